@@ -1,0 +1,16 @@
+"""Where the files that ship with the program lie, in a checkout and in an installed wheel alike."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource_path(name: str) -> Path:
+    """Return the path of the shipped file `name` (relative, such as ``"models/fashion-mnist.safetensors"``).
+
+    Raises `FileNotFoundError` when the installation lacks it.
+    """
+    for folder in (_PACKAGE / "resources", _PACKAGE.parent / "resources"):
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"the installation is incomplete: resources/{name} is missing; reinstall NVP Studio")
