@@ -1,0 +1,18 @@
+"""The mathematics: bijections with exact log-determinants, the multi-scale RealNVP built from them, and its density."""
+
+from nvp_studio._lazy import lazy_attributes
+
+__all__ = ["PRESETS", "Flow", "FlowConfig", "Scale", "images_from_unit", "preset_config", "unit_from_images"]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "Flow": "nvp_studio.flow.flow",
+        "FlowConfig": "nvp_studio.flow.config",
+        "PRESETS": "nvp_studio.flow.config",
+        "Scale": "nvp_studio.flow.config",
+        "images_from_unit": "nvp_studio.flow.dequantization",
+        "preset_config": "nvp_studio.flow.config",
+        "unit_from_images": "nvp_studio.flow.dequantization",
+    },
+)

@@ -1,0 +1,182 @@
+"""The description of a flow: one frozen structure that says everything needed to build it, and its presets."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """The slice of the latent vector z that one scale factors out, finest scale first.
+
+    `start` and `stop` index z; `shape` is its (channels, height, width), `stop - start` their product.
+    """
+
+    start: int
+    stop: int
+    shape: tuple[int, int, int]
+
+
+class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Architecture of a RealNVP (Dinh, Sohl-Dickstein and Bengio 2017, sections 3.3 to 3.7).
+
+    Raises `ValueError` on construction when the parts do not fit together, naming image sizes that would.
+    """
+
+    image_shape: tuple[int, int, int]
+    """(channels, height, width) of the images; 1 or 3 channels."""
+    scales: int = 2
+    """Number of scales; every scale but the last factors out half of its dimensions (section 3.6)."""
+    checkerboard_couplings: int = 3
+    """Couplings with a checkerboard mask at each scale, before the squeeze."""
+    channel_couplings: int = 3
+    """Couplings with a channel-wise mask at each scale but the last, after the squeeze."""
+    final_couplings: int = 4
+    """Checkerboard couplings at the last scale."""
+    blocks: int = 4
+    """Residual blocks in each network s, t."""
+    width: int = 32
+    """Feature maps of the networks at the finest resolution."""
+    doubling: bool = True
+    """Whether the width doubles each time the resolution halves."""
+    checkerboard: Literal["masked", "packed"] = "packed"
+    """How checkerboard couplings are computed: on the full grid with masked inputs, as published, or on the two
+    colours packed as channels at half the resolution, about four times cheaper. Sides that are odd are always masked."""
+    normalization: Literal["actnorm", "batch", "none"] = "actnorm"
+    """Normalization of coupling outputs; `batch` is the running-average variant of the paper's appendix E."""
+    network_norm: Literal["batch", "none"] = "none"
+    """Normalization inside the networks s, t."""
+    weight_norm: bool = False
+    """Weight normalization of the networks' convolutions."""
+    mixing: Literal["none", "conv1x1"] = "none"
+    """Channel mixing before each channel-wise coupling: none, or an invertible 1x1 convolution."""
+    logit_alpha: float = 0.05
+    """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1."""
+
+    def __post_init__(self) -> None:
+        channels, height, width = self.image_shape
+        if channels not in (1, 3):
+            raise ValueError(f"images have 1 or 3 channels, not {channels}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
+        if not 0 < self.logit_alpha < 0.5:
+            raise ValueError(f"logit_alpha is {self.logit_alpha}, must lie between 0 and 0.5")
+        factor = 2 ** (self.scales - 1)
+        if height < 1 or width < 1 or height % factor or width % factor:
+            raise ValueError(
+                f"{self.scales} scales need sides divisible by {factor}, not {height}x{width}; "
+                f"{_nearest(height, factor)}x{_nearest(width, factor)} would fit"
+            )
+        if self.dimensions < 2:
+            return  # a single pixel has no halves to couple; only the element-wise layers remain
+
+    @property
+    def dimensions(self) -> int:
+        """D, the number of pixel values of an image and of entries of z."""
+        channels, height, width = self.image_shape
+        return channels * height * width
+
+    @property
+    def latent_scales(self) -> tuple[Scale, ...]:
+        """The slices of z, finest first."""
+        channels, height, width = self.image_shape
+        slices: list[Scale] = []
+        start = 0
+        for _ in range(self.scales - 1):
+            height, width = height // 2, width // 2
+            channels *= 2
+            slices.append(Scale(start, start + channels * height * width, (channels, height, width)))
+            start = slices[-1].stop
+        slices.append(Scale(start, self.dimensions, (channels, height, width)))
+        return tuple(slices)
+
+
+_LEAST = {
+    "scales": 1,
+    "checkerboard_couplings": 0,
+    "channel_couplings": 0,
+    "final_couplings": 0,
+    "blocks": 0,
+    "width": 1,
+}
+
+
+def _nearest(side: int, factor: int) -> str:
+    below, above = side // factor * factor, -(-side // factor) * factor
+    if below == above:
+        return str(below)
+    return str(above) if below == 0 else f"{below} or {above}"
+
+
+def _halvings(image_shape: tuple[int, int, int], smallest: int, most: int) -> int:
+    """How often both sides can be halved and stay at least `smallest`, at most `most` times."""
+    _, height, width = image_shape
+    count = 0
+    while count < most and height % 2 == 0 and width % 2 == 0 and min(height, width) // 2 >= smallest:
+        height, width, count = height // 2, width // 2, count + 1
+    return count
+
+
+def _paper(image_shape: tuple[int, int, int]) -> FlowConfig:
+    """Section 4.1: recursion until the last scale is 4x4, width 32 doubled at each halving, 4 blocks (2 from 64x64)."""
+    return FlowConfig(
+        image_shape=image_shape,
+        scales=1 + _halvings(image_shape, 4, 8),
+        blocks=2 if min(image_shape[1:]) >= 64 else 4,
+        width=32,
+        doubling=True,
+        checkerboard="masked",
+        normalization="batch",
+        network_norm="batch",
+        weight_norm=True,
+    )
+
+
+def _paper_cifar10(image_shape: tuple[int, int, int]) -> FlowConfig:
+    """Section 4.1, CIFAR-10: two scales, 8 residual blocks, 64 feature maps throughout."""
+    return msgspec.structs.replace(
+        _paper(image_shape), scales=1 + _halvings(image_shape, 4, 1), blocks=8, width=64, doubling=False
+    )
+
+
+def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
+    """The default: the paper's layout with packed checkerboards, ActNorm and 1x1 convolutions, narrow enough for a CPU."""
+    return FlowConfig(
+        image_shape=image_shape,
+        scales=1 + _halvings(image_shape, 7, 2),
+        checkerboard_couplings=4,
+        channel_couplings=4,
+        final_couplings=4,
+        blocks=2,
+        width=32,
+        doubling=False,
+        mixing="conv1x1",
+    )
+
+
+def _quick(image_shape: tuple[int, int, int]) -> FlowConfig:
+    """Visible learning within a minute on two cores."""
+    return msgspec.structs.replace(
+        _studio(image_shape),
+        scales=1 + _halvings(image_shape, 7, 1),
+        blocks=1,
+        width=24,
+        checkerboard_couplings=3,
+    )
+
+
+PRESETS: dict[str, Callable[[tuple[int, int, int]], FlowConfig]] = {
+    "studio": _studio,
+    "quick": _quick,
+    "paper": _paper,
+    "paper-cifar10": _paper_cifar10,
+}
+"""Preset name -> function from the image shape (C, H, W) to its `FlowConfig`."""
+
+
+def preset_config(name: str, image_shape: tuple[int, int, int]) -> FlowConfig:
+    """Return the `FlowConfig` of preset `name` for images of shape (C, H, W); `ValueError` for an unknown name."""
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name](image_shape)

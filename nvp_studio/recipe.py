@@ -1,0 +1,51 @@
+"""The recipe of a picture: one small immutable structure that says how Explore made it.
+
+Undo history, the text chunk of a saved PNG, the command line's replay and the decode request are this same object.
+"""
+
+import msgspec
+
+PNG_KEY = "nvp-studio-recipe"
+"""Keyword of the PNG text chunk that holds a recipe as JSON."""
+
+
+class Seed(msgspec.Struct, frozen=True, tag="seed"):
+    """Base latent: standard normal noise drawn from `seed`, the first image of `Flow.sample(..., seed=seed)`."""
+
+    seed: int
+
+
+class Image(msgspec.Struct, frozen=True, tag="image"):
+    """Base latent: the exact latent of an 8-bit image, dequantized at the middle of each grey level.
+
+    `pixels` are the uint8 values in (H, W, C) order of an image that already has the model's size; `name` is for show.
+    """
+
+    shape: tuple[int, int, int]
+    pixels: bytes
+    name: str = ""
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded."""
+
+    checkpoint: str
+    """Digest (sha-256, hexadecimal) of the checkpoint file's content that decodes it."""
+    base: Seed | Image
+    """Where the latent starts."""
+    temperatures: tuple[float, ...] = ()
+    """Factor on the base latent for each scale, finest first; empty means 1 throughout."""
+    offsets: tuple[tuple[int, float], ...] = ()
+    """(direction, standard deviations) pairs, sorted by direction, zeros left out."""
+
+    def to_json(self) -> str:
+        """The recipe as one line of JSON."""
+        return msgspec.json.encode(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "Recipe":
+        """Read what `to_json` wrote; raises `ValueError` with a one-line reason for anything else."""
+        try:
+            return msgspec.json.decode(text, type=Recipe)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a recipe: {error}") from error

@@ -1,0 +1,76 @@
+"""The description of a training run: one frozen structure, validated once."""
+
+from typing import Literal
+
+import msgspec
+
+from nvp_studio.flow.config import FlowConfig
+
+
+class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that determines a run besides the data's content.
+
+    Exactly one of `steps`, `epochs` and `minutes` is its budget; the learning-rate schedule is tied to it. A run with
+    a budget in minutes follows the clock and is therefore not repeatable to the bit; the other two are.
+    """
+
+    data: str = "fashion-mnist"
+    """Catalogue name, or the path of a folder or file."""
+    image_size: int | None = None
+    """Side in pixels that images of a folder are brought to; None keeps theirs."""
+    channels: Literal[1, 3] | None = None
+    """Channels that images are brought to; None keeps theirs."""
+    flow: FlowConfig | None = None
+    """The architecture; None takes `preset` for the data's image shape."""
+    preset: str = "studio"
+    """Name of the preset that `flow` came from, or is to come from."""
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    batch_size: int = 64
+    """Images per optimizer step."""
+    optimizer: Literal["adam", "adamax"] = "adam"
+    learning_rate: float = 2e-3
+    """The highest learning rate of the schedule."""
+    warmup_steps: int = 200
+    """Steps over which the learning rate rises linearly from zero."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up: a cosine down to 2 % over the budget, or constant."""
+    weight_decay: float = 0.0
+    """L2 penalty on weight-normalization scales (paper: 5e-5); 0 for none."""
+    ema_decay: float = 0.999
+    """Decay of the exponential moving average of the weights, per step."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient of the loss, which is in bits per dimension."""
+    horizontal_flip: bool = False
+    """Whether training images are mirrored at random."""
+    validation_images: int = 2000
+    """Validation images scored at each validation; the last one of a run uses all."""
+    validation_every: int | None = None
+    """Steps between validations; None chooses from the budget."""
+    checkpoint_minutes: float = 2.0
+    """Longest time between two checkpoints, in minutes."""
+    seed: int = 0
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    threads: int | None = None
+    """CPU threads; None for one less than the cores, at least 1."""
+
+    def __post_init__(self) -> None:
+        budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
+        if len(budgets) != 1:
+            raise ValueError(f"give exactly one of steps, epochs and minutes, not {' and '.join(budgets) or 'none'}")
+        for name in (
+            *budgets,
+            "batch_size",
+            "learning_rate",
+            "gradient_clip",
+            "checkpoint_minutes",
+            "validation_images",
+        ):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must lie in [0, 1), not {self.ema_decay}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")

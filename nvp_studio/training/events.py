@@ -1,0 +1,107 @@
+"""What a run reports while it goes; the same structures travel to the window and are printed by the command line."""
+
+from typing import Literal
+
+import msgspec
+
+from nvp_studio.training.config import TrainConfig
+
+RunPhase = Literal["preparing", "training", "paused", "stopping", "finished", "stopped", "failed"]
+
+
+class ImageBatch(msgspec.Struct, frozen=True):
+    """uint8 images as raw bytes in (N, H, W, C) order."""
+
+    shape: tuple[int, int, int, int]
+    pixels: bytes
+
+
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
+    """First event of a run, also after a resume (`step` > 0 then)."""
+
+    folder: str
+    name: str
+    config: TrainConfig
+    """With `flow` filled in."""
+    device: str
+    parameters: int
+    train_images: int
+    validation_images: int
+    steps_per_epoch: int
+    step: int
+    total_steps: int | None
+    """None when the budget is in minutes."""
+    data_title: str
+    notes: tuple[str, ...] = ()
+    """What was done to the data on the way in."""
+
+
+class RunState(msgspec.Struct, frozen=True, tag="run-state"):
+    """The run entered `phase`; `reason` is one line for a person (why it stopped, what failed)."""
+
+    phase: RunPhase
+    reason: str = ""
+
+
+class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
+    """One optimizer step. `validation` is set on steps that were followed by a validation."""
+
+    step: int
+    epoch: float
+    seconds: float
+    """Seconds of training so far, over all segments of the run."""
+    images: int
+    train: float
+    """Training bits/dim of this step's batch."""
+    learning_rate: float
+    gradient_norm: float
+    """Before clipping."""
+    validation: float | None = None
+    """Validation bits/dim of the averaged weights."""
+    inverse_error: float | None = None
+    """Largest |decode(encode(x)) - x| on validation images, in [0, 1] units."""
+    skipped: int = 0
+    """Steps skipped so far because of a non-finite loss or gradient."""
+    rollbacks: int = 0
+    """Returns to the last good state so far."""
+
+
+class RunProgress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """Where the run stands; sent at most ten times a second."""
+
+    step: int
+    fraction: float
+    """0 to 1 of the budget."""
+    epoch: float
+    seconds: float
+    images_per_second: float
+    seconds_left: float | None
+    best: float | None = None
+    """Best validation bits/dim so far, and the step it was reached at."""
+    best_step: int | None = None
+
+
+class RunImages(msgspec.Struct, frozen=True, kw_only=True, tag="images"):
+    """A fresh sheet: samples from the run's fixed noise, or fixed validation images above their reconstructions."""
+
+    kind: Literal["samples", "reconstructions"]
+    step: int
+    images: ImageBatch
+
+
+class CheckpointSaved(msgspec.Struct, frozen=True, tag="checkpoint"):
+    """A checkpoint file is on disk, whole; `kind` is which name it went to."""
+
+    path: str
+    step: int
+    kind: Literal["last", "best", "milestone"]
+
+
+class RunNotice(msgspec.Struct, frozen=True, tag="notice"):
+    """Something a person should know: a roll-back, skipped steps, a full disk."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+RunEvent = RunStarted | RunState | StepMetrics | RunProgress | RunImages | CheckpointSaved | RunNotice

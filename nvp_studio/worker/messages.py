@@ -1,0 +1,339 @@
+"""The words between window and worker: typed structures with neither torch nor Qt behind them.
+
+Every request carries the `view` that asks and that view's `stamp`, a number that grows. A worker works on the newest
+request of a view only, and each answer repeats view and stamp, so that a late answer can be told and dropped.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from nvp_studio.recipe import Recipe
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.events import (
+    CheckpointSaved,
+    ImageBatch,
+    RunImages,
+    RunNotice,
+    RunProgress,
+    RunStarted,
+    RunState,
+    StepMetrics,
+)
+
+PROTOCOL = 1
+"""Version of these messages; both ends must agree."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """First message of the window. A worker of another protocol answers `Refused` and ends."""
+
+    protocol: int
+    device: str = "auto"
+    threads: int | None = None
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+    """First message of the worker: it is ready for requests."""
+
+    protocol: int
+    version: str
+    torch_version: str
+    device: str
+    device_name: str
+    threads: int
+    pid: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The worker will not serve this window; it ends after this message."""
+
+    reason: str
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    """Sign of life asked of the worker's reading thread; answered even while torch computes."""
+
+    number: int
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong"):
+    """Answer to `Ping`, with what the computing thread has been busy with (empty: idle) and for how many seconds."""
+
+    number: int
+    busy_with: str = ""
+    busy_seconds: float = 0.0
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Give up the newest request of `view`; a request under way ends at its next step with `Cancelled`."""
+
+    view: str
+
+
+class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
+    """Load the checkpoint file at `path`, or of the run folder at `path` its best. An empty path is the included model."""
+
+    view: str
+    stamp: int
+    path: str = ""
+
+
+class Render(msgspec.Struct, frozen=True, tag="render"):
+    """Decode `recipe` with the open model."""
+
+    view: str
+    stamp: int
+    recipe: Recipe
+
+
+class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
+    """Decode several recipes at once, answered by one `Sheet` in the same order."""
+
+    view: str
+    stamp: int
+    recipes: tuple[Recipe, ...]
+
+
+class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
+    """Read an image file for Explore: a recipe saved inside comes back as it was, any other image as a base latent."""
+
+    view: str
+    stamp: int
+    path: str
+
+
+class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
+    """Decode `recipe` and write it to `path` as a PNG with the recipe inside, each pixel `scale` pixels wide."""
+
+    view: str
+    stamp: int
+    recipe: Recipe
+    path: str
+    scale: int = 1
+
+
+class Score(msgspec.Struct, frozen=True, tag="score"):
+    """Bits/dim of every image under `paths` (files and folders), streamed as `ScoreRows` and closed by `ScoreDone`."""
+
+    view: str
+    stamp: int
+    paths: tuple[str, ...]
+    samples: int = 1
+    """Dequantization samples of the importance-weighted bound."""
+    seed: int = 0
+
+
+class StartRun(msgspec.Struct, frozen=True, tag="start-run"):
+    """Create a run folder under `runs_folder` and train in it until it ends; one run per worker."""
+
+    config: TrainConfig
+    runs_folder: str
+    name: str = ""
+
+
+class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
+    """Continue the run in `folder` from its last checkpoint."""
+
+    folder: str
+
+
+class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):
+    """A word to the run under way."""
+
+    word: Literal["pause", "proceed", "stop", "save", "sample"]
+
+
+class Probe(msgspec.Struct, frozen=True, tag="probe"):
+    """Estimate what a run of `config` would take, by a few steps on made-up images."""
+
+    view: str
+    stamp: int
+    config: TrainConfig
+    image_shape: tuple[int, int, int]
+    """(channels, height, width)."""
+
+
+Request = (
+    Hello
+    | Ping
+    | Cancel
+    | OpenModel
+    | Render
+    | RenderSheet
+    | ReadPicture
+    | SavePicture
+    | Score
+    | StartRun
+    | ResumeRun
+    | RunCommand
+    | Probe
+)
+"""Anything the window sends."""
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the window needs to know of a checkpoint."""
+
+    name: str
+    path: str
+    digest: str
+    image_shape: tuple[int, int, int]
+    """(channels, height, width)."""
+    latent_shapes: tuple[tuple[int, int, int], ...]
+    """(channels, height, width) of each scale of z, finest first."""
+    parameters: int
+    preset: str
+    data_title: str
+    step: int
+    epoch: float
+    validation: float | None
+    """Bits/dim on validation images when it was saved."""
+    direction_shares: tuple[float, ...]
+    """Share of the latents' variance along each principal direction; empty when the file has none."""
+    reference: tuple[float, ...]
+    """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
+
+
+class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):
+    """Answer to `OpenModel`."""
+
+    view: str
+    stamp: int
+    model: ModelInfo
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded recipe. `bits_per_dim` is the score of the 8-bit image shown, as Score would give it for its file."""
+
+    image: ImageBatch
+    """One image, shape (1, H, W, C)."""
+    bits_per_dim: float
+    coordinates: tuple[float, ...]
+    """Where the latent lies along each direction, in standard deviations from the training set's mean."""
+
+
+class Rendered(msgspec.Struct, frozen=True, tag="rendered"):
+    """Answer to `Render`."""
+
+    view: str
+    stamp: int
+    recipe: Recipe
+    picture: Picture
+    seconds: float
+    """Time the worker spent on it."""
+
+
+class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
+    """Answer to `RenderSheet`."""
+
+    view: str
+    stamp: int
+    recipes: tuple[Recipe, ...]
+    images: ImageBatch
+    bits_per_dim: tuple[float, ...]
+
+
+class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
+    """Answer to `ReadPicture`: a recipe ready to render; `notes` say what was done to the image on the way."""
+
+    view: str
+    stamp: int
+    path: str
+    recipe: Recipe
+    had_recipe: bool
+    notes: tuple[str, ...] = ()
+
+
+class PictureSaved(msgspec.Struct, frozen=True, tag="picture-saved"):
+    """Answer to `SavePicture`."""
+
+    view: str
+    stamp: int
+    path: str
+
+
+class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One file's score, or the reason it has none (`error`; then `bits_per_dim` is None)."""
+
+    path: str
+    bits_per_dim: float | None = None
+    percentile: float | None = None
+    """Share of the reference images, in percent, that score lower (fit the model better)."""
+    thumbnail: ImageBatch | None = None
+    """The pixels that were scored, at the model's size."""
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
+    """Some more rows of a `Score`; `found` files are known so far, `counted` says whether that is all of them."""
+
+    view: str
+    stamp: int
+    rows: tuple[ScoreRow, ...]
+    done: int
+    found: int
+    counted: bool
+
+
+class ScoreDone(msgspec.Struct, frozen=True, tag="score-done"):
+    """A `Score` came to its end."""
+
+    view: str
+    stamp: int
+    scored: int
+    failed: int
+    seconds: float
+
+
+class Probed(msgspec.Struct, frozen=True, tag="probed"):
+    """Answer to `Probe`."""
+
+    view: str
+    stamp: int
+    parameters: int
+    images_per_second: float
+    memory_bytes: int
+    """Peak memory of the probing process."""
+
+
+class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
+    """The request was given up before its end."""
+
+    view: str
+    stamp: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The request could not be served; `reason` is one line for a person, `details` a traceback for a report."""
+
+    view: str
+    stamp: int
+    reason: str
+    details: str = ""
+
+
+Answer = (
+    Welcome
+    | Refused
+    | Pong
+    | ModelOpened
+    | Rendered
+    | Sheet
+    | PictureRead
+    | PictureSaved
+    | ScoreRows
+    | ScoreDone
+    | Probed
+    | Cancelled
+    | Failed
+    | RunStarted
+    | RunState
+    | StepMetrics
+    | RunProgress
+    | RunImages
+    | CheckpointSaved
+    | RunNotice
+)
+"""Anything the worker sends."""
