@@ -41,7 +41,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the width doubles each time the resolution halves."""
     checkerboard: Literal["masked", "packed"] = "packed"
     """How checkerboard couplings are computed: on the full grid with masked inputs, as published, or on the two
-    colours packed as channels at half the resolution, about four times cheaper. Sides that are odd are always masked."""
+    colours packed as channels at half the resolution, about four times cheaper. Odd sides are always masked."""
     normalization: Literal["actnorm", "batch", "none"] = "actnorm"
     """Normalization of coupling outputs; `batch` is the running-average variant of the paper's appendix E."""
     network_norm: Literal["batch", "none"] = "none"
@@ -68,8 +68,6 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.scales} scales need sides divisible by {factor}, not {height}x{width}; "
                 f"{_nearest(height, factor)}x{_nearest(width, factor)} would fit"
             )
-        if self.dimensions < 2:
-            return  # a single pixel has no halves to couple; only the element-wise layers remain
 
     @property
     def dimensions(self) -> int:
@@ -141,7 +139,7 @@ def _paper_cifar10(image_shape: tuple[int, int, int]) -> FlowConfig:
 
 
 def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
-    """The default: the paper's layout with packed checkerboards, ActNorm and 1x1 convolutions, narrow enough for a CPU."""
+    """The default: the paper's layout, packed, with ActNorm and 1x1 convolutions, narrow enough for a CPU."""
     return FlowConfig(
         image_shape=image_shape,
         scales=1 + _halvings(image_shape, 7, 2),

@@ -1,0 +1,24 @@
+"""Between 8-bit images and the continuous values that a density is about: uniform dequantization."""
+
+import torch
+from torch import Tensor
+
+LEVELS = 256
+"""Grey levels of an 8-bit image."""
+
+
+def unit_from_images(images: Tensor, noise: Tensor | float) -> Tensor:
+    """(image + noise) / 256: uint8 (N, H, W, C) to float (N, C, H, W) in [0, 1].
+
+    `noise` in [0, 1) has the images' shape, or is one number (0.5 for the middle of each level).
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise ValueError(f"images must be uint8 of shape (N, H, W, C), not {images.dtype} {tuple(images.shape)}")
+    dtype = noise.dtype if isinstance(noise, Tensor) else torch.get_default_dtype()
+    return ((images.to(dtype) + noise) / LEVELS).permute(0, 3, 1, 2).contiguous()
+
+
+def images_from_unit(x: Tensor) -> Tensor:
+    """The 8-bit images whose levels hold x, clipped to [0, 1]: float (N, C, H, W) to uint8 (N, H, W, C)."""
+    levels = torch.floor(x * LEVELS).clamp(0, LEVELS - 1)
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

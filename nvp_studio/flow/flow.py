@@ -1,0 +1,181 @@
+"""The flow as a whole: images in [0, 1] to latents and back, exact densities, samples and bits per dimension."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nvp_studio.flow.config import FlowConfig, Scale
+from nvp_studio.flow.dequantization import LEVELS, unit_from_images
+from nvp_studio.flow.multiscale import MultiScale
+from nvp_studio.flow.noise import content_noise, latent_noise
+from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
+from nvp_studio.flow.preprocessing import Logit
+from nvp_studio.flow.prior import standard_normal_log_prob
+
+
+class Flow(nn.Module):
+    """A RealNVP: log p(x) = log N(f(x); 0, I) + log|det df/dx| over images x in [0, 1]^D.
+
+    Example::
+
+        flow = Flow(preset_config("studio", (1, 28, 28)))
+        z, log_det = flow.encode(x)            # x (N, 1, 28, 28) -> z (N, 784), log_det (N,)
+        x = flow.decode(z)                     # exact up to rounding
+    """
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.preprocessing = Logit(config.logit_alpha)
+        self.body = MultiScale(config)
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """The slices of z, finest first, with their (C, H, W)."""
+        return self.config.latent_scales
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type that the flow computes in."""
+        return next((p.dtype for p in self.parameters()), torch.get_default_dtype())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the flow computes."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-density of x without checks, as the training loop calls it; shapes as in `log_prob`."""
+        y, first = self.preprocessing(x)
+        z, second = self.body(y)
+        return standard_normal_log_prob(z) + first + second
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images to latents.
+
+        x: (N, C, H, W) in [0, 1]. Returns z (N, D) and the log-determinant (N,) of the whole map from x, preprocessing
+        included. Raises `ValueError` for another shape, NaN, infinity, or values outside [0, 1].
+        """
+        self._check("x", x, self.config.image_shape)
+        if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
+            raise ValueError(f"x must lie in [0, 1], not [{x.amin().item():.4g}, {x.amax().item():.4g}]")
+        y, first = self.preprocessing(x)
+        z, second = self.body(y)
+        return z, first + second
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents (N, D) to images (N, C, H, W): the exact inverse of `encode`.
+
+        Values may leave [0, 1] by up to a / (1 - 2 a) where the model puts mass there. Raises `ValueError` for another
+        shape, NaN or infinity.
+        """
+        return self.decode_with_log_det(z)[0]
+
+    def decode_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """As `decode`, with the log-determinant (N,) of the map from z to x."""
+        self._check("z", z, (self.config.dimensions,))
+        y, first = self.body.inverse(z)
+        x, second = self.preprocessing.inverse(y)
+        return x, first + second
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density in nats, (N,), of images x (N, C, H, W) over [0, 1]^D; raises `ValueError` as `encode` does."""
+        z, log_det = self.encode(x)
+        return standard_normal_log_prob(z) + log_det
+
+    def latents(self, count: int, temperature: float | Sequence[float] = 1.0, seed: int = 0) -> Tensor:
+        """Latents (count, D) from the prior; row i depends on (seed, i) alone.
+
+        `temperature` multiplies the standard deviation: one number, or one for each scale, finest first.
+        """
+        z = latent_noise(seed, count, self.config.dimensions).to(self.device, self.dtype)
+        return self.with_temperature(z, temperature)
+
+    def with_temperature(self, z: Tensor, temperature: float | Sequence[float]) -> Tensor:
+        """z (N, D) times the temperature of each scale; `ValueError` unless there is one or one for each scale."""
+        values = [temperature] * len(self.scales) if isinstance(temperature, int | float) else list(temperature)
+        if len(values) != len(self.scales):
+            raise ValueError(f"{len(values)} temperatures for {len(self.scales)} scales")
+        if not all(math.isfinite(value) and value >= 0 for value in values):
+            raise ValueError(f"temperatures must be finite and not negative: {values}")
+        factors = torch.cat(
+            [
+                torch.full((scale.stop - scale.start,), float(value), dtype=z.dtype, device=z.device)
+                for scale, value in zip(self.scales, values, strict=True)
+            ]
+        )
+        return z * factors
+
+    @torch.no_grad()
+    def sample(self, n: int, temperature: float | Sequence[float] = 1.0, seed: int = 0) -> Tensor:
+        """Draw n images (n, C, H, W), clipped to [0, 1]; image i is the same for every n > i."""
+        return self.decode(self.latents(n, temperature, seed)).clamp(0, 1)
+
+    @torch.no_grad()
+    def bits_per_dim(
+        self,
+        images: Tensor | npt.NDArray[np.uint8],
+        samples: int = 1,
+        seed: int = 0,
+        *,
+        batch_size: int = 256,
+        proceed: Callable[[], bool] = lambda: True,
+    ) -> Tensor:
+        """Bits per dimension of 8-bit images under uniform dequantization, float64 (N,) on the CPU.
+
+        images: uint8 (N, H, W, C). The figure is -(log p / D - ln 256) / ln 2 with log p = log of the mean of
+        p(image + u) over `samples` noises u: an upper bound on the discrete code length, tighter with more samples
+        (importance weighting, Burda et al. 2016). The noise is keyed by seed and image content. `proceed` is asked
+        before each batch; once false, the scores so far are returned.
+        """
+        array = images.cpu().numpy() if isinstance(images, Tensor) else images
+        if array.dtype != np.uint8 or array.ndim != 4:
+            raise ValueError(f"images must be uint8 of shape (N, H, W, C), not {array.dtype} {array.shape}")
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, not {samples}")
+        scores: list[Tensor] = []
+        for start in range(0, len(array), batch_size):
+            if not proceed():
+                break
+            batch = np.ascontiguousarray(array[start : start + batch_size])
+            log_prob = torch.stack([self._log_prob_of(batch, seed, sample) for sample in range(samples)])
+            mean = torch.logsumexp(log_prob, 0) - math.log(samples)
+            scores.append(bits_per_dim_from_log_prob(mean, self.config.dimensions))
+        return torch.cat(scores) if scores else torch.empty(0, dtype=torch.float64)
+
+    @torch.no_grad()
+    def initialize(self, x: Tensor) -> None:
+        """Initialize the normalization layers from one batch x (N, C, H, W), first to last (data-dependent)."""
+        handles = [
+            layer.register_forward_pre_hook(lambda module, inputs: module.initialize(inputs[0]))
+            for layer in self.modules()
+            if isinstance(layer, ActNorm | RunningBatchNorm)
+        ]
+        training = self.training
+        try:
+            self.eval()(x)
+        finally:
+            self.train(training)
+            for handle in handles:
+                handle.remove()
+
+    def _log_prob_of(self, batch: npt.NDArray[np.uint8], seed: int, sample: int) -> Tensor:
+        noise = torch.from_numpy(content_noise(batch, seed, sample)).to(self.device, self.dtype)
+        x = unit_from_images(torch.from_numpy(batch).to(self.device), noise)
+        return self.log_prob(x).to("cpu", torch.float64)
+
+    @staticmethod
+    def _check(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
+        if tuple(values.shape[1:]) != shape or values.ndim != len(shape) + 1:
+            raise ValueError(f"{name} must have shape (N, {', '.join(map(str, shape))}), not {tuple(values.shape)}")
+        if not torch.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+
+
+def bits_per_dim_from_log_prob(log_prob: Tensor, dimensions: int) -> Tensor:
+    """Bits/dim of 8-bit data from the log-density in nats over [0, 1]^D: -(log p / D - ln 256) / ln 2."""
+    return (math.log(LEVELS) - log_prob / dimensions) / math.log(2)
