@@ -53,7 +53,9 @@ class ResidualBlock(nn.Module):
 class ResidualNetwork(nn.Module):
     """A residual network whose blocks all reach the output through 1x1 skip convolutions (section 4.1).
 
-    The last convolution starts at zero, so that a new coupling layer is the identity.
+    The last convolution starts at zero, so that a new coupling layer is the identity. With batch normalization the
+    input is normalized too and enters as relu(x), relu(-x), as in the authors' program; the published parameter
+    counts include it.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class ResidualNetwork(nn.Module):
     ) -> None:
         super().__init__()
         batch_norm = norm == "batch"
-        self.enter = Convolution(inputs, width, 3, bias=True, weight_norm=weight_norm)
+        self.enter_norm = nn.BatchNorm2d(inputs) if batch_norm else None
+        self.enter = Convolution(2 * inputs if batch_norm else inputs, width, 3, bias=True, weight_norm=weight_norm)
         self.blocks = nn.ModuleList(
             ResidualBlock(width, batch_norm=batch_norm, weight_norm=weight_norm) for _ in range(blocks)
         )
@@ -80,6 +83,9 @@ class ResidualNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        if self.enter_norm is not None:
+            x = self.enter_norm(x)
+            x = functional.relu(torch.cat((x, -x), 1))
         x = self.enter(x)
         total: Tensor = self.skips[0](x)
         for block, skip in zip(self.blocks, self.skips[1:], strict=True):
