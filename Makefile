@@ -1,0 +1,16 @@
+# make run   set up .venv and open the window      make test   set up .venv and run the tests
+# ARGS is handed on:  make run ARGS="--reset-settings"   make test ARGS="tests/flow -k coupling"
+# PYTHON names the Python to build .venv with:  make run PYTHON=python3.13
+
+PYTHON ?= python3
+
+.PHONY: run test check setup screenshots clean
+
+run test check setup:
+	@$(PYTHON) bootstrap.py $@ $(ARGS)
+
+screenshots: setup
+	@.venv/bin/python docs/screenshots.py $(ARGS)
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
