@@ -72,7 +72,7 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
-    """Load the checkpoint file at `path`, or of the run folder at `path` its best. An empty path is the included model."""
+    """Load the checkpoint file at `path`, or the best of the run folder at `path`; empty: the included model."""
 
     view: str
     stamp: int

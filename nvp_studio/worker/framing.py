@@ -1,0 +1,103 @@
+"""Frames on a byte stream: a 4-byte little-endian length, then one message as msgpack.
+
+A frame is at most 64 MB. Whatever arrives, reading raises `FrameError` and nothing else, and a length is checked before
+anything is kept for it.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+MAX_FRAME_BYTES = 64 * 2**20
+"""Largest body of a frame."""
+
+_CHUNK_BYTES = 2**18
+_LENGTH = struct.Struct("<I")
+_ENCODER = msgspec.msgpack.Encoder()
+
+Message = TypeVar("Message")
+
+
+class FrameError(ValueError):
+    """The stream does not hold frames of the expected messages; it cannot be read any further."""
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return the frame of `message`; `FrameError` when it is larger than a frame may be."""
+    body = _ENCODER.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(
+            f"a message of {len(body) / 2**20:.0f} MB is larger than the {MAX_FRAME_BYTES // 2**20} MB of a frame"
+        )
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader(Generic[Message]):
+    """Turns the chunks of a stream, cut anywhere, into messages of one kind (`Request` or `Answer`).
+
+    >>> from nvp_studio.worker.messages import Ping, Request
+    >>> reader = FrameReader[Request](Request)
+    >>> frame = encode(Ping(7))
+    >>> reader.feed(frame[:3]), reader.feed(frame[3:])
+    ([], [Ping(number=7)])
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
+        self._buffer = bytearray()
+        self._broken = ""
+
+    @property
+    def inside_frame(self) -> bool:
+        """Whether the stream so far ends within a frame."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Message]:
+        """Return the messages that `data` completes; `FrameError` when a frame is damaged, and ever after."""
+        if self._broken:
+            raise FrameError(self._broken)
+        self._buffer += data
+        messages: list[Message] = []
+        start = 0
+        try:
+            while (stop := self._frame_stop(start)) is not None:
+                messages.append(self._decode(start + _LENGTH.size, stop))
+                start = stop
+        except FrameError as error:
+            self._broken = str(error)
+            self._buffer = bytearray()
+            raise
+        del self._buffer[:start]
+        return messages
+
+    def _frame_stop(self, start: int) -> int | None:
+        """Where the frame that begins at `start` ends, or None while it is incomplete."""
+        if len(self._buffer) < start + _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer, start)
+        if length > MAX_FRAME_BYTES:
+            raise FrameError(f"damaged stream: a frame of {length} bytes is announced, the most is {MAX_FRAME_BYTES}")
+        stop = start + _LENGTH.size + int(length)
+        return stop if stop <= len(self._buffer) else None
+
+    def _decode(self, start: int, stop: int) -> Message:
+        try:
+            with memoryview(self._buffer) as whole, whole[start:stop] as body:
+                return self._decoder.decode(body)
+        except Exception as error:  # a decoder fed with foreign bytes may raise more than its own kind of error
+            raise FrameError(f"damaged frame: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def read_messages(descriptor: int, kind: Any) -> Iterator[Any]:
+    """Yield the messages of the stream on a file descriptor until its end, waiting for each.
+
+    Raises `FrameError` when a frame is damaged or the stream ends within one.
+    """
+    reader = FrameReader[Any](kind)
+    while chunk := os.read(descriptor, _CHUNK_BYTES):
+        yield from reader.feed(chunk)
+    if reader.inside_frame:
+        raise FrameError("the stream ended within a frame")
