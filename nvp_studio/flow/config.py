@@ -60,6 +60,8 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
+        if self.scales > 16:
+            raise ValueError(f"scales is {self.scales}, must be at most 16")
         if not 0 < self.logit_alpha < 0.5:
             raise ValueError(f"logit_alpha is {self.logit_alpha}, must lie between 0 and 0.5")
         factor = 2 ** (self.scales - 1)
