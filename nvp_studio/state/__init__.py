@@ -1,0 +1,1 @@
+"""What the window knows, free of widgets: engine, settings, explore, run, runs, scores."""

@@ -1,0 +1,132 @@
+"""The two workers behind the window and the model the explorer has open."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+
+from nvp_studio.worker.client import CrashReport, WorkerClient
+from nvp_studio.worker.messages import Answer, Failed, ModelInfo, ModelOpened, OpenModel
+
+MODEL_VIEW = "model"
+
+
+class Engine(QObject):
+    """The explorer, always there; the trainer, while a run goes; and the explorer's open model, reopened after a crash."""
+
+    status_changed = Signal(str)
+    """One line for a person: what the engine is doing."""
+    model_opening = Signal(str)
+    """A model was asked for; carries its path."""
+    model_opened = Signal(object)
+    """`ModelInfo`: the explorer is ready to render with it. Emitted again when it was reopened after a crash."""
+    model_failed = Signal(str, str)
+    """(path, reason): the model cannot be opened; the one before stays open."""
+    crashed = Signal(object)
+    """`CrashReport` of either worker."""
+    hung = Signal(object, bool)
+    """(`WorkerClient`, whether it hangs): offer to restart it while it does."""
+
+    def __init__(self, program: Sequence[str] | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.explorer = WorkerClient("explorer", program, self)
+        self.trainer = WorkerClient("trainer", program, self)
+        self.model: ModelInfo | None = None
+        self.status = ""
+        self._path: str | None = None
+        self._asked_path = ""
+        for client in (self.explorer, self.trainer):
+            client.crashed.connect(self._on_crashed)
+            client.state_changed.connect(self._on_state_changed)
+            client.responsive_changed.connect(self._on_responsive_changed)
+        self.explorer.message.connect(self._on_message)
+
+    def start(self, model_path: str = "") -> None:
+        """Start the explorer and open the model at `model_path` (empty: the included one)."""
+        self._path = model_path
+        self.explorer.start()
+        self._update_status()
+
+    def ensure_trainer(self) -> WorkerClient:
+        """The trainer, started if it is not there; requests sent to it wait until it is ready."""
+        if self.trainer.state in ("stopped", "failed"):
+            self.trainer.start()
+        return self.trainer
+
+    def stop(self, explorer_grace: int = 1500, trainer_grace: int = 30_000) -> None:
+        """Ask both workers to end; the trainer gets the time for a last checkpoint (milliseconds)."""
+        self.explorer.stop(explorer_grace)
+        self.trainer.stop(trainer_grace)
+
+    @property
+    def opening(self) -> bool:
+        """Whether a model is being opened."""
+        return self.explorer.asking(MODEL_VIEW) or (self.explorer.state != "ready" and self._path is not None)
+
+    @property
+    def device_name(self) -> str:
+        """The device the explorer computes on; empty until it is known."""
+        return self.explorer.welcome.device_name if self.explorer.welcome else ""
+
+    def open_model(self, path: str) -> None:
+        """Open a checkpoint file, a run folder's best, or (empty path) the included model."""
+        self._asked_path = path
+        self.model_opening.emit(path)
+        if self.explorer.state == "ready":
+            self.explorer.ask(MODEL_VIEW, lambda view, stamp: OpenModel(view, stamp, path))
+        else:
+            self._path = path
+            if self.explorer.state in ("stopped", "failed"):
+                self.explorer.start()
+        self._update_status()
+
+    def _on_message(self, message: Answer) -> None:
+        match message:
+            case ModelOpened(view=view, model=model) if view == MODEL_VIEW:
+                self.model = model
+                self._path = self._asked_path
+                self._update_status()
+                self.model_opened.emit(model)
+            case Failed(view=view, reason=reason) if view == MODEL_VIEW:
+                path, self._asked_path = self._asked_path, self._path or ""
+                if self.model is None and path:
+                    self._path = ""  # what was remembered is gone: fall back to the included model
+                self._update_status()
+                self.model_failed.emit(path, reason)
+                if self.model is None and path:
+                    self.open_model("")
+
+    def _on_state_changed(self, state: str) -> None:
+        if self.sender() is self.explorer and state == "ready" and self._path is not None:
+            self.open_model(self._path)
+        self._update_status()
+
+    def _on_crashed(self, report: CrashReport) -> None:
+        self._update_status()
+        self.crashed.emit(report)
+
+    def _on_responsive_changed(self, responsive: bool) -> None:
+        self._update_status()
+        self.hung.emit(self.sender(), not responsive)
+
+    def _update_status(self) -> None:
+        status = self._describe()
+        if status != self.status:
+            self.status = status
+            self.status_changed.emit(status)
+
+    def _describe(self) -> str:
+        tr = QCoreApplication.translate
+        match self.explorer.state:
+            case "starting":
+                return tr("Engine", "Engine is starting…")
+            case "restarting":
+                return tr("Engine", "Engine crashed, restarting…")
+            case "failed":
+                return tr("Engine", "Engine stopped after repeated crashes")
+            case "stopped":
+                return tr("Engine", "Engine is off")
+        if not self.explorer.responsive:
+            return tr("Engine", "Engine does not answer")
+        if self.explorer.asking(MODEL_VIEW):
+            return tr("Engine", "Opening the model…")
+        return tr("Engine", "Ready on {0}").format(self.device_name)

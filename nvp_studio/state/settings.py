@@ -1,0 +1,91 @@
+"""What the window remembers between two starts: one typed structure, kept as JSON text in an INI file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import platformdirs
+from PySide6.QtCore import QObject, QSettings, Signal
+
+from nvp_studio.training.config import TrainConfig
+
+_KEY = "window/settings"
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """Everything remembered. Fields may be added; a field that no longer fits falls back to its default."""
+
+    theme: str = "system"
+    """``light``, ``dark`` or ``system``."""
+    page: str = "explore"
+    geometry: str = ""
+    """`QWidget.saveGeometry` as base64, likewise `dock_layout` from `QMainWindow.saveState`."""
+    dock_layout: str = ""
+    welcome_seen: bool = False
+    device: str = "auto"
+    model_path: str = ""
+    """The model that was open; empty: the included one."""
+    recent_models: list[str] = []
+    recipe: str = ""
+    """The picture on Explore, as `Recipe.to_json`."""
+    folders: dict[str, str] = {}
+    """The folder each file dialog was left in, by the dialog's name."""
+    splitters: dict[str, list[int]] = {}
+    """Sizes of each splitter, by its object name."""
+    runs_folder: str = ""
+    """Where runs are kept; empty: the default place."""
+    train: TrainConfig | None = None
+    """The form of the Train page."""
+    train_advanced: bool = False
+    """Whether the form's advanced part is unfolded."""
+    score_columns: list[int] = []
+
+
+def settings_path() -> Path:
+    """The INI file; the environment variable NVP_STUDIO_SETTINGS overrides it."""
+    override = os.environ.get("NVP_STUDIO_SETTINGS")
+    return Path(override) if override else platformdirs.user_config_path("nvp-studio") / "window.ini"
+
+
+class SettingsStore(QObject):
+    """The settings in `values`, read at construction. Change a field of `values`, then call `save`."""
+
+    changed = Signal()
+
+    def __init__(self, path: Path | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._file = QSettings(str(path or settings_path()), QSettings.Format.IniFormat)
+        self.values = _decode(str(self._file.value(_KEY, "") or ""))
+
+    def save(self) -> None:
+        """Write the values; a disk that refuses costs the memory of them and nothing else."""
+        self._file.setValue(_KEY, msgspec.json.encode(self.values).decode())
+        self._file.sync()
+        self.changed.emit()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.values = Settings()
+        self._file.clear()
+        self._file.sync()
+        self.changed.emit()
+
+
+def _decode(text: str) -> Settings:
+    """Settings from JSON, field by field, so that one that no longer fits does not cost the others."""
+    try:
+        raw: Any = msgspec.json.decode(text) if text else {}
+    except msgspec.DecodeError:
+        return Settings()
+    if not isinstance(raw, dict):
+        return Settings()
+    values = Settings()
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in raw:
+            continue
+        try:
+            setattr(values, field.name, msgspec.convert(raw[field.name], field.type))
+        except (msgspec.ValidationError, ValueError):
+            continue
+    return values

@@ -1,0 +1,109 @@
+"""Every action of the window in one registry, from which menus, shortcut sheet and command palette are made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.views.theme import set_icon
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One action with where it belongs."""
+
+    key: str
+    """Such as ``explore.new-sample``."""
+    menu: str
+    """Title of the menu it is in; empty: in no menu, yet in the palette."""
+    action: QAction
+
+
+class ActionRegistry(QObject):
+    """Actions by key, in the order they were added; a separator is an entry point of a menu, kept beside them."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._entries: dict[str, Entry] = {}
+        self._separators: set[str] = set()
+
+    def add(
+        self,
+        key: str,
+        text: str,
+        slot: Callable[[], object] | None = None,
+        *,
+        menu: str = "",
+        shortcut: str | QKeySequence.StandardKey | list[str] | None = None,
+        icon: str = "",
+        tip: str = "",
+        checkable: bool = False,
+        page: QWidget | None = None,
+        separator: bool = False,
+    ) -> QAction:
+        """Register an action. `page` limits its shortcut to when that page has the focus or shows; `separator` puts a
+        line above it in its menu. A checkable action's slot gets no argument either: ask the action."""
+        if key in self._entries:
+            raise ValueError(f"there is already an action {key}")
+        action = QAction(text, self._window)
+        action.setObjectName(key)
+        action.setCheckable(checkable)
+        if shortcut is not None:
+            _set_shortcuts(action, shortcut)
+        if icon:
+            set_icon(action, icon)
+        action.setStatusTip(tip)
+        action.setToolTip(_tip(action, tip))
+        if slot is not None:
+            action.triggered.connect(lambda _checked=False: slot())
+        if page is not None:
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (page or self._window).addAction(action)
+        self._entries[key] = Entry(key, menu, action)
+        if separator:
+            self._separators.add(key)
+        return action
+
+    def adopt(self, key: str, action: QAction, *, menu: str = "", icon: str = "", separator: bool = False) -> QAction:
+        """Register an action made elsewhere, such as an undo stack's."""
+        action.setObjectName(key)
+        if icon:
+            set_icon(action, icon)
+        self._window.addAction(action)
+        self._entries[key] = Entry(key, menu, action)
+        if separator:
+            self._separators.add(key)
+        return action
+
+    def __getitem__(self, key: str) -> QAction:
+        return self._entries[key].action
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def entries(self, menu: str | None = None) -> list[Entry]:
+        """All entries, or those of one menu."""
+        return [entry for entry in self._entries.values() if menu is None or entry.menu == menu]
+
+    def starts_group(self, key: str) -> bool:
+        """Whether a line belongs above this action in its menu."""
+        return key in self._separators
+
+
+def _set_shortcuts(action: QAction, shortcut: str | QKeySequence.StandardKey | list[str]) -> None:
+    if isinstance(shortcut, list):
+        action.setShortcuts([QKeySequence(text) for text in shortcut])
+    elif isinstance(shortcut, str):
+        action.setShortcut(QKeySequence(shortcut))
+    else:
+        action.setShortcuts(shortcut)
+
+
+def _tip(action: QAction, tip: str) -> str:
+    """What to show under the mouse: the explanation (or the name) with the shortcut."""
+    text = tip or action.text().replace("&", "").rstrip("…")
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    return f"{text}  ({keys})" if keys else text

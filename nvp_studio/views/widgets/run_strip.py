@@ -1,0 +1,120 @@
+"""The strip at the bottom of every page: which run, how far, how good, how long, and the words to it."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+
+from nvp_studio.views.theme import SPACE
+
+
+@dataclass(frozen=True)
+class StripContent:
+    """What the strip shows; every text is ready for the eye and empty when there is nothing to say."""
+
+    name: str = ""
+    state: str = ""
+    level: str = ""
+    """``good``, ``warning`` or ``bad`` colours the state word."""
+    fraction: float | None = None
+    epoch: str = ""
+    """Such as "epoch 12 / 40"."""
+    score: str = ""
+    """Such as "3.61 bits/dim (best 3.58 @ 1100)"."""
+    speed: str = ""
+    remaining: str = ""
+
+
+class RunStrip(QFrame):
+    """One row of texts with fixed places, and buttons for the actions that make sense now (a hidden one is no action)."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_strip")
+        self.setAccessibleName(self.tr("Training run"))
+        self.setFixedHeight(5 * SPACE + 4)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(2 * SPACE, 0, SPACE, 0)
+        row.setSpacing(2 * SPACE)
+        self.name = self._label(row, "name")
+        self.state = self._label(row, "state")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(15 * SPACE)
+        self.bar.setAccessibleName(self.tr("Progress of the run"))
+        row.addWidget(self.bar)
+        self.percent = self._label(row, "percent")
+        self.epoch = self._label(row, "epoch")
+        self.score = self._label(row, "score")
+        self.speed = self._label(row, "speed")
+        self.remaining = self._label(row, "remaining")
+        row.addStretch(1)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(SPACE // 2)
+        row.addLayout(self._buttons)
+        self.content = StripContent()
+        self.show_content(self.content)
+
+    def add_action(self, action: QAction) -> None:
+        """Add a button for `action`; it shows while the action is visible."""
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setProperty("button", True)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setIconSize(QSize(16, 16))
+        button.setVisible(action.isVisible())
+        action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+        self._buttons.addWidget(button)
+
+    def show_content(self, content: StripContent) -> None:
+        """Show `content` now."""
+        self.content = content
+        self.name.setText(content.name or self.tr("No run"))
+        self.state.setText(content.state)
+        if self.state.property("role") != (content.level or "dim"):
+            self.state.setProperty("role", content.level or "dim")
+            self.state.style().unpolish(self.state)
+            self.state.style().polish(self.state)
+        running = content.fraction is not None
+        self.bar.setVisible(running)
+        self.percent.setVisible(running)
+        if content.fraction is not None:
+            self.bar.setValue(round(1000 * content.fraction))
+            self.percent.setText(f"{100 * content.fraction:.0f} %")
+        for label, text in (
+            (self.epoch, content.epoch),
+            (self.score, content.score),
+            (self.speed, content.speed),
+            (self.remaining, content.remaining),
+        ):
+            label.setText(text)
+            label.setVisible(bool(text))
+
+    def _label(self, row: QHBoxLayout, name: str) -> QLabel:
+        label = _SteadyLabel()
+        label.setObjectName(f"run_strip_{name}")
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        if name != "name":
+            label.setProperty("role", "dim")
+        row.addWidget(label)
+        return label
+
+
+class _SteadyLabel(QLabel):
+    """A label that grows with its text and shrinks only when that got much shorter, so that neighbours stay put."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
+        self._width = 0
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        if hint.width() > self._width or hint.width() < self._width - 4 * SPACE:
+            self._width = hint.width()
+        return QSize(self._width, hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
