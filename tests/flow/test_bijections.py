@@ -1,0 +1,203 @@
+"""Every bijection against the Jacobian that autograd computes, in float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from nvp_studio.flow.bijection import Bijection, Chain
+from nvp_studio.flow.coupling import (
+    ChannelCoupling,
+    MaskedCheckerboardCoupling,
+    PackedCheckerboardCoupling,
+    checkerboard,
+    checkerboard_coupling,
+)
+from nvp_studio.flow.mixing import InvertibleConv1x1
+from nvp_studio.flow.networks import ResidualNetwork
+from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
+from nvp_studio.flow.preprocessing import Logit
+from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Squeeze, Unsqueeze
+from tests.flow.jacobian import check_bijection, perturb
+
+
+def small_network(inputs: int, outputs: int) -> nn.Module:
+    return ResidualNetwork(inputs, 5, outputs, blocks=1)
+
+
+def published_network(inputs: int, outputs: int) -> nn.Module:
+    return ResidualNetwork(inputs, 4, outputs, blocks=2, norm="batch", weight_norm=True)
+
+
+def ready(layer: Bijection, seed: int = 0) -> Bijection:
+    layer = layer.double().eval()
+    perturb(layer, seed)
+    return layer
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+sides = st.integers(1, 3).map(lambda half: 2 * half)
+seeds = st.integers(0, 2**16)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.booleans(), seeds)
+def test_masked_checkerboard(channels: int, height: int, width: int, flip: bool, seed: int) -> None:
+    layer = MaskedCheckerboardCoupling(channels, height, width, small_network, flip=flip)
+    check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 3), sides, sides, st.booleans(), seeds)
+def test_packed_checkerboard(channels: int, height: int, width: int, flip: bool, seed: int) -> None:
+    layer = PackedCheckerboardCoupling(channels, small_network, flip=flip)
+    check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 7), st.integers(1, 4), st.integers(1, 4), st.booleans(), seeds)
+def test_channel_coupling(channels: int, height: int, width: int, flip: bool, seed: int) -> None:
+    layer = ChannelCoupling(channels, small_network, flip=flip)
+    check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_couplings_with_published_networks(flip: bool) -> None:
+    check_bijection(ready(ChannelCoupling(4, published_network, flip=flip)), normal(2, 4, 2, 2))
+    check_bijection(ready(MaskedCheckerboardCoupling(3, 4, 4, published_network, flip=flip)), normal(2, 3, 4, 4))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), seeds)
+def test_normalizations_and_mixing(channels: int, height: int, width: int, seed: int) -> None:
+    x = normal(2, channels, height, width, seed=seed)
+    for layer in (ActNorm(channels), RunningBatchNorm(channels), InvertibleConv1x1(channels)):
+        check_bijection(ready(layer, seed), x)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 3), sides, sides, st.sampled_from([READING_ORDER, DIAGONAL_ORDER]))
+def test_squeezes(channels: int, height: int, width: int, order: tuple[tuple[int, int], ...]) -> None:
+    check_bijection(Squeeze(order), normal(2, channels, height, width))
+    check_bijection(Unsqueeze(order), normal(2, 4 * channels, height // 2, width // 2))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.001, 0.4), seeds)
+def test_logit(alpha: float, seed: int) -> None:
+    x = torch.rand(2, 1, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    check_bijection(Logit(alpha), x)
+
+
+def test_logit_counts_the_shrinking_of_the_interval() -> None:
+    x = torch.tensor([0.5], dtype=torch.float64).view(1, 1, 1, 1)
+    log_det = Logit(0.05)(x)[1]
+    expected = torch.log(torch.tensor(0.9 / 0.25, dtype=torch.float64))  # (1 - 2a) / (p (1 - p)) at p = 1/2
+    torch.testing.assert_close(log_det, expected.view(1))
+
+
+def test_chain_adds_log_determinants() -> None:
+    chain = Chain([ActNorm(4), ChannelCoupling(4, small_network, flip=False), InvertibleConv1x1(4), ActNorm(4)])
+    check_bijection(ready(chain), normal(2, 4, 2, 2))
+
+
+def test_packed_and_masked_checkerboards_keep_the_same_cells() -> None:
+    x = normal(1, 2, 4, 6)
+    for flip in (False, True):
+        mask = checkerboard(4, 6, flip=flip).bool().expand_as(x)
+        for packed in (False, True):
+            layer = ready(checkerboard_coupling((2, 4, 6), small_network, flip=flip, packed=packed))
+            with torch.no_grad():
+                y, _ = layer(x)
+            assert torch.equal(y[mask], x[mask])
+            assert (y[~mask] != x[~mask]).all()
+
+
+def test_checkerboard_of_the_paper() -> None:
+    assert checkerboard(2, 3).squeeze().tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert checkerboard(2, 3, flip=True).squeeze().tolist() == [[0, 1, 0], [1, 0, 1]]
+
+
+def test_odd_sides_are_masked_even_when_packing_is_asked_for() -> None:
+    layer = checkerboard_coupling((1, 3, 4), small_network, flip=False, packed=True)
+    assert isinstance(layer, MaskedCheckerboardCoupling)
+
+
+def test_squeeze_orders() -> None:
+    x = torch.arange(16, dtype=torch.float64).view(1, 1, 4, 4)
+    assert Squeeze()(x)[0][0, :, 0, 0].tolist() == [0, 1, 4, 5]
+    assert Squeeze(DIAGONAL_ORDER)(x)[0][0, :, 0, 0].tolist() == [0, 5, 1, 4]
+
+
+def test_squeeze_refuses_odd_sides() -> None:
+    with pytest.raises(ValueError, match="even sides, not 3x4"):
+        Squeeze()(torch.zeros(1, 1, 3, 4))
+
+
+def test_channel_mask_needs_two_channels() -> None:
+    with pytest.raises(ValueError, match="at least 2 channels"):
+        ChannelCoupling(1, small_network, flip=False)
+
+
+def test_couplings_start_as_the_identity() -> None:
+    x = normal(2, 2, 4, 4)
+    for packed in (False, True):
+        layer = checkerboard_coupling((2, 4, 4), published_network, flip=False, packed=packed).double()
+        with torch.no_grad():
+            y, log_det = layer(x)
+        assert torch.equal(y, x)
+        assert not log_det.any()
+
+
+def test_actnorm_initialization_normalizes_its_batch() -> None:
+    layer = ActNorm(3).double()
+    x = 5 + 3 * normal(16, 3, 4, 4)
+    layer.initialize(x)
+    with torch.no_grad():
+        y, _ = layer(x)
+    torch.testing.assert_close(y.mean((0, 2, 3)), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
+    torch.testing.assert_close(y.var((0, 2, 3), correction=0), torch.ones(3, dtype=torch.float64), rtol=1e-5, atol=0)
+
+
+def test_running_batch_norm_takes_the_batch_in_first() -> None:
+    layer = RunningBatchNorm(1, momentum=0.9).double().train()
+    x = 2 + normal(8, 1, 2, 2)
+    y, log_det = layer(x)
+    mean = 0.1 * x.mean()
+    variance = 0.9 + 0.1 * x.var(correction=0)
+    torch.testing.assert_close(y, (x - mean) / torch.sqrt(variance + layer.eps))
+    torch.testing.assert_close(log_det, (-0.5 * 4 * torch.log(variance + layer.eps)).expand(8))
+    torch.testing.assert_close(layer.mean, mean.view(1))
+
+
+def test_running_batch_norm_passes_gradient_through_the_batch_only() -> None:
+    layer = RunningBatchNorm(1, momentum=0.9).double().train()
+    layer.mean.fill_(7.0)
+    x = normal(4, 1, 1, 1).requires_grad_()
+    layer(x)[0].sum().backward()
+    # sum over i of d y_i / d x_j, where the batch's statistics weigh 1 - momentum
+    values = x.detach().flatten()
+    mean, variance = 0.9 * 7 + 0.1 * values.mean(), 0.9 + 0.1 * values.var(correction=0)
+    deviation = torch.sqrt(variance + layer.eps)
+    slope = 0.1 * 2 * (values - values.mean()) / 4
+    expected = (1 - 0.1) / deviation - 0.5 * (values - mean).sum() * slope / deviation**3
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad.flatten(), expected)
+
+
+def test_running_batch_norm_has_no_inverse_while_training() -> None:
+    with pytest.raises(RuntimeError, match="evaluation mode"):
+        RunningBatchNorm(2).train().inverse(torch.zeros(1, 2, 2, 2))
+
+
+def test_conv1x1_starts_as_a_rotation() -> None:
+    layer = InvertibleConv1x1(6).double()
+    x = normal(3, 6, 2, 2)
+    with torch.no_grad():
+        y, log_det = layer(x)
+    torch.testing.assert_close(y.square().sum(), x.square().sum(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(log_det, torch.zeros(3, dtype=torch.float64), atol=1e-5, rtol=0)

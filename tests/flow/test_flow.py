@@ -1,0 +1,200 @@
+"""Whole flows: exact inverse and log-determinant after training steps, densities that integrate to one, refusals."""
+
+import math
+
+import msgspec
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nvp_studio.flow import Flow, FlowConfig, preset_config
+from tests.flow.jacobian import slogdet_of_jacobian, train_a_little
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> FlowConfig:
+    scales = draw(st.integers(1, 3))
+    unit = 2 ** (scales - 1)
+    channels = draw(st.sampled_from([1, 3]))
+    most = max(1, 48 // (channels * unit * unit))
+    height, width = draw(st.sampled_from([(h, w) for h in (1, 2, 3) for w in (1, 2, 3) if h * w <= most] or [(1, 1)]))
+    return FlowConfig(
+        image_shape=(channels, unit * height, unit * width),
+        scales=scales,
+        checkerboard_couplings=draw(st.integers(1, 2)),
+        channel_couplings=draw(st.integers(1, 2)),
+        final_couplings=draw(st.integers(1, 3)),
+        blocks=draw(st.integers(0, 1)),
+        width=draw(st.integers(2, 4)),
+        doubling=draw(st.booleans()),
+        checkerboard=draw(st.sampled_from(["masked", "packed"])),
+        normalization=draw(st.sampled_from(["actnorm", "batch", "none"])),
+        network_norm=draw(st.sampled_from(["batch", "none"])),
+        weight_norm=draw(st.booleans()),
+        mixing=draw(st.sampled_from(["none", "conv1x1"])),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(configs(), st.integers(0, 2**16))
+def test_log_determinant_and_inverse_after_training_steps(config: FlowConfig, seed: int) -> None:
+    torch.manual_seed(seed)
+    flow = train_a_little(Flow(config).double(), seed=seed)
+    x = torch.rand(2, *config.image_shape, dtype=torch.float64)
+    with torch.no_grad():
+        z, log_det = flow.encode(x)
+        back, inverse_log_det = flow.decode_with_log_det(z)
+    assert z.shape == (2, config.dimensions)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-9)
+    torch.testing.assert_close(inverse_log_det, -log_det, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(log_det, slogdet_of_jacobian(lambda v: flow.body(flow.preprocessing(v)[0])[0], x),
+                               rtol=1e-8, atol=1e-8)  # fmt: skip
+    prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+    torch.testing.assert_close(flow.log_prob(x), prior + log_det)
+
+
+@pytest.mark.parametrize("preset", ["paper", "paper-cifar10", "studio", "quick"])
+def test_float32_inverse_at_full_depth(preset: str) -> None:
+    torch.manual_seed(0)
+    config = preset_config(preset, (3, 32, 32))
+    flow = train_a_little(Flow(msgspec.structs.replace(config, width=min(config.width, 8))), steps=8)
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        back = flow.decode(flow.encode(x)[0])
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("preset", "millions"), [("paper-cifar10", 6.4), ("paper", 46.3)])
+def test_published_parameter_counts(preset: str, millions: float) -> None:
+    with torch.device("meta"):
+        flow = Flow(preset_config(preset, (3, 32, 32)))
+    assert round(sum(p.numel() for p in flow.parameters()) / 1e6, 1) == millions
+
+
+def test_paper_presets_have_the_published_scales() -> None:
+    assert preset_config("paper-cifar10", (3, 32, 32)).scales == 2
+    assert preset_config("paper", (3, 32, 32)).latent_scales[-1].shape[1:] == (4, 4)
+    assert preset_config("paper", (3, 64, 64)).latent_scales[-1].shape[1:] == (4, 4)
+    assert preset_config("paper", (3, 64, 64)).blocks == 2
+
+
+def test_density_of_one_pixel_integrates_to_one() -> None:
+    for channels, points in ((1, 20001), (3, 61)):
+        torch.manual_seed(1)
+        config = FlowConfig(image_shape=(channels, 1, 1), scales=1, width=4, blocks=1)
+        flow = train_a_little(Flow(config).double(), steps=20)
+        # the decoder reaches beyond [0, 1] by a / (1 - 2a); all of the mass lies on the whole interval
+        margin = config.logit_alpha / (1 - 2 * config.logit_alpha)
+        axis = torch.linspace(-margin, 1 + margin, points, dtype=torch.float64)
+        centres, step = (axis[1:] + axis[:-1]) / 2, axis[1] - axis[0]
+        x = torch.cartesian_prod(*[centres] * channels).view(-1, channels, 1, 1)
+        with torch.no_grad():
+            mass = sum(torch.exp(flow(part)).sum() for part in x.split(50_000)) * step**channels
+        assert mass == pytest.approx(1, abs=1e-6 if channels == 1 else 2e-2)
+
+
+def test_scales_slice_z_finest_first() -> None:
+    flow = Flow(FlowConfig(image_shape=(1, 28, 28), scales=3, width=2, blocks=0))
+    assert [scale.shape for scale in flow.scales] == [(2, 14, 14), (4, 7, 7), (4, 7, 7)]
+    assert [(scale.start, scale.stop) for scale in flow.scales] == [(0, 392), (392, 588), (588, 784)]
+
+
+def test_factored_out_half_is_one_colour_of_the_checkerboard() -> None:
+    config = FlowConfig(
+        image_shape=(1, 4, 4), scales=2, normalization="none", width=2, blocks=0,
+    )  # fmt: skip
+    flow = Flow(config).double()  # couplings start as the identity
+    x = torch.rand(1, 1, 4, 4, dtype=torch.float64)
+    with torch.no_grad():
+        z = flow.encode(x)[0][0]
+        y = flow.preprocessing(x)[0][0, 0]
+    assert torch.equal(z[:4], y[0::2, 1::2].flatten())  # top right of each block
+    assert torch.equal(z[4:8], y[1::2, 0::2].flatten())  # bottom left
+    assert torch.equal(z[8:12], y[0::2, 0::2].flatten())  # top left goes on
+    assert torch.equal(z[12:], y[1::2, 1::2].flatten())  # bottom right
+
+
+def test_sizes_that_do_not_fit_name_sizes_that_would() -> None:
+    with pytest.raises(ValueError, match=r"3 scales need sides divisible by 4, not 30x28; 28 or 32x28 would fit"):
+        FlowConfig(image_shape=(1, 30, 28), scales=3)
+    with pytest.raises(ValueError, match="4x4 would fit"):
+        FlowConfig(image_shape=(1, 1, 1), scales=3)
+    with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
+        FlowConfig(image_shape=(2, 8, 8))
+    with pytest.raises(ValueError, match="no preset 'glow'"):
+        preset_config("glow", (1, 8, 8))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_non_finite_input_is_refused_by_name(value: float) -> None:
+    flow = Flow(FlowConfig(image_shape=(1, 4, 4), width=2, blocks=0))
+    x = torch.full((1, 1, 4, 4), 0.5)
+    x[0, 0, 1, 2] = value
+    with pytest.raises(ValueError, match=r"^x holds NaN or infinite values"):
+        flow.encode(x)
+    with pytest.raises(ValueError, match=r"^x holds NaN or infinite values"):
+        flow.log_prob(x)
+    with pytest.raises(ValueError, match=r"^z holds NaN or infinite values"):
+        flow.decode(x.flatten(1))
+
+
+def test_wrong_shapes_and_ranges_are_refused() -> None:
+    flow = Flow(FlowConfig(image_shape=(1, 4, 4), width=2, blocks=0))
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 1, 4, 4\), not \(2, 1, 4, 5\)"):
+        flow.encode(torch.zeros(2, 1, 4, 5))
+    with pytest.raises(ValueError, match=r"x must lie in \[0, 1\], not \[0, 255\]"):
+        flow.encode(torch.linspace(0, 255, 16).view(1, 1, 4, 4))
+    with pytest.raises(ValueError, match="z must have shape"):
+        flow.decode(torch.zeros(1, 15))
+    with pytest.raises(ValueError, match="2 temperatures for 1 scales"):
+        Flow(FlowConfig(image_shape=(1, 4, 4), scales=1, width=2, blocks=0)).sample(1, (1.0, 1.0))
+    with pytest.raises(ValueError, match="temperatures must be finite"):
+        flow.sample(1, math.nan)
+
+
+def test_empty_batches_pass() -> None:
+    flow = Flow(FlowConfig(image_shape=(3, 4, 4), width=2, blocks=0))
+    assert flow.encode(torch.zeros(0, 3, 4, 4))[0].shape == (0, 48)
+    assert flow.sample(0).shape == (0, 3, 4, 4)
+
+
+def test_samples_are_keyed_by_seed_and_index() -> None:
+    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)))
+    many, few = flow.sample(5, seed=3), flow.sample(2, seed=3)
+    torch.testing.assert_close(many[:2], few)
+    assert not torch.equal(many[0], many[1])
+    assert not torch.equal(few, flow.sample(2, seed=4))
+    assert many.min() >= 0
+    assert many.max() <= 1
+
+
+def test_temperature_scales_each_slice() -> None:
+    flow = Flow(FlowConfig(image_shape=(1, 4, 4), scales=2, width=2, blocks=0))
+    z = flow.latents(3, seed=1)
+    cooled = flow.latents(3, (0.5, 0.0), seed=1)
+    assert torch.equal(cooled[:, :8], z[:, :8] * 0.5)
+    assert not cooled[:, 8:].any()
+    torch.testing.assert_close(flow.sample(3, 0.0), flow.sample(1, 0.0, seed=9).expand(3, -1, -1, -1))
+
+
+def test_samples_have_the_density_they_are_given() -> None:
+    # E[log p] of the model's own samples is minus its entropy: the same from x's side and from z's side
+    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double(), steps=20)
+    z = flow.latents(64, seed=2)
+    with torch.no_grad():
+        x, log_det = flow.decode_with_log_det(z)
+        prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+        torch.testing.assert_close(flow(x), prior - log_det)
+
+
+def test_initialization_normalizes_every_layer_of_the_batch() -> None:
+    torch.manual_seed(0)
+    config = FlowConfig(image_shape=(1, 8, 8), scales=2, width=4, blocks=1)
+    flow = Flow(config).double()
+    x = torch.rand(64, 1, 8, 8, dtype=torch.float64)
+    flow.initialize(x)
+    z, _ = flow.encode(x)
+    assert z.mean().abs().item() < 1e-6
+    assert z.var().item() == pytest.approx(1, rel=1e-3)
+    assert flow.training
