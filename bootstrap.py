@@ -1,4 +1,4 @@
-"""Set up `.venv` in this checkout and start from it: `python3 bootstrap.py run | test | check | setup` (or `make ...`).
+"""Set up `.venv` in this checkout and start from it: `python3 bootstrap.py run` (or `make run`).
 
 Needs nothing but a Python with its standard library, which may be too old for the program itself: it looks for a
 suitable one. A second start finds the environment as it left it and is immediate.
@@ -90,6 +90,12 @@ def setup(arguments: list[str]) -> int:
     return 0
 
 
+def libraries(arguments: list[str]) -> int:
+    """Name or install the system libraries of the window alone."""
+    require_libraries({**QT_LIBRARIES, **XCB_LIBRARIES})
+    return 0
+
+
 def install(dev: bool) -> None:
     """Bring `.venv` to the tested set of packages, unless the stamp says that it is there already."""
     wanted = {"digest": _digest(), "dev": dev}
@@ -121,11 +127,11 @@ def suitable_python() -> str:
     raise AssertionError("unreachable")
 
 
-def require_libraries(libraries: dict[str, str]) -> None:
+def require_libraries(needed: dict[str, str]) -> None:
     """Name the system libraries that Qt would miss; as root on Debian and Ubuntu, install them."""
     if sys.platform != "linux":
         return
-    missing = {file: package for file, package in libraries.items() if not _loads(file)}
+    missing = {file: package for file, package in needed.items() if not _loads(file)}
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -243,7 +249,7 @@ def _must(command: list[str], complaint: str) -> None:
 
 
 if __name__ == "__main__":
-    tasks = {"run": run, "test": test, "check": check, "setup": setup}
+    tasks = {"run": run, "test": test, "check": check, "setup": setup, "libraries": libraries}
     if len(sys.argv) < 2 or sys.argv[1] not in tasks:
         sys.exit("usage: python3 bootstrap.py " + " | ".join(tasks) + " [arguments]")
     sys.exit(tasks[sys.argv[1]](sys.argv[2:]))
