@@ -1,0 +1,94 @@
+"""A data set in memory: uint8 images in named splits, with what a person should know about where they come from."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+MAX_DATA_BYTES = 8 * 2**30
+"""More pixels than this (in bytes) are refused: a data set is held in memory whole."""
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message is one line that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images of one purpose.
+
+    `images` is uint8 `(N, H, W, C)` with C 1 or 3; `labels` is int64 `(N,)`, or None where there are none.
+    """
+
+    images: Images
+    labels: Labels | None = None
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+            raise ValueError(f"images must be uint8 (N, H, W, C) with C 1 or 3, not {images.dtype} {images.shape}")
+        if labels is not None and (labels.dtype != np.int64 or labels.shape != images.shape[:1]):
+            raise ValueError(f"labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Images to train on, to choose by and, where there are any, to test on.
+
+    `name` is what `load_data` was asked for, `title` is for people, `label_names[k]` names label k, and `notes` tell
+    what was done to the images on the way here. `digest` is `digest_of` the splits: equal digests mean equal data.
+    """
+
+    name: str
+    title: str
+    train: Split
+    validation: Split
+    test: Split | None
+    label_names: tuple[str, ...]
+    licence: str
+    credit: str
+    digest: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shapes = {split.images.shape[1:] for split in self.splits}
+        if len(shapes) > 1:
+            raise ValueError(f"the splits of {self.name} differ in image shape: {sorted(shapes)}")
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits there are: train, validation and perhaps test."""
+        return (self.train, self.validation) if self.test is None else (self.train, self.validation, self.test)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of every image, in the order that a flow's configuration has it."""
+        height, width, channels = self.train.images.shape[1:]
+        return channels, height, width
+
+    def with_notes(self, notes: Iterable[str]) -> "DataSet":
+        """Return the same data with more `notes` behind its own."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def digest_of(*splits: Split | None) -> str:
+    """Return the SHA-256 (hexadecimal) over the shapes, pixels and labels of `splits`, in this order."""
+    digest = hashlib.sha256()
+    for split in splits:
+        if split is None:
+            digest.update(b"none\n")
+            continue
+        labelled = split.labels is not None
+        digest.update(f"{'x'.join(map(str, split.images.shape))} {'labelled' if labelled else 'plain'}\n".encode())
+        digest.update(np.ascontiguousarray(split.images).data)
+        if split.labels is not None:
+            digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
+    return digest.hexdigest()
