@@ -1,0 +1,33 @@
+"""Which device a run computes on, and with how many threads."""
+
+import os
+
+import torch
+
+from nvp_studio.training.errors import RunError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; `auto` is CUDA, else MPS, else the CPU. Raises `RunError` when there is none such."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RunError(f"there is no device {name!r} here; use auto or cpu") from error
+    return device
+
+
+def choose_threads(threads: int | None = None) -> int:
+    """`threads`, or for None one less than the cores this process may use, at least 1.
+
+    The core left free keeps the window and everything else alive; two busy threads on two busy cores were measured to
+    train several times slower than one.
+    """
+    if threads is not None:
+        return max(1, threads)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)

@@ -1,0 +1,60 @@
+"""What a run shows of its model: validation scores, samples from fixed noise, reconstructions of fixed images."""
+
+import io
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
+from nvp_studio.flow.flow import Flow
+
+Images = npt.NDArray[np.uint8]
+"""uint8 (N, H, W, C)."""
+
+
+def scores(flow: Flow, images: Images, proceed: Callable[[], bool], batch_size: int = 250) -> Tensor | None:
+    """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `proceed` ended it early."""
+    found = flow.bits_per_dim(images, batch_size=batch_size, proceed=proceed)
+    return found if len(found) == len(images) else None
+
+
+@torch.no_grad()
+def samples(flow: Flow, count: int, temperature: float, seed: int) -> Images:
+    """Sampled images; the same noise each time."""
+    return _to_images(flow.sample(count, temperature, seed))
+
+
+@torch.no_grad()
+def reconstructions(flow: Flow, images: Images) -> tuple[Images, float | None]:
+    """The images, below them (second half of the batch) their reconstructions decode(encode(x)), and the largest error.
+
+    The error is in units of [0, 1]; None when it is not finite.
+    """
+    x = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), 0.5)
+    again = flow.decode(torch.nan_to_num(flow.encode(x)[0]))
+    error = float((again - x).abs().max())
+    return np.concatenate([images, _to_images(again)]), error if math.isfinite(error) else None
+
+
+def contact_sheet(images: Images, columns: int) -> bytes:
+    """All images side by side in rows of `columns`, as the content of a PNG file."""
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
+    sheet[:count] = images
+    grid = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    pixels = grid.reshape(rows * height, columns * width, channels)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _to_images(x: Tensor) -> Images:
+    # A model that went astray decodes to NaN, which has no grey level.
+    pixels: Images = images_from_unit(torch.nan_to_num(x)).cpu().numpy()
+    return pixels

@@ -1,0 +1,236 @@
+"""The run folder: its record, its history of metrics, and the list of runs; neither torch nor Qt behind it.
+
+A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` on each line), ``checkpoints/`` with
+``last``, ``best`` and ``step-<number>`` (``.safetensors``), ``samples/`` with ``step-<number>.png`` and
+``reconstructions-<number>.png``, ``log.txt``, and ``run.lock`` while someone trains in it.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import platformdirs
+
+from nvp_studio.files import write_whole
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import RunPhase, StepMetrics
+from nvp_studio.training.lock import is_locked
+
+RECORD = "run.json"
+METRICS = "metrics.jsonl"
+LOG = "log.txt"
+
+SummaryState = RunPhase | Literal["interrupted"]
+
+
+class RunData(msgspec.Struct, frozen=True, kw_only=True):
+    """The data set of a run."""
+
+    title: str
+    digest: str = ""
+    train_images: int = 0
+    validation_images: int = 0
+
+
+class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run stood when its record was last written: at its start and end, and with each checkpoint."""
+
+    phase: RunPhase = "preparing"
+    reason: str = ""
+    step: int = 0
+    total_steps: int | None = None
+    epoch: float = 0.0
+    seconds: float = 0.0
+    images: int = 0
+    best: float | None = None
+    """Best validation bits/dim."""
+    best_step: int | None = None
+    validation: float | None = None
+    """Bits/dim of the best weights on all validation images; only of a finished run."""
+    test: float | None = None
+    """Bits/dim of the best weights on the test set; only of a finished run."""
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``run.json``."""
+
+    name: str
+    created: str
+    """When the run was started, ISO 8601 with time zone."""
+    config: TrainConfig
+    """With `flow` filled in."""
+    data: RunData
+    versions: dict[str, str]
+    """Of the programs and libraries that started the run."""
+    device: str
+    parameters: int
+    parent: str | None = None
+    """Name of the run that this one went on from, if it did."""
+    status: RunStatus = RunStatus()
+    format_version: int = 1
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A row in the list of runs."""
+
+    name: str
+    folder: str
+    state: SummaryState
+    """The phase of the run; `interrupted` when its process ended without a word."""
+    reason: str
+    data_title: str
+    preset: str
+    step: int
+    total_steps: int | None
+    best: float | None
+    best_step: int | None
+    seconds: float
+    started: str
+    """ISO 8601 with time zone."""
+
+
+def default_runs_folder() -> Path:
+    """Where runs live: the folder that the environment names in NVP_STUDIO_RUNS, else in the user's data folder."""
+    named = os.environ.get("NVP_STUDIO_RUNS")
+    return Path(named) if named else platformdirs.user_data_path("nvp-studio") / "runs"
+
+
+def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
+    """Make a new run folder called `name`, or for an empty name after today's date and the data set.
+
+    A name that is taken gets a number. Raises `RunError` when the folder cannot be made.
+    """
+    today = datetime.now().astimezone().date().isoformat()
+    stem = _slug(name) or f"{today}-{_slug(Path(data).name) or 'run'}"
+    number = 1
+    try:
+        runs_folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = runs_folder / (stem if _slug(name) and number == 1 else f"{stem}-{number}")
+            try:
+                folder.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+        for part in ("checkpoints", "samples"):
+            (folder / part).mkdir()
+    except OSError as error:
+        raise RunError(f"no run can be made in {runs_folder}: {error.strerror}; choose another runs folder") from error
+    return folder
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write ``run.json`` whole."""
+    write_whole(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1))
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read ``run.json``; raises `RunError`."""
+    try:
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=RunRecord)
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} is not a run folder: it has no {RECORD}") from error
+    except OSError as error:
+        raise RunError(f"{folder / RECORD} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"{folder / RECORD} is damaged: {error}") from error
+
+
+def open_run(folder: str | os.PathLike[str]) -> RunSummary:
+    """Summarize the run in `folder`; raises `RunError`."""
+    path = Path(folder)
+    brief = _read_brief(path)
+    status = brief.status
+    over = status.phase in ("finished", "stopped", "failed")
+    state: SummaryState = status.phase if over or is_locked(path) else "interrupted"
+    return RunSummary(
+        name=brief.name,
+        folder=str(path),
+        state=state,
+        reason=status.reason,
+        data_title=brief.data.title,
+        preset=brief.config.preset,
+        step=status.step,
+        total_steps=status.total_steps,
+        best=status.best,
+        best_step=status.best_step,
+        seconds=status.seconds,
+        started=brief.created,
+    )
+
+
+def list_runs(runs_folder: Path | None = None) -> list[RunSummary]:
+    """The runs under `runs_folder`, the newest first; folders that are no runs are passed over."""
+    found: list[RunSummary] = []
+    for folder in _subfolders(default_runs_folder() if runs_folder is None else runs_folder):
+        try:
+            found.append(open_run(folder))
+        except RunError:
+            continue
+    return sorted(found, key=lambda run: (run.started, run.name), reverse=True)
+
+
+def read_metrics(folder: str | os.PathLike[str]) -> list[StepMetrics]:
+    """The history in ``metrics.jsonl``; a last line that was cut short is left out. A run without one has none."""
+    return [metrics for _, metrics in _metrics_lines(Path(folder) / METRICS)]
+
+
+def cut_metrics(folder: Path, last_step: int) -> None:
+    """Drop what the history says of steps after `last_step`, which a resumed run is about to take again."""
+    path = folder / METRICS
+    if path.exists():
+        kept = [line for line, metrics in _metrics_lines(path) if metrics.step <= last_step]
+        write_whole(path, b"".join(line + b"\n" for line in kept))
+
+
+class _BriefConfig(msgspec.Struct):
+    preset: str = ""
+
+
+class _BriefRecord(msgspec.Struct):
+    """The part of a record that a list shows; the configuration of the flow is not looked at."""
+
+    name: str
+    created: str
+    config: _BriefConfig
+    data: RunData
+    status: RunStatus
+
+
+def _read_brief(folder: Path) -> _BriefRecord:
+    try:
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=_BriefRecord)
+    except OSError as error:
+        raise RunError(f"{folder} is not a run folder: {RECORD}: {error.strerror}") from error
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"{folder / RECORD} is damaged: {error}") from error
+
+
+def _metrics_lines(path: Path) -> Iterator[tuple[bytes, StepMetrics]]:
+    decoder = msgspec.json.Decoder(StepMetrics)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return
+    for line in lines:
+        try:
+            yield line, decoder.decode(line)
+        except msgspec.MsgspecError:
+            continue
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _slug(text: str) -> str:
+    """The text as a folder name that every system takes."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:80]

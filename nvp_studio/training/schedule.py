@@ -1,0 +1,55 @@
+"""How long a run goes and how fast it learns on the way."""
+
+import math
+
+from nvp_studio.training.config import TrainConfig
+
+FLOOR = 0.02
+"""Share of the highest learning rate at which the cosine ends."""
+
+
+class Budget:
+    """The end of a run, in steps or in seconds of training."""
+
+    def __init__(self, config: TrainConfig, train_images: int) -> None:
+        self.steps_per_epoch = math.ceil(train_images / config.batch_size)
+        self.total_steps = config.steps
+        if config.epochs is not None:
+            self.total_steps = max(1, math.ceil(config.epochs * train_images / config.batch_size))
+        self.total_seconds = None if config.minutes is None else config.minutes * 60
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """How much of the budget is used up after `step` steps and `seconds` seconds, 0 to 1."""
+        if self.total_steps is not None:
+            return min(1.0, step / self.total_steps)
+        assert self.total_seconds is not None
+        return min(1.0, seconds / self.total_seconds)
+
+    def validation_steps(self, config: TrainConfig) -> int | None:
+        """Steps between validations: about twenty in a run, at least one an epoch, not closer than 100 steps.
+
+        None for a budget in minutes, whose validations follow the clock.
+        """
+        if config.validation_every is not None:
+            return max(1, config.validation_every)
+        if self.total_steps is None:
+            return None
+        return max(1, min(self.steps_per_epoch, max(self.total_steps // 20, 100)))
+
+    def validation_seconds(self) -> float:
+        """Seconds between validations under a budget in minutes: about twenty in a run, 15 to 120 seconds apart."""
+        assert self.total_seconds is not None
+        return min(120.0, max(15.0, self.total_seconds / 20))
+
+
+def learning_rate(config: TrainConfig, step: int, fraction: float, rollbacks: int = 0) -> float:
+    """The learning rate of step `step` (from 0) with `fraction` of the budget used up: warm-up, then the schedule.
+
+    Every return to an earlier state halves it.
+    """
+    rate = config.learning_rate * 0.5**rollbacks
+    if step < config.warmup_steps:
+        rate *= (step + 1) / config.warmup_steps
+    if config.schedule == "cosine":
+        rate *= FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * fraction))
+    return rate
