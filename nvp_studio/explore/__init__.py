@@ -1,0 +1,38 @@
+"""Questions put to a trained flow: pictures from recipes, scores of files."""
+
+from nvp_studio._lazy import lazy_attributes
+
+__all__ = [
+    "FileScore",
+    "OpenedModel",
+    "PictureFile",
+    "Rendering",
+    "choose_device",
+    "latent",
+    "open_model",
+    "picture_png",
+    "read_picture",
+    "render",
+    "save_picture",
+    "score_batches",
+    "score_files",
+]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "FileScore": "nvp_studio.explore.score",
+        "OpenedModel": "nvp_studio.explore.model",
+        "PictureFile": "nvp_studio.explore.pictures",
+        "Rendering": "nvp_studio.explore.render",
+        "choose_device": "nvp_studio.explore.model",
+        "latent": "nvp_studio.explore.render",
+        "open_model": "nvp_studio.explore.model",
+        "picture_png": "nvp_studio.explore.pictures",
+        "read_picture": "nvp_studio.explore.pictures",
+        "render": "nvp_studio.explore.render",
+        "save_picture": "nvp_studio.explore.pictures",
+        "score_batches": "nvp_studio.explore.score",
+        "score_files": "nvp_studio.explore.score",
+    },
+)

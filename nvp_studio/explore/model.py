@@ -1,0 +1,118 @@
+"""A trained flow opened for questions, with what its checkpoint says of the data it was trained on."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, build_flow, find_checkpoint, read_checkpoint
+from nvp_studio.flow.flow import Flow
+from nvp_studio.recipe import Image, Seed
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Principal directions of the training images' latents, widest first, as the checkpoint stores them."""
+
+    components: Tensor
+    """(K, D), orthonormal rows."""
+    mean: Tensor
+    """(D,), mean of the latents."""
+    deviation: Tensor
+    """(K,), standard deviation of the latents along each direction."""
+    shares: tuple[float, ...]
+    """K shares of the latents' whole variance."""
+
+    def __len__(self) -> int:
+        return len(self.shares)
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A flow in evaluation mode with the averaged weights, and the facts that came with it."""
+
+    flow: Flow = field(repr=False)
+    path: str
+    """The checkpoint file it was read from."""
+    digest: str
+    """SHA-256 of the checkpoint's content, hexadecimal."""
+    info: CheckpointInfo = field(repr=False)
+    directions: Directions | None = field(repr=False)
+    reference: npt.NDArray[np.float64] = field(repr=False)
+    """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
+    base_latents: dict[Seed | Image, Tensor] = field(default_factory=dict, repr=False)
+    """Latents (1, D) of the bases used last, kept by `explore.render`: a slider moves, its base stays."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.flow.config.image_shape
+
+    @property
+    def pixel_shape(self) -> tuple[int, int, int]:
+        """(H, W, C), the order of 8-bit images."""
+        channels, height, width = self.flow.config.image_shape
+        return height, width, channels
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(parameter.numel() for parameter in self.flow.parameters())
+
+    def percentile(self, bits_per_dim: float) -> float | None:
+        """Share of the reference images, in percent, that score lower; None when there is no reference."""
+        if not len(self.reference):
+            return None
+        return 100.0 * float(np.searchsorted(self.reference, bits_per_dim, side="left")) / len(self.reference)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; ``auto`` is CUDA, else Apple's mps, else the CPU. `ValueError` when it is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"there is no device {name!r} here; use auto or cpu") from error
+    return device
+
+
+def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> OpenedModel:
+    """Open a checkpoint file, or of a run folder its best; an empty path is the included model.
+
+    Raises `CheckpointError` with one line when the file is not a sound checkpoint.
+    """
+    file = find_checkpoint(path)
+    checkpoint = read_checkpoint(file)
+    return OpenedModel(
+        flow=build_flow(checkpoint, device),
+        path=str(Path(file).absolute()),
+        digest=checkpoint.digest,
+        info=checkpoint.info,
+        directions=_directions(checkpoint, torch.device(device)),
+        reference=_reference(checkpoint),
+    )
+
+
+def _directions(checkpoint: Checkpoint, device: torch.device) -> Directions | None:
+    tensors = checkpoint.group("directions")
+    if not tensors or not len(tensors["components"]):
+        return None
+    return Directions(
+        components=tensors["components"].to(device),
+        mean=tensors["mean"].to(device),
+        deviation=tensors["deviation"].to(device),
+        shares=tuple(tensors["shares"].tolist()),
+    )
+
+
+def _reference(checkpoint: Checkpoint) -> npt.NDArray[np.float64]:
+    scores = checkpoint.group("reference").get("bits_per_dim", torch.empty(0, dtype=torch.float64))
+    return np.sort(scores.to("cpu", torch.float64).numpy())

@@ -1,0 +1,77 @@
+"""Pictures as files: a PNG that carries its recipe, and any image file as a recipe."""
+
+import io
+import os
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from PIL.PngImagePlugin import PngInfo
+
+from nvp_studio import __version__
+from nvp_studio.data.images import read_image
+from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.render import check_recipe
+from nvp_studio.files import write_whole
+from nvp_studio.recipe import PNG_KEY, Image, Recipe
+
+_MAX_SIDE = 16_384
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """What an image file means to a model."""
+
+    recipe: Recipe
+    had_recipe: bool
+    """Whether the recipe was inside the file; else its base is the image itself."""
+    notes: tuple[str, ...]
+    """What was done on the way, for a person."""
+
+
+def picture_png(pixels: npt.NDArray[np.uint8], recipe: Recipe, scale: int = 1) -> bytes:
+    """The picture (H, W, C) as a PNG file with its recipe inside, each pixel a square of `scale` pixels."""
+    height, width, channels = pixels.shape
+    if not 1 <= scale <= max(1, _MAX_SIDE // max(height, width)):
+        raise ValueError(f"a scale of {scale} is not possible for {width}x{height} pixels")
+    large = pixels.repeat(scale, 0).repeat(scale, 1)
+    text = PngInfo()
+    text.add_itxt(PNG_KEY, recipe.to_json())
+    text.add_itxt("Software", f"NVP Studio {__version__}")
+    file = io.BytesIO()
+    PIL.Image.fromarray(large[..., 0] if channels == 1 else large).save(file, "PNG", pnginfo=text, optimize=True)
+    return file.getvalue()
+
+
+def save_picture(path: str | os.PathLike[str], pixels: npt.NDArray[np.uint8], recipe: Recipe, scale: int = 1) -> None:
+    """Write `picture_png` to `path`, whole; `OSError` when the disk refuses."""
+    write_whole(path, picture_png(pixels, recipe, scale))
+
+
+def read_picture(model: OpenedModel, path: str | os.PathLike[str]) -> PictureFile:
+    """Read an image file for Explore.
+
+    A recipe inside comes back as it was, for the open model. Any other image, and one whose recipe does not fit the
+    model, becomes a base latent at the model's size. Raises `ImageError` when the file is not an image.
+    """
+    image = read_image(path, model.image_shape)
+    plain = Recipe(checkpoint=model.digest, base=Image(model.pixel_shape, image.pixels.tobytes(), _name(path)))
+    if PNG_KEY not in image.text:
+        return PictureFile(plain, False, image.notes)
+    try:
+        recipe = Recipe.from_json(image.text[PNG_KEY])
+        check_recipe(model, recipe)
+    except ValueError as error:
+        return PictureFile(
+            plain, False, (f"opened as a plain image, for its recipe is of no use here: {error}", *image.notes)
+        )
+    if recipe.checkpoint == model.digest:
+        return PictureFile(recipe, True, ())
+    note = f"made with another model ({recipe.checkpoint[:8] or 'unnamed'}), shown as the open one decodes its recipe"
+    return PictureFile(msgspec.structs.replace(recipe, checkpoint=model.digest), True, (note,))
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    return os.path.basename(os.fspath(path))

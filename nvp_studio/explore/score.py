@@ -1,0 +1,108 @@
+"""Scores of image files: a stream of rows that holds one batch of images in memory, however many files there are."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nvp_studio.data.images import ImageError, find_images, read_image
+from nvp_studio.explore.model import OpenedModel
+
+
+@dataclass(frozen=True)
+class FileScore:
+    """One file's score, or the reason it has none (`error`; then `bits_per_dim` is None)."""
+
+    path: str
+    bits_per_dim: float | None = None
+    percentile: float | None = None
+    """Share of the reference images, in percent, that score lower (fit the model better)."""
+    pixels: npt.NDArray[np.uint8] | None = None
+    """(H, W, C): what was scored, at the model's size."""
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+def _never() -> bool:
+    return False
+
+
+def score_files(
+    model: OpenedModel,
+    paths: Iterable[str | os.PathLike[str]],
+    samples: int = 1,
+    seed: int = 0,
+    batch_size: int = 64,
+    cancelled: Callable[[], bool] = _never,
+) -> Iterator[FileScore]:
+    """Yield the score of every image file under `paths` (files and folders), in the order they are found.
+
+    A file that cannot be read or scored gives a row with the reason. `samples` are the dequantization samples of the
+    bound. Ends early once `cancelled()` is true.
+    """
+    for batch in score_batches(model, paths, samples, seed, batch_size, cancelled):
+        yield from batch
+
+
+def score_batches(
+    model: OpenedModel,
+    paths: Iterable[str | os.PathLike[str]],
+    samples: int = 1,
+    seed: int = 0,
+    batch_size: int = 64,
+    cancelled: Callable[[], bool] = _never,
+    *,
+    patience: float = math.inf,
+) -> Iterator[list[FileScore]]:
+    """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full."""
+    if samples < 1 or batch_size < 1:
+        raise ValueError(f"samples and batch size must be at least 1, not {samples} and {batch_size}")
+    rows: list[FileScore] = []
+    began = time.monotonic()
+    for path in find_images(os.fspath(path) for path in paths):
+        if cancelled():
+            return
+        rows.append(_read(model, str(path)))
+        if len(rows) < batch_size and time.monotonic() - began < patience:
+            continue
+        yield _scored(model, rows, samples, seed)
+        rows, began = [], time.monotonic()
+    if rows and not cancelled():
+        yield _scored(model, rows, samples, seed)
+
+
+def _read(model: OpenedModel, path: str) -> FileScore:
+    try:
+        image = read_image(path, model.image_shape)
+    except (ImageError, OSError, MemoryError) as error:
+        return FileScore(path, error=_reason(error))
+    return FileScore(path, pixels=image.pixels, notes=image.notes)
+
+
+def _scored(model: OpenedModel, rows: list[FileScore], samples: int, seed: int) -> list[FileScore]:
+    """The rows with the scores of those that have pixels."""
+    images = [row.pixels for row in rows if row.pixels is not None]
+    if not images:
+        return rows
+    try:
+        scores = model.flow.bits_per_dim(np.stack(images), samples, seed).tolist()
+    except (ValueError, RuntimeError) as error:
+        if len(rows) == 1:
+            return [replace(rows[0], error=f"cannot be scored: {_reason(error)}")]
+        return [row for single in rows for row in _scored(model, [single], samples, seed)]
+    remaining = iter(scores)
+    return [row if row.pixels is None else _with_score(model, row, next(remaining)) for row in rows]
+
+
+def _with_score(model: OpenedModel, row: FileScore, score: float) -> FileScore:
+    if not math.isfinite(score):
+        return replace(row, error="cannot be scored: the model gives it no finite number")
+    return replace(row, bits_per_dim=score, percentile=model.percentile(score))
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,344 @@
+"""The worker process: a thread that reads requests, a thread that writes answers, and the main thread that computes.
+
+stdin and stdout are moved to private descriptors first, so that a stray ``print`` ends up on stderr. The reading thread
+is up before torch is imported and answers `Ping` whatever the main thread does. The process ends when stdin does, on
+SIGTERM, and when nobody reads its answers any more; a run under way saves a last checkpoint first.
+"""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nvp_studio.training.control import Control
+from nvp_studio.training.events import RunNotice, RunState
+from nvp_studio.worker.framing import FrameError, read_messages
+from nvp_studio.worker.messages import (
+    PROTOCOL,
+    Answer,
+    Cancel,
+    Cancelled,
+    Failed,
+    Hello,
+    OpenModel,
+    Ping,
+    Pong,
+    Probe,
+    ReadPicture,
+    Refused,
+    Render,
+    RenderSheet,
+    Request,
+    ResumeRun,
+    RunCommand,
+    SavePicture,
+    Score,
+    StartRun,
+)
+from nvp_studio.worker.outbox import Outbox
+from nvp_studio.worker.schedule import RunRequest, Schedule, Task, ViewRequest
+
+if TYPE_CHECKING:
+    from nvp_studio.worker.service import Service
+
+GRACE_SECONDS = 2.0
+"""How long the step under way may take when the process is to end."""
+RUN_GRACE_SECONDS = 300.0
+"""The same for a run that saves its last checkpoint."""
+WRITING_SECONDS = 1.0
+"""How long the last answers may take to be read."""
+
+REFUSED_EXIT = 2
+
+_BUSY_WITH = {
+    OpenModel: "opening a model",
+    Render: "rendering",
+    RenderSheet: "rendering a sheet",
+    ReadPicture: "reading a picture",
+    SavePicture: "saving a picture",
+    Score: "scoring",
+    Probe: "probing",
+    StartRun: "training",
+    ResumeRun: "training",
+}
+
+
+@dataclass
+class _Run:
+    """The run that was asked for last and has not ended."""
+
+    control: Control = field(default_factory=Control)
+    last_phase: str = ""
+
+
+class Server:
+    """Serves one window on two file descriptors; `serve` returns the exit status."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self._incoming = incoming
+        self._outbox = Outbox(outgoing, on_closed=lambda: self.end("the window is gone"))
+        self._schedule = Schedule()
+        self._hello: Hello | None = None
+        self._greeted = threading.Event()
+        self._run: _Run | None = None
+        self._busy: tuple[str, float] | None = ("starting", time.monotonic())
+        self._serving = False
+        self._finished = threading.Event()
+        self._exit_status = 0
+
+    def serve(self) -> int:
+        """Answer requests until there will be none; called on the main thread."""
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        try:
+            from nvp_studio.worker.service import Service  # takes seconds, for it brings torch
+
+            self._greeted.wait()
+            assert self._hello is not None
+            service = Service(self._hello.device, self._hello.threads)
+        except (ImportError, OSError, ValueError) as error:
+            traceback.print_exc()
+            self._outbox.send(Refused(one_line(error)))
+            self._exit_status = REFUSED_EXIT
+            return self._finish()
+        self._outbox.send(service.welcome())
+        self._busy, self._serving = None, True
+        while (work := self._schedule.take()) is not None:
+            if isinstance(work, Task):
+                self._advance(service, work)
+            else:
+                self._train(work)
+            self._busy = None
+        return self._finish()
+
+    def end(self, reason: str, exit_status: int = 0) -> None:
+        """Bring the process to its end from a thread that does not compute; returns when the main thread is through.
+
+        What is under way gets a time of grace: a run to save its last checkpoint, anything else to end its step.
+        """
+        self._exit_status = self._exit_status or exit_status
+        self._schedule.close()
+        run = self._run
+        if run is not None:
+            run.control.stop(reason)
+        elif not self._serving:
+            self._outbox.close(WRITING_SECONDS)
+            leave(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
+        if not self._finished.wait(GRACE_SECONDS if run is None else RUN_GRACE_SECONDS):
+            print(f"the engine did not come to its end in time ({reason}); leaving", file=sys.stderr)
+            leave(self._exit_status or int(run is not None))
+
+    def _finish(self) -> int:
+        self._outbox.close(WRITING_SECONDS)
+        self._finished.set()
+        return self._exit_status
+
+    # The reading thread
+
+    def _read(self) -> None:
+        try:
+            for message in read_messages(self._incoming, Request):
+                if not self._receive(message):
+                    return
+        except FrameError as error:
+            self._refuse(f"what arrives is not a message of this version of NVP Studio ({error})")
+            return
+        except OSError as error:
+            print(f"stdin cannot be read: {error}", file=sys.stderr)
+        self.end("the window is gone")
+
+    def _receive(self, message: Any) -> bool:
+        """Deal with one message; False when there shall be no other."""
+        if isinstance(message, Ping):
+            busy, since = self._busy or ("", time.monotonic())
+            self._outbox.send(Pong(message.number, busy, time.monotonic() - since))
+        elif isinstance(message, Hello):
+            return self._greet(message)
+        elif self._hello is None:
+            self._refuse("the first message was not a greeting; is this another program?")
+            return False
+        elif isinstance(message, Cancel):
+            waiting = self._schedule.cancel(message.view)
+            if waiting is not None:
+                self._outbox.send(Cancelled(waiting.view, waiting.stamp))
+        elif isinstance(message, RunCommand):
+            self._command(message)
+        elif isinstance(message, RunRequest):
+            self._ask_run(message)
+        elif self._run is not None:
+            self._outbox.send(Failed(message.view, message.stamp, "this engine is busy with a run"))
+        else:
+            self._schedule.put(message)
+        return True
+
+    def _greet(self, hello: Hello) -> bool:
+        if hello.protocol != PROTOCOL:
+            self._refuse(
+                f"the window speaks protocol {hello.protocol}, this engine {PROTOCOL}; "
+                "install the same version of NVP Studio on both sides"
+            )
+            return False
+        self._hello = self._hello or hello
+        self._greeted.set()
+        return True
+
+    def _refuse(self, reason: str) -> None:
+        self._outbox.send(Refused(reason))
+        self.end(reason, REFUSED_EXIT)
+
+    def _command(self, command: RunCommand) -> None:
+        if self._run is None:
+            return  # it ended a moment ago
+        control = self._run.control
+        match command.word:
+            case "pause":
+                control.pause()
+            case "proceed":
+                control.proceed()
+            case "stop":
+                control.stop()
+            case "save":
+                control.save()
+            case "sample":
+                control.sample()
+
+    def _ask_run(self, request: RunRequest) -> None:
+        if self._run is not None:
+            self._outbox.send(RunNotice("error", "a run is under way in this engine already; stop it first"))
+            return
+        self._run = _Run()
+        self._schedule.put(request)
+
+    # The main thread
+
+    def _advance(self, service: "Service", task: Task) -> None:
+        """Take one step of a long task, or all steps of a short one."""
+        self._busy = (_BUSY_WITH[type(task.request)], time.monotonic())
+        try:
+            if task.steps is None:
+                task.steps = service.steps(task)
+            ended = self._step(task, task.steps) if task.long else self._all_steps(task.steps)
+        except Exception as error:  # whatever goes wrong with one request, the next one is served
+            self._outbox.send(_failed(task.request, error))
+            ended = True
+        if ended:
+            self._schedule.finish(task)
+
+    def _all_steps(self, steps: Iterator[Answer | None]) -> bool:
+        for answer in steps:
+            if answer is not None:
+                self._outbox.send(answer)
+        return True
+
+    def _step(self, task: Task, steps: Iterator[Answer | None]) -> bool:
+        """Take one step; whether it was the last."""
+        try:
+            answer = next(steps)
+        except StopIteration:
+            return True
+        if task.cancelled:
+            self._outbox.send(Cancelled(task.request.view, task.request.stamp))
+        elif answer is not None:
+            self._outbox.send(answer)
+        return task.cancelled
+
+    def _train(self, request: RunRequest) -> None:
+        """Carry out a run; its events go out as they come."""
+        from nvp_studio.training.loop import resume_run, start_run  # not needed by an explorer
+
+        run = self._run
+        assert run is not None
+        self._give_up_tasks()
+        self._busy = (_BUSY_WITH[type(request)], time.monotonic())
+
+        def report(event: Any) -> None:
+            if isinstance(event, RunState):
+                run.last_phase = event.phase
+            self._outbox.send(event)
+
+        try:
+            if isinstance(request, StartRun):
+                start_run(request.config, request.runs_folder, request.name, control=run.control, report=report)
+            else:
+                resume_run(request.folder, control=run.control, report=report)
+        except Exception as error:  # a broken run leaves the worker ready for the next
+            traceback.print_exc()
+            if run.last_phase != "failed":
+                self._outbox.send(RunState("failed", one_line(error)))
+        self._run = None
+
+    def _give_up_tasks(self) -> None:
+        for task in self._schedule.tasks():
+            self._schedule.finish(task)
+            self._outbox.send(Cancelled(task.request.view, task.request.stamp))
+
+
+def _failed(request: ViewRequest, error: Exception) -> Failed:
+    return Failed(request.view, request.stamp, one_line(error), traceback.format_exc())
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, as one line for a person."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = " ".join(str(error).split())[:500]
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
+        return f"not enough memory for this ({text or 'no figure given'})"
+    if isinstance(error, ValueError | OSError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def leave(exit_status: int) -> NoReturn:
+    """End the process now: threads may be blocked in system calls, and all that matters is on disk."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_status)
+
+
+def main() -> NoReturn:
+    """Serve the window at the other end of stdin and stdout."""
+    incoming, outgoing = _take_standard_streams()
+    faulthandler.enable()
+    server = Server(incoming, outgoing)
+    _end_on_signals(server)
+    leave(server.serve())
+
+
+def _take_standard_streams() -> tuple[int, int]:
+    """Move stdin and stdout to private descriptors; what is printed goes to stderr, reading stdin finds its end."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.setmode(incoming, os.O_BINARY)
+        msvcrt.setmode(outgoing, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return incoming, outgoing
+
+
+def _end_on_signals(server: Server) -> None:
+    """Let SIGTERM, SIGINT and SIGHUP end the process as the end of stdin does, also while torch computes.
+
+    Python runs handlers on the main thread, between its steps; the wake-up descriptor is written at once.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, frame: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        number = os.read(reading, 1)[0]
+        server.end(f"{signal.Signals(number).name} received")
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()

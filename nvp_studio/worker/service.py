@@ -1,0 +1,227 @@
+"""Answers to requests: the part of the worker that computes, with torch."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nvp_studio import __version__
+from nvp_studio.data.images import find_images
+from nvp_studio.explore.model import OpenedModel, choose_device, open_model
+from nvp_studio.explore.pictures import read_picture, save_picture
+from nvp_studio.explore.render import Rendering, render
+from nvp_studio.explore.score import FileScore, score_batches
+from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.worker.messages import (
+    PROTOCOL,
+    Answer,
+    ModelInfo,
+    ModelOpened,
+    OpenModel,
+    Picture,
+    PictureRead,
+    PictureSaved,
+    Probe,
+    Probed,
+    ReadPicture,
+    Render,
+    Rendered,
+    RenderSheet,
+    SavePicture,
+    Score,
+    ScoreDone,
+    ScoreRow,
+    ScoreRows,
+    Sheet,
+    Welcome,
+)
+from nvp_studio.worker.schedule import Task
+
+_CPU_BATCH = 16
+_GPU_BATCH = 256
+_PATIENCE_SECONDS = 0.05
+_COUNTING_SECONDS = 0.005
+
+
+class Service:
+    """One open model and the questions it can be asked."""
+
+    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+        """Choose device and threads; `ValueError` when there is no such device."""
+        self._device = choose_device(device)
+        torch.set_num_threads(threads if threads is not None and threads > 0 else max(1, _cores() - 1))
+        self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
+        self._model: OpenedModel | None = None
+
+    def welcome(self) -> Welcome:
+        """What the window is told first."""
+        return Welcome(
+            protocol=PROTOCOL,
+            version=__version__,
+            torch_version=str(torch.__version__),
+            device=str(self._device),
+            device_name=_device_name(self._device),
+            threads=torch.get_num_threads(),
+            pid=os.getpid(),
+        )
+
+    def steps(self, task: Task) -> Iterator[Answer | None]:
+        """The answers to a task's request; long ones yield None, or part of the answer, after each step.
+
+        The model is the one open at this moment, also when another is opened before the last step.
+        """
+        request = task.request
+        match request:
+            case OpenModel():
+                return self._open(request)
+            case Render():
+                return _render(self._opened(), request)
+            case RenderSheet():
+                return _sheet(self._opened(), request, self._batch)
+            case ReadPicture():
+                return _read(self._opened(), request)
+            case SavePicture():
+                return _save(self._opened(), request)
+            case Score():
+                batch = max(1, self._batch // max(1, request.samples))
+                return _score(self._opened(), request, batch, lambda: task.cancelled)
+            case Probe():
+                return _probe(request)
+
+    def _opened(self) -> OpenedModel:
+        if self._model is None:
+            raise ValueError("no model is open; open one first")
+        return self._model
+
+    def _open(self, request: OpenModel) -> Iterator[Answer | None]:
+        model = open_model(request.path, self._device)
+        render(model, [Recipe(checkpoint=model.digest, base=Seed(0))])  # the first call of each kernel is slow
+        model.base_latents.clear()
+        self._model = model
+        yield ModelOpened(request.view, request.stamp, _model_info(model))
+
+
+def _render(model: OpenedModel, request: Render) -> Iterator[Answer | None]:
+    began = time.perf_counter()
+    rendering = render(model, [request.recipe])
+    picture = Picture(
+        image=_image_batch(rendering.images),
+        bits_per_dim=float(rendering.bits_per_dim[0]),
+        coordinates=tuple(rendering.coordinates[0].tolist()),
+    )
+    yield Rendered(request.view, request.stamp, request.recipe, picture, time.perf_counter() - began)
+
+
+def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
+    parts: list[Rendering] = []
+    for start in range(0, len(request.recipes), batch):
+        parts.append(render(model, request.recipes[start : start + batch]))
+        yield None
+    parts = parts or [render(model, [])]
+    images = _image_batch(np.concatenate([part.images for part in parts]))
+    scores = np.concatenate([part.bits_per_dim for part in parts])
+    yield Sheet(request.view, request.stamp, request.recipes, images, tuple(scores.tolist()))
+
+
+def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
+    file = read_picture(model, request.path)
+    yield PictureRead(request.view, request.stamp, request.path, file.recipe, file.had_recipe, file.notes)
+
+
+def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
+    recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
+    save_picture(request.path, render(model, [recipe]).images[0], recipe, request.scale)
+    yield PictureSaved(request.view, request.stamp, request.path)
+
+
+def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool]) -> Iterator[Answer | None]:
+    began = time.perf_counter()
+    done = failed = found = 0
+    counted = False
+    counting = find_images(request.paths)  # a second walk, ahead of the first: the total without keeping the paths
+    batches = score_batches(
+        model, request.paths, request.samples, request.seed, batch, cancelled, patience=_PATIENCE_SECONDS
+    )
+    for rows in batches:
+        done += len(rows)
+        failed += sum(bool(row.error) for row in rows)
+        more, counted = (0, True) if counted else _count_some(counting)
+        found = max(found + more, done)
+        yield ScoreRows(request.view, request.stamp, tuple(map(_score_row, rows)), done, found, counted)
+    yield ScoreDone(request.view, request.stamp, done - failed, failed, time.perf_counter() - began)
+
+
+def _count_some(files: Iterator[Path]) -> tuple[int, bool]:
+    """Count on for a moment: how many more files, and whether those were the last."""
+    until = time.monotonic() + _COUNTING_SECONDS
+    count = 0
+    for _ in files:
+        count += 1
+        if time.monotonic() > until:
+            return count, False
+    return count, True
+
+
+def _probe(request: Probe) -> Iterator[Answer | None]:
+    from nvp_studio.training.probe import probe  # not needed by an explorer's start
+
+    parameters, images_per_second, memory_bytes = probe(request.config, request.image_shape)
+    yield Probed(request.view, request.stamp, parameters, images_per_second, memory_bytes)
+
+
+def _score_row(row: FileScore) -> ScoreRow:
+    return ScoreRow(
+        path=row.path,
+        bits_per_dim=row.bits_per_dim,
+        percentile=row.percentile,
+        thumbnail=None if row.pixels is None else _image_batch(row.pixels[np.newaxis]),
+        notes=row.notes,
+        error=row.error,
+    )
+
+
+def _image_batch(images: npt.NDArray[np.uint8]) -> ImageBatch:
+    count, height, width, channels = images.shape
+    return ImageBatch((count, height, width, channels), images.tobytes())
+
+
+def _model_info(model: OpenedModel) -> ModelInfo:
+    return ModelInfo(
+        name=model.info.name,
+        path=model.path,
+        digest=model.digest,
+        image_shape=model.image_shape,
+        latent_shapes=tuple(scale.shape for scale in model.flow.scales),
+        parameters=model.parameters,
+        preset=model.info.preset,
+        data_title=model.info.data.title,
+        step=model.info.step,
+        epoch=model.info.epoch,
+        validation=model.info.validation,
+        direction_shares=() if model.directions is None else model.directions.shares,
+        reference=tuple(model.reference.tolist()),
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
