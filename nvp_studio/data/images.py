@@ -1,0 +1,221 @@
+"""Reading any image file a person drops, carefully, and finding image files in folders."""
+
+import os
+import stat
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nvp_studio.data.dataset import Images
+from nvp_studio.data.fitting import fit
+from nvp_studio.data.modes import UnsupportedPixelsError, natural_channels, to_uint8
+
+EXTENSIONS = frozenset(
+    {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+    | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+# Formats that a decoder in this process reads; EPS, for one, would start another program.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "DIB")
+MAX_PIXELS = 64 * 2**20
+MAX_FILE_BYTES = 512 * 2**20
+MAX_TEXT_CHARACTERS = 2**20
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+class ImageError(ValueError):
+    """An image file that cannot be read; the message is a one-line reason without the path."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """An image and how it came to be.
+
+    `pixels` is uint8 `(H, W, C)` with C 1 or 3. `notes` names every conversion. `size` is the (width, height) of the
+    image in the file, upright. `text` holds the text chunks of a PNG, where recipes travel.
+    """
+
+    pixels: Images
+    notes: tuple[str, ...]
+    size: tuple[int, int]
+    text: dict[str, str]
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    image_shape: tuple[int, int, int] | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> ReadImage:
+    """Read the image file at `path`, and bring it to `image_shape` (C, H, W) if that is given.
+
+    The image is turned upright by its EXIF tag, laid over white where it is transparent, and brought to 8 bits. To
+    fit `image_shape` it is cropped around its centre and resized by area; one that fits keeps its very pixels.
+    Raises `ImageError` for whatever cannot be read: not a regular file, not an image, damaged, or over `max_pixels`.
+    """
+    with _opened(path, max_pixels) as image:
+        notes = ["first frame"] if getattr(image, "is_animated", False) else []
+        image.seek(0)  # asking for the frames of a GIF has moved on
+        rawmode = _rawmode(image)
+        turned = _orientation(image) in range(2, 9)
+        image.load()
+        text = _text(image)
+        pixels, conversions = to_uint8(ImageOps.exif_transpose(image) if turned else image, rawmode)
+    notes += ["rotated by its EXIF tag"] if turned else []
+    notes += conversions
+    size = (pixels.shape[1], pixels.shape[0])
+    if image_shape is not None:
+        pixels, fitting = fit(pixels, image_shape)
+        notes += fitting
+    return ReadImage(pixels, tuple(notes), size, text)
+
+
+def image_header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) that `read_image` would give, from the header alone; raises `ImageError`."""
+    with _opened(path, max_pixels) as image:
+        width, height = image.size
+        if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
+            stored = getattr(image, "tag_v2", {})
+            width, height = stored.get(256, width), stored.get(257, height)
+        if _orientation(image) in range(5, 9):
+            width, height = height, width
+        return natural_channels(image.mode), height, width
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Yield the image files among `paths` and, sorted by name, in the folders among them and below.
+
+    A path that is not a folder is always yielded, so that a reader can say what is wrong with it; so is a folder that
+    cannot be listed. In folders, files count by their extension, and hidden ones do not. No folder is entered twice,
+    whatever links there are. Memory does not grow with the number of files, except for one folder's names.
+    """
+    for path in map(Path, paths):
+        if os.path.isdir(path):
+            yield from _images_below(path)
+        else:
+            yield path
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    entered: set[tuple[int, int]] = set()
+    pending = [iter([folder])]  # a stack instead of recursion: folders may be nested deeper than calls
+    while pending:
+        path = next(pending[-1], None)
+        if path is None:
+            pending.pop()
+        elif not os.path.isdir(path):
+            yield path
+        else:
+            try:
+                status = path.stat()
+                if (status.st_dev, status.st_ino) in entered:
+                    continue
+                entered.add((status.st_dev, status.st_ino))
+                pending.append(iter(_listed(path)))
+            except OSError:
+                yield path
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return the sorted sub-folders and image files of `folder`, hidden ones left out."""
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".")
+            and (os.path.splitext(entry.name)[1].lower() in EXTENSIONS or os.path.isdir(entry))
+        ]
+    return [folder / name for name in sorted(names)]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
+    """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
+    try:
+        with warnings.catch_warnings(), os.fdopen(_open_regular(path), "rb") as file:
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; sizes are checked right here
+            with Image.open(file, formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise ImageError(f"too large: {width}x{height} pixels; at most {max_pixels:,} pixels are read")
+                yield image
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's readers raise some ten classes over damaged files
+        raise ImageError(_reason(error)) from error
+
+
+def _open_regular(path: str | os.PathLike[str]) -> int:
+    """Return a descriptor of the regular file at `path`; nothing here waits for a pipe or wakes a device."""
+    if os.path.isdir(path):
+        os.scandir(path).close()  # its own error, if it cannot be listed
+        raise ImageError("a folder, not an image file")
+    _check_regular(os.stat(path))
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check_regular(os.fstat(descriptor))  # it may have been swapped since
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("not a regular file but a pipe, a socket or a device")
+    if status.st_size == 0:
+        raise ImageError("the file is empty")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ImageError(f"too large: {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line, without the path, why reading failed."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000, AVIF)"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too large: at most {MAX_PIXELS:,} pixels are read"
+    if isinstance(error, MemoryError):
+        return "too large for the free memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnsupportedPixelsError):
+        return str(error)
+    words = " ".join(str(error).split()) or type(error).__name__
+    return f"damaged or not supported: {''.join(c for c in words if c.isprintable())[:200]}"
+
+
+def _rawmode(image: Image.Image) -> str:
+    """Return Pillow's name of the pixel layout in the file, or an empty string."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where it is missing or unreadable."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged metadata is no reason to refuse sound pixels
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _text(image: Image.Image) -> dict[str, str]:
+    """Return the text chunks of a loaded PNG up to `MAX_TEXT_CHARACTERS` in all, each whole or not at all."""
+    if image.format != "PNG":
+        return {}
+    # Pillow would decode all frames of an animation to reach texts behind them.
+    found = image.info if getattr(image, "is_animated", False) else getattr(image, "text", {})
+    text: dict[str, str] = {}
+    room = MAX_TEXT_CHARACTERS
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, str) or len(key) + len(value) > room:
+            continue
+        room -= len(key) + len(value)
+        text[key] = str(value)
+    return text
