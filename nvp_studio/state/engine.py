@@ -11,7 +11,7 @@ MODEL_VIEW = "model"
 
 
 class Engine(QObject):
-    """The explorer, always there; the trainer, while a run goes; and the explorer's open model, reopened after a crash."""
+    """The explorer, always there; the trainer, while a run goes; and the open model, opened again after a crash."""
 
     status_changed = Signal(str)
     """One line for a person: what the engine is doing."""
@@ -23,6 +23,8 @@ class Engine(QObject):
     """(path, reason): the model cannot be opened; the one before stays open."""
     crashed = Signal(object)
     """`CrashReport` of either worker."""
+    stopped = Signal()
+    """After `stop`, once neither worker lives."""
     hung = Signal(object, bool)
     """(`WorkerClient`, whether it hangs): offer to restart it while it does."""
 
@@ -34,6 +36,7 @@ class Engine(QObject):
         self.status = ""
         self._path: str | None = None
         self._asked_path = ""
+        self._quitting = False
         for client in (self.explorer, self.trainer):
             client.crashed.connect(self._on_crashed)
             client.state_changed.connect(self._on_state_changed)
@@ -54,8 +57,15 @@ class Engine(QObject):
 
     def stop(self, explorer_grace: int = 1500, trainer_grace: int = 30_000) -> None:
         """Ask both workers to end; the trainer gets the time for a last checkpoint (milliseconds)."""
+        self._quitting = True
         self.explorer.stop(explorer_grace)
         self.trainer.stop(trainer_grace)
+        self._check_stopped()
+
+    def _check_stopped(self) -> None:
+        if self._quitting and not self.explorer.alive and not self.trainer.alive:
+            self._quitting = False
+            self.stopped.emit()
 
     @property
     def opening(self) -> bool:
@@ -99,6 +109,7 @@ class Engine(QObject):
         if self.sender() is self.explorer and state == "ready" and self._path is not None:
             self.open_model(self._path)
         self._update_status()
+        self._check_stopped()
 
     def _on_crashed(self, report: CrashReport) -> None:
         self._update_status()

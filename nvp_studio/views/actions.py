@@ -17,7 +17,7 @@ class Entry:
     key: str
     """Such as ``explore.new-sample``."""
     menu: str
-    """Title of the menu it is in; empty: in no menu, yet in the palette."""
+    """Key of the menu it is in (`ActionRegistry.menus`); empty: in no menu, yet in the palette."""
     action: QAction
 
 
@@ -27,6 +27,8 @@ class ActionRegistry(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
+        self.menus: dict[str, str] = {}
+        """Title of each menu by its key, in the order of the menu bar."""
         self._entries: dict[str, Entry] = {}
         self._separators: set[str] = set()
 

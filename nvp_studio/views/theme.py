@@ -90,7 +90,7 @@ class Theme(QObject):
         super().__init__()
         self.choice = "system"
         self.colors = LIGHT
-        self._icons: weakref.WeakKeyDictionary[QObject, tuple[str, str]] = weakref.WeakKeyDictionary()
+        self._icons: weakref.WeakKeyDictionary[QAction | QAbstractButton, tuple[str, str]] = weakref.WeakKeyDictionary()
 
     def keep_icon(self, target: QAction | QAbstractButton, name: str, role: str) -> None:
         """Give `target` an icon, and a fitting one after each change of theme."""
@@ -262,7 +262,8 @@ QPushButton:hover, QToolButton[button="true"]:hover {{ border-color: {c.dim}; }}
 QPushButton:pressed, QToolButton[button="true"]:pressed {{ background: {c.border}; }}
 QPushButton:focus, QToolButton[button="true"]:focus {{ border-color: {c.accent}; }}
 QPushButton:disabled, QToolButton[button="true"]:disabled {{ color: {c.disabled}; background: transparent; }}
-QPushButton[primary="true"] {{ background: {c.accent}; color: {c.on_accent}; border-color: {c.accent}; font-weight: 600; }}
+QPushButton[primary="true"] {{ background: {c.accent}; color: {c.on_accent}; border-color: {c.accent};
+    font-weight: 600; }}
 QPushButton[primary="true"]:hover {{ border-color: {c.text}; }}
 QPushButton[primary="true"]:disabled {{ background: {c.raised}; color: {c.disabled}; border-color: {c.border}; }}
 QToolButton[button="true"] {{ padding: 0 7px; }}

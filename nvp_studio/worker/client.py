@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from nvp_studio.training.events import RunImages, RunProgress
+from nvp_studio.training.events import RunImages, RunProgress, RunState
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -23,7 +23,6 @@ from nvp_studio.worker.messages import (
     Refused,
     Rendered,
     Request,
-    RunState,
     ScoreRows,
     Welcome,
 )
@@ -129,7 +128,7 @@ class WorkerClient(QObject):
         self.threads: int | None = None
         self._program = list(program) if program is not None else worker_program()
         self._process: QProcess | None = None
-        self._reader = FrameReader(Answer)
+        self._reader = FrameReader[Answer](Answer)
         self._stopping = False
         self._unsent: list[Request] = []
         self._views: dict[str, _View] = {}
@@ -242,7 +241,7 @@ class WorkerClient(QObject):
     def _launch(self) -> None:
         self._stopping = False
         self._damage = ""
-        self._reader = FrameReader(Answer)
+        self._reader = FrameReader[Answer](Answer)
         self._stderr.clear()
         self._stderr_rest = b""
         self.welcome = None

@@ -27,7 +27,7 @@ class StripContent:
 
 
 class RunStrip(QFrame):
-    """One row of texts with fixed places, and buttons for the actions that make sense now (a hidden one is no action)."""
+    """One row of texts with fixed places, and buttons for the actions that make sense now."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,0 +1,83 @@
+"""Starts the window: `nvp-studio-gui`, `python main.py`, `python -m nvp_studio gui`."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the window until it is closed; returns the exit code."""
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    if not _has_display():
+        print(
+            "nvp-studio: no display to open a window on; without one, use the command line: "
+            "nvp-studio train, sample, score (nvp-studio --help)",
+            file=sys.stderr,
+        )
+        return 1
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from PySide6.QtWidgets import QApplication
+
+    from nvp_studio.state.engine import Engine
+    from nvp_studio.state.settings import SettingsStore
+
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("nvp-studio")
+    app.setApplicationDisplayName("NVP Studio")
+    app.setDesktopFileName("nvp-studio")
+    app.setQuitOnLastWindowClosed(False)
+    settings = SettingsStore()
+    if options.reset_settings:
+        settings.reset()
+    engine = Engine()
+    engine.explorer.device = settings.values.device
+    paths = [Path(text).absolute() for text in options.paths]
+    engine.start(settings.values.model_path)  # before any widget: the worker loads torch meanwhile
+
+    from nvp_studio.views.main_window import MainWindow
+    from nvp_studio.views.theme import set_up_theme
+
+    set_up_theme(app, settings.values.theme)
+    window = MainWindow(engine, settings)
+    window.closing.connect(engine.stop)
+    engine.stopped.connect(app.quit)
+    _close_on_signals(window.close)
+    window.show()
+    if paths:
+        window.painted.connect(lambda: window.take_paths(paths))
+    return app.exec()
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="nvp-studio-gui", description="Open the window of NVP Studio.")
+    parser.add_argument("paths", nargs="*", help="a model, a run folder, or images to open")
+    parser.add_argument("--reset-settings", action="store_true", help="forget what the window remembers, then start")
+    return parser.parse_args(list(arguments))
+
+
+def _has_display() -> bool:
+    if sys.platform in ("win32", "darwin") or os.environ.get("QT_QPA_PLATFORM"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _close_on_signals(close: object) -> None:
+    """Close the window on Ctrl+C and SIGTERM. Qt sleeps in C, so a slow timer lets Python look at its signals."""
+    from PySide6.QtCore import QCoreApplication, QTimer
+
+    assert callable(close)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: close())
+    timer = QTimer(QCoreApplication.instance())
+    timer.timeout.connect(lambda: None)
+    timer.start(250)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

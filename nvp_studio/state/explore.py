@@ -1,0 +1,386 @@
+"""What Explore shows: a recipe, its picture, the edits that led to it and the strip of samples to pick from."""
+
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.worker.messages import (
+    Answer,
+    Failed,
+    ModelInfo,
+    Picture,
+    PictureRead,
+    PictureSaved,
+    ReadPicture,
+    Render,
+    Rendered,
+    RenderSheet,
+    SavePicture,
+    Sheet,
+)
+
+VIEW, SHEET_VIEW, READ_VIEW, SAVE_VIEW = "explore", "explore-sheet", "explore-read", "explore-save"
+SHEET_IMAGES = 24
+MERGE_SECONDS = 1.0
+"""Edits of the same thing by keys or wheel closer than this are one undo entry."""
+MOST_SEED = 2**31 - 1
+
+
+class ExploreState(QObject):
+    """The picture on Explore. Every change makes another `Recipe`; it is rendered and, as one gesture, undoable.
+
+    Between `begin_gesture` and `end_gesture` (a mouse button held on a slider) changes show at once and count as one.
+    """
+
+    recipe_changed = Signal(object)
+    """The `Recipe` wanted now; its picture follows."""
+    picture_changed = Signal(object)
+    """The `Picture` of `picture_recipe`, or None when there is none any more."""
+    notes_changed = Signal(object)
+    """What was done to the opened image, as a tuple of words."""
+    sheet_changed = Signal(object)
+    """`Sheet` of samples to pick from, or None."""
+    busy_changed = Signal(bool)
+    """Whether an image file is being read."""
+    failed = Signal(str)
+    saved = Signal(str)
+    """Path of the picture file that was written."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.undo = QUndoStack(self)
+        self.undo.setUndoLimit(500)
+        self.recipe: Recipe | None = None
+        self.picture: Picture | None = None
+        self.picture_recipe: Recipe | None = None
+        self.notes: tuple[str, ...] = ()
+        self.sheet: Sheet | None = None
+        self.render_seconds = 0.0
+        self.busy = False
+        self._origin: tuple[float, ...] = ()
+        self._gesture: Recipe | None = None
+        self._wanted: Recipe | None = None
+        self._files_waiting: list[Path] = []
+        self._sheet_seed = 1
+        self._sheet_temperatures: tuple[float, ...] = ()
+        self._random = random.Random()
+        engine.model_opened.connect(self._on_model_opened)
+        engine.explorer.message.connect(self._on_message)
+        engine.explorer.state_changed.connect(self._on_engine_state_changed)
+
+    # What there is
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The open model."""
+        return self.engine.model
+
+    @property
+    def scales(self) -> int:
+        """Number of scales of the open model."""
+        return len(self.model.latent_shapes) if self.model else 0
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Temperature of each scale, finest first."""
+        if self.recipe is None or not self.recipe.temperatures:
+            return (1.0,) * self.scales
+        return self.recipe.temperatures
+
+    @property
+    def origin(self) -> tuple[float, ...]:
+        """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
+        return self._origin
+
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        """Where the wanted picture lies along each direction: the origin and the offsets."""
+        if self.recipe is None:
+            return ()
+        offsets = dict(self.recipe.offsets)
+        return tuple(value + offsets.get(index, 0.0) for index, value in enumerate(self._origin))
+
+    def percentile(self) -> float | None:
+        """Share of the reference images, in percent, that score lower than the picture."""
+        if self.picture is None or self.model is None or not self.model.reference:
+            return None
+        below = sum(value < self.picture.bits_per_dim for value in self.model.reference)
+        return 100.0 * below / len(self.model.reference)
+
+    # Edits
+
+    def begin_gesture(self) -> None:
+        """What follows until `end_gesture` is one undo entry."""
+        self._gesture = self.recipe
+
+    def end_gesture(self, text: str) -> None:
+        """Close the gesture; `text` names it in the undo menu."""
+        before, self._gesture = self._gesture, None
+        if before is not None and self.recipe is not None and before != self.recipe:
+            self.undo.push(_Edit(self, text, before, self.recipe, ""))
+        self._refresh_sheet_temperatures()
+
+    def new_sample(self, seed: int | None = None) -> None:
+        """Another sample, of a random or given seed; temperatures stay, offsets go."""
+        if self.recipe is None:
+            return
+        seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MOST_SEED))
+        text = QCoreApplication.translate("ExploreState", "new sample")
+        self._edit(replace(self.recipe, base=Seed(seed), offsets=()), text)
+
+    def set_coordinate(self, direction: int, value: float) -> None:
+        """Move along `direction` to `value` standard deviations from the training set's mean."""
+        if self.recipe is None or direction >= len(self._origin):
+            return
+        text = QCoreApplication.translate("ExploreState", "direction {0}").format(direction + 1)
+        offset = value - self._origin[direction]
+        self._edit(_with_offset(self.recipe, direction, offset), text, f"direction-{direction}")
+
+    def reset_direction(self, direction: int) -> None:
+        """Back to where the base latent has it."""
+        if self.recipe is not None:
+            text = QCoreApplication.translate("ExploreState", "reset of direction {0}").format(direction + 1)
+            self._edit(_with_offset(self.recipe, direction, 0.0), text)
+
+    def set_temperature(self, value: float, scale: int | None = None) -> None:
+        """Set the temperature of one scale, or (None) of all."""
+        if self.recipe is None:
+            return
+        values = [value] * self.scales if scale is None else list(self.temperatures)
+        if scale is not None:
+            values[scale] = value
+        text = QCoreApplication.translate("ExploreState", "temperature")
+        self._edit(_with_temperatures(self.recipe, values), text, f"temperature-{scale}")
+
+    def reset(self) -> None:
+        """All directions and temperatures back to the image's own."""
+        if self.recipe is not None:
+            text = QCoreApplication.translate("ExploreState", "reset")
+            self._edit(replace(self.recipe, offsets=(), temperatures=()), text)
+
+    def randomize(self) -> None:
+        """Draw a place along every direction from a standard normal distribution."""
+        if self.recipe is None or not self._origin:
+            return
+        recipe = self.recipe
+        for direction, origin in enumerate(self._origin):
+            recipe = _with_offset(recipe, direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
+        self._edit(recipe, QCoreApplication.translate("ExploreState", "random directions"))
+
+    def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = ()) -> None:
+        """Show a recipe from elsewhere, as one undoable edit."""
+        if self.model is not None:
+            recipe = replace(recipe, checkpoint=self.model.digest)
+        self._edit(recipe, text)
+        self._set_notes(notes)
+
+    def restore(self, text: str) -> None:
+        """Wish for a remembered recipe, to be shown once its model is open; ignored when it is damaged."""
+        try:
+            self._wanted = Recipe.from_json(text) if text else None
+        except ValueError:
+            self._wanted = None
+
+    # Files
+
+    def open_image(self, path: Path) -> None:
+        """Read an image file in the engine: its recipe if it holds one, else its exact latent."""
+        if self.model is None or self.engine.explorer.state != "ready":
+            self._files_waiting = [path]
+            return
+        text = str(path)
+        self.engine.explorer.ask(READ_VIEW, lambda view, stamp: ReadPicture(view, stamp, text))
+        self._set_busy(True)
+
+    def save_picture(self, path: Path, scale: int) -> None:
+        """Write the picture as a PNG with its recipe inside, each pixel `scale` pixels wide."""
+        recipe = self.recipe
+        if recipe is not None:
+            self.engine.explorer.ask(
+                SAVE_VIEW, lambda view, stamp: SavePicture(view, stamp, recipe, str(path), max(1, scale))
+            )
+
+    def python_code(self) -> str:
+        """A short program that makes the picture again with the public functions."""
+        if self.recipe is None or self.model is None:
+            return ""
+        return (
+            "from nvp_studio import Recipe\n"
+            "from nvp_studio.explore import open_model, render\n\n"
+            f"model = open_model({self.model.path!r})\n"
+            f"recipe = Recipe.from_json({self.recipe.to_json()!r})\n"
+            "picture = render(model, [recipe])\n"
+        )
+
+    # The strip of samples
+
+    def more_samples(self) -> None:
+        """Fill the strip with the next seeds."""
+        self._sheet_seed = self._random.randrange(10**6)
+        self._ask_sheet()
+
+    def _ask_sheet(self) -> None:
+        if self.model is None or self.engine.explorer.state != "ready":
+            return
+        digest, temperatures = self.model.digest, self.recipe.temperatures if self.recipe else ()
+        recipes = tuple(
+            Recipe(checkpoint=digest, base=Seed(seed), temperatures=temperatures)
+            for seed in range(self._sheet_seed, self._sheet_seed + SHEET_IMAGES)
+        )
+        self._sheet_temperatures = temperatures
+        self.engine.explorer.ask(SHEET_VIEW, lambda view, stamp: RenderSheet(view, stamp, recipes))
+
+    def _refresh_sheet_temperatures(self) -> None:
+        if self.recipe is not None and self.recipe.temperatures != self._sheet_temperatures:
+            self._ask_sheet()
+
+    # Inside
+
+    def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
+        if self.recipe is None or recipe == self.recipe:
+            return
+        if self._gesture is not None:
+            self.apply(recipe)
+            return
+        self.undo.push(_Edit(self, text, self.recipe, recipe, merge_key))
+        self._refresh_sheet_temperatures()
+
+    def apply(self, recipe: Recipe) -> None:
+        """Make `recipe` the wanted one, without an undo entry; for undo commands."""
+        if recipe == self.recipe:
+            return
+        same_origin = self.recipe is not None and _same_origin(recipe, self.recipe)
+        if self.recipe is None or self.recipe.base != recipe.base:
+            self._set_notes(())
+        self.recipe = recipe
+        if not same_origin:
+            self._origin = ()
+        self.recipe_changed.emit(recipe)
+        self._ask_picture()
+
+    def _ask_picture(self) -> None:
+        recipe = self.recipe
+        if recipe is None or self.model is None or self.engine.explorer.state != "ready":
+            return
+        self.engine.explorer.ask(VIEW, lambda view, stamp: Render(view, stamp, recipe))
+
+    def _on_message(self, message: Answer) -> None:
+        match message:
+            case Rendered(view=view) if view == VIEW:
+                self._on_rendered(message)
+            case Sheet(view=view) if view == SHEET_VIEW:
+                self.sheet = message
+                self.sheet_changed.emit(message)
+            case PictureRead(view=view) if view == READ_VIEW:
+                self._set_busy(False)
+                name = Path(message.path).name
+                text = QCoreApplication.translate("ExploreState", "opening {0}").format(name)
+                self.show(message.recipe, text, (name, *message.notes))
+            case PictureSaved(view=view, path=path) if view == SAVE_VIEW:
+                self.saved.emit(path)
+            case Failed(view=view, reason=reason) if view in (VIEW, SHEET_VIEW, READ_VIEW, SAVE_VIEW):
+                if view == READ_VIEW:
+                    self._set_busy(False)
+                self.failed.emit(reason)
+
+    def _on_rendered(self, message: Rendered) -> None:
+        self.picture, self.picture_recipe = message.picture, message.recipe
+        self.render_seconds = message.seconds
+        if self.recipe is not None and _same_origin(message.recipe, self.recipe):
+            offsets = dict(message.recipe.offsets)
+            self._origin = tuple(
+                value - offsets.get(index, 0.0) for index, value in enumerate(message.picture.coordinates)
+            )
+        self.picture_changed.emit(message.picture)
+
+    def _on_model_opened(self, model: ModelInfo) -> None:
+        same = self.recipe is not None and self.recipe.checkpoint == model.digest
+        if not same:
+            self.undo.clear()
+            self._gesture = None
+            self._origin = ()
+            self.sheet = None
+            self.recipe = self._first_recipe(model)
+            self.recipe_changed.emit(self.recipe)
+        self._ask_picture()
+        self._ask_sheet()
+        waiting, self._files_waiting = self._files_waiting, []
+        for path in waiting:
+            self.open_image(path)
+
+    def _first_recipe(self, model: ModelInfo) -> Recipe:
+        """What a model shows first: what is remembered of it, else the base of the model before, else a sample."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and wanted.checkpoint == model.digest:
+            return wanted
+        base: Seed | Image = self.recipe.base if self.recipe else Seed(0)
+        channels, height, width = model.image_shape
+        if isinstance(base, Image) and base.shape != (height, width, channels):
+            base = Seed(0)
+            self._set_notes(())
+        return Recipe(checkpoint=model.digest, base=base)
+
+    def _on_engine_state_changed(self, state: str) -> None:
+        if state != "ready":
+            self._set_busy(False)
+
+    def _set_notes(self, notes: tuple[str, ...]) -> None:
+        if notes != self.notes:
+            self.notes = notes
+            self.notes_changed.emit(notes)
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self.busy:
+            self.busy = busy
+            self.busy_changed.emit(busy)
+
+
+class _Edit(QUndoCommand):
+    """From one recipe to another; quick edits of the same thing become one."""
+
+    def __init__(self, state: ExploreState, text: str, before: Recipe, after: Recipe, merge_key: str) -> None:
+        super().__init__(text)
+        self._state, self._before, self._after = state, before, after
+        self._merge_key, self._when = merge_key, time.monotonic()
+
+    def id(self) -> int:
+        return 1 if self._merge_key else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        if not isinstance(other, _Edit) or other._merge_key != self._merge_key:
+            return False
+        if other._when - self._when > MERGE_SECONDS:
+            return False
+        self._after, self._when = other._after, other._when
+        return True
+
+    def undo(self) -> None:
+        self._state.apply(self._before)
+
+    def redo(self) -> None:
+        self._state.apply(self._after)
+
+
+def _same_origin(one: Recipe, other: Recipe) -> bool:
+    return one.base == other.base and one.temperatures == other.temperatures and one.checkpoint == other.checkpoint
+
+
+def _with_offset(recipe: Recipe, direction: int, offset: float) -> Recipe:
+    offsets = dict(recipe.offsets)
+    offsets.pop(direction, None)
+    if abs(offset) > 1e-6:
+        offsets[direction] = offset
+    return replace(recipe, offsets=tuple(sorted(offsets.items())))
+
+
+def _with_temperatures(recipe: Recipe, values: Sequence[float]) -> Recipe:
+    plain = all(abs(value - 1.0) < 1e-9 for value in values)
+    return replace(recipe, temperatures=() if plain else tuple(values))

@@ -1,0 +1,510 @@
+"""The one window: rail, pages, run strip, menus, log, notices and what is dropped on it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QKeySequence,
+    QPaintEvent,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.paths import MODEL_SUFFIX, is_model
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.views.actions import ActionRegistry
+from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
+from nvp_studio.views.pages.base import Page
+from nvp_studio.views.theme import apply_theme
+from nvp_studio.views.widgets.drop_overlay import DropOverlay
+from nvp_studio.views.widgets.log_dock import LogDock
+from nvp_studio.views.widgets.notices import Notice, Notices
+from nvp_studio.views.widgets.rail import Rail
+from nvp_studio.views.widgets.run_strip import RunStrip
+from nvp_studio.worker.client import CrashReport, WorkerClient
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """A page of the rail, built when it is first wanted or when the window has nothing else to do."""
+
+    key: str
+    title: str
+    icon: str
+    load: Callable[[], type[Page]]
+    """Imports the page's module."""
+
+
+def _explore() -> type[Page]:
+    from nvp_studio.views.pages.explore import ExplorePage
+
+    return ExplorePage
+
+
+class MainWindow(QMainWindow):
+    """Pages find here what they share: `engine`, `settings`, `registry` (actions), `strip`, `notify`, `show_page`."""
+
+    painted = Signal()
+    """Once, after the first paint."""
+    page_built = Signal(str)
+    closing = Signal()
+    """The window was closed; its state is saved."""
+
+    def __init__(self, engine: Engine, settings: SettingsStore) -> None:
+        super().__init__()
+        self.engine = engine
+        self.settings = settings
+        self.registry = ActionRegistry(self)
+        self.registry.menus = self._menu_titles()
+        self.strip = RunStrip()
+        self._specs = self._page_specs()
+        self._pages: dict[str, Page] = {}
+        self._was_painted = False
+        self._crash_report = ""
+        self.setWindowTitle("NVP Studio")
+        self.setMinimumSize(QSize(960, 640))
+        self.resize(1280, 800)
+        self.setAcceptDrops(True)
+        self._lay_out()
+        self._add_actions()
+        self._fill_menu_bar()
+        self._connect_signals()
+        self._restore()
+
+    def _page_specs(self) -> list[PageSpec]:
+        return [PageSpec("explore", self.tr("Explore"), "compass", _explore)]
+
+    def _menu_titles(self) -> dict[str, str]:
+        return {
+            "file": self.tr("&File"),
+            "edit": self.tr("&Edit"),
+            "explore": self.tr("E&xplore"),
+            "run": self.tr("&Run"),
+            "score": self.tr("&Score"),
+            "view": self.tr("&View"),
+            "help": self.tr("&Help"),
+        }
+
+    # Pages
+
+    @property
+    def current_page(self) -> Page:
+        """The page in front."""
+        page = self._stack.currentWidget()
+        assert isinstance(page, Page)
+        return page
+
+    def page(self, key: str) -> Page:
+        """The page `key`, built now if it was not yet."""
+        if key not in self._pages:
+            spec = next(spec for spec in self._specs if spec.key == key)
+            page = spec.load()(self)
+            self._pages[key] = page
+            self._stack.addWidget(page)
+            self._refresh_menu_bar()
+            self.page_built.emit(key)
+        return self._pages[key]
+
+    def show_page(self, key: str) -> None:
+        """Bring the page `key` to the front."""
+        page = self.page(key)
+        self._stack.setCurrentWidget(page)
+        self._rail.mark(key)
+        page.setFocus(Qt.FocusReason.OtherFocusReason)
+        page.activated()
+
+    def open_in_explore(self, paths: list[Path]) -> None:
+        """Show models or images on Explore."""
+        self.show_page("explore")
+        self.page("explore").open_paths(paths)
+
+    # Words to the person
+
+    def notify(
+        self,
+        level: str,
+        text: str,
+        *,
+        topic: str = "",
+        action_text: str = "",
+        action: Callable[[], object] | None = None,
+        report: str = "",
+    ) -> None:
+        """Show a notice (`info`, `good`, `warning`, `bad`); one of the same `topic` replaces the one before. `report`
+        is what *Copy report* copies."""
+        self.notices.show_notice(Notice(level, text, topic, action_text, action, report))
+
+    # File dialogs, each remembering its folder under a name
+
+    def ask_files(self, name: str, title: str, filters: str, *, many: bool = False) -> list[Path]:
+        """Let a person choose existing files; empty when they think better of it."""
+        start = self.settings.values.folders.get(name, "")
+        if many:
+            chosen, _ = QFileDialog.getOpenFileNames(self, title, start, filters)
+        else:
+            one, _ = QFileDialog.getOpenFileName(self, title, start, filters)
+            chosen = [one] if one else []
+        return self._remember_folder(name, [Path(text) for text in chosen])
+
+    def ask_folder(self, name: str, title: str) -> Path | None:
+        """Let a person choose a folder."""
+        chosen = QFileDialog.getExistingDirectory(self, title, self.settings.values.folders.get(name, ""))
+        if not chosen:
+            return None
+        self.settings.values.folders[name] = chosen
+        return Path(chosen)
+
+    def ask_save(self, name: str, title: str, proposal: str, filters: str) -> Path | None:
+        """Let a person choose where to write a file; `proposal` is its name, whose suffix is added when left out."""
+        start = str(Path(self.settings.values.folders.get(name, "")) / proposal)
+        chosen, _ = QFileDialog.getSaveFileName(self, title, start, filters)
+        if not chosen:
+            return None
+        path = Path(chosen)
+        if not path.suffix:
+            path = path.with_suffix(Path(proposal).suffix)
+        return self._remember_folder(name, [path])[0]
+
+    def _remember_folder(self, name: str, paths: list[Path]) -> list[Path]:
+        if paths:
+            self.settings.values.folders[name] = str(paths[0].parent)
+        return paths
+
+    # Construction
+
+    def _lay_out(self) -> None:
+        self._stack = QStackedWidget()
+        self._rail = Rail([(spec.key, spec.title, spec.icon) for spec in self._specs])
+        center = QWidget()
+        column = QVBoxLayout(center)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        row.addWidget(self._rail)
+        row.addWidget(self._stack, 1)
+        column.addLayout(row, 1)
+        column.addWidget(self.strip)
+        self.setCentralWidget(center)
+        self.log_dock = LogDock(self)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
+        self.log_dock.hide()
+        self.notices = Notices(self._stack)
+        self._overlay = DropOverlay(self._stack)
+        self._status = QLabel()
+        self._status.setObjectName("engine_status")
+        self._status.setProperty("role", "dim")
+        self._status.setContentsMargins(0, 0, 12, 0)
+        self._status.setAccessibleName(self.tr("Engine status"))
+        self.menuBar().setCornerWidget(self._status)
+        self.menuBar().setNativeMenuBar(False)
+
+    def _add_actions(self) -> None:
+        add = self.registry.add
+        add(
+            "file.open-model",
+            self.tr("Open &model…"),
+            self._ask_model,
+            menu="file",
+            shortcut="Ctrl+Shift+O",
+            icon="box",
+            tip=self.tr("Open a checkpoint file"),
+        )
+        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open")
+        add(
+            "file.open-included",
+            self.tr("Open the &included model"),
+            lambda: self.engine.open_model(""),
+            menu="file",
+        )
+        add("file.quit", self.tr("&Quit"), self.close, menu="file", shortcut="Ctrl+Q", icon="log-out", separator=True)
+        for number, spec in enumerate(self._specs, 1):
+            add(
+                f"view.page-{spec.key}",
+                spec.title,
+                partial(self.show_page, spec.key),
+                menu="view",
+                shortcut=f"Ctrl+{number}",
+                icon=spec.icon,
+            )
+        self._add_theme_actions()
+        log = self.log_dock.toggleViewAction()
+        log.setText(self.tr("&Log"))
+        log.setShortcut(QKeySequence("Ctrl+L"))
+        self.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
+        add(
+            "view.full-screen",
+            self.tr("&Full screen"),
+            self._toggle_full_screen,
+            menu="view",
+            shortcut="F11",
+        )
+        add("help.palette", self.tr("&Commands…"), self._show_palette, menu="help", shortcut="Ctrl+K", icon="command")
+        add(
+            "help.shortcuts",
+            self.tr("&Keyboard shortcuts"),
+            self._show_shortcuts,
+            menu="help",
+            shortcut="F1",
+            icon="keyboard",
+        )
+        add(
+            "help.restart-explorer",
+            self.tr("&Restart the engine"),
+            self.engine.explorer.restart,
+            menu="help",
+            icon="refresh-cw",
+            separator=True,
+        )
+        add("help.about", self.tr("&About NVP Studio"), self._show_about, menu="help", icon="info", separator=True)
+
+    def _add_theme_actions(self) -> None:
+        group = QActionGroup(self)
+        for choice, text, icon in (
+            ("system", self.tr("Theme of the &system"), "monitor"),
+            ("light", self.tr("&Light theme"), "sun"),
+            ("dark", self.tr("&Dark theme"), "moon"),
+        ):
+            action = self.registry.add(
+                f"view.theme-{choice}",
+                text,
+                partial(self.set_theme, choice),
+                menu="view",
+                icon=icon,
+                checkable=True,
+                separator=choice == "system",
+            )
+            action.setChecked(self.settings.values.theme == choice)
+            group.addAction(action)
+
+    def set_theme(self, choice: str) -> None:
+        """Put a theme in force and remember it."""
+        self.registry[f"view.theme-{choice}"].setChecked(True)
+        self.settings.values.theme = choice
+        self.settings.save()
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        apply_theme(app, choice)
+
+    def _fill_menu_bar(self) -> None:
+        self._menus: dict[str, QMenu] = {}
+        for key, title in self.registry.menus.items():
+            menu = self.menuBar().addMenu(title)
+            menu.aboutToShow.connect(partial(self._fill_menu, key))
+            self._menus[key] = menu
+        self._refresh_menu_bar()
+
+    def _refresh_menu_bar(self) -> None:
+        """Show the menus that hold anything yet; pages bring theirs when they are built."""
+        for key, menu in self._menus.items():
+            menu.menuAction().setVisible(bool(self.registry.entries(key)))
+
+    def _fill_menu(self, key: str) -> None:
+        menu = self._menus[key]
+        menu.clear()
+        for entry in self.registry.entries(key):
+            if self.registry.starts_group(entry.key):
+                menu.addSeparator()
+            menu.addAction(entry.action)
+
+    def _connect_signals(self) -> None:
+        self._rail.page_chosen.connect(self.show_page)
+        self.engine.status_changed.connect(self._status.setText)
+        self._status.setText(self.engine.status)
+        self.engine.crashed.connect(self._on_crashed)
+        self.engine.hung.connect(self._on_hung)
+        self.engine.model_failed.connect(self._on_model_failed)
+        self.engine.explorer.state_changed.connect(self._on_explorer_state_changed)
+        for client in (self.engine.explorer, self.engine.trainer):
+            client.log_line.connect(partial(self.log_dock.add_line, client.role))
+
+    # Dialogs
+
+    def _ask_model(self) -> None:
+        filters = self.tr("Models") + f" (*{MODEL_SUFFIX})"
+        for path in self.ask_files("models", self.tr("Open a model"), filters):
+            self.open_in_explore([path])
+
+    def _ask_run(self) -> None:
+        folder = self.ask_folder("runs", self.tr("Open a run folder"))
+        if folder is not None:
+            self.open_in_explore([folder])
+
+    def _show_palette(self) -> None:
+        palette = CommandPalette(self.registry, self)
+        palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        palette.move(self.geometry().center().x() - palette.width() // 2, self.geometry().top() + 80)
+        palette.open()
+
+    def _show_shortcuts(self) -> None:
+        sheet = ShortcutSheet(self.registry, self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.open()
+
+    def _show_about(self) -> None:
+        about = AboutDialog(self._engine_words(), self)
+        about.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        about.open()
+
+    def _engine_words(self) -> str:
+        welcome = self.engine.explorer.welcome
+        if welcome is None:
+            return self.engine.status
+        return self.tr("Engine: PyTorch {0} on {1}, %n thread(s)", "", welcome.threads).format(
+            welcome.torch_version, welcome.device_name
+        )
+
+    def _toggle_full_screen(self) -> None:
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    # The engine's bad moments
+
+    def _on_crashed(self, report: CrashReport) -> None:
+        if report.role != "explorer":
+            return  # the run's page says what that means for the run
+        self._crash_report = report.text()
+        self.notify(
+            "warning",
+            self.tr("The engine stopped: {0}. It is being restarted; your picture comes back.").format(report.reason),
+            topic="crash-explorer",
+            report=self._crash_report,
+        )
+
+    def _on_explorer_state_changed(self, state: str) -> None:
+        if state == "failed":
+            self.notify(
+                "bad",
+                self.tr("The engine crashed again and again, so it was left off."),
+                topic="crash-explorer",
+                action_text=self.tr("Start again"),
+                action=self.engine.explorer.restart,
+                report=self._crash_report,
+            )
+        elif state == "ready" and self._crash_report:
+            self.notify(
+                "good",
+                self.tr("The engine is back."),
+                topic="crash-explorer",
+                report=self._crash_report,
+            )
+            self._crash_report = ""
+
+    def _on_hung(self, client: WorkerClient, hung: bool) -> None:
+        topic = f"hung-{client.role}"
+        if not hung:
+            self.notices.withdraw(topic)
+            return
+        self.notify(
+            "bad",
+            self.tr("The {0} engine gives no sign of life.").format(client.role),
+            topic=topic,
+            action_text=self.tr("Restart it"),
+            action=client.restart,
+        )
+
+    def _on_model_failed(self, path: str, reason: str) -> None:
+        name = Path(path).name if path else self.tr("the included model")
+        self.notify("bad", self.tr("Cannot open {0}: {1}").format(name, reason), topic="model")
+
+    # Drag and drop
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        route = self._route(_local_paths(event))
+        if route is not None:
+            event.acceptProposedAction()
+            self._overlay.show_words(route[1])
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._overlay.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._overlay.hide()
+        event.acceptProposedAction()
+        self.take_paths(_local_paths(event))
+
+    def take_paths(self, paths: list[Path]) -> bool:
+        """Do what dropping `paths` on the window means now; False when it means nothing."""
+        route = self._route(paths)
+        if route is None:
+            return False
+        key, _ = route
+        self.show_page(key)
+        self.page(key).open_paths(paths)
+        return True
+
+    def _route(self, paths: list[Path]) -> tuple[str, str] | None:
+        """Which page takes these files, and in which words; the page in front is asked first, models go to Explore."""
+        if not paths:
+            return None
+        order = [self.current_page.key, *(spec.key for spec in self._specs)]
+        if len(paths) == 1 and is_model(paths[0]):
+            order.insert(0, "explore")
+        for key in order:
+            words = self.page(key).drop_text(paths)
+            if words:
+                return key, words
+        return None
+
+    # Life of the window
+
+    def _restore(self) -> None:
+        values = self.settings.values
+        if values.geometry:
+            self.restoreGeometry(QByteArray.fromBase64(values.geometry.encode()))
+        if values.dock_layout:
+            self.restoreState(QByteArray.fromBase64(values.dock_layout.encode()))
+        keys = [spec.key for spec in self._specs]
+        self.show_page(values.page if values.page in keys else "explore")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._was_painted:
+            self._was_painted = True
+            QTimer.singleShot(0, self, self._on_first_paint)
+
+    def _on_first_paint(self) -> None:
+        self.painted.emit()
+        self._build_next_page()
+
+    def _build_next_page(self) -> None:
+        missing = [spec.key for spec in self._specs if spec.key not in self._pages]
+        if missing:
+            self.page(missing[0])
+            QTimer.singleShot(0, self, self._build_next_page)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        values = self.settings.values
+        values.page = self.current_page.key
+        values.geometry = self.saveGeometry().toBase64().toStdString()
+        values.dock_layout = self.saveState().toBase64().toStdString()
+        for page in self._pages.values():
+            page.save_state()
+        self.settings.save()
+        event.accept()
+        self.closing.emit()
+
+
+def _local_paths(event: QDropEvent) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

@@ -1,0 +1,47 @@
+"""A veil over the page that says what letting go of the dragged files would do."""
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.views.theme import SPACE, colors, scaled_font
+
+
+class DropOverlay(QWidget):
+    """Covers `host` while something that can be dropped is above it."""
+
+    def __init__(self, host: QWidget) -> None:
+        super().__init__(host)
+        self._words = ""
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        host.installEventFilter(self)
+        self.hide()
+
+    def show_words(self, words: str) -> None:
+        """Cover the host and show `words`."""
+        self._words = words
+        parent = self.parentWidget()
+        assert parent is not None
+        self.setGeometry(parent.rect())
+        self.raise_()
+        self.show()
+        self.update()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and isinstance(watched, QWidget):
+            self.setGeometry(watched.rect())
+        return False
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        c = colors()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        veil = QColor(c.window)
+        veil.setAlpha(220)
+        painter.fillRect(self.rect(), veil)
+        pen = QPen(QColor(c.accent), 2, Qt.PenStyle.DashLine)
+        painter.setPen(pen)
+        painter.drawRoundedRect(self.rect().adjusted(2 * SPACE, 2 * SPACE, -2 * SPACE, -2 * SPACE), 12, 12)
+        painter.setPen(QColor(c.text))
+        painter.setFont(scaled_font(20, bold=True))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._words)

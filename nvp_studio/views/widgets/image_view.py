@@ -1,0 +1,67 @@
+"""Images on screen: one large, whole-factor zoom, no smoothing."""
+
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.views.theme import colors, scaled_font
+
+
+def qimages(batch: ImageBatch) -> list[QImage]:
+    """The images of a batch as RGB32 `QImage`s of their own memory."""
+    count, height, width, channels = batch.shape
+    form = QImage.Format.Format_Grayscale8 if channels == 1 else QImage.Format.Format_RGB888
+    size = height * width * channels
+    return [
+        QImage(batch.pixels[i * size : (i + 1) * size], width, height, width * channels, form).convertToFormat(
+            QImage.Format.Format_RGB32
+        )
+        for i in range(count)
+    ]
+
+
+def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSize:
+    """The largest size in logical pixels that fits `space` and shows each pixel as a whole number of screen pixels."""
+    factor = min(int(space.width() * ratio / image.width()), int(space.height() * ratio / image.height()))
+    if factor < 1:
+        return image.scaled(space, Qt.AspectRatioMode.KeepAspectRatio)
+    return QSize(round(image.width() * factor / ratio), round(image.height() * factor / ratio))
+
+
+class ImageView(QWidget):
+    """One image as large as the space allows; `words` stand in its place while there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(QSize(96, 96))
+        self.image: QImage | None = None
+        self.words = ""
+
+    def show_image(self, image: QImage | None) -> None:
+        """Show `image`, or the words when None."""
+        self.image = image
+        self.update()
+
+    def show_words(self, words: str) -> None:
+        """Say `words` in the image's place, or below its middle while it is stale."""
+        if words != self.words:
+            self.words = words
+            self.update()
+
+    def image_rect(self) -> QRect:
+        """Where the image lies, in the widget's coordinates."""
+        if self.image is None:
+            return QRect()
+        size = whole_zoom(self.image.size(), self.size(), self.devicePixelRatioF())
+        return QRect((self.width() - size.width()) // 2, (self.height() - size.height()) // 2, *size.toTuple())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        if self.image is not None:
+            painter.drawImage(self.image_rect(), self.image)
+            return
+        painter.setPen(QColor(colors().dim))
+        painter.setFont(scaled_font(15))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.words)

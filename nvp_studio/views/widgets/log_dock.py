@@ -1,0 +1,43 @@
+"""The log: what the engines write to stderr, kept to its last few thousand lines."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+
+from nvp_studio.views.theme import SPACE, monospace_font
+
+_MOST_LINES = 3000
+
+
+class LogDock(QDockWidget):
+    """A dock at the bottom; hidden until asked for."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("log_dock")
+        self.setWindowTitle(self.tr("Log"))
+        self.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(SPACE, 0, SPACE, SPACE)
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setMaximumBlockCount(_MOST_LINES)
+        self.text.setFont(monospace_font())
+        self.text.setAccessibleName(self.tr("Log of the engines"))
+        self.text.setPlaceholderText(self.tr("The engines have written nothing yet."))
+        column.addWidget(self.text)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        copy = QPushButton(self.tr("Copy all"))
+        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text.toPlainText()))
+        clear = QPushButton(self.tr("Clear"))
+        clear.clicked.connect(self.text.clear)
+        buttons.addWidget(copy)
+        buttons.addWidget(clear)
+        column.addLayout(buttons)
+        self.setWidget(body)
+
+    def add_line(self, role: str, line: str) -> None:
+        """Append one line of the worker `role`."""
+        self.text.appendPlainText(f"{role}  {line}")

@@ -1,0 +1,144 @@
+"""Notices: one line each over the lower edge of the page, so that nothing moves when they come and go."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon
+
+_LIFETIME_MILLISECONDS = {"info": 5000, "good": 5000, "warning": 12_000}
+_ICONS = {
+    "info": ("info", "accent"),
+    "good": ("circle-check", "good"),
+    "warning": ("triangle-alert", "warning"),
+    "bad": ("circle-alert", "bad"),
+}
+_MOST = 3
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is to be said. Without an end of its own (`level` ``bad``) it stays until it is closed or replaced."""
+
+    level: str
+    """``info``, ``good``, ``warning`` or ``bad``."""
+    text: str
+    topic: str = ""
+    """A newer notice of the same topic takes the place of the older one."""
+    action_text: str = ""
+    action: Callable[[], object] | None = None
+    report: str = ""
+    """Text for *Copy report*."""
+
+
+class Notices(QWidget):
+    """The stack of notices, laid over the bottom of `host`."""
+
+    def __init__(self, host: QWidget) -> None:
+        super().__init__(host)
+        self._host = host
+        self._bars: list[_Bar] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(SPACE // 2)
+        host.installEventFilter(self)
+        self.hide()
+
+    @property
+    def shown(self) -> list[Notice]:
+        """The notices on screen, oldest first."""
+        return [bar.notice for bar in self._bars]
+
+    def show_notice(self, notice: Notice) -> None:
+        """Show `notice` now."""
+        for bar in list(self._bars):
+            same = bar.notice == notice or (notice.topic and bar.notice.topic == notice.topic)
+            if same:
+                self._remove(bar)
+        while len(self._bars) >= _MOST:
+            self._remove(self._bars[0])
+        bar = _Bar(notice, self)
+        bar.closed.connect(lambda: self._remove(bar))
+        self._bars.append(bar)
+        self._column.addWidget(bar)
+        self._place()
+
+    def withdraw(self, topic: str) -> None:
+        """Take away the notice of a topic whose matter is settled."""
+        for bar in list(self._bars):
+            if bar.notice.topic == topic:
+                self._remove(bar)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self._host and event.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+    def _remove(self, bar: "_Bar") -> None:
+        if bar in self._bars:
+            self._bars.remove(bar)
+            self._column.removeWidget(bar)
+            bar.hide()
+            bar.deleteLater()
+            self._place()
+
+    def _place(self) -> None:
+        self.setVisible(bool(self._bars))
+        if not self._bars:
+            return
+        width = min(self._host.width() - 4 * SPACE, 90 * SPACE)
+        height = self._column.heightForWidth(width) if self._column.hasHeightForWidth() else self.sizeHint().height()
+        self.setGeometry((self._host.width() - width) // 2, self._host.height() - height - 2 * SPACE, width, height)
+        self.raise_()
+
+
+class _Bar(QFrame):
+    """One notice."""
+
+    closed = Signal()
+
+    def __init__(self, notice: Notice, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.notice = notice
+        self.setObjectName("notice")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
+        row.setSpacing(SPACE)
+        name, role = _ICONS[notice.level]
+        image = QLabel()
+        image.setPixmap(pixmap(name, getattr(colors(), role), 20, self.devicePixelRatioF()))
+        row.addWidget(image)
+        words = QLabel(notice.text)
+        words.setWordWrap(True)
+        words.setTextFormat(Qt.TextFormat.PlainText)
+        words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        row.addWidget(words, 1)
+        if notice.report:
+            copy = QPushButton(self.tr("Copy report"))
+            copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notice.report))
+            row.addWidget(copy)
+        if notice.action is not None:
+            act = notice.action
+            button = QPushButton(notice.action_text)
+            button.setProperty("primary", True)
+            button.clicked.connect(self.closed)
+            button.clicked.connect(lambda: act())
+            row.addWidget(button)
+        close = QToolButton()
+        close.setProperty("flat", True)
+        close.setIconSize(QSize(16, 16))
+        close.setAccessibleName(self.tr("Close this notice"))
+        set_icon(close, "x", "dim")
+        close.clicked.connect(self.closed)
+        row.addWidget(close)
+        c = colors()
+        self.setStyleSheet(
+            f"#notice {{ background: {c.surface}; border: 1px solid {getattr(c, role)}; border-radius: 8px; }}"
+        )
+        lifetime = _LIFETIME_MILLISECONDS.get(notice.level)
+        if lifetime is not None and notice.action is None:
+            QTimer.singleShot(lifetime, self, self.closed.emit)
