@@ -1,0 +1,122 @@
+"""NumPy's .npz and .npy files of images and labels; Python objects in them are never loaded."""
+
+import lzma
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nvp_studio.data.arrays import (
+    MOST_DEFLATE_GAINS,
+    Parts,
+    as_images,
+    as_labels,
+    check_size,
+    numbered,
+    one_line,
+    read_into,
+)
+from nvp_studio.data.dataset import DataError, Split
+
+_MOST_HEADER_BYTES = 10_000
+
+# The names in use: Keras, MedMNIST, and plain ones.
+_NPZ_NAMES = {
+    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
+    "validation": (("x_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid")),
+    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+}
+
+
+def load_npy(path: Path) -> Parts:
+    """Load one array of images from a .npy file."""
+    try:
+        with open(path, "rb") as file:
+            values = _read_npy(file, path.stat().st_size, path.name)
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+    images, notes = as_images(values, path.name)
+    return Parts(Split(images), notes=notes)
+
+
+def load_npz(path: Path) -> Parts:
+    """Load images and labels from a .npz file.
+
+    Arrays are found by name (`x_train`, `y_train`, `x_test`, ...; `train_images`, `train_labels`, ...; `images`,
+    `labels`); a file with one array needs no name.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _load_archive(archive, path.name)
+    except (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+
+
+def _load_archive(archive: zipfile.ZipFile, name: str) -> Parts:
+    members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+    notes: list[str] = []
+
+    def split(images_key: str, labels_key: str) -> Split:
+        images, conversions = as_images(_read_member(archive, members[images_key], name), f"{images_key} in {name}")
+        notes.extend(note for note in conversions if note not in notes)
+        if labels_key not in members:
+            return Split(images)
+        labels = _read_member(archive, members[labels_key], name)
+        return Split(images, as_labels(labels, len(images), f"{labels_key} in {name}"))
+
+    found = {part: _named(members, pairs) for part, pairs in _NPZ_NAMES.items()}
+    train = found["train"]
+    if train is None and len(members) == 1:
+        train = (next(iter(members)), "")
+    if train is None:
+        there = ", ".join(sorted(members)[:8]) or "nothing"
+        raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
+    validation, test = (None if pair is None else split(*pair) for pair in (found["validation"], found["test"]))
+    return numbered(Parts(split(*train), validation, test, notes=tuple(notes)))
+
+
+def _named(members: Mapping[str, object], pairs: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    return next((pair for pair in pairs if pair[0] in members), None)
+
+
+def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> npt.NDArray[Any]:
+    if item.file_size > item.compress_size * MOST_DEFLATE_GAINS + _MOST_HEADER_BYTES:
+        raise DataError(f"{item.filename} in {name} promises more than its bytes can hold")
+    with archive.open(item) as file:
+        return _read_npy(file, item.file_size, f"{item.filename} in {name}")
+
+
+def _read_npy(file: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
+    """Return the array of a .npy stream of `size` bytes; Python objects are never loaded."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            header = np.lib.format.read_array_header_1_0(file, max_header_size=_MOST_HEADER_BYTES)
+        elif version == (2, 0):
+            header = np.lib.format.read_array_header_2_0(file, max_header_size=_MOST_HEADER_BYTES)
+        else:
+            raise DataError(f"{name} has a version of the format that is not supported")
+    except DataError:
+        raise
+    except Exception as error:  # the header is a Python literal; parsing a broken one raises many classes
+        raise DataError(f"{name} is not a NumPy array file: {one_line(error)}") from error
+    shape, fortran_order, dtype = header
+    if dtype.hasobject:
+        raise DataError(f"{name} holds Python objects, which are not loaded; save plain numbers")
+    if dtype.kind not in "biuf":
+        raise DataError(f"{name} holds {dtype}, not plain numbers")
+    if any(length < 0 for length in shape):
+        raise DataError(f"{name} has a negative length in its shape")
+    promised = math.prod(shape) * dtype.itemsize
+    if promised > size:
+        raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
+    check_size(promised, name)
+    data = np.empty(promised, np.uint8)
+    if read_into(file, data) < promised:
+        raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
+    return data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
