@@ -1,0 +1,105 @@
+"""The command line: what `nvp-studio` and `python -m nvp_studio` run.
+
+Exit codes: 0 done (also a training run that was stopped and has kept its work), 1 failed, 2 wrong usage.
+"""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from nvp_studio import __version__
+from nvp_studio.commands import gui, info, pictures, score, train, worker
+from nvp_studio.commands.console import CommandError, Stopped, errors
+from nvp_studio.training.errors import RunError
+
+app = typer.Typer(
+    name="nvp-studio",
+    help="Train RealNVP normalizing flows on images and explore what they learnt.",
+    epilog="Every command has its own --help with examples. 'nvp-studio gui' opens the window.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train.train)
+app.command()(train.resume)
+app.command()(pictures.sample)
+app.command()(pictures.encode)
+app.command()(pictures.decode)
+app.command()(score.score)
+app.command()(info.info)
+app.command()(worker.worker)
+app.command()(gui.gui)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nvp-studio {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere on the line.")
+    ] = False,
+) -> None:
+    """Options before the command; `--debug` was taken off the line by `main` already."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = _take_debug(words)
+    try:
+        code = app(words, prog_name="nvp-studio", standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as error:
+        if debug:
+            raise
+        code = _complain(error)
+    except KeyboardInterrupt:
+        errors.print("nvp-studio: interrupted")
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _take_debug(words: list[str]) -> bool:
+    """Take `--debug` off the line, wherever it stands before a `--`."""
+    end = words.index("--") if "--" in words else len(words)
+    if "--debug" not in words[:end]:
+        return False
+    words.remove("--debug")
+    return True
+
+
+def _complain(error: Exception) -> int:
+    """Say in one line on stderr what went wrong and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        _silence_stdout()
+        return 1
+    code = getattr(error, "exit_code", 1)
+    if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
+        message = error.format_message()
+        if not message:  # no command at all: the help was printed
+            return int(code)
+        text = f"{message} (see --help)"
+    elif isinstance(error, CommandError | RunError | Stopped | ValueError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        text = f"{type(error).__name__}: {error} (add --debug for the traceback)"
+    errors.print(f"nvp-studio: {' '.join(text.split())}", markup=False)
+    return int(code)
+
+
+def _silence_stdout() -> None:
+    """The reader of stdout has gone (`| head`): let nothing be flushed to it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,107 @@
+"""What the commands share: results on stdout, everything else on stderr, and stopping when asked to."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where progress, notes and complaints go."""
+
+MODEL_HELP = "A run folder, a .safetensors file, or 'fashion-mnist' for the included model."
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked; the message is one line that says why and what to do."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error, the answer to Ctrl+C
+    """The person or the system asked the command to stop."""
+
+
+def say(text: str) -> None:
+    """Print one line for a person on stderr."""
+    errors.print(text, markup=False)
+
+
+def print_json(value: object) -> None:
+    """Print `value` as one line of JSON on stdout; NaN and infinity become null, as JSON has neither."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(rows: list[tuple[str, object]]) -> None:
+    """Print names and values on stdout in two aligned columns, leaving out absent values."""
+    shown = [(name, value) for name, value in rows if value is not None]
+    width = max(len(name) for name, _ in shown)
+    for name, value in shown:
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def progress_bar(unit: str) -> Progress:
+    """A progress bar on stderr; without a terminal there it prints nothing but its last state."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
+        transient=True,
+    )
+
+
+def printable(path: str) -> str:
+    """The path with bytes that are no UTF-8 as escapes, which every stream and JSON take."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def on_stop(act: Callable[[str], None]) -> Iterator[None]:
+    """Call `act` with a reason at the first Ctrl+C or SIGTERM; a second one ends the command at once."""
+    asked = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        act("Ctrl+C" if number == signal.SIGINT else signal.Signals(number).name)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 0:09, 3:10 or 1:02:07."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def bits(value: float | None) -> str | None:
+    """A score with its unit, or None when there is none."""
+    return None if value is None else f"{value:.4f} bits/dim"

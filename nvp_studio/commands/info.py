@@ -1,0 +1,89 @@
+"""`nvp-studio info`: what a checkpoint or a run folder holds."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from nvp_studio.commands.console import MODEL_HELP, CommandError, bits, duration, print_json, print_table
+
+
+def info(
+    model: Annotated[str, typer.Argument(metavar="[MODEL|RUN]", help=MODEL_HELP)] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
+) -> None:
+    """Show what is in a checkpoint (verified on the way), and where its run stands.
+
+    **Examples**
+
+    `nvp-studio info`
+
+    `nvp-studio info runs/photos --json`
+    """
+    facts = {"run": _run_facts(Path(model)), **_checkpoint_facts(model)}
+    if json:
+        print_json(facts)
+        return
+    run, about, config = facts["run"], facts["info"], facts["config"]
+    channels, height, width = config["image_shape"]
+    data, shares = about["data"]["title"], facts["direction_shares"]
+    if run is not None:
+        print_table([("run", run["folder"]), ("state", f"{run['state']} {run['reason']}".strip())])
+    print_table(
+        [
+            ("checkpoint", facts["path"]),
+            ("digest", facts["digest"]),
+            ("name", about["name"]),
+            (
+                "trained on",
+                f"{data}, {about['images']:,} images seen in {duration(about['seconds'])}",
+            ),
+            ("step", f"{about['step']} (epoch {about['epoch']:.2f}, seed {about['seed']})"),
+            ("images", f"{width}x{height}, {'grey' if channels == 1 else 'colour'}"),
+            ("preset", about["preset"]),
+            ("parameters", f"{facts['parameters']:,}"),
+            ("scales", "  ".join("x".join(map(str, shape)) for shape in facts["latent_shapes"])),
+            ("validation", bits(about["validation"])),
+            ("test", bits(about["test"])),
+            (
+                "directions",
+                f"{len(shares)} with {sum(shares):.0%} of the variance",
+            ),
+            ("reference", f"{facts['reference_images']} scores"),
+            ("can resume", "yes" if facts["can_resume"] else "no, it holds what exploring needs"),
+        ]
+    )
+
+
+def _run_facts(path: Path) -> dict[str, Any] | None:
+    """The run's summary when `path` is a run folder."""
+    if not (path / "run.json").is_file():
+        return None
+    from nvp_studio.training.runs import open_run
+
+    summary: dict[str, Any] = msgspec.to_builtins(open_run(path))
+    return summary
+
+
+def _checkpoint_facts(model: str) -> dict[str, Any]:
+    from nvp_studio.checkpoints import find_checkpoint, read_checkpoint
+
+    path = find_checkpoint(model)
+    if not path.exists():
+        raise CommandError(f"{path} does not exist")
+    checkpoint = read_checkpoint(path)
+    directions, reference = checkpoint.group("directions"), checkpoint.group("reference")
+    average = checkpoint.group("average")
+    return {
+        "path": str(path),
+        "digest": checkpoint.digest,
+        "bytes": path.stat().st_size,
+        "info": msgspec.to_builtins(checkpoint.info),
+        "config": msgspec.to_builtins(checkpoint.config),
+        "parameters": sum(tensor.numel() for tensor in average.values()),
+        "latent_shapes": [scale.shape for scale in checkpoint.config.latent_scales],
+        "direction_shares": directions["shares"].tolist() if directions else [],
+        "reference_images": len(reference["bits_per_dim"]) if reference else 0,
+        "can_resume": bool(checkpoint.resume),
+    }

@@ -1,0 +1,282 @@
+"""`nvp-studio sample`, `encode` and `decode`: pictures out of a flow, images into its latents and back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zipfile import BadZipFile
+
+import msgspec
+import typer
+
+from nvp_studio.commands.console import MODEL_HELP, CommandError, print_json, print_table, printable, progress_bar, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from nvp_studio.explore.model import OpenedModel
+
+    Images = npt.NDArray[np.uint8]
+
+BATCH = 64
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+ImagesOutput = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="A contact sheet (.png), an array of images (.npz), or a folder of PNG files."),
+]
+ScaleOption = Annotated[int | None, typer.Option(min=1, help="Screen pixels for each image pixel in a contact sheet.")]
+
+
+def sample(
+    output: ImagesOutput,
+    model: ModelOption = "",
+    n: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of images.")] = 64,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option("--temperature", "-t", help="Spread of the latents; once, or once for each scale, finest first."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same images.")] = 0,
+    scale: ScaleOption = None,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Draw new images from a trained flow.
+
+    **Examples**
+
+    `nvp-studio sample -o sheet.png`
+
+    `nvp-studio sample --model runs/photos -n 1000 --temperature 0.8 --seed 7 -o samples.npz`
+    """
+    opened = _open(model, device)
+    flow = opened.flow
+    spread = temperature or [1.0]
+    latents = flow.latents(n, spread[0] if len(spread) == 1 else spread, seed)
+    images = _decode(opened, latents, "sampling")
+    _write_images(output, images, [f"sample-{index:05}" for index in range(n)], scale)
+    result = {"output": str(output), "images": n, "seed": seed, "temperature": spread, "checkpoint": opened.digest}
+    _tell(result, json)
+
+
+def encode(
+    files: Annotated[list[Path], typer.Argument(help="Image files and folders.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
+    model: ModelOption = "",
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Compute the exact latents of images, from which `decode` gives the same 8-bit images again.
+
+    Images are brought to the model's size first; each such change is said. The file holds the arrays `z` (N, D),
+    `names`, `exact` (whether decoding gave the same pixels here), `image_shape` and `checkpoint`. A file that cannot be
+    read is named and left out, and the command ends with 1.
+
+    **Examples**
+
+    `nvp-studio encode photos/ shirt.png -o latents.npz`
+    """
+    import numpy as np
+
+    from nvp_studio.files import stream_whole
+
+    if output.suffix.lower() != ".npz":
+        raise typer.BadParameter("latents go to a file that ends in .npz", param_hint="--output")
+    opened = _open(model, device)
+    names: list[str] = []
+    latents: list[Any] = []
+    exact: list[Any] = []
+    failed = 0
+    with progress_bar("images") as bar:
+        task = bar.add_task("encoding", total=None)
+        for batch in _read_batches(opened, files):
+            failed += sum(pixels is None for _, pixels in batch)
+            kept = [(name, pixels) for name, pixels in batch if pixels is not None]
+            if kept:
+                z, same = _encode(opened, np.stack([pixels for _, pixels in kept]))
+                names += [name for name, _ in kept]
+                latents.append(z)
+                exact.append(same)
+            bar.advance(task, len(batch))
+    if not names:
+        raise CommandError("none of the files is an image that can be read")
+    with stream_whole(output) as file:
+        np.savez(
+            file,
+            z=np.concatenate(latents),
+            names=np.array(names),
+            exact=np.concatenate(exact),
+            image_shape=np.array(opened.image_shape),
+            checkpoint=np.array(opened.digest),
+        )
+    inexact = int(sum((~same).sum() for same in exact))
+    if inexact:
+        say(f"{inexact} images do not decode to exactly the same pixels; they are marked in the array `exact`")
+    _tell({"output": str(output), "images": len(names), "exact": len(names) - inexact, "failed": failed}, json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def decode(
+    output: ImagesOutput,
+    latents: Annotated[Path | None, typer.Argument(help="The .npz file that encode wrote.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A PNG saved by Explore, or a recipe's .json: render what it describes.")
+    ] = None,
+    model: ModelOption = "",
+    scale: ScaleOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Decode latents of another checkpoint all the same.")] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Turn latents, or the recipe inside a saved picture, back into images.
+
+    **Examples**
+
+    `nvp-studio decode latents.npz -o images/`
+
+    `nvp-studio decode --recipe picture.png -o again.png --scale 1`
+    """
+    if (latents is None) == (recipe is None):
+        raise typer.BadParameter("give either a file of latents or --recipe PICTURE")
+    opened = _open(model, device)
+    if recipe is not None:
+        _decode_recipe(opened, recipe, output, scale, json)
+        return
+    assert latents is not None
+    z, names = _read_latents(opened, latents, force)
+    images = _decode(opened, z, "decoding")
+    _write_images(output, images, [f"{index:05}-{Path(name).stem}" for index, name in enumerate(names)], scale)
+    _tell({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
+
+
+def _open(model: str, device: str) -> "OpenedModel":
+    from nvp_studio.explore.model import choose_device, open_model
+
+    return open_model(model, choose_device(device))
+
+
+def _read_batches(opened: "OpenedModel", files: list[Path]) -> Iterator[list[tuple[str, "Images | None"]]]:
+    """The images under `files` at the model's size in batches; None for one that cannot be read, after saying why."""
+    from nvp_studio.data.images import ImageError, find_images, read_image
+
+    batch: list[tuple[str, Images | None]] = []
+    for path in find_images(files):
+        try:
+            image = read_image(path, opened.image_shape)
+            if image.notes:
+                say(f"{printable(str(path))}: {', '.join(image.notes)}")
+            batch.append((printable(str(path)), image.pixels))
+        except (ImageError, OSError, MemoryError) as error:
+            say(f"{printable(str(path))}: {error}")
+            batch.append((printable(str(path)), None))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _encode(opened: "OpenedModel", images: "Images") -> tuple[Any, Any]:
+    """Latents (N, D) of 8-bit images taken at the middle of each grey level, and whether each decodes to itself."""
+    import torch
+
+    from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
+
+    flow = opened.flow
+    with torch.inference_mode():
+        x = unit_from_images(torch.from_numpy(images), 0.5).to(flow.device, flow.dtype)
+        z, _ = flow.encode(x)
+        z = z.float()
+        again = images_from_unit(flow.decode(z)).cpu().numpy()
+    return z.cpu().numpy(), (again == images).reshape(len(images), -1).all(axis=1)
+
+
+def _decode(opened: "OpenedModel", latents: Any, description: str) -> "Images":
+    """The 8-bit images (N, H, W, C) of latents (N, D)."""
+    import numpy as np
+    import torch
+
+    from nvp_studio.flow.dequantization import images_from_unit
+
+    parts = []
+    with progress_bar("images") as bar, torch.inference_mode():
+        task = bar.add_task(description, total=len(latents))
+        for start in range(0, len(latents), BATCH):
+            z = latents[start : start + BATCH].to(opened.flow.device, opened.flow.dtype)
+            parts.append(images_from_unit(opened.flow.decode(z)).cpu().numpy())
+            bar.advance(task, len(z))
+    return np.concatenate(parts)
+
+
+def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: int | None, json: bool) -> None:
+    """Render the recipe inside `picture`; a PNG output carries it on."""
+    from nvp_studio.explore.pictures import read_picture, save_picture
+    from nvp_studio.explore.rendering import render
+    from nvp_studio.recipe import Recipe
+
+    if picture.suffix.lower() == ".json":
+        recipe = msgspec.structs.replace(Recipe.from_json(picture.read_bytes()), checkpoint=opened.digest)
+    else:
+        read = read_picture(opened, picture)
+        if not read.had_recipe:
+            raise CommandError(f"{picture} holds no usable recipe ({'; '.join(read.notes) or 'it is a plain image'})")
+        for note in read.notes:
+            say(note)
+        recipe = read.recipe
+    rendering = render(opened, [recipe])
+    if output.suffix.lower() == ".png":
+        save_picture(output, rendering.images[0], recipe, scale or 1)
+    else:
+        _write_images(output, rendering.images, [picture.stem], scale)
+    _tell({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
+
+
+def _read_latents(opened: "OpenedModel", path: Path, force: bool) -> tuple[Any, list[str]]:
+    """Latents (N, D) as a tensor and the images' names; raises `CommandError` when they are not the model's."""
+    import numpy as np
+    import torch
+
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            z, names, checkpoint = arrays["z"], arrays["names"], str(arrays["checkpoint"])
+    except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+        raise CommandError(f"{path} was not written by nvp-studio encode") from error
+    dimensions = opened.flow.config.dimensions
+    if z.ndim != 2 or z.shape[1] != dimensions or z.dtype not in (np.float32, np.float64) or len(names) != len(z):
+        raise CommandError(f"{path} holds latents of shape {z.shape}; this model's are (N, {dimensions})")
+    if checkpoint != opened.digest and not force:
+        raise CommandError(
+            f"{path} was encoded with another checkpoint ({checkpoint[:12]}); give that --model, or --force"
+        )
+    return torch.from_numpy(z), [str(name) for name in names]
+
+
+def _write_images(output: Path, images: "Images", names: list[str], scale: int | None) -> None:
+    """Write images (N, H, W, C) as `output`'s ending asks: .png, .npz, or a folder."""
+    import numpy as np
+
+    from nvp_studio.commands.sheet import contact_sheet, png
+    from nvp_studio.files import stream_whole, write_whole
+
+    ending = output.suffix.lower()
+    if ending == ".png":
+        write_whole(output, png(contact_sheet(images, scale)))
+    elif ending == ".npz":
+        with stream_whole(output) as file:
+            np.savez(file, images=images)
+    elif ending and not output.is_dir():
+        raise typer.BadParameter(f"{output}: give .png, .npz or a folder", param_hint="--output")
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, image in zip(names, images, strict=True):
+            write_whole(output / f"{name}.png", png(image))
+
+
+def _tell(result: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(result)
+    else:
+        print_table([(name.replace("_", " "), value) for name, value in result.items()])

@@ -1,0 +1,127 @@
+"""A training run on the terminal: a live line where there is one, else a line at each validation."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from nvp_studio.commands.console import duration, errors, say
+from nvp_studio.training.events import (
+    CheckpointSaved,
+    RunEvent,
+    RunNotice,
+    RunProgress,
+    RunStarted,
+    RunState,
+    StepMetrics,
+)
+
+
+class RunView:
+    """Shows a run's events on stderr and remembers what its result is made of."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[details]}"),
+            console=errors,
+            disable=not errors.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("preparing", total=1.0, details="")
+        self._started: RunStarted | None = None
+        self._state = RunState("preparing")
+        self._metrics: StepMetrics | None = None
+        self._validation: float | None = None
+        self._checkpoints: dict[str, CheckpointSaved] = {}
+
+    def __enter__(self) -> "RunView":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def report(self, event: RunEvent) -> None:
+        """Take one event of the run."""
+        match event:
+            case RunStarted():
+                self._on_started(event)
+            case RunState():
+                self._state = event
+                self._bar.update(self._task, description=event.phase)
+                if event.phase in ("paused", "stopping", "failed"):
+                    say(f"{event.phase}: {event.reason}" if event.reason else event.phase)
+            case StepMetrics():
+                self._on_metrics(event)
+            case RunProgress():
+                self._on_progress(event)
+            case CheckpointSaved():
+                self._checkpoints[event.kind] = event
+            case RunNotice():
+                say(event.text if event.level == "info" else f"{event.level}: {event.text}")
+
+    def result(self, folder: Path) -> dict[str, Any]:
+        """What came of the run, ready for JSON; the figures are those stored with its best checkpoint."""
+        from nvp_studio.checkpoints import CheckpointError, find_checkpoint, peek
+
+        best, test, validated, tested = self._validation, None, 0, 0
+        path: Path | None = None
+        try:
+            path = find_checkpoint(folder)
+            stored = peek(path)
+            best, test = stored.validation, stored.test
+            validated, tested = stored.validation_images, stored.test_images
+        except CheckpointError:
+            path = None
+        metrics, started = self._metrics, self._started
+        return {
+            "run": str(folder),
+            "phase": self._state.phase,
+            "reason": self._state.reason,
+            "step": metrics.step if metrics else started.step if started else 0,
+            "epoch": metrics.epoch if metrics else 0.0,
+            "seconds": metrics.seconds if metrics else 0.0,
+            "images": metrics.images if metrics else 0,
+            "validation_bits_per_dim": best,
+            "validation_images": validated,
+            "test_bits_per_dim": test,
+            "test_images": tested,
+            "parameters": started.parameters if started else None,
+            "device": started.device if started else None,
+            "checkpoint": str(path) if path else None,
+        }
+
+    def _on_started(self, event: RunStarted) -> None:
+        self._started = event
+        budget = f", {event.total_steps} steps in all" if event.total_steps else ""
+        say(
+            f"{event.folder}: {event.parameters:,} parameters on {event.device}, {event.train_images:,} training "
+            f"images ({event.data_title}), {event.steps_per_epoch} steps an epoch{budget}"
+        )
+        for note in event.notes:
+            say(f"data: {note}")
+        if event.step:
+            say(f"going on from step {event.step}")
+
+    def _on_metrics(self, event: StepMetrics) -> None:
+        self._metrics = event
+        if event.validation is None:
+            return
+        self._validation = event.validation
+        say(
+            f"step {event.step}  epoch {event.epoch:.2f}  {duration(event.seconds)}  "
+            f"training {event.train:.4f}  validation {event.validation:.4f} bits/dim"
+        )
+
+    def _on_progress(self, event: RunProgress) -> None:
+        train = f"{self._metrics.train:.3f} bits/dim" if self._metrics else ""
+        best = f" (best {event.best:.3f})" if event.best is not None else ""
+        left = f" · {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
+        details = f"epoch {event.epoch:.2f} · {train}{best} · {event.images_per_second:.0f} images/s{left}"
+        self._bar.update(self._task, completed=event.fraction, details=details)

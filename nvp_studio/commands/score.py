@@ -1,0 +1,237 @@
+"""`nvp-studio score`: exact bits per dimension of image files, or of a data set's split."""
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from nvp_studio.commands.console import (
+    MODEL_HELP,
+    CommandError,
+    Stopped,
+    on_stop,
+    print_json,
+    printable,
+    progress_bar,
+    say,
+)
+
+if TYPE_CHECKING:
+    from nvp_studio.explore.model import OpenedModel
+    from nvp_studio.explore.score import FileScore
+
+COLUMNS = ("path", "bits_per_dim", "percentile", "notes", "error")
+
+
+def score(
+    files: Annotated[list[Path] | None, typer.Argument(help="Image files and folders.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = "",
+    csv_file: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write a row for each file; '-' is stdout.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Score a data set instead of files, such as fashion-mnist.")] = None,
+    split: Annotated[str, typer.Option(help="With --data: train, validation or test.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="With --data: the first images only.")] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Dequantization samples; more give a tighter bound and take longer.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the dequantization noise.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each file and one for the whole on stdout.")
+    ] = False,
+) -> None:
+    """Score images in bits per dimension: the lower, the more like the training images.
+
+    The score is an upper bound on the image's code length under uniform dequantization; `percentile` is the share of
+    the model's reference images that score lower. Rows are written as they are computed, so any number of files may be
+    given. A file that cannot be read gets a row with the reason, and the command ends with 1 after scoring the others.
+
+    **Examples**
+
+    `nvp-studio score photos/ --csv scores.csv`
+
+    `nvp-studio score --data fashion-mnist --split test`
+    """
+    if (data is None) == (not files):
+        raise typer.BadParameter("give image files or folders, or --data NAME")
+    if json and csv_file == "-":
+        raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
+    from nvp_studio.explore.model import choose_device, open_model
+
+    opened = open_model(model, choose_device(device))
+    tally = Tally()
+    try:
+        with on_stop(tally.stop), _writer(csv_file, json) as write:
+            rows = _file_rows(opened, files or [], samples, seed, tally)
+            if data is not None:
+                rows = _data_rows(opened, data, split, limit, samples, seed, tally)
+            for row in rows:
+                tally.add(row)
+                write(row)
+    finally:
+        _print_tally(tally, opened.path, samples, json, quiet=csv_file == "-")
+    if tally.stopped:
+        raise Stopped(f"{tally.stopped}: not all files were scored")
+    if tally.failed:
+        raise typer.Exit(1)
+
+
+class Tally:
+    """Counts and sums over rows, so that no row has to be kept."""
+
+    def __init__(self) -> None:
+        self.scored = 0
+        self.failed = 0
+        self.stopped = ""
+        self._sum = 0.0
+        self._squares = 0.0
+
+    def add(self, row: "FileScore") -> None:
+        """Take a row into account."""
+        if row.bits_per_dim is None:
+            self.failed += 1
+            return
+        self.scored += 1
+        self._sum += row.bits_per_dim
+        self._squares += row.bits_per_dim**2
+
+    def stop(self, reason: str) -> None:
+        """Ask the scoring to end after the batch under way."""
+        self.stopped = reason
+
+    @property
+    def mean(self) -> float | None:
+        """Mean bits/dim, or None without a score."""
+        return self._sum / self.scored if self.scored else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of the mean over images, or None with fewer than two."""
+        if self.scored < 2 or self.mean is None:
+            return None
+        variance = max(0.0, self._squares / self.scored - self.mean**2) * self.scored / (self.scored - 1)
+        return math.sqrt(variance / self.scored)
+
+
+def _file_rows(
+    opened: "OpenedModel", files: list[Path], samples: int, seed: int, tally: Tally
+) -> Iterator["FileScore"]:
+    from nvp_studio.explore.score import score_files
+
+    with progress_bar("files") as bar:
+        task = bar.add_task("scoring", total=None)
+        for row in score_files(opened, files, samples, seed, cancelled=lambda: bool(tally.stopped)):
+            bar.advance(task)
+            yield row
+
+
+def _data_rows(
+    opened: "OpenedModel", data: str, split: str, limit: int | None, samples: int, seed: int, tally: Tally
+) -> Iterator["FileScore"]:
+    """A row for each image of a split, named ``split/index``."""
+    from nvp_studio.data.catalogue import load_data
+    from nvp_studio.explore.score import FileScore
+
+    channels, height, width = opened.image_shape
+    size = height if height == width else None
+    loaded = load_data(data, image_size=None if data == "fashion-mnist" else size, channels=channels)
+    if loaded.image_shape != opened.image_shape:
+        raise CommandError(f"{data} has images of shape {loaded.image_shape}, the model's are {opened.image_shape}")
+    chosen = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}.get(split)
+    if chosen is None:
+        raise CommandError(
+            f"{data} has no split {split!r}; choose train, validation{' or test' if loaded.test else ''}"
+        )
+    images = chosen.images[:limit]
+    with progress_bar("images") as bar:
+        task = bar.add_task("scoring", total=len(images))
+        for start in range(0, len(images), 256):
+            if tally.stopped:
+                return
+            scores = opened.flow.bits_per_dim(images[start : start + 256], samples, seed).tolist()
+            bar.advance(task, len(scores))
+            for index, value in enumerate(scores, start):
+                yield FileScore(f"{split}/{index}", value, opened.percentile(value))
+
+
+@contextmanager
+def _writer(csv_file: str | None, json: bool) -> Iterator[Callable[["FileScore"], None]]:
+    """What takes each row: stdout as a table, JSON or CSV, or a CSV file that appears whole at the end."""
+    if csv_file is None:
+        yield _print_row_as_json if json else _print_row
+        return
+    if csv_file == "-":
+        yield _csv_writer(sys.stdout)
+        return
+    from nvp_studio.files import stream_whole
+
+    with stream_whole(csv_file) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        write_csv = _csv_writer(text)
+
+        def write(row: "FileScore") -> None:
+            write_csv(row)
+            if json:
+                _print_row_as_json(row)
+
+        yield write
+        text.detach()  # flushed; the file is closed by who opened it
+
+
+def _csv_writer(stream: TextIO) -> Callable[["FileScore"], None]:
+    """Write the heading to `stream` and return what writes a row."""
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(COLUMNS)
+
+    def write(row: "FileScore") -> None:
+        number = "" if row.bits_per_dim is None else f"{row.bits_per_dim:.6f}"
+        percentile = "" if row.percentile is None else f"{row.percentile:.2f}"
+        words = (printable(row.path), "; ".join(row.notes), row.error)
+        path, notes, error = (_safe(word) for word in words)
+        table.writerow((path, number, percentile, notes, error))
+
+    return write
+
+
+def _safe(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: one that starts like it gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _print_row(row: "FileScore") -> None:
+    if row.bits_per_dim is None:
+        say(f"{printable(row.path)}: {row.error}")
+        return
+    percentile = "" if row.percentile is None else f"{row.percentile:5.1f} %"
+    notes = f"  ({', '.join(row.notes)})" if row.notes else ""
+    typer.echo(f"{row.bits_per_dim:9.4f}  {percentile:>7}  {printable(row.path)}{notes}")
+
+
+def _print_row_as_json(row: "FileScore") -> None:
+    print_json({name: getattr(row, name) for name in COLUMNS} | {"path": printable(row.path)})
+
+
+def _print_tally(tally: Tally, path: str, samples: int, json: bool, quiet: bool) -> None:
+    if json:
+        print_json(
+            {
+                "model": path,
+                "scored": tally.scored,
+                "failed": tally.failed,
+                "mean_bits_per_dim": tally.mean,
+                "standard_error": tally.standard_error,
+                "samples": samples,
+            }
+        )
+        return
+    spread = "" if tally.standard_error is None else f" ± {tally.standard_error:.4f}"
+    mean = "" if tally.mean is None else f", mean {tally.mean:.4f}{spread} bits/dim (an upper bound, {samples} sample)"
+    failed = f", {tally.failed} could not be read" if tally.failed else ""
+    say(f"{tally.scored} scored{failed}{mean}")

@@ -1,0 +1,243 @@
+"""`nvp-studio train` and `nvp-studio resume`: a training run in a folder that the window shows as well."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
+from nvp_studio.commands.run_progress import RunView
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.control import Control
+from nvp_studio.training.runs import default_runs_folder
+
+_DEFAULT: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(TrainConfig)}
+DEFAULT_MINUTES = 5.0
+
+_BUDGET = "Budget (give one)"
+_OPTIMIZER = "Optimization"
+_DATA = "Data and architecture"
+_PLACE = "Where"
+
+RunsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder.", rich_help_panel=_PLACE
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Option(
+            help="'fashion-mnist', a folder of images, or an IDX, npz, npy or CIFAR-10 file.", rich_help_panel=_DATA
+        ),
+    ] = _DEFAULT["data"],
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Architecture: studio (for a CPU), quick, paper, paper-cifar10.",
+            rich_help_panel=_DATA,
+        ),
+    ] = _DEFAULT["preset"],
+    flow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Change one setting of the preset, such as scales=3 or width=48; may be repeated.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side in pixels that a folder's images are brought to.", rich_help_panel=_DATA)
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="1 for grey, 3 for colour; without it as the data are.", rich_help_panel=_DATA)
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help=f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", rich_help_panel=_BUDGET),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps; repeatable.", rich_help_panel=_BUDGET)] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Passes over the training images; repeatable.", rich_help_panel=_BUDGET)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Images per optimizer step.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
+        "batch_size"
+    ],
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
+        "learning_rate"
+    ],
+    optimizer: Annotated[str, typer.Option(help="adam or adamax.", rich_help_panel=_OPTIMIZER)] = _DEFAULT["optimizer"],
+    schedule: Annotated[
+        str, typer.Option(help="Learning rate after the warm-up: cosine or constant.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["schedule"],
+    warmup_steps: Annotated[
+        int, typer.Option(help="Steps over which the learning rate rises.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["warmup_steps"],
+    weight_decay: Annotated[
+        float, typer.Option(help="L2 penalty on weight-normalization scales.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["weight_decay"],
+    ema_decay: Annotated[
+        float, typer.Option(help="Decay of the moving average of the weights.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["ema_decay"],
+    gradient_clip: Annotated[float, typer.Option(help="Largest gradient norm.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
+        "gradient_clip"
+    ],
+    horizontal_flip: Annotated[
+        bool, typer.Option("--flip", help="Mirror training images at random.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["horizontal_flip"],
+    validation_images: Annotated[
+        int, typer.Option(help="Images scored at each validation.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["validation_images"],
+    validation_every: Annotated[
+        int | None, typer.Option(help="Steps between validations.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["validation_every"],
+    checkpoint_minutes: Annotated[
+        float, typer.Option(help="Longest time between checkpoints, in minutes.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["checkpoint_minutes"],
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
+        "seed"
+    ],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_PLACE)] = _DEFAULT[
+        "device"
+    ],
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; without it one less than the cores.", rich_help_panel=_PLACE)
+    ] = _DEFAULT["threads"],
+    name: Annotated[str, typer.Option(help="Name of the run; without it date, data and number.")] = "",
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a flow on images.
+
+    Ctrl+C stops the run and keeps its work; `nvp-studio resume RUN` goes on from there. A run is a folder with its
+    configuration, metrics, samples and checkpoints; the window shows it while it goes.
+
+    **Examples**
+
+    `nvp-studio train --minutes 5`
+
+    `nvp-studio train --data photos/ --image-size 32 --epochs 20 --name photos`
+
+    `nvp-studio train --preset paper --steps 100000 --device cuda --flow blocks=2`
+    """
+    if steps is None and epochs is None and minutes is None:
+        minutes = DEFAULT_MINUTES
+    fields = {key: value for key, value in locals().items() if key in _DEFAULT and key != "flow"}
+    config = _config(fields, flow or [])
+
+    def start(control: Control, view: RunView) -> Path:
+        from nvp_studio.training.loop import start_run
+
+        return start_run(config, runs or default_runs_folder(), name, control=control, report=view.report)
+
+    _follow(start, json)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="The run's folder, or its name in the folder of runs.")],
+    minutes: Annotated[float | None, typer.Option(help="New total budget: minutes.", rich_help_panel=_BUDGET)] = None,
+    steps: Annotated[int | None, typer.Option(help="New total budget: steps.", rich_help_panel=_BUDGET)] = None,
+    epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=_BUDGET)] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Go on with a run that was stopped or interrupted, exactly where its last checkpoint left it.
+
+    A finished run goes on with a larger budget, which counts from the run's beginning: after `--epochs 10`, another
+    ten are `--epochs 20`.
+
+    **Examples**
+
+    `nvp-studio resume 2026-11-24-fashion-mnist-1`
+
+    `nvp-studio resume runs/photos --epochs 40`
+    """
+    budget = {
+        key: value for key, value in (("minutes", minutes), ("steps", steps), ("epochs", epochs)) if value is not None
+    }
+    if len(budget) > 1:
+        raise typer.BadParameter(f"give one budget, not {' and '.join(budget)}")
+
+    def start(control: Control, view: RunView) -> Path:
+        from nvp_studio.training.loop import resume_run
+
+        return resume_run(find_run(run, runs), control=control, report=view.report, **budget)
+
+    _follow(start, json)
+
+
+def find_run(run: Path, runs: Path | None) -> Path:
+    """The folder of the run at path or name `run`; raises `CommandError`."""
+    folder = runs or default_runs_folder()
+    for candidate in (run, folder / run):
+        if (candidate / "run.json").is_file():
+            return candidate
+    raise CommandError(f"no run {run}, neither here nor in {folder}")
+
+
+def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:
+    """The validated configuration; wrong values are wrong usage."""
+    try:
+        config = msgspec.convert(fields, TrainConfig)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return msgspec.structs.replace(config, flow=_flow_config(config, changes)) if changes else config
+
+
+def _flow_config(config: TrainConfig, changes: list[str]) -> Any:
+    """The preset's architecture for the data's image shape, with `changes` of the form name=value."""
+    from nvp_studio.data.catalogue import load_data
+    from nvp_studio.flow.config import FlowConfig, preset_config
+
+    shape = load_data(config.data, image_size=config.image_size, channels=config.channels).image_shape
+    fields = msgspec.to_builtins(preset_config(config.preset, shape))
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or key not in fields or key == "image_shape":
+            known = ", ".join(sorted(fields.keys() - {"image_shape"}))
+            raise typer.BadParameter(f"--flow takes NAME=VALUE with a name of {known}; not {change!r}")
+        fields[key] = value
+    try:
+        return msgspec.convert(fields, FlowConfig, strict=False)
+    except ValueError as error:
+        raise typer.BadParameter(f"--flow: {error}") from error
+
+
+def _follow(start: Callable[[Control, RunView], Path], json: bool) -> None:
+    """Run to the end with progress on stderr, then print what came of it."""
+    control = Control()
+
+    def stop(reason: str) -> None:
+        say("Stopping after this step and saving; once more ends at once, without saving.")
+        control.stop(reason)
+
+    with on_stop(stop), RunView() as view:
+        folder = start(control, view)
+    result = view.result(folder)
+    if json:
+        print_json(result)
+    else:
+        _print_result(result)
+    if result["phase"] == "failed":
+        raise CommandError(f"the run failed: {result['reason']}")
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    folder = result["run"]
+    validation, test = bits(result["validation_bits_per_dim"]), bits(result["test_bits_per_dim"])
+    print_table(
+        [
+            ("run", folder),
+            ("state", f"{result['phase']} after {result['step']} steps, {duration(result['seconds'])}"),
+            ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
+            ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
+            ("go on", f"nvp-studio resume {folder} --epochs {2 * max(1, round(result['epoch']))}"),
+            ("sample", f"nvp-studio sample --model {folder} -o sheet.png"),
+        ]
+    )

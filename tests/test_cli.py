@@ -1,0 +1,346 @@
+"""The command line as its users meet it: words in, files and exit codes out."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint
+from nvp_studio.cli import main
+from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.flow import Flow
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = FlowConfig(
+    image_shape=(1, 8, 8), scales=2, checkerboard_couplings=2, channel_couplings=2, final_couplings=2, blocks=1, width=4
+)
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process; gives exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err  # type: ignore[return-value] # always a number, see `main`
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small flow with random weights, a few directions and reference scores, as a checkpoint file."""
+    torch.manual_seed(7)
+    flow = Flow(CONFIG)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    dimensions = CONFIG.dimensions
+    tensors = {f"average.{name}": tensor for name, tensor in flow.state_dict().items()} | {
+        "directions.components": torch.eye(dimensions)[:3].contiguous(),
+        "directions.mean": torch.zeros(dimensions),
+        "directions.deviation": torch.ones(3),
+        "directions.shares": torch.tensor([0.5, 0.3, 0.1]),
+        "reference.bits_per_dim": torch.linspace(6, 10, 50, dtype=torch.float64),
+    }
+    info = CheckpointInfo(
+        name="tiny",
+        preset="quick",
+        data=DataInfo(name="noise", title="Noise", digest="0" * 64),
+        step=12,
+        epoch=0.5,
+        seconds=3.0,
+        images=96,
+        seed=7,
+        validation=7.25,
+        validation_images=20,
+    )
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    write_checkpoint(path, Checkpoint(CONFIG, info, tensors))
+    return path
+
+
+def write_images(folder: Path, count: int, side: int = 8) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(count)
+    paths = [folder / f"image-{index:02}.png" for index in range(count)]
+    for path in paths:
+        PIL.Image.fromarray(random.integers(0, 256, (side, side), np.uint8)).save(path)
+    return paths
+
+
+def pixels(path: Path) -> np.ndarray:
+    with PIL.Image.open(path) as image:
+        return np.asarray(image)
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["bogus"],
+            ["train", "--bogus"],
+            ["train", "--steps", "many"],
+            ["train", "--steps", "10", "--minutes", "1"],
+            ["train", "--optimizer", "sgd"],
+            ["train", "--batch-size", "0"],
+            ["train", "--data", "fashion-mnist", "--flow", "widht=3"],
+            ["resume"],
+            ["resume", "some-run", "--steps", "1", "--epochs", "1"],
+            ["sample"],
+            ["encode", "picture.png", "-o", "latents.txt"],
+            ["decode", "-o", "images"],
+            ["score"],
+            ["score", "picture.png", "--data", "fashion-mnist"],
+            ["score", "picture.png", "--json", "--csv", "-"],
+        ],
+    )
+    def test_wrong_usage_ends_with_2_and_one_line(self, run: Run, words: list[str]) -> None:
+        code, out, err = run(*words)
+        assert code == 2
+        assert out == ""
+        assert err.startswith("nvp-studio: ")
+        assert len(err.splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        "command", ["train", "resume", "sample", "encode", "decode", "score", "info", "worker", "gui"]
+    )
+    def test_help_of_every_command(self, run: Run, command: str) -> None:
+        code, out, _ = run(command, "--help")
+        assert code == 0
+        assert f"Usage: nvp-studio {command}" in out
+
+    def test_without_a_command_the_help_is_shown(self, run: Run) -> None:
+        code, out, err = run()
+        assert code == 2
+        assert "score" in out + err
+
+    def test_a_missing_file_ends_with_1_and_one_line(self, run: Run, tmp_path: Path) -> None:
+        code, _, err = run("info", tmp_path / "none.safetensors")
+        assert code == 1
+        assert "none.safetensors" in err
+        assert len(err.splitlines()) == 1
+
+    def test_debug_shows_the_traceback(self, tmp_path: Path) -> None:
+        with pytest.raises(Exception, match=r"none\.safetensors"):
+            main(["info", str(tmp_path / "none.safetensors"), "--debug"])
+
+    def test_help_imports_neither_torch_nor_qt(self) -> None:
+        code = (
+            "import sys\nfrom nvp_studio.cli import main\n"
+            "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
+            "sys.exit(any(name in sys.modules for name in ('torch', 'PySide6')))"
+        )
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+    def test_the_window_without_a_display_is_refused_in_one_line(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(sys, "platform", "linux")
+        code, _, err = run("gui")
+        assert code == 1
+        assert "no display" in err
+
+
+class TestInfo:
+    def test_shows_what_a_checkpoint_holds(self, run: Run, model: Path) -> None:
+        code, out, _ = run("info", model)
+        assert code == 0
+        assert "tiny" in out
+        assert "7.2500 bits/dim" in out
+        assert "8x8, grey" in out
+
+    def test_json_is_complete(self, run: Run, model: Path) -> None:
+        _, out, _ = run("info", model, "--json")
+        facts = json.loads(out)
+        assert facts["run"] is None
+        assert facts["info"]["test"] is None
+        assert facts["config"]["image_shape"] == [1, 8, 8]
+        assert sum(np.prod(shape) for shape in facts["latent_shapes"]) == 64
+        assert facts["reference_images"] == 50
+
+    def test_a_damaged_file_is_refused_with_the_reason(self, run: Run, model: Path, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.safetensors"
+        data = bytearray(model.read_bytes())
+        data[-5] ^= 0x10
+        broken.write_bytes(data)
+        code, _, err = run("info", broken)
+        assert code == 1
+        assert "damaged" in err
+
+
+class TestSample:
+    def test_a_sheet_holds_the_very_images_of_the_array(self, run: Run, model: Path, tmp_path: Path) -> None:
+        for name in ("images.npz", "sheet.png"):
+            words = ("sample", "-m", model, "-n", 5, "--seed", 3, "-t", 0.7, "--scale", 1, "-o", tmp_path / name)
+            assert run(*words)[0] == 0
+        images = np.load(tmp_path / "images.npz", allow_pickle=False)["images"]
+        sheet = pixels(tmp_path / "sheet.png")
+        assert images.shape == (5, 8, 8, 1)
+        assert (sheet[2:10, 2:10] == images[0, ..., 0]).all()
+        assert (sheet[12:20, 12:20] == images[4, ..., 0]).all()
+
+    def test_is_what_the_library_draws(self, run: Run, model: Path, tmp_path: Path) -> None:
+        import nvp_studio
+        from nvp_studio.flow import images_from_unit
+
+        run("sample", "-m", model, "-n", 3, "--seed", 9, "-t", 0.5, "-o", tmp_path / "some.npz")
+        drawn = images_from_unit(nvp_studio.load(model).sample(3, 0.5, 9)).numpy()
+        assert (np.load(tmp_path / "some.npz")["images"] == drawn).all()
+
+    def test_a_folder_gets_one_file_each(self, run: Run, model: Path, tmp_path: Path) -> None:
+        code, out, _ = run("sample", "-m", model, "-n", 4, "-o", tmp_path / "samples", "--json")
+        assert code == 0
+        assert json.loads(out)["images"] == 4
+        assert len(list((tmp_path / "samples").glob("*.png"))) == 4
+
+    def test_temperatures_per_scale(self, run: Run, model: Path, tmp_path: Path) -> None:
+        assert run("sample", "-m", model, "-t", 1, "-t", 0, "-o", tmp_path / "a.png")[0] == 0
+        code, _, err = run("sample", "-m", model, "-t", 1, "-t", 0, "-t", 1, "-o", tmp_path / "b.png")
+        assert code == 1
+        assert "3 temperatures for 2 scales" in err
+
+
+class TestEncodeAndDecode:
+    def test_there_and_back_is_lossless(self, run: Run, model: Path, tmp_path: Path) -> None:
+        sources = write_images(tmp_path / "in", 70)
+        code, out, _ = run("encode", tmp_path / "in", "-m", model, "-o", tmp_path / "z.npz", "--json")
+        assert code == 0
+        assert json.loads(out) == {"output": str(tmp_path / "z.npz"), "images": 70, "exact": 70, "failed": 0}
+        assert run("decode", tmp_path / "z.npz", "-m", model, "-o", tmp_path / "out")[0] == 0
+        results = sorted((tmp_path / "out").glob("*.png"))
+        assert len(results) == 70
+        for source, result in zip(sources, results, strict=True):
+            assert source.stem in result.stem
+            assert (pixels(source) == pixels(result)).all()
+
+    def test_an_unreadable_file_is_named_and_left_out(self, run: Run, model: Path, tmp_path: Path) -> None:
+        write_images(tmp_path / "in", 2)
+        (tmp_path / "in" / "broken.png").write_bytes(b"no image")
+        code, out, err = run("encode", tmp_path / "in", "-m", model, "-o", tmp_path / "z.npz", "--json")
+        assert code == 1
+        assert json.loads(out)["images"] == 2
+        assert "broken.png" in err
+
+    def test_latents_of_another_checkpoint_are_refused(self, run: Run, model: Path, tmp_path: Path) -> None:
+        np.savez(tmp_path / "z.npz", z=np.zeros((1, 64), np.float32), names=np.array(["a"]), checkpoint=np.array("ab"))
+        words = ("decode", tmp_path / "z.npz", "-m", model, "-o", tmp_path / "out")
+        code, _, err = run(*words)
+        assert code == 1
+        assert "another checkpoint" in err
+        assert run(*words, "--force")[0] == 0
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04nonsense", b"\x93NUMPY"])
+    def test_a_file_that_is_none_of_ours_is_refused(
+        self, run: Run, model: Path, tmp_path: Path, content: bytes
+    ) -> None:
+        (tmp_path / "z.npz").write_bytes(content)
+        code, _, err = run("decode", tmp_path / "z.npz", "-m", model, "-o", tmp_path / "out")
+        assert code == 1
+        assert len(err.splitlines()) == 1
+
+    def test_a_picture_renders_again_from_its_recipe(self, run: Run, model: Path, tmp_path: Path) -> None:
+        from nvp_studio.explore.model import open_model
+        from nvp_studio.explore.pictures import save_picture
+        from nvp_studio.explore.rendering import render
+        from nvp_studio.recipe import Recipe, Seed
+
+        opened = open_model(model)
+        recipe = Recipe(checkpoint=opened.digest, base=Seed(5), temperatures=(0.5, 1.0), offsets=((1, 2.0),))
+        image = render(opened, [recipe]).images[0]
+        save_picture(tmp_path / "picture.png", image, recipe, scale=4)
+        code, _, _ = run("decode", "--recipe", tmp_path / "picture.png", "-m", model, "-o", tmp_path / "again.png")
+        assert code == 0
+        assert (pixels(tmp_path / "again.png") == image[..., 0]).all()
+
+
+class TestScore:
+    def test_rows_are_the_library_s_scores_and_a_bad_file_does_not_stop_the_rest(
+        self, run: Run, model: Path, tmp_path: Path
+    ) -> None:
+        import nvp_studio
+
+        paths = write_images(tmp_path / "in", 3)
+        (tmp_path / "in" / "image-01-broken.png").write_bytes(b"no image")
+        code, _, err = run("score", tmp_path / "in", "-m", model, "--csv", tmp_path / "out.csv")
+        with open(tmp_path / "out.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert code == 1
+        assert "3 scored, 1 could not be read" in err
+        assert [Path(row["path"]).name for row in rows] == [
+            "image-00.png",
+            "image-01-broken.png",
+            "image-01.png",
+            "image-02.png",
+        ]
+        assert rows[1]["error"]
+        assert rows[1]["bits_per_dim"] == ""
+        images = np.stack([pixels(path) for path in paths])[..., None]
+        expected = nvp_studio.load(model).bits_per_dim(images).tolist()
+        found = [float(row["bits_per_dim"]) for row in rows if row["bits_per_dim"]]
+        assert found == pytest.approx(expected, abs=1e-6)
+
+    def test_a_name_that_looks_like_a_formula_is_made_harmless(
+        self, run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        write_images(tmp_path, 1)[0].rename("=cmd()!A1.png")
+        code, out, _ = run("score", "=cmd()!A1.png", "-m", model, "--csv", "-")
+        assert code == 0
+        assert "\n'=cmd()!A1.png," in out
+
+    def test_json_lines_are_valid_and_absent_values_are_null(self, run: Run, model: Path, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.png"
+        broken.write_bytes(b"no image")
+        code, out, _ = run("score", *write_images(tmp_path, 1), broken, "-m", model, "--json")
+        rows = [json.loads(line, parse_constant=lambda name: pytest.fail(name)) for line in out.splitlines()]
+        assert code == 1
+        assert rows[0]["bits_per_dim"] > 0
+        assert rows[1]["bits_per_dim"] is None
+        assert rows[2]["scored"] == 1
+        assert rows[2]["standard_error"] is None
+
+    def test_a_file_name_that_is_no_text(self, run: Run, model: Path, tmp_path: Path) -> None:
+        odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+        os.rename(write_images(tmp_path, 1)[0], odd)
+        for extra in (["--json"], ["--csv", str(tmp_path / "out.csv")], []):
+            assert run("score", tmp_path, "-m", model, *extra)[0] == 0
+        assert "caf" in (tmp_path / "out.csv").read_text("utf-8")
+
+    def test_a_split_of_a_data_set(self, run: Run, model: Path, tmp_path: Path) -> None:
+        import nvp_studio
+
+        random = np.random.default_rng(1)
+        np.savez(tmp_path / "data.npz", train=random.integers(0, 256, (300, 8, 8), np.uint8))
+        code, out, err = run(
+            "score", "--data", tmp_path / "data.npz", "--split", "train", "--limit", 260, "-m", model, "--json"
+        )
+        assert code == 0, err
+        total = json.loads(out.splitlines()[-1])
+        from nvp_studio.data.catalogue import load_data
+
+        images = load_data(str(tmp_path / "data.npz")).train.images[:260]
+        assert total["scored"] == 260
+        assert total["mean_bits_per_dim"] == pytest.approx(nvp_studio.load(model).bits_per_dim(images).mean().item())
+
+    def test_a_reader_that_has_gone_is_no_traceback(self, model: Path, tmp_path: Path) -> None:
+        write_images(tmp_path / "in", 200)
+        command = f"{sys.executable} -m nvp_studio score {tmp_path}/in -m {model} --csv - | head -1"
+        ended = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ended.stdout == "path,bits_per_dim,percentile,notes,error\n"
+        assert "Traceback" not in ended.stderr
+        assert "Exception" not in ended.stderr
