@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from nvp_studio import __version__
 from nvp_studio.data.images import read_image
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.render import check_recipe
+from nvp_studio.explore.rendering import check_recipe
 from nvp_studio.files import write_whole
 from nvp_studio.recipe import PNG_KEY, Image, Recipe
 

@@ -15,7 +15,7 @@ from nvp_studio import __version__
 from nvp_studio.data.images import find_images
 from nvp_studio.explore.model import OpenedModel, choose_device, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
-from nvp_studio.explore.render import Rendering, render
+from nvp_studio.explore.rendering import Rendering, render
 from nvp_studio.explore.score import FileScore, score_batches
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.training.events import ImageBatch

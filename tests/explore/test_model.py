@@ -1,0 +1,60 @@
+"""Opening a checkpoint for questions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nvp_studio.checkpoints import CheckpointError, load
+from nvp_studio.explore.model import OpenedModel, choose_device, open_model
+from tests.small_model import random_images, write_small_model
+
+
+def test_the_opened_flow_is_the_loaded_one(model: OpenedModel, model_file: Path) -> None:
+    images = random_images(5)
+    assert torch.equal(model.flow.bits_per_dim(images), load(model_file).bits_per_dim(images))
+    assert not model.flow.training
+    assert model.image_shape == (1, 8, 8)
+    assert model.pixel_shape == (8, 8, 1)
+    assert model.directions is not None
+    assert len(model.directions) == 12
+    assert len(model.reference) == 100
+    assert Path(model.path) == model_file
+
+
+def test_a_run_folder_opens_its_best(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    write_small_model(folder / "last.safetensors", seed=1)
+    best = write_small_model(folder / "best.safetensors", seed=2)
+    assert open_model(tmp_path / "run").digest == best
+
+
+def test_percentile_is_the_share_of_lower_references(model: OpenedModel) -> None:
+    ordered = model.reference
+    assert np.all(np.diff(ordered) >= 0)
+    assert model.percentile(float(ordered[0])) == 0
+    assert model.percentile(float(ordered[30])) == pytest.approx(30)
+    assert model.percentile(float(ordered[-1]) + 1) == 100
+
+
+def test_a_model_without_directions_opens(tmp_path: Path) -> None:
+    write_small_model(tmp_path / "plain.safetensors", directions=0)
+    assert open_model(tmp_path / "plain.safetensors").directions is None
+
+
+def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"not a checkpoint at all")
+    for path in (tmp_path / "x.safetensors", tmp_path / "missing.safetensors", tmp_path):
+        with pytest.raises(CheckpointError) as caught:
+            open_model(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    for name in ("cuda:99", "toaster"):
+        with pytest.raises(ValueError, match=name):
+            choose_device(name)

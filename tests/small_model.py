@@ -1,0 +1,75 @@
+"""A small checkpoint for tests: an untrained flow with every weight moved, its directions and its reference scores."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint
+from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.dequantization import unit_from_images
+from nvp_studio.flow.flow import Flow
+
+
+def small_config(image_shape: tuple[int, int, int] = (1, 8, 8)) -> FlowConfig:
+    """A flow of two scales that takes milliseconds."""
+    return FlowConfig(
+        image_shape=image_shape,
+        scales=2,
+        checkerboard_couplings=2,
+        channel_couplings=2,
+        final_couplings=2,
+        blocks=1,
+        width=6,
+        mixing="conv1x1",
+    )
+
+
+def random_images(count: int, image_shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0) -> np.ndarray:
+    """Smooth random uint8 images (N, H, W, C)."""
+    channels, height, width = image_shape
+    chance = np.random.default_rng(seed)
+    coarse = chance.integers(0, 230, (count, -(-height // 4), -(-width // 4), channels))
+    fine = coarse.repeat(4, 1).repeat(4, 2)[:, :height, :width] + chance.integers(
+        0, 25, (count, height, width, channels)
+    )
+    return fine.astype(np.uint8)
+
+
+def write_small_model(
+    path: Path, image_shape: tuple[int, int, int] = (1, 8, 8), *, seed: int = 0, directions: int = 12
+) -> str:
+    """Write the checkpoint and return its digest; another `seed` makes another model."""
+    generator = torch.Generator().manual_seed(seed)
+    flow = Flow(small_config(image_shape))
+    images = random_images(200, image_shape)
+    x = unit_from_images(torch.from_numpy(images), 0.5)
+    flow.initialize(x)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.03 * torch.randn(parameter.shape, generator=generator)
+        z = flow.eval().encode(x)[0]
+    tensors = {f"average.{name}": tensor for name, tensor in flow.state_dict().items()}
+    if directions:
+        mean = z.mean(0)
+        _, widths, components = torch.linalg.svd(z - mean, full_matrices=False)
+        deviation = widths[:directions] / len(z) ** 0.5
+        tensors |= {
+            "directions.components": components[:directions].contiguous(),
+            "directions.mean": mean,
+            "directions.deviation": deviation.contiguous(),
+            "directions.shares": deviation.square() / widths.square().sum() * len(z),
+        }
+    tensors["reference.bits_per_dim"] = flow.bits_per_dim(random_images(100, image_shape, seed=1)).sort().values
+    info = CheckpointInfo(
+        name="small",
+        preset="quick",
+        data=DataInfo(name="random", title="Random images", digest=""),
+        step=7,
+        epoch=0.5,
+        seconds=1.0,
+        images=70,
+        seed=seed,
+        validation=4.5,
+    )
+    return write_checkpoint(path, Checkpoint(flow.config, info, tensors))
