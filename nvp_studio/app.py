@@ -6,11 +6,17 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from nvp_studio.views.main_window import MainWindow
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the window until it is closed; returns the exit code."""
-    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    options = parse_options(sys.argv[1:] if arguments is None else arguments)
     if not _has_display():
         print(
             "nvp-studio: no display to open a window on; without one, use the command line: "
@@ -18,10 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return _run(options)
+    app, _window = open_window(options)
+    return app.exec()
 
 
-def _run(options: argparse.Namespace) -> int:
+def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]":
+    """Start the engine and show the window; both run once the application's event loop does."""
     from PySide6.QtWidgets import QApplication
 
     from nvp_studio.state.engine import Engine
@@ -51,10 +59,11 @@ def _run(options: argparse.Namespace) -> int:
     window.show()
     if paths:
         window.painted.connect(lambda: window.take_paths(paths))
-    return app.exec()
+    return app, window
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line of the window; wrong usage ends the program with 2."""
     parser = argparse.ArgumentParser(prog="nvp-studio-gui", description="Open the window of NVP Studio.")
     parser.add_argument("paths", nargs="*", help="a model, a run folder, or images to open")
     parser.add_argument("--reset-settings", action="store_true", help="forget what the window remembers, then start")
