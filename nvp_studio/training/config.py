@@ -33,7 +33,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     learning_rate: float = 2e-3
     """The highest learning rate of the schedule."""
     warmup_steps: int = 200
-    """Steps over which the learning rate rises linearly from zero."""
+    """Steps over which the learning rate rises linearly from zero, at most a tenth of the budget."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up: a cosine down to 2 % over the budget, or constant."""
     weight_decay: float = 0.0

@@ -8,6 +8,7 @@ class Control:
 
     def __init__(self) -> None:
         self._stop_reason: str | None = None
+        self._hurry = False
         self._running = threading.Event()
         self._running.set()
         self._save = threading.Event()
@@ -21,8 +22,13 @@ class Control:
         """End a pause."""
         self._running.set()
 
-    def stop(self, reason: str = "stopped by the user") -> None:
-        """Ask the loop to save a checkpoint and end; also ends a pause. The first reason is kept."""
+    def stop(self, reason: str = "stopped by the user", *, hurry: bool = False) -> None:
+        """Ask the loop to save a checkpoint and end; also ends a pause. The first reason is kept.
+
+        With `hurry`, now or in a later call, it leaves out what the checkpoint carries for exploring, which may take
+        seconds to compute.
+        """
+        self._hurry = self._hurry or hurry
         if self._stop_reason is None:
             self._stop_reason = reason
         self._running.set()
@@ -39,6 +45,11 @@ class Control:
     def stop_reason(self) -> str | None:
         """Why the loop is to stop, or None."""
         return self._stop_reason
+
+    @property
+    def hurry(self) -> bool:
+        """Whether the end is to come at once."""
+        return self._hurry
 
     @property
     def paused(self) -> bool:

@@ -17,7 +17,7 @@ class ImageBatch(msgspec.Struct, frozen=True):
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
-    """First event of a run, also after a resume (`step` > 0 then)."""
+    """A run has its folder and data; also sent after a resume (`step` > 0 then). Only `preparing` comes before."""
 
     folder: str
     name: str

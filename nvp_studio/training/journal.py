@@ -9,6 +9,8 @@ import msgspec
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.runs import LOG, METRICS
 
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
 
 class Journal:
     """Appends to ``metrics.jsonl`` and ``log.txt``; lines that the disk refuses are kept and tried again."""
@@ -55,7 +57,7 @@ class _Appender:
         self._waiting += line
         try:
             if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                self._descriptor = os.open(self._path, _APPEND, 0o644)
             while self._waiting:
                 # A nearly full disk takes a part of a line; the rest follows when there is room.
                 self._waiting = self._waiting[os.write(self._descriptor, self._waiting) :]

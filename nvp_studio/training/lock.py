@@ -18,7 +18,7 @@ class RunLockedError(RunError):
 
 
 class RunLock:
-    """The lock on a run folder, as a context manager. Raises `RunLockedError` on entry when another process holds it."""
+    """The lock on a run folder, as a context manager that raises `RunLockedError` when another process holds it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME

@@ -6,6 +6,8 @@ from nvp_studio.training.config import TrainConfig
 
 FLOOR = 0.02
 """Share of the highest learning rate at which the cosine ends."""
+WARMUP_SHARE = 0.1
+"""Share of the budget that the warm-up takes at most, so that a short run has a main part."""
 
 
 class Budget:
@@ -49,7 +51,7 @@ def learning_rate(config: TrainConfig, step: int, fraction: float, rollbacks: in
     """
     rate = config.learning_rate * 0.5**rollbacks
     if step < config.warmup_steps:
-        rate *= (step + 1) / config.warmup_steps
+        rate *= min(1.0, max((step + 1) / config.warmup_steps, fraction / WARMUP_SHARE))
     if config.schedule == "cosine":
         rate *= FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * fraction))
     return rate

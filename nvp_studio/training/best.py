@@ -1,0 +1,123 @@
+"""The best model of a run so far: the averaged weights with the lowest validation, in memory and in their file."""
+
+import copy
+from collections.abc import Callable, Mapping
+
+import msgspec
+import torch
+from torch import Tensor
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, read_checkpoint
+from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.flow import Flow
+from nvp_studio.training.evaluation import scores
+from nvp_studio.training.publisher import Publisher
+from nvp_studio.training.reference import principal_directions
+
+REFERENCE_IMAGES = 2000
+"""Validation scores that a checkpoint carries at most."""
+
+Proceed = Callable[[], bool]
+
+
+class BestModel:
+    """Keeps the best weights and writes ``best.safetensors``, complete with directions and reference scores.
+
+    `value` and `step` say what the file of an earlier stretch of the run holds, if there is one. `flow` is a flow of
+    the run's architecture, which is copied.
+    """
+
+    def __init__(
+        self, flow: Flow, data: DataSet, publisher: Publisher, value: float | None = None, step: int | None = None
+    ) -> None:
+        self.value = value
+        """Lowest validation, in bits/dim."""
+        self.step = step
+        self.saved_value = value
+        self.saved_step = step
+        self.pending = False
+        """Whether the file is older than the weights in memory, or lacks something."""
+        self._blank = flow
+        self._data = data
+        self._publisher = publisher
+        self._info: CheckpointInfo | None = None
+        self._weights: dict[str, Tensor] = {}
+        self._scores = torch.empty(0, dtype=torch.float64)
+
+    def offer(self, info: CheckpointInfo, weights: Mapping[str, Tensor], found: Tensor) -> None:
+        """Keep a copy of `weights` if `info.validation` is the lowest so far; `found` are its scores."""
+        if info.validation is None or (self.value is not None and info.validation >= self.value):
+            return
+        self.value, self.step, self.pending = info.validation, info.step, True
+        self._info = info
+        self._weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        self._scores = found
+
+    def save(self, proceed: Proceed, *, images: int = REFERENCE_IMAGES, seconds: float = 5.0) -> None:
+        """Write the file; its directions are left out when `proceed` ends their computation."""
+        if self._info is None:
+            return
+        directions = explorer_tensors(self._flow(), self._data, self._scores, proceed, images, seconds)
+        tensors = {f"average.{name}": tensor for name, tensor in self._weights.items()} | directions
+        checkpoint = Checkpoint(self._blank.config, self._info, tensors)
+        if self._publisher.checkpoint("best", "best", checkpoint):
+            self.saved_value, self.saved_step = self.value, self.step
+            self.pending = "directions.mean" not in directions
+
+    def finish(self, proceed: Proceed) -> CheckpointInfo | None:
+        """Score the best model on all validation and test images, write it for good, and return its information.
+
+        None when there is none, or `proceed` ended it before its time.
+        """
+        if self._info is None and not self._recall():
+            return None
+        assert self._info is not None
+        flow = self._flow()
+        validation = self._data.validation.images
+        found: Tensor | None = self._scores
+        if len(self._scores) != len(validation):
+            found = scores(flow, validation, proceed)
+        test_images = self._data.test.images if self._data.test is not None else validation[:0]
+        tested = scores(flow, test_images, proceed) if found is not None else None
+        if found is None or tested is None:
+            return None
+        self._scores = found
+        self._info = msgspec.structs.replace(
+            self._info,
+            validation=_finite_mean(found),
+            validation_images=len(found),
+            test=_finite_mean(tested),
+            test_images=len(tested),
+        )
+        self.save(proceed, images=4000, seconds=30.0)
+        return self._info
+
+    def _recall(self) -> bool:
+        """Take the best of an earlier stretch back from its file."""
+        if self.value is None:
+            return False
+        checkpoint = read_checkpoint(self._publisher.folder / "checkpoints" / "best.safetensors")
+        self._info, self._weights = checkpoint.info, checkpoint.group("average")
+        return True
+
+    def _flow(self) -> Flow:
+        flow = copy.deepcopy(self._blank)
+        flow.load_state_dict(self._weights)
+        return flow.eval()
+
+
+def explorer_tensors(
+    flow: Flow, data: DataSet, found: Tensor, proceed: Proceed, images: int, seconds: float
+) -> dict[str, Tensor]:
+    """What exploring wants beside the weights: principal directions of `flow` and, if there are any, sorted scores."""
+    directions = principal_directions(flow, data.train.images, most=images, seconds=seconds, proceed=proceed) or {}
+    tensors = {f"directions.{name}": tensor for name, tensor in directions.items()}
+    finite = found[torch.isfinite(found)][:REFERENCE_IMAGES]
+    if len(finite):
+        tensors["reference.bits_per_dim"] = finite.sort().values
+    return tensors
+
+
+def _finite_mean(found: Tensor) -> float | None:
+    mean = found.mean().item() if len(found) else float("nan")
+    return mean if mean - mean == 0 else None

@@ -1,0 +1,367 @@
+"""The training loop: from a configuration or a run folder to a trained flow, reporting on the way.
+
+A step: dequantize a batch, take its log-density, step the optimizer, average the weights. Everything random in it is
+keyed by (seed, step), so that a run that was stopped and resumed is the run that was not, to the bit, on one machine
+with one number of threads. Steps are counted as they are taken, whatever came of them: a return to an earlier state
+brings back the weights, and the count goes on.
+"""
+
+import math
+import time
+from datetime import datetime
+
+import msgspec
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
+from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.training.batches import Batches
+from nvp_studio.training.best import BestModel, explorer_tensors
+from nvp_studio.training.clock import Clock
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.control import Control
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.evaluation import reconstructions, samples, scores
+from nvp_studio.training.events import RunProgress, StepMetrics
+from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
+from nvp_studio.training.learner import Learner, Snapshot
+from nvp_studio.training.publisher import Publisher
+from nvp_studio.training.schedule import Budget, learning_rate
+
+_SAMPLES = 64
+_TEMPERATURE = 0.8
+_RECONSTRUCTIONS = 16
+_GOOD_EVERY = 100
+"""Steps between copies of the state to return to."""
+_BEST_SECONDS = 60.0
+"""Shortest time between two writings of the best model, which include a principal component analysis."""
+_RETRY_SECONDS = 15.0
+"""Time after which a checkpoint that the disk refused is tried again."""
+_PROGRESS_SECONDS = 0.1
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint says, besides its tensors, to a loop that goes on from it."""
+
+    step: int
+    seconds: float
+    updates: int
+    guard: Guard
+    best: float | None
+    """Validation of the best model that is on disk, in bits/dim."""
+    best_step: int | None
+    unfinished: StepMetrics | None
+    """The last step, when the run was stopped before the validation that follows it was through."""
+
+
+class Loop:
+    """One stretch of a run: from its start, or a checkpoint, to its end or a stop."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: DataSet,
+        flow: Flow,
+        publisher: Publisher,
+        control: Control,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.config = config
+        self.data = data
+        self.publisher = publisher
+        self.control = control
+        images = data.train.images
+        self.budget = Budget(config, len(images))
+        self.batches = Batches(
+            images, config.batch_size, config.seed, mirror=config.horizontal_flip, device=flow.device
+        )
+        if checkpoint is None:
+            flow.initialize(self.batches.take(0))
+        self.learner = Learner(flow, config)
+        self.step = 0
+        self.guard = Guard()
+        self.clock = Clock()
+        self.best = BestModel(self.learner.averaged, data, publisher)
+        self.unfinished: StepMetrics | None = None
+        if checkpoint is not None:
+            self._go_on_from(checkpoint)
+        self.good: Snapshot = self.learner.capture()
+        now = time.monotonic()
+        self._saved_at = self._best_at = self._validated_at = now
+        self._validation_cost = 0.0
+        self._progress_at = 0.0
+
+    def _go_on_from(self, checkpoint: Checkpoint) -> None:
+        resume = msgspec.json.decode(checkpoint.resume, type=Resume)
+        self.learner.restore(Snapshot(checkpoint.tensors, resume.updates))
+        self.step, self.guard, self.unfinished = resume.step, resume.guard, resume.unfinished
+        self.clock = Clock(resume.seconds)
+        self.best = BestModel(self.learner.averaged, self.data, self.publisher, resume.best, resume.best_step)
+
+    def run(self) -> bool:
+        """Train until the budget is spent (True) or the control says stop (False)."""
+        if self.unfinished is not None:
+            self._finish_step(self.unfinished)
+        while not self._spent() and self._heed():
+            before = self._fraction()
+            metrics = self._take_step()
+            if metrics is not None:
+                self._finish_step(metrics)
+            self._keep(before)
+            self._progress()
+        self._progress(at_once=True)
+        return self._spent() and self.unfinished is None
+
+    def _take_step(self) -> StepMetrics | None:
+        """Take one step; None when its gradients were of no use."""
+        started = time.monotonic()
+        config, guard = self.config, self.guard
+        rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks)
+        loss, norm = self.gradients(self.batches.take(self.step, guard.rollbacks))
+        self.step += 1
+        verdict = guard.judge(loss, norm)
+        if verdict == "good":
+            self.learner.update(rate)
+        elif verdict == "skip":
+            self.publisher.notice("warning", f"step {self.step} is skipped: its loss or gradient is not finite")
+        else:
+            self._roll_back()
+        self.clock.stepped(time.monotonic() - started, config.batch_size)
+        if verdict != "good":
+            return None
+        return StepMetrics(
+            step=self.step,
+            epoch=self._epoch(),
+            seconds=self.clock.seconds(),
+            images=self.step * config.batch_size,
+            train=loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+            skipped=guard.skipped,
+            rollbacks=guard.rollbacks,
+        )
+
+    def gradients(self, x: Tensor) -> tuple[float, float]:
+        """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before."""
+        flow = self.learner.flow
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        loss = bits_per_dim_from_log_prob(flow(x), flow.config.dimensions).mean()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        norm = clip_grad_norm_(flow.parameters(), self.config.gradient_clip)
+        return loss.item(), norm.item()
+
+    def _roll_back(self) -> None:
+        """Go back to the last good state, with half the rate and fresh data order; `RunError` the fourth time."""
+        self.learner.restore(self.good)
+        if self.guard.rollbacks >= MOST_ROLLBACKS:
+            self.guard.rolled_back()
+            self.save_last()
+            raise RunError(
+                f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
+                f"start again with a learning rate below {self.config.learning_rate:g}"
+            )
+        self.guard.rolled_back()
+        self.publisher.notice(
+            "warning",
+            f"step {self.step}: the loss went astray, so training returns to its last good state with half the "
+            f"learning rate and fresh data order (time {self.guard.rollbacks} of at most {MOST_ROLLBACKS})",
+        )
+
+    def _finish_step(self, metrics: StepMetrics) -> None:
+        """Validate when it is time to, and publish the step; a stop during validation leaves the step unfinished."""
+        if self.step % _GOOD_EVERY == 0 and self.guard.calm:
+            self.good = self.learner.capture()
+        if self._validation_due() and len(self.data.validation.images):
+            self.unfinished = metrics
+            if self._spent():
+                self.save_last()
+            found = self._validate()
+            if found is None:
+                return
+            metrics = msgspec.structs.replace(metrics, validation=found[0], inverse_error=found[1])
+        self.unfinished = None
+        self.publisher.metrics(metrics)
+
+    def _validation_due(self) -> bool:
+        if self._spent() or self.unfinished is not None:
+            return True
+        steps = self.budget.validation_steps(self.config)
+        if steps is not None:
+            return self.step % steps == 0
+        elapsed = time.monotonic() - self._validated_at
+        return elapsed >= max(self.budget.validation_seconds(), 6 * self._validation_cost)
+
+    def _validate(self) -> tuple[float | None, float | None] | None:
+        """Validation bits/dim of the averaged weights and the inverse error; None when a stop came first.
+
+        After the last step all validation images are scored; the figure is still over the same first ones as before,
+        so that it can be compared.
+        """
+        started = time.monotonic()
+        images = self.data.validation.images
+        count = self.config.validation_images
+        found = scores(self.learner.averaged, images if self._spent() else images[:count], self._heed)
+        if found is None:
+            return None
+        value = found[:count].mean().item()
+        if not math.isfinite(value):
+            self.publisher.notice("warning", f"step {self.step}: the averaged model has no finite validation score")
+            return None, None
+        self.best.offer(self._info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
+        error = self._show()
+        self._validated_at = time.monotonic()
+        self._validation_cost = self._validated_at - started
+        return value, error
+
+    def _show(self) -> float | None:
+        """Publish samples and reconstructions; the largest error of a reconstruction."""
+        averaged, publisher = self.learner.averaged, self.publisher
+        publisher.sheet("samples", self.step, samples(averaged, _SAMPLES, _TEMPERATURE, self.config.seed))
+        originals = self.data.validation.images[:_RECONSTRUCTIONS]
+        if not len(originals):
+            return None
+        pairs, error = reconstructions(averaged, originals)
+        publisher.sheet("reconstructions", self.step, pairs)
+        return error
+
+    def _keep(self, before: float) -> None:
+        """Write the files that are due; `before` is the fraction of the budget before the step."""
+        now = time.monotonic()
+        never = self.best.saved_step is None
+        if self.best.pending and not self._spent() and (never or now - self._best_at >= _BEST_SECONDS):
+            self.best.save(self._heed)
+            self._best_at = time.monotonic()
+        if now - self._saved_at >= 60 * self.config.checkpoint_minutes:
+            self.save_last()
+        if int(10 * before) < int(10 * self._fraction()) < 10:
+            self.publisher.checkpoint(f"step-{self.step:08d}", "milestone", slim(self._checkpoint()))
+
+    def save_last(self, extra: dict[str, Tensor] | None = None) -> bool:
+        """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
+        saved = self.publisher.checkpoint("last", "last", self._checkpoint(extra))
+        interval = 60 * self.config.checkpoint_minutes
+        self._saved_at = time.monotonic() - (0 if saved else max(0.0, interval - _RETRY_SECONDS))
+        self.publisher.update_record(
+            step=self.step,
+            total_steps=self.budget.total_steps,
+            epoch=self._epoch(),
+            seconds=self.clock.seconds(),
+            images=self.step * self.config.batch_size,
+            best=self.best.value,
+            best_step=self.best.step,
+        )
+        return saved
+
+    def stop(self) -> bool:
+        """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
+        saved = self.save_last()
+        if self.best.pending:
+            self.best.save(lambda: not self.control.hurry)
+        elif self.best.saved_step is None and not self.control.hurry:
+            self._save_explorable_last()
+        return saved
+
+    def finish(self) -> CheckpointInfo | None:
+        """After the last step: score the best model in full and write it; None when a stop ended that early."""
+        info = self.best.finish(self._heed)
+        if info is None and self.control.stop_reason is None:
+            self._save_explorable_last()
+        else:
+            self.save_last()
+        return info
+
+    def _save_explorable_last(self) -> None:
+        """Without a best model the last one is what Explore opens."""
+        averaged = self.learner.averaged
+        none = Tensor().double()
+        extra = explorer_tensors(averaged, self.data, none, lambda: not self.control.hurry, 2000, 5.0)
+        self.save_last(extra)
+
+    def _heed(self) -> bool:
+        """Do what the control asks for, wait while it says pause; False when it says stop."""
+        control = self.control
+        if control.paused and control.stop_reason is None:
+            self.clock.pause()
+            self.publisher.enter("paused")
+            while control.paused and control.stop_reason is None:
+                control.wait(0.1)
+                self._serve()
+            self.clock.proceed()
+            if control.stop_reason is None:
+                self.publisher.enter("training")
+        self._serve()
+        return control.stop_reason is None
+
+    def _serve(self) -> None:
+        if self.control.take_save():
+            self.save_last()
+        if self.control.take_sample():
+            self._show()
+
+    def _progress(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not at_once and now - self._progress_at < _PROGRESS_SECONDS:
+            return
+        self._progress_at = now
+        seconds = self.clock.seconds()
+        left: float | None
+        if self.budget.total_seconds is not None:
+            left = max(0.0, self.budget.total_seconds - seconds)
+        else:
+            assert self.budget.total_steps is not None
+            left = self.clock.seconds_for((self.budget.total_steps - self.step) * self.config.batch_size)
+        self.publisher.report(
+            RunProgress(
+                step=self.step,
+                fraction=self._fraction(),
+                epoch=self._epoch(),
+                seconds=seconds,
+                images_per_second=self.clock.images_per_second,
+                seconds_left=left,
+                best=self.best.value,
+                best_step=self.best.step,
+            )
+        )
+
+    def _spent(self) -> bool:
+        return self._fraction() >= 1
+
+    def _fraction(self) -> float:
+        return self.budget.fraction(self.step, self.clock.seconds())
+
+    def _epoch(self) -> float:
+        return self.step * self.config.batch_size / self.batches.count
+
+    def _checkpoint(self, extra: dict[str, Tensor] | None = None) -> Checkpoint:
+        resume = Resume(
+            step=self.step,
+            seconds=self.clock.seconds(),
+            updates=self.learner.updates,
+            guard=self.guard,
+            best=self.best.saved_value,
+            best_step=self.best.saved_step,
+            unfinished=self.unfinished,
+        )
+        tensors = dict(self.learner.capture().tensors) | (extra or {})
+        return Checkpoint(self.learner.flow.config, self._info(), tensors, msgspec.json.encode(resume).decode())
+
+    def _info(self, validation: float | None = None, count: int = 0) -> CheckpointInfo:
+        data = self.data
+        return CheckpointInfo(
+            name=self.publisher.record.name,
+            preset=self.config.preset,
+            data=DataInfo(
+                name=data.name, title=data.title, digest=data.digest, label_names=data.label_names, licence=data.licence
+            ),
+            step=self.step,
+            epoch=self._epoch(),
+            seconds=self.clock.seconds(),
+            images=self.step * self.config.batch_size,
+            seed=self.config.seed,
+            validation=validation,
+            validation_images=count,
+            train_config=msgspec.json.encode(self.config).decode(),
+            created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        )

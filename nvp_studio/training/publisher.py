@@ -1,0 +1,112 @@
+"""Everything that leaves the training loop: events, and the files of the run folder, with words when a disk refuses."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointError, write_checkpoint
+from nvp_studio.files import write_whole
+from nvp_studio.training.evaluation import Images, contact_sheet
+from nvp_studio.training.events import (
+    CheckpointSaved,
+    ImageBatch,
+    RunEvent,
+    RunImages,
+    RunNotice,
+    RunPhase,
+    RunState,
+    StepMetrics,
+)
+from nvp_studio.training.journal import Journal
+from nvp_studio.training.runs import RunRecord, write_record
+
+Report = Callable[[RunEvent], None]
+
+_REPEAT_SECONDS = 60.0
+"""The same trouble is not told again sooner."""
+
+
+class Publisher:
+    """Reports to `report` and writes to `folder`; an error of the disk becomes a notice and the run goes on."""
+
+    def __init__(self, folder: Path, record: RunRecord, report: Report) -> None:
+        self.folder = folder
+        self.record = record
+        self.report = report
+        self._journal = Journal(folder)
+        self._told: dict[str, float] = {}
+
+    def close(self) -> None:
+        """Write the last lines and close the files."""
+        self._journal.close()
+
+    def enter(self, phase: RunPhase, reason: str = "") -> None:
+        """Say that the run is in a new phase, and write it to its record."""
+        self._journal.log(f"{phase}: {reason}" if reason else phase)
+        self.update_record(phase=phase, reason=reason)
+        self.report(RunState(phase, reason))
+
+    def fail(self, reason: str) -> None:
+        """Write to record and log that the run failed; saying so is left to the caller, who knows of every failure."""
+        self._journal.log(f"failed: {reason}")
+        self.update_record(phase="failed", reason=reason)
+
+    def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
+        """Tell a person something."""
+        self._journal.log(f"{level}: {text}")
+        self.report(RunNotice(level, text))
+
+    def metrics(self, metrics: StepMetrics) -> None:
+        """Publish one step."""
+        self._journal.metrics(metrics)
+        if self._journal.trouble:
+            self._trouble(self._journal.trouble)
+        self.report(metrics)
+
+    def update_record(self, **changes: object) -> None:
+        """Write the record with these fields of its status changed."""
+        self.record = msgspec.structs.replace(
+            self.record, status=msgspec.structs.replace(self.record.status, **changes)
+        )
+        self._attempt("run.json", lambda: write_record(self.folder, self.record))
+
+    def checkpoint(self, name: str, kind: Literal["last", "best", "milestone"], checkpoint: Checkpoint) -> bool:
+        """Write ``checkpoints/<name>.safetensors``; False when the disk refused and the earlier file stands."""
+        path = self.folder / "checkpoints" / f"{name}.safetensors"
+        self._journal.flush()
+        if not self._attempt(f"the checkpoint {path.name}", lambda: write_checkpoint(path, checkpoint)):
+            return False
+        self._journal.log(f"saved {path.name} at step {checkpoint.info.step}")
+        self.report(CheckpointSaved(str(path), checkpoint.info.step, kind))
+        return True
+
+    def sheet(self, kind: Literal["samples", "reconstructions"], step: int, images: Images) -> None:
+        """Publish images (N, H, W, C) and keep them as a contact sheet."""
+        name = f"step-{step:08d}.png" if kind == "samples" else f"reconstructions-{step:08d}.png"
+        data = contact_sheet(images, columns=8)
+        self._attempt(f"samples/{name}", lambda: write_whole(self.folder / "samples" / name, data))
+        count, height, width, channels = images.shape
+        self.report(
+            RunImages(kind=kind, step=step, images=ImageBatch((count, height, width, channels), images.tobytes()))
+        )
+
+    def _attempt(self, what: str, write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except OSError as error:
+            self._trouble(f"{what} could not be written: {error.strerror}")
+            return False
+        except CheckpointError as error:
+            self._trouble(str(error))
+            return False
+        return True
+
+    def _trouble(self, text: str) -> None:
+        """Tell of a disk that refuses, once a minute for the same cause."""
+        now = time.monotonic()
+        if now - self._told.get(text, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
+            self._told[text] = now
+            self.notice("error", f"{text}; training goes on and tries again")
