@@ -132,7 +132,7 @@ def train(
     config = _config(fields, flow or [])
 
     def start(control: Control, view: RunView) -> Path:
-        from nvp_studio.training.loop import start_run
+        from nvp_studio.training.start import start_run
 
         return start_run(config, runs or default_runs_folder(), name, control=control, report=view.report)
 
@@ -144,6 +144,8 @@ def resume(
     minutes: Annotated[float | None, typer.Option(help="New total budget: minutes.", rich_help_panel=_BUDGET)] = None,
     steps: Annotated[int | None, typer.Option(help="New total budget: steps.", rich_help_panel=_BUDGET)] = None,
     epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=_BUDGET)] = None,
+    device: Annotated[str | None, typer.Option(help="Another device than before.", rich_help_panel=_PLACE)] = None,
+    threads: Annotated[int | None, typer.Option(help="Another number of CPU threads.", rich_help_panel=_PLACE)] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -158,16 +160,24 @@ def resume(
 
     `nvp-studio resume runs/photos --epochs 40`
     """
-    budget = {
-        key: value for key, value in (("minutes", minutes), ("steps", steps), ("epochs", epochs)) if value is not None
-    }
-    if len(budget) > 1:
-        raise typer.BadParameter(f"give one budget, not {' and '.join(budget)}")
+    budgets = {"minutes": minutes, "steps": steps, "epochs": epochs}
+    given = [name for name, value in budgets.items() if value is not None]
+    if len(given) > 1:
+        raise typer.BadParameter(f"give one budget, not {' and '.join(given)}")
 
     def start(control: Control, view: RunView) -> Path:
-        from nvp_studio.training.loop import resume_run
+        from nvp_studio.training.start import resume_run
 
-        return resume_run(find_run(run, runs), control=control, report=view.report, **budget)
+        return resume_run(
+            find_run(run, runs),
+            control=control,
+            report=view.report,
+            minutes=minutes,
+            steps=steps,
+            epochs=epochs,
+            device=device,
+            threads=threads,
+        )
 
     _follow(start, json)
 
@@ -215,7 +225,7 @@ def _follow(start: Callable[[Control, RunView], Path], json: bool) -> None:
 
     def stop(reason: str) -> None:
         say("Stopping after this step and saving; once more ends at once, without saving.")
-        control.stop(reason)
+        control.stop(f"stopped by {reason}", hurry=reason == "SIGTERM")
 
     with on_stop(stop), RunView() as view:
         folder = start(control, view)
@@ -224,8 +234,6 @@ def _follow(start: Callable[[Control, RunView], Path], json: bool) -> None:
         print_json(result)
     else:
         _print_result(result)
-    if result["phase"] == "failed":
-        raise CommandError(f"the run failed: {result['reason']}")
 
 
 def _print_result(result: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ class Server:
         self._schedule.close()
         run = self._run
         if run is not None:
-            run.control.stop(reason)
+            run.control.stop(reason, hurry=True)
         elif not self._serving:
             self._outbox.close(WRITING_SECONDS)
             leave(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
@@ -249,7 +249,7 @@ class Server:
 
     def _train(self, request: RunRequest) -> None:
         """Carry out a run; its events go out as they come."""
-        from nvp_studio.training.loop import resume_run, start_run  # not needed by an explorer
+        from nvp_studio.training.start import resume_run, start_run  # not needed by an explorer
 
         run = self._run
         assert run is not None
