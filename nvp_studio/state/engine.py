@@ -73,6 +73,11 @@ class Engine(QObject):
         return self.explorer.asking(MODEL_VIEW) or (self.explorer.state != "ready" and self._path is not None)
 
     @property
+    def model_path(self) -> str:
+        """What the open model was opened by; empty for the included one."""
+        return self._path or ""
+
+    @property
     def device_name(self) -> str:
         """The device the explorer computes on; empty until it is known."""
         return self.explorer.welcome.device_name if self.explorer.welcome else ""

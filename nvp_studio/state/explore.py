@@ -217,7 +217,8 @@ class ExploreState(QObject):
             "from nvp_studio.explore import open_model, render\n\n"
             f"model = open_model({self.model.path!r})\n"
             f"recipe = Recipe.from_json({self.recipe.to_json()!r})\n"
-            "picture = render(model, [recipe])\n"
+            "rendering = render(model, [recipe])\n"
+            "print(rendering.images[0].shape, rendering.bits_per_dim[0])\n"
         )
 
     # The strip of samples

@@ -34,7 +34,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.actions import ActionRegistry
 from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
 from nvp_studio.views.pages.base import Page
-from nvp_studio.views.theme import apply_theme
+from nvp_studio.views.theme import SPACE, apply_theme
 from nvp_studio.views.widgets.drop_overlay import DropOverlay
 from nvp_studio.views.widgets.log_dock import LogDock
 from nvp_studio.views.widgets.notices import Notice, Notices
@@ -213,7 +213,9 @@ class MainWindow(QMainWindow):
         self._status = QLabel()
         self._status.setObjectName("engine_status")
         self._status.setProperty("role", "dim")
-        self._status.setContentsMargins(0, 0, 12, 0)
+        self._status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._status.setFixedSize(QSize(60 * SPACE, 28))
+        self._status.setContentsMargins(0, 0, 2 * SPACE, 0)
         self._status.setAccessibleName(self.tr("Engine status"))
         self.menuBar().setCornerWidget(self._status)
         self.menuBar().setNativeMenuBar(False)

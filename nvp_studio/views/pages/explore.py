@@ -1,6 +1,42 @@
-"""Explore: one picture, where it lies in the latent space, and how likely the flow finds it."""
+"""Explore: one picture large, how likely the flow finds it, and sliders that move it through the latent space."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QSpinBox,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.state.explore import MOST_SEED, ExploreState
+from nvp_studio.state.paths import image_filter, is_image_file, is_model
+from nvp_studio.training.runs import list_runs
 from nvp_studio.views.pages.base import Page
+from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.image_view import ImageView, qimages
+from nvp_studio.views.widgets.latent_panel import LatentPanel
+from nvp_studio.views.widgets.score_card import ScoreCard
+from nvp_studio.views.widgets.welcome import WelcomeCard
+from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+_SAVED_SIDE = 448
+"""About how many pixels wide a saved picture is made, by a whole factor."""
+_MOST_RUNS = 12
 
 
 class ExplorePage(Page):
@@ -8,3 +44,418 @@ class ExplorePage(Page):
 
     key = "explore"
     icon_name = "compass"
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.title = self.tr("Explore")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.window_ = window
+        self.state = ExploreState(window.engine, self)
+        self.state.restore(window.settings.values.recipe)
+        self._add_actions()
+        self._lay_out()
+        self._connect_signals()
+        if window.engine.model is not None:
+            self._on_model_opened(window.engine.model)
+        self._show_readiness()
+
+    def drop_text(self, paths: list[Path]) -> str:
+        if len(paths) != 1:
+            return ""
+        if is_model(paths[0]):
+            return self.tr("Open this model")
+        return self.tr("Open this image in Explore") if is_image_file(paths[0]) else ""
+
+    def open_paths(self, paths: list[Path]) -> None:
+        path = paths[0]
+        if is_model(path):
+            self._open_model(str(path))
+        else:
+            self.state.open_image(path)
+
+    def save_state(self) -> None:
+        values = self.window_.settings.values
+        values.recipe = self.state.recipe.to_json() if self.state.recipe else ""
+        values.model_path = self.window_.engine.model_path
+        values.splitters["explore"] = self._splitter.sizes()
+
+    # Construction
+
+    def _add_actions(self) -> None:
+        registry, state = self.window_.registry, self.state
+
+        def add(
+            key: str,
+            text: str,
+            slot: Callable[[], object],
+            shortcut: str,
+            icon: str,
+            menu: str = "explore",
+            here: bool = True,
+            separator: bool = False,
+        ) -> None:
+            registry.add(
+                key,
+                text,
+                slot,
+                menu=menu,
+                shortcut=shortcut or None,
+                icon=icon,
+                page=self if here else None,
+                separator=separator,
+            )
+
+        add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
+        add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
+        add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
+        add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
+        add("explore.open-image", self.tr("&Open image…"), self._ask_image, "Ctrl+O", "image-plus", "file", False)
+        add("explore.save", self.tr("&Save picture…"), self._save, "Ctrl+S", "download", "file", separator=True)
+        add(
+            "explore.save-small",
+            self.tr("Save picture at the model's si&ze…"),
+            self._save_small,
+            "Ctrl+Shift+S",
+            "image-down",
+            "file",
+        )
+        undo = state.undo.createUndoAction(self.window_, self.tr("&Undo"))
+        undo.setShortcut("Ctrl+Z")
+        redo = state.undo.createRedoAction(self.window_, self.tr("&Redo"))
+        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
+        registry.adopt("edit.undo", undo, menu="edit", icon="undo-2")
+        registry.adopt("edit.redo", redo, menu="edit", icon="redo-2")
+        add("explore.copy-image", self.tr("&Copy picture"), self._copy_image, "Ctrl+C", "copy", "edit", separator=True)
+        add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", "edit")
+
+    def _lay_out(self) -> None:
+        self._splitter = QSplitter(Qt.Orientation.Horizontal)
+        self._splitter.setObjectName("explore")
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.setHandleWidth(SPACE)
+        self._splitter.addWidget(self._make_center())
+        self._splitter.addWidget(self._make_panel())
+        self._splitter.setStretchFactor(0, 1)
+        self._splitter.setStretchFactor(1, 0)
+        self._splitter.setSizes(self.window_.settings.values.splitters.get("explore", [10_000, 44 * SPACE]))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(SPACE, SPACE, 2 * SPACE, SPACE)
+        column.addWidget(self._splitter)
+
+    def _make_center(self) -> QWidget:
+        center = QWidget()
+        column = QVBoxLayout(center)
+        column.setContentsMargins(0, 0, SPACE, 0)
+        column.setSpacing(SPACE)
+        column.addLayout(self._make_toolbar())
+        self.welcome = WelcomeCard()
+        self.welcome.setVisible(not self.window_.settings.values.welcome_seen)
+        column.addWidget(self.welcome)
+        self.view = ImageView()
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.view.addActions(
+            [self.window_.registry[f"explore.{name}"] for name in ("copy-image", "save", "copy-python")]
+        )
+        column.addWidget(self.view, 1)
+        self.caption = QLabel(" ")
+        self.caption.setProperty("role", "dim")
+        self.caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.caption.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        column.addWidget(self.caption)
+        strip = QHBoxLayout()
+        strip.setSpacing(SPACE)
+        self.sheet = ImageGrid(rows=1)
+        self.sheet.setFixedHeight(8 * SPACE)
+        self.sheet.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.sheet.setAccessibleName(self.tr("Samples to pick from"))
+        self.sheet.show_words(self.tr("Samples to pick from appear here."))
+        strip.addWidget(self.sheet, 1)
+        strip.addWidget(self._tool("explore.more-samples"))
+        column.addLayout(strip)
+        return center
+
+    def _make_toolbar(self) -> QHBoxLayout:
+        bar = QHBoxLayout()
+        bar.setSpacing(SPACE // 2)
+        self.model_button = QToolButton()
+        self.model_button.setProperty("button", True)
+        self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.model_button.setAccessibleName(self.tr("Model"))
+        set_icon(self.model_button, "box")
+        self._models = QMenu(self.model_button)
+        self._models.aboutToShow.connect(self._fill_models)
+        self.model_button.setMenu(self._models)
+        bar.addWidget(self.model_button)
+        self.model_words = QLabel()
+        self.model_words.setProperty("role", "dim")
+        self.model_words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        bar.addSpacing(SPACE)
+        bar.addWidget(self.model_words, 1)
+        for key in ("edit.undo", "edit.redo"):
+            bar.addWidget(self._tool(key))
+        bar.addSpacing(SPACE)
+        for key, text in (
+            ("explore.open-image", self.tr("Open image")),
+            ("explore.save", self.tr("Save")),
+            ("explore.copy-image", self.tr("Copy")),
+            ("explore.copy-python", self.tr("Python")),
+        ):
+            bar.addWidget(self._tool(key, text))
+        return bar
+
+    def _tool(self, key: str, text: str = "") -> QToolButton:
+        """A button for an action: with words, or an icon alone."""
+        action = self.window_.registry[key]
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setIconSize(QSize(16, 16))
+        button.setAccessibleName(action.text().replace("&", ""))
+        button.setProperty("button" if text else "flat", True)
+        if text:
+            button.setText(text)
+            action.changed.connect(lambda: button.setText(text))
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        else:
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+        return button
+
+    def _make_panel(self) -> QWidget:
+        panel = QWidget()
+        panel.setMinimumWidth(36 * SPACE)
+        column = QVBoxLayout(panel)
+        column.setContentsMargins(SPACE, 0, 0, 0)
+        column.setSpacing(SPACE)
+        self.score = ScoreCard()
+        column.addWidget(self.score)
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        row.addWidget(self._tool("explore.new-sample", self.tr("New sample")))
+        row.addStretch(1)
+        label = QLabel(self.tr("Seed"))
+        label.setProperty("role", "dim")
+        self.seed = QSpinBox()
+        self.seed.setRange(-1, MOST_SEED)
+        self.seed.setSpecialValueText(self.tr("image"))
+        self.seed.setKeyboardTracking(False)
+        self.seed.setFixedWidth(15 * SPACE)
+        self.seed.setAccessibleName(self.tr("Seed of the sample"))
+        label.setBuddy(self.seed)
+        row.addWidget(label)
+        row.addWidget(self.seed)
+        column.addLayout(row)
+        self.latents = LatentPanel()
+        for key in ("explore.randomize", "explore.reset"):
+            self.latents.add_tool(self.window_.registry[key])
+        column.addWidget(self.latents, 1)
+        self._panel = panel
+        return panel
+
+    def _connect_signals(self) -> None:
+        engine, state = self.window_.engine, self.state
+        engine.model_opened.connect(self._on_model_opened)
+        engine.status_changed.connect(lambda _: self._show_readiness())
+        state.recipe_changed.connect(self._on_recipe_changed)
+        state.picture_changed.connect(self._on_picture_changed)
+        state.sheet_changed.connect(self._on_sheet_changed)
+        state.notes_changed.connect(lambda _: self._show_caption())
+        state.busy_changed.connect(lambda _: self._show_caption())
+        state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic="explore"))
+        state.saved.connect(self._on_saved)
+        self.sheet.clicked.connect(self._on_sheet_clicked)
+        self.seed.valueChanged.connect(self._on_seed_edited)
+        self.latents.temperature_edited.connect(state.set_temperature)
+        self.latents.direction_edited.connect(state.set_coordinate)
+        self.latents.direction_reset.connect(state.reset_direction)
+        self.latents.gesture_begun.connect(state.begin_gesture)
+        self.latents.gesture_ended.connect(state.end_gesture)
+        self.welcome.closed.connect(self._close_welcome)
+        self.welcome.train_chosen.connect(lambda: self._leave_welcome("train", "run.one-minute"))
+        self.welcome.score_chosen.connect(lambda: self._leave_welcome("score", "score.add-files"))
+
+    # What the state says
+
+    def _on_model_opened(self, model: ModelInfo) -> None:
+        self.model_button.setText(model.name)
+        self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
+        self.model_words.setText(self._describe(model))
+        self.latents.set_model(len(model.latent_shapes), model.direction_shares)
+        self.score.show_reference(model.reference)
+        self._show_readiness()
+        if self.state.recipe is not None:
+            self._on_recipe_changed(self.state.recipe)
+
+    def _describe(self, model: ModelInfo) -> str:
+        channels, height, width = model.image_shape
+        colour = self.tr("grey") if channels == 1 else self.tr("colour")
+        words = [
+            f"{width}×{height} {colour}",
+            self.tr("{0} parameters").format(_short(model.parameters)),
+        ]
+        if model.validation is not None:
+            words.append(self.tr("validation {0} bits/dim").format(f"{model.validation:.3f}"))
+        return "  ·  ".join(words)
+
+    def _on_recipe_changed(self, recipe: Recipe) -> None:
+        self.seed.blockSignals(True)
+        self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else -1)
+        self.seed.blockSignals(False)
+        self.latents.show_temperatures(self.state.temperatures)
+        if self.state.origin:
+            self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+        self._mark_sample()
+        self._show_caption()
+
+    def _on_picture_changed(self, picture: Picture | None) -> None:
+        if picture is None:
+            return
+        self.view.show_image(qimages(picture.image)[0])
+        self.score.show_score(picture.bits_per_dim, self.state.percentile())
+        if self.state.origin:
+            self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+
+    def _on_sheet_changed(self, sheet: Sheet) -> None:
+        tips = tuple(
+            self.tr("Seed {0}: {1} bits/dim").format(recipe.base.seed, f"{score:.3f}")
+            for recipe, score in zip(sheet.recipes, sheet.bits_per_dim, strict=True)
+            if isinstance(recipe.base, Seed)
+        )
+        self.sheet.show_batch(sheet.images, tips=tips)
+        self._mark_sample()
+
+    def _mark_sample(self) -> None:
+        recipe, sheet = self.state.recipe, self.state.sheet
+        bases = [one.base for one in sheet.recipes] if sheet else []
+        self.sheet.select(bases.index(recipe.base) if recipe is not None and recipe.base in bases else -1)
+
+    def _show_caption(self) -> None:
+        if self.state.busy:
+            self.caption.setText(self.tr("Reading the image…"))
+            return
+        recipe = self.state.recipe
+        if self.state.notes:
+            self.caption.setText("  ·  ".join(self.state.notes))
+        elif recipe is not None and isinstance(recipe.base, Seed):
+            self.caption.setText(self.tr("Sample of seed {0}").format(recipe.base.seed))
+        elif recipe is not None and isinstance(recipe.base, Image):
+            self.caption.setText(recipe.base.name or " ")
+
+    def _show_readiness(self) -> None:
+        engine = self.window_.engine
+        ready = engine.explorer.state == "ready" and engine.model is not None
+        self._panel.setEnabled(ready)
+        self.sheet.setEnabled(ready)
+        for entry in self.window_.registry.entries():
+            if entry.key.startswith("explore.") and entry.key != "explore.open-image":
+                entry.action.setEnabled(ready)
+        self.view.show_words("" if ready else engine.status)
+        if engine.model is None:
+            self.model_button.setText(self.tr("Model"))
+            self.model_words.setText("")
+
+    def _on_saved(self, path: str) -> None:
+        self.window_.notify(
+            "good",
+            self.tr("Saved {0} with its recipe; drop it here to get it back.").format(Path(path).name),
+            topic="explore",
+        )
+
+    # What a person does
+
+    def _on_sheet_clicked(self, index: int) -> None:
+        if self.state.sheet is not None:
+            base = self.state.sheet.recipes[index].base
+            if isinstance(base, Seed):
+                self.state.new_sample(base.seed)
+
+    def _on_seed_edited(self, seed: int) -> None:
+        if seed >= 0:
+            self.state.new_sample(seed)
+        elif self.state.recipe is not None:
+            self._on_recipe_changed(self.state.recipe)
+
+    def _ask_image(self) -> None:
+        for path in self.window_.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
+            self.window_.open_in_explore([path])
+
+    def _save(self) -> None:
+        model = self.window_.engine.model
+        if model is not None:
+            self._save_scaled(round(_SAVED_SIDE / max(model.image_shape[1:])))
+
+    def _save_small(self) -> None:
+        self._save_scaled(1)
+
+    def _save_scaled(self, scale: int) -> None:
+        recipe = self.state.recipe
+        if recipe is None:
+            return
+        stem = (
+            f"sample-{recipe.base.seed}" if isinstance(recipe.base, Seed) else Path(recipe.base.name).stem or "picture"
+        )
+        path = self.window_.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
+        if path is not None:
+            self.state.save_picture(path, scale)
+
+    def _copy_image(self) -> None:
+        if self.view.image is None:
+            return
+        side = max(self.view.image.width(), self.view.image.height())
+        factor = max(1, round(_SAVED_SIDE / side))
+        QGuiApplication.clipboard().setImage(self.view.image.scaled(self.view.image.size() * factor))
+        self.window_.notify("info", self.tr("Picture copied."), topic="explore")
+
+    def _copy_python(self) -> None:
+        QGuiApplication.clipboard().setText(self.state.python_code())
+        self.window_.notify("info", self.tr("Python code that makes this picture copied."), topic="explore")
+
+    def _open_model(self, path: str) -> None:
+        recent = self.window_.settings.values.recent_models
+        if path:
+            self.window_.settings.values.recent_models = [path, *(one for one in recent if one != path)][:8]
+        self.window_.engine.open_model(path)
+
+    def _fill_models(self) -> None:
+        self._models.clear()
+        registry, values = self.window_.registry, self.window_.settings.values
+        self._models.addAction(registry["file.open-included"])
+        runs = [
+            run for run in list_runs(Path(values.runs_folder) if values.runs_folder else None) if run.best is not None
+        ]
+        self._add_models(
+            self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MOST_RUNS]]
+        )
+        known = {run.folder for run in runs}
+        recent = [path for path in values.recent_models if path not in known and Path(path).exists()]
+        self._add_models(self.tr("Recent"), [(path, Path(path).name) for path in recent])
+        self._models.addSeparator()
+        self._models.addAction(registry["file.open-model"])
+        self._models.addAction(registry["file.open-run"])
+
+    def _add_models(self, title: str, models: list[tuple[str, str]]) -> None:
+        if not models:
+            return
+        self._models.addSection(title)
+        for path, text in models:
+            action = self._models.addAction(text.replace("&", "&&"))
+            action.setToolTip(path)
+            action.triggered.connect(lambda _=False, path=path: self._open_model(path))
+
+    def _close_welcome(self) -> None:
+        self.welcome.hide()
+        self.window_.settings.values.welcome_seen = True
+        self.window_.settings.save()
+
+    def _leave_welcome(self, page: str, action: str) -> None:
+        self._close_welcome()
+        self.window_.show_page(page)
+        if action in self.window_.registry:
+            QTimer.singleShot(0, self.window_.registry[action], self.window_.registry[action].trigger)
+
+
+def _short(number: int) -> str:
+    """123456 as "123 k", 6400000 as "6.4 M"."""
+    if number >= 1_000_000:
+        return f"{number / 1e6:.1f} M"
+    return f"{number / 1e3:.0f} k" if number >= 1000 else str(number)

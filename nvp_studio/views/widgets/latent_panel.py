@@ -1,0 +1,179 @@
+"""The sliders of Explore: temperatures, and the principal directions in standard deviations."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.sliders import SliderRow
+
+REACH = 4.0
+"""Standard deviations from the middle of a direction's slider to its ends."""
+HOTTEST = 1.5
+_TWO_COLUMNS = 72 * SPACE
+
+
+class LatentPanel(QWidget):
+    """Sliders that say what a person did with them and show what they are told."""
+
+    temperature_edited = Signal(float, object)
+    """(value, scale or None for all)."""
+    direction_edited = Signal(int, float)
+    direction_reset = Signal(int)
+    gesture_begun = Signal()
+    gesture_ended = Signal(str)
+    """With the words for the undo menu."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temperatures: list[SliderRow] = []
+        self.directions: list[SliderRow] = []
+        self._columns = 1
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE)
+        self._temperature_rows = QVBoxLayout()
+        self._temperature_rows.setSpacing(0)
+        column.addWidget(_section(self.tr("Temperature")))
+        column.addLayout(self._temperature_rows)
+        self._head = QHBoxLayout()
+        self._head.setSpacing(SPACE // 2)
+        self._title = _section(self.tr("Principal directions"))
+        self._title.setToolTip(
+            self.tr(
+                "The directions along which the latents of the training images differ most, "
+                "in standard deviations from their mean.\nDouble-click a slider to put it back."
+            )
+        )
+        self._head.addWidget(self._title)
+        self._head.addStretch(1)
+        column.addSpacing(SPACE // 2)
+        column.addLayout(self._head)
+        content = QWidget()
+        content.setObjectName("scroll_content")
+        self._grid = QGridLayout(content)
+        self._grid.setContentsMargins(0, 0, SPACE // 2, 0)
+        self._grid.setHorizontalSpacing(3 * SPACE)
+        self._grid.setVerticalSpacing(2)
+        self._empty = QLabel(
+            self.tr("This model keeps no principal directions; a run adds them when it saves its best.")
+        )
+        self._empty.setWordWrap(True)
+        self._empty.setProperty("role", "dim")
+        self._empty.hide()
+        self._grid.addWidget(self._empty, 0, 0, 1, 2)
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setWidget(content)
+        self._area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        column.addWidget(self._area, 1)
+
+    def add_tool(self, action: QAction) -> None:
+        """Put a small button for `action` beside the directions' title."""
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setProperty("flat", True)
+        button.setAccessibleName(action.text().replace("&", ""))
+        self._head.addWidget(button)
+
+    def set_model(self, scales: int, shares: Sequence[float]) -> None:
+        """Make the sliders of a model with that many scales and those directions."""
+        if scales != max(0, len(self.temperatures) - 1):
+            self._make_temperatures(scales)
+        if len(shares) != len(self.directions):
+            self._make_directions(len(shares))
+        for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
+            row.setToolTip(
+                self.tr("Direction {0}: {1} % of the latents' variance").format(index + 1, f"{100 * share:.1f}")
+            )
+        self._empty.setVisible(not shares)
+
+    def show_temperatures(self, values: Sequence[float]) -> None:
+        """Show the temperature of each scale; the first row is all of them together."""
+        if len(values) != len(self.temperatures) - 1:
+            return
+        self.temperatures[0].show_value(sum(values) / len(values), 1.0)
+        for row, value in zip(self.temperatures[1:], values, strict=True):
+            row.show_value(value, 1.0)
+
+    def show_coordinates(self, values: Sequence[float], origin: Sequence[float]) -> None:
+        """Show where the picture lies along each direction, and where its base does."""
+        if len(values) != len(self.directions):
+            return
+        for row, value, mark in zip(self.directions, values, origin, strict=True):
+            row.show_value(value, mark)
+
+    def resizeEvent(self, event: object) -> None:
+        columns = 2 if self.width() >= _TWO_COLUMNS else 1
+        if columns != self._columns:
+            self._columns = columns
+            self._place_directions()
+
+    def _make_temperatures(self, scales: int) -> None:
+        for row in self.temperatures:
+            self._temperature_rows.removeWidget(row)
+            row.deleteLater()
+        self.temperatures = []
+        names = [self.tr("All"), *(self._scale_name(index, scales) for index in range(scales))]
+        for index, name in enumerate(names):
+            scale = None if index == 0 else index - 1
+            row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, HOTTEST, signed=False)
+            row.name.setFixedWidth(7 * SPACE)
+            row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
+            row.reset_asked.connect(lambda scale=scale: self.temperature_edited.emit(1.0, scale))
+            row.pressed.connect(self.gesture_begun)
+            row.released.connect(lambda: self.gesture_ended.emit(self.tr("temperature")))
+            self.temperatures.append(row)
+            self._temperature_rows.addWidget(row)
+            row.setVisible(index == 0 or scales > 1)
+
+    def _scale_name(self, index: int, scales: int) -> str:
+        if index == 0:
+            return self.tr("Fine")
+        if index == scales - 1:
+            return self.tr("Coarse")
+        return self.tr("Middle") if scales == 3 else self.tr("Scale {0}").format(index + 1)
+
+    def _make_directions(self, count: int) -> None:
+        for row in self.directions:
+            self._grid.removeWidget(row)
+            row.deleteLater()
+        self.directions = []
+        for index in range(count):
+            row = SliderRow(str(index + 1), self.tr("Direction {0}").format(index + 1), -REACH, REACH)
+            row.name.setFixedWidth(2 * SPACE)
+            row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
+            row.reset_asked.connect(lambda index=index: self.direction_reset.emit(index))
+            row.pressed.connect(self.gesture_begun)
+            row.released.connect(
+                lambda index=index: self.gesture_ended.emit(self.tr("direction {0}").format(index + 1))
+            )
+            self.directions.append(row)
+        self._place_directions()
+
+    def _place_directions(self) -> None:
+        rows = -(-len(self.directions) // self._columns)
+        for index, row in enumerate(self.directions):
+            self._grid.addWidget(row, 1 + index % max(1, rows), index // max(1, rows))
+        for line in range(self._grid.rowCount()):
+            self._grid.setRowStretch(line, 0)
+        self._grid.setRowStretch(1 + rows, 1)
+        self._grid.setColumnStretch(0, 1)
+        self._grid.setColumnStretch(1, 1 if self._columns == 2 else 0)
+
+
+def _section(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setProperty("role", "section")
+    return label

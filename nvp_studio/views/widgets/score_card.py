@@ -1,0 +1,71 @@
+"""The picture's exact bits/dim, with where that lies among the reference images."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
+
+from nvp_studio.views.theme import SPACE, scaled_font
+from nvp_studio.views.widgets.reference_band import ReferenceBand
+
+
+class ScoreCard(QFrame):
+    """A large figure, the reference band below it and one line of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("card", True)
+        self.setAccessibleName(self.tr("Score of the picture"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE + 2)
+        column.setSpacing(SPACE // 2)
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        self.figure = QLabel("–")
+        self.figure.setFont(scaled_font(28, bold=True))
+        self.figure.setAccessibleName(self.tr("Bits per dimension"))
+        unit = QLabel(self.tr("bits/dim"))
+        unit.setProperty("role", "dim")
+        row.addWidget(self.figure, 0, Qt.AlignmentFlag.AlignBaseline)
+        row.addWidget(unit, 0, Qt.AlignmentFlag.AlignBaseline)
+        row.addStretch(1)
+        self.verdict = QLabel()
+        row.addWidget(self.verdict, 0, Qt.AlignmentFlag.AlignBaseline)
+        column.addLayout(row)
+        self.band = ReferenceBand()
+        column.addWidget(self.band)
+        self.words = QLabel()
+        self.words.setProperty("role", "dim")
+        column.addWidget(self.words)
+        self.setToolTip(
+            self.tr(
+                "Bits the flow needs for each pixel value of this 8-bit image: lower is more like the training data.\n"
+                "An upper bound, with one dequantization sample. The band holds 90 % of the reference images."
+            )
+        )
+        self._images = 0
+
+    def show_reference(self, reference: tuple[float, ...]) -> None:
+        """Take the reference scores of another model."""
+        self._images = len(reference)
+        self.band.show_reference(reference)
+
+    def show_score(self, bits_per_dim: float | None, percentile: float | None) -> None:
+        """Show a score and the share of the reference, in percent, that lies below it."""
+        self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
+        self.band.show_score(bits_per_dim)
+        if percentile is None:
+            self.words.setText("")
+            self.verdict.setText("")
+            return
+        self.words.setText(
+            self.tr("%n reference image(s), {0} % of them score lower", "", self._images).format(f"{percentile:.0f}")
+        )
+        self.verdict.setText(self._verdict(percentile))
+
+    def _verdict(self, percentile: float) -> str:
+        if percentile >= 99.9:
+            return self.tr("unlike the data")
+        if percentile > 95:
+            return self.tr("unusual")
+        if percentile < 5:
+            return self.tr("unusually simple")
+        return self.tr("typical")

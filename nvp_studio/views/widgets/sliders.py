@@ -1,0 +1,172 @@
+"""A row with name, slider and figure for one number, with a mark where it came from."""
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
+
+from nvp_studio.views.theme import SPACE, colors
+
+STEPS_PER_UNIT = 100
+_HANDLE = 7.0
+
+
+class MarkedSlider(QSlider):
+    """A horizontal slider for hundredths, filled from a mark to the handle.
+
+    A press anywhere moves the handle there and drags on; a double click or Delete asks for a reset; the wheel turns it
+    only while it has the focus, so that a list of sliders scrolls.
+    """
+
+    reset_asked = Signal()
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(round(low * STEPS_PER_UNIT), round(high * STEPS_PER_UNIT))
+        self.setSingleStep(STEPS_PER_UNIT // 20)
+        self.setPageStep(STEPS_PER_UNIT // 2)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.mark: float | None = None
+
+    def set_mark(self, mark: float | None) -> None:
+        """Put the mark at a value."""
+        if mark != self.mark:
+            self.mark = mark
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(14 * SPACE, 3 * SPACE)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(8 * SPACE, 3 * SPACE)
+
+    def x_of(self, value: float) -> float:
+        """Where `value` (in units) lies on the widget, kept within the groove."""
+        low, high = self.minimum() / STEPS_PER_UNIT, self.maximum() / STEPS_PER_UNIT
+        share = (min(max(value, low), high) - low) / (high - low)
+        return _HANDLE + share * (self.width() - 2 * _HANDLE)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        c = colors()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        middle = self.height() / 2
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(c.border))
+        painter.drawRoundedRect(QRectF(_HANDLE, middle - 1.5, self.width() - 2 * _HANDLE, 3), 1.5, 1.5)
+        x = self.x_of(self.value() / STEPS_PER_UNIT)
+        tint = QColor(c.accent if self.isEnabled() else c.disabled)
+        if self.mark is not None:
+            mark = self.x_of(self.mark)
+            painter.setBrush(tint)
+            painter.drawRect(QRectF(min(mark, x), middle - 1.5, abs(x - mark), 3))
+            painter.setBrush(QColor(c.dim))
+            painter.drawRect(QRectF(mark - 0.75, middle - 5, 1.5, 10))
+        painter.setBrush(tint if self.isSliderDown() or self.hasFocus() else QColor(c.surface))
+        painter.setPen(QPen(tint, 2))
+        painter.drawEllipse(QPointF(x, middle), _HANDLE - 2, _HANDLE - 2)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        self.setSliderDown(True)
+        self._move_to(event.position().toPoint())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self.isSliderDown():
+            self._move_to(event.position().toPoint())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self.isSliderDown():
+            self.setSliderDown(False)
+            self.update()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.reset_asked.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.reset_asked.emit()
+        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
+        else:
+            super().keyPressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        if self.isSliderDown():
+            self.setSliderDown(False)
+        super().focusOutEvent(event)
+        self.update()
+
+    def _move_to(self, point: QPoint) -> None:
+        share = (point.x() - _HANDLE) / max(1.0, self.width() - 2 * _HANDLE)
+        self.setValue(round(self.minimum() + share * (self.maximum() - self.minimum())))
+        self.update()
+
+
+class SliderRow(QWidget):
+    """Name, slider, figure. `edited` carries what a person chose; `show_value` changes what is seen, silently."""
+
+    edited = Signal(float)
+    pressed = Signal()
+    released = Signal()
+    reset_asked = Signal()
+
+    def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
+        super().__init__()
+        self._signed = signed
+        self._showing = False
+        self.value = 0.0
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(SPACE)
+        self.name = QLabel(name)
+        self.name.setProperty("role", "dim")
+        self.slider = MarkedSlider(low, high)
+        self.slider.setAccessibleName(accessible_name)
+        self.name.setBuddy(self.slider)
+        self.figure = QLabel()
+        self.figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.figure.setFixedWidth(6 * SPACE - 4)
+        row.addWidget(self.name)
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.figure)
+        self.slider.valueChanged.connect(self._on_value_changed)
+        self.slider.sliderPressed.connect(self.pressed)
+        self.slider.sliderReleased.connect(self.released)
+        self.slider.reset_asked.connect(self.reset_asked)
+        self._write()
+
+    def show_value(self, value: float, mark: float | None = None) -> None:
+        """Show `value`, which may lie beyond the slider's ends, and the mark."""
+        self.slider.set_mark(mark)
+        if abs(value - self.value) < 1e-9:
+            return
+        self.value = value
+        self._showing = True
+        self.slider.setValue(round(value * STEPS_PER_UNIT))
+        self._showing = False
+        self._write()
+
+    def _on_value_changed(self, steps: int) -> None:
+        if self._showing:
+            return
+        self.value = steps / STEPS_PER_UNIT
+        self._write()
+        self.edited.emit(self.value)
+
+    def _write(self) -> None:
+        shown = 0.0 if abs(self.value) < 0.005 else self.value
+        self.figure.setText(f"{shown:+.2f}".replace("-", "−") if self._signed else f"{shown:.2f}")

@@ -1,0 +1,40 @@
+"""The card of the first start: what this is and what to do next."""
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton
+
+from nvp_studio.views.theme import SPACE, set_icon
+
+
+class WelcomeCard(QFrame):
+    """One line of welcome with up to two things to do; gone for good once closed."""
+
+    train_chosen = Signal()
+    score_chosen = Signal()
+    closed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("card", True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
+        row.setSpacing(SPACE)
+        words = QLabel(self.tr("Welcome. This flow learnt Fashion-MNIST: drag the sliders, or drop an image of yours."))
+        words.setWordWrap(True)
+        words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        row.addWidget(words, 1)
+        self.train = QPushButton(self.tr("Train in one minute"))
+        set_icon(self.train, "play")
+        self.train.clicked.connect(self.train_chosen)
+        self.score = QPushButton(self.tr("Score your images"))
+        set_icon(self.score, "gauge")
+        self.score.clicked.connect(self.score_chosen)
+        row.addWidget(self.train)
+        row.addWidget(self.score)
+        close = QToolButton()
+        close.setProperty("flat", True)
+        close.setIconSize(QSize(16, 16))
+        close.setAccessibleName(self.tr("Close the welcome"))
+        set_icon(close, "x", "dim")
+        close.clicked.connect(self.closed)
+        row.addWidget(close)
