@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +14,7 @@ import torch
 
 import nvp_studio
 from nvp_studio.checkpoints import Checkpoint, read_checkpoint
-from nvp_studio.data.catalogue import load_data
+from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
@@ -27,6 +28,10 @@ from nvp_studio.training.loop import Loop, Resume
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import RunData, RunRecord, create_run_folder, cut_metrics, read_record, write_record
 from nvp_studio.training.schedule import Budget
+
+
+_TELL_SECONDS = 0.3
+"""Shortest time between two words on how far the data are read."""
 
 
 def _ignore(event: RunEvent) -> None:
@@ -46,9 +51,10 @@ def start_run(
     Every event goes to `report`, in the calling thread. When the run fails, a `RunState` says so and the error goes on
     to the caller: a `RunError`, or another `ValueError`, `RuntimeError` or `OSError`, with a line for a person.
     """
+    control = control or Control()
     with _failure_reported(report):
-        report(RunState("preparing", "reading the data"))
-        data, flow = _prepare(config)
+        config = _with_absolute_path(config)
+        data, flow = _prepare(config, control, report)
         config = msgspec.structs.replace(config, flow=flow.config)
         folder = create_run_folder(Path(runs_folder), name, config.data)
         record = RunRecord(
@@ -72,7 +78,7 @@ def start_run(
         )
         with RunLock(folder):
             write_record(folder, record)
-            return _train(folder, record, data, flow, None, control or Control(), report)
+            return _train(folder, record, data, flow, None, control, report)
 
 
 def resume_run(
@@ -91,9 +97,9 @@ def resume_run(
     One of `steps`, `epochs` and `minutes` is a new budget, counted from the run's beginning; `device` and `threads`
     replace the configured ones. Reports and raises as `start_run`.
     """
+    control = control or Control()
     with _failure_reported(report):
         path = Path(folder).absolute()
-        report(RunState("preparing", "reading the data"))
         read_record(path)
         with RunLock(path):
             record = read_record(path)
@@ -102,20 +108,38 @@ def resume_run(
             checkpoint = read_checkpoint(path / "checkpoints" / "last.safetensors")
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
-            data, flow = _prepare(config)
+            data, flow = _prepare(config, control, report)
             if data.digest != record.data.digest:
                 raise RunError(f"the data of {config.data} have changed since {record.name} was started")
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
             record = msgspec.structs.replace(record, config=config, device=str(flow.device))
-            return _train(path, record, data, flow, checkpoint, control or Control(), report)
+            return _train(path, record, data, flow, checkpoint, control, report)
 
 
-def _prepare(config: TrainConfig) -> tuple[DataSet, Flow]:
+def _with_absolute_path(config: TrainConfig) -> TrainConfig:
+    """The configuration with data that are found again from wherever the run is resumed."""
+    if config.data in CATALOGUE:
+        return config
+    return msgspec.structs.replace(config, data=os.path.abspath(os.path.expanduser(config.data)))
+
+
+def _prepare(config: TrainConfig, control: Control, report: Report) -> tuple[DataSet, Flow]:
     """Load the data and make the flow, freshly initialized from the seed, on the device."""
+    report(RunState("preparing", "reading the data"))
+    told = time.monotonic()
+
+    def progress(done: int, total: int, word: str) -> None:
+        nonlocal told
+        if control.stop_reason is not None:
+            raise RunError(f"{control.stop_reason}, before training began")
+        if time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            report(RunState("preparing", f"{word}: {done} of {total}" if total else f"{word}: {done}"))
+
     device = choose_device(config.device)
     torch.set_num_threads(choose_threads(config.threads))
-    data = load_data(config.data, image_size=config.image_size, channels=config.channels)
+    data = load_data(config.data, image_size=config.image_size, channels=config.channels, progress=progress)
     if not len(data.train.images):
         raise RunError(f"{config.data} has no training images")
     flow_config = config.flow or preset_config(config.preset, data.image_shape)

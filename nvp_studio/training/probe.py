@@ -1,0 +1,69 @@
+"""How fast a run would go: a few real steps on made-up images."""
+
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.noise import keyed_generator
+from nvp_studio.training.batches import Batches
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.device import choose_device, choose_threads
+from nvp_studio.training.learner import Learner
+
+_LEAST_STEPS = 2
+
+
+class ProbeResult(NamedTuple):
+    """Parameters of the flow, training images a second, and the memory that took (of the device if it is CUDA)."""
+
+    parameters: int
+    images_per_second: float
+    memory_bytes: int
+
+
+def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float = 2.0) -> ProbeResult:
+    """Train on random images of shape (C, H, W) for about `seconds` seconds, at least two steps.
+
+    The first step, which allocates, is not timed. Raises `RunError` or `ValueError` as a run would.
+    """
+    device = choose_device(config.device)
+    torch.set_num_threads(choose_threads(config.threads))
+    with torch.random.fork_rng(devices=[]):
+        flow = Flow(config.flow or preset_config(config.preset, image_shape)).to(device)
+    channels, height, width = image_shape
+    images = keyed_generator(b"probe").integers(0, 256, (config.batch_size, height, width, channels), np.uint8)
+    batches = Batches(images, config.batch_size, config.seed, mirror=config.horizontal_flip, device=device)
+    learner = Learner(flow, config)
+    _step(learner, batches, 0)
+    started = time.monotonic()
+    steps = 0
+    while steps < _LEAST_STEPS or time.monotonic() - started < seconds:
+        steps += 1
+        _step(learner, batches, steps)
+    speed = steps * config.batch_size / (time.monotonic() - started)
+    return ProbeResult(sum(parameter.numel() for parameter in flow.parameters()), speed, _memory(device))
+
+
+def _step(learner: Learner, batches: Batches, step: int) -> None:
+    learner.optimizer.zero_grad(set_to_none=True)
+    loss = bits_per_dim_from_log_prob(learner.flow(batches.take(step)), learner.flow.config.dimensions).mean()
+    loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+    learner.update(0.0)
+    loss.item()  # waits for the device
+
+
+def _memory(device: torch.device) -> int:
+    """Peak memory in bytes: of CUDA's allocator, else of this process (0 where the system does not say)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0
+    import resource  # exists on Unix alone
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
