@@ -371,8 +371,8 @@ class MainWindow(QMainWindow):
         welcome = self.engine.explorer.welcome
         if welcome is None:
             return self.engine.status
-        return self.tr("Engine: PyTorch {0} on {1}, %n thread(s)", "", welcome.threads).format(
-            welcome.torch_version, welcome.device_name
+        return self.tr("Engine: PyTorch {0} on {1}, threads: {2}").format(
+            welcome.torch_version, welcome.device_name, welcome.threads
         )
 
     def _toggle_full_screen(self) -> None:

@@ -266,7 +266,9 @@ QPushButton[primary="true"] {{ background: {c.accent}; color: {c.on_accent}; bor
     font-weight: 600; }}
 QPushButton[primary="true"]:hover {{ border-color: {c.text}; }}
 QPushButton[primary="true"]:disabled {{ background: {c.raised}; color: {c.disabled}; border-color: {c.border}; }}
-QToolButton[button="true"] {{ padding: 0 7px; }}
+QToolButton[button="true"] {{ padding: 0 8px; }}
+QToolButton[button="true"][menu="true"] {{ padding-right: 24px; }}
+QToolButton::menu-indicator {{ subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
 QToolButton[flat="true"] {{ background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px; }}
 QToolButton[flat="true"]:hover {{ background: {c.raised}; }}
 QToolButton[flat="true"]:focus {{ border-color: {c.accent}; }}
@@ -308,6 +310,7 @@ QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 
 QProgressBar {{ background: {c.raised}; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }}
 QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
+#run_strip {{ background: {c.surface}; border-top: 1px solid {c.border}; }}
 QSplitter::handle {{ background: transparent; }}
 QSplitter::handle:hover {{ background: {c.border}; }}
 QScrollArea {{ border: none; background: transparent; }}

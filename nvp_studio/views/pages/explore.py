@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
-    QSizePolicy,
     QSpinBox,
     QSplitter,
     QToolButton,
@@ -24,6 +23,7 @@ from nvp_studio.state.paths import image_filter, is_image_file, is_model
 from nvp_studio.training.runs import list_runs
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages
 from nvp_studio.views.widgets.latent_panel import LatentPanel
@@ -157,11 +157,9 @@ class ExplorePage(Page):
             [self.window_.registry[f"explore.{name}"] for name in ("copy-image", "save", "copy-python")]
         )
         column.addWidget(self.view, 1)
-        self.caption = QLabel(" ")
+        self.caption = ElidedLabel(" ")
         self.caption.setProperty("role", "dim")
         self.caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.caption.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column.addWidget(self.caption)
         strip = QHBoxLayout()
         strip.setSpacing(SPACE)
@@ -180,6 +178,7 @@ class ExplorePage(Page):
         bar.setSpacing(SPACE // 2)
         self.model_button = QToolButton()
         self.model_button.setProperty("button", True)
+        self.model_button.setProperty("menu", True)
         self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model_button.setAccessibleName(self.tr("Model"))
@@ -188,21 +187,15 @@ class ExplorePage(Page):
         self._models.aboutToShow.connect(self._fill_models)
         self.model_button.setMenu(self._models)
         bar.addWidget(self.model_button)
-        self.model_words = QLabel()
+        self.model_words = ElidedLabel()
         self.model_words.setProperty("role", "dim")
-        self.model_words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         bar.addSpacing(SPACE)
         bar.addWidget(self.model_words, 1)
-        for key in ("edit.undo", "edit.redo"):
+        for key in ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python"):
             bar.addWidget(self._tool(key))
         bar.addSpacing(SPACE)
-        for key, text in (
-            ("explore.open-image", self.tr("Open image")),
-            ("explore.save", self.tr("Save")),
-            ("explore.copy-image", self.tr("Copy")),
-            ("explore.copy-python", self.tr("Python")),
-        ):
-            bar.addWidget(self._tool(key, text))
+        bar.addWidget(self._tool("explore.open-image", self.tr("Open image")))
+        bar.addWidget(self._tool("explore.save", self.tr("Save")))
         return bar
 
     def _tool(self, key: str, text: str = "") -> QToolButton:
@@ -214,8 +207,8 @@ class ExplorePage(Page):
         button.setAccessibleName(action.text().replace("&", ""))
         button.setProperty("button" if text else "flat", True)
         if text:
-            button.setText(text)
-            action.changed.connect(lambda: button.setText(text))
+            button.setText(f" {text}")  # the style puts icon and text too close together
+            action.changed.connect(lambda: button.setText(f" {text}"))
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         else:
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
@@ -277,7 +270,7 @@ class ExplorePage(Page):
     # What the state says
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        self.model_button.setText(model.name)
+        self.model_button.setText(f" {model.name}")
         self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
         self.model_words.setText(self._describe(model))
         self.latents.set_model(len(model.latent_shapes), model.direction_shares)

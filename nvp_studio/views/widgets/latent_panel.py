@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -21,6 +21,8 @@ from nvp_studio.views.widgets.sliders import SliderRow
 REACH = 4.0
 """Standard deviations from the middle of a direction's slider to its ends."""
 HOTTEST = 1.5
+_SCROLL_BAR = 14
+"""Pixels of the scroll bar and the gap beside it."""
 _TWO_COLUMNS = 72 * SPACE
 
 
@@ -45,6 +47,7 @@ class LatentPanel(QWidget):
         column.setSpacing(SPACE)
         self._temperature_rows = QVBoxLayout()
         self._temperature_rows.setSpacing(0)
+        self._temperature_rows.setContentsMargins(0, 0, _SCROLL_BAR, 0)
         column.addWidget(_section(self.tr("Temperature")))
         column.addLayout(self._temperature_rows)
         self._head = QHBoxLayout()
@@ -63,7 +66,7 @@ class LatentPanel(QWidget):
         content = QWidget()
         content.setObjectName("scroll_content")
         self._grid = QGridLayout(content)
-        self._grid.setContentsMargins(0, 0, SPACE // 2, 0)
+        self._grid.setContentsMargins(0, 0, _SCROLL_BAR - 10, 0)
         self._grid.setHorizontalSpacing(3 * SPACE)
         self._grid.setVerticalSpacing(2)
         self._empty = QLabel(
@@ -72,9 +75,10 @@ class LatentPanel(QWidget):
         self._empty.setWordWrap(True)
         self._empty.setProperty("role", "dim")
         self._empty.hide()
-        self._grid.addWidget(self._empty, 0, 0, 1, 2)
+        self._grid.addWidget(self._empty, 0, 0)
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
+        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # figures stay in one column
         self._area.setWidget(content)
         self._area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         column.addWidget(self._area, 1)

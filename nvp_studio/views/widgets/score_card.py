@@ -57,7 +57,7 @@ class ScoreCard(QFrame):
             self.verdict.setText("")
             return
         self.words.setText(
-            self.tr("%n reference image(s), {0} % of them score lower", "", self._images).format(f"{percentile:.0f}")
+            self.tr("{0} % of {1} reference images score lower").format(f"{percentile:.0f}", f"{self._images:,}")
         )
         self.verdict.setText(self._verdict(percentile))
 
