@@ -1,0 +1,166 @@
+"""A folder of image files becomes a data set, whatever else lies in it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nvp_studio.data import load_data
+from nvp_studio.data.dataset import DataError, DataSet
+
+
+def paint(path: Path, shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, shade if mode == "L" else (shade,) * 3).save(path)
+    return path
+
+
+def shades(data: DataSet) -> dict[str, set[int]]:
+    """The grey values of each split's images; each file of a test has its own."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {name: {int(image[0, 0, 0]) for image in split.images} for name, split in parts.items() if split is not None}
+
+
+def test_a_flat_folder(tmp_path: Path) -> None:
+    for shade in range(60):
+        paint(tmp_path / f"{shade}.png", shade)
+    data = load_data(str(tmp_path))
+    found = shades(data)
+    assert found["train"] | found["validation"] == set(range(60))
+    assert not found["train"] & found["validation"]
+    assert 1 <= len(found["validation"]) <= 15
+    assert data.train.labels is None
+    assert data.image_shape == (1, 8, 8)
+    assert data.title == tmp_path.name
+    assert data.notes == ()
+
+
+def test_sub_folders_are_classes(tmp_path: Path) -> None:
+    for shade in range(20):
+        paint(tmp_path / ("cats/small" if shade % 2 else "dogs") / f"{shade}.png", shade)
+    data = load_data(str(tmp_path))
+    assert data.label_names == ("cats", "dogs")
+    for split in (data.train, data.validation):
+        assert split.labels is not None
+        np.testing.assert_array_equal(split.labels, 1 - split.images[:, 0, 0, 0] % 2)
+
+
+def test_files_beside_sub_folders_leave_no_classes(tmp_path: Path) -> None:
+    for shade in range(12):
+        paint(tmp_path / ("cats" if shade % 2 else "dogs") / f"{shade}.png", shade)
+    paint(tmp_path / "stray.png", 99)
+    data = load_data(str(tmp_path))
+    assert data.label_names == ()
+    assert data.train.labels is None
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing")])
+def test_folders_of_splits(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    for index, name in enumerate(names):
+        for shade in range(10 * index, 10 * index + 10):
+            paint(tmp_path / name / ("a" if shade % 2 else "b") / f"{shade}.png", shade)
+    data = load_data(str(tmp_path))
+    assert shades(data) == {"train": set(range(10)), "validation": set(range(10, 20)), "test": set(range(20, 30))}
+    assert data.label_names == ("a", "b")
+
+
+def test_folders_of_train_and_test_hold_validation_out_of_train(tmp_path: Path) -> None:
+    for shade in range(20):
+        paint(tmp_path / ("test" if shade >= 15 else "train") / f"{shade}.png", shade)
+    found = shades(load_data(str(tmp_path)))
+    assert found["test"] == set(range(15, 20))
+    assert found["train"] | found["validation"] == set(range(15))
+
+
+def test_the_division_is_stable_when_files_come_and_move(tmp_path: Path) -> None:
+    for shade in range(50):
+        paint(tmp_path / "one" / f"{shade}.png", shade)
+    before = shades(load_data(str(tmp_path / "one")))
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert shades(load_data(str(tmp_path / "two"))) == before
+    for shade in range(50, 100):
+        paint(tmp_path / "two" / f"{shade}.png", shade)
+    after = shades(load_data(str(tmp_path / "two")))
+    assert before["validation"] <= after["validation"]
+    assert before["train"] <= after["train"]
+
+
+def test_unreadable_files_are_skipped_and_counted(tmp_path: Path) -> None:
+    for shade in range(10):
+        paint(tmp_path / f"{shade}.png", shade)
+    (tmp_path / "a.png").write_text("no image")
+    (tmp_path / "b.png").touch()
+    cut = paint(tmp_path / "c.png", 3, size=(8, 8))
+    cut.write_bytes(cut.read_bytes()[:-30])  # its header is sound
+    data = load_data(str(tmp_path))
+    assert len(data.train) + len(data.validation) == 10
+    (note,) = data.notes
+    assert note.startswith("3 unreadable files skipped (")
+    for name in ("a.png: not an image", "b.png: the file is empty", "c.png: "):
+        assert name in note
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes by POSIX")
+def test_a_pipe_in_a_folder_does_not_block(tmp_path: Path) -> None:
+    for shade in range(10):
+        paint(tmp_path / f"{shade}.png", shade)
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "1 unreadable files skipped (pipe.png: not a regular file" in load_data(str(tmp_path)).notes[0]
+
+
+def test_different_sizes_need_an_image_size(tmp_path: Path) -> None:
+    for shade in range(10):
+        paint(tmp_path / f"{shade}.png", shade, size=(40, 30) if shade % 3 else (16, 16))
+    with pytest.raises(DataError, match=r"2 different sizes, most often 40x30; choose an image size"):
+        load_data(str(tmp_path))
+    data = load_data(str(tmp_path), image_size=12)
+    assert data.image_shape == (1, 12, 12)
+    assert shades(data)["train"] | shades(data)["validation"] == set(range(10))
+    assert data.notes == ("10 images resized", "6 images centre-cropped")
+
+
+def test_one_colour_image_makes_all_colour(tmp_path: Path) -> None:
+    for shade in range(10):
+        paint(tmp_path / f"{shade}.png", shade, mode="RGB" if shade == 4 else "L")
+    assert load_data(str(tmp_path)).image_shape == (3, 8, 8)
+    grey = load_data(str(tmp_path), channels=1)
+    assert grey.image_shape == (1, 8, 8)
+    assert grey.notes == ("1 images colour to grey",)
+
+
+def test_folders_without_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image files in"):
+        load_data(str(tmp_path))
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(DataError, match=r"no image files that can be read \(a.png: not an image"):
+        load_data(str(tmp_path))
+    paint(tmp_path / "b.png", 0)
+    with pytest.raises(DataError, match="at least two"):
+        load_data(str(tmp_path))
+
+
+def test_two_images_are_one_of_each(tmp_path: Path) -> None:
+    for shade in range(2):
+        paint(tmp_path / f"{shade}.png", shade)
+    data = load_data(str(tmp_path))
+    assert (len(data.train), len(data.validation)) == (1, 1)
+
+
+def test_progress_is_told_and_may_end_it(tmp_path: Path) -> None:
+    for shade in range(10):
+        paint(tmp_path / f"{shade}.png", shade)
+    steps: list[tuple[int, int, str]] = []
+    load_data(str(tmp_path), progress=lambda *step: steps.append(step))
+    assert steps[-1][:2] == (10, 10)
+
+    class Cancelled(Exception):  # noqa: N818 - it is no error
+        pass
+
+    def cancel(done: int, total: int, word: str) -> None:
+        if done == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        load_data(str(tmp_path), progress=cancel)
