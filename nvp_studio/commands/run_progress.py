@@ -55,7 +55,7 @@ class RunView:
             case RunState():
                 self._state = event
                 self._bar.update(self._task, description=event.phase)
-                if event.phase in ("paused", "stopping", "failed"):
+                if event.phase in ("paused", "stopping"):
                     say(f"{event.phase}: {event.reason}" if event.reason else event.phase)
             case StepMetrics():
                 self._on_metrics(event)
@@ -95,7 +95,17 @@ class RunView:
             "parameters": started.parameters if started else None,
             "device": started.device if started else None,
             "checkpoint": str(path) if path else None,
+            "go_on": self._how_to_go_on(folder),
         }
+
+    def _how_to_go_on(self, folder: Path) -> str:
+        """The command that goes on: as planned after a stop, with twice the budget after the end."""
+        command = f"nvp-studio resume {folder}"
+        if self._state.phase != "finished" or self._started is None:
+            return command
+        config = self._started.config
+        budgets = {"steps": config.steps, "epochs": config.epochs, "minutes": config.minutes}
+        return next((f"{command} --{name} {2 * value:g}" for name, value in budgets.items() if value), command)
 
     def _on_started(self, event: RunStarted) -> None:
         self._started = event

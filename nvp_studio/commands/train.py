@@ -245,7 +245,7 @@ def _print_result(result: dict[str, Any]) -> None:
             ("state", f"{result['phase']} after {result['step']} steps, {duration(result['seconds'])}"),
             ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
             ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
-            ("go on", f"nvp-studio resume {folder} --epochs {2 * max(1, round(result['epoch']))}"),
+            ("go on", result["go_on"]),
             ("sample", f"nvp-studio sample --model {folder} -o sheet.png"),
         ]
     )

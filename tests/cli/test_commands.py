@@ -5,71 +5,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
-import torch
 
-from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint
 from nvp_studio.cli import main
-from nvp_studio.flow.config import FlowConfig
-from nvp_studio.flow.flow import Flow
+from tests.cli.conftest import Run
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIG = FlowConfig(
-    image_shape=(1, 8, 8), scales=2, checkerboard_couplings=2, channel_couplings=2, final_couplings=2, blocks=1, width=4
-)
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process; gives exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err  # type: ignore[return-value] # always a number, see `main`
-
-    return call
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small flow with random weights, a few directions and reference scores, as a checkpoint file."""
-    torch.manual_seed(7)
-    flow = Flow(CONFIG)
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    dimensions = CONFIG.dimensions
-    tensors = {f"average.{name}": tensor for name, tensor in flow.state_dict().items()} | {
-        "directions.components": torch.eye(dimensions)[:3].contiguous(),
-        "directions.mean": torch.zeros(dimensions),
-        "directions.deviation": torch.ones(3),
-        "directions.shares": torch.tensor([0.5, 0.3, 0.1]),
-        "reference.bits_per_dim": torch.linspace(6, 10, 50, dtype=torch.float64),
-    }
-    info = CheckpointInfo(
-        name="tiny",
-        preset="quick",
-        data=DataInfo(name="noise", title="Noise", digest="0" * 64),
-        step=12,
-        epoch=0.5,
-        seconds=3.0,
-        images=96,
-        seed=7,
-        validation=7.25,
-        validation_images=20,
-    )
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    write_checkpoint(path, Checkpoint(CONFIG, info, tensors))
-    return path
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def write_images(folder: Path, count: int, side: int = 8) -> list[Path]:
@@ -160,8 +105,8 @@ class TestInfo:
     def test_shows_what_a_checkpoint_holds(self, run: Run, model: Path) -> None:
         code, out, _ = run("info", model)
         assert code == 0
-        assert "tiny" in out
-        assert "7.2500 bits/dim" in out
+        assert "Random images" in out
+        assert "4.5000 bits/dim" in out
         assert "8x8, grey" in out
 
     def test_json_is_complete(self, run: Run, model: Path) -> None:
@@ -171,7 +116,7 @@ class TestInfo:
         assert facts["info"]["test"] is None
         assert facts["config"]["image_shape"] == [1, 8, 8]
         assert sum(np.prod(shape) for shape in facts["latent_shapes"]) == 64
-        assert facts["reference_images"] == 50
+        assert facts["reference_images"] == 100
 
     def test_a_damaged_file_is_refused_with_the_reason(self, run: Run, model: Path, tmp_path: Path) -> None:
         broken = tmp_path / "broken.safetensors"

@@ -1,0 +1,110 @@
+"""`nvp-studio train` and `resume`: runs started, stopped by signals and gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nvp_studio.checkpoints import load, peek
+from tests.cli.conftest import Run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = ["--flow", "width=4", "--flow", "blocks=1", "--flow", "checkerboard_couplings=1", "--flow", "mixing=none"]
+QUICK = [*SMALL, "--batch-size", "8", "--validation-images", "16", "--device", "cpu", "--threads", "1"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Images of two grey levels, from which anything learns something."""
+    random = np.random.default_rng(3)
+    images = np.where(random.random((120, 8, 8)) < 0.5, 60, 62).astype(np.uint8)
+    path = tmp_path / "data.npz"
+    np.savez(path, images=images)
+    return path
+
+
+def result_of(out: str) -> dict[str, object]:
+    (line,) = out.splitlines()
+    result = json.loads(line)
+    assert isinstance(result, dict)
+    return result
+
+
+def test_a_run_ends_with_its_folder_and_figures(run: Run, data: Path, tmp_path: Path) -> None:
+    code, out, err = run(
+        "train", "--data", data, "--steps", 30, "--name", "mine", "--runs", tmp_path / "runs", "--json", *QUICK
+    )
+    assert code == 0, err
+    result = result_of(out)
+    folder = Path(str(result["run"]))
+    assert folder == tmp_path / "runs" / "mine"
+    assert (result["phase"], result["step"], result["images"]) == ("finished", 30, 240)
+    assert result["validation_bits_per_dim"] == peek(folder / "checkpoints" / "best.safetensors").validation
+    assert load(folder).config.width == 4
+    assert json.loads((folder / "run.json").read_text())["config"]["batch_size"] == 8
+    assert "30 steps in all" in err
+    assert "validation" in err
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget(run: Run, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    run("train", "--data", data, "--steps", 10, "--name", "mine", "--runs", runs, *QUICK)
+    code, out, err = run("resume", "mine", "--runs", runs, "--steps", 14, "--json")
+    assert code == 0, err
+    assert result_of(out)["step"] == 14
+    assert "going on from step 10" in err
+    steps = [json.loads(line)["step"] for line in (runs / "mine" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 15))
+
+
+def test_what_is_printed_for_a_person_names_the_next_commands(run: Run, data: Path, tmp_path: Path) -> None:
+    code, out, _ = run("train", "--data", data, "--steps", 4, "--name", "mine", "--runs", tmp_path, *QUICK)
+    assert code == 0
+    assert f"nvp-studio resume {tmp_path / 'mine'} --steps 8" in out
+    assert f"nvp-studio sample --model {tmp_path / 'mine'}" in out
+    assert "an upper bound)" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["train", "--data", "no-such-data", "--steps", "1"], "no-such-data"),
+        (["resume", "no-such-run"], "no run no-such-run"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_1_and_one_line(run: Run, words: list[str], reason: str, tmp_path: Path) -> None:
+    code, out, err = run(*words, "--runs", tmp_path)
+    assert code == 1
+    assert out == ""
+    assert reason in err
+    assert err.count("nvp-studio: ") == 1
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nvp_studio", "train", "--data", data, "--steps", "1000000", "--name", "mine"]
+    process = subprocess.Popen(
+        [str(word) for word in (*command, "--runs", tmp_path, "--validation-every", 20, "--json", *QUICK)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step "):
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    result = result_of(out)
+    assert result["phase"] == "stopped"
+    assert "Traceback" not in err
+    assert peek(tmp_path / "mine" / "checkpoints" / "last.safetensors").step == result["step"]
