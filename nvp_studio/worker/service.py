@@ -18,6 +18,7 @@ from nvp_studio.explore.pictures import read_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, render
 from nvp_studio.explore.score import FileScore, score_batches
 from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.training.device import choose_threads
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -44,7 +45,7 @@ from nvp_studio.worker.messages import (
 )
 from nvp_studio.worker.schedule import Task
 
-_CPU_BATCH = 16
+_CPU_BATCH = 8
 _GPU_BATCH = 256
 _PATIENCE_SECONDS = 0.05
 _COUNTING_SECONDS = 0.005
@@ -56,7 +57,7 @@ class Service:
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
         """Choose device and threads; `ValueError` when there is no such device."""
         self._device = choose_device(device)
-        torch.set_num_threads(threads if threads is not None and threads > 0 else max(1, _cores() - 1))
+        torch.set_num_threads(choose_threads(threads))
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
 
@@ -143,7 +144,7 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
 
 def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool]) -> Iterator[Answer | None]:
     began = time.perf_counter()
-    done = failed = found = 0
+    done = failed = counted_so_far = 0
     counted = False
     counting = find_images(request.paths)  # a second walk, ahead of the first: the total without keeping the paths
     batches = score_batches(
@@ -153,7 +154,8 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
         done += len(rows)
         failed += sum(bool(row.error) for row in rows)
         more, counted = (0, True) if counted else _count_some(counting)
-        found = max(found + more, done)
+        counted_so_far += more
+        found = max(counted_so_far, done)
         yield ScoreRows(request.view, request.stamp, tuple(map(_score_row, rows)), done, found, counted)
     yield ScoreDone(request.view, request.stamp, done - failed, failed, time.perf_counter() - began)
 
@@ -208,12 +210,6 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         direction_shares=() if model.directions is None else model.directions.shares,
         reference=tuple(model.reference.tolist()),
     )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _device_name(device: torch.device) -> str:

@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from nvp_studio.explore.model import OpenedModel, open_model
 from tests.small_model import write_small_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Threads that wait for each other on a busy machine make small flows slow."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +27,13 @@ def model(model_file: Path) -> OpenedModel:
     return open_model(model_file)
 
 
+@pytest.fixture(scope="session")
+def colour_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "colour.safetensors"
+    write_small_model(path, (3, 8, 12))
+    return path
+
+
 @pytest.fixture
-def colour_model(tmp_path: Path) -> OpenedModel:
-    write_small_model(tmp_path / "colour.safetensors", (3, 8, 12))
-    return open_model(tmp_path / "colour.safetensors")
+def colour_model(colour_model_file: Path) -> OpenedModel:
+    return open_model(colour_model_file)

@@ -1,0 +1,114 @@
+"""A real worker process for tests, spoken to through pipes."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from nvp_studio.worker.framing import encode, read_messages
+from nvp_studio.worker.messages import PROTOCOL, Answer, Failed, Hello, Welcome
+
+HANG_SECONDS = 90.0
+"""Nothing on a busy machine takes this long unless it hangs."""
+
+Kind = TypeVar("Kind")
+
+
+class WorkerProcess:
+    """``python -m nvp_studio.worker`` with its answers in a queue and its stderr in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stderr_file = folder / "stderr.txt"
+        root = Path(__file__).parents[2]
+        with open(self.stderr_file, "wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nvp_studio.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=root,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._stdin, self._stdout = self.process.stdin, self.process.stdout
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def _read(self) -> None:
+        for answer in read_messages(self._stdout.fileno(), Answer):
+            self._answers.put(answer)
+        self._answers.put(None)
+
+    def greet(self) -> Welcome:
+        self.send(Hello(PROTOCOL, "cpu", 1))
+        return self.expect(Welcome)
+
+    def send(self, *messages: msgspec.Struct) -> None:
+        self.write(b"".join(map(encode, messages)))
+
+    def write(self, data: bytes) -> None:
+        self._stdin.write(data)
+        self._stdin.flush()
+
+    def close_stdin(self) -> None:
+        self._stdin.close()
+
+    def next(self) -> Any:
+        """The next answer; None when the worker has said its last."""
+        return self._answers.get(timeout=HANG_SECONDS)
+
+    def expect(self, kind: type[Kind], **fields: object) -> Kind:
+        """The next answer of this kind with these fields; others before it are passed over."""
+        passed = []
+        while (answer := self.next()) is not None:
+            if isinstance(answer, kind) and all(getattr(answer, name) == value for name, value in fields.items()):
+                return answer
+            if isinstance(answer, Failed):
+                raise AssertionError(f"{answer.view} {answer.stamp} failed: {answer.reason}\n{answer.details}")
+            passed.append(answer)
+        raise AssertionError(f"the worker ended without {kind.__name__} {fields}; it said {passed}\n{self.stderr()}")
+
+    def rest(self) -> list[Any]:
+        """Everything said until the end."""
+        answers = []
+        while (answer := self.next()) is not None:
+            answers.append(answer)
+        return answers
+
+    def wait(self) -> int:
+        return self.process.wait(HANG_SECONDS)
+
+    def stderr(self) -> str:
+        return self.stderr_file.read_text("utf-8", "replace")
+
+    def end(self) -> None:
+        """Let nothing of the process remain."""
+        if not self._stdin.closed:
+            with suppress(BrokenPipeError):
+                self._stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reading.join()
+        self._stdout.close()
+
+
+@contextmanager
+def worker_process(folder: Path) -> Iterator[WorkerProcess]:
+    """Start a worker and end it whatever happens."""
+    worker = WorkerProcess(folder)
+    try:
+        yield worker
+    finally:
+        worker.end()

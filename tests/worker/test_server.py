@@ -1,0 +1,474 @@
+"""The worker process: greeting, answers, newest-wins, cancelling, and its end."""
+
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import PIL.Image
+import psutil
+import pytest
+
+import nvp_studio
+from nvp_studio.explore.model import open_model
+from nvp_studio.explore.rendering import render
+from nvp_studio.flow.config import preset_config
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.worker.framing import FrameReader, encode
+from nvp_studio.worker.messages import (
+    PROTOCOL,
+    Answer,
+    Cancel,
+    Cancelled,
+    Failed,
+    Hello,
+    ModelOpened,
+    OpenModel,
+    PictureRead,
+    PictureSaved,
+    Ping,
+    Pong,
+    Probe,
+    Probed,
+    ReadPicture,
+    Refused,
+    Render,
+    Rendered,
+    RenderSheet,
+    SavePicture,
+    Score,
+    ScoreDone,
+    ScoreRows,
+    Sheet,
+    Welcome,
+)
+from tests.small_model import random_images, small_config, write_small_model
+from tests.worker.process import HANG_SECONDS, WorkerProcess
+
+StartWorker = Callable[[], WorkerProcess]
+
+
+def _recipe(seed: int = 1, **changes: object) -> Recipe:
+    return msgspec.structs.replace(Recipe(checkpoint="", base=Seed(seed)), **changes)
+
+
+@pytest.fixture(scope="module")
+def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 images and, among them, one that is none."""
+    folder = tmp_path_factory.mktemp("images")
+    for index, image in enumerate(random_images(600)):
+        PIL.Image.fromarray(image[..., 0]).save(folder / f"{index:04}.png")
+    (folder / "0005.png").write_bytes(b"not an image")
+    return folder
+
+
+# Greeting
+
+
+def test_the_greeting_says_who_is_there(start_worker: StartWorker) -> None:
+    worker = start_worker()
+    welcome = worker.greet()
+    assert welcome.protocol == PROTOCOL
+    assert welcome.version == nvp_studio.__version__
+    assert welcome.pid == worker.process.pid
+    assert welcome.device == "cpu"
+    assert welcome.threads == 1
+    assert welcome.device_name
+    worker.close_stdin()
+    assert worker.wait() == 0
+    assert worker.rest() == []
+
+
+def test_another_protocol_is_refused(start_worker: StartWorker) -> None:
+    worker = start_worker()
+    worker.send(Hello(PROTOCOL + 1))
+    refused = worker.expect(Refused)
+    assert str(PROTOCOL + 1) in refused.reason
+    assert worker.rest() == []
+    assert worker.wait() == 2
+
+
+def test_who_does_not_greet_is_refused(start_worker: StartWorker, model_file: Path) -> None:
+    worker = start_worker()
+    worker.send(OpenModel("model", 1, str(model_file)))
+    assert "greeting" in worker.expect(Refused).reason
+    assert worker.wait() == 2
+
+
+def test_a_device_that_is_not_there_is_refused(start_worker: StartWorker) -> None:
+    worker = start_worker()
+    worker.send(Hello(PROTOCOL, "toaster"))
+    assert "toaster" in worker.expect(Refused).reason
+    assert worker.wait() == 2
+
+
+@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", struct.pack("<I", 5) + b"\xc1\xc1\xc1\xc1\xc1"])
+def test_garbage_ends_the_worker_with_a_reason(start_worker: StartWorker, garbage: bytes) -> None:
+    worker = start_worker()
+    worker.greet()
+    worker.write(garbage)
+    assert "not a message" in worker.expect(Refused).reason
+    assert worker.wait() == 2
+
+
+def test_pings_are_answered_while_torch_loads(start_worker: StartWorker) -> None:
+    worker = start_worker()
+    worker.send(Ping(1), Ping(2), Hello(PROTOCOL, "cpu", 1))
+    first, second, third = worker.next(), worker.next(), worker.next()
+    assert (first.number, first.busy_with) == (1, "starting")
+    assert second.number == 2
+    assert isinstance(third, Welcome)
+
+
+# Answers
+
+
+def test_opening_tells_what_the_file_holds(shared_worker: WorkerProcess, model_file: Path) -> None:
+    shared_worker.send(OpenModel("model", 2, str(model_file)))
+    model = shared_worker.expect(ModelOpened, stamp=2).model
+    expected = open_model(model_file)
+    assert model.digest == expected.digest
+    assert model.image_shape == (1, 8, 8)
+    assert model.latent_shapes == tuple(scale.shape for scale in expected.flow.scales)
+    assert model.parameters == expected.parameters
+    assert len(model.direction_shares) == 12
+    assert list(model.reference) == sorted(model.reference)
+    assert (model.name, model.step, model.validation) == ("small", 7, 4.5)
+
+
+def test_a_render_is_what_explore_gives(shared_worker: WorkerProcess, model_file: Path) -> None:
+    recipe = _recipe(4, temperatures=(0.5, 1.0), offsets=((3, 2.0),))
+    shared_worker.send(Render("explore", 1, recipe))
+    answer = shared_worker.expect(Rendered)
+    expected = render(open_model(model_file), [recipe])
+    assert answer.recipe == recipe
+    assert answer.picture.image.shape == (1, 8, 8, 1)
+    shown = np.frombuffer(answer.picture.image.pixels, np.uint8).reshape(1, 8, 8, 1)
+    assert np.abs(shown.astype(int) - expected.images).max() <= 1
+    assert answer.picture.coordinates == pytest.approx(expected.coordinates[0], abs=1e-3)
+
+
+def test_a_sheet_keeps_the_order(shared_worker: WorkerProcess) -> None:
+    recipes = tuple(_recipe(seed) for seed in range(30))
+    shared_worker.send(RenderSheet("sheet", 1, recipes))
+    sheet = shared_worker.expect(Sheet, stamp=1)
+    assert sheet.recipes == recipes
+    assert sheet.images.shape == (30, 8, 8, 1)
+    assert len(sheet.bits_per_dim) == 30
+    shared_worker.send(Render("explore", 2, recipes[17]))
+    single = shared_worker.expect(Rendered, stamp=2).picture
+    cell = np.frombuffer(sheet.images.pixels, np.uint8)[17 * 64 : 18 * 64].astype(int)
+    assert np.abs(cell - np.frombuffer(single.image.pixels, np.uint8)).max() <= 1
+    shared_worker.send(RenderSheet("sheet", 3, ()))
+    assert shared_worker.expect(Sheet, stamp=3).images.shape == (0, 8, 8, 1)
+
+
+def test_a_saved_picture_can_be_read_and_scores_what_was_shown(shared_worker: WorkerProcess, tmp_path: Path) -> None:
+    recipe = _recipe(9, offsets=((0, 1.0),))
+    path = str(tmp_path / "picture.png")
+    shared_worker.send(Render("explore", 3, recipe), SavePicture("save", 1, recipe, path))
+    shown = shared_worker.expect(Rendered, stamp=3).picture
+    shared_worker.expect(PictureSaved)
+    shared_worker.send(ReadPicture("read", 1, path), Score("score", 1, (path,)))
+    read = shared_worker.expect(PictureRead)
+    assert read.had_recipe
+    assert (read.recipe.base, read.recipe.offsets) == (recipe.base, recipe.offsets)
+    (row,) = shared_worker.expect(ScoreRows).rows
+    assert row.bits_per_dim == shown.bits_per_dim
+    assert row.thumbnail is not None
+    assert row.thumbnail.pixels == shown.image.pixels
+    shared_worker.expect(ScoreDone, scored=1, failed=0)
+
+
+def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_folder: Path) -> None:
+    shared_worker.send(Score("score", 2, (str(images_folder),)))
+    rows = []
+    while len(rows) < 600:
+        part = shared_worker.expect(ScoreRows)
+        rows += part.rows
+        assert part.done == len(rows) <= part.found
+    assert (part.found, part.counted) == (600, True)
+    done = shared_worker.expect(ScoreDone)
+    assert (done.scored, done.failed) == (599, 1)
+    assert [os.path.basename(row.path) for row in rows if row.error] == ["0005.png"]
+    assert all(row.percentile is not None for row in rows if not row.error)
+
+
+def test_a_probe_is_answered(shared_worker: WorkerProcess) -> None:
+    config = TrainConfig(steps=10, flow=small_config(), batch_size=4)
+    shared_worker.send(Probe("probe", 1, config, (1, 8, 8)))
+    probed = shared_worker.expect(Probed)
+    assert probed.images_per_second > 0
+    assert probed.parameters > 0
+    assert probed.memory_bytes > 0
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        (_recipe(offsets=((0, math.nan),)), "not a finite number"),
+        (_recipe(temperatures=(math.inf, 1.0)), "temperature"),
+        (_recipe(offsets=((0, 1e200),)), "too far"),
+        (_recipe(base=Image((28, 28, 1), bytes(784))), "open the model"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_in_a_line(
+    shared_worker: WorkerProcess, recipe: Recipe, reason: str
+) -> None:
+    shared_worker.send(Render("explore", 5, recipe), Render("explore", 6, _recipe()))
+    shared_worker.expect(Rendered, stamp=6)
+    shared_worker.send(Render("explore", 7, recipe))
+    failed = shared_worker.expect(Failed, stamp=7)
+    assert reason in failed.reason
+    assert "\n" not in failed.reason
+    assert "Traceback" in failed.details
+    shared_worker.send(RenderSheet("sheet", 7, (_recipe(), recipe)))
+    assert reason in shared_worker.expect(Failed, view="sheet").reason
+
+
+def test_a_file_that_is_no_model_leaves_the_open_one(shared_worker: WorkerProcess, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(bytes(1000))
+    shared_worker.send(OpenModel("model", 8, str(tmp_path / "x.safetensors")), Render("explore", 8, _recipe()))
+    assert "x.safetensors" in shared_worker.expect(Failed, view="model", stamp=8).reason
+    shared_worker.expect(Rendered, stamp=8)
+
+
+def test_pictures_that_cannot_be_read_or_written_fail_alone(shared_worker: WorkerProcess, tmp_path: Path) -> None:
+    shared_worker.send(ReadPicture("read", 9, str(tmp_path / "gone.png")))
+    assert shared_worker.expect(Failed, view="read").reason
+    shared_worker.send(SavePicture("save", 9, _recipe(), str(tmp_path / "no" / "folder" / "a.png")))
+    failed = shared_worker.expect(Failed, view="save")
+    assert "No such file" in failed.reason
+    assert "\n" not in failed.reason
+
+
+def test_without_a_model_there_is_nothing_to_render(start_worker: StartWorker) -> None:
+    worker = start_worker()
+    worker.greet()
+    worker.send(Render("explore", 1, _recipe()))
+    assert "open" in worker.expect(Failed).reason
+
+
+# Newest wins, cancelling, fairness
+
+
+def test_the_newest_of_a_view_wins(shared_worker: WorkerProcess) -> None:
+    """Of a burst in one write, what had not begun when a newer one came is never answered."""
+    shared_worker.send(*(Render("slider", stamp, _recipe(stamp)) for stamp in range(1000, 1400)))
+    answered = []
+    while not answered or answered[-1] != 1399:
+        answered.append(shared_worker.expect(Rendered, view="slider").stamp)
+    assert answered == sorted(set(answered))
+    assert len(answered) < 100
+
+
+def test_views_do_not_displace_each_other(shared_worker: WorkerProcess) -> None:
+    shared_worker.send(*(Render(f"view-{index}", 1, _recipe(index)) for index in range(8)))
+    views = {shared_worker.expect(Rendered, stamp=1).view for _ in range(8)}
+    assert views == {f"view-{index}" for index in range(8)}
+
+
+def test_a_score_ends_when_cancelled_and_serves_renders_meanwhile(
+    shared_worker: WorkerProcess, images_folder: Path
+) -> None:
+    shared_worker.send(Score("score", 20, (str(images_folder),) * 100))
+    shared_worker.expect(ScoreRows, stamp=20)
+    for stamp in (21, 22, 23):
+        shared_worker.send(Render("explore", stamp, _recipe(stamp)), Ping(stamp))
+        shared_worker.expect(Rendered, stamp=stamp)
+    shared_worker.send(RenderSheet("sheet", 24, tuple(_recipe(seed) for seed in range(20))))
+    shared_worker.expect(Sheet, stamp=24)
+    shared_worker.send(Cancel("score"))
+    shared_worker.expect(Cancelled, view="score", stamp=20)
+    shared_worker.send(Ping(25))
+    pong = shared_worker.expect(Pong, number=25)
+    assert pong.busy_with == ""
+
+
+def test_a_newer_score_takes_the_place_of_the_one_under_way(shared_worker: WorkerProcess, images_folder: Path) -> None:
+    shared_worker.send(Score("score", 30, (str(images_folder),) * 100))
+    shared_worker.expect(ScoreRows, stamp=30)
+    shared_worker.send(Score("score", 31, (str(images_folder / "0001.png"),)))
+    answers = []
+    while not isinstance(answer := shared_worker.next(), ScoreDone):
+        answers.append(answer)
+    assert answer.stamp == 31
+    assert Cancelled("score", 30) in answers
+
+
+def test_pings_are_answered_while_scoring(shared_worker: WorkerProcess, images_folder: Path) -> None:
+    shared_worker.send(Score("score", 40, (str(images_folder),) * 100, samples=4))
+    shared_worker.expect(ScoreRows, stamp=40)
+    words = set()
+    for number in range(50):
+        shared_worker.send(Ping(number))
+        words.add(shared_worker.expect(Pong, number=number).busy_with)
+    assert "scoring" in words
+    shared_worker.send(Cancel("score"))
+    shared_worker.expect(Cancelled, stamp=40)
+
+
+def test_a_score_keeps_the_model_it_began_with(
+    start_worker: StartWorker, model_file: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    worker = start_worker()
+    worker.greet()
+    write_small_model(tmp_path / "other.safetensors", seed=3)
+    first, other = open_model(model_file), open_model(tmp_path / "other.safetensors")
+    worker.send(OpenModel("model", 1, str(model_file)))
+    worker.expect(ModelOpened)
+    worker.send(Score("score", 1, (str(images_folder),)))
+    worker.send(OpenModel("model", 2, str(tmp_path / "other.safetensors")), Score("second", 1, (str(images_folder),)))
+    scores: dict[str, list[float]] = {"score": [], "second": []}
+    ended = 0
+    while ended < 2:
+        answer = worker.next()
+        if isinstance(answer, ScoreRows):
+            scores[answer.view] += [row.bits_per_dim for row in answer.rows if row.bits_per_dim is not None]
+        ended += isinstance(answer, ScoreDone)
+    images = np.delete(random_images(600), 5, axis=0)
+    assert scores["score"] == pytest.approx(first.flow.bits_per_dim(images).numpy(), abs=1e-4)
+    assert scores["second"] == pytest.approx(other.flow.bits_per_dim(images).numpy(), abs=1e-4)
+
+
+# The stream, and the end
+
+
+def test_what_is_printed_does_not_reach_the_stream(tmp_path: Path) -> None:
+    """`print`, the bare descriptor and a child process all end up on stderr."""
+    code = (
+        "import os, subprocess, nvp_studio.worker.server as server\n"
+        "before = server.Server.serve\n"
+        "def serve(self):\n"
+        "    print('printed'); os.write(1, b'written\\n'); subprocess.run(['echo', 'echoed'])\n"
+        "    assert os.read(0, 10) == b''\n"
+        "    return before(self)\n"
+        "server.Server.serve = serve\n"
+        "server.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=encode(Ping(3)) + encode(Hello(PROTOCOL + 1)),
+        capture_output=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+    pong, refused = FrameReader(Answer).feed(done.stdout)
+    assert (pong.number, type(refused)) == (3, Refused)
+    for word in (b"printed", b"written", b"echoed"):
+        assert word in done.stderr
+        assert word not in done.stdout
+
+
+@pytest.mark.parametrize("moment", ["at once", "greeted", "scoring"])
+def test_the_end_of_stdin_ends_the_worker(
+    moment: str, start_worker: StartWorker, model_file: Path, images_folder: Path
+) -> None:
+    worker = start_worker()
+    if moment != "at once":
+        worker.greet()
+    if moment == "scoring":
+        worker.send(OpenModel("model", 1, str(model_file)), Score("score", 1, (str(images_folder),) * 1000))
+        worker.expect(ScoreRows)
+    worker.close_stdin()
+    assert worker.wait() == 0
+    assert "Traceback" not in worker.stderr()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as processes know them")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["greeted", "scoring"])
+def test_signals_end_the_worker(
+    number: signal.Signals, moment: str, start_worker: StartWorker, model_file: Path, images_folder: Path
+) -> None:
+    worker = start_worker()
+    worker.greet()
+    if moment == "scoring":
+        worker.send(OpenModel("model", 1, str(model_file)), Score("score", 1, (str(images_folder),) * 1000))
+        worker.expect(ScoreRows)
+    worker.process.send_signal(number)
+    assert worker.wait() == 0
+    assert "Traceback" not in worker.stderr()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as processes know them")
+def test_nobody_reading_ends_the_worker(tmp_path: Path, model_file: Path, images_folder: Path) -> None:
+    """The reading end is closed while stdin stays open: the next answer finds nobody."""
+    with open(tmp_path / "stderr.txt", "wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nvp_studio.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(encode(Hello(PROTOCOL, "cpu", 1)) + encode(OpenModel("model", 1, str(model_file))))
+        process.stdin.write(encode(Score("score", 1, (str(images_folder),) * 1000)))
+        process.stdin.flush()
+        process.stdout.read(5000)
+        process.stdout.close()
+        assert process.wait(HANG_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+    assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_killing_the_window_leaves_no_orphan(tmp_path: Path) -> None:
+    """A process that had started a worker is killed; the worker finds its stdin at an end and goes."""
+    code = (
+        "import subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-m', 'nvp_studio.worker'], stdin=subprocess.PIPE,\n"
+        "    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    gone, _ = psutil.wait_procs([worker], timeout=HANG_SECONDS)
+    assert gone
+
+
+def test_the_studio_preset_is_served_too(start_worker: StartWorker, tmp_path: Path) -> None:
+    """Nothing of the protocol depends on the small flow: pings go on while a larger one renders a long sheet."""
+    from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint
+    from nvp_studio.flow.flow import Flow
+
+    flow = Flow(preset_config("studio", (1, 28, 28)))
+    info = CheckpointInfo(
+        name="fresh",
+        preset="studio",
+        data=DataInfo(name="n", title="t", digest=""),
+        step=0,
+        epoch=0,
+        seconds=0,
+        images=0,
+        seed=0,
+    )
+    tensors = {f"average.{name}": tensor for name, tensor in flow.state_dict().items()}
+    write_checkpoint(tmp_path / "fresh.safetensors", Checkpoint(flow.config, info, tensors))
+    worker = start_worker()
+    worker.greet()
+    worker.send(OpenModel("model", 1, str(tmp_path / "fresh.safetensors")))
+    model = worker.expect(ModelOpened).model
+    assert model.direction_shares == ()
+    worker.send(RenderSheet("sheet", 1, tuple(_recipe(seed) for seed in range(100))), Ping(1))
+    answer = worker.next()
+    assert isinstance(answer, Pong)
+    worker.send(Cancel("sheet"))
+    worker.expect(Cancelled, view="sheet")
