@@ -26,7 +26,8 @@ class Learner:
     def __init__(self, flow: Flow, config: TrainConfig) -> None:
         if not any(parameter.requires_grad for parameter in flow.parameters()):
             raise RunError("this flow has nothing to learn: it has neither couplings nor normalization")
-        self.flow = flow.train()
+        # Convolutions of few channels are about a fifth faster with the channels innermost.
+        self.flow = flow.train().to(memory_format=torch.channels_last)
         self.optimizer = _optimizer(flow, config)
         self._average = average_of(flow, config.ema_decay)
         self.updates = 0
@@ -90,7 +91,8 @@ class Learner:
         for name in self._state_names():
             for parameter, part in zip(parameters, torch.split(vectors[name], sizes), strict=True):
                 state = self.optimizer.state[parameter]
-                state[name] = part.to(parameter.device).view_as(parameter).clone()
+                # Laid out in memory as the parameter is, which the fused optimizers take for granted.
+                state[name] = torch.empty_like(parameter, requires_grad=False).copy_(part.view_as(parameter))
                 where = parameter.device if self.optimizer.defaults.get("fused") else torch.device("cpu")
                 state["step"] = torch.tensor(float(updates), device=where)
 

@@ -106,7 +106,7 @@ def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
     A name that is taken gets a number. Raises `RunError` when the folder cannot be made.
     """
     today = datetime.now().astimezone().date().isoformat()
-    stem = _slug(name) or f"{today}-{_slug(Path(data).name) or 'run'}"
+    stem = _slug(name) or f"{today}-{_slug(Path(data).stem) or 'run'}"
     number = 1
     try:
         runs_folder.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,6 @@ from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import RunData, RunRecord, create_run_folder, cut_metrics, read_record, write_record
 from nvp_studio.training.schedule import Budget
 
-
 _TELL_SECONDS = 0.3
 """Shortest time between two words on how far the data are read."""
 

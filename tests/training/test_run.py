@@ -1,0 +1,234 @@
+"""A run from its start to its end: learning, files, budgets, control."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nvp_studio.checkpoints import load, read_checkpoint
+from nvp_studio.data.catalogue import load_data
+from nvp_studio.data.dataset import DataError
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.control import Control
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import (
+    CheckpointSaved,
+    RunImages,
+    RunProgress,
+    RunStarted,
+    RunState,
+    StepMetrics,
+)
+from nvp_studio.training.runs import open_run, read_metrics, read_record
+from nvp_studio.training.start import start_run
+from tests.training.conftest import Events
+
+MakeConfig = Callable[..., TrainConfig]
+
+
+def test_learns_structure(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    folder = start_run(make_config(steps=150), tmp_path, report=events)
+    status = read_record(folder).status
+    assert status.best is not None
+    assert status.best < 5.0, "a uniform model scores 8, and the bars on their ground need fewer than 5 bits"
+    data = load_data(read_record(folder).config.data)
+    flow = load(folder)
+    assert data.test is not None
+    assert flow.bits_per_dim(data.test.images).mean().item() == pytest.approx(status.test, abs=1e-6)
+    assert flow.bits_per_dim(data.validation.images).mean().item() == pytest.approx(status.validation, abs=1e-6)
+
+
+def test_noise_scores_worse_than_data(tmp_path: Path, make_config: MakeConfig) -> None:
+    flow = load(start_run(make_config(steps=100), tmp_path))
+    noise = np.random.default_rng(5).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    assert flow.bits_per_dim(noise).mean().item() >= 8
+
+
+def test_folder_holds_what_is_promised(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    folder = start_run(make_config(steps=30, validation_every=10), tmp_path, "My bars", report=events)
+    assert folder == tmp_path / "My-bars"
+    kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    milestones = {f"checkpoints/step-{step:08d}.safetensors" for step in range(3, 30, 3)}
+    sheets = {f"samples/{kind}-{step:08d}.png" for kind in ("step", "reconstructions") for step in (10, 20, 30)}
+    assert kept == milestones | sheets | {
+        "run.json",
+        "run.lock",
+        "metrics.jsonl",
+        "log.txt",
+        "checkpoints/last.safetensors",
+        "checkpoints/best.safetensors",
+    }
+    for kind, sheet in (("step", (64, 64)), ("reconstructions", (64, 32))):
+        with Image.open(folder / "samples" / f"{kind}-00000030.png") as image:
+            assert image.size == sheet
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"]["phase"] == "finished"
+    assert record["data"]["digest"] == load_data(record["config"]["data"]).digest
+    assert record["config"]["flow"]["width"] == 4
+
+
+def test_events_tell_the_run_in_order(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    folder = start_run(make_config(steps=20, validation_every=10), tmp_path, report=events)
+    assert [state.phase for state in events.of(RunState)] == ["preparing", "training", "finished"]
+    (started,) = events.of(RunStarted)
+    assert (started.step, started.total_steps, started.train_images, started.validation_images) == (0, 20, 150, 40)
+    assert started.steps_per_epoch == 10
+    metrics = events.of(StepMetrics)
+    assert [one.step for one in metrics] == list(range(1, 21))
+    assert [one.step for one in metrics if one.validation is not None] == [10, 20]
+    assert all(one.inverse_error < 1e-4 for one in metrics if one.validation is not None)
+    assert metrics[-1].epoch == pytest.approx(20 * 16 / 150)
+    assert metrics == read_metrics(folder)
+    last = events.of(RunProgress)[-1]
+    assert (last.step, last.fraction) == (20, 1.0)
+    assert last.images_per_second > 0
+    assert {(one.kind, one.step) for one in events.of(RunImages)} == {
+        (kind, step) for kind in ("samples", "reconstructions") for step in (10, 20)
+    }
+    assert {one.kind for one in events.of(CheckpointSaved)} == {"last", "best", "milestone"}
+
+
+def test_reconstructions_are_the_images_again(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    start_run(make_config(steps=10), tmp_path, report=events)
+    (sheet,) = (one for one in events.of(RunImages) if one.kind == "reconstructions")
+    pixels = np.frombuffer(sheet.images.pixels, np.uint8).reshape(sheet.images.shape)
+    originals, again = np.split(pixels, 2)
+    np.testing.assert_array_equal(originals, again)
+
+
+def test_best_carries_directions_and_reference_of_its_own_weights(tmp_path: Path, make_config: MakeConfig) -> None:
+    folder = start_run(make_config(steps=60), tmp_path)
+    best = read_checkpoint(folder / "checkpoints" / "best.safetensors")
+    data = load_data(read_record(folder).config.data)
+    scores = load(folder).bits_per_dim(data.validation.images).sort().values
+    torch.testing.assert_close(best.tensors["reference.bits_per_dim"], scores, rtol=0, atol=1e-5)
+    assert best.info.validation == pytest.approx(scores.mean().item())
+    assert (best.info.validation_images, best.info.test_images) == (40, 30)
+    components = best.tensors["directions.components"].double()
+    assert components.shape == (24, 64)
+    torch.testing.assert_close(components @ components.T, torch.eye(24).double(), rtol=0, atol=1e-5)
+    assert not best.group("weights")
+
+
+@pytest.mark.parametrize(("budget", "steps"), [({"steps": 7}, 7), ({"epochs": 0.5}, 5), ({"epochs": 2.0}, 19)], ids=str)
+def test_budget_in_steps_and_epochs(
+    tmp_path: Path, make_config: MakeConfig, budget: dict[str, float], steps: int
+) -> None:
+    folder = start_run(make_config(**budget), tmp_path)
+    assert read_metrics(folder)[-1].step == steps
+    assert open_run(folder).total_steps == steps
+
+
+def test_budget_in_minutes(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    folder = start_run(make_config(minutes=0.02), tmp_path, report=events)
+    metrics = read_metrics(folder)
+    assert metrics[-2].seconds < 1.2
+    assert metrics[-1].validation is not None
+    assert metrics[-1].learning_rate < 0.2 * max(one.learning_rate for one in metrics)
+    assert open_run(folder).state == "finished"
+
+
+def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    control = Control()
+    folders: list[Path] = []
+    run = threading.Thread(
+        target=lambda: folders.append(
+            start_run(make_config(steps=100_000, validation_every=100_000), tmp_path, control=control, report=events)
+        )
+    )
+    run.start()
+    try:
+        _wait(lambda: len(events.of(StepMetrics)) > 5)
+        control.pause()
+        _wait(lambda: events.of(RunState)[-1].phase == "paused")
+        steps = len(events.of(StepMetrics))
+        control.sample()
+        control.save()
+        _wait(lambda: len(events.of(RunImages)) == 2)
+        assert events.of(CheckpointSaved)[-1].step == steps
+        seconds = read_checkpoint(events.of(CheckpointSaved)[-1].path).info.seconds
+        assert len(events.of(StepMetrics)) == steps
+        time.sleep(0.5)
+        control.proceed()
+        _wait(lambda: len(events.of(StepMetrics)) > steps)
+        assert events.of(StepMetrics)[steps].seconds - seconds < 0.5, "a pause is no training time"
+    finally:
+        control.stop("enough")
+        run.join(60)
+    assert events.of(RunState)[-2:] == [RunState("stopping", "enough"), RunState("stopped", "enough")]
+    (folder,) = folders
+    last = read_checkpoint(folder / "checkpoints" / "last.safetensors")
+    assert last.info.step == events.of(StepMetrics)[-1].step == open_run(folder).step
+    assert "directions.components" in last.tensors, "without a best model, the last one is what Explore opens"
+
+
+def test_stop_in_a_hurry_leaves_out_the_directions(tmp_path: Path, make_config: MakeConfig) -> None:
+    control = Control()
+
+    def report(event: object) -> None:
+        if isinstance(event, StepMetrics):
+            control.stop("quit", hurry=True)
+
+    folder = start_run(make_config(steps=1000), tmp_path, control=control, report=report)
+    last = read_checkpoint(folder / "checkpoints" / "last.safetensors")
+    assert last.info.step == 1
+    assert not last.group("directions")
+
+
+def test_whole_data_set_smaller_than_a_batch(tmp_path: Path, make_config: MakeConfig) -> None:
+    folder = start_run(make_config(steps=3, batch_size=400), tmp_path)
+    assert read_metrics(folder)[-1].epoch == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adamax"},
+        {"horizontal_flip": True, "schedule": "constant"},
+        {"weight_decay": 5e-5, "flow": None, "preset": "paper", "steps": 2, "validation_images": 4},
+    ],
+    ids=["adamax", "flip", "paper"],
+)
+def test_variants_run_to_their_end(tmp_path: Path, make_config: MakeConfig, changes: dict[str, object]) -> None:
+    folder = start_run(make_config(**({"steps": 12} | changes)), tmp_path)
+    assert open_run(folder).state == "finished"
+    assert open_run(folder).best is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"data": "nowhere/at/all"}, DataError, "nowhere"),
+        ({"device": "cuda:77"}, RunError, "cuda:77"),
+        ({"flow": None, "preset": "enormous"}, ValueError, "enormous"),
+        ({"image_size": 16}, RunError, "1x8x8"),
+    ],
+    ids=["data", "device", "preset", "shape"],
+)
+def test_what_cannot_start_says_why_and_leaves_nothing(
+    tmp_path: Path,
+    make_config: MakeConfig,
+    events: Events,
+    changes: dict[str, object],
+    error: type[Exception],
+    words: str,
+) -> None:
+    with pytest.raises(error, match=words):
+        start_run(make_config(**changes), tmp_path / "runs", report=events)
+    assert events[-1] == RunState("failed", events[-1].reason)
+    assert words in events[-1].reason
+    assert "\n" not in events[-1].reason
+    assert not (tmp_path / "runs").exists()
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
