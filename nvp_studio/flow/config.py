@@ -146,9 +146,9 @@ def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
         image_shape=image_shape,
         scales=1 + _halvings(image_shape, 7, 2),
         checkerboard_couplings=4,
-        channel_couplings=4,
-        final_couplings=4,
-        blocks=2,
+        channel_couplings=6,
+        final_couplings=6,
+        blocks=1,
         width=32,
         doubling=False,
         mixing="conv1x1",
@@ -160,9 +160,10 @@ def _quick(image_shape: tuple[int, int, int]) -> FlowConfig:
     return msgspec.structs.replace(
         _studio(image_shape),
         scales=1 + _halvings(image_shape, 7, 1),
-        blocks=1,
         width=24,
         checkerboard_couplings=3,
+        channel_couplings=4,
+        final_couplings=4,
     )
 
 

@@ -27,10 +27,10 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
-    batch_size: int = 64
+    batch_size: int = 32
     """Images per optimizer step."""
     optimizer: Literal["adam", "adamax"] = "adam"
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     """The highest learning rate of the schedule."""
     warmup_steps: int = 200
     """Steps over which the learning rate rises linearly from zero, at most a tenth of the budget."""
