@@ -124,6 +124,10 @@ class MainWindow(QMainWindow):
             self.page_built.emit(key)
         return self._pages[key]
 
+    def all_pages_built(self) -> bool:
+        """Whether every page of the rail exists."""
+        return len(self._pages) == len(self._specs)
+
     def show_page(self, key: str) -> None:
         """Bring the page `key` to the front."""
         page = self.page(key)

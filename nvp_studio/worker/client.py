@@ -361,7 +361,7 @@ class WorkerClient(QObject):
             return
         reason = damage or _reason(exit_code, by_signal)
         self._report_crash(reason, None if by_signal else exit_code)
-        if time.monotonic() - self._ready_since > STABLE_SECONDS:
+        if self.welcome is not None and time.monotonic() - self._ready_since > STABLE_SECONDS:
             self._crashes = 0
         self._crashes += 1
         if refused or self._crashes >= CRASHES_BEFORE_GIVING_UP:

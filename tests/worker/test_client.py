@@ -1,0 +1,227 @@
+"""The window's end of a worker: order, newest wins, crashes, hangs and ends, with real processes."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject
+
+from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.worker import client as client_module
+from nvp_studio.worker.client import CrashReport, WorkerClient
+from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, Render, Rendered
+
+Wait = Callable[..., None]
+
+
+class Recorder(QObject):
+    """Everything a client said, in order."""
+
+    def __init__(self, client: WorkerClient) -> None:
+        super().__init__(client)
+        self.messages: list[Answer] = []
+        self.states: list[str] = []
+        self.crashes: list[CrashReport] = []
+        self.lines: list[str] = []
+        self.responsive: list[bool] = []
+        client.message.connect(self.messages.append)
+        client.state_changed.connect(self.states.append)
+        client.crashed.connect(self.crashes.append)
+        client.log_line.connect(self.lines.append)
+        client.responsive_changed.connect(self.responsive.append)
+
+    def of(self, kind: type) -> list[Answer]:
+        return [message for message in self.messages if isinstance(message, kind)]
+
+
+@pytest.fixture
+def make_client(qt: Wait) -> Iterator[Callable[..., tuple[WorkerClient, Recorder]]]:
+    clients: list[WorkerClient] = []
+
+    def make(program: list[str] | None = None) -> tuple[WorkerClient, Recorder]:
+        client = WorkerClient("explorer", program)
+        clients.append(client)
+        return client, Recorder(client)
+
+    yield make
+    for client in clients:
+        client.force_stop()
+        qt(lambda client=client: not client.alive, "the worker to end")
+        client.deleteLater()
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def open_small(client: WorkerClient, recorder: Recorder, path: Path, qt: Wait) -> str:
+    client.start()
+    client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(path)))
+    qt(lambda: recorder.of(ModelOpened), "the model to open")
+    opened = recorder.of(ModelOpened)[-1]
+    assert isinstance(opened, ModelOpened)
+    return opened.model.digest
+
+
+def test_questions_before_the_start_are_answered_after_it(make_client, qt: Wait, small_model: Path) -> None:
+    client, recorder = make_client()
+    assert open_small(client, recorder, small_model, qt)
+    assert recorder.states == ["starting", "ready"]
+    assert client.welcome is not None
+    assert client.pid == client.welcome.pid
+
+
+def test_of_many_questions_of_a_view_the_newest_is_answered_last_and_most_never_asked(
+    make_client, qt: Wait, small_model: Path
+) -> None:
+    client, recorder = make_client()
+    digest = open_small(client, recorder, small_model, qt)
+    asked = []
+    for seed in range(200):
+        recipe = Recipe(checkpoint=digest, base=Seed(seed))
+        asked.append(client.ask("picture", lambda view, stamp, recipe=recipe: Render(view, stamp, recipe)))
+    qt(lambda: not client.asking("picture"), "all answers")
+
+    rendered = recorder.of(Rendered)
+    assert [message.stamp for message in rendered] == [asked[0], asked[-1]]
+    assert rendered[-1].recipe.base == Seed(199)
+
+
+def test_views_do_not_wait_for_each_other(make_client, qt: Wait, small_model: Path) -> None:
+    client, recorder = make_client()
+    digest = open_small(client, recorder, small_model, qt)
+    for view in ("a", "b", "c"):
+        client.ask(view, lambda view, stamp: Render(view, stamp, Recipe(checkpoint=digest, base=Seed(1))))
+    qt(lambda: len(recorder.of(Rendered)) == 3, "three answers")
+    assert {message.view for message in recorder.of(Rendered)} == {"a", "b", "c"}
+
+
+def test_a_failed_question_frees_its_view(make_client, qt: Wait) -> None:
+    client, recorder = make_client()
+    client.start()
+    client.ask("model", lambda view, stamp: OpenModel(view, stamp, "/nowhere.safetensors"))
+    qt(lambda: recorder.of(Failed), "the failure")
+    assert not client.asking("model")
+    assert "\n" not in recorder.of(Failed)[0].reason
+
+
+def test_a_killed_worker_is_reported_and_restarted(make_client, qt: Wait, small_model: Path) -> None:
+    client, recorder = make_client()
+    open_small(client, recorder, small_model, qt)
+    client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(small_model)))
+    first = client.pid
+    os.kill(first, signal.SIGKILL)
+    qt(lambda: recorder.states[-1] == "ready" and client.pid != first, "the restart")
+
+    assert recorder.states == ["starting", "ready", "restarting", "ready"]
+    assert [report.exit_code for report in recorder.crashes] == [None]
+    assert "killed" in recorder.crashes[0].reason
+    assert not client.asking("model"), "a crash forgets what was asked"
+    open_small(client, recorder, small_model, qt)
+
+
+def test_nothing_asked_during_a_restart_is_kept(make_client, qt: Wait, small_model: Path) -> None:
+    client, recorder = make_client()
+    client.start()
+    qt(lambda: client.state == "ready", "the start")
+    os.kill(client.pid, signal.SIGKILL)
+    qt(lambda: client.state == "restarting", "the crash to be seen")
+    client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(small_model)))
+    assert not client.asking("model")
+    qt(lambda: client.state == "ready", "the restart")
+    assert not recorder.of(ModelOpened)
+
+
+def test_a_program_that_always_crashes_is_given_up_with_its_last_words(
+    make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "RESTART_DELAYS_MILLISECONDS", (1,))
+    client, recorder = make_client(python("import sys; sys.stderr.write('no luck today\\n'); sys.exit(3)"))
+    client.start()
+    qt(lambda: client.state == "failed", "giving up")
+
+    assert len(recorder.crashes) == client_module.CRASHES_BEFORE_GIVING_UP
+    assert {report.exit_code for report in recorder.crashes} == {3}
+    assert "no luck today" in recorder.crashes[-1].text()
+    assert not client.alive
+
+
+def test_a_program_that_does_not_exist_fails_in_words(make_client, qt: Wait) -> None:
+    client, recorder = make_client(["/nowhere/python"])
+    client.start()
+    qt(lambda: client.state == "failed", "giving up")
+    assert "/nowhere/python" in recorder.crashes[0].reason
+
+
+def test_a_damaged_stream_ends_the_worker(make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CRASHES_BEFORE_GIVING_UP", 1)
+    client, recorder = make_client(python("import sys, time; print('hello', flush=True); time.sleep(60)"))
+    client.start()
+    qt(lambda: client.state == "failed", "giving up")
+    assert "damaged" in recorder.crashes[0].reason
+
+
+def test_a_worker_of_another_protocol_is_not_restarted(make_client, qt: Wait) -> None:
+    code = (
+        "import sys; from nvp_studio.worker.framing import encode; from nvp_studio.worker.messages import Refused;"
+        "sys.stdin.buffer.read(4); sys.stdout.buffer.write(encode(Refused('version 9 speaks here')));"
+        "sys.stdout.buffer.flush()"
+    )
+    client, recorder = make_client(python(code))
+    client.start()
+    qt(lambda: client.state == "failed", "giving up")
+    assert [report.reason for report in recorder.crashes] == ["version 9 speaks here"]
+
+
+def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
+    make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, recorder = make_client()
+    client.start()
+    qt(lambda: client.state == "ready", "the start")
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 1.2)
+    first = client.pid
+    os.kill(first, signal.SIGSTOP)
+    qt(lambda: recorder.responsive == [False], "the hang to be noticed")
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 60.0)
+    client.restart()
+    qt(lambda: client.state == "ready" and client.pid != first, "the restart")
+    assert recorder.responsive == [False, True]
+
+
+def test_stop_ends_the_process_without_a_crash(make_client, qt: Wait) -> None:
+    client, recorder = make_client()
+    client.start()
+    qt(lambda: client.state == "ready", "the start")
+    client.stop()
+    qt(lambda: not client.alive, "the end")
+    assert recorder.states == ["starting", "ready", "stopped"]
+    assert not recorder.crashes
+
+
+def test_stop_kills_what_ignores_it(make_client, qt: Wait) -> None:
+    client, recorder = make_client(python("import time; time.sleep(600)"))
+    client.start()
+    qt(lambda: client.pid, "the start")
+    client.stop(grace_milliseconds=50)
+    qt(lambda: not client.alive, "the end")
+    assert recorder.states[-1] == "stopped"
+    assert not recorder.crashes
+
+
+def test_stderr_lines_come_whole(make_client, qt: Wait) -> None:
+    code = (
+        "import sys, time\n"
+        "for part in ('one li', 'ne\\ntwo', '\\n', 'three'):\n"
+        "    sys.stderr.write(part); sys.stderr.flush(); time.sleep(0.05)\n"
+        "sys.stdin.read()"
+    )
+    client, recorder = make_client(python(code))
+    client.start()
+    qt(lambda: len(recorder.lines) == 2, "two lines")
+    client.stop()
+    qt(lambda: not client.alive, "the end")
+    assert recorder.lines == ["one line", "two", "three"]
