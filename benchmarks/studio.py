@@ -31,6 +31,13 @@ class Studio:
         """What the Explore page shows."""
         return self.window.page("explore").state  # type: ignore[attr-defined]
 
+    @property
+    def page_keys(self) -> list[str]:
+        """The pages of the rail, in its order."""
+        prefix = "view.page-"
+        keys = [entry.key for entry in self.window.registry.entries("view")]
+        return [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+
     def spin(self, seconds: float) -> None:
         """Let the event loop run."""
         from PySide6.QtCore import QEventLoop, QTimer
