@@ -1,0 +1,297 @@
+"""The run in the trainer: what was asked of it, what it says, and what becomes of it when its process dies."""
+
+from pathlib import Path
+from typing import Literal
+
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.history import MetricsTail, RunHistory
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.events import (
+    CheckpointSaved,
+    RunImages,
+    RunNotice,
+    RunProgress,
+    RunStarted,
+    RunState,
+    StepMetrics,
+)
+from nvp_studio.worker.client import CrashReport
+from nvp_studio.worker.messages import Answer, ResumeRun, RunCommand, StartRun
+
+Phase = Literal[
+    "none",
+    "starting",
+    "preparing",
+    "training",
+    "pausing",
+    "paused",
+    "resuming",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "restarting",
+    "interrupted",
+]
+"""Phases of a run, with those between asking and answer: `starting` waits for the engine, `restarting` for the engine
+that comes back after a crash, `interrupted` for a person after it did not."""
+
+SLOW_STOP_MILLISECONDS = 3000
+"""From here on a stop offers to be forced."""
+
+_UNDER_WAY = frozenset(("starting", "preparing", "training", "pausing", "paused", "resuming", "stopping", "restarting"))
+_IN_LOOP = frozenset(("training", "pausing", "paused", "resuming"))
+
+
+class LiveRun(QObject):
+    """At most one run at a time. Every word to it changes `phase` at once; the trainer's answer changes it again.
+
+    After a crash of the trainer the run goes on from its last checkpoint by itself, if it saved one since the last
+    time; else it is `interrupted`, and `resume` is a person's to ask.
+    """
+
+    phase_changed = Signal(str)
+    """The new `phase`; `reason` says why."""
+    begun = Signal(object)
+    """`RunStarted`: the run has its folder, or goes on in it."""
+    updated = Signal()
+    """Steps or progress came in; at most 30 times a second."""
+    images_changed = Signal(str)
+    """``samples`` or ``reconstructions``."""
+    noticed = Signal(str, str)
+    """(level, text): something a person should know."""
+    checkpoint_saved = Signal(object)
+    """`CheckpointSaved`."""
+    crashed = Signal(object)
+    """`CrashReport`; `phase` says already whether the run goes on by itself."""
+    stop_is_slow = Signal()
+    """A stop takes long: offer `force_stop`."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.phase: Phase = "none"
+        self.reason = ""
+        self.name = ""
+        self.folder = ""
+        self.started: RunStarted | None = None
+        self.progress: RunProgress | None = None
+        self.history = RunHistory()
+        self.images: dict[str, RunImages] = {}
+        self.config: TrainConfig | None = None
+        self.crash: CrashReport | None = None
+        """Of the crash that interrupted the run; None while all is well."""
+        self._request: StartRun | ResumeRun | None = None
+        self._sent = False
+        self._announced = False
+        self._may_restart = True
+        self._stop_wanted = False
+        self._killing = False
+        self._changed = False
+        self._slow_stop = QTimer(self)
+        self._slow_stop.setSingleShot(True)
+        self._slow_stop.setInterval(SLOW_STOP_MILLISECONDS)
+        self._slow_stop.timeout.connect(self._on_stop_slow)
+        trainer = engine.trainer
+        trainer.message.connect(self._on_message)
+        trainer.drained.connect(self._on_drained)
+        trainer.crashed.connect(self._on_crashed)
+        trainer.state_changed.connect(self._on_trainer_state_changed)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a run is going or about to; then no other can start."""
+        return self.phase in _UNDER_WAY
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether it trains or is paused, so that it takes words."""
+        return self.phase in _IN_LOOP
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before its budget and left a folder to go on from."""
+        return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder)
+
+    # What a person asks
+
+    def start(self, config: TrainConfig, runs_folder: Path, name: str = "") -> None:
+        """Start a new run; ignored while one is under way."""
+        if self.under_way:
+            return
+        self._begin(StartRun(config, str(runs_folder), name), name, "", config)
+
+    def resume(self, folder: str) -> None:
+        """Go on with the run in `folder`; ignored while one is under way."""
+        if self.under_way:
+            return
+        same = folder == self.folder
+        self._begin(ResumeRun(folder), Path(folder).name, folder, self.config if same else None)
+
+    def pause(self) -> None:
+        """Wait after the present step."""
+        if self.phase == "training":
+            self._command("pause")
+            self._enter("pausing")
+
+    def proceed(self) -> None:
+        """End the pause."""
+        if self.phase in ("paused", "pausing"):
+            self._command("proceed")
+            self._enter("resuming")
+
+    def stop(self) -> None:
+        """End the run with a checkpoint; one whose engine is not there yet is given up."""
+        if not self.under_way or self.phase == "stopping":
+            return
+        if not self._sent:
+            self._request = None
+            self._enter("interrupted" if self.folder else "stopped", self._tr("stopped before it began"))
+            return
+        self._stop_wanted = True
+        self._command("stop")
+        self._enter("stopping")
+        self._slow_stop.start()
+
+    def force_stop(self) -> None:
+        """Kill the trainer; what was learnt since the last checkpoint is lost."""
+        if not self.under_way:
+            return
+        self._forget_request()
+        self._killing = self._engine.trainer.alive
+        self._engine.trainer.force_stop()
+        text = self._tr("stopped by force; it can go on from its last checkpoint")
+        self._enter("interrupted" if self.folder else "stopped", text)
+
+    def save(self) -> None:
+        """Write a checkpoint now."""
+        if self.in_loop:
+            self._command("save")
+
+    def sample(self) -> None:
+        """Draw a fresh sheet of samples now."""
+        if self.in_loop:
+            self._command("sample")
+
+    # Inside
+
+    def _begin(self, request: StartRun | ResumeRun, name: str, folder: str, config: TrainConfig | None) -> None:
+        if folder != self.folder or not folder:
+            self.history.clear()
+            self.images.clear()
+            self.started = None
+        self.name, self.folder, self.config = name, folder, config
+        self.progress = None
+        self.crash = None
+        self._may_restart = True
+        self._stop_wanted = False
+        self._request, self._sent = request, False
+        self._enter("starting")
+        if not self._killing and self._engine.ensure_trainer().state == "ready":
+            self._send_request()
+
+    def _send_request(self) -> None:
+        if self._request is not None:
+            self._sent, self._announced = True, False
+            self._engine.trainer.send(self._request)
+
+    def _command(self, word: Literal["pause", "proceed", "stop", "save", "sample"]) -> None:
+        self._engine.trainer.send(RunCommand(word))
+
+    def _enter(self, phase: Phase, reason: str = "") -> None:
+        if (phase, reason) == (self.phase, self.reason):
+            return
+        self.phase, self.reason = phase, reason
+        if phase != "stopping":
+            self._slow_stop.stop()
+        self.phase_changed.emit(phase)
+
+    def _forget_request(self) -> None:
+        self._request, self._sent = None, False
+
+    def _on_message(self, message: Answer) -> None:
+        match message:
+            case RunStarted():
+                self._on_started(message)
+            case RunState(phase=phase, reason=reason):
+                self._on_phase(phase, reason)
+            case StepMetrics():
+                self.history.append(message)
+                self._changed = True
+                if self.phase == "resuming":  # the pause was over before the trainer noticed it
+                    self._enter("training")
+            case RunProgress():
+                self.progress = message
+                self._changed = True
+            case RunImages():
+                self.images[message.kind] = message
+                self.images_changed.emit(message.kind)
+            case CheckpointSaved():
+                self._may_restart = self._may_restart or message.step > 0
+                self.checkpoint_saved.emit(message)
+            case RunNotice(level=level, text=text):
+                self.noticed.emit(level, text)
+
+    def _on_started(self, message: RunStarted) -> None:
+        self.started, self._announced = message, True
+        self.name, self.folder, self.config = message.name, message.folder, message.config
+        self.history.clear()
+        if message.step > 0:
+            MetricsTail(message.folder, self.history).read_all()
+        self._changed = True
+        self.begun.emit(message)
+
+    def _on_phase(self, phase: Phase, reason: str) -> None:
+        if self._request is None:
+            return  # the end of a run that was given up already
+        if self._stop_wanted and phase in ("preparing", "training", "paused"):
+            return
+        if phase in ("finished", "stopped", "failed"):
+            if self._stop_wanted and phase == "failed" and not self._announced:
+                phase = "stopped"  # it was still reading its data
+            self._forget_request()
+        if phase == "training" and self.phase == "pausing":
+            return  # said before it heard of the pause
+        self._enter(phase, reason)
+
+    def _on_drained(self) -> None:
+        if self._changed:
+            self._changed = False
+            self.updated.emit()
+
+    def _on_crashed(self, report: CrashReport) -> None:
+        if not self.under_way:
+            return
+        self.crash = report
+        again = self._may_restart and not self._stop_wanted
+        self._may_restart = False
+        if again:
+            self._request = ResumeRun(self.folder) if self.folder else self._request
+            self._sent = False
+            self._enter("restarting", report.reason)
+        else:
+            self._give_up(report.reason)
+        self.crashed.emit(report)
+
+    def _give_up(self, reason: str) -> None:
+        self._forget_request()
+        self._enter("interrupted" if self.folder else "failed", reason)
+
+    def _on_trainer_state_changed(self, state: str) -> None:
+        if state == "stopped" and self._killing:
+            self._killing = False
+            if self._request is not None:  # asked for while the process before it was ending
+                self._engine.ensure_trainer()
+        elif state == "ready" and self._request is not None and not self._sent:
+            self._send_request()
+        elif state in ("failed", "stopped") and self.under_way:
+            self._give_up(self.reason or self._tr("the engine is off"))
+
+    def _on_stop_slow(self) -> None:
+        if self.phase == "stopping":
+            self.stop_is_slow.emit()
+
+    def _tr(self, text: str) -> str:
+        return QCoreApplication.translate("LiveRun", text)

@@ -1,0 +1,279 @@
+"""The list of runs as a table, a run opened from its folder, and the trash for runs nobody wants."""
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
+from PySide6.QtGui import QImage
+
+from nvp_studio.state.history import MetricsTail, RunHistory
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import ImageBatch, RunImages
+from nvp_studio.training.lock import is_locked
+from nvp_studio.training.runs import RunRecord, RunSummary, list_runs, open_run, read_record
+
+TRASH = ".trash"
+"""Folder inside the runs folder; runs in it are not listed."""
+SUMMARY_ROLE = Qt.ItemDataRole.UserRole
+SHEET_COLUMNS = 8
+_FOLLOW_MILLISECONDS = 1000
+_SHEETS: tuple[tuple[Literal["samples", "reconstructions"], str], ...] = (
+    ("samples", "step-*.png"),
+    ("reconstructions", "reconstructions-*.png"),
+)
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+def discard_run(folder: Path) -> Path:
+    """Move a run folder to the trash beside it and return its place there; `RunError` while someone trains in it."""
+    if is_locked(folder):
+        raise RunError(f"{folder.name} is being trained; stop it first")
+    trash = folder.parent / TRASH
+    try:
+        trash.mkdir(exist_ok=True)
+        place = trash / folder.name
+        number = 1
+        while place.exists():
+            number += 1
+            place = trash / f"{folder.name}-{number}"
+        os.rename(folder, place)
+    except OSError as error:
+        raise RunError(f"{folder.name} cannot be moved to the trash: {error.strerror}") from error
+    return place
+
+
+def restore_run(place: Path, folder: Path) -> None:
+    """Move a discarded run back; `RunError` when that is not possible."""
+    try:
+        if folder.exists():
+            raise RunError(f"there is another {folder.name} by now; the discarded one stays in {place.parent}")
+        shutil.move(place, folder)
+    except OSError as error:
+        raise RunError(f"{folder.name} cannot be moved back: {error.strerror}") from error
+
+
+class RunsModel(QAbstractTableModel):
+    """The runs of a folder, newest first; `refresh` looks again and keeps rows in place where it can."""
+
+    COLUMNS = ("name", "state", "data", "preset", "best", "steps", "time", "started")
+
+    def __init__(self, folder: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.folder = folder
+        self.runs: list[RunSummary] = []
+
+    def set_folder(self, folder: Path) -> None:
+        """List another folder."""
+        self.folder = folder
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the folder again; views hear only of what changed."""
+        found = list_runs(self.folder)
+        if [run.folder for run in found] != [run.folder for run in self.runs]:
+            self._replace(found)
+            return
+        for row, (old, new) in enumerate(zip(self.runs, found, strict=True)):
+            if old != new:
+                self.runs[row] = new
+                self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
+
+    def row_of(self, folder: str) -> int:
+        """The row of a run, -1 when it is not listed."""
+        return next((row for row, run in enumerate(self.runs) if run.folder == folder), -1)
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self.runs)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self.COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.COLUMNS):
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._titles()[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(self.COLUMNS[section])
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or not 0 <= index.row() < len(self.runs):
+            return None
+        run, column = self.runs[index.row()], self.COLUMNS[index.column()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self._text(run, column)
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return _alignment(column)
+            case Qt.ItemDataRole.ToolTipRole:
+                return run.reason if column == "state" and run.reason else run.folder
+            case _ if role == SUMMARY_ROLE:
+                return run
+        return None
+
+    def _replace(self, found: list[RunSummary]) -> None:
+        """Another list, with what views remember of rows (the selection) moved along."""
+        self.layoutAboutToBeChanged.emit()
+        old = self.persistentIndexList()
+        folders = [self.runs[index.row()].folder for index in old]
+        self.runs = found
+        rows = {run.folder: row for row, run in enumerate(found)}
+        new = [
+            self.index(rows[folder], index.column()) if folder in rows else QModelIndex()
+            for index, folder in zip(old, folders, strict=True)
+        ]
+        self.changePersistentIndexList(old, new)
+        self.layoutChanged.emit()
+
+    def _titles(self) -> tuple[str, ...]:
+        return (
+            self.tr("Run"),
+            self.tr("State"),
+            self.tr("Data"),
+            self.tr("Preset"),
+            self.tr("Best bits/dim"),
+            self.tr("Steps"),
+            self.tr("Trained for"),
+            self.tr("Started"),
+        )
+
+    def _text(self, run: RunSummary, column: str) -> str:
+        match column:
+            case "name":
+                return run.name
+            case "state":
+                return self.state_word(run.state)
+            case "data":
+                return run.data_title
+            case "preset":
+                return run.preset
+            case "best":
+                return "–" if run.best is None else f"{run.best:.3f}"
+            case "steps":
+                return f"{run.step:,}" if run.total_steps is None else f"{run.step:,} / {run.total_steps:,}"
+            case "time":
+                return duration(run.seconds)
+        return _moment(run.started)
+
+    def state_word(self, state: str) -> str:
+        """The state of a run as a person reads it."""
+        return {
+            "preparing": self.tr("preparing"),
+            "training": self.tr("training"),
+            "paused": self.tr("paused"),
+            "stopping": self.tr("stopping"),
+            "finished": self.tr("finished"),
+            "stopped": self.tr("stopped"),
+            "failed": self.tr("failed"),
+            "interrupted": self.tr("interrupted"),
+        }.get(state, state)
+
+
+class OpenedRun(QObject):
+    """A run shown from its folder: record, curves and last images. One that someone else trains is followed."""
+
+    updated = Signal()
+    """The curves grew, or the state changed."""
+    images_changed = Signal(str)
+    """``samples`` or ``reconstructions``."""
+
+    def __init__(self, folder: str, parent: QObject | None = None) -> None:
+        """Open the run; `RunError` when it has no readable record."""
+        super().__init__(parent)
+        self.folder = folder
+        self.record: RunRecord = read_record(Path(folder))
+        self.summary: RunSummary = open_run(folder)
+        self.history = RunHistory()
+        self.images: dict[str, RunImages] = {}
+        self._tail = MetricsTail(folder, self.history)
+        self._sheets: dict[str, str] = {}
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.read)
+
+    def read(self) -> None:
+        """Read what is new: the next piece of a long history, or of a run that goes on elsewhere."""
+        version = self.history.version
+        more = self._tail.read()
+        if more:
+            self._timer.start(0)
+        else:
+            self._read_sheets()
+            if self.summary.state in ("preparing", "training", "paused", "stopping"):
+                self._read_summary()
+                self._timer.start(_FOLLOW_MILLISECONDS)
+        if self.history.version != version or not more:
+            self.updated.emit()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._timer.stop()
+
+    def _read_summary(self) -> None:
+        try:
+            self.summary = open_run(self.folder)
+        except RunError:
+            return  # it was just moved away
+
+    def _read_sheets(self) -> None:
+        image_shape = self.record.config.flow.image_shape if self.record.config.flow else None
+        if image_shape is None:
+            return
+        folder = Path(self.folder) / "samples"
+        for kind, pattern in _SHEETS:
+            newest = max((path.name for path in folder.glob(pattern)), default="")
+            if not newest or self._sheets.get(kind) == newest:
+                continue
+            batch = sheet_images(QImage(str(folder / newest)), image_shape)
+            if batch is not None:
+                self._sheets[kind] = newest
+                step = int(newest.rpartition("-")[2].removesuffix(".png"))
+                self.images[kind] = RunImages(kind=kind, step=step, images=batch)
+                self.images_changed.emit(kind)
+
+
+def sheet_images(sheet: QImage, image_shape: tuple[int, int, int]) -> ImageBatch | None:
+    """Cut a contact sheet of rows of eight into its images; None when it is not one of `image_shape` (C, H, W)."""
+    channels, height, width = image_shape
+    rows = sheet.height() // height
+    if sheet.isNull() or sheet.width() != SHEET_COLUMNS * width or sheet.height() != rows * height:
+        return None
+    form = QImage.Format.Format_Grayscale8 if channels == 1 else QImage.Format.Format_RGB888
+    sheet = sheet.convertToFormat(form)
+    pixels = bytearray()
+    for row in range(rows):
+        for column in range(SHEET_COLUMNS):
+            cell = sheet.copy(column * width, row * height, width, height)
+            data, stride = cell.constBits(), cell.bytesPerLine()
+            for line in range(height):
+                pixels += data[line * stride : line * stride + width * channels]
+    return ImageBatch((rows * SHEET_COLUMNS, height, width, channels), bytes(pixels))
+
+
+def duration(seconds: float) -> str:
+    """Such as 45 s, 12 min 5 s, 3 h 20 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest:02d} s" if minutes < 20 else f"{minutes} min"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours} h {rest // 60:02d} min"
+
+
+def _moment(started: str) -> str:
+    try:
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return started
+
+
+def _alignment(column: str) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if column in ("best", "steps", "time") else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
