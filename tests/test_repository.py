@@ -1,0 +1,110 @@
+"""What holds for the repository as a whole: light imports, nothing unpickled, requirements and set-up in agreement."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import nvp_studio
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "nvp_studio").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (["nvp_studio"], ["torch", "PySide6", "numpy"]),
+        (["nvp_studio.cli"], ["torch", "PySide6", "numpy"]),
+        (["nvp_studio.app"], ["torch", "numpy"]),
+        (["nvp_studio.views.main_window", "nvp_studio.views.pages.explore"], ["torch"]),
+        (["nvp_studio.worker.messages", "nvp_studio.worker.framing", "nvp_studio.training.runs"], ["torch", "PySide6"]),
+        (["nvp_studio.worker.server", "nvp_studio.training.start", "nvp_studio.explore.score"], ["PySide6"]),
+    ],
+)
+def test_importing_stays_light(modules: list[str], heavy: list[str]) -> None:
+    code = f"import sys, {', '.join(modules)}; print([name for name in {heavy!r} if name in sys.modules])"
+    ended = run_python("-c", code, QT_QPA_PLATFORM="offscreen")
+    assert ended.stdout.strip() == "[]", ended.stdout + ended.stderr
+
+
+def test_every_module_opens_with_a_sentence() -> None:
+    assert [path for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))] == []
+
+
+def test_nothing_is_unpickled_or_evaluated() -> None:
+    assert {str(path.relative_to(ROOT)): list(_unsafe(path)) for path in SOURCES if any(_unsafe(path))} == {}
+
+
+def _unsafe(path: Path) -> Iterator[str]:
+    """Imports and calls in a source file that would run what a file says."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from {name.name for name in node.names} & {"pickle", "dill", "shelve", "marshal"}
+        if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "dill", "shelve", "marshal"):
+            yield node.module
+        if isinstance(node, ast.Call):
+            call = ast.unparse(node)
+            if re.match(r"(torch\.(load|save)|eval|exec)\(", call):
+                yield call
+            if re.match(r"(np|numpy)\.load\(", call) and "allow_pickle=False" not in call:
+                yield call
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert nvp_studio.__version__ == PROJECT["version"]
+    assert run_python("-m", "nvp_studio", "--version").stdout.split() == ["nvp-studio", PROJECT["version"]]
+
+
+def test_the_tested_set_is_pinned_and_within_the_ranges() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    names = {name.lower().replace("_", "-"): Version(version) for name, version in pins.items()}
+    wanted = PROJECT["dependencies"] + [line for group in PROJECT["optional-dependencies"].values() for line in group]
+    for requirement in map(Requirement, wanted):
+        assert names[requirement.name.lower()] in requirement.specifier, requirement
+
+
+def test_the_set_up_supports_the_pythons_that_the_project_names() -> None:
+    versions = re.findall(r"\((3), (\d+)\)", (ROOT / "bootstrap.py").read_text("utf-8").split("VERSIONS = ", 1)[1])
+    supported = Requirement(f"python{PROJECT['requires-python']}").specifier
+    found = [f"{major}.{minor}" for major, minor in versions]
+    assert found == [f"3.{minor}" for minor in range(0, 40) if f"3.{minor}.5" in supported]
+
+
+def test_without_a_display_the_window_is_refused_before_anything_is_installed() -> None:
+    if sys.platform != "linux":
+        pytest.skip("other systems always have a display")
+    ended = run_python("bootstrap.py", "run", DISPLAY="", WAYLAND_DISPLAY="")
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "no display" in ended.stderr
+    assert "train" in ended.stderr
+    assert "installing" not in ended.stdout
+
+
+def test_the_set_up_needs_no_installed_package_and_tells_its_usage() -> None:
+    ended = run_python("-S", "bootstrap.py", "nonsense")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("usage: python3 bootstrap.py run")
