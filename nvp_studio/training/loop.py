@@ -259,6 +259,7 @@ class Loop:
         saved = self.save_last()
         if self.best.pending:
             self.best.save(lambda: not self.control.hurry)
+            self.save_last()  # which says what the best on disk is
         elif self.best.saved_step is None and not self.control.hurry:
             self._save_explorable_last()
         return saved

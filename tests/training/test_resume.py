@@ -1,0 +1,237 @@
+"""Stopping and resuming changes nothing: weights and metrics are those of the run that was not stopped, to the bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nvp_studio.checkpoints import read_checkpoint, slim, write_checkpoint
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.control import Control
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import RunEvent, RunImages, RunStarted, StepMetrics
+from nvp_studio.training.runs import open_run, read_metrics, read_record
+from nvp_studio.training.start import resume_run, start_run
+from tests.training.conftest import Events, bars
+
+MakeConfig = Callable[..., TrainConfig]
+
+
+class StopAt:
+    """Reports to nobody and says stop when the run has come to `step`, or to the `kind` of event after it."""
+
+    def __init__(self, step: int, kind: type = StepMetrics) -> None:
+        self.control = Control()
+        self._step = step
+        self._kind = kind
+
+    def __call__(self, event: RunEvent) -> None:
+        if isinstance(event, self._kind) and event.step >= self._step:
+            self.control.stop()
+
+
+def start_until(step: int, config: TrainConfig, runs: Path, name: str = "parts") -> Path:
+    stop = StopAt(step)
+    return start_run(config, runs, name, control=stop.control, report=stop)
+
+
+def last(folder: Path) -> dict[str, Tensor]:
+    tensors = read_checkpoint(folder / "checkpoints" / "last.safetensors").tensors
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(("directions.", "reference."))}
+
+
+def timeless(folder: Path) -> list[StepMetrics]:
+    return [msgspec.structs.replace(one, seconds=0.0) for one in read_metrics(folder)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert timeless(one) == timeless(other)
+    expected, found = last(one), last(other)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"validation_every": 7},
+        {"optimizer": "adamax", "horizontal_flip": True},
+        {"flow": None, "preset": "quick"},
+    ],
+    ids=["plain", "validated", "adamax-flip", "quick"],
+)
+def test_forty_steps_are_twenty_and_twenty(tmp_path: Path, make_config: MakeConfig, changes: dict[str, Any]) -> None:
+    config = make_config(**changes)
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(20, config, tmp_path)
+    assert open_run(parts).state == "stopped"
+    assert open_run(parts).step == 20
+    resume_run(parts)
+    assert open_run(parts).state == "finished"
+    assert len(timeless(parts)) == 40
+    assert_same_run(whole, parts)
+
+
+def test_batch_normalized_flow_resumes_exactly(tmp_path: Path, make_config: MakeConfig) -> None:
+    flow = msgspec.structs.replace(
+        make_config().flow, normalization="batch", network_norm="batch", weight_norm=True, mixing="none"
+    )
+    config = make_config(flow=flow, steps=12, weight_decay=5e-5)
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(6, config, tmp_path)
+    resume_run(parts)
+    assert_same_run(whole, parts)
+
+
+@pytest.mark.parametrize("step", [9, 10, 11])
+def test_resume_around_the_end_of_an_epoch(tmp_path: Path, make_config: MakeConfig, step: int) -> None:
+    # 150 images in batches of 15: an epoch ends exactly with step 10.
+    config = make_config(batch_size=15, steps=13)
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(step, config, tmp_path)
+    resume_run(parts)
+    assert_same_run(whole, parts)
+
+
+def test_many_stops_are_as_good_as_none(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(steps=6, validation_every=2)
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(1, config, tmp_path)
+    for step in range(2, 6):
+        stop = StopAt(step)
+        resume_run(parts, control=stop.control, report=stop)
+    resume_run(parts)
+    assert_same_run(whole, parts)
+
+
+def test_validation_leaves_training_alone(tmp_path: Path, make_config: MakeConfig) -> None:
+    often = start_run(make_config(validation_every=3, steps=8), tmp_path, "often")
+    never = start_run(make_config(validation_every=1000, steps=8), tmp_path, "never")
+    assert [one.train for one in read_metrics(often)] == [one.train for one in read_metrics(never)]
+    for name, tensor in last(often).items():
+        assert torch.equal(tensor, last(never)[name]), name
+
+
+def test_stop_during_a_validation_makes_up_for_it(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(steps=12, validation_every=6)
+    whole = start_run(config, tmp_path, "whole")
+
+    class StopInValidation(Control):
+        """Says stop the third time that it is asked in step 6, which is between the validation's batches."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.done = 0
+
+        def __call__(self, event: RunEvent) -> None:
+            if isinstance(event, StepMetrics):
+                self.done = event.step
+
+        def take_save(self) -> bool:
+            if self.done == 5:
+                self.done = -1
+            elif self.done == -1:
+                self.stop()
+            return super().take_save()
+
+    control = StopInValidation()
+    parts = start_run(config, tmp_path, "parts", control=control, report=control)
+    assert open_run(parts).step == 6
+    assert read_metrics(parts)[-1].step == 5, "step 6 is not finished without its validation"
+    resume_run(parts)
+    assert_same_run(whole, parts)
+
+
+def test_stop_while_the_finished_model_is_scored_is_made_up_for(
+    tmp_path: Path, make_config: MakeConfig, events: Events
+) -> None:
+    config = make_config(steps=8)
+    stop = StopAt(8)
+    folder = start_run(config, tmp_path, control=stop.control, report=stop)
+    assert (open_run(folder).state, open_run(folder).step) == ("stopped", 8)
+    assert read_record(folder).status.test is None
+    resume_run(folder, report=events)
+    status = read_record(folder).status
+    assert status.phase == "finished"
+    assert status.test is not None
+    assert status.validation is not None
+    assert not events.of(StepMetrics)
+
+
+def test_a_larger_budget_goes_on(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    config = make_config(steps=10, schedule="constant", warmup_steps=0)
+    whole = start_run(msgspec.structs.replace(config, steps=20, validation_every=10), tmp_path, "whole")
+    parts = start_run(config, tmp_path, "parts")
+    with pytest.raises(RunError, match="finished"):
+        resume_run(parts)
+    with pytest.raises(RunError, match="spent"):
+        resume_run(parts, steps=9)
+    resume_run(parts, steps=20, report=events)
+    (started,) = events.of(RunStarted)
+    assert (started.step, started.total_steps) == (10, 20)
+    assert_same_run(whole, parts)
+    assert read_record(parts).config.steps == 20
+
+
+def test_the_best_of_an_earlier_stretch_is_kept(tmp_path: Path, make_config: MakeConfig) -> None:
+    """With a learning rate that ruins the model later, the best stays what it was, and is what gets scored."""
+    folder = start_run(make_config(steps=60), tmp_path, "run")
+    before = read_checkpoint(folder / "checkpoints" / "best.safetensors")
+    record = read_record(folder)
+    ruin = msgspec.structs.replace(record.config, learning_rate=0.2, warmup_steps=0)
+    (folder / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(record, config=ruin)))
+    resume_run(folder, steps=75)
+    after = read_checkpoint(folder / "checkpoints" / "best.safetensors")
+    assert after.info.step == before.info.step == 60
+    assert after.info.test == pytest.approx(before.info.test)
+    assert (open_run(folder).best_step, open_run(folder).step) == (60, 75)
+
+
+def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(steps=20)
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(10, config, tmp_path)
+    ahead = (whole / "metrics.jsonl").read_bytes().splitlines(keepends=True)[10:14]
+    with (parts / "metrics.jsonl").open("ab") as file:
+        file.writelines(ahead)
+        file.write(b'{"type":"step","step":15,"epo')
+    resume_run(parts)
+    assert [one.step for one in read_metrics(parts)] == list(range(1, 21))
+    assert_same_run(whole, parts)
+
+
+def test_samples_come_from_the_same_noise(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    config = make_config(steps=10)
+    start_run(config, tmp_path, "one", report=events)
+    start_run(config, tmp_path, "two", report=events)
+    one, two = (image.images.pixels for image in events.of(RunImages) if image.kind == "samples")
+    assert one == two
+
+
+def test_changed_data_are_refused(tmp_path: Path, make_config: MakeConfig) -> None:
+    path = tmp_path / "some.npz"
+    np.savez(path, x_train=bars(50, 0), x_val=bars(20, 1))
+    folder = start_until(3, make_config(data=str(path)), tmp_path)
+    np.savez(path, x_train=bars(50, 3), x_val=bars(20, 1))
+    with pytest.raises(RunError, match="have changed"):
+        resume_run(folder)
+
+
+def test_a_model_without_training_state_is_refused(tmp_path: Path, make_config: MakeConfig) -> None:
+    folder = start_until(3, make_config(), tmp_path)
+    path = folder / "checkpoints" / "last.safetensors"
+    write_checkpoint(path, slim(read_checkpoint(path)))
+    with pytest.raises(RunError, match="nothing to resume"):
+        resume_run(folder)
+
+
+def test_no_run_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        resume_run(tmp_path)
