@@ -1,0 +1,234 @@
+"""Scoring image files: what is asked of the engine, how far it is, and what becomes of it when model or engine change."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+
+from nvp_studio.files import write_whole
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.scores import ScoredFile, ScoresModel, csv_of
+from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo, Score, ScoreDone, ScoreRows
+
+VIEW, PREVIEW_VIEW = "score", "score-preview"
+
+
+class ScoreState(QObject):
+    """What Score shows: the files asked for, their rows, how far it is, and by which model.
+
+    One table holds scores of one model. When another model opens the table is `stale` until it is scored again; files
+    added then have all scored again.
+    """
+
+    progressed = Signal()
+    """Rows came, or busy, found and finished counts changed."""
+    model_changed = Signal()
+    """Another model is open, or the table belongs to another one than before: look at `stale`."""
+    failed = Signal(str)
+    interrupted = Signal()
+    """The engine died while scoring and `resume` is needed to go on."""
+    preview_arrived = Signal(str, object)
+    """(path, `ImageBatch`): exact pixels asked for by `ask_preview`."""
+    exported = Signal(str, str)
+    """(path, error): a CSV file was written; with an error it was not."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.rows = ScoresModel(self)
+        self.model: ModelInfo | None = None
+        """The model of the scores in the table."""
+        self.done = 0
+        self.found = 0
+        self.counted = True
+        self.busy = False
+        self.seconds = 0.0
+        self._asked: list[str] = []
+        self._waiting: deque[tuple[str, ...]] = deque()
+        self._current: tuple[str, ...] = ()
+        self._stamp = 0
+        self._resumed = False
+        self._changed = False
+        engine.model_opened.connect(self._on_model_opened)
+        engine.explorer.message.connect(self._on_message)
+        engine.explorer.drained.connect(self._on_drained)
+        engine.explorer.crashed.connect(self._on_crashed)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the table's scores are of another model than the one open now."""
+        open_model = self._engine.model
+        return (
+            self.model is not None
+            and open_model is not None
+            and open_model.digest != self.model.digest
+            and self.rows.rowCount() > 0
+        )
+
+    @property
+    def waiting_for_model(self) -> bool:
+        """Whether files wait for the engine to open a model."""
+        return bool(self._waiting) and not self.busy
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether scoring was interrupted and has something left to do."""
+        return not self.busy and bool(self._current)
+
+    def add(self, paths: Iterable[Path]) -> None:
+        """Score files and folders, after what is being scored."""
+        fresh = tuple(str(path) for path in paths)
+        if not fresh:
+            return
+        self._asked += [path for path in fresh if path not in self._asked]
+        self._waiting.append(fresh)
+        if self.stale and not self.busy:
+            self.score_again()
+        else:
+            self._start_next()
+
+    def score_again(self) -> None:
+        """Score everything that was asked for with the model open now."""
+        if self.busy:
+            self._engine.explorer.cancel(VIEW)
+        self._forget()
+        self._waiting.clear()
+        self.rows.clear()
+        self.model = None
+        if self._asked:
+            self._waiting.append(tuple(self._asked))
+        self._start_next()
+        self.model_changed.emit()
+
+    def resume(self) -> None:
+        """Go on after an interruption; rows that are there already stay."""
+        if self.can_resume:
+            self._waiting.appendleft(self._current)
+            self._current = ()
+            self._start_next()
+
+    def cancel(self) -> None:
+        """Score no more; rows that are there stay."""
+        self._waiting.clear()
+        if self.busy:
+            self._engine.explorer.cancel(VIEW)
+        self._forget()
+        self.progressed.emit()
+
+    def clear(self) -> None:
+        """Cancel and empty the table."""
+        self._asked.clear()
+        self.cancel()
+        self.rows.clear()
+        self.model = None
+        self.done = self.found = 0
+        self.progressed.emit()
+        self.model_changed.emit()
+
+    def ask_preview(self, path: str) -> None:
+        """Have the exact pixels of a file read once more."""
+        self._engine.explorer.ask(PREVIEW_VIEW, lambda view, stamp: Score(view, stamp, (path,)))
+
+    def export(self, path: Path) -> None:
+        """Write the rows in the order shown as CSV; `exported` says how that went."""
+        files = self.rows.files()
+        threading.Thread(target=self._write_csv, args=(path, files), name="csv export").start()
+
+    # Inside
+
+    def _write_csv(self, path: Path, files: list[ScoredFile]) -> None:
+        try:
+            write_whole(path, csv_of(files).encode("utf-8"))
+        except OSError as error:
+            self.exported.emit(str(path), error.strerror or str(error))
+        else:
+            self.exported.emit(str(path), "")
+
+    def _start_next(self) -> None:
+        if self.busy or not self._waiting:
+            self.progressed.emit()
+            return
+        engine = self._engine
+        if engine.model is None or engine.explorer.state != "ready" or engine.opening:
+            self.progressed.emit()
+            return  # goes on when a model opens
+        if self.stale:
+            self.score_again()
+            return
+        if self.model is None or self.model.digest != engine.model.digest:
+            self.model = engine.model
+            self.model_changed.emit()
+        paths = self._current = self._waiting.popleft()
+        self.busy, self.counted = True, False
+        self.done = self.found = 0
+        self._stamp = engine.explorer.ask(VIEW, lambda view, stamp: Score(view, stamp, paths))
+        self.progressed.emit()
+
+    def _forget(self) -> None:
+        self.busy, self.counted = False, True
+        self._current = ()
+
+    def _on_message(self, message: Answer) -> None:
+        if getattr(message, "view", None) == VIEW and (not self.busy or getattr(message, "stamp", None) != self._stamp):
+            return  # of a question that was given up
+        match message:
+            case ScoreRows(view=view) if view == VIEW:
+                self.rows.add(message.rows)
+                self.done, self.found, self.counted = message.done, message.found, message.counted
+                self._changed = True
+            case ScoreDone(view=view) if view == VIEW:
+                self.seconds = message.seconds
+                self._on_ended()
+            case Cancelled(view=view) if view == VIEW:
+                self._on_ended()
+            case Failed(view=view, reason=reason) if view == VIEW:
+                self._on_ended()
+                self.failed.emit(reason)
+            case ScoreRows(view=view) if view == PREVIEW_VIEW:
+                for row in message.rows:
+                    if row.thumbnail is not None:
+                        self.preview_arrived.emit(row.path, row.thumbnail)
+
+    def _on_ended(self) -> None:
+        self._forget()
+        self._resumed = False
+        self._start_next()
+
+    def _on_drained(self) -> None:
+        if self._changed:
+            self._changed = False
+            self.progressed.emit()
+
+    def _on_crashed(self, report: object) -> None:
+        """Go on by itself once; a file that kills the engine again is a person's to judge."""
+        if not self.busy:
+            return
+        self.busy = False
+        if not self._resumed:
+            self._resumed = True
+            self._waiting.appendleft(self._current)
+            self._current = ()
+        else:
+            self._resumed = False
+            self.interrupted.emit()
+        self.progressed.emit()
+
+    def _on_model_opened(self, model: ModelInfo) -> None:
+        self.model_changed.emit()
+        self._start_next()
+
+
+def progress_words(state: ScoreState) -> str:
+    """How far the scoring is, in words."""
+    tr = QCoreApplication.translate
+    if state.waiting_for_model:
+        return tr("ScoreState", "Waiting for the engine…")
+    if state.busy and state.counted:
+        return tr("ScoreState", "Scoring {0} of {1}").format(f"{state.done:,}", f"{state.found:,}")
+    if state.busy:
+        return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{state.done:,}")
+    scored, failed = len(state.rows.scores), state.rows.failed
+    words = tr("ScoreState", "{0} scored").format(f"{scored:,}")
+    return words + tr("ScoreState", ", {0} not readable").format(f"{failed:,}") if failed else words
