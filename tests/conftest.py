@@ -100,13 +100,27 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def engine(qt: Callable[..., None], small_model: Path) -> "Iterator[Engine]":
     """An engine of its own, with the small model open; both workers are ended with the test."""
+    engine = start_engine(small_model)
+    yield engine
+    stop_engine(engine)
+
+
+@pytest.fixture(scope="module")
+def shared_engine(qapp: "QApplication", small_model: Path) -> "Iterator[Engine]":
+    """An engine for the tests of a module that kill nothing; starting one takes seconds."""
+    engine = start_engine(small_model)
+    yield engine
+    stop_engine(engine)
+
+
+def start_engine(model: Path) -> "Engine":
+    """An engine with `model` open."""
     from nvp_studio.state.engine import Engine
 
     engine = Engine()
-    engine.start(str(small_model))
+    engine.start(str(model))
     wait_until(lambda: engine.model is not None, "the model to open")
-    yield engine
-    stop_engine(engine)
+    return engine
 
 
 def stop_engine(engine: "Engine") -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from nvp_studio.training.events import RunImages, RunProgress, RunState
+from nvp_studio.training.events import RunImages, RunProgress, StepMetrics
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -21,7 +21,6 @@ from nvp_studio.worker.messages import (
     Ping,
     Pong,
     Refused,
-    Rendered,
     Request,
     ScoreRows,
     Welcome,
@@ -37,7 +36,8 @@ STABLE_SECONDS = 30.0
 RESTART_DELAYS_MILLISECONDS = (100, 500, 1500)
 STDERR_LINES = 60
 
-_AT_ONCE = (Rendered, RunState, Welcome, Refused)
+_BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
+"""What comes in streams and can wait for the next drain; everything else is delivered at once."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class WorkerClient(QObject):
     """
 
     message = Signal(object)
-    """Every answer but `Pong`, at 30 Hz; a `Rendered` or `RunState` at once, after all that came before it."""
+    """Every answer but `Pong`, in order: what comes in streams (steps, progress, rows) at 30 Hz, the rest at once."""
     drained = Signal()
     """After each batch of `message` emits: the moment to redraw once for all of them."""
     state_changed = Signal(str)
@@ -294,7 +294,7 @@ class WorkerClient(QObject):
         if self._is_stale(message):
             return
         self._mailbox.put(message)
-        if isinstance(message, _AT_ONCE):
+        if not isinstance(message, _BATCHED):
             self._on_drain()
 
     def _is_stale(self, message: Answer) -> bool:

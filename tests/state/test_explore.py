@@ -1,0 +1,294 @@
+"""Explore's state: recipes, undo, coordinates, files, restarts; against a real engine."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
+from tests.conftest import wait_for_deletion
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+
+def settled(state: ExploreState) -> bool:
+    """Whether the picture shown is the one wanted and nothing is asked any more."""
+    return (
+        state.recipe is not None
+        and state.picture_recipe == state.recipe
+        and state.sheet is not None
+        and not any(state.engine.explorer.asking(view) for view in ("explore", "explore-sheet", "explore-read"))
+    )
+
+
+@pytest.fixture
+def state(shared_engine: Engine, qt: Wait, small_model: Path) -> Iterator[ExploreState]:
+    yield from explored(shared_engine, qt, small_model)
+
+
+@pytest.fixture
+def fragile_state(engine: Engine, qt: Wait, small_model: Path) -> Iterator[ExploreState]:
+    """On an engine of its own, to be killed."""
+    yield from explored(engine, qt, small_model)
+
+
+def explored(engine: Engine, qt: Wait, model: Path) -> Iterator[ExploreState]:
+    state = ExploreState(engine)
+    engine.open_model(str(model))
+    qt(lambda: settled(state), "the first picture")
+    yield state
+    state.deleteLater()
+    wait_for_deletion()
+
+
+def test_the_first_picture_is_a_sample_with_its_score_and_place(state: ExploreState) -> None:
+    assert state.recipe is not None
+    assert state.recipe.base == Seed(0)
+    assert state.picture is not None
+    assert state.picture.image.shape == (1, 8, 8, 1)
+    assert state.origin == pytest.approx(state.picture.coordinates)
+    assert len(state.origin) == 12
+    assert state.sheet is not None
+    assert state.sheet.images.shape[0] == SHEET_IMAGES
+
+
+def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreState, qt: Wait) -> None:
+    before = state.origin
+    state.set_coordinate(3, 2.5)
+    assert state.coordinates[3] == pytest.approx(2.5)
+    qt(lambda: settled(state), "the picture")
+    assert state.picture is not None
+    assert state.picture.coordinates[3] == pytest.approx(2.5, abs=1e-3)
+    others = [index for index in range(12) if index != 3]
+    assert [state.picture.coordinates[i] for i in others] == pytest.approx([before[i] for i in others], abs=1e-3)
+
+    state.reset_direction(3)
+    assert state.recipe is not None
+    assert state.recipe.offsets == ()
+
+
+def test_a_gesture_is_one_entry_and_undo_brings_the_picture_back(state: ExploreState, qt: Wait) -> None:
+    first, first_picture = state.recipe, state.picture
+    state.begin_gesture()
+    for step in range(30):
+        state.set_coordinate(0, step / 10)
+    state.end_gesture("direction 1")
+    last = state.recipe
+    assert state.undo.count() == 1
+    qt(lambda: settled(state), "the picture")
+    assert state.picture is not None
+    assert first_picture is not None
+    assert state.picture.image != first_picture.image
+
+    state.undo.undo()
+    assert state.recipe == first
+    qt(lambda: settled(state), "the picture")
+    assert state.picture.image == first_picture.image
+    assert state.picture.bits_per_dim == first_picture.bits_per_dim
+    state.undo.redo()
+    assert state.recipe == last
+
+
+def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState) -> None:
+    state.begin_gesture()
+    state.set_coordinate(0, 1.0)
+    state.set_coordinate(0, state.origin[0])
+    state.end_gesture("direction 1")
+    assert state.undo.count() == 0
+
+
+def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(state: ExploreState) -> None:
+    for value in (0.5, 0.6, 0.7):
+        state.set_coordinate(1, value)
+    for value in (0.5, 0.6):
+        state.set_coordinate(2, value)
+    assert state.undo.count() == 2
+    state.undo.undo()
+    assert dict(state.recipe.offsets).keys() == {1}
+
+
+def test_undo_of_everything_is_the_beginning(state: ExploreState, qt: Wait) -> None:
+    first = state.recipe
+    state.new_sample(5)
+    qt(lambda: settled(state), "the picture")
+    state.set_coordinate(0, 1.0)
+    state.set_temperature(0.5)
+    qt(lambda: settled(state), "the picture")
+    state.set_temperature(0.7, scale=1)
+    state.randomize()
+    state.reset()
+    while state.undo.canUndo():
+        state.undo.undo()
+    assert state.recipe == first
+
+
+def test_temperature_moves_the_origin_and_offsets_stay(state: ExploreState, qt: Wait) -> None:
+    state.set_coordinate(0, 3.0)
+    offsets = state.recipe.offsets
+    state.set_temperature(0.0)
+    qt(lambda: settled(state), "the picture")
+    assert state.temperatures == (0.0, 0.0)
+    assert state.recipe.offsets == offsets
+    state.new_sample(99)
+    qt(lambda: settled(state), "the picture")
+    cold = state.origin
+    state.new_sample(100)
+    qt(lambda: settled(state), "the picture")
+    assert state.origin == pytest.approx(cold), "at temperature 0 every sample is the same"
+
+
+def test_per_scale_temperature_changes_that_scale_alone(state: ExploreState) -> None:
+    state.set_temperature(0.25, scale=1)
+    assert state.temperatures == (1.0, 0.25)
+    state.set_temperature(1.0, scale=1)
+    assert state.recipe.temperatures == ()
+
+
+def test_percentile_counts_the_reference_images_below(state: ExploreState) -> None:
+    assert state.model is not None
+    assert state.picture is not None
+    below = sum(value < state.picture.bits_per_dim for value in state.model.reference)
+    assert state.percentile() == pytest.approx(100 * below / len(state.model.reference))
+
+
+def write_image(path: Path, pixels: np.ndarray) -> Path:
+    PIL.Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_an_image_file_of_the_models_size_is_shown_exactly(state: ExploreState, qt: Wait, tmp_path: Path) -> None:
+    pixels = random_images(1, seed=3)[0, :, :, 0]
+    state.open_image(write_image(tmp_path / "shirt.png", pixels))
+    assert state.busy
+    qt(lambda: not state.busy and settled(state), "the image")
+    assert state.recipe is not None
+    assert isinstance(state.recipe.base, Image)
+    assert state.picture is not None
+    assert state.picture.image.pixels == pixels.tobytes()
+    assert state.notes[0] == "shirt.png"
+
+
+def test_what_was_done_to_an_image_is_said_until_another_base(state: ExploreState, qt: Wait, tmp_path: Path) -> None:
+    large = np.arange(40 * 30, dtype=np.uint16).reshape(30, 40).astype(np.uint8)
+    state.open_image(write_image(tmp_path / "large.png", large))
+    qt(lambda: not state.busy and settled(state), "the image")
+    assert "40x30" in " ".join(state.notes)
+    state.set_coordinate(0, 1.0)
+    assert state.notes
+    state.new_sample(1)
+    assert state.notes == ()
+
+
+def test_a_file_that_is_no_image_fails_in_one_line(state: ExploreState, qt: Wait, tmp_path: Path) -> None:
+    reasons: list[str] = []
+    state.failed.connect(reasons.append)
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    before = state.recipe
+    state.open_image(path)
+    qt(lambda: reasons, "the reason")
+    assert "\n" not in reasons[0]
+    assert state.recipe == before
+    assert not state.busy
+
+
+@pytest.mark.parametrize("scale", [1, 7])
+def test_a_saved_picture_brings_its_recipe_back(state: ExploreState, qt: Wait, tmp_path: Path, scale: int) -> None:
+    state.new_sample(77)
+    qt(lambda: settled(state), "the picture")
+    state.set_coordinate(2, -1.5)
+    qt(lambda: settled(state), "the picture")
+    wanted, picture = state.recipe, state.picture
+    saved: list[str] = []
+    state.saved.connect(saved.append)
+    state.save_picture(tmp_path / "picture.png", scale)
+    qt(lambda: saved, "the file")
+    with PIL.Image.open(saved[0]) as image:
+        assert image.size == (8 * scale, 8 * scale)
+
+    state.new_sample(3)
+    state.open_image(Path(saved[0]))
+    qt(lambda: not state.busy and settled(state), "the picture")
+    assert state.recipe == wanted
+    assert state.picture is not None
+    assert picture is not None
+    assert state.picture.image == picture.image
+
+
+def test_a_crash_brings_back_recipe_undo_and_picture(fragile_state: ExploreState, qt: Wait) -> None:
+    state = fragile_state
+    state.new_sample(4)
+    qt(lambda: settled(state), "the picture")
+    recipe, picture = state.recipe, state.picture
+    pictures: list[object] = []
+    state.picture_changed.connect(pictures.append)
+    os.kill(state.engine.explorer.pid, signal.SIGKILL)
+    qt(lambda: state.engine.explorer.state == "restarting", "the crash")
+    state.set_coordinate(0, 9.0)
+    state.undo.undo()
+    qt(lambda: pictures and settled(state), "the picture to come back")
+    assert state.recipe == recipe
+    assert state.picture is not None
+    assert picture is not None
+    assert state.picture.image == picture.image
+    state.undo.undo()
+    assert state.recipe.base == Seed(0)
+
+
+def test_another_model_keeps_the_seed_and_forgets_directions(state: ExploreState, qt: Wait, other_model: Path) -> None:
+    state.new_sample(12)
+    qt(lambda: settled(state), "the picture")
+    state.set_coordinate(11, 1.0)
+    state.engine.open_model(str(other_model))
+    qt(lambda: len(state.origin) == 5 and settled(state), "the other model's picture")
+    assert state.recipe is not None
+    assert state.recipe.base == Seed(12)
+    assert state.recipe.offsets == ()
+    assert state.recipe.checkpoint == state.model.digest
+    assert not state.undo.canUndo()
+
+
+def test_a_remembered_recipe_is_shown_once_its_model_is_open(
+    shared_engine: Engine, qt: Wait, small_model: Path
+) -> None:
+    engine = shared_engine
+    engine.open_model(str(small_model))
+    qt(lambda: not engine.opening, "the model")
+    assert engine.model is not None
+    wanted = Recipe(checkpoint=engine.model.digest, base=Seed(8), offsets=((1, 0.5),))
+    state = ExploreState(engine)
+    state.restore(wanted.to_json())
+    engine.open_model(engine.model.path)
+    qt(lambda: settled(state), "the picture")
+    assert state.recipe == wanted
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"checkpoint": 1}'])
+def test_a_damaged_memory_of_a_recipe_is_ignored(shared_engine: Engine, qt: Wait, text: str) -> None:
+    engine = shared_engine
+    state = ExploreState(engine)
+    state.restore(text)
+    assert engine.model is not None
+    engine.open_model(engine.model.path)
+    qt(lambda: settled(state), "the picture")
+    assert state.recipe.base == Seed(0)
+
+
+def test_the_python_code_makes_the_same_picture(state: ExploreState, qt: Wait) -> None:
+    state.new_sample(21)
+    qt(lambda: settled(state), "the picture")
+    state.set_coordinate(1, 2.0)
+    qt(lambda: settled(state), "the picture")
+    names: dict[str, object] = {}
+    exec(state.python_code(), names)
+    rendering = names["rendering"]
+    assert state.picture is not None
+    assert rendering.images[0].tobytes() == state.picture.image.pixels
+    assert rendering.bits_per_dim[0] == pytest.approx(state.picture.bits_per_dim, abs=1e-6)
