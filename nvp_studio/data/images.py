@@ -80,7 +80,8 @@ def image_header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
         if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
             stored = getattr(image, "tag_v2", {})
             width, height = stored.get(256, width), stored.get(257, height)
-        if _orientation(image) in range(5, 9):
+        # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
+        if width != height and _orientation(image) in range(5, 9):
             width, height = height, width
         return natural_channels(image.mode), height, width
 
