@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nvp_studio.training.control import Control
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.worker.framing import FrameError, read_messages
 from nvp_studio.worker.messages import (
@@ -71,10 +72,15 @@ _BUSY_WITH = {
 
 @dataclass
 class _Run:
-    """The run that was asked for last and has not ended."""
+    """A run that was asked for."""
 
     control: Control = field(default_factory=Control)
-    last_phase: str = ""
+    phase: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether its last word is out; what comes then is meant for the time after it."""
+        return self.phase in ("finished", "stopped", "failed")
 
 
 class Server:
@@ -82,7 +88,7 @@ class Server:
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming = incoming
-        self._outbox = Outbox(outgoing, on_closed=lambda: self.end("the window is gone"))
+        self._outbox = Outbox(outgoing, on_closed=lambda: self.end("the window was closed"))
         self._schedule = Schedule()
         self._hello: Hello | None = None
         self._greeted = threading.Event()
@@ -150,7 +156,7 @@ class Server:
             return
         except OSError as error:
             print(f"stdin cannot be read: {error}", file=sys.stderr)
-        self.end("the window is gone")
+        self.end("the window was closed")
 
     def _receive(self, message: Any) -> bool:
         """Deal with one message; False when there shall be no other."""
@@ -170,7 +176,7 @@ class Server:
             self._command(message)
         elif isinstance(message, RunRequest):
             self._ask_run(message)
-        elif self._run is not None:
+        elif self._run is not None and not self._run.over:
             self._outbox.send(Failed(message.view, message.stamp, "this engine is busy with a run"))
         else:
             self._schedule.put(message)
@@ -208,7 +214,7 @@ class Server:
                 control.sample()
 
     def _ask_run(self, request: RunRequest) -> None:
-        if self._run is not None:
+        if self._run is not None and not self._run.over:
             self._outbox.send(RunNotice("error", "a run is under way in this engine already; stop it first"))
             return
         self._run = _Run()
@@ -258,7 +264,7 @@ class Server:
 
         def report(event: Any) -> None:
             if isinstance(event, RunState):
-                run.last_phase = event.phase
+                run.phase = event.phase
             self._outbox.send(event)
 
         try:
@@ -268,9 +274,10 @@ class Server:
                 resume_run(request.folder, control=run.control, report=report)
         except Exception as error:  # a broken run leaves the worker ready for the next
             traceback.print_exc()
-            if run.last_phase != "failed":
+            if run.phase != "failed":
                 self._outbox.send(RunState("failed", one_line(error)))
-        self._run = None
+        if self._run is run:
+            self._run = None
 
     def _give_up_tasks(self) -> None:
         for task in self._schedule.tasks():
@@ -289,7 +296,7 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())[:500]
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
         return f"not enough memory for this ({text or 'no figure given'})"
-    if isinstance(error, ValueError | OSError) and text:
+    if isinstance(error, ValueError | OSError | RunError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -174,7 +174,11 @@ def _count_some(files: Iterator[Path]) -> tuple[int, bool]:
 def _probe(request: Probe) -> Iterator[Answer | None]:
     from nvp_studio.training.probe import probe  # not needed by an explorer's start
 
-    parameters, images_per_second, memory_bytes = probe(request.config, request.image_shape)
+    threads = torch.get_num_threads()
+    try:
+        parameters, images_per_second, memory_bytes = probe(request.config, request.image_shape)
+    finally:
+        torch.set_num_threads(threads)
     yield Probed(request.view, request.stamp, parameters, images_per_second, memory_bytes)
 
 

@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nvp_studio.worker.framing import encode, read_messages
-from nvp_studio.worker.messages import PROTOCOL, Answer, Failed, Hello, Welcome
+from nvp_studio.worker.messages import PROTOCOL, Answer, Failed, Hello, Ping, Pong, Welcome
 
 HANG_SECONDS = 90.0
 """Nothing on a busy machine takes this long unless it hangs."""
@@ -40,12 +41,16 @@ class WorkerProcess:
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._deaf = False
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
 
     def _read(self) -> None:
         for answer in read_messages(self._stdout.fileno(), Answer):
             self._answers.put(answer)
+            if self._deaf:
+                self._stdout.close()
+                break
         self._answers.put(None)
 
     def greet(self) -> Welcome:
@@ -62,11 +67,16 @@ class WorkerProcess:
     def close_stdin(self) -> None:
         self._stdin.close()
 
+    def stop_reading(self) -> None:
+        """Close the worker's stdout after its next answer."""
+        self._deaf = True
+        self._reading.join()
+
     def next(self) -> Any:
         """The next answer; None when the worker has said its last."""
         return self._answers.get(timeout=HANG_SECONDS)
 
-    def expect(self, kind: type[Kind], **fields: object) -> Kind:
+    def expect(self, kind: type[Kind], /, **fields: object) -> Kind:
         """The next answer of this kind with these fields; others before it are passed over."""
         passed = []
         while (answer := self.next()) is not None:
@@ -76,6 +86,13 @@ class WorkerProcess:
                 raise AssertionError(f"{answer.view} {answer.stamp} failed: {answer.reason}\n{answer.details}")
             passed.append(answer)
         raise AssertionError(f"the worker ended without {kind.__name__} {fields}; it said {passed}\n{self.stderr()}")
+
+    def until_idle(self) -> None:
+        """Ask until the computing thread has nothing to do."""
+        self.send(Ping(-1))
+        while self.expect(Pong, number=-1).busy_with:
+            time.sleep(0.01)
+            self.send(Ping(-1))
 
     def rest(self) -> list[Any]:
         """Everything said until the end."""
