@@ -1,0 +1,117 @@
+"""Writing files whole: the old content or the new, whatever happens in between."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from nvp_studio.files import stream_whole, write_whole
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"one")
+    write_whole(path, memoryview(b"two"))
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_error_while_streaming_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"old")
+
+    def fail_half_way() -> None:
+        with stream_whole(path) as file:
+            file.write(b"new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_missing_folder_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / "no" / "file", b"x")
+
+
+def test_a_folder_in_the_way_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match="file"):
+        write_whole(tmp_path / "file", b"x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+LIMITED = """
+import resource, sys
+from nvp_studio.files import write_whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_whole(sys.argv[1], b"n" * 5000)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX")
+def test_a_disk_that_refuses_leaves_the_old_file_and_no_part_of_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"o" * 5000)
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert path.read_bytes() == b"o" * 5000
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+ENDLESS = """
+import sys
+from nvp_studio.files import write_whole
+number = 0
+while True:
+    write_whole(sys.argv[1], bytes([number % 251]) * 200_000)
+    number += 1
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
+def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", ENDLESS, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            writer.stdout.readline()
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+        content = path.read_bytes()
+        assert len(content) == 200_000
+        assert len(set(content)) == 1
+
+
+def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"\0" * 100_000)
+    done = threading.Event()
+    parts: list[int] = []
+
+    def read() -> None:
+        while not done.is_set():
+            content = path.read_bytes()
+            if len(content) != 100_000 or len(set(content)) != 1:
+                parts.append(len(content))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(40):
+            write_whole(path, bytes([number]) * 100_000)
+    finally:
+        done.set()
+        reader.join()
+    assert parts == []
