@@ -54,8 +54,8 @@ def print_table(rows: list[tuple[str, object]]) -> None:
         typer.echo(f"{name:<{width}}  {value}")
 
 
-def progress_bar(unit: str) -> Progress:
-    """A progress bar on stderr; without a terminal there it prints nothing but its last state."""
+def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:
+    """A progress bar on stderr; none without a terminal there, nor where it would run into rows on that terminal."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -66,7 +66,7 @@ def progress_bar(unit: str) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=errors,
-        disable=not errors.is_terminal,
+        disable=not errors.is_terminal or (rows_on_stdout and sys.stdout.isatty()),
         transient=True,
     )
 

@@ -67,21 +67,20 @@ def _run_facts(path: Path) -> dict[str, Any] | None:
 
 
 def _checkpoint_facts(model: str) -> dict[str, Any]:
-    from nvp_studio.checkpoints import find_checkpoint, read_checkpoint
+    from nvp_studio.checkpoints import build_flow, find_checkpoint, read_checkpoint
 
     path = find_checkpoint(model)
     if not path.exists():
         raise CommandError(f"{path} does not exist")
     checkpoint = read_checkpoint(path)
     directions, reference = checkpoint.group("directions"), checkpoint.group("reference")
-    average = checkpoint.group("average")
     return {
         "path": str(path),
         "digest": checkpoint.digest,
         "bytes": path.stat().st_size,
         "info": msgspec.to_builtins(checkpoint.info),
         "config": msgspec.to_builtins(checkpoint.config),
-        "parameters": sum(tensor.numel() for tensor in average.values()),
+        "parameters": sum(tensor.numel() for tensor in build_flow(checkpoint).parameters()),
         "latent_shapes": [scale.shape for scale in checkpoint.config.latent_scales],
         "direction_shares": directions["shares"].tolist() if directions else [],
         "reference_images": len(reference["bits_per_dim"]) if reference else 0,

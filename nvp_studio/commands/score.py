@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
     from nvp_studio.explore.score import FileScore
 
+BATCH = 256
 COLUMNS = ("path", "bits_per_dim", "percentile", "notes", "error")
 
 
@@ -68,13 +69,17 @@ def score(
     opened = open_model(model, choose_device(device))
     tally = Tally()
     try:
-        with on_stop(tally.stop), _writer(csv_file, json) as write:
-            rows = _file_rows(opened, files or [], samples, seed, tally)
-            if data is not None:
-                rows = _data_rows(opened, data, split, limit, samples, seed, tally)
+        bar = progress_bar("images", rows_on_stdout=csv_file == "-" or (data is None and (json or csv_file is None)))
+        with on_stop(tally.stop), _writer(csv_file, json, quiet=data is not None) as write, bar:
+            if data is None:
+                total, rows = None, _file_rows(opened, files or [], samples, seed, tally)
+            else:
+                total, rows = _data_rows(opened, data, split, limit, samples, seed, tally)
+            task = bar.add_task("scoring", total=total)
             for row in rows:
                 tally.add(row)
                 write(row)
+                bar.advance(task)
     finally:
         _print_tally(tally, opened.path, samples, json, quiet=csv_file == "-")
     if tally.stopped:
@@ -125,47 +130,44 @@ def _file_rows(
 ) -> Iterator["FileScore"]:
     from nvp_studio.explore.score import score_files
 
-    with progress_bar("files") as bar:
-        task = bar.add_task("scoring", total=None)
-        for row in score_files(opened, files, samples, seed, cancelled=lambda: bool(tally.stopped)):
-            bar.advance(task)
-            yield row
+    return score_files(opened, files, samples, seed, cancelled=lambda: bool(tally.stopped))
 
 
 def _data_rows(
     opened: "OpenedModel", data: str, split: str, limit: int | None, samples: int, seed: int, tally: Tally
-) -> Iterator["FileScore"]:
-    """A row for each image of a split, named ``split/index``."""
-    from nvp_studio.data.catalogue import load_data
+) -> tuple[int, Iterator["FileScore"]]:
+    """The number of images of a split, and a row for each, named ``split/index``."""
+    from nvp_studio.data.catalogue import CATALOGUE, load_data
     from nvp_studio.explore.score import FileScore
 
     channels, height, width = opened.image_shape
-    size = height if height == width else None
-    loaded = load_data(data, image_size=None if data == "fashion-mnist" else size, channels=channels)
+    size = height if height == width and data not in CATALOGUE else None
+    loaded = load_data(data, image_size=size, channels=channels)
     if loaded.image_shape != opened.image_shape:
         raise CommandError(f"{data} has images of shape {loaded.image_shape}, the model's are {opened.image_shape}")
     chosen = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}.get(split)
     if chosen is None:
-        raise CommandError(
-            f"{data} has no split {split!r}; choose train, validation{' or test' if loaded.test else ''}"
-        )
+        names = "train, validation" + (", test" if loaded.test else "")
+        raise CommandError(f"{data} has no split {split!r}; choose one of {names}")
     images = chosen.images[:limit]
-    with progress_bar("images") as bar:
-        task = bar.add_task("scoring", total=len(images))
-        for start in range(0, len(images), 256):
+
+    def rows() -> Iterator[FileScore]:
+        for start in range(0, len(images), BATCH):
             if tally.stopped:
                 return
-            scores = opened.flow.bits_per_dim(images[start : start + 256], samples, seed).tolist()
-            bar.advance(task, len(scores))
+            scores = opened.flow.bits_per_dim(images[start : start + BATCH], samples, seed).tolist()
             for index, value in enumerate(scores, start):
                 yield FileScore(f"{split}/{index}", value, opened.percentile(value))
 
+    return len(images), rows()
+
 
 @contextmanager
-def _writer(csv_file: str | None, json: bool) -> Iterator[Callable[["FileScore"], None]]:
-    """What takes each row: stdout as a table, JSON or CSV, or a CSV file that appears whole at the end."""
+def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[["FileScore"], None]]:
+    """What takes each row: stdout as a table (unless `quiet`), JSON or CSV, or a CSV file, whole at the end."""
+    show = _drop if quiet else _print_row_as_json if json else _print_row
     if csv_file is None:
-        yield _print_row_as_json if json else _print_row
+        yield show
         return
     if csv_file == "-":
         yield _csv_writer(sys.stdout)
@@ -179,7 +181,7 @@ def _writer(csv_file: str | None, json: bool) -> Iterator[Callable[["FileScore"]
         def write(row: "FileScore") -> None:
             write_csv(row)
             if json:
-                _print_row_as_json(row)
+                show(row)
 
         yield write
         text.detach()  # flushed; the file is closed by who opened it
@@ -203,6 +205,10 @@ def _csv_writer(stream: TextIO) -> Callable[["FileScore"], None]:
 def _safe(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: one that starts like it gets an apostrophe in front."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _drop(row: "FileScore") -> None:
+    """Take a row that only counts in the whole."""
 
 
 def _print_row(row: "FileScore") -> None:

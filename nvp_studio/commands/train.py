@@ -9,6 +9,7 @@ import typer
 
 from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.run_progress import RunView
+from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.runs import default_runs_folder
@@ -193,6 +194,8 @@ def find_run(run: Path, runs: Path | None) -> Path:
 
 def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:
     """The validated configuration; wrong values are wrong usage."""
+    if fields["preset"] not in PRESETS:
+        raise typer.BadParameter(f"no preset {fields['preset']!r}; there are {', '.join(PRESETS)}")
     try:
         config = msgspec.convert(fields, TrainConfig)
     except ValueError as error:
@@ -200,21 +203,23 @@ def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:
     return msgspec.structs.replace(config, flow=_flow_config(config, changes)) if changes else config
 
 
-def _flow_config(config: TrainConfig, changes: list[str]) -> Any:
+def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
     """The preset's architecture for the data's image shape, with `changes` of the form name=value."""
     from nvp_studio.data.catalogue import load_data
-    from nvp_studio.flow.config import FlowConfig, preset_config
 
-    shape = load_data(config.data, image_size=config.image_size, channels=config.channels).image_shape
-    fields = msgspec.to_builtins(preset_config(config.preset, shape))
+    names = {field.name for field in msgspec.structs.fields(FlowConfig)} - {"image_shape"}
+    values = {}
     for change in changes:
         key, equals, value = change.partition("=")
-        if not equals or key not in fields or key == "image_shape":
-            known = ", ".join(sorted(fields.keys() - {"image_shape"}))
+        if not equals or key not in names:
+            known = ", ".join(sorted(names))
             raise typer.BadParameter(f"--flow takes NAME=VALUE with a name of {known}; not {change!r}")
-        fields[key] = value
+        values[key] = value
+    shape = load_data(config.data, image_size=config.image_size, channels=config.channels).image_shape
     try:
-        return msgspec.convert(fields, FlowConfig, strict=False)
+        return msgspec.convert(
+            msgspec.to_builtins(preset_config(config.preset, shape)) | values, FlowConfig, strict=False
+        )
     except ValueError as error:
         raise typer.BadParameter(f"--flow: {error}") from error
 

@@ -41,6 +41,7 @@ class TestUsage:
             ["train", "--steps", "10", "--minutes", "1"],
             ["train", "--optimizer", "sgd"],
             ["train", "--batch-size", "0"],
+            ["train", "--preset", "enormous"],
             ["train", "--data", "fashion-mnist", "--flow", "widht=3"],
             ["resume"],
             ["resume", "some-run", "--steps", "1", "--epochs", "1"],
@@ -275,7 +276,7 @@ class TestScore:
             "score", "--data", tmp_path / "data.npz", "--split", "train", "--limit", 260, "-m", model, "--json"
         )
         assert code == 0, err
-        total = json.loads(out.splitlines()[-1])
+        total = json.loads(out)
         from nvp_studio.data.catalogue import load_data
 
         images = load_data(str(tmp_path / "data.npz")).train.images[:260]
