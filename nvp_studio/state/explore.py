@@ -53,7 +53,8 @@ class ExploreState(QObject):
     saved = Signal(str)
     """Path of the picture file that was written."""
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(self, engine: Engine, remembered: str = "", parent: QObject | None = None) -> None:
+        """`remembered` is the recipe of last time as JSON, shown once its model is open; ignored when damaged."""
         super().__init__(parent)
         self.engine = engine
         self.undo = QUndoStack(self)
@@ -67,7 +68,7 @@ class ExploreState(QObject):
         self.busy = False
         self._origin: tuple[float, ...] = ()
         self._gesture: Recipe | None = None
-        self._wanted: Recipe | None = None
+        self._wanted = _remembered(remembered)
         self._files_waiting: list[Path] = []
         self._sheet_seed = 1
         self._sheet_temperatures: tuple[float, ...] = ()
@@ -75,6 +76,8 @@ class ExploreState(QObject):
         engine.model_opened.connect(self._on_model_opened)
         engine.explorer.message.connect(self._on_message)
         engine.explorer.state_changed.connect(self._on_engine_state_changed)
+        if engine.model is not None:
+            self._on_model_opened(engine.model)
 
     # What there is
 
@@ -181,13 +184,6 @@ class ExploreState(QObject):
             recipe = replace(recipe, checkpoint=self.model.digest)
         self._edit(recipe, text)
         self._set_notes(notes)
-
-    def restore(self, text: str) -> None:
-        """Wish for a remembered recipe, to be shown once its model is open; ignored when it is damaged."""
-        try:
-            self._wanted = Recipe.from_json(text) if text else None
-        except ValueError:
-            self._wanted = None
 
     # Files
 
@@ -368,6 +364,13 @@ class _Edit(QUndoCommand):
 
     def redo(self) -> None:
         self._state.apply(self._after)
+
+
+def _remembered(text: str) -> Recipe | None:
+    try:
+        return Recipe.from_json(text) if text else None
+    except ValueError:
+        return None
 
 
 def _same_origin(one: Recipe, other: Recipe) -> bool:

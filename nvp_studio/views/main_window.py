@@ -340,8 +340,8 @@ class MainWindow(QMainWindow):
         self.engine.hung.connect(self._on_hung)
         self.engine.model_failed.connect(self._on_model_failed)
         self.engine.explorer.state_changed.connect(self._on_explorer_state_changed)
-        for client in (self.engine.explorer, self.engine.trainer):
-            client.log_line.connect(partial(self.log_dock.add_line, client.role))
+        self.engine.explorer.log_line.connect(self.log_dock.add_explorer_line)
+        self.engine.trainer.log_line.connect(self.log_dock.add_trainer_line)
 
     # Dialogs
 

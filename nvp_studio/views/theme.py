@@ -190,8 +190,8 @@ def icon(name: str, role: str = "text") -> QIcon:
 @cache
 def _icon(name: str, color: str, disabled: str) -> QIcon:
     result = QIcon()
-    for mode, tint in ((QIcon.Mode.Normal, color), (QIcon.Mode.Active, color), (QIcon.Mode.Disabled, disabled)):
-        for side in (16, 20, 24, 32, 48, 64):
+    for mode, tint in ((QIcon.Mode.Normal, color), (QIcon.Mode.Disabled, disabled)):
+        for side in (16, 20, 32, 40):
             result.addPixmap(pixmap(name, tint, side), mode)
     return result
 

@@ -263,9 +263,7 @@ def test_a_remembered_recipe_is_shown_once_its_model_is_open(
     qt(lambda: not engine.opening, "the model")
     assert engine.model is not None
     wanted = Recipe(checkpoint=engine.model.digest, base=Seed(8), offsets=((1, 0.5),))
-    state = ExploreState(engine)
-    state.restore(wanted.to_json())
-    engine.open_model(engine.model.path)
+    state = ExploreState(engine, wanted.to_json())
     qt(lambda: settled(state), "the picture")
     assert state.recipe == wanted
 
@@ -273,10 +271,7 @@ def test_a_remembered_recipe_is_shown_once_its_model_is_open(
 @pytest.mark.parametrize("text", ["", "{", '{"checkpoint": 1}'])
 def test_a_damaged_memory_of_a_recipe_is_ignored(shared_engine: Engine, qt: Wait, text: str) -> None:
     engine = shared_engine
-    state = ExploreState(engine)
-    state.restore(text)
-    assert engine.model is not None
-    engine.open_model(engine.model.path)
+    state = ExploreState(engine, text)
     qt(lambda: settled(state), "the picture")
     assert state.recipe.base == Seed(0)
 

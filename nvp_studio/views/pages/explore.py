@@ -50,8 +50,7 @@ class ExplorePage(Page):
         self.title = self.tr("Explore")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.window_ = window
-        self.state = ExploreState(window.engine, self)
-        self.state.restore(window.settings.values.recipe)
+        self.state = ExploreState(window.engine, window.settings.values.recipe, self)
         self._add_actions()
         self._lay_out()
         self._connect_signals()
@@ -248,7 +247,7 @@ class ExplorePage(Page):
     def _connect_signals(self) -> None:
         engine, state = self.window_.engine, self.state
         engine.model_opened.connect(self._on_model_opened)
-        engine.status_changed.connect(lambda _: self._show_readiness())
+        engine.status_changed.connect(self._show_readiness)
         state.recipe_changed.connect(self._on_recipe_changed)
         state.picture_changed.connect(self._on_picture_changed)
         state.sheet_changed.connect(self._on_sheet_changed)
@@ -334,7 +333,7 @@ class ExplorePage(Page):
         elif recipe is not None and isinstance(recipe.base, Image):
             self.caption.setText(recipe.base.name or " ")
 
-    def _show_readiness(self) -> None:
+    def _show_readiness(self, _status: str = "") -> None:
         engine = self.window_.engine
         ready = engine.explorer.state == "ready" and engine.model is not None
         self._panel.setEnabled(ready)

@@ -1,6 +1,6 @@
 """Images on screen: one large, whole-factor zoom, no smoothing."""
 
-from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -21,12 +21,12 @@ def qimages(batch: ImageBatch) -> list[QImage]:
     ]
 
 
-def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSize:
+def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSizeF:
     """The largest size in logical pixels that fits `space` and shows each pixel as a whole number of screen pixels."""
     factor = min(int(space.width() * ratio / image.width()), int(space.height() * ratio / image.height()))
     if factor < 1:
-        return image.scaled(space, Qt.AspectRatioMode.KeepAspectRatio)
-    return QSize(round(image.width() * factor / ratio), round(image.height() * factor / ratio))
+        return QSizeF(image.scaled(space, Qt.AspectRatioMode.KeepAspectRatio))
+    return QSizeF(image.width() * factor / ratio, image.height() * factor / ratio)
 
 
 class ImageView(QWidget):
@@ -50,12 +50,15 @@ class ImageView(QWidget):
             self.words = words
             self.update()
 
-    def image_rect(self) -> QRect:
-        """Where the image lies, in the widget's coordinates."""
+    def image_rect(self) -> QRectF:
+        """Where the image lies, in the widget's coordinates; its corner is on a screen pixel."""
         if self.image is None:
-            return QRect()
-        size = whole_zoom(self.image.size(), self.size(), self.devicePixelRatioF())
-        return QRect((self.width() - size.width()) // 2, (self.height() - size.height()) // 2, *size.toTuple())
+            return QRectF()
+        ratio = self.devicePixelRatioF()
+        size = whole_zoom(self.image.size(), self.size(), ratio)
+        left = int((self.width() - size.width()) / 2 * ratio) / ratio
+        top = int((self.height() - size.height()) / 2 * ratio) / ratio
+        return QRectF(QPointF(left, top), size)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -38,6 +38,10 @@ class LogDock(QDockWidget):
         column.addLayout(buttons)
         self.setWidget(body)
 
-    def add_line(self, role: str, line: str) -> None:
-        """Append one line of the worker `role`."""
-        self.text.appendPlainText(f"{role}  {line}")
+    def add_explorer_line(self, line: str) -> None:
+        """Append one line of the explorer."""
+        self.text.appendPlainText(f"explorer  {line}")
+
+    def add_trainer_line(self, line: str) -> None:
+        """Append one line of the trainer."""
+        self.text.appendPlainText(f"trainer   {line}")

@@ -1,0 +1,352 @@
+"""Explore under a person's hands: mouse, keys, files and the clipboard, with a real engine behind."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt
+from PySide6.QtGui import QImage, QKeySequence, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.explore import ExplorePage
+from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.image_view import ImageView, qimages, whole_zoom
+from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT, MarkedSlider
+from tests.conftest import wait_for_deletion
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+
+def settled(page: ExplorePage) -> bool:
+    state = page.state
+    asking = any(state.engine.explorer.asking(f"explore{part}") for part in ("", "-sheet", "-read", "-save"))
+    return state.recipe is not None and state.picture_recipe == state.recipe and not asking and state.sheet is not None
+
+
+@pytest.fixture
+def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> Iterator[ExplorePage]:
+    """The page in a shown window, with its first picture."""
+    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    window.show()
+    qt(window.all_pages_built, "the pages")
+    page = window.page("explore")
+    assert isinstance(page, ExplorePage)
+    shared_engine.open_model(str(small_model))
+    qt(lambda: settled(page), "the first picture")
+    window.activateWindow()
+    page.setFocus()
+    yield page
+    window.close()
+    window.deleteLater()
+    wait_for_deletion()
+
+
+def pixels(page: ExplorePage) -> QImage:
+    assert page.view.image is not None
+    return page.view.image.copy()
+
+
+def place(slider: MarkedSlider, value: float) -> QPoint:
+    return QPoint(round(slider.x_of(value)), slider.height() // 2)
+
+
+def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage, qt: Wait) -> None:
+    before, figure = pixels(page), page.score.figure.text()
+    row = page.latents.directions[0]
+    QTest.mousePress(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 1.0))
+    for value in (1.5, 2.0, 2.5, 3.0):
+        QTest.mouseMove(row.slider, place(row.slider, value))
+    qt(lambda: settled(page), "the picture during the drag")
+    assert pixels(page) != before
+    QTest.mouseRelease(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
+    qt(lambda: settled(page), "the picture")
+    assert page.state.coordinates[0] == pytest.approx(3.0, abs=0.05)
+    assert row.figure.text() == f"{row.value:+.2f}"
+    assert page.score.figure.text() != figure
+    assert page.state.undo.count() == 1
+
+    page.window_.registry["edit.undo"].trigger()
+    qt(lambda: settled(page), "the picture")
+    assert pixels(page) == before
+    assert page.score.figure.text() == figure
+
+
+def test_a_double_click_puts_a_direction_back(page: ExplorePage, qt: Wait) -> None:
+    row = page.latents.directions[4]
+    origin = row.value
+    page.state.set_coordinate(4, 2.0)
+    assert row.value == pytest.approx(2.0)
+    QTest.mouseDClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
+    assert row.value == pytest.approx(origin, abs=1e-6)
+    assert page.state.recipe.offsets == ()
+
+
+def test_arrow_keys_move_a_slider_and_delete_resets_it(page: ExplorePage, qt: Wait) -> None:
+    row = page.latents.directions[1]
+    start = row.value
+    row.slider.setFocus()
+    for _ in range(3):
+        QTest.keyClick(row.slider, Qt.Key.Key_Right)
+    assert page.state.coordinates[1] == pytest.approx(start + 0.15, abs=0.011)
+    assert page.state.undo.count() == 1
+    QTest.keyClick(row.slider, Qt.Key.Key_Down)
+    assert QApplication.focusWidget() is page.latents.directions[2].slider
+    QTest.keyClick(row.slider, Qt.Key.Key_Delete)
+    assert page.state.recipe.offsets == ()
+
+
+def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> None:
+    slider = page.latents.directions[0].slider
+    page.setFocus()
+
+    def turn() -> None:
+        position = QPointF(slider.rect().center())
+        event = QWheelEvent(
+            position,
+            slider.mapToGlobal(position),
+            QPoint(),
+            QPoint(0, 120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(slider, event)
+
+    value = slider.value()
+    turn()
+    assert slider.value() == value
+    slider.setFocus()
+    turn()
+    assert slider.value() != value
+
+
+def test_a_value_beyond_the_slider_is_shown_truly(page: ExplorePage, qt: Wait) -> None:
+    page.state.set_coordinate(0, 7.25)
+    row = page.latents.directions[0]
+    assert row.figure.text() == "+7.25"
+    assert row.slider.value() == 4 * STEPS_PER_UNIT
+    qt(lambda: settled(page), "the picture")
+    assert page.state.picture.coordinates[0] == pytest.approx(7.25, abs=1e-3), "showing it did not clamp it"
+
+
+def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qt: Wait) -> None:
+    QTest.keyClick(page, Qt.Key.Key_N)
+    qt(lambda: settled(page), "the sample")
+    seed = page.state.recipe.base.seed
+    assert page.seed.value() == seed
+    picture = pixels(page)
+    page.window_.registry["explore.new-sample"].trigger()
+    qt(lambda: settled(page), "another sample")
+    assert pixels(page) != picture
+    page.seed.selectAll()
+    QTest.keyClicks(page.seed, str(seed))
+    QTest.keyClick(page.seed, Qt.Key.Key_Return)
+    qt(lambda: settled(page), "the first sample")
+    assert pixels(page) == picture
+
+
+def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qt: Wait) -> None:
+    all_scales, fine, coarse = page.latents.temperatures
+    QTest.mouseClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.5))
+    assert page.state.temperatures == pytest.approx((0.5, 0.5), abs=0.02)
+    assert fine.value == coarse.value == page.state.temperatures[0]
+    QTest.mouseClick(fine.slider, Qt.MouseButton.LeftButton, pos=place(fine.slider, 1.2))
+    assert page.state.temperatures == pytest.approx((1.2, 0.5), abs=0.02)
+    qt(lambda: settled(page), "picture and samples")
+    assert page.state.sheet.recipes[0].temperatures == page.state.temperatures
+    QTest.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.85))
+    assert page.state.recipe.temperatures == ()
+
+
+def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: ExplorePage, qt: Wait) -> None:
+    assert page.sheet.shown() >= 8
+    QTest.mouseClick(page.sheet, Qt.MouseButton.LeftButton, pos=page.sheet.cell_rect(3).center())
+    chosen = page.state.sheet.recipes[3]
+    assert page.state.recipe.base == chosen.base
+    assert page.sheet.selected == 3
+    qt(lambda: settled(page), "the picture")
+    size = 8 * 8
+    assert page.state.picture.image.pixels == page.state.sheet.images.pixels[3 * size : 4 * size]
+    page.sheet.setFocus()
+    QTest.keyClick(page.sheet, Qt.Key.Key_Right)
+    assert page.sheet.selected == 4
+
+
+def test_more_samples_are_other_samples(page: ExplorePage, qt: Wait) -> None:
+    before = page.state.sheet.images
+    page.window_.registry["explore.more-samples"].trigger()
+    qt(lambda: page.state.sheet.images != before, "other samples")
+
+
+def test_random_directions_and_reset(page: ExplorePage, qt: Wait) -> None:
+    before = pixels(page)
+    page.window_.registry["explore.randomize"].trigger()
+    assert len(page.state.recipe.offsets) == 12
+    qt(lambda: settled(page), "the picture")
+    assert pixels(page) != before
+    page.window_.registry["explore.reset"].trigger()
+    qt(lambda: settled(page), "the picture")
+    assert pixels(page) == before
+
+
+def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(page: ExplorePage, qt: Wait, tmp_path: Path) -> None:
+    exact = random_images(1, seed=9)[0, :, :, 0]
+    PIL.Image.fromarray(exact).save(tmp_path / "exact.png")
+    assert page.window_.take_paths([tmp_path / "exact.png"])
+    qt(lambda: settled(page) and isinstance(page.state.recipe.base, Image), "the image")
+    assert page.state.picture.image.pixels == exact.tobytes()
+    assert page.caption.text().startswith("exact.png")
+    assert page.seed.value() == -1
+
+    PIL.Image.fromarray(np.tile(exact, (4, 7))).save(tmp_path / "large.png")
+    page.open_paths([tmp_path / "large.png"])
+    qt(lambda: settled(page) and "large.png" in page.caption.text(), "the image")
+    assert "56x32" in page.caption.text()
+
+
+def test_the_picture_and_its_program_can_be_copied(page: ExplorePage) -> None:
+    page.window_.registry["explore.copy-image"].trigger()
+    copied = QApplication.clipboard().image()
+    assert copied.width() >= 400
+    assert copied.scaled(8, 8).pixelColor(0, 0) == page.view.image.pixelColor(0, 0)
+    page.window_.registry["explore.copy-python"].trigger()
+    assert "Recipe.from_json" in QApplication.clipboard().text()
+
+
+def test_the_score_card_says_where_the_picture_lies(page: ExplorePage, qt: Wait) -> None:
+    assert page.score.figure.text() == f"{page.state.picture.bits_per_dim:.3f}"
+    assert f"{page.state.percentile():.0f} % of 100" in page.score.words.text()
+
+
+def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qt: Wait, other_model: Path) -> None:
+    page.open_paths([other_model])
+    qt(lambda: len(page.latents.directions) == 5 and settled(page), "the other model")
+    wait_for_deletion()
+    row = page.latents.directions[4]
+    QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
+    assert page.state.coordinates[4] == pytest.approx(2.0, abs=0.05)
+    assert page.window_.settings.values.recent_models == [str(other_model)]
+
+
+def test_the_welcome_leaves_for_good(page: ExplorePage) -> None:
+    assert page.welcome.isVisible()
+    page.welcome.closed.emit()
+    assert not page.welcome.isVisible()
+    assert page.window_.settings.values.welcome_seen
+
+
+def test_the_picture_is_remembered_and_comes_back(
+    shared_engine: Engine, qt: Wait, page: ExplorePage, tmp_path: Path
+) -> None:
+    page.state.new_sample(31)
+    qt(lambda: settled(page), "the picture")
+    page.state.set_coordinate(5, 1.25)
+    qt(lambda: settled(page), "the picture")
+    recipe, picture = page.state.recipe, pixels(page)
+    page.window_.close()
+
+    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    again = window.page("explore")
+    shared_engine.open_model(window.settings.values.model_path)
+    qt(lambda: settled(again), "the picture")
+    assert again.state.recipe == recipe
+    assert pixels(again) == picture
+    window.deleteLater()
+    wait_for_deletion()
+
+
+def test_after_a_kill_the_same_picture_is_there_and_sliders_live(window: MainWindow, engine: Engine, qt: Wait) -> None:
+    page = window.page("explore")
+    qt(lambda: settled(page), "the first picture")
+    page.state.new_sample(6)
+    qt(lambda: settled(page), "the picture")
+    before = pixels(page)
+    os.kill(engine.explorer.pid, signal.SIGKILL)
+    qt(lambda: not page.latents.isEnabled(), "the sliders to rest")
+    assert pixels(page) == before, "the picture stays while the engine is away"
+    qt(lambda: page.latents.isEnabled() and settled(page), "the engine to come back")
+    assert pixels(page) == before
+    row = page.latents.directions[0]
+    QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
+    qt(lambda: settled(page), "the picture")
+    assert pixels(page) != before
+
+
+# Widgets alone
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_keep_every_value(qapp: QApplication, channels: int) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (3, 5, 7, channels), dtype=np.uint8)
+    images = qimages(ImageBatch(values.shape, values.tobytes()))
+    assert len(images) == 3
+    for image, expected in zip(images, values, strict=True):
+        assert (image.width(), image.height()) == (7, 5)
+        for row in range(5):
+            for column in range(7):
+                color = image.pixelColor(column, row)
+                shown = (color.red(), color.green(), color.blue())
+                assert shown == tuple(int(v) for v in np.broadcast_to(expected[row, column], 3))
+
+
+@pytest.mark.parametrize(
+    ("space", "ratio", "expected"),
+    [
+        ((300, 200), 1.0, (196, 196)),
+        ((300, 200), 2.0, (196, 196)),
+        ((290, 210), 1.5, (308 / 1.5, 308 / 1.5)),
+        ((20, 40), 1.0, (20, 20)),
+    ],
+)
+def test_zoom_is_a_whole_number_of_screen_pixels(
+    space: tuple[int, int], ratio: float, expected: tuple[float, float]
+) -> None:
+    assert whole_zoom(QSize(28, 28), QSize(*space), ratio).toTuple() == pytest.approx(expected)
+
+
+def test_the_large_view_paints_pixels_as_sharp_squares(qapp: QApplication) -> None:
+    view = ImageView()
+    view.resize(100, 100)
+    board = np.array([[0, 255], [255, 0]], dtype=np.uint8)[None, :, :, None]
+    view.show_image(qimages(ImageBatch(board.shape, board.tobytes()))[0])
+    grabbed = view.grab().toImage()
+    tones = {grabbed.pixelColor(x, y).red() for x in range(100) for y in range(100)}
+    assert tones == {0, 255}
+    assert grabbed.pixelColor(49, 49).red() == 0
+    assert grabbed.pixelColor(50, 49).red() == 255
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 16, 64])
+def test_a_contact_sheet_shows_every_cell_inside_itself(qapp: QApplication, count: int) -> None:
+    grid = ImageGrid()
+    grid.resize(333, 222)
+    values = np.zeros((count, 8, 8, 1), np.uint8)
+    grid.show_batch(ImageBatch(values.shape, values.tobytes()))
+    rects = [grid.cell_rect(index) for index in range(count)]
+    assert grid.shown() == count
+    assert all(grid.rect().contains(rect) for rect in rects)
+    assert not any(one.intersects(other) for i, one in enumerate(rects) for other in rects[:i])
+
+
+def test_shortcuts_named_in_the_brief_are_there(page: ExplorePage) -> None:
+    registry = page.window_.registry
+    assert registry["explore.open-image"].shortcut() == QKeySequence("Ctrl+O")
+    assert registry["explore.save"].shortcut() == QKeySequence("Ctrl+S")
+    assert registry["edit.undo"].shortcut() == QKeySequence("Ctrl+Z")
+    assert registry["edit.redo"].shortcut() == QKeySequence("Ctrl+Shift+Z")
+
+
+def test_the_first_recipe_of_a_model_is_a_sample(page: ExplorePage) -> None:
+    assert page.state.recipe == Recipe(checkpoint=page.state.model.digest, base=Seed(0))

@@ -1,0 +1,249 @@
+"""The window as a person meets it: pages, menus, palette, theme, notices, drops, memory, the end."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QSlider, QWidget
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.theme import DARK, LIGHT, colors
+from tests.conftest import wait_for_deletion
+
+Wait = Callable[..., None]
+
+
+@pytest.fixture
+def shared_window(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[MainWindow]:
+    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    window.show()
+    qt(window.all_pages_built, "the pages")
+    yield window
+    window.set_theme("light")
+    close(window)
+
+
+def close(window: MainWindow) -> None:
+    window.close()
+    window.deleteLater()
+    wait_for_deletion()
+
+
+def test_every_page_of_the_rail_opens_by_click_and_by_shortcut(shared_window: MainWindow, qt: Wait) -> None:
+    buttons = shared_window.findChild(QWidget, "rail").findChildren(QAbstractButton)
+    assert [button.text() for button in buttons][:1] != []
+    for number, button in enumerate(buttons, 1):
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        by_click = shared_window.current_page
+        assert by_click.isVisible()
+        other = buttons[0] if button is not buttons[0] else buttons[-1]
+        QTest.mouseClick(other, Qt.MouseButton.LeftButton)
+        shared_window.registry[f"view.page-{by_click.key}"].trigger()
+        assert shared_window.current_page is by_click
+        assert button.isChecked()
+        assert shared_window.registry[f"view.page-{by_click.key}"].shortcut() == QKeySequence(f"Ctrl+{number}")
+
+
+def test_no_two_actions_share_a_shortcut(shared_window: MainWindow) -> None:
+    seen: dict[str, str] = {}
+    for entry in shared_window.registry.entries():
+        for keys in entry.action.shortcuts():
+            text = keys.toString()
+            assert text not in seen, f"{entry.key} and {seen[text]} share {text}"
+            seen[text] = entry.key
+
+
+def test_menus_palette_and_shortcut_sheet_agree_with_the_registry(shared_window: MainWindow) -> None:
+    registry = shared_window.registry
+    in_menus: list[QAction] = []
+    for top in shared_window.menuBar().actions():
+        menu = top.menu()
+        menu.aboutToShow.emit()
+        in_menus += [action for action in menu.actions() if not action.isSeparator()]
+    assert set(in_menus) == {entry.action for entry in registry.entries() if entry.menu}
+
+    palette = CommandPalette(registry, shared_window)
+    shown = [palette.list.item(row).data(Qt.ItemDataRole.UserRole) for row in range(palette.list.count())]
+    assert shown == [entry.key for entry in registry.entries() if entry.action.isVisible()]
+    sheet = ShortcutSheet(registry, shared_window)
+    text = " ".join(label.text() for label in sheet.findChildren(QWidget) if hasattr(label, "text"))
+    for entry in registry.entries():
+        if entry.menu and not entry.action.shortcut().isEmpty():
+            assert entry.action.text().replace("&", "").rstrip("…") in text
+    palette.deleteLater()
+    sheet.deleteLater()
+
+
+def test_the_palette_runs_what_was_typed(shared_window: MainWindow, qt: Wait) -> None:
+    palette = CommandPalette(shared_window.registry, shared_window)
+    palette.open()
+    QTest.keyClicks(palette.field, "dark th")
+    assert palette.list.count() >= 1
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    assert colors() is DARK
+    assert not palette.isVisible()
+    palette.deleteLater()
+
+
+def test_the_palette_finds_letters_in_order_and_says_nothing_to_nonsense(shared_window: MainWindow) -> None:
+    palette = CommandPalette(shared_window.registry, shared_window)
+    palette.field.setText("lgtthm")
+    assert palette.list.item(0).data(Qt.ItemDataRole.UserRole) == "view.theme-light"
+    palette.field.setText("zzzzqq")
+    assert palette.list.count() == 0
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    palette.deleteLater()
+
+
+def test_the_theme_changes_colours_and_icons_and_is_remembered(shared_window: MainWindow, tmp_path: Path) -> None:
+    action = shared_window.registry["file.open-model"]
+    light = action.icon().pixmap(16, 16).toImage()
+    shared_window.registry["view.theme-dark"].trigger()
+    assert colors() is DARK
+    assert QApplication.palette().window().color().name() == DARK.window
+    assert action.icon().pixmap(16, 16).toImage() != light
+    assert SettingsStore(tmp_path / "window.ini").values.theme == "dark"
+    shared_window.registry["view.theme-light"].trigger()
+    assert colors() is LIGHT
+    assert action.icon().pixmap(16, 16).toImage() == light
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours as WCAG 2 defines it."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_every_text_colour_is_readable_where_it_stands(theme) -> None:
+    for ground in (theme.window, theme.surface):
+        for ink in (theme.text, theme.dim, theme.accent, theme.good, theme.warning, theme.bad):
+            assert contrast(ink, ground) >= 4.5, (ink, ground)
+    assert contrast(theme.on_accent, theme.accent) >= 4.5
+    assert contrast(theme.text, theme.selection) >= 4.5
+    assert contrast(theme.text, theme.raised) >= 4.5
+
+
+def test_every_input_has_an_accessible_name(shared_window: MainWindow) -> None:
+    nameless = [
+        f"{type(widget).__name__} in {type(widget.parent()).__name__}"
+        for kind in (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
+        for widget in shared_window.findChildren(kind)
+        if not (widget.accessibleName() or getattr(widget, "text", str)())
+        and not widget.objectName().startswith("qt_")
+        and not isinstance(widget.parent(), QAbstractSpinBox | QComboBox)
+    ]
+    assert not nameless
+
+
+def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, qt: Wait) -> None:
+    done: list[str] = []
+    shared_window.notify("bad", "first", topic="a")
+    shared_window.notify("bad", "second", topic="a")
+    shared_window.notify("warning", "third", action_text="Do it", action=lambda: done.append("did"))
+    assert [notice.text for notice in shared_window.notices.shown] == ["second", "third"]
+    button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Do it")
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert done == ["did"]
+    assert [notice.text for notice in shared_window.notices.shown] == ["second"]
+    shared_window.notices.withdraw("a")
+    assert not shared_window.notices.isVisible()
+
+
+def test_a_report_can_be_copied(shared_window: MainWindow, qt: Wait) -> None:
+    shared_window.notify("bad", "broken", report="line 1\nline 2")
+    button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Copy report")
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert QApplication.clipboard().text() == "line 1\nline 2"
+
+
+def drop(window: MainWindow, paths: list[Path]) -> bool:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    point = QPoint(400, 300)
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(point, Qt.DropAction.CopyAction, mime, buttons, keys)
+    enter.ignore()
+    QApplication.sendEvent(window, enter)
+    if not enter.isAccepted():
+        return False
+    event = QDropEvent(QPointF(point), Qt.DropAction.CopyAction, mime, buttons, keys)
+    QApplication.sendEvent(window, event)
+    return True
+
+
+def test_a_dropped_model_is_opened_on_explore_from_any_page(
+    shared_window: MainWindow, shared_engine: Engine, qt: Wait, small_model: Path, other_model: Path
+) -> None:
+    pages = [entry for entry in shared_window.registry.entries("view") if entry.key.startswith("view.page-")]
+    pages[-1].action.trigger()
+    assert drop(shared_window, [other_model])
+    qt(lambda: shared_engine.model.path == str(other_model), "the other model")
+    assert shared_window.current_page.key == "explore"
+    assert drop(shared_window, [small_model])
+    qt(lambda: shared_engine.model.path == str(small_model), "the small model")
+
+
+def test_what_no_page_can_use_is_not_accepted(shared_window: MainWindow, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("nothing to see")
+    assert not drop(shared_window, [path])
+
+
+def test_a_model_that_cannot_be_opened_is_said(
+    shared_window: MainWindow, shared_engine: Engine, qt: Wait, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    drop(shared_window, [path])
+    qt(lambda: shared_window.notices.shown, "a notice")
+    assert "bad.safetensors" in shared_window.notices.shown[-1].text
+
+
+def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qt: Wait) -> None:
+    os.kill(engine.explorer.pid, signal.SIGKILL)
+    qt(lambda: window.notices.shown, "the notice")
+    assert "killed" in window.notices.shown[-1].text
+    assert "killed" in window.notices.shown[-1].report
+    qt(lambda: engine.explorer.state == "ready", "the restart")
+    assert [notice.level for notice in window.notices.shown] == ["good"]
+
+
+def test_page_and_log_are_there_again_at_the_next_start(shared_engine: Engine, qt: Wait, tmp_path: Path) -> None:
+    path = tmp_path / "window.ini"
+    first = MainWindow(shared_engine, SettingsStore(path))
+    first.show()
+    qt(first.all_pages_built, "the pages")
+    last_page = list(first.registry.entries("view"))
+    pages = [entry.key.removeprefix("view.page-") for entry in last_page if entry.key.startswith("view.page-")]
+    first.show_page(pages[-1])
+    first.registry["view.log"].trigger()
+    first.resize(1100, 700)
+    close(first)
+
+    second = MainWindow(shared_engine, SettingsStore(path))
+    second.show()
+    qt(second.all_pages_built, "the pages")
+    assert second.current_page.key == pages[-1]
+    assert second.log_dock.isVisible()
+    assert second.height() == 700
+    close(second)
+
+
+def test_the_log_shows_what_a_worker_writes(shared_window: MainWindow, shared_engine: Engine) -> None:
+    shared_engine.explorer.log_line.emit("something <odd> happened")
+    assert "explorer  something <odd> happened" in shared_window.log_dock.text.toPlainText()
