@@ -27,6 +27,7 @@ class CatalogueEntry:
     name: str
     title: str
     images: int
+    train_images: int
     image_shape: tuple[int, int, int]
     licence: str
     credit: str
@@ -39,6 +40,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         name=fashion_mnist.NAME,
         title=fashion_mnist.TITLE,
         images=fashion_mnist.TRAIN_IMAGES + fashion_mnist.VALIDATION_IMAGES + fashion_mnist.TEST_IMAGES,
+        train_images=fashion_mnist.TRAIN_IMAGES,
         image_shape=(1, fashion_mnist.SIDE, fashion_mnist.SIDE),
         licence=fashion_mnist.LICENCE,
         credit=fashion_mnist.CREDIT,

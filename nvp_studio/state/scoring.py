@@ -1,4 +1,4 @@
-"""Scoring image files: what is asked of the engine, how far it is, and what becomes of it when model or engine change."""
+"""Scoring image files: what is asked of the engine, how far it is, and what another model or a crash does to it."""
 
 import threading
 from collections import deque

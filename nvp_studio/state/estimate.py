@@ -1,0 +1,188 @@
+"""What a run would take: the engine's probe of a configuration, asked for once the form has been still for a moment."""
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from msgspec.structs import replace
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.images import ImageError, read_image
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.paths import is_image_file
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.worker.messages import Answer, Cancelled, Failed, Probe, Probed
+
+VIEW = "estimate"
+_STILL_MILLISECONDS = 700
+_MOST_NAMES = 200
+
+ImageShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What `config` would take on this machine."""
+
+    config: TrainConfig
+    parameters: int
+    images_per_second: float
+    memory_bytes: int
+
+    def images(self, train_images: int | None) -> float | None:
+        """Number of images in the whole run, None where that is not known before the data are read."""
+        config = self.config
+        if config.steps is not None:
+            return float(config.steps * config.batch_size)
+        if config.epochs is not None:
+            return None if train_images is None else config.epochs * train_images
+        return (config.minutes or 0.0) * 60 * self.images_per_second
+
+    def seconds(self, train_images: int | None) -> float | None:
+        """Seconds of training without validation, None where that is not known before the data are read."""
+        if self.config.minutes is not None:
+            return self.config.minutes * 60
+        images = self.images(train_images)
+        return None if images is None else images / max(self.images_per_second, 1e-9)
+
+
+class Estimator(QObject):
+    """Asks the trainer what a configuration would take, while no run keeps it busy."""
+
+    estimated = Signal(object)
+    """An `Estimate`, or None: there is none for what the form says now."""
+    asking_changed = Signal(bool)
+    failed = Signal(str)
+    """The configuration cannot work; one line why."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.estimate: Estimate | None = None
+        self.asking = False
+        self._wanted: TrainConfig | None = None
+        self._asked: TrainConfig | None = None
+        self._still = QTimer(self)
+        self._still.setSingleShot(True)
+        self._still.setInterval(_STILL_MILLISECONDS)
+        self._still.timeout.connect(self._ask)
+        engine.trainer.message.connect(self._on_message)
+        engine.trainer.state_changed.connect(self._on_state_changed)
+
+    def want(self, config: TrainConfig) -> None:
+        """Estimate `config` a little later, unless that is known already."""
+        config = _relevant(config)
+        if config == self._wanted:
+            return
+        self._wanted = config
+        if self.estimate is not None and _same_speed(self.estimate.config, config):
+            found = self.estimate
+            self._set(Estimate(config, found.parameters, found.images_per_second, found.memory_bytes))
+            return
+        self._set(None)
+        self._still.start()
+
+    def give_up(self) -> None:
+        """A run is about to start: leave the trainer to it."""
+        self._still.stop()
+        self._engine.trainer.cancel(VIEW)
+        self._set_asking(False)
+        self._wanted = None
+
+    def _ask(self) -> None:
+        config = self._wanted
+        if config is None:
+            return
+        shape = image_shape_of(config)
+        if shape is None:
+            return  # known only once the data are read
+        self._asked = config
+        self._engine.ensure_trainer().ask(VIEW, lambda view, stamp: Probe(view, stamp, config, shape))
+        self._set_asking(True)
+
+    def _on_message(self, message: Answer) -> None:
+        match message:
+            case Probed(view=view) if view == VIEW:
+                self._set_asking(False)
+                if self._asked is not None and self._asked == self._wanted:
+                    found = (message.parameters, message.images_per_second, message.memory_bytes)
+                    self._set(Estimate(self._asked, *found))
+            case Failed(view=view, reason=reason) if view == VIEW:
+                self._set_asking(False)
+                if self._asked == self._wanted:
+                    self.failed.emit(reason)
+            case Cancelled(view=view) if view == VIEW:
+                self._set_asking(False)
+
+    def _on_state_changed(self, state: str) -> None:
+        if state in ("restarting", "failed", "stopped"):
+            self._set_asking(False)
+
+    def _set(self, estimate: Estimate | None) -> None:
+        self.estimate = estimate
+        self.estimated.emit(estimate)
+
+    def _set_asking(self, asking: bool) -> None:
+        if asking != self.asking:
+            self.asking = asking
+            self.asking_changed.emit(asking)
+
+
+def image_shape_of(config: TrainConfig) -> ImageShape | None:
+    """(C, H, W) of the images a run would see, from the catalogue, the configuration, or a folder's first image."""
+    if config.data in CATALOGUE:
+        channels, height, width = CATALOGUE[config.data].image_shape
+    else:
+        found = _first_image_shape(Path(os.path.expanduser(config.data)))
+        if found is None and (config.image_size is None or config.channels is None):
+            return None
+        channels, height, width = found or (1, 1, 1)
+    if config.image_size is not None:
+        height = width = config.image_size
+    return config.channels or channels, height, width
+
+
+def train_images_of(config: TrainConfig) -> int | None:
+    """About how many training images there are, where that is known without reading the data."""
+    entry = CATALOGUE.get(config.data)
+    return None if entry is None else entry.train_images
+
+
+def _first_image_shape(folder: Path) -> ImageShape | None:
+    """The shape of one image in a folder, looked for among its first few names and those of its sub-folders."""
+    try:
+        names = list(islice(folder.iterdir(), _MOST_NAMES))
+        for sub in [name for name in names if name.is_dir()][:2]:
+            names += islice(sub.iterdir(), _MOST_NAMES)
+        first = next(name for name in names if is_image_file(name))
+        pixels = read_image(first).pixels
+    except (OSError, StopIteration, ImageError):
+        return None
+    height, width, channels = pixels.shape
+    return channels, height, width
+
+
+def _relevant(config: TrainConfig) -> TrainConfig:
+    """The configuration without what changes neither time nor memory."""
+    return replace(config, seed=0)
+
+
+def _same_speed(one: TrainConfig, other: TrainConfig) -> bool:
+    """Whether two configurations differ in nothing but their budget and learning rate."""
+
+    def core(config: TrainConfig) -> TrainConfig:
+        return replace(
+            config,
+            steps=1,
+            epochs=None,
+            minutes=None,
+            learning_rate=1e-3,
+            warmup_steps=0,
+            schedule="cosine",
+            validation_images=1,
+            validation_every=None,
+        )
+
+    return core(one) == core(other)

@@ -1,0 +1,334 @@
+"""The form of a training run: what to learn, with which flow, for how long; the rest folded away."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
+
+_MOST_STEPS = 10_000_000
+_BUDGETS = ("minutes", "epochs", "steps")
+DEFAULT_CONFIG = TrainConfig(minutes=10)
+
+
+class TrainForm(QWidget):
+    """Shows and edits a `TrainConfig`. `edited` follows each change; `config` gives it, or `problem` says why not."""
+
+    edited = Signal()
+    choose_folder = Signal()
+    choose_file = Signal()
+    unfolded = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._showing = False
+        self._labels: list[QLabel] = []
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE)
+        self._make_main(column)
+        self.advanced = QToolButton()
+        self.advanced.setText(self.tr("Advanced"))
+        self.advanced.setCheckable(True)
+        self.advanced.setProperty("flat", True)
+        self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        set_icon(self.advanced, "chevron-right", "dim")
+        column.addWidget(self.advanced)
+        self._folded = QWidget()
+        self._make_advanced()
+        column.addWidget(self._folded)
+        self._folded.hide()
+        self.advanced.toggled.connect(self._on_advanced_toggled)
+        width = max(label.sizeHint().width() for label in self._labels)
+        for label in self._labels:
+            label.setFixedWidth(width)
+        self.show_config(DEFAULT_CONFIG)
+
+    # Reading and writing
+
+    @property
+    def config(self) -> TrainConfig | None:
+        """What the form says; None when that is no valid configuration."""
+        try:
+            return self._read()
+        except ValueError:
+            return None
+
+    @property
+    def problem(self) -> str:
+        """Why `config` is None; empty when it is not."""
+        try:
+            self._read()
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    @property
+    def run_name(self) -> str:
+        """The name for the run; empty: one is made from date and data."""
+        return self.name.text().strip()
+
+    def show_config(self, config: TrainConfig) -> None:
+        """Show `config` in all fields."""
+        self._showing = True
+        self.show_data(config.data)
+        _choose(self.preset, config.preset)
+        kind = next(kind for kind in _BUDGETS if getattr(config, kind) is not None)
+        _choose(self.budget_kind, kind)
+        self._on_budget_kind()
+        self.budget.setValue(float(getattr(config, kind)))
+        self.batch_size.setValue(config.batch_size)
+        self.learning_rate.setValue(config.learning_rate)
+        self.seed.setValue(config.seed)
+        _choose(self.device, config.device)
+        _choose(self.optimizer, config.optimizer)
+        self.warmup_steps.setValue(config.warmup_steps)
+        _choose(self.schedule, config.schedule)
+        self.ema_decay.setValue(config.ema_decay)
+        self.gradient_clip.setValue(config.gradient_clip)
+        self.weight_decay.setValue(config.weight_decay)
+        self.horizontal_flip.setChecked(config.horizontal_flip)
+        self.validation_images.setValue(config.validation_images)
+        self.validation_every.setValue(config.validation_every or 0)
+        self.checkpoint_minutes.setValue(config.checkpoint_minutes)
+        self.image_size.setValue(config.image_size or 0)
+        _choose(self.channels, config.channels or 0)
+        self.threads.setValue(config.threads or 0)
+        self._showing = False
+        self.edited.emit()
+
+    def show_data(self, data: str) -> None:
+        """Choose a data set, adding the path of one that is not in the list yet."""
+        place = self.data.findData(data)
+        if place < 0:
+            place = self.data.count() - 2
+            self.data.insertItem(place, _data_name(data), data)
+            self.data.setItemData(place, data, Qt.ItemDataRole.ToolTipRole)
+        self._data = data
+        self.data.setCurrentIndex(place)
+        self.data.setToolTip("" if data in CATALOGUE else data)
+        self._on_edited()
+
+    def unfold(self, unfolded: bool) -> None:
+        """Show or hide the advanced fields."""
+        self.advanced.setChecked(unfolded)
+
+    def _read(self) -> TrainConfig:
+        kind = self.budget_kind.currentData()
+        value = self.budget.value()
+        return TrainConfig(
+            data=self._data,
+            preset=self.preset.currentData(),
+            steps=round(value) if kind == "steps" else None,
+            epochs=value if kind == "epochs" else None,
+            minutes=value if kind == "minutes" else None,
+            batch_size=self.batch_size.value(),
+            learning_rate=self.learning_rate.value(),
+            seed=self.seed.value(),
+            device=self.device.currentData(),
+            optimizer=self.optimizer.currentData(),
+            warmup_steps=self.warmup_steps.value(),
+            schedule=self.schedule.currentData(),
+            ema_decay=self.ema_decay.value(),
+            gradient_clip=self.gradient_clip.value(),
+            weight_decay=self.weight_decay.value(),
+            horizontal_flip=self.horizontal_flip.isChecked(),
+            validation_images=self.validation_images.value(),
+            validation_every=self.validation_every.value() or None,
+            checkpoint_minutes=self.checkpoint_minutes.value(),
+            image_size=self.image_size.value() or None,
+            channels=self.channels.currentData() or None,
+            threads=self.threads.value() or None,
+        )
+
+    # Construction
+
+    def _make_main(self, column: QVBoxLayout) -> None:
+        form = _form()
+        column.addLayout(form)
+        self.data = self._combo([(entry.title, name) for name, entry in CATALOGUE.items()])
+        self.data.insertSeparator(self.data.count())
+        self.data.addItem(self.tr("Folder of images…"), "?folder")
+        self.data.addItem(self.tr("Data file…"), "?file")
+        self.data.activated.connect(self._on_data_chosen)
+        self._data = next(iter(CATALOGUE))
+        self._add(form, self.tr("Data"), self.data)
+        self.preset = self._combo(
+            [
+                (self.tr("Studio: good on a CPU"), "studio"),
+                (self.tr("Quick: learns within a minute"), "quick"),
+                (self.tr("Paper: as published, slow"), "paper"),
+                (self.tr("Paper, CIFAR-10: as published"), "paper-cifar10"),
+            ]
+        )
+        self._add(form, self.tr("Flow"), self.preset)
+        self.budget_kind = self._combo(
+            [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
+        )
+        self.budget_kind.currentIndexChanged.connect(self._on_budget_kind)
+        self.budget = self._decimal(0.1, _MOST_STEPS, 2)
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        row.addWidget(self.budget, 1)
+        row.addWidget(self.budget_kind, 1)
+        self._add(form, self.tr("Train for"), row, self.budget)
+        self.budget_kind.setAccessibleName(self.tr("Unit of the budget"))
+        self.batch_size = self._whole(1, 65536)
+        self._add(form, self.tr("Batch size"), self.batch_size, tip=self.tr("Images in each step"))
+        self.learning_rate = self._decimal(1e-6, 1.0, 6)
+        self.learning_rate.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self._add(form, self.tr("Learning rate"), self.learning_rate, tip=self.tr("The highest of the schedule"))
+        self.seed = self._whole(0, 2**31 - 1)
+        self._add(form, self.tr("Seed"), self.seed, tip=self.tr("The same seed and settings make the same run"))
+        self.device = self._combo(
+            [(self.tr("Automatic"), "auto"), ("CPU", "cpu"), ("CUDA", "cuda"), (self.tr("Apple GPU (mps)"), "mps")]
+        )
+        self._add(form, self.tr("Device"), self.device)
+        self.name = QLineEdit()
+        self.name.setPlaceholderText(self.tr("date and data"))
+        self.name.setMaxLength(80)
+        self._add(form, self.tr("Name"), self.name)
+
+    def _make_advanced(self) -> None:
+        form = _form()
+        self._folded.setLayout(form)
+        self.optimizer = self._combo([("Adam", "adam"), ("Adamax", "adamax")])
+        self._add(form, self.tr("Optimizer"), self.optimizer)
+        self.schedule = self._combo([(self.tr("Cosine to 2 %"), "cosine"), (self.tr("Constant"), "constant")])
+        self._add(form, self.tr("Schedule"), self.schedule, tip=self.tr("Learning rate after the warm-up"))
+        self.warmup_steps = self._whole(0, 100_000)
+        self._add(form, self.tr("Warm-up steps"), self.warmup_steps, tip=self.tr("At most a tenth of the run"))
+        self.ema_decay = self._decimal(0.0, 0.999999, 6)
+        self.ema_decay.setSingleStep(0.001)
+        tip = self.tr("Decay, per step, of the moving average of the weights; that average is what is validated")
+        self._add(form, self.tr("Averaging"), self.ema_decay, tip=tip)
+        self.gradient_clip = self._decimal(0.01, 1000.0, 2)
+        self._add(form, self.tr("Gradient clip"), self.gradient_clip, tip=self.tr("Largest norm of the gradient"))
+        self.weight_decay = self._decimal(0.0, 1.0, 6)
+        self.weight_decay.setSingleStep(1e-5)
+        self._add(form, self.tr("Weight decay"), self.weight_decay, tip=self.tr("On weight-normalization scales"))
+        self.validation_images = self._whole(1, 1_000_000)
+        self._add(form, self.tr("Validate on"), self.validation_images, tip=self.tr("Images; the last one uses all"))
+        self.validation_images.setSuffix(self.tr(" images"))
+        self.validation_every = self._whole(0, _MOST_STEPS, self.tr("automatic"))
+        self.validation_every.setSuffix(self.tr(" steps"))
+        self._add(form, self.tr("Validate every"), self.validation_every)
+        self.checkpoint_minutes = self._decimal(0.1, 600.0, 1)
+        self.checkpoint_minutes.setSuffix(self.tr(" min"))
+        self._add(form, self.tr("Save every"), self.checkpoint_minutes)
+        self.image_size = self._whole(0, 1024, self.tr("as they are"))
+        self.image_size.setSuffix(self.tr(" px"))
+        self._add(form, self.tr("Image side"), self.image_size, tip=self.tr("Images are cropped and resized to it"))
+        self.channels = self._combo([(self.tr("as they are"), 0), (self.tr("Grey"), 1), (self.tr("Colour"), 3)])
+        self._add(form, self.tr("Colours"), self.channels)
+        self.threads = self._whole(0, os.cpu_count() or 64, self.tr("automatic"))
+        self._add(form, self.tr("CPU threads"), self.threads)
+        self.horizontal_flip = QCheckBox(self.tr("Mirror images at random"))
+        self.horizontal_flip.toggled.connect(self._on_edited)
+        form.addRow(self.horizontal_flip)
+
+    def _add(
+        self, form: QFormLayout, text: str, field: QWidget | QHBoxLayout, buddy: QWidget | None = None, tip: str = ""
+    ) -> None:
+        widget = buddy or field
+        assert isinstance(widget, QWidget)
+        label = QLabel(text)
+        label.setProperty("role", "dim")
+        label.setBuddy(widget)
+        label.setToolTip(tip)
+        widget.setAccessibleName(text)
+        widget.setToolTip(tip)
+        self._labels.append(label)
+        if isinstance(field, QWidget):
+            form.addRow(label, field)
+        else:
+            form.addRow(label, field)
+
+    def _combo(self, entries: list[tuple[str, str]] | list[tuple[str, int]]) -> QComboBox:
+        combo = ComboBox()
+        for text, value in entries:
+            combo.addItem(text, value)
+        combo.currentIndexChanged.connect(self._on_edited)
+        return combo
+
+    def _whole(self, least: int, most: int, zero_text: str = "") -> QSpinBox:
+        spin = SpinBox()
+        spin.setRange(least, most)
+        spin.setSpecialValueText(zero_text)
+        spin.valueChanged.connect(self._on_edited)
+        return spin
+
+    def _decimal(self, least: float, most: float, digits: int) -> QDoubleSpinBox:
+        spin = DoubleSpinBox()
+        spin.setDecimals(digits)
+        spin.setRange(least, most)
+        spin.valueChanged.connect(self._on_edited)
+        return spin
+
+    # What a person does
+
+    def _on_edited(self) -> None:
+        if not self._showing:
+            self.edited.emit()
+
+    def _on_budget_kind(self) -> None:
+        kind = self.budget_kind.currentData()
+        self.budget.setDecimals(0 if kind == "steps" else 2)
+        self.budget.setMinimum(1 if kind == "steps" else 0.01)
+        self.budget.setSingleStep({"steps": 1000, "epochs": 1, "minutes": 1}[kind])
+        if not self._showing:
+            self.budget.setValue({"steps": 5000, "epochs": 10, "minutes": 10}[kind])
+
+    def _on_data_chosen(self, place: int) -> None:
+        data = self.data.itemData(place)
+        choose: dict[str, Callable[[], None]] = {"?folder": self.choose_folder.emit, "?file": self.choose_file.emit}
+        if data in choose:
+            self.show_data(self._data)  # until a person has chosen
+            choose[data]()
+        elif data:
+            self.show_data(data)
+
+    def _on_advanced_toggled(self, unfolded: bool) -> None:
+        self._folded.setVisible(unfolded)
+        set_icon(self.advanced, "chevron-down" if unfolded else "chevron-right", "dim")
+        self.unfolded.emit(unfolded)
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(SPACE)
+    form.setVerticalSpacing(SPACE)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return form
+
+
+def _choose(combo: QComboBox, value: object) -> None:
+    place = combo.findData(value)
+    if place < 0:  # such as a second CUDA device, which the command line can name
+        combo.addItem(str(value), value)
+        place = combo.count() - 1
+    combo.setCurrentIndex(place)
+
+
+def _data_name(data: str) -> str:
+    return Path(data).name or data
