@@ -12,6 +12,9 @@ import numpy.typing as npt
 from nvp_studio.data.images import ImageError, find_images, read_image
 from nvp_studio.explore.model import OpenedModel
 
+MAX_SAMPLES = 1000
+"""Most dequantization samples of a bound; a batch of them cannot be interrupted."""
+
 
 @dataclass(frozen=True)
 class FileScore:
@@ -59,8 +62,10 @@ def score_batches(
     patience: float = math.inf,
 ) -> Iterator[list[FileScore]]:
     """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full."""
-    if samples < 1 or batch_size < 1:
-        raise ValueError(f"samples and batch size must be at least 1, not {samples} and {batch_size}")
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise ValueError(f"samples must be at least 1 and at most {MAX_SAMPLES}, not {samples}")
+    if batch_size < 1:
+        raise ValueError(f"batch size must be at least 1, not {batch_size}")
     rows: list[FileScore] = []
     began = time.monotonic()
     for path in find_images(os.fspath(path) for path in paths):

@@ -135,9 +135,10 @@ class Server:
         elif not self._serving:
             self._outbox.close(WRITING_SECONDS)
             leave(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
-        if not self._finished.wait(GRACE_SECONDS if run is None else RUN_GRACE_SECONDS):
+        saving = run is not None and run.phase not in ("", "preparing")
+        if not self._finished.wait(RUN_GRACE_SECONDS if saving else GRACE_SECONDS):
             print(f"the engine did not come to its end in time ({reason}); leaving", file=sys.stderr)
-            leave(self._exit_status or int(run is not None))
+            leave(self._exit_status or int(saving))
 
     def _finish(self) -> int:
         self._outbox.close(WRITING_SECONDS)
@@ -154,8 +155,10 @@ class Server:
         except FrameError as error:
             self._refuse(f"what arrives is not a message of this version of NVP Studio ({error})")
             return
-        except OSError as error:
-            print(f"stdin cannot be read: {error}", file=sys.stderr)
+        except Exception:  # a worker that hears nobody must not stay
+            traceback.print_exc()
+            self.end("the engine could not read on", 1)
+            return
         self.end("the window was closed")
 
     def _receive(self, message: Any) -> bool:

@@ -89,7 +89,7 @@ def test_paths_are_taken_one_batch_at_a_time(folder: Path, model: OpenedModel) -
     assert taken == 25
 
 
-@pytest.mark.parametrize(("samples", "batch_size"), [(0, 4), (1, 0), (-1, 1)])
+@pytest.mark.parametrize(("samples", "batch_size"), [(0, 4), (1, 0), (-1, 1), (10**6, 1)])
 def test_senseless_numbers_are_refused(folder: Path, model: OpenedModel, samples: int, batch_size: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         list(score_files(model, [folder], samples=samples, batch_size=batch_size))

@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 import psutil
 import pytest
+import torch
 
 import nvp_studio
 from nvp_studio.explore.model import open_model
@@ -48,6 +49,7 @@ from nvp_studio.worker.messages import (
     Sheet,
     Welcome,
 )
+from nvp_studio.worker.server import one_line
 from tests.small_model import random_images, small_config, write_small_model
 from tests.worker.process import HANG_SECONDS, WorkerProcess
 
@@ -256,6 +258,18 @@ def test_without_a_model_there_is_nothing_to_render(start_worker: StartWorker) -
     worker.greet()
     worker.send(Render("explore", 1, _recipe()))
     assert "open" in worker.expect(Failed).reason
+
+
+def test_reasons_are_one_line_for_a_person(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError) as too_much:
+        torch.empty(2**50)
+    assert one_line(too_much.value).startswith("not enough memory")
+    with pytest.raises(OSError, match="gone") as gone:
+        (tmp_path / "gone").read_bytes()
+    assert one_line(gone.value) == f"{tmp_path / 'gone'}: No such file or directory"
+    assert one_line(ValueError("first\n  second")) == "first second"
+    assert one_line(KeyError("x")) == "KeyError: 'x'"
+    assert one_line(AssertionError()) == "AssertionError"
 
 
 # Newest wins, cancelling, fairness
