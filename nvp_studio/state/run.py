@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from nvp_studio.state.engine import Engine
@@ -17,6 +18,7 @@ from nvp_studio.training.events import (
     RunState,
     StepMetrics,
 )
+from nvp_studio.training.runs import RunSummary, SummaryState
 from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import Answer, ResumeRun, RunCommand, StartRun
 
@@ -42,6 +44,16 @@ SLOW_STOP_MILLISECONDS = 3000
 """From here on a stop offers to be forced."""
 
 _UNDER_WAY = frozenset(("starting", "preparing", "training", "pausing", "paused", "resuming", "stopping", "restarting"))
+_SUMMARY_STATES: dict[Phase, SummaryState] = {
+    "starting": "preparing",
+    "preparing": "preparing",
+    "training": "training",
+    "pausing": "training",
+    "paused": "paused",
+    "resuming": "training",
+    "stopping": "stopping",
+    "restarting": "preparing",
+}
 _IN_LOOP = frozenset(("training", "pausing", "paused", "resuming"))
 
 
@@ -114,6 +126,45 @@ class LiveRun(QObject):
     def resumable(self) -> bool:
         """Whether it ended before its budget and left a folder to go on from."""
         return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder)
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of the whole run; None when its budget is in minutes, or not known yet."""
+        return self.started.total_steps if self.started else None
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """None before the data are read."""
+        return self.started.steps_per_epoch if self.started else None
+
+    def summary(self) -> RunSummary | None:
+        """The run as a row in the list of runs, as it stands now; None while it is not under way in a folder."""
+        phase = _SUMMARY_STATES.get(self.phase)
+        if phase is None or self.started is None or not self.folder:
+            return None
+        best = self.history.best
+        return RunSummary(
+            name=self.name,
+            folder=self.folder,
+            state=phase,
+            reason=self.reason,
+            data_title=self.started.data_title,
+            preset=self.started.config.preset,
+            step=self.history.last.step if self.history.last else self.started.step,
+            total_steps=self.total_steps,
+            best=best[1] if best else None,
+            best_step=best[0] if best else None,
+            seconds=self.history.last.seconds if self.history.last else 0.0,
+            started="",
+        )
+
+    def report(self) -> str:
+        """What happened, for pasting somewhere: the run, its configuration, the engine's last lines."""
+        lines = [f"NVP Studio, run {self.name or '(unnamed)'}: {self.phase}", self.reason, self.folder]
+        if self.config is not None:
+            lines.append(msgspec.json.encode(self.config).decode())
+        lines.append(self.crash.text() if self.crash else "\n".join(self._engine.trainer.stderr_tail))
+        return "\n".join(line for line in lines if line)
 
     # What a person asks
 

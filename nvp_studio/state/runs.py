@@ -1,11 +1,13 @@
 """The list of runs as a table, a run opened from its folder, and the trash for runs nobody wants."""
 
+import math
 import os
 import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec.structs import replace
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
@@ -65,6 +67,7 @@ class RunsModel(QAbstractTableModel):
         super().__init__(parent)
         self.folder = folder
         self.runs: list[RunSummary] = []
+        self._live: RunSummary | None = None
 
     def set_folder(self, folder: Path) -> None:
         """List another folder."""
@@ -73,7 +76,7 @@ class RunsModel(QAbstractTableModel):
 
     def refresh(self) -> None:
         """Read the folder again; views hear only of what changed."""
-        found = list_runs(self.folder)
+        found = [self._now(run) for run in list_runs(self.folder)]
         if [run.folder for run in found] != [run.folder for run in self.runs]:
             self._replace(found)
             return
@@ -81,6 +84,18 @@ class RunsModel(QAbstractTableModel):
             if old != new:
                 self.runs[row] = new
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
+
+    def show_live(self, live: RunSummary | None) -> None:
+        """Show a run as it stands now, for its folder is written seldom; None: none is under way."""
+        self._live = live
+        row = self.row_of(live.folder) if live is not None else -1
+        if live is not None and row >= 0 and self.runs[row] != live:
+            self.runs[row] = self._now(self.runs[row])
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
+
+    def _now(self, run: RunSummary) -> RunSummary:
+        live = self._live
+        return replace(live, started=run.started) if live is not None and live.folder == run.folder else run
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not listed."""
@@ -230,6 +245,8 @@ class OpenedRun(QObject):
             if not newest or self._sheets.get(kind) == newest:
                 continue
             batch = sheet_images(QImage(str(folder / newest)), image_shape)
+            if batch is not None and kind == "reconstructions":
+                batch = _first_images(batch, 2 * self.record.data.validation_images)
             if batch is not None:
                 self._sheets[kind] = newest
                 step = int(newest.rpartition("-")[2].removesuffix(".png"))
@@ -253,6 +270,12 @@ def sheet_images(sheet: QImage, image_shape: tuple[int, int, int]) -> ImageBatch
             for line in range(height):
                 pixels += data[line * stride : line * stride + width * channels]
     return ImageBatch((rows * SHEET_COLUMNS, height, width, channels), bytes(pixels))
+
+
+def _first_images(batch: ImageBatch, count: int) -> ImageBatch:
+    """At most `count` images: a sheet's last row may be filled up with black."""
+    shape = (min(batch.shape[0], count), *batch.shape[1:])
+    return ImageBatch(shape, batch.pixels[: math.prod(shape)])
 
 
 def duration(seconds: float) -> str:

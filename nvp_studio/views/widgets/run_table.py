@@ -1,0 +1,107 @@
+"""Table of runs: one line each, chosen with mouse or arrow keys."""
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
+
+from nvp_studio.views.theme import SPACE, colors, theme
+
+ROW_HEIGHT = 26
+_LEVELS = {
+    "preparing": "accent",
+    "training": "accent",
+    "paused": "warning",
+    "stopping": "warning",
+    "finished": "good",
+    "failed": "bad",
+    "interrupted": "bad",
+}
+
+
+def state_colour(state: str) -> str:
+    """The colour (a field of `Colors`) that the state of a run is written in."""
+    return _LEVELS.get(state, "dim")
+
+
+class RunTable(QTableView):
+    """Shows a model whose `summary_role` gives each row's `RunSummary`."""
+
+    chosen = Signal(str)
+    """Folder of the run that was selected; empty when none is."""
+    opened = Signal(str)
+    """Folder of a run that was double-clicked."""
+
+    def __init__(self, model: QAbstractItemModel, summary_role: int) -> None:
+        super().__init__()
+        self._role = summary_role
+        self.setModel(model)
+        self.setAccessibleName(self.tr("Runs"))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.setItemDelegate(_StateDelegate(summary_role, self))
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(6 * SPACE)
+        for column, width in enumerate((28, 12, 15, 11, 13, 17, 13, 18)):
+            self.setColumnWidth(column, width * SPACE)
+        header.setStretchLastSection(True)
+        self.selectionModel().currentRowChanged.connect(self._on_current_changed)
+        self.doubleClicked.connect(self._on_double_clicked)
+        theme().changed.connect(self.viewport().update)
+
+    @property
+    def folder(self) -> str:
+        """Folder of the selected run; empty when none is."""
+        return self._folder(self.currentIndex())
+
+    def choose(self, row: int) -> None:
+        """Select a row."""
+        if row >= 0 and row != self.currentIndex().row():
+            self.selectRow(row)
+
+    def _folder(self, index: QModelIndex) -> str:
+        summary = index.data(self._role) if index.isValid() else None
+        return summary.folder if summary is not None else ""
+
+    def _on_current_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        self.chosen.emit(self._folder(current))
+
+    def _on_double_clicked(self, index: QModelIndex) -> None:
+        self.opened.emit(self._folder(index))
+
+
+class _StateDelegate(QStyledItemDelegate):
+    """Writes the state's word in its colour and keeps the focus frame away."""
+
+    def __init__(self, role: int, parent: RunTable) -> None:
+        super().__init__(parent)
+        self._role = role
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        plain_option(option)
+        if index.column() == 1:
+            summary = index.data(self._role)
+            colour = QColor(getattr(colors(), state_colour(summary.state if summary else "")))
+            option.palette.setColor(QPalette.ColorRole.Text, colour)
+            option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
+
+
+def plain_option(option: QStyleOptionViewItem) -> None:
+    """No dotted frame around the cell with the focus: the row is marked as a whole."""
+    option.state &= ~QStyle.StateFlag.State_HasFocus

@@ -1,0 +1,111 @@
+"""One run on screen: its name and state, its curves, its samples and reconstructions."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+
+from nvp_studio.state.history import RunHistory
+from nvp_studio.training.events import RunImages
+from nvp_studio.views.theme import SPACE, scaled_font
+from nvp_studio.views.widgets.curves import CurvesView
+from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.sheets import Sheet
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What stands above the curves."""
+
+    name: str = ""
+    state: str = ""
+    level: str = ""
+    """``good``, ``warning`` or ``bad`` colours the state."""
+    facts: str = ""
+
+
+class RunView(QSplitter):
+    """Curves above, images below, with a handle between them."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self.setObjectName("run_view")
+        self.setChildrenCollapsible(False)
+        self.setHandleWidth(SPACE)
+        self.addWidget(self._make_top())
+        self.addWidget(self._make_images())
+        self.setStretchFactor(0, 5)
+        self.setStretchFactor(1, 4)
+
+    def add_tool(self, button: QWidget) -> None:
+        """Put a button at the right of the header."""
+        self._tools.addWidget(button)
+
+    def show_header(self, header: RunHeader) -> None:
+        """Say which run this is."""
+        self.name.setText(header.name)
+        self.name.setToolTip(header.name)
+        self.state.setText(header.state)
+        if self.state.property("role") != (header.level or "dim"):
+            self.state.setProperty("role", header.level or "dim")
+            self.state.style().unpolish(self.state)
+            self.state.style().polish(self.state)
+        self.facts.setText(header.facts)
+
+    def show_history(self, history: RunHistory, total_steps: int | None, steps_per_epoch: int | None) -> None:
+        """Draw the curves of `history`."""
+        self.curves.show_history(history, total_steps, steps_per_epoch)
+
+    def show_images(self, kind: str, images: RunImages | None) -> None:
+        """Show the newest sheet of samples or reconstructions."""
+        sheet = self.samples if kind == "samples" else self.reconstructions
+        if images is None:
+            sheet.show_batch(None)
+        else:
+            sheet.show_batch(images.images, self.tr("step {0}").format(f"{images.step:,}"))
+
+    def _make_top(self) -> QWidget:
+        card = QFrame()
+        card.setProperty("card", True)
+        column = QVBoxLayout(card)
+        column.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
+        column.setSpacing(SPACE // 2)
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        self.name = QLabel()
+        self.name.setFont(scaled_font(15, bold=True))
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
+        self.state = QLabel()
+        self.state.setProperty("role", "dim")
+        self.facts = ElidedLabel()
+        self.facts.setProperty("role", "dim")
+        row.addWidget(self.name)
+        row.addWidget(self.state)
+        row.addWidget(self.facts, 1)
+        self._tools = QHBoxLayout()
+        self._tools.setSpacing(0)
+        row.addLayout(self._tools)
+        column.addLayout(row)
+        self.curves = CurvesView()
+        column.addWidget(self.curves, 1)
+        card.setMinimumHeight(24 * SPACE)
+        return card
+
+    def _make_images(self) -> QWidget:
+        card = QFrame()
+        card.setProperty("card", True)
+        row = QHBoxLayout(card)
+        row.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
+        row.setSpacing(3 * SPACE)
+        self.samples = Sheet(
+            self.tr("Samples from fixed noise"),
+            self.tr("Samples appear with the first validation."),
+        )
+        self.reconstructions = Sheet(
+            self.tr("Real images, above their reconstructions"),
+            self.tr("Reconstructions appear with the first validation."),
+            pairs=True,
+        )
+        row.addWidget(self.samples, 1)
+        row.addWidget(self.reconstructions, 1)
+        return card
