@@ -10,7 +10,7 @@ run test check setup:
 	@$(PYTHON) bootstrap.py $@ $(ARGS)
 
 screenshots: setup
-	@.venv/bin/python docs/screenshots.py $(ARGS)
+	@.venv/bin/python -m docs.screenshots $(ARGS)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

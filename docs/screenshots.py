@@ -1,0 +1,132 @@
+"""Takes the screenshots of the documentation: the real window on an X server, a run half-way, both themes, two sizes.
+
+    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all]
+
+Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.studio import Studio, open_studio
+
+SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
+THEMES = ("light", "dark")
+PAGES = ("train", "explore", "score")
+
+
+@contextmanager
+def display() -> Iterator[None]:
+    """The display there is, or one of Xvfb for as long as the block runs."""
+    if os.environ.get("DISPLAY"):
+        yield
+        return
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1920x1080x24"]
+    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:
+        try:
+            os.close(writing)
+            with os.fdopen(reading) as numbers:
+                os.environ["DISPLAY"] = f":{numbers.readline().strip()}"
+            os.environ["QT_QPA_PLATFORM"] = "xcb"
+            yield
+        finally:
+            server.terminate()
+
+
+def write_examples(folder: Path) -> Path:
+    """Files for Score: clothes of the test set by name, some of them spoilt, and one that is no image."""
+    from nvp_studio.data.catalogue import load_data
+
+    data = load_data("fashion-mnist")
+    assert data.test is not None
+    assert data.test.labels is not None
+    folder.mkdir(parents=True)
+    for index in range(48):
+        name = data.label_names[data.test.labels[index]].lower().replace("/", "-").replace(" ", "-")
+        Image.fromarray(data.test.images[index, ..., 0]).save(folder / f"{name}-{index:02}.png")
+    chance = np.random.default_rng(0)
+    Image.fromarray(chance.integers(0, 256, (28, 28), np.uint8)).save(folder / "noise.png")
+    Image.fromarray(255 - data.test.images[0, ..., 0]).save(folder / "inverted-boot.png")
+    Image.fromarray(np.rot90(data.test.images[2, ..., 0], 2)).save(folder / "upside-down-trousers.png")
+    (folder / "not-an-image.png").write_bytes(b"This is text.")
+    return folder
+
+
+def prepare(studio: Studio, train_seconds: float) -> None:
+    """A picture moved along its directions, scored files, and a run under way."""
+    from nvp_studio.training.config import TrainConfig
+
+    studio.wait_ready()
+    studio.spin(2)
+    studio.explore.new_sample(7)
+    studio.spin(1)
+    for direction, value in ((0, 1.4), (1, -0.8), (3, 0.9)):
+        studio.explore.set_coordinate(direction, value)
+    examples = write_examples(studio.folder / "examples")
+    studio.window.show_page("score")
+    studio.window.page("score").open_paths([examples])
+    studio.spin(8)
+    minutes = 3 * train_seconds / 60
+    studio.train(TrainConfig(minutes=minutes, preset="quick", validation_every=40, validation_images=500), "clothes")
+    studio.window.show_page("train")
+    studio.spin(train_seconds)
+
+
+def take(studio: Studio, output: Path, sizes: Sequence[str]) -> None:
+    """A picture of each page in each theme and size."""
+    output.mkdir(parents=True, exist_ok=True)
+    for theme in THEMES:
+        studio.window.set_theme(theme)
+        for size in sizes:
+            studio.window.move(0, 0)
+            studio.window.resize(*SIZES[size])
+            for page in PAGES:
+                studio.window.show_page(page)
+                studio.spin(1.5)
+                ending = "" if size == "1280x800" else f"-{size}"
+                write_small(grab(studio), output / f"{page}-{theme}{ending}.png")
+
+
+def grab(studio: Studio) -> Image.Image:
+    """What the X server shows of the window."""
+    from PySide6.QtCore import QBuffer, QIODevice
+
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    screen = studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry())
+    screen.save(buffer, "PNG")
+    return Image.open(io.BytesIO(buffer.data().data())).convert("RGB")
+
+
+def write_small(image: Image.Image, path: Path) -> None:
+    """Write a PNG of 256 colours, which the window hardly exceeds."""
+    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path} ({path.stat().st_size // 1024} kB)")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Take all screenshots."""
+    parser = argparse.ArgumentParser(description="Take the screenshots of the documentation.")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "screenshots")
+    parser.add_argument("--train-seconds", type=float, default=90, help="how long the run goes before its picture")
+    parser.add_argument("--model", default="", help="checkpoint file or run folder; without it the included model")
+    parser.add_argument("--all", action="store_true", help="1920x1080 as well")
+    options = parser.parse_args(arguments)
+    with display(), open_studio([options.model] if options.model else []) as studio:
+        prepare(studio, options.train_seconds)
+        take(studio, options.output, list(SIZES) if options.all else ["1280x800"])
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
