@@ -31,6 +31,8 @@ SHEET_IMAGES = 24
 MERGE_SECONDS = 1.0
 """Edits of the same thing by keys or wheel closer than this are one undo entry."""
 MOST_SEED = 2**31 - 1
+SAMPLE_TEMPERATURE = 0.8
+"""Of a first sample; a little below 1 shows the typical images, as the sheets of a run do."""
 
 
 class ExploreState(QObject):
@@ -99,6 +101,11 @@ class ExploreState(QObject):
         return self.recipe.temperatures
 
     @property
+    def own_temperature(self) -> float:
+        """The temperature a reset goes back to: 1 shows an opened image as it is."""
+        return 1.0 if self.recipe is not None and isinstance(self.recipe.base, Image) else SAMPLE_TEMPERATURE
+
+    @property
     def origin(self) -> tuple[float, ...]:
         """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
         return self._origin
@@ -132,12 +139,15 @@ class ExploreState(QObject):
         self._refresh_sheet_temperatures()
 
     def new_sample(self, seed: int | None = None) -> None:
-        """Another sample, of a random or given seed; temperatures stay, offsets go."""
+        """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
         if self.recipe is None:
             return
         seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MOST_SEED))
         text = QCoreApplication.translate("ExploreState", "new sample")
-        self._edit(replace(self.recipe, base=Seed(seed), offsets=()), text)
+        temperatures = self.recipe.temperatures
+        if isinstance(self.recipe.base, Image):
+            temperatures = (SAMPLE_TEMPERATURE,) * self.scales
+        self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), text)
 
     def set_coordinate(self, direction: int, value: float) -> None:
         """Move along `direction` to `value` standard deviations from the training set's mean."""
@@ -167,7 +177,7 @@ class ExploreState(QObject):
         """All directions and temperatures back to the image's own."""
         if self.recipe is not None:
             text = QCoreApplication.translate("ExploreState", "reset")
-            self._edit(replace(self.recipe, offsets=(), temperatures=()), text)
+            self._edit(_with_temperatures(replace(self.recipe, offsets=()), [self.own_temperature] * self.scales), text)
 
     def randomize(self) -> None:
         """Draw a place along every direction from a standard normal distribution."""
@@ -323,7 +333,8 @@ class ExploreState(QObject):
         if isinstance(base, Image) and base.shape != (height, width, channels):
             base = Seed(0)
             self._set_notes(())
-        return Recipe(checkpoint=model.digest, base=base)
+        temperature = 1.0 if isinstance(base, Image) else SAMPLE_TEMPERATURE
+        return _with_temperatures(Recipe(checkpoint=model.digest, base=base), [temperature] * len(model.latent_shapes))
 
     def _on_engine_state_changed(self, state: str) -> None:
         if state != "ready":

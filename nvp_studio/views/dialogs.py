@@ -1,24 +1,25 @@
 """Command palette, shortcut sheet and about box, all made from the action registry."""
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QScrollArea,
+    QTreeWidget,
+    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 import nvp_studio
 from nvp_studio.views.actions import ActionRegistry, Entry
-from nvp_studio.views.theme import SPACE
+from nvp_studio.views.theme import SPACE, colors
 
 
 class CommandPalette(QDialog):
@@ -27,6 +28,7 @@ class CommandPalette(QDialog):
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Commands"))
+        self.setObjectName("command_palette")
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
         self.resize(64 * SPACE, 48 * SPACE)
         self._menus = registry.menus
@@ -38,7 +40,15 @@ class CommandPalette(QDialog):
         self.field.setAccessibleName(self.tr("Search for a command"))
         self.field.textChanged.connect(self._fill)
         self.field.installEventFilter(self)
-        self.list = QListWidget()
+        self.list = QTreeWidget()
+        self.list.setColumnCount(2)
+        self.list.setHeaderHidden(True)
+        self.list.setRootIsDecorated(False)
+        self.list.setIconSize(QSize(16, 16))
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.header().setStretchLastSection(False)
+        self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.list.setAccessibleName(self.tr("Commands"))
         self.list.itemActivated.connect(lambda _: self._run())
         self.list.itemClicked.connect(lambda _: self._run())
@@ -51,8 +61,8 @@ class CommandPalette(QDialog):
             step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 8, Qt.Key.Key_PageUp: -8}.get(
                 Qt.Key(event.key())
             )
-            if step is not None and self.list.count():
-                self.list.setCurrentRow(max(0, min(self.list.count() - 1, self.list.currentRow() + step)))
+            if step is not None:
+                self._step(step)
                 return True
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
                 self._run()
@@ -63,21 +73,35 @@ class CommandPalette(QDialog):
         self.list.clear()
         found = [(rank, entry) for entry in self._entries if (rank := _rank(text, self._title(entry))) is not None]
         for _, entry in sorted(found, key=lambda pair: pair[0]):
-            item = QListWidgetItem(entry.action.icon(), self._with_keys(entry))
-            item.setData(Qt.ItemDataRole.UserRole, entry.key)
-            if not entry.action.isEnabled():
-                item.setFlags(Qt.ItemFlag.NoItemFlags)
-            self.list.addItem(item)
-        for row in range(self.list.count()):
-            if self.list.item(row).flags() & Qt.ItemFlag.ItemIsEnabled:
-                self.list.setCurrentRow(row)
-                break
+            self.list.addTopLevelItem(self._item(entry))
+        self._step(1)
+
+    def _step(self, step: int) -> None:
+        """Move the mark so many rows among those that can be run; from none to the first."""
+        items = [self.list.topLevelItem(row) for row in range(self.list.topLevelItemCount())]
+        able = [item for item in items if item is not None and not item.isDisabled()]
+        if not able:
+            return
+        current = self.list.currentItem()
+        row = able.index(current) + step if current in able else 0
+        self.list.setCurrentItem(able[max(0, min(len(able) - 1, row))])
+
+    def _item(self, entry: Entry) -> QTreeWidgetItem:
+        keys = entry.action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        item = QTreeWidgetItem([self._title(entry), keys])
+        item.setIcon(0, entry.action.icon())
+        item.setData(0, Qt.ItemDataRole.UserRole, entry.key)
+        item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        item.setForeground(1, QColor(colors().dim))
+        item.setSizeHint(0, QSize(0, 28))
+        item.setDisabled(not entry.action.isEnabled())
+        return item
 
     def _run(self) -> None:
         item = self.list.currentItem()
-        if item is None or not item.flags() & Qt.ItemFlag.ItemIsEnabled:
+        if item is None or item.isDisabled():
             return
-        key = item.data(Qt.ItemDataRole.UserRole)
+        key = item.data(0, Qt.ItemDataRole.UserRole)
         self.accept()
         next(entry.action for entry in self._entries if entry.key == key).trigger()
 
@@ -86,10 +110,6 @@ class CommandPalette(QDialog):
         name = entry.action.text().replace("&", "")
         menu = self._menus.get(entry.menu, "").replace("&", "")
         return f"{menu}: {name}" if menu else name
-
-    def _with_keys(self, entry: Entry) -> str:
-        keys = entry.action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        return f"{self._title(entry)}    {keys}" if keys else self._title(entry)
 
 
 def _rank(typed: str, title: str) -> tuple[int, int] | None:

@@ -213,6 +213,11 @@ def pixmap(name: str, color: str, side: int, ratio: float = 1.0) -> QPixmap:
     return image
 
 
+def _themed_file(name: str, c: Colors) -> str:
+    """The file of an icon shown by the style sheet, which cannot colour it on the way: it lies there for both themes."""
+    return resource_path(f"icons/{name}.{c.name}.svg").as_posix()
+
+
 def _palette(c: Colors) -> QPalette:
     palette = QPalette()
     roles = {
@@ -281,7 +286,25 @@ QLabel[role="warning"] {{ color: {c.warning}; }}
 QLabel[role="good"] {{ color: {c.good}; }}
 QFrame[card="true"] {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 8px; }}
 
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{ min-height: {CONTROL_HEIGHT - 6}px; }}
+QLineEdit, QAbstractSpinBox, QComboBox {{ background: {c.surface}; color: {c.text}; border: 1px solid {c.border};
+    border-radius: 6px; padding: 0 8px; min-height: {CONTROL_HEIGHT - 4}px; }}
+QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover {{ border-color: {c.dim}; }}
+QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
+QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ color: {c.disabled}; background: transparent; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ border: none; background: transparent; width: 20px; }}
+QAbstractSpinBox::up-arrow {{ image: url("{_themed_file("chevron-up", c)}"); width: 12px; height: 12px; }}
+QAbstractSpinBox::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); width: 12px; height: 12px; }}
+QComboBox::drop-down {{ border: none; width: 24px; }}
+QComboBox::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); width: 12px; height: 12px; }}
+QComboBox QAbstractItemView {{ background: {c.surface}; border: 1px solid {c.border}; padding: 4px; outline: none;
+    selection-background-color: {c.selection}; selection-color: {c.text}; }}
+QCheckBox {{ spacing: 8px; }}
+QCheckBox::indicator {{ width: 16px; height: 16px; border: 1px solid {c.dim}; border-radius: 4px;
+    background: {c.surface}; }}
+QCheckBox::indicator:focus, QCheckBox::indicator:hover {{ border-color: {c.accent}; }}
+QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent};
+    image: url("{_themed_file("check", c)}"); }}
+QCheckBox::indicator:disabled {{ background: transparent; border-color: {c.disabled}; }}
 QTableView, QListView, QTreeView, QPlainTextEdit {{ border: 1px solid {c.border}; border-radius: 6px;
     selection-background-color: {c.selection}; selection-color: {c.text}; }}
 QTableView {{ gridline-color: {c.border}; }}
@@ -315,6 +338,7 @@ QSplitter::handle {{ background: transparent; }}
 QSplitter::handle:hover {{ background: {c.border}; }}
 QScrollArea {{ border: none; background: transparent; }}
 QScrollArea > QWidget > QWidget#scroll_content {{ background: transparent; }}
+QDialog#command_palette {{ background: {c.window}; border: 1px solid {c.dim}; border-radius: 0; }}
 QDockWidget {{ titlebar-close-icon: none; }}
 QDockWidget::title {{ background: {c.window}; padding: 6px 8px; border-top: 1px solid {c.border}; }}
 """

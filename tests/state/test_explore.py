@@ -146,9 +146,27 @@ def test_temperature_moves_the_origin_and_offsets_stay(state: ExploreState, qt: 
 
 def test_per_scale_temperature_changes_that_scale_alone(state: ExploreState) -> None:
     state.set_temperature(0.25, scale=1)
-    assert state.temperatures == (1.0, 0.25)
-    state.set_temperature(1.0, scale=1)
+    assert state.temperatures == (0.8, 0.25)
+    state.set_temperature(1.0)
     assert state.recipe.temperatures == ()
+
+
+def test_a_reset_shows_an_image_exactly_and_a_sample_at_its_temperature(
+    state: ExploreState, qt: Wait, tmp_path: Path
+) -> None:
+    assert state.temperatures == (0.8, 0.8)
+    pixels = random_images(1, seed=3)[0, :, :, 0]
+    state.open_image(write_image(tmp_path / "shirt.png", pixels))
+    qt(lambda: not state.busy and settled(state), "the image")
+    assert state.temperatures == (1.0, 1.0)
+    state.set_temperature(0.3)
+    state.set_coordinate(0, 1.0)
+    state.reset()
+    qt(lambda: settled(state), "the image")
+    assert state.picture is not None
+    assert state.picture.image.pixels == pixels.tobytes()
+    state.new_sample(1)
+    assert state.temperatures == (0.8, 0.8)
 
 
 def test_percentile_counts_the_reference_images_below(state: ExploreState) -> None:

@@ -167,7 +167,7 @@ def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qt: Wait) -
     qt(lambda: settled(page), "picture and samples")
     assert page.state.sheet.recipes[0].temperatures == page.state.temperatures
     QTest.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.85))
-    assert page.state.recipe.temperatures == ()
+    assert page.state.temperatures == (0.8, 0.8)
 
 
 def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: ExplorePage, qt: Wait) -> None:
@@ -349,4 +349,4 @@ def test_shortcuts_named_in_the_brief_are_there(page: ExplorePage) -> None:
 
 
 def test_the_first_recipe_of_a_model_is_a_sample(page: ExplorePage) -> None:
-    assert page.state.recipe == Recipe(checkpoint=page.state.model.digest, base=Seed(0))
+    assert page.state.recipe == Recipe(checkpoint=page.state.model.digest, base=Seed(0), temperatures=(0.8, 0.8))

@@ -193,7 +193,7 @@ class ExplorePage(Page):
         for key in ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python"):
             bar.addWidget(self._tool(key))
         bar.addSpacing(SPACE)
-        bar.addWidget(self._tool("explore.open-image", self.tr("Open image")))
+        bar.addWidget(self._tool("explore.open-image", self.tr("Open")))
         bar.addWidget(self._tool("explore.save", self.tr("Save")))
         return bar
 
@@ -279,21 +279,20 @@ class ExplorePage(Page):
             self._on_recipe_changed(self.state.recipe)
 
     def _describe(self, model: ModelInfo) -> str:
-        channels, height, width = model.image_shape
-        colour = self.tr("grey") if channels == 1 else self.tr("colour")
+        _, height, width = model.image_shape
         words = [
-            f"{width}×{height} {colour}",
+            f"{width}×{height}",
             self.tr("{0} parameters").format(_short(model.parameters)),
         ]
         if model.validation is not None:
-            words.append(self.tr("validation {0} bits/dim").format(f"{model.validation:.3f}"))
+            words.append(self.tr("validation {0}").format(f"{model.validation:.3f}"))
         return "  ·  ".join(words)
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         self.seed.blockSignals(True)
         self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else -1)
         self.seed.blockSignals(False)
-        self.latents.show_temperatures(self.state.temperatures)
+        self.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
         self._mark_sample()

@@ -42,6 +42,7 @@ class LatentPanel(QWidget):
         self.temperatures: list[SliderRow] = []
         self.directions: list[SliderRow] = []
         self._columns = 1
+        self._own_temperature = 1.0
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE)
@@ -103,13 +104,14 @@ class LatentPanel(QWidget):
             )
         self._empty.setVisible(not shares)
 
-    def show_temperatures(self, values: Sequence[float]) -> None:
-        """Show the temperature of each scale; the first row is all of them together."""
+    def show_temperatures(self, values: Sequence[float], own: float) -> None:
+        """Show the temperature of each scale, with a mark at its `own`; the first row is all of them together."""
         if len(values) != len(self.temperatures) - 1:
             return
-        self.temperatures[0].show_value(sum(values) / len(values), 1.0)
+        self._own_temperature = own
+        self.temperatures[0].show_value(sum(values) / len(values), own)
         for row, value in zip(self.temperatures[1:], values, strict=True):
-            row.show_value(value, 1.0)
+            row.show_value(value, own)
 
     def show_coordinates(self, values: Sequence[float], origin: Sequence[float]) -> None:
         """Show where the picture lies along each direction, and where its base does."""
@@ -135,7 +137,7 @@ class LatentPanel(QWidget):
             row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, HOTTEST, signed=False)
             row.name.setFixedWidth(7 * SPACE)
             row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
-            row.reset_asked.connect(lambda scale=scale: self.temperature_edited.emit(1.0, scale))
+            row.reset_asked.connect(lambda scale=scale: self.temperature_edited.emit(self._own_temperature, scale))
             row.pressed.connect(self.gesture_begun)
             row.released.connect(lambda: self.gesture_ended.emit(self.tr("temperature")))
             self.temperatures.append(row)
