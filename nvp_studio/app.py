@@ -48,10 +48,14 @@ def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]
     paths = [Path(text).absolute() for text in options.paths]
     engine.start(settings.values.model_path)  # before any widget: the worker loads torch meanwhile
 
+    from PySide6.QtGui import QIcon
+
+    from nvp_studio.resources import resource_path
     from nvp_studio.views.main_window import MainWindow
     from nvp_studio.views.theme import set_up_theme
 
     set_up_theme(app, settings.values.theme)
+    app.setWindowIcon(QIcon(str(resource_path("icons/nvp-studio.svg"))))
     window = MainWindow(engine, settings)
     window.closing.connect(engine.stop)
     engine.stopped.connect(app.quit)

@@ -19,6 +19,8 @@ class Entry:
     menu: str
     """Key of the menu it is in (`ActionRegistry.menus`); empty: in no menu, yet in the palette."""
     action: QAction
+    place: int = 50
+    """Order within the menu: smaller is higher, equal in the order of registering."""
 
 
 class ActionRegistry(QObject):
@@ -45,9 +47,10 @@ class ActionRegistry(QObject):
         checkable: bool = False,
         page: QWidget | None = None,
         separator: bool = False,
+        place: int = 50,
     ) -> QAction:
-        """Register an action. `page` limits its shortcut to when that page has the focus or shows; `separator` puts a
-        line above it in its menu. A checkable action's slot gets no argument either: ask the action."""
+        """Register an action. `page` limits its shortcut to when the focus is on that page; `separator` puts a line
+        above it in its menu, `place` orders it there. The slot gets no argument: a checkable action is to be asked."""
         if key in self._entries:
             raise ValueError(f"there is already an action {key}")
         action = QAction(text, self._window)
@@ -64,7 +67,7 @@ class ActionRegistry(QObject):
         if page is not None:
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         (page or self._window).addAction(action)
-        self._entries[key] = Entry(key, menu, action)
+        self._entries[key] = Entry(key, menu, action, place)
         if separator:
             self._separators.add(key)
         return action
@@ -87,8 +90,10 @@ class ActionRegistry(QObject):
         return key in self._entries
 
     def entries(self, menu: str | None = None) -> list[Entry]:
-        """All entries, or those of one menu."""
-        return [entry for entry in self._entries.values() if menu is None or entry.menu == menu]
+        """All entries, or those of one menu, in its order."""
+        if menu is None:
+            return list(self._entries.values())
+        return sorted((entry for entry in self._entries.values() if entry.menu == menu), key=lambda entry: entry.place)
 
     def starts_group(self, key: str) -> bool:
         """Whether a line belongs above this action in its menu."""

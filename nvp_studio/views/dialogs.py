@@ -4,12 +4,12 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
+    QPushButton,
     QScrollArea,
     QTreeWidget,
     QTreeWidgetItem,
@@ -133,7 +133,7 @@ class ShortcutSheet(QDialog):
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Keyboard shortcuts"))
-        self.resize(88 * SPACE, 68 * SPACE)
+        self.resize(110 * SPACE, 72 * SPACE)
         column = QVBoxLayout(self)
         content = QWidget()
         content.setObjectName("scroll_content")
@@ -153,7 +153,7 @@ class ShortcutSheet(QDialog):
             halves[shorter].addLayout(_shortcut_table(title, entries))
         extra = [
             (self.tr("Arrow keys"), self.tr("Move the slider that has the focus")),
-            (self.tr("Double click on a slider"), self.tr("Back to where the image had it")),
+            (self.tr("Double click"), self.tr("Put a slider back to where the image had it")),
             (self.tr("Esc"), self.tr("Close a dialog")),
         ]
         halves[rows.index(min(rows))].addLayout(_table(self.tr("Sliders and dialogs"), extra))
@@ -163,9 +163,7 @@ class ShortcutSheet(QDialog):
         area.setWidgetResizable(True)
         area.setWidget(content)
         column.addWidget(area)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
-        column.addWidget(buttons)
+        column.addLayout(_close_row(self))
 
 
 def _shortcut_table(title: str, entries: list[Entry]) -> QGridLayout:
@@ -190,6 +188,15 @@ def _table(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
         grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
     grid.setColumnStretch(0, 1)
     return grid
+
+
+def _close_row(dialog: QDialog) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.addStretch(1)
+    button = QPushButton(dialog.tr("Close"))
+    button.clicked.connect(dialog.reject)
+    row.addWidget(button)
+    return row
 
 
 class AboutDialog(QDialog):
@@ -222,6 +229,4 @@ class AboutDialog(QDialog):
             label.setProperty("role", role)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             column.addWidget(label)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
-        column.addWidget(buttons)
+        column.addLayout(_close_row(self))

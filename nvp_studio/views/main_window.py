@@ -60,6 +60,18 @@ def _explore() -> type[Page]:
     return ExplorePage
 
 
+def _train() -> type[Page]:
+    from nvp_studio.views.pages.train import TrainPage
+
+    return TrainPage
+
+
+def _score() -> type[Page]:
+    from nvp_studio.views.pages.score import ScorePage
+
+    return ScorePage
+
+
 class MainWindow(QMainWindow):
     """Pages find here what they share: `engine`, `settings`, `registry` (actions), `strip`, `notify`, `show_page`."""
 
@@ -91,7 +103,11 @@ class MainWindow(QMainWindow):
         self._restore()
 
     def _page_specs(self) -> list[PageSpec]:
-        return [PageSpec("explore", self.tr("Explore"), "compass", _explore)]
+        return [
+            PageSpec("train", self.tr("Train"), "graduation-cap", _train),
+            PageSpec("explore", self.tr("Explore"), "compass", _explore),
+            PageSpec("score", self.tr("Score"), "gauge", _score),
+        ]
 
     def _menu_titles(self) -> dict[str, str]:
         return {
@@ -234,15 +250,27 @@ class MainWindow(QMainWindow):
             shortcut="Ctrl+Shift+O",
             icon="box",
             tip=self.tr("Open a checkpoint file"),
+            place=20,
+            separator=True,
         )
-        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open")
+        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open", place=20)
         add(
             "file.open-included",
             self.tr("Open the &included model"),
             lambda: self.engine.open_model(""),
             menu="file",
+            place=20,
         )
-        add("file.quit", self.tr("&Quit"), self.close, menu="file", shortcut="Ctrl+Q", icon="log-out", separator=True)
+        add(
+            "file.quit",
+            self.tr("&Quit"),
+            self.close,
+            menu="file",
+            shortcut="Ctrl+Q",
+            icon="log-out",
+            separator=True,
+            place=90,
+        )
         for number, spec in enumerate(self._specs, 1):
             add(
                 f"view.page-{spec.key}",

@@ -214,7 +214,7 @@ def pixmap(name: str, color: str, side: int, ratio: float = 1.0) -> QPixmap:
 
 
 def _themed_file(name: str, c: Colors) -> str:
-    """The file of an icon shown by the style sheet, which cannot colour it on the way: it lies there for both themes."""
+    """The file of an icon that the style sheet shows; it cannot be coloured there, so each theme has its own."""
     return resource_path(f"icons/{name}.{c.name}.svg").as_posix()
 
 
@@ -339,6 +339,5 @@ QSplitter::handle:hover {{ background: {c.border}; }}
 QScrollArea {{ border: none; background: transparent; }}
 QScrollArea > QWidget > QWidget#scroll_content {{ background: transparent; }}
 QDialog#command_palette {{ background: {c.window}; border: 1px solid {c.dim}; border-radius: 0; }}
-QDockWidget {{ titlebar-close-icon: none; }}
 QDockWidget::title {{ background: {c.window}; padding: 6px 8px; border-top: 1px solid {c.border}; }}
 """

@@ -92,6 +92,7 @@ class ExplorePage(Page):
             menu: str = "explore",
             here: bool = True,
             separator: bool = False,
+            place: int = 50,
         ) -> None:
             registry.add(
                 key,
@@ -102,13 +103,23 @@ class ExplorePage(Page):
                 icon=icon,
                 page=self if here else None,
                 separator=separator,
+                place=place,
             )
 
         add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
         add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
         add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
         add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
-        add("explore.open-image", self.tr("&Open image…"), self._ask_image, "Ctrl+O", "image-plus", "file", False)
+        add(
+            "explore.open-image",
+            self.tr("&Open image…"),
+            self._ask_image,
+            "Ctrl+O",
+            "image-plus",
+            "file",
+            False,
+            place=10,
+        )
         add("explore.save", self.tr("&Save picture…"), self._save, "Ctrl+S", "download", "file", separator=True)
         add(
             "explore.save-small",
