@@ -145,7 +145,7 @@ def apt_install(packages: list[str], purpose: str) -> None:
     if os.geteuid() != 0:
         fail(f"missing {purpose}; install them with: sudo {command}")
     say(f"installing {purpose}: {' '.join(packages)}")
-    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    os.environ.update(DEBIAN_FRONTEND="noninteractive", DEBCONF_NOWARNINGS="yes")
     subprocess.run(["apt-get", "update", "-qq"], stdin=subprocess.DEVNULL, check=False)
     _must([*command.split(), "-qq"], f"could not install {purpose}; try: {command}")
 
