@@ -37,7 +37,7 @@ class Clock:
         self._window.append((seconds, images))
         self._window_seconds += seconds
         self._step_seconds += seconds
-        while len(self._window) > 1 and self._window_seconds - self._window[0][0] > _WINDOW_SECONDS:
+        while len(self._window) > 1 and self._window_seconds - self._window[0][0] >= _WINDOW_SECONDS:
             self._window_seconds -= self._window.popleft()[0]
 
     @property
@@ -50,4 +50,4 @@ class Clock:
         if not self._window:
             return None
         overhead = (self.seconds() - self._start) / max(self._step_seconds, 1e-9)
-        return images / max(self.images_per_second, 1e-9) * min(overhead, _MOST_OVERHEAD)
+        return images / max(self.images_per_second, 1e-9) * min(max(overhead, 1.0), _MOST_OVERHEAD)

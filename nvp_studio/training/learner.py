@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
@@ -27,7 +28,8 @@ class Learner:
         if not any(parameter.requires_grad for parameter in flow.parameters()):
             raise RunError("this flow has nothing to learn: it has neither couplings nor normalization")
         # Convolutions of few channels are about a fifth faster with the channels innermost.
-        self.flow = flow.train().to(memory_format=torch.channels_last)
+        self.flow = flow.train()
+        convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.optimizer = _optimizer(flow, config)
         self._average = average_of(flow, config.ema_decay)
         self.updates = 0

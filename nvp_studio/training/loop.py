@@ -87,6 +87,8 @@ class Loop:
         self.unfinished: StepMetrics | None = None
         if checkpoint is not None:
             self._go_on_from(checkpoint)
+        self.over = self._fraction() >= 1
+        """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
         now = time.monotonic()
         self._saved_at = self._best_at = self._validated_at = now
@@ -104,7 +106,7 @@ class Loop:
         """Train until the budget is spent (True) or the control says stop (False)."""
         if self.unfinished is not None:
             self._finish_step(self.unfinished)
-        while not self._spent() and self._heed():
+        while not self.over and self._heed():
             before = self._fraction()
             metrics = self._take_step()
             if metrics is not None:
@@ -112,7 +114,7 @@ class Loop:
             self._keep(before)
             self._progress()
         self._progress(at_once=True)
-        return self._spent() and self.unfinished is None
+        return self.over and self.unfinished is None
 
     def _take_step(self) -> StepMetrics | None:
         """Take one step; None when its gradients were of no use."""
@@ -121,6 +123,7 @@ class Loop:
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks)
         loss, norm = self.gradients(self.batches.take(self.step, guard.rollbacks))
         self.step += 1
+        self.over = self._fraction() >= 1
         verdict = guard.judge(loss, norm)
         if verdict == "good":
             self.learner.update(rate)
@@ -175,7 +178,7 @@ class Loop:
             self.good = self.learner.capture()
         if self._validation_due() and len(self.data.validation.images):
             self.unfinished = metrics
-            if self._spent():
+            if self.over:
                 self.save_last()
             found = self._validate()
             if found is None:
@@ -185,7 +188,7 @@ class Loop:
         self.publisher.metrics(metrics)
 
     def _validation_due(self) -> bool:
-        if self._spent() or self.unfinished is not None:
+        if self.over or self.unfinished is not None:
             return True
         steps = self.budget.validation_steps(self.config)
         if steps is not None:
@@ -202,7 +205,7 @@ class Loop:
         started = time.monotonic()
         images = self.data.validation.images
         count = self.config.validation_images
-        found = scores(self.learner.averaged, images if self._spent() else images[:count], self._heed)
+        found = scores(self.learner.averaged, images if self.over else images[:count], self._heed)
         if found is None:
             return None
         value = found[:count].mean().item()
@@ -230,7 +233,7 @@ class Loop:
         """Write the files that are due; `before` is the fraction of the budget before the step."""
         now = time.monotonic()
         never = self.best.saved_step is None
-        if self.best.pending and not self._spent() and (never or now - self._best_at >= _BEST_SECONDS):
+        if self.best.pending and not self.over and (never or now - self._best_at >= _BEST_SECONDS):
             self.best.save(self._heed)
             self._best_at = time.monotonic()
         if now - self._saved_at >= 60 * self.config.checkpoint_minutes:
@@ -325,9 +328,6 @@ class Loop:
                 best_step=self.best.step,
             )
         )
-
-    def _spent(self) -> bool:
-        return self._fraction() >= 1
 
     def _fraction(self) -> float:
         return self.budget.fraction(self.step, self.clock.seconds())

@@ -1,0 +1,235 @@
+"""The parts of training on their own: batches, schedule, average, directions, evaluation, probe, device."""
+
+import io
+import math
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
+from nvp_studio.flow.flow import Flow
+from nvp_studio.training.averaging import average_of, averaged_flow
+from nvp_studio.training.batches import Batches
+from nvp_studio.training.clock import Clock
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.device import choose_device, choose_threads
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.evaluation import contact_sheet, scores
+from nvp_studio.training.learner import Learner
+from nvp_studio.training.probe import probe
+from nvp_studio.training.reference import principal_directions
+from nvp_studio.training.schedule import Budget, learning_rate
+from tests.training.conftest import TINY, bars
+
+CPU = torch.device("cpu")
+
+
+def numbered(count: int) -> np.ndarray:
+    """Image i is grey level i throughout, so that a batch tells which images it holds."""
+    return np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 2, 4, 1)).copy()
+
+
+def levels(batch: torch.Tensor) -> list[int]:
+    return [int(image[0, 0, 0]) for image in images_from_unit(batch)]
+
+
+def test_an_epoch_shows_every_image_once_whatever_the_batch_size() -> None:
+    batches = Batches(numbered(25), 10, seed=1, mirror=False, device=CPU)
+    stream = [level for step in range(5) for level in levels(batches.take(step))]
+    assert sorted(stream[:25]) == sorted(stream[25:]) == list(range(25))
+    assert stream[:25] != stream[25:]
+
+
+def test_a_batch_depends_on_seed_order_and_step_alone() -> None:
+    one, two = (Batches(numbered(25), 10, seed=1, mirror=True, device=CPU) for _ in range(2))
+    one.take(0), one.take(7)
+    assert torch.equal(one.take(3), two.take(3))
+    assert not torch.equal(one.take(3, order=1), two.take(3))
+    assert not torch.equal(Batches(numbered(25), 10, seed=2, mirror=True, device=CPU).take(3), two.take(3))
+
+
+def test_noise_fills_the_level_and_never_leaves_it() -> None:
+    x = Batches(numbered(8), 8, seed=0, mirror=False, device=CPU).take(0).double() * 256
+    within = x - x.floor()
+    assert within.min() < 0.1
+    assert within.max() > 0.9
+    assert len(within.unique()) > 50
+    assert set(levels(x / 256)) == set(range(8))
+
+
+def test_mirroring_turns_about_half_of_the_images_left_to_right() -> None:
+    images = np.zeros((200, 2, 4, 1), np.uint8)
+    images[:, :, 0] = 200
+    batch = images_from_unit(Batches(images, 200, seed=0, mirror=True, device=CPU).take(0)).numpy()
+    left, right = batch[:, :, 0] == 200, batch[:, :, 3] == 200
+    assert (left ^ right).all()
+    assert 70 < right[:, 0].sum() < 130
+    assert ((batch == 200).sum((1, 2, 3)) == 2).all()
+
+
+def test_learning_rate_warms_up_and_falls_to_its_floor() -> None:
+    config = TrainConfig(steps=1000, learning_rate=0.1, warmup_steps=50)
+    rates = [learning_rate(config, step, step / 1000) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.1 / 50)
+    assert max(rates) == pytest.approx(0.1, rel=0.02)
+    assert np.argmax(rates) in range(45, 55)
+    assert rates[1000] == pytest.approx(0.002)
+    assert learning_rate(config, 300, 0.3, rollbacks=2) == pytest.approx(rates[300] / 4)
+    constant = TrainConfig(steps=1000, learning_rate=0.1, warmup_steps=0, schedule="constant")
+    assert {learning_rate(constant, step, step / 1000) for step in (0, 500, 1000)} == {0.1}
+
+
+def test_warm_up_takes_a_tenth_of_a_short_run_at_most() -> None:
+    config = TrainConfig(steps=100, learning_rate=0.1, warmup_steps=200, schedule="constant")
+    assert learning_rate(config, 5, 0.05) == pytest.approx(0.05)
+    assert learning_rate(config, 10, 0.1) == pytest.approx(0.1)
+
+
+def test_budget_counts_what_it_is_given_in() -> None:
+    assert Budget(TrainConfig(steps=7), 100).fraction(7, 1e9) == 1
+    epochs = Budget(TrainConfig(epochs=1.5, batch_size=10), 101)
+    assert (epochs.total_steps, epochs.steps_per_epoch) == (16, 11)
+    minutes = Budget(TrainConfig(minutes=2), 100)
+    assert minutes.total_steps is None
+    assert minutes.fraction(10**9, 30) == 0.25
+    assert minutes.fraction(0, 500) == 1
+
+
+def test_average_is_the_weighted_sum_of_its_past() -> None:
+    flow = Flow(TINY)
+    average = average_of(flow, decay=0.5)
+    expected = 0.0
+    parameter = next(flow.parameters())
+    for count, value in enumerate([4.0, 8.0, -2.0, 3.0, 3.5, 1.0]):
+        with torch.no_grad():
+            parameter.fill_(value)
+        average.update_parameters(flow)
+        decay = min(0.5, (1 + count) / (10 + count)) if count else 0.0
+        expected = decay * expected + (1 - decay) * value
+    assert next(averaged_flow(average).parameters()).flatten()[0].item() == pytest.approx(expected)
+
+
+def test_average_copies_counters_and_permutations_unchanged() -> None:
+    class Counting(Flow):
+        def __init__(self) -> None:
+            super().__init__(TINY)
+            self.register_buffer("counter", torch.tensor(5))
+            self.order = nn.Buffer(torch.tensor([2, 0, 1]))
+
+    flow = Counting()
+    average = average_of(flow, decay=0.999)
+    for _ in range(4):
+        flow.counter += 1
+        average.update_parameters(flow)
+    state = averaged_flow(average).state_dict()
+    assert state["counter"].item() == 9
+    assert state["order"].tolist() == [2, 0, 1]
+    for name, tensor in flow.state_dict().items():
+        assert torch.equal(state[name], tensor), name
+
+
+def test_weight_decay_is_on_the_lengths_of_filters_alone() -> None:
+    flow = Flow(msgspec.structs.replace(TINY, weight_norm=True))
+    optimizer = Learner(flow, TrainConfig(steps=1, weight_decay=5e-5)).optimizer
+    decayed = {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
+    assert decayed == {id(p) for name, p in flow.named_parameters() if name.endswith("length")}
+    assert len(decayed) > 10
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(flow.parameters()))
+
+
+@pytest.mark.parametrize("count", [300, 40], ids=["more images than dimensions", "fewer"])
+def test_directions_are_those_of_a_singular_value_decomposition(count: int) -> None:
+    torch.manual_seed(0)
+    flow = Flow(TINY)
+    images = bars(count, 3)
+    flow.initialize(unit_from_images(torch.from_numpy(images), 0.5))
+    found = principal_directions(flow.eval(), images)
+    assert found is not None
+    with torch.no_grad():
+        latents = flow.encode(unit_from_images(torch.from_numpy(images), 0.5))[0].double()
+    _, widths, right = torch.linalg.svd(latents - latents.mean(0), full_matrices=False)
+    torch.testing.assert_close(found["mean"].double(), latents.mean(0), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found["deviation"].double(), widths[:24] / math.sqrt(count - 1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found["shares"].double(), (widths**2 / (widths**2).sum())[:24], rtol=1e-4, atol=1e-6)
+    overlaps = (found["components"].double() * right[:24]).sum(1).abs()
+    assert overlaps[:5].min() > 0.999
+    largest = found["components"].gather(1, found["components"].abs().argmax(1, keepdim=True))
+    assert (largest > 0).all()
+
+
+def test_directions_of_too_little_are_none() -> None:
+    flow = Flow(TINY).eval()
+    assert principal_directions(flow, bars(2, 0)) is None
+    assert principal_directions(flow, np.zeros((50, 8, 8, 1), np.uint8)) is None
+    assert principal_directions(flow, bars(50, 0), proceed=lambda: False) is None
+
+
+def test_directions_take_fewer_images_when_time_is_short() -> None:
+    asked: list[None] = []
+
+    def proceed() -> bool:
+        asked.append(None)
+        return True
+
+    assert principal_directions(Flow(TINY).eval(), bars(1000, 0), seconds=0, proceed=proceed, batch_size=64)
+    assert len(asked) == 5, "four batches make 256 latents, and the fifth is where time is looked at"
+
+
+def test_contact_sheet_shows_every_image_in_its_place() -> None:
+    images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 5, 3), np.uint8)
+    with Image.open(io.BytesIO(contact_sheet(images, 4))) as image:
+        pixels = np.asarray(image)
+    assert pixels.shape == (9, 20, 3)
+    for index in range(12):
+        row, column = divmod(index, 4)
+        cell = pixels[3 * row : 3 * row + 3, 5 * column : 5 * column + 5]
+        assert (cell == (index if index < 10 else 0)).all()
+
+
+def test_scores_weigh_every_image_alike_and_end_when_asked() -> None:
+    flow = Flow(TINY).eval()
+    images = bars(10, 0)
+    found = scores(flow, images, lambda: True, batch_size=4)
+    assert found is not None
+    torch.testing.assert_close(found, flow.bits_per_dim(images), rtol=1e-6, atol=1e-6)
+    turns = iter([True, False])
+    assert scores(flow, images, lambda: next(turns), batch_size=4) is None
+    assert scores(flow, images[:0], lambda: True) is not None
+
+
+def test_clock_counts_no_pauses_and_a_window_of_speed() -> None:
+    clock = Clock(100.0)
+    clock.pause()
+    assert clock.seconds() == clock.seconds() >= 100
+    clock.proceed()
+    assert clock.seconds_for(100) is None
+    for _ in range(50):
+        clock.stepped(1.0, 10)
+    for _ in range(10):
+        clock.stepped(1.0, 40)
+    assert clock.images_per_second == pytest.approx(40)
+    assert clock.seconds_for(400) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adamax", "preset": "quick", "flow": None}])
+def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: dict[str, object]) -> None:
+    found = probe(make_config(**changes), (1, 8, 8), seconds=0.05)
+    assert found.images_per_second > 0
+    assert found.memory_bytes > 10**6
+    if not changes:
+        assert found.parameters == sum(parameter.numel() for parameter in Flow(TINY).parameters())
+
+
+def test_device_and_threads() -> None:
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+    for name in ("warp drive", "cuda:99", "meta?"):
+        with pytest.raises(RunError, match="there is no device"):
+            choose_device(name)
+    assert choose_threads(3) == 3
+    assert choose_threads() >= 1
