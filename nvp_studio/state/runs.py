@@ -211,6 +211,12 @@ class OpenedRun(QObject):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.read)
 
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """None when the record does not say how many images there are."""
+        images = self.record.data.train_images
+        return math.ceil(images / self.record.config.batch_size) if images else None
+
     def read(self) -> None:
         """Read what is new: the next piece of a long history, or of a run that goes on elsewhere."""
         version = self.history.version

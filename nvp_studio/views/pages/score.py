@@ -1,0 +1,386 @@
+"""Score: drop image files and folders, read each one's bits/dim, compare them with the reference images."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QSplitter,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.state.paths import image_filter, is_image_file
+from nvp_studio.state.scores import qimage
+from nvp_studio.state.scoring import ScoreState, progress_words
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.views.pages.base import Page
+from nvp_studio.views.theme import SPACE, colors, pixmap, theme
+from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.histogram import Histogram
+from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.score_table import ScoreTable
+from nvp_studio.worker.messages import ModelInfo
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+_TOPIC = "score"
+
+
+class ScorePage(Page):
+    """Table on the left, the chosen file and the histogram on the right; before there are files, what to do."""
+
+    key = "score"
+    icon_name = "gauge"
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.title = self.tr("Score")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.window_ = window
+        self.state = ScoreState(window.engine, self)
+        self._preview_path = ""
+        self._add_actions()
+        self._lay_out()
+        self._connect_signals()
+        self._show_model()
+        self._show_progress()
+
+    # What the window asks of a page
+
+    def drop_text(self, paths: list[Path]) -> str:
+        folders = sum(path.is_dir() for path in paths)
+        files = sum(is_image_file(path) for path in paths)
+        if not folders and not files:
+            return ""
+        if folders == 1 and not files:
+            return self.tr("Score the images in this folder")
+        if folders:
+            return self.tr("Score these files and folders")
+        return self.tr("Score this image") if files == 1 else self.tr("Score {0} images").format(files)
+
+    def open_paths(self, paths: list[Path]) -> None:
+        self.state.add(paths)
+
+    def save_state(self) -> None:
+        values = self.window_.settings.values
+        values.score_columns = self.table.widths()
+        values.splitters["score"] = self._splitter.sizes()
+
+    # Construction
+
+    def _add_actions(self) -> None:
+        registry = self.window_.registry
+
+        def add(
+            key: str, text: str, slot: Callable[[], object], icon: str, shortcut: str = "", separator: bool = False
+        ) -> None:
+            registry.add(
+                f"score.{key}", text, slot, menu="score", icon=icon, shortcut=shortcut or None, separator=separator
+            )
+
+        add("add-files", self.tr("Add &files…"), self._ask_files, "file-plus", "Ctrl+Shift+F")
+        add("add-folder", self.tr("Add f&older…"), self._ask_folder, "folder-plus", "Ctrl+Shift+D")
+        add("again", self.tr("&Score again"), self.state.score_again, "refresh-cw", separator=True)
+        add("cancel", self.tr("&Cancel scoring"), self.state.cancel, "circle-x")
+        add("continue", self.tr("Co&ntinue scoring"), self.state.resume, "circle-play")
+        add("explore", self.tr("Open in E&xplore"), self._explore, "compass", separator=True)
+        add("export", self.tr("&Export as CSV…"), self._export, "table")
+        add("clear", self.tr("C&lear the table"), self.state.clear, "trash-2", separator=True)
+
+    def _lay_out(self) -> None:
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self._make_empty())
+        full = QWidget()
+        column = QVBoxLayout(full)
+        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
+        column.setSpacing(SPACE)
+        column.addLayout(self._make_toolbar())
+        self.stale = self._make_stale()
+        column.addWidget(self.stale)
+        self._splitter = QSplitter(Qt.Orientation.Horizontal)
+        self._splitter.setObjectName("score")
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.setHandleWidth(2 * SPACE)
+        self.table = ScoreTable(self.state.rows)
+        self.table.show_widths(self.window_.settings.values.score_columns)
+        self._splitter.addWidget(self.table)
+        self._splitter.addWidget(self._make_side())
+        self._splitter.setStretchFactor(0, 1)
+        self._splitter.setStretchFactor(1, 0)
+        self._splitter.setSizes(self.window_.settings.values.splitters.get("score", [10_000, 46 * SPACE]))
+        column.addWidget(self._splitter, 1)
+        column.addWidget(self._make_explanation())
+        self._stack.addWidget(full)
+
+    def _make_empty(self) -> QWidget:
+        empty = QWidget()
+        column = QVBoxLayout(empty)
+        column.setContentsMargins(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE)
+        column.setSpacing(2 * SPACE)
+        column.addStretch(2)
+        self._empty_icon = QLabel()
+        self._empty_icon.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(self._empty_icon)
+        heading = QLabel(self.tr("Drop images or folders here"))
+        heading.setProperty("role", "heading")
+        heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(heading)
+        self.empty_words = QLabel()
+        self.empty_words.setProperty("role", "dim")
+        self.empty_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty_words.setWordWrap(True)
+        column.addWidget(self.empty_words)
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        row.addStretch(1)
+        row.addWidget(self._button("add-files", primary=True))
+        row.addWidget(self._button("add-folder"))
+        row.addStretch(1)
+        column.addSpacing(SPACE)
+        column.addLayout(row)
+        column.addStretch(3)
+        self._show_empty_icon()
+        theme().changed.connect(self._show_empty_icon)
+        return empty
+
+    def _make_toolbar(self) -> QHBoxLayout:
+        bar = QHBoxLayout()
+        bar.setSpacing(SPACE)
+        bar.addWidget(self._button("add-files"))
+        bar.addWidget(self._button("add-folder"))
+        bar.addSpacing(SPACE)
+        self.progress_words = QLabel()
+        bar.addWidget(self.progress_words)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedWidth(20 * SPACE)
+        self.progress.setAccessibleName(self.tr("Progress of scoring"))
+        policy = self.progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.progress.setSizePolicy(policy)
+        bar.addWidget(self.progress)
+        for key in ("cancel", "continue"):
+            bar.addWidget(self._button(key))
+        self.model_words = ElidedLabel()
+        self.model_words.setProperty("role", "dim")
+        self.model_words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        bar.addWidget(self.model_words, 1)
+        bar.addWidget(self._button("export"))
+        bar.addWidget(self._button("clear"))
+        return bar
+
+    def _make_stale(self) -> QFrame:
+        frame = QFrame()
+        frame.setProperty("card", True)
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
+        self.stale_words = ElidedLabel()
+        row.addWidget(self.stale_words, 1)
+        row.addWidget(self._button("again", primary=True))
+        return frame
+
+    def _make_side(self) -> QWidget:
+        side = QWidget()
+        side.setMinimumWidth(38 * SPACE)
+        column = QVBoxLayout(side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE)
+        self.preview = ImageView()
+        self.preview.setAccessibleName(self.tr("The pixels that were scored"))
+        column.addWidget(self.preview, 3)
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        self.preview_name = ElidedLabel()
+        row.addWidget(self.preview_name, 1)
+        row.addWidget(self._button("explore"))
+        column.addLayout(row)
+        self.preview_score = QLabel()
+        column.addWidget(self.preview_score)
+        self.preview_notes = QLabel()
+        self.preview_notes.setWordWrap(True)
+        self.preview_notes.setProperty("role", "dim")
+        self.preview_notes.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.preview_notes.setMinimumHeight(5 * SPACE)
+        column.addWidget(self.preview_notes)
+        self.histogram = Histogram()
+        column.addWidget(self.histogram, 2)
+        return side
+
+    def _make_explanation(self) -> QLabel:
+        words = ElidedLabel(
+            self.tr(
+                "Bits/dim: bits the flow needs for each pixel value; lower is more like the training data. "
+                "An upper bound, with one dequantization sample. Percentile: share of the reference images that score "
+                "lower."
+            )
+        )
+        words.setProperty("role", "dim")
+        return words
+
+    def _button(self, key: str, *, primary: bool = False) -> QToolButton:
+        action = self._action(key)
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setProperty("button", True)
+        button.setProperty("primary", primary)
+        button.setIconSize(QSize(16, 16))
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        button.setVisible(action.isVisible())
+        action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+        return button
+
+    def _action(self, key: str) -> QAction:
+        return self.window_.registry[f"score.{key}"]
+
+    def _connect_signals(self) -> None:
+        state = self.state
+        state.progressed.connect(self._show_progress)
+        state.model_changed.connect(self._show_model)
+        state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic=_TOPIC))
+        state.interrupted.connect(self._on_interrupted)
+        state.preview_arrived.connect(self._on_preview_arrived)
+        state.exported.connect(self._on_exported)
+        state.rows.modelReset.connect(lambda: self._show_file(-1))
+        state.rows.dataChanged.connect(lambda *_: self._show_file(self.table.currentIndex().row()))
+        self.window_.engine.status_changed.connect(lambda _: self._show_progress())
+        self.table.chosen.connect(self._show_file)
+        self.table.opened.connect(lambda _: self._explore())
+
+    # What the state says
+
+    def _show_progress(self) -> None:
+        state = self.state
+        rows = state.rows.rowCount()
+        self._stack.setCurrentIndex(1 if rows or state.busy or state.waiting_for_model else 0)
+        self.progress_words.setText(progress_words(state))
+        self.progress.setVisible(state.busy)
+        if state.busy:
+            known = state.counted and state.found > 0
+            self.progress.setRange(0, state.found if known else 0)
+            self.progress.setValue(state.done if known else 0)
+        going = state.busy or state.waiting_for_model
+        self._action("cancel").setEnabled(going)
+        self._action("cancel").setVisible(going)
+        self._action("continue").setEnabled(state.can_resume)
+        self._action("continue").setVisible(state.can_resume)
+        self._action("again").setEnabled(rows > 0)
+        self._action("export").setEnabled(rows > 0)
+        self._action("clear").setEnabled(rows > 0 or going)
+        self.histogram.show_scores(state.rows.scores)
+        if self.table.currentIndex().row() < 0 and rows:
+            self.table.selectRow(0)
+
+    def _show_model(self) -> None:
+        open_model = self.window_.engine.model
+        model = self.state.model or open_model
+        self.stale.setVisible(self.state.stale)
+        if self.state.stale and self.state.model is not None and open_model is not None:
+            text = self.tr("These scores are by {0}; {1} is open now.")
+            self.stale_words.setText(text.format(self.state.model.name, open_model.name))
+        self.histogram.show_reference(model.reference if model else ())
+        self.model_words.setText(self._describe(model) if model else "")
+        self.empty_words.setText(self._describe_empty(open_model))
+
+    def _describe(self, model: ModelInfo) -> str:
+        return self.tr("Scored by {0}").format(model.name) if self.state.model else self.tr("By {0}").format(model.name)
+
+    def _describe_empty(self, model: ModelInfo | None) -> str:
+        words = self.tr(
+            "Each file gets its bits per dimension: lower is more like the training data. "
+            "Files are cropped and resized to the model's size, and every change is named."
+        )
+        if model is None:
+            return words
+        channels, height, width = model.image_shape
+        colour = self.tr("grey") if channels == 1 else self.tr("colour")
+        return words + "\n" + self.tr("Model: {0}, {1}×{2} {3}.").format(model.name, width, height, colour)
+
+    def _show_file(self, row: int) -> None:
+        """Show the file of a row large, with exactly the pixels that were scored."""
+        self._action("explore").setEnabled(row >= 0)
+        if not 0 <= row < self.state.rows.rowCount():
+            self._preview_path = ""
+            self.preview.show_image(None)
+            self.preview.show_words(self.tr("Choose a file to see what was scored."))
+            for label in (self.preview_name, self.preview_score, self.preview_notes):
+                label.setText("")
+            self.histogram.show_mark(None)
+            return
+        file = self.state.rows.file(row)
+        batch, exact = self.state.rows.pixels(row)
+        self._preview_path = file.path
+        self.preview.show_image(qimage(batch) if batch is not None else None)
+        self.preview.show_words(self.tr("No pixels: this file could not be read."))
+        if batch is not None and not exact:
+            self.state.ask_preview(file.path)
+        self.preview_name.setText(Path(file.path).name)
+        self.preview_name.setToolTip(file.path)
+        self._action("explore").setEnabled(not file.error)
+        self.preview_score.setText("" if file.score is None else self._score_words(file.score, file.percentile))
+        notes = file.error or ", ".join(file.notes) or self.tr("Scored as it is.")
+        self.preview_notes.setText(notes[:1].upper() + notes[1:])
+        self.histogram.show_mark(file.score)
+
+    def _score_words(self, score: float, percentile: float | None) -> str:
+        words = self.tr("{0} bits/dim").format(f"{score:.3f}")
+        if percentile is not None:
+            words += self.tr("; {0} % of the reference images score lower").format(f"{percentile:.1f}")
+        return words
+
+    def _on_preview_arrived(self, path: str, batch: ImageBatch) -> None:
+        if path == self._preview_path:
+            self.preview.show_image(qimage(batch))
+
+    def _on_interrupted(self) -> None:
+        self.window_.notify(
+            "bad",
+            self.tr("The engine stopped while scoring, twice. What was scored is kept."),
+            topic=_TOPIC,
+            action_text=self.tr("Continue"),
+            action=self.state.resume,
+        )
+
+    def _on_exported(self, path: str, error: str) -> None:
+        name = Path(path).name
+        if error:
+            self.window_.notify("bad", self.tr("{0} could not be written: {1}").format(name, error), topic=_TOPIC)
+        else:
+            self.window_.notify("good", self.tr("Wrote {0}.").format(name), topic=_TOPIC)
+
+    # What a person does
+
+    def _ask_files(self) -> None:
+        self.window_.show_page(self.key)
+        paths = self.window_.ask_files("score", self.tr("Images to score"), image_filter(self.tr("Images")), many=True)
+        self.state.add(paths)
+
+    def _ask_folder(self) -> None:
+        self.window_.show_page(self.key)
+        folder = self.window_.ask_folder("score", self.tr("A folder of images to score"))
+        if folder is not None:
+            self.state.add([folder])
+
+    def _explore(self) -> None:
+        row = self.table.currentIndex().row()
+        if row >= 0 and not self.state.rows.is_error(row):
+            self.window_.open_in_explore([Path(self.state.rows.file(row).path)])
+
+    def _export(self) -> None:
+        path = self.window_.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")
+        if path is not None:
+            self.state.export(path)
+
+    def _show_empty_icon(self) -> None:
+        self._empty_icon.setPixmap(pixmap("images", colors().disabled, 6 * SPACE, self.devicePixelRatioF()))

@@ -1,0 +1,415 @@
+"""Train: set up a run, watch it learn, and come back to it later."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QToolButton, QVBoxLayout, QWidget
+
+from nvp_studio.state.estimate import Estimator, train_images_of
+from nvp_studio.state.paths import is_run_folder
+from nvp_studio.state.run import LiveRun
+from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import RunStarted
+from nvp_studio.training.runs import default_runs_folder
+from nvp_studio.views.pages import train_words as words
+from nvp_studio.views.pages.base import Page
+from nvp_studio.views.pages.train_actions import RUN_KEYS, RunActions
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.run_table import RunTable
+from nvp_studio.views.widgets.run_view import RunHeader, RunView
+from nvp_studio.views.widgets.train_form import TrainForm
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+_REFRESH_MILLISECONDS = 2000
+_ONE_MINUTE = TrainConfig(preset="quick", minutes=1)
+
+
+class TrainPage(Page):
+    """Form on the left; on the right the run in front (curves, images) above the list of all runs."""
+
+    key = "train"
+    icon_name = "graduation-cap"
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.title = self.tr("Train")
+        self.window_ = window
+        self.live = LiveRun(window.engine, self)
+        self.runs = RunsModel(self._runs_folder(), self)
+        self.estimator = Estimator(window.engine, self)
+        self.opened: OpenedRun | None = None
+        """The run in front when it is not the live one."""
+        self._to_choose = ""
+        self.actions_ = RunActions(window, self.live)
+        self._lay_out()
+        self._refresh = QTimer(self)
+        self._refresh.setInterval(_REFRESH_MILLISECONDS)
+        self._restore()
+        self._connect_signals()
+        self._refresh_runs()
+        self._show_newest()
+        self._show_everything()
+
+    # What the window asks of a page
+
+    def activated(self) -> None:
+        self._refresh_runs()
+        self._want_estimate()
+
+    def drop_text(self, paths: list[Path]) -> str:
+        if len(paths) == 1 and paths[0].is_dir() and not is_run_folder(paths[0]):
+            return self.tr("Train on this folder")
+        if len(paths) == 1 and paths[0].suffix.lower() in (".npz", ".npy", ".bin", ".gz", ".idx"):
+            return self.tr("Train on this file")
+        return ""
+
+    def open_paths(self, paths: list[Path]) -> None:
+        self.form.show_data(str(paths[0]))
+
+    def save_state(self) -> None:
+        values = self.window_.settings.values
+        values.train = self.form.config or values.train
+        values.train_advanced = self.form.advanced.isChecked()
+        values.splitters["train"] = self._columns.sizes()
+        values.splitters["train-rows"] = self._rows.sizes()
+        values.splitters["train-run"] = self.view.sizes()
+
+    # Construction
+
+    def _lay_out(self) -> None:
+        self._columns = QSplitter(Qt.Orientation.Horizontal)
+        self._columns.setObjectName("train")
+        self._columns.setChildrenCollapsible(False)
+        self._columns.setHandleWidth(SPACE)
+        self._columns.addWidget(self._make_left())
+        self._columns.addWidget(self._make_right())
+        self._columns.setStretchFactor(0, 0)
+        self._columns.setStretchFactor(1, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
+        column.addWidget(self._columns)
+
+    def _make_left(self) -> QWidget:
+        left = QWidget()
+        left.setMinimumWidth(33 * SPACE)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, SPACE, 0)
+        column.setSpacing(SPACE)
+        self.form = TrainForm()
+        self.form.setObjectName("scroll_content")
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(self.form)
+        column.addWidget(scroll, 1)
+        self.estimate = QLabel()
+        self.estimate.setProperty("role", "dim")
+        self.estimate.setWordWrap(True)
+        self.estimate.setMinimumHeight(6 * SPACE)
+        self.estimate.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
+        self.estimate.setAccessibleName(self.tr("Estimate of the run"))
+        column.addWidget(self.estimate)
+        self.start_button = self._button("start", text=self.tr("Start training"))
+        self.start_button.setProperty("primary", True)
+        column.addWidget(self.start_button)
+        return left
+
+    def _make_right(self) -> QWidget:
+        self._rows = QSplitter(Qt.Orientation.Vertical)
+        self._rows.setObjectName("train-rows")
+        self._rows.setChildrenCollapsible(False)
+        self._rows.setHandleWidth(SPACE)
+        self.view = RunView()
+        for key in RUN_KEYS:
+            self.view.add_tool(self._button(key))
+        self._rows.addWidget(self.view)
+        self.table = RunTable(self.runs, SUMMARY_ROLE)
+        self.table.setMinimumHeight(12 * SPACE)
+        for key in RUN_KEYS:
+            self.table.addAction(self.actions_[key])
+        self._rows.addWidget(self.table)
+        self._rows.setStretchFactor(0, 1)
+        self._rows.setStretchFactor(1, 0)
+        return self._rows
+
+    def _button(self, key: str, text: str = "") -> QToolButton:
+        """A button for an action: with words, or an icon alone."""
+        action = self.actions_[key]
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setIconSize(QSize(16, 16))
+        button.setAccessibleName(action.text().replace("&", ""))
+        if text:
+            button.setProperty("button", True)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setSizePolicy(button.sizePolicy().Policy.Expanding, button.sizePolicy().Policy.Fixed)
+        else:
+            button.setProperty("flat", True)
+            action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+        return button
+
+    def _restore(self) -> None:
+        values = self.window_.settings.values
+        if values.train is not None:
+            self.form.show_config(values.train)
+        self.form.unfold(values.train_advanced)
+        self._columns.setSizes(values.splitters.get("train", [36 * SPACE, 10_000]))
+        self._rows.setSizes(values.splitters.get("train-rows", [10_000, 20 * SPACE]))
+        if "train-run" in values.splitters:
+            self.view.setSizes(values.splitters["train-run"])
+
+    def _connect_signals(self) -> None:
+        live = self.live
+        live.phase_changed.connect(self._on_phase_changed)
+        live.begun.connect(self._on_begun)
+        live.updated.connect(self._on_live_updated)
+        live.images_changed.connect(self._on_live_images)
+        live.checkpoint_saved.connect(lambda _: self._refresh_runs())
+        self.actions_.start_asked.connect(self._start)
+        self.actions_.one_minute_asked.connect(self._start_one_minute)
+        self.actions_.runs_folder_asked.connect(self._choose_runs_folder)
+        self.actions_.runs_changed.connect(self._on_runs_changed)
+        self.form.edited.connect(self._want_estimate)
+        self.form.choose_folder.connect(self._choose_data_folder)
+        self.form.choose_file.connect(self._choose_data_file)
+        self.estimator.estimated.connect(lambda _: self._show_estimate())
+        self.estimator.asking_changed.connect(lambda _: self._show_estimate())
+        self.estimator.failed.connect(self._show_problem)
+        self.table.chosen.connect(self._show_run)
+        self.table.opened.connect(lambda _: self.actions_.explore())
+        self._refresh.timeout.connect(self._refresh_runs)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._refresh.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._refresh.stop()
+
+    # The form
+
+    def _start(self) -> None:
+        config = self.form.config
+        if config is None:
+            self._show_problem(self.form.problem)
+        else:
+            self._start_run(config, self.form.run_name)
+
+    def _start_one_minute(self) -> None:
+        self.window_.show_page(self.key)
+        self._start_run(_ONE_MINUTE, "")
+
+    def _start_run(self, config: TrainConfig, name: str) -> None:
+        if self.live.under_way:
+            return
+        self.estimator.give_up()
+        self.window_.settings.values.train = self.form.config
+        self.window_.settings.save()
+        self.live.start(config, self._runs_folder(), name)
+        self.form.name.clear()
+        self._bring_live_to_front()
+
+    def _choose_data_folder(self) -> None:
+        folder = self.window_.ask_folder("data", self.tr("A folder of images, or of data files"))
+        if folder is not None:
+            self.form.show_data(str(folder))
+
+    def _choose_data_file(self) -> None:
+        filters = self.tr("Data files") + " (*.npz *.npy *.bin *.gz *.idx *ubyte);;" + self.tr("All files") + " (*)"
+        for path in self.window_.ask_files("data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10 binary"), filters):
+            self.form.show_data(str(path))
+
+    def _want_estimate(self) -> None:
+        config = self.form.config
+        if config is None:
+            self._show_problem(self.form.problem)
+        elif self.isVisible() and not self.live.under_way:
+            self.estimator.want(config)
+        self._show_estimate()
+
+    def _show_estimate(self) -> None:
+        estimate, config = self.estimator.estimate, self.form.config
+        if self.live.under_way:
+            text = ""
+        elif self.estimator.asking:
+            text = self.tr("Measuring how fast this would go…")
+        elif estimate is not None and config is not None:
+            text = words.estimate_words(estimate, train_images_of(config))
+        else:
+            text = ""
+        self._set_estimate(text, "dim")
+
+    def _show_problem(self, problem: str) -> None:
+        self._set_estimate(problem[:1].upper() + problem[1:] + ".", "bad")
+
+    def _set_estimate(self, text: str, role: str) -> None:
+        self.estimate.setText(text)
+        if self.estimate.property("role") != role:
+            self.estimate.setProperty("role", role)
+            self.estimate.style().unpolish(self.estimate)
+            self.estimate.style().polish(self.estimate)
+
+    # The runs
+
+    def _runs_folder(self) -> Path:
+        chosen = self.window_.settings.values.runs_folder
+        return Path(chosen) if chosen else default_runs_folder()
+
+    def _choose_runs_folder(self) -> None:
+        folder = self.window_.ask_folder("runs-folder", self.tr("Keep runs in this folder"))
+        if folder is not None:
+            self.window_.settings.values.runs_folder = str(folder)
+            self.window_.settings.save()
+            self.runs.set_folder(folder)
+            self._on_runs_changed("")
+
+    def _refresh_runs(self) -> None:
+        self.runs.refresh()
+        if self._to_choose:
+            row = self.runs.row_of(self._to_choose)
+            if row >= 0:
+                self._to_choose = ""
+                self.table.choose(row)
+        self._show_front()
+
+    def _on_runs_changed(self, folder: str) -> None:
+        self._to_choose = folder
+        self.table.clearSelection()
+        self.table.setCurrentIndex(self.runs.index(-1, -1))
+        self._refresh_runs()
+        if not folder:
+            self._show_newest()
+
+    def _show_newest(self) -> None:
+        if self.runs.rowCount():
+            self.table.choose(0)
+        else:
+            self._show_run("")
+
+    def _show_run(self, folder: str) -> None:
+        """Bring a run to the front: the live one as it lives, any other from its folder."""
+        if self.opened is not None:
+            if self.opened.folder == folder and folder != self.live.folder:
+                return
+            self.opened.close()
+            self.opened.deleteLater()
+            self.opened = None
+        if folder and folder == self.live.folder and self.live.started is not None:
+            self._bring_live_to_front()
+            return
+        if folder:
+            self._open_run(folder)
+        self._show_everything()
+
+    def _open_run(self, folder: str) -> None:
+        try:
+            opened = OpenedRun(folder, self)
+        except RunError as error:
+            self.window_.notify("bad", str(error), topic="run")
+            return
+        self.opened = opened
+        opened.updated.connect(self._on_opened_updated)
+        opened.images_changed.connect(lambda kind: self.view.show_images(kind, opened.images.get(kind)))
+        opened.read()
+
+    def _bring_live_to_front(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
+            self.opened.deleteLater()
+            self.opened = None
+        if self.live.folder:
+            self._to_choose = self.live.folder
+            self.table.choose(self.runs.row_of(self.live.folder))
+        else:
+            self.table.clearSelection()
+            self.table.setCurrentIndex(self.runs.index(-1, -1))
+        self._show_everything()
+
+    @property
+    def _live_in_front(self) -> bool:
+        return self.opened is None and self.live.phase != "none"
+
+    # What runs say
+
+    def _on_phase_changed(self, _phase: str) -> None:
+        self.runs.show_live(self.live.summary())
+        self._refresh_runs()
+        if self._live_in_front:
+            self._show_header()
+        self._want_estimate()
+
+    def _on_begun(self, started: RunStarted) -> None:
+        self.runs.show_live(self.live.summary())
+        self._to_choose = started.folder
+        self._refresh_runs()
+        self._bring_live_to_front()
+
+    def _on_live_updated(self) -> None:
+        self.runs.show_live(self.live.summary())
+        if self._live_in_front and self.isVisible():
+            self.view.curves.refresh()
+
+    def _on_live_images(self, kind: str) -> None:
+        if self._live_in_front:
+            self.view.show_images(kind, self.live.images.get(kind))
+
+    def _on_opened_updated(self) -> None:
+        self.view.curves.refresh()
+        self._show_header()
+
+    def _show_everything(self) -> None:
+        """Another run is in front: show all of it."""
+        source = self.opened or self.live
+        self._show_header()
+        self.view.curves.show_words(self._empty_words())
+        if self.opened is not None:
+            total, per_epoch = self.opened.summary.total_steps, self.opened.steps_per_epoch
+        else:
+            total, per_epoch = self.live.total_steps, self.live.steps_per_epoch
+        self.view.show_history(source.history, total, per_epoch)
+        for kind in ("samples", "reconstructions"):
+            self.view.show_images(kind, source.images.get(kind))
+        self._show_front()
+
+    def _show_header(self) -> None:
+        live, opened = self.live, self.opened
+        if opened is not None:
+            going_on = live.under_way and opened.folder == live.folder
+            state = live.phase if going_on else opened.summary.state
+            facts = words.facts_of_record(opened.record)
+            if state in ("failed", "stopped") and opened.summary.reason:
+                facts = f"{opened.summary.reason}  ·  {facts}"
+            word, level = words.phase_word(state), words.phase_level(state)
+            self.view.show_header(RunHeader(opened.summary.name, word, level, facts))
+        elif live.phase != "none":
+            facts = live.reason
+            if live.started is not None and not facts:
+                started = live.started
+                facts = words.facts_of(started.config, started.data_title, started.parameters, started.device)
+            name = live.name or self.tr("New run")
+            header = RunHeader(name, words.phase_word(live.phase), words.phase_level(live.phase), facts)
+            self.view.show_header(header)
+        else:
+            self.view.show_header(RunHeader(self.tr("No run yet")))
+        self.view.curves.show_words(self._empty_words())
+
+    def _empty_words(self) -> str:
+        if self._live_in_front and self.live.under_way:
+            return self.tr("Curves appear with the first steps.")
+        if self.opened is not None:
+            return self.tr("This run has no steps yet.")
+        return self.tr("Choose data and press Start training: curves and samples grow here.")
+
+    def _show_front(self) -> None:
+        """Tell the actions which run they are about."""
+        folder = self.opened.folder if self.opened else self.live.folder
+        row = self.runs.row_of(folder) if folder else -1
+        self.actions_.show_front(self.runs.runs[row] if row >= 0 else None)

@@ -1,0 +1,230 @@
+"""The words to runs: one action each for menu, buttons and run strip, and what is said about how they went."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QObject, QUrl, Signal
+from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
+
+from nvp_studio.state.run import LiveRun
+from nvp_studio.state.runs import discard_run, restore_run
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary
+from nvp_studio.views.pages.train_words import strip_content
+from nvp_studio.views.theme import set_icon
+from nvp_studio.worker.client import CrashReport
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+_RESUMABLE = ("stopped", "failed", "interrupted")
+_TOPIC = "run"
+STRIP_KEYS = ("pause", "stop", "force-stop", "sample", "save")
+RUN_KEYS = ("resume", "explore", "show-folder", "discard")
+"""Actions on the run in front."""
+
+
+class RunActions(QObject):
+    """Registers the actions, keeps them in step with the live run and the run in front, and fills the strip."""
+
+    start_asked = Signal()
+    one_minute_asked = Signal()
+    runs_folder_asked = Signal()
+    runs_changed = Signal(str)
+    """A run was discarded or brought back; carries the folder to show then, or nothing."""
+
+    def __init__(self, window: "MainWindow", live: LiveRun) -> None:
+        super().__init__(window)
+        self._window = window
+        self._live = live
+        self._front: RunSummary | None = None
+        self._register()
+        live.phase_changed.connect(self._on_phase_changed)
+        live.updated.connect(self._show_strip)
+        live.noticed.connect(self._on_noticed)
+        live.crashed.connect(self._on_crashed)
+        live.stop_is_slow.connect(self._on_stop_slow)
+        self.refresh()
+
+    def __getitem__(self, key: str) -> QAction:
+        return self._window.registry[f"run.{key}"]
+
+    def show_front(self, summary: RunSummary | None) -> None:
+        """Another run is in front, or it changed: the actions are about this one."""
+        self._front = summary
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Make each action possible or not, shown or not."""
+        live, front = self._live, self._front
+        self["start"].setEnabled(not live.under_way)
+        self["one-minute"].setEnabled(not live.under_way)
+        pausing = live.phase in ("pausing", "paused")
+        self["pause"].setText(self._tr("&Resume") if pausing else self._tr("&Pause"))
+        set_icon(self["pause"], "play" if pausing else "pause")
+        self["pause"].setEnabled(live.phase in ("training", "pausing", "paused"))
+        self["stop"].setEnabled(live.under_way and live.phase != "stopping")
+        for key in ("sample", "save"):
+            self[key].setEnabled(live.in_loop)
+        for key in ("pause", "stop", "sample", "save"):
+            self[key].setVisible(live.under_way)
+        if live.phase != "stopping":
+            self["force-stop"].setVisible(False)
+        is_live = front is not None and live.under_way and front.folder == live.folder
+        resumable = front is not None and front.state in _RESUMABLE
+        self["resume"].setEnabled(resumable and not live.under_way)
+        self["explore"].setEnabled(front is not None and self._checkpoint_exists(front))
+        self["show-folder"].setEnabled(front is not None)
+        self["discard"].setEnabled(front is not None and not is_live)
+        self["copy-report"].setEnabled(live.phase != "none")
+        self._show_strip()
+
+    def resume(self, folder: str) -> None:
+        """Go on with a run."""
+        self._window.notices.withdraw(_TOPIC)
+        self._live.resume(folder)
+
+    # Construction
+
+    def _register(self) -> None:
+        live = self._live
+        add = partial(self._window.registry.add, menu="run")
+        add("run.start", self._tr("&Start training"), self.start_asked.emit, shortcut="Ctrl+Return", icon="play")
+        add("run.one-minute", self._tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
+        add("run.pause", self._tr("&Pause"), self._toggle_pause, shortcut="Ctrl+P", icon="pause", separator=True)
+        add("run.stop", self._tr("S&top"), live.stop, shortcut="Ctrl+.", icon="square")
+        add("run.force-stop", self._tr("&Force stop"), live.force_stop, icon="octagon-x")
+        add("run.sample", self._tr("Sa&mple"), live.sample, icon="images", tip=self._tr("Fresh samples now"))
+        add("run.save", self._tr("Sa&ve"), live.save, icon="save", tip=self._tr("Write a checkpoint now"))
+        add("run.resume", self._tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
+        add("run.explore", self._tr("&Explore this run"), self.explore, shortcut="Ctrl+E", icon="compass")
+        add("run.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
+        add("run.discard", self._tr("&Discard this run"), self._discard, icon="trash-2")
+        add("run.copy-report", self._tr("Copy re&port"), self._copy_report, icon="clipboard-copy", separator=True)
+        add("run.choose-folder", self._tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
+        for key in STRIP_KEYS:
+            self[key].setVisible(False)
+            self._window.strip.add_action(self[key])
+
+    # What a person does
+
+    def _toggle_pause(self) -> None:
+        if self._live.phase in ("pausing", "paused"):
+            self._live.proceed()
+        else:
+            self._live.pause()
+
+    def _resume_front(self) -> None:
+        if self._front is not None:
+            self.resume(self._front.folder)
+
+    def explore(self) -> None:
+        """Open the best of the run in front on Explore."""
+        if self._front is not None and self["explore"].isEnabled():
+            self._window.open_in_explore([Path(self._front.folder)])
+
+    def _show_folder(self) -> None:
+        if self._front is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(self._front.folder))
+
+    def _discard(self) -> None:
+        if self._front is None:
+            return
+        folder = Path(self._front.folder)
+        try:
+            place = discard_run(folder)
+        except RunError as error:
+            self._window.notify("bad", str(error), topic=_TOPIC)
+            return
+        self._window.notify(
+            "info",
+            self._tr("{0} is in the trash of the runs folder.").format(folder.name),
+            topic=_TOPIC,
+            action_text=self._tr("Put it back"),
+            action=partial(self._restore, place, folder),
+        )
+        self.runs_changed.emit("")
+
+    def _restore(self, place: Path, folder: Path) -> None:
+        try:
+            restore_run(place, folder)
+        except RunError as error:
+            self._window.notify("bad", str(error), topic=_TOPIC)
+            return
+        self.runs_changed.emit(str(folder))
+
+    def _copy_report(self) -> None:
+        QGuiApplication.clipboard().setText(self._live.report())
+        self._window.notify("info", self._tr("Report copied."), topic=_TOPIC)
+
+    # What the run says
+
+    def _show_strip(self) -> None:
+        self._window.strip.show_content(strip_content(self._live))
+
+    def _on_phase_changed(self, phase: str) -> None:
+        self.refresh()
+        live = self._live
+        match phase:
+            case "training" | "finished" | "stopped" | "failed" | "interrupted":
+                self._window.notices.withdraw(f"{_TOPIC}-stop")
+        match phase:
+            case "finished":
+                self._say_finished()
+            case "failed":
+                text = self._tr("{0} failed: {1}").format(live.name or self._tr("The run"), live.reason)
+                self._window.notify("bad", text, topic=_TOPIC, report=live.report())
+            case "stopped" if live.folder:
+                text = self._tr("{0} is stopped and saved; it can be resumed.").format(live.name)
+                self._window.notify("info", text, topic=_TOPIC)
+
+    def _say_finished(self) -> None:
+        live, best = self._live, self._live.history.best
+        text = self._tr("{0} is finished.").format(live.name)
+        if best is not None:
+            text = self._tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
+        self._window.notify(
+            "good",
+            text,
+            topic=_TOPIC,
+            action_text=self._tr("Explore it"),
+            action=partial(self._window.open_in_explore, [Path(live.folder)]),
+        )
+
+    def _on_noticed(self, level: str, text: str) -> None:
+        shown = "bad" if level == "error" else level
+        self._window.notify(shown, self._tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
+
+    def _on_crashed(self, report: CrashReport) -> None:
+        live = self._live
+        if live.phase == "restarting":
+            text = self._tr("The training engine stopped: {0}. It restarts, and the run goes on by itself.")
+            self._window.notify("warning", text.format(report.reason), topic=_TOPIC, report=live.report())
+        elif live.phase == "interrupted":
+            text = self._tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")
+            self._window.notify(
+                "bad",
+                text.format(report.reason),
+                topic=_TOPIC,
+                action_text=self._tr("Resume"),
+                action=partial(self.resume, live.folder),
+                report=live.report(),
+            )
+
+    def _on_stop_slow(self) -> None:
+        self["force-stop"].setVisible(True)
+        self._window.notify(
+            "warning",
+            self._tr("{0} takes long to stop; it is saving its last checkpoint.").format(self._live.name),
+            topic=f"{_TOPIC}-stop",
+            action_text=self._tr("Force stop"),
+            action=self._live.force_stop,
+        )
+
+    def _checkpoint_exists(self, run: RunSummary) -> bool:
+        folder = Path(run.folder) / "checkpoints"
+        return any((folder / f"{name}.safetensors").is_file() for name in ("best", "last"))
+
+    def _tr(self, text: str) -> str:
+        return QCoreApplication.translate("RunActions", text)

@@ -1,0 +1,151 @@
+"""What the Train page and the run strip say: a run's phase, progress, facts and estimate in words."""
+
+from PySide6.QtCore import QCoreApplication
+
+from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.state.estimate import Estimate
+from nvp_studio.state.run import LiveRun, Phase
+from nvp_studio.state.runs import duration
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import RunRecord, SummaryState
+from nvp_studio.views.widgets.run_strip import StripContent
+
+_LEVELS: dict[str, str] = {
+    "pausing": "warning",
+    "paused": "warning",
+    "stopping": "warning",
+    "restarting": "warning",
+    "finished": "good",
+    "failed": "bad",
+    "interrupted": "bad",
+}
+
+
+def tr(text: str) -> str:
+    """`text` in the person's language."""
+    return QCoreApplication.translate("Train", text)
+
+
+def phase_word(phase: Phase | SummaryState) -> str:
+    """The phase in a word or two."""
+    return {
+        "none": "",
+        "starting": tr("starting the engine…"),
+        "preparing": tr("preparing"),
+        "training": tr("training"),
+        "pausing": tr("pausing…"),
+        "paused": tr("paused"),
+        "resuming": tr("going on…"),
+        "stopping": tr("stopping…"),
+        "finished": tr("finished"),
+        "stopped": tr("stopped"),
+        "failed": tr("failed"),
+        "restarting": tr("engine crashed, restarting…"),
+        "interrupted": tr("interrupted"),
+    }[phase]
+
+
+def phase_level(phase: str) -> str:
+    """``good``, ``warning``, ``bad`` or nothing."""
+    return _LEVELS.get(phase, "")
+
+
+def strip_content(live: LiveRun) -> StripContent:
+    """The run strip's content."""
+    progress, started = live.progress, live.started
+    if live.phase == "none":
+        return StripContent()
+    state = phase_word(live.phase)
+    if live.phase == "preparing" and live.reason:
+        state = f"{state}: {live.reason}"
+    name = live.name or tr("New run")
+    if progress is None or started is None:
+        fraction = 0.0 if live.under_way else None
+        return StripContent(name, state, phase_level(live.phase), fraction)
+    going = live.in_loop
+    return StripContent(
+        name=name,
+        state=state,
+        level=phase_level(live.phase),
+        fraction=progress.fraction,
+        epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
+        score=_score(live),
+        speed=tr("{0} images/s").format(f"{progress.images_per_second:,.0f}") if live.phase == "training" else "",
+        remaining=tr("{0} left").format(duration(progress.seconds_left))
+        if going and progress.seconds_left is not None
+        else "",
+    )
+
+
+def facts_of(config: TrainConfig, data_title: str, parameters: int, device: str) -> str:
+    """What distinguishes a run, in one line."""
+    return "  ·  ".join(
+        (
+            data_title,
+            tr("{0} flow, {1} parameters").format(config.preset, short_number(parameters)),
+            tr("batch {0}").format(config.batch_size),
+            tr("learning rate {0}").format(f"{config.learning_rate:g}"),
+            tr("seed {0}").format(config.seed),
+            device,
+        )
+    )
+
+
+def facts_of_record(record: RunRecord) -> str:
+    """The same for a run from its folder, with the final scores of a finished one."""
+    facts = facts_of(record.config, record.data.title, record.parameters, record.device)
+    status = record.status
+    if status.test is not None:
+        facts = tr("test {0} bits/dim").format(f"{status.test:.3f}") + "  ·  " + facts
+    if status.validation is not None:
+        facts = tr("validation {0} bits/dim").format(f"{status.validation:.3f}") + "  ·  " + facts
+    return facts
+
+
+def estimate_words(estimate: Estimate, train_images: int | None) -> str:
+    """An estimate in two lines."""
+    speed = tr("{0} parameters, about {1} images/s").format(
+        short_number(estimate.parameters), f"{estimate.images_per_second:,.0f}"
+    )
+    if estimate.memory_bytes:
+        speed += tr(", {0} MB of memory").format(f"{estimate.memory_bytes / 1e6:,.0f}")
+    images, seconds = estimate.images(train_images), estimate.seconds(train_images)
+    if images is None or seconds is None:
+        return speed
+    parts = [tr("about {0}").format(duration(seconds))]
+    if train_images is not None and estimate.config.epochs is None:
+        parts.append(tr("{0} epochs").format(f"{images / train_images:.1f}"))
+    if estimate.config.steps is None:
+        parts.append(tr("{0} steps").format(f"{images / estimate.config.batch_size:,.0f}"))
+    return f"{speed}\n{', '.join(parts)}"
+
+
+def data_title(config: TrainConfig) -> str:
+    """The name of a configuration's data for the eye."""
+    return CATALOGUE[config.data].title if config.data in CATALOGUE else config.data
+
+
+def short_number(number: int) -> str:
+    """123456 as "123 k", 6400000 as "6.4 M"."""
+    if number >= 1_000_000:
+        return f"{number / 1e6:.1f} M"
+    return f"{number / 1e3:.0f} k" if number >= 1000 else str(number)
+
+
+def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
+    if total_steps is None:
+        return tr("epoch {0}").format(f"{epoch:.1f}")
+    total = total_steps / max(1, steps_per_epoch)
+    digits = 0 if total >= 10 else 1
+    return tr("epoch {0} / {1}").format(f"{epoch:.{digits}f}", f"{total:.{digits}f}")
+
+
+def _score(live: LiveRun) -> str:
+    smoothed = live.history.smoothed.values
+    if not len(smoothed):
+        return ""
+    words = tr("{0} bits/dim").format(f"{smoothed[-1]:.3f}")
+    best = live.history.best
+    if best is not None:
+        words += tr(" (best {0} @ step {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
+    return words
