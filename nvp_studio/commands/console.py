@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -24,7 +25,7 @@ from rich.progress import (
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress, notes and complaints go."""
 
-MODEL_HELP = "A run folder, a .safetensors file, or 'fashion-mnist' for the included model."
+MODEL_HELP = "A run's folder or name, a .safetensors file; without it the included model."
 
 
 class CommandError(Exception):
@@ -93,6 +94,14 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def find_model(model: str) -> str:
+    """The path that `model` means: a file or folder, else the run of that name; empty for the included model."""
+    from nvp_studio.training.runs import default_runs_folder
+
+    named = default_runs_folder() / model
+    return str(named) if model and not Path(model).exists() and (named / "run.json").is_file() else model
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from nvp_studio.commands.console import MODEL_HELP, CommandError, bits, duration, print_json, print_table
+from nvp_studio.commands.console import MODEL_HELP, CommandError, bits, duration, find_model, print_json, print_table
 
 
 def info(
@@ -21,6 +21,7 @@ def info(
 
     `nvp-studio info runs/photos --json`
     """
+    model = find_model(model)
     facts = {"run": _run_facts(Path(model)), **_checkpoint_facts(model)}
     if json:
         print_json(facts)

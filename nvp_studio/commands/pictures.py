@@ -8,7 +8,16 @@ from zipfile import BadZipFile
 import msgspec
 import typer
 
-from nvp_studio.commands.console import MODEL_HELP, CommandError, print_json, print_table, printable, progress_bar, say
+from nvp_studio.commands.console import (
+    MODEL_HELP,
+    CommandError,
+    find_model,
+    print_json,
+    print_table,
+    printable,
+    progress_bar,
+    say,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +164,7 @@ def decode(
 def _open(model: str, device: str) -> "OpenedModel":
     from nvp_studio.explore.model import choose_device, open_model
 
-    return open_model(model, choose_device(device))
+    return open_model(find_model(model), choose_device(device))
 
 
 def _read_batches(opened: "OpenedModel", files: list[Path]) -> Iterator[list[tuple[str, "Images | None"]]]:

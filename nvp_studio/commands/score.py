@@ -15,6 +15,7 @@ from nvp_studio.commands.console import (
     MODEL_HELP,
     CommandError,
     Stopped,
+    find_model,
     on_stop,
     print_json,
     printable,
@@ -66,7 +67,7 @@ def score(
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
     from nvp_studio.explore.model import choose_device, open_model
 
-    opened = open_model(model, choose_device(device))
+    opened = open_model(find_model(model), choose_device(device))
     tally = Tally()
     try:
         bar = progress_bar("images", rows_on_stdout=csv_file == "-" or (data is None and (json or csv_file is None)))

@@ -119,6 +119,19 @@ class TestInfo:
         assert sum(np.prod(shape) for shape in facts["latent_shapes"]) == 64
         assert facts["reference_images"] == 100
 
+    def test_a_run_is_found_by_its_name(
+        self, run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "mine" / "checkpoints"
+        folder.mkdir(parents=True)
+        (folder / "best.safetensors").write_bytes(model.read_bytes())
+        (tmp_path / "mine" / "run.json").write_text("{}")
+        monkeypatch.setenv("NVP_STUDIO_RUNS", str(tmp_path))
+        assert run("sample", "-m", "mine", "-n", 1, "-o", tmp_path / "one.png")[0] == 0
+        code, _, err = run("sample", "-m", "other", "-n", 1, "-o", tmp_path / "two.png")
+        assert code == 1
+        assert "other" in err
+
     def test_a_damaged_file_is_refused_with_the_reason(self, run: Run, model: Path, tmp_path: Path) -> None:
         broken = tmp_path / "broken.safetensors"
         data = bytearray(model.read_bytes())
