@@ -254,11 +254,14 @@ class ScorePage(Page):
         state.exported.connect(self._on_exported)
         state.rows.modelReset.connect(lambda: self._show_file(-1))
         state.rows.dataChanged.connect(lambda *_: self._show_file(self.table.currentIndex().row()))
-        self.window_.engine.status_changed.connect(lambda _: self._show_progress())
+        self.window_.engine.status_changed.connect(self._on_status_changed)
         self.table.chosen.connect(self._show_file)
         self.table.opened.connect(lambda _: self._explore())
 
     # What the state says
+
+    def _on_status_changed(self, _status: str) -> None:
+        self._show_progress()
 
     def _show_progress(self) -> None:
         state = self.state
