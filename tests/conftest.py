@@ -52,7 +52,8 @@ def qapp(tmp_path_factory: pytest.TempPathFactory) -> "QApplication":
 
 @pytest.fixture
 def qt(qapp: "QApplication") -> Iterator[Callable[..., None]]:
-    """`wait_until`, in a test that fails when Qt warns, or when a thread or process is left over."""
+    """`wait_until`, in a test that fails when Qt warns, a slot raises, or a thread or process is left over."""
+    import sys
     import threading
 
     import psutil
@@ -64,16 +65,22 @@ def qt(qapp: "QApplication") -> Iterator[Callable[..., None]]:
         if kind != QtMsgType.QtDebugMsg and not any(words in text for words in _HARMLESS):
             warnings.append(text)
 
+    def collect_exception(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        warnings.append(f"{kind.__name__}: {error}")
+        hook_before(kind, error, trace)
+
+    hook_before, sys.excepthook = sys.excepthook, collect_exception
     threads_before = set(threading.enumerate())
     children_before = {child.pid for child in psutil.Process().children()}
     handler_before = qInstallMessageHandler(collect)
     yield wait_until
     qInstallMessageHandler(handler_before)
+    sys.excepthook = hook_before
     wait_until(
         lambda: not {child.pid for child in psutil.Process().children()} - children_before,
         "the processes started to end",
     )
-    assert set(threading.enumerate()) <= threads_before
+    wait_until(lambda: set(threading.enumerate()) <= threads_before, "the threads started to end")
     assert not warnings
 
 

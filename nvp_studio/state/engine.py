@@ -35,7 +35,8 @@ class Engine(QObject):
         self.model: ModelInfo | None = None
         self.status = ""
         self._path: str | None = None
-        self._asked_path = ""
+        self._asked: dict[int, str] = {}
+        """Paths of the models asked for, by stamp."""
         self._quitting = False
         for client in (self.explorer, self.trainer):
             client.crashed.connect(self._on_crashed)
@@ -84,10 +85,9 @@ class Engine(QObject):
 
     def open_model(self, path: str) -> None:
         """Open a checkpoint file, a run folder's best, or (empty path) the included model."""
-        self._asked_path = path
         self.model_opening.emit(path)
         if self.explorer.state == "ready":
-            self.explorer.ask(MODEL_VIEW, lambda view, stamp: OpenModel(view, stamp, path))
+            self._asked[self.explorer.ask(MODEL_VIEW, lambda view, stamp: OpenModel(view, stamp, path))] = path
         else:
             self._path = path
             if self.explorer.state in ("stopped", "failed"):
@@ -96,22 +96,22 @@ class Engine(QObject):
 
     def _on_message(self, message: Answer) -> None:
         match message:
-            case ModelOpened(view=view, model=model) if view == MODEL_VIEW:
+            case ModelOpened(view=view, stamp=stamp, model=model) if view == MODEL_VIEW:
                 self.model = model
-                self._path = self._asked_path
+                self._path = self._asked.pop(stamp)
                 self._update_status()
                 self.model_opened.emit(model)
-            case Failed(view=view, reason=reason) if view == MODEL_VIEW:
-                path, self._asked_path = self._asked_path, self._path or ""
-                if self.model is None and path:
-                    self._path = ""  # what was remembered is gone: fall back to the included model
+            case Failed(view=view, stamp=stamp, reason=reason) if view == MODEL_VIEW:
+                path = self._asked.pop(stamp)
                 self._update_status()
                 self.model_failed.emit(path, reason)
                 if self.model is None and path:
+                    self._path = ""  # what was remembered is gone: fall back to the included model
                     self.open_model("")
 
     def _on_state_changed(self, state: str) -> None:
         if self.sender() is self.explorer and state == "ready" and self._path is not None:
+            self._asked.clear()
             self.open_model(self._path)
         self._update_status()
         self._check_stopped()

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QActionGroup,
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDragMoveEvent,
     QDropEvent,
-    QKeySequence,
     QPaintEvent,
 )
 from PySide6.QtWidgets import (
@@ -29,10 +27,10 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.paths import MODEL_SUFFIX, is_model
+from nvp_studio.state.paths import is_model
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.actions import ActionRegistry
-from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
+from nvp_studio.views.engine_notices import EngineNotices
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.theme import SPACE, apply_theme
 from nvp_studio.views.widgets.drop_overlay import DropOverlay
@@ -40,7 +38,7 @@ from nvp_studio.views.widgets.log_dock import LogDock
 from nvp_studio.views.widgets.notices import Notice, Notices
 from nvp_studio.views.widgets.rail import Rail
 from nvp_studio.views.widgets.run_strip import RunStrip
-from nvp_studio.worker.client import CrashReport, WorkerClient
+from nvp_studio.views.window_actions import WindowActions
 
 
 @dataclass(frozen=True)
@@ -91,13 +89,13 @@ class MainWindow(QMainWindow):
         self._specs = self._page_specs()
         self._pages: dict[str, Page] = {}
         self._was_painted = False
-        self._crash_report = ""
         self.setWindowTitle("NVP Studio")
         self.setMinimumSize(QSize(960, 640))
         self.resize(1280, 800)
         self.setAcceptDrops(True)
         self._lay_out()
-        self._add_actions()
+        self._actions = WindowActions(self, [(spec.key, spec.title, spec.icon) for spec in self._specs])
+        self._engine_notices = EngineNotices(self)
         self._fill_menu_bar()
         self._connect_signals()
         self._restore()
@@ -240,96 +238,6 @@ class MainWindow(QMainWindow):
         self.menuBar().setCornerWidget(self._status)
         self.menuBar().setNativeMenuBar(False)
 
-    def _add_actions(self) -> None:
-        add = self.registry.add
-        add(
-            "file.open-model",
-            self.tr("Open &model…"),
-            self._ask_model,
-            menu="file",
-            shortcut="Ctrl+Shift+O",
-            icon="box",
-            tip=self.tr("Open a checkpoint file"),
-            place=20,
-            separator=True,
-        )
-        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open", place=20)
-        add(
-            "file.open-included",
-            self.tr("Open the &included model"),
-            lambda: self.engine.open_model(""),
-            menu="file",
-            place=20,
-        )
-        add(
-            "file.quit",
-            self.tr("&Quit"),
-            self.close,
-            menu="file",
-            shortcut="Ctrl+Q",
-            icon="log-out",
-            separator=True,
-            place=90,
-        )
-        for number, spec in enumerate(self._specs, 1):
-            add(
-                f"view.page-{spec.key}",
-                spec.title,
-                partial(self.show_page, spec.key),
-                menu="view",
-                shortcut=f"Ctrl+{number}",
-                icon=spec.icon,
-            )
-        self._add_theme_actions()
-        log = self.log_dock.toggleViewAction()
-        log.setText(self.tr("&Log"))
-        log.setShortcut(QKeySequence("Ctrl+L"))
-        self.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
-        add(
-            "view.full-screen",
-            self.tr("&Full screen"),
-            self._toggle_full_screen,
-            menu="view",
-            shortcut="F11",
-        )
-        add("help.palette", self.tr("&Commands…"), self._show_palette, menu="help", shortcut="Ctrl+K", icon="command")
-        add(
-            "help.shortcuts",
-            self.tr("&Keyboard shortcuts"),
-            self._show_shortcuts,
-            menu="help",
-            shortcut="F1",
-            icon="keyboard",
-        )
-        add(
-            "help.restart-explorer",
-            self.tr("&Restart the engine"),
-            self.engine.explorer.restart,
-            menu="help",
-            icon="refresh-cw",
-            separator=True,
-        )
-        add("help.about", self.tr("&About NVP Studio"), self._show_about, menu="help", icon="info", separator=True)
-
-    def _add_theme_actions(self) -> None:
-        group = QActionGroup(self)
-        for choice, text, icon in (
-            ("system", self.tr("Theme of the &system"), "monitor"),
-            ("light", self.tr("&Light theme"), "sun"),
-            ("dark", self.tr("&Dark theme"), "moon"),
-        ):
-            action = self.registry.add(
-                f"view.theme-{choice}",
-                text,
-                partial(self.set_theme, choice),
-                menu="view",
-                icon=icon,
-                checkable=True,
-                separator=choice == "system",
-            )
-            action.setChecked(self.settings.values.theme == choice)
-            group.addAction(action)
-
     def set_theme(self, choice: str) -> None:
         """Put a theme in force and remember it."""
         self.registry[f"view.theme-{choice}"].setChecked(True)
@@ -364,100 +272,8 @@ class MainWindow(QMainWindow):
         self._rail.page_chosen.connect(self.show_page)
         self.engine.status_changed.connect(self._status.setText)
         self._status.setText(self.engine.status)
-        self.engine.crashed.connect(self._on_crashed)
-        self.engine.hung.connect(self._on_hung)
-        self.engine.model_failed.connect(self._on_model_failed)
-        self.engine.explorer.state_changed.connect(self._on_explorer_state_changed)
         self.engine.explorer.log_line.connect(self.log_dock.add_explorer_line)
         self.engine.trainer.log_line.connect(self.log_dock.add_trainer_line)
-
-    # Dialogs
-
-    def _ask_model(self) -> None:
-        filters = self.tr("Models") + f" (*{MODEL_SUFFIX})"
-        for path in self.ask_files("models", self.tr("Open a model"), filters):
-            self.open_in_explore([path])
-
-    def _ask_run(self) -> None:
-        folder = self.ask_folder("runs", self.tr("Open a run folder"))
-        if folder is not None:
-            self.open_in_explore([folder])
-
-    def _show_palette(self) -> None:
-        palette = CommandPalette(self.registry, self)
-        palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        palette.move(self.geometry().center().x() - palette.width() // 2, self.geometry().top() + 80)
-        palette.open()
-
-    def _show_shortcuts(self) -> None:
-        sheet = ShortcutSheet(self.registry, self)
-        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        sheet.open()
-
-    def _show_about(self) -> None:
-        about = AboutDialog(self._engine_words(), self)
-        about.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        about.open()
-
-    def _engine_words(self) -> str:
-        welcome = self.engine.explorer.welcome
-        if welcome is None:
-            return self.engine.status
-        return self.tr("Engine: PyTorch {0} on {1}, threads: {2}").format(
-            welcome.torch_version, welcome.device_name, welcome.threads
-        )
-
-    def _toggle_full_screen(self) -> None:
-        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    # The engine's bad moments
-
-    def _on_crashed(self, report: CrashReport) -> None:
-        if report.role != "explorer":
-            return  # the run's page says what that means for the run
-        self._crash_report = report.text()
-        self.notify(
-            "warning",
-            self.tr("The engine stopped: {0}. It is being restarted; your picture comes back.").format(report.reason),
-            topic="crash-explorer",
-            report=self._crash_report,
-        )
-
-    def _on_explorer_state_changed(self, state: str) -> None:
-        if state == "failed":
-            self.notify(
-                "bad",
-                self.tr("The engine crashed again and again, so it was left off."),
-                topic="crash-explorer",
-                action_text=self.tr("Start again"),
-                action=self.engine.explorer.restart,
-                report=self._crash_report,
-            )
-        elif state == "ready" and self._crash_report:
-            self.notify(
-                "good",
-                self.tr("The engine is back."),
-                topic="crash-explorer",
-                report=self._crash_report,
-            )
-            self._crash_report = ""
-
-    def _on_hung(self, client: WorkerClient, hung: bool) -> None:
-        topic = f"hung-{client.role}"
-        if not hung:
-            self.notices.withdraw(topic)
-            return
-        self.notify(
-            "bad",
-            self.tr("The {0} engine gives no sign of life.").format(client.role),
-            topic=topic,
-            action_text=self.tr("Restart it"),
-            action=client.restart,
-        )
-
-    def _on_model_failed(self, path: str, reason: str) -> None:
-        name = Path(path).name if path else self.tr("the included model")
-        self.notify("bad", self.tr("Cannot open {0}: {1}").format(name, reason), topic="model")
 
     # Drag and drop
 

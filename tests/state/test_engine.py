@@ -63,6 +63,17 @@ def test_another_model_takes_its_place(engine: Engine, qt: Wait, other_model: Pa
     assert engine.model_path == str(other_model)
 
 
+def test_a_wrong_file_asked_right_after_a_good_one_does_not_hide_it(
+    engine: Engine, qt: Wait, tmp_path: Path, other_model: Path
+) -> None:
+    opened, failed = collect(engine)
+    engine.open_model(str(other_model))
+    engine.open_model(str(tmp_path / "gone.safetensors"))
+    qt(lambda: opened and failed, "both answers")
+    assert engine.model_path == str(other_model)
+    assert [path for path, _ in failed] == [str(tmp_path / "gone.safetensors")]
+
+
 def test_a_remembered_model_that_is_gone_gives_way_to_the_included_one(qt: Wait, tmp_path: Path) -> None:
     from tests.conftest import stop_engine
 

@@ -45,6 +45,7 @@ def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> 
     shared_engine.open_model(str(small_model))
     qt(lambda: settled(page), "the first picture")
     window.activateWindow()
+    qt(window.isActiveWindow, "the window to be active")
     page.setFocus()
     yield page
     window.close()
@@ -237,7 +238,7 @@ def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qt:
     row = page.latents.directions[4]
     QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
     assert page.state.coordinates[4] == pytest.approx(2.0, abs=0.05)
-    assert page.window_.settings.values.recent_models == [str(other_model)]
+    assert page.window_.settings.values.recent_models[0] == str(other_model)
 
 
 def test_the_welcome_leaves_for_good(page: ExplorePage) -> None:

@@ -1,15 +1,12 @@
 """Explore: one picture large, how likely the flow finds it, and sliders that move it through the latent space."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QMenu,
     QSpinBox,
     QSplitter,
     QToolButton,
@@ -19,9 +16,10 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state.explore import MOST_SEED, ExploreState
-from nvp_studio.state.paths import image_filter, is_image_file, is_model
-from nvp_studio.training.runs import list_runs
+from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.views.pages.base import Page
+from nvp_studio.views.pages.explore_actions import ExploreActions
+from nvp_studio.views.pages.explore_models import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
@@ -34,9 +32,7 @@ from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
-_SAVED_SIDE = 448
-"""About how many pixels wide a saved picture is made, by a whole factor."""
-_MOST_RUNS = 12
+_MOST_RECENT = 8
 
 
 class ExplorePage(Page):
@@ -51,7 +47,7 @@ class ExplorePage(Page):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.window_ = window
         self.state = ExploreState(window.engine, window.settings.values.recipe, self)
-        self._add_actions()
+        self.actions_ = ExploreActions(self)
         self._lay_out()
         self._connect_signals()
         if window.engine.model is not None:
@@ -68,7 +64,7 @@ class ExplorePage(Page):
     def open_paths(self, paths: list[Path]) -> None:
         path = paths[0]
         if is_model(path):
-            self._open_model(str(path))
+            self.window_.engine.open_model(str(path))
         else:
             self.state.open_image(path)
 
@@ -79,64 +75,6 @@ class ExplorePage(Page):
         values.splitters["explore"] = self._splitter.sizes()
 
     # Construction
-
-    def _add_actions(self) -> None:
-        registry, state = self.window_.registry, self.state
-
-        def add(
-            key: str,
-            text: str,
-            slot: Callable[[], object],
-            shortcut: str,
-            icon: str,
-            menu: str = "explore",
-            here: bool = True,
-            separator: bool = False,
-            place: int = 50,
-        ) -> None:
-            registry.add(
-                key,
-                text,
-                slot,
-                menu=menu,
-                shortcut=shortcut or None,
-                icon=icon,
-                page=self if here else None,
-                separator=separator,
-                place=place,
-            )
-
-        add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
-        add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
-        add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
-        add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
-        add(
-            "explore.open-image",
-            self.tr("&Open image…"),
-            self._ask_image,
-            "Ctrl+O",
-            "image-plus",
-            "file",
-            False,
-            place=10,
-        )
-        add("explore.save", self.tr("&Save picture…"), self._save, "Ctrl+S", "download", "file", separator=True)
-        add(
-            "explore.save-small",
-            self.tr("Save picture at the model's si&ze…"),
-            self._save_small,
-            "Ctrl+Shift+S",
-            "image-down",
-            "file",
-        )
-        undo = state.undo.createUndoAction(self.window_, self.tr("&Undo"))
-        undo.setShortcut("Ctrl+Z")
-        redo = state.undo.createRedoAction(self.window_, self.tr("&Redo"))
-        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
-        registry.adopt("edit.undo", undo, menu="edit", icon="undo-2")
-        registry.adopt("edit.redo", redo, menu="edit", icon="redo-2")
-        add("explore.copy-image", self.tr("&Copy picture"), self._copy_image, "Ctrl+C", "copy", "edit", separator=True)
-        add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", "edit")
 
     def _lay_out(self) -> None:
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -193,9 +131,7 @@ class ExplorePage(Page):
         self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model_button.setAccessibleName(self.tr("Model"))
         set_icon(self.model_button, "box")
-        self._models = QMenu(self.model_button)
-        self._models.aboutToShow.connect(self._fill_models)
-        self.model_button.setMenu(self._models)
+        self.model_button.setMenu(ModelMenu(self.window_, self.model_button))
         bar.addWidget(self.model_button)
         self.model_words = ElidedLabel()
         self.model_words.setProperty("role", "dim")
@@ -262,8 +198,8 @@ class ExplorePage(Page):
         state.recipe_changed.connect(self._on_recipe_changed)
         state.picture_changed.connect(self._on_picture_changed)
         state.sheet_changed.connect(self._on_sheet_changed)
-        state.notes_changed.connect(lambda _: self._show_caption())
-        state.busy_changed.connect(lambda _: self._show_caption())
+        state.notes_changed.connect(self._show_caption)
+        state.busy_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic="explore"))
         state.saved.connect(self._on_saved)
         self.sheet.clicked.connect(self._on_sheet_clicked)
@@ -285,9 +221,15 @@ class ExplorePage(Page):
         self.model_words.setText(self._describe(model))
         self.latents.set_model(len(model.latent_shapes), model.direction_shares)
         self.score.show_reference(model.reference)
+        self._remember_model(self.window_.engine.model_path)
         self._show_readiness()
         if self.state.recipe is not None:
             self._on_recipe_changed(self.state.recipe)
+
+    def _remember_model(self, path: str) -> None:
+        values = self.window_.settings.values
+        if path:
+            values.recent_models = [path, *(one for one in values.recent_models if one != path)][:_MOST_RECENT]
 
     def _describe(self, model: ModelInfo) -> str:
         _, height, width = model.image_shape
@@ -331,7 +273,7 @@ class ExplorePage(Page):
         bases = [one.base for one in sheet.recipes] if sheet else []
         self.sheet.select(bases.index(recipe.base) if recipe is not None and recipe.base in bases else -1)
 
-    def _show_caption(self) -> None:
+    def _show_caption(self, _news: object = None) -> None:
         if self.state.busy:
             self.caption.setText(self.tr("Reading the image…"))
             return
@@ -376,73 +318,6 @@ class ExplorePage(Page):
             self.state.new_sample(seed)
         elif self.state.recipe is not None:
             self._on_recipe_changed(self.state.recipe)
-
-    def _ask_image(self) -> None:
-        for path in self.window_.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
-            self.window_.open_in_explore([path])
-
-    def _save(self) -> None:
-        model = self.window_.engine.model
-        if model is not None:
-            self._save_scaled(round(_SAVED_SIDE / max(model.image_shape[1:])))
-
-    def _save_small(self) -> None:
-        self._save_scaled(1)
-
-    def _save_scaled(self, scale: int) -> None:
-        recipe = self.state.recipe
-        if recipe is None:
-            return
-        stem = (
-            f"sample-{recipe.base.seed}" if isinstance(recipe.base, Seed) else Path(recipe.base.name).stem or "picture"
-        )
-        path = self.window_.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
-        if path is not None:
-            self.state.save_picture(path, scale)
-
-    def _copy_image(self) -> None:
-        if self.view.image is None:
-            return
-        side = max(self.view.image.width(), self.view.image.height())
-        factor = max(1, round(_SAVED_SIDE / side))
-        QGuiApplication.clipboard().setImage(self.view.image.scaled(self.view.image.size() * factor))
-        self.window_.notify("info", self.tr("Picture copied."), topic="explore")
-
-    def _copy_python(self) -> None:
-        QGuiApplication.clipboard().setText(self.state.python_code())
-        self.window_.notify("info", self.tr("Python code that makes this picture copied."), topic="explore")
-
-    def _open_model(self, path: str) -> None:
-        recent = self.window_.settings.values.recent_models
-        if path:
-            self.window_.settings.values.recent_models = [path, *(one for one in recent if one != path)][:8]
-        self.window_.engine.open_model(path)
-
-    def _fill_models(self) -> None:
-        self._models.clear()
-        registry, values = self.window_.registry, self.window_.settings.values
-        self._models.addAction(registry["file.open-included"])
-        runs = [
-            run for run in list_runs(Path(values.runs_folder) if values.runs_folder else None) if run.best is not None
-        ]
-        self._add_models(
-            self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MOST_RUNS]]
-        )
-        known = {run.folder for run in runs}
-        recent = [path for path in values.recent_models if path not in known and Path(path).exists()]
-        self._add_models(self.tr("Recent"), [(path, Path(path).name) for path in recent])
-        self._models.addSeparator()
-        self._models.addAction(registry["file.open-model"])
-        self._models.addAction(registry["file.open-run"])
-
-    def _add_models(self, title: str, models: list[tuple[str, str]]) -> None:
-        if not models:
-            return
-        self._models.addSection(title)
-        for path, text in models:
-            action = self._models.addAction(text.replace("&", "&&"))
-            action.setToolTip(path)
-            action.triggered.connect(lambda _=False, path=path: self._open_model(path))
 
     def _close_welcome(self) -> None:
         self.welcome.hide()

@@ -1,0 +1,121 @@
+"""The actions of Explore: samples, resets, undo, and pictures from and to files and the clipboard."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QGuiApplication, QKeySequence
+
+from nvp_studio.recipe import Seed
+from nvp_studio.state.paths import image_filter
+
+if TYPE_CHECKING:
+    from nvp_studio.views.pages.explore import ExplorePage
+
+_SAVED_SIDE = 448
+"""About how many pixels wide a saved picture is made, by a whole factor."""
+
+
+class ExploreActions(QObject):
+    """Registers the page's actions and does what they say."""
+
+    def __init__(self, page: "ExplorePage") -> None:
+        super().__init__(page)
+        self._page = page
+        self._window = page.window_
+        self._state = page.state
+        self._add_actions()
+
+    def _add_actions(self) -> None:
+        registry, state = self._window.registry, self._state
+
+        def add(
+            key: str,
+            text: str,
+            slot: Callable[[], object],
+            shortcut: str,
+            icon: str,
+            menu: str = "explore",
+            here: bool = True,
+            separator: bool = False,
+            place: int = 50,
+        ) -> None:
+            registry.add(
+                key,
+                text,
+                slot,
+                menu=menu,
+                shortcut=shortcut or None,
+                icon=icon,
+                page=self._page if here else None,
+                separator=separator,
+                place=place,
+            )
+
+        add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
+        add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
+        add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
+        add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
+        add(
+            "explore.open-image",
+            self.tr("&Open image…"),
+            self._ask_image,
+            "Ctrl+O",
+            "image-plus",
+            "file",
+            False,
+            place=10,
+        )
+        add("explore.save", self.tr("&Save picture…"), self._save, "Ctrl+S", "download", "file", separator=True)
+        add(
+            "explore.save-small",
+            self.tr("Save picture at the model's si&ze…"),
+            self._save_small,
+            "Ctrl+Shift+S",
+            "image-down",
+            "file",
+        )
+        undo = state.undo.createUndoAction(self._window, self.tr("&Undo"))
+        undo.setShortcut("Ctrl+Z")
+        redo = state.undo.createRedoAction(self._window, self.tr("&Redo"))
+        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
+        registry.adopt("edit.undo", undo, menu="edit", icon="undo-2")
+        registry.adopt("edit.redo", redo, menu="edit", icon="redo-2")
+        add("explore.copy-image", self.tr("&Copy picture"), self._copy_image, "Ctrl+C", "copy", "edit", separator=True)
+        add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", "edit")
+
+    def _ask_image(self) -> None:
+        for path in self._window.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
+            self._window.open_in_explore([path])
+
+    def _save(self) -> None:
+        model = self._window.engine.model
+        if model is not None:
+            self._save_scaled(round(_SAVED_SIDE / max(model.image_shape[1:])))
+
+    def _save_small(self) -> None:
+        self._save_scaled(1)
+
+    def _save_scaled(self, scale: int) -> None:
+        recipe = self._state.recipe
+        if recipe is None:
+            return
+        stem = (
+            f"sample-{recipe.base.seed}" if isinstance(recipe.base, Seed) else Path(recipe.base.name).stem or "picture"
+        )
+        path = self._window.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
+        if path is not None:
+            self._state.save_picture(path, scale)
+
+    def _copy_image(self) -> None:
+        if self._page.view.image is None:
+            return
+        side = max(self._page.view.image.width(), self._page.view.image.height())
+        factor = max(1, round(_SAVED_SIDE / side))
+        QGuiApplication.clipboard().setImage(self._page.view.image.scaled(self._page.view.image.size() * factor))
+        self._window.notify("info", self.tr("Picture copied."), topic="explore")
+
+    def _copy_python(self) -> None:
+        QGuiApplication.clipboard().setText(self._state.python_code())
+        self._window.notify("info", self.tr("Python code that makes this picture copied."), topic="explore")

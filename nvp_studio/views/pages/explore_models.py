@@ -1,0 +1,49 @@
+"""The menu of models Explore can open: the included one, the best of each run, the recent ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QMenu, QWidget
+
+from nvp_studio.training.runs import list_runs
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+_MOST_RUNS = 12
+
+
+class ModelMenu(QMenu):
+    """Filled anew each time it opens."""
+
+    def __init__(self, window: "MainWindow", parent: QWidget) -> None:
+        super().__init__(parent)
+        self._window = window
+        self.setToolTipsVisible(True)
+        self.aboutToShow.connect(self._fill)
+
+    def _fill(self) -> None:
+        self.clear()
+        registry, values = self._window.registry, self._window.settings.values
+        self.addAction(registry["file.open-included"])
+        runs = [
+            run for run in list_runs(Path(values.runs_folder) if values.runs_folder else None) if run.best is not None
+        ]
+        self._add_models(
+            self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MOST_RUNS]]
+        )
+        known = {run.folder for run in runs}
+        recent = [path for path in values.recent_models if path not in known and Path(path).exists()]
+        self._add_models(self.tr("Recent"), [(path, Path(path).name) for path in recent])
+        self.addSeparator()
+        self.addAction(registry["file.open-model"])
+        self.addAction(registry["file.open-run"])
+
+    def _add_models(self, title: str, models: list[tuple[str, str]]) -> None:
+        if not models:
+            return
+        self.addSection(title)
+        for path, text in models:
+            action = self.addAction(text.replace("&", "&&"))
+            action.setToolTip(path)
+            action.triggered.connect(lambda _=False, path=path: self._window.engine.open_model(path))

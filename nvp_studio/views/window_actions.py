@@ -1,0 +1,149 @@
+"""The actions that belong to no page: models, themes, log, palette, help."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QActionGroup, QKeySequence
+
+from nvp_studio.state.paths import MODEL_SUFFIX
+from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+
+class WindowActions(QObject):
+    """Registers the window's own actions and does what they say; `pages` are (key, title, icon) of the rail."""
+
+    def __init__(self, window: "MainWindow", pages: list[tuple[str, str, str]]) -> None:
+        super().__init__(window)
+        self._window = window
+        self._add_actions(pages)
+
+    def _add_actions(self, pages: list[tuple[str, str, str]]) -> None:
+        add = self._window.registry.add
+        add(
+            "file.open-model",
+            self.tr("Open &model…"),
+            self._ask_model,
+            menu="file",
+            shortcut="Ctrl+Shift+O",
+            icon="box",
+            tip=self.tr("Open a checkpoint file"),
+            place=20,
+            separator=True,
+        )
+        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open", place=20)
+        add(
+            "file.open-included",
+            self.tr("Open the &included model"),
+            lambda: self._window.engine.open_model(""),
+            menu="file",
+            place=20,
+        )
+        add(
+            "file.quit",
+            self.tr("&Quit"),
+            self._window.close,
+            menu="file",
+            shortcut="Ctrl+Q",
+            icon="log-out",
+            separator=True,
+            place=90,
+        )
+        for number, (key, title, icon) in enumerate(pages, 1):
+            add(
+                f"view.page-{key}",
+                title,
+                partial(self._window.show_page, key),
+                menu="view",
+                shortcut=f"Ctrl+{number}",
+                icon=icon,
+            )
+        self._add_theme_actions()
+        log = self._window.log_dock.toggleViewAction()
+        log.setText(self.tr("&Log"))
+        log.setShortcut(QKeySequence("Ctrl+L"))
+        self._window.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
+        add(
+            "view.full-screen",
+            self.tr("&Full screen"),
+            self._toggle_full_screen,
+            menu="view",
+            shortcut="F11",
+        )
+        add("help.palette", self.tr("&Commands…"), self._show_palette, menu="help", shortcut="Ctrl+K", icon="command")
+        add(
+            "help.shortcuts",
+            self.tr("&Keyboard shortcuts"),
+            self._show_shortcuts,
+            menu="help",
+            shortcut="F1",
+            icon="keyboard",
+        )
+        add(
+            "help.restart-explorer",
+            self.tr("&Restart the engine"),
+            self._window.engine.explorer.restart,
+            menu="help",
+            icon="refresh-cw",
+            separator=True,
+        )
+        add("help.about", self.tr("&About NVP Studio"), self._show_about, menu="help", icon="info", separator=True)
+
+    def _add_theme_actions(self) -> None:
+        group = QActionGroup(self)
+        for choice, text, icon in (
+            ("system", self.tr("Theme of the &system"), "monitor"),
+            ("light", self.tr("&Light theme"), "sun"),
+            ("dark", self.tr("&Dark theme"), "moon"),
+        ):
+            action = self._window.registry.add(
+                f"view.theme-{choice}",
+                text,
+                partial(self._window.set_theme, choice),
+                menu="view",
+                icon=icon,
+                checkable=True,
+                separator=choice == "system",
+            )
+            action.setChecked(self._window.settings.values.theme == choice)
+            group.addAction(action)
+
+    def _ask_model(self) -> None:
+        filters = self.tr("Models") + f" (*{MODEL_SUFFIX})"
+        for path in self._window.ask_files("models", self.tr("Open a model"), filters):
+            self._window.open_in_explore([path])
+
+    def _ask_run(self) -> None:
+        folder = self._window.ask_folder("runs", self.tr("Open a run folder"))
+        if folder is not None:
+            self._window.open_in_explore([folder])
+
+    def _show_palette(self) -> None:
+        palette = CommandPalette(self._window.registry, self._window)
+        palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        palette.move(self._window.geometry().center().x() - palette.width() // 2, self._window.geometry().top() + 80)
+        palette.open()
+
+    def _show_shortcuts(self) -> None:
+        sheet = ShortcutSheet(self._window.registry, self._window)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.open()
+
+    def _show_about(self) -> None:
+        about = AboutDialog(self._engine_words(), self._window)
+        about.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        about.open()
+
+    def _engine_words(self) -> str:
+        welcome = self._window.engine.explorer.welcome
+        if welcome is None:
+            return self._window.engine.status
+        return self.tr("Engine: PyTorch {0} on {1}, threads: {2}").format(
+            welcome.torch_version, welcome.device_name, welcome.threads
+        )
+
+    def _toggle_full_screen(self) -> None:
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
