@@ -268,20 +268,23 @@ class Loop:
         return saved
 
     def finish(self) -> CheckpointInfo | None:
-        """After the last step: score the best model in full and write it; None when a stop ended that early."""
+        """After the last step: score the best model in full and write it; None when a stop ended that early.
+
+        Raises `RunError` when the disk refused the files that hold the work.
+        """
         info = self.best.finish(self._heed)
-        if info is None and self.control.stop_reason is None:
-            self._save_explorable_last()
-        else:
-            self.save_last()
+        stopped = self.control.stop_reason is not None
+        saved = self.save_last() if stopped or info is not None else self._save_explorable_last()
+        if not stopped and not (saved and self.best.saved_step == self.best.step):
+            raise RunError("the trained model could not be written; make room on the disk and resume the run")
         return info
 
-    def _save_explorable_last(self) -> None:
+    def _save_explorable_last(self) -> bool:
         """Without a best model the last one is what Explore opens."""
         averaged = self.learner.averaged
         none = Tensor().double()
         extra = explorer_tensors(averaged, self.data, none, lambda: not self.control.hurry, 2000, 5.0)
-        self.save_last(extra)
+        return self.save_last(extra)
 
     def _heed(self) -> bool:
         """Do what the control asks for, wait while it says pause; False when it says stop."""

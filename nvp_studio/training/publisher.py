@@ -97,16 +97,17 @@ class Publisher:
         try:
             write()
         except OSError as error:
-            self._trouble(f"{what} could not be written: {error.strerror}")
+            self._trouble(f"{what} could not be written: {error.strerror}", str(error.strerror))
             return False
         except CheckpointError as error:
             self._trouble(str(error))
             return False
         return True
 
-    def _trouble(self, text: str) -> None:
+    def _trouble(self, text: str, cause: str = "") -> None:
         """Tell of a disk that refuses, once a minute for the same cause."""
         now = time.monotonic()
-        if now - self._told.get(text, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
-            self._told[text] = now
+        key = cause or text
+        if now - self._told.get(key, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
+            self._told[key] = now
             self.notice("error", f"{text}; training goes on and tries again")
