@@ -13,7 +13,11 @@ from nvp_studio.training.runs import METRICS
 Numbers = npt.NDArray[np.float64]
 
 SMOOTHING_STEPS = 50
-"""The smoothed curve is an average with weights that fall by a factor e in this many steps."""
+"""The smoothed curve is an average with weights that fall by a factor e in this many steps; fewer at the start, where
+the curve falls steeply and a long memory would lag behind."""
+_LEAST_SMOOTHING_STEPS = 3.0
+_SMOOTHING_SHARE = 0.1
+"""At step n the memory is n times this, between the two bounds."""
 _CHUNK_BYTES = 2**20
 
 
@@ -80,7 +84,8 @@ class RunHistory:
         self.last = metrics
         self.version += 1
         if np.isfinite(metrics.train):
-            keep = 1.0 - 1.0 / SMOOTHING_STEPS
+            memory = min(SMOOTHING_STEPS, max(_LEAST_SMOOTHING_STEPS, _SMOOTHING_SHARE * len(self.steps)))
+            keep = 1.0 - 1.0 / memory
             self._average = keep * self._average + (1.0 - keep) * metrics.train
             self._weight = keep * self._weight + (1.0 - keep)
             self.steps.append(metrics.step)

@@ -8,7 +8,9 @@ from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.history import MetricsTail, RunHistory
+from nvp_studio.state.runs import discard_run
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
     CheckpointSaved,
     RunImages,
@@ -98,6 +100,7 @@ class LiveRun(QObject):
         self._request: StartRun | ResumeRun | None = None
         self._sent = False
         self._announced = False
+        self._has_checkpoint = False
         self._may_restart = True
         self._stop_wanted = False
         self._killing = False
@@ -125,7 +128,7 @@ class LiveRun(QObject):
     @property
     def resumable(self) -> bool:
         """Whether it ended before its budget and left a folder to go on from."""
-        return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder)
+        return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder) and self._has_checkpoint
 
     @property
     def total_steps(self) -> int | None:
@@ -239,6 +242,7 @@ class LiveRun(QObject):
         self._may_restart = True
         self._stop_wanted = False
         self._request, self._sent = request, False
+        self._has_checkpoint = isinstance(request, ResumeRun)
         self._enter("starting")
         if not self._killing and self._engine.ensure_trainer().state == "ready":
             self._send_request()
@@ -280,6 +284,7 @@ class LiveRun(QObject):
                 self.images[message.kind] = message
                 self.images_changed.emit(message.kind)
             case CheckpointSaved():
+                self._has_checkpoint = True
                 self._may_restart = self._may_restart or message.step > 0
                 self.checkpoint_saved.emit(message)
             case RunNotice(level=level, text=text):
@@ -319,12 +324,24 @@ class LiveRun(QObject):
         again = self._may_restart and not self._stop_wanted
         self._may_restart = False
         if again:
-            self._request = ResumeRun(self.folder) if self.folder else self._request
+            if self._has_checkpoint:
+                self._request = ResumeRun(self.folder)
+            else:
+                self._start_anew()
             self._sent = False
             self._enter("restarting", report.reason)
         else:
             self._give_up(report.reason)
         self.crashed.emit(report)
+
+    def _start_anew(self) -> None:
+        """The run died before its first checkpoint: nothing is lost but the folder it had made."""
+        if self.folder:
+            try:
+                discard_run(Path(self.folder))
+            except RunError as error:
+                self.noticed.emit("warning", str(error))
+        self.folder, self.started = "", None
 
     def _give_up(self, reason: str) -> None:
         self._forget_request()

@@ -114,6 +114,8 @@ class RunsModel(QAbstractTableModel):
             return self._titles()[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(self.COLUMNS[section])
+        if role == Qt.ItemDataRole.ToolTipRole and self.COLUMNS[section] == "best":
+            return self.tr("The best on validation images; lower is better")
         return None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -151,7 +153,7 @@ class RunsModel(QAbstractTableModel):
             self.tr("State"),
             self.tr("Data"),
             self.tr("Preset"),
-            self.tr("Best bits/dim"),
+            self.tr("Bits/dim"),
             self.tr("Steps"),
             self.tr("Trained for"),
             self.tr("Started"),

@@ -31,6 +31,7 @@ from nvp_studio.state.paths import is_model
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.actions import ActionRegistry
 from nvp_studio.views.engine_notices import EngineNotices
+from nvp_studio.views.importer import Importer
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.theme import SPACE, apply_theme
 from nvp_studio.views.widgets.drop_overlay import DropOverlay
@@ -88,6 +89,8 @@ class MainWindow(QMainWindow):
         self.strip = RunStrip()
         self._specs = self._page_specs()
         self._pages: dict[str, Page] = {}
+        self._importer = Importer()
+        self._importer.imported.connect(self._on_page_imported)
         self._was_painted = False
         self.setWindowTitle("NVP Studio")
         self.setMinimumSize(QSize(960, 640))
@@ -336,13 +339,17 @@ class MainWindow(QMainWindow):
 
     def _on_first_paint(self) -> None:
         self.painted.emit()
-        self._build_next_page()
+        self._import_next_page()
 
-    def _build_next_page(self) -> None:
-        missing = [spec.key for spec in self._specs if spec.key not in self._pages]
-        if missing:
-            self.page(missing[0])
-            QTimer.singleShot(0, self, self._build_next_page)
+    def _import_next_page(self) -> None:
+        """Bring in the pages nobody asked for yet, one at a time; their modules take longest."""
+        spec = next((spec for spec in self._specs if spec.key not in self._pages), None)
+        if spec is not None:
+            self._importer.start(spec.key, spec.load)
+
+    def _on_page_imported(self, key: str) -> None:
+        self.page(key)
+        QTimer.singleShot(0, self, self._import_next_page)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         values = self.settings.values

@@ -4,17 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QSizePolicy,
     QSplitter,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +23,7 @@ from nvp_studio.state.scoring import ScoreState, progress_words
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
+from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
@@ -144,8 +143,8 @@ class ScorePage(Page):
         row = QHBoxLayout()
         row.setSpacing(SPACE)
         row.addStretch(1)
-        row.addWidget(self._button("add-files", primary=True))
-        row.addWidget(self._button("add-folder"))
+        row.addWidget(ActionButton(self._action("add-files"), primary=True))
+        row.addWidget(ActionButton(self._action("add-folder")))
         row.addStretch(1)
         column.addSpacing(SPACE)
         column.addLayout(row)
@@ -157,8 +156,8 @@ class ScorePage(Page):
     def _make_toolbar(self) -> QHBoxLayout:
         bar = QHBoxLayout()
         bar.setSpacing(SPACE)
-        bar.addWidget(self._button("add-files"))
-        bar.addWidget(self._button("add-folder"))
+        bar.addWidget(ActionButton(self._action("add-files")))
+        bar.addWidget(ActionButton(self._action("add-folder")))
         bar.addSpacing(SPACE)
         self.progress_words = QLabel()
         bar.addWidget(self.progress_words)
@@ -171,13 +170,13 @@ class ScorePage(Page):
         self.progress.setSizePolicy(policy)
         bar.addWidget(self.progress)
         for key in ("cancel", "continue"):
-            bar.addWidget(self._button(key))
+            bar.addWidget(ActionButton(self._action(key)))
         self.model_words = ElidedLabel()
         self.model_words.setProperty("role", "dim")
         self.model_words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self.model_words, 1)
-        bar.addWidget(self._button("export"))
-        bar.addWidget(self._button("clear"))
+        bar.addWidget(ActionButton(self._action("export")))
+        bar.addWidget(ActionButton(self._action("clear")))
         return bar
 
     def _make_stale(self) -> QFrame:
@@ -187,7 +186,7 @@ class ScorePage(Page):
         row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
         self.stale_words = ElidedLabel()
         row.addWidget(self.stale_words, 1)
-        row.addWidget(self._button("again", primary=True))
+        row.addWidget(ActionButton(self._action("again"), primary=True))
         return frame
 
     def _make_side(self) -> QWidget:
@@ -203,7 +202,7 @@ class ScorePage(Page):
         row.setSpacing(SPACE)
         self.preview_name = ElidedLabel()
         row.addWidget(self.preview_name, 1)
-        row.addWidget(self._button("explore"))
+        row.addWidget(ActionButton(self._action("explore")))
         column.addLayout(row)
         self.preview_score = QLabel()
         column.addWidget(self.preview_score)
@@ -227,19 +226,6 @@ class ScorePage(Page):
         )
         words.setProperty("role", "dim")
         return words
-
-    def _button(self, key: str, *, primary: bool = False) -> QToolButton:
-        action = self._action(key)
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setProperty("button", True)
-        button.setProperty("primary", primary)
-        button.setIconSize(QSize(16, 16))
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        button.setVisible(action.isVisible())
-        action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
-        return button
 
     def _action(self, key: str) -> QAction:
         return self.window_.registry[f"score.{key}"]

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from nvp_studio.state.estimate import Estimator, train_images_of
 from nvp_studio.state.paths import is_run_folder
@@ -19,6 +19,7 @@ from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.pages.train_actions import RUN_KEYS, RunActions
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 from nvp_studio.views.widgets.train_form import TrainForm
@@ -116,8 +117,7 @@ class TrainPage(Page):
         self.estimate.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
         self.estimate.setAccessibleName(self.tr("Estimate of the run"))
         column.addWidget(self.estimate)
-        self.start_button = self._button("start", text=self.tr("Start training"))
-        self.start_button.setProperty("primary", True)
+        self.start_button = ActionButton(self.actions_["start"], primary=True)
         column.addWidget(self.start_button)
         return left
 
@@ -128,7 +128,7 @@ class TrainPage(Page):
         self._rows.setHandleWidth(SPACE)
         self.view = RunView()
         for key in RUN_KEYS:
-            self.view.add_tool(self._button(key))
+            self.view.add_tool(icon_button(self.actions_[key]))
         self._rows.addWidget(self.view)
         self.table = RunTable(self.runs, SUMMARY_ROLE)
         self.table.setMinimumHeight(12 * SPACE)
@@ -138,22 +138,6 @@ class TrainPage(Page):
         self._rows.setStretchFactor(0, 1)
         self._rows.setStretchFactor(1, 0)
         return self._rows
-
-    def _button(self, key: str, text: str = "") -> QToolButton:
-        """A button for an action: with words, or an icon alone."""
-        action = self.actions_[key]
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setIconSize(QSize(16, 16))
-        button.setAccessibleName(action.text().replace("&", ""))
-        if text:
-            button.setProperty("button", True)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setSizePolicy(button.sizePolicy().Policy.Expanding, button.sizePolicy().Policy.Fixed)
-        else:
-            button.setProperty("flat", True)
-            action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
-        return button
 
     def _restore(self) -> None:
         values = self.window_.settings.values
@@ -202,6 +186,7 @@ class TrainPage(Page):
             self._show_problem(self.form.problem)
         else:
             self._start_run(config, self.form.run_name)
+            self.form.name.clear()
 
     def _start_one_minute(self) -> None:
         self.window_.show_page(self.key)
@@ -214,7 +199,6 @@ class TrainPage(Page):
         self.window_.settings.values.train = self.form.config
         self.window_.settings.save()
         self.live.start(config, self._runs_folder(), name)
-        self.form.name.clear()
         self._bring_live_to_front()
 
     def _choose_data_folder(self) -> None:

@@ -1,32 +1,18 @@
 """The learning curves of a run: a heading with what they mean, and the plot once its library is loaded."""
 
-import threading
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPointF, Qt, Signal
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from nvp_studio.state.history import RunHistory
+from nvp_studio.views.importer import Importer
 from nvp_studio.views.theme import SPACE, colors, set_icon, theme
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 
 if TYPE_CHECKING:
     from nvp_studio.views.widgets.plot import CurvePlot
-
-
-class _Loader(QObject):
-    """Imports pyqtgraph, which takes most of a second, on a thread, so that the window goes on."""
-
-    loaded = Signal()
-
-    def start(self) -> None:
-        threading.Thread(target=self._load, name="plot library").start()
-
-    def _load(self) -> None:
-        import nvp_studio.views.widgets.plot  # noqa: F401 - from now on importing it takes no time
-
-        self.loaded.emit()
 
 
 class CurvesView(QWidget):
@@ -44,9 +30,9 @@ class CurvesView(QWidget):
         self._steps_per_epoch: int | None = None
         self._lay_out()
         self.fit.clicked.connect(self._on_fit)
-        self._loader = _Loader()
-        self._loader.loaded.connect(self._on_loaded)
-        self._loader.start()
+        self._importer = Importer()
+        self._importer.imported.connect(self._on_imported)
+        self._importer.start("plot", _import_plot)
 
     def show_history(self, history: RunHistory, total_steps: int | None, steps_per_epoch: int | None) -> None:
         """Draw another run, in full view; a run of the same history keeps its zoom."""
@@ -77,7 +63,7 @@ class CurvesView(QWidget):
         column.setSpacing(SPACE // 2)
         row = QHBoxLayout()
         row.setSpacing(SPACE)
-        title = QLabel(self.tr("Bits/dim"))
+        title = QLabel(self.tr("Bits/dim by step"))
         title.setProperty("role", "section")
         title.setToolTip(self.tr("Bits the flow needs for each pixel value of an 8-bit image: lower is better."))
         row.addWidget(title)
@@ -102,7 +88,7 @@ class CurvesView(QWidget):
         self._stack.addWidget(self._words)
         column.addLayout(self._stack, 1)
 
-    def _on_loaded(self) -> None:
+    def _on_imported(self, _name: str) -> None:
         from nvp_studio.views.widgets.plot import CurvePlot
 
         self.plot = CurvePlot(self)
@@ -136,6 +122,11 @@ class CurvesView(QWidget):
         if validated >= 0:
             words.append(self.tr("validation {0}").format(f"{history.validation.values[validated]:.3f}"))
         self.reading.setText("  ·  ".join(words))
+
+
+def _import_plot() -> None:
+    """Bring in pyqtgraph, which takes most of a second."""
+    import nvp_studio.views.widgets.plot  # noqa: F401 - from now on importing it takes no time
 
 
 class _Key(QWidget):

@@ -54,10 +54,11 @@ class RunTable(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.setStyleSheet("QTableView::item { padding: 0 8px; }")
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(6 * SPACE)
-        for column, width in enumerate((28, 12, 15, 11, 13, 17, 13, 18)):
+        for column, width in enumerate((23, 11, 14, 9, 12, 14, 11, 15)):
             self.setColumnWidth(column, width * SPACE)
         header.setStretchLastSection(True)
         self.selectionModel().currentRowChanged.connect(self._on_current_changed)

@@ -62,20 +62,33 @@ class Sheet(QWidget):
             self.grid.show_batch(_picked(batch, list(range(min(count, columns * rows)))))
             return
         pairs = count // 2
-        columns = min(columns, pairs)
+        columns, lines = self._pair_layout(pairs, width, height, zoom)
         order: list[int] = []
-        for first in range(0, pairs, columns):
-            if len(order) and len(order) // columns + 2 > rows:
-                break
-            line = range(first, first + columns)
-            if line.stop > pairs and first:
-                break
-            order += [*line, *(pairs + place for place in line)]
+        for first in range(0, min(pairs, columns * lines), columns):
+            line = range(first, min(first + columns, pairs))
+            blank = [-1] * (columns - len(line))
+            order += [*line, *blank, *(pairs + place for place in line), *blank]
         self.grid.show_batch(_picked(batch, order), columns)
+
+    def _pair_layout(self, pairs: int, width: int, height: int, least_zoom: int) -> tuple[int, int]:
+        """(columns, lines of pairs): all of them as large as possible, or as many as fit at the least zoom."""
+        gap = self.grid.gap
+        across, down = self.grid.width() + gap, self.grid.height() + gap
+
+        def zoom(columns: int) -> int:
+            lines = -(-pairs // columns)
+            return min((across // columns - gap) // width, (down // (2 * lines) - gap) // height)
+
+        best = max(range(pairs, 0, -1), key=zoom)
+        if zoom(best) >= least_zoom:
+            return best, -(-pairs // best)
+        columns = min(pairs, max(1, across // (least_zoom * width + gap)))
+        return columns, max(1, down // (2 * (least_zoom * height + gap)))
 
 
 def _picked(batch: ImageBatch, order: list[int]) -> ImageBatch:
     _, height, width, channels = batch.shape
     size = height * width * channels
-    pixels = b"".join(batch.pixels[place * size : (place + 1) * size] for place in order)
+    blank = bytes(size)  # place -1
+    pixels = b"".join(blank if place < 0 else batch.pixels[place * size : (place + 1) * size] for place in order)
     return ImageBatch((len(order), height, width, channels), pixels)

@@ -56,6 +56,7 @@ class TrainForm(QWidget):
         self._make_advanced()
         column.addWidget(self._folded)
         self._folded.hide()
+        column.addStretch(1)
         self.advanced.toggled.connect(self._on_advanced_toggled)
         width = max(label.sizeHint().width() for label in self._labels)
         for label in self._labels:

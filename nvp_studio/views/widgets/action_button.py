@@ -1,0 +1,49 @@
+"""Buttons for actions of the registry: with words, or an icon alone."""
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolButton
+
+from nvp_studio.views.theme import ICON_SIZE
+
+
+class ActionButton(QPushButton):
+    """A button with words that is possible and shown while its action is; `primary` is for the one thing to do."""
+
+    def __init__(self, action: QAction, *, primary: bool = False) -> None:
+        super().__init__()
+        self._action = action
+        self.setProperty("primary", primary)
+        self.setIconSize(ICON_SIZE)
+        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._follow)
+        action.visibleChanged.connect(lambda: self.setVisible(action.isVisible()))
+        if not action.isVisible():
+            self.hide()
+        self._follow()
+
+    def _follow(self) -> None:
+        action, words = self._action, plain_text(self._action)
+        self.setText(f" {words}")  # the style puts icon and text too close together
+        self.setAccessibleName(words)
+        if not self.property("primary"):
+            self.setIcon(action.icon())
+        self.setToolTip(action.toolTip())
+        self.setEnabled(action.isEnabled())
+
+
+def icon_button(action: QAction) -> QToolButton:
+    """A flat button that shows the action's icon alone."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setProperty("flat", True)
+    button.setIconSize(QSize(16, 16))
+    button.setAccessibleName(plain_text(action))
+    action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+    return button
+
+
+def plain_text(action: QAction) -> str:
+    """The action's words without the marks of menus."""
+    return action.text().replace("&", "").removesuffix("…")
