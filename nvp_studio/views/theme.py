@@ -271,7 +271,7 @@ QPushButton[primary="true"] {{ background: {c.accent}; color: {c.on_accent}; bor
     font-weight: 600; }}
 QPushButton[primary="true"]:hover {{ border-color: {c.text}; }}
 QPushButton[primary="true"]:disabled {{ background: {c.raised}; color: {c.disabled}; border-color: {c.border}; }}
-QToolButton[button="true"] {{ padding: 0 8px; }}
+QToolButton[button="true"] {{ padding: 0 8px; min-height: {CONTROL_HEIGHT - 5}px; }}
 QToolButton[button="true"][menu="true"] {{ padding-right: 24px; }}
 QToolButton::menu-indicator {{ subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
 QToolButton[flat="true"] {{ background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px; }}
@@ -287,10 +287,12 @@ QLabel[role="good"] {{ color: {c.good}; }}
 QFrame[card="true"] {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 8px; }}
 
 QLineEdit, QAbstractSpinBox, QComboBox {{ background: {c.surface}; color: {c.text}; border: 1px solid {c.border};
-    border-radius: 6px; padding: 0 8px; min-height: {CONTROL_HEIGHT - 4}px; }}
+    border-radius: 6px; padding: 0 8px; min-height: {CONTROL_HEIGHT - 2}px; }}
 QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover {{ border-color: {c.dim}; }}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
 QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ color: {c.disabled}; background: transparent; }}
+QAbstractSpinBox {{ min-height: {CONTROL_HEIGHT - 5}px; max-height: {CONTROL_HEIGHT - 5}px; padding: 0 2px 0 6px; }}
+QAbstractSpinBox QLineEdit {{ border: none; background: transparent; padding: 0 0 0 6px; min-height: 0; }}
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ border: none; background: transparent; width: 20px; }}
 QAbstractSpinBox::up-arrow {{ image: url("{_themed_file("chevron-up", c)}"); width: 12px; height: 12px; }}
 QAbstractSpinBox::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); width: 12px; height: 12px; }}

@@ -65,6 +65,8 @@ class RunStrip(QFrame):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setIconSize(QSize(16, 16))
         button.setVisible(action.isVisible())
+        _keep_apart(button, action)
+        action.changed.connect(lambda: _keep_apart(button, action))
         action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
         self._buttons.addWidget(button)
 
@@ -100,6 +102,11 @@ class RunStrip(QFrame):
             label.setProperty("role", "dim")
         row.addWidget(label)
         return label
+
+
+def _keep_apart(button: QToolButton, action: QAction) -> None:
+    """The style puts icon and text too close together."""
+    button.setText(" " + action.iconText())
 
 
 class _SteadyLabel(QLabel):
