@@ -287,7 +287,7 @@ def _first_images(batch: ImageBatch, count: int) -> ImageBatch:
 
 
 def duration(seconds: float) -> str:
-    """Such as 45 s, 12 min 5 s, 3 h 20 min."""
+    """Such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -300,9 +300,11 @@ def duration(seconds: float) -> str:
 
 def _moment(started: str) -> str:
     try:
-        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
+        moment = datetime.fromisoformat(started).astimezone()
     except ValueError:
         return started
+    this_year = moment.year == datetime.now().astimezone().year
+    return moment.strftime("%d %b %H:%M" if this_year else "%d %b %Y")
 
 
 def _alignment(column: str) -> Qt.AlignmentFlag:

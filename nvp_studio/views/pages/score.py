@@ -219,9 +219,8 @@ class ScorePage(Page):
     def _make_explanation(self) -> QLabel:
         words = ElidedLabel(
             self.tr(
-                "Bits/dim: bits the flow needs for each pixel value; lower is more like the training data. "
-                "An upper bound, with one dequantization sample. Percentile: share of the reference images that score "
-                "lower."
+                "Bits/dim: lower is more like the training data; an upper bound, with one dequantization sample. "
+                "Percentile: share of the reference images that score lower."
             )
         )
         words.setProperty("role", "dim")
@@ -268,8 +267,8 @@ class ScorePage(Page):
         self._action("export").setEnabled(rows > 0)
         self._action("clear").setEnabled(rows > 0 or going)
         self.histogram.show_scores(state.rows.scores)
-        if self.table.currentIndex().row() < 0 and rows:
-            self.table.selectRow(0)
+        if self.table.currentIndex().row() < 0 and rows and not state.busy:
+            self.table.selectRow(next((row for row in range(rows) if not state.rows.is_error(row)), 0))
 
     def _show_model(self) -> None:
         open_model = self.window_.engine.model

@@ -147,5 +147,5 @@ def _score(live: LiveRun) -> str:
     words = tr("{0} bits/dim").format(f"{smoothed[-1]:.3f}")
     best = live.history.best
     if best is not None:
-        words += tr(" (best {0} @ step {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
+        words += tr(" (best {0} @ {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
     return words

@@ -114,7 +114,7 @@ class _SteadyLabel(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._width = 0
 
     def sizeHint(self) -> QSize:
