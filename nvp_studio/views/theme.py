@@ -291,8 +291,7 @@ QLineEdit, QAbstractSpinBox, QComboBox {{ background: {c.surface}; color: {c.tex
 QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover {{ border-color: {c.dim}; }}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
 QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ color: {c.disabled}; background: transparent; }}
-QAbstractSpinBox {{ min-height: {CONTROL_HEIGHT - 5}px; max-height: {CONTROL_HEIGHT - 5}px; padding: 0 2px 0 6px; }}
-QAbstractSpinBox QLineEdit {{ border: none; background: transparent; padding: 0 0 0 6px; min-height: 0; }}
+QAbstractSpinBox {{ min-height: {CONTROL_HEIGHT - 5}px; }}
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ border: none; background: transparent; width: 20px; }}
 QAbstractSpinBox::up-arrow {{ image: url("{_themed_file("chevron-up", c)}"); width: 12px; height: 12px; }}
 QAbstractSpinBox::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); width: 12px; height: 12px; }}

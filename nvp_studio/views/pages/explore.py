@@ -7,7 +7,6 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QSpinBox,
     QSplitter,
     QToolButton,
     QVBoxLayout,
@@ -26,6 +25,7 @@ from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.score_card import ScoreCard
+from nvp_studio.views.widgets.steady_inputs import SpinBox
 from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
@@ -174,10 +174,9 @@ class ExplorePage(Page):
         row.addStretch(1)
         label = QLabel(self.tr("Seed"))
         label.setProperty("role", "dim")
-        self.seed = QSpinBox()
+        self.seed = SpinBox()
         self.seed.setRange(-1, MOST_SEED)
         self.seed.setSpecialValueText(self.tr("image"))
-        self.seed.setKeyboardTracking(False)
         self.seed.setFixedWidth(15 * SPACE)
         self.seed.setAccessibleName(self.tr("Seed of the sample"))
         label.setBuddy(self.seed)
