@@ -8,12 +8,12 @@ from typing import Any
 def lazy_attributes(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the ``__getattr__`` and ``__dir__`` of `package`, whose names live in `modules` (name -> module)."""
 
-    def __getattr__(name: str) -> Any:
+    def attribute(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(modules[name]), name)
 
-    def __dir__() -> list[str]:
+    def names() -> list[str]:
         return sorted(modules)
 
-    return __getattr__, __dir__
+    return attribute, names

@@ -162,7 +162,8 @@ def decode(
 
 
 def _open(model: str, device: str) -> "OpenedModel":
-    from nvp_studio.explore.model import choose_device, open_model
+    from nvp_studio.device import choose_device
+    from nvp_studio.explore.model import open_model
 
     return open_model(find_model(model), choose_device(device))
 

@@ -65,7 +65,8 @@ def score(
         raise typer.BadParameter("give image files or folders, or --data NAME")
     if json and csv_file == "-":
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
-    from nvp_studio.explore.model import choose_device, open_model
+    from nvp_studio.device import choose_device
+    from nvp_studio.explore.model import open_model
 
     opened = open_model(find_model(model), choose_device(device))
     tally = Tally()

@@ -70,20 +70,6 @@ class OpenedModel:
         return 100.0 * float(np.searchsorted(self.reference, bits_per_dim, side="left")) / len(self.reference)
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`; ``auto`` is CUDA, else Apple's mps, else the CPU. `ValueError` when it is not there."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"there is no device {name!r} here; use auto or cpu") from error
-    return device
-
-
 def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> OpenedModel:
     """Open a checkpoint file, or of a run folder its best; an empty path is the included model.
 

@@ -52,7 +52,8 @@ class Flow(nn.Module):
         """Log-density of x without checks, as the training loop calls it; shapes as in `log_prob`."""
         y, first = self.preprocessing(x)
         z, second = self.body(y)
-        return standard_normal_log_prob(z) + first + second
+        log_prob: Tensor = standard_normal_log_prob(z) + first + second
+        return log_prob
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images to latents.

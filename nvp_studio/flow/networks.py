@@ -47,7 +47,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> (N, width, H, W)."""
         h = self.first(functional.relu(self.first_norm(x)))
-        return x + self.second(functional.relu(self.second_norm(h)))
+        change: Tensor = self.second(functional.relu(self.second_norm(h)))
+        return x + change
 
 
 class ResidualNetwork(nn.Module):

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
 from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.device import choose_device, choose_threads
 from nvp_studio.training.learner import Learner
 
 _LEAST_STEPS = 2

@@ -16,11 +16,11 @@ import nvp_studio
 from nvp_studio.checkpoints import Checkpoint, read_checkpoint
 from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
-from nvp_studio.training.device import choose_device, choose_threads
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunStarted, RunState
 from nvp_studio.training.lock import RunLock

@@ -13,12 +13,12 @@ import torch
 
 from nvp_studio import __version__
 from nvp_studio.data.images import find_images
-from nvp_studio.explore.model import OpenedModel, choose_device, open_model
+from nvp_studio.device import choose_device, choose_threads
+from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, render
 from nvp_studio.explore.score import FileScore, score_batches
 from nvp_studio.recipe import Recipe, Seed
-from nvp_studio.training.device import choose_threads
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import (
     PROTOCOL,

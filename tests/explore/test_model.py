@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nvp_studio.checkpoints import CheckpointError, load
-from nvp_studio.explore.model import OpenedModel, choose_device, open_model
+from nvp_studio.explore.model import OpenedModel, open_model
 from tests.small_model import random_images, write_small_model
 
 
@@ -50,11 +50,3 @@ def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError) as caught:
             open_model(path)
         assert "\n" not in str(caught.value)
-
-
-def test_devices() -> None:
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    for name in ("cuda:99", "toaster"):
-        with pytest.raises(ValueError, match=name):
-            choose_device(name)

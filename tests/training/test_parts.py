@@ -17,8 +17,6 @@ from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.device import choose_device, choose_threads
-from nvp_studio.training.errors import RunError
 from nvp_studio.training.evaluation import contact_sheet, scores
 from nvp_studio.training.learner import Learner
 from nvp_studio.training.probe import probe
@@ -223,13 +221,3 @@ def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: 
     assert found.memory_bytes > 10**6
     if not changes:
         assert found.parameters == sum(parameter.numel() for parameter in Flow(TINY).parameters())
-
-
-def test_device_and_threads() -> None:
-    assert choose_device("cpu") == CPU
-    assert choose_device("auto").type in ("cuda", "mps", "cpu")
-    for name in ("warp drive", "cuda:99", "meta?"):
-        with pytest.raises(RunError, match="there is no device"):
-            choose_device(name)
-    assert choose_threads(3) == 3
-    assert choose_threads() >= 1

@@ -1,14 +1,12 @@
-"""Which device a run computes on, and with how many threads."""
+"""Which device to compute on, and with how many threads."""
 
 import os
 
 import torch
 
-from nvp_studio.training.errors import RunError
-
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` is CUDA, else MPS, else the CPU. Raises `RunError` when there is none such."""
+    """The device called `name`; `auto` is CUDA, else MPS, else the CPU. Raises `ValueError` when there is none such."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -17,7 +15,7 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise RunError(f"there is no device {name!r} here; use auto or cpu") from error
+        raise ValueError(f"there is no device {name!r} here; use auto or cpu") from error
     return device
 
 
