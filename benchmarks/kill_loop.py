@@ -37,7 +37,7 @@ class KillLoop:
         self._studio = studio
         self._chance = chance
         self._step = 0
-        self._run_folder: Path | None = None
+        self.clicks = 0
         self.kills: list[dict[str, Any]] = []
         self.broken: list[str] = []
         studio.engine.trainer.message.connect(self._on_message)
@@ -89,35 +89,34 @@ class KillLoop:
             while not arrived:
                 if time.perf_counter() - began > RESTORED_SECONDS:
                     raise TimeoutError("the picture did not come back")
-                if client.state == "failed":
-                    client.restart()  # the notice's button
+                if client.state == "failed":  # the notice has a button
+                    self.clicks += 1
+                    client.restart()
                 self._studio.spin(0.01)
         finally:
             state.picture_changed.disconnect(arrived.append)
 
     def _wait_for_step(self) -> None:
-        """Until the run takes steps again; resumed by a click where the window does not do it by itself."""
-        from nvp_studio.worker.messages import ResumeRun
-
-        client = self._studio.engine.trainer
-        self._step, asked, idle_since = -1, False, time.perf_counter()
+        """Until the run takes steps again; resumed by a click where the window asks for one."""
+        live, client = self._studio.live, self._studio.engine.trainer
+        began, self._step = time.perf_counter(), -1
         while self._step < 0:
-            waited = time.perf_counter() - idle_since
-            if waited > RESTORED_SECONDS:
-                raise TimeoutError("the run did not go on")
+            if time.perf_counter() - began > RESTORED_SECONDS:
+                raise TimeoutError(f"the run did not go on: {live.phase}, {live.reason}")
             if client.state == "failed":
+                self.clicks += 1
                 client.restart()
-            if waited > 8 and client.state == "ready" and not client.busy_with and not asked:
-                asked = True
-                client.send(ResumeRun(str(self._run_folder)))
+            elif live.resumable:
+                self.clicks += 1
+                live.resume(live.folder)
             self._studio.spin(0.01)
 
     def _check_checkpoints(self) -> None:
         """Every checkpoint file is read and verified, in another process."""
-        assert self._run_folder is not None
-        files = sorted((self._run_folder / "checkpoints").glob("*.safetensors"))
+        folder = Path(self._studio.live.folder)
+        files = sorted((folder / "checkpoints").glob("*.safetensors"))
         if not files:
-            self.broken.append(f"{self._run_folder}: no checkpoint")
+            self.broken.append(f"{folder}: no checkpoint")
         for file in files:
             code = "import sys; from nvp_studio.checkpoints import read_checkpoint; read_checkpoint(sys.argv[1])"
             ended = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
@@ -130,10 +129,8 @@ class KillLoop:
             state.set_coordinate(self._chance.randrange(len(state.origin)), self._chance.uniform(-2, 2))
 
     def _on_message(self, message: object) -> None:
-        from nvp_studio.training.events import RunStarted, StepMetrics
+        from nvp_studio.training.events import StepMetrics
 
-        if isinstance(message, RunStarted):
-            self._run_folder = Path(message.folder)
         if isinstance(message, StepMetrics):
             self._step = message.step
 
@@ -154,6 +151,7 @@ def attack(model: str, kills: int, seed: int) -> dict[str, Any]:
         "machine": machine(),
         "kills": loop.kills,
         "broken_checkpoints": loop.broken,
+        "clicks": loop.clicks,
         "window_visible": visible,
         "quit_seconds": quitting,
     }
@@ -170,6 +168,7 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
         "kills": len(kills) + sum(kill.get("again", False) for kill in kills),
         "windows lost": int(not result["window_visible"]),
         "checkpoints lost": len(result["broken_checkpoints"]),
+        "clicks asked for": result["clicks"],
         "most steps lost": max([kill.get("steps_lost", 0) for kill in kills] or [0]),
         "longest until said, explorer (s)": round(longest("said", "explorer"), 2),
         "longest until said, trainer (s)": round(longest("said", "trainer"), 2),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from nvp_studio.state.explore import ExploreState
+    from nvp_studio.state.run import LiveRun
     from nvp_studio.training.config import TrainConfig
     from nvp_studio.views.main_window import MainWindow
 
@@ -59,22 +60,15 @@ class Studio:
         """Wait until the explorer has opened a model and its first picture is there."""
         return self.wait(lambda: self.explore.picture is not None, seconds, "picture")
 
+    @property
+    def live(self) -> "LiveRun":
+        """The run of the Train page."""
+        return self.window.page("train").live  # type: ignore[attr-defined]
+
     def train(self, config: "TrainConfig", name: str = "bench") -> None:
-        """Start a run in the trainer, as the Train page does, and wait for its first steps."""
-        from nvp_studio.training.events import StepMetrics
-        from nvp_studio.worker.messages import StartRun
-
-        steps: list[int] = []
-
-        def count(message: object) -> None:
-            if isinstance(message, StepMetrics):
-                steps.append(message.step)
-
-        trainer = self.engine.ensure_trainer()
-        trainer.message.connect(count)
-        trainer.send(StartRun(config, str(self.runs_folder), name))
-        self.wait(lambda: len(steps) >= 3, 120, "training step")
-        trainer.message.disconnect(count)
+        """Start a run, as the Train page does, and wait for its first steps."""
+        self.live.start(config, self.runs_folder, name)
+        self.wait(lambda: self.live.history.last is not None and self.live.history.last.step >= 3, 120, "training step")
 
     def close(self, seconds: float = 40) -> float:
         """Close the window and wait until no worker is left; gives the seconds it took."""

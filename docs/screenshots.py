@@ -64,6 +64,9 @@ def write_examples(folder: Path) -> Path:
 
 def prepare(studio: Studio, train_seconds: float) -> None:
     """A picture moved along its directions, scored files, and a run under way."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtWidgets import QTableView
+
     from nvp_studio.training.config import TrainConfig
 
     studio.wait_ready()
@@ -76,9 +79,13 @@ def prepare(studio: Studio, train_seconds: float) -> None:
     studio.window.show_page("score")
     studio.window.page("score").open_paths([examples])
     studio.spin(8)
-    minutes = 3 * train_seconds / 60
-    studio.train(TrainConfig(minutes=minutes, preset="quick", validation_every=40, validation_images=500), "clothes")
+    studio.window.page("score").findChild(QTableView).sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    config = TrainConfig(
+        minutes=2 * train_seconds / 60, preset="quick", batch_size=32, validation_every=50, validation_images=500
+    )
     studio.window.show_page("train")
+    studio.window.page("train").form.show_config(config)
+    studio.train(config, "clothes")
     studio.spin(train_seconds)
 
 

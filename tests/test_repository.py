@@ -3,20 +3,25 @@
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import PIL.Image
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 import nvp_studio
+from nvp_studio.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "nvp_studio").rglob("*.py"))
+README = (ROOT / "README.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
@@ -84,6 +89,38 @@ def test_the_tested_set_is_pinned_and_within_the_ranges() -> None:
     wanted = PROJECT["dependencies"] + [line for group in PROJECT["optional-dependencies"].values() for line in group]
     for requirement in map(Requirement, wanted):
         assert names[requirement.name.lower()] in requirement.specifier, requirement
+
+
+def test_the_command_lines_in_the_documents_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = re.findall(r"^    (nvp-studio .+)$", README, re.MULTILINE)
+    assert len(lines) == 6
+    for line in lines:
+        with pytest.raises(SystemExit) as ended:
+            main([*shlex.split(line)[1:], "--help"])
+        assert ended.value.code == 0, line
+
+
+def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = re.search(r"```python\n(.+?)```", README, re.DOTALL)
+    assert code
+    *lines, training = code[1].strip().splitlines()
+    assert "start_run(TrainConfig(" in training
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (60, 40), "teal").save("shirt.png")
+    names: dict[str, Any] = {}
+    exec("\n".join(lines), names)
+    assert names["z"].shape == (16, 784)
+    assert names["log_prob"].shape == names["log_det"].shape == (16,)
+    assert names["bits"].shape == (1,)
+    assert names["x"].shape == (16, 1, 28, 28)
+    eval(training.split("=", 1)[1].replace("start_run(", "(").replace(', "runs")', ")"), names)
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", document.read_text("utf-8"))
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert missing == []
 
 
 def test_the_set_up_supports_the_pythons_that_the_project_names() -> None:

@@ -2,10 +2,7 @@
 
 
 def worker() -> None:
-    """Serve a window on stdin and stdout; the window starts this itself.
-
-    Useful by hand only as the far end of a connection, so that a laptop's window computes on another machine.
-    """
+    """Compute for a window: the window starts this itself and speaks to it on stdin and stdout."""
     from nvp_studio.worker.server import main
 
     main()
