@@ -326,8 +326,7 @@ class TrainPage(Page):
     def _on_phase_changed(self, _phase: str) -> None:
         self.runs.show_live(self.live.summary())
         self._refresh_runs()
-        if self._live_in_front:
-            self._show_header()
+        self._show_header()
         self._want_estimate()
 
     def _on_begun(self, started: RunStarted) -> None:
@@ -369,12 +368,12 @@ class TrainPage(Page):
             going_on = live.under_way and opened.folder == live.folder
             state = live.phase if going_on else opened.summary.state
             facts = words.facts_of_record(opened.record)
-            if state in ("failed", "stopped") and opened.summary.reason:
+            if state == "failed" and opened.summary.reason:
                 facts = f"{opened.summary.reason}  ·  {facts}"
             word, level = words.phase_word(state), words.phase_level(state)
             self.view.show_header(RunHeader(opened.summary.name, word, level, facts))
         elif live.phase != "none":
-            facts = live.reason
+            facts = live.reason if live.phase != "stopped" else ""
             if live.started is not None and not facts:
                 started = live.started
                 facts = words.facts_of(started.config, started.data_title, started.parameters, started.device)
