@@ -72,7 +72,6 @@ class ExplorePage(Page):
         values = self.window_.settings.values
         values.recipe = self.state.recipe.to_json() if self.state.recipe else ""
         values.model_path = self.window_.engine.model_path
-        values.splitters["explore"] = self._splitter.sizes()
 
     # Construction
 
@@ -162,7 +161,7 @@ class ExplorePage(Page):
 
     def _make_panel(self) -> QWidget:
         panel = QWidget()
-        panel.setMinimumWidth(36 * SPACE)
+        panel.setMinimumWidth(41 * SPACE)
         column = QVBoxLayout(panel)
         column.setContentsMargins(SPACE, 0, 0, 0)
         column.setSpacing(SPACE)
@@ -201,6 +200,7 @@ class ExplorePage(Page):
         state.busy_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic="explore"))
         state.saved.connect(self._on_saved)
+        self._splitter.splitterMoved.connect(self._remember_splitter)
         self.sheet.clicked.connect(self._on_sheet_clicked)
         self.seed.valueChanged.connect(self._on_seed_edited)
         self.latents.temperature_edited.connect(state.set_temperature)
@@ -317,6 +317,9 @@ class ExplorePage(Page):
             self.state.new_sample(seed)
         elif self.state.recipe is not None:
             self._on_recipe_changed(self.state.recipe)
+
+    def _remember_splitter(self, _position: int, _index: int) -> None:
+        self.window_.settings.values.splitters["explore"] = self._splitter.sizes()
 
     def _close_welcome(self) -> None:
         self.welcome.hide()

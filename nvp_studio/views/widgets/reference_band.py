@@ -18,7 +18,7 @@ class ReferenceBand(QWidget):
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Scores of the reference images"))
-        self._reference: tuple[float, ...] = ()
+        self._reference: tuple[float, ...] | None = None
         self._bars: list[float] = []
         self._span = (0.0, 1.0)
         self._score: float | None = None
@@ -30,7 +30,7 @@ class ReferenceBand(QWidget):
         """Take other reference scores, sorted."""
         self._reference = tuple(reference)
         self._bars = []
-        if len(self._reference) > 1:
+        if len(reference) > 1:
             low, high = self.quantile(0.005), self.quantile(0.995)
             margin = max(1e-3, 0.15 * (high - low))
             self._span = (low - margin, high + margin)
@@ -45,13 +45,16 @@ class ReferenceBand(QWidget):
 
     def quantile(self, share: float) -> float:
         """The score below which that share of the reference lies."""
-        return self._reference[min(len(self._reference) - 1, int(share * len(self._reference)))]
+        scores = self._reference or (0.0,)
+        return scores[min(len(scores) - 1, int(share * len(scores)))]
 
     def paintEvent(self, event: QPaintEvent) -> None:
         c = colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(scaled_font(11))
+        if self._reference is None:
+            return
         if not self._bars:
             painter.setPen(QColor(c.dim))
             painter.drawText(

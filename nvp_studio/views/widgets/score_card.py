@@ -57,7 +57,7 @@ class ScoreCard(QFrame):
             self.verdict.setText("")
             return
         self.words.setText(
-            self.tr("{0} % of {1} reference images score lower").format(f"{percentile:.0f}", f"{self._images:,}")
+            self.tr("{0} % of {1} reference images score lower").format(_percent(percentile), f"{self._images:,}")
         )
         self.verdict.setText(self._verdict(percentile))
 
@@ -69,3 +69,8 @@ class ScoreCard(QFrame):
         if percentile < 5:
             return self.tr("unusually simple")
         return self.tr("typical")
+
+
+def _percent(value: float) -> str:
+    """Whole percents, with a decimal where it tells almost all from all."""
+    return f"{value:.1f}" if 99 < value < 99.95 or 0 < value < 1 else f"{value:.0f}"
