@@ -10,7 +10,7 @@ import typer
 from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.run_progress import RunView
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.runs import default_runs_folder
 
@@ -29,6 +29,11 @@ RunsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+def _by_preset(name: str) -> str:
+    """What field `name` is when it is not given, for a line of help."""
+    return f"{_DEFAULT[name]:g}, for the paper's presets {recommended('paper')[name]:g}"
 
 
 def train(
@@ -67,12 +72,18 @@ def train(
     epochs: Annotated[
         float | None, typer.Option(help="Passes over the training images; repeatable.", rich_help_panel=_BUDGET)
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images per optimizer step.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
-        "batch_size"
-    ],
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
-        "learning_rate"
-    ],
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Images per optimizer step; without it {_by_preset('batch_size')}.", rich_help_panel=_OPTIMIZER
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Highest learning rate; without it {_by_preset('learning_rate')}.", rich_help_panel=_OPTIMIZER
+        ),
+    ] = None,
     optimizer: Annotated[str, typer.Option(help="adam or adamax.", rich_help_panel=_OPTIMIZER)] = _DEFAULT["optimizer"],
     schedule: Annotated[
         str, typer.Option(help="Learning rate after the warm-up: cosine or constant.", rich_help_panel=_OPTIMIZER)
@@ -81,8 +92,12 @@ def train(
         int, typer.Option(help="Steps over which the learning rate rises.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["warmup_steps"],
     weight_decay: Annotated[
-        float, typer.Option(help="L2 penalty on weight-normalization scales.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["weight_decay"],
+        float | None,
+        typer.Option(
+            help=f"L2 penalty on weight-normalization scales; without it {_by_preset('weight_decay')}.",
+            rich_help_panel=_OPTIMIZER,
+        ),
+    ] = None,
     ema_decay: Annotated[
         float, typer.Option(help="Decay of the moving average of the weights.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["ema_decay"],
@@ -129,8 +144,8 @@ def train(
     """
     if steps is None and epochs is None and minutes is None:
         minutes = DEFAULT_MINUTES
-    fields = {key: value for key, value in locals().items() if key in _DEFAULT and key != "flow"}
-    config = _config(fields, flow or [])
+    given = {key: value for key, value in locals().items() if key in _DEFAULT and key != "flow" and value is not None}
+    config = _config(recommended(preset) | given, flow or [])
 
     def start(control: Control, view: RunView) -> Path:
         from nvp_studio.training.start import start_run

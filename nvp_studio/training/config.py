@@ -74,3 +74,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"ema_decay must lie in [0, 1), not {self.ema_decay}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
+
+
+def recommended(preset: str) -> dict[str, int | float]:
+    """The fields of `TrainConfig` that differ from their defaults for `preset`: the paper's own (section 4.1)."""
+    return {"batch_size": 64, "learning_rate": 1e-3, "weight_decay": 5e-5} if preset.startswith("paper") else {}

@@ -108,3 +108,14 @@ def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data:
     assert result["phase"] == "stopped"
     assert "Traceback" not in err
     assert peek(tmp_path / "mine" / "checkpoints" / "last.safetensors").step == result["step"]
+
+
+def test_the_papers_presets_bring_the_papers_optimization(run: Run, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    small = [option for option in QUICK if option not in ("--batch-size", "8")]
+    options = ["--data", data, "--steps", 1, "--preset", "paper", "--runs", runs, *small]
+    assert run("train", "--name", "published", *options)[0] == 0
+    assert run("train", "--name", "mine", "--learning-rate", 0.002, *options)[0] == 0
+    published, mine = (json.loads((runs / name / "run.json").read_text())["config"] for name in ("published", "mine"))
+    assert (published["batch_size"], published["learning_rate"], published["weight_decay"]) == (64, 1e-3, 5e-5)
+    assert (mine["batch_size"], mine["learning_rate"]) == (64, 2e-3)

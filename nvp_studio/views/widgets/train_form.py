@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
 
@@ -188,6 +188,7 @@ class TrainForm(QWidget):
         )
         for place, tip in enumerate(tips):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
+        self.preset.activated.connect(self._on_preset_chosen)
         self._add(form, self.tr("Flow"), self.preset, tip="\n".join(tips))
         self.budget_kind = self._combo(
             [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
@@ -315,6 +316,12 @@ class TrainForm(QWidget):
             choose[data]()
         elif data:
             self.show_data(data)
+
+    def _on_preset_chosen(self) -> None:
+        """Bring what depends on the preset to what suits it."""
+        suits = recommended(self.preset.currentData())
+        for name in recommended("paper"):
+            getattr(self, name).setValue(suits.get(name, getattr(DEFAULT_CONFIG, name)))
 
     def _on_advanced_toggled(self, unfolded: bool) -> None:
         self._folded.setVisible(unfolded)
