@@ -1,0 +1,153 @@
+"""The list of runs, a run opened from its folder, discarding and bringing back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QPersistentModelIndex
+from PySide6.QtGui import QImage
+
+from nvp_studio.flow.config import preset_config
+from nvp_studio.state.runs import OpenedRun, RunsModel, discard_run, duration, restore_run, sheet_images
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.lock import RunLock
+from nvp_studio.training.runs import RunData, RunRecord, RunStatus, write_record
+from tests.state.test_history import step, write
+
+pytestmark = pytest.mark.usefixtures("qapp")
+Wait = Callable[..., None]
+
+
+def make_run(folder: Path, created: str = "2026-01-01T10:00:00+00:00", **status: object) -> Path:
+    (folder / "samples").mkdir(parents=True)
+    record = RunRecord(
+        name=folder.name,
+        created=created,
+        config=TrainConfig(steps=100, batch_size=8, flow=preset_config("quick", (1, 8, 8)), preset="quick"),
+        data=RunData(title="Toys", train_images=80, validation_images=5),
+        versions={},
+        device="cpu",
+        parameters=1234,
+        status=RunStatus(**{"phase": "finished", "total_steps": 100} | status),  # type: ignore[arg-type]
+    )
+    write_record(folder, record)
+    return folder
+
+
+def cells(model: RunsModel, row: int) -> list[str]:
+    return [model.index(row, column).data() for column in range(model.columnCount())]
+
+
+def test_lists_runs_newest_first_in_words(tmp_path: Path) -> None:
+    make_run(tmp_path / "old", step=100, best=3.25, seconds=75)
+    make_run(tmp_path / "new", "2026-01-02T10:00:00+00:00", phase="training", step=7)
+    (tmp_path / "no-run").mkdir()
+    model = RunsModel(tmp_path)
+    model.refresh()
+    assert cells(model, 0)[:7] == ["new", "interrupted", "Toys", "quick", "–", "7 / 100", "0 s"]
+    assert cells(model, 1)[:7] == ["old", "finished", "Toys", "quick", "3.250", "100 / 100", "1 min 15 s"]
+
+
+def test_a_run_that_someone_trains_is_not_interrupted(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "busy", phase="training")
+    model = RunsModel(tmp_path)
+    with RunLock(run):
+        model.refresh()
+        assert cells(model, 0)[1] == "training"
+        with pytest.raises(RunError, match="stop it first"):
+            discard_run(run)
+    model.refresh()
+    assert cells(model, 0)[1] == "interrupted"
+
+
+def test_refreshing_keeps_what_points_at_a_run(tmp_path: Path) -> None:
+    first = make_run(tmp_path / "first")
+    model = RunsModel(tmp_path)
+    model.refresh()
+    kept = QPersistentModelIndex(model.index(0, 0))
+    make_run(tmp_path / "second", "2026-05-01T10:00:00+00:00")
+    model.refresh()
+    assert (kept.row(), kept.data()) == (1, "first")
+    discard_run(first)
+    model.refresh()
+    assert not kept.isValid()
+
+
+def test_discarded_runs_lie_in_the_trash_and_can_come_back(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "one")
+    place = discard_run(run)
+    assert place == tmp_path / ".trash" / "one"
+    make_run(tmp_path / "one", "2026-02-01T10:00:00+00:00")
+    again = discard_run(run)
+    assert again == tmp_path / ".trash" / "one-2"
+    restore_run(again, run)
+    assert (run / "run.json").is_file()
+    with pytest.raises(RunError, match="another one"):
+        restore_run(place, run)
+
+
+def test_opens_a_run_with_its_curves_and_its_last_images(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "one", best=3.0)
+    write(run, [step(number, validation=3.0 if number == 40 else None) for number in range(1, 101)])
+    cells_before = np.arange(16 * 64, dtype=np.uint8).reshape(2, 8, 8, 8)
+    sheet = cells_before.transpose(0, 2, 1, 3).reshape(16, 64)
+    Image.fromarray(np.zeros((16, 64), np.uint8)).save(run / "samples" / "step-00000050.png")
+    Image.fromarray(sheet).save(run / "samples" / "step-00000100.png")
+    Image.fromarray(sheet).save(run / "samples" / "reconstructions-00000100.png")
+    opened = OpenedRun(str(run))
+    opened.read()
+    assert len(opened.history.steps) == 100
+    assert opened.history.best == (40, 3.0)
+    assert opened.steps_per_epoch == 10
+    samples = opened.images["samples"]
+    assert samples.step == 100
+    assert samples.images.shape == (16, 8, 8, 1)
+    assert samples.images.pixels == cells_before.tobytes()
+    assert opened.images["reconstructions"].images.shape == (10, 8, 8, 1)  # 5 images and 5 below, without the filling
+
+
+def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qt: Wait) -> None:
+    run = make_run(tmp_path / "one", phase="training")
+    write(run, [step(1)])
+    with RunLock(run):
+        opened = OpenedRun(str(run))
+        opened.read()
+        assert opened.summary.state == "training"
+        write(run, [step(2)])
+        qt(lambda: len(opened.history.steps) == 2, "the new step")
+    qt(lambda: opened.summary.state == "interrupted", "the end to be noticed")
+    opened.close()
+
+
+def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        OpenedRun(str(tmp_path))
+
+
+def test_colour_sheets_are_cut_and_others_refused() -> None:
+    cells_before = np.random.default_rng(0).integers(0, 256, (8, 3, 5, 3), np.uint8)
+    sheet = np.ascontiguousarray(cells_before.transpose(1, 0, 2, 3).reshape(3, 40, 3))
+    image = QImage(sheet.tobytes(), 40, 3, 120, QImage.Format.Format_RGB888)
+    batch = sheet_images(image, (3, 3, 5))
+    assert batch is not None
+    assert batch.shape == (8, 3, 5, 3)
+    assert batch.pixels == cells_before.tobytes()
+    assert sheet_images(image, (3, 4, 4)) is None
+    assert sheet_images(QImage(), (3, 3, 5)) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.6, "1 min 00 s"), (725, "12 min 05 s"), (2400, "40 min"), (12000, "3 h 20 min")],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_the_record_is_what_the_engine_writes(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "one")
+    assert msgspec.json.decode((run / "run.json").read_bytes())["config"]["batch_size"] == 8

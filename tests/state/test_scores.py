@@ -1,0 +1,141 @@
+"""The table of scored files: order, replacement, memory, CSV."""
+
+import csv
+import io
+import math
+import time
+
+import pytest
+from PySide6.QtCore import QPersistentModelIndex, Qt
+from PySide6.QtWidgets import QApplication
+
+from nvp_studio.state import scores
+from nvp_studio.state.scores import IMAGE_ROLE, ScoredFile, ScoresModel, csv_of
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.worker.messages import ScoreRow
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+NAME, SCORE, NOTES = 1, 2, 4
+
+
+def row(path: str, score: float | None = None, **more: object) -> ScoreRow:
+    percentile = None if score is None else 10 * score
+    return ScoreRow(path=path, bits_per_dim=score, percentile=percentile, **more)  # type: ignore[arg-type]
+
+
+def names(model: ScoresModel) -> list[str]:
+    return [model.index(place, NAME).data() for place in range(model.rowCount())]
+
+
+@pytest.fixture
+def model() -> ScoresModel:
+    model = ScoresModel()
+    model.add([row("/x/b.png", 3.0), row("/x/c.png", error="not an image"), row("/x/a.png", 5.0)])
+    model.add([row("/y/d.png", 1.0, notes=("resized from 9×9", "colour to grey"))])
+    return model
+
+
+def test_shows_rows_as_they_come(model: ScoresModel) -> None:
+    assert names(model) == ["b.png", "c.png", "a.png", "d.png"]
+    assert [model.index(place, SCORE).data() for place in range(4)] == ["3.000", "–", "5.000", "1.000"]
+    assert model.index(1, NOTES).data() == "not an image"
+    assert model.index(3, NOTES).data() == "resized from 9×9, colour to grey"
+    assert model.failed == 1
+    assert sorted(model.scores) == [1.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "order", "wanted"),
+    [
+        (SCORE, Qt.SortOrder.AscendingOrder, "d b a c"),
+        (SCORE, Qt.SortOrder.DescendingOrder, "a b d c"),
+        (NAME, Qt.SortOrder.AscendingOrder, "a b c d"),
+        (NAME, Qt.SortOrder.DescendingOrder, "d c b a"),
+        (-1, Qt.SortOrder.AscendingOrder, "b c a d"),
+    ],
+)
+def test_sorts_with_failures_last(model: ScoresModel, column: int, order: Qt.SortOrder, wanted: str) -> None:
+    model.sort(NAME)
+    model.sort(column, order)
+    assert names(model) == [f"{letter}.png" for letter in wanted.split()]
+
+
+def test_a_selected_row_stays_itself_when_sorted(model: ScoresModel) -> None:
+    kept = QPersistentModelIndex(model.index(0, NAME))
+    model.sort(SCORE)
+    assert kept.data() == "b.png"
+    assert kept.row() == 1
+    assert model.row_of("/x/b.png") == 1
+
+
+def test_a_file_scored_again_takes_its_own_place(model: ScoresModel) -> None:
+    model.add([row("/x/c.png", 2.0), row("/z/new.png", 9.0)])
+    assert names(model) == ["b.png", "c.png", "a.png", "d.png", "new.png"]
+    assert model.file(1).score == 2.0
+    assert model.failed == 0
+
+
+def test_rows_that_come_while_sorted_are_sorted_in(model: ScoresModel, qapp: QApplication) -> None:
+    model.sort(SCORE)
+    model.add([row("/x/e.png", 2.0)])
+    until = time.monotonic() + 30
+    while names(model)[1] != "e.png" and time.monotonic() < until:
+        qapp.processEvents()
+    assert names(model) == ["d.png", "e.png", "b.png", "a.png", "c.png"]
+
+
+def test_images_are_made_of_the_scored_pixels() -> None:
+    model = ScoresModel()
+    model.add([row("/a", 1.0, thumbnail=ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])))])
+    image = model.index(0, 0).data(IMAGE_ROLE)
+    assert [image.pixelColor(x, y).red() for y in range(2) for x in range(3)] == [0, 50, 100, 150, 200, 250]
+    assert model.pixels(0) == (ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])), True)
+
+
+def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "MOST_PIXEL_BYTES", 2 * 100 * 100 * 3)
+    model = ScoresModel()
+    batch = ImageBatch((1, 100, 100, 3), bytes(100 * 100 * 3))
+    model.add([row(f"/{number}", 1.0, thumbnail=batch) for number in range(4)])
+    assert [model.pixels(place)[1] for place in range(4)] == [True, True, False, False]
+    small, _ = model.pixels(3)
+    assert small is not None
+    assert max(small.shape[1:3]) <= scores.THUMBNAIL_SIDE
+
+
+def test_a_hundred_thousand_rows_are_added_and_sorted() -> None:
+    model = ScoresModel()
+    for start in range(0, 100_000, 1000):
+        model.add([row(f"/x/{(7919 * n) % 100_000:06d}.png", float(n % 977)) for n in range(start, start + 1000)])
+    model.sort(SCORE, Qt.SortOrder.DescendingOrder)
+    assert model.rowCount() == 100_000
+    assert model.file(0).score == 976.0
+    model.sort(NAME)
+    assert names(model)[:2] == ["000000.png", "000001.png"]
+
+
+def test_clearing_empties_everything(model: ScoresModel) -> None:
+    model.clear()
+    assert model.rowCount() == 0
+    assert len(model.scores) == 0
+    model.add([row("/x/b.png", 4.0)])
+    assert model.file(0) == ScoredFile("/x/b.png", 4.0, 40.0, (), "")
+
+
+def test_csv_comes_back_as_it_was_and_holds_no_formula() -> None:
+    files = [
+        ScoredFile('/a "b",c.png', 1.23456789, 50.0, ("one", "two"), ""),
+        ScoredFile("=HYPERLINK(1)", None, None, (), "-1 is not an image"),
+        ScoredFile("/bad\udcff.png", 2.0, None, (), ""),
+    ]
+    lines = list(csv.reader(io.StringIO(csv_of(files))))
+    assert lines[0] == ["path", "bits_per_dim", "percentile", "notes", "error"]
+    assert lines[1] == ['/a "b",c.png', "1.234568", "50.00", "one; two", ""]
+    assert lines[2] == ["'=HYPERLINK(1)", "", "", "", "'-1 is not an image"]
+    assert lines[3][:2] == ["/bad\\udcff.png", "2.000000"]
+
+
+def test_numbers_of_failed_rows_are_not_scores(model: ScoresModel) -> None:
+    assert model.file(1).score is None
+    assert not any(math.isnan(value) for value in model.scores)
