@@ -205,7 +205,7 @@ def test_variants_run_to_their_end(tmp_path: Path, make_config: MakeConfig, chan
     ("changes", "error", "words"),
     [
         ({"data": "nowhere/at/all"}, DataError, "nowhere"),
-        ({"device": "cuda:77"}, RunError, "cuda:77"),
+        ({"device": "cuda:77"}, ValueError, "cuda:77"),
         ({"flow": None, "preset": "enormous"}, ValueError, "enormous"),
         ({"image_size": 16}, RunError, "1x8x8"),
     ],
