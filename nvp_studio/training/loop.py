@@ -123,7 +123,8 @@ class Loop:
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks)
         loss, norm = self.gradients(self.batches.take(self.step, guard.rollbacks))
         self.step += 1
-        self.over = self._fraction() >= 1
+        seconds = self.clock.seconds()
+        self.over = self.budget.fraction(self.step, seconds) >= 1
         verdict = guard.judge(loss, norm)
         if verdict == "good":
             self.learner.update(rate)
@@ -137,7 +138,7 @@ class Loop:
         return StepMetrics(
             step=self.step,
             epoch=self._epoch(),
-            seconds=self.clock.seconds(),
+            seconds=seconds,
             images=self.step * config.batch_size,
             train=loss,
             learning_rate=rate,
