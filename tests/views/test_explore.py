@@ -147,6 +147,8 @@ def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qt
     qt(lambda: settled(page), "the sample")
     seed = page.state.recipe.base.seed
     assert page.seed.value() == seed
+    assert page.seed.width() >= 100
+    assert page.rect().contains(page.seed.geometry().translated(page.seed.parentWidget().mapTo(page, QPoint())))
     picture = pixels(page)
     page.window_.registry["explore.new-sample"].trigger()
     qt(lambda: settled(page), "another sample")

@@ -7,6 +7,7 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
+    QSizePolicy,
     QSplitter,
     QToolButton,
     QVBoxLayout,
@@ -177,6 +178,7 @@ class ExplorePage(Page):
         self.seed.setRange(-1, MOST_SEED)
         self.seed.setSpecialValueText(self.tr("image"))
         self.seed.setFixedWidth(15 * SPACE)
+        self.seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.seed.setAccessibleName(self.tr("Seed of the sample"))
         label.setBuddy(self.seed)
         row.addWidget(label)
@@ -292,7 +294,7 @@ class ExplorePage(Page):
         for entry in self.window_.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
-        self.view.show_words("" if ready else engine.status)
+        self.view.show_words(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
             self.model_button.setText(self.tr("Model"))
             self.model_words.setText("")
