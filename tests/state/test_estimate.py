@@ -1,0 +1,69 @@
+"""The estimate of a run before it starts."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of, train_images_of
+from nvp_studio.training.config import TrainConfig
+
+Wait = Callable[..., None]
+
+
+@pytest.fixture
+def estimator(shared_engine: Engine, qt: Wait) -> Iterator[Estimator]:
+    estimator = Estimator(shared_engine)
+    yield estimator
+    shared_engine.trainer.stop()
+    qt(lambda: not shared_engine.trainer.alive, "the trainer to end")
+    estimator.deleteLater()
+
+
+def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qt: Wait, tmp_path: Path) -> None:
+    base = {"data": str(tmp_path / "later"), "image_size": 8, "channels": 1, "preset": "quick", "device": "cpu"}
+    estimator.want(TrainConfig(steps=100, batch_size=4, **base))
+    estimator.want(TrainConfig(steps=100, batch_size=8, **base))
+    assert estimator.estimate is None
+    qt(lambda: estimator.estimate is not None, "the estimate")
+    found = estimator.estimate
+    assert found is not None
+    assert found.config.batch_size == 8
+    assert found.parameters > 1000
+    assert found.images_per_second > 0
+    assert found.seconds(None) == 800 / found.images_per_second
+
+    estimator.want(TrainConfig(minutes=5, batch_size=8, **base))  # another budget needs no other probe
+    assert not estimator.asking
+    assert estimator.estimate is not None
+    assert estimator.estimate.seconds(None) == 300
+
+
+def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qt: Wait, tmp_path: Path) -> None:
+    reasons: list[str] = []
+    estimator.failed.connect(reasons.append)
+    estimator.want(TrainConfig(data=str(tmp_path), image_size=8, channels=1, preset="nonsense", steps=1))
+    qt(lambda: reasons, "the failure")
+    assert "nonsense" in reasons[0]
+
+
+def test_epochs_and_seconds_follow_from_the_budget() -> None:
+    by_epochs = Estimate(TrainConfig(epochs=2, batch_size=10), 1, 50.0, 0)
+    assert by_epochs.images(1000) == 2000
+    assert by_epochs.seconds(1000) == 40
+    assert by_epochs.seconds(None) is None
+    by_minutes = Estimate(TrainConfig(minutes=1), 1, 50.0, 0)
+    assert by_minutes.images(None) == 3000
+
+
+def test_the_shape_of_images_is_known_before_they_are_read(tmp_path: Path) -> None:
+    assert image_shape_of(TrainConfig(steps=1)) == (1, 28, 28)
+    assert image_shape_of(TrainConfig(steps=1, image_size=32, channels=3)) == (3, 32, 32)
+    assert train_images_of(TrainConfig(steps=1)) == 55_000
+    assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) is None
+    (tmp_path / "class").mkdir()
+    Image.new("RGB", (20, 12)).save(tmp_path / "class" / "one.png")
+    assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) == (3, 12, 20)
+    assert train_images_of(TrainConfig(data=str(tmp_path), steps=1)) is None

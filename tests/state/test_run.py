@@ -1,0 +1,203 @@
+"""A run in a real trainer: started, paused, stopped, resumed, killed."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtTest import QTest
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.run import LiveRun
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import open_run
+from tests.conftest import wait_until
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+UNTIL_STOPPED = 1_000_000
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """80 small grey images in an .npz file."""
+    path = tmp_path_factory.mktemp("data") / "toys.npz"
+    np.savez(path, images=random_images(80))
+    return path
+
+
+@pytest.fixture
+def trainer_engine(shared_engine: Engine) -> Engine:
+    """The shared engine with its trainer ready, which one test leaves to the next."""
+    if shared_engine.trainer.state == "failed":
+        shared_engine.trainer.restart()
+    shared_engine.ensure_trainer()
+    wait_until(lambda: shared_engine.trainer.state == "ready", "the trainer")
+    return shared_engine
+
+
+@pytest.fixture
+def live(trainer_engine: Engine, qt: Wait) -> Iterator[LiveRun]:
+    before = trainer_engine.trainer.pid
+    live = LiveRun(trainer_engine)
+    yield live
+    if live.under_way:
+        live.force_stop()
+    if trainer_engine.trainer.pid != before or live.phase == "interrupted":
+        trainer_engine.trainer.force_stop()
+        qt(lambda: not trainer_engine.trainer.alive, "the trainer to end")
+    live.deleteLater()
+
+
+def config(data: Path, steps: int = UNTIL_STOPPED, **more: object) -> TrainConfig:
+    return TrainConfig(data=str(data), preset="quick", steps=steps, batch_size=8, device="cpu", **more)  # type: ignore[arg-type]
+
+
+def phases(live: LiveRun) -> list[str]:
+    seen: list[str] = []
+    live.phase_changed.connect(lambda phase: seen.append(phase) if seen[-1:] != [phase] else None)
+    return seen
+
+
+def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    seen = phases(live)
+    live.start(config(toy_data, 12, validation_every=5), tmp_path, "my first")
+    assert live.phase == "starting"
+    assert live.under_way
+    qt(lambda: not live.under_way, "the run to end")
+    assert seen == ["starting", "preparing", "training", "finished"]
+    assert live.folder == str(tmp_path / "my-first")
+    assert live.history.steps.values.tolist() == list(range(1, 13))
+    assert live.history.validation_steps.values.tolist()[:2] == [5, 10]
+    assert live.images["samples"].images.shape[0] == 64
+    assert live.images["reconstructions"].images.shape[0] % 2 == 0
+    assert live.progress is not None
+    assert live.progress.fraction == 1.0
+    summary = open_run(live.folder)
+    assert (summary.state, summary.step) == ("finished", 12)
+    assert live.summary() is None
+
+
+def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    live.start(config(toy_data), tmp_path, "long")
+    qt(lambda: len(live.history.steps) >= 3, "some steps")
+    live.pause()
+    assert live.phase == "pausing"
+    qt(lambda: live.phase == "paused", "the pause")
+    count = len(live.history.steps)
+    QTest.qWait(300)
+    assert len(live.history.steps) == count
+    summary = live.summary()
+    assert summary is not None
+    assert summary.state == "paused"
+    live.proceed()
+    assert live.phase == "resuming"
+    qt(lambda: len(live.history.steps) > count, "more steps")
+    assert live.phase == "training"
+    live.stop()
+    assert live.phase == "stopping"
+    qt(lambda: live.phase == "stopped", "the stop")
+    assert live.resumable
+    before = live.history.steps.values.tolist()
+    train = live.history.train.values.tolist()
+
+    live.resume(live.folder)
+    qt(lambda: len(live.history.steps) > len(before) + 2, "steps beyond the stop")
+    steps = live.history.steps.values.tolist()
+    assert steps == list(range(1, len(steps) + 1))
+    assert live.history.train.values.tolist()[: len(train)] == train
+    assert live.started is not None
+    assert live.started.step in (before[-1], before[-1] + 1)  # one more when it stopped while validating
+
+
+def test_no_second_run_while_one_is_under_way(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    live.start(config(toy_data), tmp_path, "one")
+    live.start(config(toy_data), tmp_path, "two")
+    qt(lambda: live.phase == "training", "the training")
+    live.resume(str(tmp_path / "two"))
+    assert live.name == "one"
+    assert [folder.name for folder in tmp_path.iterdir()] == ["one"]
+
+
+def test_what_cannot_be_trained_fails_in_words_and_the_next_run_goes(
+    live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait
+) -> None:
+    live.start(config(tmp_path / "nothing"), tmp_path / "runs")
+    qt(lambda: live.phase == "failed", "the failure")
+    assert "no data set and no file" in live.reason
+    assert not live.resumable
+    assert live.reason in live.report()
+    live.start(config(toy_data, 2), tmp_path / "runs")
+    qt(lambda: live.phase == "finished", "the next run")
+
+
+def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
+    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
+) -> None:
+    seen = phases(live)
+    saved: list[int] = []
+    live.checkpoint_saved.connect(lambda message: saved.append(message.step))
+    live.start(config(toy_data), tmp_path, "killed")
+    qt(lambda: len(live.history.steps) >= 5, "some steps")
+    live.save()
+    qt(lambda: saved[-1:] > [0], "a checkpoint")
+    os.kill(trainer_engine.trainer.pid, signal.SIGKILL)
+    qt(lambda: live.phase == "restarting", "the crash to be noticed")
+    assert live.crash is not None
+    qt(lambda: live.phase == "training" and live.history.last is not None, "the run to go on")
+    qt(lambda: live.history.last is not None and live.history.last.step > saved[-1], "new steps")
+    steps = live.history.steps.values.tolist()
+    assert steps == list(range(1, len(steps) + 1))
+    assert live.started is not None
+    assert live.started.step == saved[-1]
+    assert "interrupted" not in seen
+
+    os.kill(trainer_engine.trainer.pid, signal.SIGKILL)
+    qt(lambda: live.phase == "interrupted", "the second crash")
+    assert live.resumable
+    assert open_run(live.folder).state == "interrupted"
+    live.resume(live.folder)
+    qt(lambda: live.phase == "training", "the run to go on when asked")
+    assert live.crash is None
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_anew(
+    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
+) -> None:
+    killed: list[int] = []
+
+    def kill(_phase: str) -> None:
+        if live.phase == "preparing" and not killed:
+            killed.append(trainer_engine.trainer.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    live.phase_changed.connect(kill)
+    live.start(config(toy_data, 3), tmp_path, "early")
+    qt(lambda: live.phase == "finished", "the run to finish after all")
+    assert killed
+    assert (tmp_path / "early" / "run.json").is_file()
+
+
+def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    live.start(config(toy_data), tmp_path, "forced")
+    qt(lambda: len(live.history.steps) >= 2, "some steps")
+    live.force_stop()
+    assert live.phase == "interrupted"
+    live.resume(live.folder)  # while the killed process may still be ending
+    qt(lambda: live.phase == "training", "the run to go on")
+
+
+def test_a_stop_before_the_engine_is_there_gives_the_run_up(qt: Wait, toy_data: Path, tmp_path: Path) -> None:
+    engine = Engine()
+    live = LiveRun(engine)
+    live.start(config(toy_data), tmp_path)
+    live.stop()
+    assert live.phase == "stopped"
+    qt(lambda: engine.trainer.state == "ready", "the trainer")
+    QTest.qWait(300)
+    assert live.phase == "stopped"
+    assert not list(tmp_path.iterdir())
+    engine.stop()
+    qt(lambda: not engine.trainer.alive, "the trainer to end")

@@ -1,0 +1,164 @@
+"""Scoring files by a real engine: streamed, cancelled, by another model, after a crash."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.scoring import ScoreState, progress_words
+from tests.conftest import start_engine, stop_engine
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Twelve images, one of them too large, and a file that is no image."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number, pixels in enumerate(random_images(12, seed=3)):
+        image = Image.fromarray(pixels[:, :, 0])
+        (image.resize((30, 20)) if number == 5 else image).save(folder / f"{number:02d}.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture
+def state(shared_engine: Engine, qt: Wait) -> Iterator[ScoreState]:
+    state = ScoreState(shared_engine)
+    yield state
+    state.clear()
+    qt(lambda: not shared_engine.explorer.asking("score"), "the engine to be free")
+    state.deleteLater()
+
+
+def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Path, qt: Wait) -> None:
+    state.add([files])
+    assert state.busy
+    qt(lambda: not state.busy, "the scores")
+    rows = {Path(row.path).name: row for row in state.rows.files()}
+    assert len(rows) == 13
+    assert "not an image" in rows["broken.png"].error
+    assert all(row.score is not None and row.percentile is not None for name, row in rows.items() if name[0] in "01")
+    assert rows["05.png"].notes[0].startswith("resized from 30")
+    assert progress_words(state) == "12 scored, 1 not readable"
+    assert state.model is not None
+
+
+def test_files_added_meanwhile_are_scored_after_and_once(state: ScoreState, files: Path, qt: Wait) -> None:
+    state.add([files / "03.png", files / "04.png"])
+    state.add([files / "03.png", files / "07.png"])
+    qt(lambda: not state.busy, "the scores")
+    assert sorted(Path(row.path).name for row in state.rows.files()) == ["03.png", "04.png", "07.png"]
+
+
+def test_a_score_does_not_depend_on_its_neighbours(state: ScoreState, files: Path, qt: Wait) -> None:
+    state.add([files])
+    qt(lambda: not state.busy, "the scores")
+    together = state.rows.file(state.rows.row_of(str(files / "03.png"))).score
+    state.clear()
+    assert state.rows.rowCount() == 0
+    state.add([files / "03.png"])
+    qt(lambda: not state.busy, "the score")
+    alone = state.rows.file(0).score
+    assert together is not None
+    assert alone == pytest.approx(together, abs=1e-4)
+
+
+def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(state: ScoreState, files: Path, qt: Wait) -> None:
+    state.add([files] * 3)
+    qt(lambda: state.rows.rowCount() > 0, "the first rows")
+    state.cancel()
+    assert not state.busy
+    count = state.rows.rowCount()
+    qt(lambda: not state.stale and progress_words(state), "a moment")
+    state.clear()
+    assert count > 0
+    assert state.rows.rowCount() == 0
+    state.add([files / "01.png"])
+    qt(lambda: not state.busy, "the next score")
+    assert state.rows.rowCount() == 1
+
+
+def test_another_model_makes_the_table_stale_until_it_is_scored_again(
+    state: ScoreState, shared_engine: Engine, files: Path, small_model: Path, other_model: Path, qt: Wait
+) -> None:
+    state.add([files / "03.png"])
+    qt(lambda: not state.busy, "the score")
+    before, first = state.rows.file(0).score, state.model
+    shared_engine.open_model(str(other_model))
+    qt(lambda: state.stale, "the table to be stale")
+    assert state.model is first
+    state.score_again()
+    assert not state.stale
+    qt(lambda: not state.busy and state.rows.rowCount() == 1, "the other score")
+    assert state.rows.file(0).score != before
+    shared_engine.open_model(str(small_model))
+    qt(lambda: state.stale, "the table to be stale again")
+    state.add([files / "04.png"])
+    qt(lambda: not state.busy and state.rows.rowCount() == 2, "both by the first model")
+    assert state.rows.file(state.rows.row_of(str(files / "03.png"))).score == pytest.approx(before)
+
+
+def test_the_table_is_written_as_csv_in_the_order_shown(
+    state: ScoreState, files: Path, tmp_path: Path, qt: Wait
+) -> None:
+    state.add([files])
+    qt(lambda: not state.busy, "the scores")
+    state.rows.sort(2)
+    ends: list[tuple[str, str]] = []
+    state.exported.connect(lambda path, error: ends.append((path, error)))
+    target = tmp_path / "scores.csv"
+    state.export(target)
+    qt(lambda: ends, "the file")
+    assert ends == [(str(target), "")]
+    lines = target.read_text("utf-8").splitlines()
+    assert len(lines) == 14
+    values = [float(line.split(",")[1]) for line in lines[1:13]]
+    assert values == sorted(values)
+    state.export(tmp_path / "missing" / "scores.csv")
+    qt(lambda: len(ends) == 2, "the refusal")
+    assert "No such file" in ends[1][1]
+
+
+def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qt: Wait) -> None:
+    arrived: list[tuple[str, object]] = []
+    state.add([files / "03.png"])
+    qt(lambda: not state.busy, "the score")
+    state.preview_arrived.connect(lambda path, batch: arrived.append((path, batch)))
+    state.ask_preview(str(files / "03.png"))
+    qt(lambda: arrived, "the pixels")
+    assert arrived == [(str(files / "03.png"), state.rows.pixels(0)[0])]
+
+
+def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path, small_model: Path, qt: Wait) -> None:
+    engine = start_engine(small_model)
+    state = ScoreState(engine)
+    asked: list[bool] = []
+    state.interrupted.connect(lambda: asked.append(True))
+
+    def kill() -> None:
+        os.kill(engine.explorer.pid, signal.SIGSTOP)  # so that it cannot be faster than the test
+        state.add([files])
+        os.kill(engine.explorer.pid, signal.SIGKILL)
+
+    kill()
+    qt(lambda: not state.busy and not state.waiting_for_model and state.rows.rowCount() == 13, "the scores after all")
+    assert not asked
+    state.clear()
+    kill()
+    qt(lambda: engine.explorer.state == "restarting", "the crash")
+    qt(lambda: state.busy, "the scoring to go on")
+    os.kill(engine.explorer.pid, signal.SIGKILL)
+    qt(lambda: asked or state.rows.rowCount() == 13, "the second crash")
+    if asked:
+        assert state.can_resume
+        qt(lambda: engine.explorer.state == "ready" and not engine.opening, "the engine")
+        state.resume()
+    qt(lambda: not state.busy and state.rows.rowCount() == 13, "all scores")
+    stop_engine(engine)

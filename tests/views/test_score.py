@@ -1,0 +1,146 @@
+"""The Score page as a person meets it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.score import ScorePage
+from tests.conftest import wait_for_deletion
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+
+@pytest.fixture
+def window(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[MainWindow]:
+    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    window.settings.values.runs_folder = str(tmp_path / "runs")
+    window.show()
+    qt(window.all_pages_built, "the pages")
+    window.show_page("score")
+    yield window
+    window.page("score").state.clear()
+    qt(lambda: not shared_engine.explorer.asking("score"), "the engine to be free")
+    window.close()
+    window.deleteLater()
+    wait_for_deletion()
+
+
+@pytest.fixture
+def page(window: MainWindow) -> ScorePage:
+    page = window.page("score")
+    assert isinstance(page, ScorePage)
+    return page
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number, pixels in enumerate(random_images(8, seed=3)):
+        Image.fromarray(pixels[:, :, 0]).save(folder / f"{number}.png")
+    Image.new("RGB", (40, 30), (200, 10, 10)).save(folder / "photo.jpg")
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def score(window: MainWindow, page: ScorePage, paths: list[Path], qt: Wait) -> None:
+    assert window.take_paths(paths)
+    qt(lambda: page.state.rows.rowCount() > 0 and not page.state.busy, "the scores")
+
+
+def row_of(page: ScorePage, name: str) -> int:
+    return next(row for row, file in enumerate(page.state.rows.files()) if Path(file.path).name == name)
+
+
+def test_says_what_to_do_before_there_are_files(page: ScorePage, files: Path) -> None:
+    assert not page.table.isVisible()
+    assert page.empty_words.isVisible()
+    assert "8×8" in page.empty_words.text()
+    assert page.drop_text([files]) == "Score the images in this folder"
+    assert page.drop_text([files / "1.png", files / "2.png"]) == "Score 2 images"
+    assert page.drop_text([files / "nothing.txt"]) == ""
+    assert not page.window_.registry["score.export"].isEnabled()
+
+
+def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
+    score(window, page, [files], qt)
+    assert page.table.isVisible()
+    assert page.progress_words.text() == "9 scored, 1 not readable"
+    page.table.selectRow(row_of(page, "photo.jpg"))
+    assert "resized from" in page.preview_notes.text().lower()
+    assert page.preview.image is not None
+    assert (page.preview.image.width(), page.preview.image.height()) == (8, 8)
+    file = page.state.rows.file(row_of(page, "photo.jpg"))
+    assert f"{file.score:.3f} bits/dim" in page.preview_score.text()
+    page.table.selectRow(row_of(page, "broken.png"))
+    assert page.preview.image is None
+    assert "not an image" in page.preview_notes.text().lower()
+    assert not window.registry["score.explore"].isEnabled()
+
+
+def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
+    score(window, page, [files], qt)
+    header = page.table.horizontalHeader()
+    place = QPoint(header.sectionPosition(2) + 20, header.height() // 2)
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    values = [file.score for file in page.state.rows.files()]
+    assert values[-1] is None
+    found = [value for value in values if value is not None]
+    assert found in (sorted(found), sorted(found, reverse=True))
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert [file.score for file in page.state.rows.files()][:-1] == found[::-1]
+
+
+def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
+    score(window, page, [files / "3.png"], qt)
+    place = page.table.visualRect(page.table.model().index(0, 1)).center()
+    QTest.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    QTest.mouseDClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert window.current_page.key == "explore"
+    explore = window.page("explore").state
+    qt(lambda: explore.notes[:1] == ("3.png",), "the image on Explore")
+    wanted = page.state.rows.file(0).score
+    qt(lambda: abs(explore.picture.bits_per_dim - wanted) < 1e-4, "the same score there")
+
+
+def test_another_model_offers_to_score_again(
+    window: MainWindow, page: ScorePage, files: Path, small_model: Path, other_model: Path, qt: Wait
+) -> None:
+    score(window, page, [files / "3.png"], qt)
+    assert not page.stale.isVisible()
+    before = page.state.rows.file(0).score
+    window.engine.open_model(str(other_model))
+    qt(page.stale.isVisible, "the offer")
+    window.registry["score.again"].trigger()
+    qt(lambda: page.state.rows.rowCount() == 1 and not page.state.busy, "the other score")
+    assert not page.stale.isVisible()
+    assert page.state.rows.file(0).score != before
+    window.engine.open_model(str(small_model))
+    qt(page.stale.isVisible, "the first model")
+
+
+def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
+    window: MainWindow, page: ScorePage, files: Path, qt: Wait
+) -> None:
+    score(window, page, [files], qt)
+    page.histogram.grab()  # paints
+    assert len(page.histogram._scores) == 9
+    assert len(page.histogram._reference) == 100
+    window.registry["score.clear"].trigger()
+    assert not page.table.isVisible()
+    assert page.empty_words.isVisible()
+
+
+def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
+    score(window, page, [files / "1.png"], qt)
+    page.table.setColumnWidth(1, 222)
+    page.save_state()
+    assert window.settings.values.score_columns[1] == 222
