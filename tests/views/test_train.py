@@ -1,0 +1,271 @@
+"""The Train page as a person meets it: the form, a run from start to end, and what comes after."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import open_run
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.theme import LIGHT
+from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
+from tests.conftest import wait_for_deletion, wait_until
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+LONG = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "toys.npz"
+    np.savez(path, images=random_images(80))
+    return path
+
+
+@pytest.fixture
+def trainer_engine(shared_engine: Engine) -> Engine:
+    shared_engine.ensure_trainer()
+    wait_until(lambda: shared_engine.trainer.state == "ready", "the trainer")
+    return shared_engine
+
+
+@pytest.fixture
+def window(trainer_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[MainWindow]:
+    before = trainer_engine.trainer.pid
+    window = MainWindow(trainer_engine, SettingsStore(tmp_path / "window.ini"))
+    window.settings.values.runs_folder = str(tmp_path / "runs")
+    window.show()
+    qt(window.all_pages_built, "the pages")
+    window.show_page("train")
+    yield window
+    live = window.page("train").live
+    if live.under_way:
+        live.force_stop()
+    if trainer_engine.trainer.pid != before or live.phase == "interrupted":
+        trainer_engine.trainer.force_stop()
+        qt(lambda: not trainer_engine.trainer.alive, "the trainer to end")
+    window.close()
+    window.deleteLater()
+    wait_for_deletion()
+
+
+@pytest.fixture
+def page(window: MainWindow) -> TrainPage:
+    page = window.page("train")
+    assert isinstance(page, TrainPage)
+    return page
+
+
+def small_config(data: Path, steps: int = LONG) -> TrainConfig:
+    return TrainConfig(data=str(data), preset="quick", steps=steps, batch_size=8, device="cpu", validation_every=10)
+
+
+@pytest.mark.usefixtures("qapp")
+def test_the_form_gives_back_every_field_it_is_given() -> None:
+    form = TrainForm()
+    assert form.config == DEFAULT_CONFIG
+    config = TrainConfig(
+        data="/somewhere/else",
+        image_size=16,
+        channels=3,
+        preset="paper",
+        epochs=2.5,
+        batch_size=17,
+        optimizer="adamax",
+        learning_rate=0.00123,
+        warmup_steps=11,
+        schedule="constant",
+        weight_decay=5e-5,
+        ema_decay=0.9,
+        gradient_clip=2.5,
+        horizontal_flip=True,
+        validation_images=321,
+        validation_every=77,
+        checkpoint_minutes=3.5,
+        seed=12345,
+        device="cuda:1",
+        threads=1,
+    )
+    form.show_config(config)
+    assert form.config == config
+    assert form.problem == ""
+
+
+@pytest.mark.usefixtures("qapp")
+def test_every_input_of_the_form_has_a_name_for_screen_readers() -> None:
+    from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
+
+    form = TrainForm()
+    inputs = [
+        one
+        for kind in (QAbstractSpinBox, QComboBox, QCheckBox, QLineEdit)
+        for one in form.findChildren(kind)
+        if isinstance(one, QWidget) and not one.objectName().startswith("qt_")
+    ]
+    assert len(inputs) > 20
+    assert all(one.accessibleName() or (isinstance(one, QCheckBox) and one.text()) for one in inputs)
+
+
+def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
+    page.form.show_config(small_config(toy_data, steps=25))
+    page.form.name.setText("toys")
+    QTest.mouseClick(page.start_button, Qt.MouseButton.LeftButton)
+    assert page.live.phase == "starting"  # at once, in the same event
+    assert window.strip.content.state
+    assert not page.start_button.isEnabled()
+    assert window.registry["run.stop"].isVisible()
+    qt(lambda: page.live.phase == "finished", "the run")
+    assert page.table.folder == page.live.folder
+    assert page.view.name.text() == "toys"
+    assert page.view.state.text() == "finished"
+    assert page.view.samples.grid.count > 0
+    assert page.view.reconstructions.grid.count > 0
+    qt(lambda: page.view.curves.plot is not None, "the plot")
+    assert "step 25" in page.view.curves.reading.text()
+    assert window.strip.content.fraction == 1.0
+    assert "bits/dim" in window.strip.content.score
+    assert page.runs.index(0, 1).data() == "finished"
+    assert page.start_button.isEnabled()
+    assert not window.registry["run.stop"].isVisible()
+    assert any("finished" in notice.text for notice in window.notices.shown)
+
+    model = window.engine.model
+    window.registry["run.explore"].trigger()
+    assert window.current_page.key == "explore"
+    qt(lambda: window.engine.model is not model, "the run's model")
+    assert window.engine.model is not None
+    assert window.engine.model.data_title == "toys.npz"
+
+
+def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
+    registry = window.registry
+    page.form.show_config(small_config(toy_data))
+    page.start_button.click()
+    qt(lambda: page.live.phase == "training" and len(page.live.history.steps) > 2, "the training")
+    registry["run.pause"].trigger()
+    assert window.strip.content.state == "pausing…"
+    qt(lambda: page.live.phase == "paused", "the pause")
+    assert "Resume" in registry["run.pause"].text()
+    registry["run.pause"].trigger()
+    qt(lambda: page.live.phase == "training", "the training again")
+    registry["run.stop"].trigger()
+    assert window.strip.content.state == "stopping…"
+    assert not registry["run.stop"].isEnabled()
+    qt(lambda: page.live.phase == "stopped", "the stop")
+    count = len(page.live.history.steps)
+    assert registry["run.resume"].isEnabled()
+    registry["run.resume"].trigger()
+    qt(lambda: len(page.live.history.steps) > count, "steps after the resume")
+    registry["run.stop"].trigger()
+    qt(lambda: page.live.phase == "stopped", "the second stop")
+
+    folder = Path(page.live.folder)
+    registry["run.discard"].trigger()
+    assert not folder.exists()
+    assert page.runs.rowCount() == 0
+    notice = window.notices.shown[-1]
+    assert notice.action is not None
+    notice.action()
+    assert folder.is_dir()
+    assert page.table.folder == str(folder)
+
+
+def test_a_zoomed_plot_is_not_moved_by_new_steps(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
+    page.form.show_config(small_config(toy_data))
+    page.start_button.click()
+    qt(lambda: page.view.curves.plot is not None and len(page.live.history.steps) > 5, "some steps")
+    plot = page.view.curves.plot
+    assert plot is not None
+    view = plot.getPlotItem().getViewBox()
+    view.setRange(xRange=(1, 12), yRange=(2, 6), padding=0)
+    view.sigRangeChangedManually.emit([True, True])
+    shown = view.viewRange()
+    count = len(page.live.history.steps)
+    qt(lambda: len(page.live.history.steps) > count + 5, "more steps")
+    assert view.viewRange() == shown
+    assert page.view.curves.fit.isEnabled()
+    page.view.curves.fit.click()
+    assert view.viewRange() != shown
+    assert not page.view.curves.fit.isEnabled()
+
+
+def test_a_killed_trainer_is_said_and_the_run_goes_on(
+    window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait
+) -> None:
+    page.form.show_config(small_config(toy_data))
+    page.start_button.click()
+    qt(lambda: len(page.live.history.steps) > 2, "some steps")
+    os.kill(window.engine.trainer.pid, signal.SIGKILL)
+    qt(lambda: page.live.phase == "restarting", "the crash")
+    said = [notice for notice in window.notices.shown if notice.topic == "run"]
+    assert said
+    assert "goes on by itself" in said[0].text
+    assert "killed" in said[0].report
+    qt(lambda: page.live.phase == "training", "the run to go on")
+
+
+def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qt: Wait) -> None:
+    page.form.show_config(small_config(tmp_path / "nothing.npz"))
+    page.start_button.click()
+    qt(lambda: page.live.phase == "failed", "the failure")
+    said = window.notices.shown[-1]
+    assert said.level == "bad"
+    assert "no data set and no file" in said.text
+    assert "nothing.npz" in said.report
+
+
+def test_an_earlier_run_is_opened_with_its_curves(
+    window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait
+) -> None:
+    for name in ("one", "two"):
+        page.form.show_config(small_config(toy_data, steps=12))
+        page.form.name.setText(name)
+        page.start_button.click()
+        qt(lambda: page.live.phase == "finished", "the run")
+    row = next(row for row, run in enumerate(page.runs.runs) if run.name == "one")
+    page.table.selectRow(row)
+    assert page.opened is not None
+    assert page.view.name.text() == "one"
+    assert len(page.opened.history.steps) == 12
+    assert page.view.samples.grid.count > 0
+    assert open_run(page.opened.folder).state == "finished"
+    page.table.selectRow(1 - row)
+    assert page.opened is None
+    assert page.view.name.text() == "two"
+
+
+def test_the_form_is_remembered(window: MainWindow, page: TrainPage, toy_data: Path) -> None:
+    config = small_config(toy_data, steps=77)
+    page.form.show_config(config)
+    page.form.unfold(True)
+    page.save_state()
+    assert window.settings.values.train == config
+    assert window.settings.values.train_advanced
+
+
+def test_folders_and_data_files_can_be_dropped(page: TrainPage, tmp_path: Path) -> None:
+    assert page.drop_text([tmp_path]) == "Train on this folder"
+    page.open_paths([tmp_path])
+    assert page.form.config is not None
+    assert page.form.config.data == str(tmp_path)
+    assert page.drop_text([tmp_path / "a.png"]) == ""
+
+
+def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qt: Wait) -> None:
+    qt(lambda: page.view.curves.plot is not None, "the plot")
+    plot = page.view.curves.plot
+    assert plot is not None
+    window.set_theme("dark")
+    assert plot.backgroundBrush().color().name() != LIGHT.surface
+    window.set_theme("light")
+    assert plot.backgroundBrush().color().name() == LIGHT.surface
