@@ -3,11 +3,11 @@
 import csv
 import io
 import math
+import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -148,9 +148,15 @@ class ScoresModel(QAbstractTableModel):
         self._order = np.empty(0, np.int64)
         self.endResetModel()
 
-    def files(self) -> list[ScoredFile]:
-        """All rows in the order shown."""
-        return [self.file(row) for row in range(len(self._order))]
+    def files(self) -> Iterator[ScoredFile]:
+        """All rows in the order shown, as they are now; the iterator may be used on another thread."""
+        order = self._order.tolist()
+        paths, notes, errors = self._paths.copy(), self._notes.copy(), self._errors.copy()
+        scores, percentiles = self._scores.values.copy(), self._percentiles.values.copy()
+        return (
+            ScoredFile(paths[item], _number(scores[item]), _number(percentiles[item]), notes[item], errors[item])
+            for item in order
+        )
 
     # Qt's side
 
@@ -260,7 +266,7 @@ class ScoresModel(QAbstractTableModel):
             case "image":
                 return ""
             case "name":
-                return Path(self._paths[item]).name
+                return os.path.basename(self._paths[item])
             case "notes":
                 return self._errors[item] or ", ".join(self._notes[item])
             case "score":

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -138,7 +138,7 @@ class ScoreState(QObject):
 
     # Inside
 
-    def _write_csv(self, path: Path, files: list[ScoredFile]) -> None:
+    def _write_csv(self, path: Path, files: Iterator[ScoredFile]) -> None:
         try:
             write_whole(path, csv_of(files).encode("utf-8"))
         except OSError as error:

@@ -131,8 +131,9 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
     window: MainWindow, page: ScorePage, files: Path, qt: Wait
 ) -> None:
     score(window, page, [files], qt)
+    qt(lambda: page.histogram._scores.size, "the histogram")
     page.histogram.grab()  # paints
-    assert len(page.histogram._scores) == 9
+    assert page.histogram._scores.size == 9
     assert len(page.histogram._reference) == 100
     window.registry["score.clear"].trigger()
     assert not page.table.isVisible()

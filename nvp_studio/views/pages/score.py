@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QFrame,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 _TOPIC = "score"
+_HISTOGRAM_MILLISECONDS = 250
 
 
 class ScorePage(Page):
@@ -49,6 +50,9 @@ class ScorePage(Page):
         self.window_ = window
         self.state = ScoreState(window.engine, self)
         self._preview_path = ""
+        self._histogram_due = QTimer(self)
+        self._histogram_due.setSingleShot(True)
+        self._histogram_due.timeout.connect(lambda: self.histogram.show_scores(self.state.rows.scores))
         self._add_actions()
         self._lay_out()
         self._connect_signals()
@@ -266,7 +270,8 @@ class ScorePage(Page):
         self._action("again").setEnabled(rows > 0)
         self._action("export").setEnabled(rows > 0)
         self._action("clear").setEnabled(rows > 0 or going)
-        self.histogram.show_scores(state.rows.scores)
+        if not self._histogram_due.isActive():
+            self._histogram_due.start(_HISTOGRAM_MILLISECONDS if state.busy else 0)
         if self.table.currentIndex().row() < 0 and rows and not state.busy:
             self.table.selectRow(next((row for row in range(rows) if not state.rows.is_error(row)), 0))
 

@@ -104,20 +104,20 @@ def facts_of_record(record: RunRecord) -> str:
 
 def estimate_words(estimate: Estimate, train_images: int | None) -> str:
     """An estimate in two lines."""
-    speed = tr("{0} parameters, about {1} images/s").format(
-        short_number(estimate.parameters), f"{estimate.images_per_second:,.0f}"
+    speed = tr("{0} images/s, {1} parameters").format(
+        f"{estimate.images_per_second:,.0f}", short_number(estimate.parameters)
     )
     if estimate.memory_bytes:
-        speed += tr(", {0} MB of memory").format(f"{estimate.memory_bytes / 1e6:,.0f}")
+        speed += tr(", {0} MB").format(f"{estimate.memory_bytes / 1e6:,.0f}")
     images, seconds = estimate.images(train_images), estimate.seconds(train_images)
     if images is None or seconds is None:
         return speed
-    parts = [tr("about {0}").format(duration(seconds))]
+    parts = [tr("About {0}").format(duration(seconds))]
     if train_images is not None and estimate.config.epochs is None:
         parts.append(tr("{0} epochs").format(f"{images / train_images:.1f}"))
     if estimate.config.steps is None:
         parts.append(tr("{0} steps").format(f"{images / estimate.config.batch_size:,.0f}"))
-    return f"{speed}\n{', '.join(parts)}"
+    return f"{', '.join(parts)}\n{speed}"
 
 
 def data_title(config: TrainConfig) -> str:

@@ -45,6 +45,8 @@ class Histogram(QWidget):
         self._reference: Numbers = np.empty(0)
         self._scores: Numbers = np.empty(0)
         self._mark: float | None = None
+        self._span = histogram_range()
+        self._reference_shares = self._score_shares = shares(self._scores, *self._span)
         theme().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
@@ -53,12 +55,12 @@ class Histogram(QWidget):
     def show_reference(self, reference: Sequence[float]) -> None:
         """Take the reference scores of another model."""
         self._reference = np.asarray(reference, np.float64)
-        self.update()
+        self._count()
 
     def show_scores(self, scores: Numbers) -> None:
         """Take the scores of the files."""
         self._scores = scores.copy()
-        self.update()
+        self._count()
 
     def show_mark(self, score: float | None) -> None:
         """Mark the score of one file."""
@@ -66,17 +68,22 @@ class Histogram(QWidget):
             self._mark = score
             self.update()
 
+    def _count(self) -> None:
+        self._span = histogram_range(self._reference, self._scores)
+        self._reference_shares = shares(self._reference, *self._span)
+        self._score_shares = shares(self._scores, *self._span)
+        self.update()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(scaled_font(11))
-        low, high = histogram_range(self._reference, self._scores)
+        low, high = self._span
         plot = QRectF(0.5, 3 * SPACE, self.width() - 1.0, self.height() - 6.0 * SPACE)
         self._paint_key(painter)
         self._paint_axis(painter, plot, low, high)
-        reference, scores = shares(self._reference, low, high), shares(self._scores, low, high)
-        self._paint_bars(painter, plot, reference)
-        self._paint_outline(painter, plot, scores)
+        self._paint_bars(painter, plot, self._reference_shares)
+        self._paint_outline(painter, plot, self._score_shares)
         if self._mark is not None:
             self._paint_mark(painter, plot, (self._mark - low) / (high - low))
 

@@ -12,6 +12,8 @@ from nvp_studio.views.theme import colors, scaled_font, theme
 from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, means, visible
 
 _LEFT_AXIS_WIDTH = 46
+_MARGIN = 1.015
+"""Room at the right for a mark on the last step."""
 
 
 class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
@@ -75,7 +77,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         last = history.steps.values[-1] if len(history.steps) else 0.0
         low, high = fitting_bits(history.train.values, history.smoothed.values, history.validation.values)
         self._view.setRange(
-            xRange=(0, fitting_steps(float(last), self._total_steps)), yRange=(low, high), padding=0, update=True
+            xRange=(0, _MARGIN * fitting_steps(float(last), self._total_steps)), yRange=(low, high), padding=0
         )
 
     def _draw(self) -> None:
