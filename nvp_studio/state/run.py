@@ -177,12 +177,14 @@ class LiveRun(QObject):
             return
         self._begin(StartRun(config, str(runs_folder), name), name, "", config)
 
-    def resume(self, folder: str) -> None:
-        """Go on with the run in `folder`; ignored while one is under way."""
+    def resume(
+        self, folder: str, *, steps: int | None = None, epochs: float | None = None, minutes: float | None = None
+    ) -> None:
+        """Go on with the run in `folder`, to a new budget if one is given; ignored while one is under way."""
         if self.under_way:
             return
         same = folder == self.folder
-        self._begin(ResumeRun(folder), Path(folder).name, folder, self.config if same else None)
+        self._begin(ResumeRun(folder, steps, epochs, minutes), Path(folder).name, folder, self.config if same else None)
 
     def pause(self) -> None:
         """Wait after the present step."""

@@ -133,9 +133,12 @@ class StartRun(msgspec.Struct, frozen=True, tag="start-run"):
 
 
 class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
-    """Continue the run in `folder` from its last checkpoint."""
+    """Continue the run in `folder` from its last checkpoint; one of the others is a new budget, from its beginning."""
 
     folder: str
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
 
 
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):

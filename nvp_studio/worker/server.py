@@ -274,7 +274,14 @@ class Server:
             if isinstance(request, StartRun):
                 start_run(request.config, request.runs_folder, request.name, control=run.control, report=report)
             else:
-                resume_run(request.folder, control=run.control, report=report)
+                resume_run(
+                    request.folder,
+                    control=run.control,
+                    report=report,
+                    steps=request.steps,
+                    epochs=request.epochs,
+                    minutes=request.minutes,
+                )
         except Exception as error:  # a broken run leaves the worker ready for the next
             traceback.print_exc()
             if run.phase != "failed":

@@ -244,6 +244,20 @@ def test_an_earlier_run_is_opened_with_its_curves(
     assert page.view.name.text() == "two"
 
 
+def test_a_finished_run_is_trained_longer_by_the_forms_budget(
+    window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait
+) -> None:
+    page.form.show_config(small_config(toy_data, steps=12))
+    page.start_button.click()
+    qt(lambda: page.live.phase == "finished", "the run")
+    window.registry["run.resume"].trigger()
+    assert page.live.phase == "starting"
+    qt(lambda: page.live.phase == "finished", "the longer run")
+    assert page.live.history.steps.values.tolist() == list(range(1, 25))
+    assert page.runs.rowCount() == 1
+    assert page.runs.index(0, 5).data() == "24 / 24"
+
+
 def test_the_form_is_remembered(window: MainWindow, page: TrainPage, toy_data: Path) -> None:
     config = small_config(toy_data, steps=77)
     page.form.show_config(config)

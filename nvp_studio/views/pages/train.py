@@ -14,7 +14,7 @@ from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunStarted
-from nvp_studio.training.runs import default_runs_folder
+from nvp_studio.training.runs import RunSummary, default_runs_folder
 from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.pages.train_actions import RUN_KEYS, RunActions
@@ -158,6 +158,7 @@ class TrainPage(Page):
         live.checkpoint_saved.connect(lambda _: self._refresh_runs())
         self.actions_.start_asked.connect(self._start)
         self.actions_.one_minute_asked.connect(self._start_one_minute)
+        self.actions_.longer_asked.connect(self._train_longer)
         self.actions_.runs_folder_asked.connect(self._choose_runs_folder)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
@@ -200,6 +201,21 @@ class TrainPage(Page):
         self.window_.settings.save()
         self.live.start(config, self._runs_folder(), name)
         self._bring_live_to_front()
+
+    def _train_longer(self, run: RunSummary) -> None:
+        """Add the form's budget to what a finished run has behind it."""
+        config = self.form.config
+        if config is None:
+            self._show_problem(self.form.problem)
+            return
+        self.estimator.give_up()
+        if config.steps is not None:
+            self.live.resume(run.folder, steps=run.step + config.steps)
+        elif config.minutes is not None:
+            self.live.resume(run.folder, minutes=run.seconds / 60 + config.minutes)
+        elif config.epochs is not None:
+            per_epoch = self.opened.steps_per_epoch if self.opened else self.live.steps_per_epoch
+            self.live.resume(run.folder, epochs=run.step / (per_epoch or 1) + config.epochs)
 
     def _choose_data_folder(self) -> None:
         folder = self.window_.ask_folder("data", self.tr("A folder of images, or of data files"))

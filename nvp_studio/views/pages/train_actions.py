@@ -31,6 +31,8 @@ class RunActions(QObject):
     start_asked = Signal()
     one_minute_asked = Signal()
     runs_folder_asked = Signal()
+    longer_asked = Signal(object)
+    """`RunSummary` of a finished run that is to go on."""
     runs_changed = Signal(str)
     """A run was discarded or brought back; carries the folder to show then, or nothing."""
 
@@ -73,7 +75,12 @@ class RunActions(QObject):
             self["force-stop"].setVisible(False)
         is_live = front is not None and live.under_way and front.folder == live.folder
         resumable = front is not None and front.state in _RESUMABLE
-        self["resume"].setEnabled(resumable and not live.under_way)
+        finished = front is not None and front.state == "finished"
+        self["resume"].setText(self._tr("T&rain longer") if finished else self._tr("&Resume this run"))
+        self["resume"].setToolTip(
+            self._tr("Train longer, by as much as the form says") if finished else self._tr("Resume this run")
+        )
+        self["resume"].setEnabled((resumable or finished) and not live.under_way)
         self["explore"].setEnabled(front is not None and self._checkpoint_exists(front))
         self["show-folder"].setEnabled(front is not None)
         self["discard"].setEnabled(front is not None and not is_live)
@@ -116,7 +123,12 @@ class RunActions(QObject):
             self._live.pause()
 
     def _resume_front(self) -> None:
-        if self._front is not None:
+        if self._front is None:
+            return
+        if self._front.state == "finished":
+            self._window.notices.withdraw(_TOPIC)
+            self.longer_asked.emit(self._front)
+        else:
             self.resume(self._front.folder)
 
     def explore(self) -> None:
