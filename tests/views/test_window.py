@@ -9,7 +9,17 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QSlider, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QSlider,
+    QWidget,
+)
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -167,6 +177,18 @@ def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, 
     assert [notice.text for notice in shared_window.notices.shown] == ["second"]
     shared_window.notices.withdraw("a")
     assert not shared_window.notices.isVisible()
+
+
+def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qt: Wait) -> None:
+    for number in range(3):
+        shared_window.notify("bad", f"notice {number} " + "with many words " * 12 * number, report="x")
+    bars = [widget for widget in shared_window.notices.children() if isinstance(widget, QFrame)]
+    assert len(bars) == 3
+    words = [label for bar in bars for label in bar.findChildren(QLabel) if label.text().startswith("notice")]
+    qt(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in words), "room for the words")
+    places = [bar.geometry() for bar in bars]
+    assert not any(one.intersects(other) for i, one in enumerate(places) for other in places[:i])
+    assert shared_window.notices.geometry().bottom() <= shared_window.centralWidget().height()
 
 
 def test_a_report_can_be_copied(shared_window: MainWindow, qt: Wait) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon
 
@@ -41,9 +41,6 @@ class Notices(QWidget):
         super().__init__(host)
         self._host = host
         self._bars: list[_Bar] = []
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(SPACE // 2)
         host.installEventFilter(self)
         self.hide()
 
@@ -63,8 +60,8 @@ class Notices(QWidget):
         bar = _Bar(notice, self)
         bar.closed.connect(lambda: self._remove(bar))
         self._bars.append(bar)
-        self._column.addWidget(bar)
         self._place()
+        bar.show()
 
     def withdraw(self, topic: str) -> None:
         """Take away the notice of a topic whose matter is settled."""
@@ -80,7 +77,6 @@ class Notices(QWidget):
     def _remove(self, bar: "_Bar") -> None:
         if bar in self._bars:
             self._bars.remove(bar)
-            self._column.removeWidget(bar)
             bar.hide()
             bar.deleteLater()
             self._place()
@@ -90,7 +86,11 @@ class Notices(QWidget):
         if not self._bars:
             return
         width = min(self._host.width() - 4 * SPACE, 90 * SPACE)
-        height = self._column.heightForWidth(width) if self._column.hasHeightForWidth() else self.sizeHint().height()
+        height = 0
+        for bar in self._bars:
+            bar.setGeometry(0, height, width, bar.height_at(width))
+            height += bar.height() + SPACE // 2
+        height -= SPACE // 2
         self.setGeometry((self._host.width() - width) // 2, self._host.height() - height - 2 * SPACE, width, height)
         self.raise_()
 
@@ -142,3 +142,14 @@ class _Bar(QFrame):
         lifetime = _LIFETIME_MILLISECONDS.get(notice.level)
         if lifetime is not None and notice.action is None:
             QTimer.singleShot(lifetime, self, self.closed.emit)
+
+    def height_at(self, width: int) -> int:
+        """Pixels it needs when it is `width` pixels wide."""
+        self.ensurePolished()
+        for child in self.findChildren(QWidget):
+            child.ensurePolished()
+        layout = self.layout()
+        assert layout is not None
+        layout.invalidate()
+        border = self.contentsMargins()
+        return layout.heightForWidth(width - border.left() - border.right()) + border.top() + border.bottom()
