@@ -286,8 +286,9 @@ class LiveRun(QObject):
                 self.images[message.kind] = message
                 self.images_changed.emit(message.kind)
             case CheckpointSaved():
-                self._has_checkpoint = True
-                self._may_restart = self._may_restart or message.step > 0
+                if message.kind == "last":  # the one that a run goes on from
+                    self._has_checkpoint = True
+                    self._may_restart = self._may_restart or message.step > 0
                 self.checkpoint_saved.emit(message)
             case RunNotice(level=level, text=text):
                 self.noticed.emit(level, text)
@@ -299,6 +300,8 @@ class LiveRun(QObject):
         if message.step > 0:
             MetricsTail(message.folder, self.history).read_all()
         self._changed = True
+        if self.phase == "preparing":
+            self._enter("preparing")  # how far the data were read is no news any more
         self.begun.emit(message)
 
     def _on_phase(self, phase: Phase, reason: str) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 _REFRESH_MILLISECONDS = 2000
-_ONE_MINUTE = TrainConfig(preset="quick", minutes=1)
+_ONE_MINUTE = TrainConfig(preset="quick", minutes=1, checkpoint_minutes=0.25)
 
 
 class TrainPage(Page):

@@ -211,7 +211,7 @@ class RunActions(QObject):
     def _on_crashed(self, report: CrashReport) -> None:
         live = self._live
         if live.phase == "restarting":
-            text = self._tr("The training engine stopped: {0}. It restarts, and the run goes on by itself.")
+            text = self._tr("The training engine stopped: {0}. The run goes on by itself.")
             self._window.notify("warning", text.format(report.reason), topic=_TOPIC, report=live.report())
         elif live.phase == "interrupted":
             text = self._tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")

@@ -58,9 +58,9 @@ class RunTable(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(6 * SPACE)
-        for column, width in enumerate((22, 11, 15, 8, 10, 14, 12, 13)):
+        for column, width in enumerate((22, 11, 14, 8, 10, 13, 11, 13)):
             self.setColumnWidth(column, width * SPACE)
-        header.setStretchLastSection(True)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.selectionModel().currentRowChanged.connect(self._on_current_changed)
         self.doubleClicked.connect(self._on_double_clicked)
         theme().changed.connect(self.viewport().update)
