@@ -311,6 +311,9 @@ QTableView, QListView, QTreeView, QPlainTextEdit {{ border: 1px solid {c.border}
 QTableView {{ gridline-color: {c.border}; }}
 QHeaderView::section {{ background: {c.window}; color: {c.dim}; border: none; border-bottom: 1px solid {c.border};
     padding: 4px 8px; font-weight: 600; }}
+QHeaderView::up-arrow {{ image: url("{_themed_file("chevron-up", c)}"); }}
+QHeaderView::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); }}
+QHeaderView::up-arrow, QHeaderView::down-arrow {{ width: 10px; height: 10px; subcontrol-position: top center; }}
 QTableCornerButton::section {{ background: {c.window}; border: none; }}
 
 QMenuBar {{ background: {c.window}; border-bottom: 1px solid {c.border}; }}

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.views.theme import SPACE
+
+_LEAST_NAME = 14 * SPACE
+"""What a run's name gets in any case, in pixels."""
+_MOST_STATE = 36 * SPACE
+"""What the state gets at most."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class RunStrip(QFrame):
         row.setSpacing(2 * SPACE)
         self.name = self._label(row, "name")
         self.state = self._label(row, "state")
+        self.state.setMaximumWidth(_MOST_STATE)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
@@ -92,10 +98,28 @@ class RunStrip(QFrame):
             (self.remaining, content.remaining),
         ):
             label.setText(text)
-            label.setVisible(bool(text))
+        for label in (self.score, self.remaining):
+            label.setVisible(bool(label.text()))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """In a small window epoch and speed give way to the rest; name and state end in an ellipsis."""
+        gap = 2 * SPACE
+        room = self.width() - 5 * SPACE - self._buttons.sizeHint().width()
+        taken = _LEAST_NAME + (self.bar.width() + gap if self.content.fraction is not None else 0)
+        taken += min(self.state.sizeHint().width(), _MOST_STATE) + gap
+        for label in (self.percent, self.score, self.remaining):
+            taken += label.sizeHint().width() + gap if label.text() else 0
+        for label in (self.epoch, self.speed):
+            taken += label.sizeHint().width() + gap
+            label.setVisible(bool(label.text()) and taken <= room)
 
     def _label(self, row: QHBoxLayout, name: str) -> QLabel:
-        label = _SteadyLabel()
+        label = _SteadyLabel(shrinks=name == "name")
         label.setObjectName(f"run_strip_{name}")
         label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
         if name != "name":
@@ -112,9 +136,11 @@ def _keep_apart(button: QToolButton, action: QAction) -> None:
 class _SteadyLabel(QLabel):
     """A label that grows with its text and shrinks only when that got much shorter, so that neighbours stay put."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shrinks: bool) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        across = QSizePolicy.Policy.Preferred if shrinks else QSizePolicy.Policy.Minimum
+        self.setSizePolicy(across, QSizePolicy.Policy.Preferred)
         self._width = 0
 
     def sizeHint(self) -> QSize:
@@ -125,3 +151,9 @@ class _SteadyLabel(QLabel):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.rect(), int(self.alignment()), text)

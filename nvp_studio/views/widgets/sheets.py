@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 
 _LEAST_SIDE = 48
@@ -23,10 +24,9 @@ class Sheet(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE // 2)
         row = QHBoxLayout()
-        heading = QLabel(title)
+        heading = ElidedLabel(title)
         heading.setProperty("role", "section")
-        row.addWidget(heading)
-        row.addStretch(1)
+        row.addWidget(heading, 1)
         self.note = QLabel()
         self.note.setProperty("role", "dim")
         row.addWidget(self.note)
