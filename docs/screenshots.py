@@ -72,14 +72,16 @@ def prepare(studio: Studio, train_seconds: float) -> None:
     studio.wait_ready()
     studio.spin(2)
     studio.explore.new_sample(7)
-    studio.spin(1)
-    for direction, value in ((0, 1.4), (1, -0.8), (3, 0.9)):
-        studio.explore.set_coordinate(direction, value)
+    studio.spin(2)
+    for direction, offset in ((2, 0.5), (5, -0.4)):
+        studio.explore.set_coordinate(direction, studio.explore.origin[direction] + offset)
     examples = write_examples(studio.folder / "examples")
     studio.window.show_page("score")
     studio.window.page("score").open_paths([examples])
     studio.spin(8)
-    studio.window.page("score").findChild(QTableView).sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    table = studio.window.page("score").findChild(QTableView)
+    table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    table.selectRow(0)
     config = TrainConfig(
         minutes=2 * train_seconds / 60, preset="quick", batch_size=32, validation_every=50, validation_images=500
     )
