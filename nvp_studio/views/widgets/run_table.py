@@ -58,7 +58,7 @@ class RunTable(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(6 * SPACE)
-        for column, width in enumerate((22, 10, 15, 8, 10, 13, 11, 13)):
+        for column, width in enumerate((22, 10, 15, 8, 10, 15, 12, 14)):
             self.setColumnWidth(column, width * SPACE)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.selectionModel().currentRowChanged.connect(self._on_current_changed)
