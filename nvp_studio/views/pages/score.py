@@ -329,7 +329,7 @@ class ScorePage(Page):
     def _score_words(self, score: float, percentile: float | None) -> str:
         words = self.tr("{0} bits/dim").format(f"{score:.3f}")
         if percentile is not None:
-            words += self.tr("; {0} % of the reference images score lower").format(f"{percentile:.1f}")
+            words += self.tr(", above {0} % of the reference images").format(f"{percentile:.1f}")
         return words
 
     def _on_preview_arrived(self, path: str, batch: ImageBatch) -> None:
