@@ -125,7 +125,7 @@ class CurvesView(QWidget):
 
 
 def _import_plot() -> None:
-    """Bring in pyqtgraph, which takes most of a second."""
+    """Bring in pyqtgraph, too slow to have before the first paint."""
     import nvp_studio.views.widgets.plot  # noqa: F401 - from now on importing it takes no time
 
 

@@ -1,4 +1,4 @@
-"""The plot of learning curves. Importing this brings pyqtgraph, which is slow; `curves` does it on a thread."""
+"""The plot of learning curves. Importing this brings pyqtgraph, slow; `curves` does it when the window is up."""
 
 from typing import Any
 
