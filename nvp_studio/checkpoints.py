@@ -44,6 +44,7 @@ _LIMITS = {
     "final_couplings": 64,
     "blocks": 64,
     "width": 4096,
+    "mixture": 64,
 }
 _MAX_SIDE = 1024
 _MAX_NETWORK_BLOCKS = 4000
@@ -295,11 +296,12 @@ def _check_shapes(shapes: _Shapes, config: FlowConfig) -> None:
 def _least_parameters(config: FlowConfig) -> int:
     """A lower bound of the parameter count, close to it: what a file must hold before a flow of its size is built."""
     total = 0
+    products = {"residual": 19 * config.blocks + 1, "gated": 11 * config.blocks, "depthwise": 4 * config.blocks}
     for scale in range(config.scales):
         last = scale == config.scales - 1
         channels = 4 * config.image_shape[0] * 2**scale
         width = config.width * (2**scale if config.doubling else 1)
-        network = (19 * config.blocks + 1) * width**2
+        network = products[config.network] * width**2
         if last:
             total += config.final_couplings * network
         else:

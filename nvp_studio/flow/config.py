@@ -48,8 +48,20 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Normalization inside the networks s, t."""
     weight_norm: bool = False
     """Weight normalization of the networks' convolutions."""
-    mixing: Literal["none", "conv1x1"] = "none"
-    """Channel mixing before each channel-wise coupling: none, or an invertible 1x1 convolution."""
+    mixing: Literal["none", "permutation", "conv1x1", "orthogonal"] = "none"
+    """Channel mixing before each channel-wise coupling: none, a fixed random permutation, or an invertible 1x1
+    convolution, free (by LU factors) or orthogonal."""
+    mixture: int = 0
+    """Logistic components in each coupling's law; 0 for the affine law of the paper."""
+    clamp: Literal["tanh", "arctan"] = "tanh"
+    """What bounds the log-scale s of the affine law."""
+    network: Literal["residual", "gated", "depthwise"] = "residual"
+    """Blocks of the networks: two 3x3 convolutions as published, gated ones, or a depthwise 3x3 between 1x1."""
+    final_mask: Literal["checkerboard", "channel"] = "checkerboard"
+    """Masks of the couplings at the last scale."""
+    conditional_prior: bool = False
+    """Whether a further coupling normalizes the factored-out half given the half that stays, at each scale but the
+    last: the same density as a Gaussian prior whose mean and deviation follow what stays."""
     logit_alpha: float = 0.05
     """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1."""
 
@@ -57,6 +69,8 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         channels, height, width = self.image_shape
         if channels not in (1, 3):
             raise ValueError(f"images have 1 or 3 channels, not {channels}")
+        if self.network != "residual" and (self.network_norm != "none" or self.weight_norm):
+            raise ValueError(f"{self.network} networks come without batch and weight normalization")
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
@@ -99,6 +113,7 @@ _LEAST = {
     "final_couplings": 0,
     "blocks": 0,
     "width": 1,
+    "mixture": 0,
 }
 
 

@@ -1,9 +1,10 @@
-"""Affine coupling layers: half of the values stay and say how the other half is scaled and shifted (sections 3.2, 3.4).
+"""Coupling layers: half of the values stay and say how each of the others is transformed (sections 3.2 to 3.4).
 
     y1 = x1
-    y2 = x2 * exp(s(x1)) + t(x1)           log|det dy/dx| = sum of s(x1)
+    y2 = law(x2; network(x1))              log|det dy/dx| = sum of log d(law)/d(x2)
 
-What the halves are is the mask's choice: the two colours of a checkerboard, or the two halves of the channels.
+What the halves are is the mask's choice, made by the classes here: the two colours of a checkerboard, or the two halves
+of the channels. What is done to a value is the law's choice (`laws.py`): the paper's affine map, or a richer one.
 """
 
 from collections.abc import Callable
@@ -11,33 +12,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nvp_studio.flow.bijection import Bijection, per_channel, sum_per_image
+from nvp_studio.flow.bijection import Bijection, sum_per_image
+from nvp_studio.flow.laws import CouplingLaw
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, gather, scatter
 
 MakeNetwork = Callable[[int, int], nn.Module]
 """(input channels, output channels) -> a network from (N, inputs, H, W) to (N, outputs, H, W)."""
+MakeLaw = Callable[[int], CouplingLaw]
+"""Channels of x2 -> the law for its values."""
 
 
-class AffineCoupling(Bijection):
-    """The affine coupling law; subclasses say what x1 and x2 are.
-
-    The log-scale is s = a * tanh(network output), with a learned factor a for each channel (section 4.1); |s| <= |a|
-    keeps the inverse well conditioned.
-    """
-
-    def __init__(self, network: nn.Module, channels: int) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = nn.Parameter(torch.ones(channels))
-
-    def log_scale_and_shift(self, x1: Tensor) -> tuple[Tensor, Tensor]:
-        """Return s(x1) and t(x1), both of x2's shape."""
-        s, t = self.network(x1).chunk(2, 1)
-        return per_channel(self.scale) * torch.tanh(s), t
-
-
-class SplitCoupling(AffineCoupling):
+class SplitCoupling(Bijection):
     """A coupling whose halves are tensors of their own, so that nothing is computed for the half that stays."""
+
+    def __init__(self, stays: int, changes: int, make_network: MakeNetwork, make_law: MakeLaw) -> None:
+        super().__init__()
+        self.law = make_law(changes)
+        self.network = make_network(stays, self.law.numbers * changes)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Take x apart into x1, which stays, and x2, which is transformed."""
@@ -48,27 +39,27 @@ class SplitCoupling(AffineCoupling):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Equation 7 and 8 of the paper, with log-determinant from equation 6."""
+        """Equations 7 and 8 of the paper, with log-determinant from equation 6."""
         x1, x2 = self.split(x)
-        s, t = self.log_scale_and_shift(x1)
-        return self.merge(x1, x2 * torch.exp(s) + t), sum_per_image(s)
+        y2, log_slope = self.law(x2, self.network(x1))
+        return self.merge(x1, y2), sum_per_image(log_slope)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """x2 = (y2 - t(y1)) * exp(-s(y1)): as cheap as the forward direction, s and t are never inverted."""
+        """The law is undone value by value, the network never."""
         y1, y2 = self.split(y)
-        s, t = self.log_scale_and_shift(y1)
-        return self.merge(y1, (y2 - t) * torch.exp(-s)), -sum_per_image(s)
+        x2, log_slope = self.law.inverse(y2, self.network(y1))
+        return self.merge(y1, x2), sum_per_image(log_slope)
 
 
 class ChannelCoupling(SplitCoupling):
     """Channel-wise mask: the first half of the channels stays, or with `flip` the second."""
 
-    def __init__(self, channels: int, make_network: MakeNetwork, *, flip: bool) -> None:
+    def __init__(self, channels: int, make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool) -> None:
         if channels < 2:
             raise ValueError(f"a channel-wise mask needs at least 2 channels, not {channels}")
         first = channels // 2
         stays = channels - first if flip else first
-        super().__init__(make_network(stays, 2 * (channels - stays)), channels - stays)
+        super().__init__(stays, channels - stays, make_network, make_law)
         self.flip = flip
         self.first = first
 
@@ -88,8 +79,8 @@ class PackedCheckerboardCoupling(SplitCoupling):
     The cells with even row + column stay, or with `flip` the others. Sides must be even.
     """
 
-    def __init__(self, channels: int, make_network: MakeNetwork, *, flip: bool) -> None:
-        super().__init__(make_network(2 * channels, 4 * channels), 2 * channels)
+    def __init__(self, channels: int, make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool) -> None:
+        super().__init__(2 * channels, 2 * channels, make_network, make_law)
         even, odd = DIAGONAL_ORDER[:2], DIAGONAL_ORDER[2:]
         self.stays, self.changes = (odd, even) if flip else (even, odd)
 
@@ -106,7 +97,7 @@ class PackedCheckerboardCoupling(SplitCoupling):
         return x
 
 
-class MaskedCheckerboardCoupling(AffineCoupling):
+class MaskedCheckerboardCoupling(Bijection):
     """Checkerboard mask as published: the networks see the full grid with the changing cells set to zero (equation 9).
 
     The mask is their last input channel. Any size, odd sides included.
@@ -114,25 +105,29 @@ class MaskedCheckerboardCoupling(AffineCoupling):
 
     mask: Tensor
 
-    def __init__(self, channels: int, height: int, width: int, make_network: MakeNetwork, *, flip: bool) -> None:
-        super().__init__(make_network(channels + 1, 2 * channels), channels)
+    def __init__(
+        self, channels: int, height: int, width: int, make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool
+    ) -> None:
+        super().__init__()
+        self.law = make_law(channels)
+        self.network = make_network(channels + 1, self.law.numbers * channels)
         self.register_buffer("mask", checkerboard(height, width, flip=flip), persistent=False)
 
-    def log_scale_and_shift(self, x1: Tensor) -> tuple[Tensor, Tensor]:
-        """Return s and t, zero on the cells that stay."""
-        mask = self.mask.expand(len(x1), -1, -1, -1)
-        s, t = super().log_scale_and_shift(torch.cat((x1, mask), 1))
-        return s * (1 - self.mask), t * (1 - self.mask)
-
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Equation 9: s and t vanish where the mask is 1, which leaves those cells as they are."""
-        s, t = self.log_scale_and_shift(x * self.mask)
-        return x * torch.exp(s) + t, sum_per_image(s)
+        """Equation 9: the cells where the mask is 1 stay as they are."""
+        return self._applied(x, *self.law(x, self._numbers(x)))
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo `forward`; the cells that say s and t are unchanged in y."""
-        s, t = self.log_scale_and_shift(y * self.mask)
-        return (y - t) * torch.exp(-s), -sum_per_image(s)
+        """Undo `forward`; the cells that say how are unchanged in y."""
+        return self._applied(y, *self.law.inverse(y, self._numbers(y)))
+
+    def _numbers(self, x: Tensor) -> Tensor:
+        mask = self.mask.expand(len(x), -1, -1, -1)
+        numbers: Tensor = self.network(torch.cat((x * self.mask, mask), 1))
+        return numbers
+
+    def _applied(self, x: Tensor, changed: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.where(self.mask > 0, x, changed), sum_per_image(log_slope * (1 - self.mask))
 
 
 def checkerboard(height: int, width: int, *, flip: bool = False) -> Tensor:
@@ -142,10 +137,10 @@ def checkerboard(height: int, width: int, *, flip: bool = False) -> Tensor:
 
 
 def checkerboard_coupling(
-    shape: tuple[int, int, int], make_network: MakeNetwork, *, flip: bool, packed: bool
-) -> AffineCoupling:
+    shape: tuple[int, int, int], make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool, packed: bool
+) -> SplitCoupling | MaskedCheckerboardCoupling:
     """A checkerboard coupling for tensors of `shape` (C, H, W): packed when asked for and the sides are even."""
     channels, height, width = shape
     if packed and height % 2 == 0 and width % 2 == 0:
-        return PackedCheckerboardCoupling(channels, make_network, flip=flip)
-    return MaskedCheckerboardCoupling(channels, height, width, make_network, flip=flip)
+        return PackedCheckerboardCoupling(channels, make_network, make_law, flip=flip)
+    return MaskedCheckerboardCoupling(channels, height, width, make_network, make_law, flip=flip)

@@ -1,6 +1,6 @@
 """The multi-scale architecture: couplings at one resolution, half of the dimensions out, on and on (section 3.6)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.coupling import ChannelCoupling, MakeNetwork, checkerboard_coupling
-from nvp_studio.flow.mixing import InvertibleConv1x1
-from nvp_studio.flow.networks import ResidualNetwork
+from nvp_studio.flow.laws import CouplingLaw, coupling_law
+from nvp_studio.flow.mixing import channel_mixing
+from nvp_studio.flow.networks import coupling_network
 from nvp_studio.flow.normalization import normalization
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Squeeze, Unsqueeze
 
@@ -55,46 +56,68 @@ class MultiScale(Bijection):
 def _layers(config: FlowConfig) -> Iterator[list[Bijection]]:
     """The layers of each scale, finest first."""
     channels, height, width = config.image_shape
-    for scale in range(config.scales):
-        last = scale == config.scales - 1
-        count = config.final_couplings if last else config.checkerboard_couplings
-        layers = _checkerboards(config, (channels, height, width), _network(config, scale), count)
-        if not last:
-            layers.append(Squeeze())
-            layers += _channel_wise(config, 4 * channels, _network(config, scale + 1))
-            layers += [Unsqueeze(), Squeeze(DIAGONAL_ORDER)]
+    for scale in range(config.scales - 1):
+        layers = _checkerboards(config, (channels, height, width), scale, config.checkerboard_couplings)
+        layers.append(Squeeze())
+        layers += _channel_wise(config, 4 * channels, scale + 1, config.channel_couplings)
+        layers += [Unsqueeze(), Squeeze(DIAGONAL_ORDER)]
+        if config.conditional_prior:
+            layers.append(_channel_coupling(config, 4 * channels, scale + 1, flip=False, affine=True))
         yield layers
         channels, height, width = 2 * channels, height // 2, width // 2
+    if config.final_mask == "channel":
+        yield _channel_wise(config, channels, config.scales - 1, config.final_couplings)
+    else:
+        yield _checkerboards(config, (channels, height, width), config.scales - 1, config.final_couplings)
 
 
-def _checkerboards(
-    config: FlowConfig, shape: tuple[int, int, int], make_network: MakeNetwork, count: int
-) -> list[Bijection]:
+def _checkerboards(config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int) -> list[Bijection]:
     layers: list[Bijection] = []
+    packed = config.checkerboard == "packed"
     for index in range(count):
-        packed = config.checkerboard == "packed"
-        layers.append(checkerboard_coupling(shape, make_network, flip=index % 2 == 1, packed=packed))
+        flip = index % 2 == 1
+        layers.append(
+            checkerboard_coupling(shape, _networks(config, halvings), _laws(config), flip=flip, packed=packed)
+        )
         layers += normalization(config.normalization, shape[0])
     return layers
 
 
-def _channel_wise(config: FlowConfig, channels: int, make_network: MakeNetwork) -> list[Bijection]:
+def _channel_wise(config: FlowConfig, channels: int, halvings: int, count: int) -> list[Bijection]:
     layers: list[Bijection] = []
-    for index in range(config.channel_couplings):
-        if config.mixing == "conv1x1":
-            layers.append(InvertibleConv1x1(channels))
-        layers.append(ChannelCoupling(channels, make_network, flip=index % 2 == 1))
+    for index in range(count):
+        layers += channel_mixing(config.mixing, channels)
+        layers.append(_channel_coupling(config, channels, halvings, flip=index % 2 == 1))
         layers += normalization(config.normalization, channels)
     return layers
 
 
-def _network(config: FlowConfig, halvings: int) -> MakeNetwork:
+def _channel_coupling(
+    config: FlowConfig, channels: int, halvings: int, *, flip: bool, affine: bool = False
+) -> ChannelCoupling:
+    return ChannelCoupling(channels, _networks(config, halvings), _laws(config, affine=affine), flip=flip)
+
+
+def _laws(config: FlowConfig, *, affine: bool = False) -> Callable[[int], CouplingLaw]:
+    def make(channels: int) -> CouplingLaw:
+        return coupling_law(channels, 0 if affine else config.mixture, config.clamp)
+
+    return make
+
+
+def _networks(config: FlowConfig, halvings: int) -> MakeNetwork:
     """Networks for couplings after the resolution was halved `halvings` times."""
     width = config.width * 2**halvings if config.doubling else config.width
 
     def make(inputs: int, outputs: int) -> nn.Module:
-        return ResidualNetwork(
-            inputs, width, outputs, config.blocks, norm=config.network_norm, weight_norm=config.weight_norm
+        return coupling_network(
+            config.network,
+            inputs,
+            width,
+            outputs,
+            config.blocks,
+            batch_norm=config.network_norm == "batch",
+            weight_norm=config.weight_norm,
         )
 
     return make

@@ -14,9 +14,17 @@ class Convolution(nn.Conv2d):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, bias: bool, weight_norm: bool, zero: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        bias: bool = True,
+        weight_norm: bool = False,
+        zero: bool = False,
+        groups: int = 1,
     ) -> None:
-        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias, groups=groups)
         self.length: nn.Parameter | None = None
         if weight_norm:
             self.length = nn.Parameter(torch.linalg.vector_norm(self.weight.detach(), dim=(1, 2, 3)))
@@ -31,7 +39,7 @@ class Convolution(nn.Conv2d):
         if self.length is not None:
             norm = torch.linalg.vector_norm(weight, dim=(1, 2, 3))
             weight = weight * (self.length / norm).view(-1, 1, 1, 1)
-        return functional.conv2d(x, weight, self.bias, padding=self.padding)
+        return functional.conv2d(x, weight, self.bias, padding=self.padding, groups=self.groups)
 
 
 class ResidualBlock(nn.Module):
@@ -94,6 +102,70 @@ class ResidualNetwork(nn.Module):
             total = total + skip(x)
         result: Tensor = self.leave(functional.relu(self.leave_norm(total)))
         return result
+
+
+class GatedBlock(nn.Module):
+    """x + a * sigmoid(b) with (a, b) = conv1x1(relu(conv3x3(relu(x)))) (after Ho et al. 2019, section 3.3)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = Convolution(width, width, 3)
+        self.second = Convolution(width, 2 * width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) -> (N, width, H, W)."""
+        h = self.second(functional.relu(self.first(functional.relu(x))))
+        return x + functional.glu(h, 1)
+
+
+class DepthwiseBlock(nn.Module):
+    """x + conv1x1(relu(conv1x1(depthwise conv3x3(x)))), twice as wide in the middle: an eighth of the products."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = Convolution(width, width, 3, groups=width)
+        self.widen = Convolution(width, 2 * width, 1)
+        self.narrow = Convolution(2 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) -> (N, width, H, W)."""
+        change: Tensor = self.narrow(functional.relu(self.widen(self.spatial(x))))
+        return x + change
+
+
+class PlainNetwork(nn.Module):
+    """A 3x3 convolution, blocks one after another, and a 1x1 convolution that starts at zero."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module]) -> None:
+        super().__init__()
+        self.enter = Convolution(inputs, width, 3)
+        self.blocks = nn.Sequential(*blocks)
+        self.leave = Convolution(width, outputs, 1, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        result: Tensor = self.leave(functional.relu(self.blocks(self.enter(x))))
+        return result
+
+
+def coupling_network(
+    kind: Literal["residual", "gated", "depthwise"],
+    inputs: int,
+    width: int,
+    outputs: int,
+    blocks: int,
+    *,
+    batch_norm: bool,
+    weight_norm: bool,
+) -> nn.Module:
+    """A network from (N, inputs, H, W) to (N, outputs, H, W) that starts as zero."""
+    if kind == "gated":
+        return PlainNetwork(inputs, width, outputs, [GatedBlock(width) for _ in range(blocks)])
+    if kind == "depthwise":
+        return PlainNetwork(inputs, width, outputs, [DepthwiseBlock(width) for _ in range(blocks)])
+    return ResidualNetwork(
+        inputs, width, outputs, blocks, norm="batch" if batch_norm else "none", weight_norm=weight_norm
+    )
 
 
 def _norm(width: int, batch_norm: bool) -> nn.Module:

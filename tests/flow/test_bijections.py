@@ -9,13 +9,15 @@ from torch import nn
 from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.coupling import (
     ChannelCoupling,
+    MakeLaw,
     MaskedCheckerboardCoupling,
     PackedCheckerboardCoupling,
     checkerboard,
     checkerboard_coupling,
 )
-from nvp_studio.flow.mixing import InvertibleConv1x1
-from nvp_studio.flow.networks import ResidualNetwork
+from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw
+from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
+from nvp_studio.flow.networks import ResidualNetwork, coupling_network
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Squeeze, Unsqueeze
@@ -30,6 +32,14 @@ def published_network(inputs: int, outputs: int) -> nn.Module:
     return ResidualNetwork(inputs, 4, outputs, blocks=2, norm="batch", weight_norm=True)
 
 
+def arctan_law(channels: int) -> CouplingLaw:
+    return AffineLaw(channels, "arctan")
+
+
+def mixture_law(channels: int) -> CouplingLaw:
+    return MixtureLaw(channels, components=3)
+
+
 def ready(layer: Bijection, seed: int = 0) -> Bijection:
     layer = layer.double().eval()
     perturb(layer, seed)
@@ -42,40 +52,49 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 sides = st.integers(1, 3).map(lambda half: 2 * half)
 seeds = st.integers(0, 2**16)
+laws = st.sampled_from([AffineLaw, arctan_law, mixture_law])
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.booleans(), seeds)
-def test_masked_checkerboard(channels: int, height: int, width: int, flip: bool, seed: int) -> None:
-    layer = MaskedCheckerboardCoupling(channels, height, width, small_network, flip=flip)
+@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.booleans(), laws, seeds)
+def test_masked_checkerboard(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
+    layer = MaskedCheckerboardCoupling(channels, height, width, small_network, law, flip=flip)
     check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, 3), sides, sides, st.booleans(), seeds)
-def test_packed_checkerboard(channels: int, height: int, width: int, flip: bool, seed: int) -> None:
-    layer = PackedCheckerboardCoupling(channels, small_network, flip=flip)
+@given(st.integers(1, 3), sides, sides, st.booleans(), laws, seeds)
+def test_packed_checkerboard(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
+    layer = PackedCheckerboardCoupling(channels, small_network, law, flip=flip)
     check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(2, 7), st.integers(1, 4), st.integers(1, 4), st.booleans(), seeds)
-def test_channel_coupling(channels: int, height: int, width: int, flip: bool, seed: int) -> None:
-    layer = ChannelCoupling(channels, small_network, flip=flip)
+@given(st.integers(2, 7), st.integers(1, 4), st.integers(1, 4), st.booleans(), laws, seeds)
+def test_channel_coupling(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
+    layer = ChannelCoupling(channels, small_network, law, flip=flip)
     check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_couplings_with_published_networks(flip: bool) -> None:
-    check_bijection(ready(ChannelCoupling(4, published_network, flip=flip)), normal(2, 4, 2, 2))
-    check_bijection(ready(MaskedCheckerboardCoupling(3, 4, 4, published_network, flip=flip)), normal(2, 3, 4, 4))
+    check_bijection(ready(ChannelCoupling(4, published_network, AffineLaw, flip=flip)), normal(2, 4, 2, 2))
+    check_bijection(
+        ready(MaskedCheckerboardCoupling(3, 4, 4, published_network, AffineLaw, flip=flip)), normal(2, 3, 4, 4)
+    )
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), seeds)
 def test_normalizations_and_mixing(channels: int, height: int, width: int, seed: int) -> None:
     x = normal(2, channels, height, width, seed=seed)
-    for layer in (ActNorm(channels), RunningBatchNorm(channels), InvertibleConv1x1(channels)):
+    for layer in (
+        ActNorm(channels),
+        RunningBatchNorm(channels),
+        InvertibleConv1x1(channels),
+        OrthogonalConv1x1(channels),
+        Permutation(channels),
+    ):
         check_bijection(ready(layer, seed), x)
 
 
@@ -101,7 +120,9 @@ def test_logit_counts_the_shrinking_of_the_interval() -> None:
 
 
 def test_chain_adds_log_determinants() -> None:
-    chain = Chain([ActNorm(4), ChannelCoupling(4, small_network, flip=False), InvertibleConv1x1(4), ActNorm(4)])
+    chain = Chain(
+        [ActNorm(4), ChannelCoupling(4, small_network, AffineLaw, flip=False), InvertibleConv1x1(4), ActNorm(4)]
+    )
     check_bijection(ready(chain), normal(2, 4, 2, 2))
 
 
@@ -110,7 +131,7 @@ def test_packed_and_masked_checkerboards_keep_the_same_cells() -> None:
     for flip in (False, True):
         mask = checkerboard(4, 6, flip=flip).bool().expand_as(x)
         for packed in (False, True):
-            layer = ready(checkerboard_coupling((2, 4, 6), small_network, flip=flip, packed=packed))
+            layer = ready(checkerboard_coupling((2, 4, 6), small_network, AffineLaw, flip=flip, packed=packed))
             with torch.no_grad():
                 y, _ = layer(x)
             assert torch.equal(y[mask], x[mask])
@@ -123,7 +144,7 @@ def test_checkerboard_of_the_paper() -> None:
 
 
 def test_odd_sides_are_masked_even_when_packing_is_asked_for() -> None:
-    layer = checkerboard_coupling((1, 3, 4), small_network, flip=False, packed=True)
+    layer = checkerboard_coupling((1, 3, 4), small_network, AffineLaw, flip=False, packed=True)
     assert isinstance(layer, MaskedCheckerboardCoupling)
 
 
@@ -140,17 +161,27 @@ def test_squeeze_refuses_odd_sides() -> None:
 
 def test_channel_mask_needs_two_channels() -> None:
     with pytest.raises(ValueError, match="at least 2 channels"):
-        ChannelCoupling(1, small_network, flip=False)
+        ChannelCoupling(1, small_network, AffineLaw, flip=False)
 
 
 def test_couplings_start_as_the_identity() -> None:
     x = normal(2, 2, 4, 4)
     for packed in (False, True):
-        layer = checkerboard_coupling((2, 4, 4), published_network, flip=False, packed=packed).double()
+        layer = checkerboard_coupling((2, 4, 4), published_network, AffineLaw, flip=False, packed=packed).double()
         with torch.no_grad():
             y, log_det = layer(x)
         assert torch.equal(y, x)
         assert not log_det.any()
+
+
+@pytest.mark.parametrize("kind", ["residual", "gated", "depthwise"])
+def test_networks_of_every_kind_start_as_zero_and_see_all_of_the_input(kind: str) -> None:
+    network = coupling_network(kind, 2, 6, 4, 1, batch_norm=False, weight_norm=False).double()  # type: ignore[arg-type]
+    x = normal(1, 2, 5, 5).requires_grad_()
+    assert not network(x).any()
+    perturb(network)
+    (gradient,) = torch.autograd.grad(network(x)[0, :, 2, 2].sum(), x)
+    assert (gradient[0, :, 1:4, 1:4] != 0).all()
 
 
 def test_actnorm_initialization_normalizes_its_batch() -> None:
@@ -201,3 +232,32 @@ def test_conv1x1_starts_as_a_rotation() -> None:
         y, log_det = layer(x)
     torch.testing.assert_close(y.square().sum(), x.square().sum(), rtol=1e-5, atol=0)
     torch.testing.assert_close(log_det, torch.zeros(3, dtype=torch.float64), atol=1e-5, rtol=0)
+
+
+def test_mixture_law_reaches_far_and_comes_back() -> None:
+    """Values far from every component, and between narrow ones, are inverted as well as the others."""
+    law = MixtureLaw(1, components=2)
+    numbers = torch.zeros(1, law.numbers, 1, 1, dtype=torch.float64)
+    numbers[:, 2:4] = torch.tensor([-4.0, 4.0]).view(1, 2, 1, 1)  # means
+    numbers[:, 4:6] = -20.0  # as narrow as they get
+    x = torch.linspace(-100, 100, 4001, dtype=torch.float64).view(-1, 1, 1, 1)
+    y, log_slope = law.double()(x, numbers.expand(len(x), -1, -1, -1))
+    assert (y.flatten().diff() > 0).all()
+    back, inverse_log_slope = law.inverse(y, numbers.expand(len(x), -1, -1, -1))
+    torch.testing.assert_close(back, x, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(inverse_log_slope, -log_slope, rtol=1e-6, atol=1e-6)
+    wide = torch.sigmoid(x / 2) * torch.sigmoid(-x / 2) / 2  # F' is at least FLOOR times this, F (1 - F) at most 1/4
+    assert (log_slope >= torch.log(4 * FLOOR * wide) - 1e-9).all()
+
+
+def test_mixture_law_in_float32_is_inverted_to_a_millionth() -> None:
+    law = MixtureLaw(4, components=8)
+    generator = torch.Generator().manual_seed(0)
+    numbers = 1.5 * torch.randn(64, law.numbers * 4, 7, 7, generator=generator)
+    x = 2 * torch.randn(64, 4, 7, 7, generator=generator)
+    with torch.no_grad():
+        y, log_slope = law(x, numbers)
+        back, _ = law.inverse(y, numbers)
+    # An error in y of a rounding returns divided by the slope.
+    rounding = (1 + y.abs()) * torch.finfo(torch.float32).eps * torch.exp(-log_slope)
+    assert ((back - x).abs() <= 1e-6 * (1 + x.abs()) + 4 * rounding).all()

@@ -19,6 +19,9 @@ def configs(draw: st.DrawFn) -> FlowConfig:
     channels = draw(st.sampled_from([1, 3]))
     most = max(1, 48 // (channels * unit * unit))
     height, width = draw(st.sampled_from([(h, w) for h in (1, 2, 3) for w in (1, 2, 3) if h * w <= most] or [(1, 1)]))
+    # Batch and weight normalization belong to the paper's residual networks.
+    network = draw(st.sampled_from(["residual", "residual", "gated", "depthwise"]))
+    published = network == "residual"
     return FlowConfig(
         image_shape=(channels, unit * height, unit * width),
         scales=scales,
@@ -30,9 +33,16 @@ def configs(draw: st.DrawFn) -> FlowConfig:
         doubling=draw(st.booleans()),
         checkerboard=draw(st.sampled_from(["masked", "packed"])),
         normalization=draw(st.sampled_from(["actnorm", "batch", "none"])),
-        network_norm=draw(st.sampled_from(["batch", "none"])),
-        weight_norm=draw(st.booleans()),
-        mixing=draw(st.sampled_from(["none", "conv1x1"])),
+        network=network,
+        network_norm=draw(st.sampled_from(["batch", "none"])) if published else "none",
+        weight_norm=draw(st.booleans()) and published,
+        mixing=draw(st.sampled_from(["none", "permutation", "conv1x1", "orthogonal"])),
+        mixture=draw(st.sampled_from([0, 0, 2])),
+        clamp=draw(st.sampled_from(["tanh", "arctan"])),
+        final_mask=draw(st.sampled_from(["checkerboard", "channel"]))
+        if channels * 2 ** (scales - 1) > 1
+        else "checkerboard",
+        conditional_prior=draw(st.booleans()),
     )
 
 

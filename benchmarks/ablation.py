@@ -1,0 +1,187 @@
+"""Which flow learns most in equal time: trains variants of a preset on Fashion-MNIST and scores validation images.
+
+    python -m benchmarks.ablation --list
+    python -m benchmarks.ablation --minutes 3 --seeds 0 1 --results ablation.jsonl affine mixture-8 ...
+    python -m benchmarks.ablation --table ablation.jsonl
+
+A variant gets as many steps as its cost allows: before it is trained, its step and the reference's are timed in turn
+(processor time, one thread), and the budget is counted in steps of the reference, `--reference-ms` each. The outcome
+thus depends on the ratio of two costs measured side by side, not on what else the machine does meanwhile, and the same
+number of steps gives the same weights again. The test images are never looked at.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from nvp_studio.data.catalogue import load_data
+from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.training.batches import Batches
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.learner import Learner
+from nvp_studio.training.schedule import learning_rate
+
+BASE: dict[str, Any] = {
+    "preset": "studio",
+    "mixture": 0,
+    "network": "residual",
+}
+"""The reference that costs are told in."""
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "affine": {},
+    "mixture-4": {"mixture": 4},
+    "mixture-8": {"mixture": 8},
+    "depthwise-48": {"network": "depthwise", "width": 48},
+    "depthwise-48x2": {"network": "depthwise", "width": 48, "blocks": 2},
+    "gated": {"network": "gated"},
+    "mixture-4-depthwise-48": {"mixture": 4, "network": "depthwise", "width": 48},
+    "mixture-4-gated": {"mixture": 4, "network": "gated"},
+    "squeeze-first": {"checkerboard_couplings": 0, "channel_couplings": 10},
+    "mixture-4-squeeze-first": {"mixture": 4, "checkerboard_couplings": 0, "channel_couplings": 10},
+}
+
+TRAINING = set(TrainConfig.__struct_fields__)
+
+
+def settings(variant: dict[str, Any], shape: tuple[int, int, int], steps: int, seed: int) -> TrainConfig:
+    """The run's configuration: the variant's settings over the base's."""
+    fields = {**BASE, **variant}
+    training = {name: value for name, value in fields.items() if name in TRAINING}
+    architecture = {name: value for name, value in fields.items() if name not in TRAINING}
+    flow = msgspec.structs.replace(preset_config(fields["preset"], shape), **architecture)
+    return TrainConfig(**training, flow=flow, steps=steps, seed=seed, threads=1, device="cpu")
+
+
+class Trial:
+    """One variant being trained."""
+
+    def __init__(self, config: TrainConfig, data: DataSet) -> None:
+        self.config = config
+        torch.manual_seed(config.seed)
+        assert config.flow is not None
+        flow = Flow(config.flow)
+        self.batches = Batches(
+            data.train.images, config.batch_size, config.seed, mirror=False, device=torch.device("cpu")
+        )
+        flow.initialize(self.batches.take(0))
+        self.learner = Learner(flow, config)
+
+    def step(self, number: int) -> float:
+        """Take a step; its loss in bits/dim."""
+        learner, config = self.learner, self.config
+        assert config.steps is not None
+        learner.optimizer.zero_grad(set_to_none=True)
+        x = self.batches.take(number)
+        loss = bits_per_dim_from_log_prob(learner.flow(x), learner.flow.config.dimensions).mean()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        norm = clip_grad_norm_(learner.flow.parameters(), config.gradient_clip)
+        if torch.isfinite(norm) and torch.isfinite(loss):
+            learner.update(learning_rate(config, number, number / config.steps))
+        return loss.item()
+
+
+def relative_cost(config: TrainConfig, reference: TrainConfig, data: DataSet, rounds: int) -> float:
+    """Cost of the variant's step over the reference's: median of ratios of steps taken in turn."""
+    ours, theirs = Trial(config, data), Trial(reference, data)
+    ratios: list[float] = []
+    for number in range(rounds + 2):
+        times = []
+        for trial in (ours, theirs):
+            start = time.thread_time()
+            trial.step(number)
+            times.append(time.thread_time() - start)
+        ratios.append(times[0] / times[1])
+    return statistics.median(ratios[2:])
+
+
+def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Train one variant from one seed; its row of the results."""
+    variant = VARIANTS[name]
+    shape = data.image_shape
+    reference = settings({}, shape, 100, 0)
+    cost = relative_cost(settings(variant, shape, 100, 0), reference, data, arguments.rounds)
+    steps = max(1, round(arguments.minutes * 60_000 / arguments.reference_ms / cost))
+    trial = Trial(settings(variant, shape, steps, seed), data)
+    started = time.thread_time()
+    losses = [trial.step(number) for number in range(steps)]
+    seconds = time.thread_time() - started
+    averaged = trial.learner.averaged
+    images = data.validation.images[: arguments.images]
+    scores = averaged.bits_per_dim(images)
+    x = torch.from_numpy(images[:64].copy()).permute(0, 3, 1, 2).float().add(0.5).div(256)
+    with torch.no_grad():
+        error = (averaged.decode(averaged.encode(x)[0]) - x).abs().max().item()
+    return {
+        "variant": name,
+        "seed": seed,
+        "minutes": arguments.minutes,
+        "cost": round(cost, 3),
+        "steps": steps,
+        "batch": trial.config.batch_size,
+        "seconds": round(seconds, 1),
+        "parameters": sum(p.numel() for p in averaged.parameters()),
+        "train": round(statistics.fmean(losses[-100:]), 4),
+        "validation": round(scores.mean().item(), 4),
+        "inverse_error": error,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The results as Markdown: mean over seeds, and the spread from lowest to highest."""
+    groups: dict[tuple[float, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["minutes"], row["variant"]].append(row)
+    lines = ["| minutes | variant | cost | steps | bits/dim | spread | seeds |", "|---:|---|---:|---:|---:|---:|---:|"]
+    means = {key: statistics.fmean(row["validation"] for row in group) for key, group in groups.items()}
+    for key in sorted(groups, key=lambda key: (key[0], means[key])):
+        values = [row["validation"] for row in groups[key]]
+        first = groups[key][0]
+        lines.append(
+            f"| {key[0]:g} | {key[1]} | {first['cost']:.2f} | {first['steps']} | {means[key]:.3f} "
+            f"| {max(values) - min(values):.3f} | {len(values)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", help="names of variants; all without any")
+    parser.add_argument("--minutes", type=float, default=3.0, help="budget in minutes of the reference's time")
+    parser.add_argument("--reference-ms", type=float, default=200.0, help="what a step of the reference counts as")
+    parser.add_argument("--rounds", type=int, default=9, help="steps in turn that the cost is measured over")
+    parser.add_argument("--images", type=int, default=1000, help="validation images")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--results", type=Path, default=Path("ablation.jsonl"))
+    parser.add_argument("--table", type=Path, help="only print the table of this file")
+    parser.add_argument("--list", action="store_true", help="only name the variants")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(f"{name}: {json.dumps(variant)}" for name, variant in VARIANTS.items()))
+        return
+    if arguments.table:
+        print(table([json.loads(line) for line in arguments.table.read_text().splitlines()]))
+        return
+    torch.set_num_threads(1)
+    data = load_data("fashion-mnist")
+    for seed in arguments.seeds:
+        for name in arguments.variants or VARIANTS:
+            row = run(name, data, arguments, seed)
+            print(json.dumps(row), flush=True)
+            with arguments.results.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
