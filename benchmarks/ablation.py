@@ -33,22 +33,40 @@ from nvp_studio.training.schedule import learning_rate
 
 BASE: dict[str, Any] = {
     "preset": "studio",
-    "mixture": 0,
+    "law": "affine",
     "network": "residual",
 }
 """The reference that costs are told in."""
 
+DEPTHWISE: dict[str, Any] = {"network": "depthwise", "width": 48}
+MIXTURE: dict[str, Any] = {"law": "mixture", "pieces": 4}
+SPLINE: dict[str, Any] = {"law": "spline", "pieces": 6}
+SQUEEZED: dict[str, Any] = {"checkerboard_couplings": 0, "channel_couplings": 10}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "affine": {},
-    "mixture-4": {"mixture": 4},
-    "mixture-8": {"mixture": 8},
-    "depthwise-48": {"network": "depthwise", "width": 48},
-    "depthwise-48x2": {"network": "depthwise", "width": 48, "blocks": 2},
+    "mixture-4": MIXTURE,
+    "mixture-8": {**MIXTURE, "pieces": 8},
+    "depthwise-48": DEPTHWISE,
     "gated": {"network": "gated"},
-    "mixture-4-depthwise-48": {"mixture": 4, "network": "depthwise", "width": 48},
-    "mixture-4-gated": {"mixture": 4, "network": "gated"},
-    "squeeze-first": {"checkerboard_couplings": 0, "channel_couplings": 10},
-    "mixture-4-squeeze-first": {"mixture": 4, "checkerboard_couplings": 0, "channel_couplings": 10},
+    "mixture-4-depthwise-48": {**MIXTURE, **DEPTHWISE},
+    "mixture-4-gated": {**MIXTURE, "network": "gated"},
+    "spline-6-depthwise-48": {**SPLINE, **DEPTHWISE},
+    "spline-8-depthwise-48": {**SPLINE, **DEPTHWISE, "pieces": 8},
+    "mixture-4-depthwise-32": {**MIXTURE, **DEPTHWISE, "width": 32},
+    "mixture-4-depthwise-32x2": {**MIXTURE, **DEPTHWISE, "width": 32, "blocks": 2},
+    "mixture-4-depthwise-48x2": {**MIXTURE, **DEPTHWISE, "blocks": 2},
+    "mixture-4-depthwise-48-squeezed": {**MIXTURE, **DEPTHWISE, **SQUEEZED},
+    "mixture-4-depthwise-48-prior": {**MIXTURE, **DEPTHWISE, "conditional_prior": True},
+    "mixture-4-depthwise-48-adamax": {**MIXTURE, **DEPTHWISE, "optimizer": "adamax"},
+    "mixture-4-depthwise-48-batch-16": {**MIXTURE, **DEPTHWISE, "batch_size": 16},
+    "mixture-4-depthwise-48-permuted": {**MIXTURE, **DEPTHWISE, "mixing": "permutation"},
+    "mixture-4-depthwise-48-orthogonal": {**MIXTURE, **DEPTHWISE, "mixing": "orthogonal"},
+    "mixture-4-depthwise-48-final-channel": {**MIXTURE, **DEPTHWISE, "final_mask": "channel"},
+    "mixture-4-depthwise-48-arctan": {**MIXTURE, **DEPTHWISE, "clamp": "arctan"},
+    "mixture-4-depthwise-48-rate-8": {**MIXTURE, **DEPTHWISE, "learning_rate": 8e-3},
+    "mixture-4-depthwise-48-rate-2": {**MIXTURE, **DEPTHWISE, "learning_rate": 2e-3},
+    "mixture-4-depthwise-48-no-actnorm": {**MIXTURE, **DEPTHWISE, "normalization": "none"},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)

@@ -44,7 +44,7 @@ _LIMITS = {
     "final_couplings": 64,
     "blocks": 64,
     "width": 4096,
-    "mixture": 64,
+    "pieces": 64,
 }
 _MAX_SIDE = 1024
 _MAX_NETWORK_BLOCKS = 4000

@@ -51,8 +51,11 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     mixing: Literal["none", "permutation", "conv1x1", "orthogonal"] = "none"
     """Channel mixing before each channel-wise coupling: none, a fixed random permutation, or an invertible 1x1
     convolution, free (by LU factors) or orthogonal."""
-    mixture: int = 0
-    """Logistic components in each coupling's law; 0 for the affine law of the paper."""
+    law: Literal["affine", "mixture", "spline"] = "affine"
+    """What couplings do to a value: an affine map as published, the distribution function of a mixture of logistics, or
+    a rational-quadratic spline."""
+    pieces: int = 4
+    """Components of the mixture, or bins of the spline."""
     clamp: Literal["tanh", "arctan"] = "tanh"
     """What bounds the log-scale s of the affine law."""
     network: Literal["residual", "gated", "depthwise"] = "residual"
@@ -113,7 +116,7 @@ _LEAST = {
     "final_couplings": 0,
     "blocks": 0,
     "width": 1,
-    "mixture": 0,
+    "pieces": 1,
 }
 
 

@@ -100,7 +100,7 @@ def _channel_coupling(
 
 def _laws(config: FlowConfig, *, affine: bool = False) -> Callable[[int], CouplingLaw]:
     def make(channels: int) -> CouplingLaw:
-        return coupling_law(channels, 0 if affine else config.mixture, config.clamp)
+        return coupling_law("affine" if affine else config.law, channels, config.pieces, config.clamp)
 
     return make
 

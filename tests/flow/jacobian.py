@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.functional import jacobian as jacobian_of
 
 from nvp_studio.flow.bijection import Bijection
 from nvp_studio.flow.flow import Flow
@@ -13,7 +14,7 @@ def slogdet_of_jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tens
     """log|det| of the Jacobian of `function` at each image of x (N, ...), computed by autograd: (N,)."""
 
     def log_abs_det(one: Tensor) -> Tensor:
-        jacobian = torch.func.jacrev(lambda flat: function(flat.view(1, *x.shape[1:])).flatten())(one.flatten())
+        jacobian = jacobian_of(lambda flat: function(flat.view(1, *x.shape[1:])).flatten(), one.flatten())
         return torch.linalg.slogdet(jacobian).logabsdet
 
     return torch.stack([log_abs_det(one) for one in x])

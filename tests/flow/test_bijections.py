@@ -15,7 +15,7 @@ from nvp_studio.flow.coupling import (
     checkerboard,
     checkerboard_coupling,
 )
-from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw
+from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw, SplineLaw
 from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
 from nvp_studio.flow.networks import ResidualNetwork, coupling_network
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
@@ -40,6 +40,10 @@ def mixture_law(channels: int) -> CouplingLaw:
     return MixtureLaw(channels, components=3)
 
 
+def spline_law(channels: int) -> CouplingLaw:
+    return SplineLaw(channels, bins=3)
+
+
 def ready(layer: Bijection, seed: int = 0) -> Bijection:
     layer = layer.double().eval()
     perturb(layer, seed)
@@ -52,7 +56,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 sides = st.integers(1, 3).map(lambda half: 2 * half)
 seeds = st.integers(0, 2**16)
-laws = st.sampled_from([AffineLaw, arctan_law, mixture_law])
+laws = st.sampled_from([AffineLaw, arctan_law, mixture_law, spline_law])
 
 
 @settings(max_examples=15, deadline=None)

@@ -37,7 +37,8 @@ def configs(draw: st.DrawFn) -> FlowConfig:
         network_norm=draw(st.sampled_from(["batch", "none"])) if published else "none",
         weight_norm=draw(st.booleans()) and published,
         mixing=draw(st.sampled_from(["none", "permutation", "conv1x1", "orthogonal"])),
-        mixture=draw(st.sampled_from([0, 0, 2])),
+        law=draw(st.sampled_from(["affine", "affine", "mixture", "spline"])),
+        pieces=draw(st.integers(1, 3)),
         clamp=draw(st.sampled_from(["tanh", "arctan"])),
         final_mask=draw(st.sampled_from(["checkerboard", "channel"]))
         if channels * 2 ** (scales - 1) > 1
