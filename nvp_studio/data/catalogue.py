@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files
+from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files, peeps
 from nvp_studio.data.arrays import Parts, check_size, one_line
-from nvp_studio.data.dataset import DataError, DataSet, Images, Split, digest_of
+from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.partition import held_out
@@ -33,6 +32,7 @@ class CatalogueEntry:
     credit: str
     label_names: tuple[str, ...]
     load: Callable[[Progress | None], DataSet]
+    attributes: tuple[Attribute, ...] = ()
 
 
 CATALOGUE: dict[str, CatalogueEntry] = {
@@ -46,7 +46,19 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         credit=fashion_mnist.CREDIT,
         label_names=fashion_mnist.LABEL_NAMES,
         load=fashion_mnist.load_fashion_mnist,
-    )
+    ),
+    peeps.NAME: CatalogueEntry(
+        name=peeps.NAME,
+        title=peeps.TITLE,
+        images=peeps.TRAIN_IMAGES + peeps.VALIDATION_IMAGES + peeps.TEST_IMAGES,
+        train_images=peeps.TRAIN_IMAGES,
+        image_shape=(3, peeps.SIDE, peeps.SIDE),
+        licence=peeps.LICENCE,
+        credit=peeps.CREDIT,
+        label_names=(),
+        load=peeps.load_peeps,
+        attributes=peeps.ATTRIBUTES,
+    ),
 }
 
 
@@ -133,7 +145,7 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         if len(train) < 2:
             raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
         chosen = held_out([str(index) for index in range(len(train))])
-        train, validation = _part(train, ~chosen), _part(train, chosen)
+        train, validation = train.part(~chosen), train.part(chosen)
     splits = (train, validation, parts.test)
     if len({split.images.shape[1:] for split in splits if split is not None}) > 1:
         raise DataError(f"the training, validation and test images of {path.name} differ in shape")
@@ -150,10 +162,6 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         digest=digest_of(*splits),
         notes=parts.notes,
     )
-
-
-def _part(split: Split, chosen: npt.NDArray[np.bool_]) -> Split:
-    return Split(split.images[chosen], None if split.labels is None else split.labels[chosen])
 
 
 def _fitted(data: DataSet, image_size: int | None, channels: int | None, progress: Progress | None) -> DataSet:
@@ -175,7 +183,7 @@ def _fitted(data: DataSet, image_size: int | None, channels: int | None, progres
             done += len(batch)
             if progress is not None:
                 progress(done, total, f"resizing {data.title}")
-        splits.append(Split(images, split.labels))
+        splits.append(replace(split, images=images))
     train, validation = splits[:2]
     test = splits[2] if data.test is not None else None
     digest = digest_of(train, validation, test)
