@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files, peeps
 from nvp_studio.data.arrays import Parts, check_size, one_line
@@ -35,6 +36,30 @@ class CatalogueEntry:
     attributes: tuple[Attribute, ...] = ()
 
 
+def data_folder() -> Path:
+    """Where sets that do not ship are looked for: the folder in NVP_STUDIO_DATA, else in the user's data folder."""
+    named = os.environ.get("NVP_STUDIO_DATA")
+    return Path(named) if named else platformdirs.user_data_path("nvp-studio") / "data"
+
+
+def _load_cifar10(progress: Progress | None) -> DataSet:
+    """Load CIFAR-10 from `data_folder`; what stands there is held to the size of the whole set."""
+    folder = data_folder() / cifar.NAME
+    place = cifar.find_cifar(folder)
+    if place is None:
+        raise DataError(
+            f"{cifar.TITLE} does not ship with the program: put cifar-10-binary.tar.gz or cifar-10-python.tar.gz from "
+            f"https://www.cs.toronto.edu/~kriz/cifar.html into {folder}"
+        )
+    if progress is not None:
+        progress(0, 0, f"opening {place.name}")
+    parts = cifar.load_cifar(place)
+    found = len(parts.train), 0 if parts.test is None else len(parts.test)
+    if found != (cifar.TRAIN_IMAGES, cifar.TEST_IMAGES):
+        raise DataError(f"{place} is not the whole of {cifar.TITLE}: it has {found[0]:,} and {found[1]:,} test images")
+    return replace(_data_set(cifar.NAME, place, parts), title=cifar.TITLE, licence=cifar.LICENCE, credit=cifar.CREDIT)
+
+
 CATALOGUE: dict[str, CatalogueEntry] = {
     fashion_mnist.NAME: CatalogueEntry(
         name=fashion_mnist.NAME,
@@ -59,6 +84,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         load=peeps.load_peeps,
         attributes=peeps.ATTRIBUTES,
     ),
+    cifar.NAME: CatalogueEntry(
+        name=cifar.NAME,
+        title=cifar.TITLE,
+        images=cifar.TRAIN_IMAGES + cifar.TEST_IMAGES,
+        train_images=cifar.TRAIN_IMAGES - cifar.VALIDATION_IMAGES,
+        image_shape=(3, 32, 32),
+        licence=cifar.LICENCE,
+        credit=cifar.CREDIT,
+        label_names=cifar.LABEL_NAMES,
+        load=_load_cifar10,
+    ),
 }
 
 
@@ -74,7 +110,7 @@ def load_data(
     - a folder of image files, with a class per sub-folder where there are some;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
     - a .npz or .npy file;
-    - a CIFAR-10 binary batch, or a folder of them.
+    - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch.
 
     `image_size` makes all images that high and wide, `channels` makes them grey (1) or colour (3). `progress` is
     called with what is done, the total (0 while unknown) and a word; what it raises ends the loading. A source that
@@ -91,6 +127,8 @@ def load_data(
         if entry is not None:
             return _fitted(entry.load(progress), image_size, channels, progress)
         return _load_path(spec, image_size, channels, progress)
+    except OSError as error:
+        raise DataError(f"{spec} cannot be read: {one_line(error)}") from error
     except MemoryError as error:
         raise DataError(
             f"{spec} is too large for the free memory; choose a smaller image size or fewer images"
@@ -104,10 +142,7 @@ def _load_path(spec: str, image_size: int | None, channels: int | None, progress
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     if progress is not None:
         progress(0, 0, f"opening {path.name}")
-    try:
-        parts = _load_arrays(path)
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+    parts = _load_arrays(path)
     if parts is not None:
         return _fitted(_data_set(spec, path, parts), image_size, channels, progress)
     return _data_set(spec, path, load_folder(path, image_size=image_size, channels=channels, progress=progress))
@@ -118,11 +153,8 @@ def _load_arrays(path: Path) -> Parts | None:
     if path.is_dir():
         if idx.holds_idx(path):
             return idx.load_idx(path)
-        if cifar.holds_cifar(path):
-            return cifar.load_cifar(path)
-        if (path / "data_batch_1").is_file():
-            raise DataError(f"{path.name} is CIFAR-10's Python version, which is pickled; get its binary version")
-        return None
+        place = cifar.find_cifar(path)
+        return None if place is None else cifar.load_cifar(place)
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()
@@ -130,12 +162,12 @@ def _load_arrays(path: Path) -> Parts | None:
         return numpy_files.load_npz(path)
     if suffix == ".npy":
         return numpy_files.load_npy(path)
-    if suffix == ".bin":
+    if suffix == ".bin" or cifar.is_archive(path):
         return cifar.load_cifar(path)
     if idx.is_idx(path):
         return idx.load_idx(path)
     raise DataError(
-        f"{path.name} is no data set: give a folder of images, an IDX, .npz or .npy file, or a CIFAR-10 .bin file"
+        f"{path.name} is no data set: give a folder of images, an IDX, .npz or .npy file, or CIFAR-10's .bin or .tar.gz"
     )
 
 

@@ -25,7 +25,8 @@ def array_file(folder: Path, *shape: int) -> tuple[str, np.ndarray]:
 
 
 def test_every_entry_keeps_its_promise() -> None:
-    for entry in CATALOGUE.values():
+    shipped = [entry for name, entry in CATALOGUE.items() if name != "cifar-10"]
+    for entry in shipped:
         data = load_data(entry.name)
         assert data.name == entry.name
         assert data.title == entry.title
@@ -136,11 +137,11 @@ def test_a_data_set_names_the_attributes_of_its_splits() -> None:
             DataSet("a", "A", split, other, None, (), "", "", "", attributes=(colour,))
 
 
-def test_attributes_stay_with_their_images_when_the_size_changes() -> None:
-    plain, small = load_data("peeps"), load_data("peeps", image_size=8, channels=1)
-    assert small.attributes == plain.attributes
-    np.testing.assert_array_equal(small.train.attributes, plain.train.attributes)
-    assert small.digest == digest_of(*small.splits)
+def test_attributes_stay_with_their_images_when_the_channels_change() -> None:
+    plain, grey = load_data("peeps"), load_data("peeps", channels=1)
+    assert grey.attributes == plain.attributes
+    np.testing.assert_array_equal(grey.train.attributes, plain.train.attributes)
+    assert grey.digest == digest_of(*grey.splits)
 
 
 def test_a_data_set_has_one_image_shape() -> None:
