@@ -30,8 +30,8 @@ class Attribute:
 class Split:
     """Images of one purpose.
 
-    `images` is uint8 `(N, H, W, C)` with C 1 or 3; `labels` is int64 `(N,)`, or None where there are none; so is
-    `attributes`, uint8 `(N, A)`, for each image the number of its value of each of the data set's attributes.
+    `images` is uint8 `(N, H, W, C)` with C 1 or 3; `labels` is int64 `(N,)`, or None where there are none;
+    `attributes` is uint8 `(N, A)`, for each image the number of its value of each of the set's attributes, or None.
     """
 
     images: Images
