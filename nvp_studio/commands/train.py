@@ -40,7 +40,8 @@ def train(
     data: Annotated[
         str,
         typer.Option(
-            help="'fashion-mnist', a folder of images, or an IDX, npz, npy or CIFAR-10 file.", rich_help_panel=_DATA
+            help="'fashion-mnist', 'peeps', 'cifar-10', a folder of images, or an IDX, npz, npy or CIFAR-10 file.",
+            rich_help_panel=_DATA,
         ),
     ] = _DEFAULT["data"],
     preset: Annotated[

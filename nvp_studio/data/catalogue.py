@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+import platformdirs
 
-from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files
+from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files, peeps
 from nvp_studio.data.arrays import Parts, check_size, one_line
-from nvp_studio.data.dataset import DataError, DataSet, Images, Split, digest_of
+from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.partition import held_out
@@ -33,6 +33,31 @@ class CatalogueEntry:
     credit: str
     label_names: tuple[str, ...]
     load: Callable[[Progress | None], DataSet]
+    attributes: tuple[Attribute, ...] = ()
+
+
+def data_folder() -> Path:
+    """Where sets that do not ship are looked for: the folder in NVP_STUDIO_DATA, else in the user's data folder."""
+    named = os.environ.get("NVP_STUDIO_DATA")
+    return Path(named) if named else platformdirs.user_data_path("nvp-studio") / "data"
+
+
+def _load_cifar10(progress: Progress | None) -> DataSet:
+    """Load CIFAR-10 from `data_folder`; what stands there is held to the size of the whole set."""
+    folder = data_folder() / cifar.NAME
+    place = cifar.find_cifar(folder)
+    if place is None:
+        raise DataError(
+            f"{cifar.TITLE} does not ship with the program: put cifar-10-binary.tar.gz or cifar-10-python.tar.gz from "
+            f"https://www.cs.toronto.edu/~kriz/cifar.html into {folder}"
+        )
+    if progress is not None:
+        progress(0, 0, f"opening {place.name}")
+    parts = cifar.load_cifar(place)
+    found = len(parts.train), 0 if parts.test is None else len(parts.test)
+    if found != (cifar.TRAIN_IMAGES, cifar.TEST_IMAGES):
+        raise DataError(f"{place} is not the whole of {cifar.TITLE}: it has {found[0]:,} and {found[1]:,} test images")
+    return replace(_data_set(cifar.NAME, place, parts), title=cifar.TITLE, licence=cifar.LICENCE, credit=cifar.CREDIT)
 
 
 CATALOGUE: dict[str, CatalogueEntry] = {
@@ -46,7 +71,30 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         credit=fashion_mnist.CREDIT,
         label_names=fashion_mnist.LABEL_NAMES,
         load=fashion_mnist.load_fashion_mnist,
-    )
+    ),
+    peeps.NAME: CatalogueEntry(
+        name=peeps.NAME,
+        title=peeps.TITLE,
+        images=peeps.TRAIN_IMAGES + peeps.VALIDATION_IMAGES + peeps.TEST_IMAGES,
+        train_images=peeps.TRAIN_IMAGES,
+        image_shape=(3, peeps.SIDE, peeps.SIDE),
+        licence=peeps.LICENCE,
+        credit=peeps.CREDIT,
+        label_names=(),
+        load=peeps.load_peeps,
+        attributes=peeps.ATTRIBUTES,
+    ),
+    cifar.NAME: CatalogueEntry(
+        name=cifar.NAME,
+        title=cifar.TITLE,
+        images=cifar.TRAIN_IMAGES + cifar.TEST_IMAGES,
+        train_images=cifar.TRAIN_IMAGES - cifar.VALIDATION_IMAGES,
+        image_shape=(3, 32, 32),
+        licence=cifar.LICENCE,
+        credit=cifar.CREDIT,
+        label_names=cifar.LABEL_NAMES,
+        load=_load_cifar10,
+    ),
 }
 
 
@@ -62,7 +110,7 @@ def load_data(
     - a folder of image files, with a class per sub-folder where there are some;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
     - a .npz or .npy file;
-    - a CIFAR-10 binary batch, or a folder of them.
+    - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch.
 
     `image_size` makes all images that high and wide, `channels` makes them grey (1) or colour (3). `progress` is
     called with what is done, the total (0 while unknown) and a word; what it raises ends the loading. A source that
@@ -79,6 +127,8 @@ def load_data(
         if entry is not None:
             return _fitted(entry.load(progress), image_size, channels, progress)
         return _load_path(spec, image_size, channels, progress)
+    except OSError as error:
+        raise DataError(f"{spec} cannot be read: {one_line(error)}") from error
     except MemoryError as error:
         raise DataError(
             f"{spec} is too large for the free memory; choose a smaller image size or fewer images"
@@ -92,10 +142,7 @@ def _load_path(spec: str, image_size: int | None, channels: int | None, progress
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     if progress is not None:
         progress(0, 0, f"opening {path.name}")
-    try:
-        parts = _load_arrays(path)
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+    parts = _load_arrays(path)
     if parts is not None:
         return _fitted(_data_set(spec, path, parts), image_size, channels, progress)
     return _data_set(spec, path, load_folder(path, image_size=image_size, channels=channels, progress=progress))
@@ -106,11 +153,8 @@ def _load_arrays(path: Path) -> Parts | None:
     if path.is_dir():
         if idx.holds_idx(path):
             return idx.load_idx(path)
-        if cifar.holds_cifar(path):
-            return cifar.load_cifar(path)
-        if (path / "data_batch_1").is_file():
-            raise DataError(f"{path.name} is CIFAR-10's Python version, which is pickled; get its binary version")
-        return None
+        place = cifar.find_cifar(path)
+        return None if place is None else cifar.load_cifar(place)
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()
@@ -118,12 +162,12 @@ def _load_arrays(path: Path) -> Parts | None:
         return numpy_files.load_npz(path)
     if suffix == ".npy":
         return numpy_files.load_npy(path)
-    if suffix == ".bin":
+    if suffix == ".bin" or cifar.is_archive(path):
         return cifar.load_cifar(path)
     if idx.is_idx(path):
         return idx.load_idx(path)
     raise DataError(
-        f"{path.name} is no data set: give a folder of images, an IDX, .npz or .npy file, or a CIFAR-10 .bin file"
+        f"{path.name} is no data set: give a folder of images, an IDX, .npz or .npy file, or CIFAR-10's .bin or .tar.gz"
     )
 
 
@@ -133,7 +177,7 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         if len(train) < 2:
             raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
         chosen = held_out([str(index) for index in range(len(train))])
-        train, validation = _part(train, ~chosen), _part(train, chosen)
+        train, validation = train.part(~chosen), train.part(chosen)
     splits = (train, validation, parts.test)
     if len({split.images.shape[1:] for split in splits if split is not None}) > 1:
         raise DataError(f"the training, validation and test images of {path.name} differ in shape")
@@ -150,10 +194,6 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         digest=digest_of(*splits),
         notes=parts.notes,
     )
-
-
-def _part(split: Split, chosen: npt.NDArray[np.bool_]) -> Split:
-    return Split(split.images[chosen], None if split.labels is None else split.labels[chosen])
 
 
 def _fitted(data: DataSet, image_size: int | None, channels: int | None, progress: Progress | None) -> DataSet:
@@ -175,7 +215,7 @@ def _fitted(data: DataSet, image_size: int | None, channels: int | None, progres
             done += len(batch)
             if progress is not None:
                 progress(done, total, f"resizing {data.title}")
-        splits.append(Split(images, split.labels))
+        splits.append(replace(split, images=images))
     train, validation = splits[:2]
     test = splits[2] if data.test is not None else None
     digest = digest_of(train, validation, test)

@@ -18,33 +18,54 @@ class DataError(ValueError):
     """Data that cannot be used; the message is one line that says what is wrong and what to do."""
 
 
+@dataclass(frozen=True)
+class Attribute:
+    """Something that can be said of every image of a set: `values[k]` names value k, and "none" its absence."""
+
+    name: str
+    values: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images of one purpose.
 
-    `images` is uint8 `(N, H, W, C)` with C 1 or 3; `labels` is int64 `(N,)`, or None where there are none.
+    `images` is uint8 `(N, H, W, C)` with C 1 or 3; `labels` is int64 `(N,)`, or None where there are none;
+    `attributes` is uint8 `(N, A)`, for each image the number of its value of each of the set's attributes, or None.
     """
 
     images: Images
     labels: Labels | None = None
+    attributes: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        images, labels = self.images, self.labels
+        images, labels, attributes = self.images, self.labels, self.attributes
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
             raise ValueError(f"images must be uint8 (N, H, W, C) with C 1 or 3, not {images.dtype} {images.shape}")
         if labels is not None and (labels.dtype != np.int64 or labels.shape != images.shape[:1]):
             raise ValueError(f"labels must be int64 ({len(images)},), not {labels.dtype} {labels.shape}")
+        if attributes is None:
+            return
+        if attributes.dtype != np.uint8 or attributes.ndim != 2 or len(attributes) != len(images):
+            raise ValueError(f"attributes must be uint8 ({len(images)}, A), not {attributes.dtype} {attributes.shape}")
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def part(self, chosen: slice | npt.NDArray[np.bool_]) -> "Split":
+        """Return the chosen images with what is known of them."""
+        labels = None if self.labels is None else self.labels[chosen]
+        attributes = None if self.attributes is None else self.attributes[chosen]
+        return Split(self.images[chosen], labels, attributes)
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """Images to train on, to choose by and, where there are any, to test on.
 
-    `name` is what `load_data` was asked for, `title` is for people, `label_names[k]` names label k, and `notes` tell
-    what was done to the images on the way here. `digest` is `digest_of` the splits: equal digests mean equal data.
+    `name` is what `load_data` was asked for, `title` is for people, `label_names[k]` names label k, `attributes[a]`
+    says what column a of the splits' attributes means, and `notes` tell what was done to the images on the way here.
+    `digest` is `digest_of` the splits: equal digests mean equal data.
     """
 
     name: str
@@ -57,11 +78,17 @@ class DataSet:
     credit: str
     digest: str
     notes: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {split.images.shape[1:] for split in self.splits}
         if len(shapes) > 1:
             raise ValueError(f"the splits of {self.name} differ in image shape: {sorted(shapes)}")
+        values = np.array([len(attribute.values) for attribute in self.attributes])
+        for table in (split.attributes for split in self.splits):
+            columns = 0 if table is None else table.shape[1]
+            if columns != len(values) or (table is not None and (table >= values).any()):
+                raise ValueError(f"the splits of {self.name} have other attributes than its {len(values)}")
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -80,7 +107,7 @@ class DataSet:
 
 
 def digest_of(*splits: Split | None) -> str:
-    """Return the SHA-256 (hexadecimal) over the shapes, pixels and labels of `splits`, in this order."""
+    """Return the SHA-256 (hexadecimal) over the shapes, pixels, labels and attributes of `splits`, in this order."""
     digest = hashlib.sha256()
     for split in splits:
         if split is None:
@@ -91,4 +118,7 @@ def digest_of(*splits: Split | None) -> str:
         digest.update(np.ascontiguousarray(split.images).data)
         if split.labels is not None:
             digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
+        if split.attributes is not None:
+            digest.update(f"{split.attributes.shape[1]} attributes\n".encode())
+            digest.update(np.ascontiguousarray(split.attributes).data)
     return digest.hexdigest()

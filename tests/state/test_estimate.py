@@ -67,3 +67,10 @@ def test_the_shape_of_images_is_known_before_they_are_read(tmp_path: Path) -> No
     Image.new("RGB", (20, 12)).save(tmp_path / "class" / "one.png")
     assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) == (3, 12, 20)
     assert train_images_of(TrainConfig(data=str(tmp_path), steps=1)) is None
+
+
+def test_the_shape_of_cifar_is_known_without_reading_it(tmp_path: Path) -> None:
+    (tmp_path / "data_batch_1.png").write_bytes(b"a sheet of ten thousand images")
+    (tmp_path / "train_lables.json").write_bytes(b"[]")
+    assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) == (3, 32, 32)
+    assert image_shape_of(TrainConfig(data=str(tmp_path / "cifar-10-python.tar.gz"), steps=1)) == (3, 32, 32)
