@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import typer
@@ -117,6 +117,13 @@ def train(
     checkpoint_minutes: Annotated[
         float, typer.Option(help="Longest time between checkpoints, in minutes.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["checkpoint_minutes"],
+    memory: Annotated[
+        str,
+        typer.Option(
+            help="fast, or constant: slower, in memory that does not grow with the number of couplings.",
+            rich_help_panel=_OPTIMIZER,
+        ),
+    ] = _DEFAULT["memory"],
     seed: Annotated[int, typer.Option(help="Seed of everything random.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
         "seed"
     ],
@@ -163,6 +170,9 @@ def resume(
     epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=_BUDGET)] = None,
     device: Annotated[str | None, typer.Option(help="Another device than before.", rich_help_panel=_PLACE)] = None,
     threads: Annotated[int | None, typer.Option(help="Another number of CPU threads.", rich_help_panel=_PLACE)] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Another use of memory: fast or constant.", rich_help_panel=_PLACE)
+    ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -181,6 +191,8 @@ def resume(
     given = [name for name, value in budgets.items() if value is not None]
     if len(given) > 1:
         raise typer.BadParameter(f"give one budget, not {' and '.join(given)}")
+    if memory not in (None, "fast", "constant"):
+        raise typer.BadParameter(f"memory is fast or constant, not {memory}")
 
     def start(control: Control, view: RunView) -> Path:
         from nvp_studio.training.start import resume_run
@@ -194,6 +206,7 @@ def resume(
             epochs=epochs,
             device=device,
             threads=threads,
+            memory=cast(Literal["fast", "constant"] | None, memory),
         )
 
     _follow(start, json)

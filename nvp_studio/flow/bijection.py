@@ -1,9 +1,12 @@
 """What every invertible layer promises: both directions, each with the logarithm of its Jacobian determinant."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+from nvp_studio.flow.reversible import constant_memory_forward
 
 
 class Bijection(nn.Module):
@@ -20,9 +23,18 @@ class Bijection(nn.Module):
         """Map y back to x; return x and log|det dx/dy|."""
         raise NotImplementedError
 
+    def recompute(self, y: Tensor) -> Tensor:
+        """Map y, which `forward` has just returned, back to its x in the mode that the layer is in."""
+        return self.inverse(y)[0]
+
 
 class Chain(Bijection):
-    """Bijections one after another; the log-determinants add up (section 3.3)."""
+    """Bijections one after another; the log-determinants add up (section 3.3).
+
+    With `constant_memory`, gradients cost memory for one layer at a time instead of all (`reversible`).
+    """
+
+    constant_memory = False
 
     def __init__(self, layers: Iterable[Bijection]) -> None:
         super().__init__()
@@ -30,6 +42,8 @@ class Chain(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Apply the layers first to last."""
+        if self.constant_memory and len(self.layers) and torch.is_grad_enabled():
+            return constant_memory_forward(cast(Iterable[Bijection], self.layers), x)
         total = x.new_zeros(len(x))
         for layer in self.layers:
             x, log_det = layer(x)

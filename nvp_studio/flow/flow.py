@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nvp_studio.flow.bijection import Chain
 from nvp_studio.flow.config import FlowConfig, Scale
 from nvp_studio.flow.dequantization import LEVELS, unit_from_images
 from nvp_studio.flow.multiscale import MultiScale
@@ -15,6 +17,7 @@ from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.prior import standard_normal_log_prob
+from nvp_studio.flow.reversible import check_repeatable
 
 
 class Flow(nn.Module):
@@ -47,6 +50,17 @@ class Flow(nn.Module):
     def device(self) -> torch.device:
         """Where the flow computes."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def set_memory(self, memory: Literal["fast", "constant"]) -> None:
+        """Choose how gradients are computed: `fast` keeps all activations, `constant` recomputes them (`reversible`).
+
+        The two agree up to rounding. Raises `ValueError` when a layer cannot be recomputed.
+        """
+        if memory == "constant":
+            check_repeatable(self)
+        for part in self.modules():
+            if isinstance(part, Chain):
+                part.constant_memory = memory == "constant"
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-density of x without checks, as the training loop calls it; shapes as in `log_prob`."""

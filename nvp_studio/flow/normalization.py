@@ -74,9 +74,12 @@ class RunningBatchNorm(Bijection):
         """Undo the normalization with the running averages; raises `RuntimeError` in training mode."""
         if self.training:
             raise RuntimeError("batch normalization has an inverse in evaluation mode only; call eval() first")
-        log_scale = 0.5 * torch.log(self.variance + self.eps)
-        x = y * per_channel(torch.exp(log_scale)) + per_channel(self.mean)
-        return x, constant_log_det(y, log_scale.sum())
+        return self.recompute(y), constant_log_det(y, 0.5 * torch.log(self.variance + self.eps).sum())
+
+    def recompute(self, y: Tensor) -> Tensor:
+        """Undo the normalization of the batch that the running averages took in last."""
+        deviation = torch.exp(0.5 * torch.log(self.variance + self.eps))
+        return y * per_channel(deviation) + per_channel(self.mean)
 
     def _averages(self, x: Tensor) -> tuple[Tensor, Tensor]:
         batch_variance, batch_mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)

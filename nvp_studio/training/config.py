@@ -50,6 +50,9 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Steps between validations; None chooses from the budget."""
     checkpoint_minutes: float = 2.0
     """Longest time between two checkpoints, in minutes."""
+    memory: Literal["fast", "constant"] = "fast"
+    """`constant` recomputes activations by the inverse instead of keeping them: slower, in memory that does not grow
+    with the number of couplings."""
     seed: int = 0
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""

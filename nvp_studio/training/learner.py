@@ -32,6 +32,7 @@ class Learner:
         convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.optimizer = _optimizer(flow, config)
         self._average = average_of(flow, config.ema_decay)
+        flow.set_memory(config.memory)  # once the average is made, which takes no gradients
         self.updates = 0
 
     @property

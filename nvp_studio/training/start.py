@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -90,11 +91,12 @@ def resume_run(
     minutes: float | None = None,
     device: str | None = None,
     threads: int | None = None,
+    memory: Literal["fast", "constant"] | None = None,
 ) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
-    One of `steps`, `epochs` and `minutes` is a new budget, counted from the run's beginning; `device` and `threads`
-    replace the configured ones. Reports and raises as `start_run`.
+    One of `steps`, `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads` and
+    `memory` replace the configured ones. Reports and raises as `start_run`.
     """
     control = control or Control()
     with _failure_reported(report):
@@ -103,7 +105,7 @@ def resume_run(
         with RunLock(path):
             record = read_record(path)
             budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
-            config = _changed(record, budget, device, threads)
+            config = _changed(record, budget, {"device": device, "threads": threads, "memory": memory})
             checkpoint = read_checkpoint(path / "checkpoints" / "last.safetensors")
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
@@ -218,7 +220,7 @@ def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunSt
 
 
 def _changed(
-    record: RunRecord, budget: dict[str, int | float | None], device: str | None, threads: int | None
+    record: RunRecord, budget: dict[str, int | float | None], others: dict[str, str | int | None]
 ) -> TrainConfig:
     """The run's configuration with what a resume changes; `RunError` when that leaves nothing to do."""
     config = record.config
@@ -226,10 +228,7 @@ def _changed(
         config = msgspec.structs.replace(config, **budget)
     elif record.status.phase == "finished":
         raise RunError(f"{record.name} is finished; give it a larger budget to go on (steps, epochs or minutes)")
-    if device is not None:
-        config = msgspec.structs.replace(config, device=device)
-    if threads is not None:
-        config = msgspec.structs.replace(config, threads=threads)
+    config = msgspec.structs.replace(config, **{name: value for name, value in others.items() if value is not None})
     if Budget(config, record.data.train_images).fraction(record.status.step, record.status.seconds) >= 1 and (
         record.status.phase == "finished"
     ):
@@ -249,7 +248,7 @@ def _failure_reported(report: Report) -> Iterator[None]:
 def one_line(error: BaseException) -> str:
     """The error in one line for a person."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "out of memory; take a smaller batch or a smaller flow"
+        return "out of memory; take a smaller batch, a smaller flow, or constant memory"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     lines = [line for line in str(error).splitlines() if line.strip()]

@@ -110,6 +110,17 @@ def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data:
     assert peek(tmp_path / "mine" / "checkpoints" / "last.safetensors").step == result["step"]
 
 
+def test_memory_is_chosen_for_a_run_and_for_its_resume(run: Run, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    options = ["--data", data, "--steps", 3, "--name", "mine", "--runs", runs, *QUICK]
+    assert run("train", "--memory", "little", *options)[0] == 2
+    assert run("train", "--memory", "constant", *options)[0] == 0
+    assert json.loads((runs / "mine" / "run.json").read_text())["config"]["memory"] == "constant"
+    assert run("resume", "mine", "--runs", runs, "--steps", 4, "--memory", "little")[0] == 2
+    assert run("resume", "mine", "--runs", runs, "--steps", 4, "--memory", "fast")[0] == 0
+    assert json.loads((runs / "mine" / "run.json").read_text())["config"]["memory"] == "fast"
+
+
 def test_the_papers_presets_bring_the_papers_optimization(run: Run, data: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     small = [option for option in QUICK if option not in ("--batch-size", "8")]

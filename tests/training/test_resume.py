@@ -90,6 +90,30 @@ def test_batch_normalized_flow_resumes_exactly(tmp_path: Path, make_config: Make
     assert_same_run(whole, parts)
 
 
+@pytest.mark.parametrize("changes", [{}, {"normalization": "batch", "network_norm": "batch", "mixing": "none"}])
+def test_a_run_in_constant_memory_resumes_exactly(
+    tmp_path: Path, make_config: MakeConfig, changes: dict[str, Any]
+) -> None:
+    flow = msgspec.structs.replace(make_config().flow, **changes)
+    config = make_config(flow=flow, steps=12, memory="constant")
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(6, config, tmp_path)
+    resume_run(parts)
+    assert read_record(parts).config.memory == "constant"
+    assert_same_run(whole, parts)
+
+
+def test_a_run_goes_on_with_another_use_of_memory(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(steps=12)
+    whole = start_run(config, tmp_path, "whole")
+    parts = start_until(6, config, tmp_path)
+    resume_run(parts, memory="constant")
+    assert read_record(parts).config.memory == "constant"
+    losses = [[one.train for one in read_metrics(folder)] for folder in (whole, parts)]
+    assert losses[0][:6] == losses[1][:6]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
 @pytest.mark.parametrize("step", [9, 10, 11])
 def test_resume_around_the_end_of_an_epoch(tmp_path: Path, make_config: MakeConfig, step: int) -> None:
     # 150 images in batches of 15: an epoch ends exactly with step 10.

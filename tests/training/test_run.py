@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -196,6 +197,20 @@ def test_variants_run_to_their_end(tmp_path: Path, make_config: MakeConfig, chan
     folder = start_run(make_config(**({"steps": 12} | changes)), tmp_path)
     assert open_run(folder).state == "finished"
     assert open_run(folder).best is not None
+
+
+@pytest.mark.parametrize("changes", [{}, {"normalization": "batch", "network_norm": "batch", "mixing": "none"}])
+def test_constant_memory_takes_the_same_steps(
+    tmp_path: Path, make_config: MakeConfig, changes: dict[str, object]
+) -> None:
+    flow = msgspec.structs.replace(make_config().flow, **changes)
+    fast, constant = (
+        start_run(make_config(flow=flow, steps=15, memory=memory), tmp_path, memory) for memory in ("fast", "constant")
+    )
+    expected, found = ([one.train for one in read_metrics(folder)] for folder in (fast, constant))
+    assert len(found) == 15
+    assert expected[-1] < expected[0]
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         ema_decay=0.9,
         gradient_clip=2.5,
         horizontal_flip=True,
+        memory="constant",
         validation_images=321,
         validation_every=77,
         checkpoint_minutes=3.5,

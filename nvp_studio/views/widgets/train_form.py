@@ -107,6 +107,7 @@ class TrainForm(QWidget):
         self.gradient_clip.setValue(config.gradient_clip)
         self.weight_decay.setValue(config.weight_decay)
         self.horizontal_flip.setChecked(config.horizontal_flip)
+        _choose(self.memory, config.memory)
         self.validation_images.setValue(config.validation_images)
         self.validation_every.setValue(config.validation_every or 0)
         self.checkpoint_minutes.setValue(config.checkpoint_minutes)
@@ -152,6 +153,7 @@ class TrainForm(QWidget):
             gradient_clip=self.gradient_clip.value(),
             weight_decay=self.weight_decay.value(),
             horizontal_flip=self.horizontal_flip.isChecked(),
+            memory=self.memory.currentData(),
             validation_images=self.validation_images.value(),
             validation_every=self.validation_every.value() or None,
             checkpoint_minutes=self.checkpoint_minutes.value(),
@@ -236,6 +238,9 @@ class TrainForm(QWidget):
         self.weight_decay = self._decimal(0.0, 1.0, 6)
         self.weight_decay.setSingleStep(1e-5)
         self._add(form, self.tr("Weight decay"), self.weight_decay, tip=self.tr("On weight-normalization scales"))
+        self.memory = self._combo([(self.tr("Fast"), "fast"), (self.tr("Constant"), "constant")])
+        tip = self.tr("Constant: slower, in memory that does not grow with the number of couplings")
+        self._add(form, self.tr("Memory"), self.memory, tip=tip)
         self.validation_images = self._whole(1, 1_000_000)
         self._add(form, self.tr("Validate on"), self.validation_images, tip=self.tr("Images; the last one uses all"))
         self.validation_images.setSuffix(self.tr(" images"))

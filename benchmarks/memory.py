@@ -1,0 +1,245 @@
+"""Memory and time of a training step against the number of couplings, with and without keeping activations.
+
+    python -m benchmarks.memory                 # peak memory of the process (or of CUDA's allocator) by depth
+    python -m benchmarks.memory --device cuda
+    python -m benchmarks.memory --presets       # what autograd keeps for each image, by preset and image size
+
+Each measurement is a process of its own. The baseline is taken after a whole step on a single image, so that programs,
+weights, gradients and optimizer state are not counted: what is left is what the images of a batch cost.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nvp_studio.flow.config import FlowConfig
+    from nvp_studio.flow.flow import Flow
+
+DEPTHS = (8, 16, 32, 64)
+MODES = ("fast", "constant")
+PRESETS = ("paper", "studio", "quick")
+SHAPES = ((1, 28, 28), (3, 32, 32), (3, 64, 64))
+MIB = 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-size", type=int, default=64, help="images in a step")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps")
+    parser.add_argument("--presets", action="store_true", help="count saved tensors instead of measuring")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(_one(json.loads(options.one))))
+    elif options.presets:
+        _print_presets()
+    else:
+        _print_depths(options)
+
+
+def _print_depths(options: argparse.Namespace) -> None:
+    """The table of peak memory and time by depth."""
+    rows: list[list[str]] = []
+    where = ""
+    for depth in DEPTHS:
+        fast, constant = (
+            _in_fresh_process(
+                {
+                    "kind": "step",
+                    "depth": depth,
+                    "memory": mode,
+                    "device": options.device,
+                    "batch": options.batch_size,
+                    "steps": options.steps,
+                }
+            )
+            for mode in MODES
+        )
+        where = fast["where"]
+        rows.append(
+            [
+                str(depth),
+                *(f"{one['bytes'] / MIB:.0f}" for one in (fast, constant)),
+                f"{fast['bytes'] / constant['bytes']:.1f}",
+                *(f"{one['seconds']:.2f}" for one in (fast, constant)),
+                f"{constant['seconds'] / fast['seconds']:.2f}",
+            ]
+        )
+    clock = "s" if options.device.startswith("cuda") else "processor s"
+    print(f"{where}; batches of {options.batch_size} images of 32x32x3; {date.today()}\n")
+    _print_table(
+        ["couplings", "fast, MiB", "constant, MiB", "ratio", f"fast, {clock}", f"constant, {clock}", "time ratio"], rows
+    )
+
+
+def _print_presets() -> None:
+    """The table of bytes that autograd keeps for each image."""
+    rows: list[list[str]] = []
+    for preset in PRESETS:
+        for shape in SHAPES:
+            fast, constant = (
+                _in_fresh_process({"kind": "saved", "preset": preset, "shape": shape, "memory": mode}) for mode in MODES
+            )
+            channels, height, width = shape
+            rows.append(
+                [
+                    f"`{preset}`",
+                    f"{height}x{width}x{channels}",
+                    str(fast["couplings"]),
+                    f"{fast['peak'] / MIB:.2f}",
+                    f"{constant['peak'] / MIB:.2f}",
+                    f"{constant['between'] / MIB:.3f}",
+                    f"{fast['peak'] / constant['peak']:.0f}",
+                ]
+            )
+    print(f"counted on the CPU, torch {_torch_version()}; {date.today()}\n")
+    _print_table(
+        [
+            "preset",
+            "images",
+            "couplings",
+            "fast, MiB/image",
+            "constant, MiB/image",
+            "of it between the passes",
+            "ratio",
+        ],
+        rows,
+    )
+
+
+def _one(what: dict[str, Any]) -> dict[str, Any]:
+    """One measurement, in this process."""
+    if what["kind"] == "saved":
+        return _saved(what["preset"], tuple(what["shape"]), what["memory"])
+    return _step(**{key: value for key, value in what.items() if key != "kind"})
+
+
+def _step(depth: int, memory: str, device: str, batch: int, steps: int) -> dict[str, Any]:
+    """Peak bytes above the baseline, and the median time, of training steps."""
+    import torch
+
+    from nvp_studio.flow.flow import Flow
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    cuda = device.startswith("cuda")
+    flow = Flow(_config_of(depth)).to(device)
+    x = torch.rand(batch, *flow.config.image_shape, device=device)
+    flow.initialize(x)
+    flow.train().set_memory(memory)  # type: ignore[arg-type] # comes as JSON
+    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4)
+
+    def take_step(images: torch.Tensor) -> float:
+        began = time.perf_counter() if cuda else time.process_time()
+        optimizer.zero_grad(set_to_none=True)
+        (-flow(images).mean() / flow.config.dimensions).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if cuda:
+            torch.cuda.synchronize()
+        return (time.perf_counter() if cuda else time.process_time()) - began
+
+    take_step(x[:1])
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    baseline = torch.cuda.memory_allocated() if cuda else _peak_of_process()
+    take_step(x)
+    seconds = statistics.median(take_step(x) for _ in range(steps))
+    peak = torch.cuda.max_memory_allocated() if cuda else _peak_of_process()
+    where = f"{torch.cuda.get_device_name()}, torch {torch.__version__}" if cuda else f"{_processor()}, one thread"
+    return {"bytes": peak - baseline, "seconds": seconds, "where": where}
+
+
+def _saved(preset: str, shape: tuple[int, int, int], memory: str) -> dict[str, Any]:
+    """Bytes of activations that autograd keeps for one image more in the batch."""
+    from nvp_studio.flow.config import preset_config
+    from nvp_studio.flow.coupling import AffineCoupling
+    from nvp_studio.flow.flow import Flow
+
+    flow = Flow(preset_config(preset, shape)).train()
+    flow.set_memory(memory)  # type: ignore[arg-type] # comes as JSON
+    (between, peak), (more_between, more_peak) = (_kept(flow, count) for count in (1, 2))
+    couplings = sum(isinstance(part, AffineCoupling) for part in flow.modules())
+    return {"between": more_between - between, "peak": more_peak - peak, "couplings": couplings}
+
+
+def _kept(flow: "Flow", count: int) -> tuple[int, int]:
+    """Bytes kept between forward and backward pass, and the most at any time, with `count` images."""
+    import torch
+
+    from benchmarks.saved_tensors import saved_tensors
+
+    x = torch.rand(count, *flow.config.image_shape)
+    with saved_tensors(apart=flow.parameters()) as saved:
+        loss = flow(x).mean()
+        between = saved.bytes
+        loss.backward()  # type: ignore[no-untyped-call]
+    return between, saved.peak_bytes
+
+
+def _config_of(depth: int) -> "FlowConfig":
+    """Two scales with `depth` couplings in all: a quarter on the checkerboard, a quarter on channels, half at the end."""
+    from nvp_studio.flow.config import FlowConfig
+
+    return FlowConfig(
+        image_shape=(3, 32, 32),
+        scales=2,
+        checkerboard_couplings=depth // 4,
+        channel_couplings=depth // 4,
+        final_couplings=depth // 2,
+        blocks=1,
+        width=32,
+        doubling=False,
+        mixing="conv1x1",
+    )
+
+
+def _in_fresh_process(what: dict[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps(what)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _peak_of_process() -> int:
+    """Most bytes of memory that this process held at a time."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _processor() -> str:
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {_torch_version()}"
+
+
+def _torch_version() -> str:
+    from importlib.metadata import version
+
+    return version("torch")
+
+
+def _print_table(header: list[str], rows: list[list[str]]) -> None:
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---:|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    main()
