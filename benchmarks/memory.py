@@ -1,6 +1,7 @@
 """Memory and time of a training step against the number of couplings, with and without keeping activations.
 
     python -m benchmarks.memory                 # peak memory of the process (or of CUDA's allocator) by depth
+    python -m benchmarks.memory --unfragmented  # the same with freed memory given back at once (glibc alone)
     python -m benchmarks.memory --device cuda
     python -m benchmarks.memory --presets       # what autograd keeps for each image, by preset and image size
 
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-size", type=int, default=64, help="images in a step")
     parser.add_argument("--steps", type=int, default=5, help="timed steps")
+    parser.add_argument("--unfragmented", action="store_true", help="give freed memory back at once; slower")
     parser.add_argument("--presets", action="store_true", help="count saved tensors instead of measuring")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -62,7 +64,8 @@ def _print_depths(options: argparse.Namespace) -> None:
                     "device": options.device,
                     "batch": options.batch_size,
                     "steps": options.steps,
-                }
+                },
+                {"MALLOC_MMAP_THRESHOLD_": "131072"} if options.unfragmented else {},
             )
             for mode in MODES
         )
@@ -130,21 +133,22 @@ def _step(depth: int, memory: str, device: str, batch: int, steps: int) -> dict[
     import torch
 
     from nvp_studio.flow.flow import Flow
+    from nvp_studio.training.config import TrainConfig
+    from nvp_studio.training.learner import Learner
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cuda = device.startswith("cuda")
     flow = Flow(_config_of(depth)).to(device)
     x = torch.rand(batch, *flow.config.image_shape, device=device)
-    flow.initialize(x)
-    flow.train().set_memory(memory)  # type: ignore[arg-type] # comes as JSON
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4)
+    flow.initialize(x[:1])
+    learner = Learner(flow, TrainConfig(steps=steps, memory=memory))  # type: ignore[arg-type] # comes as JSON
 
     def take_step(images: torch.Tensor) -> float:
         began = time.perf_counter() if cuda else time.process_time()
-        optimizer.zero_grad(set_to_none=True)
+        learner.optimizer.zero_grad(set_to_none=True)
         (-flow(images).mean() / flow.config.dimensions).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        learner.update(1e-4)
         if cuda:
             torch.cuda.synchronize()
         return (time.perf_counter() if cuda else time.process_time()) - began
@@ -161,34 +165,64 @@ def _step(depth: int, memory: str, device: str, batch: int, steps: int) -> dict[
 
 
 def _saved(preset: str, shape: tuple[int, int, int], memory: str) -> dict[str, Any]:
-    """Bytes of activations that autograd keeps for one image more in the batch."""
+    """Bytes of activations that autograd keeps for each image.
+
+    All are differences between batches of two images and of one, so that what does not belong to images drops out.
+    `between` is kept between the passes; in constant memory, `peak` adds the largest layer of the backward pass.
+    """
     from nvp_studio.flow.config import preset_config
     from nvp_studio.flow.coupling import AffineCoupling
     from nvp_studio.flow.flow import Flow
 
     flow = Flow(preset_config(preset, shape)).train()
     flow.set_memory(memory)  # type: ignore[arg-type] # comes as JSON
-    (between, peak), (more_between, more_peak) = (_kept(flow, count) for count in (1, 2))
+    one, two = (_kept_between(flow, count) for count in (1, 2))
+    between = peak = two - one
+    if memory == "constant":
+        peak += max(two - one for one, two in zip(_kept_by_layers(flow, 1), _kept_by_layers(flow, 2), strict=True))
     couplings = sum(isinstance(part, AffineCoupling) for part in flow.modules())
-    return {"between": more_between - between, "peak": more_peak - peak, "couplings": couplings}
+    return {"between": between, "peak": peak, "couplings": couplings}
 
 
-def _kept(flow: "Flow", count: int) -> tuple[int, int]:
-    """Bytes kept between forward and backward pass, and the most at any time, with `count` images."""
+def _kept_between(flow: "Flow", count: int) -> int:
+    """Bytes kept for the backward pass of a whole step with `count` images."""
     import torch
 
     from benchmarks.saved_tensors import saved_tensors
 
-    x = torch.rand(count, *flow.config.image_shape)
     with saved_tensors(apart=flow.parameters()) as saved:
-        loss = flow(x).mean()
-        between = saved.bytes
-        loss.backward()  # type: ignore[no-untyped-call]
-    return between, saved.peak_bytes
+        loss = flow(torch.rand(count, *flow.config.image_shape)).mean()
+    assert loss.requires_grad
+    return saved.bytes
+
+
+def _kept_by_layers(flow: "Flow", count: int) -> list[int]:
+    """Bytes kept for the backward pass of each layer alone, first to last."""
+    import torch
+    from torch import nn
+
+    from benchmarks.saved_tensors import saved_tensors
+    from nvp_studio.flow.bijection import Chain
+
+    found: list[int] = []
+
+    def count_of(layer: nn.Module, inputs: tuple[torch.Tensor], outputs: object) -> None:
+        handle = handles.pop(layer)
+        handle.remove()
+        with torch.enable_grad(), saved_tensors(apart=flow.parameters()) as saved:
+            kept = layer(inputs[0].detach().requires_grad_())
+        found.append(saved.bytes)
+        del kept
+
+    layers = [layer for chain in flow.modules() if isinstance(chain, Chain) for layer in chain.layers]
+    handles = {layer: layer.register_forward_hook(count_of) for layer in layers}
+    with torch.no_grad():
+        flow(torch.rand(count, *flow.config.image_shape))
+    return found
 
 
 def _config_of(depth: int) -> "FlowConfig":
-    """Two scales with `depth` couplings in all: a quarter on the checkerboard, a quarter on channels, half at the end."""
+    """Two scales with `depth` couplings in all: a quarter checkerboard, a quarter channel-wise, half at the end."""
     from nvp_studio.flow.config import FlowConfig
 
     return FlowConfig(
@@ -204,9 +238,9 @@ def _config_of(depth: int) -> "FlowConfig":
     )
 
 
-def _in_fresh_process(what: dict[str, Any]) -> dict[str, Any]:
+def _in_fresh_process(what: dict[str, Any], settings: dict[str, str] | None = None) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps(what)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (settings or {})
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
