@@ -4,6 +4,7 @@
     python -m benchmarks.memory --unfragmented  # the same with freed memory given back at once (glibc alone)
     python -m benchmarks.memory --device cuda
     python -m benchmarks.memory --presets       # what autograd keeps for each image, by preset and image size
+    python -m benchmarks.memory --rounding      # errors of recomputed inputs and of gradients, by depth
 
 Each measurement is a process of its own. The baseline is taken after a whole step on a single image, so that programs,
 weights, gradients and optimizer state are not counted: what is left is what the images of a batch cost.
@@ -40,12 +41,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="timed steps")
     parser.add_argument("--unfragmented", action="store_true", help="give freed memory back at once; slower")
     parser.add_argument("--presets", action="store_true", help="count saved tensors instead of measuring")
+    parser.add_argument("--rounding", action="store_true", help="compare with float64 instead of measuring")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(_one(json.loads(options.one))))
     elif options.presets:
         _print_presets()
+    elif options.rounding:
+        _print_rounding()
     else:
         _print_depths(options)
 
@@ -121,10 +125,23 @@ def _print_presets() -> None:
     )
 
 
+def _print_rounding() -> None:
+    """The table of errors by depth."""
+    rows: list[list[str]] = []
+    for depth in (*DEPTHS, 128):
+        found = _in_fresh_process({"kind": "rounding", "depth": depth})
+        figures = (found["input"], found["fast"], found["constant"])
+        rows.append([str(depth), *(f"{figure:.0e}" for figure in figures), str(found["again"])])
+    print(f"{_processor()}; {date.today()}\n")
+    _print_table(["couplings", "input", "gradient, fast", "gradient, constant", "scales walked again, of 2"], rows)
+
+
 def _one(what: dict[str, Any]) -> dict[str, Any]:
     """One measurement, in this process."""
     if what["kind"] == "saved":
         return _saved(what["preset"], tuple(what["shape"]), what["memory"])
+    if what["kind"] == "rounding":
+        return _rounding(what["depth"])
     return _step(**{key: value for key, value in what.items() if key != "kind"})
 
 
@@ -171,7 +188,7 @@ def _saved(preset: str, shape: tuple[int, int, int], memory: str) -> dict[str, A
     `between` is kept between the passes; in constant memory, `peak` adds the largest layer of the backward pass.
     """
     from nvp_studio.flow.config import preset_config
-    from nvp_studio.flow.coupling import AffineCoupling
+    from nvp_studio.flow.coupling import MaskedCheckerboardCoupling, SplitCoupling
     from nvp_studio.flow.flow import Flow
 
     flow = Flow(preset_config(preset, shape)).train()
@@ -180,8 +197,61 @@ def _saved(preset: str, shape: tuple[int, int, int], memory: str) -> dict[str, A
     between = peak = two - one
     if memory == "constant":
         peak += max(two - one for one, two in zip(_kept_by_layers(flow, 1), _kept_by_layers(flow, 2), strict=True))
-    couplings = sum(isinstance(part, AffineCoupling) for part in flow.modules())
+    couplings = sum(isinstance(part, MaskedCheckerboardCoupling | SplitCoupling) for part in flow.modules())
     return {"between": between, "peak": peak, "couplings": couplings}
+
+
+def _rounding(depth: int) -> dict[str, Any]:
+    """Errors in float32 after 30 training steps on random images.
+
+    `input` is the largest error of a recomputed input of a scale, in units of its largest value or 1; `fast` and
+    `constant` the relative error of the whole gradient against float64; `again` how many scales were walked again.
+    """
+    import copy
+
+    import torch
+
+    from nvp_studio.flow.bijection import Chain
+    from nvp_studio.flow.flow import Flow
+    from nvp_studio.training.config import TrainConfig
+    from nvp_studio.training.learner import Learner
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    flow = Flow(_config_of(depth))
+    flow.initialize(torch.rand(8, *flow.config.image_shape))
+    learner = Learner(flow, TrainConfig(steps=30))
+    for _ in range(30):
+        learner.optimizer.zero_grad(set_to_none=True)
+        (-flow(torch.rand(8, *flow.config.image_shape)).mean() / flow.config.dimensions).backward()
+        torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
+        learner.update(1e-3)
+    x = torch.rand(8, *flow.config.image_shape)
+    inputs: list[float] = []
+
+    def compare(chain: torch.nn.Module, given: tuple[torch.Tensor], outputs: tuple[torch.Tensor, torch.Tensor]) -> None:
+        assert isinstance(chain, Chain)
+        error = (chain.inverse(outputs[0])[0] - given[0]).abs().amax() / given[0].abs().amax().clamp(min=1)
+        inputs.append(error.item())
+
+    handles = [part.register_forward_hook(compare) for part in flow.modules() if isinstance(part, Chain)]
+    with torch.no_grad():
+        flow(x)
+    for handle in handles:
+        handle.remove()
+
+    def gradient(of: Flow, images: torch.Tensor) -> torch.Tensor:
+        of.zero_grad(set_to_none=True)
+        of(images).mean().backward()
+        return torch.cat([parameter.grad.double().flatten() for parameter in of.parameters()])
+
+    expected = gradient(copy.deepcopy(flow).double(), x.double())
+    errors: dict[str, float] = {}
+    for mode in MODES:
+        flow.set_memory(mode)
+        errors[mode] = (torch.linalg.vector_norm(gradient(flow, x) - expected) / expected.norm()).item()
+    again = sum(not error <= torch.finfo(torch.float32).eps ** 0.5 for error in inputs)
+    return {"input": max(inputs), **errors, "again": again}
 
 
 def _kept_between(flow: "Flow", count: int) -> int:

@@ -7,8 +7,8 @@ that one layer again with gradients, pass its gradients on. Only one layer's act
 is computed three times instead of once.
 
 Inverting in floating point is not exact. The chain's first end is kept to know how far the recomputed one is off. If
-more than half of the digits are lost, as by an ill-conditioned 1x1 convolution or more than a hundred couplings, the
-walk is taken again from the layers' inputs, kept on a second way forward. The gradients are right either way.
+more than half of the digits are lost, as by an ill-conditioned 1x1 convolution or in a flow about to diverge, the walk
+is taken again from the layers' inputs, kept on a second way forward. The gradients are right either way.
 
 Batch normalization needs no exception. Inside a network it sees x1, which a coupling leaves as it is, so s and t come
 out the same; between couplings `RunningBatchNorm.recompute` knows the averages that the forward pass used. Buffers are

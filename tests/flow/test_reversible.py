@@ -12,6 +12,7 @@ from benchmarks.saved_tensors import SavedTensors, saved_tensors
 from nvp_studio.flow import Flow, FlowConfig, preset_config
 from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.coupling import ChannelCoupling
+from nvp_studio.flow.laws import AffineLaw
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.networks import ResidualNetwork
 from nvp_studio.flow.normalization import ActNorm
@@ -41,11 +42,19 @@ CONFIGS = {
     ),
     "batch-outside": msgspec.structs.replace(BASE, normalization="batch"),
     "batch-inside": msgspec.structs.replace(BASE, network_norm="batch", mixing="conv1x1"),
+    "mixture": msgspec.structs.replace(BASE, mixture=3, mixing="orthogonal", conditional_prior=True),
+    "mixture-masked": msgspec.structs.replace(BASE, mixture=2, clamp="arctan", checkerboard="masked"),
+    "gated": msgspec.structs.replace(BASE, network="gated", mixing="permutation", final_mask="channel"),
+    "depthwise": msgspec.structs.replace(BASE, network="depthwise", conditional_prior=True),
     "quick": preset_config("quick", (1, 28, 28)),
     "deep": msgspec.structs.replace(
         BASE, checkerboard_couplings=16, channel_couplings=16, final_couplings=32, mixing="conv1x1"
     ),
 }
+
+
+def small_network(inputs: int, outputs: int) -> nn.Module:
+    return ResidualNetwork(inputs, 5, outputs, 1)
 
 
 def images(config: FlowConfig, count: int = 4, *, dtype: torch.dtype) -> Tensor:
@@ -158,7 +167,7 @@ def test_only_what_asks_for_gradients_gets_them() -> None:
 
 def test_a_layer_used_twice_gets_both_gradients() -> None:
     torch.manual_seed(0)
-    shared = ChannelCoupling(4, lambda inputs, outputs: ResidualNetwork(inputs, 5, outputs, 1), flip=False)
+    shared = ChannelCoupling(4, small_network, AffineLaw, flip=False)
     chain = Chain([shared, InvertibleConv1x1(4), ActNorm(4), shared]).double()
     perturb(chain)
     x = torch.randn(3, 4, 2, 2, dtype=torch.float64)
@@ -177,7 +186,7 @@ def test_gradients_are_right_where_the_inverse_is_not() -> None:
     mixing = InvertibleConv1x1(4)
     with torch.no_grad():
         mixing.log_diagonal.copy_(torch.tensor([14.0, -14.0, 14.0, -14.0]))
-    coupling = ChannelCoupling(4, lambda inputs, outputs: ResidualNetwork(inputs, 5, outputs, 1), flip=True)
+    coupling = ChannelCoupling(4, small_network, AffineLaw, flip=True)
     perturb(coupling)
     chain = Chain([coupling, mixing, ActNorm(4)])
     x = torch.randn(3, 4, 4, 4)
