@@ -40,33 +40,36 @@ BASE: dict[str, Any] = {
 
 DEPTHWISE: dict[str, Any] = {"network": "depthwise", "width": 48}
 MIXTURE: dict[str, Any] = {"law": "mixture", "pieces": 4}
-SPLINE: dict[str, Any] = {"law": "spline", "pieces": 6}
-SQUEEZED: dict[str, Any] = {"checkerboard_couplings": 0, "channel_couplings": 10}
+SPLINE: dict[str, Any] = {**DEPTHWISE, "law": "spline", "pieces": 6}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "affine": {},
-    "mixture-4": MIXTURE,
-    "mixture-8": {**MIXTURE, "pieces": 8},
-    "depthwise-48": DEPTHWISE,
-    "gated": {"network": "gated"},
-    "mixture-4-depthwise-48": {**MIXTURE, **DEPTHWISE},
-    "mixture-4-gated": {**MIXTURE, "network": "gated"},
-    "spline-6-depthwise-48": {**SPLINE, **DEPTHWISE},
-    "spline-8-depthwise-48": {**SPLINE, **DEPTHWISE, "pieces": 8},
-    "mixture-4-depthwise-32": {**MIXTURE, **DEPTHWISE, "width": 32},
-    "mixture-4-depthwise-32x2": {**MIXTURE, **DEPTHWISE, "width": 32, "blocks": 2},
-    "mixture-4-depthwise-48x2": {**MIXTURE, **DEPTHWISE, "blocks": 2},
-    "mixture-4-depthwise-48-squeezed": {**MIXTURE, **DEPTHWISE, **SQUEEZED},
-    "mixture-4-depthwise-48-prior": {**MIXTURE, **DEPTHWISE, "conditional_prior": True},
-    "mixture-4-depthwise-48-adamax": {**MIXTURE, **DEPTHWISE, "optimizer": "adamax"},
-    "mixture-4-depthwise-48-batch-16": {**MIXTURE, **DEPTHWISE, "batch_size": 16},
-    "mixture-4-depthwise-48-permuted": {**MIXTURE, **DEPTHWISE, "mixing": "permutation"},
-    "mixture-4-depthwise-48-orthogonal": {**MIXTURE, **DEPTHWISE, "mixing": "orthogonal"},
-    "mixture-4-depthwise-48-final-channel": {**MIXTURE, **DEPTHWISE, "final_mask": "channel"},
-    "mixture-4-depthwise-48-arctan": {**MIXTURE, **DEPTHWISE, "clamp": "arctan"},
-    "mixture-4-depthwise-48-rate-8": {**MIXTURE, **DEPTHWISE, "learning_rate": 8e-3},
-    "mixture-4-depthwise-48-rate-2": {**MIXTURE, **DEPTHWISE, "learning_rate": 2e-3},
-    "mixture-4-depthwise-48-no-actnorm": {**MIXTURE, **DEPTHWISE, "normalization": "none"},
+    "affine, gated": {"network": "gated"},
+    "affine, depthwise": DEPTHWISE,
+    "mixture": MIXTURE,
+    "mixture of 8": {**MIXTURE, "pieces": 8},
+    "mixture, depthwise": {**MIXTURE, **DEPTHWISE},
+    "spline": SPLINE,
+    "spline of 4": {**SPLINE, "pieces": 4},
+    "spline of 10": {**SPLINE, "pieces": 10},
+    "spline, width 32": {**SPLINE, "width": 32},
+    "spline, width 32, 2 blocks": {**SPLINE, "width": 32, "blocks": 2},
+    "spline, width 48, 2 blocks": {**SPLINE, "blocks": 2},
+    "spline, no checkerboards": {**SPLINE, "checkerboard_couplings": 0, "channel_couplings": 10},
+    "spline, fewer couplings": {**SPLINE, "checkerboard_couplings": 2, "channel_couplings": 4, "final_couplings": 4},
+    "spline, conditional prior": {**SPLINE, "conditional_prior": True},
+    "spline, channel masks at the last scale": {**SPLINE, "final_mask": "channel"},
+    "spline, permutations": {**SPLINE, "mixing": "permutation"},
+    "spline, rotations": {**SPLINE, "mixing": "orthogonal"},
+    "spline, no mixing": {**SPLINE, "mixing": "none"},
+    "spline, no ActNorm": {**SPLINE, "normalization": "none"},
+    "spline, arctan": {**SPLINE, "clamp": "arctan"},
+    "spline, Adamax": {**SPLINE, "optimizer": "adamax"},
+    "spline, batch 16": {**SPLINE, "batch_size": 16},
+    "spline, batch 64": {**SPLINE, "batch_size": 64},
+    "spline, rate 0.008": {**SPLINE, "learning_rate": 8e-3},
+    "spline, rate 0.002": {**SPLINE, "learning_rate": 2e-3},
+    "spline, no average": {**SPLINE, "ema_decay": 0.0},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)
