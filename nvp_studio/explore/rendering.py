@@ -17,15 +17,21 @@ _KEPT_BASES = 64
 
 
 @dataclass(frozen=True)
-class Rendering:
-    """Decoded recipes, in their order."""
+class Drawing:
+    """Decoded recipes, in their order, not scored yet."""
 
     images: npt.NDArray[np.uint8]
     """(N, H, W, C)."""
-    bits_per_dim: npt.NDArray[np.float64]
-    """(N,): scores of these 8-bit images, as `Flow.bits_per_dim` gives them with one sample and seed 0."""
     coordinates: npt.NDArray[np.float64]
     """(N, K): where each latent lies along the directions, in standard deviations from the training set's mean."""
+
+
+@dataclass(frozen=True)
+class Rendering(Drawing):
+    """Decoded recipes, in their order, with their scores."""
+
+    bits_per_dim: npt.NDArray[np.float64]
+    """(N,): scores of these 8-bit images, as `Flow.bits_per_dim` gives them with one sample and seed 0."""
 
 
 def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
@@ -101,22 +107,25 @@ def _image_latent(model: OpenedModel, image: Image) -> Tensor:
 
 
 @torch.inference_mode()
-def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
-    """Decode recipes as one batch and score the 8-bit pictures.
+def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
+    """Decode recipes as one batch.
 
     Raises `ValueError` when one of them does not fit the model or decodes to something that is not a picture.
     """
     height, width, channels = model.pixel_shape
     if not recipes:
-        empty = np.empty((0, height, width, channels), np.uint8)
-        return Rendering(empty, np.empty(0), np.empty((0, len(model.directions or ()))))
+        return Drawing(np.empty((0, height, width, channels), np.uint8), np.empty((0, len(model.directions or ()))))
     z = torch.cat([latent(model, recipe) for recipe in recipes])
     x = model.flow.decode(z)
     if not torch.isfinite(x).all():
         raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
-    images = images_from_unit(x).cpu().numpy()
-    scores = model.flow.bits_per_dim(images).numpy()
-    return Rendering(images, scores, _coordinates(model, z))
+    return Drawing(images_from_unit(x).cpu().numpy(), _coordinates(model, z))
+
+
+def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
+    """Decode recipes as one batch (`draw`) and score the 8-bit pictures, which takes about as long again."""
+    drawing = draw(model, recipes)
+    return Rendering(drawing.images, drawing.coordinates, model.flow.bits_per_dim(drawing.images).numpy())
 
 
 def _coordinates(model: OpenedModel, z: Tensor) -> npt.NDArray[np.float64]:

@@ -18,6 +18,7 @@ from nvp_studio.worker.messages import (
     Picture,
     PictureRead,
     PictureSaved,
+    PictureScored,
     ReadPicture,
     Render,
     Rendered,
@@ -44,7 +45,9 @@ class ExploreState(QObject):
     recipe_changed = Signal(object)
     """The `Recipe` wanted now; its picture follows."""
     picture_changed = Signal(object)
-    """The `Picture` of `picture_recipe`, or None when there is none any more."""
+    """The `Picture` of `picture_recipe`, or None when there is none any more. Its score follows."""
+    scored = Signal(object)
+    """Bits/dim of the picture shown, or None when they cannot be had."""
     notes_changed = Signal(object)
     """What was done to the opened image, as a tuple of words."""
     sheet_changed = Signal(object)
@@ -64,6 +67,9 @@ class ExploreState(QObject):
         self.recipe: Recipe | None = None
         self.picture: Picture | None = None
         self.picture_recipe: Recipe | None = None
+        self.bits_per_dim: float | None = None
+        """Of the picture shown; None until it is scored."""
+        self._picture_stamp = 0
         self.notes: tuple[str, ...] = ()
         self.sheet: Sheet | None = None
         self.render_seconds = 0.0
@@ -120,9 +126,10 @@ class ExploreState(QObject):
 
     def percentile(self) -> float | None:
         """Share of the reference images, in percent, that score lower than the picture."""
-        if self.picture is None or self.model is None or not self.model.reference:
+        score = self.bits_per_dim
+        if score is None or self.model is None or not self.model.reference:
             return None
-        below = sum(value < self.picture.bits_per_dim for value in self.model.reference)
+        below = sum(value < score for value in self.model.reference)
         return 100.0 * below / len(self.model.reference)
 
     # Edits
@@ -275,14 +282,18 @@ class ExploreState(QObject):
 
     def _ask_picture(self) -> None:
         recipe = self.recipe
-        if recipe is None or self.model is None or self.engine.explorer.state != "ready":
-            return
+        if recipe is not None and self.model is not None and self.engine.explorer.state == "ready":
+            self._ask_render(recipe)
+
+    def _ask_render(self, recipe: Recipe) -> None:
         self.engine.explorer.ask(VIEW, lambda view, stamp: Render(view, stamp, recipe))
 
     def _on_message(self, message: Answer) -> None:
         match message:
             case Rendered(view=view) if view == VIEW:
                 self._on_rendered(message)
+            case PictureScored(view=view) if view == VIEW:
+                self._set_score(message.bits_per_dim)
             case Sheet(view=view) if view == SHEET_VIEW:
                 self.sheet = message
                 self.sheet_changed.emit(message)
@@ -296,10 +307,13 @@ class ExploreState(QObject):
             case Failed(view=view, reason=reason) if view in (VIEW, SHEET_VIEW, READ_VIEW, SAVE_VIEW):
                 if view == READ_VIEW:
                     self._set_busy(False)
+                if view == VIEW:
+                    self._on_render_failed(message)
                 self.failed.emit(reason)
 
     def _on_rendered(self, message: Rendered) -> None:
-        self.picture, self.picture_recipe = message.picture, message.recipe
+        self.picture, self.picture_recipe, self.bits_per_dim = message.picture, message.recipe, None
+        self._picture_stamp = message.stamp
         self.render_seconds = message.seconds
         if self.recipe is not None and _same_origin(message.recipe, self.recipe):
             offsets = dict(message.recipe.offsets)
@@ -307,6 +321,17 @@ class ExploreState(QObject):
                 value - offsets.get(index, 0.0) for index, value in enumerate(message.picture.coordinates)
             )
         self.picture_changed.emit(message.picture)
+
+    def _on_render_failed(self, message: Failed) -> None:
+        """The picture before stays; when the failed request has displaced its score, ask again."""
+        if message.stamp == self._picture_stamp:
+            self._set_score(None)
+        elif self.picture_recipe is not None and self.bits_per_dim is None:
+            self._ask_render(self.picture_recipe)
+
+    def _set_score(self, score: float | None) -> None:
+        self.bits_per_dim = score
+        self.scored.emit(score)
 
     def _on_model_opened(self, model: ModelInfo) -> None:
         same = self.recipe is not None and self.recipe.checkpoint == model.digest

@@ -17,6 +17,7 @@ from nvp_studio.worker.messages import (
     PROTOCOL,
     Answer,
     Cancel,
+    Cancelled,
     Hello,
     Ping,
     Pong,
@@ -60,9 +61,10 @@ class CrashReport:
 
 @dataclass
 class _View:
-    """One asking view: the stamp being worked on, and the newest question waiting behind it."""
+    """One asking view: the stamp being worked on, the newest question waiting behind it, the stamp answered last."""
 
     in_flight: int | None = None
+    answered: int | None = None
     waiting: tuple[int, Callable[[str, int], Request]] | None = None
     cancelled: bool = False
 
@@ -303,6 +305,8 @@ class WorkerClient(QObject):
         if view is None:
             return False
         state = self._views.get(view)
+        if state is not None and stamp == state.answered:
+            return isinstance(message, Cancelled)  # the second part of the answer; nothing is left to be cancelled
         if state is None or state.in_flight != stamp:
             return True
         superseded = state.cancelled and state.waiting is not None
@@ -311,7 +315,7 @@ class WorkerClient(QObject):
         return superseded
 
     def _answered(self, view: str, state: _View) -> None:
-        state.in_flight, state.cancelled = None, False
+        state.answered, state.in_flight, state.cancelled = state.in_flight, None, False
         if state.waiting is None:
             return
         (state.in_flight, make), state.waiting = state.waiting, None

@@ -21,7 +21,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of these messages; both ends must agree."""
 
 
@@ -80,7 +80,8 @@ class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):
-    """Decode `recipe` with the open model."""
+    """Decode `recipe` with the open model: answered by `Rendered` at once and, unless a newer request of the view has
+    come by then, by the picture's `PictureScored`."""
 
     view: str
     stamp: int
@@ -207,17 +208,16 @@ class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """A decoded recipe. `bits_per_dim` is the score of the 8-bit image shown, as Score would give it for its file."""
+    """A decoded recipe."""
 
     image: ImageBatch
     """One image, shape (1, H, W, C)."""
-    bits_per_dim: float
     coordinates: tuple[float, ...]
     """Where the latent lies along each direction, in standard deviations from the training set's mean."""
 
 
 class Rendered(msgspec.Struct, frozen=True, tag="rendered"):
-    """Answer to `Render`."""
+    """First answer to `Render`; the view may ask again from here on."""
 
     view: str
     stamp: int
@@ -225,6 +225,15 @@ class Rendered(msgspec.Struct, frozen=True, tag="rendered"):
     picture: Picture
     seconds: float
     """Time the worker spent on it."""
+
+
+class PictureScored(msgspec.Struct, frozen=True, tag="picture-scored"):
+    """Second answer to `Render`, before any answer to a newer request of the view: the score of the 8-bit image in
+    `Rendered`, as Score would give it for its file."""
+
+    view: str
+    stamp: int
+    bits_per_dim: float
 
 
 class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
@@ -323,6 +332,7 @@ Answer = (
     | Pong
     | ModelOpened
     | Rendered
+    | PictureScored
     | Sheet
     | PictureRead
     | PictureSaved

@@ -16,7 +16,7 @@ from nvp_studio.data.images import find_images
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
-from nvp_studio.explore.rendering import Rendering, render
+from nvp_studio.explore.rendering import Rendering, draw, render
 from nvp_studio.explore.score import FileScore, score_batches
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.training.events import ImageBatch
@@ -29,6 +29,7 @@ from nvp_studio.worker.messages import (
     Picture,
     PictureRead,
     PictureSaved,
+    PictureScored,
     Probe,
     Probed,
     ReadPicture,
@@ -83,7 +84,7 @@ class Service:
             case OpenModel():
                 return self._open(request)
             case Render():
-                return _render(self._opened(), request)
+                return _render(self._opened(), request, lambda: task.cancelled)
             case RenderSheet():
                 return _sheet(self._opened(), request, self._batch)
             case ReadPicture():
@@ -109,15 +110,14 @@ class Service:
         yield ModelOpened(request.view, request.stamp, _model_info(model))
 
 
-def _render(model: OpenedModel, request: Render) -> Iterator[Answer | None]:
+def _render(model: OpenedModel, request: Render, superseded: Callable[[], bool]) -> Iterator[Answer | None]:
+    """The picture as soon as it is decoded; its score takes as long again, and a newer picture does not wait for it."""
     began = time.perf_counter()
-    rendering = render(model, [request.recipe])
-    picture = Picture(
-        image=_image_batch(rendering.images),
-        bits_per_dim=float(rendering.bits_per_dim[0]),
-        coordinates=tuple(rendering.coordinates[0].tolist()),
-    )
+    drawing = draw(model, [request.recipe])
+    picture = Picture(image=_image_batch(drawing.images), coordinates=tuple(drawing.coordinates[0].tolist()))
     yield Rendered(request.view, request.stamp, request.recipe, picture, time.perf_counter() - began)
+    if not superseded():
+        yield PictureScored(request.view, request.stamp, float(model.flow.bits_per_dim(drawing.images)[0]))
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
@@ -138,7 +138,7 @@ def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
 
 def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
-    save_picture(request.path, render(model, [recipe]).images[0], recipe, request.scale)
+    save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.scale)
     yield PictureSaved(request.view, request.stamp, request.path)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from msgspec.structs import replace
 
+from nvp_studio.explore.model import open_model
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
@@ -19,10 +21,11 @@ Wait = Callable[..., None]
 
 
 def settled(state: ExploreState) -> bool:
-    """Whether the picture shown is the one wanted and nothing is asked any more."""
+    """Whether the picture shown is the one wanted and scored, and nothing is asked any more."""
     return (
         state.recipe is not None
         and state.picture_recipe == state.recipe
+        and state.bits_per_dim is not None
         and state.sheet is not None
         and not any(state.engine.explorer.asking(view) for view in ("explore", "explore-sheet", "explore-read"))
     )
@@ -42,7 +45,7 @@ def fragile_state(engine: Engine, qt: Wait, small_model: Path) -> Iterator[Explo
 def explored(engine: Engine, qt: Wait, model: Path) -> Iterator[ExploreState]:
     state = ExploreState(engine)
     engine.open_model(str(model))
-    qt(lambda: settled(state), "the first picture")
+    qt(lambda: not engine.opening and settled(state), "the first picture")
     yield state
     state.deleteLater()
     wait_for_deletion()
@@ -75,7 +78,7 @@ def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreStat
 
 
 def test_a_gesture_is_one_entry_and_undo_brings_the_picture_back(state: ExploreState, qt: Wait) -> None:
-    first, first_picture = state.recipe, state.picture
+    first, first_picture, first_score = state.recipe, state.picture, state.bits_per_dim
     state.begin_gesture()
     for step in range(30):
         state.set_coordinate(0, step / 10)
@@ -91,9 +94,40 @@ def test_a_gesture_is_one_entry_and_undo_brings_the_picture_back(state: ExploreS
     assert state.recipe == first
     qt(lambda: settled(state), "the picture")
     assert state.picture.image == first_picture.image
-    assert state.picture.bits_per_dim == first_picture.bits_per_dim
+    assert state.bits_per_dim == first_score
     state.undo.redo()
     assert state.recipe == last
+
+
+def test_a_score_belongs_to_the_picture_shown(state: ExploreState, qt: Wait) -> None:
+    scores: dict[bytes, float] = {}
+
+    def on_scored(score: float) -> None:
+        assert state.picture is not None
+        assert state.bits_per_dim == score
+        scores[state.picture.image.pixels] = score
+
+    state.scored.connect(on_scored)
+    state.picture_changed.connect(lambda _: scores.update(pending=state.bits_per_dim))
+    for step in range(20):
+        state.set_coordinate(0, step / 10)
+        qt(lambda: state.picture_recipe == state.recipe, "the picture")
+    qt(lambda: settled(state), "the last picture")
+    assert scores.pop("pending") is None
+    model = open_model(state.model.path)
+    for pixels, score in scores.items():
+        image = np.frombuffer(pixels, np.uint8).reshape(1, 8, 8, 1).copy()
+        assert score == pytest.approx(float(model.flow.bits_per_dim(image)[0]), abs=1e-6)
+
+
+def test_a_recipe_that_cannot_be_drawn_leaves_a_scored_picture(state: ExploreState, qt: Wait) -> None:
+    reasons: list[str] = []
+    state.failed.connect(reasons.append)
+    state.new_sample(6)
+    drawable = state.recipe
+    state.show(replace(drawable, offsets=((0, 1e200),)), "too far")
+    qt(lambda: reasons, "the reason")
+    qt(lambda: state.picture_recipe == drawable and state.bits_per_dim is not None, "the picture's score")
 
 
 def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState) -> None:
@@ -171,8 +205,8 @@ def test_a_reset_shows_an_image_exactly_and_a_sample_at_its_temperature(
 
 def test_percentile_counts_the_reference_images_below(state: ExploreState) -> None:
     assert state.model is not None
-    assert state.picture is not None
-    below = sum(value < state.picture.bits_per_dim for value in state.model.reference)
+    assert state.bits_per_dim is not None
+    below = sum(value < state.bits_per_dim for value in state.model.reference)
     assert state.percentile() == pytest.approx(100 * below / len(state.model.reference))
 
 
@@ -304,4 +338,4 @@ def test_the_python_code_makes_the_same_picture(state: ExploreState, qt: Wait) -
     rendering = names["rendering"]
     assert state.picture is not None
     assert rendering.images[0].tobytes() == state.picture.image.pixels
-    assert rendering.bits_per_dim[0] == pytest.approx(state.picture.bits_per_dim, abs=1e-6)
+    assert rendering.bits_per_dim[0] == pytest.approx(state.bits_per_dim, abs=1e-6)

@@ -31,7 +31,8 @@ Wait = Callable[..., None]
 def settled(page: ExplorePage) -> bool:
     state = page.state
     asking = any(state.engine.explorer.asking(f"explore{part}") for part in ("", "-sheet", "-read", "-save"))
-    return state.recipe is not None and state.picture_recipe == state.recipe and not asking and state.sheet is not None
+    shown = state.recipe is not None and state.picture_recipe == state.recipe and state.bits_per_dim is not None
+    return shown and not asking and state.sheet is not None
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> 
     page = window.page("explore")
     assert isinstance(page, ExplorePage)
     shared_engine.open_model(str(small_model))
-    qt(lambda: settled(page), "the first picture")
+    qt(lambda: not shared_engine.opening and settled(page), "the first picture")
     window.activateWindow()
     qt(window.isActiveWindow, "the window to be active")
     page.setFocus()
@@ -229,8 +230,19 @@ def test_the_picture_and_its_program_can_be_copied(page: ExplorePage) -> None:
 
 
 def test_the_score_card_says_where_the_picture_lies(page: ExplorePage, qt: Wait) -> None:
-    assert page.score.figure.text() == f"{page.state.picture.bits_per_dim:.3f}"
+    assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}"
     assert f"{page.state.percentile():.0f} % of 100" in page.score.words.text()
+
+
+def test_the_figure_is_dimmed_until_the_pictures_own_score_is_there(page: ExplorePage, qt: Wait) -> None:
+    qt(lambda: not page.score.pending, "the first score")
+    figure = page.score.figure.text()
+    dimmed: list[tuple[bool, str]] = []
+    page.state.picture_changed.connect(lambda _: dimmed.append((page.score.pending, page.score.figure.text())))
+    page.state.new_sample(17)
+    qt(lambda: settled(page) and not page.score.pending, "the score")
+    assert dimmed == [(True, figure)]
+    assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}" != figure
 
 
 def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qt: Wait, other_model: Path) -> None:

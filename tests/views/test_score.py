@@ -108,7 +108,7 @@ def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: Scor
     explore = window.page("explore").state
     qt(lambda: explore.notes[:1] == ("3.png",), "the image on Explore")
     wanted = page.state.rows.file(0).score
-    qt(lambda: abs(explore.picture.bits_per_dim - wanted) < 1e-4, "the same score there")
+    qt(lambda: explore.bits_per_dim is not None and abs(explore.bits_per_dim - wanted) < 1e-4, "the same score there")
 
 
 def test_another_model_offers_to_score_again(

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker import client as client_module
 from nvp_studio.worker.client import CrashReport, WorkerClient
-from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, Render, Rendered
+from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered
 
 Wait = Callable[..., None]
 
@@ -88,6 +88,8 @@ def test_of_many_questions_of_a_view_the_newest_is_answered_last_and_most_never_
     rendered = recorder.of(Rendered)
     assert [message.stamp for message in rendered] == [asked[0], asked[-1]]
     assert rendered[-1].recipe.base == Seed(199)
+    qt(lambda: asked[-1] in [message.stamp for message in recorder.of(PictureScored)], "the last picture's score")
+    assert isinstance(recorder.messages[-1], PictureScored)
 
 
 def test_views_do_not_wait_for_each_other(make_client, qt: Wait, small_model: Path) -> None:

@@ -22,6 +22,7 @@ from nvp_studio.worker.messages import (
     Failed,
     Hello,
     Picture,
+    PictureScored,
     Ping,
     Probe,
     Render,
@@ -50,7 +51,8 @@ _REQUESTS = [
 ]
 _BATCH = ImageBatch((1, 4, 4, 1), bytes(16))
 _ANSWERS = [
-    Rendered("explore", 3, _RECIPE, Picture(image=_BATCH, bits_per_dim=3.25, coordinates=(0.5, -1.0)), 0.01),
+    Rendered("explore", 3, _RECIPE, Picture(image=_BATCH, coordinates=(0.5, -1.0)), 0.01),
+    PictureScored("explore", 3, 3.25),
     ScoreRows(
         "score", 1, (ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True
     ),

@@ -33,6 +33,7 @@ from nvp_studio.worker.messages import (
     OpenModel,
     PictureRead,
     PictureSaved,
+    PictureScored,
     Ping,
     Pong,
     Probe,
@@ -49,7 +50,9 @@ from nvp_studio.worker.messages import (
     Sheet,
     Welcome,
 )
+from nvp_studio.worker.schedule import Task
 from nvp_studio.worker.server import one_line
+from nvp_studio.worker.service import Service
 from tests.small_model import random_images, small_config, write_small_model
 from tests.worker.process import HANG_SECONDS, WorkerProcess
 
@@ -154,6 +157,8 @@ def test_a_render_is_what_explore_gives(shared_worker: WorkerProcess, model_file
     shown = np.frombuffer(answer.picture.image.pixels, np.uint8).reshape(1, 8, 8, 1)
     assert np.abs(shown.astype(int) - expected.images).max() <= 1
     assert answer.picture.coordinates == pytest.approx(expected.coordinates[0], abs=1e-3)
+    scored = shared_worker.expect(PictureScored, stamp=1)
+    assert scored.bits_per_dim == float(open_model(model_file).flow.bits_per_dim(shown.copy())[0])
 
 
 def test_a_sheet_keeps_the_order(shared_worker: WorkerProcess) -> None:
@@ -176,13 +181,14 @@ def test_a_saved_picture_can_be_read_and_scores_what_was_shown(shared_worker: Wo
     path = str(tmp_path / "picture.png")
     shared_worker.send(Render("explore", 3, recipe), SavePicture("save", 1, recipe, path))
     shown = shared_worker.expect(Rendered, stamp=3).picture
+    score = shared_worker.expect(PictureScored, stamp=3).bits_per_dim
     shared_worker.expect(PictureSaved)
     shared_worker.send(ReadPicture("read", 1, path), Score("score", 1, (path,)))
     read = shared_worker.expect(PictureRead)
     assert read.had_recipe
     assert (read.recipe.base, read.recipe.offsets) == (recipe.base, recipe.offsets)
     (row,) = shared_worker.expect(ScoreRows).rows
-    assert row.bits_per_dim == shown.bits_per_dim
+    assert row.bits_per_dim == score
     assert row.thumbnail is not None
     assert row.thumbnail.pixels == shown.image.pixels
     shared_worker.expect(ScoreDone, scored=1, failed=0)
@@ -283,6 +289,17 @@ def test_the_newest_of_a_view_wins(shared_worker: WorkerProcess) -> None:
         answered.append(shared_worker.expect(Rendered, view="slider").stamp)
     assert answered == sorted(set(answered))
     assert len(answered) < 100
+
+
+def test_a_picture_comes_before_its_score_which_a_newer_one_saves(model_file: Path) -> None:
+    service = Service("cpu", 1)
+    list(service.steps(Task(OpenModel("model", 1, str(model_file)))))
+    task = Task(Render("explore", 2, _recipe()))
+    assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
+    steps = service.steps(task)
+    assert isinstance(next(steps), Rendered)
+    task.cancelled = True
+    assert list(steps) == []
 
 
 def test_views_do_not_displace_each_other(shared_worker: WorkerProcess) -> None:

@@ -197,6 +197,7 @@ class ExplorePage(Page):
         engine.status_changed.connect(self._show_readiness)
         state.recipe_changed.connect(self._on_recipe_changed)
         state.picture_changed.connect(self._on_picture_changed)
+        state.scored.connect(self._on_scored)
         state.sheet_changed.connect(self._on_sheet_changed)
         state.notes_changed.connect(self._show_caption)
         state.busy_changed.connect(self._show_caption)
@@ -256,9 +257,12 @@ class ExplorePage(Page):
         if picture is None:
             return
         self.view.show_image(qimages(picture.image)[0])
-        self.score.show_score(picture.bits_per_dim, self.state.percentile())
+        self.score.show_pending()
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+
+    def _on_scored(self, score: float | None) -> None:
+        self.score.show_score(score, self.state.percentile())
 
     def _on_sheet_changed(self, sheet: Sheet) -> None:
         tips = tuple(

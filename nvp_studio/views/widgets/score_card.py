@@ -1,10 +1,13 @@
 """The picture's exact bits/dim, with where that lies among the reference images."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
 from nvp_studio.views.theme import SPACE, scaled_font
 from nvp_studio.views.widgets.reference_band import ReferenceBand
+
+_CALM_MILLISECONDS = 120
+"""Scores closer than this are those of a picture in motion: the figure stays dimmed instead of flickering."""
 
 
 class ScoreCard(QFrame):
@@ -42,14 +45,30 @@ class ScoreCard(QFrame):
             )
         )
         self._images = 0
+        self._calm = QTimer(self)
+        self._calm.setSingleShot(True)
+        self._calm.setInterval(_CALM_MILLISECONDS)
+        self._calm.timeout.connect(lambda: self._dim(False))
 
     def show_reference(self, reference: tuple[float, ...]) -> None:
         """Take the reference scores of another model."""
         self._images = len(reference)
         self.band.show_reference(reference)
 
+    @property
+    def pending(self) -> bool:
+        """Whether the figure is dimmed: it may be that of the picture before."""
+        return self.figure.property("role") == "dim"
+
+    def show_pending(self) -> None:
+        """Another picture is shown: dim the figure until its own score comes."""
+        self._calm.stop()
+        self._dim(True)
+
     def show_score(self, bits_per_dim: float | None, percentile: float | None) -> None:
         """Show a score and the share of the reference, in percent, that lies below it."""
+        if self.pending:
+            self._calm.start()
         self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
         self.band.show_score(bits_per_dim)
         if percentile is None:
@@ -60,6 +79,14 @@ class ScoreCard(QFrame):
             self.tr("{0} % of {1} reference images score lower").format(_percent(percentile), f"{self._images:,}")
         )
         self.verdict.setText(self._verdict(percentile))
+
+    def _dim(self, dim: bool) -> None:
+        if dim == self.pending:
+            return
+        for label in (self.figure, self.verdict):
+            label.setProperty("role", "dim" if dim else "")
+            label.style().unpolish(label)
+            label.style().polish(label)
 
     def _verdict(self, percentile: float) -> str:
         if percentile >= 99.9:
