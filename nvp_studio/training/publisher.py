@@ -45,14 +45,13 @@ class Publisher:
 
     def enter(self, phase: RunPhase, reason: str = "") -> None:
         """Say that the run is in a new phase, and write it to its record."""
-        self._journal.log(f"{phase}: {reason}" if reason else phase)
-        self.update_record(phase=phase, reason=reason)
-        self.report(RunState(phase, reason))
+        self.report(self.end(RunState(phase, reason)))
 
-    def fail(self, reason: str) -> None:
-        """Write to record and log that the run failed; saying so is left to the caller, who knows of every failure."""
-        self._journal.log(f"failed: {reason}")
-        self.update_record(phase="failed", reason=reason)
+    def end(self, state: RunState) -> RunState:
+        """Write `state` to record and log; saying so is left to the caller, once the folder is free."""
+        self._journal.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
+        self.update_record(phase=state.phase, reason=state.reason)
+        return state
 
     def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """Tell a person something."""

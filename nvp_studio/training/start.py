@@ -78,7 +78,9 @@ def start_run(
         )
         with RunLock(folder):
             write_record(folder, record)
-            return _train(folder, record, data, flow, None, control, report)
+            end = _train(folder, record, data, flow, None, control, report)
+        report(end)  # only now, so that whoever hears of it finds the folder free
+    return folder
 
 
 def resume_run(
@@ -115,7 +117,9 @@ def resume_run(
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
             record = msgspec.structs.replace(record, config=config, device=str(flow.device))
-            return _train(path, record, data, flow, checkpoint, control, report)
+            end = _train(path, record, data, flow, checkpoint, control, report)
+        report(end)
+    return path
 
 
 def _with_absolute_path(config: TrainConfig) -> TrainConfig:
@@ -160,7 +164,8 @@ def _train(
     checkpoint: Checkpoint | None,
     control: Control,
     report: Report,
-) -> Path:
+) -> RunState:
+    """Train to the end, which is in the run's record but not reported yet."""
     publisher = Publisher(folder, record, report)
     try:
         step = _cut_history(folder, checkpoint)
@@ -169,27 +174,25 @@ def _train(
         if checkpoint is None:
             loop.save_last()
         publisher.enter("training")
-        _go(loop, publisher, control)
+        return publisher.end(_go(loop, publisher, control))
     except Exception as error:
-        publisher.fail(one_line(error))
+        publisher.end(RunState("failed", one_line(error)))
         raise
     finally:
         publisher.close()
-    return folder
 
 
-def _go(loop: Loop, publisher: Publisher, control: Control) -> None:
+def _go(loop: Loop, publisher: Publisher, control: Control) -> RunState:
     if loop.run():
         publisher.notice("info", "the budget is spent; scoring the best model on all validation and test images")
         info = loop.finish()
         if control.stop_reason is None:
             publisher.update_record(validation=info and info.validation, test=info and info.test)
-            publisher.enter("finished")
-            return
+            return RunState("finished")
     reason = control.stop_reason or ""
     publisher.enter("stopping", reason)
     saved = loop.stop()
-    publisher.enter("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")
+    return RunState("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")
 
 
 def _cut_history(folder: Path, checkpoint: Checkpoint | None) -> int:

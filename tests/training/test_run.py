@@ -20,14 +20,16 @@ from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
     CheckpointSaved,
+    RunEvent,
     RunImages,
     RunProgress,
     RunStarted,
     RunState,
     StepMetrics,
 )
+from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import open_run, read_metrics, read_record
-from nvp_studio.training.start import start_run
+from nvp_studio.training.start import resume_run, start_run
 from tests.training.conftest import Events
 
 MakeConfig = Callable[..., TrainConfig]
@@ -43,6 +45,25 @@ def test_learns_structure(tmp_path: Path, make_config: MakeConfig, events: Event
     assert data.test is not None
     assert flow.bits_per_dim(data.test.images).mean().item() == pytest.approx(status.test, abs=1e-6)
     assert flow.bits_per_dim(data.validation.images).mean().item() == pytest.approx(status.validation, abs=1e-6)
+
+
+def test_the_end_is_said_when_the_folder_is_free(tmp_path: Path, make_config: MakeConfig) -> None:
+    """Whoever hears that a run stopped may discard or resume it at once."""
+    seen: list[tuple[str, bool]] = []
+
+    def run(control: Control, stop_at: int) -> Callable[[RunEvent], None]:
+        def report(event: RunEvent) -> None:
+            if isinstance(event, StepMetrics) and event.step == stop_at:
+                control.stop("enough")
+            if isinstance(event, RunState) and event.phase not in ("preparing", "training", "stopping"):
+                seen.append((event.phase, is_locked(tmp_path / "bars")))
+
+        return report
+
+    control = Control()
+    start_run(make_config(steps=6), tmp_path, "bars", control=control, report=run(control, 3))
+    resume_run(tmp_path / "bars", report=run(Control(), 0))
+    assert seen == [("stopped", False), ("finished", False)]
 
 
 def test_noise_scores_worse_than_data(tmp_path: Path, make_config: MakeConfig) -> None:
