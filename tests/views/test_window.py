@@ -191,6 +191,15 @@ def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qt: 
     assert shared_window.notices.geometry().bottom() <= shared_window.centralWidget().height()
 
 
+def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
+    shared_window.notify("bad", "broken")
+    bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
+    before = bar.grab().toImage().pixelColor(bar.width() // 2, 3)
+    shared_window.set_theme("dark")
+    assert before.name() == LIGHT.surface
+    assert bar.grab().toImage().pixelColor(bar.width() // 2, 3).name() == DARK.surface
+
+
 def test_a_report_can_be_copied(shared_window: MainWindow, qt: Wait) -> None:
     shared_window.notify("bad", "broken", report="line 1\nline 2")
     button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Copy report")

@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
-from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon
+from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "good": 5000, "warning": 12_000}
 _ICONS = {
@@ -107,10 +107,8 @@ class _Bar(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
         row.setSpacing(SPACE)
-        name, role = _ICONS[notice.level]
-        image = QLabel()
-        image.setPixmap(pixmap(name, getattr(colors(), role), 20, self.devicePixelRatioF()))
-        row.addWidget(image)
+        self._image = QLabel()
+        row.addWidget(self._image)
         words = QLabel(notice.text)
         words.setWordWrap(True)
         words.setTextFormat(Qt.TextFormat.PlainText)
@@ -135,13 +133,19 @@ class _Bar(QFrame):
         set_icon(close, "x", "dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
-        c = colors()
-        self.setStyleSheet(
-            f"#notice {{ background: {c.surface}; border: 1px solid {getattr(c, role)}; border-radius: 8px; }}"
-        )
+        self._colour()
+        theme().changed.connect(self._colour)
         lifetime = _LIFETIME_MILLISECONDS.get(notice.level)
         if lifetime is not None and notice.action is None:
             QTimer.singleShot(lifetime, self, self.closed.emit)
+
+    def _colour(self) -> None:
+        """Take the colours of the theme in force."""
+        c = colors()
+        name, role = _ICONS[self.notice.level]
+        colour = getattr(c, role)
+        self._image.setPixmap(pixmap(name, colour, 20, self.devicePixelRatioF()))
+        self.setStyleSheet(f"#notice {{ background: {c.surface}; border: 1px solid {colour}; border-radius: 8px; }}")
 
     def height_at(self, width: int) -> int:
         """Pixels it needs when it is `width` pixels wide."""
