@@ -125,7 +125,10 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     assert window.strip.content.state
     assert not page.start_button.isEnabled()
     assert window.registry["run.stop"].isVisible()
+    said: list[str] = []
+    page.live.updated.connect(lambda: said.append(window.strip.content.state))
     qt(lambda: page.live.phase == "finished", "the run")
+    assert "scoring the best model…" in said
     assert page.table.folder == page.live.folder
     assert page.view.name.text() == "toys"
     assert page.view.state.text() == "finished"

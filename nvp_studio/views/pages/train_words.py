@@ -62,7 +62,12 @@ def strip_content(live: LiveRun) -> StripContent:
     if progress is None or started is None:
         fraction = 0.0 if live.under_way else None
         return StripContent(name, state, phase_level(live.phase), fraction)
-    going = live.in_loop
+    spent = progress.fraction >= 1
+    going = live.in_loop and not spent
+    if live.phase == "training" and spent:
+        state = tr("scoring the best model…")
+    speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
+    left = progress.seconds_left
     return StripContent(
         name=name,
         state=state,
@@ -70,10 +75,8 @@ def strip_content(live: LiveRun) -> StripContent:
         fraction=progress.fraction,
         epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
         score=_score(live),
-        speed=tr("{0} images/s").format(f"{progress.images_per_second:,.0f}") if live.phase == "training" else "",
-        remaining=tr("{0} left").format(duration(progress.seconds_left))
-        if going and progress.seconds_left is not None
-        else "",
+        speed=speed if going and live.phase == "training" else "",
+        remaining=tr("{0} left").format(duration(left)) if going and left is not None else "",
     )
 
 
@@ -83,10 +86,10 @@ def facts_of(config: TrainConfig, data_title: str, parameters: int, device: str)
         (
             data_title,
             tr("{0} flow, {1} parameters").format(config.preset, short_number(parameters)),
+            device,
             tr("batch {0}").format(config.batch_size),
             tr("learning rate {0}").format(f"{config.learning_rate:g}"),
             tr("seed {0}").format(config.seed),
-            device,
         )
     )
 
@@ -103,21 +106,20 @@ def facts_of_record(record: RunRecord) -> str:
 
 
 def estimate_words(estimate: Estimate, train_images: int | None) -> str:
-    """An estimate in two lines."""
-    speed = tr("{0} images/s, {1} parameters").format(
-        f"{estimate.images_per_second:,.0f}", short_number(estimate.parameters)
-    )
+    """An estimate in three short lines: how long, how fast, how large."""
+    speed = [tr("{0} images/s").format(f"{estimate.images_per_second:,.0f}")]
+    size = [tr("{0} parameters").format(short_number(estimate.parameters))]
     if estimate.memory_bytes:
-        speed += tr(", {0} MB").format(f"{estimate.memory_bytes / 1e6:,.0f}")
+        size.append(tr("{0} MB").format(f"{estimate.memory_bytes / 1e6:,.0f}"))
+    length: list[str] = []
     images, seconds = estimate.images(train_images), estimate.seconds(train_images)
-    if images is None or seconds is None:
-        return speed
-    parts = [tr("About {0}").format(duration(seconds))]
-    if train_images is not None and estimate.config.epochs is None:
-        parts.append(tr("{0} epochs").format(f"{images / train_images:.1f}"))
-    if estimate.config.steps is None:
-        parts.append(tr("{0} steps").format(f"{images / estimate.config.batch_size:,.0f}"))
-    return f"{', '.join(parts)}\n{speed}"
+    if images is not None and seconds is not None:
+        length.append(tr("About {0}").format(duration(seconds)))
+        if train_images is not None and estimate.config.epochs is None:
+            length.append(tr("{0} epochs").format(f"{images / train_images:.1f}"))
+        if estimate.config.steps is None:
+            speed.insert(0, tr("{0} steps").format(f"{images / estimate.config.batch_size:,.0f}"))
+    return "\n".join(", ".join(line) for line in (length, speed, size) if line)
 
 
 def data_title(config: TrainConfig) -> str:

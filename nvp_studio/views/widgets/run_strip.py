@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePo
 from nvp_studio.views.theme import SPACE
 
 _LEAST_NAME = 14 * SPACE
-"""What a run's name gets in any case, in pixels."""
-_MOST_STATE = 36 * SPACE
+"""What a long name of a run gets in any case, in pixels."""
+_MOST_STATE = 44 * SPACE
 """What the state gets at most."""
 
 
@@ -110,7 +110,8 @@ class RunStrip(QFrame):
         """In a small window epoch and speed give way to the rest; name and state end in an ellipsis."""
         gap = 2 * SPACE
         room = self.width() - 5 * SPACE - self._buttons.sizeHint().width()
-        taken = _LEAST_NAME + (self.bar.width() + gap if self.content.fraction is not None else 0)
+        taken = min(self.name.sizeHint().width(), _LEAST_NAME)
+        taken += self.bar.width() + gap if self.content.fraction is not None else 0
         taken += min(self.state.sizeHint().width(), _MOST_STATE) + gap
         for label in (self.percent, self.score, self.remaining):
             taken += label.sizeHint().width() + gap if label.text() else 0
