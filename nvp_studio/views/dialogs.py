@@ -1,7 +1,7 @@
 """Command palette, shortcut sheet and about box, all made from the action registry."""
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
     QDialog,
     QGridLayout,
@@ -32,6 +32,7 @@ class CommandPalette(QDialog):
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
         self.resize(64 * SPACE, 48 * SPACE)
         self._menus = registry.menus
+        self._blank = _blank_icon(16)
         self._entries = [entry for entry in registry.entries() if entry.action.isVisible()]
         column = QVBoxLayout(self)
         column.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
@@ -89,7 +90,8 @@ class CommandPalette(QDialog):
     def _item(self, entry: Entry) -> QTreeWidgetItem:
         keys = entry.action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         item = QTreeWidgetItem([self._title(entry), keys])
-        item.setIcon(0, entry.action.icon())
+        icon = entry.action.icon()
+        item.setIcon(0, self._blank if icon.isNull() else icon)
         item.setData(0, Qt.ItemDataRole.UserRole, entry.key)
         item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         item.setForeground(1, QColor(colors().dim))
@@ -110,6 +112,13 @@ class CommandPalette(QDialog):
         name = entry.action.text().replace("&", "")
         menu = self._menus.get(entry.menu, "").replace("&", "")
         return f"{menu}: {name}" if menu else name
+
+
+def _blank_icon(side: int) -> QIcon:
+    """Keeps the place of an icon, so that words stand in one column."""
+    pixmap = QPixmap(side, side)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return QIcon(pixmap)
 
 
 def _rank(typed: str, title: str) -> tuple[int, int] | None:

@@ -324,6 +324,7 @@ QMenu::item {{ padding: 5px 28px 5px 8px; border-radius: 4px; }}
 QMenu::item:selected {{ background: {c.selection}; color: {c.text}; }}
 QMenu::item:disabled {{ color: {c.disabled}; }}
 QMenu::icon {{ padding-left: 6px; }}
+QMenu::icon:checked {{ background: {c.selection}; border: 1px solid {c.accent}; border-radius: 4px; }}
 QMenu::separator {{ height: 1px; background: {c.border}; margin: 4px 6px; }}
 
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}

@@ -87,7 +87,7 @@ class ExplorePage(Page):
         self._splitter.setStretchFactor(1, 0)
         self._splitter.setSizes(self.window_.settings.values.splitters.get("explore", [10_000, 44 * SPACE]))
         column = QVBoxLayout(self)
-        column.setContentsMargins(SPACE, SPACE, 2 * SPACE, SPACE)
+        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
         column.addWidget(self._splitter)
 
     def _make_center(self) -> QWidget:
@@ -300,7 +300,7 @@ class ExplorePage(Page):
                 entry.action.setEnabled(ready)
         self.view.show_words(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
-            self.model_button.setText(self.tr("Model"))
+            self.model_button.setText(f" {self.tr('Model')}")
             self.model_words.setText("")
 
     def _on_saved(self, path: str) -> None:

@@ -57,6 +57,7 @@ class ScorePage(Page):
         self._lay_out()
         self._connect_signals()
         self._show_model()
+        self._show_file(-1)
         self._show_progress()
 
     # What the window asks of a page

@@ -25,9 +25,10 @@ class ActionButton(QPushButton):
 
     def _follow(self) -> None:
         action, words = self._action, plain_text(self._action)
-        self.setText(f" {words}")  # the style puts icon and text too close together
+        primary = bool(self.property("primary"))
+        self.setText(words if primary else f" {words}")  # the style puts icon and text too close together
         self.setAccessibleName(words)
-        if not self.property("primary"):
+        if not primary:
             self.setIcon(action.icon())
         self.setToolTip(action.toolTip())
         self.setEnabled(action.isEnabled())
