@@ -178,7 +178,7 @@ class MainWindow(QMainWindow):
 
     def ask_files(self, name: str, title: str, filters: str, *, many: bool = False) -> list[Path]:
         """Let a person choose existing files; empty when they think better of it."""
-        start = self.settings.values.folders.get(name, "")
+        start = self._folder(name)
         if many:
             chosen, _ = QFileDialog.getOpenFileNames(self, title, start, filters)
         else:
@@ -188,7 +188,7 @@ class MainWindow(QMainWindow):
 
     def ask_folder(self, name: str, title: str) -> Path | None:
         """Let a person choose a folder."""
-        chosen = QFileDialog.getExistingDirectory(self, title, self.settings.values.folders.get(name, ""))
+        chosen = QFileDialog.getExistingDirectory(self, title, self._folder(name))
         if not chosen:
             return None
         self.settings.values.folders[name] = chosen
@@ -196,7 +196,7 @@ class MainWindow(QMainWindow):
 
     def ask_save(self, name: str, title: str, proposal: str, filters: str) -> Path | None:
         """Let a person choose where to write a file; `proposal` is its name, whose suffix is added when left out."""
-        start = str(Path(self.settings.values.folders.get(name, "")) / proposal)
+        start = str(Path(self._folder(name)) / proposal)
         chosen, _ = QFileDialog.getSaveFileName(self, title, start, filters)
         if not chosen:
             return None
@@ -204,6 +204,10 @@ class MainWindow(QMainWindow):
         if not path.suffix:
             path = path.with_suffix(Path(proposal).suffix)
         return self._remember_folder(name, [path])[0]
+
+    def _folder(self, name: str) -> str:
+        """Where the dialog `name` was last, at first the person's home: the program may run from anywhere."""
+        return self.settings.values.folders.get(name) or str(Path.home())
 
     def _remember_folder(self, name: str, paths: list[Path]) -> list[Path]:
         if paths:
