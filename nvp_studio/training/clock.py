@@ -24,6 +24,11 @@ class Clock:
             return self._before
         return self._before + time.monotonic() - self._running_since
 
+    @property
+    def running(self) -> bool:
+        """Whether it counts."""
+        return self._running_since is not None
+
     def pause(self) -> None:
         """Stop counting."""
         self._before, self._running_since = self.seconds(), None

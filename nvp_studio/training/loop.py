@@ -273,6 +273,7 @@ class Loop:
 
         Raises `RunError` when the disk refused the files that hold the work.
         """
+        self.clock.pause()  # the seconds of a run are those it trained
         info = self.best.finish(self._heed)
         stopped = self.control.stop_reason is not None
         saved = self.save_last() if stopped or info is not None else self._save_explorable_last()
@@ -291,12 +292,14 @@ class Loop:
         """Do what the control asks for, wait while it says pause; False when it says stop."""
         control = self.control
         if control.paused and control.stop_reason is None:
+            running = self.clock.running
             self.clock.pause()
             self.publisher.enter("paused")
             while control.paused and control.stop_reason is None:
                 control.wait(0.1)
                 self._serve()
-            self.clock.proceed()
+            if running:
+                self.clock.proceed()
             if control.stop_reason is None:
                 self.publisher.enter("training")
         self._serve()
