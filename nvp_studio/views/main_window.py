@@ -234,6 +234,7 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.log_dock.hide()
         self.notices = Notices(self._stack)
+        self._stack.currentChanged.connect(self.notices.raise_)  # showing a page puts it above everything else
         self._overlay = DropOverlay(self._stack)
         self._status = QLabel()
         self._status.setObjectName("engine_status")

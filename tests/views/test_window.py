@@ -191,6 +191,15 @@ def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qt: 
     assert shared_window.notices.geometry().bottom() <= shared_window.centralWidget().height()
 
 
+def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qt: Wait) -> None:
+    shared_window.notify("bad", "broken")
+    bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
+    for key in ("train", "explore", "score"):
+        shared_window.show_page(key)
+        place = bar.mapTo(shared_window, bar.rect().center())
+        qt(lambda place=place: shared_window.childAt(place) in (bar, *bar.children()), f"the notice above {key}")
+
+
 def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
     shared_window.notify("bad", "broken")
     bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))

@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "good": 5000, "warning": 12_000}
+_GOOD_WITH_ACTION_MILLISECONDS = 30_000
+"""Good news with a button stays longer; the action is in a menu as well."""
 _ICONS = {
     "info": ("info", "accent"),
     "good": ("circle-check", "good"),
@@ -136,7 +138,9 @@ class _Bar(QFrame):
         self._colour()
         theme().changed.connect(self._colour)
         lifetime = _LIFETIME_MILLISECONDS.get(notice.level)
-        if lifetime is not None and notice.action is None:
+        if notice.action is not None:
+            lifetime = _GOOD_WITH_ACTION_MILLISECONDS if notice.level == "good" else None
+        if lifetime is not None:
             QTimer.singleShot(lifetime, self, self.closed.emit)
 
     def _colour(self) -> None:
