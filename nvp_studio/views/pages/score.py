@@ -170,9 +170,6 @@ class ScorePage(Page):
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(20 * SPACE)
         self.progress.setAccessibleName(self.tr("Progress of scoring"))
-        policy = self.progress.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress.setSizePolicy(policy)
         bar.addWidget(self.progress)
         for key in ("cancel", "continue"):
             bar.addWidget(ActionButton(self._action(key)))

@@ -1,9 +1,13 @@
 """The card of the first start: what this is and what to do next."""
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton
 
 from nvp_studio.views.theme import SPACE, set_icon
+
+_ONE_ROW = 72 * SPACE
+"""Narrower, the buttons stand below the words."""
 
 
 class WelcomeCard(QFrame):
@@ -22,15 +26,22 @@ class WelcomeCard(QFrame):
         words = QLabel(self.tr("Welcome. This flow learnt Fashion-MNIST: drag the sliders, or drop an image of yours."))
         words.setWordWrap(True)
         words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        row.addWidget(words, 1)
+        self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._parts.setSpacing(SPACE)
+        self._parts.addWidget(words, 1)
+        row.addLayout(self._parts, 1)
         self.train = QPushButton(" " + self.tr("Train in one minute"))
         set_icon(self.train, "play")
         self.train.clicked.connect(self.train_chosen)
         self.score = QPushButton(" " + self.tr("Score your images"))
         set_icon(self.score, "gauge")
         self.score.clicked.connect(self.score_chosen)
-        row.addWidget(self.train)
-        row.addWidget(self.score)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(SPACE)
+        buttons.addWidget(self.train)
+        buttons.addWidget(self.score)
+        buttons.addStretch()
+        self._parts.addLayout(buttons)
         close = QToolButton()
         close.setProperty("flat", True)
         close.setIconSize(QSize(16, 16))
@@ -38,3 +49,8 @@ class WelcomeCard(QFrame):
         set_icon(close, "x", "dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < _ONE_ROW
+        self._parts.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
