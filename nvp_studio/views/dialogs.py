@@ -55,6 +55,8 @@ class CommandPalette(QDialog):
         self.list.itemClicked.connect(lambda _: self._run())
         column.addWidget(self.field)
         column.addWidget(self.list)
+        for entry in self._entries:
+            entry.action.changed.connect(self._follow)
         self._fill("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -76,6 +78,15 @@ class CommandPalette(QDialog):
         for _, entry in sorted(found, key=lambda pair: pair[0]):
             self.list.addTopLevelItem(self._item(entry))
         self._step(1)
+
+    def _follow(self) -> None:
+        """What could not be done when the palette opened may be possible by now, and the other way round."""
+        able = {entry.key: entry.action.isEnabled() for entry in self._entries}
+        for row in range(self.list.topLevelItemCount()):
+            item = self.list.topLevelItem(row)
+            item.setDisabled(not able[item.data(0, Qt.ItemDataRole.UserRole)])
+        if self.list.currentItem() is None:
+            self._step(1)
 
     def _step(self, step: int) -> None:
         """Move the mark so many rows among those that can be run; from none to the first."""

@@ -108,6 +108,19 @@ def test_the_palette_runs_what_was_typed(shared_window: MainWindow, qt: Wait) ->
     palette.deleteLater()
 
 
+def test_the_palette_follows_what_can_be_done(shared_window: MainWindow) -> None:
+    action = shared_window.registry["run.resume"]
+    assert not action.isEnabled()
+    palette = CommandPalette(shared_window.registry, shared_window)
+    palette.field.setText("resume this")
+    assert palette.list.topLevelItem(0).isDisabled()
+    action.setEnabled(True)
+    assert not palette.list.topLevelItem(0).isDisabled()
+    assert palette.list.currentItem() is palette.list.topLevelItem(0)
+    action.setEnabled(False)
+    palette.deleteLater()
+
+
 def test_the_palette_finds_letters_in_order_and_says_nothing_to_nonsense(shared_window: MainWindow) -> None:
     palette = CommandPalette(shared_window.registry, shared_window)
     palette.field.setText("lgtthm")
