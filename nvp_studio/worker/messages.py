@@ -80,8 +80,8 @@ class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):
-    """Decode `recipe` with the open model: answered by `Rendered` at once and, unless a newer request of the view has
-    come by then, by the picture's `PictureScored`."""
+    """Decode `recipe` with the open model: answered by `Rendered` at once and by the picture's `PictureScored`,
+    which is left out for most pictures that a newer request of the view follows."""
 
     view: str
     stamp: int

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nvp_studio.worker.messages import (
     Answer,
@@ -28,8 +28,20 @@ class Task:
     request: ViewRequest
     steps: Iterator[Answer | None] | None = None
     """What is left to do, yielding answers; None before the first step."""
-    cancelled: bool = False
-    """Set from any thread; looked at between steps."""
+    _given_up: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the rest any more; looked at between steps."""
+        return self._given_up.is_set()
+
+    def give_up(self) -> None:
+        """Mark as cancelled, from any thread."""
+        self._given_up.set()
+
+    def given_up_within(self, seconds: float) -> bool:
+        """Wait at most so long for it to be cancelled; whether it is."""
+        return self._given_up.wait(seconds)
 
     @property
     def long(self) -> bool:
@@ -68,7 +80,7 @@ class Schedule:
         with self._changed:
             self._closed = True
             for task in self._tasks:
-                task.cancelled = True
+                task.give_up()
             self._changed.notify_all()
 
     def take(self) -> Task | RunRequest | None:
@@ -107,7 +119,8 @@ class Schedule:
 
     def _give_up(self, view: str) -> None:
         for task in self._tasks:
-            task.cancelled = task.cancelled or task.request.view == view
+            if task.request.view == view:
+                task.give_up()
 
 
 def _view(request: ViewRequest | RunRequest) -> str | None:

@@ -50,6 +50,11 @@ _CPU_BATCH = 8
 _GPU_BATCH = 256
 _PATIENCE_SECONDS = 0.05
 _COUNTING_SECONDS = 0.005
+_NEWER_SECONDS = 0.01
+"""How long a picture's score waits for a newer picture to be asked for: about the window's way from one answer to the
+next question. At rest it delays the score by as much."""
+_SCORE_SECONDS = 0.25
+"""While newer pictures come without end, one in so long is scored all the same."""
 
 
 class Service:
@@ -61,6 +66,7 @@ class Service:
         torch.set_num_threads(choose_threads(threads))
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
+        self._scored_at = 0.0
 
     def welcome(self) -> Welcome:
         """What the window is told first."""
@@ -84,7 +90,7 @@ class Service:
             case OpenModel():
                 return self._open(request)
             case Render():
-                return _render(self._opened(), request, lambda: task.cancelled)
+                return self._render(self._opened(), request, task)
             case RenderSheet():
                 return _sheet(self._opened(), request, self._batch)
             case ReadPicture():
@@ -109,15 +115,17 @@ class Service:
         self._model = model
         yield ModelOpened(request.view, request.stamp, _model_info(model))
 
-
-def _render(model: OpenedModel, request: Render, superseded: Callable[[], bool]) -> Iterator[Answer | None]:
-    """The picture as soon as it is decoded; its score takes as long again, and a newer picture does not wait for it."""
-    began = time.perf_counter()
-    drawing = draw(model, [request.recipe])
-    picture = Picture(image=_image_batch(drawing.images), coordinates=tuple(drawing.coordinates[0].tolist()))
-    yield Rendered(request.view, request.stamp, request.recipe, picture, time.perf_counter() - began)
-    if not superseded():
+    def _render(self, model: OpenedModel, request: Render, task: Task) -> Iterator[Answer | None]:
+        """The picture as soon as it is decoded; its score takes as long again, and a newer picture seldom waits."""
+        began = time.perf_counter()
+        drawing = draw(model, [request.recipe])
+        picture = Picture(image=_image_batch(drawing.images), coordinates=tuple(drawing.coordinates[0].tolist()))
+        yield Rendered(request.view, request.stamp, request.recipe, picture, time.perf_counter() - began)
+        overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
+        if task.given_up_within(_NEWER_SECONDS) and not overdue:
+            return
         yield PictureScored(request.view, request.stamp, float(model.flow.bits_per_dim(drawing.images)[0]))
+        self._scored_at = time.monotonic()
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:

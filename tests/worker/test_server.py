@@ -21,6 +21,7 @@ from nvp_studio.explore.rendering import render
 from nvp_studio.flow.config import preset_config
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.worker import service as service_module
 from nvp_studio.worker.framing import FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -291,15 +292,27 @@ def test_the_newest_of_a_view_wins(shared_worker: WorkerProcess) -> None:
     assert len(answered) < 100
 
 
-def test_a_picture_comes_before_its_score_which_a_newer_one_saves(model_file: Path) -> None:
+def test_a_picture_comes_before_its_score_which_a_newer_one_saves(
+    model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "_SCORE_SECONDS", 1e9)  # the first score is not overdue at any load
     service = Service("cpu", 1)
     list(service.steps(Task(OpenModel("model", 1, str(model_file)))))
     task = Task(Render("explore", 2, _recipe()))
     assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
     steps = service.steps(task)
     assert isinstance(next(steps), Rendered)
-    task.cancelled = True
+    task.give_up()
     assert list(steps) == []
+
+
+def test_an_endless_drag_is_scored_now_and_then(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service("cpu", 1)
+    list(service.steps(Task(OpenModel("model", 1, str(model_file)))))
+    monkeypatch.setattr(service_module, "_SCORE_SECONDS", 0.0)
+    task = Task(Render("explore", 2, _recipe()))
+    task.give_up()
+    assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
 
 
 def test_views_do_not_displace_each_other(shared_worker: WorkerProcess) -> None:
