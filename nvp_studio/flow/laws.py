@@ -237,79 +237,182 @@ class SplineLaw(CouplingLaw):
 
     def forward(self, x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Through the spline and the affine map."""
-        knots, affine = self._taken_apart(numbers)
-        inside = x.abs() < _SPLINE_END
-        value = torch.where(inside, x, x.new_zeros(()))
-        low, width, bottom, height, first, last = _bin_of(value, knots, by_height=False)
-        place = (value - low) / width
-        steep = height / width
-        apart = place * (1 - place)
-        below = steep + (first + last - 2 * steep) * apart
-        y = bottom + height * (steep * place * place + first * apart) / below
-        log_slope = _log_spline_slope(place, apart, steep, first, last, below)
-        y, more = self.affine(torch.where(inside, y, x), affine)
-        return y, torch.where(inside, log_slope, 0.0) + more
+        spline, affine = self._taken_apart(numbers)
+        y, log_slope = Spline.apply(x, spline)  # type: ignore[no-untyped-call]
+        y, more = self.affine(y, affine)
+        return y, log_slope + more
 
     def inverse(self, y: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the affine map, then solve the quadratic of the bin."""
-        knots, affine = self._taken_apart(numbers)
+        spline, affine = self._taken_apart(numbers)
         y, more = self.affine.inverse(y, affine)
-        inside = y.abs() < _SPLINE_END
-        value = torch.where(inside, y, y.new_zeros(()))
-        low, width, bottom, height, first, last = _bin_of(value, knots, by_height=True)
-        steep = height / width
-        rise = value - bottom
-        curve = first + last - 2 * steep
-        a = height * (steep - first) + rise * curve
-        b = height * first - rise * curve
-        root = torch.sqrt((b * b + 4 * a * steep * rise).clamp_min(0))
-        place = (2 * steep * rise / (b + root)).clamp(0, 1)
-        apart = place * (1 - place)
-        log_slope = _log_spline_slope(place, apart, steep, first, last, steep + curve * apart)
-        x = low + place * width
-        return torch.where(inside, x, y), more - torch.where(inside, log_slope, 0.0)
+        x, log_slope = _spline_inverse(y, spline)
+        return x, log_slope + more
 
-    def _taken_apart(self, numbers: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-        """Edges of the bins in x and in y and slopes there, each (N, K + 1, C, H, W), and the affine numbers."""
+    def _taken_apart(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The numbers of the spline (N, 3 K - 1, C, H, W), and those of the affine map (N, 2 C, H, W)."""
         count, all_channels, height, width = numbers.shape
         channels = all_channels // self.numbers
         spline, affine = torch.split(numbers, [(self.numbers - 2) * channels, 2 * channels], 1)
-        shape = (count, self.numbers - 2, channels, height, width)
-        widths, heights, slopes = torch.split(spline.reshape(shape), [self.bins, self.bins, self.bins - 1], 1)
-        inner = torch.exp(_SPLINE_LOG_SLOPE * torch.tanh(slopes / _SPLINE_LOG_SLOPE))
-        one = inner.new_ones(()).expand(count, 1, channels, height, width)
-        return (_edges(widths), _edges(heights), torch.cat((one, inner, one), 1)), affine
+        return spline.reshape(count, self.numbers - 2, channels, height, width).contiguous(), affine
 
 
-_SPLINE_END = 5.0
-_SPLINE_LOG_SLOPE = 6.0
+_END = 5.0
+"""B, the end of the spline: values beyond it stay as they are."""
 _LEAST_SHARE = 1e-3
+"""Least share of a bin in the width and in the height of the spline."""
+_LOG_SLOPE_RANGE = 6.0
+"""Slopes at the inner knots stay within e^-6 and e^6; at the ends they are 1, as beyond."""
 
 
-def _edges(logits: Tensor) -> Tensor:
-    """Edges of the bins with these log-shares of [-B, B]: (N, K, ...) -> (N, K + 1, ...)."""
-    bins = logits.shape[1]
-    shares = torch.softmax(logits, 1) * (1 - _LEAST_SHARE * bins) + _LEAST_SHARE
-    inner = torch.cumsum(shares[:, :-1], 1) * (2 * _SPLINE_END) - _SPLINE_END
-    end = inner.new_full((), _SPLINE_END).expand_as(logits[:, :1])
-    return torch.cat((-end, inner, end), 1)
+class _Bins(NamedTuple):
+    """The bins that values fall into, in units of the whole spline: (N, C, H, W) but for the last four."""
+
+    left: Tensor
+    width: Tensor
+    bottom: Tensor
+    height: Tensor
+    first: Tensor
+    """Slope at the left knot."""
+    last: Tensor
+    number: Tensor
+    """(N, 1, C, H, W), from 0."""
+    widths: Tensor
+    """Shares of all bins before the least share is seen to, (N, K, C, H, W)."""
+    heights: Tensor
 
 
-def _bin_of(value: Tensor, knots: tuple[Tensor, Tensor, Tensor], *, by_height: bool) -> tuple[Tensor, ...]:
-    """Left edge, width, lower edge, height and the slopes at both edges of the bin that holds `value`."""
-    edges = knots[1] if by_height else knots[0]
-    index = (value.unsqueeze(1) >= edges[:, 1:-1]).sum(1, keepdim=True)
-    low, bottom, first = (part.gather(1, index).squeeze(1) for part in knots)
-    high, top, last = (part.gather(1, index + 1).squeeze(1) for part in knots)
-    return low, high - low, bottom, top - bottom, first, last
+def _bins_of(share: Tensor, numbers: Tensor, *, by_height: bool) -> _Bins:
+    """The bin that holds each value, which lies at `share` (N, C, H, W) of the spline's width, or of its height."""
+    bins = (numbers.shape[1] + 1) // 3
+    widths, heights = torch.softmax(numbers[:, :bins], 1), torch.softmax(numbers[:, bins : 2 * bins], 1)
+    scale = 1 - bins * _LEAST_SHARE
+    steps = torch.arange(1, bins + 1, dtype=share.dtype, device=share.device).view(-1, 1, 1, 1) * _LEAST_SHARE
+    rights, tops = torch.cumsum(widths, 1).mul_(scale).add_(steps), torch.cumsum(heights, 1).mul_(scale).add_(steps)
+    edges = tops if by_height else rights
+    number = (edges[:, :-1] <= share.unsqueeze(1)).sum(1, keepdim=True)
+    width, height = (_at(shares, number).mul_(scale).add_(_LEAST_SHARE) for shares in (widths, heights))
+    left, bottom = _at(rights, number).sub_(width), _at(tops, number).sub_(height)
+    first, last = (_slope(numbers[:, 2 * bins :], knot) for knot in (number - 1, number))
+    return _Bins(left, width, bottom, height, first, last, number, widths, heights)
 
 
-def _log_spline_slope(
-    place: Tensor, apart: Tensor, steep: Tensor, first: Tensor, last: Tensor, below: Tensor
-) -> Tensor:
-    rest = 1 - place
-    above = last * place * place + 2 * steep * apart + first * rest * rest
-    return 2 * torch.log(steep) + torch.log(above) - 2 * torch.log(below)
+def _at(values: Tensor, number: Tensor) -> Tensor:
+    return values.gather(1, number).squeeze(1)
+
+
+def _slope(numbers: Tensor, knot: Tensor) -> Tensor:
+    """Slopes at knots counted from the first inner one; 1 where there is no such knot, at the ends of the spline."""
+    inner = numbers.shape[1]
+    if not inner:
+        return torch.ones_like(knot[:, 0], dtype=numbers.dtype)
+    place = knot.clamp(0, inner - 1)
+    raw = _at(numbers, place) * (place == knot).squeeze(1)
+    return torch.exp(_LOG_SLOPE_RANGE * torch.tanh(raw / _LOG_SLOPE_RANGE))
+
+
+def _quotient(place: Tensor, bins: _Bins) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """At `place`, from 0 to 1 across a bin: its part of the rise, then slope, above and below of equation 5."""
+    steep = bins.height / bins.width
+    square, rest = place * place, 1 - place
+    apart = place * rest
+    below = (bins.first + bins.last - 2 * steep).mul_(apart).add_(steep)
+    rise = torch.addcmul(bins.first * apart, steep, square).div_(below)
+    above = torch.addcmul(bins.last * square, bins.first, rest * rest).addcmul_(steep, apart, value=2)
+    return rise, steep, above, below
+
+
+class Spline(torch.autograd.Function):
+    """(x, numbers (N, 3 K - 1, C, H, W)) -> q(x) and its log-slope, with gradients written out.
+
+    Equations 4 and 5 of Durkan et al. Only the numbers of one bin matter to a value, apart from the shares, which a
+    softmax ties together; autograd would walk a hundred tensors for what takes a few products more.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The values; shapes as x."""
+        held = x.clamp(-_END, _END)
+        share = held / (2 * _END) + 0.5
+        bins = _bins_of(share, numbers, by_height=False)
+        place = (share - bins.left).div_(bins.width).clamp_(0, 1)
+        rise, steep, above, below = _quotient(place, bins)
+        log_slope = torch.log(above * (steep / below).square_())
+        ctx.save_for_backward(place, rise, above, below, log_slope, x == held, *bins)
+        return torch.addcmul(bins.bottom - 0.5, bins.height, rise).mul_(2 * _END).add_(x - held), log_slope
+
+    @staticmethod
+    def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and of the numbers."""
+        place, rise, above, below, log_slope, inside, *kept = ctx.saved_tensors
+        bins = _Bins(*kept)
+        steep, rest = bins.height / bins.width, 1 - place
+        apart, square = place * rest, place * place
+        middle = 1 - 2 * place
+        grad_share = grad_y * (2 * _END)
+        by_rise, by_above, by_below = grad_share * bins.height / below, grad_log_slope / above, grad_log_slope / below
+        common = 2 * by_below * apart
+        risen = by_rise * rise
+        flat = 1 - 2 * apart
+        grad_steep = by_rise * square - (risen + 2 * by_below) * flat + 2 * (by_above * apart + grad_log_slope / steep)
+        grad_first = (by_rise - risen) * apart + by_above * rest * rest - common
+        grad_last = by_above * square - risen * apart - common
+        turning = bins.last * place + steep * middle - bins.first * rest
+        curve = bins.first + bins.last - 2 * steep
+        by_place = 2 * (by_above * turning - by_below * curve * middle) * inside
+        pull = by_place / bins.width
+        slope = torch.exp(log_slope)
+        grad_x = grad_y * slope + pull / (2 * _END)
+        grad_left = -(grad_share * slope + pull)
+        grad_width = grad_left * place - grad_steep * steep / bins.width
+        grad_height = grad_share * rise + grad_steep / bins.width
+        count = bins.widths.shape[1]
+        gradient = bins.widths.new_zeros(len(place), 3 * count - 1, *place.shape[1:])
+        before = torch.arange(count, device=place.device).view(1, -1, 1, 1, 1) < bins.number
+        _shares_gradient(gradient[:, :count], bins.widths, grad_left, grad_width, before, bins.number)
+        _shares_gradient(gradient[:, count : 2 * count], bins.heights, grad_share, grad_height, before, bins.number)
+        _slope_gradient(gradient[:, 2 * count :], bins.number - 1, bins.first, grad_first)
+        _slope_gradient(gradient[:, 2 * count :], bins.number, bins.last, grad_last)
+        return grad_x, gradient
+
+
+def _shares_gradient(
+    out: Tensor, shares: Tensor, grad_start: Tensor, grad_size: Tensor, before: Tensor, number: Tensor
+) -> None:
+    """Write the gradient of the log-shares: the start of a bin is the sum of the shares before it."""
+    scale = 1 - shares.shape[1] * _LEAST_SHARE
+    torch.mul(before, (grad_start * scale).unsqueeze(1), out=out)
+    out.scatter_(1, number, (grad_size * scale).unsqueeze(1))  # where `before` left a zero
+    out.mul_(shares)
+    out.addcmul_(shares, out.sum(1, keepdim=True), value=-1)
+
+
+def _slope_gradient(out: Tensor, knot: Tensor, slope: Tensor, grad: Tensor) -> None:
+    """Add the gradient of the number that says the slope at a knot, if it is an inner one."""
+    inner = out.shape[1]
+    if not inner:
+        return
+    place = knot.clamp(0, inner - 1)
+    bounded = torch.log(slope).div_(_LOG_SLOPE_RANGE)
+    by_number = grad * slope * (1 - bounded * bounded)
+    out.scatter_add_(1, place, by_number.unsqueeze(1) * (place == knot))
+
+
+def _spline_inverse(y: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """x with q(x) = y, by the root of equation 6 of Durkan et al., and log dx/dy."""
+    held = y.clamp(-_END, _END)
+    share = held / (2 * _END) + 0.5
+    bins = _bins_of(share, numbers, by_height=True)
+    risen, steep = share - bins.bottom, bins.height / bins.width
+    curve = bins.first + bins.last - 2 * steep
+    bent = risen * curve
+    a = bins.height * (steep - bins.first) + bent
+    b = bins.height * bins.first - bent
+    root = torch.sqrt((b * b + 4 * a * steep * risen).clamp_min(0))
+    place = (2 * steep * risen / (b + root)).clamp(0, 1)
+    _, _, above, below = _quotient(place, bins)
+    x = (bins.left + place * bins.width - 0.5) * (2 * _END) + (y - held)
+    return x, -torch.log(above * (steep / below).square())
 
 
 def coupling_law(kind: Literal["affine", "mixture", "spline"], channels: int, pieces: int, clamp: Clamp) -> CouplingLaw:
