@@ -35,6 +35,8 @@ BASE: dict[str, Any] = {
     "preset": "studio",
     "law": "affine",
     "network": "residual",
+    "width": 32,
+    "batch_size": 32,
 }
 """The reference that costs are told in."""
 

@@ -47,7 +47,7 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="Architecture: studio (for a CPU), quick, paper, paper-cifar10.",
+            help="Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.",
             rich_help_panel=_DATA,
         ),
     ] = _DEFAULT["preset"],

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.noise import step_noise
 
 Images = npt.NDArray[np.uint8]
 """uint8 (N, H, W, C)."""
@@ -30,15 +31,31 @@ def samples(flow: Flow, count: int, temperature: float, seed: int) -> Images:
 
 
 @torch.no_grad()
-def reconstructions(flow: Flow, images: Images) -> tuple[Images, float | None]:
-    """The images, below them (second half of the batch) their reconstructions decode(encode(x)), and the largest error.
-
-    The error is in units of [0, 1]; None when it is not finite.
-    """
+def reconstructions(flow: Flow, images: Images) -> Images:
+    """The images, and below them (second half of the batch) their reconstructions decode(encode(x))."""
     x = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), 0.5)
-    again = flow.decode(torch.nan_to_num(flow.encode(x)[0]))
-    error = float((again - x).abs().max())
-    return np.concatenate([images, _to_images(again)]), error if math.isfinite(error) else None
+    return np.concatenate([images, _to_images(flow.decode(torch.nan_to_num(flow.encode(x)[0])))])
+
+
+HALF_A_LEVEL = 1 / 512
+"""Half a grey level of an 8-bit image: a reconstruction from the middle of a level that is closer keeps the level."""
+
+
+@torch.no_grad()
+def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
+    """The largest |decode(encode(x)) - x|, in units of [0, 1], over three kinds of x; infinite when one is not finite.
+
+    They are the images (N, H, W, C) themselves, as many samples at temperature 1, and as many images of uniform noise,
+    which are what a flow knows least of.
+    """
+    pictures = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), 0.5)
+    noise = torch.from_numpy(step_noise(seed, 0, tuple(pictures.shape))).to(pictures)
+    x = torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed)), noise))
+    z = flow.encode(x)[0]
+    if not torch.isfinite(z).all():
+        return math.inf
+    error = float((flow.decode(z) - x).abs().max())
+    return error if math.isfinite(error) else math.inf
 
 
 def contact_sheet(images: Images, columns: int) -> bytes:

@@ -59,7 +59,7 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     validation: float | None = None
     """Validation bits/dim of the averaged weights."""
     inverse_error: float | None = None
-    """Largest |decode(encode(x)) - x| on validation images, in [0, 1] units."""
+    """Largest |decode(encode(x)) - x| on validation images, samples and noise, in [0, 1] units."""
     skipped: int = 0
     """Steps skipped so far because of a non-finite loss or gradient."""
     rollbacks: int = 0

@@ -23,7 +23,7 @@ from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.evaluation import reconstructions, samples, scores
+from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error, reconstructions, samples, scores
 from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
 from nvp_studio.training.learner import Learner, Snapshot
@@ -213,22 +213,27 @@ class Loop:
         if not math.isfinite(value):
             self.publisher.notice("warning", f"step {self.step}: the averaged model has no finite validation score")
             return None, None
-        self.best.offer(self._info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
-        error = self._show()
+        error = inverse_error(self.learner.averaged, images[:_RECONSTRUCTIONS], self.config.seed)
+        if error < HALF_A_LEVEL:
+            self.best.offer(self._info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
+        else:
+            self.publisher.notice(
+                "warning",
+                f"step {self.step}: encoding and decoding lose up to {256 * error:.2g} grey levels, so this state is "
+                "not taken for the best; a lower learning rate keeps a flow invertible",
+            )
+        self._show()
         self._validated_at = time.monotonic()
         self._validation_cost = self._validated_at - started
-        return value, error
+        return value, error if math.isfinite(error) else None
 
-    def _show(self) -> float | None:
-        """Publish samples and reconstructions; the largest error of a reconstruction."""
+    def _show(self) -> None:
+        """Publish samples and reconstructions."""
         averaged, publisher = self.learner.averaged, self.publisher
         publisher.sheet("samples", self.step, samples(averaged, _SAMPLES, _TEMPERATURE, self.config.seed))
         originals = self.data.validation.images[:_RECONSTRUCTIONS]
-        if not len(originals):
-            return None
-        pairs, error = reconstructions(averaged, originals)
-        publisher.sheet("reconstructions", self.step, pairs)
-        return error
+        if len(originals):
+            publisher.sheet("reconstructions", self.step, reconstructions(averaged, originals))
 
     def _keep(self, before: float) -> None:
         """Write the files that are due; `before` is the fraction of the budget before the step."""

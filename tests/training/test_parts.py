@@ -17,7 +17,7 @@ from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.evaluation import contact_sheet, scores
+from nvp_studio.training.evaluation import HALF_A_LEVEL, contact_sheet, inverse_error, scores
 from nvp_studio.training.learner import Learner
 from nvp_studio.training.probe import probe
 from nvp_studio.training.reference import principal_directions
@@ -221,3 +221,17 @@ def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: 
     assert found.memory_bytes > 10**6
     if not changes:
         assert found.parameters == sum(parameter.numel() for parameter in Flow(TINY).parameters())
+
+
+def test_inverse_error_tells_a_sound_flow_from_one_without_a_usable_inverse() -> None:
+    torch.manual_seed(0)
+    flow = Flow(TINY).eval()
+    images = bars(4, 0)
+    assert inverse_error(flow, images) < 1e-5
+    with torch.no_grad():
+        for name, parameter in flow.named_parameters():
+            if name.endswith("law.scale"):
+                parameter.fill_(30.0)
+            elif "leave" in name:
+                parameter.normal_()
+    assert inverse_error(flow, images) > HALF_A_LEVEL

@@ -22,6 +22,7 @@ from nvp_studio.training.events import (
     CheckpointSaved,
     RunEvent,
     RunImages,
+    RunNotice,
     RunProgress,
     RunStarted,
     RunState,
@@ -122,6 +123,18 @@ def test_reconstructions_are_the_images_again(tmp_path: Path, make_config: MakeC
     pixels = np.frombuffer(sheet.images.pixels, np.uint8).reshape(sheet.images.shape)
     originals, again = np.split(pixels, 2)
     np.testing.assert_array_equal(originals, again)
+
+
+def test_a_state_that_cannot_be_inverted_is_not_the_best(
+    tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter((1e-5, 0.01))
+    monkeypatch.setattr("nvp_studio.training.loop.inverse_error", lambda *_: next(errors))
+    folder = start_run(make_config(steps=20, validation_every=10), tmp_path, report=events)
+    assert read_record(folder).status.best_step == 10
+    assert [one.inverse_error for one in events.of(StepMetrics) if one.validation is not None] == [1e-5, 0.01]
+    (warning,) = (notice.text for notice in events.of(RunNotice) if notice.level == "warning")
+    assert "2.6 grey levels" in warning
 
 
 def test_best_carries_directions_and_reference_of_its_own_weights(tmp_path: Path, make_config: MakeConfig) -> None:

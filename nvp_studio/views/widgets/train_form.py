@@ -180,13 +180,15 @@ class TrainForm(QWidget):
                 (self.tr("Quick"), "quick"),
                 (self.tr("Paper"), "paper"),
                 (self.tr("Paper, CIFAR-10"), "paper-cifar10"),
+                (self.tr("Large"), "large"),
             ]
         )
         tips = (
-            self.tr("The default: the paper's layout with 1x1 convolutions, narrow enough for a CPU"),
+            self.tr("The default: spline couplings in the paper's layout, narrow enough for a CPU"),
             self.tr("Smaller: learns visibly within a minute"),
             self.tr("As published, for a GPU: width doubles at each scale, batch normalization"),
             self.tr("As published for CIFAR-10, for a GPU: two scales, 8 residual blocks, width 64"),
+            self.tr("Spline couplings as wide as one large GPU trains in a day"),
         )
         for place, tip in enumerate(tips):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
