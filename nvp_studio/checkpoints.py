@@ -27,14 +27,11 @@ from torch import Tensor
 from nvp_studio.files import write_whole
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.flow import Flow
-from nvp_studio.resources import resource_path
+from nvp_studio.resources import INCLUDED_MODELS, resource_path
 from nvp_studio.tensor_file import Header, TensorFileError, pack_tensors, read_header, read_tensors
 
 FORMAT = "nvp-studio-checkpoint"
 FORMAT_VERSION = 1
-INCLUDED_MODEL = "fashion-mnist"
-"""Name of the model that ships with the program."""
-
 MAX_DIRECTIONS = 256
 MAX_REFERENCE = 100_000
 _LIMITS = {
@@ -166,11 +163,12 @@ def slim(checkpoint: Checkpoint) -> Checkpoint:
 def find_checkpoint(path: str | os.PathLike[str] = "") -> Path:
     """The checkpoint file that `path` means: a file, or of a run folder the best, else the last.
 
-    An empty path and ``fashion-mnist`` mean the included model. Raises `CheckpointError`.
+    The name of an included model means its file, and an empty path the first of them. Raises `CheckpointError`.
     """
-    if os.fspath(path) in ("", INCLUDED_MODEL) and not Path(path or INCLUDED_MODEL).exists():
+    name = os.fspath(path) or next(iter(INCLUDED_MODELS))
+    if name in INCLUDED_MODELS and not Path(name).exists():
         try:
-            return resource_path(f"models/{INCLUDED_MODEL}.safetensors")
+            return resource_path(f"models/{name}.safetensors")
         except FileNotFoundError as error:
             raise CheckpointError(str(error)) from error
     target = Path(path)
@@ -191,9 +189,10 @@ def build_flow(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Fl
 
 
 def load(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> Flow:
-    """Load the flow of a checkpoint file, or of a run folder its best; an empty path is the included model.
+    """Load the flow of a checkpoint file, or of a run folder its best, or the included model of that name.
 
-    The flow has the averaged weights and is in evaluation mode. Raises `CheckpointError`.
+    An empty path is the first included model. The flow has the averaged weights and is in evaluation mode. Raises
+    `CheckpointError`.
     """
     return build_flow(read_checkpoint(find_checkpoint(path)), device)
 

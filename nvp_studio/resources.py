@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+INCLUDED_MODELS = {"fashion-mnist": "Fashion-MNIST", "peeps": "Peeps"}
+"""Name -> title of the trained models that ship with the program; the first is what opens first."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

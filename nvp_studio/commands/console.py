@@ -22,10 +22,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from nvp_studio.resources import INCLUDED_MODELS
+
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress, notes and complaints go."""
 
-MODEL_HELP = "A run's folder or name, a .safetensors file; without it the included model."
+MODEL_HELP = (
+    "A run's folder or name, a .safetensors file, or an included model: "
+    f"{' or '.join(INCLUDED_MODELS)}; without it the first of these."
+)
 
 
 class CommandError(Exception):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QActionGroup, QKeySequence
 
+from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
 
@@ -35,13 +36,14 @@ class WindowActions(QObject):
             separator=True,
         )
         add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open", place=20)
-        add(
-            "file.open-included",
-            self.tr("Open the &included model"),
-            lambda: self._window.engine.open_model(""),
-            menu="file",
-            place=20,
-        )
+        for name, title in INCLUDED_MODELS.items():
+            add(
+                f"file.open-{name}",
+                self.tr("Open the included {0} model").format(title),
+                partial(self._window.engine.open_model, name),
+                menu="file",
+                place=20,
+            )
         add(
             "file.quit",
             self.tr("&Quit"),

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.explore import MOST_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.views.pages.base import Page
@@ -230,7 +231,7 @@ class ExplorePage(Page):
 
     def _remember_model(self, path: str) -> None:
         values = self.window_.settings.values
-        if path:
+        if path and path not in INCLUDED_MODELS:
             values.recent_models = [path, *(one for one in values.recent_models if one != path)][:_MOST_RECENT]
 
     def _describe(self, model: ModelInfo) -> str:

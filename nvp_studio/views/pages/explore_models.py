@@ -1,10 +1,11 @@
-"""The menu of models Explore can open: the included one, the best of each run, the recent ones."""
+"""The menu of models Explore can open: the included ones, the best of each run, the recent ones."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QMenu, QWidget
 
+from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.training.runs import list_runs
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class ModelMenu(QMenu):
     def _fill(self) -> None:
         self.clear()
         registry, values = self._window.registry, self._window.settings.values
-        self.addAction(registry["file.open-included"])
+        for name in INCLUDED_MODELS:
+            self.addAction(registry[f"file.open-{name}"])
         runs = [
             run for run in list_runs(Path(values.runs_folder) if values.runs_folder else None) if run.best is not None
         ]

@@ -1,0 +1,90 @@
+"""What a budget buys: trains flows on Fashion-MNIST for several numbers of minutes and tells their bits/dim.
+
+    python -m benchmarks.budgets --flows studio quick paper glow --minutes 1 5 20 --folder budgets
+    python -m benchmarks.budgets --folder budgets --table
+
+Every run is an ordinary run folder, trained by the program's own loop on the CPU with one thread, one after another;
+those that are finished are not trained again, those that were stopped go on. `glow` is Glow's layout (Kingma and
+Dhariwal 2018) made of the same parts: affine couplings of channels alone, each after ActNorm and a 1x1 convolution.
+"""
+
+import argparse
+import platform
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.training.config import TrainConfig, recommended
+from nvp_studio.training.runs import RunRecord, read_record
+from nvp_studio.training.start import resume_run, start_run
+
+SHAPE = (1, 28, 28)
+
+
+def flow_of(name: str) -> FlowConfig:
+    """The architecture called `name`: a preset, or `glow`."""
+    if name != "glow":
+        return preset_config(name, SHAPE)
+    return FlowConfig(
+        image_shape=SHAPE,
+        scales=3,
+        checkerboard_couplings=0,
+        channel_couplings=10,
+        final_couplings=6,
+        final_mask="channel",
+        mixing="conv1x1",
+        blocks=1,
+        width=32,
+        doubling=False,
+    )
+
+
+def trained(name: str, minutes: float, folder: Path, threads: int) -> RunRecord:
+    """The record of a finished run of this flow and budget."""
+    run = folder / f"{name}-{minutes:g}"
+    if not (run / "run.json").is_file():
+        fields: dict[str, Any] = recommended(name)
+        config = TrainConfig(**fields, flow=flow_of(name), preset=name, minutes=minutes, device="cpu", threads=threads)
+        start_run(config, folder, run.name)
+    elif read_record(run).status.phase != "finished":
+        resume_run(run)
+    return read_record(run)
+
+
+def table(records: list[RunRecord]) -> str:
+    """The records as Markdown, by budget and score."""
+    lines = [
+        f"{platform.processor() or platform.machine()}, {date.today()}, one thread\n",
+        "| minutes | flow | parameters | images | validation | test |",
+        "|---:|---|---:|---:|---:|---:|",
+    ]
+    for record in sorted(records, key=lambda one: (one.config.minutes or 0, one.status.test or 99)):
+        status = record.status
+        lines.append(
+            f"| {record.config.minutes:g} | {record.config.preset} | {record.parameters:,} | {status.images:,} "
+            f"| {status.validation or 0:.3f} | {status.test or 0:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flows", nargs="+", default=["studio"])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 5.0, 20.0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path("budgets"))
+    parser.add_argument("--table", action="store_true", help="only print the table of the finished runs")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        for minutes in arguments.minutes:
+            for name in arguments.flows:
+                status = trained(name, minutes, arguments.folder, arguments.threads).status
+                print(f"{name}, {minutes:g} minutes: validation {status.validation}, test {status.test}", flush=True)
+    records = [read_record(path.parent) for path in sorted(arguments.folder.glob("*/run.json"))]
+    print(table([record for record in records if record.status.phase == "finished"]))
+
+
+if __name__ == "__main__":
+    main()
