@@ -33,12 +33,23 @@ from nvp_studio.training.schedule import learning_rate
 
 BASE: dict[str, Any] = {
     "preset": "studio",
+    "checkerboard_couplings": 4,
+    "channel_couplings": 6,
+    "final_couplings": 6,
+    "final_mask": "checkerboard",
     "law": "affine",
     "network": "residual",
+    "blocks": 1,
     "width": 32,
+    "normalization": "actnorm",
+    "mixing": "conv1x1",
+    "conditional_prior": False,
+    "optimizer": "adam",
     "batch_size": 32,
+    "learning_rate": 4e-3,
+    "ema_decay": 0.999,
 }
-"""The reference that costs are told in."""
+"""The reference that costs are told in, and that a variant differs from in what it names."""
 
 DEPTHWISE: dict[str, Any] = {"network": "depthwise", "width": 48}
 MIXTURE: dict[str, Any] = {"law": "mixture", "pieces": 4}

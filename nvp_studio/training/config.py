@@ -80,7 +80,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recommended(preset: str) -> dict[str, Any]:
-    """The fields of `TrainConfig` that differ from their defaults for `preset`; the paper's are its own (section 4.1)."""
+    """The fields of `TrainConfig` that differ from their defaults for `preset`: the paper has its own (section 4.1)."""
     if preset.startswith("paper"):
         return {"batch_size": 64, "learning_rate": 1e-3, "weight_decay": 5e-5}
     return {"batch_size": 128, "learning_rate": 1e-3} if preset == "large" else {}
