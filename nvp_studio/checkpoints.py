@@ -6,7 +6,8 @@ Tensors in the file:
 - ``weights.<name>`` and ``optimizer.<state>``: what training goes on from (the optimizer's state of all parameters in
   one vector, in the order of `Flow.parameters`);
 - ``directions.components`` (K, D), ``.mean`` (D,), ``.deviation`` (K,), ``.shares`` (K,): principal directions of the
-  training images' latents, their standard deviations and shares of the variance;
+  training images' latents, behind them those of the data's contrasts, their standard deviations and shares of the
+  variance;
 - ``reference.bits_per_dim`` (n,): sorted scores of validation images under these weights.
 
 The metadata are strings: ``format``, ``config`` (a `FlowConfig` as JSON), ``info`` (a `CheckpointInfo` as JSON),
@@ -58,6 +59,8 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     digest: str
     label_names: tuple[str, ...] = ()
+    contrasts: tuple[str, ...] = ()
+    """Names of the last directions of the checkpoint, each from the images without to those with it."""
     licence: str = ""
 
 

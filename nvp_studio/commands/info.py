@@ -47,10 +47,8 @@ def info(
             ("scales", "  ".join("x".join(map(str, shape)) for shape in facts["latent_shapes"])),
             ("validation", bits(about["validation"])),
             ("test", bits(about["test"])),
-            (
-                "directions",
-                f"{len(shares)} with {sum(shares):.0%} of the variance",
-            ),
+            ("directions", f"{len(shares)} principal ones with {sum(shares):.0%} of the variance"),
+            ("named directions", ", ".join(facts["direction_names"]) or None),
             ("reference", f"{facts['reference_images']} scores"),
             ("can resume", "yes" if facts["can_resume"] else "no, it holds what exploring needs"),
         ]
@@ -75,6 +73,7 @@ def _checkpoint_facts(model: str) -> dict[str, Any]:
         raise CommandError(f"{path} does not exist")
     checkpoint = read_checkpoint(path)
     directions, reference = checkpoint.group("directions"), checkpoint.group("reference")
+    names = checkpoint.info.data.contrasts if directions else ()
     return {
         "path": str(path),
         "digest": checkpoint.digest,
@@ -83,7 +82,10 @@ def _checkpoint_facts(model: str) -> dict[str, Any]:
         "config": msgspec.to_builtins(checkpoint.config),
         "parameters": sum(tensor.numel() for tensor in build_flow(checkpoint).parameters()),
         "latent_shapes": [scale.shape for scale in checkpoint.config.latent_scales],
-        "direction_shares": directions["shares"].tolist() if directions else [],
+        "direction_shares": directions["shares"].tolist()[: len(directions["shares"]) - len(names)]
+        if directions
+        else [],
+        "direction_names": names,
         "reference_images": len(reference["bits_per_dim"]) if reference else 0,
         "can_resume": bool(checkpoint.resume),
     }

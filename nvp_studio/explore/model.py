@@ -16,16 +16,18 @@ from nvp_studio.recipe import Image, Seed
 
 @dataclass(frozen=True)
 class Directions:
-    """Principal directions of the training images' latents, widest first, as the checkpoint stores them."""
+    """Directions among the training images' latents: principal ones, widest first, then named ones."""
 
     components: Tensor
-    """(K, D), orthonormal rows."""
+    """(K, D), rows of length 1; the principal ones are orthogonal to each other."""
     mean: Tensor
     """(D,), mean of the latents."""
     deviation: Tensor
     """(K,), standard deviation of the latents along each direction."""
     shares: tuple[float, ...]
     """K shares of the latents' whole variance."""
+    names: tuple[str, ...]
+    """K names; empty for a principal direction."""
 
     def __len__(self) -> int:
         return len(self.shares)
@@ -91,11 +93,16 @@ def _directions(checkpoint: Checkpoint, device: torch.device) -> Directions | No
     tensors = checkpoint.group("directions")
     if not tensors or not len(tensors["components"]):
         return None
+    count = len(tensors["components"])
+    contrasts = checkpoint.info.data.contrasts
+    if len(contrasts) > count:
+        contrasts = ()
     return Directions(
         components=tensors["components"].to(device),
         mean=tensors["mean"].to(device),
         deviation=tensors["deviation"].to(device),
         shares=tuple(tensors["shares"].tolist()),
+        names=("",) * (count - len(contrasts)) + contrasts,
     )
 
 

@@ -187,11 +187,13 @@ class ExploreState(QObject):
             self._edit(_with_temperatures(replace(self.recipe, offsets=()), [self.own_temperature] * self.scales), text)
 
     def randomize(self) -> None:
-        """Draw a place along every direction from a standard normal distribution."""
-        if self.recipe is None or not self._origin:
+        """Draw a place along every principal direction from a standard normal distribution."""
+        if self.recipe is None or self.model is None or not self._origin:
             return
         recipe = self.recipe
-        for direction, origin in enumerate(self._origin):
+        for direction, (origin, name) in enumerate(zip(self._origin, self.model.direction_names, strict=True)):
+            if name:
+                continue
             recipe = _with_offset(recipe, direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
         self._edit(recipe, QCoreApplication.translate("ExploreState", "random directions"))
 

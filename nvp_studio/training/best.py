@@ -12,7 +12,7 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.evaluation import scores
 from nvp_studio.training.publisher import Publisher
-from nvp_studio.training.reference import principal_directions
+from nvp_studio.training.reference import contrasts, principal_directions
 
 REFERENCE_IMAGES = 2000
 """Validation scores that a checkpoint carries at most."""
@@ -109,9 +109,11 @@ class BestModel:
 def explorer_tensors(
     flow: Flow, data: DataSet, found: Tensor, proceed: Proceed, images: int, seconds: float
 ) -> dict[str, Tensor]:
-    """What exploring wants beside the weights: principal directions of `flow` and, if there are any, sorted scores."""
-    directions = principal_directions(flow, data.train.images, most=images, seconds=seconds, proceed=proceed) or {}
-    tensors = {f"directions.{name}": tensor for name, tensor in directions.items()}
+    """What exploring wants beside the weights: directions among the latents and, if there are any, sorted scores."""
+    directions = principal_directions(
+        flow, data.train.images, contrasts(data), most=images, seconds=seconds, proceed=proceed
+    )
+    tensors = {f"directions.{name}": tensor for name, tensor in (directions or {}).items()}
     finite = found[torch.isfinite(found)][:REFERENCE_IMAGES]
     if len(finite):
         tensors["reference.bits_per_dim"] = finite.sort().values

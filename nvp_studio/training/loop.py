@@ -28,6 +28,7 @@ from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
 from nvp_studio.training.learner import Learner, Snapshot
 from nvp_studio.training.publisher import Publisher
+from nvp_studio.training.reference import contrasts
 from nvp_studio.training.schedule import Budget, learning_rate
 
 _SAMPLES = 64
@@ -80,6 +81,7 @@ class Loop:
         if checkpoint is None:
             flow.initialize(self.batches.take(0))
         self.learner = Learner(flow, config)
+        self.contrasts = tuple(contrasts(data))
         self.step = 0
         self.guard = Guard()
         self.clock = Clock()
@@ -366,7 +368,12 @@ class Loop:
             name=self.publisher.record.name,
             preset=self.config.preset,
             data=DataInfo(
-                name=data.name, title=data.title, digest=data.digest, label_names=data.label_names, licence=data.licence
+                name=data.name,
+                title=data.title,
+                digest=data.digest,
+                label_names=data.label_names,
+                contrasts=self.contrasts,
+                licence=data.licence,
             ),
             step=self.step,
             epoch=self._epoch(),

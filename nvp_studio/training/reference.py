@@ -1,18 +1,25 @@
-"""What a checkpoint carries for exploring: the principal directions of the training images' latents."""
+"""What a checkpoint carries for exploring: directions among the training images' latents, principal and named ones."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.noise import keyed_generator
 
+Mask = npt.NDArray[np.bool_]
+
 DIRECTIONS = 24
+_MOST_VALUES = 12
+"""A label, or an attribute, with more values is no choice for a slider."""
+_LEAST_SHARE = 0.01
+"""Share of the training images that a contrast needs on either side."""
 _LEAST_IMAGES = 256
 """Latents that are taken even when time is short."""
 
@@ -21,6 +28,7 @@ _LEAST_IMAGES = 256
 def principal_directions(
     flow: Flow,
     images: npt.NDArray[np.uint8],
+    contrasts: Mapping[str, Mask] | None = None,
     *,
     most: int = 4000,
     seconds: float = float("inf"),
@@ -31,7 +39,9 @@ def principal_directions(
 
     Pixels are dequantized at the middle of their level. Returns the checkpoint's tensors `components` (K, D) with rows
     of length 1, `mean` (D,), `deviation` (K,), the standard deviation along each, and `shares` (K,) of the total
-    variance, the largest first; K is at most 24. None when `proceed` says so, or there are too few finite latents.
+    variance, the largest first; K is at most 24. Behind them stands a direction for each of `contrasts`, from the mean
+    of the latents of the other images to the mean of those that its mask (N,) holds; the directions are not orthogonal
+    to any other. None when `proceed` says so, or there are too few finite latents.
     """
     chosen = np.sort(keyed_generator(b"directions").permutation(len(images))[:most])
     deadline = time.monotonic() + seconds
@@ -44,7 +54,52 @@ def principal_directions(
         batch = torch.from_numpy(images[chosen[start : start + batch_size]]).to(flow.device)
         parts.append(flow.encode(unit_from_images(batch, 0.5).to(flow.dtype))[0].cpu())
     latents = torch.cat(parts)
-    return _principal(latents[torch.isfinite(latents).all(1)].double())
+    finite = torch.isfinite(latents).all(1)
+    latents = latents[finite].double()
+    found = _principal(latents)
+    if found is None or not contrasts:
+        return found
+    taken = chosen[: len(finite)][finite.numpy()]
+    named = _contrast_directions(latents, [mask[taken] for mask in contrasts.values()])
+    return {name: torch.cat((tensor, named[name])) if name in named else tensor for name, tensor in found.items()}
+
+
+def contrasts(data: DataSet) -> dict[str, Mask]:
+    """What can be asked of each training image, as masks (N,): its class, and what its attributes say.
+
+    An attribute that may be absent ("none") asks whether it is there; one of few values asks for each of them as well.
+    What hardly any image has, or hardly any has not, is left out.
+    """
+    masks: dict[str, Mask] = {}
+    if data.train.labels is not None and len(data.label_names) <= _MOST_VALUES:
+        masks |= {name: data.train.labels == value for value, name in enumerate(data.label_names)}
+    for column, attribute in enumerate(data.attributes):
+        assert data.train.attributes is not None
+        values = data.train.attributes[:, column]
+        absent = attribute.values[0] == "none"
+        if absent:
+            masks[attribute.name] = values > 0
+        if len(attribute.values) <= _MOST_VALUES // 2 + 1:
+            named = list(enumerate(attribute.values))[1 if absent else 0 :]
+            masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
+    return {name: mask for name, mask in masks.items() if _LEAST_SHARE <= mask.mean() <= 1 - _LEAST_SHARE}
+
+
+def _contrast_directions(latents: Tensor, masks: list[Mask]) -> dict[str, Tensor]:
+    centred = latents - latents.mean(0)
+    chosen = torch.from_numpy(np.stack(masks)).double()
+    counts = chosen.sum(1, keepdim=True)
+    # All latents have mean 0 here: the mean of the others is the sum of these, negated, over the number of the others.
+    sums = chosen @ centred
+    steps = torch.nan_to_num(sums / counts + sums / (len(latents) - counts))
+    components = torch.nn.functional.normalize(steps, dim=1)
+    along = centred @ components.T
+    total = centred.square().sum()
+    return {
+        "components": components.float(),
+        "deviation": along.std(0).float(),
+        "shares": (along.square().sum(0) / total).float(),
+    }
 
 
 def _principal(latents: Tensor) -> dict[str, Tensor] | None:

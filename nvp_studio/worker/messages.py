@@ -194,7 +194,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     validation: float | None
     """Bits/dim on validation images when it was saved."""
     direction_shares: tuple[float, ...]
-    """Share of the latents' variance along each principal direction; empty when the file has none."""
+    """Share of the latents' variance along each direction; empty when the file has none."""
+    direction_names: tuple[str, ...]
+    """Empty for a principal direction, else what the images have in common that it leads to."""
     reference: tuple[float, ...]
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
 

@@ -220,6 +220,7 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         epoch=model.info.epoch,
         validation=model.info.validation,
         direction_shares=() if model.directions is None else model.directions.shares,
+        direction_names=() if model.directions is None else model.directions.names,
         reference=tuple(model.reference.tolist()),
     )
 

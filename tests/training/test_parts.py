@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from nvp_studio.data.dataset import Attribute, DataSet, Split
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
@@ -20,7 +21,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import HALF_A_LEVEL, contact_sheet, inverse_error, scores
 from nvp_studio.training.learner import Learner
 from nvp_studio.training.probe import probe
-from nvp_studio.training.reference import principal_directions
+from nvp_studio.training.reference import contrasts, principal_directions
 from nvp_studio.training.schedule import Budget, learning_rate
 from tests.training.conftest import TINY, bars
 
@@ -235,3 +236,45 @@ def test_inverse_error_tells_a_sound_flow_from_one_without_a_usable_inverse() ->
             elif "leave" in name:
                 parameter.normal_()
     assert inverse_error(flow, images) > HALF_A_LEVEL
+
+
+def with_attributes(images: np.ndarray, table: np.ndarray, attributes: tuple[Attribute, ...]) -> DataSet:
+    split = Split(images, np.arange(len(images)) % 2, table.astype(np.uint8))
+    return DataSet("toys", "Toys", split, split, None, ("even", "odd"), "", "", "", attributes=attributes)
+
+
+def test_contrasts_are_classes_presence_and_few_values() -> None:
+    attributes = (
+        Attribute("glasses", ("none", *map(str, range(20)))),
+        Attribute("hair", ("none", "red", "grey")),
+        Attribute("skin", ("light", "dark", "never")),
+        Attribute("style", tuple(map(str, range(20)))),
+    )
+    table = np.stack([np.arange(200) % count for count in (21, 3, 2, 20)], 1)
+    found = contrasts(with_attributes(np.zeros((200, 2, 2, 1), np.uint8), table, attributes))
+    assert list(found) == ["even", "odd", "glasses", "hair", "hair: red", "hair: grey", "skin: light", "skin: dark"]
+    assert (found["hair"] == (table[:, 1] > 0)).all()
+    assert (found["skin: dark"] == (table[:, 2] == 1)).all()
+
+
+def test_a_named_direction_leads_from_the_others_to_those_that_have_it() -> None:
+    torch.manual_seed(0)
+    flow = Flow(TINY).eval()
+    bright = np.arange(300) % 3 == 0
+    images = bars(300, 0) // 2 + np.where(bright, 100, 0).astype(np.uint8)[:, None, None, None]
+    plain = principal_directions(flow, images)
+    found = principal_directions(flow, images, {"bright": bright})
+    assert plain is not None
+    assert found is not None
+    assert {name: len(tensor) for name, tensor in found.items() if name != "mean"} == {
+        name: len(tensor) + 1 for name, tensor in plain.items() if name != "mean"
+    }
+    torch.testing.assert_close(found["components"][:-1], plain["components"])
+    direction = found["components"][-1]
+    assert direction.norm().item() == pytest.approx(1, abs=1e-5)
+    latents = flow.encode(unit_from_images(torch.from_numpy(images), 0.5))[0].detach()
+    along = (latents - found["mean"]) @ direction
+    assert along.std().item() == pytest.approx(found["deviation"][-1].item(), rel=1e-3)
+    assert along[torch.from_numpy(bright)].min() > along[torch.from_numpy(~bright)].max()
+    gap = latents[bright].mean(0) - latents[~bright].mean(0)
+    torch.testing.assert_close(direction, gap / gap.norm(), rtol=1e-3, atol=1e-4)

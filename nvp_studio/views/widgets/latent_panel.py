@@ -1,4 +1,4 @@
-"""The sliders of Explore: temperatures, and the principal directions in standard deviations."""
+"""The sliders of Explore: temperatures, and directions among the latents, named and principal ones."""
 
 from collections.abc import Sequence
 
@@ -41,6 +41,7 @@ class LatentPanel(QWidget):
         super().__init__()
         self.temperatures: list[SliderRow] = []
         self.directions: list[SliderRow] = []
+        self._names: list[str] = []
         self._columns = 1
         self._own_temperature = 1.0
         column = QVBoxLayout(self)
@@ -53,11 +54,12 @@ class LatentPanel(QWidget):
         column.addLayout(self._temperature_rows)
         self._head = QHBoxLayout()
         self._head.setSpacing(SPACE // 2)
-        self._title = _section(self.tr("Principal directions"))
+        self._title = _section(self.tr("Directions"))
         self._title.setToolTip(
             self.tr(
-                "The directions along which the latents of the training images differ most, "
-                "in standard deviations from their mean.\nDouble-click a slider to put it back."
+                "Directions among the latents of the training images, in standard deviations from their mean: "
+                "the numbered ones are those along which they differ most, the named ones lead to the images "
+                "that have something in common.\nDouble-click a slider to put it back."
             )
         )
         self._head.addWidget(self._title)
@@ -92,16 +94,15 @@ class LatentPanel(QWidget):
         button.setAccessibleName(action.text().replace("&", ""))
         self._head.addWidget(button)
 
-    def set_model(self, scales: int, shares: Sequence[float]) -> None:
-        """Make the sliders of a model with that many scales and those directions."""
+    def set_model(self, scales: int, shares: Sequence[float], names: Sequence[str]) -> None:
+        """Make the sliders of a model with that many scales and those directions; unnamed ones are principal."""
         if scales != max(0, len(self.temperatures) - 1):
             self._make_temperatures(scales)
-        if len(shares) != len(self.directions):
-            self._make_directions(len(shares))
+        if list(names) != self._names:
+            self._make_directions(list(names))
         for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
-            row.setToolTip(
-                self.tr("Direction {0}: {1} % of the latents' variance").format(index + 1, f"{100 * share:.1f}")
-            )
+            words = self._direction_name(index)
+            row.setToolTip(self.tr("{0}: {1} % of the latents' variance").format(words, f"{100 * share:.1f}"))
         self._empty.setVisible(not shares)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
@@ -151,27 +152,33 @@ class LatentPanel(QWidget):
             return self.tr("Coarse")
         return self.tr("Middle") if scales == 3 else self.tr("Scale {0}").format(index + 1)
 
-    def _make_directions(self, count: int) -> None:
+    def _direction_name(self, index: int) -> str:
+        return self._names[index] or self.tr("Direction {0}").format(index + 1)
+
+    def _make_directions(self, names: list[str]) -> None:
         for row in self.directions:
             self._grid.removeWidget(row)
             row.deleteLater()
+        self._names = names
         self.directions = []
-        for index in range(count):
-            row = SliderRow(str(index + 1), self.tr("Direction {0}").format(index + 1), -REACH, REACH)
-            row.name.setFixedWidth(2 * SPACE)
+        width = 14 * SPACE if any(names) else 2 * SPACE
+        for index, name in enumerate(names):
+            words = self._direction_name(index)
+            row = SliderRow(name or str(index + 1), words, -REACH, REACH)
+            row.name.setFixedWidth(width)
             row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
             row.reset_asked.connect(lambda index=index: self.direction_reset.emit(index))
             row.pressed.connect(self.gesture_begun)
-            row.released.connect(
-                lambda index=index: self.gesture_ended.emit(self.tr("direction {0}").format(index + 1))
-            )
+            row.released.connect(lambda words=words: self.gesture_ended.emit(words[:1].lower() + words[1:]))
             self.directions.append(row)
         self._place_directions()
 
     def _place_directions(self) -> None:
-        rows = -(-len(self.directions) // self._columns)
-        for index, row in enumerate(self.directions):
-            self._grid.addWidget(row, 1 + index % max(1, rows), index // max(1, rows))
+        """Named directions first, then the principal ones, column by column."""
+        places = sorted(range(len(self.directions)), key=lambda index: not self._names[index])
+        rows = -(-len(places) // self._columns)
+        for place, index in enumerate(places):
+            self._grid.addWidget(self.directions[index], 1 + place % max(1, rows), place // max(1, rows))
         for line in range(self._grid.rowCount()):
             self._grid.setRowStretch(line, 0)
         self._grid.setRowStretch(1 + rows, 1)
