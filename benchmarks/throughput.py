@@ -118,7 +118,7 @@ def engine_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
         train()
     asked = Flow(config)
     asked.load_state_dict(flow.state_dict())
-    asked = asked.to(images.device).eval().requires_grad_(False)
+    asked = asked.to(images.device).for_inference()
     work = {
         TRAINING: train,
         LIKELIHOOD: torch.no_grad()(lambda: asked.log_prob(images)),
