@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from nvp_studio.flow.bijection import Chain
 from nvp_studio.flow.config import FlowConfig, Scale
@@ -73,6 +74,8 @@ class Flow(nn.Module):
         Moves, changes of type and of weights are noticed. `train` and `requires_grad_` end it.
         """
         self.eval().requires_grad_(False)
+        # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
+        convert_conv2d_weight_memory_format(self, torch.channels_last)
         self._folding = True
         return self
 
