@@ -185,10 +185,10 @@ def find_checkpoint(path: str | os.PathLike[str] = "") -> Path:
 
 
 def build_flow(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Flow:
-    """The checkpoint's flow with the averaged weights, in evaluation mode, its parameters frozen."""
+    """The checkpoint's flow with the averaged weights, in evaluation mode, frozen and folded for inference."""
     flow = _new_flow(checkpoint.config)
     flow.load_state_dict(checkpoint.group("average"))
-    return flow.to(device).eval().requires_grad_(False)
+    return flow.to(device).for_inference()
 
 
 def load(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> Flow:

@@ -23,6 +23,10 @@ class Bijection(nn.Module):
         """Map y back to x; return x and log|det dx/dy|."""
         raise NotImplementedError
 
+    def undo(self, y: Tensor) -> Tensor:
+        """The x of `inverse` alone."""
+        return self.inverse(y)[0]
+
     def recompute(self, y: Tensor) -> Tensor:
         """Map y, which `forward` has just returned, back to its x in the mode that the layer is in."""
         return self.inverse(y)[0]

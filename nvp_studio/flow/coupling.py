@@ -121,6 +121,10 @@ class MaskedCheckerboardCoupling(Bijection):
         """Undo `forward`; the cells that say how are unchanged in y."""
         return self._applied(y, *self.law.inverse(y, self._numbers(y)))
 
+    def undo(self, y: Tensor) -> Tensor:
+        """The x of `inverse` alone."""
+        return torch.where(self.mask > 0, y, self.law.undo(y, self._numbers(y)))
+
     def _numbers(self, x: Tensor) -> Tensor:
         mask = self.mask.expand(len(x), -1, -1, -1)
         numbers: Tensor = self.network(torch.cat((x * self.mask, mask), 1))

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from nvp_studio.flow.bijection import Chain
 from nvp_studio.flow.config import FlowConfig, Scale
 from nvp_studio.flow.dequantization import LEVELS, unit_from_images
+from nvp_studio.flow.folding import FoldedMultiScale, folded
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
@@ -35,6 +37,10 @@ class Flow(nn.Module):
         self.config = config
         self.preprocessing = Logit(config.logit_alpha)
         self.body = MultiScale(config)
+        self._folded: FoldedMultiScale | None = None
+        self._folding = False
+        self._weights: list[Tensor] = []
+        self._version = 0
 
     @property
     def scales(self) -> tuple[Scale, ...]:
@@ -62,6 +68,46 @@ class Flow(nn.Module):
             if isinstance(part, Chain):
                 part.constant_memory = memory == "constant"
 
+    def for_inference(self) -> Self:
+        """Freeze the parameters and fold what depends on them alone (`folding`): the same flow up to rounding, faster.
+
+        Moves, changes of type and of weights are noticed. `train` and `requires_grad_` end it.
+        """
+        self.eval().requires_grad_(False)
+        # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
+        convert_conv2d_weight_memory_format(self, torch.channels_last)
+        self._folding = True
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module's; ends `for_inference`."""
+        self._unfold(forever=mode)
+        return super().train(mode)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """As any module's; ends `for_inference`."""
+        self._unfold(forever=requires_grad)
+        return super().requires_grad_(requires_grad)
+
+    def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> Self:
+        self._unfold()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch leaves it without types
+        return self
+
+    def _unfold(self, *, forever: bool = False) -> None:
+        self._folded = None
+        self._folding = self._folding and not forever
+
+    def _map(self) -> MultiScale | FoldedMultiScale:
+        """The body, folded where it is asked for."""
+        if not self._folding:
+            return self.body
+        if self._folded is None or self._version != sum(tensor._version for tensor in self._weights):
+            self._weights = [*self.parameters(), *self.buffers()]
+            self._version = sum(tensor._version for tensor in self._weights)
+            self._folded = folded(self.body, torch.empty(0, dtype=self.dtype, device=self.device))
+        return self._folded
+
     def forward(self, x: Tensor) -> Tensor:
         """Log-density of x without checks, as the training loop calls it; shapes as in `log_prob`."""
         y, first = self.preprocessing(x)
@@ -79,7 +125,7 @@ class Flow(nn.Module):
         if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
             raise ValueError(f"x must lie in [0, 1], not [{x.amin().item():.4g}, {x.amax().item():.4g}]")
         y, first = self.preprocessing(x)
-        z, second = self.body(y)
+        z, second = self._map()(y)
         return z, first + second
 
     def decode(self, z: Tensor) -> Tensor:
@@ -88,12 +134,13 @@ class Flow(nn.Module):
         Values may leave [0, 1] by up to a / (1 - 2 a) where the model puts mass there. Raises `ValueError` for another
         shape, NaN or infinity.
         """
-        return self.decode_with_log_det(z)[0]
+        self._check("z", z, (self.config.dimensions,))
+        return self.preprocessing.undo(self._map().undo(z))
 
     def decode_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `decode`, with the log-determinant (N,) of the map from z to x."""
         self._check("z", z, (self.config.dimensions,))
-        y, first = self.body.inverse(z)
+        y, first = self._map().inverse(z)
         x, second = self.preprocessing.inverse(y)
         return x, first + second
 

@@ -25,6 +25,7 @@ class MultiScale(Bijection):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.latents = config.latent_scales
+        self.channels = config.image_shape[0]
         self.scales = nn.ModuleList(Chain(layers) for layers in _layers(config))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,6 +58,7 @@ class Unsqueeze(Bijection):
 
     def __init__(self, order: tuple[Corner, ...] = READING_ORDER) -> None:
         super().__init__()
+        self.order = order
         self._squeeze = Squeeze(order)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
