@@ -1,0 +1,66 @@
+"""The models that ship with the program keep what their cards say."""
+
+import math
+
+import pytest
+import torch
+
+from nvp_studio.checkpoints import find_checkpoint, read_checkpoint
+from nvp_studio.data.catalogue import load_data
+from nvp_studio.explore.model import open_model
+from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_they_are_small_together() -> None:
+    assert sum(find_checkpoint(name).stat().st_size for name in INCLUDED_MODELS) <= 12e6
+
+
+@pytest.mark.parametrize("name", INCLUDED_MODELS)
+def test_scores_are_those_of_the_card(name: str) -> None:
+    model = open_model(name)
+    data = load_data(name)
+    assert model.info.data.digest == data.digest
+    assert data.test is not None
+    assert model.info.test is not None
+    scores = model.flow.bits_per_dim(data.test.images[:500])
+    error = scores.std().item() / math.sqrt(len(scores))
+    assert abs(scores.mean().item() - model.info.test) < 5 * error
+    assert len(model.reference) >= 1000
+
+
+@pytest.mark.parametrize("name", INCLUDED_MODELS)
+def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
+    """On images of the test set, samples at temperature 1 and noise, in float32."""
+    model = open_model(name)
+    data = load_data(name)
+    assert data.test is not None
+    for seed in (0, 1):
+        assert inverse_error(model.flow, data.test.images[32 * seed : 32 * seed + 32], seed) < HALF_A_LEVEL
+
+
+def test_named_directions_of_peeps_do_what_they_say() -> None:
+    """A face without glasses that moves along "glasses" comes to lie among those that have them, seen by its latents."""
+    model = open_model("peeps")
+    data = load_data("peeps")
+    assert model.directions is not None
+    named = dict(zip(model.directions.names, range(len(model.directions)), strict=True))
+    assert {"glasses", "beard", "mask", "hair colour: blond"} <= named.keys()
+    assert data.test is not None
+    assert data.test.attributes is not None
+    x = torch.from_numpy(data.test.images[:300]).permute(0, 3, 1, 2).float().add(0.5).div(256)
+    z = model.flow.encode(x)[0]
+    for column, name in enumerate(("glasses", "beard", "mask")):
+        has = torch.from_numpy(data.test.attributes[:300, column] > 0)
+        along = (z - model.directions.mean) @ model.directions.components[named[name]]
+        right = (along[has].unsqueeze(1) > along[~has]).float().mean().item()
+        assert right > 0.8, f"{name} orders only {right:.0%} of the pairs rightly"
+
+
+def test_resume_is_left_out() -> None:
+    assert not any(read_checkpoint(find_checkpoint(name)).resume for name in INCLUDED_MODELS)
