@@ -63,9 +63,13 @@ def table(records: list[RunRecord]) -> str:
         status = record.status
         lines.append(
             f"| {record.config.minutes:g} | {record.config.preset} | {record.parameters:,} | {status.images:,} "
-            f"| {status.validation or 0:.3f} | {status.test or 0:.3f} |"
+            f"| {_told(status.validation)} | {_told(status.test)} |"
         )
     return "\n".join(lines)
+
+
+def _told(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
 
 
 def main() -> None:

@@ -27,12 +27,12 @@ def measure(preset: str, threads: int) -> float:
     from nvp_studio.flow.config import preset_config
     from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
     from nvp_studio.training.batches import Batches
-    from nvp_studio.training.config import TrainConfig
+    from nvp_studio.training.config import TrainConfig, recommended
     from nvp_studio.training.learner import Learner
 
     torch.set_num_threads(threads)
     data = load_data("fashion-mnist")
-    config = TrainConfig(steps=1)
+    config = TrainConfig(steps=1, **recommended(preset))
     batches = Batches(data.train.images, config.batch_size, 0, mirror=False, device=torch.device("cpu"))
     flow = Flow(preset_config(preset, data.image_shape))
     flow.initialize(batches.take(0))

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from nvp_studio.files import write_whole
-from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.config import MOST, MOST_BLOCKS, MOST_SIDE, FlowConfig
 from nvp_studio.flow.flow import Flow
 from nvp_studio.resources import INCLUDED_MODELS, resource_path
 from nvp_studio.tensor_file import Header, TensorFileError, pack_tensors, read_header, read_tensors
@@ -35,17 +35,7 @@ FORMAT = "nvp-studio-checkpoint"
 FORMAT_VERSION = 1
 MAX_DIRECTIONS = 256
 MAX_REFERENCE = 100_000
-_LIMITS = {
-    "scales": 12,
-    "checkerboard_couplings": 64,
-    "channel_couplings": 64,
-    "final_couplings": 64,
-    "blocks": 64,
-    "width": 4096,
-    "pieces": 64,
-}
-_MAX_SIDE = 1024
-_MAX_NETWORK_BLOCKS = 4000
+_MAX_NAME = 100
 
 
 class CheckpointError(ValueError):
@@ -232,6 +222,8 @@ def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
         info = msgspec.json.decode(metadata["info"], type=CheckpointInfo)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorFileError(f"its information is not understood ({error})") from error
+    if not all(0 < len(name) <= _MAX_NAME for name in info.data.contrasts):
+        raise TensorFileError(f"its directions have names that are empty or over {_MAX_NAME} characters")
     if info.format_version > FORMAT_VERSION:
         raise TensorFileError("a newer version of NVP Studio wrote it; update this one")
     return info
@@ -250,17 +242,17 @@ def _check_bounds(fields: object) -> None:
     """Refuse a configuration that would be costly merely to look at, before a `FlowConfig` is made of it."""
     if not isinstance(fields, dict):
         raise TensorFileError("its configuration is not a table")
-    for name, limit in _LIMITS.items():
+    for name, limit in MOST.items():
         value = fields.get(name, 0)
         if type(value) is not int or not 0 <= value <= limit:
             raise TensorFileError(f"its configuration has {name} {ascii(value)[:20]}, the limit is {limit}")
     shape = fields.get("image_shape")
-    if not isinstance(shape, list) or not all(type(side) is int and 0 < side <= _MAX_SIDE for side in shape):
-        raise TensorFileError(f"its configuration has no image shape with sides up to {_MAX_SIDE}")
+    if not isinstance(shape, list) or not all(type(side) is int and 0 < side <= MOST_SIDE for side in shape):
+        raise TensorFileError(f"its configuration has no image shape with sides up to {MOST_SIDE}")
     couplings = fields.get("checkerboard_couplings", 3) + fields.get("channel_couplings", 3)
     networks = fields.get("scales", 2) * couplings + fields.get("final_couplings", 4)
-    if networks * (fields.get("blocks", 4) + 1) > _MAX_NETWORK_BLOCKS:
-        raise TensorFileError(f"its configuration has more than {_MAX_NETWORK_BLOCKS} residual blocks")
+    if networks * (fields.get("blocks", 4) + 1) > MOST_BLOCKS:
+        raise TensorFileError(f"its configuration has more than {MOST_BLOCKS} residual blocks")
 
 
 _Shapes = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
@@ -297,19 +289,30 @@ def _check_shapes(shapes: _Shapes, config: FlowConfig) -> None:
 
 def _least_parameters(config: FlowConfig) -> int:
     """A lower bound of the parameter count, close to it: what a file must hold before a flow of its size is built."""
+    blocks = {"residual": 19 * config.blocks + 1, "gated": 11 * config.blocks, "depthwise": 4 * config.blocks}
+    numbers = {"affine": 2, "mixture": 3 * config.pieces + 2, "spline": 3 * config.pieces + 1}[config.law]
+    matrices = {"none": 0, "permutation": 0, "orthogonal": 1, "conv1x1": 2}[config.mixing]
+
+    def couplings(count: int, half: int, width: int) -> int:
+        """Networks that see at least `half` channels and say so many numbers of as many."""
+        return count * (blocks[config.network] * width**2 + (9 + numbers) * half * width)
+
     total = 0
-    products = {"residual": 19 * config.blocks + 1, "gated": 11 * config.blocks, "depthwise": 4 * config.blocks}
-    for scale in range(config.scales):
-        last = scale == config.scales - 1
-        channels = 4 * config.image_shape[0] * 2**scale
+    channels = config.image_shape[0]
+    for scale in range(config.scales - 1):
         width = config.width * (2**scale if config.doubling else 1)
-        network = products[config.network] * width**2
-        if last:
-            total += config.final_couplings * network
-        else:
-            mixing = 2 * channels**2 if config.mixing == "conv1x1" else 0
-            total += config.checkerboard_couplings * network + config.channel_couplings * (network + mixing)
-    return total
+        total += couplings(config.checkerboard_couplings, channels, width)
+        total += couplings(config.channel_couplings, 2 * channels, width)
+        total += config.channel_couplings * matrices * (4 * channels) ** 2
+        channels *= 2
+    width = config.width * (2 ** (config.scales - 1) if config.doubling else 1)
+    if config.final_mask == "checkerboard":
+        return total + couplings(config.final_couplings, channels, width)
+    return (
+        total
+        + couplings(config.final_couplings, channels // 2, width)
+        + config.final_couplings * matrices * channels**2
+    )
 
 
 def _new_flow(config: FlowConfig) -> Flow:

@@ -21,6 +21,7 @@ from nvp_studio.checkpoints import (
     CheckpointError,
     CheckpointInfo,
     DataInfo,
+    _least_parameters,
     build_flow,
     find_checkpoint,
     load,
@@ -384,8 +385,29 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     [
         {"image_shape": [3, 1024, 1024], "scales": 9, "mixing": "conv1x1", "channel_couplings": 60, "blocks": 0},
         {"width": 4096, "blocks": 60, "final_couplings": 60},
+        {
+            "image_shape": [3, 1024, 1024],
+            "scales": 8,
+            "law": "spline",
+            "pieces": 64,
+            "blocks": 0,
+            "width": 4096,
+            "network": "depthwise",
+            "weight_norm": False,
+            "doubling": False,
+        },
+        {
+            "image_shape": [3, 1024, 1024],
+            "scales": 11,
+            "mixing": "orthogonal",
+            "blocks": 1,
+            "width": 1,
+            "network": "depthwise",
+            "weight_norm": False,
+            "channel_couplings": 16,
+        },
     ],
-    ids=["channels", "width"],
+    ids=["channels", "width", "numbers", "rotations"],
 )
 def test_a_large_promise_in_a_small_file_costs_little(file: Path, fields: dict[str, Any]) -> None:
     file.write_bytes(with_config(**fields)(file.read_bytes()))
@@ -393,3 +415,21 @@ def test_a_large_promise_in_a_small_file_costs_little(file: Path, fields: dict[s
     said, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert said == "refused"
     assert int(grown) < 50_000, "kilobytes"
+
+
+@pytest.mark.parametrize("law", ["affine", "mixture", "spline"])
+@pytest.mark.parametrize("mixing", ["none", "permutation", "conv1x1", "orthogonal"])
+@pytest.mark.parametrize("network", ["residual", "gated", "depthwise"])
+def test_what_a_file_must_hold_is_no_more_than_a_flow_has(law: str, mixing: str, network: str) -> None:
+    for scales, mask, doubling, blocks in (
+        (1, "checkerboard", True, 0),
+        (3, "channel", True, 2),
+        (2, "channel", False, 1),
+    ):
+        config = FlowConfig(
+            image_shape=(3, 8, 8), scales=scales, final_mask=mask, doubling=doubling, blocks=blocks, width=4,  # type: ignore[arg-type]
+            law=law, mixing=mixing, network=network, checkerboard="masked" if blocks else "packed",  # type: ignore[arg-type]
+        )  # fmt: skip
+        with torch.device("meta"):
+            count = sum(parameter.numel() for parameter in Flow(config).parameters())
+        assert 0.3 * count < _least_parameters(config) <= count

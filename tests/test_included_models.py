@@ -36,7 +36,7 @@ def test_scores_are_those_of_the_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", INCLUDED_MODELS)
 def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
-    """On images of the test set, samples at temperature 1 and noise, in float32."""
+    """On images of the test set and samples at temperature 1, in float32."""
     model = open_model(name)
     data = load_data(name)
     assert data.test is not None
@@ -45,7 +45,7 @@ def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
 
 
 def test_named_directions_of_peeps_do_what_they_say() -> None:
-    """A face without glasses that moves along "glasses" comes to lie among those that have them, seen by its latents."""
+    """Along "glasses", faces that have them lie beyond those that do not."""
     model = open_model("peeps")
     data = load_data("peeps")
     assert model.directions is not None

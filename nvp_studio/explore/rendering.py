@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -23,7 +24,8 @@ class Drawing:
     images: npt.NDArray[np.uint8]
     """(N, H, W, C)."""
     coordinates: npt.NDArray[np.float64]
-    """(N, K): where each latent lies along the directions, in standard deviations from the training set's mean."""
+    """(N, K): where each base lies along the directions, in standard deviations from the training set's mean, plus the
+    recipe's own offset along each; what an offset adds along another, oblique direction does not count."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
     x = model.flow.decode(z)
     if not torch.isfinite(x).all():
         raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
-    return Drawing(images_from_unit(x).cpu().numpy(), _coordinates(model, z))
+    return Drawing(images_from_unit(x).cpu().numpy(), _coordinates(model, recipes))
 
 
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
@@ -128,9 +130,14 @@ def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
     return Rendering(drawing.images, drawing.coordinates, model.flow.bits_per_dim(drawing.images).numpy())
 
 
-def _coordinates(model: OpenedModel, z: Tensor) -> npt.NDArray[np.float64]:
+def _coordinates(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:
     if model.directions is None:
-        return np.empty((len(z), 0))
+        return np.empty((len(recipes), 0))
+    z = torch.cat([latent(model, msgspec.structs.replace(recipe, offsets=())) for recipe in recipes])
     along = (z - model.directions.mean) @ model.directions.components.T
     deviation = model.directions.deviation.clamp_min(torch.finfo(along.dtype).tiny)
-    return (along / deviation).to("cpu", torch.float64).numpy()
+    found: npt.NDArray[np.float64] = (along / deviation).to("cpu", torch.float64).numpy()
+    for row, recipe in zip(found, recipes, strict=True):
+        for index, value in recipe.offsets:
+            row[index] += value
+    return found

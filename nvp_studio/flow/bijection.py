@@ -29,7 +29,7 @@ class Bijection(nn.Module):
 
     def recompute(self, y: Tensor) -> Tensor:
         """Map y, which `forward` has just returned, back to its x in the mode that the layer is in."""
-        return self.inverse(y)[0]
+        return self.undo(y)
 
 
 class Chain(Bijection):

@@ -77,8 +77,13 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
-        if self.scales > 16:
-            raise ValueError(f"scales is {self.scales}, must be at most 16")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at most {most}")
+        if max(height, width) > MOST_SIDE:
+            raise ValueError(f"images are {height}x{width}, sides must be at most {MOST_SIDE}")
+        if self.network_blocks > MOST_BLOCKS:
+            raise ValueError(f"all couplings together have {self.network_blocks} blocks, must be at most {MOST_BLOCKS}")
         if not 0 < self.logit_alpha < 0.5:
             raise ValueError(f"logit_alpha is {self.logit_alpha}, must lie between 0 and 0.5")
         factor = 2 ** (self.scales - 1)
@@ -87,6 +92,12 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.scales} scales need sides divisible by {factor}, not {height}x{width}; "
                 f"{_nearest(height, factor)}x{_nearest(width, factor)} would fit"
             )
+
+    @property
+    def network_blocks(self) -> int:
+        """Blocks of the networks of all couplings, counting the ends of a network as one."""
+        couplings = self.scales * (self.checkerboard_couplings + self.channel_couplings) + self.final_couplings
+        return couplings * (self.blocks + 1)
 
     @property
     def dimensions(self) -> int:
@@ -108,6 +119,19 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         slices.append(Scale(start, self.dimensions, (channels, height, width)))
         return tuple(slices)
 
+
+MOST = {
+    "scales": 12,
+    "checkerboard_couplings": 64,
+    "channel_couplings": 64,
+    "final_couplings": 64,
+    "blocks": 64,
+    "width": 4096,
+    "pieces": 64,
+}
+"""The most that a checkpoint may ask for, and therefore the most that is trained."""
+MOST_SIDE = 1024
+MOST_BLOCKS = 4000
 
 _LEAST = {
     "scales": 1,

@@ -50,6 +50,11 @@ class SplitCoupling(Bijection):
         x2, log_slope = self.law.inverse(y2, self.network(y1))
         return self.merge(y1, x2), sum_per_image(log_slope)
 
+    def undo(self, y: Tensor) -> Tensor:
+        """The x of `inverse` alone."""
+        y1, y2 = self.split(y)
+        return self.merge(y1, self.law.undo(y2, self.network(y1)))
+
 
 class ChannelCoupling(SplitCoupling):
     """Channel-wise mask: the first half of the channels stays, or with `flip` the second."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,8 @@ class Flow(nn.Module):
     def for_inference(self) -> Self:
         """Freeze the parameters and fold what depends on them alone (`folding`): the same flow up to rounding, faster.
 
-        Moves, changes of type and of weights are noticed. `train` and `requires_grad_` end it.
+        Moves, changes of type and of weights are noticed, but for those behind autograd's back (`.data`). `train` and
+        `requires_grad_` end it.
         """
         self.eval().requires_grad_(False)
         # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
@@ -102,11 +103,17 @@ class Flow(nn.Module):
         """The body, folded where it is asked for."""
         if not self._folding:
             return self.body
-        if self._folded is None or self._version != sum(tensor._version for tensor in self._weights):
+        if self._folded is None or self._version != _version(self._weights):
             self._weights = [*self.parameters(), *self.buffers()]
-            self._version = sum(tensor._version for tensor in self._weights)
-            self._folded = folded(self.body, torch.empty(0, dtype=self.dtype, device=self.device))
+            self._version = _version(self._weights)
+            with torch.inference_mode(False), torch.no_grad():  # what is kept may be wanted for gradients later
+                self._folded = folded(self.body, torch.empty(0, dtype=self.dtype, device=self.device))
         return self._folded
+
+    def load_state_dict(self, *arguments: Any, **named: Any) -> Any:
+        """As any module's; folds anew."""
+        self._unfold()
+        return super().load_state_dict(*arguments, **named)
 
     def forward(self, x: Tensor) -> Tensor:
         """Log-density of x without checks, as the training loop calls it; shapes as in `log_prob`."""
@@ -236,6 +243,11 @@ class Flow(nn.Module):
             raise ValueError(f"{name} must have shape (N, {', '.join(map(str, shape))}), not {tuple(values.shape)}")
         if not torch.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinite values")
+
+
+def _version(weights: list[Tensor]) -> int:
+    """A number that changes with the weights; those made in inference mode keep no count of their changes."""
+    return sum(0 if tensor.is_inference() else tensor._version for tensor in weights)
 
 
 def bits_per_dim_from_log_prob(log_prob: Tensor, dimensions: int) -> Tensor:

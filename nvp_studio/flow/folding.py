@@ -250,8 +250,8 @@ class FoldedMultiScale:
 
 
 def _total(slopes: list[Tensor], constant: float) -> Tensor:
-    """(N,), by one sum over all log-slopes."""
-    return torch.cat([slope.reshape(len(slope), -1) for slope in slopes], 1).sum(1) + constant
+    """(N,), by one sum over all log-slopes, (N, ...) each or (N,)."""
+    return torch.cat([slope.view(*slope.shape, 1).flatten(1) for slope in slopes], 1).sum(1) + constant
 
 
 def folded(body: MultiScale, like: Tensor) -> FoldedMultiScale:

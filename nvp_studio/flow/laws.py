@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import per_channel
@@ -88,7 +89,8 @@ class MixtureLaw(CouplingLaw):
         F(x) = (1 - e) * sum_k w_k sigmoid((x - m_k) / s_k) + e * sigmoid(x / 2)
 
     The network gives log-weights, means m, log-scales of s, and the numbers of the affine map, in that order. All terms
-    are positive, so F and 1 - F lose no digits. The inverse is a bracketed Newton iteration.
+    are positive, so F and 1 - F lose no digits as long as x stays within the range of their numbers, about 170 in
+    float32. The inverse is a bracketed Newton iteration.
     """
 
     start: Tensor
@@ -180,6 +182,7 @@ class LogitOfMixture(torch.autograd.Function):
         return _logit_and_log_slope(parts)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_logit: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, ...]:
         """Gradients of x, weights, means and rates."""
         x, weights, means, rates, *kept = ctx.saved_tensors
@@ -307,10 +310,12 @@ def _bins_of(share: Tensor, numbers: Tensor, *, by_height: bool) -> _Bins:
     scale = 1 - bins * _LEAST_SHARE
     steps = torch.arange(1, bins + 1, dtype=share.dtype, device=share.device).view(-1, 1, 1, 1) * _LEAST_SHARE
     rights, tops = torch.cumsum(widths, 1).mul_(scale).add_(steps), torch.cumsum(heights, 1).mul_(scale).add_(steps)
+    rights[:, -1] = tops[:, -1] = 1  # whatever the sum was rounded to: the ends of the spline stay where they are
     edges = tops if by_height else rights
     number = (edges[:, :-1] <= share.unsqueeze(1)).sum(1, keepdim=True)
-    width, height = (_at(shares, number).mul_(scale).add_(_LEAST_SHARE) for shares in (widths, heights))
-    left, bottom = _at(rights, number).sub_(width), _at(tops, number).sub_(height)
+    before, starts = (number - 1).clamp_min(0), (number > 0).squeeze(1)
+    left, bottom = _at(rights, before) * starts, _at(tops, before) * starts
+    width, height = _at(rights, number) - left, _at(tops, number) - bottom
     first, last = (_slope(numbers[:, 2 * bins :], knot) for knot in (number - 1, number))
     return _Bins(left, width, bottom, height, first, last, number, widths, heights)
 
@@ -360,6 +365,7 @@ class Spline(torch.autograd.Function):
         return torch.addcmul(bins.bottom - 0.5, bins.height, rise).mul_(2 * _END).add_(x - held), log_slope
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of x and of the numbers."""
         place, rise, above, below, log_slope, inside, *kept = ctx.saved_tensors
@@ -442,10 +448,12 @@ def _spline_undone(y: Tensor, numbers: Tensor, bins: int) -> Tensor:
     shares = torch.softmax(numbers[:, : 2 * bins].view(len(y), 2, bins, *y.shape[1:]), 2)
     shares = torch.add(_constant(_LEAST_SHARE, y.dtype), shares, alpha=1 - bins * _LEAST_SHARE)
     ends = torch.cumsum(shares, 2)
+    ends[:, :, -1] = 1
     index = (ends[:, 1, :-1] <= share.unsqueeze(1)).sum(1, keepdim=True)
     both = index.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)
-    sizes = shares.gather(2, both)
-    (width, height), (left, bottom) = (part.squeeze(2).unbind(1) for part in (sizes, ends.gather(2, both) - sizes))
+    starts = functional.pad(ends[:, :, :-1], (0, 0, 0, 0, 0, 0, 1, 0)).gather(2, both)
+    sizes = ends.gather(2, both) - starts
+    (width, height), (left, bottom) = (part.squeeze(2).unbind(1) for part in (sizes, starts))
     slopes = functional.pad(numbers[:, 2 * bins :], (0, 0, 0, 0, 0, 0, 1, 1))
     slopes = slopes.gather(1, torch.cat((index, index + _constant(1, torch.int64)), 1))
     bound = _constant(_LOG_SLOPE_RANGE, y.dtype)
@@ -464,7 +472,7 @@ def _spline_undone(y: Tensor, numbers: Tensor, bins: int) -> Tensor:
 def _constant(value: float, dtype: torch.dtype) -> Tensor:
     """A tensor without dimensions, which goes with tensors on any device."""
     with torch.inference_mode(False):
-        return torch.tensor(value, dtype=dtype)
+        return torch.tensor(value, dtype=dtype, device="cpu")
 
 
 def coupling_law(kind: Literal["affine", "mixture", "spline"], channels: int, pieces: int, clamp: Clamp) -> CouplingLaw:

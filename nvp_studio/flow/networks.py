@@ -151,7 +151,7 @@ class PlainNetwork(nn.Module):
         weight = self.leave.weight.flatten(1).expand(count, -1, -1)
         assert self.leave.bias is not None
         result = torch.baddbmm(self.leave.bias.view(1, -1, 1), weight, h.flatten(2))
-        return result.view(count, -1, height, width)
+        return result.view(count, self.leave.out_channels, height, width)
 
 
 def coupling_network(

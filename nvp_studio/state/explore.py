@@ -156,18 +156,24 @@ class ExploreState(QObject):
             temperatures = (SAMPLE_TEMPERATURE,) * self.scales
         self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), text)
 
+    def direction_title(self, direction: int) -> str:
+        """What a direction is called in the midst of a sentence."""
+        names = self.model.direction_names if self.model is not None else ()
+        number = QCoreApplication.translate("ExploreState", "direction {0}").format(direction + 1)
+        return (names[direction] if direction < len(names) else "") or number
+
     def set_coordinate(self, direction: int, value: float) -> None:
         """Move along `direction` to `value` standard deviations from the training set's mean."""
         if self.recipe is None or direction >= len(self._origin):
             return
-        text = QCoreApplication.translate("ExploreState", "direction {0}").format(direction + 1)
+        text = self.direction_title(direction)
         offset = value - self._origin[direction]
         self._edit(_with_offset(self.recipe, direction, offset), text, f"direction-{direction}")
 
     def reset_direction(self, direction: int) -> None:
         """Back to where the base latent has it."""
         if self.recipe is not None:
-            text = QCoreApplication.translate("ExploreState", "reset of direction {0}").format(direction + 1)
+            text = QCoreApplication.translate("ExploreState", "reset of {0}").format(self.direction_title(direction))
             self._edit(_with_offset(self.recipe, direction, 0.0), text)
 
     def set_temperature(self, value: float, scale: int | None = None) -> None:

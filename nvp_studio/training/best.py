@@ -97,7 +97,9 @@ class BestModel:
         if self.value is None:
             return False
         checkpoint = read_checkpoint(self._publisher.folder / "checkpoints" / "best.safetensors")
-        self._info, self._weights = checkpoint.info, checkpoint.group("average")
+        named = msgspec.structs.replace(checkpoint.info.data, contrasts=tuple(contrasts(self._data)))
+        self._info = msgspec.structs.replace(checkpoint.info, data=named)
+        self._weights = checkpoint.group("average")
         return True
 
     def _flow(self) -> Flow:

@@ -43,14 +43,23 @@ HALF_A_LEVEL = 1 / 512
 
 @torch.no_grad()
 def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
-    """The largest |decode(encode(x)) - x|, in units of [0, 1], over three kinds of x; infinite when one is not finite.
+    """The largest |decode(encode(x)) - x|, in units of [0, 1]; infinite when something is not finite.
 
-    They are the images (N, H, W, C) themselves, as many samples at temperature 1, and as many images of uniform noise,
-    which are what a flow knows least of.
+    x are the images (N, H, W, C) themselves and as many samples at temperature 1.
     """
     pictures = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), 0.5)
-    noise = torch.from_numpy(step_noise(seed, 0, tuple(pictures.shape))).to(pictures)
-    x = torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed)), noise))
+    return _lost(flow, torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed)))))
+
+
+@torch.no_grad()
+def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
+    """As `inverse_error`, of images of uniform noise, which lie where a flow has learnt nothing."""
+    channels, height, width = flow.config.image_shape
+    noise = torch.from_numpy(step_noise(seed, 0, (count, channels, height, width)))
+    return _lost(flow, noise.to(flow.device, flow.dtype))
+
+
+def _lost(flow: Flow, x: Tensor) -> float:
     z = flow.encode(x)[0]
     if not torch.isfinite(z).all():
         return math.inf

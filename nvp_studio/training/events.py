@@ -59,7 +59,9 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     validation: float | None = None
     """Validation bits/dim of the averaged weights."""
     inverse_error: float | None = None
-    """Largest |decode(encode(x)) - x| on validation images, samples and noise, in [0, 1] units."""
+    """Largest |decode(encode(x)) - x| on validation images and samples, in [0, 1] units."""
+    noise_inverse_error: float | None = None
+    """The same on images of uniform noise; None when it is not finite."""
     skipped: int = 0
     """Steps skipped so far because of a non-finite loss or gradient."""
     rollbacks: int = 0

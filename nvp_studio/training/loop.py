@@ -23,7 +23,14 @@ from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error, reconstructions, samples, scores
+from nvp_studio.training.evaluation import (
+    HALF_A_LEVEL,
+    inverse_error,
+    noise_inverse_error,
+    reconstructions,
+    samples,
+    scores,
+)
 from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
 from nvp_studio.training.learner import Learner, Snapshot
@@ -186,7 +193,13 @@ class Loop:
             found = self._validate()
             if found is None:
                 return
-            metrics = msgspec.structs.replace(metrics, validation=found[0], inverse_error=found[1])
+            noise_error = noise_inverse_error(self.learner.averaged, _RECONSTRUCTIONS, self.config.seed)
+            metrics = msgspec.structs.replace(
+                metrics,
+                validation=found[0],
+                inverse_error=found[1],
+                noise_inverse_error=noise_error if math.isfinite(noise_error) else None,
+            )
         self.unfinished = None
         self.publisher.metrics(metrics)
 
@@ -282,6 +295,8 @@ class Loop:
         """
         self.clock.pause()  # the seconds of a run are those it trained
         info = self.best.finish(self._heed)
+        if self.best.value is None and len(self.data.validation.images):
+            self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
         stopped = self.control.stop_reason is not None
         saved = self.save_last() if stopped or info is not None else self._save_explorable_last()
         if not stopped and not (saved and self.best.saved_step == self.best.step):

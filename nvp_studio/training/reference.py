@@ -1,7 +1,7 @@
 """What a checkpoint carries for exploring: directions among the training images' latents, principal and named ones."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,11 @@ from nvp_studio.flow.noise import keyed_generator
 Mask = npt.NDArray[np.bool_]
 
 DIRECTIONS = 24
-_MOST_VALUES = 12
-"""A label, or an attribute, with more values is no choice for a slider."""
-_LEAST_SHARE = 0.01
+_MOST_CLASSES = 12
+"""More classes have no sliders."""
+_MOST_VALUES = 7
+"""Values of an attribute beyond which only its presence has a slider."""
+_LEAST_SHARE = 0.02
 """Share of the training images that a contrast needs on either side."""
 _LEAST_IMAGES = 256
 """Latents that are taken even when time is short."""
@@ -71,18 +73,25 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
     What hardly any image has, or hardly any has not, is left out.
     """
     masks: dict[str, Mask] = {}
-    if data.train.labels is not None and len(data.label_names) <= _MOST_VALUES:
-        masks |= {name: data.train.labels == value for value, name in enumerate(data.label_names)}
+    if data.train.labels is not None and len(data.label_names) <= _MOST_CLASSES:
+        masks |= {name: data.train.labels == value for value, name in _apart(data.label_names)}
     for column, attribute in enumerate(data.attributes):
         assert data.train.attributes is not None
         values = data.train.attributes[:, column]
         absent = attribute.values[0] == "none"
         if absent:
             masks[attribute.name] = values > 0
-        if len(attribute.values) <= _MOST_VALUES // 2 + 1:
-            named = list(enumerate(attribute.values))[1 if absent else 0 :]
+        if absent and len(attribute.values) == 2:
+            continue
+        if len(attribute.values) <= _MOST_VALUES:
+            named = list(enumerate(attribute.values))[1:] if absent else _apart(attribute.values)
             masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
     return {name: mask for name, mask in masks.items() if _LEAST_SHARE <= mask.mean() <= 1 - _LEAST_SHARE}
+
+
+def _apart(names: Sequence[str]) -> list[tuple[int, str]]:
+    """The numbered names; of two, which are each other's opposite, the second."""
+    return list(enumerate(names))[1 if len(names) == 2 else 0 :]
 
 
 def _contrast_directions(latents: Tensor, masks: list[Mask]) -> dict[str, Tensor]:

@@ -215,7 +215,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     image: ImageBatch
     """One image, shape (1, H, W, C)."""
     coordinates: tuple[float, ...]
-    """Where the latent lies along each direction, in standard deviations from the training set's mean."""
+    """Where the base lies along each direction, in standard deviations from the training set's mean, plus the recipe's
+    offset along it."""
 
 
 class Rendered(msgspec.Struct, frozen=True, tag="rendered"):

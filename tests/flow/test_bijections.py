@@ -265,3 +265,43 @@ def test_mixture_law_in_float32_is_inverted_to_a_millionth() -> None:
     # An error in y of a rounding returns divided by the slope.
     rounding = (1 + y.abs()) * torch.finfo(torch.float32).eps * torch.exp(-log_slope)
     assert ((back - x).abs() <= 1e-6 * (1 + x.abs()) + 4 * rounding).all()
+
+
+@pytest.mark.parametrize("law", [MixtureLaw(2, 3), SplineLaw(2, 1), SplineLaw(2, 2), SplineLaw(2, 6)], ids=repr)
+def test_written_out_gradients_are_those_of_finite_differences(law: CouplingLaw) -> None:
+    """Of values and log-slopes, by x and by every number of the network, inside the spline and beyond its ends."""
+    law = law.double()
+    x = 3 * normal(2, 2, 2, 2)
+    assert x.abs().max() > 5
+    numbers = 1.5 * normal(2, law.numbers * 2, 2, 2, seed=1)
+    assert torch.autograd.gradcheck(law, (x.requires_grad_(), numbers.requires_grad_()))
+
+
+def test_second_derivatives_of_the_laws_are_refused() -> None:
+    law = SplineLaw(1, 3).double()
+    x = normal(1, 1, 1, 1).requires_grad_()
+    (first,) = torch.autograd.grad(law(x, normal(1, law.numbers, 1, 1))[0].square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"once_differentiable|not have been used"):
+        torch.autograd.grad(first.sum(), x)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 1.0])
+def test_spline_law_in_float32(spread: float) -> None:
+    """At knots, ends and beyond them too, the inverse is as good as rounding allows and the far values stay."""
+    law = SplineLaw(2, bins=6)
+    numbers = spread * torch.randn(400, law.numbers * 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    numbers[:, -4:] = 0  # the affine map that follows
+    x = 2.5 * torch.randn(400, 2, 3, 3, generator=torch.Generator().manual_seed(1))
+    x[0], x[1], x[2], x[3] = 5.0, -5.0, 0.0, 7.0
+    with torch.no_grad():
+        y, log_slope = law(x, numbers)
+        back, inverse_log_slope = law.inverse(y, numbers)
+        undone = law.undo(y, numbers)
+    far = x.abs() >= 5
+    torch.testing.assert_close(y[far], x[far], rtol=0, atol=2e-6)
+    assert log_slope[x.abs() > 5].abs().max() < 1e-5
+    eps = torch.finfo(torch.float32).eps
+    # A rounding of y, of up to 10 units, returns divided by the least slope nearby.
+    allowed = 1e-6 * (1 + x.abs()) + 200 * eps * (1 + torch.exp(-torch.minimum(log_slope, -inverse_log_slope)))
+    assert ((back - x).abs() <= allowed).all()
+    assert ((undone - back).abs() <= allowed).all()

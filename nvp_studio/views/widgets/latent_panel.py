@@ -1,6 +1,7 @@
 """The sliders of Explore: temperatures, and directions among the latents, named and principal ones."""
 
 from collections.abc import Sequence
+from html import escape
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
@@ -102,7 +103,8 @@ class LatentPanel(QWidget):
             self._make_directions(list(names))
         for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
             words = self._direction_name(index)
-            row.setToolTip(self.tr("{0}: {1} % of the latents' variance").format(words, f"{100 * share:.1f}"))
+            tip = self.tr("{0}: {1} % of the latents' variance").format(escape(words), f"{100 * share:.1f}")
+            row.setToolTip(tip)
         self._empty.setVisible(not shares)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
@@ -169,7 +171,8 @@ class LatentPanel(QWidget):
             row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
             row.reset_asked.connect(lambda index=index: self.direction_reset.emit(index))
             row.pressed.connect(self.gesture_begun)
-            row.released.connect(lambda words=words: self.gesture_ended.emit(words[:1].lower() + words[1:]))
+            text = name or self.tr("direction {0}").format(index + 1)
+            row.released.connect(lambda text=text: self.gesture_ended.emit(text))
             self.directions.append(row)
         self._place_directions()
 
