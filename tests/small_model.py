@@ -37,9 +37,14 @@ def random_images(count: int, image_shape: tuple[int, int, int] = (1, 8, 8), see
 
 
 def write_small_model(
-    path: Path, image_shape: tuple[int, int, int] = (1, 8, 8), *, seed: int = 0, directions: int = 12
+    path: Path,
+    image_shape: tuple[int, int, int] = (1, 8, 8),
+    *,
+    seed: int = 0,
+    directions: int = 12,
+    named: tuple[str, ...] = (),
 ) -> str:
-    """Write the checkpoint and return its digest; another `seed` makes another model."""
+    """Write the checkpoint; return its digest. Another `seed` makes another model, `named` are its last directions."""
     generator = torch.Generator().manual_seed(seed)
     flow = Flow(small_config(image_shape))
     images = random_images(200, image_shape)
@@ -64,7 +69,7 @@ def write_small_model(
     info = CheckpointInfo(
         name="small",
         preset="quick",
-        data=DataInfo(name="random", title="Random images", digest=""),
+        data=DataInfo(name="random", title="Random images", digest="", contrasts=named),
         step=7,
         epoch=0.5,
         seconds=1.0,

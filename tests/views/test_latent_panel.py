@@ -1,0 +1,37 @@
+"""The panel of sliders: named directions first, the principal ones by number."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+
+from nvp_studio.views.widgets.latent_panel import LatentPanel
+
+
+def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) -> None:
+    panel = LatentPanel()
+    panel.set_model(2, (0.5, 0.25, 0.1, 0.05), ("", "", "A & <b>B</b>", "beard"))
+    assert [row.name.text() for row in panel.directions] == ["1", "2", "A && <b>B</b>", "beard"]
+    assert panel.directions[2].name.textFormat() is Qt.TextFormat.PlainText
+    assert "<b>" not in panel.directions[2].toolTip()
+    assert panel.directions[3].slider.accessibleName() == "beard"
+    panel.resize(300, 600)
+    panel.show()
+    qapp.processEvents()
+    heights = [row.y() for row in panel.directions]
+    assert heights[2] < heights[3] < heights[0] < heights[1]
+    edits: list[tuple[int, float]] = []
+    panel.direction_edited.connect(lambda index, value: edits.append((index, value)))
+    panel.directions[3].slider.setValue(150)
+    assert edits == [(3, 1.5)]
+    ends: list[str] = []
+    panel.gesture_ended.connect(ends.append)
+    panel.directions[3].released.emit()
+    panel.directions[1].released.emit()
+    assert ends == ["beard", "direction 2"]
+    panel.close()
+
+
+def test_another_model_has_its_own_names(qapp: QApplication) -> None:
+    panel = LatentPanel()
+    panel.set_model(1, (0.5, 0.2), ("", "shoe"))
+    panel.set_model(1, (0.5, 0.2), ("", "bag"))
+    assert [row.name.text() for row in panel.directions] == ["1", "bag"]
