@@ -88,13 +88,13 @@ def flow_gradients(flow: Flow, x: Tensor) -> dict[str, Tensor]:
 
 
 def assert_same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor], relative: float) -> None:
-    """To `relative` of each tensor's norm; an expected norm of 0 (a bias before a batch norm) leaves rounding alone."""
+    """To `relative` of each tensor's norm, or a hundredth of the largest: sums that nearly cancel leave rounding."""
     assert found.keys() == expected.keys()
     largest = max(torch.linalg.vector_norm(grad).item() for grad in expected.values())
     for name, grad in expected.items():
         norm = torch.linalg.vector_norm(grad).item()
         error = torch.linalg.vector_norm(found[name] - grad).item()
-        assert error <= relative * max(norm, 1e-3 * largest), (name, error / max(norm, 1e-30))
+        assert error <= relative * max(norm, 1e-2 * largest), (name, error / max(norm, 1e-30))
 
 
 @pytest.mark.parametrize(("dtype", "relative"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
