@@ -222,6 +222,7 @@ class ExplorePage(Page):
         self.model_button.setText(f" {model.name}")
         self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
         self.model_words.setText(self._describe(model))
+        self.welcome.show_data(model.data_title)
         self.latents.set_model(len(model.latent_shapes), model.direction_shares, model.direction_names)
         self.score.show_reference(model.reference)
         self._remember_model(self.window_.engine.model_path)

@@ -24,6 +24,7 @@ REACH = 4.0
 HOTTEST = 1.5
 _SCROLL_BAR = 14
 """Pixels of the scroll bar and the gap beside it."""
+_WIDEST_NAME = 20 * SPACE
 _TWO_COLUMNS = 72 * SPACE
 
 
@@ -163,7 +164,8 @@ class LatentPanel(QWidget):
             row.deleteLater()
         self._names = names
         self.directions = []
-        width = 14 * SPACE if any(names) else 2 * SPACE
+        metrics = self.fontMetrics()
+        width = min(_WIDEST_NAME, max([2 * SPACE, *(metrics.horizontalAdvance(name) + SPACE // 2 for name in names)]))
         for index, name in enumerate(names):
             words = self._direction_name(index)
             row = SliderRow(name or str(index + 1), words, -REACH, REACH)

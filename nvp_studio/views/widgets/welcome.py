@@ -1,6 +1,6 @@
 """The card of the first start: what this is and what to do next."""
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton
 
@@ -23,7 +23,9 @@ class WelcomeCard(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
         row.setSpacing(SPACE)
-        words = QLabel(self.tr("Welcome. This flow learnt Fashion-MNIST: drag the sliders, or drop an image of yours."))
+        self._words = words = QLabel()
+        self.show_data("")
+        words.setTextFormat(Qt.TextFormat.PlainText)
         words.setWordWrap(True)
         words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -49,6 +51,11 @@ class WelcomeCard(QFrame):
         set_icon(close, "x", "dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
+
+    def show_data(self, title: str) -> None:
+        """Say what the open flow learnt; an empty title leaves that out."""
+        learnt = self.tr("This flow learnt {0}: drag").format(title) if title else self.tr("Drag")
+        self._words.setText(self.tr("Welcome. {0} the sliders, or drop an image of yours.").format(learnt))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
