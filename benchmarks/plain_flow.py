@@ -18,8 +18,9 @@ from torch.nn import functional
 from nvp_studio.flow.config import FlowConfig
 
 SPLINE_END = 5.0
-LEAST_SHARE = 1e-3
-LOG_SLOPE_RANGE = 6.0
+FAR = 3.0
+LEAST_WIDTH = 1e-3
+LEAST_HEIGHT = 1e-2
 READING_TO_DIAGONAL = (0, 3, 1, 2)
 """Corners of a 2x2 block, numbered as they are read, in the order in which they are factored out."""
 
@@ -115,52 +116,58 @@ class PlainAffine(nn.Module):
 
     def forward(self, x: Tensor, numbers: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         s, t = numbers.chunk(2, 1)
-        s = torch.tanh(s) if self.clamp == "tanh" else torch.atan(s) * (2 / math.pi)
-        s = self.scale.view(1, -1, 1, 1) * s
+        s = self.scale.view(1, -1, 1, 1) * _clamped(s, self.clamp)
         return ((x - t) * torch.exp(-s), -s) if inverse else (x * torch.exp(s) + t, s)
 
 
 class PlainSpline(nn.Module):
-    """A rational-quadratic spline on [-5, 5], the identity outside, and an affine map."""
+    """A rational-quadratic spline on [-5, 5], straight beyond, and an affine map of bounded shift."""
 
     def __init__(self, channels: int, bins: int, clamp: str) -> None:
         super().__init__()
         self.bins = bins
-        self.numbers = 3 * bins - 1 + 2
-        self.affine = PlainAffine(channels, clamp)
+        self.numbers = 3 * bins + 1 + 2
+        self.clamp = clamp
+        self.scale = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor, numbers: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         n, c, h, w = x.shape
-        spline, affine = torch.split(numbers, [(self.numbers - 2) * c, 2 * c], 1)
-        widths, heights, slopes = torch.split(
-            spline.reshape(n, -1, c, h, w).movedim(1, -1), [self.bins, self.bins, self.bins - 1], -1
+        spline, s, t = torch.split(numbers, [(self.numbers - 2) * c, c, c], 1)
+        widths, heights, bends = torch.split(
+            spline.reshape(n, -1, c, h, w).movedim(1, -1), [self.bins, self.bins, self.bins + 1], -1
         )
+        s = self.scale.view(1, -1, 1, 1) * _clamped(s, self.clamp)
+        t = SPLINE_END * torch.tanh(t / SPLINE_END)
         if inverse:
-            y, more = self.affine(x, affine, inverse=True)
-            x, log_slope = rational_quadratic_spline(y, widths, heights, slopes, inverse=True)
-            return x, more + log_slope
-        y, log_slope = rational_quadratic_spline(x, widths, heights, slopes, inverse=False)
-        y, more = self.affine(y, affine, inverse=False)
-        return y, log_slope + more
+            y = (x - t) * torch.exp(-s)
+            x, log_slope = rational_quadratic_spline(y, widths, heights, bends, inverse=True)
+            return x, log_slope - s
+        y, log_slope = rational_quadratic_spline(x, widths, heights, bends, inverse=False)
+        return y * torch.exp(s) + t, log_slope + s
 
 
-def _knots(logits: Tensor) -> Tensor:
-    shares = LEAST_SHARE + (1 - LEAST_SHARE * logits.shape[-1]) * torch.softmax(logits, -1)
+def _clamped(s: Tensor, clamp: str) -> Tensor:
+    return torch.tanh(s) if clamp == "tanh" else torch.atan(s) * (2 / math.pi)
+
+
+def _knots(logits: Tensor, least: float) -> Tensor:
+    shares = least + (1 - least * logits.shape[-1]) * torch.softmax(logits, -1)
     edges = functional.pad(torch.cumsum(shares, -1), (1, 0))
     return 2 * SPLINE_END * edges - SPLINE_END
 
 
 def rational_quadratic_spline(
-    x: Tensor, widths: Tensor, heights: Tensor, slopes: Tensor, inverse: bool
+    x: Tensor, widths: Tensor, heights: Tensor, bends: Tensor, inverse: bool
 ) -> tuple[Tensor, Tensor]:
-    """x (...), log-shares (..., K), log-slopes (..., K - 1) -> the values and their log-slopes (...)."""
-    inside = (x > -SPLINE_END) & (x < SPLINE_END)
-    value = torch.where(inside, x, torch.zeros_like(x)).unsqueeze(-1)
-    cum_widths, cum_heights = _knots(widths), _knots(heights)
-    slopes = functional.pad(torch.exp(LOG_SLOPE_RANGE * torch.tanh(slopes / LOG_SLOPE_RANGE)), (1, 1), value=1.0)
+    """x (...), log-shares (..., K), bends (..., K + 1) -> the values and their log-slopes (...)."""
+    value = x.clamp(-SPLINE_END, SPLINE_END).unsqueeze(-1)
+    cum_widths, cum_heights = _knots(widths, LEAST_WIDTH), _knots(heights, LEAST_HEIGHT)
     all_widths, all_heights = cum_widths.diff(), cum_heights.diff()
+    steeps = functional.pad(all_heights / all_widths, (1, 1), value=1.0)
+    before, after = steeps[..., :-1], steeps[..., 1:]
+    slopes = torch.exp(torch.tanh(bends)) * 2 * before * after / (before + after)
     edges = (cum_heights if inverse else cum_widths)[..., :-1]
-    index = (value >= edges).sum(-1, keepdim=True) - 1
+    index = ((value >= edges).sum(-1, keepdim=True) - 1).clamp_min(0)
     left, width = cum_widths.gather(-1, index), all_widths.gather(-1, index)
     bottom, height = cum_heights.gather(-1, index), all_heights.gather(-1, index)
     steep = (all_heights / all_widths).gather(-1, index)
@@ -178,9 +185,9 @@ def rational_quadratic_spline(
         result = bottom + top / (steep + (first + last - 2 * steep) * place * (1 - place))
     below = steep + (first + last - 2 * steep) * place * (1 - place)
     above = steep.pow(2) * (last * place.pow(2) + 2 * steep * place * (1 - place) + first * (1 - place).pow(2))
-    log_slope = torch.log(above) - 2 * torch.log(below)
-    log_slope = torch.where(inside, log_slope.squeeze(-1), torch.zeros_like(x))
-    return torch.where(inside, result.squeeze(-1), x), -log_slope if inverse else log_slope
+    log_slope = (torch.log(above) - 2 * torch.log(below)).squeeze(-1)
+    beyond = (x - value.squeeze(-1)) * torch.exp(-log_slope if inverse else log_slope)
+    return result.squeeze(-1) + beyond, -log_slope if inverse else log_slope
 
 
 class PlainCheckerboard(PlainLayer):
@@ -295,7 +302,7 @@ class PlainSequentialNetwork(nn.Module):
         self.leave = nn.Conv2d(width, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.leave(functional.relu(self.blocks(self.enter(x)))))
+        return cast(Tensor, self.leave(functional.relu(self.blocks(self.enter(x.clamp(-FAR, FAR))))))
 
 
 def _network(config: FlowConfig, inputs: int, width: int, outputs: int) -> nn.Module:

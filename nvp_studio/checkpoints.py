@@ -290,7 +290,7 @@ def _check_shapes(shapes: _Shapes, config: FlowConfig) -> None:
 def _least_parameters(config: FlowConfig) -> int:
     """A lower bound of the parameter count, close to it: what a file must hold before a flow of its size is built."""
     blocks = {"residual": 19 * config.blocks + 1, "gated": 11 * config.blocks, "depthwise": 4 * config.blocks}
-    numbers = {"affine": 2, "mixture": 3 * config.pieces + 2, "spline": 3 * config.pieces + 1}[config.law]
+    numbers = {"affine": 2, "mixture": 3 * config.pieces + 2, "spline": 3 * config.pieces + 3}[config.law]
     matrices = {"none": 0, "permutation": 0, "orthogonal": 1, "conv1x1": 2}[config.mixing]
 
     def couplings(count: int, half: int, width: int) -> int:

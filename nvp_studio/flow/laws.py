@@ -4,18 +4,15 @@ A law is a strictly increasing map of one value. The network gives `numbers` num
 (N, C, H, W) a tensor (N, numbers * C, H, W), all channels of the first number first.
 """
 
-import functools
-import math
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
+from nvp_studio.flow import spline
 from nvp_studio.flow.bijection import per_channel
-
-Clamp = Literal["tanh", "arctan"]
+from nvp_studio.flow.spline import Clamp, clamped
 
 
 class CouplingLaw(nn.Module):
@@ -56,8 +53,7 @@ class AffineLaw(CouplingLaw):
     def log_scale_and_shift(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Return s and t, both of the values' shape."""
         s, t = numbers.chunk(2, 1)
-        bounded = torch.tanh(s) if self.clamp == "tanh" else torch.atan(s) * (2 / math.pi)
-        return per_channel(self.scale) * bounded, t
+        return per_channel(self.scale) * clamped(s, self.clamp), t
 
     def forward(self, x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift (equation 5)."""
@@ -236,243 +232,34 @@ def _quantile(logit: Tensor, weights: Tensor, means: Tensor, rates: Tensor) -> T
 
 
 class SplineLaw(CouplingLaw):
-    """y = affine(q(x)), q a monotone rational-quadratic spline (Durkan et al. 2019, section 3.1).
+    """y = exp(s) q(x) + t, q a monotone rational-quadratic spline (`spline.py`; Durkan et al. 2019, section 3.1).
 
-    The spline has K bins over [-B, B] and is the identity outside. The network gives log-shares of the K widths and K
-    heights, K - 1 log-slopes at the inner knots, and the numbers of the affine map, in that order. The inverse is the
-    root of a quadratic.
+    s is bounded as in the affine law, t by the range of the spline. The inverse is the root of a quadratic.
     """
 
     def __init__(self, channels: int, bins: int, clamp: Clamp = "tanh") -> None:
         super().__init__()
-        self.bins = bins
-        self.numbers = 3 * bins - 1 + 2
-        self.affine = AffineLaw(channels, clamp)
+        self.numbers = spline.numbers_of(bins)
+        self.clamp = clamp
+        self.scale = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Through the spline and the affine map."""
-        spline, affine = self._taken_apart(numbers)
-        y, log_slope = Spline.apply(x, spline)  # type: ignore[no-untyped-call]
-        y, more = self.affine(y, affine)
-        return y, log_slope + more
+        arguments = (x, self._by_number(numbers), self.scale, self.clamp)
+        pair: tuple[Tensor, Tensor] = spline.SplineMap.apply(*arguments)  # type: ignore[no-untyped-call]
+        return pair
 
     def inverse(self, y: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Undo the affine map, then solve the quadratic of the bin."""
-        spline, affine = self._taken_apart(numbers)
-        y, more = self.affine.inverse(y, affine)
-        x, log_slope = _spline_inverse(y, spline)
-        return x, log_slope + more
+        return spline.inverted(y, self._by_number(numbers), self.scale, self.clamp)
 
     def undo(self, y: Tensor, numbers: Tensor) -> Tensor:
-        """`inverse` in about half of its operations, which is what a single image's time goes by."""
-        spline, affine = self._taken_apart(numbers)
-        y = self.affine.undo(y, affine)
-        held = y.clamp(-_END, _END)
-        return _spline_undone(held, spline, self.bins) + (y - held)
+        """The x of `inverse` alone."""
+        return spline.undone(y, self._by_number(numbers), self.scale, self.clamp)
 
-    def _taken_apart(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The numbers of the spline (N, 3 K - 1, C, H, W), and those of the affine map (N, 2 C, H, W)."""
-        count, all_channels, height, width = numbers.shape
-        channels = all_channels // self.numbers
-        spline, affine = torch.split(numbers, [(self.numbers - 2) * channels, 2 * channels], 1)
-        return spline.reshape(count, self.numbers - 2, channels, height, width).contiguous(), affine
-
-
-_END = 5.0
-"""B, the end of the spline: values beyond it stay as they are."""
-_LEAST_SHARE = 1e-3
-"""Least share of a bin in the width and in the height of the spline."""
-_LOG_SLOPE_RANGE = 6.0
-"""Slopes at the inner knots stay within e^-6 and e^6; at the ends they are 1, as beyond."""
-
-
-class _Bins(NamedTuple):
-    """The bins that values fall into, in units of the whole spline: (N, C, H, W) but for the last four."""
-
-    left: Tensor
-    width: Tensor
-    bottom: Tensor
-    height: Tensor
-    first: Tensor
-    """Slope at the left knot."""
-    last: Tensor
-    number: Tensor
-    """(N, 1, C, H, W), from 0."""
-    widths: Tensor
-    """Shares of all bins before the least share is seen to, (N, K, C, H, W)."""
-    heights: Tensor
-
-
-def _bins_of(share: Tensor, numbers: Tensor, *, by_height: bool) -> _Bins:
-    """The bin that holds each value, which lies at `share` (N, C, H, W) of the spline's width, or of its height."""
-    bins = (numbers.shape[1] + 1) // 3
-    widths, heights = torch.softmax(numbers[:, :bins], 1), torch.softmax(numbers[:, bins : 2 * bins], 1)
-    scale = 1 - bins * _LEAST_SHARE
-    steps = torch.arange(1, bins + 1, dtype=share.dtype, device=share.device).view(-1, 1, 1, 1) * _LEAST_SHARE
-    rights, tops = torch.cumsum(widths, 1).mul_(scale).add_(steps), torch.cumsum(heights, 1).mul_(scale).add_(steps)
-    rights[:, -1] = tops[:, -1] = 1  # whatever the sum was rounded to: the ends of the spline stay where they are
-    edges = tops if by_height else rights
-    number = (edges[:, :-1] <= share.unsqueeze(1)).sum(1, keepdim=True)
-    before, starts = (number - 1).clamp_min(0), (number > 0).squeeze(1)
-    left, bottom = _at(rights, before) * starts, _at(tops, before) * starts
-    width, height = _at(rights, number) - left, _at(tops, number) - bottom
-    first, last = (_slope(numbers[:, 2 * bins :], knot) for knot in (number - 1, number))
-    return _Bins(left, width, bottom, height, first, last, number, widths, heights)
-
-
-def _at(values: Tensor, number: Tensor) -> Tensor:
-    return values.gather(1, number).squeeze(1)
-
-
-def _slope(numbers: Tensor, knot: Tensor) -> Tensor:
-    """Slopes at knots counted from the first inner one; 1 where there is no such knot, at the ends of the spline."""
-    inner = numbers.shape[1]
-    if not inner:
-        return torch.ones_like(knot[:, 0], dtype=numbers.dtype)
-    place = knot.clamp(0, inner - 1)
-    raw = _at(numbers, place) * (place == knot).squeeze(1)
-    return torch.exp(_LOG_SLOPE_RANGE * torch.tanh(raw / _LOG_SLOPE_RANGE))
-
-
-def _quotient(place: Tensor, bins: _Bins) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """At `place`, from 0 to 1 across a bin: its part of the rise, then slope, above and below of equation 5."""
-    steep = bins.height / bins.width
-    square, rest = place * place, 1 - place
-    apart = place * rest
-    below = (bins.first + bins.last - 2 * steep).mul_(apart).add_(steep)
-    rise = torch.addcmul(bins.first * apart, steep, square).div_(below)
-    above = torch.addcmul(bins.last * square, bins.first, rest * rest).addcmul_(steep, apart, value=2)
-    return rise, steep, above, below
-
-
-class Spline(torch.autograd.Function):
-    """(x, numbers (N, 3 K - 1, C, H, W)) -> q(x) and its log-slope, with gradients written out.
-
-    Equations 4 and 5 of Durkan et al. Only the numbers of one bin matter to a value, apart from the shares, which a
-    softmax ties together; autograd would walk a hundred tensors for what takes a few products more.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The values; shapes as x."""
-        held = x.clamp(-_END, _END)
-        share = held / (2 * _END) + 0.5
-        bins = _bins_of(share, numbers, by_height=False)
-        place = (share - bins.left).div_(bins.width).clamp_(0, 1)
-        rise, steep, above, below = _quotient(place, bins)
-        log_slope = torch.log(above * (steep / below).square_())
-        ctx.save_for_backward(place, rise, above, below, log_slope, x == held, *bins)
-        return torch.addcmul(bins.bottom - 0.5, bins.height, rise).mul_(2 * _END).add_(x - held), log_slope
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of x and of the numbers."""
-        place, rise, above, below, log_slope, inside, *kept = ctx.saved_tensors
-        bins = _Bins(*kept)
-        steep, rest = bins.height / bins.width, 1 - place
-        apart, square = place * rest, place * place
-        middle = 1 - 2 * place
-        grad_share = grad_y * (2 * _END)
-        by_rise, by_above, by_below = grad_share * bins.height / below, grad_log_slope / above, grad_log_slope / below
-        common = 2 * by_below * apart
-        risen = by_rise * rise
-        flat = 1 - 2 * apart
-        grad_steep = by_rise * square - (risen + 2 * by_below) * flat + 2 * (by_above * apart + grad_log_slope / steep)
-        grad_first = (by_rise - risen) * apart + by_above * rest * rest - common
-        grad_last = by_above * square - risen * apart - common
-        turning = bins.last * place + steep * middle - bins.first * rest
-        curve = bins.first + bins.last - 2 * steep
-        by_place = 2 * (by_above * turning - by_below * curve * middle) * inside
-        pull = by_place / bins.width
-        slope = torch.exp(log_slope)
-        grad_x = grad_y * slope + pull / (2 * _END)
-        grad_left = -(grad_share * slope + pull)
-        grad_width = grad_left * place - grad_steep * steep / bins.width
-        grad_height = grad_share * rise + grad_steep / bins.width
-        count = bins.widths.shape[1]
-        gradient = bins.widths.new_zeros(len(place), 3 * count - 1, *place.shape[1:])
-        before = torch.arange(count, device=place.device).view(1, -1, 1, 1, 1) < bins.number
-        _shares_gradient(gradient[:, :count], bins.widths, grad_left, grad_width, before, bins.number)
-        _shares_gradient(gradient[:, count : 2 * count], bins.heights, grad_share, grad_height, before, bins.number)
-        _slope_gradient(gradient[:, 2 * count :], bins.number - 1, bins.first, grad_first)
-        _slope_gradient(gradient[:, 2 * count :], bins.number, bins.last, grad_last)
-        return grad_x, gradient
-
-
-def _shares_gradient(
-    out: Tensor, shares: Tensor, grad_start: Tensor, grad_size: Tensor, before: Tensor, number: Tensor
-) -> None:
-    """Write the gradient of the log-shares: the start of a bin is the sum of the shares before it."""
-    scale = 1 - shares.shape[1] * _LEAST_SHARE
-    torch.mul(before, (grad_start * scale).unsqueeze(1), out=out)
-    out.scatter_(1, number, (grad_size * scale).unsqueeze(1))  # where `before` left a zero
-    out.mul_(shares)
-    out.addcmul_(shares, out.sum(1, keepdim=True), value=-1)
-
-
-def _slope_gradient(out: Tensor, knot: Tensor, slope: Tensor, grad: Tensor) -> None:
-    """Add the gradient of the number that says the slope at a knot, if it is an inner one."""
-    inner = out.shape[1]
-    if not inner:
-        return
-    place = knot.clamp(0, inner - 1)
-    bounded = torch.log(slope).div_(_LOG_SLOPE_RANGE)
-    by_number = grad * slope * (1 - bounded * bounded)
-    out.scatter_add_(1, place, by_number.unsqueeze(1) * (place == knot))
-
-
-def _spline_inverse(y: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """x with q(x) = y, by the root of equation 6 of Durkan et al., and log dx/dy."""
-    held = y.clamp(-_END, _END)
-    share = held / (2 * _END) + 0.5
-    bins = _bins_of(share, numbers, by_height=True)
-    risen, steep = share - bins.bottom, bins.height / bins.width
-    curve = bins.first + bins.last - 2 * steep
-    bent = risen * curve
-    a = bins.height * (steep - bins.first) + bent
-    b = bins.height * bins.first - bent
-    root = torch.sqrt((b * b + 4 * a * steep * risen).clamp_min(0))
-    place = (2 * steep * risen / (b + root)).clamp(0, 1)
-    _, _, above, below = _quotient(place, bins)
-    x = (bins.left + place * bins.width - 0.5) * (2 * _END) + (y - held)
-    return x, -torch.log(above * (steep / below).square())
-
-
-def _spline_undone(y: Tensor, numbers: Tensor, bins: int) -> Tensor:
-    """x with q(x) = y for y (N, C, H, W) within [-B, B]; widths and heights are dealt with together.
-
-    Factors that are Python numbers cost several times what tensors do, except as `alpha` or `value`.
-    """
-    share = torch.add(_constant(0.5, y.dtype), y, alpha=0.5 / _END)
-    shares = torch.softmax(numbers[:, : 2 * bins].view(len(y), 2, bins, *y.shape[1:]), 2)
-    shares = torch.add(_constant(_LEAST_SHARE, y.dtype), shares, alpha=1 - bins * _LEAST_SHARE)
-    ends = torch.cumsum(shares, 2)
-    ends[:, :, -1] = 1
-    index = (ends[:, 1, :-1] <= share.unsqueeze(1)).sum(1, keepdim=True)
-    both = index.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)
-    starts = functional.pad(ends[:, :, :-1], (0, 0, 0, 0, 0, 0, 1, 0)).gather(2, both)
-    sizes = ends.gather(2, both) - starts
-    (width, height), (left, bottom) = (part.squeeze(2).unbind(1) for part in (sizes, starts))
-    slopes = functional.pad(numbers[:, 2 * bins :], (0, 0, 0, 0, 0, 0, 1, 1))
-    slopes = slopes.gather(1, torch.cat((index, index + _constant(1, torch.int64)), 1))
-    bound = _constant(_LOG_SLOPE_RANGE, y.dtype)
-    first, last = torch.exp(bound * torch.tanh(slopes / bound)).unbind(1)
-    rise, steep = share - bottom, height / width
-    curved = rise * torch.sub(first + last, steep, alpha=2)
-    a = torch.addcmul(curved, height, steep - first)
-    b = height * first - curved
-    climb = steep * rise
-    root = torch.addcmul(b * b, a, climb, value=4).clamp_min(0).sqrt()
-    place = torch.addcdiv(left, width * climb, b + root, value=2)
-    return torch.add(_constant(-_END, y.dtype), place, alpha=2 * _END)
-
-
-@functools.cache
-def _constant(value: float, dtype: torch.dtype) -> Tensor:
-    """A tensor without dimensions, which goes with tensors on any device."""
-    with torch.inference_mode(False):
-        return torch.tensor(value, dtype=dtype, device="cpu")
+    def _by_number(self, numbers: Tensor) -> Tensor:
+        """(N, numbers * C, H, W) -> (N, numbers, C, H, W)."""
+        return numbers.unflatten(1, (self.numbers, -1))
 
 
 def coupling_law(kind: Literal["affine", "mixture", "spline"], channels: int, pieces: int, clamp: Clamp) -> CouplingLaw:

@@ -133,8 +133,16 @@ class DepthwiseBlock(nn.Module):
         return x + change
 
 
+FAR = 3.0
+"""Values are held within this distance of zero before a network sees them: three deviations, where layers normalize."""
+
+
 class PlainNetwork(nn.Module):
-    """A 3x3 convolution, blocks one after another, and a 1x1 convolution that starts at zero."""
+    """A 3x3 convolution, blocks one after another, and a 1x1 convolution that starts at zero.
+
+    What it says is bounded by its weights, because its input is held within `FAR`: values that run away in an image
+    unlike those learnt do not drive others away, layer after layer, until rounding is all that is left of the image.
+    """
 
     def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module]) -> None:
         super().__init__()
@@ -145,7 +153,7 @@ class PlainNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
         count, _, height, width = x.shape
-        h = functional.relu(self.blocks(self.enter(x)))
+        h = functional.relu(self.blocks(self.enter(x.clamp(-FAR, FAR))))
         # As a product of matrices the last convolution leaves each of its numbers in one piece, as the laws want them,
         # and costs half of a convolution that comes from channels side by side.
         weight = self.leave.weight.flatten(1).expand(count, -1, -1)

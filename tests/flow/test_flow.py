@@ -65,15 +65,12 @@ def test_log_determinant_and_inverse_after_training_steps(config: FlowConfig, se
     torch.testing.assert_close(flow.log_prob(x), prior + log_det)
 
 
-@pytest.mark.parametrize("preset", ["paper", "paper-cifar10", "studio", "quick"])
+@pytest.mark.parametrize("preset", ["paper", "paper-cifar10", "studio", "quick", "large"])
 def test_float32_inverse_at_full_depth(preset: str) -> None:
     torch.manual_seed(0)
     config = preset_config(preset, (3, 32, 32))
     flow = train_a_little(Flow(msgspec.structs.replace(config, width=min(config.width, 8))), steps=8)
-    # Affine flows are inverted as well where they have learnt nothing; splines are steep there.
-    x = torch.rand(2, 3, 32, 32)
-    if config.law == "spline":
-        x = 0.3 * x + 0.7 * torch.linspace(0.2, 0.8, config.dimensions).view(1, 3, 32, 32)
+    x = torch.rand(2, 3, 32, 32)  # where the flow has learnt nothing
     with torch.no_grad():
         back = flow.decode(flow.encode(x)[0])
     torch.testing.assert_close(back, x, rtol=0, atol=1e-4)

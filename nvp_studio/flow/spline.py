@@ -1,0 +1,264 @@
+"""The map of spline couplings: a monotone rational-quadratic spline of bounded slope, then an affine map.
+
+    y = exp(s) q(x) + t
+
+The spline q (after Durkan et al. 2019, section 3.1) has K bins over [-B, B] and goes on straight beyond, with its slope
+at the end. The numbers of a value are log-shares of the K widths, log-shares of the K heights, the bends of the K + 1
+knots, and what s and t come from, in that order.
+
+The slope at a knot is the harmonic mean of the steepnesses of the bins beside it (1 beyond the ends) times e^bend,
+|bend| <= 1. It is at most 2 e times as steep as a bin beside it, so no bin is nearly flat between steep knots:
+the slope of q stays above `least_slope` everywhere, about 0.003. |t| < B keeps values from running away. Both let
+float32 invert deep flows even where they have learnt nothing.
+"""
+
+import functools
+import math
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from nvp_studio.flow.bijection import per_channel
+
+Clamp = Literal["tanh", "arctan"]
+
+END = 5.0
+"""B, where the bins end, and what bounds the shift."""
+LEAST_WIDTH = 1e-3
+LEAST_HEIGHT = 1e-2
+"""Least shares of a bin in the width and in the height of the spline, unless the bins are too many for it."""
+
+
+def numbers_of(bins: int) -> int:
+    """How many numbers say the map of so many bins."""
+    return 3 * bins + 3
+
+
+def least_slope(bins: int) -> float:
+    """What no slope of q falls below with so many bins: that in the middle of a bin between the steepest knots."""
+    return min(LEAST_HEIGHT, 0.5 / bins) * 2 / (1 + 2 * math.e)
+
+
+def clamped(raw: Tensor, clamp: Clamp) -> Tensor:
+    """`raw` brought to between -1 and 1."""
+    return torch.tanh(raw) if clamp == "tanh" else torch.atan(raw) * (2 / math.pi)
+
+
+def _clamp_slope(raw: Tensor, found: Tensor, clamp: Clamp) -> Tensor:
+    return 1 - found * found if clamp == "tanh" else (2 / math.pi) / (1 + raw * raw)
+
+
+class _Bins(NamedTuple):
+    """The bins that values fall into, in units of the whole spline; (N, C, H, W) unless said."""
+
+    start: Tensor
+    """Left edge and bottom, (N, 2, C, H, W)."""
+    size: Tensor
+    """Width and height of the bin before, of this one and of the one after, (N, 2, 3, C, H, W)."""
+    before: Tensor
+    """Steepness, height / width, of the bin before, 1 where there is none."""
+    steep: Tensor
+    """Steepness of this bin."""
+    after: Tensor
+    first: Tensor
+    """Slope at the left knot."""
+    last: Tensor
+    bends: Tensor
+    """Of both knots, (N, 2, C, H, W)."""
+    number: Tensor
+    """(N, 1, C, H, W), from 0."""
+    shares: Tensor
+    """Shares of all widths and heights before the least ones are seen to, (N, 2, K, C, H, W)."""
+
+
+def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
+    """The bin that holds each value, which lies at `share` (N, C, H, W) of the width (axis 0) or of the height (1)."""
+    bins = numbers.shape[1] // 3 - 1
+    least, rest = _leasts(bins, numbers.dtype, numbers.device)
+    shares = torch.softmax(numbers[:, : 2 * bins].unflatten(1, (2, bins)), 2)
+    sizes = torch.addcmul(least, shares, rest)
+    edges = torch.cumsum(sizes[:, :, :-1], 2)
+    number = (edges[:, axis] <= share.unsqueeze(1)).sum(1, keepdim=True)
+    edges = functional.pad(edges, (0, 0, 0, 0, 0, 0, 1, 0))
+    start = edges.gather(2, number.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)).squeeze(2)
+    size = sizes.gather(2, _neighbours(number, bins))
+    before, steep, after = (size[:, 1] / size[:, 0]).unbind(1)
+    place = number.squeeze(1)
+    one = _constant(1.0, share.dtype)
+    before, after = torch.where(place == 0, one, before), torch.where(place == bins - 1, one, after)
+    knots = torch.cat((number, number + _constant(1, torch.int64)), 1)
+    bends = torch.tanh(numbers[:, 2 * bins : 3 * bins + 1].gather(1, knots))
+    first, last = torch.exp(bends).unbind(1)
+    twice = steep + steep
+    first, last = first * twice * (before / (before + steep)), last * twice * (after / (after + steep))
+    return _Bins(start, size, before, steep, after, first, last, bends, number, shares)
+
+
+@functools.cache
+def _leasts(bins: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Least shares (2, 1, 1, 1, 1) of width and height, and what they leave."""
+    with torch.inference_mode(False):
+        least = torch.tensor([min(LEAST_WIDTH, 0.5 / bins), min(LEAST_HEIGHT, 0.5 / bins)], dtype=dtype, device=device)
+        least = least.view(2, 1, 1, 1, 1)
+        return least, 1 - bins * least
+
+
+@functools.cache
+def _constant(value: float, dtype: torch.dtype) -> Tensor:
+    """A tensor without dimensions: on any device, and cheaper than a Python number."""
+    with torch.inference_mode(False):
+        return torch.tensor(value, dtype=dtype, device="cpu")
+
+
+def _neighbours(number: Tensor, bins: int) -> Tensor:
+    """Indices (N, 2, 3, C, H, W) of the bin before, of the bin and of the one after, the bin itself at the ends."""
+    one = _constant(1, torch.int64)
+    three = torch.cat((number - one, number, number + one), 1).clamp_(0, bins - 1)
+    return three.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)
+
+
+def _quotient(place: Tensor, bins: _Bins) -> tuple[Tensor, Tensor, Tensor]:
+    """At `place`, from 0 to 1 across a bin: its part of the rise, then above and below of equation 5."""
+    square, rest = place * place, 1 - place
+    apart = place * rest
+    below = torch.sub(bins.first + bins.last, bins.steep, alpha=2).mul_(apart).add_(bins.steep)
+    rise = torch.addcmul(bins.first * apart, bins.steep, square).div_(below)
+    above = torch.addcmul(bins.last * square, bins.first, rest * rest).addcmul_(bins.steep, apart, value=2)
+    return rise, above, below
+
+
+class SplineMap(torch.autograd.Function):
+    """(x, numbers (N, 3 K + 3, C, H, W), scale (C,), clamp) -> y and log dy/dx, with gradients written out.
+
+    s = scale * clamp(raw), t = B tanh(raw / B); q by equations 4 and 5 of Durkan et al. Only the numbers of three bins
+    matter to a value, apart from the shares, which a softmax ties together; autograd would walk a hundred tensors for
+    what takes a few products more.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor]:
+        """The values; shapes as x."""
+        held = x.clamp(-END, END)
+        share = held / (2 * END) + 0.5
+        bins = _bins_of(share, numbers, 0)
+        left, bottom = bins.start.unbind(1)
+        beyond = x - held
+        # Beyond the right end exactly 1: its slope there must not depend on the rounding of edges.
+        place = (share - left).div_(bins.size[:, 0, 1]).add_(beyond > 0).clamp_(0, 1)
+        rise, above, below = _quotient(place, bins)
+        slope = above * (bins.steep / below).square_()
+        q = torch.addcmul(bottom - 0.5, bins.size[:, 1, 1], rise).mul_(2 * END).addcmul_(beyond, slope)
+        bounded, s, shift = _affine(numbers, scale, clamp)
+        grow = torch.exp(s)
+        grown = q.mul_(grow)
+        ctx.clamp = clamp
+        ctx.save_for_backward(
+            place, rise, above, below, slope, beyond, grow, grown, bounded, shift, numbers[:, -2], scale, *bins
+        )
+        return torch.add(grown, shift, alpha=END), torch.log(slope).add_(s)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Gradients of x, of the numbers and of the scale."""
+        place, rise, above, below, slope, beyond, grow, grown, bounded, shift, raw, scale, *kept = ctx.saved_tensors
+        bins = _Bins(*kept)
+        count = bins.shares.shape[2]
+        gradient = slope.new_empty(len(place), 3 * count + 3, *place.shape[1:])
+        by_s = torch.addcmul(grad_log_slope, grad_y, grown)
+        gradient[:, -2] = by_s * per_channel(scale) * _clamp_slope(raw, bounded, ctx.clamp)
+        torch.mul(grad_y, 1 - shift * shift, out=gradient[:, -1])
+        grad_scale = (by_s * bounded).sum((0, 2, 3))
+
+        first, last, steep = bins.first, bins.last, bins.steep
+        width, height = bins.size[:, 0, 1], bins.size[:, 1, 1]
+        inside = beyond == 0
+        rest = 1 - place
+        apart, square = place * rest, place * place
+        grad_q = grad_y * grow
+        grad_share = grad_q * (2 * END)
+        through = grad_q * slope
+        grad_log_slope = torch.addcmul(grad_log_slope, through, beyond)
+        by_rise, by_above, by_below = grad_share * height / below, grad_log_slope / above, grad_log_slope / below
+        common = 2 * by_below * apart
+        risen = by_rise * rise
+        grad_steep = by_rise * square - (risen + 2 * by_below) * (1 - 2 * apart)
+        grad_steep += 2 * (by_above * apart + grad_log_slope / steep)
+        middle = 1 - 2 * place
+        turning = last * place + steep * middle - first * rest
+        curve = first + last - 2 * steep
+        pull = (by_above * turning - by_below * curve * middle).mul_(inside).div_(width).mul_(2)
+        grad_left = torch.add(pull, through * inside, alpha=2 * END).neg_()
+        # By logarithms: what the slope of a knot says of its bend, and of the steepness of the bins beside it.
+        by_first = ((by_rise - risen) * apart + by_above * rest * rest - common).mul_(first)
+        by_last = (by_above * square - risen * apart - common).mul_(last)
+        by_before = by_first * (steep / (bins.before + steep))
+        by_after = by_last * (steep / (bins.after + steep))
+        by_steep = grad_steep * steep + (by_first - by_before) + (by_last - by_after)
+        number = bins.number.squeeze(1)
+        by_before *= number != 0
+        by_after *= number != count - 1
+        changes = torch.stack((-by_before, -by_steep, -by_after, by_before, by_steep, by_after), 1)
+        grad_size = changes.unflatten(1, (2, 3)).div_(bins.size)
+        grad_size[:, 0, 1].addcmul_(grad_left, place)
+        grad_size[:, 1, 1].addcmul_(grad_share, rise)
+        _shares_gradient(gradient[:, : 2 * count], bins, torch.stack((grad_left, grad_share), 1), grad_size)
+        by_bends = torch.stack((by_first, by_last), 1).mul_(1 - bins.bends * bins.bends)
+        knots = torch.cat((bins.number, bins.number + _constant(1, torch.int64)), 1)
+        gradient[:, 2 * count : 3 * count + 1].zero_().scatter_(1, knots, by_bends)
+        return torch.add(through, pull, alpha=0.5 / END), gradient, grad_scale, None
+
+
+def _affine(numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor, Tensor]:
+    """What the clamp makes of its number, s, and t / B."""
+    bounded = clamped(numbers[:, -2], clamp)
+    return bounded, per_channel(scale) * bounded, torch.tanh(numbers[:, -1] / END)
+
+
+def _shares_gradient(out: Tensor, bins: _Bins, grad_start: Tensor, grad_size: Tensor) -> None:
+    """Write the gradient of the log-shares: the start of a bin is the sum of the sizes before it."""
+    shares = bins.shares
+    count = shares.shape[2]
+    out = out.unflatten(1, (2, count))
+    before = torch.arange(count, device=shares.device).view(-1, 1, 1, 1) < bins.number
+    torch.mul(before.unsqueeze(1), grad_start.unsqueeze(2), out=out)
+    out.scatter_add_(2, _neighbours(bins.number, count), grad_size)
+    _, rest = _leasts(count, shares.dtype, shares.device)
+    out.mul_(shares).mul_(rest)
+    out.addcmul_(shares, out.sum(2, keepdim=True), value=-1)
+
+
+def inverted(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor]:
+    """The x of y, by the root of equation 6 of Durkan et al., and log dx/dy."""
+    x, place, bins, s = _undone(y, numbers, scale, clamp)
+    _, above, below = _quotient(place, bins)
+    return x, -torch.log(above * (bins.steep / below).square()) - s
+
+
+def undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> Tensor:
+    """The x of `inverted` alone."""
+    return _undone(y, numbers, scale, clamp)[0]
+
+
+def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor, _Bins, Tensor]:
+    """x, its place in its bin, the bin, and s."""
+    _, s, shift = _affine(numbers, scale, clamp)
+    q = torch.sub(y, shift, alpha=END) * torch.exp(-s)
+    held = q.clamp(-END, END)
+    share = torch.add(_constant(0.5, y.dtype), held, alpha=0.5 / END)
+    bins = _bins_of(share, numbers, 1)
+    (left, bottom), (width, height) = bins.start.unbind(1), bins.size[:, :, 1].unbind(1)
+    risen = (share - bottom).clamp_min(0)
+    bent = risen * torch.sub(bins.first + bins.last, bins.steep, alpha=2)
+    a = torch.addcmul(bent, height, bins.steep - bins.first)
+    b = height * bins.first - bent
+    climb = bins.steep * risen
+    root = torch.addcmul(b * b, a, climb, value=4).clamp_min(0).sqrt()
+    beyond = q - held
+    place = (torch.div(climb + climb, b + root) + (beyond > 0)).clamp(0, 1)
+    x = torch.add(_constant(-END, y.dtype), torch.addcmul(left, place, width), alpha=2 * END)
+    # Beyond the ends the place is 0 or 1, and the slope that of the knot there.
+    return x + beyond / torch.lerp(bins.first, bins.last, place), place, bins, s
