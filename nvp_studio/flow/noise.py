@@ -40,6 +40,8 @@ def content_noise(images: npt.NDArray[np.uint8], seed: int, sample: int) -> npt.
     return np.stack(rows) if rows else np.empty(images.shape, np.float32)
 
 
-def step_noise(seed: int, step: int, shape: tuple[int, ...], *, salt: int = 0) -> npt.NDArray[np.float32]:
-    """Uniform noise in [0, 1) for the whole batch of one training step, keyed by (seed, salt, step)."""
-    return keyed_generator(b"step", seed, salt, step).random(shape, np.float32)
+def step_noise(
+    seed: int, step: int, shape: tuple[int, ...], *, salt: int = 0, kind: bytes = b"step"
+) -> npt.NDArray[np.float32]:
+    """Uniform noise in [0, 1) for the whole batch of one training step, keyed by (kind, seed, salt, step)."""
+    return keyed_generator(kind, seed, salt, step).random(shape, np.float32)

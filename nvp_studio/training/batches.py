@@ -45,6 +45,12 @@ class Batches:
         noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order))
         return unit_from_images(images, noise.to(self._device, non_blocking=True))
 
+    def noise(self, step: int, order: int = 0) -> Tensor:
+        """Images of uniform noise for `step`, one for each sixteen of a batch, at least one: (n, C, H, W) in [0, 1]."""
+        _, height, width, channels = self._images.shape
+        shape = (max(1, self.batch_size // 16), channels, height, width)
+        return torch.from_numpy(step_noise(self._seed, step, shape, salt=order, kind=b"image")).to(self._device)
+
     def _indices(self, step: int, order: int) -> npt.NDArray[np.int64]:
         stream = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs, places = np.divmod(stream, self.count)

@@ -50,6 +50,9 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Steps between validations; None chooses from the budget."""
     checkpoint_minutes: float = 2.0
     """Longest time between two checkpoints, in minutes."""
+    noise_share: float = 0.01
+    """The flow learns the density of data that are images of uniform noise so often. It costs images -log2(1 - share) / D
+    bits/dim at most and bounds how far noise is from what the flow has learnt, so that float32 inverts it there too."""
     memory: Literal["fast", "constant"] = "fast"
     """`constant` recomputes activations by the inverse instead of keeping them: slower, in memory that does not grow
     with the number of couplings."""
@@ -75,6 +78,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must lie in [0, 1), not {self.ema_decay}")
+        if not 0 <= self.noise_share < 1:
+            raise ValueError(f"noise_share must lie in [0, 1), not {self.noise_share}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
 
@@ -82,5 +87,5 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
 def recommended(preset: str) -> dict[str, Any]:
     """The fields of `TrainConfig` that differ from their defaults for `preset`: the paper has its own (section 4.1)."""
     if preset.startswith("paper"):
-        return {"batch_size": 64, "learning_rate": 1e-3, "weight_decay": 5e-5}
+        return {"batch_size": 64, "learning_rate": 1e-3, "weight_decay": 5e-5, "noise_share": 0.0}
     return {"batch_size": 128, "learning_rate": 1e-3} if preset == "large" else {}

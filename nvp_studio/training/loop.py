@@ -11,6 +11,7 @@ import time
 from datetime import datetime
 
 import msgspec
+import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
@@ -157,11 +158,18 @@ class Loop:
         )
 
     def gradients(self, x: Tensor) -> tuple[float, float]:
-        """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before."""
+        """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before.
+
+        With a `noise_share` they are those of the likelihood of data that are images of noise so often.
+        """
         flow = self.learner.flow
         self.learner.optimizer.zero_grad(set_to_none=True)
-        loss = bits_per_dim_from_log_prob(flow(x), flow.config.dimensions).mean()
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        noise = self.batches.noise(self.step, self.guard.rollbacks) if self.config.noise_share else x[:0]
+        bits = bits_per_dim_from_log_prob(flow(torch.cat((x, noise))), flow.config.dimensions)
+        loss = bits[: len(x)].mean()
+        share = self.config.noise_share
+        total = (1 - share) * loss + share * bits[len(x) :].mean() if share else loss
+        total.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         norm = clip_grad_norm_(flow.parameters(), self.config.gradient_clip)
         return loss.item(), norm.item()
 

@@ -33,10 +33,10 @@ def perturb(module: nn.Module, seed: int = 0, size: float = 0.3) -> None:
                 buffer *= 1 + size * torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype)
 
 
-def train_a_little(flow: Flow, steps: int = 5, seed: int = 0) -> Flow:
+def train_a_little(flow: Flow, steps: int = 5, seed: int = 0, rate: float = 1e-2) -> Flow:
     """A few real optimizer steps on structured data, after which nothing is at its initial value; returns eval mode."""
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(flow.parameters(), lr=rate)
     for step in range(steps):
         ramp = torch.linspace(0.2, 0.8, flow.config.dimensions, dtype=flow.dtype).view(1, *flow.config.image_shape)
         noise = torch.rand(8, *flow.config.image_shape, generator=generator, dtype=flow.dtype)

@@ -69,7 +69,9 @@ def test_log_determinant_and_inverse_after_training_steps(config: FlowConfig, se
 def test_float32_inverse_at_full_depth(preset: str) -> None:
     torch.manual_seed(0)
     config = preset_config(preset, (3, 32, 32))
-    flow = train_a_little(Flow(msgspec.structs.replace(config, width=min(config.width, 8))), steps=8)
+    # The deepest flow is trained at no more than its own learning rate.
+    rate = 1e-3 if preset == "large" else 1e-2
+    flow = train_a_little(Flow(msgspec.structs.replace(config, width=min(config.width, 8))), steps=8, rate=rate)
     x = torch.rand(2, 3, 32, 32)  # where the flow has learnt nothing
     with torch.no_grad():
         back = flow.decode(flow.encode(x)[0])
