@@ -9,7 +9,7 @@ from nvp_studio.checkpoints import find_checkpoint, read_checkpoint
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.explore.model import open_model
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error
+from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error, noise_inverse_error
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,13 @@ def test_scores_are_those_of_the_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", INCLUDED_MODELS)
 def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
-    """On images of the test set and samples at temperature 1, in float32."""
+    """On images of the test set, samples at temperature 1 and images of noise, in float32."""
     model = open_model(name)
     data = load_data(name)
     assert data.test is not None
     for seed in (0, 1):
         assert inverse_error(model.flow, data.test.images[32 * seed : 32 * seed + 32], seed) < HALF_A_LEVEL
+        assert noise_inverse_error(model.flow, 32, seed) < HALF_A_LEVEL
 
 
 def test_named_directions_of_peeps_do_what_they_say() -> None:

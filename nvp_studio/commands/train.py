@@ -105,6 +105,13 @@ def train(
     gradient_clip: Annotated[float, typer.Option(help="Largest gradient norm.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
         "gradient_clip"
     ],
+    noise_share: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Share of noise images to learn from; without it {_by_preset('noise_share')}.",
+            rich_help_panel=_OPTIMIZER,
+        ),
+    ] = None,
     horizontal_flip: Annotated[
         bool, typer.Option("--flip", help="Mirror training images at random.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["horizontal_flip"],

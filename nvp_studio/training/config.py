@@ -51,8 +51,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_minutes: float = 2.0
     """Longest time between two checkpoints, in minutes."""
     noise_share: float = 0.01
-    """The flow learns the density of data that are images of uniform noise so often. It costs images -log2(1 - share) / D
-    bits/dim at most and bounds how far noise is from what the flow has learnt, so that float32 inverts it there too."""
+    """The flow learns the density of data that are images of uniform noise so often. At best that costs images
+    -log2(1 - share) / D bits/dim, and it bounds how unlikely noise becomes, so that float32 inverts the flow there."""
     memory: Literal["fast", "constant"] = "fast"
     """`constant` recomputes activations by the inverse instead of keeping them: slower, in memory that does not grow
     with the number of couplings."""

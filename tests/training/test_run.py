@@ -73,6 +73,18 @@ def test_noise_scores_worse_than_data(tmp_path: Path, make_config: MakeConfig) -
     assert flow.bits_per_dim(noise).mean().item() >= 8
 
 
+def test_a_share_of_noise_brings_noise_nearer_and_costs_images_little(tmp_path: Path, make_config: MakeConfig) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    found = {}
+    for share in (0.0, 0.05):
+        folder = start_run(make_config(steps=150, noise_share=share), tmp_path, str(share))
+        best = read_record(folder).status.best
+        assert best is not None
+        found[share] = load(folder).bits_per_dim(noise).mean().item(), best
+    assert found[0.05][0] < found[0.0][0] - 1
+    assert found[0.05][1] < found[0.0][1] + 0.2
+
+
 def test_folder_holds_what_is_promised(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
     folder = start_run(make_config(steps=30, validation_every=10), tmp_path, "My bars", report=events)
     assert folder == tmp_path / "My-bars"

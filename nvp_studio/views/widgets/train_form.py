@@ -106,6 +106,7 @@ class TrainForm(QWidget):
         self.ema_decay.setValue(config.ema_decay)
         self.gradient_clip.setValue(config.gradient_clip)
         self.weight_decay.setValue(config.weight_decay)
+        self.noise_share.setValue(config.noise_share)
         self.horizontal_flip.setChecked(config.horizontal_flip)
         _choose(self.memory, config.memory)
         self.validation_images.setValue(config.validation_images)
@@ -152,6 +153,7 @@ class TrainForm(QWidget):
             ema_decay=self.ema_decay.value(),
             gradient_clip=self.gradient_clip.value(),
             weight_decay=self.weight_decay.value(),
+            noise_share=self.noise_share.value(),
             horizontal_flip=self.horizontal_flip.isChecked(),
             memory=self.memory.currentData(),
             validation_images=self.validation_images.value(),
@@ -240,6 +242,10 @@ class TrainForm(QWidget):
         self.weight_decay = self._decimal(0.0, 1.0, 6)
         self.weight_decay.setSingleStep(1e-5)
         self._add(form, self.tr("Weight decay"), self.weight_decay, tip=self.tr("On weight-normalization scales"))
+        self.noise_share = self._decimal(0.0, 0.5, 3)
+        self.noise_share.setSingleStep(0.005)
+        tip = self.tr("Share of images of noise to learn from too, so that the flow can be inverted far from the data")
+        self._add(form, self.tr("Noise share"), self.noise_share, tip=tip)
         self.memory = self._combo([(self.tr("Fast"), "fast"), (self.tr("Constant"), "constant")])
         tip = self.tr("Constant: slower, in memory that does not grow with the number of couplings")
         self._add(form, self.tr("Memory"), self.memory, tip=tip)
