@@ -119,6 +119,7 @@ def engine_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
     asked = Flow(config)
     asked.load_state_dict(flow.state_dict())
     asked = asked.to(images.device).for_inference()
+    asked.record_decoding()
     work = {
         TRAINING: train,
         LIKELIHOOD: torch.no_grad()(lambda: asked.log_prob(images)),

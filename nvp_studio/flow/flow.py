@@ -19,6 +19,7 @@ from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.prior import standard_normal_log_prob
+from nvp_studio.flow.recording import recorded
 from nvp_studio.flow.reversible import check_repeatable
 
 
@@ -39,6 +40,7 @@ class Flow(nn.Module):
         self.body = MultiScale(config)
         self._folded: FoldedMultiScale | None = None
         self._folding = False
+        self._recorded: tuple[FoldedMultiScale, Callable[[Tensor], Tensor]] | None = None
         self._weights: list[Tensor] = []
         self._version = 0
 
@@ -80,6 +82,18 @@ class Flow(nn.Module):
         self._folding = True
         return self
 
+    def record_decoding(self) -> None:
+        """After `for_inference`, on the CPU: have single images decoded by a recording (`recording`), to the same bits.
+
+        It takes about a second, may be done in another thread, and holds until the flow changes. On other devices and
+        for a flow not prepared for inference it does nothing.
+        """
+        map_ = self._map()
+        if not isinstance(map_, FoldedMultiScale) or self.device.type != "cpu":
+            return
+        z = torch.zeros(1, self.config.dimensions, dtype=self.dtype)
+        self._recorded = map_, recorded(lambda z: self.preprocessing.undo(map_.undo(z)), z)
+
     def train(self, mode: bool = True) -> Self:
         """As any module's; ends `for_inference`."""
         self._unfold(forever=mode)
@@ -96,7 +110,7 @@ class Flow(nn.Module):
         return self
 
     def _unfold(self, *, forever: bool = False) -> None:
-        self._folded = None
+        self._folded = self._recorded = None
         self._folding = self._folding and not forever
 
     def _map(self) -> MultiScale | FoldedMultiScale:
@@ -142,7 +156,10 @@ class Flow(nn.Module):
         shape, NaN or infinity.
         """
         self._check("z", z, (self.config.dimensions,))
-        return self.preprocessing.undo(self._map().undo(z))
+        map_ = self._map()
+        if self._recorded and len(z) == 1 and self._recorded[0] is map_ and not torch.is_grad_enabled():
+            return self._recorded[1](z)
+        return self.preprocessing.undo(map_.undo(z))
 
     def decode_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `decode`, with the log-determinant (N,) of the map from z to x."""

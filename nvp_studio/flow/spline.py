@@ -32,6 +32,9 @@ LEAST_HEIGHT = 1e-2
 """Least shares of a bin in the width and in the height of the spline, unless the bins are too many for it."""
 
 
+_NOTHING = 1e-30
+
+
 def numbers_of(bins: int) -> int:
     """How many numbers say the map of so many bins."""
     return 3 * bins + 3
@@ -52,20 +55,16 @@ def _clamp_slope(raw: Tensor, found: Tensor, clamp: Clamp) -> Tensor:
 
 
 class _Bins(NamedTuple):
-    """The bins that values fall into, in units of the whole spline; (N, C, H, W) unless said."""
+    """The bins that values fall into, in units of the whole spline."""
 
     start: Tensor
     """Left edge and bottom, (N, 2, C, H, W)."""
     size: Tensor
     """Width and height of the bin before, of this one and of the one after, (N, 2, 3, C, H, W)."""
-    before: Tensor
-    """Steepness, height / width, of the bin before, 1 where there is none."""
-    steep: Tensor
-    """Steepness of this bin."""
-    after: Tensor
-    first: Tensor
-    """Slope at the left knot."""
-    last: Tensor
+    steeps: Tensor
+    """Height / width of the three, 1 where there is no bin, (N, 3, C, H, W)."""
+    slopes: Tensor
+    """At the left and at the right knot, (N, 2, C, H, W)."""
     bends: Tensor
     """Of both knots, (N, 2, C, H, W)."""
     number: Tensor
@@ -79,22 +78,18 @@ def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
     bins = numbers.shape[1] // 3 - 1
     least, rest = _leasts(bins, numbers.dtype, numbers.device)
     shares = torch.softmax(numbers[:, : 2 * bins].unflatten(1, (2, bins)), 2)
-    sizes = torch.addcmul(least, shares, rest)
-    edges = torch.cumsum(sizes[:, :, :-1], 2)
-    number = (edges[:, axis] <= share.unsqueeze(1)).sum(1, keepdim=True)
-    edges = functional.pad(edges, (0, 0, 0, 0, 0, 0, 1, 0))
+    # A bin of next to no size at either end: its steepness is 1, and the first edge is where it ought to be, at 0.
+    sizes = functional.pad(torch.addcmul(least, shares, rest), (0, 0, 0, 0, 0, 0, 1, 1), value=_NOTHING)
+    edges = torch.cumsum(sizes[:, :, :-2], 2)
+    number = (edges[:, axis, 1:] <= share.unsqueeze(1)).sum(1, keepdim=True)
     start = edges.gather(2, number.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)).squeeze(2)
-    size = sizes.gather(2, _neighbours(number, bins))
-    before, steep, after = (size[:, 1] / size[:, 0]).unbind(1)
-    place = number.squeeze(1)
-    one = _constant(1.0, share.dtype)
-    before, after = torch.where(place == 0, one, before), torch.where(place == bins - 1, one, after)
-    knots = torch.cat((number, number + _constant(1, torch.int64)), 1)
-    bends = torch.tanh(numbers[:, 2 * bins : 3 * bins + 1].gather(1, knots))
-    first, last = torch.exp(bends).unbind(1)
-    twice = steep + steep
-    first, last = first * twice * (before / (before + steep)), last * twice * (after / (after + steep))
-    return _Bins(start, size, before, steep, after, first, last, bends, number, shares)
+    three = number + _three(number.device)
+    size = sizes.gather(2, three.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1))
+    steeps = size[:, 1] / size[:, 0]
+    bends = torch.tanh(numbers[:, 2 * bins : 3 * bins + 1].gather(1, three[:, :2]))
+    before, after = steeps[:, :2], steeps[:, 1:]
+    slopes = torch.exp(bends) * before * after / torch.lerp(before, after, 0.5)
+    return _Bins(start, size, steeps, slopes, bends, number, shares)
 
 
 @functools.cache
@@ -113,20 +108,20 @@ def _constant(value: float, dtype: torch.dtype) -> Tensor:
         return torch.tensor(value, dtype=dtype, device="cpu")
 
 
-def _neighbours(number: Tensor, bins: int) -> Tensor:
-    """Indices (N, 2, 3, C, H, W) of the bin before, of the bin and of the one after, the bin itself at the ends."""
-    one = _constant(1, torch.int64)
-    three = torch.cat((number - one, number, number + one), 1).clamp_(0, bins - 1)
-    return three.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)
+@functools.cache
+def _three(device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.arange(3, device=device).view(3, 1, 1, 1)
 
 
 def _quotient(place: Tensor, bins: _Bins) -> tuple[Tensor, Tensor, Tensor]:
     """At `place`, from 0 to 1 across a bin: its part of the rise, then above and below of equation 5."""
+    (first, last), steep = bins.slopes.unbind(1), bins.steeps[:, 1]
     square, rest = place * place, 1 - place
     apart = place * rest
-    below = torch.sub(bins.first + bins.last, bins.steep, alpha=2).mul_(apart).add_(bins.steep)
-    rise = torch.addcmul(bins.first * apart, bins.steep, square).div_(below)
-    above = torch.addcmul(bins.last * square, bins.first, rest * rest).addcmul_(bins.steep, apart, value=2)
+    below = torch.sub(first + last, steep, alpha=2).mul_(apart).add_(steep)
+    rise = torch.addcmul(first * apart, steep, square).div_(below)
+    above = torch.addcmul(last * square, first, rest * rest).addcmul_(steep, apart, value=2)
     return rise, above, below
 
 
@@ -149,7 +144,7 @@ class SplineMap(torch.autograd.Function):
         # Beyond the right end exactly 1: its slope there must not depend on the rounding of edges.
         place = (share - left).div_(bins.size[:, 0, 1]).add_(beyond > 0).clamp_(0, 1)
         rise, above, below = _quotient(place, bins)
-        slope = above * (bins.steep / below).square_()
+        slope = above * (bins.steeps[:, 1] / below).square_()
         q = torch.addcmul(bottom - 0.5, bins.size[:, 1, 1], rise).mul_(2 * END).addcmul_(beyond, slope)
         bounded, s, shift = _affine(numbers, scale, clamp)
         grow = torch.exp(s)
@@ -173,7 +168,7 @@ class SplineMap(torch.autograd.Function):
         torch.mul(grad_y, 1 - shift * shift, out=gradient[:, -1])
         grad_scale = (by_s * bounded).sum((0, 2, 3))
 
-        first, last, steep = bins.first, bins.last, bins.steep
+        (first, last), (before, steep, after) = bins.slopes.unbind(1), bins.steeps.unbind(1)
         width, height = bins.size[:, 0, 1], bins.size[:, 1, 1]
         inside = beyond == 0
         rest = 1 - place
@@ -195,8 +190,8 @@ class SplineMap(torch.autograd.Function):
         # By logarithms: what the slope of a knot says of its bend, and of the steepness of the bins beside it.
         by_first = ((by_rise - risen) * apart + by_above * rest * rest - common).mul_(first)
         by_last = (by_above * square - risen * apart - common).mul_(last)
-        by_before = by_first * (steep / (bins.before + steep))
-        by_after = by_last * (steep / (bins.after + steep))
+        by_before = by_first * (steep / (before + steep))
+        by_after = by_last * (steep / (after + steep))
         by_steep = grad_steep * steep + (by_first - by_before) + (by_last - by_after)
         number = bins.number.squeeze(1)
         by_before *= number != 0
@@ -207,7 +202,7 @@ class SplineMap(torch.autograd.Function):
         grad_size[:, 1, 1].addcmul_(grad_share, rise)
         _shares_gradient(gradient[:, : 2 * count], bins, torch.stack((grad_left, grad_share), 1), grad_size)
         by_bends = torch.stack((by_first, by_last), 1).mul_(1 - bins.bends * bins.bends)
-        knots = torch.cat((bins.number, bins.number + _constant(1, torch.int64)), 1)
+        knots = bins.number + _three(number.device)[:2]
         gradient[:, 2 * count : 3 * count + 1].zero_().scatter_(1, knots, by_bends)
         return torch.add(through, pull, alpha=0.5 / END), gradient, grad_scale, None
 
@@ -225,7 +220,8 @@ def _shares_gradient(out: Tensor, bins: _Bins, grad_start: Tensor, grad_size: Te
     out = out.unflatten(1, (2, count))
     before = torch.arange(count, device=shares.device).view(-1, 1, 1, 1) < bins.number
     torch.mul(before.unsqueeze(1), grad_start.unsqueeze(2), out=out)
-    out.scatter_add_(2, _neighbours(bins.number, count), grad_size)
+    three = (bins.number - 1 + _three(shares.device)).clamp_(0, count - 1)  # where there is no bin the gradient is zero
+    out.scatter_add_(2, three.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1), grad_size)
     _, rest = _leasts(count, shares.dtype, shares.device)
     out.mul_(shares).mul_(rest)
     out.addcmul_(shares, out.sum(2, keepdim=True), value=-1)
@@ -233,9 +229,10 @@ def _shares_gradient(out: Tensor, bins: _Bins, grad_start: Tensor, grad_size: Te
 
 def inverted(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor]:
     """The x of y, by the root of equation 6 of Durkan et al., and log dx/dy."""
-    x, place, bins, s = _undone(y, numbers, scale, clamp)
+    x, place, beyond, end_slope, bins, s = _undone(y, numbers, scale, clamp)
     _, above, below = _quotient(place, bins)
-    return x, -torch.log(above * (bins.steep / below).square()) - s
+    slope = torch.where(beyond == 0, above * (bins.steeps[:, 1] / below).square(), end_slope)
+    return x, -torch.log(slope) - s
 
 
 def undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> Tensor:
@@ -243,22 +240,28 @@ def undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> Tensor:
     return _undone(y, numbers, scale, clamp)[0]
 
 
-def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor, _Bins, Tensor]:
-    """x, its place in its bin, the bin, and s."""
+def _undone(
+    y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp
+) -> tuple[Tensor, Tensor, Tensor, Tensor, _Bins, Tensor]:
+    """x, its place in its bin, how far q lies beyond the ends, the slope at the end nearer to it, the bin, and s.
+
+    The time of a single image goes by the number of these operations, not by what they do.
+    """
     _, s, shift = _affine(numbers, scale, clamp)
-    q = torch.sub(y, shift, alpha=END) * torch.exp(-s)
+    q = torch.sub(y, shift, alpha=END) / torch.exp(s)
     held = q.clamp(-END, END)
+    beyond = q - held
     share = torch.add(_constant(0.5, y.dtype), held, alpha=0.5 / END)
     bins = _bins_of(share, numbers, 1)
     (left, bottom), (width, height) = bins.start.unbind(1), bins.size[:, :, 1].unbind(1)
-    risen = (share - bottom).clamp_min(0)
-    bent = risen * torch.sub(bins.first + bins.last, bins.steep, alpha=2)
-    a = torch.addcmul(bent, height, bins.steep - bins.first)
-    b = height * bins.first - bent
-    climb = bins.steep * risen
+    (first, last), steep = bins.slopes.unbind(1), bins.steeps[:, 1]
+    risen = share - bottom
+    bent = risen * torch.sub(first + last, steep, alpha=2)
+    a = torch.addcmul(bent, height, steep - first)
+    b = height * first - bent
+    climb = steep * risen
     root = torch.addcmul(b * b, a, climb, value=4).clamp_min(0).sqrt()
-    beyond = q - held
-    place = (torch.div(climb + climb, b + root) + (beyond > 0)).clamp(0, 1)
+    place = climb / torch.lerp(b, root, 0.5)
     x = torch.add(_constant(-END, y.dtype), torch.addcmul(left, place, width), alpha=2 * END)
-    # Beyond the ends the place is 0 or 1, and the slope that of the knot there.
-    return x + beyond / torch.lerp(bins.first, bins.last, place), place, bins, s
+    end_slope = torch.where(beyond > 0, last, first)
+    return torch.addcdiv(x, beyond, end_slope), place, beyond, end_slope, bins, s

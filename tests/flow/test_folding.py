@@ -164,3 +164,39 @@ def test_assigned_weights_are_noticed() -> None:
     flow.load_state_dict(other.state_dict(), assign=True)
     with torch.no_grad():
         torch.testing.assert_close(flow.decode(z), other.eval().decode(z), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "orthogonal"])
+def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
+    flow = trained(CONFIGS[name], torch.float32).for_inference()
+    z = 1.5 * flow.latents(6, seed=1)
+    with torch.inference_mode():
+        expected = [flow.decode(one) for one in z.split(1)]
+    flow.record_decoding()
+    for grad in (torch.inference_mode, torch.no_grad):
+        with grad():
+            assert all(torch.equal(flow.decode(one), image) for one, image in zip(z.split(1), expected, strict=True))
+            torch.testing.assert_close(flow.decode(z), torch.cat(expected))
+
+
+def test_a_recording_ends_with_the_weights_it_was_made_of() -> None:
+    flow, other = (trained(CONFIGS["quick"], torch.float32).for_inference() for _ in range(2))
+    z = flow.latents(1)
+    with torch.no_grad():
+        flow.record_decoding()
+        before = flow.decode(z)
+        perturb(flow, size=0.05)
+        perturb(other, size=0.05)
+        assert not torch.equal(flow.decode(z), before)
+        assert torch.equal(flow.decode(z), other.decode(z))
+        assert flow.double().decode(z.double()).dtype == torch.float64
+
+
+def test_gradients_go_past_a_recording() -> None:
+    flow = trained(CONFIGS["quick"], torch.float32).for_inference()
+    z = flow.latents(1).requires_grad_()
+    (expected,) = torch.autograd.grad(flow.decode(z).sum(), z)
+    flow.record_decoding()
+    (found,) = torch.autograd.grad(flow.decode(z).sum(), z)
+    assert torch.equal(found, expected)
+    assert found.any()

@@ -1,0 +1,37 @@
+"""The decoding of a single image recorded as one graph, which runs without Python between its operations.
+
+A single image is small: what its operations cost is mostly Python's way to them. TorchScript's tracing takes about a
+second and needs no compiler on the machine; the same operations run in the same order, to the same bits. Its first few
+calls are slow and made here.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+_FIRST_CALLS = 3
+"""Calls in which TorchScript looks at shapes and prepares its plan."""
+
+
+@torch.no_grad()
+def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[[Tensor], Tensor]:
+    """`function` as a graph for arguments of the shape of `example`; tensors that it takes from elsewhere are kept.
+
+    Only for functions whose operations do not depend on values.
+    """
+    with warnings.catch_warnings():
+        # Tracing warns of each shape that it takes for fixed, which is what is meant here, and of newer ways,
+        # `torch.compile`, which needs a compiler and minutes.
+        warnings.simplefilter("ignore")
+        graph = torch.jit.trace(function, (example,), check_trace=False)  # type: ignore[no-untyped-call]
+        for _ in range(_FIRST_CALLS):
+            graph(example)
+
+    def call(argument: Tensor) -> Tensor:
+        with torch.no_grad():
+            result: Tensor = graph(argument)
+        return result
+
+    return call
