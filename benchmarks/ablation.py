@@ -28,7 +28,7 @@ from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.evaluation import inverse_error
+from nvp_studio.training.evaluation import inverse_error, noise_inverse_error
 from nvp_studio.training.learner import Learner
 from nvp_studio.training.schedule import learning_rate
 
@@ -49,6 +49,7 @@ BASE: dict[str, Any] = {
     "batch_size": 32,
     "learning_rate": 4e-3,
     "ema_decay": 0.999,
+    "noise_share": 0.0,
 }
 """The reference that costs are told in, and that a variant differs from in what it names."""
 
@@ -79,11 +80,30 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "spline, no ActNorm": {**SPLINE, "normalization": "none"},
     "spline, arctan": {**SPLINE, "clamp": "arctan"},
     "spline, Adamax": {**SPLINE, "optimizer": "adamax"},
-    "spline, batch 16": {**SPLINE, "batch_size": 16},
     "spline, batch 64": {**SPLINE, "batch_size": 64},
     "spline, rate 0.008": {**SPLINE, "learning_rate": 8e-3},
     "spline, rate 0.002": {**SPLINE, "learning_rate": 2e-3},
     "spline, no average": {**SPLINE, "ema_decay": 0.0},
+}
+
+STUDIO: dict[str, Any] = {**SPLINE, "batch_size": 16}
+"""The preset; what follows differs from it in one thing."""
+
+VARIANTS |= {
+    "studio": STUDIO,
+    "studio, noise share 0.01": {**STUDIO, "noise_share": 0.01},
+    "studio, batch 8": {**STUDIO, "batch_size": 8},
+    "studio, rate 0.008": {**STUDIO, "learning_rate": 8e-3},
+    "studio, rate 0.002": {**STUDIO, "learning_rate": 2e-3},
+    "studio, fewer couplings": {**STUDIO, "checkerboard_couplings": 2, "channel_couplings": 4, "final_couplings": 4},
+    "studio, width 32": {**STUDIO, "width": 32},
+    "studio, width 64": {**STUDIO, "width": 64},
+    "studio, gated": {**STUDIO, "network": "gated", "width": 32},
+    "studio, mixture of 8": {**STUDIO, "law": "mixture", "pieces": 8},
+    "studio, rotations": {**STUDIO, "mixing": "orthogonal"},
+    "studio, no mixing": {**STUDIO, "mixing": "none"},
+    "studio, no ActNorm": {**STUDIO, "normalization": "none"},
+    "studio, average of 0.99": {**STUDIO, "ema_decay": 0.99},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)
@@ -117,9 +137,12 @@ class Trial:
         learner, config = self.learner, self.config
         assert config.steps is not None
         learner.optimizer.zero_grad(set_to_none=True)
-        x = self.batches.take(number)
-        loss = bits_per_dim_from_log_prob(learner.flow(x), learner.flow.config.dimensions).mean()
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        x, share = self.batches.take(number), config.noise_share
+        noise = self.batches.noise(number) if share else x[:0]
+        bits = bits_per_dim_from_log_prob(learner.flow(torch.cat((x, noise))), learner.flow.config.dimensions)
+        loss = bits[: len(x)].mean()
+        aim = (1 - share) * loss + share * bits[len(x) :].mean() if share else loss
+        aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         norm = clip_grad_norm_(learner.flow.parameters(), config.gradient_clip)
         if torch.isfinite(norm) and torch.isfinite(loss):
             learner.update(learning_rate(config, number, number / config.steps))
@@ -166,6 +189,7 @@ def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> d
         "train": round(statistics.fmean(losses[-100:]), 4),
         "validation": round(scores.mean().item(), 4),
         "inverse_error": inverse_error(averaged, images[:16], seed),
+        "noise_inverse_error": noise_inverse_error(averaged, 16, seed),
     }
 
 
