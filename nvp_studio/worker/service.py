@@ -2,6 +2,7 @@
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, draw, render
 from nvp_studio.explore.score import FileScore, score_batches
+from nvp_studio.flow.flow import Flow
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import (
@@ -67,6 +69,7 @@ class Service:
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
         self._scored_at = 0.0
+        self._recorded: Flow | None = None
 
     def welcome(self) -> Welcome:
         """What the window is told first."""
@@ -121,11 +124,18 @@ class Service:
         drawing = draw(model, [request.recipe])
         picture = Picture(image=_image_batch(drawing.images), coordinates=tuple(drawing.coordinates[0].tolist()))
         yield Rendered(request.view, request.stamp, request.recipe, picture, time.perf_counter() - began)
+        self._record(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
         if task.given_up_within(_NEWER_SECONDS) and not overdue:
             return
         yield PictureScored(request.view, request.stamp, float(model.flow.bits_per_dim(drawing.images)[0]))
         self._scored_at = time.monotonic()
+
+    def _record(self, flow: Flow) -> None:
+        """Once a model has shown its first picture, see to faster ones on the side."""
+        if flow is not self._recorded:
+            self._recorded = flow
+            threading.Thread(target=flow.record_decoding, name="recording", daemon=True).start()
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
