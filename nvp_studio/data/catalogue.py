@@ -172,8 +172,9 @@ def _load_arrays(path: Path) -> Parts | None:
 
 
 def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
-    train, validation = parts.train, parts.validation
+    train, validation, digest = parts.train, parts.validation, parts.digest
     if validation is None:
+        digest = ""
         if len(train) < 2:
             raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
         chosen = held_out([str(index) for index in range(len(train))])
@@ -191,8 +192,9 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         label_names=parts.label_names,
         licence="",
         credit="",
-        digest=digest_of(*splits),
+        digest=digest or digest_of(*splits),
         notes=parts.notes,
+        attributes=parts.attributes,
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -132,17 +133,46 @@ def _listed(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
+class _NoRemarks:
+    """Silences warnings while at least one thread is inside; the filters of the module `warnings` are all threads'."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._kept is None:
+                self._kept = warnings.catch_warnings()
+                self._kept.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._kept is not None:
+                self._kept.__exit__(None, None, None)
+                self._kept = None
+
+
+_NO_REMARKS = _NoRemarks()
+
+
 @contextmanager
 def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
     """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
     try:
-        with warnings.catch_warnings(), os.fdopen(_open_regular(path), "rb") as file:
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; sizes are checked right here
-            with Image.open(file, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise ImageError(f"too large: {width}x{height} pixels; at most {max_pixels:,} pixels are read")
-                yield image
+        with (
+            _NO_REMARKS,  # of Pillow on odd metadata; sizes are checked right here
+            os.fdopen(_open_regular(path), "rb") as file,
+            Image.open(file, formats=FORMATS) as image,
+        ):
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(f"too large: {width}x{height} pixels; at most {max_pixels:,} pixels are read")
+            yield image
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files
