@@ -45,10 +45,12 @@ def size_of(file: RemoteFile) -> int | None:
     """The size in bytes, asked of the server where it is not known; None when the server does not say."""
     if file.size is not None:
         return file.size
+    from http.client import HTTPException
+
     try:
         with closing(_ask(file, method="HEAD")) as answer:
             return _whole_size(answer, 0)
-    except _BROKEN as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise _failure(file, error) from error
 
 
@@ -58,6 +60,8 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     What has arrived is kept in NAME.part when the connection breaks or `progress` raises, and the next call goes on
     from there. A file whose checksum is not the published one is removed. Raises `DataError`, in one line.
     """
+    from http.client import HTTPException
+
     target = folder / file.name
     if target.exists():
         if _digest_fits(target, file, progress):
@@ -73,9 +77,9 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
         try:
             _fetch(file, part, progress)
             break
-        except _BROKEN as error:
-            if isinstance(error, DataError):
-                raise
+        except DataError:
+            raise
+        except (OSError, HTTPException, ValueError) as error:
             # A connection that brought something may be tried again; one that was never made may not.
             if not left or _present(part) <= before:
                 raise _failure(file, error, part) from error
@@ -170,10 +174,11 @@ def _present(path: Path) -> int:
 
 def _failure(file: RemoteFile, error: Exception, part: Path | None = None) -> DataError:
     host = urlsplit(file.url).netloc
-    reason = one_line(getattr(error, "reason", None) or error) if isinstance(error, Exception) else ""
+    reason = getattr(error, "reason", error)  # of a connection that was not made, what the system says
+    words = one_line(reason) if isinstance(reason, Exception) else str(reason)
     kept = _present(part) if part is not None else 0
     rest = f" ({kept:,} bytes are kept, the next download goes on from there)" if kept else ""
     return DataError(
-        f"{file.name} cannot be downloaded from {host}: {reason}{rest}; without a connection, put the file from "
+        f"{file.name} cannot be downloaded from {host}: {words}{rest}; without a connection, put the file from "
         f"{file.url} into place by hand"
     )

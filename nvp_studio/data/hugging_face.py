@@ -128,7 +128,7 @@ def _on_this_machine(library: Any, name: str) -> Any:
 
 
 def _parquet_files(path: Path) -> dict[str, list[str]]:
-    """The files of each split, told by their names or folders, as Hugging Face has them: train-00000-of-00002.parquet."""
+    """The files of each split, told by their folders or names, such as train-00000-of-00002.parquet."""
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     found: dict[str, list[str]] = {}
     for file in files:

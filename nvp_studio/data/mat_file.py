@@ -50,7 +50,7 @@ class _Inflated:
 
 
 def read_mat(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of `names` that the file at `path` holds, in MATLAB's order of dimensions; raises `DataError`."""
+    """Return those arrays of `names` that the file holds, in MATLAB's order of dimensions; raises `DataError`."""
     found: dict[str, npt.NDArray[Any]] = {}
     try:
         with open(path, "rb") as file:
@@ -85,7 +85,7 @@ def _elements(file: BinaryIO, order: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _array(stream: Readable, order: str, names: Collection[str], file_name: str) -> tuple[str, npt.NDArray[Any]] | None:
-    """Return name and content of the array that starts at `stream`, None when it is not one of `names` or no numbers."""
+    """Return name and content of the array that starts at `stream`, None when it is not one of `names`."""
     flags = _small(stream, order, 8)
     kind, dimensions = struct.unpack(f"{order}I", flags[:4])[0], _small(stream, order, 4 * _MOST_DIMENSIONS)
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)

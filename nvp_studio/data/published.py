@@ -1,4 +1,4 @@
-"""What is known of a published data set that does not ship: where its files are found, come from, and how to read them."""
+"""What is known of a published data set that does not ship: where its files are and come from, how they are read."""
 
 import os
 from collections.abc import Callable
