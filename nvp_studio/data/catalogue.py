@@ -79,7 +79,9 @@ PUBLISHED = (DIGITS, MNIST, KMNIST, *EMNIST, CIFAR10, CIFAR100, SVHN, *IMAGENET,
 """The data sets that do not ship; most of them are looked for in data folders."""
 
 
-def _entry_of(published: Published) -> CatalogueEntry:
+def entry_of(published: Published) -> CatalogueEntry:
+    """The catalogue's entry of a set that does not ship."""
+
     def load(wish: Wish) -> DataSet:
         place, parts = published.load(wish)
         data = _data_set(published.name, place, replace(parts, label_names=published.label_names))
@@ -126,7 +128,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         load=lambda wish: peeps.load_peeps(wish.progress),
         attributes=peeps.ATTRIBUTES,
     ),
-    **{published.name: _entry_of(published) for published in PUBLISHED},
+    **{published.name: entry_of(published) for published in PUBLISHED},
 }
 
 

@@ -345,7 +345,7 @@ class _Writer:
         if any(image.shape != self._shape for image in pixels):
             raise DataError(f"an image of {self._plan.title} is not {self._shape}")
         if pixels:
-            self._pixels.write(np.stack(pixels).data)
+            self._pixels.write(np.ascontiguousarray(np.stack(pixels)).data)
             _to_disk(self._pixels)
         notes = Counter(note for row in stretch for note in row.notes)
         line = _Stretch(
