@@ -1,13 +1,14 @@
 """Measure preparing a folder of many images, and the memory of training on a data set that is larger than a limit.
 
 `python benchmarks/prepare_folder.py --images 20000 --side 64` makes as many JPEG files in a temporary folder, prepares
-them, starts a second time, and trains some steps in a process that may not hold `--limit` megabytes of its own
+them, starts a second time, and trains for some seconds in a process that may not hold `--limit` megabytes of its own
 (RLIMIT_DATA counts heap and private mappings; pages of a file that is mapped read-only belong to the file and go when
 others need the room). Times are seconds on the clock and, in brackets, of the processor, which other programs do not
 lengthen. Linux.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -21,7 +22,6 @@ import numpy as np
 from PIL import Image
 
 from nvp_studio.data import load_data
-from nvp_studio.data.dataset import DataSet
 from nvp_studio.data.image_files import list_images, read_headers
 
 CLASSES = 10
@@ -33,7 +33,7 @@ def main() -> None:
     options.add_argument("--source-side", type=int, default=96, help="width and height of the files")
     options.add_argument("--side", type=int, default=64, help="side that they are brought to")
     options.add_argument("--limit", type=int, default=0, help="MB that the training process may hold; 0 for no limit")
-    options.add_argument("--steps", type=int, default=50)
+    options.add_argument("--train-seconds", type=float, default=60, help="0 for no training")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="prepare-folder-") as root:
         os.environ["NVP_STUDIO_CACHE"] = str(Path(root) / "cache")
@@ -47,7 +47,8 @@ def main() -> None:
         tell("second start", *timed(lambda: load_data(str(folder), image_size=chosen.side))[:2], len(files))
         size = sum(split.images.nbytes for split in data.splits)
         print(f"{'pixels on disk':<26} {size / 1e6:8.0f} MB; memory of this process {peak():.0f} MB at most")
-        train(folder, data, chosen.side, chosen.steps, chosen.limit, Path(root))
+        if chosen.train_seconds:
+            train(folder, chosen.side, chosen.train_seconds, chosen.limit, Path(root))
 
 
 def make_folder(folder: Path, count: int, side: int) -> None:
@@ -77,28 +78,33 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def train(folder: Path, data: DataSet, side: int, steps: int, limit: int, root: Path) -> None:
-    """Train in a process of its own and say what memory it took."""
+def train(folder: Path, side: int, seconds: float, limit: int, root: Path) -> None:
+    """Train in a process of its own, stopped by SIGTERM, and say what memory it took."""
     command = [sys.executable, "-m", "nvp_studio", "train", "--data", str(folder), "--image-size", str(side)]
-    command += ["--preset", "quick", "--steps", str(steps), "--batch-size", "4", "--threads", "1", "--device", "cpu"]
-    command += ["--validation-images", "16", "--runs", str(root / "runs"), "--flow", "width=8"]
+    command += ["--preset", "quick", "--steps", "1000000", "--batch-size", "4", "--threads", "1", "--device", "cpu"]
+    command += ["--validation-images", "16", "--runs", str(root / "runs"), "--flow", "width=8", "--json"]
 
     def restrain() -> None:
         if limit:
             resource.setrlimit(resource.RLIMIT_DATA, (limit * 2**20, limit * 2**20))
 
-    process = subprocess.Popen(command, preexec_fn=restrain, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    own = [0.0, 0.0]
-    watcher = threading.Thread(target=watch, args=(process, own))
+    process = subprocess.Popen(command, preexec_fn=restrain, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    most = [0.0, 0.0]
+    watcher = threading.Thread(target=watch, args=(process, most))
     watcher.start()
-    _, complaint = process.communicate()
+    try:
+        result, complaint = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        result, complaint = process.communicate()
     watcher.join()
-    print(
-        f"training {steps} steps: exit {process.returncode}, at most {own[0]:.0f} MB of its own, {own[1]:.0f} MB of "
-        f"file pages in memory" + (f"; limit {limit} MB" if limit else "")
-    )
+    words = f"at most {most[0]:.0f} MB of its own and {most[1]:.0f} MB of files in memory"
+    print(f"training: {words}" + (f", where {limit} MB of its own were allowed" if limit else ""))
     if process.returncode:
         print(complaint.decode()[-2000:])
+    else:
+        found = json.loads(result)
+        print(f"  {found['phase']} after {found['step']} steps, {found['images']} images, {found['seconds']:.0f} s")
 
 
 def watch(process: "subprocess.Popen[bytes]", own: list[float]) -> None:

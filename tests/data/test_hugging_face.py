@@ -13,6 +13,7 @@ from nvp_studio.data.dataset import DataError
 from nvp_studio.data.hugging_face import is_hugging_face
 
 RNG = np.random.default_rng(13)
+pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own, over versions of what it is made of
 
 
 @pytest.fixture
