@@ -61,6 +61,7 @@ CIFAR10 = Published(
     image_shape=(3, 32, 32),
     train_images=cifar.TRAIN_IMAGES,
     test_images=cifar.TEST_IMAGES,
+    held_out_images=cifar.VALIDATION_IMAGES,
     licence=cifar.LICENCE,
     credit=cifar.CREDIT,
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
@@ -88,7 +89,8 @@ def entry_of(published: Published) -> CatalogueEntry:
         return replace(data, title=published.title, licence=published.licence, credit=published.credit)
 
     validation = published.validation_images
-    train = published.train_images - (0 if validation else round(FRACTION * published.train_images))
+    held = published.held_out_images or round(FRACTION * published.train_images)
+    train = published.train_images - (0 if validation else held)
     return CatalogueEntry(
         name=published.name,
         title=published.title,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nvp_studio.data.arrays import Parts, one_line
-from nvp_studio.data.cifar import archive_members, is_archive
+from nvp_studio.data.cifar import VALIDATION_IMAGES, archive_members, is_archive
 from nvp_studio.data.cifar_pickle import read_python_batch
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
@@ -99,6 +99,7 @@ CIFAR100 = Published(
     image_shape=(3, 32, 32),
     train_images=50_000,
     test_images=10_000,
+    held_out_images=VALIDATION_IMAGES,
     licence="not stated by its authors",
     credit="Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",

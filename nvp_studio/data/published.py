@@ -56,6 +56,8 @@ class Published:
     unmistakable: bool = False
     validation_images: int = 0
     """Images that the files name for validation; 0 where they are held out of the training images."""
+    held_out_images: int | None = None
+    """How many `held_out` takes of the training images, where that was counted; about a tenth otherwise."""
     mirror: bool = False
     """Whether mirrored images are as plausible, so that training may mirror them."""
 
