@@ -80,7 +80,8 @@ def _labels(path: Path) -> Labels:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not 1 <= labels.min() <= labels.max() <= _CLASSES:
         raise DataError(f"the labels in {path.name} are not whole numbers from 1 to {_CLASSES}")
-    return labels.astype(np.int64) - 1
+    numbers: Labels = labels.astype(np.int64) - 1
+    return numbers
 
 
 def _rows(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
@@ -203,7 +203,7 @@ def _mapped(folder: Path, manifest: _Manifest) -> Parts:
 
 def _advise(mapped: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]") -> None:
     """Where the file is a large part of the memory, ask for what is touched alone: batches take rows at random."""
-    mmap = getattr(mapped, "_mmap", None)
+    mmap: Any = getattr(mapped, "_mmap", None)
     if not hasattr(mmap, "madvise") or not hasattr(os, "sysconf"):
         return
     import mmap as constants  # whose advice exists where `madvise` does
