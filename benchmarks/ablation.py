@@ -126,9 +126,7 @@ class Trial:
         torch.manual_seed(config.seed)
         assert config.flow is not None
         flow = Flow(config.flow)
-        self.batches = Batches(
-            data.train.images, config.batch_size, config.seed, mirror=False, device=torch.device("cpu")
-        )
+        self.batches = Batches(data.train.images, config.batch_size, config.seed, device=torch.device("cpu"))
         flow.initialize(self.batches.take(0))
         self.learner = Learner(flow, config)
 

@@ -33,7 +33,7 @@ def measure(preset: str, threads: int) -> float:
     torch.set_num_threads(threads)
     data = load_data("fashion-mnist")
     config = TrainConfig(steps=1, **recommended(preset))
-    batches = Batches(data.train.images, config.batch_size, 0, mirror=False, device=torch.device("cpu"))
+    batches = Batches(data.train.images, config.batch_size, 0, device=torch.device("cpu"))
     flow = Flow(preset_config(preset, data.image_shape))
     flow.initialize(batches.take(0))
     learner = Learner(flow, config)

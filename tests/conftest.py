@@ -33,6 +33,12 @@ def wait_until(condition: Callable[[], object], what: str = "the condition") -> 
         QTest.qWait(5)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Prepared images of the tests stay among the tests' files, in the processes that they start too."""
+    os.environ["NVP_STUDIO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def qapp(tmp_path_factory: pytest.TempPathFactory) -> "QApplication":
     """The application, in the light theme, with settings and runs of its own."""

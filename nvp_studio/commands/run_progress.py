@@ -54,7 +54,9 @@ class RunView:
                 self._on_started(event)
             case RunState():
                 self._state = event
-                self._bar.update(self._task, description=event.phase)
+                preparing = event.phase == "preparing"
+                shown = {"completed": event.fraction or 0.0, "details": event.reason} if preparing else {}
+                self._bar.update(self._task, description=event.phase, **shown)
                 if event.phase in ("paused", "stopping"):
                     say(f"{event.phase}: {event.reason}" if event.reason else event.phase)
             case StepMetrics():

@@ -143,7 +143,9 @@ def _data_rows(
     from nvp_studio.explore.score import FileScore
 
     channels, height, width = opened.image_shape
-    size = height if height == width and data not in CATALOGUE else None
+    entry = CATALOGUE.get(data)
+    ships = entry is not None and entry.published is None
+    size = height if height == width and not ships else None
     loaded = load_data(data, image_size=size, channels=channels)
     if loaded.image_shape != opened.image_shape:
         raise CommandError(f"{data} has images of shape {loaded.image_shape}, the model's are {opened.image_shape}")

@@ -40,7 +40,7 @@ def train(
     data: Annotated[
         str,
         typer.Option(
-            help="'fashion-mnist', 'peeps', 'cifar-10', a folder of images, or an IDX, npz, npy or CIFAR-10 file.",
+            help="A name of 'nvp-studio data list', 'hf:NAME' of Hugging Face, a folder of images, or a file of many.",
             rich_help_panel=_DATA,
         ),
     ] = _DEFAULT["data"],
@@ -65,6 +65,13 @@ def train(
     channels: Annotated[
         int | None, typer.Option(help="1 for grey, 3 for colour; without it as the data are.", rich_help_panel=_DATA)
     ] = None,
+    data_root: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.",
+            rich_help_panel=_DATA,
+        ),
+    ] = _DEFAULT["data_root"],
     minutes: Annotated[
         float | None,
         typer.Option(help=f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", rich_help_panel=_BUDGET),
@@ -113,8 +120,21 @@ def train(
         ),
     ] = None,
     horizontal_flip: Annotated[
-        bool, typer.Option("--flip", help="Mirror training images at random.", rich_help_panel=_OPTIMIZER)
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip",
+            help="Mirror training images at random; without it as suits the data: photographs yes, digits no.",
+            rich_help_panel=_OPTIMIZER,
+        ),
     ] = _DEFAULT["horizontal_flip"],
+    random_shift: Annotated[
+        int,
+        typer.Option(
+            "--shift",
+            help="Pixels by which training images are moved at random, at most; reflections fill the edges.",
+            rich_help_panel=_OPTIMIZER,
+        ),
+    ] = _DEFAULT["random_shift"],
     validation_images: Annotated[
         int, typer.Option(help="Images scored at each validation.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["validation_images"],
@@ -251,7 +271,9 @@ def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
             known = ", ".join(sorted(names))
             raise typer.BadParameter(f"--flow takes NAME=VALUE with a name of {known}; not {change!r}")
         values[key] = value
-    shape = load_data(config.data, image_size=config.image_size, channels=config.channels).image_shape
+    shape = load_data(
+        config.data, image_size=config.image_size, channels=config.channels, data_root=config.data_root
+    ).image_shape
     try:
         return msgspec.convert(
             msgspec.to_builtins(preset_config(config.preset, shape)) | values, FlowConfig, strict=False

@@ -1,4 +1,4 @@
-"""Bytes on disk to uint8 images: image files, folders, IDX, CIFAR binary, npz, and a catalogue of data sets."""
+"""Bytes on disk to uint8 images: image files, folders, arrays, and a catalogue of data sets."""
 
 from nvp_studio._lazy import lazy_attributes
 

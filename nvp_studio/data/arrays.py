@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Images, Labels, Split
+from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
 
 # Deflate cannot pack more than 1032 bytes into one.
 MOST_DEFLATE_GAINS = 1032
@@ -23,13 +23,18 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What was found on disk, before it is divided: `validation` and `test` are None where the source has none."""
+    """What was found on disk, before it is divided: `validation` and `test` are None where the source has none.
+
+    `digest` is `digest_of` the splits where that is known already.
+    """
 
     train: Split
     validation: Split | None = None
     test: Split | None = None
     label_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    digest: str = ""
 
 
 def as_images(values: npt.NDArray[Any], name: str) -> tuple[Images, tuple[str, ...]]:

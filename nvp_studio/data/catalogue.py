@@ -6,14 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files, peeps
 from nvp_studio.data.arrays import Parts, check_size, one_line
+from nvp_studio.data.celeba import CELEBA
+from nvp_studio.data.cifar100 import CIFAR100
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
+from nvp_studio.data.digits import DIGITS
+from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
-from nvp_studio.data.partition import held_out
+from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
+from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST
+from nvp_studio.data.imagenet import IMAGENET
+from nvp_studio.data.partition import FRACTION, held_out
+from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.svhn import SVHN
 
 Progress = Callable[[int, int, str], None]
 
@@ -22,7 +30,11 @@ MAX_IMAGE_SIZE = 1024
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """What can be said about a data set before it is loaded; `image_shape` is (C, H, W)."""
+    """What can be said about a data set before it is loaded.
+
+    `image_shape` is (C, H, W), `train_images` about how many will train. `mirror` says that mirrored images are as
+    plausible as the others. `published` is None for a set that ships with the program.
+    """
 
     name: str
     title: str
@@ -32,32 +44,66 @@ class CatalogueEntry:
     licence: str
     credit: str
     label_names: tuple[str, ...]
-    load: Callable[[Progress | None], DataSet]
+    load: Callable[[Wish], DataSet]
     attributes: tuple[Attribute, ...] = ()
+    mirror: bool = False
+    published: Published | None = None
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether it can be loaded without a download."""
+        return self.published is None or self.published.find_anywhere() is not None
 
 
-def data_folder() -> Path:
-    """Where sets that do not ship are looked for: the folder in NVP_STUDIO_DATA, else in the user's data folder."""
-    named = os.environ.get("NVP_STUDIO_DATA")
-    return Path(named) if named else platformdirs.user_data_path("nvp-studio") / "data"
+CIFAR10 = Published(
+    name=cifar.NAME,
+    title=cifar.TITLE,
+    image_shape=(3, 32, 32),
+    train_images=cifar.TRAIN_IMAGES,
+    test_images=cifar.TEST_IMAGES,
+    held_out_images=cifar.VALIDATION_IMAGES,
+    licence=cifar.LICENCE,
+    credit=cifar.CREDIT,
+    homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+    find=cifar.find_cifar,
+    read=lambda place, wish: cifar.load_cifar(place),
+    label_names=cifar.LABEL_NAMES,
+    files=(
+        RemoteFile(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170_052_171
+        ),
+    ),
+    unmistakable=True,
+    mirror=True,
+)
+PUBLISHED = (DIGITS, MNIST, KMNIST, *EMNIST, CIFAR10, CIFAR100, SVHN, *IMAGENET, CELEBA)
+"""The data sets that do not ship; most of them are looked for in data folders."""
 
 
-def _load_cifar10(progress: Progress | None) -> DataSet:
-    """Load CIFAR-10 from `data_folder`; what stands there is held to the size of the whole set."""
-    folder = data_folder() / cifar.NAME
-    place = cifar.find_cifar(folder)
-    if place is None:
-        raise DataError(
-            f"{cifar.TITLE} does not ship with the program: put cifar-10-binary.tar.gz or cifar-10-python.tar.gz from "
-            f"https://www.cs.toronto.edu/~kriz/cifar.html into {folder}"
-        )
-    if progress is not None:
-        progress(0, 0, f"opening {place.name}")
-    parts = cifar.load_cifar(place)
-    found = len(parts.train), 0 if parts.test is None else len(parts.test)
-    if found != (cifar.TRAIN_IMAGES, cifar.TEST_IMAGES):
-        raise DataError(f"{place} is not the whole of {cifar.TITLE}: it has {found[0]:,} and {found[1]:,} test images")
-    return replace(_data_set(cifar.NAME, place, parts), title=cifar.TITLE, licence=cifar.LICENCE, credit=cifar.CREDIT)
+def entry_of(published: Published) -> CatalogueEntry:
+    """The catalogue's entry of a set that does not ship."""
+
+    def load(wish: Wish) -> DataSet:
+        place, parts = published.load(wish)
+        data = _data_set(published.name, place, replace(parts, label_names=published.label_names))
+        return replace(data, title=published.title, licence=published.licence, credit=published.credit)
+
+    validation = published.validation_images
+    held = published.held_out_images or round(FRACTION * published.train_images)
+    train = published.train_images - (0 if validation else held)
+    return CatalogueEntry(
+        name=published.name,
+        title=published.title,
+        images=published.train_images + validation + published.test_images,
+        train_images=train,
+        image_shape=published.image_shape,
+        licence=published.licence,
+        credit=published.credit,
+        label_names=published.label_names,
+        load=load,
+        mirror=published.mirror,
+        published=published,
+    )
 
 
 CATALOGUE: dict[str, CatalogueEntry] = {
@@ -70,7 +116,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         licence=fashion_mnist.LICENCE,
         credit=fashion_mnist.CREDIT,
         label_names=fashion_mnist.LABEL_NAMES,
-        load=fashion_mnist.load_fashion_mnist,
+        load=lambda wish: fashion_mnist.load_fashion_mnist(wish.progress),
     ),
     peeps.NAME: CatalogueEntry(
         name=peeps.NAME,
@@ -81,20 +127,10 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         licence=peeps.LICENCE,
         credit=peeps.CREDIT,
         label_names=(),
-        load=peeps.load_peeps,
+        load=lambda wish: peeps.load_peeps(wish.progress),
         attributes=peeps.ATTRIBUTES,
     ),
-    cifar.NAME: CatalogueEntry(
-        name=cifar.NAME,
-        title=cifar.TITLE,
-        images=cifar.TRAIN_IMAGES + cifar.TEST_IMAGES,
-        train_images=cifar.TRAIN_IMAGES - cifar.VALIDATION_IMAGES,
-        image_shape=(3, 32, 32),
-        licence=cifar.LICENCE,
-        credit=cifar.CREDIT,
-        label_names=cifar.LABEL_NAMES,
-        load=_load_cifar10,
-    ),
+    **{published.name: entry_of(published) for published in PUBLISHED},
 }
 
 
@@ -103,16 +139,19 @@ def load_data(
     *,
     image_size: int | None = None,
     channels: int | None = None,
+    data_root: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> DataSet:
-    """Load the data set that `spec` names: an entry of `CATALOGUE`, or the path of
+    """Load the data set that `spec` names: an entry of `CATALOGUE`, "hf:NAME" of Hugging Face, or the path of
 
     - a folder of image files, with a class per sub-folder where there are some;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
     - a .npz or .npy file;
-    - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch.
+    - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch;
+    - parquet files with a column of images, one or a folder of them.
 
-    `image_size` makes all images that high and wide, `channels` makes them grey (1) or colour (3). `progress` is
+    `image_size` makes all images that high and wide, `channels` makes them grey (1) or colour (3). Sets of the
+    catalogue that do not ship are looked for in `data_root` first; nothing is ever downloaded here. `progress` is
     called with what is done, the total (0 while unknown) and a word; what it raises ends the loading. A source that
     names no validation images has about a tenth of its training images, by a stable hash, held out for it.
 
@@ -122,10 +161,14 @@ def load_data(
         raise DataError(f"an image size must be from 1 to {MAX_IMAGE_SIZE}, not {image_size}")
     if channels not in (None, 1, 3):
         raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
+    wish = Wish(image_size, channels, None if data_root is None else os.fspath(data_root), progress)
     try:
         entry = CATALOGUE.get(spec)
         if entry is not None:
-            return _fitted(entry.load(progress), image_size, channels, progress)
+            return _fitted(entry.load(wish), image_size, channels, progress)
+        if is_hugging_face(spec):
+            parts = load_hugging_face(spec, wish)
+            return replace(_data_set(spec, Path(spec), parts), title=spec.removeprefix(PREFIX))
         return _load_path(spec, image_size, channels, progress)
     except OSError as error:
         raise DataError(f"{spec} cannot be read: {one_line(error)}") from error
@@ -172,8 +215,9 @@ def _load_arrays(path: Path) -> Parts | None:
 
 
 def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
-    train, validation = parts.train, parts.validation
+    train, validation, digest = parts.train, parts.validation, parts.digest
     if validation is None:
+        digest = ""
         if len(train) < 2:
             raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
         chosen = held_out([str(index) for index in range(len(train))])
@@ -191,8 +235,9 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         label_names=parts.label_names,
         licence="",
         credit="",
-        digest=digest_of(*splits),
+        digest=digest or digest_of(*splits),
         notes=parts.notes,
+        attributes=parts.attributes,
     )
 
 

@@ -124,7 +124,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of every file that may be a part of CIFAR-10, in a folder, an archive or alone."""
     try:
         if is_archive(path):
-            yield from _members(path)
+            yield from archive_members(path, _NAMES)
             return
         files = [path]
         if path.is_dir():
@@ -138,17 +138,22 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files of a gzipped tar file; nothing is written to disk."""
+def archive_members(
+    path: Path, names: re.Pattern[str], title: str = TITLE, most_bytes: int = _MOST_FILE_BYTES
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the files in a gzipped tar file that `names` allows; nothing is written to disk.
+
+    A file of more than `most_bytes` is refused as none of the data set `title`.
+    """
     try:
         with _LimitedGzip(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for count, member in enumerate(archive):
                 if count >= _MOST_MEMBERS:
-                    raise DataError(f"{path.name} has more than {_MOST_MEMBERS} files; it is not CIFAR-10")
+                    raise DataError(f"{path.name} has more than {_MOST_MEMBERS} files; it is not {title}")
                 name = member.name.rpartition("/")[2]
-                if not member.isreg() or not _NAMES.fullmatch(name):
+                if not member.isreg() or not names.fullmatch(name):
                     continue
-                _check_file_size(member.size, name)
+                _check_file_size(member.size, name, title, most_bytes)
                 file = archive.extractfile(member)
                 yield name, b"" if file is None else file.read()
             while stream.read(2**16):  # its checksum comes last
@@ -165,13 +170,13 @@ class _LimitedGzip(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         """Return the next `size` bytes."""
         if self.tell() + (size or 0) > _MOST_ARCHIVE_BYTES:
-            raise DataError(f"{Path(self.name).name} holds more than {_MOST_ARCHIVE_BYTES:,} bytes; it is not CIFAR-10")
+            raise DataError(f"{Path(self.name).name} holds more than {_MOST_ARCHIVE_BYTES:,} bytes; it is not CIFAR")
         return super().read(size)
 
 
-def _check_file_size(size: int, name: str) -> None:
-    if size > _MOST_FILE_BYTES:
-        raise DataError(f"{name} has {size:,} bytes; no file of CIFAR-10 has more than {_MOST_FILE_BYTES:,}")
+def _check_file_size(size: int, name: str, title: str = TITLE, most: int = _MOST_FILE_BYTES) -> None:
+    if size > most:
+        raise DataError(f"{name} has {size:,} bytes; no file of {title} has more than {most:,}")
 
 
 def _binary_batch(content: bytes, name: str) -> Split:

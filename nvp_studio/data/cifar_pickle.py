@@ -36,16 +36,16 @@ class _Object:
     state: Any = None
 
 
-def read_python_batch(content: bytes, name: str) -> tuple[Images, Labels]:
+def read_python_batch(content: bytes, name: str, labels_key: str = "labels") -> tuple[Images, Labels]:
     """Return the images `(N, 32, 32, 3)` and labels `(N,)` of the batch with these bytes; raises `DataError`."""
     try:
         batch = _Machine().run(content)
-        pixels, labels = batch["data"], batch["labels"]
+        pixels, labels = batch["data"], batch[labels_key]
         planes = _bytes_of(pixels).reshape(-1, 3, 32, 32)
         if len(labels) != len(planes) or any(type(label) is not int for label in labels):
             raise ValueError("its labels are not one whole number for each image")
     except Exception as error:  # bytes that are no such batch fail in as many ways as there are opcodes
-        raise DataError(f"{name} is not a CIFAR-10 Python batch: {one_line(error)}") from error
+        raise DataError(f"{name} is not a CIFAR Python batch: {one_line(error)}") from error
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.array(labels, np.int64)
 
 

@@ -1,4 +1,4 @@
-"""A data set in memory: uint8 images in named splits, with what a person should know about where they come from."""
+"""A data set: uint8 images in named splits, in memory or mapped from a file, with what a person should know of it."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 MAX_DATA_BYTES = 8 * 2**30
-"""More pixels than this (in bytes) are refused: a data set is held in memory whole."""
+"""More pixels than this (in bytes) are refused where a source is held in memory whole."""
 
 
 class DataError(ValueError):

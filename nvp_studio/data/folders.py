@@ -1,16 +1,29 @@
-"""A folder of image files as a data set: labels from sub-folders, unreadable files skipped and counted."""
+"""A folder of image files as a data set: labels from sub-folders, unreadable files skipped and counted.
 
-from collections import Counter
+The images are prepared once and mapped into memory from then on (`prepared.py`), so that a folder may be larger than
+memory and a second start only lists it.
+"""
+
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, check_size
-from nvp_studio.data.dataset import DataError, Split
-from nvp_studio.data.images import ImageError, find_images, image_header, read_image
+from nvp_studio.data.arrays import Parts
+from nvp_studio.data.dataset import DataError
+from nvp_studio.data.image_files import (
+    ImageFile,
+    common_shape,
+    list_images,
+    listing_key,
+    prepared_folder,
+    read_headers,
+    read_rows,
+)
 from nvp_studio.data.partition import held_out
+from nvp_studio.data.prepared import PARTS, Plan, load_prepared
 
 Progress = Callable[[int, int, str], None]
 
@@ -24,15 +37,13 @@ _SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-_REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class _Found:
-    """One readable image file: where it is below the folder, which split it is in, and the class it shows, if any."""
+    """A readable image file, which split it is in, and the class it shows, if any."""
 
-    path: Path
-    relative: str
+    file: ImageFile
     part: str
     label: str | None
 
@@ -51,71 +62,58 @@ def load_folder(
     if any image has it. About a tenth, chosen by `held_out`, is for validation unless a sub-folder is. Raises
     `DataError`.
     """
-    skipped: list[str] = []
-    files, shapes = _scan(folder, skipped, progress)
+    files = list_images(folder, progress)
     if not files:
-        reason = f" that can be read ({skipped[0]})" if skipped else ""
-        raise DataError(f"no image files{reason} in {folder}")
-    image_shape = _common_shape(shapes, image_size, channels)
-    found = sorted(_labelled(_divided(files)), key=lambda file: file.part)  # each split in one piece
-    return _read_all(folder, found, image_shape, skipped, progress)
+        raise DataError(f"no image files in {folder}")
+    settings = (image_size, channels)
+
+    def make_plan() -> Plan:
+        return _plan(folder, files, image_size, channels, progress)
+
+    return load_prepared(
+        prepared_folder(folder, *settings), listing_key(files, *settings), str(folder), make_plan, progress
+    )
 
 
-def _scan(
-    folder: Path, skipped: list[str], progress: Progress | None
-) -> tuple[list[tuple[Path, str]], Counter[tuple[int, int, int]]]:
-    """Return the files whose header can be read, with their names below `folder`, and a count of their shapes."""
-    files: list[tuple[Path, str]] = []
-    shapes: Counter[tuple[int, int, int]] = Counter()
-    for path in find_images([folder]):
-        relative = path.relative_to(folder).as_posix()
-        try:
-            shapes[image_header(path)] += 1
-        except ImageError as error:
-            skipped.append(f"{relative}: {error}")
-            continue
-        files.append((path, relative))
-        if progress is not None and len(files) % 500 == 0:
-            progress(0, 0, f"{len(files):,} images found")
-    return files, shapes
+def _plan(
+    folder: Path, files: Sequence[ImageFile], image_size: int | None, channels: int | None, progress: Progress | None
+) -> Plan:
+    readable, shapes, problems = read_headers(files, progress)
+    if not readable:
+        raise DataError(f"no image files that can be read ({problems[0]}) in {folder}")
+    image_shape = common_shape(shapes, image_size, channels)
+    found = sorted(_labelled(_divided(readable)), key=lambda one: PARTS.index(one.part))  # each split in one piece
+    names = tuple(sorted({one.label for one in found if one.label is not None}))
+    number = {name: index for index, name in enumerate(names)}
+    chosen = [one.file for one in found]
+    return Plan(
+        title=Path(os.path.abspath(folder)).name or str(folder),
+        image_shape=image_shape,
+        parts=np.array([PARTS.index(one.part) for one in found], np.uint8),
+        rows=lambda first: read_rows(chosen[first:], image_shape),
+        labels=np.array([number[one.label] for one in found if one.label is not None], np.int64) if names else None,
+        label_names=names,
+        problems=tuple(problems),
+    )
 
 
-def _common_shape(
-    shapes: Counter[tuple[int, int, int]], image_size: int | None, channels: int | None
-) -> tuple[int, int, int]:
-    channels = channels or max(shape[0] for shape in shapes)
-    if image_size is not None:
-        return channels, image_size, image_size
-    sizes = Counter[tuple[int, int]]()
-    for (_, height, width), count in shapes.items():
-        sizes[height, width] += count
-    if len(sizes) > 1:
-        height, width = sizes.most_common(1)[0][0]
-        raise DataError(
-            f"the images have {len(sizes)} different sizes, most often {width}x{height}; "
-            "choose an image size, such as 32"
-        )
-    return channels, *next(iter(sizes))
-
-
-def _divided(files: Sequence[tuple[Path, str]]) -> list[_Found]:
+def _divided(files: Sequence[ImageFile]) -> list[_Found]:
     """Give each file its split and its class: by folders where they say so, otherwise validation by `held_out`."""
-    tops = {relative.split("/")[0] for _, relative in files if "/" in relative}
+    tops = {file.relative.split("/")[0] for file in files if "/" in file.relative}
     by_folder = "train" in {_SPLIT_FOLDERS.get(top.lower()) for top in tops} and all(
-        relative.split("/")[0].lower() in _SPLIT_FOLDERS for _, relative in files
+        file.relative.split("/")[0].lower() in _SPLIT_FOLDERS for file in files
     )
     found = []
-    for path, relative in files:
-        below = relative.split("/")
+    for file in files:
+        below = file.relative.split("/")
         part = _SPLIT_FOLDERS[below.pop(0).lower()] if by_folder else "train"
-        found.append(_Found(path, relative, part, below[0] if len(below) > 1 else None))
-    if any(file.part == "validation" for file in found):
+        found.append(_Found(file, part, below[0] if len(below) > 1 else None))
+    if any(one.part == "validation" for one in found):
         return found
-    train = [index for index, file in enumerate(found) if file.part == "train"]
-    for index, chosen in zip(train, held_out([found[index].relative for index in train]), strict=True):
+    train = [index for index, one in enumerate(found) if one.part == "train"]
+    for index, chosen in zip(train, held_out([found[index].file.relative for index in train]), strict=True):
         if chosen:
-            file = found[index]
-            found[index] = _Found(file.path, file.relative, "validation", file.label)
+            found[index] = replace(found[index], part="validation")
     return found
 
 
@@ -124,55 +122,4 @@ def _labelled(files: list[_Found]) -> list[_Found]:
     labels = {file.label for file in files}
     if None not in labels and len(labels) > 1:
         return files
-    return [_Found(file.path, file.relative, file.part, None) for file in files]
-
-
-def _read_all(
-    folder: Path,
-    files: list[_Found],
-    image_shape: tuple[int, int, int],
-    skipped: list[str],
-    progress: Progress | None,
-) -> Parts:
-    channels, height, width = image_shape
-    check_size(len(files) * channels * height * width, str(folder))
-    names = tuple(sorted({file.label for file in files if file.label is not None}))
-    number = {name: index for index, name in enumerate(names)}
-    pixels = np.empty((len(files), height, width, channels), np.uint8)
-    conversions: Counter[str] = Counter()
-    kept: list[_Found] = []
-    for done, file in enumerate(files, start=1):
-        try:
-            image = read_image(file.path, image_shape)
-        except ImageError as error:
-            skipped.append(f"{file.relative}: {error}")
-        else:
-            pixels[len(kept)] = image.pixels
-            conversions.update(_without_sizes(note) for note in image.notes)
-            kept.append(file)
-        if progress is not None:
-            progress(done, len(files), f"reading {folder.name}")
-
-    def split(part: str) -> Split | None:
-        chosen = [index for index, file in enumerate(kept) if file.part == part]
-        if not chosen:
-            return None
-        labels = [number[label] for index in chosen if (label := kept[index].label) is not None]
-        return Split(pixels[chosen[0] : chosen[-1] + 1], np.array(labels, np.int64) if names else None)
-
-    train = split("train")
-    if train is None:
-        raise DataError(
-            f"no training images that can be read in {folder} ({skipped[0]})"
-            if skipped
-            else f"no training images in {folder}"
-        )
-    notes = [f"{count:,} images {note}" for note, count in conversions.most_common()]
-    if skipped:
-        notes.append(f"{len(skipped):,} unreadable files skipped ({'; '.join(skipped[:_REASONS_SHOWN])})")
-    return Parts(train, split("validation"), split("test"), names, tuple(notes))
-
-
-def _without_sizes(note: str) -> str:
-    """Turn "resized from 640x480" to "resized", so that a folder's notes can be counted."""
-    return note.partition(" from ")[0]
+    return [replace(file, label=None) for file in files]

@@ -40,11 +40,11 @@ def load_idx(path: Path) -> Parts:
     Labels are taken from the file beside the images whose name has `labels` for `images`.
     """
     if path.is_file():
-        return numbered(Parts(_idx_split(path)))
+        return numbered(Parts(load_idx_pair(path)))
     train, test = (_idx_images_of(path, part) for part in ("train", "t10k"))
     if train is None:
         raise DataError(f"no train-images-idx3-ubyte in {path}")
-    return numbered(Parts(_idx_split(train), test=None if test is None else _idx_split(test)))
+    return numbered(Parts(load_idx_pair(train), test=None if test is None else load_idx_pair(test)))
 
 
 def holds_idx(folder: Path) -> bool:
@@ -57,7 +57,8 @@ def _idx_images_of(folder: Path, part: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _idx_split(path: Path) -> Split:
+def load_idx_pair(path: Path) -> Split:
+    """Load an IDX file of images with the labels file beside it, if there is one."""
     values = read_idx(path)
     if values.ndim not in (3, 4):
         raise DataError(f"{path.name} holds {values.ndim}-dimensional data, not images; choose the images file")

@@ -1,12 +1,15 @@
 """Reading any image file a person drops, carefully, and finding image files in folders."""
 
+import io
 import os
 import stat
+import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -56,14 +59,33 @@ def read_image(
     fit `image_shape` it is cropped around its centre and resized by area; one that fits keeps its very pixels.
     Raises `ImageError` for whatever cannot be read: not a regular file, not an image, damaged, or over `max_pixels`.
     """
-    with _opened(path, max_pixels) as image:
-        notes = ["first frame"] if getattr(image, "is_animated", False) else []
-        image.seek(0)  # asking for the frames of a GIF has moved on
-        rawmode = _rawmode(image)
-        turned = _orientation(image) in range(2, 9)
-        image.load()
-        text = _text(image)
-        pixels, conversions = to_uint8(ImageOps.exif_transpose(image) if turned else image, rawmode)
+    with _opened(lambda: os.fdopen(_open_regular(path), "rb"), max_pixels) as image:
+        return _read(image, image_shape)
+
+
+def decode_image(
+    content: bytes, image_shape: tuple[int, int, int] | None = None, *, max_pixels: int = MAX_PIXELS
+) -> ReadImage:
+    """Do as `read_image` with the content of an image file."""
+    with _opened(lambda: io.BytesIO(content), max_pixels) as image:
+        return _read(image, image_shape)
+
+
+def content_header(content: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
+    """Do as `image_header` with the content of an image file."""
+    with _opened(lambda: io.BytesIO(content), max_pixels) as image:
+        return _shape(image)
+
+
+def _read(image: Image.Image, image_shape: tuple[int, int, int] | None) -> ReadImage:
+    """The pixels of an image that is open."""
+    notes = ["first frame"] if getattr(image, "is_animated", False) else []
+    image.seek(0)  # asking for the frames of a GIF has moved on
+    rawmode = _rawmode(image)
+    turned = _orientation(image) in range(2, 9)
+    image.load()
+    text = _text(image)
+    pixels, conversions = to_uint8(ImageOps.exif_transpose(image) if turned else image, rawmode)
     notes += ["rotated by its EXIF tag"] if turned else []
     notes += conversions
     size = (pixels.shape[1], pixels.shape[0])
@@ -75,15 +97,19 @@ def read_image(
 
 def image_header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
     """Return the shape (C, H, W) that `read_image` would give, from the header alone; raises `ImageError`."""
-    with _opened(path, max_pixels) as image:
-        width, height = image.size
-        if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
-            stored = getattr(image, "tag_v2", {})
-            width, height = stored.get(256, width), stored.get(257, height)
-        # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
-        if width != height and _orientation(image) in range(5, 9):
-            width, height = height, width
-        return natural_channels(image.mode), height, width
+    with _opened(lambda: os.fdopen(_open_regular(path), "rb"), max_pixels) as image:
+        return _shape(image)
+
+
+def _shape(image: Image.Image) -> tuple[int, int, int]:
+    width, height = image.size
+    if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
+        stored = getattr(image, "tag_v2", {})
+        width, height = stored.get(256, width), stored.get(257, height)
+    # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
+    if width != height and _orientation(image) in range(5, 9):
+        width, height = height, width
+    return natural_channels(image.mode), height, width
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -132,17 +158,46 @@ def _listed(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
+class _NoRemarks:
+    """Silences warnings while at least one thread is inside; the filters of the module `warnings` are all threads'."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._kept is None:
+                self._kept = warnings.catch_warnings()
+                self._kept.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._kept is not None:
+                self._kept.__exit__(None, None, None)
+                self._kept = None
+
+
+_NO_REMARKS = _NoRemarks()
+
+
 @contextmanager
-def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
+def _opened(open_file: Callable[[], BinaryIO], max_pixels: int) -> Iterator[Image.Image]:
     """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
     try:
-        with warnings.catch_warnings(), os.fdopen(_open_regular(path), "rb") as file:
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; sizes are checked right here
-            with Image.open(file, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise ImageError(f"too large: {width}x{height} pixels; at most {max_pixels:,} pixels are read")
-                yield image
+        with (
+            _NO_REMARKS,  # of Pillow on odd metadata; sizes are checked right here
+            open_file() as file,
+            Image.open(file, formats=FORMATS) as image,
+        ):
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(f"too large: {width}x{height} pixels; at most {max_pixels:,} pixels are read")
+            yield image
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files

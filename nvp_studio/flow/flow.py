@@ -227,7 +227,7 @@ class Flow(nn.Module):
         for start in range(0, len(array), batch_size):
             if not proceed():
                 break
-            batch = np.ascontiguousarray(array[start : start + batch_size])
+            batch = np.array(array[start : start + batch_size], order="C")  # a copy, as mapped files are read-only
             log_prob = torch.stack([self._log_prob_of(batch, seed, sample) for sample in range(samples)])
             mean = torch.logsumexp(log_prob, 0) - math.log(samples)
             scores.append(bits_per_dim_from_log_prob(mean, self.config.dimensions))

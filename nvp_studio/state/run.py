@@ -92,6 +92,8 @@ class LiveRun(QObject):
         self.folder = ""
         self.started: RunStarted | None = None
         self.progress: RunProgress | None = None
+        self.prepared: float | None = None
+        """How much of the data is ready, 0 to 1, while they are prepared."""
         self.history = RunHistory()
         self.images: dict[str, RunImages] = {}
         self.config: TrainConfig | None = None
@@ -239,7 +241,7 @@ class LiveRun(QObject):
             self.images.clear()
             self.started = None
         self.name, self.folder, self.config = name, folder, config
-        self.progress = None
+        self.progress = self.prepared = None
         self.crash = None
         self._may_restart = True
         self._stop_wanted = False
@@ -273,6 +275,7 @@ class LiveRun(QObject):
             case RunStarted():
                 self._on_started(message)
             case RunState(phase=phase, reason=reason):
+                self.prepared = message.fraction
                 self._on_phase(phase, reason)
             case StepMetrics():
                 self.history.append(message)

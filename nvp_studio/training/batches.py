@@ -1,4 +1,4 @@
-"""The training images of each step: order, mirroring and dequantization noise keyed by counters, not by history.
+"""The training images of each step: order, augmentation and dequantization noise keyed by counters, not by history.
 
 The same (seed, order, step) gives the same batch whatever happened before, so that a resumed run goes on exactly.
 """
@@ -10,38 +10,41 @@ from torch import Tensor
 
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.noise import keyed_generator, step_noise
+from nvp_studio.training.augmentation import NO_AUGMENTATION, Augmentation
 
 
 class Batches:
     """Batches of always `batch_size` images from a stream that passes over all images epoch after epoch.
 
-    images: uint8 (N, H, W, C); they live on `device` when that has room for them.
+    images: uint8 (N, H, W, C); they live on a CUDA `device` when that has room for them, else where they are: an array
+    that is mapped from a file is read image by image, so that it may be larger than memory.
     """
 
     def __init__(
-        self, images: npt.NDArray[np.uint8], batch_size: int, seed: int, *, mirror: bool, device: torch.device
+        self,
+        images: npt.NDArray[np.uint8],
+        batch_size: int,
+        seed: int,
+        *,
+        augmentation: Augmentation = NO_AUGMENTATION,
+        device: torch.device,
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
         self._seed = seed
-        self._mirror = mirror
+        self._augmentation = augmentation
         self._device = device
-        self._images = torch.from_numpy(np.ascontiguousarray(images))
-        if _fits(self._images, device):
-            self._images = self._images.to(device)
+        self._images = images
+        self._on_device = torch.from_numpy(np.array(images)).to(device) if _fits(images, device) else None
         self._orders: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
 
     def take(self, step: int, order: int = 0) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.
 
-        Another `order` gives other permutations, mirrorings and noise.
+        Another `order` gives other permutations, augmentation and noise.
         """
-        images = self._images[torch.from_numpy(self._indices(step, order)).to(self._images.device)]
-        images = images.to(self._device, non_blocking=True)
-        if self._mirror:
-            coins = keyed_generator(b"mirror", self._seed, order, step).random(self.batch_size) < 0.5
-            mirrored = torch.from_numpy(coins).to(self._device).view(-1, 1, 1, 1)
-            images = torch.where(mirrored, images.flip(2), images)
+        images = self._gather(self._indices(step, order))
+        images = self._augmentation.apply(images, self._seed, order, step, self.batch_size)
         noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order))
         return unit_from_images(images, noise.to(self._device, non_blocking=True))
 
@@ -50,6 +53,11 @@ class Batches:
         _, height, width, channels = self._images.shape
         shape = (max(1, self.batch_size // 16), channels, height, width)
         return torch.from_numpy(step_noise(self._seed, step, shape, salt=order, kind=b"image")).to(self._device)
+
+    def _gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
+        if self._on_device is not None:
+            return self._on_device[torch.from_numpy(indices).to(self._device)]
+        return torch.from_numpy(self._images[indices]).to(self._device, non_blocking=True)
 
     def _indices(self, step: int, order: int) -> npt.NDArray[np.int64]:
         stream = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
@@ -65,8 +73,8 @@ class Batches:
         return self._orders[key]
 
 
-def _fits(images: Tensor, device: torch.device) -> bool:
+def _fits(images: npt.NDArray[np.uint8], device: torch.device) -> bool:
     if device.type != "cuda":
-        return True
+        return False
     free, _ = torch.cuda.mem_get_info(device)
-    return images.numel() < free // 4
+    return images.nbytes < free // 4

@@ -42,8 +42,12 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Decay of the exponential moving average of the weights, per step."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient of the loss, which is in bits per dimension."""
-    horizontal_flip: bool = False
-    """Whether training images are mirrored at random."""
+    horizontal_flip: bool | None = None
+    """Whether training images are mirrored at random; None leaves it to what the data show (not digits, for one)."""
+    random_shift: int = 0
+    """Pixels by which training images are moved at random, at most; reflections fill the edges."""
+    data_root: str | None = None
+    """Folder in which a data set of the catalogue is looked for first."""
     validation_images: int = 2000
     """Validation images scored at each validation; the last one of a run uses all."""
     validation_every: int | None = None
@@ -80,6 +84,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"ema_decay must lie in [0, 1), not {self.ema_decay}")
         if not 0 <= self.noise_share < 1:
             raise ValueError(f"noise_share must lie in [0, 1), not {self.noise_share}")
+        if not 0 <= self.random_shift <= 1024:
+            raise ValueError(f"random_shift must lie in 0..1024, not {self.random_shift}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
 

@@ -33,7 +33,7 @@ def samples(flow: Flow, count: int, temperature: float, seed: int) -> Images:
 @torch.no_grad()
 def reconstructions(flow: Flow, images: Images) -> Images:
     """The images, and below them (second half of the batch) their reconstructions decode(encode(x))."""
-    x = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), 0.5)
+    x = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), 0.5)
     return np.concatenate([images, _to_images(flow.decode(torch.nan_to_num(flow.encode(x)[0])))])
 
 
@@ -47,7 +47,7 @@ def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
 
     x are the images (N, H, W, C) themselves and as many samples at temperature 1.
     """
-    pictures = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), 0.5)
+    pictures = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), 0.5)
     return _lost(flow, torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed)))))
 
 

@@ -41,6 +41,8 @@ class RunState(msgspec.Struct, frozen=True, tag="run-state"):
 
     phase: RunPhase
     reason: str = ""
+    fraction: float | None = None
+    """How much of the data is prepared, 0 to 1, where that is known."""
 
 
 class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):

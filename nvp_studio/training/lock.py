@@ -1,11 +1,11 @@
 """One trainer for each run folder: a lock that the operating system drops when its holder ends, however it ends."""
 
 import os
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 
+from nvp_studio.locks import try_lock
 from nvp_studio.training.errors import RunError
 
 _NAME = "run.lock"
@@ -27,7 +27,7 @@ class RunLock:
     def __enter__(self) -> "RunLock":
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         patience = time.monotonic() + _PATIENCE
-        while not _try_lock(descriptor, shared=False):
+        while not try_lock(descriptor, shared=False):
             if time.monotonic() > patience:
                 holder = os.read(descriptor, 200).decode(errors="replace").strip()
                 os.close(descriptor)
@@ -56,31 +56,6 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _try_lock(descriptor, shared=True)
+        return not try_lock(descriptor, shared=True)
     finally:
         os.close(descriptor)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(descriptor: int, *, shared: bool) -> bool:
-        # Locked bytes cannot be read by others, so the lock is on a byte far behind the holder's name.
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int, *, shared: bool) -> bool:
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

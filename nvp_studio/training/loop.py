@@ -18,6 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.best import BestModel, explorer_tensors
 from nvp_studio.training.clock import Clock
@@ -84,7 +85,7 @@ class Loop:
         images = data.train.images
         self.budget = Budget(config, len(images))
         self.batches = Batches(
-            images, config.batch_size, config.seed, mirror=config.horizontal_flip, device=flow.device
+            images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
         if checkpoint is None:
             flow.initialize(self.batches.take(0))

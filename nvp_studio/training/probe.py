@@ -11,6 +11,7 @@ from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
 from nvp_studio.flow.noise import keyed_generator
+from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.learner import Learner
@@ -37,7 +38,7 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
         flow = Flow(config.flow or preset_config(config.preset, image_shape)).to(device)
     channels, height, width = image_shape
     images = keyed_generator(b"probe").integers(0, 256, (config.batch_size, height, width, channels), np.uint8)
-    batches = Batches(images, config.batch_size, config.seed, mirror=config.horizontal_flip, device=device)
+    batches = Batches(images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=device)
     learner = Learner(flow, config)
     _step(learner, batches, 0)
     started = time.monotonic()

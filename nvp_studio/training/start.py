@@ -17,6 +17,7 @@ import nvp_studio
 from nvp_studio.checkpoints import Checkpoint, read_checkpoint
 from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.data.hugging_face import PREFIX
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
@@ -53,7 +54,7 @@ def start_run(
     """
     control = control or Control()
     with _failure_reported(report):
-        config = _with_absolute_path(config)
+        config = _settled(config)
         data, flow = _prepare(config, control, report)
         config = msgspec.structs.replace(config, flow=flow.config)
         folder = create_run_folder(Path(runs_folder), name, config.data)
@@ -122,9 +123,14 @@ def resume_run(
     return path
 
 
-def _with_absolute_path(config: TrainConfig) -> TrainConfig:
-    """The configuration with data that are found again from wherever the run is resumed."""
-    if config.data in CATALOGUE:
+def _settled(config: TrainConfig) -> TrainConfig:
+    """The configuration with data that are found again from wherever the run is resumed, and mirroring decided."""
+    entry = CATALOGUE.get(config.data)
+    if config.horizontal_flip is None:
+        config = msgspec.structs.replace(config, horizontal_flip=entry is not None and entry.mirror)
+    if config.data_root is not None:
+        config = msgspec.structs.replace(config, data_root=os.path.abspath(os.path.expanduser(config.data_root)))
+    if entry is not None or config.data.startswith(PREFIX):
         return config
     return msgspec.structs.replace(config, data=os.path.abspath(os.path.expanduser(config.data)))
 
@@ -140,11 +146,18 @@ def _prepare(config: TrainConfig, control: Control, report: Report) -> tuple[Dat
             raise RunError(f"{control.stop_reason}, before training began")
         if time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
-            report(RunState("preparing", f"{word}: {done} of {total}" if total else f"{word}: {done}"))
+            reason = f"{word}: {done:,} of {total:,}" if total else word
+            report(RunState("preparing", reason, done / total if total else None))
 
     device = choose_device(config.device)
     torch.set_num_threads(choose_threads(config.threads))
-    data = load_data(config.data, image_size=config.image_size, channels=config.channels, progress=progress)
+    data = load_data(
+        config.data,
+        image_size=config.image_size,
+        channels=config.channels,
+        data_root=config.data_root,
+        progress=progress,
+    )
     if not len(data.train.images):
         raise RunError(f"{config.data} has no training images")
     flow_config = config.flow or preset_config(config.preset, data.image_shape)

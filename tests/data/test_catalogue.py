@@ -25,7 +25,8 @@ def array_file(folder: Path, *shape: int) -> tuple[str, np.ndarray]:
 
 
 def test_every_entry_keeps_its_promise() -> None:
-    shipped = [entry for name, entry in CATALOGUE.items() if name != "cifar-10"]
+    shipped = [entry for entry in CATALOGUE.values() if entry.published is None]
+    assert [entry.name for entry in shipped] == ["fashion-mnist", "peeps"]
     for entry in shipped:
         data = load_data(entry.name)
         assert data.name == entry.name

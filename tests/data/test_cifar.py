@@ -7,6 +7,7 @@ import struct
 import tarfile
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from nvp_studio.data import cifar, load_data
-from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.catalogue import CATALOGUE, CIFAR10, entry_of
 from nvp_studio.data.cifar_pickle import read_python_batch
 from nvp_studio.data.dataset import DataError, DataSet
 from nvp_studio.data.partition import held_out
@@ -69,8 +70,7 @@ def test_published_names_are_found_by_the_name_of_the_set(
     write = write_archive if place.endswith("gz") else write_folder
     write(tmp_path / "cifar-10" / place, files_of(form, TRAIN, TEST))
     monkeypatch.setenv("NVP_STUDIO_DATA", str(tmp_path))
-    monkeypatch.setattr(cifar, "TRAIN_IMAGES", 60)
-    monkeypatch.setattr(cifar, "TEST_IMAGES", 7)
+    monkeypatch.setitem(CATALOGUE, "cifar-10", entry_of(replace(CIFAR10, train_images=60, test_images=7)))
     data = load_data("cifar-10")
     check_is_whole(data)
     assert (data.name, data.title) == ("cifar-10", "CIFAR-10")

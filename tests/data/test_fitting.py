@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from nvp_studio.data import fitting
 from nvp_studio.data.fitting import average_areas, crop_to_aspect, enlarge, fit, with_channels
 
 SIDES = st.integers(1, 12)
@@ -41,11 +42,18 @@ def mean_of_areas(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return result
 
 
+@pytest.mark.parametrize("small", [True, False], ids=["running sums", "row by row"])
 @settings(max_examples=60, deadline=None)
-@given(st.data(), images(channels=st.just(1)))
-def test_area_average_is_the_exact_mean(data: st.DataObject, image: np.ndarray) -> None:
+@given(data=st.data(), image=images(channels=st.just(1)))
+def test_area_average_is_the_exact_mean(small: bool, data: st.DataObject, image: np.ndarray) -> None:
     height = data.draw(st.integers(1, image.shape[0]))
     width = data.draw(st.integers(1, image.shape[1]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "_SMALL_SIZE", fitting._SMALL_SIZE if small else 0)
+        check_average(image, height, width)
+
+
+def check_average(image: np.ndarray, height: int, width: int) -> None:
     np.testing.assert_array_equal(average_areas(image, height, width), mean_of_areas(image, height, width))
 
 

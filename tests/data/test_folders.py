@@ -1,14 +1,16 @@
 """A folder of image files becomes a data set, whatever else lies in it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nvp_studio.data import load_data
-from nvp_studio.data.dataset import DataError, DataSet
+from nvp_studio.data import image_files, load_data
+from nvp_studio.data.dataset import DataError, DataSet, digest_of
+from nvp_studio.data.places import cache_folder
 
 
 def paint(path: Path, shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
@@ -163,4 +165,104 @@ def test_progress_is_told_and_may_end_it(tmp_path: Path) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        load_data(str(tmp_path), progress=cancel)
+        load_data(str(tmp_path), image_size=6, progress=cancel)
+
+
+def test_a_second_start_reads_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shade in range(20):
+        paint(tmp_path / ("cats" if shade % 2 else "dogs") / f"{shade}.png", shade)
+    first = load_data(str(tmp_path))
+
+    def fail(*_: object) -> None:
+        raise AssertionError("an image was read again")
+
+    monkeypatch.setattr("nvp_studio.data.image_files.read_image", fail)
+    monkeypatch.setattr("nvp_studio.data.image_files.image_header", fail)
+    second = load_data(str(tmp_path))
+    assert (second.digest, second.label_names, second.notes) == (first.digest, first.label_names, first.notes)
+    assert second.digest == digest_of(second.train, second.validation, second.test)
+    for old, new in zip(first.splits, second.splits, strict=True):
+        np.testing.assert_array_equal(old.images, new.images)
+        np.testing.assert_array_equal(old.labels, new.labels)
+
+
+def test_images_are_mapped_not_held(tmp_path: Path) -> None:
+    for shade in range(20):
+        paint(tmp_path / f"{shade}.png", shade)
+    images = load_data(str(tmp_path)).train.images
+    base: object = images
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    assert isinstance(base, np.memmap)
+    assert not images.flags.writeable
+
+
+def test_what_changed_is_prepared_anew(tmp_path: Path) -> None:
+    for shade in range(10):
+        paint(tmp_path / "set" / f"{shade}.png", shade)
+    spec = str(tmp_path / "set")
+    first = load_data(spec)
+    paint(tmp_path / "set" / "3.png", 103)
+    second = load_data(spec)
+    assert second.digest != first.digest
+    found = shades(second)
+    assert found["train"] | found["validation"] == {*range(10), 103} - {3}
+    np.testing.assert_array_equal(np.unique(first.train.images), np.unique(list(shades(first)["train"])))
+    (tmp_path / "set" / "5.png").unlink()
+    assert sum(map(len, load_data(spec).splits)) == 9
+    prepared = [path for path in cache_folder().iterdir() if path.name.startswith("set-")]
+    assert sum(len(list(path.glob("*.u8"))) for path in prepared) == len(prepared)
+
+
+def test_an_interrupted_start_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "photos"
+    for shade in range(30):
+        paint(folder / f"{shade:02}.png", shade, size=(20, 20))
+    (folder / "10a.png").write_text("no image")
+    cut = paint(folder / "02a.png", 3)
+    cut.write_bytes(cut.read_bytes()[:-30])
+
+    class Cancelled(Exception):  # noqa: N818 - it is no error
+        pass
+
+    def cancel(done: int, total: int, word: str) -> None:
+        if done == 17 and word.startswith("reading"):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        load_data(str(folder), image_size=10, progress=cancel)
+    read: list[str] = []
+    real = image_files.read_image
+
+    def count(path: Path, shape: tuple[int, int, int]) -> object:
+        read.append(path.name)
+        return real(path, shape)
+
+    monkeypatch.setattr(image_files, "read_image", count)
+    steps: list[tuple[int, int, str]] = []
+    data = load_data(str(folder), image_size=10, progress=lambda *step: steps.append(step))
+    assert steps[0][0] == 0
+    assert (17, 31, "going on with photos") in steps
+    assert len(read) == 31 - 17
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "other"))
+    whole = load_data(str(folder), image_size=10)
+    assert data.digest == whole.digest
+    assert data.notes == whole.notes
+    assert "2 unreadable files skipped" in data.notes[-1]
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shade in range(4):
+        paint(tmp_path / f"{shade}.png", shade)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("nvp_studio.data.prepared.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(DataError, match="make room, or name another folder in NVP_STUDIO_CACHE"):
+        load_data(str(tmp_path))
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(tmp_path / "a.png", 1)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(DataError, match=r"cannot be kept in .*NVP_STUDIO_CACHE"):
+        load_data(str(tmp_path))

@@ -61,6 +61,18 @@ def phases(live: LiveRun) -> list[str]:
     return seen
 
 
+def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    from nvp_studio.training.events import RunState
+    from nvp_studio.views.pages.train_words import strip_content
+
+    live.start(config(toy_data, 3), tmp_path)
+    live._on_message(RunState("preparing", "reading photos: 300 of 1,000", 0.3))
+    content = strip_content(live)
+    assert (content.state, content.fraction) == ("preparing: reading photos: 300 of 1,000", 0.3)
+    qt(lambda: not live.under_way, "the run to end")
+    assert live.prepared is None
+
+
 def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
     seen = phases(live)
     live.start(config(toy_data, 12, validation_every=5), tmp_path, "my first")

@@ -14,6 +14,7 @@ from torch import nn
 from nvp_studio.data.dataset import Attribute, DataSet, Split
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.flow import Flow
+from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.clock import Clock
@@ -26,6 +27,7 @@ from nvp_studio.training.schedule import Budget, learning_rate
 from tests.training.conftest import TINY, bars
 
 CPU = torch.device("cpu")
+MIRROR = Augmentation(mirror=True)
 
 
 def numbered(count: int) -> np.ndarray:
@@ -38,22 +40,22 @@ def levels(batch: torch.Tensor) -> list[int]:
 
 
 def test_an_epoch_shows_every_image_once_whatever_the_batch_size() -> None:
-    batches = Batches(numbered(25), 10, seed=1, mirror=False, device=CPU)
+    batches = Batches(numbered(25), 10, seed=1, device=CPU)
     stream = [level for step in range(5) for level in levels(batches.take(step))]
     assert sorted(stream[:25]) == sorted(stream[25:]) == list(range(25))
     assert stream[:25] != stream[25:]
 
 
 def test_a_batch_depends_on_seed_order_and_step_alone() -> None:
-    one, two = (Batches(numbered(25), 10, seed=1, mirror=True, device=CPU) for _ in range(2))
+    one, two = (Batches(numbered(25), 10, seed=1, augmentation=MIRROR, device=CPU) for _ in range(2))
     one.take(0), one.take(7)
     assert torch.equal(one.take(3), two.take(3))
     assert not torch.equal(one.take(3, order=1), two.take(3))
-    assert not torch.equal(Batches(numbered(25), 10, seed=2, mirror=True, device=CPU).take(3), two.take(3))
+    assert not torch.equal(Batches(numbered(25), 10, seed=2, augmentation=MIRROR, device=CPU).take(3), two.take(3))
 
 
 def test_noise_fills_the_level_and_never_leaves_it() -> None:
-    x = Batches(numbered(8), 8, seed=0, mirror=False, device=CPU).take(0).double() * 256
+    x = Batches(numbered(8), 8, seed=0, device=CPU).take(0).double() * 256
     within = x - x.floor()
     assert within.min() < 0.1
     assert within.max() > 0.9
@@ -64,7 +66,7 @@ def test_noise_fills_the_level_and_never_leaves_it() -> None:
 def test_mirroring_turns_about_half_of_the_images_left_to_right() -> None:
     images = np.zeros((200, 2, 4, 1), np.uint8)
     images[:, :, 0] = 200
-    batch = images_from_unit(Batches(images, 200, seed=0, mirror=True, device=CPU).take(0)).numpy()
+    batch = images_from_unit(Batches(images, 200, seed=0, augmentation=MIRROR, device=CPU).take(0)).numpy()
     left, right = batch[:, :, 0] == 200, batch[:, :, 3] == 200
     assert (left ^ right).all()
     assert 70 < right[:, 0].sum() < 130

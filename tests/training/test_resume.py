@@ -62,7 +62,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     [
         {},
         {"validation_every": 7},
-        {"optimizer": "adamax", "horizontal_flip": True},
+        {"optimizer": "adamax", "horizontal_flip": True, "random_shift": 2},
         {"flow": None, "preset": "quick"},
     ],
     ids=["plain", "validated", "adamax-flip", "quick"],

@@ -89,6 +89,8 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         ema_decay=0.9,
         gradient_clip=2.5,
         horizontal_flip=True,
+        random_shift=3,
+        data_root="/somewhere",
         memory="constant",
         validation_images=321,
         validation_every=77,
@@ -100,6 +102,21 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
     form.show_config(config)
     assert form.config == config
     assert form.problem == ""
+
+
+@pytest.mark.usefixtures("qapp")
+def test_mirroring_follows_the_data_until_a_person_says_otherwise() -> None:
+    form = TrainForm()
+    assert form.config is not None
+    assert (form.config.horizontal_flip, form.horizontal_flip.isChecked()) == (None, False)
+    form.show_data("cifar-10")
+    assert (form.config.horizontal_flip, form.horizontal_flip.isChecked()) == (None, True)
+    form.horizontal_flip.setChecked(False)
+    assert form.config.horizontal_flip is False
+    form.show_data("cifar-10")
+    assert form.config.horizontal_flip is False
+    form.show_data("fashion-mnist")
+    assert (form.config.horizontal_flip, form.horizontal_flip.isChecked()) == (None, False)
 
 
 @pytest.mark.usefixtures("qapp")

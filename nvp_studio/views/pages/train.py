@@ -66,7 +66,7 @@ class TrainPage(Page):
     def drop_text(self, paths: list[Path]) -> str:
         if len(paths) == 1 and paths[0].is_dir() and not is_run_folder(paths[0]):
             return self.tr("Train on this folder")
-        if len(paths) == 1 and paths[0].suffix.lower() in (".npz", ".npy", ".bin", ".gz", ".tgz", ".idx"):
+        if len(paths) == 1 and paths[0].suffix.lower() in (".npz", ".npy", ".bin", ".gz", ".tgz", ".idx", ".parquet"):
             return self.tr("Train on this file")
         return ""
 
@@ -224,9 +224,12 @@ class TrainPage(Page):
 
     def _choose_data_file(self) -> None:
         filters = (
-            self.tr("Data files") + " (*.npz *.npy *.bin *.gz *.tgz *.idx *ubyte);;" + self.tr("All files") + " (*)"
+            self.tr("Data files")
+            + " (*.npz *.npy *.bin *.gz *.tgz *.idx *ubyte *.parquet);;"
+            + self.tr("All files")
+            + " (*)"
         )
-        for path in self.window_.ask_files("data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10"), filters):
+        for path in self.window_.ask_files("data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet"), filters):
             self.form.show_data(str(path))
 
     def _want_estimate(self) -> None:

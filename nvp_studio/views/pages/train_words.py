@@ -60,7 +60,7 @@ def strip_content(live: LiveRun) -> StripContent:
         state = f"{state}: {live.reason}"
     name = live.name or tr("New run")
     if progress is None or started is None:
-        fraction = 0.0 if live.under_way else None
+        fraction = live.prepared or 0.0 if live.under_way else None
         return StripContent(name, state, phase_level(live.phase), fraction)
     spent = progress.fraction >= 1
     going = live.in_loop and not spent

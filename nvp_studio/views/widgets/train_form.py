@@ -40,6 +40,7 @@ class TrainForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._showing = False
+        self._data_root: str | None = None
         self._labels: list[QLabel] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -107,7 +108,10 @@ class TrainForm(QWidget):
         self.gradient_clip.setValue(config.gradient_clip)
         self.weight_decay.setValue(config.weight_decay)
         self.noise_share.setValue(config.noise_share)
-        self.horizontal_flip.setChecked(config.horizontal_flip)
+        flip = config.horizontal_flip
+        self.horizontal_flip.setChecked(_may_mirror(config.data) if flip is None else flip)
+        self.random_shift.setValue(config.random_shift)
+        self._data_root = config.data_root
         _choose(self.memory, config.memory)
         self.validation_images.setValue(config.validation_images)
         self.validation_every.setValue(config.validation_every or 0)
@@ -123,8 +127,11 @@ class TrainForm(QWidget):
         place = self.data.findData(data)
         if place < 0:
             place = self.data.count() - 2
-            self.data.insertItem(place, _data_name(data), data)
+            title = CATALOGUE[data].title if data in CATALOGUE else _data_name(data)
+            self.data.insertItem(place, title, data)
             self.data.setItemData(place, data, Qt.ItemDataRole.ToolTipRole)
+        if data != self._data and not self._showing:
+            self.horizontal_flip.setChecked(_may_mirror(data))
         self._data = data
         self.data.setCurrentIndex(place)
         self.data.setToolTip("" if data in CATALOGUE else data)
@@ -154,7 +161,9 @@ class TrainForm(QWidget):
             gradient_clip=self.gradient_clip.value(),
             weight_decay=self.weight_decay.value(),
             noise_share=self.noise_share.value(),
-            horizontal_flip=self.horizontal_flip.isChecked(),
+            horizontal_flip=None if self._mirrors_as_suits() else self.horizontal_flip.isChecked(),
+            random_shift=self.random_shift.value(),
+            data_root=self._data_root,
             memory=self.memory.currentData(),
             validation_images=self.validation_images.value(),
             validation_every=self.validation_every.value() or None,
@@ -169,7 +178,7 @@ class TrainForm(QWidget):
     def _make_main(self, column: QVBoxLayout) -> None:
         form = _form()
         column.addLayout(form)
-        self.data = self._combo([(entry.title, name) for name, entry in CATALOGUE.items()])
+        self.data = self._combo([(entry.title, name) for name, entry in CATALOGUE.items() if entry.on_this_machine])
         self.data.insertSeparator(self.data.count())
         self.data.addItem(self.tr("Folder of images…"), "?folder")
         self.data.addItem(self.tr("Data file…"), "?file")
@@ -265,7 +274,12 @@ class TrainForm(QWidget):
         self._add(form, self.tr("Colours"), self.channels)
         self.threads = self._whole(0, os.cpu_count() or 64, self.tr("automatic"))
         self._add(form, self.tr("CPU threads"), self.threads)
+        self.random_shift = self._whole(0, 64, self.tr("none"))
+        self.random_shift.setSuffix(self.tr(" px"))
+        tip = self.tr("Training images are moved at random by up to so many pixels; reflections fill the edges")
+        self._add(form, self.tr("Random shift"), self.random_shift, tip=tip)
         self.horizontal_flip = QCheckBox(self.tr("Mirror images at random"))
+        self.horizontal_flip.setToolTip(self.tr("For what has no left and right of its own: photographs, not digits"))
         self.horizontal_flip.toggled.connect(self._on_edited)
         form.addRow(self.horizontal_flip)
 
@@ -308,6 +322,9 @@ class TrainForm(QWidget):
         return spin
 
     # What a person does
+
+    def _mirrors_as_suits(self) -> bool:
+        return self.horizontal_flip.isChecked() == _may_mirror(self._data)
 
     def _on_edited(self) -> None:
         if not self._showing:
@@ -358,6 +375,11 @@ def _choose(combo: QComboBox, value: object) -> None:
         combo.addItem(str(value), value)
         place = combo.count() - 1
     combo.setCurrentIndex(place)
+
+
+def _may_mirror(data: str) -> bool:
+    """Whether images of `data` are known to be as plausible when mirrored."""
+    return data in CATALOGUE and CATALOGUE[data].mirror
 
 
 def _data_name(data: str) -> str:

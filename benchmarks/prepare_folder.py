@@ -1,0 +1,124 @@
+"""Measure preparing a folder of many images, and the memory of training on a data set that is larger than a limit.
+
+`python benchmarks/prepare_folder.py --images 20000 --side 64` makes as many JPEG files in a temporary folder, prepares
+them, starts a second time, and trains for some seconds in a process that may not hold `--limit` megabytes of its own
+(RLIMIT_DATA counts heap and private mappings; pages of a file that is mapped read-only belong to the file and go when
+others need the room). Times are seconds on the clock and, in brackets, of the processor, which other programs do not
+lengthen. Linux.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nvp_studio.data import load_data
+from nvp_studio.data.image_files import list_images, read_headers
+
+CLASSES = 10
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--images", type=int, default=20_000)
+    options.add_argument("--source-side", type=int, default=96, help="width and height of the files")
+    options.add_argument("--side", type=int, default=64, help="side that they are brought to")
+    options.add_argument("--limit", type=int, default=0, help="MB that the training process may hold; 0 for no limit")
+    options.add_argument("--train-seconds", type=float, default=60, help="0 for no training")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="prepare-folder-") as root:
+        os.environ["NVP_STUDIO_CACHE"] = str(Path(root) / "cache")
+        folder = Path(root) / "photos"
+        make_folder(folder, chosen.images, chosen.source_side)
+        seconds, spent, files = timed(lambda: list_images(folder))
+        tell("listing the files", seconds, spent, len(files))
+        tell("looking at their headers", *timed(lambda: read_headers(files))[:2], len(files))
+        seconds, spent, data = timed(lambda: load_data(str(folder), image_size=chosen.side))
+        tell("first start, all of it", seconds, spent, len(files))
+        tell("second start", *timed(lambda: load_data(str(folder), image_size=chosen.side))[:2], len(files))
+        size = sum(split.images.nbytes for split in data.splits)
+        print(f"{'pixels on disk':<26} {size / 1e6:8.0f} MB; memory of this process {peak():.0f} MB at most")
+        if chosen.train_seconds:
+            train(folder, chosen.side, chosen.train_seconds, chosen.limit, Path(root))
+
+
+def make_folder(folder: Path, count: int, side: int) -> None:
+    """Write `count` JPEG files of smooth random colours, in classes."""
+    rng = np.random.default_rng(0)
+    for label in range(CLASSES):
+        (folder / f"class-{label}").mkdir(parents=True)
+    for number in range(count):
+        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
+        path = folder / f"class-{number % CLASSES}" / f"{number:06}.jpg"
+        small.resize((side, side), Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def timed(work):
+    """Return the seconds on the clock, those of the processor, and the result of `work`."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def tell(what: str, seconds: float, spent: float, count: int) -> None:
+    rates = f"{count / seconds:8.0f} images/s ({count / max(spent, 1e-9):.0f} per processor second)"
+    print(f"{what:<26} {seconds:8.2f} s ({spent:.2f} s) {rates}", flush=True)
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def train(folder: Path, side: int, seconds: float, limit: int, root: Path) -> None:
+    """Train in a process of its own, stopped by SIGTERM, and say what memory it took."""
+    command = [sys.executable, "-m", "nvp_studio", "train", "--data", str(folder), "--image-size", str(side)]
+    command += ["--preset", "quick", "--steps", "1000000", "--batch-size", "4", "--threads", "1", "--device", "cpu"]
+    command += ["--validation-images", "16", "--runs", str(root / "runs"), "--flow", "width=8", "--json"]
+
+    def restrain() -> None:
+        if limit:
+            resource.setrlimit(resource.RLIMIT_DATA, (limit * 2**20, limit * 2**20))
+
+    process = subprocess.Popen(command, preexec_fn=restrain, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    most = [0.0, 0.0]
+    watcher = threading.Thread(target=watch, args=(process, most))
+    watcher.start()
+    try:
+        result, complaint = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        result, complaint = process.communicate()
+    watcher.join()
+    words = f"at most {most[0]:.0f} MB of its own and {most[1]:.0f} MB of files in memory"
+    print(f"training: {words}" + (f", where {limit} MB of its own were allowed" if limit else ""))
+    if process.returncode:
+        print(complaint.decode()[-2000:])
+    else:
+        found = json.loads(result)
+        print(f"  {found['phase']} after {found['step']} steps, {found['images']} images, {found['seconds']:.0f} s")
+
+
+def watch(process: "subprocess.Popen[bytes]", own: list[float]) -> None:
+    """Note the most anonymous and file memory of `process` while it lives, in MB."""
+    while process.poll() is None:
+        try:
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        except OSError:
+            return
+        for place, name in enumerate(("RssAnon:", "RssFile:")):
+            found = next((line.split()[1] for line in lines if line.startswith(name)), "0")
+            own[place] = max(own[place], int(found) / 1024)
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()

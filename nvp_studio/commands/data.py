@@ -1,0 +1,259 @@
+"""`nvp-studio data`: which data sets there are, what is known of one, and getting one ready."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from nvp_studio.commands.console import (
+    CommandError,
+    Stopped,
+    errors,
+    on_stop,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
+from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry, load_data
+from nvp_studio.data.download import RemoteFile, download, size_of
+from nvp_studio.data.hugging_face import PREFIX, download_size, load_hugging_face
+from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
+from nvp_studio.data.prepared import PreparedInfo, info_of
+from nvp_studio.data.published import Published, Wish
+
+app = typer.Typer(
+    help="List the data sets, describe one, get one ready.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of 'nvp-studio data list'.")]
+RootOption = Annotated[str | None, typer.Option(help="Folder in which files are looked for first.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+@app.command("list")
+def list_data(data_root: RootOption = None, json: JsonOption = False) -> None:
+    """List the data sets of the catalogue, and the folders of images that are prepared already."""
+    rows = [_facts(entry, data_root) for entry in CATALOGUE.values()]
+    prepared = [_prepared_facts(info) for folder in prepared_folders() if (info := info_of(folder)) is not None]
+    if json:
+        print_json({"data_sets": rows, "prepared": prepared, "data_folder": str(data_folder())})
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        columns = f"{row['images']:>9,}  {row['shape']:>14}  {row['state']:<14}"
+        typer.echo(f"{row['name']:<{width}}  {columns}  {row['title']}")
+    typer.echo(f"{PREFIX + 'NAME':<{width}}  {'':>9}  {'':>14}  {'':<14}  an image data set of Hugging Face")
+    if prepared:
+        typer.echo(f"\nprepared, in {cache_folder()} (may be deleted, they are made again from the originals):")
+    for row in prepared:
+        state = "" if row["finished"] else ", unfinished"
+        source = row["source"] or row["folder"]
+        typer.echo(f"{row['images']:>11,} images {row['shape']:>10}  {_megabytes(row['bytes'])}{state}  {source}")
+
+
+@app.command()
+def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = False) -> None:
+    """Show what is known of a data set: size, licence, whether it is on this machine, and how to get it."""
+    entry = _entry(name)
+    facts = _facts(entry, data_root)
+    published = entry.published
+    files = published.files if published else ()
+    facts |= {
+        "train_images": entry.train_images,
+        "classes": list(entry.label_names),
+        "attributes": [attribute.name for attribute in entry.attributes],
+        "mirrored_in_training": entry.mirror,
+        "licence": entry.licence,
+        "credit": entry.credit,
+        "homepage": published.homepage if published else None,
+        "files": [{"url": file.url, "md5": file.md5, "bytes": file.size} for file in files],
+    }
+    if json:
+        print_json(facts)
+        return
+    print_table(
+        [
+            ("name", entry.name),
+            ("title", entry.title),
+            ("images", f"{entry.images:,}, about {entry.train_images:,} of them to train on"),
+            ("shape", facts["shape"]),
+            ("classes", _some(entry.label_names)),
+            ("attributes", ", ".join(facts["attributes"]) or None),
+            ("mirrored", "yes, unless --no-flip is given" if entry.mirror else "only with --flip"),
+            ("licence", entry.licence),
+            ("credit", entry.credit),
+            ("homepage", facts["homepage"]),
+            ("place", facts["place"] or ("inside the program" if published is None else "not on this machine")),
+        ]
+        + [("file", _file_words(file)) for file in files]
+    )
+    if published is not None and facts["place"] is None:
+        print_table([("to get it", published.how_to_get)])
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, 'hf:NAME', or a folder of images.")],
+    download_files: Annotated[
+        bool, typer.Option("--download", help="Bring the files from where they are published, if they are not here.")
+    ] = False,
+    data_root: RootOption = None,
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels that images are brought to.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour; without it as they are.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Get a data set ready: find its files (or download them, only with --download), verify and read them once.
+
+    Ctrl+C stops it; the next time it goes on where it was.
+
+    **Examples**
+
+    `nvp-studio data prepare mnist --download`
+
+    `nvp-studio data prepare photos/ --image-size 64`
+    """
+    started = time.monotonic()
+    entry = CATALOGUE.get(name)
+    with _progress() as progress:
+        if download_files and entry is not None and entry.published is not None:
+            _bring(entry.published, data_root, progress)
+        elif download_files and name.startswith(PREFIX):
+            size = download_size(name)
+            say(f"{name}: {'of unknown size' if size is None else _megabytes(size)} from Hugging Face")
+            load_hugging_face(name, Wish(image_size, channels, data_root, progress), download=True)
+        elif download_files and entry is None:
+            raise CommandError(f"there is nothing to download for {name}; see 'nvp-studio data list'")
+        data = load_data(name, image_size=image_size, channels=channels, data_root=data_root, progress=progress)
+    seconds = time.monotonic() - started
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    facts: dict[str, Any] = {
+        "name": data.name,
+        "title": data.title,
+        "shape": _shape(data.image_shape),
+        "images": {part: len(split) for part, split in parts.items() if split is not None},
+        "classes": list(data.label_names),
+        "notes": list(data.notes),
+        "digest": data.digest,
+        "seconds": seconds,
+    }
+    if json:
+        print_json(facts)
+        return
+    print_table(
+        [
+            ("ready", data.title),
+            ("images", ", ".join(f"{count:,} {part}" for part, count in facts["images"].items())),
+            ("shape", facts["shape"]),
+            ("classes", len(data.label_names) or None),
+            *(("note", note) for note in data.notes),
+            ("digest", data.digest),
+            ("took", f"{seconds:.1f} s"),
+        ]
+    )
+
+
+def _bring(published: Published, data_root: str | None, progress: Callable[[int, int, str], None]) -> None:
+    """Download the files of a set that is not on this machine yet, its size said before."""
+    place = published.find_anywhere(data_root)
+    if place is not None:
+        say(f"{published.title} is here already: {place}")
+        return
+    if not published.files:
+        raise CommandError(f"{published.title} cannot be downloaded by a program: {published.how_to_get}")
+    sizes = [size_of(file) for file in published.files]
+    known = sum(size for size in sizes if size is not None)
+    words = _megabytes(known) + (" and files of unknown size" if None in sizes else "")
+    home = published.home
+    say(f"{published.title}: {words} from {published.files[0].url.split('/')[2]} into {home}")
+    say(f"licence: {published.licence}")
+    for file in published.files:
+        if file.md5 is None:
+            say(f"{file.name} has no published checksum and is taken as it comes")
+        download(file, home, progress)
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[int, int, str], None]]":
+    """A progress bar, and the function that moves it, which raises `Stopped` when a person has asked to stop."""
+    reason = ""
+
+    def stop(why: str) -> None:
+        nonlocal reason
+        reason = why
+
+    with on_stop(stop), progress_bar("") as bar:
+        task = bar.add_task("looking", total=None)
+        told, shown = 0.0, ""
+
+        def progress(done: int, total: int, word: str) -> None:
+            nonlocal told, shown
+            if reason:
+                raise Stopped(f"stopped by {reason}; the next call goes on where this one was")
+            now = time.monotonic()
+            if now - told < 0.1 and word == shown:
+                return
+            if word != shown:
+                bar.reset(task, description=word)
+                if not errors.is_terminal:
+                    say(word)
+            told, shown = now, word
+            bar.update(task, completed=done, total=total or None)
+
+        yield progress
+
+
+def _entry(name: str) -> CatalogueEntry:
+    if name not in CATALOGUE:
+        raise CommandError(f"no data set {name!r} in the catalogue; there are {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def _facts(entry: CatalogueEntry, data_root: str | None) -> dict[str, Any]:
+    published = entry.published
+    place = published.find_anywhere(data_root) if published else None
+    state = "in the program" if published is None else "here" if place else "to download"
+    if published is not None and place is None and not published.files:
+        state = "to get by hand"
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "images": entry.images,
+        "shape": _shape(entry.image_shape),
+        "state": state,
+        "place": None if place is None else str(place),
+    }
+
+
+def _prepared_facts(info: PreparedInfo) -> dict[str, Any]:
+    return {
+        "folder": str(info.folder),
+        "source": info.source,
+        "images": info.images,
+        "shape": _shape(info.image_shape) if info.finished else "",
+        "bytes": info.size,
+        "finished": info.finished,
+    }
+
+
+def _some(names: tuple[str, ...], most: int = 12) -> str | None:
+    """How many names there are, and the first of them."""
+    if not names:
+        return None
+    return f"{len(names)}: {', '.join(names[:most])}{', ...' if len(names) > most else ''}"
+
+
+def _shape(image_shape: tuple[int, int, int]) -> str:
+    channels, height, width = image_shape
+    return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
+
+
+def _file_words(file: RemoteFile) -> str:
+    size = "size not stated" if file.size is None else _megabytes(file.size)
+    return f"{file.url} ({size}, {f'MD5 {file.md5}' if file.md5 else 'no published checksum'})"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

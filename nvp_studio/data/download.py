@@ -1,0 +1,184 @@
+"""Downloading a published file: only when asked, resumed where it was interrupted, and verified before it is used."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from nvp_studio.data.arrays import one_line
+from nvp_studio.data.dataset import DataError
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+Progress = Callable[[int, int, str], None]
+
+SECONDS = 30.0
+"""Silence of a server that counts as its end."""
+TRIES = 3
+_PIECE = 2**18
+_SPARE_BYTES = 64 * 2**20
+_OK, _PARTIAL, _RANGE_REFUSED = 200, 206, 416
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file; `size` in bytes and `md5` (hexadecimal) are None where they are not known."""
+
+    url: str
+    md5: str | None = None
+    size: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, the last part of the address."""
+        return urlsplit(self.url).path.rpartition("/")[2]
+
+
+def size_of(file: RemoteFile) -> int | None:
+    """The size in bytes, asked of the server where it is not known; None when the server does not say."""
+    if file.size is not None:
+        return file.size
+    from http.client import HTTPException
+
+    try:
+        with closing(_ask(file, method="HEAD")) as answer:
+            return _whole_size(answer, 0)
+    except (OSError, HTTPException, ValueError) as error:
+        raise _failure(file, error) from error
+
+
+def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
+    """Bring `file` into `folder` and return its path; one that is there is verified instead.
+
+    What has arrived is kept in NAME.part when the connection breaks or `progress` raises, and the next call goes on
+    from there. A file whose checksum is not the published one is removed. Raises `DataError`, in one line.
+    """
+    from http.client import HTTPException
+
+    target = folder / file.name
+    if target.exists():
+        if _digest_fits(target, file, progress):
+            return target
+        raise DataError(f"{target} is not the published file: its MD5 is not {file.md5}; remove it and download again")
+    part = folder / f"{file.name}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {one_line(error)}") from error
+    for left in reversed(range(TRIES)):
+        before = _present(part)
+        try:
+            _fetch(file, part, progress)
+            break
+        except DataError:
+            raise
+        except (OSError, HTTPException, ValueError) as error:
+            # A connection that brought something may be tried again; one that was never made may not.
+            if not left or _present(part) <= before:
+                raise _failure(file, error, part) from error
+    if not _digest_fits(part, file, progress):
+        part.unlink()
+        raise DataError(f"{file.name} arrived damaged: its MD5 is not {file.md5}; it was removed, try again")
+    os.replace(part, target)
+    return target
+
+
+def _fetch(file: RemoteFile, part: Path, progress: Progress | None) -> None:
+    """Append to `part` what it lacks."""
+    done = _present(part)
+    with closing(_ask(file, first=done)) as answer:
+        if answer.status == _RANGE_REFUSED:  # it is whole already, or longer than the file
+            if _whole_size(answer, 0) == done:
+                return
+            part.unlink()
+            raise ConnectionError("the server has another file now; try again")
+        if answer.status == _OK:  # this server knows no parts
+            done = 0
+        total = _whole_size(answer, done)
+        _check_room(part, (total or 0) - done)
+        with open(part, "r+b" if done else "wb") as target:
+            target.seek(done)
+            while piece := answer.read(_PIECE):
+                target.write(piece)
+                done += len(piece)
+                if progress is not None:
+                    progress(done, total or 0, f"downloading {file.name}")
+    if total is not None and done < total:
+        raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
+
+
+def _ask(file: RemoteFile, *, method: str = "GET", first: int = 0) -> "HTTPResponse":
+    if urlsplit(file.url).scheme not in ("http", "https"):
+        raise ValueError(f"{file.url} is no web address")
+    headers = {"User-Agent": "nvp-studio", "Accept-Encoding": "identity"}
+    if first:
+        headers["Range"] = f"bytes={first}-"
+    # Not needed by the window, which reads the catalogue: its imports take a twentieth of a second.
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    try:
+        answer: HTTPResponse = urlopen(Request(file.url, headers=headers, method=method), timeout=SECONDS)
+    except HTTPError as error:
+        if error.code != _RANGE_REFUSED or not first:
+            raise
+        refused: HTTPResponse = error.fp  # type: ignore[assignment] # an HTTPResponse, by its documentation
+        return refused
+    return answer
+
+
+def _whole_size(answer: "HTTPResponse", done: int) -> int | None:
+    """The size of the whole file by the answer's headers; `done` bytes of it are here already."""
+    span = answer.headers.get("Content-Range", "")
+    whole = span.rpartition("/")[2]
+    if whole.isdigit():
+        return int(whole)
+    length = answer.headers.get("Content-Length", "")
+    return done + int(length) if length.isdigit() and not span else None
+
+
+def _check_room(part: Path, wanted: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if wanted + _SPARE_BYTES > free:
+        raise DataError(f"{wanted:,} bytes are to be downloaded but {part.parent} has only {free:,} free")
+
+
+def _digest_fits(path: Path, file: RemoteFile, progress: Progress | None) -> bool:
+    """Whether the file at `path` has the published checksum, or there is none to compare with."""
+    if file.md5 is None:
+        return True
+    digest = hashlib.md5(usedforsecurity=False)
+    size, done, told = path.stat().st_size, 0, time.monotonic()
+    with open(path, "rb") as content:
+        while piece := content.read(8 * _PIECE):
+            digest.update(piece)
+            done += len(piece)
+            if progress is not None and time.monotonic() - told > 0.1:
+                told = time.monotonic()
+                progress(done, size, f"checking {file.name}")
+    return digest.hexdigest() == file.md5
+
+
+def _present(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _failure(file: RemoteFile, error: Exception, part: Path | None = None) -> DataError:
+    host = urlsplit(file.url).netloc
+    reason = getattr(error, "reason", error)  # of a connection that was not made, what the system says
+    words = one_line(reason) if isinstance(reason, Exception) else str(reason)
+    kept = _present(part) if part is not None else 0
+    rest = f" ({kept:,} bytes are kept, the next download goes on from there)" if kept else ""
+    return DataError(
+        f"{file.name} cannot be downloaded from {host}: {words}{rest}; without a connection, put the file from "
+        f"{file.url} into place by hand"
+    )

@@ -1,0 +1,227 @@
+"""Image data sets of Hugging Face, by the library `datasets` where it is installed: by name, a folder or parquet files.
+
+A name is downloaded only by `nvp-studio data prepare NAME --download`; loading looks at what is on this machine alone.
+"""
+
+import hashlib
+import os
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nvp_studio.data.arrays import Parts, one_line
+from nvp_studio.data.dataset import DataError, Labels
+from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folder
+from nvp_studio.data.images import ImageError, content_header, decode_image
+from nvp_studio.data.partition import held_out
+from nvp_studio.data.prepared import PARTS, Plan, Row, load_prepared
+from nvp_studio.data.published import Wish
+
+PREFIX = "hf:"
+EXTRA = "pip install 'nvp-studio[datasets]'"
+
+_SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+_SAVED = ("dataset_dict.json", "state.json")
+"""Files by which a folder is known that `save_to_disk` wrote."""
+_SHAPES_LOOKED_AT = 200
+"""Images of a split whose headers are read to learn the shape, where it is not asked for."""
+
+
+def is_hugging_face(spec: str) -> bool:
+    """Whether `spec` is a name with the prefix "hf:", a parquet file, or a folder of these or of a saved data set."""
+    if spec.startswith(PREFIX):
+        return True
+    path = Path(os.path.expanduser(spec))
+    if path.suffix.lower() == ".parquet":
+        return path.is_file()
+    try:
+        if not path.is_dir():
+            return False
+        return any((path / name).is_file() for name in _SAVED) or any(
+            next(folder.glob("*.parquet"), None) is not None for folder in (path, path / "data")
+        )
+    except OSError:
+        return False
+
+
+def load_hugging_face(spec: str, wish: Wish, *, download: bool = False) -> Parts:
+    """Return the images of `spec`, prepared and mapped into memory.
+
+    The first column of images is taken, and the first of class labels. Splits by the names train, validation and test
+    are; without one for validation, about a tenth of the training images are held out by their number. Raises
+    `DataError`.
+    """
+    splits = _open(spec.removeprefix(PREFIX), download)
+    settings = (wish.image_size, wish.channels)
+    key = hashlib.sha256(repr((settings, [(name, _fingerprint(split)) for name, split in splits.items()])).encode())
+    return load_prepared(
+        prepared_folder(Path(spec.replace(":", "-", 1)), *settings),
+        key.hexdigest(),
+        spec,
+        lambda: _plan(spec, splits, wish),
+        wish.progress,
+    )
+
+
+def download_size(name: str) -> int | None:
+    """The bytes that a download of the set `name` brings, None where its page does not say."""
+    with _explained(name):
+        size = _library(download=True).load_dataset_builder(name.removeprefix(PREFIX)).info.download_size
+    return int(size) if size else None
+
+
+def _library(download: bool) -> Any:
+    # Both libraries read these once, when they are imported.
+    os.environ.setdefault("HF_HUB_OFFLINE", "0" if download else "1")
+    os.environ.setdefault("HF_DATASETS_OFFLINE", os.environ["HF_HUB_OFFLINE"])
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError(f"data sets of Hugging Face need the library datasets: {EXTRA}") from error
+    datasets.disable_progress_bars()
+    return datasets
+
+
+@contextmanager
+def _explained(name: str) -> "Generator[None, None, None]":
+    """Turn whatever the library raises into a line for a person."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # the library raises whatever its readers and its network do
+        raise DataError(f"{name} cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _open(name: str, download: bool) -> dict[str, Any]:
+    """The splits by our names, `train` among them."""
+    path = Path(os.path.expanduser(name))
+    library = _library(download)
+    with _explained(name):
+        if path.is_dir() and any((path / file).is_file() for file in _SAVED):
+            found = library.load_from_disk(str(path))
+        elif path.exists():
+            found = library.load_dataset("parquet", data_files=_parquet_files(path))
+        elif download:
+            found = library.load_dataset(name)
+        else:
+            found = _on_this_machine(library, name)
+    splits = dict(found) if isinstance(found, Mapping) else {"train": found}
+    named = {_SPLITS[split]: rows for split, rows in splits.items() if split in _SPLITS and len(rows)}
+    if "train" not in named:
+        raise DataError(f"{name} has no split 'train' but {', '.join(splits) or 'none'}")
+    return {part: named[part] for part in PARTS if part in named}
+
+
+def _on_this_machine(library: Any, name: str) -> Any:
+    try:
+        return library.load_dataset(name)
+    except Exception as error:
+        raise DataError(
+            f"{name} is not on this machine ({one_line(error)}); "
+            f"'nvp-studio data prepare {PREFIX}{name} --download' brings it"
+        ) from error
+
+
+def _parquet_files(path: Path) -> dict[str, list[str]]:
+    """The files of each split, told by their folders or names, such as train-00000-of-00002.parquet."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    found: dict[str, list[str]] = {}
+    for file in files:
+        words = [file.stem.split("-")[0].lower(), file.parent.name.lower()]
+        part = next((_SPLITS[word] for word in words if word in _SPLITS), "train")
+        found.setdefault(part, []).append(str(file))
+    return found
+
+
+def _fingerprint(split: Any) -> str:
+    return f"{split._fingerprint} {len(split)}"
+
+
+def _plan(spec: str, splits: dict[str, Any], wish: Wish) -> Plan:
+    library = _library(download=False)
+    first = splits["train"]
+    column = _column(first, library.Image, spec, "images")
+    assert column is not None
+    encoded = {part: split.cast_column(column, library.Image(decode=False)) for part, split in splits.items()}
+    label = _column(first, library.ClassLabel, spec)
+    parts = np.repeat([PARTS.index(part) for part in splits], [len(split) for split in splits.values()])
+    order = np.arange(len(parts))
+    if "validation" not in splits:
+        chosen = held_out([str(number) for number in range(len(first))])
+        parts[: len(first)][chosen] = PARTS.index("validation")
+        order = np.argsort(parts, kind="stable")
+    labels = _labels(splits.values(), label)
+    return Plan(
+        title=spec.removeprefix(PREFIX),
+        image_shape=(image_shape := _image_shape(encoded.values(), column, wish)),
+        parts=parts[order].astype(np.uint8),
+        rows=lambda number: _rows(list(encoded.values()), column, order[number:], image_shape),
+        labels=None if labels is None else labels[order],
+        label_names=() if labels is None or label is None else tuple(first.features[label].names),
+    )
+
+
+def _column(split: Any, kind: Any, spec: str, wanted: str = "") -> str | None:
+    """The first column of this kind; one that is `wanted` must be there."""
+    found = next((name for name, feature in split.features.items() if isinstance(feature, kind)), None)
+    if found is None and wanted:
+        raise DataError(f"{spec} has no column of {wanted}: {', '.join(split.features)}")
+    return found
+
+
+def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
+    """The labels of all splits, None where there are none or some images have none (-1)."""
+    if column is None:
+        return None
+    labels = np.concatenate([np.array(split.with_format(None)[column][:], np.int64) for split in splits])
+    return None if len(labels) and labels.min() < 0 else labels
+
+
+def _image_shape(splits: Iterable[Any], column: str, wish: Wish) -> ImageShape:
+    if wish.image_size is not None and wish.channels is not None:
+        return wish.channels, wish.image_size, wish.image_size
+    from collections import Counter
+
+    shapes: Counter[ImageShape] = Counter()
+    for split in splits:
+        for row in islice(split, _SHAPES_LOOKED_AT):
+            try:
+                shapes[content_header(_content(row[column]))] += 1
+            except ImageError:
+                continue
+    if not shapes:
+        raise DataError("none of the images can be read")
+    return common_shape(shapes, wish.image_size, wish.channels)
+
+
+def _rows(
+    splits: list[Any], column: str, numbers: Iterable[int], image_shape: ImageShape
+) -> Generator[Row, None, None]:
+    """Yield the images with these numbers, counted through all splits."""
+    stops = np.cumsum([len(split) for split in splits])
+    for number in numbers:
+        split = int(np.searchsorted(stops, number, side="right"))
+        place = int(number - (stops[split] - len(splits[split])))
+        try:
+            image = decode_image(_content(splits[split][place][column]), image_shape)
+        except ImageError as error:
+            yield Row(None, problem=f"image {number}: {error}")
+        else:
+            yield Row(image.pixels, tuple(note.partition(" from ")[0] for note in image.notes))
+
+
+def _content(value: Any) -> bytes:
+    """The content of an image file, which stands in the row or in a file that the row names."""
+    if value is None:
+        raise ImageError("there is no image")
+    if value.get("bytes") is not None:
+        return bytes(value["bytes"])
+    try:
+        return Path(value["path"]).read_bytes()
+    except (OSError, TypeError) as error:
+        raise ImageError(one_line(error)) from error

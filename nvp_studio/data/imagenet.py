@@ -1,0 +1,166 @@
+"""ImageNet made small, 32x32 or 64x64: the npz batches, copied image by image to where they are mapped from."""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from nvp_studio.data.arrays import Parts, one_line
+from nvp_studio.data.dataset import DataError, Images, Labels
+from nvp_studio.data.fitting import fit
+from nvp_studio.data.image_files import ImageFile, listing_key, prepared_folder
+from nvp_studio.data.prepared import PARTS, Plan, Row, load_prepared
+from nvp_studio.data.published import Published, Wish
+
+_TRAIN = tuple(f"train_data_batch_{number}.npz" for number in range(1, 11))
+_VALIDATION = "val_data.npz"
+_CLASSES = 1000
+_MOST_HEADER_BYTES = 10_000
+_PIECE_ROWS = 256
+
+
+def find_imagenet(side: int, folder: Path) -> Path | None:
+    """Return `folder` when it holds the batches of this size, in itself or in the folders that the archives make."""
+    try:
+        files = _batches(folder, side)
+    except DataError:
+        return None
+    with zipfile.ZipFile(files[0].path) as archive, archive.open("data.npy") as member:
+        return folder if _shape_of(member, files[0].path.name)[1] == 3 * side * side else None
+
+
+def read_imagenet(side: int, folder: Path, wish: Wish) -> Parts:
+    """Return the training images and the published validation images; there are no test images with labels."""
+    files = _batches(folder, side)
+    settings = (side, wish.image_size, wish.channels)
+    size = wish.image_size or side
+    image_shape = (wish.channels or 3, size, size)
+
+    def make_plan() -> Plan:
+        labels = [_labels(file.path) for file in files]
+        parts = [PARTS.index("validation" if file.path.name == _VALIDATION else "train") for file in files]
+        return Plan(
+            title=f"ImageNet, {side}x{side}",
+            image_shape=image_shape,
+            parts=np.repeat(np.array(parts, np.uint8), [len(one) for one in labels]),
+            rows=partial(_rows, files, [len(one) for one in labels], side, image_shape),
+            labels=np.concatenate(labels),
+            label_names=tuple(str(number) for number in range(1, _CLASSES + 1)),
+        )
+
+    return load_prepared(
+        prepared_folder(folder, *settings), listing_key(files, *settings), str(folder), make_plan, wish.progress
+    )
+
+
+def _batches(folder: Path, side: int) -> list[ImageFile]:
+    train = (folder, folder / f"Imagenet{side}_train_npz", folder / f"Imagenet{side}_train")
+    validation = (folder, folder / f"Imagenet{side}_val_npz", folder / f"Imagenet{side}_val")
+    found = []
+    for name in (*_TRAIN, _VALIDATION):
+        places = validation if name == _VALIDATION else train
+        path = next((place / name for place in places if (place / name).is_file()), None)
+        if path is None:
+            raise DataError(f"no {name} in {folder}")
+        found.append(ImageFile(path, path.relative_to(folder).as_posix()))
+    return found
+
+
+def _labels(path: Path) -> Labels:
+    """The labels of a batch, which are from 1 to 1000 in the file, from 0 on."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            labels = archive["labels"]
+    except Exception as error:  # damaged files fail in many ways
+        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not 1 <= labels.min() <= labels.max() <= _CLASSES:
+        raise DataError(f"the labels in {path.name} are not whole numbers from 1 to {_CLASSES}")
+    numbers: Labels = labels.astype(np.int64) - 1
+    return numbers
+
+
+def _rows(
+    files: Sequence[ImageFile], counts: Sequence[int], side: int, image_shape: tuple[int, int, int], first: int
+) -> Iterator[Row]:
+    """Yield the images from number `first` on, fitted to `image_shape`."""
+    for file, count in zip(files, counts, strict=True):
+        if first >= count:
+            first -= count
+            continue
+        for planes in _planes(file.path, count, side, first):
+            for image in planes.transpose(0, 2, 3, 1):
+                yield Row(fit(image, image_shape)[0])
+        first = 0
+
+
+def _planes(path: Path, count: int, side: int, first: int) -> Iterator[Images]:
+    """Yield the images of a batch from number `first` on, (n, 3, side, side), some at a time."""
+    row_bytes = 3 * side * side
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("data.npy") as member:
+            if _shape_of(member, path.name) != (count, row_bytes):
+                raise DataError(f"{path.name} does not hold {count:,} images of {side}x{side}")
+            _skip(member, first * row_bytes)
+            while first < count:
+                rows = min(_PIECE_ROWS, count - first)
+                content = _exactly(member, rows * row_bytes, path.name)
+                yield np.frombuffer(content, np.uint8).reshape(rows, 3, side, side)
+                first += rows
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
+        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+
+
+def _shape_of(member: IO[bytes], name: str) -> tuple[int, int]:
+    """The shape in the header of a .npy stream of bytes in rows, which stands behind it then."""
+    try:
+        version = np.lib.format.read_magic(member)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = reader(member, max_header_size=_MOST_HEADER_BYTES)
+    except Exception as error:  # the header is a Python literal; parsing a broken one raises many classes
+        raise DataError(f"{name} is not a batch of ImageNet: {one_line(error)}") from error
+    if dtype != np.uint8 or fortran_order or len(shape) != 2 or math.prod(shape) <= 0:
+        raise DataError(f"{name} is not a batch of ImageNet: its data are {dtype} {shape}")
+    return shape
+
+
+def _skip(member: IO[bytes], size: int) -> None:
+    member.seek(size, 1)
+
+
+def _exactly(member: IO[bytes], size: int, name: str) -> bytes:
+    content = member.read(size)
+    if len(content) < size:
+        raise DataError(f"{name} is cut short")
+    return content
+
+
+def _published(side: int) -> Published:
+    return Published(
+        name=f"imagenet{side}",
+        title=f"ImageNet, {side}x{side}",
+        image_shape=(3, side, side),
+        train_images=1_281_167,
+        validation_images=50_000,
+        test_images=0,
+        licence="for non-commercial research and education, on terms to be agreed to on image-net.org",
+        credit="Chrabaszcz, Loshchilov and Hutter: A Downsampled Variant of ImageNet (2017), arXiv:1707.08819",
+        homepage="https://image-net.org/download-images",
+        find=partial(find_imagenet, side),
+        read=partial(read_imagenet, side),
+        label_names=tuple(str(number) for number in range(1, _CLASSES + 1)),
+        by_hand=(
+            "it needs an account: log in on image-net.org, download the npz files of the "
+            f"{side}x{side} images for training and validation, and unpack them"
+        ),
+        other_folders=("ImageNet", "imagenet"),
+        unmistakable=True,
+        mirror=True,
+    )
+
+
+IMAGENET = (_published(32), _published(64))

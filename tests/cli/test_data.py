@@ -1,0 +1,200 @@
+"""`nvp-studio data`: the list, one set in detail, and getting sets and folders ready."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nvp_studio.data import catalogue
+from nvp_studio.data.download import RemoteFile
+from nvp_studio.data.idx_sets import MNIST
+from nvp_studio.data.published import Published
+from tests.cli.conftest import Run
+from tests.data.published_files import write_idx_pair
+
+RNG = np.random.default_rng(17)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVP_STUDIO_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("nvp_studio.data.places.SYSTEM_FOLDERS", ())
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
+    """A small MNIST in the catalogue, published by a server of the test's own."""
+    folder = tmp_path / "server"
+    for part, count in (("train", 40), ("t10k", 10)):
+        write_idx_pair(folder, part, RNG.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 10)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    files = tuple(
+        RemoteFile(
+            f"http://127.0.0.1:{server.server_port}/{path.name}",
+            hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
+        )
+        for path in sorted(folder.iterdir())
+    )
+    published = replace(MNIST, train_images=40, test_images=10, files=files)
+    monkeypatch.setitem(catalogue.CATALOGUE, "mnist", catalogue.entry_of(published))
+    yield published
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for number in range(20):
+        (folder / ("a" if number % 2 else "b")).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 20), (number, 0, 0)).save(folder / ("a" if number % 2 else "b") / f"{number}.png")
+    (folder / "a" / "broken.png").write_text("no image")
+    return folder
+
+
+def test_the_list_says_what_is_where(run: Run, tmp_path: Path) -> None:
+    write_idx_pair(tmp_path / "root" / "KMNIST" / "raw", "train", np.zeros((3, 28, 28), np.uint8), np.arange(3))
+    code, out, err = run("data", "list", "--json", "--data-root", tmp_path / "root")
+    assert code == 0, err
+    states = {row["name"]: row["state"] for row in json.loads(out)["data_sets"]}
+    assert states["fashion-mnist"] == states["peeps"] == "in the program"
+    assert states["kmnist"] == "here"
+    assert states["mnist"] == states["svhn"] == "to download"
+    assert states["celeba"] == states["imagenet64"] == "to get by hand"
+    code, out, _ = run("data", "list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == [*states, "hf:NAME"]
+
+
+def test_a_set_in_detail(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("data", "info", "mnist")
+    assert code == 0
+    for words in (
+        "train-images-idx3-ubyte.gz (9.9 MB, MD5 f68b3c2d",
+        "only with --flip",
+        "not on this machine",
+        "--download",
+    ):
+        assert words in out
+    code, out, _ = run("data", "info", "celeba", "--json")
+    facts = json.loads(out)
+    assert (facts["mirrored_in_training"], facts["files"], facts["images"]) == (True, [], 202_599)
+    assert run("data", "info", "peeps")[0] == 0
+    code, _, err = run("data", "info", "nonsense")
+    assert code == 1
+    assert "no data set 'nonsense' in the catalogue" in err
+
+
+def test_nothing_is_downloaded_unasked(run: Run, served: Published, tmp_path: Path) -> None:
+    code, _, err = run("data", "prepare", "mnist")
+    assert code == 1
+    assert "MNIST is not on this machine: 'nvp-studio data prepare mnist --download' brings it" in err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_download_says_its_size_and_gets_the_set_ready(run: Run, served: Published, tmp_path: Path) -> None:
+    code, out, err = run("data", "prepare", "mnist", "--download")
+    assert code == 0, err
+    size = sum(path.stat().st_size for path in (tmp_path / "server").iterdir())
+    assert f"MNIST: {size / 1e6:,.1f} MB from 127.0.0.1" in err
+    assert "test" in out
+    assert sorted(path.name for path in (tmp_path / "data" / "mnist").iterdir()) == sorted(f.name for f in served.files)
+    code, out, err = run("data", "prepare", "mnist", "--download", "--json")
+    assert "is here already" in err
+    facts = json.loads(out)
+    assert sum(facts["images"].values()) == 50
+    assert facts["images"]["test"] == 10
+
+
+def test_a_damaged_download_is_refused(run: Run, served: Published, tmp_path: Path) -> None:
+    path = tmp_path / "server" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes() + b"x")
+    code, _, err = run("data", "prepare", "mnist", "--download")
+    assert code == 1
+    assert "t10k-labels-idx1-ubyte.gz arrived damaged" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("celeba", "cannot be downloaded by a program: download img_align_celeba.zip"), ("photos", "nothing to download")],
+)
+def test_what_cannot_be_downloaded_is_told(run: Run, name: str, words: str) -> None:
+    code, _, err = run("data", "prepare", name, "--download")
+    assert code == 1
+    assert words in err
+
+
+def test_a_folder_is_prepared_and_listed(run: Run, photos: Path) -> None:
+    code, out, err = run("data", "prepare", photos, "--image-size", 8, "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert sum(facts["images"].values()) == 20
+    assert facts["classes"] == ["a", "b"]
+    assert facts["notes"][-1].startswith("1 unreadable files skipped (a/broken.png: not an image")
+    (row,) = json.loads(run("data", "list", "--json")[1])["prepared"]
+    assert (row["source"], row["images"], row["finished"], row["shape"]) == (str(photos), 20, True, "8x8 colour")
+    assert str(photos) in run("data", "list")[1]
+
+
+def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import signal
+
+    from nvp_studio.data import image_files
+
+    real: Callable[..., object] = image_files.read_image
+    read: list[str] = []
+
+    def read_and_stop(path: Path, shape: tuple[int, int, int]) -> object:
+        read.append(path.name)
+        if len(read) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(path, shape)
+
+    monkeypatch.setattr(image_files, "read_image", read_and_stop)
+    monkeypatch.setattr(image_files, "_MOST_THREADS", 1)
+    code, _, err = run("data", "prepare", photos, "--image-size", 8)
+    assert code == 1
+    assert "stopped by Ctrl+C; the next call goes on where this one was" in err
+    (row,) = json.loads(run("data", "list", "--json")[1])["prepared"]
+    assert not row["finished"]
+    written = row["images"]
+    assert 0 < written < 20
+    monkeypatch.setattr(image_files, "read_image", real)
+    code, out, err = run("data", "prepare", photos, "--image-size", 8, "--json")
+    assert code == 0, err
+    assert "going on with photos" in err
+    assert sum(json.loads(out)["images"].values()) == 20
+
+
+def test_a_run_records_augmentation_and_data_root(run: Run, served: Published, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "server").rename(tmp_path / "root" / "mnist")
+    words = ["train", "--data", "mnist", "--steps", 2, "--batch-size", 4, "--device", "cpu", "--threads", 1]
+    words += ["--preset", "quick", "--flow", "width=4", "--flow", "blocks=1", "--validation-images", 2]
+    words += ["--runs", tmp_path / "runs", "--data-root", tmp_path / "root", "--shift", 2, "--json"]
+    code, out, err = run(*words)
+    assert code == 0, err
+    config = json.loads((Path(json.loads(out)["run"]) / "run.json").read_text())["config"]
+    assert (config["horizontal_flip"], config["random_shift"]) == (False, 2)
+    assert config["data_root"] == str(tmp_path / "root")
+    code, out, err = run(*words, "--flip")
+    assert code == 0, err
+    assert json.loads((Path(json.loads(out)["run"]) / "run.json").read_text())["config"]["horizontal_flip"] is True

@@ -1,0 +1,80 @@
+"""Small files in the true formats of published data sets."""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def idx(values: np.ndarray) -> bytes:
+    """A gzipped IDX file of bytes."""
+    header = bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
+    return gzip.compress(header + values.tobytes())
+
+
+def write_idx_pair(folder: Path, start: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """`START-images-idx3-ubyte.gz` and its labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{start}-images-idx3-ubyte.gz").write_bytes(idx(images))
+    (folder / f"{start}-labels-idx1-ubyte.gz").write_bytes(idx(labels.astype(np.uint8)))
+
+
+def mat(arrays: dict[str, np.ndarray], *, packed: bool = True, order: str = "<") -> bytes:
+    """A MATLAB file of level 5; elements of up to four bytes have the short form, as MATLAB writes them."""
+    stored = {"uint8": (9, 2), "float64": (6, 9), "int16": (10, 3)}
+
+    def element(kind: int, content: bytes) -> bytes:
+        if 0 < len(content) <= 4:
+            return struct.pack(f"{order}I", len(content) << 16 | kind) + content.ljust(4, b"\0")
+        return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    header = b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + struct.pack(f"{order}H", 0x0100)
+    file = header + (b"IM" if order == "<" else b"MI")
+    for name, values in arrays.items():
+        kind, number = stored[values.dtype.name]
+        body = element(6, struct.pack(f"{order}II", kind, 0))
+        body += element(5, struct.pack(f"{order}{values.ndim}i", *values.shape))
+        body += element(1, name.encode())
+        content = values.astype(values.dtype.newbyteorder(order)).tobytes("F")
+        body += element(number, content)
+        matrix = struct.pack(f"{order}II", 14, len(body)) + body
+        squeezed = zlib.compress(matrix)
+        file += struct.pack(f"{order}II", 15, len(squeezed)) + squeezed if packed else matrix
+    return file
+
+
+def write_imagenet(folder: Path, side: int, counts: list[int], rng: np.random.Generator) -> list[np.ndarray]:
+    """Ten training batches and the validation batch; returns their images (N, H, W, C)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"train_data_batch_{number}.npz" for number in range(1, 11)] + ["val_data.npz"]
+    batches = []
+    for place, (name, count) in enumerate(zip(names, counts, strict=True)):
+        planes = rng.integers(0, 256, (count, 3, side, side), np.uint8)
+        save = np.savez if place % 2 else np.savez_compressed
+        labels = rng.integers(1, 1001, count)
+        save(folder / name, data=planes.reshape(count, -1), labels=labels, mean=planes.reshape(count, -1).mean(0))
+        batches.append(planes.transpose(0, 2, 3, 1))
+    return batches
+
+
+def write_celeba(folder: Path, *, csv: bool = False, count: int = 20) -> dict[str, int]:
+    """Aligned images of one grey each with their lists, as published or as CSV; returns the part of each image."""
+    images = folder / "img_align_celeba"
+    images.mkdir(parents=True)
+    parts = {f"{number:06}.jpg": 0 if number < 14 else 1 if number < 17 else 2 for number in range(1, count + 1)}
+    for number, name in enumerate(parts):
+        Image.new("RGB", (178, 218), (10 * number,) * 3).save(images / name)
+    facts = {name: (1 if number % 2 else -1, -1) for number, name in enumerate(parts)}
+    if csv:
+        lines = ["image_id,partition", *(f"{name},{part}" for name, part in parts.items())]
+        (folder / "list_eval_partition.csv").write_text("\n".join(lines))
+        lines = ["image_id,Smiling,Wearing_Hat", *(f"{name},{a},{b}" for name, (a, b) in facts.items())]
+        (folder / "list_attr_celeba.csv").write_text("\n".join(lines))
+        return parts
+    (folder / "list_eval_partition.txt").write_text("".join(f"{name} {part}\n" for name, part in parts.items()))
+    rows = "".join(f"{name} {a:2} {b:2} \n" for name, (a, b) in facts.items())
+    (folder / "list_attr_celeba.txt").write_text(f"{count}\nSmiling Wearing_Hat \n{rows}")
+    return parts

@@ -1,0 +1,355 @@
+"""Published data sets: small files in their true formats are read, and found where people and programs put them."""
+
+import struct
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nvp_studio.data import load_data
+from nvp_studio.data.catalogue import CATALOGUE, PUBLISHED
+from nvp_studio.data.celeba import CELEBA, read_celeba
+from nvp_studio.data.cifar100 import CIFAR100, LABEL_NAMES, read_cifar100
+from nvp_studio.data.dataset import DataError
+from nvp_studio.data.digits import DIGITS, read_digits
+from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST, read_emnist
+from nvp_studio.data.imagenet import IMAGENET, read_imagenet
+from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.svhn import SVHN, read_svhn
+from tests.data.cifar_files import pickled, random_batch, write_archive, write_folder
+from tests.data.published_files import mat, write_celeba, write_idx_pair, write_imagenet
+
+RNG = np.random.default_rng(11)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVP_STUDIO_DATA", str(tmp_path / "data folder"))
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "cache"))
+
+
+def greys(count: int) -> np.ndarray:
+    return RNG.integers(0, 256, (count, 28, 28), np.uint8)
+
+
+def shortened(published: Published, train: int, test: int, validation: int = 0) -> Published:
+    """The same set with other numbers of images, so that small files are the whole of it."""
+    from dataclasses import replace
+
+    return replace(published, train_images=train, test_images=test, validation_images=validation)
+
+
+def test_the_catalogue_is_consistent() -> None:
+    assert list(CATALOGUE)[:2] == ["fashion-mnist", "peeps"]
+    for published in PUBLISHED:
+        assert CATALOGUE[published.name].published is published
+        assert published.label_names == () or len(set(published.label_names)) == len(published.label_names)
+        assert published.files or published.by_hand or published is DIGITS
+        for file in published.files:
+            assert file.url.startswith("http")
+            assert file.md5 is not None
+            assert len(file.md5) == 32
+    assert len(LABEL_NAMES) == 100
+    assert list(LABEL_NAMES) == sorted(LABEL_NAMES)
+    sizes = {published.name: len(published.label_names) for published in EMNIST}
+    assert sizes == {
+        "emnist-balanced": 47,
+        "emnist-byclass": 62,
+        "emnist-bymerge": 47,
+        "emnist-letters": 26,
+        "emnist-digits": 10,
+        "emnist-mnist": 10,
+    }
+
+
+def test_only_what_has_no_sides_may_be_mirrored() -> None:
+    mirrored = {name for name, entry in CATALOGUE.items() if entry.mirror}
+    assert mirrored == {"cifar-10", "cifar-100", "imagenet32", "imagenet64", "celeba"}
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda published: published.name)
+def test_a_set_that_is_nowhere_says_how_to_get_it(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nvp_studio.data.digits.find_spec", lambda name: None)
+    assert not CATALOGUE[published.name].on_this_machine
+    with pytest.raises(DataError, match="is not on this machine") as caught:
+        load_data(published.name)
+    assert "\n" not in str(caught.value)
+    assert ("--download" in str(caught.value)) == bool(published.files)
+
+
+@pytest.mark.parametrize(
+    ("published", "folder"),
+    [(MNIST, "mnist"), (MNIST, "MNIST/raw"), (KMNIST, "kmnist"), (KMNIST, "KMNIST/raw"), (KMNIST, "KMNIST")],
+)
+def test_mnist_and_its_like_are_found_below_a_data_root(published: Published, folder: str, tmp_path: Path) -> None:
+    train, test, labels = greys(30), greys(10), np.arange(30) % 10
+    write_idx_pair(tmp_path / folder, "train", train, labels)
+    write_idx_pair(tmp_path / folder, "t10k", test, labels[:10])
+    place, parts = shortened(published, 30, 10).load(Wish(data_root=str(tmp_path)))
+    assert place == tmp_path / folder
+    np.testing.assert_array_equal(parts.train.images[..., 0], train)
+    np.testing.assert_array_equal(parts.train.labels, labels)
+    assert parts.test is not None
+    np.testing.assert_array_equal(parts.test.images[..., 0], test)
+    with pytest.raises(DataError, match=r"is not the whole of .*: it holds 30 and 10 images, not 60,000 and 10,000"):
+        load_data(published.name, data_root=tmp_path)
+
+
+def test_a_root_with_the_files_themselves_must_have_the_sets_name(tmp_path: Path) -> None:
+    write_idx_pair(tmp_path / "KMNIST", "train", greys(3), np.arange(3))
+    assert KMNIST.find_in(tmp_path / "KMNIST") == tmp_path / "KMNIST"
+    assert MNIST.find_in(tmp_path / "KMNIST") is None
+
+
+def test_the_data_folder_comes_after_a_data_root(tmp_path: Path) -> None:
+    for root in ("data folder", "root"):
+        write_idx_pair(tmp_path / root / "mnist", "train", greys(3), np.arange(3))
+    assert MNIST.find_anywhere() == tmp_path / "data folder" / "mnist"
+    assert MNIST.find_anywhere(tmp_path / "root") == tmp_path / "root" / "mnist"
+    assert MNIST.find_anywhere(tmp_path / "missing") == tmp_path / "data folder" / "mnist"
+
+
+def test_system_folders_are_looked_into_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nvp_studio.data.places.SYSTEM_FOLDERS", (tmp_path / "datasets",))
+    write_idx_pair(tmp_path / "datasets" / "kmnist", "train", greys(3), np.arange(3))
+    assert KMNIST.find_anywhere() == tmp_path / "datasets" / "kmnist"
+
+
+@pytest.mark.parametrize("place", ["plain", "gzip folder", "zip"])
+def test_emnist_is_turned_upright_and_numbered_from_zero(place: str, tmp_path: Path) -> None:
+    train, test, labels = greys(40), greys(10), np.arange(40) % 26 + 1
+    folder = tmp_path / "emnist"
+    files = folder / "gzip" if place == "gzip folder" else folder
+    for kind in ("letters", "digits"):
+        write_idx_pair(files, f"emnist-{kind}-train", train.transpose(0, 2, 1), labels)
+        write_idx_pair(files, f"emnist-{kind}-test", test.transpose(0, 2, 1), labels[:10])
+    if place == "zip":
+        with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+            for path in sorted(files.glob("*.gz")):
+                archive.write(path, f"gzip/{path.name}")
+                path.unlink()
+    published = next(one for one in EMNIST if one.name == "emnist-letters")
+    found, parts = shortened(published, 40, 10).load(Wish(data_root=str(tmp_path)))
+    assert found == {"plain": folder, "gzip folder": files, "zip": folder / "gzip.zip"}[place]
+    np.testing.assert_array_equal(parts.train.images[..., 0], train)
+    np.testing.assert_array_equal(parts.train.labels, labels - 1)
+    assert parts.notes == ("turned upright",)
+    assert parts.test is not None
+    np.testing.assert_array_equal(parts.test.images[..., 0], test)
+
+
+def test_an_emnist_archive_without_the_set_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
+        archive.writestr("gzip/other.txt", "")
+    with pytest.raises(DataError, match="no emnist-balanced-train-images"):
+        read_emnist("balanced", tmp_path / "gzip.zip", Wish())
+    (tmp_path / "gzip.zip").write_bytes(b"PK\3\4 no archive")
+    with pytest.raises(DataError, match=r"gzip.zip cannot be unpacked"):
+        read_emnist("balanced", tmp_path / "gzip.zip", Wish())
+
+
+def cifar100_files(form: str, count: int = 12) -> tuple[dict[str, bytes], np.ndarray, np.ndarray]:
+    images, _ = random_batch(count)
+    labels = RNG.integers(0, 100, count)
+    if form == "python":
+        content = pickled((images, labels)).replace(b"U\x06labels", b"U\x0bfine_labels")
+        return {"train": content, "test": content, "meta": b"(dp0."}, images, labels
+    pairs = zip(images, labels, strict=True)
+    records = [bytes((3, label)) + image.transpose(2, 0, 1).tobytes() for image, label in pairs]
+    return {"train.bin": b"".join(records), "test.bin": b"".join(records[:4])}, images, labels
+
+
+@pytest.mark.parametrize("form", ["binary", "python"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_cifar100_in_its_forms(form: str, packed: bool, tmp_path: Path) -> None:
+    files, images, labels = cifar100_files(form)
+    name = f"cifar-100-{form}"
+    if packed:
+        expected = write_archive(tmp_path / f"{name}.tar.gz", files, name)
+    else:
+        expected = write_folder(tmp_path / name, files)
+    place = CIFAR100.find_in(tmp_path)
+    assert place == expected
+    parts = read_cifar100(place)
+    np.testing.assert_array_equal(parts.train.images, images)
+    np.testing.assert_array_equal(parts.train.labels, labels)
+    assert parts.test is not None
+    assert len(parts.test) == (12 if form == "python" else 4)
+
+
+def test_what_is_not_cifar100_is_refused(tmp_path: Path) -> None:
+    files, _, _ = cifar100_files("binary")
+    for content in (b"", files["train.bin"][:-1], b"\0\xff" + files["train.bin"][2:]):
+        folder = write_folder(tmp_path / "cifar-100", {"train.bin": content})
+        with pytest.raises(DataError, match="is not a file of CIFAR-100"):
+            read_cifar100(folder)
+    with pytest.raises(DataError, match="no training images of CIFAR-100"):
+        read_cifar100(write_folder(tmp_path / "other", {"test.bin": files["test.bin"]}))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_svhn(packed: bool, order: str, tmp_path: Path) -> None:
+    images, labels = RNG.integers(0, 256, (20, 32, 32, 3), np.uint8), np.arange(20) % 10 + 1
+    arrays = {"X": images.transpose(1, 2, 3, 0), "y": labels.astype(np.uint8)[:, None]}
+    for part in ("train", "test"):
+        (tmp_path / f"{part}_32x32.mat").write_bytes(mat(arrays, packed=packed, order=order))
+    place, parts = shortened(SVHN, 20, 20).load(Wish(data_root=str(tmp_path)))
+    assert place == tmp_path
+    np.testing.assert_array_equal(parts.train.images, images)
+    np.testing.assert_array_equal(parts.train.labels, labels % 10)
+    assert parts.label_names == tuple("0123456789")
+
+
+def test_labels_of_svhn_may_be_floats(tmp_path: Path) -> None:
+    images = RNG.integers(0, 256, (32, 32, 3, 2), np.uint8)
+    for part in ("train", "test"):
+        arrays = {"X": images, "y": np.array([[10.0], [1.0]])}
+        (tmp_path / f"{part}_32x32.mat").write_bytes(mat(arrays))
+    np.testing.assert_array_equal(read_svhn(tmp_path).train.labels, [0, 1])
+
+
+def test_other_files_of_matlab_are_refused_in_one_line(tmp_path: Path) -> None:
+    images = RNG.integers(0, 256, (32, 32, 3, 2), np.uint8)
+    labels = np.array([[1], [2]], np.uint8)
+    whole = mat({"X": images, "y": labels}, packed=False)
+    broken = [
+        b"",
+        b"MATLAB 7.3 MAT-file".ljust(512, b"\0"),
+        whole[:-20],
+        whole[:300],
+        mat({"X": images, "y": labels})[:-9],
+        mat({"X": images[..., 0], "y": labels}),
+        mat({"X": images}),
+        mat({"X": images, "y": labels + np.uint8(9)}),
+        whole[:184] + struct.pack("<II", 2, 2**31) + whole[192:],
+        whole.replace(struct.pack("<4i", 32, 32, 3, 2), struct.pack("<4i", 32, 32, 3, 2**30)),
+        whole.replace(struct.pack("<4i", 32, 32, 3, 2), struct.pack("<4i", 32, -32, 3, -2)),
+    ]
+    (tmp_path / "test_32x32.mat").write_bytes(whole)
+    for content in broken:
+        (tmp_path / "train_32x32.mat").write_bytes(content)
+        with pytest.raises(DataError, match=r"train_32x32\.mat") as caught:
+            read_svhn(tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+def test_matlab_files_are_read_as_scipy_reads_them(tmp_path: Path) -> None:
+    scipy_io = pytest.importorskip("scipy.io")
+    from nvp_studio.data.mat_file import read_mat
+
+    arrays = {"X": RNG.integers(0, 256, (4, 5, 3, 7), np.uint8), "y": RNG.random((7, 1)), "other": np.array(["text"])}
+    for packed in (False, True):
+        scipy_io.savemat(tmp_path / "a.mat", arrays, do_compression=packed)
+        found = read_mat(tmp_path / "a.mat", ("X", "y"))
+        assert found.keys() == {"X", "y"}
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, arrays[name])
+
+
+def test_imagenet_is_copied_batch_by_batch(tmp_path: Path) -> None:
+    counts = [3, 300, 2, 1, 4, 2, 3, 2, 1, 2, 5]
+    batches = write_imagenet(tmp_path / "root", 32, counts, RNG)
+    published, other = IMAGENET
+    place, parts = shortened(published, sum(counts[:-1]), 0, 5).load(Wish(data_root=str(tmp_path / "root")))
+    assert place == tmp_path / "root"
+    assert other.find_in(tmp_path / "root") is None
+    np.testing.assert_array_equal(parts.train.images, np.concatenate(batches[:-1]))
+    assert parts.validation is not None
+    np.testing.assert_array_equal(parts.validation.images, batches[-1])
+    labels = np.load(tmp_path / "root" / "train_data_batch_2.npz")["labels"]
+    np.testing.assert_array_equal(parts.train.labels[3:303], labels - 1)
+
+
+def test_an_interrupted_imagenet_goes_on(tmp_path: Path) -> None:
+    counts = [3, 300, 2, 1, 4, 2, 3, 2, 1, 2, 5]
+    batches = write_imagenet(tmp_path / "root", 32, counts, RNG)
+
+    class Cancelled(Exception):  # noqa: N818 - it is no error
+        pass
+
+    def cancel(done: int, total: int, word: str) -> None:
+        if done == 290:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        read_imagenet(32, tmp_path / "root", Wish(progress=cancel))
+    steps: list[int] = []
+    parts = read_imagenet(32, tmp_path / "root", Wish(progress=lambda done, total, word: steps.append(done)))
+    assert min(step for step in steps if step) == 290
+    np.testing.assert_array_equal(parts.train.images, np.concatenate(batches[:-1]))
+
+
+def test_damaged_batches_of_imagenet_are_refused(tmp_path: Path) -> None:
+    write_imagenet(tmp_path, 32, [2] * 11, RNG)
+    np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((2, 3072), np.uint8), labels=np.array([0, 1]))
+    with pytest.raises(DataError, match=r"labels in train_data_batch_3.npz are not whole numbers from 1 to 1000"):
+        read_imagenet(32, tmp_path, Wish())
+    np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((2, 3071), np.uint8), labels=np.array([1, 2]))
+    with pytest.raises(DataError, match=r"train_data_batch_3.npz does not hold 2 images of 32x32"):
+        read_imagenet(32, tmp_path, Wish())
+    (tmp_path / "train_data_batch_3.npz").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"train_data_batch_3.npz cannot be read"):
+        read_imagenet(32, tmp_path, Wish())
+
+
+@pytest.mark.parametrize("csv", [False, True])
+def test_celeba(csv: bool, tmp_path: Path) -> None:
+    parts_of = write_celeba(tmp_path / "celeba", csv=csv)
+    place, parts = shortened(CELEBA, 13, 4, 3).load(Wish(image_size=8, data_root=str(tmp_path)))
+    assert place == tmp_path / "celeba"
+    assert parts.train.images.shape == (13, 8, 8, 3)
+    shades = [split.images[:, 0, 0, 0].tolist() for split in (parts.train, parts.validation, parts.test) if split]
+    expected = [[10 * number for number, part in enumerate(parts_of.values()) if part == k] for k in range(3)]
+    assert np.abs(np.concatenate(shades) - np.concatenate(expected)).max() <= 2  # they are JPEG files
+    assert [attribute.name for attribute in parts.attributes] == ["smiling", "wearing hat"]
+    np.testing.assert_array_equal(parts.train.attributes, [[number % 2, 0] for number in range(13)])
+
+
+def test_celeba_without_a_size_keeps_its_own(tmp_path: Path) -> None:
+    write_celeba(tmp_path)
+    (tmp_path / "list_attr_celeba.txt").unlink()
+    (tmp_path / "img_align_celeba" / "000002.jpg").write_bytes(b"no image")
+    parts = read_celeba(tmp_path, Wish())
+    assert parts.train.images.shape == (12, 218, 178, 3)
+    assert parts.train.attributes is None
+    assert "1 unreadable files skipped (000002.jpg: not an image" in parts.notes[0]
+
+
+def test_broken_lists_of_celeba_are_refused(tmp_path: Path) -> None:
+    write_celeba(tmp_path)
+    (tmp_path / "list_attr_celeba.txt").write_text("1\nSmiling\n000001.jpg 1\n")
+    with pytest.raises(DataError, match=r"list_attr_celeba.txt says nothing of 000002.jpg"):
+        read_celeba(tmp_path, Wish())
+    for content in ("", "000001.jpg\n", "000001.jpg 7\n", "\xff"):
+        (tmp_path / "list_eval_partition.txt").write_bytes(content.encode("latin-1"))
+        with pytest.raises(DataError, match=r"list_eval_partition.txt"):
+            read_celeba(tmp_path, Wish())
+
+
+def test_digits_come_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = RNG.integers(0, 17, (1797, 8, 8)).astype(float)
+    found = types.SimpleNamespace(images=levels, target=np.arange(1797) % 10)
+    package, module = types.ModuleType("sklearn"), types.ModuleType("sklearn.datasets")
+    module.load_digits = lambda: found  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sklearn", package)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", module)
+    monkeypatch.setattr("nvp_studio.data.digits.find_spec", lambda name: types.SimpleNamespace(origin="/x/__init__.py"))
+    data = load_data("digits")
+    assert data.image_shape == (1, 8, 8)
+    assert sum(map(len, data.splits)) == 1797
+    assert len(data.validation) > 100
+    assert data.label_names == tuple("0123456789")
+    parts = read_digits(Path("/x"))
+    np.testing.assert_array_equal(parts.train.images[..., 0], np.rint(levels * 15.9375))
+
+
+def test_digits_of_the_real_scikit_learn() -> None:
+    pytest.importorskip("sklearn")
+    parts = read_digits(Path())
+    assert parts.train.images.shape == (1797, 8, 8, 1)
+    assert (parts.train.images.min(), parts.train.images.max()) == (0, 255)
+    assert len(np.unique(parts.train.images)) == 17
