@@ -23,6 +23,8 @@ class Batches:
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
+        self.noise_count = max(1, batch_size // 16)
+        """Images of noise that go with a batch: one for each sixteen of its images, at least one."""
         self._seed = seed
         self._mirror = mirror
         self._device = device
@@ -31,25 +33,29 @@ class Batches:
             self._images = self._images.to(device)
         self._orders: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
 
-    def take(self, step: int, order: int = 0) -> Tensor:
+    def take(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.
 
-        Another `order` gives other permutations, mirrorings and noise.
+        Another `order` gives other permutations, mirrorings and noise. With `places` (start, stop), those images of the
+        batch alone, as they are in the whole.
         """
-        images = self._images[torch.from_numpy(self._indices(step, order)).to(self._images.device)]
-        images = images.to(self._device, non_blocking=True)
+        start, stop = places or (0, self.batch_size)
+        chosen = torch.from_numpy(self._indices(step, order)[start:stop])
+        images = self._images[chosen.to(self._images.device)].to(self._device, non_blocking=True)
         if self._mirror:
-            coins = keyed_generator(b"mirror", self._seed, order, step).random(self.batch_size) < 0.5
+            coins = keyed_generator(b"mirror", self._seed, order, step).random(self.batch_size)[start:stop] < 0.5
             mirrored = torch.from_numpy(coins).to(self._device).view(-1, 1, 1, 1)
             images = torch.where(mirrored, images.flip(2), images)
-        noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order))
+        noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order, first=start))
         return unit_from_images(images, noise.to(self._device, non_blocking=True))
 
-    def noise(self, step: int, order: int = 0) -> Tensor:
-        """Images of uniform noise for `step`, one for each sixteen of a batch, at least one: (n, C, H, W) in [0, 1]."""
+    def noise(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
+        """Images of uniform noise for `step`, `noise_count` or those at `places` of them: (n, C, H, W) in [0, 1]."""
+        start, stop = places or (0, self.noise_count)
         _, height, width, channels = self._images.shape
-        shape = (max(1, self.batch_size // 16), channels, height, width)
-        return torch.from_numpy(step_noise(self._seed, step, shape, salt=order, kind=b"image")).to(self._device)
+        shape = (stop - start, channels, height, width)
+        noise = step_noise(self._seed, step, shape, salt=order, kind=b"image", first=start)
+        return torch.from_numpy(noise).to(self._device)
 
     def _indices(self, step: int, order: int) -> npt.NDArray[np.int64]:
         stream = np.arange(step * self.batch_size, (step + 1) * self.batch_size)

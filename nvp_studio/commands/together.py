@@ -1,0 +1,39 @@
+"""A command that a launcher started as several processes: one speaks for all, and an error of one ends all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from nvp_studio.commands.console import CommandError
+
+if TYPE_CHECKING:
+    from nvp_studio.ranks import Ranks
+
+
+@contextmanager
+def together() -> Iterator["Ranks"]:
+    """The ranks of this launch, or this process alone. Of errors the first is said, by the rank that it happened to."""
+    from nvp_studio.ranks import RankLostError, launched_ranks
+
+    with launched_ranks() as ranks:
+        try:
+            yield ranks
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if ranks.world == 1:
+                raise
+            if not ranks.claim_failure(words := _words(error)):
+                raise typer.Exit(1) from error
+            if ranks.first or isinstance(error, RankLostError):
+                raise
+            raise CommandError(f"process {ranks.rank} of {ranks.world}: {words}") from error
+
+
+def _words(error: Exception) -> str:
+    """The error in one line; the run it was in is told the same."""
+    from nvp_studio.training.start import one_line
+
+    return one_line(error)
