@@ -113,6 +113,7 @@ class ProcessGroup(Ranks):
             timeout=_TIMEOUT,
         )
         self._store = dist.PrefixStore("nvp-studio", self._store)
+        self._words = 0
 
     def close(self) -> None:
         """Part from the others after work that ended well."""
@@ -176,15 +177,17 @@ class ProcessGroup(Ranks):
 
     def announce(self, word: str) -> None:
         """Let go the ranks that `await_word`."""
-        self._store.set(word, "1")
+        self._words += 1
+        self._store.set(f"{word} {self._words}", "1")
 
     def await_word(self, word: str, proceed: Callable[[], None]) -> None:
         """Wait, however long, until rank 0 announces `word`; `proceed` is called meanwhile and may raise.
 
         Unlike a meeting point this has no time limit, and signals are heard.
         """
+        self._words += 1
         try:
-            while not self._store.check([word]):
+            while not self._store.check([f"{word} {self._words}"]):
                 if self._store.check(["failure"]):
                     raise self._lost()
                 proceed()
