@@ -1,10 +1,12 @@
-"""Several processes of one launch, for tests: started with a launcher's environment, running a function of a module."""
+"""Several processes of one launch, for tests: forked from one that has imported torch, with a launcher's environment."""
 
 import importlib
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
+import tempfile
+import typing
 from pathlib import Path
 
 import typer
@@ -13,57 +15,68 @@ from nvp_studio.cli import _complain
 from nvp_studio.commands.together import together
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HANG_SECONDS = 240.0
+HANG_SECONDS = 500.0
 
 
-def launch(count: int, function: str, *words: object) -> list[subprocess.CompletedProcess[str]]:
-    """Run ``module:function(ranks, *words)`` as `count` processes to their ends."""
-    processes = start(count, [sys.executable, "-m", "tests.training.launch", function, *map(str, words)])
-    return [finish(process) for process in processes]
+class Ended(typing.NamedTuple):
+    """How a process ended and what it said."""
+
+    code: int | None
+    out: str
+    err: str
 
 
-def start(count: int, command: list[str]) -> list[subprocess.Popen[str]]:
-    """Start `count` processes of `command` that are to find each other."""
+def launch(count: int, function: str, *words: object) -> list[Ended]:
+    """Run ``module:function(ranks, *words)`` as `count` processes to their ends, as a command would."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["nvp_studio.training.start", "nvp_studio.explore.score", "torch.distributed"])
+    with tempfile.TemporaryDirectory() as folder:
+        port = _free_port()
+        texts = [str(word) for word in words]
+        processes = [
+            context.Process(target=_run, args=(rank, count, port, folder, function, texts)) for rank in range(count)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(HANG_SECONDS)
+        left = [rank for rank, process in enumerate(processes) if process.is_alive()]
+        for rank in left:
+            processes[rank].kill()
+        assert not left, f"ranks {left} did not come to an end"
+        return [
+            Ended(process.exitcode, *(Path(folder, f"{rank}.{kind}").read_text() for kind in ("out", "err")))
+            for rank, process in enumerate(processes)
+        ]
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _run(rank: int, count: int, port: int, folder: str, function: str, words: list[str]) -> None:
+    for number, kind in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{folder}/{rank}.{kind}", os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+    os.environ |= {
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
+        "RANK": str(rank),
         "WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    return [
-        subprocess.Popen(
-            command,
-            env=common | {"RANK": str(rank)},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-
-
-def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """What the process said, once it has ended."""
-    out, err = process.communicate(timeout=HANG_SECONDS)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def main() -> None:
-    """Run the function that the command line names, with the ranks of this launch, as a command would."""
-    module, _, name = sys.argv[1].partition(":")
+    module, _, name = function.partition(":")
+    code = 0
     try:
         with together() as ranks:
-            getattr(importlib.import_module(module), name)(ranks, *sys.argv[2:])
+            getattr(importlib.import_module(module), name)(ranks, *words)
     except typer.Exit as ended:
-        sys.exit(ended.exit_code)
+        code = ended.exit_code
     except Exception as error:  # the command line says it in one line
-        sys.exit(_complain(error))
-
-
-if __name__ == "__main__":
-    main()
+        code = _complain(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
