@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nvp_studio.commands.console import CommandError
+from nvp_studio.commands.console import CommandError, find_model
 
 if TYPE_CHECKING:
+    from nvp_studio.explore.model import OpenedModel
     from nvp_studio.ranks import Ranks
 
 
@@ -30,6 +31,14 @@ def together() -> Iterator["Ranks"]:
             if ranks.first or isinstance(error, RankLostError):
                 raise
             raise CommandError(f"process {ranks.rank} of {ranks.world}: {words}") from error
+
+
+def open_for(ranks: "Ranks", model: str, device: str) -> "OpenedModel":
+    """The model that a command names, on the device of this rank."""
+    from nvp_studio.explore.model import open_model
+    from nvp_studio.training.distributed import rank_device
+
+    return open_model(find_model(model), rank_device(device, ranks))
 
 
 def _words(error: Exception) -> str:

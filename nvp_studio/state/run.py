@@ -172,10 +172,11 @@ class LiveRun(QObject):
     # What a person asks
 
     def start(self, config: TrainConfig, runs_folder: Path, name: str = "") -> None:
-        """Start a new run; ignored while one is under way."""
+        """Start a new run, on another machine in the runs folder there; ignored while one is under way."""
         if self.under_way:
             return
-        self._begin(StartRun(config, str(runs_folder), name), name, "", config)
+        folder = "" if self._engine.trainer_host else str(runs_folder)
+        self._begin(StartRun(config, folder, name), name, "", config)
 
     def resume(
         self, folder: str, *, steps: int | None = None, epochs: float | None = None, minutes: float | None = None
@@ -341,7 +342,7 @@ class LiveRun(QObject):
 
     def _start_anew(self) -> None:
         """The run died before its first checkpoint: nothing is lost but the folder it had made."""
-        if self.folder:
+        if self.folder and not self._engine.trainer_host:
             try:
                 discard_run(Path(self.folder))
             except RunError as error:

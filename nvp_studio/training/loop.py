@@ -351,6 +351,8 @@ class Loop:
 
     def _save_explorable_last(self) -> bool:
         """Without a best model the last one is what Explore opens."""
+        if not self.ranks.first:
+            return True
         averaged = self.learner.averaged
         none = Tensor().double()
         extra = explorer_tensors(averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)

@@ -1,4 +1,4 @@
-"""Several processes of one launch, for tests: forked from one that has imported torch, with a launcher's environment."""
+"""Several processes of one launch, for tests: forked from one that knows torch, in a launcher's environment."""
 
 import importlib
 import multiprocessing
@@ -60,7 +60,6 @@ def _free_port() -> int:
 def _run(rank: int, count: int, port: int, folder: str, function: str, words: list[str]) -> None:
     for number, kind in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{folder}/{rank}.{kind}", os.O_WRONLY | os.O_CREAT), number)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
     os.environ |= {
         "OMP_NUM_THREADS": "1",
         "RANK": str(rank),
