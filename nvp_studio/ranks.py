@@ -103,16 +103,21 @@ class ProcessGroup(Ranks):
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if gpus:
             torch.cuda.set_device(self.local_rank % gpus)
-        self._store, _, _ = next(dist.rendezvous("env://", self.rank, self.world, timeout=_TIMEOUT))
         nccl = gpus >= self.local_world and dist.is_nccl_available()
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if nccl else "gloo",
-            store=dist.PrefixStore("group", self._store),
-            rank=self.rank,
-            world_size=self.world,
-            timeout=_TIMEOUT,
-        )
-        self._store = dist.PrefixStore("nvp-studio", self._store)
+        try:
+            store, _, _ = next(dist.rendezvous("env://", self.rank, self.world, timeout=_TIMEOUT))
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if nccl else "gloo",
+                store=dist.PrefixStore("group", store),
+                rank=self.rank,
+                world_size=self.world,
+                timeout=_TIMEOUT,
+            )
+        except RuntimeError as error:
+            place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            reason = str(error).splitlines()[0]
+            raise RankLostError(f"the {self.world} processes did not find each other at {place}: {reason}") from error
+        self._store = dist.PrefixStore("nvp-studio", store)
         self._words = 0
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A command that a launcher started as several processes: one speaks for all, and an error of one ends all."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +18,11 @@ def together() -> Iterator["Ranks"]:
     """The ranks of this launch, or this process alone. Of errors the first is said, by the rank that it happened to."""
     from nvp_studio.ranks import RankLostError, launched_ranks
 
-    with launched_ranks() as ranks:
+    with ExitStack() as stack:
+        try:
+            ranks = stack.enter_context(launched_ranks())
+        except RankLostError as error:
+            raise CommandError(str(error)) from error
         try:
             yield ranks
         except typer.Exit:
@@ -26,9 +30,12 @@ def together() -> Iterator["Ranks"]:
         except Exception as error:
             if ranks.world == 1:
                 raise
-            if not ranks.claim_failure(words := _words(error)):
+            words = _words(error)
+            if not ranks.claim_failure(words):
                 raise typer.Exit(1) from error
-            if ranks.first or isinstance(error, RankLostError):
+            if isinstance(error, RankLostError):
+                raise CommandError(words) from error
+            if ranks.first:
                 raise
             raise CommandError(f"process {ranks.rank} of {ranks.world}: {words}") from error
 

@@ -297,8 +297,10 @@ class LiveRun(QObject):
     def _on_started(self, message: RunStarted) -> None:
         self.started, self._announced = message, True
         self.name, self.folder, self.config = message.name, message.folder, message.config
-        self.history.clear()
-        if message.step > 0:
+        far = bool(self._engine.trainer_host)  # whose files cannot be read here: what was shown stays
+        if message.step == 0 or not far:
+            self.history.clear()
+        if message.step > 0 and not far:
             MetricsTail(message.folder, self.history).read_all()
         self._changed = True
         if self.phase == "preparing":

@@ -8,7 +8,7 @@ run autograd inside a backward pass, where DistributedDataParallel allows no sec
 is sending the first gradients while the last are computed; docs/scaling.md says what that costs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -23,7 +23,8 @@ from nvp_studio.ranks import Ranks
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 
-Moments = Callable[[Tensor], tuple[Tensor, Tensor]]
+Parts = list[tuple[int, int]]
+"""Places in a batch, as (start, stop)."""
 
 
 def rank_device(name: str, ranks: Ranks) -> torch.device:
@@ -51,13 +52,13 @@ def check_divisible(config: TrainConfig, flow: Flow, ranks: Ranks) -> None:
         raise RunError("batch normalization on several processes needs --memory fast")
 
 
-def spread(start: int, stop: int, count: int) -> list[tuple[int, int]]:
+def spread(start: int, stop: int, count: int) -> Parts:
     """The range in `count` parts that follow each other, whose sizes differ by at most one; some may be empty."""
     bounds = [start + (stop - start) * part // count for part in range(count + 1)]
     return list(pairwise(bounds))
 
 
-def parts_of(start: int, stop: int, count: int) -> list[tuple[int, int]]:
+def parts_of(start: int, stop: int, count: int) -> Parts:
     """As `spread`, less the empty parts."""
     return [(low, high) for low, high in spread(start, stop, count) if high > low]
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import typer
 
-from nvp_studio.cli import _complain
+from nvp_studio.cli import _complain, main
 from nvp_studio.commands.together import together
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HANG_SECONDS = 500.0
+COMMAND_LINE = ""
+"""The function that takes the words as `nvp-studio` does."""
 
 
 class Ended(typing.NamedTuple):
@@ -67,11 +69,15 @@ def _run(rank: int, count: int, port: int, folder: str, function: str, words: li
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    module, _, name = function.partition(":")
     code = 0
     try:
+        if function == COMMAND_LINE:
+            main(words)
+        module, _, name = function.partition(":")
         with together() as ranks:
             getattr(importlib.import_module(module), name)(ranks, *words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
     except typer.Exit as ended:
         code = ended.exit_code
     except Exception as error:  # the command line says it in one line
