@@ -90,7 +90,7 @@ def _complain(error: Exception) -> int:
         if not message:  # no command at all: the help was printed
             return int(code)
         text = f"{message} (see --help)"
-    elif isinstance(error, CommandError | RunError | Stopped | ValueError) or type(error).__name__ == "RankLostError":
+    elif isinstance(error, CommandError | RunError | Stopped | ValueError):
         text = str(error)
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
