@@ -14,7 +14,7 @@ from nvp_studio.training.loop import Loop
 _gradients = Loop.gradients
 
 
-def dying(self: Loop, parts: Iterable[Tensor]) -> tuple[float, float]:
+def dying(self: Loop, parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
     """The gradients of a step, unless it is the tenth and nobody was killed yet."""
     marker = Path(sys.argv[1])
     if self.ranks.rank == 1 and self.step == 9 and not marker.exists():

@@ -19,6 +19,8 @@ from nvp_studio.training.events import RunEvent, StepMetrics
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.start import join_run, start_run
 
+Parts = Iterable[tuple[Tensor, Tensor]]
+
 _run, _take_step, _gradients = Loop.run, Loop._take_step, Loop.gradients
 
 
@@ -51,9 +53,9 @@ def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:
 def spoil_one(ranks: Ranks, runs: str, config: str) -> None:
     """Train while the second rank's share of steps 4, and 8 to 10, has no finite loss."""
 
-    def spoilt(self: Loop, parts: Iterable[Tensor]) -> tuple[float, float]:
+    def spoilt(self: Loop, parts: Parts) -> tuple[float, float]:
         bad = ranks.rank == 1 and self.step + 1 in (4, 8, 9, 10)
-        return _gradients(self, (x * math.nan if bad else x for x in parts))
+        return _gradients(self, ((x * math.nan if bad else x, noise) for x, noise in parts))
 
     with patch.object(Loop, "gradients", spoilt):
         _train(ranks, Path(runs), "spoilt", config, Control())
@@ -62,7 +64,7 @@ def spoil_one(ranks: Ranks, runs: str, config: str) -> None:
 def fail_one(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank runs out of memory in step 4."""
 
-    def failing(self: Loop, parts: Iterable[Tensor]) -> tuple[float, float]:
+    def failing(self: Loop, parts: Parts) -> tuple[float, float]:
         if ranks.rank == 1 and self.step == 3:
             raise torch.OutOfMemoryError("no room for 3 GiB")
         return _gradients(self, parts)
@@ -74,7 +76,7 @@ def fail_one(ranks: Ranks, runs: str, config: str) -> None:
 def kill_one(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank is killed in step 6."""
 
-    def dying(self: Loop, parts: Iterable[Tensor]) -> tuple[float, float]:
+    def dying(self: Loop, parts: Parts) -> tuple[float, float]:
         if ranks.rank == 1 and self.step == 5:
             os.kill(os.getpid(), signal.SIGKILL)
         return _gradients(self, parts)
