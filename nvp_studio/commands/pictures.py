@@ -1,6 +1,8 @@
 """`nvp-studio sample`, `encode` and `decode`: pictures out of a flow, images into its latents and back."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zipfile import BadZipFile
@@ -18,6 +20,8 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
+from nvp_studio.commands.rounds import in_rounds
+from nvp_studio.commands.together import open_for, together
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,41 +90,50 @@ def encode(
     **Examples**
 
     `nvp-studio encode photos/ shirt.png -o latents.npz`
+
+    `torchrun --nproc-per-node 8 -m nvp_studio encode photos/ -o latents.npz`
     """
     import numpy as np
 
+    from nvp_studio.data.images import find_images
     from nvp_studio.files import stream_whole
 
     if output.suffix.lower() != ".npz":
         raise typer.BadParameter("latents go to a file that ends in .npz", param_hint="--output")
-    opened = _open(model, device)
     names: list[str] = []
     latents: list[Any] = []
-    exact: list[Any] = []
+    exact: list[bool] = []
     failed = 0
-    with progress_bar("images") as bar:
-        task = bar.add_task("encoding", total=None)
-        for batch in _read_batches(opened, files):
-            failed += sum(pixels is None for _, pixels in batch)
-            kept = [(name, pixels) for name, pixels in batch if pixels is not None]
-            if kept:
-                z, same = _encode(opened, np.stack([pixels for _, pixels in kept]))
-                names += [name for name, _ in kept]
-                latents.append(z)
-                exact.append(same)
-            bar.advance(task, len(batch))
+    with together() as ranks:
+        opened = open_for(ranks, model, device)
+        rows = in_rounds(ranks, find_images(files), BATCH, partial(_encode_files, opened), _Encoded)
+        if not ranks.first:
+            deque(rows, maxlen=0)
+            return
+        with progress_bar("images") as bar:
+            task = bar.add_task("encoding", total=None)
+            for row in rows:
+                if row.said:
+                    say(f"{row.name}: {row.said}")
+                if row.z:
+                    names.append(row.name)
+                    latents.append(np.frombuffer(row.z, np.float32))
+                    exact.append(row.exact)
+                else:
+                    failed += 1
+                bar.advance(task)
     if not names:
         raise CommandError("none of the files is an image that can be read")
     with stream_whole(output) as file:
         np.savez(
             file,
-            z=np.concatenate(latents),
+            z=np.stack(latents),
             names=np.array(names),
-            exact=np.concatenate(exact),
+            exact=np.array(exact),
             image_shape=np.array(opened.image_shape),
             checkpoint=np.array(opened.digest),
         )
-    inexact = int(sum((~same).sum() for same in exact))
+    inexact = exact.count(False)
     if inexact:
         say(f"{inexact} images do not decode to exactly the same pixels; they are marked in the array `exact`")
     _tell({"output": str(output), "images": len(names), "exact": len(names) - inexact, "failed": failed}, json)
@@ -168,25 +181,36 @@ def _open(model: str, device: str) -> "OpenedModel":
     return open_model(find_model(model), choose_device(device))
 
 
-def _read_batches(opened: "OpenedModel", files: list[Path]) -> Iterator[list[tuple[str, "Images | None"]]]:
-    """The images under `files` at the model's size in batches; None for one that cannot be read, after saying why."""
-    from nvp_studio.data.images import ImageError, find_images, read_image
+class _Encoded(msgspec.Struct, array_like=True):
+    """What became of a file, as it travels between ranks: without `z` (float32 bytes) it cannot be read."""
 
-    batch: list[tuple[str, Images | None]] = []
-    for path in find_images(files):
+    name: str
+    said: str = ""
+    """What was changed, or why it cannot be read."""
+    z: bytes = b""
+    exact: bool = False
+
+
+def _encode_files(opened: "OpenedModel", paths: Sequence[Path]) -> list[_Encoded]:
+    """A row for each image file, brought to the model's size and encoded."""
+    import numpy as np
+
+    from nvp_studio.data.images import ImageError, read_image
+
+    rows: list[_Encoded] = []
+    images: dict[int, Images] = {}
+    for number, path in enumerate(paths):
         try:
             image = read_image(path, opened.image_shape)
-            if image.notes:
-                say(f"{printable(str(path))}: {', '.join(image.notes)}")
-            batch.append((printable(str(path)), image.pixels))
+            rows.append(_Encoded(printable(str(path)), ", ".join(image.notes)))
+            images[number] = image.pixels
         except (ImageError, OSError, MemoryError) as error:
-            say(f"{printable(str(path))}: {error}")
-            batch.append((printable(str(path)), None))
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+            rows.append(_Encoded(printable(str(path)), printable(str(error))))
+    if images:
+        latents, same = _encode(opened, np.stack(list(images.values())))
+        for number, z, exact in zip(images, latents, same, strict=True):
+            rows[number].z, rows[number].exact = z.tobytes(), bool(exact)
+    return rows
 
 
 def _encode(opened: "OpenedModel", images: "Images") -> tuple[Any, Any]:

@@ -3,31 +3,39 @@
 import csv
 import io
 import math
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
+import msgspec
 import typer
 
 from nvp_studio.commands.console import (
     MODEL_HELP,
     CommandError,
     Stopped,
-    find_model,
     on_stop,
     print_json,
     printable,
     progress_bar,
     say,
 )
+from nvp_studio.commands.rounds import in_rounds
+from nvp_studio.commands.together import open_for, together
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
     from nvp_studio.explore.score import FileScore
+    from nvp_studio.ranks import Ranks
 
 BATCH = 256
+FILES = 64
+"""Image files that a rank reads and scores before their rows are written."""
 COLUMNS = ("path", "bits_per_dim", "percentile", "notes", "error")
 
 
@@ -60,30 +68,35 @@ def score(
     `nvp-studio score photos/ --csv scores.csv`
 
     `nvp-studio score --data fashion-mnist --split test`
+
+    `torchrun --nproc-per-node 8 -m nvp_studio score photos/ --csv scores.csv`
     """
     if (data is None) == (not files):
         raise typer.BadParameter("give image files or folders, or --data NAME")
     if json and csv_file == "-":
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
-    from nvp_studio.device import choose_device
-    from nvp_studio.explore.model import open_model
-
-    opened = open_model(find_model(model), choose_device(device))
     tally = Tally()
-    try:
-        bar = progress_bar("images", rows_on_stdout=csv_file == "-" or (data is None and (json or csv_file is None)))
-        with on_stop(tally.stop), _writer(csv_file, json, quiet=data is not None) as write, bar:
-            if data is None:
-                total, rows = None, _file_rows(opened, files or [], samples, seed, tally)
-            else:
-                total, rows = _data_rows(opened, data, split, limit, samples, seed, tally)
-            task = bar.add_task("scoring", total=total)
-            for row in rows:
-                tally.add(row)
-                write(row)
-                bar.advance(task)
-    finally:
-        _print_tally(tally, opened.path, samples, json, quiet=csv_file == "-")
+    with together() as ranks:
+        opened = open_for(ranks, model, device)
+        if data is None:
+            total, rows = None, _file_rows(opened, files or [], samples, seed, tally, ranks)
+        else:
+            total, rows = _data_rows(opened, data, split, limit, samples, seed, tally, ranks)
+        if not ranks.first:
+            with on_stop(tally.stop):
+                deque(rows, maxlen=0)
+            return
+        try:
+            on_stdout = csv_file == "-" or (data is None and (json or csv_file is None))
+            bar = progress_bar("images", rows_on_stdout=on_stdout)
+            with on_stop(tally.stop), _writer(csv_file, json, quiet=data is not None) as write, bar:
+                task = bar.add_task("scoring", total=total)
+                for row in rows:
+                    tally.add(row)
+                    write(row)
+                    bar.advance(task)
+        finally:
+            _print_tally(tally, opened.path, samples, json, quiet=csv_file == "-")
     if tally.stopped:
         raise Stopped(f"{tally.stopped}: not all files were scored")
     if tally.failed:
@@ -127,18 +140,46 @@ class Tally:
         return math.sqrt(variance / self.scored)
 
 
-def _file_rows(
-    opened: "OpenedModel", files: list[Path], samples: int, seed: int, tally: Tally
-) -> Iterator["FileScore"]:
-    from nvp_studio.explore.score import score_files
+class _Scored(msgspec.Struct, array_like=True):
+    """A `FileScore` without pixels, as it travels between ranks; the path as bytes, for it may be no UTF-8."""
 
-    return score_files(opened, files, samples, seed, cancelled=lambda: bool(tally.stopped))
+    path: bytes
+    bits_per_dim: float | None
+    percentile: float | None
+    notes: tuple[str, ...]
+    error: str
+
+
+def _file_rows(
+    opened: "OpenedModel", files: list[Path], samples: int, seed: int, tally: Tally, ranks: "Ranks"
+) -> Iterator["FileScore"]:
+    from nvp_studio.data.images import find_images
+    from nvp_studio.explore.score import FileScore, score_files
+
+    def work(paths: Sequence[Path]) -> list[_Scored]:
+        return [
+            _Scored(os.fsencode(row.path), row.bits_per_dim, row.percentile, row.notes, row.error)
+            for row in score_files(opened, paths, samples, seed)
+        ]
+
+    paths = takewhile(lambda path: not tally.stopped, find_images(files))
+    for row in in_rounds(ranks, paths, FILES, work, _Scored):
+        yield FileScore(os.fsdecode(row.path), row.bits_per_dim, row.percentile, notes=row.notes, error=row.error)
 
 
 def _data_rows(
-    opened: "OpenedModel", data: str, split: str, limit: int | None, samples: int, seed: int, tally: Tally
+    opened: "OpenedModel",
+    data: str,
+    split: str,
+    limit: int | None,
+    samples: int,
+    seed: int,
+    tally: Tally,
+    ranks: "Ranks",
 ) -> tuple[int, Iterator["FileScore"]]:
     """The number of images of a split, and a row for each, named ``split/index``."""
+    import torch
+
     from nvp_studio.data.catalogue import CATALOGUE, load_data
     from nvp_studio.explore.score import FileScore
 
@@ -156,11 +197,14 @@ def _data_rows(
     images = chosen.images[:limit]
 
     def rows() -> Iterator[FileScore]:
-        for start in range(0, len(images), BATCH):
-            if tally.stopped:
+        size = BATCH * ranks.world
+        for start in range(0, len(images), size):
+            if not ranks.of_first(not tally.stopped)[0]:
                 return
-            scores = opened.flow.bits_per_dim(images[start : start + BATCH], samples, seed).tolist()
-            for index, value in enumerate(scores, start):
+            low, high = ranks.share(start, min(start + size, len(images)))
+            found = torch.zeros(min(size, len(images) - start), dtype=torch.float64)
+            found[low - start : high - start] = opened.flow.bits_per_dim(images[low:high], samples, seed)
+            for index, value in enumerate(ranks.add_up(found).tolist(), start):
                 yield FileScore(f"{split}/{index}", value, opened.percentile(value))
 
     return len(images), rows()

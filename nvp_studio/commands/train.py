@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
 import typer
 
 from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.run_progress import RunView
+from nvp_studio.commands.together import together
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.runs import default_runs_folder
+
+if TYPE_CHECKING:
+    from nvp_studio.ranks import Ranks
 
 _DEFAULT: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(TrainConfig)}
 DEFAULT_MINUTES = 5.0
@@ -86,6 +90,13 @@ def train(
             help=f"Images per optimizer step; without it {_by_preset('batch_size')}.", rich_help_panel=_OPTIMIZER
         ),
     ] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            help="Parts that a batch is computed in, one after the other, to take less memory.",
+            rich_help_panel=_OPTIMIZER,
+        ),
+    ] = _DEFAULT["accumulate"],
     learning_rate: Annotated[
         float | None,
         typer.Option(
@@ -176,16 +187,24 @@ def train(
     `nvp-studio train --data photos/ --image-size 32 --epochs 20 --name photos`
 
     `nvp-studio train --preset paper --steps 100000 --device cuda --flow blocks=2`
+
+    `torchrun --nproc-per-node 8 -m nvp_studio train --preset paper-cifar10 --data cifar-10 --epochs 100`
     """
     if steps is None and epochs is None and minutes is None:
         minutes = DEFAULT_MINUTES
     given = {key: value for key, value in locals().items() if key in _DEFAULT and key != "flow" and value is not None}
-    config = _config(recommended(preset) | given, flow or [])
+    runs_folder = runs or default_runs_folder()
 
-    def start(control: Control, view: RunView) -> Path:
-        from nvp_studio.training.start import start_run
+    def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
+        from nvp_studio.training.elastic import earlier_run
+        from nvp_studio.training.start import resume_run, start_run
 
-        return start_run(config, runs or default_runs_folder(), name, control=control, report=view.report)
+        config = _config(recommended(preset) | given, flow or [])
+        earlier = earlier_run(runs_folder)
+        if earlier is None:
+            return start_run(config, runs_folder, name, control=control, report=view.report, ranks=ranks)
+        say("started again after a process was lost")
+        return resume_run(earlier, control=control, report=view.report, ranks=ranks)
 
     _follow(start, json)
 
@@ -221,7 +240,7 @@ def resume(
     if memory not in (None, "fast", "constant"):
         raise typer.BadParameter(f"memory is fast or constant, not {memory}")
 
-    def start(control: Control, view: RunView) -> Path:
+    def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
         from nvp_studio.training.start import resume_run
 
         return resume_run(
@@ -234,6 +253,7 @@ def resume(
             device=device,
             threads=threads,
             memory=cast(Literal["fast", "constant"] | None, memory),
+            ranks=ranks,
         )
 
     _follow(start, json)
@@ -282,16 +302,24 @@ def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
         raise typer.BadParameter(f"--flow: {error}") from error
 
 
-def _follow(start: Callable[[Control, RunView], Path], json: bool) -> None:
-    """Run to the end with progress on stderr, then print what came of it."""
+def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool) -> None:
+    """Run to the end with progress on stderr, then print what came of it; of several ranks the first does."""
+    from nvp_studio.training.start import join_run
+
     control = Control()
+    with together() as ranks:
 
-    def stop(reason: str) -> None:
-        say("Stopping after this step and saving; once more ends at once, without saving.")
-        control.stop(f"stopped by {reason}", hurry=reason == "SIGTERM")
+        def stop(reason: str) -> None:
+            if ranks.first:
+                say("Stopping after this step and saving; once more ends at once, without saving.")
+            control.stop(f"stopped by {reason}", hurry=reason == "SIGTERM")
 
-    with on_stop(stop), RunView() as view:
-        folder = start(control, view)
+        with on_stop(stop):
+            if not ranks.first:
+                join_run(ranks, control)
+                return
+            with RunView() as view:
+                folder = start(control, view, ranks)
     result = view.result(folder)
     if json:
         print_json(result)

@@ -4,11 +4,16 @@ Keys go through the counter-based Philox generator (Salmon et al. 2011).
 """
 
 import hashlib
+import math
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+_FLOATS_PER_COUNT = 8
+"""float32 numbers that one count of Philox gives: four 64-bit words, two numbers each."""
 
 
 def keyed_generator(*key: int | bytes) -> np.random.Generator:
@@ -41,7 +46,13 @@ def content_noise(images: npt.NDArray[np.uint8], seed: int, sample: int) -> npt.
 
 
 def step_noise(
-    seed: int, step: int, shape: tuple[int, ...], *, salt: int = 0, kind: bytes = b"step"
+    seed: int, step: int, shape: tuple[int, ...], *, salt: int = 0, kind: bytes = b"step", first: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Uniform noise in [0, 1) for the whole batch of one training step, keyed by (kind, seed, salt, step)."""
-    return keyed_generator(kind, seed, salt, step).random(shape, np.float32)
+    """Uniform noise in [0, 1) for images `first` and on of one training step, keyed by (kind, seed, salt, step).
+
+    An image's noise depends on its place in the step's batch alone, however the batch is divided.
+    """
+    generator = keyed_generator(kind, seed, salt, step)
+    blocks, rest = divmod(first * math.prod(shape[1:]), _FLOATS_PER_COUNT)
+    cast(np.random.Philox, generator.bit_generator).advance(blocks)
+    return generator.random(rest + math.prod(shape), np.float32)[rest:].reshape(shape)

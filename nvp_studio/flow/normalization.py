@@ -1,5 +1,6 @@
 """Normalization of coupling outputs, as bijections with their own log-determinants (section 3.7, appendix E)."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,7 +24,7 @@ class ActNorm(Bijection):
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
         """Take bias and scale from the batch x (N, C, H, W)."""
-        variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        variance, mean = batch_moments(x)
         self.bias.copy_(-mean)
         self.log_scale.copy_(-0.5 * torch.log(variance + 1e-6))
 
@@ -48,18 +49,21 @@ class RunningBatchNorm(Bijection):
 
     mean: Tensor
     variance: Tensor
+    moments: Callable[[Tensor], tuple[Tensor, Tensor]]
+    """Variance and mean (C,) of a batch (N, C, H, W); another one where the batch is divided among processes."""
 
     def __init__(self, channels: int, momentum: float = 0.99, eps: float = 1e-5) -> None:
         super().__init__()
         self.momentum = momentum
         self.eps = eps
+        self.moments = batch_moments
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
         """Start the running averages at the statistics of the batch x (N, C, H, W)."""
-        variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        variance, mean = batch_moments(x)
         self.mean.copy_(mean)
         self.variance.copy_(variance)
 
@@ -82,13 +86,18 @@ class RunningBatchNorm(Bijection):
         return y * per_channel(deviation) + per_channel(self.mean)
 
     def _averages(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        batch_variance, batch_mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        batch_variance, batch_mean = self.moments(x)
         mean = self.momentum * self.mean + (1 - self.momentum) * batch_mean
         variance = self.momentum * self.variance + (1 - self.momentum) * batch_variance
         with torch.no_grad():
             self.mean.copy_(mean)
             self.variance.copy_(variance)
         return mean, variance
+
+
+def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance and mean (C,) of x (N, C, H, W) over images and pixels."""
+    return torch.var_mean(x, dim=(0, 2, 3), correction=0)
 
 
 def normalization(kind: Literal["actnorm", "batch", "none"], channels: int) -> list[Bijection]:

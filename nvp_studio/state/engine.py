@@ -1,10 +1,12 @@
 """The two workers behind the window and the model the explorer has open."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from nvp_studio.worker.client import CrashReport, WorkerClient
+from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program, remote_reason
+from nvp_studio.worker.client import CrashReport, WorkerClient, worker_program
 from nvp_studio.worker.messages import Answer, Failed, ModelInfo, ModelOpened, OpenModel
 
 MODEL_VIEW = "model"
@@ -32,6 +34,9 @@ class Engine(QObject):
         super().__init__(parent)
         self.explorer = WorkerClient("explorer", program, self)
         self.trainer = WorkerClient("trainer", program, self)
+        self.trainer_host = ""
+        """Where runs are trained; empty: on this machine."""
+        self._local_program = list(program) if program is not None else worker_program()
         self.model: ModelInfo | None = None
         self.status = ""
         self._path: str | None = None
@@ -55,6 +60,19 @@ class Engine(QObject):
         if self.trainer.state in ("stopped", "failed"):
             self.trainer.start()
         return self.trainer
+
+    def run_on(self, host: str, command: str = DEFAULT_COMMAND) -> None:
+        """Train on `host` from now on, by `command` over ssh; empty: here. No run may be under way.
+
+        Raises `ValueError` for what is no host.
+        """
+        if not host and not self.trainer_host:
+            return
+        if host:
+            self.trainer.set_program(remote_program(host, command), partial(remote_reason, host))
+        else:
+            self.trainer.set_program(self._local_program)
+        self.trainer_host = host
 
     def stop(self, explorer_grace: int = 1500, trainer_grace: int = 30_000) -> None:
         """Ask both workers to end; the trainer gets the time for a last checkpoint (milliseconds)."""

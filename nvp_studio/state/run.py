@@ -174,10 +174,11 @@ class LiveRun(QObject):
     # What a person asks
 
     def start(self, config: TrainConfig, runs_folder: Path, name: str = "") -> None:
-        """Start a new run; ignored while one is under way."""
+        """Start a new run, on another machine in the runs folder there; ignored while one is under way."""
         if self.under_way:
             return
-        self._begin(StartRun(config, str(runs_folder), name), name, "", config)
+        folder = "" if self._engine.trainer_host else str(runs_folder)
+        self._begin(StartRun(config, folder, name), name, "", config)
 
     def resume(
         self, folder: str, *, steps: int | None = None, epochs: float | None = None, minutes: float | None = None
@@ -299,8 +300,10 @@ class LiveRun(QObject):
     def _on_started(self, message: RunStarted) -> None:
         self.started, self._announced = message, True
         self.name, self.folder, self.config = message.name, message.folder, message.config
-        self.history.clear()
-        if message.step > 0:
+        far = bool(self._engine.trainer_host)  # whose files cannot be read here: what was shown stays
+        if message.step == 0 or not far:
+            self.history.clear()
+        if message.step > 0 and not far:
             MetricsTail(message.folder, self.history).read_all()
         self._changed = True
         if self.phase == "preparing":
@@ -344,7 +347,7 @@ class LiveRun(QObject):
 
     def _start_anew(self) -> None:
         """The run died before its first checkpoint: nothing is lost but the folder it had made."""
-        if self.folder:
+        if self.folder and not self._engine.trainer_host:
             try:
                 discard_run(Path(self.folder))
             except RunError as error:

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +16,15 @@ from nvp_studio.state.history import MetricsTail, RunHistory
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages
 from nvp_studio.training.lock import is_locked
-from nvp_studio.training.runs import RunRecord, RunSummary, list_runs, open_run, read_record
+from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, list_runs, open_run, read_record
 
 TRASH = ".trash"
 """Folder inside the runs folder; runs in it are not listed."""
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
 SHEET_COLUMNS = 8
 _FOLLOW_MILLISECONDS = 1000
+_LATELY_SECONDS = 60.0
+_GOING_ON = ("preparing", "training", "paused", "stopping")
 _SHEETS: tuple[tuple[Literal["samples", "reconstructions"], str], ...] = (
     ("samples", "step-*.png"),
     ("reconstructions", "reconstructions-*.png"),
@@ -209,6 +212,10 @@ class OpenedRun(QObject):
         self.images: dict[str, RunImages] = {}
         self._tail = MetricsTail(folder, self.history)
         self._sheets: dict[str, str] = {}
+        self._caught_up = False
+        self._growths = 0
+        """How often the history grew with nobody here holding the run, of which the first may be its last words."""
+        self._grew = 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.read)
@@ -223,11 +230,15 @@ class OpenedRun(QObject):
         """Read what is new: the next piece of a long history, or of a run that goes on elsewhere."""
         version = self.history.version
         more = self._tail.read()
+        if self._caught_up and self.history.version != version:
+            self._growths += 1
+            self._grew = time.monotonic()
+        self._caught_up = self._caught_up or not more
         if more:
             self._timer.start(0)
         else:
             self._read_sheets()
-            if self.summary.state in ("preparing", "training", "paused", "stopping"):
+            if self.summary.state in _GOING_ON or self._written_lately():
                 self._read_summary()
                 self._timer.start(_FOLLOW_MILLISECONDS)
         if self.history.version != version or not more:
@@ -242,6 +253,18 @@ class OpenedRun(QObject):
             self.summary = open_run(self.folder)
         except RunError:
             return  # it was just moved away
+        if self.summary.state != "interrupted":
+            self._growths = 0
+        elif self._growths > 1 and time.monotonic() - self._grew < _LATELY_SECONDS:
+            # It grows though nobody here holds it: on another machine, whose lock a shared folder does not show.
+            self.summary = replace(self.summary, state="training")
+
+    def _written_lately(self) -> bool:
+        """Whether the history may grow yet: looked at for a while after its last line, whoever wrote that."""
+        try:
+            return time.time() - (Path(self.folder) / METRICS).stat().st_mtime < _LATELY_SECONDS
+        except OSError:
+            return False
 
     def _read_sheets(self) -> None:
         image_shape = self.record.config.flow.image_shape if self.record.config.flow else None

@@ -35,6 +35,10 @@ class Settings(msgspec.Struct, kw_only=True):
     """Sizes of each splitter, by its object name."""
     runs_folder: str = ""
     """Where runs are kept; empty: the default place."""
+    remote_host: str = ""
+    """Where runs are trained, as ssh takes it; empty: here."""
+    remote_command: str = ""
+    """What starts the engine there; empty: the default."""
     train: TrainConfig | None = None
     """The form of the Train page."""
     train_advanced: bool = False

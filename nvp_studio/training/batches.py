@@ -31,6 +31,8 @@ class Batches:
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
+        self.noise_count = max(1, batch_size // 16)
+        """Images of noise that go with a batch: one for each sixteen of its images, at least one."""
         self._seed = seed
         self._augmentation = augmentation
         self._device = device
@@ -38,21 +40,25 @@ class Batches:
         self._on_device = torch.from_numpy(np.array(images)).to(device) if _fits(images, device) else None
         self._orders: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
 
-    def take(self, step: int, order: int = 0) -> Tensor:
+    def take(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.
 
-        Another `order` gives other permutations, augmentation and noise.
+        Another `order` gives other permutations, augmentation and noise. With `places` (start, stop), those images of
+        the batch alone, as they are in the whole.
         """
-        images = self._gather(self._indices(step, order))
-        images = self._augmentation.apply(images, self._seed, order, step, self.batch_size)
-        noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order))
+        start, stop = places or (0, self.batch_size)
+        images = self._gather(self._indices(step, order)[start:stop])
+        images = self._augmentation.apply(images, self._seed, order, step, self.batch_size, start)
+        noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order, first=start))
         return unit_from_images(images, noise.to(self._device, non_blocking=True))
 
-    def noise(self, step: int, order: int = 0) -> Tensor:
-        """Images of uniform noise for `step`, one for each sixteen of a batch, at least one: (n, C, H, W) in [0, 1]."""
+    def noise(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
+        """Images of uniform noise for `step`, `noise_count` or those at `places` of them: (n, C, H, W) in [0, 1]."""
+        start, stop = places or (0, self.noise_count)
         _, height, width, channels = self._images.shape
-        shape = (max(1, self.batch_size // 16), channels, height, width)
-        return torch.from_numpy(step_noise(self._seed, step, shape, salt=order, kind=b"image")).to(self._device)
+        shape = (stop - start, channels, height, width)
+        noise = step_noise(self._seed, step, shape, salt=order, kind=b"image", first=start)
+        return torch.from_numpy(noise).to(self._device)
 
     def _gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
         if self._on_device is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, read_checkpoint
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
+from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.evaluation import scores
 from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts, principal_directions
@@ -64,22 +65,24 @@ class BestModel:
             self.saved_value, self.saved_step = self.value, self.step
             self.pending = "directions.mean" not in directions
 
-    def finish(self, proceed: Proceed) -> CheckpointInfo | None:
+    def finish(self, proceed: Proceed, proceed_alone: Proceed, ranks: Ranks = ALONE) -> CheckpointInfo | None:
         """Score the best model on all validation and test images, write it for good, and return its information.
 
-        None when there is none, or `proceed` ended it before its time.
+        None when there is none, or `proceed` ended it before its time, and on all ranks but the first. That one knows
+        the best, which all score together, and writes it while the others wait, for which `proceed_alone` is asked.
         """
-        if self._info is None and not self._recall():
+        known = self._info is not None or (ranks.first and self._recall())
+        if not ranks.of_first(known)[0]:
             return None
-        assert self._info is not None
+        self._weights = ranks.send_tensors(self._weights)
         flow = self._flow()
         validation = self._data.validation.images
         found: Tensor | None = self._scores
-        if len(self._scores) != len(validation):
-            found = scores(flow, validation, proceed)
+        if ranks.of_first(len(self._scores) != len(validation))[0]:
+            found = scores(flow, validation, proceed, ranks=ranks)
         test_images = self._data.test.images if self._data.test is not None else validation[:0]
-        tested = scores(flow, test_images, proceed) if found is not None else None
-        if found is None or tested is None:
+        tested = scores(flow, test_images, proceed, ranks=ranks) if found is not None else None
+        if found is None or tested is None or self._info is None:
             return None
         self._scores = found
         self._info = msgspec.structs.replace(
@@ -89,7 +92,7 @@ class BestModel:
             test=_finite_mean(tested),
             test_images=len(tested),
         )
-        self.save(proceed, images=4000, seconds=30.0)
+        self.save(proceed_alone, images=4000, seconds=30.0)
         return self._info
 
     def _recall(self) -> bool:

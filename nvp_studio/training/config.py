@@ -28,7 +28,9 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     epochs: float | None = None
     minutes: float | None = None
     batch_size: int = 16
-    """Images per optimizer step."""
+    """Images per optimizer step, over all processes."""
+    accumulate: int = 1
+    """Parts that a batch is computed in, one after the other, to take less memory; the step is the same."""
     optimizer: Literal["adam", "adamax"] = "adam"
     learning_rate: float = 4e-3
     """The highest learning rate of the schedule."""
@@ -86,6 +88,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"noise_share must lie in [0, 1), not {self.noise_share}")
         if not 0 <= self.random_shift <= 1024:
             raise ValueError(f"random_shift must lie in 0..1024, not {self.random_shift}")
+        if not 1 <= self.accumulate <= self.batch_size:
+            raise ValueError(f"accumulate must lie between 1 and batch_size ({self.batch_size}), not {self.accumulate}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
 

@@ -13,15 +13,26 @@ from torch import Tensor
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.noise import step_noise
+from nvp_studio.ranks import ALONE, Ranks
 
 Images = npt.NDArray[np.uint8]
 """uint8 (N, H, W, C)."""
 
 
-def scores(flow: Flow, images: Images, proceed: Callable[[], bool], batch_size: int = 250) -> Tensor | None:
-    """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `proceed` ended it early."""
-    found = flow.bits_per_dim(images, batch_size=batch_size, proceed=proceed)
-    return found if len(found) == len(images) else None
+def scores(
+    flow: Flow, images: Images, proceed: Callable[[], bool], batch_size: int = 250, ranks: Ranks = ALONE
+) -> Tensor | None:
+    """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `proceed` ended it early.
+
+    Every rank scores its share, each image once, and all have the scores of all; `proceed` must say the same to each.
+    """
+    found = torch.zeros(len(images), dtype=torch.float64)
+    for start in range(0, len(images), batch_size * ranks.world):
+        if not proceed():
+            return None
+        low, high = ranks.share(start, min(start + batch_size * ranks.world, len(images)))
+        found[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+    return ranks.add_up(found)
 
 
 @torch.no_grad()

@@ -6,8 +6,10 @@ with one number of threads. Steps are counted as they are taken, whatever came o
 brings back the weights, and the count goes on.
 """
 
+import itertools
 import math
 import time
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -18,12 +20,15 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.ranks import ALONE, Ranks
+from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.best import BestModel, explorer_tensors
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
+from nvp_studio.training.distributed import add_up_gradients, parts_of, share_statistics, spread
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
@@ -77,7 +82,10 @@ class Loop:
         publisher: Publisher,
         control: Control,
         checkpoint: Checkpoint | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
+        self.asked = Agreement(control, ranks)
         self.config = config
         self.data = data
         self.publisher = publisher
@@ -88,8 +96,12 @@ class Loop:
             images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
         if checkpoint is None:
-            flow.initialize(self.batches.take(0))
+            flow.initialize(self.batches.take(0))  # the whole batch on every rank, whatever its share will be
+            ranks.overwrite(itertools.chain(flow.parameters(), flow.buffers()))
         self.learner = Learner(flow, config)
+        share_statistics(flow, ranks)
+        self.parts = parts_of(*ranks.share(0, config.batch_size), config.accumulate)
+        """The places in each batch that this rank computes, one part after the other."""
         self.contrasts = tuple(contrasts(data))
         self.step = 0
         self.guard = Guard()
@@ -98,6 +110,8 @@ class Loop:
         self.unfinished: StepMetrics | None = None
         if checkpoint is not None:
             self._go_on_from(checkpoint)
+        (self.seconds,) = ranks.of_first(self.clock.seconds())
+        """The first rank's clock after the last step, which is what all ranks go by."""
         self.over = self._fraction() >= 1
         """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
@@ -132,10 +146,10 @@ class Loop:
         started = time.monotonic()
         config, guard = self.config, self.guard
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks)
-        loss, norm = self.gradients(self.batches.take(self.step, guard.rollbacks))
+        loss, norm = self.gradients(self._parts())
+        loss, norm, self.seconds = self.ranks.of_first(loss, norm, self.clock.seconds())
         self.step += 1
-        seconds = self.clock.seconds()
-        self.over = self.budget.fraction(self.step, seconds) >= 1
+        self.over = self._fraction() >= 1
         verdict = guard.judge(loss, norm)
         if verdict == "good":
             self.learner.update(rate)
@@ -149,7 +163,7 @@ class Loop:
         return StepMetrics(
             step=self.step,
             epoch=self._epoch(),
-            seconds=seconds,
+            seconds=self.seconds,
             images=self.step * config.batch_size,
             train=loss,
             learning_rate=rate,
@@ -158,21 +172,32 @@ class Loop:
             rollbacks=guard.rollbacks,
         )
 
-    def gradients(self, x: Tensor) -> tuple[float, float]:
+    def gradients(self, parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
         """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before.
 
-        With a `noise_share` they are those of the likelihood of data that are images of noise so often.
+        The batch is given in parts, images and images of noise, and what other ranks have of it is added. With a
+        `noise_share` the gradients are those of the likelihood of data that are images of noise so often.
         """
-        flow = self.learner.flow
+        flow, share = self.learner.flow, self.config.noise_share
         self.learner.optimizer.zero_grad(set_to_none=True)
-        noise = self.batches.noise(self.step, self.guard.rollbacks) if self.config.noise_share else x[:0]
-        bits = bits_per_dim_from_log_prob(flow(torch.cat((x, noise))), flow.config.dimensions)
-        loss = bits[: len(x)].mean()
-        share = self.config.noise_share
-        total = (1 - share) * loss + share * bits[len(x) :].mean() if share else loss
-        total.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-        norm = clip_grad_norm_(flow.parameters(), self.config.gradient_clip)
-        return loss.item(), norm.item()
+        total = torch.zeros((), device=flow.device, dtype=flow.dtype)
+        for x, noise in parts:
+            bits = bits_per_dim_from_log_prob(flow(torch.cat((x, noise))), flow.config.dimensions)
+            loss = bits[: len(x)].sum() / self.config.batch_size
+            of_noise = bits[len(x) :].sum() / self.batches.noise_count
+            aim = (1 - share) * loss + share * of_noise if share else loss
+            aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+            total += loss.detach()
+        mean = add_up_gradients(flow.parameters(), total, self.ranks)
+        return mean, clip_grad_norm_(flow.parameters(), self.config.gradient_clip).item()
+
+    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This rank's share of the step's batch, part by part: images and images of noise."""
+        order = self.guard.rollbacks
+        noise = self.ranks.share(0, self.batches.noise_count if self.config.noise_share else 0)
+        for number, part in enumerate(self.parts):
+            places = spread(*noise, len(self.parts))[number]
+            yield self.batches.take(self.step, order, part), self.batches.noise(self.step, order, places)
 
     def _roll_back(self) -> None:
         """Go back to the last good state, with half the rate and fresh data order; `RunError` the fourth time."""
@@ -219,7 +244,8 @@ class Loop:
         if steps is not None:
             return self.step % steps == 0
         elapsed = time.monotonic() - self._validated_at
-        return elapsed >= max(self.budget.validation_seconds(), 6 * self._validation_cost)
+        due = elapsed >= max(self.budget.validation_seconds(), 6 * self._validation_cost)
+        return bool(self.ranks.of_first(due)[0])
 
     def _validate(self) -> tuple[float | None, float | None] | None:
         """Validation bits/dim of the averaged weights and the inverse error; None when a stop came first.
@@ -230,7 +256,8 @@ class Loop:
         started = time.monotonic()
         images = self.data.validation.images
         count = self.config.validation_images
-        found = scores(self.learner.averaged, images if self.over else images[:count], self._heed)
+        chosen = images if self.over else images[:count]
+        found = scores(self.learner.averaged, chosen, self._heed, ranks=self.ranks)
         if found is None:
             return None
         value = found[:count].mean().item()
@@ -238,7 +265,9 @@ class Loop:
             self.publisher.notice("warning", f"step {self.step}: the averaged model has no finite validation score")
             return None, None
         error = inverse_error(self.learner.averaged, images[:_RECONSTRUCTIONS], self.config.seed)
-        if error < HALF_A_LEVEL:
+        if not self.ranks.first:
+            pass  # the first rank keeps the best for all
+        elif error < HALF_A_LEVEL:
             self.best.offer(self._info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
         else:
             self.publisher.notice(
@@ -253,6 +282,8 @@ class Loop:
 
     def _show(self) -> None:
         """Publish samples and reconstructions."""
+        if not self.ranks.first:
+            return
         averaged, publisher = self.learner.averaged, self.publisher
         publisher.sheet("samples", self.step, samples(averaged, _SAMPLES, _TEMPERATURE, self.config.seed))
         originals = self.data.validation.images[:_RECONSTRUCTIONS]
@@ -261,10 +292,12 @@ class Loop:
 
     def _keep(self, before: float) -> None:
         """Write the files that are due; `before` is the fraction of the budget before the step."""
+        if not self.ranks.first:
+            return
         now = time.monotonic()
         never = self.best.saved_step is None
         if self.best.pending and not self.over and (never or now - self._best_at >= _BEST_SECONDS):
-            self.best.save(self._heed)
+            self.best.save(self._proceed_alone)
             self._best_at = time.monotonic()
         if now - self._saved_at >= 60 * self.config.checkpoint_minutes:
             self.save_last()
@@ -273,6 +306,8 @@ class Loop:
 
     def save_last(self, extra: dict[str, Tensor] | None = None) -> bool:
         """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
+        if not self.ranks.first:
+            return True
         saved = self.publisher.checkpoint("last", "last", self._checkpoint(extra))
         interval = 60 * self.config.checkpoint_minutes
         self._saved_at = time.monotonic() - (0 if saved else max(0.0, interval - _RETRY_SECONDS))
@@ -291,9 +326,9 @@ class Loop:
         """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
         saved = self.save_last()
         if self.best.pending:
-            self.best.save(lambda: not self.control.hurry)
+            self.best.save(lambda: not self._hurry())
             self.save_last()  # which says what the best on disk is
-        elif self.best.saved_step is None and not self.control.hurry:
+        elif self.best.saved_step is None and not self._hurry():
             self._save_explorable_last()
         return saved
 
@@ -303,10 +338,13 @@ class Loop:
         Raises `RunError` when the disk refused the files that hold the work.
         """
         self.clock.pause()  # the seconds of a run are those it trained
-        info = self.best.finish(self._heed)
+        info = self.best.finish(self._heed, self._proceed_alone, self.ranks)
+        self.asked.renew()
+        if not self.ranks.first:
+            return None
         if self.best.value is None and len(self.data.validation.images):
             self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
-        stopped = self.control.stop_reason is not None
+        stopped = self.asked.stop_reason is not None
         saved = self.save_last() if stopped or info is not None else self._save_explorable_last()
         if not stopped and not (saved and self.best.saved_step == self.best.step):
             raise RunError("the trained model could not be written; make room on the disk and resume the run")
@@ -314,27 +352,38 @@ class Loop:
 
     def _save_explorable_last(self) -> bool:
         """Without a best model the last one is what Explore opens."""
+        if not self.ranks.first:
+            return True
         averaged = self.learner.averaged
         none = Tensor().double()
-        extra = explorer_tensors(averaged, self.data, none, lambda: not self.control.hurry, 2000, 5.0)
+        extra = explorer_tensors(averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
         return self.save_last(extra)
 
     def _heed(self) -> bool:
-        """Do what the control asks for, wait while it says pause; False when it says stop."""
-        control = self.control
-        if control.paused and control.stop_reason is None:
+        """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
+        asked = self.asked
+        asked.renew()
+        if asked.paused and asked.stop_reason is None:
             running = self.clock.running
             self.clock.pause()
             self.publisher.enter("paused")
-            while control.paused and control.stop_reason is None:
-                control.wait(0.1)
+            while asked.paused and asked.stop_reason is None:
+                self.control.wait(0.1)
                 self._serve()
+                asked.renew()
             if running:
                 self.clock.proceed()
-            if control.stop_reason is None:
+            if asked.stop_reason is None:
                 self.publisher.enter("training")
         self._serve()
-        return control.stop_reason is None
+        return asked.stop_reason is None
+
+    def _proceed_alone(self) -> bool:
+        """As `_heed`, in what this rank does while the others wait for it."""
+        return self._heed() if self.ranks.world == 1 else self.control.stop_reason is None
+
+    def _hurry(self) -> bool:
+        return self.control.hurry or self.asked.hurry
 
     def _serve(self) -> None:
         if self.control.take_save():
@@ -368,7 +417,7 @@ class Loop:
         )
 
     def _fraction(self) -> float:
-        return self.budget.fraction(self.step, self.clock.seconds())
+        return self.budget.fraction(self.step, self.seconds)
 
     def _epoch(self) -> float:
         return self.step * self.config.batch_size / self.batches.count

@@ -14,6 +14,7 @@ from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.distributed import Parts, parts_of
 from nvp_studio.training.learner import Learner
 
 _LEAST_STEPS = 2
@@ -40,20 +41,23 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     images = keyed_generator(b"probe").integers(0, 256, (config.batch_size, height, width, channels), np.uint8)
     batches = Batches(images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=device)
     learner = Learner(flow, config)
-    _step(learner, batches, 0)
+    parts = parts_of(0, config.batch_size, config.accumulate)
+    _step(learner, batches, parts, 0)
     started = time.monotonic()
     steps = 0
     while steps < _LEAST_STEPS or time.monotonic() - started < seconds:
         steps += 1
-        _step(learner, batches, steps)
+        _step(learner, batches, parts, steps)
     speed = steps * config.batch_size / (time.monotonic() - started)
     return ProbeResult(sum(parameter.numel() for parameter in flow.parameters()), speed, _memory(device))
 
 
-def _step(learner: Learner, batches: Batches, step: int) -> None:
+def _step(learner: Learner, batches: Batches, parts: Parts, step: int) -> None:
     learner.optimizer.zero_grad(set_to_none=True)
-    loss = bits_per_dim_from_log_prob(learner.flow(batches.take(step)), learner.flow.config.dimensions).mean()
-    loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+    for part in parts:
+        x = batches.take(step, places=part)
+        loss = bits_per_dim_from_log_prob(learner.flow(x), learner.flow.config.dimensions).sum()
+        (loss / batches.batch_size).backward()
     learner.update(0.0)
     loss.item()  # waits for the device
 

@@ -71,6 +71,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     parent: str | None = None
     """Name of the run that this one went on from, if it did."""
+    launch: str = ""
+    """What the launcher that trains in it calls itself (`elastic.launch_key`); empty without one."""
     status: RunStatus = RunStatus()
     format_version: int = 1
 

@@ -18,13 +18,16 @@ from nvp_studio.checkpoints import Checkpoint, read_checkpoint
 from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.data.hugging_face import PREFIX
-from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
+from nvp_studio.ranks import ALONE, RankLostError, Ranks
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
+from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
+from nvp_studio.training.elastic import launch_key
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunStarted, RunState
+from nvp_studio.training.following import SilentPublisher, receive_run, send_run
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.loop import Loop, Resume
 from nvp_studio.training.publisher import Publisher, Report
@@ -46,16 +49,18 @@ def start_run(
     *,
     control: Control | None = None,
     report: Report = _ignore,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Make a run folder under `runs_folder`, train in it until the budget is spent or `control` says stop; return it.
 
-    Every event goes to `report`, in the calling thread. When the run fails, a `RunState` says so and the error goes on
-    to the caller: a `RunError`, or another `ValueError`, `RuntimeError` or `OSError`, with a line for a person.
+    With several `ranks` the first calls this and the others `join_run`. Every event goes to `report`, in the calling
+    thread. When the run fails, a `RunState` says so and the error goes on to the caller: a `RunError`, or another
+    `ValueError`, `RuntimeError` or `OSError`, with a line for a person.
     """
     control = control or Control()
     with _failure_reported(report):
         config = _settled(config)
-        data, flow = _prepare(config, control, report)
+        data, flow = _prepare(config, control, report, ranks)
         config = msgspec.structs.replace(config, flow=flow.config)
         folder = create_run_folder(Path(runs_folder), name, config.data)
         record = RunRecord(
@@ -76,10 +81,11 @@ def start_run(
             },
             device=str(flow.device),
             parameters=sum(parameter.numel() for parameter in flow.parameters()),
+            launch=launch_key(),
         )
         with RunLock(folder):
             write_record(folder, record)
-            end = _train(folder, record, data, flow, None, control, report)
+            end = _train(folder, record, data, flow, None, control, report, ranks)
         report(end)  # only now, so that whoever hears of it finds the folder free
     return folder
 
@@ -95,6 +101,7 @@ def resume_run(
     device: str | None = None,
     threads: int | None = None,
     memory: Literal["fast", "constant"] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
@@ -112,15 +119,31 @@ def resume_run(
             checkpoint = read_checkpoint(path / "checkpoints" / "last.safetensors")
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
-            data, flow = _prepare(config, control, report)
+            data, flow = _prepare(config, control, report, ranks)
             if data.digest != record.data.digest:
                 raise RunError(f"the data of {config.data} have changed since {record.name} was started")
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
-            record = msgspec.structs.replace(record, config=config, device=str(flow.device))
-            end = _train(path, record, data, flow, checkpoint, control, report)
+            record = msgspec.structs.replace(record, config=config, device=str(flow.device), launch=launch_key())
+            end = _train(path, record, data, flow, checkpoint, control, report, ranks)
         report(end)
     return path
+
+
+def join_run(ranks: Ranks, control: Control | None = None) -> None:
+    """Train along in the run that the first rank starts or resumes, until it ends; raises as `start_run` does."""
+    control = control or Control()
+
+    def proceed() -> None:
+        if control.stop_reason is not None:
+            raise RunError(f"{control.stop_reason}, before training began")
+
+    record, checkpoint = receive_run(ranks, proceed)
+    data, flow = _prepare(record.config, control, _ignore, ranks)
+    if data.digest != record.data.digest:
+        raise RunError(f"the data of {record.config.data} are others on this machine than on the first one")
+    publisher = SilentPublisher(record)
+    _go(Loop(record.config, data, flow, publisher, control, checkpoint, ranks), publisher)
 
 
 def _settled(config: TrainConfig) -> TrainConfig:
@@ -135,7 +158,7 @@ def _settled(config: TrainConfig) -> TrainConfig:
     return msgspec.structs.replace(config, data=os.path.abspath(os.path.expanduser(config.data)))
 
 
-def _prepare(config: TrainConfig, control: Control, report: Report) -> tuple[DataSet, Flow]:
+def _prepare(config: TrainConfig, control: Control, report: Report, ranks: Ranks) -> tuple[DataSet, Flow]:
     """Load the data and make the flow, freshly initialized from the seed, on the device."""
     report(RunState("preparing", "reading the data"))
     told = time.monotonic()
@@ -149,8 +172,8 @@ def _prepare(config: TrainConfig, control: Control, report: Report) -> tuple[Dat
             reason = f"{word}: {done:,} of {total:,}" if total else word
             report(RunState("preparing", reason, done / total if total else None))
 
-    device = choose_device(config.device)
-    torch.set_num_threads(choose_threads(config.threads))
+    device = rank_device(config.device, ranks)
+    torch.set_num_threads(rank_threads(config.threads, ranks))
     data = load_data(
         config.data,
         image_size=config.image_size,
@@ -166,7 +189,9 @@ def _prepare(config: TrainConfig, control: Control, report: Report) -> tuple[Dat
         raise RunError(f"the flow is for images of {wanted} (channels, height, width), the data have {found}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return data, Flow(flow_config).to(device)
+        flow = Flow(flow_config).to(device)
+    check_divisible(config, flow, ranks)
+    return data, flow
 
 
 def _train(
@@ -177,32 +202,37 @@ def _train(
     checkpoint: Checkpoint | None,
     control: Control,
     report: Report,
+    ranks: Ranks,
 ) -> RunState:
     """Train to the end, which is in the run's record but not reported yet."""
     publisher = Publisher(folder, record, report)
+    loop: Loop | None = None
     try:
+        send_run(ranks, record, checkpoint)
         step = _cut_history(folder, checkpoint)
         report(_started(folder, record, data, step))
-        loop = Loop(record.config, data, flow, publisher, control, checkpoint)
+        loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
         if checkpoint is None:
             loop.save_last()
         publisher.enter("training")
-        return publisher.end(_go(loop, publisher, control))
+        return publisher.end(_go(loop, publisher))
     except Exception as error:
+        if isinstance(error, RankLostError) and loop is not None:
+            loop.save_last()  # ranks meet before a step changes the weights, so that they are those of whole steps
         publisher.end(RunState("failed", one_line(error)))
         raise
     finally:
         publisher.close()
 
 
-def _go(loop: Loop, publisher: Publisher, control: Control) -> RunState:
+def _go(loop: Loop, publisher: Publisher) -> RunState:
     if loop.run():
         publisher.notice("info", "the budget is spent; scoring the best model on all validation and test images")
         info = loop.finish()
-        if control.stop_reason is None:
+        if loop.asked.stop_reason is None:
             publisher.update_record(validation=info and info.validation, test=info and info.test)
             return RunState("finished")
-    reason = control.stop_reason or ""
+    reason = loop.asked.stop_reason or ""
     publisher.enter("stopping", reason)
     saved = loop.stop()
     return RunState("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")

@@ -36,6 +36,10 @@ STABLE_SECONDS = 30.0
 """A worker that lived this long is forgiven its earlier crashes."""
 RESTART_DELAYS_MILLISECONDS = (100, 500, 1500)
 STDERR_LINES = 60
+_KILL_MILLISECONDS = 2000
+
+Explain = Callable[[int | None, bool, Sequence[str]], str]
+"""(exit code, whether what it sent was damaged, last lines of stderr) -> why it ended, in one line."""
 
 _BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
 """What comes in streams and can wait for the next drain; everything else is delivered at once."""
@@ -129,6 +133,7 @@ class WorkerClient(QObject):
         self.device = "auto"
         self.threads: int | None = None
         self._program = list(program) if program is not None else worker_program()
+        self._explain: Explain | None = None
         self._process: QProcess | None = None
         self._reader = FrameReader[Answer](Answer)
         self._stopping = False
@@ -144,10 +149,21 @@ class WorkerClient(QObject):
         self._last_beat = 0.0
         self._pings = 0
         self._damage = ""
+        self._refused = False
         self._drain = _timer(self, DRAIN_MILLISECONDS, self._on_drain)
         self._heartbeat = _timer(self, HEARTBEAT_MILLISECONDS, self._on_heartbeat)
         self._restart = _timer(self, 0, self._launch, single_shot=True)
         self._kill = _timer(self, 0, self.force_stop, single_shot=True)
+
+    def set_program(self, program: Sequence[str], explain: "Explain | None" = None) -> None:
+        """Start `program` from now on; a process of another is killed.
+
+        `explain` says why one ended, for one that is somewhere else; without a word from it there is no second try.
+        """
+        if self._process is not None:
+            self.force_stop()
+            self.wait_stopped(_KILL_MILLISECONDS)
+        self._program, self._explain = list(program), explain
 
     @property
     def pid(self) -> int:
@@ -242,7 +258,7 @@ class WorkerClient(QObject):
 
     def _launch(self) -> None:
         self._stopping = False
-        self._damage = ""
+        self._damage, self._refused = "", False
         self._reader = FrameReader[Answer](Answer)
         self._stderr.clear()
         self._stderr_rest = b""
@@ -291,7 +307,7 @@ class WorkerClient(QObject):
             self.busy_with, self.busy_seconds = message.busy_with, message.busy_seconds
             return
         if isinstance(message, Refused):
-            self._damage = message.reason
+            self._damage, self._refused = message.reason, True
             return
         if self._is_stale(message):
             return
@@ -358,13 +374,17 @@ class WorkerClient(QObject):
             self._log(self._stderr_rest)
         self._on_drain()
         by_signal = status == QProcess.ExitStatus.CrashExit
+        code = None if by_signal else exit_code
         damage, refused = self._damage, self.welcome is None and bool(self._damage)
+        if self._explain is not None and not self._refused:
+            damage = self._explain(code, bool(damage), self.stderr_tail)
+            refused = self.welcome is None
         self._forget_process()
         if self._stopping:
             self._set_state("stopped")
             return
         reason = damage or _reason(exit_code, by_signal)
-        self._report_crash(reason, None if by_signal else exit_code)
+        self._report_crash(reason, code)
         if self.welcome is not None and time.monotonic() - self._ready_since > STABLE_SECONDS:
             self._crashes = 0
         self._crashes += 1

@@ -258,6 +258,7 @@ class Server:
 
     def _train(self, request: RunRequest) -> None:
         """Carry out a run; its events go out as they come."""
+        from nvp_studio.training.runs import default_runs_folder
         from nvp_studio.training.start import resume_run, start_run  # not needed by an explorer
 
         run = self._run
@@ -272,7 +273,8 @@ class Server:
 
         try:
             if isinstance(request, StartRun):
-                start_run(request.config, request.runs_folder, request.name, control=run.control, report=report)
+                runs_folder = request.runs_folder or default_runs_folder()
+                start_run(request.config, runs_folder, request.name, control=run.control, report=report)
             else:
                 resume_run(
                     request.folder,

@@ -123,6 +123,19 @@ def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qt: Wait) -> None:
     opened.close()
 
 
+def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qt: Wait) -> None:
+    run = make_run(tmp_path / "one", phase="training")
+    write(run, [step(1)])
+    opened = OpenedRun(str(run))
+    opened.read()
+    assert opened.summary.state == "interrupted", "it may have ended just now"
+    write(run, [step(2)])
+    qt(lambda: len(opened.history.steps) == 2, "a further step")
+    write(run, [step(3)])
+    qt(lambda: opened.summary.state == "training", "the run to be seen going on")
+    opened.close()
+
+
 def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run folder"):
         OpenedRun(str(tmp_path))

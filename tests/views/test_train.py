@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialogButtonBox, QLineEdit
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -16,6 +17,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import open_run
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import LIGHT
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
 from tests.conftest import wait_for_deletion, wait_until
@@ -263,6 +265,45 @@ def test_an_earlier_run_is_opened_with_its_curves(
     page.table.selectRow(1 - row)
     assert page.opened is None
     assert page.view.name.text() == "two"
+
+
+def test_a_run_is_followed_wherever_its_folder_is(
+    window: MainWindow, page: TrainPage, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qt: Wait
+) -> None:
+    page.form.show_config(small_config(toy_data, steps=12))
+    page.start_button.click()
+    qt(lambda: page.live.phase == "finished", "the run")
+    folder = Path(page.live.folder).rename(tmp_path / "elsewhere")
+    monkeypatch.setattr(window, "ask_folder", lambda name, title: folder)
+    window.show_page("explore")
+    window.registry["file.follow-run"].trigger()
+    assert window.current_page is page
+    assert page.opened is not None
+    assert page.opened.folder == str(folder)
+    assert len(page.opened.history.steps) == 12
+    assert page.view.samples.grid.count > 0
+    assert window.registry["run.explore"].isEnabled()
+
+
+def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, page: TrainPage, qt: Wait) -> None:
+    before = window.engine.trainer.pid
+    window.registry["run.machine"].trigger()
+    dialog = window.findChild(RemoteDialog)
+    assert dialog is not None
+    host, command = dialog.findChildren(QLineEdit)
+    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    host.setText("two words")
+    assert not ok.isEnabled()
+    host.setText("user@gpu-box")
+    command.setText("/opt/nvp/bin/nvp-studio worker")
+    ok.click()
+    assert page.machine.text() == "Runs are trained on user@gpu-box."
+    assert window.engine.trainer.pid != before, "the engine here is no longer wanted"
+    values = window.settings.values
+    assert (values.remote_host, values.remote_command) == ("user@gpu-box", "/opt/nvp/bin/nvp-studio worker")
+    page.run_on("", "")
+    assert page.machine.isHidden()
+    wait_for_deletion()
 
 
 def test_a_finished_run_is_trained_longer_by_the_forms_budget(

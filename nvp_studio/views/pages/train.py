@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayou
 
 from nvp_studio.state.estimate import Estimator, train_images_of
 from nvp_studio.state.paths import is_run_folder
+from nvp_studio.state.remote import DEFAULT_COMMAND
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel
 from nvp_studio.training.config import TrainConfig
@@ -18,6 +19,7 @@ from nvp_studio.training.runs import RunSummary, default_runs_folder
 from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.pages.train_actions import RUN_KEYS, RunActions
+from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
@@ -56,6 +58,7 @@ class TrainPage(Page):
         self._refresh_runs()
         self._show_newest()
         self._show_everything()
+        self._restore_machine()
 
     # What the window asks of a page
 
@@ -72,6 +75,16 @@ class TrainPage(Page):
 
     def open_paths(self, paths: list[Path]) -> None:
         self.form.show_data(str(paths[0]))
+
+    def follow(self, folder: Path) -> None:
+        """Bring the run in `folder` to the front, wherever that is and whoever trains it."""
+        row = self.runs.row_of(str(folder))
+        if row >= 0:
+            self.table.choose(row)
+            return
+        self.table.clearSelection()
+        self.table.setCurrentIndex(self.runs.index(-1, -1))
+        self._show_run(str(folder))
 
     def save_state(self) -> None:
         values = self.window_.settings.values
@@ -117,6 +130,12 @@ class TrainPage(Page):
         self.estimate.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
         self.estimate.setAccessibleName(self.tr("Estimate of the run"))
         column.addWidget(self.estimate)
+        self.machine = QLabel()
+        self.machine.setProperty("role", "dim")
+        self.machine.setWordWrap(True)
+        self.machine.setVisible(False)
+        self.machine.setAccessibleName(self.tr("Machine that runs are trained on"))
+        column.addWidget(self.machine)
         self.start_button = ActionButton(self.actions_["start"], primary=True)
         column.addWidget(self.start_button)
         return left
@@ -149,6 +168,14 @@ class TrainPage(Page):
         if "train-run" in values.splitters:
             self.view.setSizes(values.splitters["train-run"])
 
+    def _restore_machine(self) -> None:
+        values = self.window_.settings.values
+        try:
+            self.window_.engine.run_on(values.remote_host, values.remote_command or DEFAULT_COMMAND)
+        except ValueError:
+            values.remote_host = ""
+        self._show_machine()
+
     def _connect_signals(self) -> None:
         live = self.live
         live.phase_changed.connect(self._on_phase_changed)
@@ -160,6 +187,8 @@ class TrainPage(Page):
         self.actions_.one_minute_asked.connect(self._start_one_minute)
         self.actions_.longer_asked.connect(self._train_longer)
         self.actions_.runs_folder_asked.connect(self._choose_runs_folder)
+        self.actions_.follow_asked.connect(self._choose_followed)
+        self.actions_.machine_asked.connect(self._choose_machine)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
         self.form.choose_folder.connect(self._choose_data_folder)
@@ -236,14 +265,14 @@ class TrainPage(Page):
         config = self.form.config
         if config is None:
             self._show_problem(self.form.problem)
-        elif self.isVisible() and not self.live.under_way:
+        elif self.isVisible() and not self.live.under_way and not self.window_.engine.trainer_host:
             self.estimator.want(config)
         self._show_estimate()
 
     def _show_estimate(self) -> None:
         estimate, config = self.estimator.estimate, self.form.config
-        if self.live.under_way:
-            text = ""
+        if self.live.under_way or self.window_.engine.trainer_host:
+            text = ""  # how fast another machine is, this one cannot say
         elif self.estimator.asking:
             text = self.tr("Measuring how fast this would go…")
         elif estimate is not None and config is not None:
@@ -275,6 +304,36 @@ class TrainPage(Page):
             self.window_.settings.save()
             self.runs.set_folder(folder)
             self._on_runs_changed("")
+
+    def _choose_followed(self) -> None:
+        folder = self.window_.ask_folder("runs", self.tr("Follow a run folder"))
+        if folder is not None:
+            self.window_.show_page(self.key)
+            self.follow(folder)
+
+    def _choose_machine(self) -> None:
+        values = self.window_.settings.values
+        dialog = RemoteDialog(values.remote_host, values.remote_command, self.window_)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self.run_on(dialog.host, dialog.command))
+        dialog.open()
+
+    def run_on(self, host: str, command: str) -> None:
+        """Train on `host` from now on, and remember it; empty: on this machine. Not while a run is under way."""
+        if self.live.under_way:
+            self.window_.notify("bad", self.tr("A run is under way; stop it first."), topic="run")
+            return
+        self.window_.engine.run_on(host, command)
+        values = self.window_.settings.values
+        values.remote_host, values.remote_command = host, command
+        self.window_.settings.save()
+        self._show_machine()
+
+    def _show_machine(self) -> None:
+        host = self.window_.engine.trainer_host
+        self.machine.setText(self.tr("Runs are trained on {0}.").format(host) if host else "")
+        self.machine.setVisible(bool(host))
+        self._want_estimate()
 
     def _refresh_runs(self) -> None:
         self.runs.refresh()
@@ -416,4 +475,5 @@ class TrainPage(Page):
         """Tell the actions which run they are about."""
         folder = self.opened.folder if self.opened else self.live.folder
         row = self.runs.row_of(folder) if folder else -1
-        self.actions_.show_front(self.runs.runs[row] if row >= 0 else None)
+        elsewhere = self.opened.summary if self.opened else None
+        self.actions_.show_front(self.runs.runs[row] if row >= 0 else elsewhere)

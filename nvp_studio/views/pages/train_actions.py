@@ -31,6 +31,10 @@ class RunActions(QObject):
     start_asked = Signal()
     one_minute_asked = Signal()
     runs_folder_asked = Signal()
+    follow_asked = Signal()
+    """A run folder is to be chosen and watched."""
+    machine_asked = Signal()
+    """The machine that runs are trained on is to be chosen."""
     longer_asked = Signal(object)
     """`RunSummary` of a finished run that is to go on."""
     runs_changed = Signal(str)
@@ -62,6 +66,7 @@ class RunActions(QObject):
         live, front = self._live, self._front
         self["start"].setEnabled(not live.under_way)
         self["one-minute"].setEnabled(not live.under_way)
+        self["machine"].setEnabled(not live.under_way)
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self._tr("&Resume") if pausing else self._tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
@@ -110,6 +115,16 @@ class RunActions(QObject):
         add("run.discard", self._tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self._tr("Copy re&port"), self._copy_report, icon="clipboard-copy", separator=True)
         add("run.choose-folder", self._tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
+        self._window.registry.add(
+            "file.follow-run",
+            self._tr("&Follow run folder…"),
+            self.follow_asked.emit,
+            menu="file",
+            icon="folder-open",
+            tip=self._tr("Watch a run that is trained elsewhere, by its folder"),
+            place=20,
+        )
+        add("run.machine", self._tr("Run &on another machine…"), self.machine_asked.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)
             self._window.strip.add_action(self[key])

@@ -1,0 +1,136 @@
+"""One run on several ranks: each works on its share of every batch, and all keep the same weights, bit for bit.
+
+The gradients are summed over the ranks by one all-reduce a step instead of by torch's DistributedDataParallel, to which
+this is equal but for three things that a run needs. The batch may be divided unevenly, for it is a sum over images that
+travels and not a mean of means: the global batch is what the user said, whatever the number of ranks. The batch's loss
+travels in the same call, so that every rank judges a step by the same number. And constant memory and shared statistics
+run autograd inside a backward pass, where DistributedDataParallel allows no second use of a parameter. What is given up
+is sending the first gradients while the last are computed; docs/scaling.md says what that costs.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from nvp_studio.device import choose_device, choose_threads
+from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.normalization import RunningBatchNorm
+from nvp_studio.ranks import Ranks
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import RunError
+
+Parts = list[tuple[int, int]]
+"""Places in a batch, as (start, stop)."""
+
+
+def rank_device(name: str, ranks: Ranks) -> torch.device:
+    """The device called `name` for this rank: of several ranks on a machine with CUDA each takes its own."""
+    device = choose_device(name)
+    if ranks.world > 1 and device.type == "cuda" and device.index is None:
+        return torch.device("cuda", ranks.local_rank % torch.cuda.device_count())
+    return device
+
+
+def rank_threads(threads: int | None, ranks: Ranks) -> int:
+    """`threads`, or for None this rank's part of what one process would take."""
+    return max(1, choose_threads(threads) // ranks.local_world) if threads is None else choose_threads(threads)
+
+
+def check_divisible(config: TrainConfig, flow: Flow, ranks: Ranks) -> None:
+    """Raise `RunError` when a batch of this configuration cannot be divided so."""
+    if config.batch_size < ranks.world:
+        raise RunError(f"a batch of {config.batch_size} images cannot be divided among {ranks.world} processes")
+    if not _batch_norms(flow):
+        return
+    if config.accumulate > 1:
+        raise RunError("batch normalization needs the whole batch at once; leave out --accumulate, or use actnorm")
+    if ranks.world > 1 and config.memory == "constant":
+        raise RunError("batch normalization on several processes needs --memory fast")
+
+
+def spread(start: int, stop: int, count: int) -> Parts:
+    """The range in `count` parts that follow each other, whose sizes differ by at most one; some may be empty."""
+    bounds = [start + (stop - start) * part // count for part in range(count + 1)]
+    return list(pairwise(bounds))
+
+
+def parts_of(start: int, stop: int, count: int) -> Parts:
+    """As `spread`, less the empty parts."""
+    return [(low, high) for low, high in spread(start, stop, count) if high > low]
+
+
+def add_up_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, ranks: Ranks) -> float:
+    """Replace each gradient by its sum over the ranks; the sum of their scalar `loss`. One meeting point."""
+    if ranks.world == 1:
+        return loss.item()
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = ranks.add_up(torch.cat([grad.flatten() for grad in grads] + [loss.view(1).to(grads[0].dtype)]))
+    *found, total = torch.split(flat, [grad.numel() for grad in grads] + [1])
+    for grad, summed in zip(grads, found, strict=True):
+        grad.copy_(summed.view_as(grad))
+    return total.item()
+
+
+def share_statistics(flow: Flow, ranks: Ranks) -> None:
+    """Let batch normalization in training take its statistics over the batches of all ranks."""
+    if ranks.world == 1:
+        return
+    for layer in _batch_norms(flow):
+        if isinstance(layer, RunningBatchNorm):
+            layer.moments = partial(shared_moments, ranks=ranks)
+        else:
+            layer.forward = partial(_batch_norm, layer, ranks)  # type: ignore[method-assign]
+
+
+def shared_moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
+    """Variance and mean (C,) of x (N, C, H, W) over the images of all ranks and their pixels, with gradients.
+
+    Two meeting points on the way forward, and two on the way back.
+    """
+    count = ranks.add_up(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+    mean = _summed(x.sum((0, 2, 3)), ranks) / count
+    variance = _summed((x - mean.view(1, -1, 1, 1)).square().sum((0, 2, 3)), ranks) / count
+    return variance, mean
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over ranks; every rank's loss depends on every rank's summand, so gradients are summed alike."""
+
+    @staticmethod
+    def forward(ctx: Any, summand: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks = ranks
+        return ranks.add_up(summand.clone())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.ranks.add_up(grad.contiguous().clone()), None
+
+
+def _summed(summand: Tensor, ranks: Ranks) -> Tensor:
+    return cast(Tensor, _Sum.apply(summand, ranks))  # type: ignore[no-untyped-call] # torch has no types here
+
+
+def _batch_norms(flow: Flow) -> list[RunningBatchNorm | nn.BatchNorm2d]:
+    return [layer for layer in flow.modules() if isinstance(layer, RunningBatchNorm | nn.BatchNorm2d)]
+
+
+def _batch_norm(layer: nn.BatchNorm2d, ranks: Ranks, x: Tensor) -> Tensor:
+    """`nn.BatchNorm2d.forward` with statistics over all ranks; torch's own for this works on CUDA alone."""
+    if not layer.training:
+        return nn.BatchNorm2d.forward(layer, x)
+    variance, mean = shared_moments(x, ranks)
+    with torch.no_grad():
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        assert layer.num_batches_tracked is not None
+        assert layer.momentum is not None
+        count = float(ranks.add_up(torch.tensor(float(x.numel() // x.shape[1]))))
+        layer.num_batches_tracked += 1
+        layer.running_mean.lerp_(mean, layer.momentum)
+        layer.running_var.lerp_(variance * (count / (count - 1)), layer.momentum)
+    y = (x - mean.view(1, -1, 1, 1)) * torch.rsqrt(variance + layer.eps).view(1, -1, 1, 1)
+    return y * layer.weight.view(1, -1, 1, 1) + layer.bias.view(1, -1, 1, 1)

@@ -1,0 +1,65 @@
+"""The dialog that chooses the machine that runs are trained on."""
+
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program
+from nvp_studio.views.theme import SPACE
+
+
+class RemoteDialog(QDialog):
+    """Asks for a host of ssh and the command there; an empty host is this machine."""
+
+    def __init__(self, host: str, command: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Run on another machine"))
+        self._host = QLineEdit(host)
+        self._host.setPlaceholderText(self.tr("this machine"))
+        self._host.setAccessibleName(self.tr("Host"))
+        self._command = QLineEdit(command or DEFAULT_COMMAND)
+        self._command.setAccessibleName(self.tr("Command there"))
+        words = QLabel(
+            self.tr(
+                "Runs are trained where ssh leads, by the NVP Studio installed there, and kept in its runs folder. "
+                "Paths of data are paths there. The connection must need no password."
+            )
+        )
+        words.setWordWrap(True)
+        words.setProperty("role", "dim")
+        words.setMinimumWidth(52 * SPACE)
+        self._problem = QLabel()
+        self._problem.setWordWrap(True)
+        self._problem.setProperty("role", "bad")
+        form = QFormLayout()
+        form.addRow(self.tr("&Host"), self._host)
+        form.addRow(self.tr("&Command there"), self._command)
+        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.accepted.connect(self.accept)
+        self._buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setSpacing(2 * SPACE)
+        column.addWidget(words)
+        column.addLayout(form)
+        column.addWidget(self._problem)
+        column.addWidget(self._buttons)
+        self._host.textChanged.connect(self._check)
+        self._check()
+
+    @property
+    def host(self) -> str:
+        """What was typed; empty for this machine."""
+        return self._host.text().strip()
+
+    @property
+    def command(self) -> str:
+        """The command there."""
+        return self._command.text().strip() or DEFAULT_COMMAND
+
+    def _check(self) -> None:
+        problem = ""
+        if self.host:
+            try:
+                remote_program(self.host, self.command)
+            except ValueError as error:
+                problem = str(error)
+        self._problem.setText(problem)
+        self._buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not problem)

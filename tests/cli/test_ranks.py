@@ -1,0 +1,81 @@
+"""`score` and `encode` on several processes: the output of one."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Run
+from tests.small_model import random_images
+from tests.training.launch import COMMAND_LINE, launch
+
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="gloo between local processes"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """11 images, of which one is too large and one is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, image in enumerate(random_images(11)):
+        Image.fromarray(image[:, :, 0]).save(folder / f"{number:02}.png")
+    Image.fromarray(random_images(1, (1, 16, 16))[0, :, :, 0]).save(folder / "03.png")
+    (folder / "07.png").write_bytes(b"no picture")
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_come_in_the_order_of_the_files(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    words = ["score", photos, "--model", model, "--device", "cpu", "--csv"]
+    code, _, _ = run(*words, tmp_path / "one.csv")
+    processes = launch(3, COMMAND_LINE, *words, tmp_path / "three.csv")
+    assert (code, [process.code for process in processes]) == (1, [1, 0, 0]), "a file cannot be read"
+    one, three = rows_of(tmp_path / "one.csv"), rows_of(tmp_path / "three.csv")
+    assert [row["path"] for row in three] == [str(photos / f"{number:02}.png") for number in range(11)]
+    for row, other in zip(one, three, strict=True):
+        assert (row["notes"], row["error"]) == (other["notes"], other["error"])
+        if row["bits_per_dim"]:
+            assert float(row["bits_per_dim"]) == pytest.approx(float(other["bits_per_dim"]), abs=1e-5)
+    assert [process.out for process in processes[1:]] == ["", ""]
+    assert "10 scored, 1 could not be read" in processes[0].err
+
+
+def test_a_split_is_scored_once(run: Run, model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x_train=random_images(20), x_test=random_images(701, seed=4))
+    words = ["score", "--data", tmp_path / "data.npz", "--model", model, "--device", "cpu", "--csv"]
+    run(*words, tmp_path / "one.csv")
+    for process in launch(2, COMMAND_LINE, *words, tmp_path / "two.csv"):
+        assert process.code == 0, process.err
+    one, two = rows_of(tmp_path / "one.csv"), rows_of(tmp_path / "two.csv")
+    assert [row["path"] for row in two] == [f"test/{number}" for number in range(701)]
+    for row, other in zip(one, two, strict=True):
+        assert float(row["bits_per_dim"]) == pytest.approx(float(other["bits_per_dim"]), abs=1e-5)
+
+
+def test_latents_come_in_the_order_of_the_files(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    words = ["encode", photos, "--model", model, "--device", "cpu", "-o"]
+    code, _, _ = run(*words, tmp_path / "one.npz")
+    processes = launch(2, COMMAND_LINE, *words, tmp_path / "two.npz")
+    assert (code, processes[0].code) == (1, 1)
+    assert processes[0].err.count("\n") == 2, "what was changed, and what cannot be read, once"
+    with np.load(tmp_path / "one.npz") as one, np.load(tmp_path / "two.npz") as two:
+        assert one["names"].tolist() == two["names"].tolist()
+        assert len(two["z"]) == 10
+        np.testing.assert_allclose(one["z"], two["z"], atol=1e-4)
+        assert two["exact"].all()
+
+
+def test_a_wrong_model_is_told_once(model: Path, photos: Path, tmp_path: Path) -> None:
+    processes = launch(2, COMMAND_LINE, "encode", photos, "--model", tmp_path / "none", "-o", tmp_path / "z.npz")
+    assert [process.code for process in processes] == [1, 1]
+    assert len([line for process in processes for line in process.err.splitlines()]) == 1

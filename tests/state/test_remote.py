@@ -1,0 +1,123 @@
+"""A run on another machine, over a stand-in for ssh that runs the command here."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.remote import remote_program, remote_reason
+from nvp_studio.state.run import LiveRun
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import open_run
+from tests.conftest import wait_until
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
+
+STAND_IN = """
+import os, sys
+words = sys.argv[1:]
+while words[0].startswith("-"):
+    words = words[2:] if words[0] == "-o" else words[1:]
+host, command = words
+if host == "nowhere":
+    print("ssh: connect to host nowhere port 22: No route to host", file=sys.stderr)
+    sys.exit(255)
+os.environ["NVP_STUDIO_RUNS"] = os.environ["RUNS_THERE"]
+os.execvp("sh", ["sh", "-c", command])
+"""
+WORKER = f"exec {sys.executable} -P -m nvp_studio.worker"
+OTHER_VERSION = f"exec {sys.executable} -c 'import nvp_studio.worker.server as s; s.PROTOCOL += 1; s.main()'"
+
+
+@pytest.fixture
+def engine(qapp: object, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine whose ssh is the stand-in; its explorer is never started."""
+    stand_in = tmp_path / "ssh.py"
+    stand_in.write_text(STAND_IN)
+    monkeypatch.setenv("NVP_STUDIO_SSH", f"{sys.executable} {stand_in}")
+    monkeypatch.setenv("RUNS_THERE", str(tmp_path / "there"))
+    engine = Engine()
+    yield engine
+    engine.trainer.force_stop()
+    wait_until(lambda: not engine.trainer.alive, "the trainer to end")
+    engine.deleteLater()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    path = tmp_path / "toys.npz"
+    np.savez(path, images=random_images(80))
+    return TrainConfig(data=str(path), preset="quick", steps=6, batch_size=8, device="cpu", validation_images=8)
+
+
+def test_a_run_is_trained_there_and_shown_here(engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path) -> None:
+    engine.run_on("gpu-box", WORKER)
+    live = LiveRun(engine)
+    live.start(config, tmp_path / "here", "far")
+    qt(lambda: not live.under_way, "the run to end")
+    assert (live.phase, live.reason) == ("finished", "")
+    assert live.folder == str(tmp_path / "there" / "far")
+    assert open_run(live.folder).step == 6
+    assert live.history.last is not None
+    assert live.history.last.step == 6
+    assert set(live.images) == {"samples", "reconstructions"}
+    assert not (tmp_path / "here").exists()
+    live.deleteLater()
+
+
+def test_a_lost_connection_is_taken_up_again(engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path) -> None:
+    engine.run_on("gpu-box", WORKER)
+    live = LiveRun(engine)
+    live.start(msgspec.structs.replace(config, steps=40, checkpoint_minutes=1e-4), tmp_path, "far")
+    qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
+    os.kill(engine.trainer.pid, signal.SIGKILL)
+    qt(lambda: not live.under_way, "the run to end")
+    assert live.phase == "finished"
+    assert open_run(tmp_path / "there" / "far").step == 40
+    live.deleteLater()
+
+
+@pytest.mark.parametrize(
+    ("host", "command", "reason"),
+    [
+        ("nowhere", WORKER, "cannot connect to nowhere (ssh: connect to host nowhere port 22: No route to host)"),
+        ("gpu-box", "no-such-program worker", "there is no nvp-studio on gpu-box"),
+        ("gpu-box", OTHER_VERSION, "install the same version of NVP Studio on both sides"),
+        ("gpu-box", "echo Welcome to gpu-box, have a nice day; " + WORKER, "start-up files must print nothing"),
+    ],
+    ids=["no connection", "no program", "other version", "banner"],
+)
+def test_what_is_wrong_there_is_said(
+    engine: Engine, qt: Wait, config: TrainConfig, host: str, command: str, reason: str, tmp_path: Path
+) -> None:
+    engine.run_on(host, command)
+    live = LiveRun(engine)
+    live.start(config, tmp_path / "here", "far")
+    qt(lambda: not live.under_way, "the run to fail")
+    assert live.phase == "failed"
+    assert reason in live.reason
+    assert engine.trainer.state == "failed", "a person has to do something before it is tried again"
+    live.deleteLater()
+
+
+@pytest.mark.parametrize("host", ["-oProxyCommand=boom", "two words", ""])
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a machine"):
+        remote_program(host)
+
+
+def test_an_end_without_words_has_its_code() -> None:
+    assert (
+        remote_reason("gpu-box", 3, False, ["out of memory"])
+        == "the engine on gpu-box ended with code 3 (out of memory)"
+    )
+    assert remote_reason("gpu-box", None, False, []) == "the engine on gpu-box ended"

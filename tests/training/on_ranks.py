@@ -1,0 +1,115 @@
+"""What tests let the ranks of a launch do: each public function runs on every rank."""
+
+import hashlib
+import math
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from unittest.mock import patch
+
+import msgspec
+import torch
+from torch import Tensor
+
+from nvp_studio.ranks import Ranks
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.control import Control
+from nvp_studio.training.events import RunEvent, StepMetrics
+from nvp_studio.training.loop import Loop
+from nvp_studio.training.start import join_run, start_run
+
+Parts = Iterable[tuple[Tensor, Tensor]]
+
+_run, _take_step, _gradients = Loop.run, Loop._take_step, Loop.gradients
+
+
+def train(ranks: Ranks, runs: str, steps: str, *cases: str) -> None:
+    """Train so many steps of a run for each ``name=configuration``."""
+    for case in cases:
+        name, _, config = case.partition("=")
+        _train(ranks, Path(runs), name, config, Control(), int(steps))
+
+
+def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:
+    """Train until the last rank, and no other, was asked to pause, to proceed and to stop."""
+    control = Control()
+
+    def watched(self: Loop) -> StepMetrics | None:
+        metrics = _take_step(self)
+        if ranks.rank == ranks.world - 1 and self.step == 3:
+            control.pause()
+        if ranks.rank == ranks.world - 1 and self.step == 6:
+            control.stop("the last rank was asked to", hurry=True)
+        return metrics
+
+    def impatient(self: Control, seconds: float) -> None:
+        self.proceed()
+
+    with patch.object(Loop, "_take_step", watched), patch.object(Control, "wait", impatient):
+        _train(ranks, Path(runs), "stopped", config, control)
+
+
+def spoil_one(ranks: Ranks, runs: str, config: str) -> None:
+    """Train while the second rank's share of steps 4, and 8 to 10, has no finite loss."""
+
+    def spoilt(self: Loop, parts: Parts) -> tuple[float, float]:
+        bad = ranks.rank == 1 and self.step + 1 in (4, 8, 9, 10)
+        return _gradients(self, ((x * math.nan if bad else x, noise) for x, noise in parts))
+
+    with patch.object(Loop, "gradients", spoilt):
+        _train(ranks, Path(runs), "spoilt", config, Control())
+
+
+def fail_one(ranks: Ranks, runs: str, config: str) -> None:
+    """Train until the second rank runs out of memory in step 4."""
+
+    def failing(self: Loop, parts: Parts) -> tuple[float, float]:
+        if ranks.rank == 1 and self.step == 3:
+            raise torch.OutOfMemoryError("no room for 3 GiB")
+        return _gradients(self, parts)
+
+    with patch.object(Loop, "gradients", failing):
+        _train(ranks, Path(runs), "failed", config, Control())
+
+
+def kill_one(ranks: Ranks, runs: str, config: str) -> None:
+    """Train until the second rank is killed in step 6."""
+
+    def dying(self: Loop, parts: Parts) -> tuple[float, float]:
+        if ranks.rank == 1 and self.step == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return _gradients(self, parts)
+
+    with patch.object(Loop, "gradients", dying):
+        _train(ranks, Path(runs), "killed", config, Control())
+
+
+def _train(ranks: Ranks, runs: Path, name: str, text: str, control: Control, steps: int | None = None) -> None:
+    """Train a run, at most `steps` steps; write the digest of every rank's state beside its folder."""
+    loops: list[Loop] = []
+
+    def remembering(self: Loop) -> bool:
+        loops.append(self)
+        return _run(self)
+
+    def report(event: RunEvent) -> None:
+        if isinstance(event, StepMetrics) and event.step == steps:
+            control.stop("the first rank was asked to")
+
+    with patch.object(Loop, "run", remembering):
+        if ranks.first:
+            config = msgspec.json.decode(text, type=TrainConfig)
+            start_run(config, runs, name, control=control, report=report, ranks=ranks)
+        else:
+            join_run(ranks, control)
+    digests = [digest.decode() for digest in ranks.gather(_digest(loops[0]).encode())]
+    if ranks.first:
+        (runs / f"{name}.digests").write_text("\n".join(digests))
+
+
+def _digest(loop: Loop) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(loop.learner.capture().tensors.items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

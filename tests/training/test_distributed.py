@@ -1,0 +1,174 @@
+"""One run on several processes: the run of one process, with its stops, its bad steps and its ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from nvp_studio.checkpoints import read_checkpoint
+from nvp_studio.flow.flow import Flow
+from nvp_studio.ranks import Ranks
+from nvp_studio.training.batches import Batches
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.distributed import check_divisible, parts_of
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import open_run, read_metrics
+from nvp_studio.training.start import resume_run, start_run
+from tests.training.conftest import TINY, Events, bars
+from tests.training.launch import HANG_SECONDS, ROOT, Ended, launch
+from tests.training.test_resume import StopAt
+
+MakeConfig = Callable[..., TrainConfig]
+
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="gloo between local processes"), pytest.mark.timeout(600)]
+
+STEPS = 10
+SAME = 1e-5
+"""Bits/dim."""
+
+
+def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
+    """Long runs, of which the first steps must not depend on the number of processes."""
+    paper = msgspec.structs.replace(TINY, normalization="batch", network_norm="batch", mixing="none")
+    common = {"steps": 4000, "warmup_steps": 200, "validation_every": 5}
+    return {
+        "plain": make_config(**common),
+        "odd": make_config(**common, batch_size=13, horizontal_flip=True),
+        "parts": make_config(**common, accumulate=3),
+        "constant": make_config(**common, memory="constant"),
+        "batch-norm": make_config(**common, flow=paper),
+    }
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_give_the_losses_of_one(count: int, tmp_path: Path, make_config: MakeConfig) -> None:
+    configs = cases(make_config)
+    words = [f"{name}={msgspec.json.encode(config).decode()}" for name, config in configs.items()]
+    for process in launch(count, "tests.training.on_ranks:train", tmp_path, STEPS, *words):
+        assert process.code == 0, process.err
+    for name, config in configs.items():
+        stop = StopAt(STEPS)
+        alone = read_metrics(start_run(config, tmp_path, f"{name}-alone", control=stop.control, report=stop))
+        together = read_metrics(tmp_path / name)
+        assert [one.step for one in together] == list(range(1, STEPS + 1))
+        for one, other in zip(alone, together, strict=True):
+            assert abs(one.train - other.train) < SAME, (name, one.step)
+            assert (one.validation is None) == (one.step % 5 != 0)
+            if one.validation is not None and other.validation is not None:
+                assert abs(one.validation - other.validation) < SAME, (name, one.step)
+        digests = (tmp_path / f"{name}.digests").read_text().split()
+        assert len(digests) == count
+        assert len(set(digests)) == 1, "the weights of the ranks are the same, bit for bit"
+
+
+def run_on(count: int, function: str, folder: Path, config: TrainConfig) -> list[Ended]:
+    return launch(count, f"tests.training.on_ranks:{function}", folder, msgspec.json.encode(config).decode())
+
+
+def log_of(folder: Path) -> str:
+    return (folder / "log.txt").read_text()
+
+
+def test_what_one_rank_is_asked_all_do(tmp_path: Path, make_config: MakeConfig) -> None:
+    for process in run_on(3, "pause_and_stop_one", tmp_path, make_config(minutes=20)):
+        assert process.code == 0, process.err
+    run = open_run(tmp_path / "stopped")
+    assert (run.state, run.step, run.reason) == ("stopped", 6, "the last rank was asked to")
+    assert log_of(tmp_path / "stopped").count(" paused\n") == 1
+    assert len(set((tmp_path / "stopped.digests").read_text().split())) == 1
+    assert read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.safetensors").info.step == 6
+
+
+def test_a_bad_step_of_one_rank_is_skipped_and_rolled_back_by_all(tmp_path: Path, make_config: MakeConfig) -> None:
+    for process in run_on(2, "spoil_one", tmp_path, make_config(steps=12)):
+        assert process.code == 0, process.err
+    metrics = read_metrics(tmp_path / "spoilt")
+    assert [one.step for one in metrics] == [1, 2, 3, 5, 6, 7, 11, 12]
+    assert (metrics[-1].skipped, metrics[-1].rollbacks) == (4, 1)
+    assert len(set((tmp_path / "spoilt.digests").read_text().split())) == 1
+
+
+def test_an_error_of_one_rank_ends_all_with_one_line(tmp_path: Path, make_config: MakeConfig) -> None:
+    processes = run_on(2, "fail_one", tmp_path, make_config())
+    assert [process.code for process in processes] == [1, 1]
+    reason = "out of memory; take a smaller batch, a smaller flow, or constant memory"
+    assert [process.err for process in processes] == ["", f"nvp-studio: process 1 of 2: {reason}\n"]
+    run = open_run(tmp_path / "failed")
+    assert (run.state, run.step, run.reason) == ("failed", 3, reason)
+    assert_goes_on(tmp_path / "failed", 3)
+
+
+def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config: MakeConfig) -> None:
+    processes = run_on(4, "kill_one", tmp_path, make_config())
+    assert [process.code for process in processes] == [1, -signal.SIGKILL, 1, 1]
+    said = [line for process in processes for line in process.err.splitlines()]
+    assert said == ["nvp-studio: one of the 4 processes ended without a word (killed, or out of memory)"]
+    assert open_run(tmp_path / "killed").reason in said[0]
+    assert_goes_on(tmp_path / "killed", 5)
+
+
+def assert_goes_on(folder: Path, step: int) -> None:
+    """That the last checkpoint is of `step` and one process goes on from it to the end of 40 steps."""
+    assert read_checkpoint(folder / "checkpoints" / "last.safetensors").info.step == step
+    events = Events()
+    resume_run(folder, report=events)
+    assert open_run(folder).state == "finished"
+    assert [one.step for one in read_metrics(folder)] == list(range(1, 41))
+
+
+def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
+    small = ["--flow", "width=4", "--flow", "blocks=1", "--flow", "checkerboard_couplings=1", "--device", "cpu"]
+    options = ["--data", data_file, "--steps", 40, "--name", "mine", "--runs", tmp_path, "--checkpoint-minutes", 0.0001]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    command = [*torchrun, "-m", "tests.training.killed_once", tmp_path / "killed", "train", *options, *small, "--json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [str(word) for word in command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "killed").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"], "no second run was begun"
+    assert json.loads(ended.stdout)["phase"] == "finished"
+    assert [one.step for one in read_metrics(tmp_path / "mine")] == list(range(1, 41))
+    assert "started again after a process was lost" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"batch_size": 2}, "a batch of 2 images cannot be divided among 3 processes"),
+        ({"accumulate": 2, "flow": "paper"}, "needs the whole batch at once"),
+        ({"memory": "constant", "flow": "paper"}, "needs --memory fast"),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(changes: dict[str, Any], reason: str, make_config: MakeConfig) -> None:
+    three = Ranks()
+    three.world = 3
+    paper = msgspec.structs.replace(TINY, normalization="batch", mixing="none")
+    flow = paper if changes.pop("flow", None) else TINY
+    with pytest.raises(RunError, match=reason):
+        check_divisible(make_config(**changes), Flow(flow), three)
+
+
+def test_shares_of_a_batch_are_the_batch() -> None:
+    batches = Batches(bars(50, 0), 13, seed=2, mirror=True, device=torch.device("cpu"))
+    for step in range(6):
+        shares = []
+        for rank in range(4):
+            ranks = Ranks()
+            ranks.rank, ranks.world = rank, 4
+            shares += [batches.take(step, 1, part) for part in parts_of(*ranks.share(0, 13), 2)]
+        assert torch.equal(torch.cat(shares), batches.take(step, 1))
+
+
+def test_parts_cover_a_range_once() -> None:
+    assert parts_of(3, 10, 3) == [(3, 5), (5, 7), (7, 10)]
+    assert parts_of(4, 6, 5) == [(4, 5), (5, 6)]
