@@ -259,7 +259,7 @@ class SplineLaw(CouplingLaw):
 
     def _by_number(self, numbers: Tensor) -> Tensor:
         """(N, numbers * C, H, W) -> (N, numbers, C, H, W)."""
-        return numbers.unflatten(1, (self.numbers, -1))
+        return numbers.view(len(numbers), self.numbers, -1, *numbers.shape[2:])
 
 
 def coupling_law(kind: Literal["affine", "mixture", "spline"], channels: int, pieces: int, clamp: Clamp) -> CouplingLaw:

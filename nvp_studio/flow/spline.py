@@ -77,7 +77,7 @@ def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
     """The bin that holds each value, which lies at `share` (N, C, H, W) of the width (axis 0) or of the height (1)."""
     bins = numbers.shape[1] // 3 - 1
     least, rest = _leasts(bins, numbers.dtype, numbers.device)
-    shares = torch.softmax(numbers[:, : 2 * bins].unflatten(1, (2, bins)), 2)
+    shares = torch.softmax(numbers[:, : 2 * bins].view(len(numbers), 2, bins, *numbers.shape[2:]), 2)
     # A bin of next to no size at either end: its steepness is 1, and the first edge is where it ought to be, at 0.
     sizes = functional.pad(torch.addcmul(least, shares, rest), (0, 0, 0, 0, 0, 0, 1, 1), value=_NOTHING)
     edges = torch.cumsum(sizes[:, :, :-2], 2)
@@ -197,7 +197,7 @@ class SplineMap(torch.autograd.Function):
         by_before *= number != 0
         by_after *= number != count - 1
         changes = torch.stack((-by_before, -by_steep, -by_after, by_before, by_steep, by_after), 1)
-        grad_size = changes.unflatten(1, (2, 3)).div_(bins.size)
+        grad_size = changes.view(bins.size.shape).div_(bins.size)
         grad_size[:, 0, 1].addcmul_(grad_left, place)
         grad_size[:, 1, 1].addcmul_(grad_share, rise)
         _shares_gradient(gradient[:, : 2 * count], bins, torch.stack((grad_left, grad_share), 1), grad_size)
@@ -217,7 +217,7 @@ def _shares_gradient(out: Tensor, bins: _Bins, grad_start: Tensor, grad_size: Te
     """Write the gradient of the log-shares: the start of a bin is the sum of the sizes before it."""
     shares = bins.shares
     count = shares.shape[2]
-    out = out.unflatten(1, (2, count))
+    out = out.view(shares.shape)
     before = torch.arange(count, device=shares.device).view(-1, 1, 1, 1) < bins.number
     torch.mul(before.unsqueeze(1), grad_start.unsqueeze(2), out=out)
     three = (bins.number - 1 + _three(shares.device)).clamp_(0, count - 1)  # where there is no bin the gradient is zero

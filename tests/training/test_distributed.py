@@ -16,6 +16,7 @@ import torch
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import Ranks
+from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.distributed import check_divisible, parts_of
@@ -159,7 +160,7 @@ def test_what_cannot_be_divided_is_refused(changes: dict[str, Any], reason: str,
 
 
 def test_shares_of_a_batch_are_the_batch() -> None:
-    batches = Batches(bars(50, 0), 13, seed=2, mirror=True, device=torch.device("cpu"))
+    batches = Batches(bars(50, 0), 13, seed=2, augmentation=Augmentation(True, 2), device=torch.device("cpu"))
     for step in range(6):
         shares = []
         for rank in range(4):
