@@ -82,7 +82,17 @@ def train(folder: Path, side: int, seconds: float, limit: int, root: Path) -> No
     """Train in a process of its own, stopped by SIGTERM, and say what memory it took."""
     command = [sys.executable, "-m", "nvp_studio", "train", "--data", str(folder), "--image-size", str(side)]
     command += ["--preset", "quick", "--steps", "1000000", "--batch-size", "4", "--threads", "1", "--device", "cpu"]
-    command += ["--validation-images", "16", "--runs", str(root / "runs"), "--flow", "width=8", "--json"]
+    command += [
+        "--memory",
+        "constant",
+        "--validation-images",
+        "16",
+        "--runs",
+        str(root / "runs"),
+        "--flow",
+        "width=8",
+        "--json",
+    ]
 
     def restrain() -> None:
         if limit:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,12 +17,13 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry, load_data
-from nvp_studio.data.download import RemoteFile, download, size_of
-from nvp_studio.data.hugging_face import PREFIX, download_size, load_hugging_face
 from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
-from nvp_studio.data.prepared import PreparedInfo, info_of
-from nvp_studio.data.published import Published, Wish
+
+if TYPE_CHECKING:
+    from nvp_studio.data.catalogue import CatalogueEntry
+    from nvp_studio.data.download import RemoteFile
+    from nvp_studio.data.prepared import PreparedInfo
+    from nvp_studio.data.published import Published
 
 app = typer.Typer(
     help="List the data sets, describe one, get one ready.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -36,6 +37,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 @app.command("list")
 def list_data(data_root: RootOption = None, json: JsonOption = False) -> None:
     """List the data sets of the catalogue, and the folders of images that are prepared already."""
+    from nvp_studio.data.catalogue import CATALOGUE
+    from nvp_studio.data.hugging_face import PREFIX
+    from nvp_studio.data.prepared import info_of
+
     rows = [_facts(entry, data_root) for entry in CATALOGUE.values()]
     prepared = [_prepared_facts(info) for folder in prepared_folders() if (info := info_of(folder)) is not None]
     if json:
@@ -115,6 +120,10 @@ def prepare(
 
     `nvp-studio data prepare photos/ --image-size 64`
     """
+    from nvp_studio.data.catalogue import CATALOGUE, load_data
+    from nvp_studio.data.hugging_face import PREFIX, download_size, load_hugging_face
+    from nvp_studio.data.published import Wish
+
     started = time.monotonic()
     entry = CATALOGUE.get(name)
     with _progress() as progress:
@@ -155,8 +164,10 @@ def prepare(
     )
 
 
-def _bring(published: Published, data_root: str | None, progress: Callable[[int, int, str], None]) -> None:
+def _bring(published: "Published", data_root: str | None, progress: Callable[[int, int, str], None]) -> None:
     """Download the files of a set that is not on this machine yet, its size said before."""
+    from nvp_studio.data.download import download, size_of
+
     place = published.find_anywhere(data_root)
     if place is not None:
         say(f"{published.title} is here already: {place}")
@@ -205,13 +216,15 @@ def _progress() -> "Iterator[Callable[[int, int, str], None]]":
         yield progress
 
 
-def _entry(name: str) -> CatalogueEntry:
+def _entry(name: str) -> "CatalogueEntry":
+    from nvp_studio.data.catalogue import CATALOGUE
+
     if name not in CATALOGUE:
         raise CommandError(f"no data set {name!r} in the catalogue; there are {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
 
 
-def _facts(entry: CatalogueEntry, data_root: str | None) -> dict[str, Any]:
+def _facts(entry: "CatalogueEntry", data_root: str | None) -> dict[str, Any]:
     published = entry.published
     place = published.find_anywhere(data_root) if published else None
     state = "in the program" if published is None else "here" if place else "to download"
@@ -227,7 +240,7 @@ def _facts(entry: CatalogueEntry, data_root: str | None) -> dict[str, Any]:
     }
 
 
-def _prepared_facts(info: PreparedInfo) -> dict[str, Any]:
+def _prepared_facts(info: "PreparedInfo") -> dict[str, Any]:
     return {
         "folder": str(info.folder),
         "source": info.source,
@@ -250,7 +263,7 @@ def _shape(image_shape: tuple[int, int, int]) -> str:
     return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
 
 
-def _file_words(file: RemoteFile) -> str:
+def _file_words(file: "RemoteFile") -> str:
     size = "size not stated" if file.size is None else _megabytes(file.size)
     return f"{file.url} ({size}, {f'MD5 {file.md5}' if file.md5 else 'no published checksum'})"
 

@@ -266,3 +266,85 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(DataError, match=r"cannot be kept in .*NVP_STUDIO_CACHE"):
         load_data(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "damage", ["more pixels", "half a line", "fewer pixels", "no pixels", "no journal", "other words"]
+)
+def test_whatever_an_ended_process_left_the_next_one_makes_the_same_set(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    for shade in range(40):
+        paint(folder / f"{shade:02}.png", shade)
+    (folder / "05a.png").write_text("no image")
+    whole = load_data(str(folder), image_size=4)
+    monkeypatch.setattr("nvp_studio.data.prepared._STRETCH_BYTES", 5 * 16)
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "other"))
+
+    class Ended(Exception):  # noqa: N818 - it is no error
+        pass
+
+    def end(done: int, total: int, word: str) -> None:
+        if done == 23 and word.startswith("reading"):
+            raise Ended
+
+    with pytest.raises(Ended):
+        load_data(str(folder), image_size=4, progress=end)
+    (place,) = cache_folder().iterdir()
+    (pixels,), (journal,) = list(place.glob("*.u8")), list(place.glob("*.jsonl"))
+    content, lines = pixels.read_bytes(), journal.read_bytes()
+    assert lines.count(b"\n") == 5
+    if damage == "more pixels":
+        pixels.write_bytes(content + b"\xff" * 37)
+    elif damage == "half a line":
+        journal.write_bytes(lines[:-9])
+    elif damage == "fewer pixels":
+        pixels.write_bytes(content[:-17])
+    elif damage == "no pixels":
+        pixels.unlink()
+    elif damage == "no journal":
+        journal.unlink()
+    else:
+        journal.write_bytes(lines + b'{"taken": "many"}\n\xff\n')
+    again = load_data(str(folder), image_size=4)
+    assert (again.digest, again.notes) == (whole.digest, whole.notes)
+    assert [path.suffix for path in place.iterdir()].count(".u8") == 1
+
+
+def test_a_prepared_set_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    for shade in range(20):
+        paint(tmp_path / "cut" / f"{shade}.png", shade)
+    first = load_data(str(tmp_path / "cut"))
+    (place,) = [path for path in cache_folder().iterdir() if path.name.startswith("cut-")]
+    for name in (next(place.glob("*.u8")), place / "manifest.json"):
+        name.write_bytes(name.read_bytes()[:-1])
+        assert load_data(str(tmp_path / "cut")).digest == first.digest
+
+
+def test_another_process_that_prepares_the_same_is_waited_for(tmp_path: Path) -> None:
+    import threading
+
+    for shade in range(20):
+        paint(tmp_path / f"{shade}.png", shade)
+    words: list[str] = []
+    inside, found = threading.Event(), threading.Event()
+
+    def hold(done: int, total: int, word: str) -> None:
+        if done == 5:
+            inside.set()
+            found.wait(60)
+
+    def note(done: int, total: int, word: str) -> None:
+        words.append(word)
+        if word.startswith("waiting"):
+            found.set()
+
+    first = threading.Thread(target=lambda: load_data(str(tmp_path), progress=hold))
+    first.start()
+    assert inside.wait(60)
+    data = load_data(str(tmp_path), progress=note)
+    first.join()
+    assert sum(map(len, data.splits)) == 20
+    assert any(word.startswith("waiting for another process") for word in words)
+    assert not any(word.startswith("reading") for word in words)
