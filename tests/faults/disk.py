@@ -42,6 +42,11 @@ class Disk:
         self._fail_at, self._error, self._for_ever = fail_at, error, for_ever
         self._paths: dict[int, Path] = {}
 
+    @staticmethod
+    def reason(error: int) -> str:
+        """What the system says of an error."""
+        return os.strerror(error)
+
     def install(self, patch: pytest.MonkeyPatch) -> None:
         for module in _MODULES:
             patch.setattr(module, "os", _System(self))
