@@ -53,8 +53,32 @@ def check_states(states: Sequence[State], config: TrainConfig, whole: Path) -> N
 
 def check_states_of_a_run(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """All states of one run, as `check_states` wants them."""
-    states = recorded_states(lambda told: start_run(config, folder / "runs", "x", report=told), folder, patch)
-    check_states(states, config, whole)
+    check_states(_states(config, folder, patch), config, whole)
+
+
+def check_power_cuts(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Those states alone that lost what was not flushed."""
+    check_states([one for one in _states(config, folder, patch) if one.kind != "killed"], config, whole)
+
+
+def check_kills_in_validation(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Those states alone in which a step is taken and not validated yet: sheets of images are being written."""
+    states = [one for one in _states(config, folder, patch) if ".png" in one.what]
+    check_states(states[::-1], config, whole)
+
+
+def _states(config: TrainConfig, folder: Path, patch: pytest.MonkeyPatch) -> list[State]:
+    return recorded_states(lambda told: start_run(config, folder / "runs", "x", report=told), folder, patch)
+
+
+def check_leftovers(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """What a killed process was writing is removed on resume, and nothing else."""
+    run = stopped_run(config, folder)
+    for part in ("", "checkpoints", "samples"):
+        (run / part / f".{part or 'run'}.json.0123abcd.tmp").write_bytes(b"half")
+        (run / part / "mine.tmp").write_bytes(b"a person's")
+    assert_same_run(whole, finish(run, config))
+    assert {path.name for path in run.rglob("*.tmp")} == {"mine.tmp"}
 
 
 class StopAfter:
@@ -98,16 +122,16 @@ def check_damaged_last(config: TrainConfig, whole: Path, folder: Path, patch: py
     before = checkpoint_steps(run)["previous"]
     path = run / "checkpoints" / "last.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    stop = StopAfter(before + 1)
-    resume_run(run, control=stop.control, report=stop)
-    assert checkpoint_steps(run)["previous"] == before
-    assert_same_run(whole, finish(run, config))
+    kept: list[int] = []
+    resume_run(run, report=Told(lambda step: kept.append(checkpoint_steps(run)["previous"])))
+    assert kept[0] == before
+    assert_same_run(whole, run)
 
 
 def check_lost_metrics(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Killed long after the last checkpoint, in the middle of a line of metrics."""
-    run = stopped_run(config, folder)
-    later = (whole / "metrics.jsonl").read_bytes().splitlines(keepends=True)[3:]
+    run = stopped_run(config, folder, 2)
+    later = (whole / "metrics.jsonl").read_bytes().splitlines(keepends=True)[2:]
     with (run / "metrics.jsonl").open("ab") as file:
         file.write(b"".join(later)[:-20])
     resumed = finish(run, config)

@@ -1,10 +1,10 @@
 """A shim over the file operations of a run: it counts them, lets the n-th fail, and keeps what a kill would leave.
 
 `Disk.install` puts it between the operating system and every module that writes into a run folder. A fault is an
-`OSError` at one operation or at all from there on. For kills nothing is thrown: before each operation, and in the middle
-of each write, `Recorder` copies the run folder as a process killed there would leave it, and as a power cut would: what
-was not flushed is cut off, and with ``lost`` names that were not flushed either are as they were. One run gives all
-states of all n.
+`OSError` at one operation or at all from there on. For kills nothing is thrown: before each operation, and in the
+middle of each write, `Recorder` copies the run folder as a process killed there would leave it, and as a power cut
+would: what was not flushed is cut off, and with ``lost`` names that were not flushed either are as they were. One run
+gives the states of all n; of those that are the same to whoever resumes, the first is kept.
 """
 
 import errno
@@ -112,6 +112,7 @@ class Disk:
         self.before("replace", other)
         self.done("replacing", one, other)
         os.replace(one, other)
+        self._paths = {number: other if path == one else path for number, path in self._paths.items()}
         self.done("replace", one, other)
 
     def link(self, source: Any, target: Any) -> None:
@@ -140,7 +141,7 @@ class _File:
 
     def __init__(self, disk: Disk, path: Path, mode: str) -> None:
         self._disk, self._path = disk, path
-        self._file = open(path, mode, buffering=0)
+        self._file = open(path, mode, buffering=0)  # noqa: SIM115 - closed by whoever opened this
         self.fileno, self.close = self._file.fileno, self._file.close
 
     def write(self, data: bytes) -> None:
@@ -248,6 +249,8 @@ class Recorder(Disk):
 
     def _keep(self, what: str) -> None:
         number = len(self.operations)
+        if not self._is_new(self._run_folder) and not self._at_risk():
+            return
         for kind in ("killed", "cut", "lost"):
             copy = self._copies / f"{number:04d}-{kind}-{len(self.states)}"
             shutil.copytree(self._run_folder, copy)
@@ -258,12 +261,20 @@ class Recorder(Disk):
             if kind == "lost":
                 for pending in reversed(self._unflushed.names):
                     pending.undo(copy)
-            mark = (self.promised, *_content(copy))
-            if mark in self._seen:
+            if not self._is_new(copy):
                 shutil.rmtree(copy)
                 continue
-            self._seen.add(mark)
+            self._seen.add((self.promised, *_content(copy)))
             self.states.append(State(number, what, kind, copy, self.promised))
+
+    def _is_new(self, folder: Path) -> bool:
+        return (self.promised, *_content(folder)) not in self._seen
+
+    def _at_risk(self) -> bool:
+        """Whether a power cut would leave something else than a kill."""
+        sizes = self._unflushed.sizes.items()
+        names = [(self._run_folder / path, size) for path, size in sizes if path.suffix != ".tmp"]
+        return bool(self._unflushed.names) or any(path.stat().st_size > size for path, size in names if path.exists())
 
     def _relative(self, path: Path) -> Path:
         return path.relative_to(self._run_folder)

@@ -130,7 +130,8 @@ def assert_nothing_lost(folder: Path, promised: int) -> None:
 
 def finish(folder: Path, config: TrainConfig, told: Told | None = None) -> Path:
     """Resume the run to its end; one that had not begun by then is started where it would have been."""
+    report = Told() if told is None else told
     if (folder / "checkpoints" / "last.safetensors").exists():
-        resume_run(folder, report=told or Told())
+        resume_run(folder, report=report)
         return folder
-    return start_run(config, folder.parent, f"{folder.name}-anew", report=told or Told())
+    return start_run(config, folder.parent, f"{folder.name}-anew", report=report)
