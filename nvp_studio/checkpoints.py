@@ -97,8 +97,10 @@ class Checkpoint:
         return {name[start:]: tensor for name, tensor in self.tensors.items() if name.startswith(prefix + ".")}
 
 
-def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> str:
-    """Write the file whole and return its digest.
+def write_checkpoint(
+    path: str | os.PathLike[str], checkpoint: Checkpoint, *, keep: str | os.PathLike[str] | None = None
+) -> str:
+    """Write the file whole and return its digest; the file that it replaces stays as `keep`, if that is given.
 
     Raises `CheckpointError` when it holds NaN, infinity or tensors that do not fit its configuration (the file at
     `path` stays as it was), and `OSError` when the disk refuses.
@@ -117,7 +119,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> st
         data = pack_tensors(tensors, metadata)
     except TensorFileError as error:
         raise CheckpointError(f"{Path(path).name} is not written: {error}") from error
-    write_whole(path, data)
+    write_whole(path, data, keep=keep)
     return metadata["sha256"]
 
 
@@ -168,7 +170,7 @@ def find_checkpoint(path: str | os.PathLike[str] = "") -> Path:
     if not target.is_dir():
         return target
     for folder in (target / "checkpoints", target):
-        for name in ("best.safetensors", "last.safetensors"):
+        for name in ("best.safetensors", "last.safetensors", "previous.safetensors"):
             if (folder / name).is_file():
                 return folder / name
     raise CheckpointError(f"{target} holds no checkpoint; give a run folder or a .safetensors file")

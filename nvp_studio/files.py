@@ -1,38 +1,93 @@
 """Writing files whole: a reader sees the old content or the new, never a part, whatever happens in between."""
 
+import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+"""What a file system says that gives no file a second name."""
 
-def write_whole(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+
+def write_whole(
+    path: str | os.PathLike[str], data: bytes | memoryview, *, keep: str | os.PathLike[str] | None = None
+) -> None:
     """Replace the file at `path` by `data` atomically and durably.
 
     The bytes go to a temporary name in the same folder, are flushed to disk, renamed over `path`, and the folder
     entry is flushed too. On any error the temporary file is removed, the old file stays and the `OSError` is raised.
+    What stood at `path` stays as `keep`, a path in the same folder, when one is given: it has both names until the new
+    file takes `path`, so that one of the two is there at any moment.
     """
-    with stream_whole(path) as file:
+    with stream_whole(path, keep=keep) as file:
         file.write(data)
 
 
 @contextmanager
-def stream_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] | None = None) -> Iterator[BinaryIO]:
     """As `write_whole`, for content that is written piece by piece: the file appears when the block ends well."""
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(target)
     try:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None:
+            _keep(target, Path(keep))
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
     _flush_folder(target.parent)
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+    """Remove the temporary files that a killed process left in `folder`; how many.
+
+    Only for a folder that nobody else writes to at the moment. What cannot be removed is left.
+    """
+    removed = 0
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+                    removed += 1
+    return removed
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _keep(target: Path, kept: Path) -> None:
+    """Let the file at `target`, if there is one, be found at `kept` too."""
+    link = _temporary(kept)
+    try:
+        os.link(target, link)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with suppress(FileNotFoundError):
+            os.replace(target, kept)
+        return
+    try:
+        os.replace(link, kept)
+    finally:
+        _remove(link)  # which is still there when both were names of one file: then renaming does nothing
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def _flush_folder(folder: Path) -> None:

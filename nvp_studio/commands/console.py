@@ -84,7 +84,10 @@ def printable(path: str) -> str:
 
 @contextmanager
 def on_stop(act: Callable[[str], None]) -> Iterator[None]:
-    """Call `act` with a reason at the first Ctrl+C or SIGTERM; a second one ends the command at once."""
+    """Call `act` with a reason at the first Ctrl+C, SIGTERM or SIGHUP; a second one ends the command at once.
+
+    A SIGHUP that is ignored (`nohup`) stays ignored.
+    """
     asked = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -93,7 +96,10 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
         asked.set()
         act("Ctrl+C" if number == signal.SIGINT else signal.Signals(number).name)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

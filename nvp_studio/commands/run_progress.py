@@ -18,6 +18,16 @@ from nvp_studio.training.events import (
 )
 
 
+def astray(skipped: int, rollbacks: int) -> str:
+    """How often training went astray, in words; nothing when it never did."""
+    parts = []
+    if skipped:
+        parts.append(f"{skipped} {'step' if skipped == 1 else 'steps'} skipped")
+    if rollbacks:
+        parts.append(f"{rollbacks} {'return' if rollbacks == 1 else 'returns'} to an earlier state")
+    return ", ".join(parts)
+
+
 class RunView:
     """Shows a run's events on stderr and remembers what its result is made of."""
 
@@ -90,6 +100,8 @@ class RunView:
             "epoch": metrics.epoch if metrics else 0.0,
             "seconds": metrics.seconds if metrics else 0.0,
             "images": metrics.images if metrics else 0,
+            "skipped_steps": metrics.skipped if metrics else 0,
+            "rollbacks": metrics.rollbacks if metrics else 0,
             "validation_bits_per_dim": best,
             "validation_images": validated,
             "test_bits_per_dim": test,
@@ -129,11 +141,14 @@ class RunView:
         say(
             f"step {event.step}  epoch {event.epoch:.2f}  {duration(event.seconds)}  "
             f"training {event.train:.4f}  validation {event.validation:.4f} bits/dim"
+            + (f"  ({lost})" if (lost := astray(event.skipped, event.rollbacks)) else "")
         )
 
     def _on_progress(self, event: RunProgress) -> None:
         train = f"{self._metrics.train:.3f} bits/dim" if self._metrics else ""
         best = f" (best {event.best:.3f})" if event.best is not None else ""
         left = f" · {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
+        lost = astray(self._metrics.skipped, self._metrics.rollbacks) if self._metrics else ""
         details = f"epoch {event.epoch:.2f} · {train}{best} · {event.images_per_second:.0f} images/s{left}"
+        details += f" · {lost}" if lost else ""
         self._bar.update(self._task, completed=event.fraction, details=details)

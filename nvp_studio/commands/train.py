@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
-from nvp_studio.commands.run_progress import RunView
+from nvp_studio.commands.run_progress import RunView, astray
 from nvp_studio.commands.together import together
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
@@ -155,6 +155,9 @@ def train(
     checkpoint_minutes: Annotated[
         float, typer.Option(help="Longest time between checkpoints, in minutes.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["checkpoint_minutes"],
+    checkpoint_steps: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints, besides the minutes.", rich_help_panel=_OPTIMIZER)
+    ] = _DEFAULT["checkpoint_steps"],
     memory: Annotated[
         str,
         typer.Option(
@@ -219,10 +222,14 @@ def resume(
     memory: Annotated[
         str | None, typer.Option(help="Another use of memory: fast or constant.", rich_help_panel=_PLACE)
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped or interrupted, exactly where its last checkpoint left it.
+
+    A damaged last checkpoint is told, and the one before taken. Data that have changed since the run was started are
+    refused with both digests.
 
     A finished run goes on with a larger budget, which counts from the run's beginning: after `--epochs 10`, another
     ten are `--epochs 20`.
@@ -254,6 +261,7 @@ def resume(
             threads=threads,
             memory=cast(Literal["fast", "constant"] | None, memory),
             ranks=ranks,
+            force=force,
         )
 
     _follow(start, json)
@@ -312,7 +320,7 @@ def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool) -> N
         def stop(reason: str) -> None:
             if ranks.first:
                 say("Stopping after this step and saving; once more ends at once, without saving.")
-            control.stop(f"stopped by {reason}", hurry=reason == "SIGTERM")
+            control.stop("SIGINT (Ctrl+C)" if reason == "Ctrl+C" else reason, hurry=reason != "Ctrl+C")
 
         with on_stop(stop):
             if not ranks.first:
@@ -329,11 +337,13 @@ def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool) -> N
 
 def _print_result(result: dict[str, Any]) -> None:
     folder = result["run"]
+    state = f"{result['phase']} ({result['reason']})" if result["reason"] else result["phase"]
     validation, test = bits(result["validation_bits_per_dim"]), bits(result["test_bits_per_dim"])
     print_table(
         [
             ("run", folder),
-            ("state", f"{result['phase']} after {result['step']} steps, {duration(result['seconds'])}"),
+            ("state", f"{state} after {result['step']} steps, {duration(result['seconds'])}"),
+            ("went astray", astray(result["skipped_steps"], result["rollbacks"]) or None),
             ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
             ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
             ("go on", result["go_on"]),

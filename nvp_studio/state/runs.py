@@ -167,7 +167,8 @@ class RunsModel(QAbstractTableModel):
             case "name":
                 return run.name
             case "state":
-                return self.state_word(run.state)
+                word = self.state_word(run.state)
+                return f"{word}: {run.reason}" if run.state == "stopped" and run.reason else word
             case "data":
                 return run.data_title
             case "preset":

@@ -44,6 +44,9 @@ class BestModel:
         self._info: CheckpointInfo | None = None
         self._weights: dict[str, Tensor] = {}
         self._scores = torch.empty(0, dtype=torch.float64)
+        self._directions: dict[str, Tensor] = {}
+        self.written = True
+        """Whether the disk took the file the last time."""
 
     def offer(self, info: CheckpointInfo, weights: Mapping[str, Tensor], found: Tensor) -> None:
         """Keep a copy of `weights` if `info.validation` is the lowest so far; `found` are its scores."""
@@ -58,12 +61,19 @@ class BestModel:
         """Write the file; its directions are left out when `proceed` ends their computation."""
         if self._info is None:
             return
-        directions = explorer_tensors(self._flow(), self._data, self._scores, proceed, images, seconds)
-        tensors = {f"average.{name}": tensor for name, tensor in self._weights.items()} | directions
+        self._directions = explorer_tensors(self._flow(), self._data, self._scores, proceed, images, seconds)
+        self.write()
+
+    def write(self) -> bool:
+        """Write the file with the directions computed last; False when the disk refused."""
+        assert self._info is not None
+        tensors = {f"average.{name}": tensor for name, tensor in self._weights.items()} | self._directions
         checkpoint = Checkpoint(self._blank.config, self._info, tensors)
-        if self._publisher.checkpoint("best", "best", checkpoint):
+        self.written = self._publisher.checkpoint("best", "best", checkpoint)
+        if self.written:
             self.saved_value, self.saved_step = self.value, self.step
-            self.pending = "directions.mean" not in directions
+            self.pending = "directions.mean" not in self._directions
+        return self.written
 
     def finish(self, proceed: Proceed, proceed_alone: Proceed, ranks: Ranks = ALONE) -> CheckpointInfo | None:
         """Score the best model on all validation and test images, write it for good, and return its information.

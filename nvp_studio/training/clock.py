@@ -1,41 +1,56 @@
-"""Time in a run: seconds of training without pauses, speed over a sliding window, and what is left."""
+"""Time in a run: seconds of training without pauses and sleep, speed over a sliding window, and what is left."""
 
 import time
 from collections import deque
 
 _WINDOW_SECONDS = 10.0
 _MOST_OVERHEAD = 3.0
+_ASLEEP_SECONDS = 60.0
+_ASLEEP_SHARE = 0.02
+"""A stretch longer than this between two looks at the clock, in which the process computed for less than this share of
+it, was not training: the laptop slept, or the process was held. Some systems' monotonic clocks go on meanwhile."""
 
 
 class Clock:
-    """Counts the seconds of a run, from `seconds` on; pauses do not count."""
+    """Counts the seconds of a run, from `seconds` on; pauses and sleep do not count.
+
+    It never looks at the time of day, which may jump either way.
+    """
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self._before = seconds
-        self._running_since: float | None = time.monotonic()
-        self._start = seconds
+        self._seconds = self._start = seconds
+        self._running = True
+        self._seen, self._busy = time.monotonic(), time.process_time()
+        self._slept = 0.0
         self._window: deque[tuple[float, int]] = deque()
         self._window_seconds = 0.0
         self._step_seconds = 0.0
 
     def seconds(self) -> float:
         """Seconds so far: steps, validations and checkpoints, over all stretches of the run."""
-        if self._running_since is None:
-            return self._before
-        return self._before + time.monotonic() - self._running_since
+        if self._running:
+            self._count()
+        return self._seconds
 
     @property
     def running(self) -> bool:
         """Whether it counts."""
-        return self._running_since is not None
+        return self._running
 
     def pause(self) -> None:
         """Stop counting."""
-        self._before, self._running_since = self.seconds(), None
+        self.seconds()
+        self._running = False
 
     def proceed(self) -> None:
         """Count again."""
-        self._running_since = time.monotonic()
+        self._seen, self._busy = time.monotonic(), time.process_time()
+        self._running = True
+
+    def take_slept(self) -> float:
+        """Seconds that were not counted because the machine slept, since the last call."""
+        slept, self._slept = self._slept, 0.0
+        return slept
 
     def stepped(self, seconds: float, images: int) -> None:
         """A step over `images` images took `seconds`."""
@@ -56,3 +71,12 @@ class Clock:
             return None
         overhead = (self.seconds() - self._start) / max(self._step_seconds, 1e-9)
         return images / max(self.images_per_second, 1e-9) * min(max(overhead, 1.0), _MOST_OVERHEAD)
+
+    def _count(self) -> None:
+        now, busy = time.monotonic(), time.process_time()
+        passed, computed = max(0.0, now - self._seen), busy - self._busy
+        self._seen, self._busy = now, busy
+        if passed > _ASLEEP_SECONDS and computed < _ASLEEP_SHARE * passed:
+            self._slept += passed - computed
+            passed = computed
+        self._seconds += passed

@@ -59,6 +59,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     noise_share: float = 0.01
     """The flow learns the density of data that are images of uniform noise so often. At best that costs images
     -log2(1 - share) / D bits/dim, and it bounds how unlikely noise becomes, so that float32 inverts the flow there."""
+    checkpoint_steps: int | None = None
+    """Steps between two checkpoints; None leaves it to the minutes."""
     memory: Literal["fast", "constant"] = "fast"
     """`constant` recomputes activations by the inverse instead of keeping them: slower, in memory that does not grow
     with the number of couplings."""
@@ -90,6 +92,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"random_shift must lie in 0..1024, not {self.random_shift}")
         if not 1 <= self.accumulate <= self.batch_size:
             raise ValueError(f"accumulate must lie between 1 and batch_size ({self.batch_size}), not {self.accumulate}")
+        if self.checkpoint_steps is not None and self.checkpoint_steps < 1:
+            raise ValueError(f"checkpoint_steps must be positive, not {self.checkpoint_steps}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
 

@@ -22,8 +22,9 @@ class Control:
         """End a pause."""
         self._running.set()
 
-    def stop(self, reason: str = "stopped by the user", *, hurry: bool = False) -> None:
-        """Ask the loop to save a checkpoint and end; also ends a pause. The first reason is kept.
+    def stop(self, reason: str = "by the user", *, hurry: bool = False) -> None:
+        """Ask the loop to save a checkpoint and end; also ends a pause. The first `reason` is kept; it reads on from
+        "stopped: ".
 
         With `hurry`, now or in a later call, it leaves out what the checkpoint carries for exploring, which may take
         seconds to compute.

@@ -9,7 +9,7 @@ brings back the weights, and the count goes on.
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -54,6 +54,8 @@ _BEST_SECONDS = 60.0
 """Shortest time between two writings of the best model, which include a principal component analysis."""
 _RETRY_SECONDS = 15.0
 """Time after which a checkpoint that the disk refused is tried again."""
+_END_PAUSES = (0.5, 2.0)
+"""Seconds before each further try at the end of a run, which has no later."""
 _PROGRESS_SECONDS = 0.1
 
 
@@ -117,6 +119,10 @@ class Loop:
         self.good: Snapshot = self.learner.capture()
         now = time.monotonic()
         self._saved_at = self._best_at = self._validated_at = now
+        self._refused_at: float | None = None
+        """When the disk refused the last checkpoint, until it takes one."""
+        self._milestone_due = False
+        self._milestone_at = -math.inf
         self._validation_cost = 0.0
         self._progress_at = 0.0
 
@@ -143,7 +149,7 @@ class Loop:
 
     def _take_step(self) -> StepMetrics | None:
         """Take one step; None when its gradients were of no use."""
-        started = time.monotonic()
+        started = self.clock.seconds()
         config, guard = self.config, self.guard
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks)
         loss, norm = self.gradients(self._parts())
@@ -157,7 +163,9 @@ class Loop:
             self.publisher.notice("warning", f"step {self.step} is skipped: its loss or gradient is not finite")
         else:
             self._roll_back()
-        self.clock.stepped(time.monotonic() - started, config.batch_size)
+        self.clock.stepped(self.clock.seconds() - started, config.batch_size)
+        if slept := self.clock.take_slept():
+            self.publisher.notice("info", f"the machine slept for {slept / 60:.0f} minutes, which are not counted")
         if verdict != "good":
             return None
         return StepMetrics(
@@ -299,18 +307,28 @@ class Loop:
         if self.best.pending and not self.over and (never or now - self._best_at >= _BEST_SECONDS):
             self.best.save(self._proceed_alone)
             self._best_at = time.monotonic()
-        if now - self._saved_at >= 60 * self.config.checkpoint_minutes:
+        if self._save_due(now):
             self.save_last()
-        if int(10 * before) < int(10 * self._fraction()) < 10:
-            self.publisher.checkpoint(f"step-{self.step:08d}", "milestone", slim(self._checkpoint()))
+        self._milestone_due |= int(10 * before) < int(10 * self._fraction()) < 10
+        if self._milestone_due and now - self._milestone_at >= _RETRY_SECONDS:
+            saved = self.publisher.checkpoint(f"step-{self.step:08d}", "milestone", slim(self._checkpoint()))
+            self._milestone_due, self._milestone_at = not saved, -math.inf if saved else now
+
+    def _save_due(self, now: float) -> bool:
+        """Whether it is time for a checkpoint: by minutes, by steps, or because the disk refused the one before."""
+        interval = 60 * self.config.checkpoint_minutes
+        if self._refused_at is not None:
+            return now - self._refused_at >= min(interval, _RETRY_SECONDS)
+        steps = self.config.checkpoint_steps
+        return now - self._saved_at >= interval or (steps is not None and self.step % steps == 0)
 
     def save_last(self, extra: dict[str, Tensor] | None = None) -> bool:
         """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
         if not self.ranks.first:
             return True
         saved = self.publisher.checkpoint("last", "last", self._checkpoint(extra))
-        interval = 60 * self.config.checkpoint_minutes
-        self._saved_at = time.monotonic() - (0 if saved else max(0.0, interval - _RETRY_SECONDS))
+        self._saved_at = time.monotonic()
+        self._refused_at = None if saved else self._saved_at
         self.publisher.update_record(
             step=self.step,
             total_steps=self.budget.total_steps,
@@ -319,12 +337,22 @@ class Loop:
             images=self.step * self.config.batch_size,
             best=self.best.value,
             best_step=self.best.step,
+            skipped=self.guard.skipped,
+            rollbacks=self.guard.rollbacks,
         )
         return saved
 
+    def _insist(self, save: Callable[[], bool]) -> bool:
+        """Save at the end of a run, where no later try will come: a disk that refuses is given a moment."""
+        for pause in _END_PAUSES:
+            if save():
+                return True
+            time.sleep(pause)
+        return save()
+
     def stop(self) -> bool:
         """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
-        saved = self.save_last()
+        saved = self._insist(self.save_last)
         if self.best.pending:
             self.best.save(lambda: not self._hurry())
             self.save_last()  # which says what the best on disk is
@@ -344,9 +372,12 @@ class Loop:
             return None
         if self.best.value is None and len(self.data.validation.images):
             self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
-        stopped = self.asked.stop_reason is not None
-        saved = self.save_last() if stopped or info is not None else self._save_explorable_last()
-        if not stopped and not (saved and self.best.saved_step == self.best.step):
+        if self.asked.stop_reason is not None:
+            self.save_last()
+            return info
+        written = info is None or self.best.written or self._insist(self.best.write)
+        saved = self._insist(self.save_last if info is not None else self._save_explorable_last)
+        if not (saved and written):
             raise RunError("the trained model could not be written; make room on the disk and resume the run")
         return info
 

@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from nvp_studio.checkpoints import Checkpoint, CheckpointError, write_checkpoint
+from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.files import write_whole
+from nvp_studio.training.checkpoint_folder import CheckpointFolder, CheckpointKind
 from nvp_studio.training.evaluation import Images, contact_sheet
 from nvp_studio.training.events import (
     CheckpointSaved,
@@ -32,10 +33,11 @@ _REPEAT_SECONDS = 60.0
 class Publisher:
     """Reports to `report` and writes to `folder`; an error of the disk becomes a notice and the run goes on."""
 
-    def __init__(self, folder: Path, record: RunRecord, report: Report) -> None:
+    def __init__(self, folder: Path, record: RunRecord, report: Report, *, last_is_whole: bool = False) -> None:
         self.folder = folder
         self.record = record
         self.report = report
+        self.checkpoints = CheckpointFolder(folder, last_is_whole=last_is_whole)
         self._journal = Journal(folder)
         self._told: dict[str, float] = {}
 
@@ -72,11 +74,11 @@ class Publisher:
         )
         self._attempt("run.json", lambda: write_record(self.folder, self.record))
 
-    def checkpoint(self, name: str, kind: Literal["last", "best", "milestone"], checkpoint: Checkpoint) -> bool:
+    def checkpoint(self, name: str, kind: CheckpointKind, checkpoint: Checkpoint) -> bool:
         """Write ``checkpoints/<name>.safetensors``; False when the disk refused and the earlier file stands."""
         path = self.folder / "checkpoints" / f"{name}.safetensors"
         self._journal.flush()
-        if not self._attempt(f"the checkpoint {path.name}", lambda: write_checkpoint(path, checkpoint)):
+        if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(name, kind, checkpoint)):
             return False
         self._journal.log(f"saved {path.name} at step {checkpoint.info.step}")
         self.report(CheckpointSaved(str(path), checkpoint.info.step, kind))
@@ -100,6 +102,9 @@ class Publisher:
             return False
         except CheckpointError as error:
             self._trouble(str(error))
+            return False
+        except MemoryError:
+            self._trouble(f"{what} could not be written: out of memory", "memory")
             return False
         return True
 

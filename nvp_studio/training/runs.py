@@ -1,7 +1,7 @@
 """The run folder: its record, its history of metrics, and the list of runs; neither torch nor Qt behind it.
 
 A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` on each line), ``checkpoints/`` with
-``last``, ``best`` and ``step-<number>`` (``.safetensors``), ``samples/`` with ``step-<number>.png`` and
+``last``, ``previous``, ``best`` and ``step-<number>`` (``.safetensors``), ``samples/`` with ``step-<number>.png`` and
 ``reconstructions-<number>.png``, ``log.txt``, and ``run.lock`` while someone trains in it.
 """
 
@@ -54,6 +54,10 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Bits/dim of the best weights on all validation images; only of a finished run."""
     test: float | None = None
     """Bits/dim of the best weights on the test set; only of a finished run."""
+    skipped: int = 0
+    """Steps skipped because of a non-finite loss or gradient."""
+    rollbacks: int = 0
+    """Returns to the last good state."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -14,13 +15,15 @@ import numpy as np
 import torch
 
 import nvp_studio
-from nvp_studio.checkpoints import Checkpoint, read_checkpoint
+from nvp_studio.checkpoints import Checkpoint
 from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.data.hugging_face import PREFIX
+from nvp_studio.files import remove_leftovers
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
+from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
@@ -67,12 +70,7 @@ def start_run(
             name=folder.name,
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             config=config,
-            data=RunData(
-                title=data.title,
-                digest=data.digest,
-                train_images=len(data.train.images),
-                validation_images=len(data.validation.images),
-            ),
+            data=_run_data(data),
             versions={
                 "nvp-studio": nvp_studio.__version__,
                 "python": platform.python_version(),
@@ -101,12 +99,15 @@ def resume_run(
     device: str | None = None,
     threads: int | None = None,
     memory: Literal["fast", "constant"] | None = None,
+    force: bool = False,
     ranks: Ranks = ALONE,
 ) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
-    One of `steps`, `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads` and
-    `memory` replace the configured ones. Reports and raises as `start_run`.
+    A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
+    `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads` and `memory` replace
+    the configured ones. Data whose digest is not that of the run's start are refused, unless `force` says to go on
+    with them. Reports and raises as `start_run`.
     """
     control = control or Control()
     with _failure_reported(report):
@@ -116,16 +117,27 @@ def resume_run(
             record = read_record(path)
             budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
             config = _changed(record, budget, {"device": device, "threads": threads, "memory": memory})
-            checkpoint = read_checkpoint(path / "checkpoints" / "last.safetensors")
+            for part in (path, path / "checkpoints", path / "samples"):
+                remove_leftovers(part)
+            checkpoint, damage = read_latest(path)
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
             data, flow = _prepare(config, control, report, ranks)
-            if data.digest != record.data.digest:
-                raise RunError(f"the data of {config.data} have changed since {record.name} was started")
+            changed = _changed_data(record, data)
+            if changed and not force:
+                raise RunError(f"{changed}; resume with --force to go on with the data as they are now")
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
-            record = msgspec.structs.replace(record, config=config, device=str(flow.device), launch=launch_key())
-            end = _train(path, record, data, flow, checkpoint, control, report, ranks)
+            record = msgspec.structs.replace(
+                record, config=config, device=str(flow.device), data=_run_data(data), launch=launch_key()
+            )
+            checkpoint, lost = _with_its_best(path, checkpoint, bool(changed))
+            if changed:
+                changed += "; going on with the new ones, as --force says"
+            warnings = [text for text in (damage, changed, lost) if text]
+            end = _train(
+                path, record, data, flow, checkpoint, control, report, ranks, warnings, last_is_whole=not damage
+            )
         report(end)
     return path
 
@@ -158,6 +170,45 @@ def _settled(config: TrainConfig) -> TrainConfig:
     return msgspec.structs.replace(config, data=os.path.abspath(os.path.expanduser(config.data)))
 
 
+def _run_data(data: DataSet) -> RunData:
+    return RunData(
+        title=data.title,
+        digest=data.digest,
+        train_images=len(data.train.images),
+        validation_images=len(data.validation.images),
+    )
+
+
+def _changed_data(record: RunRecord, data: DataSet) -> str:
+    """In one line, that the data are not those the run was started with; nothing when they are."""
+    if data.digest == record.data.digest:
+        return ""
+    return (
+        f"the data of {record.config.data} have changed since {record.name} was started: "
+        f"their digest was {record.data.digest}, it is {data.digest}"
+    )
+
+
+def _with_its_best(folder: Path, checkpoint: Checkpoint, changed: bool) -> tuple[Checkpoint, str]:
+    """The checkpoint, and in one line why it knows of no best any more, if so.
+
+    The file may be damaged; and scores on data that have `changed` do not compare, so it gets another name then.
+    """
+    resume = msgspec.json.decode(checkpoint.resume, type=Resume)
+    if resume.best_step is None:
+        return checkpoint, ""
+    path = folder / "checkpoints" / BEST
+    damage = damage_of(path)
+    if not damage and not changed:
+        return checkpoint, ""
+    if changed:
+        with suppress(OSError):
+            path.replace(path.with_name(f"best-before-step-{resume.step:08d}.safetensors"))
+    resume = msgspec.structs.replace(resume, best=None, best_step=None)
+    lost = damage and f"{damage}; the next validation makes a new best"
+    return replace(checkpoint, resume=msgspec.json.encode(resume).decode()), lost
+
+
 def _prepare(config: TrainConfig, control: Control, report: Report, ranks: Ranks) -> tuple[DataSet, Flow]:
     """Load the data and make the flow, freshly initialized from the seed, on the device."""
     report(RunState("preparing", "reading the data"))
@@ -166,7 +217,7 @@ def _prepare(config: TrainConfig, control: Control, report: Report, ranks: Ranks
     def progress(done: int, total: int, word: str) -> None:
         nonlocal told
         if control.stop_reason is not None:
-            raise RunError(f"{control.stop_reason}, before training began")
+            raise RunError(f"stopped before training began: {control.stop_reason}")
         if time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
             reason = f"{word}: {done:,} of {total:,}" if total else word
@@ -203,14 +254,19 @@ def _train(
     control: Control,
     report: Report,
     ranks: Ranks,
+    warnings: Sequence[str] = (),
+    *,
+    last_is_whole: bool = False,
 ) -> RunState:
     """Train to the end, which is in the run's record but not reported yet."""
-    publisher = Publisher(folder, record, report)
+    publisher = Publisher(folder, record, report, last_is_whole=last_is_whole)
     loop: Loop | None = None
     try:
         send_run(ranks, record, checkpoint)
         step = _cut_history(folder, checkpoint)
         report(_started(folder, record, data, step))
+        for text in warnings:
+            publisher.notice("warning", text)
         loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
         if checkpoint is None:
             loop.save_last()

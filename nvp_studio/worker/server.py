@@ -358,6 +358,6 @@ def _end_on_signals(server: Server) -> None:
 
     def watch() -> None:
         number = os.read(reading, 1)[0]
-        server.end(f"{signal.Signals(number).name} received")
+        server.end(signal.Signals(number).name)
 
     threading.Thread(target=watch, name="signals", daemon=True).start()

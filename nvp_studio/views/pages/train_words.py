@@ -58,26 +58,43 @@ def strip_content(live: LiveRun) -> StripContent:
     state = phase_word(live.phase)
     if live.phase == "preparing" and live.reason:
         state = f"{state}: {live.reason}"
+    astray = astray_words(live)
+    level = phase_level(live.phase)
+    if astray:
+        state, level = f"{state}, {astray}", level or "warning"
     name = live.name or tr("New run")
     if progress is None or started is None:
         fraction = live.prepared or 0.0 if live.under_way else None
-        return StripContent(name, state, phase_level(live.phase), fraction)
+        return StripContent(name, state, level, fraction)
     spent = progress.fraction >= 1
     going = live.in_loop and not spent
     if live.phase == "training" and spent:
-        state = tr("scoring the best model…")
+        state = tr("scoring the best model…") + (f", {astray}" if astray else "")
     speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
     left = progress.seconds_left
     return StripContent(
         name=name,
         state=state,
-        level=phase_level(live.phase),
+        level=level,
         fraction=progress.fraction,
         epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
         score=_score(live),
         speed=speed if going and live.phase == "training" else "",
         remaining=tr("{0} left").format(duration(left)) if going and left is not None else "",
     )
+
+
+def astray_words(live: LiveRun) -> str:
+    """How often the run under way skipped steps or returned to an earlier state; nothing when it never did."""
+    last = live.history.last
+    if not live.under_way or last is None or not (last.skipped or last.rollbacks):
+        return ""
+    parts = []
+    if last.skipped:
+        parts.append(tr("1 step skipped") if last.skipped == 1 else tr("{0} steps skipped").format(last.skipped))
+    if last.rollbacks:
+        parts.append(tr("returned once") if last.rollbacks == 1 else tr("returned {0} times").format(last.rollbacks))
+    return ", ".join(parts)
 
 
 def facts_of(config: TrainConfig, data_title: str, parameters: int, device: str) -> str:
@@ -102,6 +119,8 @@ def facts_of_record(record: RunRecord) -> str:
         facts = tr("test {0} bits/dim").format(f"{status.test:.3f}") + "  ·  " + facts
     if status.validation is not None:
         facts = tr("validation {0} bits/dim").format(f"{status.validation:.3f}") + "  ·  " + facts
+    if status.skipped or status.rollbacks:
+        facts += "  ·  " + tr("{0} steps skipped, {1} returns").format(status.skipped, status.rollbacks)
     return facts
 
 

@@ -1,0 +1,92 @@
+"""The checkpoints of a run: the last two to go on from, the best, and milestones that are thinned as they age."""
+
+import math
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+
+CheckpointKind = Literal["last", "best", "milestone"]
+
+LAST = "last.safetensors"
+PREVIOUS = "previous.safetensors"
+BEST = "best.safetensors"
+MOST_MILESTONES = 16
+_MILESTONE = re.compile(r"step-(\d{8,})\.safetensors")
+
+
+class Latest(NamedTuple):
+    """What a run goes on from."""
+
+    checkpoint: Checkpoint
+    damage: str
+    """Why it is the one before the last, in a line for a person; nothing when it is the last."""
+
+
+class CheckpointFolder:
+    """The folder ``checkpoints`` of a run that is being trained."""
+
+    def __init__(self, run_folder: Path, *, last_is_whole: bool) -> None:
+        """`last_is_whole`: whether this process has read and verified ``last``; a damaged one is not worth keeping."""
+        self._folder = run_folder / "checkpoints"
+        self._last_is_whole = last_is_whole
+
+    def write(self, name: str, kind: CheckpointKind, checkpoint: Checkpoint) -> Path:
+        """Write ``<name>.safetensors``; raises as `write_checkpoint`, and then every earlier file stands.
+
+        The last one before becomes ``previous``. After a milestone the others are thinned.
+        """
+        path = self._folder / f"{name}.safetensors"
+        keep = self._folder / PREVIOUS if kind == "last" and self._last_is_whole else None
+        write_checkpoint(path, checkpoint, keep=keep)
+        if kind == "last":
+            self._last_is_whole = True
+        elif kind == "milestone":
+            self._thin()
+        return path
+
+    def _thin(self) -> None:
+        found = {int(match[1]): match[0] for match in map(_MILESTONE.fullmatch, os.listdir(self._folder)) if match}
+        for step in superfluous(found):
+            with suppress(OSError):  # it stays until the next milestone
+                os.unlink(self._folder / found[step])
+
+
+def damage_of(path: Path) -> str:
+    """Why the checkpoint cannot be read, in one line; nothing when it is whole."""
+    try:
+        read_checkpoint(path)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+def read_latest(run_folder: Path) -> Latest:
+    """Read the last checkpoint, or where that is damaged or missing the one before; raises `CheckpointError`."""
+    folder = run_folder / "checkpoints"
+    try:
+        return Latest(read_checkpoint(folder / LAST), "")
+    except CheckpointError as error:
+        if not (folder / PREVIOUS).exists():
+            raise
+        damage = error
+    try:
+        checkpoint = read_checkpoint(folder / PREVIOUS)
+    except CheckpointError as error:
+        raise CheckpointError(f"{damage}; nor can the one before be used: {error}") from error
+    return Latest(checkpoint, f"{damage}; going on from the one before, of step {checkpoint.info.step}")
+
+
+def superfluous(steps: Iterable[int], most: int = MOST_MILESTONES) -> list[int]:
+    """The milestones to drop so that `most` remain: the first and the newest stay, those between end up at about even
+    distances on a logarithmic scale of steps, so that a long run keeps its beginning and all of its length.
+    """
+    kept, dropped = sorted(steps), []
+    while len(kept) > max(2, most):
+        gaps = [math.log(kept[i + 1] / max(1, kept[i - 1])) for i in range(1, len(kept) - 1)]
+        dropped.append(kept.pop(1 + gaps.index(min(gaps))))
+    return dropped

@@ -1,0 +1,56 @@
+"""Processes that train the small run until they are killed; forked from one that has torch loaded already."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.events import RunEvent, RunStarted
+from nvp_studio.training.start import resume_run, start_run
+from tests.faults.runs import make_patient
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.faults.killing"])
+
+
+def train_until_killed(config: TrainConfig, folder: Path, chance: random.Random, seconds: float) -> bool:
+    """Train in `folder`, from the beginning or on, and kill -9 within `seconds` of its start; whether it was alive."""
+    here, there = _context.Pipe(duplex=False)
+    process = _context.Process(target=_train, args=(msgspec.json.encode(config), str(folder), there))
+    process.start()
+    there.close()
+    try:
+        here.recv()  # it has its folder
+        time.sleep(chance.uniform(0, seconds))
+    except EOFError:
+        pass
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)  # a process that has ended is a zombie until it is joined
+    process.join()
+    here.close()
+    assert process.exitcode in (-signal.SIGKILL, 0), "it ended by itself with an error"
+    return process.exitcode != 0
+
+
+def _train(config: bytes, folder: str, parent: Connection) -> None:
+    torch.set_num_threads(1)
+    path = Path(folder)
+
+    def report(event: RunEvent) -> None:
+        if isinstance(event, RunStarted):
+            parent.send(event.step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        make_patient(patch)
+        if (path / "checkpoints" / "last.safetensors").exists():
+            resume_run(path, report=report)
+        else:
+            start_run(msgspec.json.decode(config, type=TrainConfig), path.parent, path.name, report=report)

@@ -1,0 +1,99 @@
+"""The n-th file operation fails, once and then for ever, or is the last before a kill or a power cut; for every n.
+
+Kills are not carried out here but recorded (`tests.faults.disk`): each state is what the folder holds when the process
+ends at that operation. `test_kills` kills processes.
+"""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import open_run
+from nvp_studio.training.start import one_line, start_run
+from tests.faults.checks import check_states, recorded_states
+from tests.faults.disk import Disk
+from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, finish
+
+PARTS = 8
+MOST_OPERATIONS = 2000
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES)
+
+
+def run_with_fault(config: TrainConfig, runs: Path, disk: Disk, patch: pytest.MonkeyPatch) -> tuple[Told, str]:
+    """Start the run ``faulty`` on `disk`; what it told, and the words it failed with, if it did."""
+    told, words = Told(), ""
+    with patch.context() as inner:
+        disk.install(inner)
+        try:
+            start_run(config, runs, "faulty", report=told)
+        except (RuntimeError, ValueError, OSError) as error:  # what the command line tells in a line
+            words = one_line(error)
+    assert "Traceback" not in words + told.notices
+    assert "\n" not in words
+    return told, words
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
+def test_every_operation_fails(
+    for_ever: bool, part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = 0
+    for number in range(1 + part, MOST_OPERATIONS, PARTS):
+        runs = tmp_path / str(number)
+        error = ERRORS[number // PARTS % len(ERRORS)]
+        disk = Disk(number, error=error, for_ever=for_ever)
+        told, words = run_with_fault(config, runs, disk, monkeypatch)
+        if not disk.failed:
+            assert_same_run(whole, runs / "faulty")
+            break
+        folder = runs / "faulty"
+        assert_nothing_lost(folder, told.promised)
+        cause = Disk.reason(error)
+        assert words or cause in told.notices or _harmless(disk.operations[number - 1]), disk.operations[number - 1]
+        if words:
+            assert (folder / "run.json").exists() is (open_state(folder) == "failed")
+        if for_ever and (folder / "run.json").exists():
+            assert words, "a run that cannot be kept does not pass for finished"
+            assert "make room" in words or cause in words
+        resumed = finish(folder, config) if words else folder
+        assert_same_run(whole, resumed)
+        assert not list(resumed.rglob("*.tmp"))
+        finished += not words
+    assert number < MOST_OPERATIONS - PARTS
+    assert for_ever or finished, "one fault leaves most runs going"
+
+
+def _harmless(operation: str) -> bool:
+    """Operations whose failure nobody needs to hear of: the log's own lines, and the name of the lock's holder."""
+    return operation.endswith(("log.txt", "run.lock"))
+
+
+def open_state(folder: Path) -> str:
+    return open_run(folder).state if (folder / "run.json").exists() else ""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_state_that_a_kill_leaves(
+    part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = recorded_states(lambda told: start_run(config, tmp_path / "runs", "x", report=told), tmp_path, monkeypatch)
+    assert {state.kind for state in states} >= {"killed", "lost"}
+    check_states(states[part::4], config, whole)
+
+
+@pytest.mark.skipif(not LONG, reason="NVP_STUDIO_FAULTS=long asks for it")
+@pytest.mark.parametrize("first", range(0, 60, 6))
+def test_every_state_that_a_kill_leaves_of_a_resumed_run(
+    first: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second kill, at every operation of the run that was resumed after the first."""
+    states = recorded_states(lambda told: start_run(config, tmp_path / "runs", "x", report=told), tmp_path, monkeypatch)
+    folder = states[min(first, len(states) - 1)].folder
+    copies = tmp_path / "second"
+    copies.mkdir()
+    if (folder / "checkpoints" / "last.safetensors").exists():
+        again = recorded_states(lambda told: finish(folder, config, told), copies, monkeypatch, folder)
+        check_states(again, config, whole)
