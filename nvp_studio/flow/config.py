@@ -121,7 +121,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MOST = {
-    "scales": 12,
+    "scales": 9,
     "checkerboard_couplings": 64,
     "channel_couplings": 64,
     "final_couplings": 64,
