@@ -15,7 +15,7 @@ import numpy as np
 from nvp_studio.data.arrays import one_line
 from nvp_studio.data.dataset import DataError, Images, Labels
 
-_MOST_OPCODES = 1_000_000
+_MOST_OPCODES = 100_000  # a published batch has some 30 000
 _RECONSTRUCT = "numpy.core.multiarray _reconstruct"
 _NAMES = (_RECONSTRUCT, "numpy ndarray", "numpy dtype")
 
