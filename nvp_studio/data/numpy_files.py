@@ -134,11 +134,11 @@ def _read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt
         raise DataError(f"{name} holds {dtype}, not plain numbers")
     if any(length < 0 for length in shape):
         raise DataError(f"{name} has a negative length in its shape")
-    if len(shape) > _MOST_DIMENSIONS or max(shape, default=0) > MAX_DATA_BYTES:
-        raise DataError(f"{name} has an impossible shape")
     promised = math.prod(shape) * dtype.itemsize
     if promised > size:
         raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
+    if len(shape) > _MOST_DIMENSIONS or any(type(side) is not int or side > MAX_DATA_BYTES for side in shape):
+        raise DataError(f"{name} has an impossible shape")
     check_size(promised, name)
     data = np.empty(promised, np.uint8)
     if read_into(file, data) < promised:
