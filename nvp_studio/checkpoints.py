@@ -15,69 +15,84 @@ The metadata are strings: ``format``, ``config`` (a `FlowConfig` as JSON), ``inf
 """
 
 import hashlib
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import torch
 from torch import Tensor
 
+from nvp_studio.checkpoint_checks import check_shapes, check_values, read_config
 from nvp_studio.files import write_whole
-from nvp_studio.flow.config import MOST, MOST_BLOCKS, MOST_SIDE, FlowConfig
+from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.flow import Flow
 from nvp_studio.resources import INCLUDED_MODELS, resource_path
 from nvp_studio.tensor_file import Header, TensorFileError, pack_tensors, read_header, read_tensors
+from nvp_studio.wording import one_line
 
 FORMAT = "nvp-studio-checkpoint"
 FORMAT_VERSION = 1
-MAX_DIRECTIONS = 256
-MAX_REFERENCE = 100_000
 _MAX_NAME = 100
+_MAX_CHARACTERS = 5000
+
+Line = Annotated[str, msgspec.Meta(max_length=_MAX_CHARACTERS)]
+"""Words that are shown, or a path."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be read or written; the message is one line that says which and why."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(one_line(reason, _MAX_CHARACTERS))
+
 
 class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The data set that a flow was trained on."""
 
-    name: str
-    title: str
-    digest: str
+    name: Line
+    title: Line
+    digest: Line
     label_names: tuple[str, ...] = ()
     contrasts: tuple[str, ...] = ()
     """Names of the last directions of the checkpoint, each from the images without to those with it."""
-    licence: str = ""
+    licence: Line = ""
 
 
 class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where a checkpoint comes from."""
 
-    name: str
+    name: Line
     """Of the run, or of the model."""
-    preset: str
+    preset: Line
     data: DataInfo
-    step: int
+    step: Count
     epoch: float
     seconds: float
     """Time spent on training."""
-    images: int
+    images: Count
     """Training images seen, with repetition."""
-    seed: int
+    seed: Integer
     validation: float | None = None
     """Bits/dim of the averaged weights on validation images: a bound, with one dequantization sample."""
-    validation_images: int = 0
+    validation_images: Count = 0
     test: float | None = None
     """Bits/dim on the whole test set, likewise."""
-    test_images: int = 0
+    test_images: Count = 0
     train_config: str = ""
     """The `TrainConfig` as JSON."""
-    created: str = ""
+    created: Line = ""
     """When the file was written, ISO 8601 with time zone."""
+    format_version: Count = FORMAT_VERSION
+
+
+class _Version(msgspec.Struct):
+    """The part of a `CheckpointInfo` that every version has."""
+
     format_version: int = FORMAT_VERSION
 
 
@@ -114,8 +129,9 @@ def write_checkpoint(
     }
     metadata["sha256"] = _digest(metadata, tensors)
     try:
-        _check_shapes({name: (t.dtype, tuple(t.shape)) for name, t in tensors.items()}, checkpoint.config)
-        _check_values(tensors)
+        check_shapes({name: (t.dtype, tuple(t.shape)) for name, t in tensors.items()}, checkpoint.config)
+        check_values(tensors)
+        _info(metadata)
         data = pack_tensors(tensors, metadata)
     except TensorFileError as error:
         raise CheckpointError(f"{Path(path).name} is not written: {error}") from error
@@ -127,14 +143,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read and verify a checkpoint file.
 
     Checked, in this order: size and header within limits; configuration within limits; tensors' names, shapes and types
-    equal to the configuration's; sha-256; all numbers finite. Raises `CheckpointError`.
+    equal to the configuration's; sha-256; all numbers finite and fit for their layers. Raises `CheckpointError`.
     """
     try:
         metadata, tensors = read_tensors(path, _check_header)
         if _digest(metadata, tensors) != metadata["sha256"]:
             raise TensorFileError("it is damaged (its checksum is wrong)")
-        _check_values(tensors)
-        return Checkpoint(_config(metadata), _info(metadata), tensors, metadata.get("resume", ""), metadata["sha256"])
+        check_values(tensors)
+        return Checkpoint(
+            read_config(metadata["config"]), _info(metadata), tensors, metadata.get("resume", ""), metadata["sha256"]
+        )
     except TensorFileError as error:
         raise CheckpointError(f"{path} is not a usable checkpoint: {error}") from error
 
@@ -208,7 +226,7 @@ def _check_header(header: Header) -> None:
     _check_format(header.metadata)
     _info(header.metadata)
     shapes = {name: (entry.dtype, entry.shape) for name, entry in header.entries.items()}
-    _check_shapes(shapes, _config(header.metadata))
+    check_shapes(shapes, read_config(header.metadata["config"]))
 
 
 def _check_format(metadata: Mapping[str, str]) -> None:
@@ -221,126 +239,17 @@ def _check_format(metadata: Mapping[str, str]) -> None:
 
 def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
     try:
+        if msgspec.json.decode(metadata["info"], type=_Version).format_version > FORMAT_VERSION:
+            raise TensorFileError("a newer version of NVP Studio wrote it; update this one")
         info = msgspec.json.decode(metadata["info"], type=CheckpointInfo)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorFileError(f"its information is not understood ({error})") from error
     if not all(0 < len(name) <= _MAX_NAME for name in info.data.contrasts):
         raise TensorFileError(f"its directions have names that are empty or over {_MAX_NAME} characters")
-    if info.format_version > FORMAT_VERSION:
-        raise TensorFileError("a newer version of NVP Studio wrote it; update this one")
     return info
-
-
-def _config(metadata: Mapping[str, str]) -> FlowConfig:
-    try:
-        fields = msgspec.json.decode(metadata["config"])
-        _check_bounds(fields)
-        return msgspec.convert(fields, FlowConfig)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise TensorFileError(f"its configuration is not understood ({error})") from error
-
-
-def _check_bounds(fields: object) -> None:
-    """Refuse a configuration that would be costly merely to look at, before a `FlowConfig` is made of it."""
-    if not isinstance(fields, dict):
-        raise TensorFileError("its configuration is not a table")
-    for name, limit in MOST.items():
-        value = fields.get(name, 0)
-        if type(value) is not int or not 0 <= value <= limit:
-            raise TensorFileError(f"its configuration has {name} {ascii(value)[:20]}, the limit is {limit}")
-    shape = fields.get("image_shape")
-    if not isinstance(shape, list) or not all(type(side) is int and 0 < side <= MOST_SIDE for side in shape):
-        raise TensorFileError(f"its configuration has no image shape with sides up to {MOST_SIDE}")
-    couplings = fields.get("checkerboard_couplings", 3) + fields.get("channel_couplings", 3)
-    networks = fields.get("scales", 2) * couplings + fields.get("final_couplings", 4)
-    if networks * (fields.get("blocks", 4) + 1) > MOST_BLOCKS:
-        raise TensorFileError(f"its configuration has more than {MOST_BLOCKS} residual blocks")
-
-
-_Shapes = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
-
-
-def _check_shapes(shapes: _Shapes, config: FlowConfig) -> None:
-    """Compare names, types and shapes of the tensors with those that the configuration asks for."""
-    held = sum(math.prod(shape) for name, (_, shape) in shapes.items() if name.startswith("average."))
-    if _least_parameters(config) > held:
-        raise TensorFileError("it holds fewer numbers than its configuration asks for")
-    flow = _new_flow(config)
-    model = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in flow.state_dict().items()}
-    wanted = {f"average.{name}": value for name, value in model.items()}
-    if any(name.startswith("weights.") for name in shapes):
-        wanted |= {f"weights.{name}": value for name, value in model.items()}
-    parameters = sum(parameter.numel() for parameter in flow.parameters())
-    for name in ("exp_avg", "exp_avg_sq", "exp_inf"):
-        if f"optimizer.{name}" in shapes:
-            wanted[f"optimizer.{name}"] = (torch.float32, (parameters,))
-    wanted |= _wanted_directions(shapes, config.dimensions)
-    if "reference.bits_per_dim" in shapes:
-        (count, *_) = shapes["reference.bits_per_dim"][1] or (0,)
-        wanted["reference.bits_per_dim"] = (torch.float64, (min(count, MAX_REFERENCE),))
-    for name in wanted.keys() - shapes.keys():
-        raise TensorFileError(f"tensor {name} is missing")
-    for name, found in shapes.items():
-        if name not in wanted:
-            raise TensorFileError(f"tensor {name} does not belong to its configuration")
-        if found != wanted[name]:
-            raise TensorFileError(
-                f"tensor {name} is {_told(*found)}, its configuration asks for {_told(*wanted[name])}"
-            )
-
-
-def _least_parameters(config: FlowConfig) -> int:
-    """A lower bound of the parameter count, close to it: what a file must hold before a flow of its size is built."""
-    blocks = {"residual": 19 * config.blocks + 1, "gated": 11 * config.blocks, "depthwise": 4 * config.blocks}
-    numbers = {"affine": 2, "mixture": 3 * config.pieces + 2, "spline": 3 * config.pieces + 3}[config.law]
-    matrices = {"none": 0, "permutation": 0, "orthogonal": 1, "conv1x1": 2}[config.mixing]
-
-    def couplings(count: int, half: int, width: int) -> int:
-        """Networks that see at least `half` channels and say so many numbers of as many."""
-        return count * (blocks[config.network] * width**2 + (9 + numbers) * half * width)
-
-    total = 0
-    channels = config.image_shape[0]
-    for scale in range(config.scales - 1):
-        width = config.width * (2**scale if config.doubling else 1)
-        total += couplings(config.checkerboard_couplings, channels, width)
-        total += couplings(config.channel_couplings, 2 * channels, width)
-        total += config.channel_couplings * matrices * (4 * channels) ** 2
-        channels *= 2
-    width = config.width * (2 ** (config.scales - 1) if config.doubling else 1)
-    if config.final_mask == "checkerboard":
-        return total + couplings(config.final_couplings, channels, width)
-    return (
-        total
-        + couplings(config.final_couplings, channels // 2, width)
-        + config.final_couplings * matrices * channels**2
-    )
 
 
 def _new_flow(config: FlowConfig) -> Flow:
     """A flow about to be filled; its random initialization leaves the caller's random numbers alone."""
     with torch.random.fork_rng(devices=[]):
         return Flow(config)
-
-
-def _wanted_directions(shapes: _Shapes, dimensions: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
-    if not any(name.startswith("directions.") for name in shapes):
-        return {}
-    _, shape = shapes.get("directions.components", (None, (0,)))
-    count = min(shape[0] if shape else 0, MAX_DIRECTIONS)
-    return {
-        "directions.components": (torch.float32, (count, dimensions)),
-        "directions.mean": (torch.float32, (dimensions,)),
-        "directions.deviation": (torch.float32, (count,)),
-        "directions.shares": (torch.float32, (count,)),
-    }
-
-
-def _told(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
-    return f"{str(dtype).removeprefix('torch.')} {'x'.join(map(str, shape)) or 'scalar'}"
-
-
-def _check_values(tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise TensorFileError(f"tensor {name} holds NaN or infinite values")

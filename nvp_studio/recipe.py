@@ -5,6 +5,8 @@ Undo history, the text chunk of a saved PNG, the command line's replay and the d
 
 import msgspec
 
+from nvp_studio.wording import one_line
+
 PNG_KEY = "nvp-studio-recipe"
 """Keyword of the PNG text chunk that holds a recipe as JSON."""
 
@@ -46,6 +48,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(text: str | bytes) -> "Recipe":
         """Read what `to_json` wrote; raises `ValueError` with a one-line reason for anything else."""
         try:
-            return msgspec.json.decode(text, type=Recipe)
-        except msgspec.MsgspecError as error:
-            raise ValueError(f"not a recipe: {error}") from error
+            recipe = msgspec.json.decode(text, type=Recipe)
+            msgspec.msgpack.encode(recipe)  # whole numbers in JSON have no bound, those of messages have
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
+            raise ValueError(f"not a recipe: {one_line(error)}") from error
+        return recipe

@@ -2,7 +2,8 @@
 
 The format: eight bytes with the header's length, the header (JSON: tensor name -> dtype, shape and byte range, and
 `__metadata__` with strings), then the tensors' bytes. The library that reads it accepts more than a program should that
-opens files from anywhere: names such as ``../x``, duplicate keys, hundreds of thousands of empty tensors.
+opens files from anywhere: names such as ``../x``, duplicate keys, hundreds of thousands of empty tensors. So files are
+written by the library and read here: each tensor's bytes go straight from the file into its own memory.
 """
 
 import json
@@ -14,10 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+
+from nvp_studio.wording import one_line
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 1_000_000
@@ -38,7 +40,10 @@ _NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 
 
 class TensorFileError(ValueError):
-    """The file cannot be used; the message is one line that says why."""
+    """The file cannot be used; the message is one line that says why, whatever the file put into it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(one_line(reason))
 
 
 class TensorEntry(NamedTuple):
@@ -73,20 +78,22 @@ def read_tensors(
     with _open(Path(path)) as file:
         header = _header(file)
         check(header)
-        file.seek(0)
         try:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return header.metadata, {name: _tensor(file, name, entry) for name, entry in _in_order(header.entries)}
         except OSError as error:
             raise TensorFileError(error.strerror or "it cannot be read") from error
+
+
+def _tensor(file: BinaryIO, name: str, entry: TensorEntry) -> Tensor:
+    """Read the next tensor of the file."""
     try:
-        tensors = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
-        raise TensorFileError(f"it is damaged ({_first_line(error)})") from error
-    if {name: (entry.dtype, entry.shape) for name, entry in header.entries.items()} != {
-        name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()
-    }:
-        raise TensorFileError("it changed while it was read")
-    return header.metadata, tensors
+        tensor = torch.empty(entry.shape, dtype=entry.dtype)
+    except (RuntimeError, MemoryError) as error:
+        raise TensorFileError(f"tensor {name} is too large for the free memory") from error
+    target = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    if file.readinto(target) < len(target):  # type: ignore[attr-defined] # a BufferedReader
+        raise TensorFileError("it was cut short while it was read")
+    return tensor
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
@@ -102,14 +109,15 @@ def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 def _open(path: Path) -> BinaryIO:
     """Open a regular file of a sensible size; a pipe or device would block for ever."""
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise TensorFileError("it is a folder")
-        if not stat.S_ISREG(status.st_mode):
-            raise TensorFileError("it is not a regular file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise TensorFileError(f"it is larger than {MAX_FILE_BYTES // 2**30} GiB")
-        return open(path, "rb")
+        _check_kind(path.stat())
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = os.fdopen(descriptor, "rb")
+        try:
+            _check_kind(os.fstat(descriptor))  # it may have been swapped since
+        except BaseException:
+            file.close()
+            raise
+        return file
     except FileNotFoundError as error:
         raise TensorFileError("there is no such file") from error
     except (OSError, ValueError) as error:
@@ -118,13 +126,22 @@ def _open(path: Path) -> BinaryIO:
         raise TensorFileError(getattr(error, "strerror", None) or "it cannot be opened") from error
 
 
+def _check_kind(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise TensorFileError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise TensorFileError("it is not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise TensorFileError(f"it is larger than {MAX_FILE_BYTES // 2**30} GiB")
+
+
 def _header(file: BinaryIO) -> Header:
     try:
         size = os.fstat(file.fileno()).st_size
         prefix = file.read(8)
         length = int.from_bytes(prefix, "little")
         if len(prefix) < 8 or length < 2 or length > size - 8:
-            raise TensorFileError("it is not a safetensors file, or cut short")
+            raise TensorFileError(f"it is not a safetensors file, or cut short{_resembles(prefix)}")
         if length > MAX_HEADER_BYTES:
             raise TensorFileError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
         return _parse_header(file.read(length), size - 8 - length)
@@ -146,6 +163,8 @@ def _parse_header(text: bytes, data_bytes: int) -> Header:
     metadata = fields.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise TensorFileError("its metadata is not a table of strings")
+    if not all(_is_text(part) for pair in metadata.items() for part in pair):
+        raise TensorFileError("its metadata hold unpaired surrogates, which are no text")
     if len(fields) > MAX_TENSORS:
         raise TensorFileError(f"it holds more than {MAX_TENSORS} tensors")
     entries = {name: _entry(name, value) for name, value in fields.items()}
@@ -178,12 +197,34 @@ def _is_counts(value: object) -> bool:
 def _check_ranges(entries: Mapping[str, TensorEntry], data_bytes: int) -> None:
     """Tensors must lie one behind the other and fill the file: no overlap, no gap, nothing hidden behind them."""
     end = 0
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
+    for name, entry in _in_order(entries):
         if entry.start != end:
             raise TensorFileError(f"tensor {name} overlaps another, or there is a gap before it")
         end = entry.stop
     if end != data_bytes:
         raise TensorFileError(f"its tensors take {end} bytes, but the file has {data_bytes} for them")
+
+
+def _in_order(entries: Mapping[str, TensorEntry]) -> list[tuple[str, TensorEntry]]:
+    """The tensors in the order in which they lie in the file."""
+    return sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _resembles(start: bytes) -> str:
+    """What the first bytes remind of, for the reason's end."""
+    if start.startswith(b"\x80"):
+        return "; it looks like a pickle, which is never loaded"
+    if start.startswith(b"PK\x03\x04"):
+        return "; it looks like a zip archive, perhaps of torch.save, which is never loaded"
+    return ""
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -195,8 +236,3 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(text: str) -> object:
     raise TensorFileError(f"its header holds the number {text}")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.wording import one_line
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress, notes and complaints go."""
@@ -57,7 +58,7 @@ def print_table(rows: list[tuple[str, object]]) -> None:
     shown = [(name, value) for name, value in rows if value is not None]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
-        typer.echo(f"{name:<{width}}  {value}")
+        typer.echo(f"{name:<{width}}  {one_line(value, 2000)}")
 
 
 def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zipfile import BadZipFile
 
 import msgspec
 import typer
@@ -22,6 +21,7 @@ from nvp_studio.commands.console import (
 )
 from nvp_studio.commands.rounds import in_rounds
 from nvp_studio.commands.together import open_for, together
+from nvp_studio.wording import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Images = npt.NDArray[np.uint8]
 
 BATCH = 64
+_MOST_RECIPE_BYTES = 16 * 2**20
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -252,7 +253,7 @@ def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: in
     from nvp_studio.recipe import Recipe
 
     if picture.suffix.lower() == ".json":
-        recipe = msgspec.structs.replace(Recipe.from_json(picture.read_bytes()), checkpoint=opened.digest)
+        recipe = msgspec.structs.replace(Recipe.from_json(_recipe_text(picture)), checkpoint=opened.digest)
     else:
         read = read_picture(opened, picture)
         if not read.had_recipe:
@@ -268,19 +269,37 @@ def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: in
     _tell({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
 
 
+def _recipe_text(path: Path) -> bytes:
+    """The content of a recipe's file, which a pipe or a large file cannot be."""
+    if path.exists() and not path.is_file():
+        raise CommandError(f"{path} is not a regular file")
+    if path.stat().st_size > _MOST_RECIPE_BYTES:
+        raise CommandError(f"{path} is larger than any recipe ({_MOST_RECIPE_BYTES // 2**20} MB)")
+    return path.read_bytes()
+
+
 def _read_latents(opened: "OpenedModel", path: Path, force: bool) -> tuple[Any, list[str]]:
     """Latents (N, D) as a tensor and the images' names; raises `CommandError` when they are not the model's."""
     import numpy as np
     import torch
 
+    from nvp_studio.data.numpy_files import read_arrays
+
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            z, names, checkpoint = arrays["z"], arrays["names"], str(arrays["checkpoint"])
-    except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
-        raise CommandError(f"{path} was not written by nvp-studio encode") from error
+        arrays = read_arrays(path, ("z", "names", "checkpoint"))
+        z, names, checkpoint = arrays["z"], arrays["names"].tolist(), str(arrays["checkpoint"])
+    except ValueError as error:
+        raise CommandError(f"{path} was not written by nvp-studio encode ({one_line(error)})") from error
     dimensions = opened.flow.config.dimensions
-    if z.ndim != 2 or z.shape[1] != dimensions or z.dtype not in (np.float32, np.float64) or len(names) != len(z):
+    if (
+        z.ndim != 2
+        or z.shape[1] != dimensions
+        or z.dtype not in (np.float32, np.float64)
+        or not isinstance(names, list)
+    ):
         raise CommandError(f"{path} holds latents of shape {z.shape}; this model's are (N, {dimensions})")
+    if len(names) != len(z):
+        raise CommandError(f"{path} holds {len(z)} latents but {len(names)} names")
     if checkpoint != opened.digest and not force:
         raise CommandError(
             f"{path} was encoded with another checkpoint ({checkpoint[:12]}); give that --model, or --force"

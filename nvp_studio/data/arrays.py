@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
+from nvp_studio.wording import one_line as printable_line
 
 # Deflate cannot pack more than 1032 bytes into one.
 MOST_DEFLATE_GAINS = 1032
@@ -122,4 +123,4 @@ def one_line(error: Exception) -> str:
     """Say what an error says, in one line and without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return printable_line(error, 200) or type(error).__name__

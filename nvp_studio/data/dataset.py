@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.wording import one_line
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
@@ -15,7 +17,10 @@ MAX_DATA_BYTES = 8 * 2**30
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one line that says what is wrong and what to do."""
+    """Data that cannot be used; the message is one line that says what is wrong and what to do, whatever they hold."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(one_line(reason, 5000))
 
 
 @dataclass(frozen=True)

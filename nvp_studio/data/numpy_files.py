@@ -1,7 +1,7 @@
 """NumPy's .npz and .npy files of images and labels; Python objects in them are never loaded."""
 
-import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -21,9 +21,14 @@ from nvp_studio.data.arrays import (
     one_line,
     read_into,
 )
-from nvp_studio.data.dataset import DataError, Split
+from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Split
 
 _MOST_HEADER_BYTES = 10_000
+_MOST_DIMENSIONS = 8
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes merely to unpack
+
+# What reading a damaged archive raises; unpacking is of the kinds above, but its directory may name any.
+_BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
 
 # The names in use: Keras, MedMNIST, and plain ones.
 _NPZ_NAMES = {
@@ -53,7 +58,22 @@ def load_npz(path: Path) -> Parts:
     try:
         with zipfile.ZipFile(path) as archive:
             return _load_archive(archive, path.name)
-    except (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+    except _BROKEN as error:
+        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of numbers or text with these names in a .npz file; raises `DataError` when it lacks one."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path.name} is not a regular file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+            missing = [name for name in names if name not in members]
+            if missing:
+                raise DataError(f"there is no array {missing[0]} in {path.name}")
+            return {name: _read_member(archive, members[name], path.name, kinds="biufU") for name in names}
+    except _BROKEN as error:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
 
 
@@ -84,14 +104,16 @@ def _named(members: Mapping[str, object], pairs: Iterable[tuple[str, str]]) -> t
     return next((pair for pair in pairs if pair[0] in members), None)
 
 
-def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> npt.NDArray[Any]:
+def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
+    if item.compress_type not in _PACKINGS:
+        raise DataError(f"{item.filename} in {name} is packed in a way that NumPy does not use")
     if item.file_size > item.compress_size * MOST_DEFLATE_GAINS + _MOST_HEADER_BYTES:
         raise DataError(f"{item.filename} in {name} promises more than its bytes can hold")
     with archive.open(item) as file:
-        return _read_npy(file, item.file_size, f"{item.filename} in {name}")
+        return _read_npy(file, item.file_size, f"{item.filename} in {name}", kinds)
 
 
-def _read_npy(file: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
+def _read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
     """Return the array of a .npy stream of `size` bytes; Python objects are never loaded."""
     try:
         version = np.lib.format.read_magic(file)
@@ -108,13 +130,15 @@ def _read_npy(file: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     shape, fortran_order, dtype = header
     if dtype.hasobject:
         raise DataError(f"{name} holds Python objects, which are not loaded; save plain numbers")
-    if dtype.kind not in "biuf":
+    if dtype.kind not in kinds or not dtype.itemsize:
         raise DataError(f"{name} holds {dtype}, not plain numbers")
     if any(length < 0 for length in shape):
         raise DataError(f"{name} has a negative length in its shape")
     promised = math.prod(shape) * dtype.itemsize
     if promised > size:
         raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
+    if len(shape) > _MOST_DIMENSIONS or any(type(side) is not int or side > MAX_DATA_BYTES for side in shape):
+        raise DataError(f"{name} has an impossible shape")
     check_size(promised, name)
     data = np.empty(promised, np.uint8)
     if read_into(file, data) < promised:

@@ -16,6 +16,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe
 from nvp_studio.files import write_whole
 from nvp_studio.recipe import PNG_KEY, Image, Recipe
+from nvp_studio.wording import one_line
 
 _MAX_SIDE = 16_384
 
@@ -69,7 +70,8 @@ def read_picture(model: OpenedModel, path: str | os.PathLike[str]) -> PictureFil
         )
     if recipe.checkpoint == model.digest:
         return PictureFile(recipe, True, ())
-    note = f"made with another model ({recipe.checkpoint[:8] or 'unnamed'}), shown as the open one decodes its recipe"
+    maker = one_line(recipe.checkpoint[:8]) or "unnamed"
+    note = f"made with another model ({maker}), shown as the open one decodes its recipe"
     return PictureFile(msgspec.structs.replace(recipe, checkpoint=model.digest), True, (note,))
 
 

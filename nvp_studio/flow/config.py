@@ -86,6 +86,10 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"all couplings together have {self.network_blocks} blocks, must be at most {MOST_BLOCKS}")
         if not 0 < self.logit_alpha < 0.5:
             raise ValueError(f"logit_alpha is {self.logit_alpha}, must lie between 0 and 0.5")
+        if self.final_mask == "channel" and self.final_couplings and channels * 2 ** (self.scales - 1) < 2:
+            raise ValueError(
+                "one channel cannot be halved by a channel-wise mask; take a checkerboard at the last scale"
+            )
         factor = 2 ** (self.scales - 1)
         if height < 1 or width < 1 or height % factor or width % factor:
             raise ValueError(
@@ -121,7 +125,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MOST = {
-    "scales": 12,
+    "scales": 9,
     "checkerboard_couplings": 64,
     "channel_couplings": 64,
     "final_couplings": 64,

@@ -1,5 +1,6 @@
 """What a run reports while it goes; the same structures travel to the window and are printed by the command line."""
 
+import math
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,10 @@ class ImageBatch(msgspec.Struct, frozen=True):
 
     shape: tuple[int, int, int, int]
     pixels: bytes
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 0 or math.prod(self.shape) != len(self.pixels):
+            raise ValueError(f"images of shape {self.shape} do not have {len(self.pixels)} bytes")
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):

@@ -298,7 +298,10 @@ def _cut_history(folder: Path, checkpoint: Checkpoint | None) -> int:
     """Drop the metrics of steps that are about to be taken again; the step that the run goes on from."""
     if checkpoint is None:
         return 0
-    resume = msgspec.json.decode(checkpoint.resume, type=Resume)
+    try:
+        resume = msgspec.json.decode(checkpoint.resume, type=Resume)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"what the checkpoint says of the run is not understood: {one_line(error)}") from error
     cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
     return resume.step
 
