@@ -134,8 +134,8 @@ def _numbers(config: FlowConfig, coupling: _Coupling) -> int:
 def _entries(config: FlowConfig, layer: _Layer) -> Iterator[Entry]:
     match layer:
         case _Coupling():
-            plain = layer.affine or config.law == "affine"
-            yield Entry("law.scale" if plain else "law.affine.scale", (layer.changes,))
+            mixture = config.law == "mixture" and not layer.affine
+            yield Entry("law.affine.scale" if mixture else "law.scale", (layer.changes,))
             yield from _under("network", _network(config, layer))
         case _Normalization(channels) if config.normalization == "actnorm":
             yield Entry("bias", (channels,))
