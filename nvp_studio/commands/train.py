@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
+from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.run_progress import RunView
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.runs.shelf import find_run
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.runs import default_runs_folder
@@ -210,15 +211,6 @@ def resume(
         )
 
     _follow(start, json)
-
-
-def find_run(run: Path, runs: Path | None) -> Path:
-    """The folder of the run at path or name `run`; raises `CommandError`."""
-    folder = runs or default_runs_folder()
-    for candidate in (run, folder / run):
-        if (candidate / "run.json").is_file():
-            return candidate
-    raise CommandError(f"no run {run}, neither here nor in {folder}")
 
 
 def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:

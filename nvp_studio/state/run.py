@@ -7,8 +7,8 @@ import msgspec
 from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.history import MetricsTail, RunHistory
-from nvp_studio.state.runs import discard_run
+from nvp_studio.runs.history import MetricsTail, RunHistory
+from nvp_studio.runs.trash import discard_run
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (

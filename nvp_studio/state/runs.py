@@ -1,8 +1,6 @@
-"""The list of runs as a table, a run opened from its folder, and the trash for runs nobody wants."""
+"""The list of runs as a table, and a run opened from its folder."""
 
 import math
-import os
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,14 +9,12 @@ from msgspec.structs import replace
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from nvp_studio.state.history import MetricsTail, RunHistory
+from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import RunRecord, RunSummary, list_runs, open_run, read_record
 
-TRASH = ".trash"
-"""Folder inside the runs folder; runs in it are not listed."""
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
 SHEET_COLUMNS = 8
 _FOLLOW_MILLISECONDS = 1000
@@ -28,34 +24,6 @@ _SHEETS: tuple[tuple[Literal["samples", "reconstructions"], str], ...] = (
 )
 
 _Index = QModelIndex | QPersistentModelIndex
-
-
-def discard_run(folder: Path) -> Path:
-    """Move a run folder to the trash beside it and return its place there; `RunError` while someone trains in it."""
-    if is_locked(folder):
-        raise RunError(f"{folder.name} is being trained; stop it first")
-    trash = folder.parent / TRASH
-    try:
-        trash.mkdir(exist_ok=True)
-        place = trash / folder.name
-        number = 1
-        while place.exists():
-            number += 1
-            place = trash / f"{folder.name}-{number}"
-        os.rename(folder, place)
-    except OSError as error:
-        raise RunError(f"{folder.name} cannot be moved to the trash: {error.strerror}") from error
-    return place
-
-
-def restore_run(place: Path, folder: Path) -> None:
-    """Move a discarded run back; `RunError` when that is not possible."""
-    try:
-        if folder.exists():
-            raise RunError(f"there is another {folder.name} by now; the discarded one stays in {place.parent}")
-        shutil.move(place, folder)
-    except OSError as error:
-        raise RunError(f"{folder.name} cannot be moved back: {error.strerror}") from error
 
 
 class RunsModel(QAbstractTableModel):

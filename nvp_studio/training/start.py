@@ -20,6 +20,7 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
+from nvp_studio.training.changes import Restart, StopChange, now, record_change
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -29,6 +30,7 @@ from nvp_studio.training.loop import Loop, Resume
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import RunData, RunRecord, create_run_folder, cut_metrics, read_record, write_record
 from nvp_studio.training.schedule import Budget
+from nvp_studio.training.stopping import StopRules
 
 _TELL_SECONDS = 0.3
 """Shortest time between two words on how far the data are read."""
@@ -170,6 +172,8 @@ def _train(
     try:
         step = _cut_history(folder, checkpoint)
         report(_started(folder, record, data, step))
+        if checkpoint is not None:
+            _record_restart(folder, record, step)
         loop = Loop(record.config, data, flow, publisher, control, checkpoint)
         if checkpoint is None:
             loop.save_last()
@@ -184,11 +188,12 @@ def _train(
 
 def _go(loop: Loop, publisher: Publisher, control: Control) -> RunState:
     if loop.run():
-        publisher.notice("info", "the budget is spent; scoring the best model on all validation and test images")
+        cause = loop.ended_by or "the budget is spent"
+        publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
         info = loop.finish()
         if control.stop_reason is None:
             publisher.update_record(validation=info and info.validation, test=info and info.test)
-            return RunState("finished")
+            return RunState("finished", loop.ended_by)
     reason = control.stop_reason or ""
     publisher.enter("stopping", reason)
     saved = loop.stop()
@@ -202,6 +207,13 @@ def _cut_history(folder: Path, checkpoint: Checkpoint | None) -> int:
     resume = msgspec.json.decode(checkpoint.resume, type=Resume)
     cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
     return resume.step
+
+
+def _record_restart(folder: Path, record: RunRecord, step: int) -> None:
+    """Note where the run goes on; what ended a finished one is lifted, or it would end again at once."""
+    record_change(folder, Restart(step, now()))
+    if record.status.phase == "finished":
+        record_change(folder, StopChange(step, StopRules()))
 
 
 def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunStarted:

@@ -11,12 +11,13 @@ from PySide6.QtCore import QPersistentModelIndex
 from PySide6.QtGui import QImage
 
 from nvp_studio.flow.config import preset_config
-from nvp_studio.state.runs import OpenedRun, RunsModel, discard_run, duration, restore_run, sheet_images
+from nvp_studio.runs.trash import discard_run, restore_run
+from nvp_studio.state.runs import OpenedRun, RunsModel, duration, sheet_images
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import RunData, RunRecord, RunStatus, write_record
-from tests.state.test_history import step, write
+from tests.runs.test_history import step, write
 
 pytestmark = pytest.mark.usefixtures("qapp")
 Wait = Callable[..., None]
