@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Curve:
     def segments(self) -> list[slice]:
         """The stretches between breaks, each to be drawn on its own."""
         places = [0, *self.breaks, len(self.x)]
-        return [slice(first, last) for first, last in zip(places, places[1:], strict=False) if last > first]
+        return [slice(first, last) for first, last in itertools.pairwise(places) if last > first]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from PySide6.QtGui import QImage
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages
-from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import RunRecord, RunSummary, list_runs, open_run, read_record
 
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole

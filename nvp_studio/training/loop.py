@@ -375,7 +375,7 @@ class Loop:
                 yield wish
 
     def _grant(self, wish: Wish) -> None:
-        """Change the course from the next step on; what cannot be recorded is not done, as no resume would repeat it."""
+        """Change the course from the next step on; what cannot be recorded is not done: no resume would repeat it."""
         try:
             if wish.learning_rate is not None:
                 self.course.record(RateChange(self.step, wish.learning_rate))

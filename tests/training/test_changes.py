@@ -104,7 +104,12 @@ def test_a_target_ends_the_run_and_a_larger_budget_lifts_it(
 def test_patience_counts_validations_over_a_stop(tmp_path: Path, make_config: MakeConfig) -> None:
     """With a rate that learns nothing the average hardly moves: the run ends at the same step, stopped or not."""
     config = make_config(
-        steps=200, validation_every=2, learning_rate=3.0, warmup_steps=0, schedule="constant", stop=StopRules(patience=3)
+        steps=200,
+        validation_every=2,
+        learning_rate=3.0,
+        warmup_steps=0,
+        schedule="constant",
+        stop=StopRules(patience=3),
     )
     whole = start_run(config, tmp_path, "whole")
     end = read_metrics(whole)[-1].step

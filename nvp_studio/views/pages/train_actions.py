@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QObject, QUrl, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
 
-from nvp_studio.state.run import LiveRun
 from nvp_studio.runs.trash import discard_run, restore_run
+from nvp_studio.state.run import LiveRun
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views.pages.train_words import strip_content
