@@ -64,7 +64,7 @@ def list_shelf(runs_folder: Path | None = None, *, sort: str = "started", tag: s
 
 def sort_runs(runs: Iterable[ShelvedRun], sort: str) -> list[ShelvedRun]:
     """The runs in the order of `sort`, one of `SORT_KEYS`."""
-    return sorted(runs, key=SORT_KEYS[sort], reverse=sort in NEWEST_OR_LARGEST_FIRST)  # type: ignore[arg-type]
+    return sorted(runs, key=SORT_KEYS[sort], reverse=sort in NEWEST_OR_LARGEST_FIRST)
 
 
 def find_run(run: Path, runs_folder: Path | None = None) -> Path:
