@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nvp_studio import __version__
-from nvp_studio.commands import data, gui, info, pictures, score, train, worker
+from nvp_studio.commands import data, gui, info, pictures, runs, score, train, worker
 from nvp_studio.commands.console import CommandError, Stopped, errors
 from nvp_studio.training.errors import RunError
 
@@ -32,6 +32,7 @@ app.command()(pictures.decode)
 app.command()(score.score)
 app.command()(info.info)
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 app.command()(worker.worker)
 app.command()(gui.gui)
 

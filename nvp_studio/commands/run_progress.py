@@ -1,5 +1,6 @@
 """A training run on the terminal: a live line where there is one, else a line at each validation."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,7 +32,9 @@ def astray(skipped: int, rollbacks: int) -> str:
 class RunView:
     """Shows a run's events on stderr and remembers what its result is made of."""
 
-    def __init__(self) -> None:
+    def __init__(self, follower: Callable[[RunEvent], None] | None = None) -> None:
+        """`follower` is told every event as well."""
+        self._follower = follower
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -59,6 +62,8 @@ class RunView:
 
     def report(self, event: RunEvent) -> None:
         """Take one event of the run."""
+        if self._follower is not None:
+            self._follower(event)
         match event:
             case RunStarted():
                 self._on_started(event)

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, bits, duration, on_stop, print_json, print_table, say
+from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.run_progress import RunView, astray
 from nvp_studio.commands.together import together
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.runs.event_files import EventFollower
+from nvp_studio.runs.shelf import find_run
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.control import Control
-from nvp_studio.training.runs import default_runs_folder
+from nvp_studio.training.runs import default_runs_folder, read_record
 
 if TYPE_CHECKING:
     from nvp_studio.ranks import Ranks
 
 _DEFAULT: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(TrainConfig)}
 DEFAULT_MINUTES = 5.0
+_BUDGETS = ("minutes", "steps", "epochs")
 
 _BUDGET = "Budget (give one)"
 _OPTIMIZER = "Optimization"
@@ -32,6 +35,14 @@ RunsOption = Annotated[
         help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder.", rich_help_panel=_PLACE
     ),
 ]
+TensorBoardOption = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard",
+        help="Write TensorBoard's event files into the run folder as well (the extra tensorboard).",
+        rich_help_panel=_PLACE,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
@@ -41,6 +52,7 @@ def _by_preset(name: str) -> str:
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Option(
@@ -174,8 +186,22 @@ def train(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads; without it one less than the cores.", rich_help_panel=_PLACE)
     ] = _DEFAULT["threads"],
+    target: Annotated[
+        float | None, typer.Option(help="End once a validation scores this many bits/dim.", rich_help_panel=_BUDGET)
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End after so many validations without a gain.", rich_help_panel=_BUDGET)
+    ] = None,
+    at_most_minutes: Annotated[
+        float | None, typer.Option(help="End after so many minutes of training in all.", rich_help_panel=_BUDGET)
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Take every setting that is not given from this run.", rich_help_panel=_DATA),
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the run; without it date, data and number.")] = "",
     runs: RunsOption = None,
+    tensorboard: TensorBoardOption = False,
     json: JsonOption = False,
 ) -> None:
     """Train a flow on images.
@@ -192,24 +218,32 @@ def train(
     `nvp-studio train --preset paper --steps 100000 --device cuda --flow blocks=2`
 
     `torchrun --nproc-per-node 8 -m nvp_studio train --preset paper-cifar10 --data cifar-10 --epochs 100`
+
+    `nvp-studio train --like photos --learning-rate 1e-3 --name photos-slow`
     """
-    if steps is None and epochs is None and minutes is None:
-        minutes = DEFAULT_MINUTES
     given = {key: value for key, value in locals().items() if key in _DEFAULT and key != "flow" and value is not None}
     runs_folder = runs or default_runs_folder()
+    stop = {"target": target, "patience": patience, "minutes": at_most_minutes}
+    given |= {"stop": stop} if any(value is not None for value in stop.values()) else {}
+    if like is not None:
+        given = _like(
+            find_run(like, runs), {key: given[key] for key in given if key == "stop" or _was_given(context, key)}
+        )
+    elif not given.keys() & set(_BUDGETS):
+        given["minutes"] = DEFAULT_MINUTES
 
     def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
         from nvp_studio.training.elastic import earlier_run
         from nvp_studio.training.start import resume_run, start_run
 
-        config = _config(recommended(preset) | given, flow or [])
+        config = _config(recommended(given.get("preset", preset)) | given, flow or [])
         earlier = earlier_run(runs_folder)
         if earlier is None:
             return start_run(config, runs_folder, name, control=control, report=view.report, ranks=ranks)
         say("started again after a process was lost")
         return resume_run(earlier, control=control, report=view.report, ranks=ranks)
 
-    _follow(start, json)
+    _follow(start, json, tensorboard)
 
 
 def resume(
@@ -224,6 +258,7 @@ def resume(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     runs: RunsOption = None,
+    tensorboard: TensorBoardOption = False,
     json: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped or interrupted, exactly where its last checkpoint left it.
@@ -264,16 +299,23 @@ def resume(
             force=force,
         )
 
-    _follow(start, json)
+    _follow(start, json, tensorboard)
 
 
-def find_run(run: Path, runs: Path | None) -> Path:
-    """The folder of the run at path or name `run`; raises `CommandError`."""
-    folder = runs or default_runs_folder()
-    for candidate in (run, folder / run):
-        if (candidate / "run.json").is_file():
-            return candidate
-    raise CommandError(f"no run {run}, neither here nor in {folder}")
+def _was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stood on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the run in `folder` with those that are given in their place."""
+    fields: dict[str, Any] = msgspec.to_builtins(read_record(folder).config)
+    if given.keys() & {"preset", "data", "image_size", "channels"}:
+        fields.pop("flow", None)  # it belongs to the other run's images
+    if given.keys() & set(_BUDGETS):
+        fields |= dict.fromkeys(_BUDGETS)
+    return fields | given
 
 
 def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:
@@ -288,7 +330,7 @@ def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:
 
 
 def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
-    """The preset's architecture for the data's image shape, with `changes` of the form name=value."""
+    """The configured flow, or the preset's for the data's image shape, with `changes` of the form name=value."""
     from nvp_studio.data.catalogue import load_data
 
     names = {field.name for field in msgspec.structs.fields(FlowConfig)} - {"image_shape"}
@@ -299,22 +341,24 @@ def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
             known = ", ".join(sorted(names))
             raise typer.BadParameter(f"--flow takes NAME=VALUE with a name of {known}; not {change!r}")
         values[key] = value
-    shape = load_data(
-        config.data, image_size=config.image_size, channels=config.channels, data_root=config.data_root
-    ).image_shape
-    try:
-        return msgspec.convert(
-            msgspec.to_builtins(preset_config(config.preset, shape)) | values, FlowConfig, strict=False
+    base = config.flow
+    if base is None:
+        data = load_data(
+            config.data, image_size=config.image_size, channels=config.channels, data_root=config.data_root
         )
+        base = preset_config(config.preset, data.image_shape)
+    try:
+        return msgspec.convert(msgspec.to_builtins(base) | values, FlowConfig, strict=False)
     except ValueError as error:
         raise typer.BadParameter(f"--flow: {error}") from error
 
 
-def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool) -> None:
+def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tensorboard: bool) -> None:
     """Run to the end with progress on stderr, then print what came of it; of several ranks the first does."""
     from nvp_studio.training.start import join_run
 
     control = Control()
+    events = EventFollower() if tensorboard else None
     with together() as ranks:
 
         def stop(reason: str) -> None:
@@ -326,8 +370,12 @@ def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool) -> N
             if not ranks.first:
                 join_run(ranks, control)
                 return
-            with RunView() as view:
-                folder = start(control, view, ranks)
+            with RunView(events.report if events else None) as view:
+                try:
+                    folder = start(control, view, ranks)
+                finally:
+                    if events is not None:
+                        events.close()
     result = view.result(folder)
     if json:
         print_json(result)

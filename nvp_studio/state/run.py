@@ -6,13 +6,15 @@ from typing import Literal
 import msgspec
 from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 
+from nvp_studio.runs.history import MetricsTail, RunHistory
+from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.history import MetricsTail, RunHistory
-from nvp_studio.state.runs import discard_run
+from nvp_studio.training.changes import Wish, read_changes
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
     CheckpointSaved,
+    RunChanged,
     RunImages,
     RunNotice,
     RunProgress,
@@ -22,7 +24,7 @@ from nvp_studio.training.events import (
 )
 from nvp_studio.training.runs import RunSummary, SummaryState
 from nvp_studio.worker.client import CrashReport
-from nvp_studio.worker.messages import Answer, ResumeRun, RunCommand, StartRun
+from nvp_studio.worker.messages import Answer, ChangeRun, ResumeRun, RunCommand, StartRun
 
 Phase = Literal[
     "none",
@@ -76,6 +78,8 @@ class LiveRun(QObject):
     """``samples`` or ``reconstructions``."""
     noticed = Signal(str, str)
     """(level, text): something a person should know."""
+    course_changed = Signal()
+    """Learning rate or stop conditions are others now: `course`."""
     checkpoint_saved = Signal(object)
     """`CheckpointSaved`."""
     crashed = Signal(object)
@@ -94,6 +98,8 @@ class LiveRun(QObject):
         self.progress: RunProgress | None = None
         self.prepared: float | None = None
         """How much of the data is ready, 0 to 1, while they are prepared."""
+        self.course: RunChanged | None = None
+        """Learning rate and stop conditions in force; None before the run has begun."""
         self.history = RunHistory()
         self.images: dict[str, RunImages] = {}
         self.config: TrainConfig | None = None
@@ -234,6 +240,11 @@ class LiveRun(QObject):
         if self.in_loop:
             self._command("sample")
 
+    def change(self, wish: Wish) -> None:
+        """Change learning rate or stop conditions from the next step on."""
+        if self.in_loop:
+            self._engine.trainer.send(ChangeRun(wish))
+
     # Inside
 
     def _begin(self, request: StartRun | ResumeRun, name: str, folder: str, config: TrainConfig | None) -> None:
@@ -243,6 +254,7 @@ class LiveRun(QObject):
             self.started = None
         self.name, self.folder, self.config = name, folder, config
         self.progress = self.prepared = None
+        self.course = None
         self.crash = None
         self._may_restart = True
         self._stop_wanted = False
@@ -294,6 +306,8 @@ class LiveRun(QObject):
                     self._has_checkpoint = True
                     self._may_restart = self._may_restart or message.step > 0
                 self.checkpoint_saved.emit(message)
+            case RunChanged():
+                self._on_course(message)
             case RunNotice(level=level, text=text):
                 self.noticed.emit(level, text)
 
@@ -309,6 +323,12 @@ class LiveRun(QObject):
         if self.phase == "preparing":
             self._enter("preparing")  # how far the data were read is no news any more
         self.begun.emit(message)
+
+    def _on_course(self, message: RunChanged) -> None:
+        self.course = message
+        self.history.show_changes(read_changes(Path(self.folder)))
+        self._changed = True
+        self.course_changed.emit()
 
     def _on_phase(self, phase: Phase, reason: str) -> None:
         if self._request is None:

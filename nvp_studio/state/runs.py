@@ -1,26 +1,33 @@
-"""The list of runs as a table, a run opened from its folder, and the trash for runs nobody wants."""
+"""The list of runs as a table, and a run opened from its folder."""
 
 import math
-import os
-import shutil
 import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from msgspec.structs import replace
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    QTimer,
+    Signal,
+)
 from PySide6.QtGui import QImage
 
-from nvp_studio.state.history import MetricsTail, RunHistory
+from nvp_studio.runs.history import MetricsTail, RunHistory
+from nvp_studio.runs.labels import Labels, read_labels
+from nvp_studio.runs.shelf import ShelvedRun
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages
-from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, list_runs, open_run, read_record
 
-TRASH = ".trash"
-"""Folder inside the runs folder; runs in it are not listed."""
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
+SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 SHEET_COLUMNS = 8
 _FOLLOW_MILLISECONDS = 1000
 _LATELY_SECONDS = 60.0
@@ -33,43 +40,16 @@ _SHEETS: tuple[tuple[Literal["samples", "reconstructions"], str], ...] = (
 _Index = QModelIndex | QPersistentModelIndex
 
 
-def discard_run(folder: Path) -> Path:
-    """Move a run folder to the trash beside it and return its place there; `RunError` while someone trains in it."""
-    if is_locked(folder):
-        raise RunError(f"{folder.name} is being trained; stop it first")
-    trash = folder.parent / TRASH
-    try:
-        trash.mkdir(exist_ok=True)
-        place = trash / folder.name
-        number = 1
-        while place.exists():
-            number += 1
-            place = trash / f"{folder.name}-{number}"
-        os.rename(folder, place)
-    except OSError as error:
-        raise RunError(f"{folder.name} cannot be moved to the trash: {error.strerror}") from error
-    return place
-
-
-def restore_run(place: Path, folder: Path) -> None:
-    """Move a discarded run back; `RunError` when that is not possible."""
-    try:
-        if folder.exists():
-            raise RunError(f"there is another {folder.name} by now; the discarded one stays in {place.parent}")
-        shutil.move(place, folder)
-    except OSError as error:
-        raise RunError(f"{folder.name} cannot be moved back: {error.strerror}") from error
-
-
 class RunsModel(QAbstractTableModel):
     """The runs of a folder, newest first; `refresh` looks again and keeps rows in place where it can."""
 
-    COLUMNS = ("name", "state", "data", "preset", "best", "steps", "time", "started")
+    COLUMNS = ("name", "state", "data", "preset", "best", "steps", "time", "started", "tags")
 
     def __init__(self, folder: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.folder = folder
         self.runs: list[RunSummary] = []
+        self._labels: dict[str, Labels] = {}
         self._live: RunSummary | None = None
 
     def set_folder(self, folder: Path) -> None:
@@ -80,11 +60,12 @@ class RunsModel(QAbstractTableModel):
     def refresh(self) -> None:
         """Read the folder again; views hear only of what changed."""
         found = [self._now(run) for run in list_runs(self.folder)]
+        before, self._labels = self._labels, {run.folder: read_labels(Path(run.folder)) for run in found}
         if [run.folder for run in found] != [run.folder for run in self.runs]:
             self._replace(found)
             return
         for row, (old, new) in enumerate(zip(self.runs, found, strict=True)):
-            if old != new:
+            if old != new or before.get(new.folder) != self._labels[new.folder]:
                 self.runs[row] = new
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
 
@@ -99,6 +80,11 @@ class RunsModel(QAbstractTableModel):
     def _now(self, run: RunSummary) -> RunSummary:
         live = self._live
         return replace(live, started=run.started) if live is not None and live.folder == run.folder else run
+
+    def shelved(self, row: int) -> ShelvedRun:
+        """The run of a row with its labels."""
+        run = self.runs[row]
+        return ShelvedRun(run, self._labels.get(run.folder, Labels()))
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not listed."""
@@ -127,13 +113,15 @@ class RunsModel(QAbstractTableModel):
         run, column = self.runs[index.row()], self.COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return self._text(run, column)
+                return self._text(self.shelved(index.row()), column)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole:
-                return run.reason if column == "state" and run.reason else run.folder
+                return self._tip(self.shelved(index.row()), column)
             case _ if role == SUMMARY_ROLE:
                 return run
+            case _ if role == SORT_ROLE:
+                return self._sort_value(self.shelved(index.row()), column)
         return None
 
     def _replace(self, found: list[RunSummary]) -> None:
@@ -160,12 +148,36 @@ class RunsModel(QAbstractTableModel):
             self.tr("Steps"),
             self.tr("Trained for"),
             self.tr("Started"),
+            self.tr("Tags"),
         )
 
-    def _text(self, run: RunSummary, column: str) -> str:
+    def _tip(self, shelved: ShelvedRun, column: str) -> str:
+        run = shelved.summary
+        if column == "state" and run.reason:
+            return run.reason
+        return f"{shelved.labels.note}\n\n{run.folder}" if shelved.labels.note else run.folder
+
+    def _sort_value(self, shelved: ShelvedRun, column: str) -> Any:
+        """What a column is sorted by; a run without a validation counts as the worst."""
+        run = shelved.summary
+        match column:
+            case "best":
+                return math.inf if run.best is None else run.best
+            case "steps":
+                return float(run.step)  # a Qt integer has 32 bits
+            case "time":
+                return run.seconds
+            case "started":
+                return run.started
+        return self._text(shelved, column).lower()
+
+    def _text(self, shelved: ShelvedRun, column: str) -> str:
+        run = shelved.summary
         match column:
             case "name":
-                return run.name
+                return shelved.name
+            case "tags":
+                return ", ".join(shelved.labels.tags)
             case "state":
                 word = self.state_word(run.state)
                 return f"{word}: {run.reason}" if run.state == "stopped" and run.reason else word
@@ -193,6 +205,31 @@ class RunsModel(QAbstractTableModel):
             "failed": self.tr("failed"),
             "interrupted": self.tr("interrupted"),
         }.get(state, state)
+
+
+class ShelfModel(QSortFilterProxyModel):
+    """A `RunsModel` sorted by a column and reduced to the runs that a text fits."""
+
+    def __init__(self, runs: RunsModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._runs = runs
+        self._text = ""
+        self.setSourceModel(runs)
+        self.setSortRole(SORT_ROLE)
+        self.sort(RunsModel.COLUMNS.index("started"), Qt.SortOrder.DescendingOrder)
+
+    def show_matching(self, text: str) -> None:
+        """Show the runs with every word of `text` in name, data, preset, state, tags or note."""
+        self._text = text
+        self.invalidateRowsFilter()
+
+    def filterAcceptsRow(self, row: int, _parent: _Index) -> bool:
+        return self._runs.shelved(row).matches(self._text)
+
+    def row_of(self, folder: str) -> int:
+        """The row of a run, -1 when it is not shown."""
+        row = self._runs.row_of(folder)
+        return self.mapFromSource(self._runs.index(row, 0)).row() if row >= 0 else -1
 
 
 class OpenedRun(QObject):
@@ -278,7 +315,7 @@ class OpenedRun(QObject):
                 continue
             batch = sheet_images(QImage(str(folder / newest)), image_shape)
             if batch is not None and kind == "reconstructions":
-                batch = _first_images(batch, 2 * self.record.data.validation_images)
+                batch = first_images(batch, 2 * self.record.data.validation_images)
             if batch is not None:
                 self._sheets[kind] = newest
                 step = int(newest.rpartition("-")[2].removesuffix(".png"))
@@ -304,7 +341,7 @@ def sheet_images(sheet: QImage, image_shape: tuple[int, int, int]) -> ImageBatch
     return ImageBatch((rows * SHEET_COLUMNS, height, width, channels), bytes(pixels))
 
 
-def _first_images(batch: ImageBatch, count: int) -> ImageBatch:
+def first_images(batch: ImageBatch, count: int) -> ImageBatch:
     """At most `count` images: a sheet's last row may be filled up with black."""
     shape = (min(batch.shape[0], count), *batch.shape[1:])
     return ImageBatch(shape, batch.pixels[: math.prod(shape)])

@@ -22,7 +22,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QImage
 
-from nvp_studio.state.history import Column
+from nvp_studio.runs.history import Column
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import ScoreRow
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.training.stopping import StopRules
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
+    stop: StopRules = StopRules()
+    """What ends the run before its budget is spent."""
     batch_size: int = 16
     """Images per optimizer step, over all processes."""
     accumulate: int = 1

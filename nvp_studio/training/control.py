@@ -1,6 +1,9 @@
-"""Requests to a running loop from another thread or a signal handler: pause, stop, save, sample."""
+"""Requests to a running loop from another thread or a signal handler: pause, stop, save, sample, change."""
 
 import threading
+from collections import deque
+
+from nvp_studio.training.changes import Wish
 
 
 class Control:
@@ -13,6 +16,7 @@ class Control:
         self._running.set()
         self._save = threading.Event()
         self._sample = threading.Event()
+        self._wishes: deque[Wish] = deque()
 
     def pause(self) -> None:
         """Ask the loop to wait after the current step."""
@@ -41,6 +45,10 @@ class Control:
     def sample(self) -> None:
         """Ask for a fresh sheet of samples after the current step."""
         self._sample.set()
+
+    def change(self, wish: Wish) -> None:
+        """Ask for another learning rate or other stop conditions from the next step on."""
+        self._wishes.append(wish)
 
     @property
     def stop_reason(self) -> str | None:
@@ -72,3 +80,7 @@ class Control:
         asked = self._sample.is_set()
         self._sample.clear()
         return asked
+
+    def take_wish(self) -> Wish | None:
+        """The oldest change that was asked for and not taken yet."""
+        return self._wishes.popleft() if self._wishes else None

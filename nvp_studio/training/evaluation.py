@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
-from nvp_studio.flow.flow import Flow
-from nvp_studio.flow.noise import step_noise
+from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.noise import content_noise, step_noise
+from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.ranks import ALONE, Ranks
 
 Images = npt.NDArray[np.uint8]
@@ -76,6 +77,30 @@ def _lost(flow: Flow, x: Tensor) -> float:
         return math.inf
     error = float((flow.decode(z) - x).abs().max())
     return error if math.isfinite(error) else math.inf
+
+
+@torch.no_grad()
+def bits_by_scale(flow: Flow, images: Images) -> tuple[float, ...]:
+    """What each scale, finest first, adds to the mean bits/dim of images (N, H, W, C); they sum up to it.
+
+    A scale's part is the code length of its slice of z less the log-determinant of its layers. What belongs to pixels
+    (the 8 bits of their levels and the logit) is shared out by the sizes of the slices. Empty when not finite.
+    """
+    noise = torch.from_numpy(content_noise(np.ascontiguousarray(images), 0, 0)).to(flow.device, flow.dtype)
+    x = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), noise)
+    h, pixels = flow.preprocessing(x)
+    dimensions = flow.config.dimensions
+    level_bits = bits_per_dim_from_log_prob(pixels.double().mean(), dimensions).item()
+    parts: list[float] = []
+    for number, (latent, scale) in enumerate(zip(flow.scales, flow.body.scales, strict=True), 1):
+        h, log_det = scale(h)
+        out = h
+        if number < len(flow.scales):
+            h, out = h.chunk(2, 1)
+        nats = (standard_normal_log_prob(out.flatten(1)) + log_det).double().mean().item()
+        share = (latent.stop - latent.start) / dimensions
+        parts.append(share * level_bits - nats / dimensions / math.log(2))
+    return tuple(parts) if all(map(math.isfinite, parts)) else ()
 
 
 def contact_sheet(images: Images, columns: int) -> bytes:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.stopping import StopRules
 
 RunPhase = Literal["preparing", "training", "paused", "stopping", "finished", "stopped", "failed"]
 
@@ -69,6 +70,8 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     """Largest |decode(encode(x)) - x| on validation images and samples, in [0, 1] units."""
     noise_inverse_error: float | None = None
     """The same on images of uniform noise; None when it is not finite."""
+    scale_bits: tuple[float, ...] = ()
+    """At a validation: what each scale, finest first, adds to the bits/dim of the first validation images."""
     skipped: int = 0
     """Steps skipped so far because of a non-finite loss or gradient."""
     rollbacks: int = 0
@@ -106,6 +109,15 @@ class CheckpointSaved(msgspec.Struct, frozen=True, tag="checkpoint"):
     kind: Literal["last", "best", "milestone"]
 
 
+class RunChanged(msgspec.Struct, frozen=True, kw_only=True, tag="changed"):
+    """From the step after `step` on these hold; also sent when a run begins or goes on."""
+
+    step: int
+    learning_rate: float
+    """The highest of the schedule."""
+    stop: StopRules
+
+
 class RunNotice(msgspec.Struct, frozen=True, tag="notice"):
     """Something a person should know: a roll-back, skipped steps, a full disk."""
 
@@ -113,4 +125,4 @@ class RunNotice(msgspec.Struct, frozen=True, tag="notice"):
     text: str
 
 
-RunEvent = RunStarted | RunState | StepMetrics | RunProgress | RunImages | CheckpointSaved | RunNotice
+RunEvent = RunStarted | RunState | StepMetrics | RunProgress | RunImages | CheckpointSaved | RunChanged | RunNotice

@@ -1,5 +1,6 @@
 """The ranks of a run that are not the first: they hear from it what to do, compute with it, and write nothing."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ class SilentPublisher(Publisher):
     """A publisher of nothing: the first rank reports and writes for all."""
 
     def __init__(self, record: RunRecord) -> None:
-        self.folder = Path()
+        self.folder = Path(os.devnull)  # holds no files
         self.record = record
         self.report = lambda event: None
 

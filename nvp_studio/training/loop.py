@@ -25,6 +25,7 @@ from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.best import BestModel, explorer_tensors
+from nvp_studio.training.changes import Course, RateChange, StopChange, Wish, take_wish
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -32,22 +33,26 @@ from nvp_studio.training.distributed import add_up_gradients, parts_of, share_st
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
+    bits_by_scale,
     inverse_error,
     noise_inverse_error,
     reconstructions,
     samples,
     scores,
 )
-from nvp_studio.training.events import RunProgress, StepMetrics
+from nvp_studio.training.events import RunChanged, RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
 from nvp_studio.training.learner import Learner, Snapshot
 from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts
 from nvp_studio.training.schedule import Budget, learning_rate
+from nvp_studio.training.stopping import StopWatch, out_of_time
 
 _SAMPLES = 64
 _TEMPERATURE = 0.8
 _RECONSTRUCTIONS = 16
+_SCALE_IMAGES = 64
+"""Validation images whose bits are told apart by scale."""
 _GOOD_EVERY = 100
 """Steps between copies of the state to return to."""
 _BEST_SECONDS = 60.0
@@ -57,6 +62,8 @@ _RETRY_SECONDS = 15.0
 _END_PAUSES = (0.5, 2.0)
 """Seconds before each further try at the end of a run, which has no later."""
 _PROGRESS_SECONDS = 0.1
+_WISH_SECONDS = 1.0
+"""Time between two looks for a change that another process asks for."""
 
 
 class Resume(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +78,9 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     best_step: int | None
     unfinished: StepMetrics | None
     """The last step, when the run was stopped before the validation that follows it was through."""
+    watch: StopWatch = msgspec.field(default_factory=StopWatch)
+    ended_by: str = ""
+    """The stop condition that ended the run, when one did."""
 
 
 class Loop:
@@ -110,11 +120,15 @@ class Loop:
         self.clock = Clock()
         self.best = BestModel(self.learner.averaged, data, publisher)
         self.unfinished: StepMetrics | None = None
+        self.course = Course(publisher.folder, config.learning_rate, config.stop)
+        self.watch = StopWatch()
+        self.ended_by = ""
+        """The stop condition that ended the run, for a person; empty while none did."""
         if checkpoint is not None:
             self._go_on_from(checkpoint)
         (self.seconds,) = ranks.of_first(self.clock.seconds())
         """The first rank's clock after the last step, which is what all ranks go by."""
-        self.over = self._fraction() >= 1
+        self.over = self._fraction() >= 1 or bool(self.ended_by)
         """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
         now = time.monotonic()
@@ -125,11 +139,16 @@ class Loop:
         self._milestone_at = -math.inf
         self._validation_cost = 0.0
         self._progress_at = 0.0
+        self._wish_at = -_WISH_SECONDS
+        if ranks.first:
+            self._tell_course()
 
     def _go_on_from(self, checkpoint: Checkpoint) -> None:
         resume = msgspec.json.decode(checkpoint.resume, type=Resume)
         self.learner.restore(Snapshot(checkpoint.tensors, resume.updates))
         self.step, self.guard, self.unfinished = resume.step, resume.guard, resume.unfinished
+        self.watch = resume.watch
+        self.ended_by = "" if self.course.renewed(resume.step) else resume.ended_by
         self.clock = Clock(resume.seconds)
         self.best = BestModel(self.learner.averaged, self.data, self.publisher, resume.best, resume.best_step)
 
@@ -151,11 +170,13 @@ class Loop:
         """Take one step; None when its gradients were of no use."""
         started = self.clock.seconds()
         config, guard = self.config, self.guard
-        rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks)
+        (highest,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
+        rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, highest)
         loss, norm = self.gradients(self._parts())
         loss, norm, self.seconds = self.ranks.of_first(loss, norm, self.clock.seconds())
         self.step += 1
-        self.over = self._fraction() >= 1
+        self.ended_by = out_of_time(self.course.rules(self.step), self.seconds)
+        self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         verdict = guard.judge(loss, norm)
         if verdict == "good":
             self.learner.update(rate)
@@ -215,7 +236,7 @@ class Loop:
             self.save_last()
             raise RunError(
                 f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
-                f"start again with a learning rate below {self.config.learning_rate:g}"
+                f"start again with a learning rate below {self.course.learning_rate(self.step):g}"
             )
         self.guard.rolled_back()
         self.publisher.notice(
@@ -241,9 +262,24 @@ class Loop:
                 validation=found[0],
                 inverse_error=found[1],
                 noise_inverse_error=noise_error if math.isfinite(noise_error) else None,
+                scale_bits=bits_by_scale(self.learner.averaged, self.data.validation.images[:_SCALE_IMAGES]),
             )
+            if found[0] is not None:
+                self._consider_stopping(found[0])
         self.unfinished = None
         self.publisher.metrics(metrics)
+
+    def _consider_stopping(self, validation: float) -> None:
+        """End the run when its rules say so after this validation."""
+        self.watch.validated(validation)
+        reason = self.watch.verdict(self.course.rules(self.step), validation)
+        if reason and not self.over:
+            self.ended_by, self.over = reason, True
+        self.over = self._agreed(self.over)
+
+    def _agreed(self, said: bool) -> bool:
+        """What the first rank says, which alone knows how the run's course was changed."""
+        return bool(self.ranks.of_first(said)[0])
 
     def _validation_due(self) -> bool:
         if self.over or self.unfinished is not None:
@@ -421,6 +457,38 @@ class Loop:
             self.save_last()
         if self.control.take_sample():
             self._show()
+        for wish in self._wishes():
+            self._grant(wish)
+
+    def _wishes(self) -> Iterator[Wish]:
+        while (wish := self.control.take_wish()) is not None:
+            yield wish
+        if self.ranks.first and time.monotonic() - self._wish_at >= _WISH_SECONDS:
+            self._wish_at = time.monotonic()
+            if (wish := take_wish(self.publisher.folder)) is not None:
+                yield wish
+
+    def _grant(self, wish: Wish) -> None:
+        """Change the course from the next step on; what cannot be recorded is not done: no resume would repeat it."""
+        try:
+            if wish.learning_rate is not None:
+                self.course.record(RateChange(self.step, wish.learning_rate))
+            if wish.stop is not None:
+                self.course.record(StopChange(self.step, wish.stop))
+        except OSError as error:
+            self.publisher.notice("error", f"the change could not be recorded, so it is not made: {error.strerror}")
+            return
+        self._tell_course()
+
+    def _tell_course(self) -> None:
+        following = self.step + 1
+        self.publisher.report(
+            RunChanged(
+                step=self.step,
+                learning_rate=self.course.learning_rate(following),
+                stop=self.course.rules(following),
+            )
+        )
 
     def _progress(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
@@ -462,6 +530,8 @@ class Loop:
             best=self.best.saved_value,
             best_step=self.best.saved_step,
             unfinished=self.unfinished,
+            watch=self.watch,
+            ended_by=self.ended_by,
         )
         tensors = dict(self.learner.capture().tensors) | (extra or {})
         return Checkpoint(self.learner.flow.config, self._info(), tensors, msgspec.json.encode(resume).decode())

@@ -44,12 +44,14 @@ class Budget:
         return min(120.0, max(15.0, self.total_seconds / 20))
 
 
-def learning_rate(config: TrainConfig, step: int, fraction: float, rollbacks: int = 0) -> float:
+def learning_rate(
+    config: TrainConfig, step: int, fraction: float, rollbacks: int = 0, highest: float | None = None
+) -> float:
     """The learning rate of step `step` (from 0) with `fraction` of the budget used up: warm-up, then the schedule.
 
-    Every return to an earlier state halves it.
+    `highest` is what it rises to when a person changed that. Every return to an earlier state halves it.
     """
-    rate = config.learning_rate * 0.5**rollbacks
+    rate = (config.learning_rate if highest is None else highest) * 0.5**rollbacks
     if step < config.warmup_steps:
         rate *= min(1.0, max((step + 1) / config.warmup_steps, fraction / WARMUP_SHARE))
     if config.schedule == "cosine":

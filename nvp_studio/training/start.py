@@ -23,6 +23,7 @@ from nvp_studio.files import remove_leftovers
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
+from nvp_studio.training.changes import Restart, StopChange, now, record_change
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -36,6 +37,7 @@ from nvp_studio.training.loop import Loop, Resume
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import RunData, RunRecord, create_run_folder, cut_metrics, read_record, write_record
 from nvp_studio.training.schedule import Budget
+from nvp_studio.training.stopping import StopRules
 
 _TELL_SECONDS = 0.3
 """Shortest time between two words on how far the data are read."""
@@ -265,6 +267,8 @@ def _train(
         send_run(ranks, record, checkpoint)
         step = _cut_history(folder, checkpoint)
         report(_started(folder, record, data, step))
+        if checkpoint is not None:
+            _record_restart(folder, record, step)
         for text in warnings:
             publisher.notice("warning", text)
         loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
@@ -283,11 +287,12 @@ def _train(
 
 def _go(loop: Loop, publisher: Publisher) -> RunState:
     if loop.run():
-        publisher.notice("info", "the budget is spent; scoring the best model on all validation and test images")
+        cause = loop.ended_by or "the budget is spent"
+        publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
         info = loop.finish()
         if loop.asked.stop_reason is None:
             publisher.update_record(validation=info and info.validation, test=info and info.test)
-            return RunState("finished")
+            return RunState("finished", loop.ended_by)
     reason = loop.asked.stop_reason or ""
     publisher.enter("stopping", reason)
     saved = loop.stop()
@@ -304,6 +309,13 @@ def _cut_history(folder: Path, checkpoint: Checkpoint | None) -> int:
         raise RunError(f"what the checkpoint says of the run is not understood: {one_line(error)}") from error
     cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
     return resume.step
+
+
+def _record_restart(folder: Path, record: RunRecord, step: int) -> None:
+    """Note where the run goes on; what ended a finished one is lifted, or it would end again at once."""
+    record_change(folder, Restart(step, now()))
+    if record.status.phase == "finished":
+        record_change(folder, StopChange(step, StopRules()))
 
 
 def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunStarted:

@@ -71,6 +71,12 @@ def _score() -> type[Page]:
     return ScorePage
 
 
+def _runs() -> type[Page]:
+    from nvp_studio.views.pages.runs import RunsPage
+
+    return RunsPage
+
+
 class MainWindow(QMainWindow):
     """Pages find here what they share: `engine`, `settings`, `registry` (actions), `strip`, `notify`, `show_page`."""
 
@@ -108,6 +114,7 @@ class MainWindow(QMainWindow):
             PageSpec("train", self.tr("Train"), "graduation-cap", _train),
             PageSpec("explore", self.tr("Explore"), "compass", _explore),
             PageSpec("score", self.tr("Score"), "gauge", _score),
+            PageSpec("runs", self.tr("Runs"), "chart-line", _runs),
         ]
 
     def _menu_titles(self) -> dict[str, str]:
@@ -116,6 +123,7 @@ class MainWindow(QMainWindow):
             "edit": self.tr("&Edit"),
             "explore": self.tr("E&xplore"),
             "run": self.tr("&Run"),
+            "runs": self.tr("Ru&ns"),
             "score": self.tr("&Score"),
             "view": self.tr("&View"),
             "help": self.tr("&Help"),

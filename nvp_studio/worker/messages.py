@@ -9,10 +9,12 @@ from typing import Literal
 import msgspec
 
 from nvp_studio.recipe import Recipe
+from nvp_studio.training.changes import Wish
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
     CheckpointSaved,
     ImageBatch,
+    RunChanged,
     RunImages,
     RunNotice,
     RunProgress,
@@ -21,7 +23,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of these messages; both ends must agree."""
 
 
@@ -148,6 +150,12 @@ class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):
     word: Literal["pause", "proceed", "stop", "save", "sample"]
 
 
+class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):
+    """Change learning rate or stop conditions of the run under way; answered by `RunChanged` once it is recorded."""
+
+    wish: Wish
+
+
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """Estimate what a run of `config` would take, by a few steps on made-up images."""
 
@@ -171,6 +179,7 @@ Request = (
     | StartRun
     | ResumeRun
     | RunCommand
+    | ChangeRun
     | Probe
 )
 """Anything the window sends."""
@@ -350,6 +359,7 @@ Answer = (
     | RunProgress
     | RunImages
     | CheckpointSaved
+    | RunChanged
     | RunNotice
 )
 """Anything the worker sends."""

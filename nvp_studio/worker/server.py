@@ -25,6 +25,7 @@ from nvp_studio.worker.messages import (
     Answer,
     Cancel,
     Cancelled,
+    ChangeRun,
     Failed,
     Hello,
     OpenModel,
@@ -177,6 +178,9 @@ class Server:
                 self._outbox.send(Cancelled(waiting.view, waiting.stamp))
         elif isinstance(message, RunCommand):
             self._command(message)
+        elif isinstance(message, ChangeRun):
+            if self._run is not None:
+                self._run.control.change(message.wish)
         elif isinstance(message, RunRequest):
             self._ask_run(message)
         elif self._run is not None and not self._run.over:

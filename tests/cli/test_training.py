@@ -130,3 +130,25 @@ def test_the_papers_presets_bring_the_papers_optimization(run: Run, data: Path, 
     published, mine = (json.loads((runs / name / "run.json").read_text())["config"] for name in ("published", "mine"))
     assert (published["batch_size"], published["learning_rate"], published["weight_decay"]) == (64, 1e-3, 5e-5)
     assert (mine["batch_size"], mine["learning_rate"]) == (64, 2e-3)
+
+
+def test_a_run_like_another_changes_what_is_given(run: Run, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    run("train", "--data", data, "--steps", 4, "--name", "mine", "--seed", 5, "--runs", runs, *QUICK)
+    code, _, err = run("train", "--like", "mine", "--learning-rate", 0.5, "--name", "other", "--runs", runs)
+    assert code == 0, err
+    mine, other = (json.loads((runs / name / "run.json").read_text())["config"] for name in ("mine", "other"))
+    assert other == mine | {"learning_rate": 0.5}
+    code, _, err = run("train", "--like", "mine", "--epochs", 0.1, "--name", "third", "--runs", runs)
+    assert code == 0, err
+    config = json.loads((runs / "third" / "run.json").read_text())["config"]
+    assert (config["steps"], config["epochs"]) == (None, 0.1)
+
+
+def test_a_target_ends_a_run_from_the_command_line(run: Run, data: Path, tmp_path: Path) -> None:
+    words = ["--steps", 500, "--target", 99, "--validation-every", 2]
+    code, out, err = run("train", "--data", data, *words, "--name", "mine", "--runs", tmp_path, "--json", *QUICK)
+    assert code == 0, err
+    result = result_of(out)
+    assert (result["phase"], result["step"]) == ("finished", 2)
+    assert "the target was 99" in str(result["reason"])

@@ -10,32 +10,15 @@ from PIL import Image
 from PySide6.QtCore import QPersistentModelIndex
 from PySide6.QtGui import QImage
 
-from nvp_studio.flow.config import preset_config
-from nvp_studio.state.runs import OpenedRun, RunsModel, discard_run, duration, restore_run, sheet_images
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.runs.trash import discard_run, restore_run
+from nvp_studio.state.runs import OpenedRun, RunsModel, duration, sheet_images
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import RunLock
-from nvp_studio.training.runs import RunData, RunRecord, RunStatus, write_record
-from tests.state.test_history import step, write
+from tests.runs.folders import make_run
+from tests.runs.test_history import step, write
 
 pytestmark = pytest.mark.usefixtures("qapp")
 Wait = Callable[..., None]
-
-
-def make_run(folder: Path, created: str = "2026-01-01T10:00:00+00:00", **status: object) -> Path:
-    (folder / "samples").mkdir(parents=True)
-    record = RunRecord(
-        name=folder.name,
-        created=created,
-        config=TrainConfig(steps=100, batch_size=8, flow=preset_config("quick", (1, 8, 8)), preset="quick"),
-        data=RunData(title="Toys", train_images=80, validation_images=5),
-        versions={},
-        device="cpu",
-        parameters=1234,
-        status=RunStatus(**{"phase": "finished", "total_steps": 100} | status),  # type: ignore[arg-type]
-    )
-    write_record(folder, record)
-    return folder
 
 
 def cells(model: RunsModel, row: int) -> list[str]:

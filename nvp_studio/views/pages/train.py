@@ -208,6 +208,10 @@ class TrainPage(Page):
         super().hideEvent(event)
         self._refresh.stop()
 
+    def look_again(self) -> None:
+        """Read the folder of runs again."""
+        self._refresh_runs()
+
     # The form
 
     def _start(self) -> None:

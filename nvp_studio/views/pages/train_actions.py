@@ -4,14 +4,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QObject, QUrl, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
 
+from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.run import LiveRun
-from nvp_studio.state.runs import discard_run, restore_run
+from nvp_studio.training.changes import Wish
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
-from nvp_studio.views.pages.train_words import strip_content
+from nvp_studio.views.pages.train_words import course_words, strip_content
+from nvp_studio.views.run_dialogs import ChangeRunDialog
 from nvp_studio.views.theme import set_icon
 from nvp_studio.worker.client import CrashReport
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 _RESUMABLE = ("stopped", "failed", "interrupted")
 _TOPIC = "run"
-STRIP_KEYS = ("pause", "stop", "force-stop", "sample", "save")
+STRIP_KEYS = ("pause", "stop", "force-stop", "change", "sample", "save")
 RUN_KEYS = ("resume", "explore", "show-folder", "discard")
 """Actions on the run in front."""
 
@@ -45,9 +47,11 @@ class RunActions(QObject):
         self._window = window
         self._live = live
         self._front: RunSummary | None = None
+        self._changing = False
         self._register()
         live.phase_changed.connect(self._on_phase_changed)
         live.updated.connect(self._show_strip)
+        live.course_changed.connect(self._on_course_changed)
         live.noticed.connect(self._on_noticed)
         live.crashed.connect(self._on_crashed)
         live.stop_is_slow.connect(self._on_stop_slow)
@@ -74,7 +78,8 @@ class RunActions(QObject):
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
         for key in ("sample", "save"):
             self[key].setEnabled(live.in_loop)
-        for key in ("pause", "stop", "sample", "save"):
+        self["change"].setEnabled(live.in_loop and live.course is not None)
+        for key in ("pause", "stop", "change", "sample", "save"):
             self[key].setVisible(live.under_way)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
@@ -107,6 +112,13 @@ class RunActions(QObject):
         add("run.pause", self._tr("&Pause"), self._toggle_pause, shortcut="Ctrl+P", icon="pause", separator=True)
         add("run.stop", self._tr("S&top"), live.stop, shortcut="Ctrl+.", icon="square")
         add("run.force-stop", self._tr("&Force stop"), live.force_stop, icon="octagon-x")
+        add(
+            "run.change",
+            self._tr("C&hange…"),
+            self._change,
+            icon="sliders-horizontal",
+            tip=self._tr("Change learning rate and stop conditions while it goes"),
+        )
         add("run.sample", self._tr("Sa&mple"), live.sample, icon="images", tip=self._tr("Fresh samples now"))
         add("run.save", self._tr("Sa&ve"), live.save, icon="save", tip=self._tr("Write a checkpoint now"))
         add("run.resume", self._tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
@@ -136,6 +148,28 @@ class RunActions(QObject):
             self._live.proceed()
         else:
             self._live.pause()
+
+    def _change(self) -> None:
+        course = self._live.course
+        if course is None:
+            return
+        dialog = ChangeRunDialog(course, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self._send_change(dialog.wish))
+        dialog.open()
+
+    def _send_change(self, wish: Wish | None) -> None:
+        if wish is not None:
+            self._changing = True
+            self._live.change(wish)
+
+    def _on_course_changed(self) -> None:
+        self.refresh()
+        course = self._live.course
+        if self._changing and course is not None:
+            self._changing = False
+            words = self._tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", course_words(course))
+            self._window.notify("good", words, topic=_TOPIC)
 
     def _resume_front(self) -> None:
         if self._front is None:

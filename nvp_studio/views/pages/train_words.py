@@ -7,6 +7,7 @@ from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun, Phase
 from nvp_studio.state.runs import duration
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord, SummaryState
 from nvp_studio.views.widgets.run_strip import StripContent
 
@@ -122,6 +123,19 @@ def facts_of_record(record: RunRecord) -> str:
     if status.skipped or status.rollbacks:
         facts += "  ·  " + tr("{0} steps skipped, {1} returns").format(status.skipped, status.rollbacks)
     return facts
+
+
+def course_words(course: RunChanged) -> str:
+    """Learning rate and stop conditions in a line."""
+    words = [tr("learning rate {0}").format(f"{course.learning_rate:g}")]
+    rules = course.stop
+    if rules.target is not None:
+        words.append(tr("stop at {0} bits/dim").format(f"{rules.target:g}"))
+    if rules.patience is not None:
+        words.append(tr("after {0} validations without a gain").format(rules.patience))
+    if rules.minutes is not None:
+        words.append(tr("after {0} min").format(f"{rules.minutes:g}"))
+    return ", ".join(words) if not rules.empty else words[0] + ", " + tr("no stop condition")
 
 
 def estimate_words(estimate: Estimate, train_images: int | None) -> str:

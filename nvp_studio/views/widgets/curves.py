@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
-from nvp_studio.state.history import RunHistory
+from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.theme import SPACE, colors, set_icon, theme
 from nvp_studio.views.widgets.elided_label import ElidedLabel

@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
-from nvp_studio.state.history import RunHistory
+from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.theme import colors, scaled_font, theme
 from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, means, visible
 

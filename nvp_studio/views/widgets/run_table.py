@@ -1,7 +1,7 @@
 """Table of runs: one line each, chosen with mouse or arrow keys."""
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -38,7 +38,8 @@ class RunTable(QTableView):
     opened = Signal(str)
     """Folder of a run that was double-clicked."""
 
-    def __init__(self, model: QAbstractItemModel, summary_role: int) -> None:
+    def __init__(self, model: QAbstractItemModel, summary_role: int, *, sortable: bool = False) -> None:
+        """`sortable`: a click on a heading sorts, and there is room for the tags."""
         super().__init__()
         self._role = summary_role
         self.setModel(model)
@@ -58,8 +59,12 @@ class RunTable(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(6 * SPACE)
-        for column, width in enumerate((22, 10, 15, 8, 10, 15, 12, 14)):
+        for column, width in enumerate((22, 10, 15, 8, 10, 15, 12, 14, 14)):
             self.setColumnWidth(column, width * SPACE)
+        self.setColumnHidden(8, not sortable)
+        if sortable:
+            header.setSortIndicator(7, Qt.SortOrder.DescendingOrder)
+            self.setSortingEnabled(True)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.selectionModel().currentRowChanged.connect(self._on_current_changed)
         self.doubleClicked.connect(self._on_double_clicked)
@@ -74,6 +79,12 @@ class RunTable(QTableView):
         """Select a row."""
         if row >= 0 and row != self.currentIndex().row():
             self.selectRow(row)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            self.opened.emit(self.folder)
+            return
+        super().keyPressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

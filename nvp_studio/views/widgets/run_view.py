@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
-from nvp_studio.state.history import RunHistory
+from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.events import RunImages
 from nvp_studio.views.theme import SPACE, scaled_font
 from nvp_studio.views.widgets.curves import CurvesView

@@ -20,9 +20,11 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
+from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
 _MOST_STEPS = 10_000_000
 _BUDGETS = ("minutes", "epochs", "steps")
@@ -42,6 +44,7 @@ class TrainForm(QWidget):
         self._showing = False
         self._data_root: str | None = None
         self._labels: list[QLabel] = []
+        self._flow: FlowConfig | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE)
@@ -119,12 +122,16 @@ class TrainForm(QWidget):
         self.image_size.setValue(config.image_size or 0)
         _choose(self.channels, config.channels or 0)
         self.threads.setValue(config.threads or 0)
+        show_rules(config.stop, self.target, self.patience, self.at_most)
+        self._keep_flow(config)
         self._showing = False
         self.edited.emit()
 
     def show_data(self, data: str) -> None:
         """Choose a data set, adding the path of one that is not in the list yet."""
         place = self.data.findData(data)
+        if not self._showing:
+            self._drop_flow()
         if place < 0:
             place = self.data.count() - 2
             title = CATALOGUE[data].title if data in CATALOGUE else _data_name(data)
@@ -171,7 +178,20 @@ class TrainForm(QWidget):
             image_size=self.image_size.value() or None,
             channels=self.channels.currentData() or None,
             threads=self.threads.value() or None,
+            stop=rules_of(self.target, self.patience, self.at_most),
+            flow=self._flow,
         )
+
+    def _keep_flow(self, config: TrainConfig) -> None:
+        """A flow other than its preset's own is kept until another preset or data set is chosen."""
+        flow = config.flow
+        own = flow is None or flow == preset_config(config.preset, flow.image_shape)
+        self._flow = None if own else flow
+        self.flow_note.setVisible(not own)
+
+    def _drop_flow(self) -> None:
+        self._flow = None
+        self.flow_note.hide()
 
     # Construction
 
@@ -205,6 +225,11 @@ class TrainForm(QWidget):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
         self.preset.activated.connect(self._on_preset_chosen)
         self._add(form, self.tr("Flow"), self.preset, tip="\n".join(tips))
+        self.flow_note = QLabel(self.tr("with the changed settings of the run it was taken from"))
+        self.flow_note.setProperty("role", "dim")
+        self.flow_note.setWordWrap(True)
+        self.flow_note.hide()
+        form.addRow("", self.flow_note)
         self.budget_kind = self._combo(
             [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
         )
@@ -272,6 +297,14 @@ class TrainForm(QWidget):
         self._add(form, self.tr("Image side"), self.image_size, tip=self.tr("Images are cropped and resized to it"))
         self.channels = self._combo([(self.tr("as they are"), 0), (self.tr("Grey"), 1), (self.tr("Colour"), 3)])
         self._add(form, self.tr("Colours"), self.channels)
+        self.target, self.patience, self.at_most = stop_fields()
+        for text, field, tip in (
+            (self.tr("Stop at"), self.target, self.tr("End once a validation is this good")),
+            (self.tr("Patience"), self.patience, self.tr("End after so many validations without a gain")),
+            (self.tr("Stop after"), self.at_most, self.tr("End after so many minutes of training in all")),
+        ):
+            field.valueChanged.connect(self._on_edited)
+            self._add(form, text, field, tip=tip)
         self.threads = self._whole(0, os.cpu_count() or 64, self.tr("automatic"))
         self._add(form, self.tr("CPU threads"), self.threads)
         self.random_shift = self._whole(0, 64, self.tr("none"))
@@ -349,6 +382,7 @@ class TrainForm(QWidget):
 
     def _on_preset_chosen(self) -> None:
         """Bring what depends on the preset to what suits it."""
+        self._drop_flow()
         suits = recommended(self.preset.currentData())
         for name in recommended("paper"):
             getattr(self, name).setValue(suits.get(name, getattr(DEFAULT_CONFIG, name)))

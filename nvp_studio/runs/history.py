@@ -1,5 +1,6 @@
 """The curves of one run: what each step said, in arrays that grow, and how to read them from a run folder."""
 
+import math
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.training.changes import CHANGES, Restart, RunChange, read_changes
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.runs import METRICS
 
@@ -49,18 +51,33 @@ class Column:
 
 
 class RunHistory:
-    """Bits/dim of training and validation by step. Steps grow; one that was told already is passed over."""
+    """What each step and each validation said. Steps grow; one that was told already is passed over."""
 
     def __init__(self) -> None:
         self.steps = Column()
         self.train = Column()
         self.smoothed = Column()
         """Exponential average of `train`, corrected for its start."""
+        self.epochs = Column()
+        self.seconds = Column()
+        self.images = Column()
+        self.learning_rate = Column()
+        self.gradient_norm = Column()
         self.validation_steps = Column()
         self.validation = Column()
+        self.validation_epochs = Column()
+        self.validation_seconds = Column()
+        self.inverse_error = Column()
+        """At each validation; NaN where it was not finite. Likewise the next."""
+        self.noise_inverse_error = Column()
+        self.scale_bits: list[tuple[float, ...]] = []
+        """Bits/dim of each scale at each validation, finest first; empty where an older run did not tell."""
+        self.changes: tuple[RunChange, ...] = ()
+        """Restarts of the run and what a person changed on the way, in the order of their steps."""
         self.last: StepMetrics | None = None
         self.version = 0
         """Grows with every change, so that who draws can tell."""
+        self._rollbacks: list[int] = []
         self._average = 0.0
         self._weight = 0.0
 
@@ -72,15 +89,23 @@ class RunHistory:
         place = int(np.argmin(self.validation.values))
         return int(self.validation_steps.values[place]), float(self.validation.values[place])
 
+    @property
+    def breaks(self) -> list[int]:
+        """Steps after which a curve starts anew: the run was restarted there, or went back to an earlier state."""
+        restarts = [change.step for change in self.changes if isinstance(change, Restart)]
+        return sorted({*self._rollbacks, *restarts})
+
     def append(self, metrics: StepMetrics) -> None:
         """Take one step; the loss of a skipped one may be no number and then has no place on a curve.
 
-        A run that went back to an earlier state takes some steps again: what they said before is dropped.
+        A run that went back to an earlier state may take some steps again: what they said before is dropped.
         """
         if self.last is not None and metrics.step <= self.last.step:
             if metrics.rollbacks <= self.last.rollbacks:
                 return
             self._cut(metrics.step)
+        if self.last is not None and metrics.rollbacks > self.last.rollbacks:
+            self._rollbacks.append(metrics.step - 1)
         self.last = metrics
         self.version += 1
         if np.isfinite(metrics.train):
@@ -91,13 +116,30 @@ class RunHistory:
             self.steps.append(metrics.step)
             self.train.append(metrics.train)
             self.smoothed.append(self._average / self._weight)
+            self.epochs.append(metrics.epoch)
+            self.seconds.append(metrics.seconds)
+            self.images.append(metrics.images)
+            self.learning_rate.append(metrics.learning_rate)
+            self.gradient_norm.append(metrics.gradient_norm)
         if metrics.validation is not None and np.isfinite(metrics.validation):
             self.validation_steps.append(metrics.step)
             self.validation.append(metrics.validation)
+            self.validation_epochs.append(metrics.epoch)
+            self.validation_seconds.append(metrics.seconds)
+            self.inverse_error.append(_number(metrics.inverse_error))
+            self.noise_inverse_error.append(_number(metrics.noise_inverse_error))
+            self.scale_bits.append(metrics.scale_bits)
+
+    def show_changes(self, changes: tuple[RunChange, ...]) -> None:
+        """Take what is known of restarts and changes, in place of what was known before."""
+        if changes != self.changes:
+            self.changes = changes
+            self.version += 1
 
     def clear(self) -> None:
         """Forget everything."""
         self._cut(0)
+        self.changes = ()
         self.last = None
         self._average = self._weight = 0.0
         self.version += 1
@@ -105,11 +147,33 @@ class RunHistory:
     def _cut(self, step: int) -> None:
         """Drop what was said of `step` and later ones."""
         count = int(np.searchsorted(self.steps.values, step))
-        for column in (self.steps, self.train, self.smoothed):
+        for column in (
+            self.steps,
+            self.train,
+            self.smoothed,
+            self.epochs,
+            self.seconds,
+            self.images,
+            self.learning_rate,
+            self.gradient_norm,
+        ):
             column.cut(count)
         count = int(np.searchsorted(self.validation_steps.values, step))
-        for column in (self.validation_steps, self.validation):
+        for column in (
+            self.validation_steps,
+            self.validation,
+            self.validation_epochs,
+            self.validation_seconds,
+            self.inverse_error,
+            self.noise_inverse_error,
+        ):
             column.cut(count)
+        del self.scale_bits[count:]
+        self._rollbacks = [place for place in self._rollbacks if place < step]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 class MetricsTail:
@@ -117,9 +181,11 @@ class MetricsTail:
 
     def __init__(self, folder: str | Path, history: RunHistory) -> None:
         self.history = history
-        self._path = Path(folder) / METRICS
+        self._folder = Path(folder)
+        self._path = self._folder / METRICS
         self._offset = 0
         self._file_id: tuple[int, int] | None = None
+        self._changes_at: tuple[int, int] | None = None
         self._decoder = msgspec.json.Decoder(StepMetrics)
 
     def read(self) -> bool:
@@ -136,6 +202,7 @@ class MetricsTail:
             if line:
                 self._take(line)
         self._offset += end
+        self._read_changes()
         return len(data) == _CHUNK_BYTES and end > 0
 
     def _notice_replacement(self, status: os.stat_result) -> None:
@@ -143,8 +210,19 @@ class MetricsTail:
         file_id = (status.st_dev, status.st_ino)
         if self._file_id is not None and (file_id != self._file_id or status.st_size < self._offset):
             self._offset = 0
+            self._changes_at = None
             self.history.clear()
         self._file_id = file_id
+
+    def _read_changes(self) -> None:
+        try:
+            status = (self._folder / CHANGES).stat()
+        except OSError:
+            return
+        now = (status.st_size, status.st_mtime_ns)
+        if now != self._changes_at:
+            self._changes_at = now
+            self.history.show_changes(read_changes(self._folder))
 
     def read_all(self) -> None:
         """Take all there is now."""
@@ -157,3 +235,10 @@ class MetricsTail:
         except msgspec.MsgspecError:
             return
         self.history.append(metrics)
+
+
+def read_history(folder: str | Path) -> RunHistory:
+    """The whole history of the run in `folder`, as it is now."""
+    history = RunHistory()
+    MetricsTail(folder, history).read_all()
+    return history

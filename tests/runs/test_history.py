@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from nvp_studio.state.history import MetricsTail, RunHistory
+from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.training.events import StepMetrics
 
 

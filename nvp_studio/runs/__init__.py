@@ -1,0 +1,1 @@
+"""Runs as things: labels, trash, histories, curves, comparison, export and time-lapse of run folders."""

@@ -1,0 +1,82 @@
+"""Several runs side by side: in which settings they differ, what came of each, and their scores along the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nvp_studio.runs.curves import QUANTITIES, Axis, axis_limits, curve, curves_csv
+from nvp_studio.runs.history import RunHistory, read_history
+from nvp_studio.runs.labels import Labels, read_labels
+from nvp_studio.training.runs import RunRecord, RunSummary, open_run, read_record
+
+_ROWS = 8
+"""Places on the axis at which the scores of several runs are told."""
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run with all that a comparison looks at."""
+
+    folder: str
+    record: RunRecord
+    summary: RunSummary
+    labels: Labels
+    history: RunHistory
+
+    @property
+    def name(self) -> str:
+        """Its name for the eye."""
+        return self.labels.name or self.summary.name
+
+
+def open_for_comparison(folder: Path) -> ComparedRun:
+    """Read a run's record, labels and history; raises `RunError`."""
+    return ComparedRun(str(folder), read_record(folder), open_run(folder), read_labels(folder), read_history(folder))
+
+
+def differences(records: Sequence[RunRecord]) -> list[tuple[str, list[Any]]]:
+    """The settings in which the runs differ: (name, the value of each), the data's content included.
+
+    Names are those of the configuration, such as ``learning_rate`` and ``flow.width``.
+    """
+    flat = [_flat(msgspec.to_builtins(record.config)) | {"data digest": record.data.digest[:12]} for record in records]
+    names = list(dict.fromkeys(name for settings in flat for name in settings))
+    rows = [(name, [settings.get(name) for settings in flat]) for name in names]
+    return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def scores_along(histories: Sequence[RunHistory], axis: Axis) -> list[tuple[float, list[float | None]]]:
+    """The lowest validation that each run had reached at places evenly spread over `axis`; None before its first
+    validation and behind its end."""
+    curves = [curve(history, QUANTITIES["validation"], axis) for history in histories]
+    limits = axis_limits(curves)
+    if limits is None:
+        return []
+    found: list[tuple[float, list[float | None]]] = []
+    for place in np.linspace(0.0, limits[1], _ROWS + 1)[1:]:
+        scores: list[float | None] = []
+        for points in curves:
+            known = int(np.searchsorted(points.x, place + 1e-9 * abs(place), side="right"))
+            over = not len(points.x) or place > points.x[-1] * (1 + 1e-9)
+            scores.append(None if over or not known else float(points.y[:known].min()))
+        found.append((float(place), scores))
+    return found
+
+
+def comparison_csv(runs: Sequence[ComparedRun], axis: Axis, quantity: str) -> str:
+    """The curves of one quantity of several runs, a line for each point."""
+    return curves_csv(axis, quantity, [(run.name, curve(run.history, QUANTITIES[quantity], axis)) for run in runs])

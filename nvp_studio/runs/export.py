@@ -1,0 +1,93 @@
+"""A run's metrics for other programs: CSV, Parquet (with pyarrow) and TensorBoard's event files (with tensorboard)."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from nvp_studio.files import write_whole
+from nvp_studio.runs.event_files import EventFiles
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import StepMetrics
+from nvp_studio.training.runs import read_metrics, read_record
+
+Format = Literal["csv", "parquet", "tensorboard"]
+FORMATS: tuple[Format, ...] = ("csv", "parquet", "tensorboard")
+_ALWAYS = ("skipped", "rollbacks")
+
+
+def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
+    """Write the metrics of the run in `folder` and return where: `place`, or by default a name in the run's folder.
+
+    A table has a row for each step, in which what was not measured is empty, and a column for each scale. TensorBoard
+    gets a folder with scalars and the sheets of samples. Raises `RunError` for a run without metrics and for a missing
+    optional package, `OSError` when the disk refuses.
+    """
+    metrics = read_metrics(folder)
+    if not metrics:
+        raise RunError(f"{folder.name} has no metrics to export yet")
+    if form == "tensorboard":
+        return _write_events(folder, metrics, place or folder / "tensorboard")
+    target = place or folder / f"metrics.{form}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    columns = table(metrics)
+    write_whole(target, _csv(columns) if form == "csv" else _parquet(columns, folder))
+    return target
+
+
+def table(metrics: list[StepMetrics]) -> dict[str, list[Any]]:
+    """The metrics as columns of equal length; None where a step has no such figure."""
+    fields = [field.name for field in msgspec.structs.fields(StepMetrics) if field.name != "scale_bits"]
+    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in metrics] for name in fields}
+    scales = max(len(one.scale_bits) for one in metrics)
+    for scale in range(scales):
+        columns[f"scale_{scale}_bits"] = [
+            one.scale_bits[scale] if scale < len(one.scale_bits) else None for one in metrics
+        ]
+    return columns
+
+
+def _csv(columns: dict[str, list[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(_rows(columns))
+    return text.getvalue().encode()
+
+
+def _rows(columns: dict[str, list[Any]]) -> Iterator[list[Any]]:
+    for row in zip(*columns.values(), strict=True):
+        yield ["" if value is None else value for value in row]
+
+
+def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise RunError("Parquet needs pyarrow: pip install 'nvp-studio[parquet]'") from error
+    whole = {"step", "images", *_ALWAYS}
+    types = {name: arrow.int64() if name in whole else arrow.float64() for name in columns}
+    about = {"nvp-studio.run": (folder / "run.json").read_bytes()}
+    schema = arrow.schema(list(types.items()), metadata=about)
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(arrow.table(columns, schema=schema), file, compression="zstd")
+    return file.getvalue()
+
+
+def _write_events(folder: Path, metrics: list[StepMetrics], place: Path) -> Path:
+    """Event files anew: those of an earlier export would be drawn over by the next."""
+    record = read_record(folder)
+    for old in place.glob("events.out.tfevents.*"):
+        old.unlink()
+    with EventFiles(place, record.created) as events:
+        for one in metrics:
+            events.step(one)
+        for path in sorted((folder / "samples").glob("*.png")):
+            kind, _, number = path.stem.rpartition("-")
+            if number.isdigit():
+                events.sheet("samples" if kind == "step" else kind, int(number), path.read_bytes())
+    return place

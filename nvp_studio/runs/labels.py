@@ -1,0 +1,85 @@
+"""What a person writes on a run: another name, a note, tags. It lies beside the run's record, whoever trains in it."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from nvp_studio.files import write_whole
+from nvp_studio.training.errors import RunError
+
+LABELS = "labels.json"
+
+_MOST_NAME = 80
+_MOST_NOTE = 10_000
+_MOST_TAG = 40
+_MOST_TAGS = 30
+_MOST_BYTES = 200_000
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``labels.json``; a folder without one has none."""
+
+    name: str = ""
+    """The run's name for the eye; empty: the one that it was started with. The folder keeps its own."""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+def read_labels(folder: Path) -> Labels:
+    """The labels of the run in `folder`; none when there is no file, or one that is not to be understood."""
+    path = folder / LABELS
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return Labels()
+        return msgspec.json.decode(path.read_bytes(), type=Labels)
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return Labels()
+
+
+def write_labels(folder: Path, labels: Labels) -> Labels:
+    """Tidy `labels`, write them whole and return them; raises `RunError` when they are too long or the disk refuses."""
+    tidy = Labels(name=" ".join(labels.name.split()), note=labels.note.strip(), tags=tidy_tags(labels.tags))
+    if len(tidy.name) > _MOST_NAME:
+        raise RunError(f"a name has at most {_MOST_NAME} letters, not {len(tidy.name)}")
+    if len(tidy.note) > _MOST_NOTE:
+        raise RunError(f"a note has at most {_MOST_NOTE} letters, not {len(tidy.note)}")
+    if not folder.is_dir():
+        raise RunError(f"{folder} is gone")
+    try:
+        write_whole(folder / LABELS, msgspec.json.format(msgspec.json.encode(tidy), indent=1))
+    except OSError as error:
+        raise RunError(f"the labels of {folder.name} could not be written: {error.strerror}") from error
+    return tidy
+
+
+def change_labels(
+    folder: Path, *, name: str | None = None, note: str | None = None, tags: Iterable[str] | None = None
+) -> Labels:
+    """Change some of a run's labels and return them all; raises as `write_labels`."""
+    labels = read_labels(folder)
+    changes: dict[str, object] = {}
+    if name is not None:
+        changes["name"] = name
+    if note is not None:
+        changes["note"] = note
+    if tags is not None:
+        changes["tags"] = tuple(tags)
+    return write_labels(folder, msgspec.structs.replace(labels, **changes))
+
+
+def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags in their order, each once, without blanks at their ends; raises `RunError` for what is no tag."""
+    tidy = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    for tag in tidy:
+        if len(tag) > _MOST_TAG or not re.fullmatch(r"[^,\x00-\x1f]+", tag):
+            raise RunError(f"a tag has at most {_MOST_TAG} letters and no comma: {tag[:_MOST_TAG]!r}")
+    if len(tidy) > _MOST_TAGS:
+        raise RunError(f"a run has at most {_MOST_TAGS} tags, not {len(tidy)}")
+    return tidy
+
+
+def tags_from_text(text: str) -> tuple[str, ...]:
+    """Tags as a person writes them, with commas between."""
+    return tidy_tags(text.split(","))

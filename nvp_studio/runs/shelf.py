@@ -1,0 +1,82 @@
+"""The runs of a folder with what people wrote on them: found by name, sorted and filtered."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nvp_studio.runs.labels import Labels, read_labels
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary, default_runs_folder, list_runs
+
+
+@dataclass(frozen=True)
+class ShelvedRun:
+    """One run: what its record says, and its labels."""
+
+    summary: RunSummary
+    labels: Labels = field(default_factory=Labels)
+
+    @property
+    def name(self) -> str:
+        """The name that a person gave it, else the one that it was started with."""
+        return self.labels.name or self.summary.name
+
+    @property
+    def folder(self) -> str:
+        """Where it lies."""
+        return self.summary.folder
+
+    def matches(self, text: str) -> bool:
+        """Whether every word of `text` is somewhere in its name, data, preset, state, tags or note."""
+        run = self.summary
+        own = " ".join((self.name, run.name, run.data_title, run.preset, run.state, *self.labels.tags))
+        place = f"{own} {self.labels.note}".lower()
+        return all(word in place for word in text.lower().split())
+
+
+_LAST = float("inf")
+SORT_KEYS: dict[str, Callable[[ShelvedRun], tuple[float, str] | str]] = {
+    "started": lambda run: run.summary.started,
+    "name": lambda run: run.name.lower(),
+    "best": lambda run: (_LAST if run.summary.best is None else run.summary.best, run.summary.started),
+    "steps": lambda run: (run.summary.step, run.summary.started),
+    "time": lambda run: (run.summary.seconds, run.summary.started),
+    "data": lambda run: run.summary.data_title.lower(),
+    "preset": lambda run: run.summary.preset,
+    "state": lambda run: run.summary.state,
+}
+"""What runs can be sorted by; a run without a validation counts as the worst."""
+NEWEST_OR_LARGEST_FIRST = frozenset(("started", "steps", "time"))
+
+
+def shelve(summaries: Iterable[RunSummary]) -> list[ShelvedRun]:
+    """Each run with its labels."""
+    return [ShelvedRun(summary, read_labels(Path(summary.folder))) for summary in summaries]
+
+
+def list_shelf(runs_folder: Path | None = None, *, sort: str = "started", tag: str = "") -> list[ShelvedRun]:
+    """The runs of `runs_folder`, those with `tag` alone when given; started, steps and time from the top down."""
+    found = shelve(list_runs(runs_folder))
+    if tag:
+        found = [run for run in found if tag in run.labels.tags]
+    return sort_runs(found, sort)
+
+
+def sort_runs(runs: Iterable[ShelvedRun], sort: str) -> list[ShelvedRun]:
+    """The runs in the order of `sort`, one of `SORT_KEYS`."""
+    return sorted(runs, key=SORT_KEYS[sort], reverse=sort in NEWEST_OR_LARGEST_FIRST)
+
+
+def find_run(run: Path, runs_folder: Path | None = None) -> Path:
+    """The folder of the run at path `run`, or called so in `runs_folder`; raises `RunError`."""
+    folder = default_runs_folder() if runs_folder is None else runs_folder
+    for candidate in (run, folder / run):
+        if (candidate / "run.json").is_file():
+            return candidate
+    named = [one for one in list_shelf(folder) if one.labels.name == str(run)]
+    if len(named) > 1:
+        places = ", ".join(Path(one.folder).name for one in named)
+        raise RunError(f"{len(named)} runs are called {run}: {places}; name one of these folders")
+    if not named:
+        raise RunError(f"no run {run}, neither here nor in {folder}")
+    return Path(named[0].folder)

@@ -1,0 +1,124 @@
+"""A run's sheets through time: the same noise and the same real images in every snapshot, as frames and as a film."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+from nvp_studio.files import write_whole
+from nvp_studio.training.errors import RunError
+
+Kind = Literal["samples", "reconstructions"]
+KINDS: tuple[Kind, ...] = ("samples", "reconstructions")
+FILM_SUFFIXES = (".gif", ".webp")
+
+_MOST_FRAMES = 600
+_COMFORTABLE = 448
+"""Pixels that a film is wide, about; a sheet is enlarged by a whole factor to come near it."""
+_BAR = 4
+_BAR_COLOUR = (42, 99, 200)
+_GROUND = (230, 232, 236)
+_LAST_SECONDS = 1.5
+"""How long the last frame stands."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The sheets of one validation; None where there is none of that kind."""
+
+    step: int
+    samples: Path | None = None
+    reconstructions: Path | None = None
+
+    def path(self, kind: Kind) -> Path | None:
+        """The file of the sheet of this kind."""
+        return self.samples if kind == "samples" else self.reconstructions
+
+
+def snapshots(folder: Path) -> list[Snapshot]:
+    """All snapshots of the run in `folder`, by step."""
+    found: dict[int, dict[str, Path]] = {}
+    try:
+        paths = list((folder / "samples").glob("*.png"))
+    except OSError:
+        paths = []
+    for path in paths:
+        word, _, number = path.stem.rpartition("-")
+        kind = {"step": "samples", "reconstructions": "reconstructions"}.get(word)
+        if kind and number.isdigit():
+            found.setdefault(int(number), {})[kind] = path
+    return [Snapshot(step, **found[step]) for step in sorted(found)]
+
+
+def nearest_snapshot(shots: Sequence[Snapshot], step: float) -> int:
+    """Which snapshot shows the run as it was at `step`: the last one up to it, else the first; -1 without any."""
+    return max((place for place, shot in enumerate(shots) if shot.step <= step), default=0 if shots else -1)
+
+
+def thinned(shots: Sequence[Snapshot], most: int = _MOST_FRAMES) -> list[Snapshot]:
+    """At most `most` snapshots evenly spread, first and last among them."""
+    if len(shots) <= most:
+        return list(shots)
+    return [shots[round(place)] for place in np.linspace(0, len(shots) - 1, most)]
+
+
+def write_film(
+    folder: Path,
+    path: Path,
+    kind: Kind = "samples",
+    frames_per_second: float = 6.0,
+    proceed: Callable[[int, int], bool] = lambda done, total: True,
+) -> int:
+    """Write the sheets of the run in `folder` as an animated GIF or WebP; returns the number of frames.
+
+    A bar at the lower edge says how far the run is. `proceed(done, total)` is asked before each frame. Raises
+    `RunError` for a run without such sheets, another suffix, or a film that was given up.
+    """
+    form = path.suffix.lower()
+    if form not in FILM_SUFFIXES:
+        raise RunError(f"a film is a .gif or .webp file, not {path.name}")
+    shots = thinned([shot for shot in snapshots(folder) if shot.path(kind) is not None])
+    if not shots:
+        raise RunError(f"{folder.name} has no {kind} yet; they come with its validations")
+    last = shots[-1].step or 1
+    frames: list[Image.Image] = []
+    for place, shot in enumerate(shots):
+        if not proceed(place, len(shots)):
+            raise RunError("the film was given up")
+        frame = _frame(shot.path(kind), shot.step / last)
+        if frame is not None and (not frames or frame.size == frames[0].size):
+            frames.append(frame)
+    if not frames:
+        raise RunError(f"no sheet of {folder.name} can be read")
+    file = io.BytesIO()
+    durations = [round(1000 / frames_per_second)] * (len(frames) - 1) + [round(1000 * _LAST_SECONDS)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
+    if form == ".webp":
+        frames[0].save(file, "WEBP", lossless=True, **options)
+    else:
+        frames[0].save(file, "GIF", **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, file.getvalue())
+    return len(frames)
+
+
+def _frame(path: Path | None, share: float) -> Image.Image | None:
+    """A sheet enlarged by a whole factor above a bar that is full to `share`; None when it cannot be read."""
+    if path is None:
+        return None
+    try:
+        with Image.open(path) as image:
+            sheet = image.convert("RGB")
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+        return None
+    factor = max(1, _COMFORTABLE // sheet.width)
+    large = sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
+    frame = Image.new("RGB", (large.width, large.height + _BAR), _GROUND)
+    frame.paste(large)
+    full = max(1, round(share * large.width))
+    ImageDraw.Draw(frame).rectangle((0, large.height, full - 1, large.height + _BAR - 1), fill=_BAR_COLOUR)
+    return frame

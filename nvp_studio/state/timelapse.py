@@ -1,0 +1,115 @@
+"""The snapshots of a run as something to scrub and to play."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QImage
+
+from nvp_studio.runs.timelapse import Kind, Snapshot, nearest_snapshot, snapshots
+from nvp_studio.state.runs import first_images, sheet_images
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.training.runs import read_record
+
+PLAY_MILLISECONDS = 160
+
+
+class Timelapse(QObject):
+    """One run's snapshots and the place among them; plays them in a circle."""
+
+    moved = Signal()
+    """Another place, kind or run."""
+    playing_changed = Signal(bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.folder = ""
+        self.shots: list[Snapshot] = []
+        self.place = -1
+        self.kind: Kind = "samples"
+        self._image_shape: tuple[int, int, int] | None = None
+        self._validation_images = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(PLAY_MILLISECONDS)
+        self._timer.timeout.connect(self._advance)
+
+    @property
+    def playing(self) -> bool:
+        """Whether it moves by itself."""
+        return self._timer.isActive()
+
+    @property
+    def step(self) -> int | None:
+        """The step of the snapshot in front; None without any."""
+        return self.shots[self.place].step if 0 <= self.place < len(self.shots) else None
+
+    def show_run(self, folder: str) -> None:
+        """Another run, at its newest snapshot; an empty folder is none."""
+        self.stop()
+        self.folder, self.shots, self.place, self._image_shape = folder, [], -1, None
+        if folder:
+            try:
+                record = read_record(Path(folder))
+            except RunError:
+                pass
+            else:
+                self._image_shape = record.config.flow.image_shape if record.config.flow else None
+                self._validation_images = record.data.validation_images
+        self.refresh()
+        self.moved.emit()
+
+    def refresh(self) -> None:
+        """Look for new snapshots; who stood at the newest one goes along to the new newest."""
+        if not self.folder:
+            return
+        found = snapshots(Path(self.folder))
+        if found == self.shots:
+            return
+        at_end = self.place in (-1, len(self.shots) - 1)
+        self.shots = found
+        self.place = len(found) - 1 if at_end else min(self.place, len(found) - 1)
+        self.moved.emit()
+
+    def move_to(self, place: int) -> None:
+        """Show the snapshot at `place`."""
+        place = max(0, min(len(self.shots) - 1, place)) if self.shots else -1
+        if place != self.place:
+            self.place = place
+            self.moved.emit()
+
+    def move_to_step(self, step: float) -> None:
+        """Show the run as it was at `step`."""
+        self.move_to(nearest_snapshot(self.shots, step))
+
+    def show_kind(self, kind: Kind) -> None:
+        """Samples or reconstructions."""
+        if kind != self.kind:
+            self.kind = kind
+            self.moved.emit()
+
+    def play(self) -> None:
+        """Begin to move, from the start when it stands at the end."""
+        if len(self.shots) > 1 and not self.playing:
+            if self.place == len(self.shots) - 1:
+                self.move_to(0)
+            self._timer.start()
+            self.playing_changed.emit(True)
+
+    def stop(self) -> None:
+        """Stand still."""
+        if self.playing:
+            self._timer.stop()
+            self.playing_changed.emit(False)
+
+    def batch(self) -> ImageBatch | None:
+        """The images of the snapshot in front; None when there is no such sheet, or one that cannot be read."""
+        if self.step is None or self._image_shape is None:
+            return None
+        path = self.shots[self.place].path(self.kind)
+        batch = sheet_images(QImage(str(path)), self._image_shape) if path is not None else None
+        if batch is not None and self.kind == "reconstructions":
+            batch = first_images(batch, 2 * self._validation_images)
+        return batch
+
+    def _advance(self) -> None:
+        self.move_to((self.place + 1) % len(self.shots) if self.shots else -1)

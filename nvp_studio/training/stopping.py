@@ -1,0 +1,58 @@
+"""When a run ends before its budget is spent: a score that is good enough, no more gain, or the clock."""
+
+import msgspec
+
+
+class StopRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Conditions of which any ends a run; None for none. The run then finishes as if its budget were spent."""
+
+    target: float | None = None
+    """Validation bits/dim to reach."""
+    patience: int | None = None
+    """Validations in a row without a new lowest one."""
+    minutes: float | None = None
+    """Minutes of training over all stretches of the run; by the clock, so the one rule that is not repeatable."""
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1 validation, not {self.patience}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes must be positive, not {self.minutes}")
+        if self.target is not None and not -100 < self.target < 100:
+            raise ValueError(f"the target must be a score in bits/dim, not {self.target}")
+
+    @property
+    def empty(self) -> bool:
+        """Whether the budget alone ends the run."""
+        return self.target is None and self.patience is None and self.minutes is None
+
+
+class StopWatch(msgspec.Struct):
+    """What the rules are held against; part of a checkpoint, so that a resumed run ends where it would have."""
+
+    lowest: float | None = None
+    """Lowest validation so far, in bits/dim."""
+    without_gain: int = 0
+    """Validations since then."""
+
+    def validated(self, value: float) -> None:
+        """A validation scored `value`."""
+        if self.lowest is None or value < self.lowest:
+            self.lowest, self.without_gain = value, 0
+        else:
+            self.without_gain += 1
+
+    def verdict(self, rules: StopRules, value: float) -> str:
+        """After a validation that scored `value`: why the run ends, or nothing."""
+        if rules.target is not None and value <= rules.target:
+            return f"reached {value:.4f} bits/dim, the target was {rules.target:g}"
+        if rules.patience is not None and self.without_gain >= rules.patience:
+            return f"{self.without_gain} validations without a gain"
+        return ""
+
+
+def out_of_time(rules: StopRules, seconds: float) -> str:
+    """Why the run ends after `seconds` of training, or nothing."""
+    if rules.minutes is not None and seconds >= 60 * rules.minutes:
+        return f"trained for {rules.minutes:g} minutes"
+    return ""

@@ -1,0 +1,335 @@
+"""Runs: all of them in a sortable table, several compared in one plot, one of them through time."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QAbstractItemView, QFrame, QHBoxLayout, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
+
+from nvp_studio.files import write_whole
+from nvp_studio.runs.export import Format, export_run
+from nvp_studio.runs.history import RunHistory
+from nvp_studio.runs.timelapse import write_film
+from nvp_studio.state.run import LiveRun
+from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel, ShelfModel
+from nvp_studio.state.timelapse import Timelapse
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary
+from nvp_studio.views.pages.base import Page
+from nvp_studio.views.pages.runs_actions import PAGE_KEYS, ShelfActions
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import icon_button
+from nvp_studio.views.widgets.curve_board import CurveBoard
+from nvp_studio.views.widgets.run_table import RunTable
+from nvp_studio.views.widgets.series import MOST_SERIES, Series
+from nvp_studio.views.widgets.timelapse_view import TimelapseView
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+    from nvp_studio.views.pages.train import TrainPage
+
+_REFRESH_MILLISECONDS = 2000
+_DRAW_MILLISECONDS = 250
+"""Live curves are drawn anew at most this often: every curve of the plot is reduced again."""
+
+
+class RunsPage(Page):
+    """The table above; below it the curves of the selected runs and, beside them, the samples of the run in front."""
+
+    key = "runs"
+    icon_name = "chart-line"
+
+    _written = Signal(str, str)
+    """(level, words) of a file that a thread has written."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.title = self.tr("Runs")
+        self.window_ = window
+        train = window.page("train")
+        self.train: TrainPage = train  # type: ignore[assignment]
+        self.live: LiveRun = self.train.live
+        self.runs: RunsModel = self.train.runs
+        self.shelf = ShelfModel(self.runs, self)
+        self.timelapse = Timelapse(self)
+        self.actions_ = ShelfActions(window, self)
+        self._opened: dict[str, OpenedRun] = {}
+        self._colours: dict[str, int] = {}
+        self._lay_out()
+        self._refresh = QTimer(self)
+        self._refresh.setInterval(_REFRESH_MILLISECONDS)
+        self._draw = QTimer(self)
+        self._draw.setSingleShot(True)
+        self._draw.setInterval(_DRAW_MILLISECONDS)
+        self._connect_signals()
+        self._restore()
+        self._show_selection()
+
+    # What the window asks of a page
+
+    def activated(self) -> None:
+        self.look_again()
+        if not self.table.selectionModel().hasSelection() and self.shelf.rowCount():
+            self.table.selectRow(0)
+
+    def save_state(self) -> None:
+        values = self.window_.settings.values
+        values.splitters["runs-rows"] = self._rows.sizes()
+        values.splitters["runs-columns"] = self._columns.sizes()
+
+    # What is in front
+
+    @property
+    def front(self) -> RunSummary | None:
+        """The run that the keyboard is on."""
+        index = self.table.currentIndex()
+        found: RunSummary | None = index.data(SUMMARY_ROLE) if index.isValid() else None
+        return found
+
+    @property
+    def chosen(self) -> list[RunSummary]:
+        """The selected runs, as the table orders them."""
+        rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
+        return [self.shelf.index(row, 0).data(SUMMARY_ROLE) for row in rows]
+
+    def look_again(self, folder: str = "") -> None:
+        """Read the folder of runs again, and choose the run `folder` when it is there."""
+        self.train.look_again()
+        if folder:
+            row = self.shelf.row_of(folder)
+            if row >= 0:
+                self.table.selectRow(row)
+        self._show_selection()
+
+    # Construction
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
+        column.setSpacing(SPACE)
+        column.addLayout(self._make_top())
+        self._rows = QSplitter(Qt.Orientation.Vertical)
+        self._rows.setChildrenCollapsible(False)
+        self._rows.setHandleWidth(SPACE)
+        self.table = RunTable(self.shelf, SUMMARY_ROLE, sortable=True)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.setMinimumHeight(14 * SPACE)
+        for key in PAGE_KEYS:
+            self.table.addAction(self.actions_[key])
+        self._rows.addWidget(self.table)
+        self._columns = QSplitter(Qt.Orientation.Horizontal)
+        self._columns.setChildrenCollapsible(False)
+        self._columns.setHandleWidth(SPACE)
+        self.board = CurveBoard()
+        self.board.show_words(self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here."))
+        self.lapse = TimelapseView(self.timelapse)
+        self.lapse.setMinimumWidth(30 * SPACE)
+        self._columns.addWidget(_card(self.board))
+        self._columns.addWidget(_card(self.lapse))
+        self._columns.setStretchFactor(0, 3)
+        self._columns.setStretchFactor(1, 1)
+        self._rows.addWidget(self._columns)
+        self._rows.setStretchFactor(0, 2)
+        self._rows.setStretchFactor(1, 3)
+        column.addWidget(self._rows, 1)
+
+    def _make_top(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(self.tr("Search name, data, preset, state, tags, notes"))
+        self.search.setAccessibleName(self.tr("Search runs"))
+        self.search.setClearButtonEnabled(True)
+        self.search.setFixedWidth(42 * SPACE)
+        row.addWidget(self.search)
+        self.count = QLabel()
+        self.count.setProperty("role", "dim")
+        row.addWidget(self.count)
+        row.addStretch(1)
+        for key in PAGE_KEYS:
+            row.addWidget(icon_button(self.actions_[key]))
+        return row
+
+    def _restore(self) -> None:
+        splitters = self.window_.settings.values.splitters
+        self._rows.setSizes(splitters.get("runs-rows", [200, 400]))
+        self._columns.setSizes(splitters.get("runs-columns", [800, 300]))
+
+    def _connect_signals(self) -> None:
+        self.search.textChanged.connect(self._on_searched)
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self._show_selection())
+        self.table.selectionModel().currentRowChanged.connect(lambda *_: self._show_selection())
+        self.table.opened.connect(lambda _: self.actions_["explore"].trigger())
+        self.shelf.rowsInserted.connect(lambda *_: self._show_count())
+        self.shelf.rowsRemoved.connect(lambda *_: self._show_count())
+        self.shelf.layoutChanged.connect(lambda *_: self._show_count())
+        self.runs.dataChanged.connect(lambda *_: self._show_actions())
+        self.board.step_pointed.connect(self.timelapse.move_to_step)
+        self.board.export_asked.connect(self._save_curves)
+        self.lapse.film_asked.connect(self.save_film)
+        self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
+        self.live.updated.connect(self._on_live_updated)
+        self.live.phase_changed.connect(lambda _: self._show_actions())
+        self._refresh.timeout.connect(self._on_refresh)
+        self._draw.timeout.connect(self.board.refresh)
+        self._written.connect(lambda level, text: self.window_.notify(level, text, topic="export"))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._refresh.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._refresh.stop()
+        self.timelapse.stop()
+
+    # The selection
+
+    def _show_selection(self) -> None:
+        """Draw the selected runs; the one in front is among them."""
+        chosen = self.chosen[:MOST_SERIES]
+        front = self.front
+        if front is not None and chosen and front not in chosen:
+            front = chosen[0]
+        self._keep_opened({run.folder for run in chosen})
+        self._keep_colours([run.folder for run in chosen])
+        series = [
+            Series(run.folder, self._name(run), history, self._colours[run.folder])
+            for run in chosen
+            if (history := self._history(run.folder)) is not None
+        ]
+        folder = front.folder if front is not None and chosen else ""
+        self.board.show_series(series, folder)
+        if self.timelapse.folder != folder:
+            self.timelapse.show_run(folder)
+        self.board.show_step(self.timelapse.step)
+        self._show_actions()
+        self._show_count()
+
+    def _name(self, run: RunSummary) -> str:
+        row = self.runs.row_of(run.folder)
+        return self.runs.shelved(row).name if row >= 0 else run.name
+
+    def _history(self, folder: str) -> RunHistory | None:
+        if folder == self.live.folder and self.live.started is not None:
+            return self.live.history
+        if folder not in self._opened:
+            try:
+                opened = OpenedRun(folder, self)
+            except RunError:
+                return None
+            opened.updated.connect(self._draw_soon)
+            self._opened[folder] = opened
+            opened.read()
+        return self._opened[folder].history
+
+    def _keep_opened(self, folders: set[str]) -> None:
+        for folder in set(self._opened) - folders:
+            opened = self._opened.pop(folder)
+            opened.close()
+            opened.deleteLater()
+
+    def _keep_colours(self, folders: list[str]) -> None:
+        """A run keeps its colour for as long as it is drawn."""
+        self._colours = {folder: colour for folder, colour in self._colours.items() if folder in folders}
+        for folder in folders:
+            if folder not in self._colours:
+                self._colours[folder] = min(set(range(MOST_SERIES)) - set(self._colours.values()))
+
+    def _on_refresh(self) -> None:
+        self.train.look_again()
+        self.timelapse.refresh()
+
+    def _on_searched(self, text: str) -> None:
+        self.shelf.show_matching(text)
+        self._show_count()
+
+    def _on_live_updated(self) -> None:
+        if self.isVisible() and self.live.folder in self._colours:
+            self._draw_soon()
+
+    def _draw_soon(self) -> None:
+        if not self._draw.isActive():
+            self._draw.start()
+
+    def _show_count(self) -> None:
+        shown, total = self.shelf.rowCount(), self.runs.rowCount()
+        words = self.tr("{0} runs").format(total) if shown == total else self.tr("{0} of {1} runs").format(shown, total)
+        chosen = len(self.table.selectionModel().selectedRows())
+        if chosen > MOST_SERIES:
+            words += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MOST_SERIES, chosen)
+        self.count.setText(words)
+
+    def _show_actions(self) -> None:
+        self.actions_.refresh()
+
+    def select(self, folders: list[str]) -> None:
+        """Select these runs, the first in front."""
+        model = self.table.selectionModel()
+        model.clearSelection()
+        flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+        rows = [row for folder in folders if (row := self.shelf.row_of(folder)) >= 0]
+        if rows:
+            model.setCurrentIndex(self.shelf.index(rows[0], 0), QItemSelectionModel.SelectionFlag.NoUpdate)
+        for row in rows:
+            model.select(self.shelf.index(row, 0), flags)
+
+    # Files
+
+    def _save_curves(self, form: str) -> None:
+        proposal = f"{self.board.quantity.currentData()}.{form}"
+        path = self.window_.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
+        if path is None:
+            return
+        try:
+            write_whole(path, self.board.content(form))
+        except OSError as error:
+            words = self.tr("{0} could not be written: {1}").format(path.name, error.strerror)
+            self.window_.notify("bad", words, topic="export")
+            return
+        self.window_.notify("good", self.tr("{0} is written.").format(path.name), topic="export")
+
+    def save_film(self) -> None:
+        """Write the snapshots of the run in front as a film, on a thread."""
+        folder, kind = self.timelapse.folder, self.timelapse.kind
+        if not folder:
+            return
+        filters = "GIF (*.gif);;WebP (*.webp)"
+        path = self.window_.ask_save("films", self.tr("Save as a film"), f"{Path(folder).name}-{kind}.gif", filters)
+        if path is not None:
+            self._in_background(lambda: f"{path.name}: {write_film(Path(folder), path, kind)} frames")
+
+    def export(self, form: Format) -> None:
+        """Write the metrics of the selected runs into their folders, on a thread."""
+        folders = [Path(run.folder) for run in self.chosen]
+
+        def work() -> str:
+            places = [str(export_run(folder, form)) for folder in folders]
+            return ", ".join(places)
+
+        if folders:
+            self._in_background(work)
+
+    def _in_background(self, work: object) -> None:
+        assert callable(work)
+
+        def run() -> None:
+            try:
+                self._written.emit("good", str(work()))
+            except RunError as error:
+                self._written.emit("bad", str(error))
+            except OSError as error:
+                self._written.emit("bad", f"{error.filename or ''}: {error.strerror}".strip(": "))
+
+        threading.Thread(target=run, name="export").start()
+
+
+def _card(content: QWidget) -> QFrame:
+    card = QFrame()
+    card.setProperty("card", True)
+    column = QVBoxLayout(card)
+    column.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
+    column.addWidget(content)
+    return card

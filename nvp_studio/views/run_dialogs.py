@@ -1,0 +1,202 @@
+"""Dialogs about runs: what a person writes on one, what is changed in one that goes, and what lies in the trash."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QMessageBox,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.runs.labels import Labels, tags_from_text
+from nvp_studio.training.changes import Wish
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import RunChanged
+from nvp_studio.training.runs import RunSummary
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.steady_inputs import DoubleSpinBox
+from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
+
+
+class LabelsDialog(QDialog):
+    """Name, tags and note of a run; `labels` gives them once accepted."""
+
+    def __init__(self, labels: Labels, first_name: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Name, tags and note"))
+        self.setMinimumWidth(56 * SPACE)
+        self.name = QLineEdit(labels.name)
+        self.name.setPlaceholderText(first_name)
+        self.name.setMaxLength(80)
+        self.tags = QLineEdit(", ".join(labels.tags))
+        self.tags.setPlaceholderText(self.tr("such as: good, paper"))
+        self.note = QPlainTextEdit(labels.note)
+        self.note.setTabChangesFocus(True)
+        self.note.setMinimumHeight(14 * SPACE)
+        form = QFormLayout()
+        form.setVerticalSpacing(SPACE)
+        for text, field in ((self.tr("Name"), self.name), (self.tr("Tags"), self.tags), (self.tr("Note"), self.note)):
+            field.setAccessibleName(text)
+            form.addRow(text, field)
+        self.problem = QLabel()
+        self.problem.setProperty("role", "bad")
+        self.problem.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setSpacing(SPACE)
+        column.addLayout(form)
+        column.addWidget(self.problem)
+        column.addWidget(_buttons(self, self.tr("Keep")))
+
+    @property
+    def labels(self) -> Labels:
+        """What the fields say; raises `RunError` for what is no tag."""
+        return Labels(name=self.name.text(), tags=tags_from_text(self.tags.text()), note=self.note.toPlainText())
+
+    def accept(self) -> None:
+        try:
+            _ = self.labels
+        except RunError as error:
+            self.problem.setText(str(error))
+            return
+        super().accept()
+
+
+class ChangeRunDialog(QDialog):
+    """Learning rate and stop conditions of the run that goes; `wish` gives what was changed."""
+
+    def __init__(self, course: RunChanged, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._course = course
+        self.setWindowTitle(self.tr("Change the run"))
+        self.setMinimumWidth(48 * SPACE)
+        self.learning_rate = DoubleSpinBox()
+        self.learning_rate.setDecimals(7)
+        self.learning_rate.setRange(1e-7, 1.0)
+        self.learning_rate.setStepType(DoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self.learning_rate.setValue(course.learning_rate)
+        self.target, self.patience, self.minutes = stop_fields()
+        show_rules(course.stop, self.target, self.patience, self.minutes)
+        form = QFormLayout()
+        form.setVerticalSpacing(SPACE)
+        fields = (
+            (self.tr("Learning rate"), self.learning_rate),
+            (self.tr("Stop at"), self.target),
+            (self.tr("Patience"), self.patience),
+            (self.tr("Stop after"), self.minutes),
+        )
+        for text, field in fields:
+            field.setAccessibleName(text)
+            form.addRow(text, field)
+        words = QLabel(
+            self.tr(
+                "The learning rate is the schedule's highest. Changes hold from the next step on, are kept with the "
+                "run, and are made again when it goes on from an earlier checkpoint."
+            )
+        )
+        words.setProperty("role", "dim")
+        words.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setSpacing(SPACE)
+        column.addLayout(form)
+        column.addWidget(words)
+        column.addWidget(_buttons(self, self.tr("Change")))
+
+    @property
+    def wish(self) -> Wish | None:
+        """What differs from before; None when nothing does."""
+        rate = self.learning_rate.value()
+        before = round(self._course.learning_rate, self.learning_rate.decimals())
+        rules = rules_of(self.target, self.patience, self.minutes)
+        changed_rate = rate if abs(rate - before) > 1e-12 else None
+        changed_rules = rules if rules != self._course.stop else None
+        if changed_rate is None and changed_rules is None:
+            return None
+        return Wish(learning_rate=changed_rate, stop=changed_rules)
+
+
+class TrashDialog(QDialog):
+    """The runs in the trash, to be put back or deleted for good."""
+
+    def __init__(
+        self,
+        runs: list[RunSummary],
+        restore: Callable[[str], bool],
+        delete: Callable[[str], bool],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._restore, self._delete = restore, delete
+        self.setWindowTitle(self.tr("Trash"))
+        self.resize(64 * SPACE, 44 * SPACE)
+        self.words = QLabel()
+        self.words.setProperty("role", "dim")
+        self.list = QListWidget()
+        self.list.setAccessibleName(self.tr("Runs in the trash"))
+        self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
+        for run in runs:
+            best = f"{run.best:.3f} bits/dim" if run.best is not None else self.tr("not validated")
+            text = "  ·  ".join((run.name, run.data_title, best, self.tr("{0} steps").format(f"{run.step:,}")))
+            item = QListWidgetItem(text)
+            item.setData(Qt.ItemDataRole.UserRole, run.folder)
+            self.list.addItem(item)
+        self.back = QPushButton(self.tr("Put back"))
+        self.forever = QPushButton(self.tr("Delete for good…"))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.addButton(self.back, QDialogButtonBox.ButtonRole.ActionRole)
+        buttons.addButton(self.forever, QDialogButtonBox.ButtonRole.DestructiveRole)
+        buttons.rejected.connect(self.reject)
+        self.back.clicked.connect(lambda: self._act(self._restore))
+        self.forever.clicked.connect(self._delete_chosen)
+        self.list.itemSelectionChanged.connect(self._show_state)
+        column = QVBoxLayout(self)
+        column.setSpacing(SPACE)
+        column.addWidget(self.words)
+        column.addWidget(self.list)
+        column.addWidget(buttons)
+        if runs:
+            self.list.setCurrentRow(0)
+        self._show_state()
+
+    def _delete_chosen(self) -> None:
+        count = len(self.list.selectedItems())
+        words = self.tr("Delete {0} for good? This cannot be undone.")
+        what = (
+            self.list.selectedItems()[0].text().split("  ·  ")[0] if count == 1 else self.tr("{0} runs").format(count)
+        )
+        answer = QMessageBox.question(self, self.windowTitle(), words.format(what))
+        if answer == QMessageBox.StandardButton.Yes:
+            self._act(self._delete)
+
+    def _act(self, act: Callable[[str], bool]) -> None:
+        for item in self.list.selectedItems():
+            if act(str(item.data(Qt.ItemDataRole.UserRole))):
+                self.list.takeItem(self.list.row(item))
+        self._show_state()
+
+    def _show_state(self) -> None:
+        count = self.list.count()
+        self.words.setText(self.tr("{0} in the trash").format(count) if count else self.tr("The trash is empty."))
+        some = bool(self.list.selectedItems())
+        self.back.setEnabled(some)
+        self.forever.setEnabled(some)
+
+
+def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+    keep = QPushButton(accept)
+    keep.setProperty("primary", True)
+    keep.setDefault(True)
+    buttons.addButton(keep, QDialogButtonBox.ButtonRole.AcceptRole)
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    return buttons

@@ -1,0 +1,301 @@
+"""The plot of several runs. Importing this brings pyqtgraph, slow; `curve_board` does it when the window is up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from pyqtgraph.exporters import SVGExporter
+from PySide6.QtCore import QBuffer, QEvent, QIODevice, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.runs.curves import (
+    QUANTITIES,
+    Axis,
+    Curve,
+    axis_limits,
+    can_be_log,
+    curve,
+    last_points,
+    place_of_step,
+    smooth_curve,
+    stack,
+    value_range,
+)
+from nvp_studio.runs.history import Numbers
+from nvp_studio.training.changes import Restart, StopChange
+from nvp_studio.views.theme import colors, scaled_font, theme
+from nvp_studio.views.widgets.curve_data import extremes, means, visible
+from nvp_studio.views.widgets.series import Series, series_colour
+
+_LEFT_AXIS_WIDTH = 58
+_MARGIN = 0.04
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """What is drawn and how."""
+
+    quantity: str = "validation"
+    axis: Axis = "steps"
+    memory: float = 50.0
+    """Points that a smoothed curve remembers; 0 for none."""
+    log: bool = False
+    clip: bool = True
+    share: float = 1.0
+    """The last part of the axis that is shown."""
+
+
+class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
+    """Draws one quantity of several runs. The axes follow growing curves until a person zooms."""
+
+    following_changed = Signal(bool)
+    pointed = Signal(object)
+    """The place on the axis under the mouse, or None."""
+    fit_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.options = PlotOptions()
+        self.following = True
+        self.log_shown = False
+        """Whether the axis is logarithmic: asked for, and every value allows it."""
+        self._series: list[Series] = []
+        self._front = ""
+        self._items: list[Any] = []
+        self._curves: dict[str, Curve] = {}
+        self._step: float | None = None
+        self._item: Any = self.getPlotItem()
+        self._view: Any = self._item.getViewBox()
+        self._item.hideButtons()
+        self._item.setMenuEnabled(False)
+        self._view.disableAutoRange()
+        self._view.setMouseMode(self._view.PanMode)
+        self.setFrameShape(self.Shape.NoFrame)
+        self._pointer = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        for line in (self._pointer, self._cursor):
+            line.setVisible(False)
+            self._item.addItem(line, ignoreBounds=True)
+        self._view.sigRangeChangedManually.connect(lambda *_: self._set_following(False))
+        self._view.sigResized.connect(lambda *_: self.refresh())
+        self.scene().sigMouseMoved.connect(self._on_mouse_moved)
+        theme().changed.connect(self._paint_in_theme)
+        self._paint_in_theme()
+
+    @property
+    def curves(self) -> dict[str, Curve]:
+        """What is drawn of each run, by its key: smoothed and cut as the options say."""
+        return self._curves
+
+    def show_series(self, series: Sequence[Series], front: str) -> None:
+        """Draw these runs; stacked layers and changes are those of `front`."""
+        self._series, self._front = list(series), front
+        self.refresh()
+
+    def show_options(self, options: PlotOptions) -> None:
+        """Draw something else, or otherwise; another quantity or axis is shown in full."""
+        other = replace(options, memory=0) != replace(self.options, memory=0)
+        self.options = options
+        if other:
+            self._set_following(True)
+        self.refresh()
+
+    def follow(self) -> None:
+        """Show all of it and follow."""
+        self._set_following(True)
+        self.refresh()
+
+    def show_step(self, step: float | None) -> None:
+        """Mark a step of the run in front."""
+        self._step = step
+        self._place_cursor()
+
+    def refresh(self) -> None:
+        """Draw anew: a history grew."""
+        for item in self._items:
+            self._item.removeItem(item)
+        self._items = []
+        quantity = QUANTITIES[self.options.quantity]
+        raw = {
+            one.key: last_points(curve(one.history, quantity, self.options.axis), self.options.share)
+            for one in self._series
+        }
+        self.log_shown = self.options.log and not quantity.stacked and can_be_log(points.y for points in raw.values())
+        self._item.getAxis("left").setLogMode(self.log_shown)
+        memory = 0.0 if quantity.at_validations else self.options.memory
+        self._curves = {key: smooth_curve(points, memory) for key, points in raw.items()}
+        if self.following:
+            self._fit(raw)
+        if quantity.stacked:
+            self._draw_stack()
+        else:
+            self._draw_changes()
+            for one in self._series:
+                self._draw_series(one, raw[one.key], marked=quantity.at_validations)
+        self._place_cursor()
+
+    def svg(self) -> bytes:
+        """The plot as the content of an SVG file."""
+        content: bytes = SVGExporter(self._item).export(toBytes=True)
+        return content
+
+    def png(self) -> bytes:
+        """The plot as the content of a PNG file, as it is on screen."""
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        self.grab().save(buffer, "PNG")
+        return bytes(buffer.data().data())
+
+    # Drawing
+
+    def _draw_series(self, one: Series, raw: Curve, *, marked: bool) -> None:
+        colour = QColor(series_colour(one.colour))
+        if not marked and self.options.memory > 1:
+            faint = QColor(colour)
+            faint.setAlpha(70)
+            self._add_line(raw, pg.mkPen(faint, width=1), smooth=False)
+        width = 2 if marked or self.options.memory > 1 else 1
+        self._add_line(self._curves[one.key], pg.mkPen(colour, width=width), smooth=width == 2)
+        if marked and len(raw.x) <= 400:
+            dots = pg.ScatterPlotItem(raw.x, self._shown(raw.y), size=6, pen=pg.mkPen(None), brush=pg.mkBrush(colour))
+            self._add(dots)
+
+    def _add_line(self, points: Curve, pen: Any, *, smooth: bool) -> None:
+        """One line item of all segments, with a gap between them, reduced to the pixels there are."""
+        (low, high), _ = self._view.viewRange()
+        bins = max(50, int(self._view.width()))
+        xs: list[Numbers] = []
+        ys: list[Numbers] = []
+        for part in points.segments():
+            x, y = points.x[part], points.y[part]
+            seen = visible(x, low, high)
+            x, y = (means if smooth else extremes)(x[seen], y[seen], bins)
+            xs += [x, np.array([np.nan])]
+            ys += [y, np.array([np.nan])]
+        if xs:
+            line = pg.PlotDataItem(
+                np.concatenate(xs), self._shown(np.concatenate(ys)), pen=pen, antialias=smooth, connect="finite"
+            )
+            self._add(line)
+
+    def _draw_stack(self) -> None:
+        """Layers of the scales of the run in front, the finest at the bottom."""
+        one = next((one for one in self._series if one.key == self._front), None) or next(iter(self._series), None)
+        if one is None:
+            return
+        steps, layers = stack(one.history)
+        if not layers:
+            return
+        x = np.array([place_of_step(one.history, step, self.options.axis) for step in steps])
+        below = pg.PlotCurveItem(x, np.zeros(len(x)), pen=pg.mkPen(None))
+        self._add(below)
+        for scale, layer in enumerate(layers):
+            colour = QColor(series_colour(scale))
+            line = pg.PlotCurveItem(x, layer, pen=pg.mkPen(colour, width=1))
+            fill = QColor(colour)
+            fill.setAlpha(110)
+            self._add(line)
+            self._add(pg.FillBetweenItem(below, line, brush=pg.mkBrush(fill)))
+            below = line
+
+    def _draw_changes(self) -> None:
+        """Where the run in front was restarted, or something was changed."""
+        one = next((one for one in self._series if one.key == self._front), None)
+        if one is None:
+            return
+        for change in one.history.changes:
+            place = place_of_step(one.history, change.step, self.options.axis)
+            if isinstance(change, Restart):
+                words = self.tr("went on")
+            elif isinstance(change, StopChange):
+                words = self.tr("stop rules")
+            else:
+                words = self.tr("rate {0}").format(f"{change.learning_rate:g}")
+            line = pg.InfiniteLine(
+                place,
+                angle=90,
+                pen=pg.mkPen(colors().dim, width=1, style=Qt.PenStyle.DashLine),
+                label=words,
+                labelOpts={"position": 0.94, "color": colors().dim, "fill": colors().surface, "movable": False},
+            )
+            line.label.setFont(scaled_font(11))
+            self._add(line)
+
+    def _add(self, item: Any) -> None:
+        self._item.addItem(item, ignoreBounds=True)
+        self._items.append(item)
+
+    def _shown(self, y: Numbers) -> Numbers:
+        return np.log10(y) if self.log_shown else y
+
+    def _fit(self, raw: dict[str, Curve]) -> None:
+        limits = axis_limits(list(raw.values()))
+        quantity = QUANTITIES[self.options.quantity]
+        if quantity.stacked:
+            values = [layer for one in self._series for layer in stack(one.history)[1]]
+            values.append(np.zeros(1))
+        else:
+            shown = self._curves if self.options.clip else raw
+            values = [points.y for points in shown.values()]
+        span = value_range(values, clip=self.options.clip and not quantity.stacked)
+        if limits is None or span is None:
+            return
+        low, high = (float(np.log10(value)) for value in span) if self.log_shown else span
+        if self.options.share >= 1:
+            limits = (0.0, limits[1])
+        room_x, room_y = _MARGIN / 2 * (limits[1] - limits[0]), _MARGIN * (high - low)
+        self._view.setRange(
+            xRange=(limits[0], limits[1] + room_x),
+            yRange=(low - room_y, high + room_y),
+            padding=0,
+            disableAutoRange=True,
+        )
+
+    def _place_cursor(self) -> None:
+        one = next((one for one in self._series if one.key == self._front), None)
+        self._cursor.setVisible(one is not None and self._step is not None)
+        if one is not None and self._step is not None:
+            self._cursor.setPos(place_of_step(one.history, self._step, self.options.axis))
+
+    def _set_following(self, following: bool) -> None:
+        if following != self.following:
+            self.following = following
+            self.following_changed.emit(following)
+
+    # The mouse
+
+    def _on_mouse_moved(self, place: QPointF) -> None:
+        inside = self._view.sceneBoundingRect().contains(place)
+        self._point_at(self._view.mapSceneToView(place).x() if inside else None)
+
+    def _point_at(self, place: float | None) -> None:
+        self._pointer.setVisible(place is not None)
+        if place is not None:
+            self._pointer.setPos(place)
+        self.pointed.emit(place)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._point_at(None)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.fit_asked.emit()
+
+    def _paint_in_theme(self) -> None:
+        c = colors()
+        self.setBackground(QColor(c.surface))
+        self._pointer.setPen(pg.mkPen(c.dim, width=1, style=Qt.PenStyle.DotLine))
+        self._cursor.setPen(pg.mkPen(c.accent, width=1))
+        for name in ("left", "bottom"):
+            axis: Any = self._item.getAxis(name)
+            axis.setPen(pg.mkPen(c.border))
+            axis.setTextPen(pg.mkPen(c.dim))
+            axis.setStyle(tickFont=scaled_font(11), tickLength=-4)
+            axis.enableAutoSIPrefix(False)
+        self._item.getAxis("left").setWidth(_LEFT_AXIS_WIDTH)
+        self._item.showGrid(x=False, y=True, alpha=0.12)
+        self.refresh()

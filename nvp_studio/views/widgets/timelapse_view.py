@@ -1,0 +1,104 @@
+"""A run's samples through time: images above, a scrub bar with play below."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
+
+from nvp_studio.state.timelapse import Timelapse
+from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.sheets import Sheet
+from nvp_studio.views.widgets.steady_inputs import ComboBox
+
+
+class TimelapseView(QWidget):
+    """Shows a `Timelapse` and moves it."""
+
+    film_asked = Signal()
+
+    def __init__(self, timelapse: Timelapse) -> None:
+        super().__init__()
+        self._timelapse = timelapse
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE // 2)
+        column.addLayout(self._make_top())
+        words = self.tr("Samples appear with a run's first validation.")
+        self.sheet = Sheet(self.tr("From the same noise"), words)
+        self.pairs = Sheet(self.tr("Real images, above their reconstructions"), words, pairs=True)
+        column.addWidget(self.sheet, 1)
+        column.addWidget(self.pairs, 1)
+        column.addLayout(self._make_bar())
+        timelapse.moved.connect(self._show)
+        timelapse.playing_changed.connect(self._on_playing_changed)
+        self._show()
+
+    def _make_top(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        self.kind = ComboBox()
+        self.kind.setAccessibleName(self.tr("Images"))
+        self.kind.addItem(self.tr("Samples"), "samples")
+        self.kind.addItem(self.tr("Reconstructions"), "reconstructions")
+        self.kind.setFixedWidth(18 * SPACE)
+        self.kind.currentIndexChanged.connect(lambda _: self._timelapse.show_kind(self.kind.currentData()))
+        row.addWidget(self.kind)
+        row.addStretch(1)
+        self.film = _flat("film", self.tr("Save as a film"))
+        self.film.setToolTip(self.tr("Save as an animated GIF or WebP"))
+        self.film.clicked.connect(self.film_asked)
+        row.addWidget(self.film)
+        return row
+
+    def _make_bar(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(SPACE)
+        self.play = _flat("play", self.tr("Play"))
+        self.play.clicked.connect(self._toggle)
+        row.addWidget(self.play)
+        self.scrub = QSlider(Qt.Orientation.Horizontal)
+        self.scrub.setAccessibleName(self.tr("Snapshot"))
+        self.scrub.setPageStep(5)
+        self.scrub.valueChanged.connect(self._on_scrubbed)
+        row.addWidget(self.scrub, 1)
+        self.step = QLabel()
+        self.step.setProperty("role", "dim")
+        self.step.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("step {0}").format("1,000,000")))
+        row.addWidget(self.step)
+        return row
+
+    def _toggle(self) -> None:
+        if self._timelapse.playing:
+            self._timelapse.stop()
+        else:
+            self._timelapse.play()
+
+    def _on_scrubbed(self, place: int) -> None:
+        self._timelapse.move_to(place)
+
+    def _on_playing_changed(self, playing: bool) -> None:
+        set_icon(self.play, "pause" if playing else "play")
+        self.play.setAccessibleName(self.tr("Pause") if playing else self.tr("Play"))
+
+    def _show(self) -> None:
+        lapse = self._timelapse
+        some = bool(lapse.shots)
+        self.scrub.blockSignals(True)
+        self.scrub.setRange(0, max(0, len(lapse.shots) - 1))
+        self.scrub.setValue(max(0, lapse.place))
+        self.scrub.blockSignals(False)
+        self.scrub.setEnabled(len(lapse.shots) > 1)
+        self.play.setEnabled(len(lapse.shots) > 1)
+        self.film.setEnabled(some)
+        self.step.setText(self.tr("step {0}").format(f"{lapse.step:,}") if lapse.step is not None else "")
+        pairs = lapse.kind == "reconstructions"
+        self.sheet.setVisible(not pairs)
+        self.pairs.setVisible(pairs)
+        (self.pairs if pairs else self.sheet).show_batch(lapse.batch())
+
+
+def _flat(icon: str, name: str) -> QToolButton:
+    button = QToolButton()
+    button.setProperty("flat", True)
+    button.setAccessibleName(name)
+    button.setToolTip(name)
+    set_icon(button, icon)
+    return button

@@ -1,0 +1,321 @@
+"""The Runs page as a person meets it: the table, curves of several runs, samples through time, labels and the trash."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from nvp_studio.runs.labels import change_labels, read_labels
+from nvp_studio.runs.trash import TRASH
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.training.changes import RateChange, Restart, read_changes, record_change
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import read_record
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.runs import RunsPage
+from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
+from tests.conftest import wait_for_deletion, wait_until
+from tests.runs.folders import make_trained_run, write_sheets
+from tests.runs.test_history import step, write
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs"
+    for name, level in (("one", 3.0), ("two", 2.0), ("three", 4.0)):
+        make_trained_run(folder / name, level=level)
+    return folder
+
+
+@pytest.fixture
+def window(shared_engine: Engine, qt: Wait, tmp_path: Path, runs_folder: Path) -> Iterator[MainWindow]:
+    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    window.settings.values.runs_folder = str(runs_folder)
+    window.show()
+    qt(window.all_pages_built, "the pages")
+    window.show_page("runs")
+    yield window
+    window.close()
+    window.deleteLater()
+    wait_for_deletion()
+
+
+@pytest.fixture
+def page(window: MainWindow, qt: Wait) -> RunsPage:
+    page = window.page("runs")
+    assert isinstance(page, RunsPage)
+    qt(lambda: page.board.plot is not None, "the plot")
+    return page
+
+
+def names(page: RunsPage) -> list[str]:
+    return [page.shelf.index(row, 0).data() for row in range(page.shelf.rowCount())]
+
+
+def choose(page: RunsPage, *chosen: str) -> None:
+    page.select([str(page.runs.folder / name) for name in chosen])
+
+
+def pick(combo: object, value: str) -> None:
+    combo.setCurrentIndex(combo.findData(value))  # type: ignore[attr-defined]
+
+
+def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> None:
+    best = page.runs.COLUMNS.index("best")
+    page.table.sortByColumn(best, Qt.SortOrder.AscendingOrder)
+    assert names(page) == ["two", "one", "three"]
+    page.table.sortByColumn(best, Qt.SortOrder.DescendingOrder)
+    assert names(page) == ["three", "one", "two"]
+    change_labels(page.runs.folder / "two", tags=["good"], note="the milk")
+    page.look_again()
+    page.search.setText("milk")
+    assert names(page) == ["two"]
+    assert page.count.text() == "1 of 3 runs"
+    page.search.clear()
+    assert page.count.text() == "3 runs"
+
+
+def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsPage) -> None:
+    choose(page, "one", "two")
+    plot = page.board.plot
+    assert plot is not None
+    curves = plot.curves
+    assert [curve.x.tolist() for curve in curves.values()] == [[25, 50, 75, 100]] * 2
+    pick(page.board.axis, "epochs")
+    assert next(iter(plot.curves.values())).x.tolist() == [2.5, 5.0, 7.5, 10.0]
+    pick(page.board.quantity, "train")
+    assert len(next(iter(plot.curves.values())).x) == 100
+    page.board.list.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert list(plot.curves) == [str(page.runs.folder / "two")]
+    choose(page, "one", "two", "three")
+    assert len(plot.curves) == 2, "a run that was switched off stays so"
+
+
+def test_every_quantity_is_drawn_in_every_way(page: RunsPage) -> None:
+    choose(page, "one", "two")
+    board = page.board
+    for quantity in range(board.quantity.count()):
+        board.quantity.setCurrentIndex(quantity)
+        for axis in range(board.axis.count()):
+            board.axis.setCurrentIndex(axis)
+            for log in (True, False):
+                board.log.setChecked(log)
+    for part in range(board.part.count()):
+        board.part.setCurrentIndex(part)
+    board.smoothing.setValue(0)
+    board.clip.setChecked(False)
+
+
+def test_a_logarithmic_axis_is_shown_only_where_all_values_allow_it(page: RunsPage) -> None:
+    choose(page, "one")
+    plot = page.board.plot
+    assert plot is not None
+    page.board.log.setChecked(True)
+    assert plot.log_shown
+    write(page.runs.folder / "one", [step(101, validation=-1.0)])
+    page._opened[str(page.runs.folder / "one")].read()
+    page.board.refresh()
+    assert not plot.log_shown
+
+
+def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
+    choose(page, "one")
+    plot = page.board.plot
+    assert plot is not None
+    view = plot.getPlotItem().getViewBox()
+    view.setRange(xRange=(30, 60), yRange=(3, 4), padding=0)
+    view.sigRangeChangedManually.emit([True, True])
+    shown = view.viewRange()
+    write(page.runs.folder / "one", [step(number, validation=1.0) for number in range(101, 200)])
+    page._opened[str(page.runs.folder / "one")].read()
+    page.board.refresh()
+    assert len(next(iter(plot.curves.values())).x) == 103
+    assert view.viewRange() == shown
+    assert page.board.fit.isEnabled()
+    page.board.fit.click()
+    assert view.viewRange() != shown
+
+
+def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
+    folder = page.runs.folder / "one"
+    record_change(folder, Restart(60))
+    record_change(folder, RateChange(80, 0.5))
+    pick(page.board.quantity, "train")
+    choose(page, "one")
+    plot = page.board.plot
+    assert plot is not None
+    (curve,) = plot.curves.values()
+    assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
+
+
+def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> None:
+    choose(page, "one", "two")
+    plot = page.board.plot
+    assert plot is not None
+    plot.pointed.emit(52.0)
+    assert page.board.list.item(0).text() == "one\n3.500 bits/dim"
+    assert page.board.reading.text() == "At step 52"
+    assert page.timelapse.step == 50
+    plot.pointed.emit(None)
+    assert page.board.list.item(1).text() == "two\n2.000 bits/dim"
+    page.lapse.scrub.setValue(0)
+    assert page.timelapse.step == 25
+
+
+def test_samples_are_scrubbed_and_played(page: RunsPage, qt: Wait) -> None:
+    choose(page, "one")
+    lapse = page.lapse
+    assert lapse.step.text() == "step 100"
+    lapse.scrub.setFocus()
+    QTest.keyClick(lapse.scrub, Qt.Key.Key_Left)
+    assert page.timelapse.step == 75
+    batch = page.timelapse.batch()
+    assert batch is not None
+    assert batch.pixels[0] == 150
+    lapse.kind.setCurrentIndex(1)
+    assert page.timelapse.batch() is not None
+    assert lapse.pairs.isVisible()
+    lapse.scrub.setValue(3)
+    lapse.play.click()
+    assert page.timelapse.step == 25
+    qt(lambda: page.timelapse.step == 100, "the end of the film")
+    lapse.play.click()
+    assert not page.timelapse.playing
+    lapse.scrub.setValue(3)
+    write_sheets(page.runs.folder / "one", 120, 9)
+    page.timelapse.refresh()
+    assert page.timelapse.step == 120, "who looks at the newest goes along"
+
+
+def test_curves_and_film_are_saved(
+    page: RunsPage, window: MainWindow, tmp_path: Path, qt: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(page, "one", "two")
+    for form in ("csv", "svg", "png"):
+        monkeypatch.setattr(window, "ask_save", lambda *_, form=form: tmp_path / f"curves.{form}")
+        page.board.export_asked.emit(form)
+    rows = list(csv.reader((tmp_path / "curves.csv").read_text().splitlines()))
+    assert rows[0] == ["run", "segment", "steps", "validation"]
+    assert len(rows) == 9
+    assert b"<svg" in (tmp_path / "curves.svg").read_bytes()[:400]
+    with Image.open(io.BytesIO((tmp_path / "curves.png").read_bytes())) as image:
+        assert image.width > 200
+    monkeypatch.setattr(window, "ask_save", lambda *_: tmp_path / "film.gif")
+    page.lapse.film.click()
+    qt(lambda: (tmp_path / "film.gif").exists(), "the film")
+    window.registry["runs.csv"].trigger()
+    qt(lambda: (page.runs.folder / "two" / "metrics.csv").exists(), "the exports")
+    qt(lambda: any("metrics.csv" in notice.text for notice in window.notices.shown), "the word")
+
+
+def test_a_run_is_renamed_tagged_and_noted(page: RunsPage, window: MainWindow) -> None:
+    choose(page, "one")
+    window.registry["runs.label"].trigger()
+    dialog = window.findChild(LabelsDialog)
+    dialog.name.setText("first try")
+    dialog.tags.setText("x" * 50)
+    dialog.accept()
+    assert "40" in dialog.problem.text()
+    dialog.tags.setText("good, paper")
+    dialog.note.setPlainText("all well")
+    dialog.accept()
+    assert read_labels(page.runs.folder / "one").tags == ("good", "paper")
+    assert "first try" in names(page)
+    row = page.shelf.row_of(str(page.runs.folder / "one"))
+    assert page.shelf.index(row, 8).data() == "good, paper"
+
+
+def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: RunsPage, window: MainWindow) -> None:
+    choose(page, "one", "two")
+    window.registry["runs.discard"].trigger()
+    assert names(page) == ["three"]
+    notice = window.notices.shown[-1]
+    assert notice.text == "2 runs are in the trash."
+    assert notice.action is not None
+    notice.action()
+    assert sorted(names(page)) == ["one", "three", "two"]
+    choose(page, "one")
+    window.registry["runs.discard"].trigger()
+    window.registry["runs.trash"].trigger()
+    dialog = window.findChild(TrashDialog)
+    assert dialog.list.count() == 1
+    dialog.back.click()
+    assert dialog.words.text() == "The trash is empty."
+    assert "one" in names(page)
+    assert not list((page.runs.folder / TRASH).iterdir())
+    dialog.close()
+
+
+def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, window: MainWindow) -> None:
+    from msgspec.structs import replace
+
+    from nvp_studio.training.runs import write_record
+
+    folder = page.runs.folder / "one"
+    record = read_record(folder)
+    assert record.config.flow is not None
+    config = replace(record.config, flow=replace(record.config.flow, width=12), seed=77)
+    write_record(folder, replace(record, config=config))
+    choose(page, "one")
+    window.registry["runs.duplicate"].trigger()
+    assert window.current_page.key == "train"
+    form = page.train.form
+    assert form.config == config
+    assert form.name.text() == "one-2"
+    assert form.flow_note.isVisibleTo(form)
+    form.preset.activated.emit(0)
+    assert form.config is not None
+    assert form.config.flow is None
+
+
+def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainWindow) -> None:
+    choose(page, "one", "two", "three")
+    window.registry["runs.discard"].trigger()
+    assert page.shelf.rowCount() == 0
+    assert not window.registry["runs.label"].isEnabled()
+    assert not window.registry["runs.discard"].isEnabled()
+    assert page.board._stack.currentIndex() == 0
+    assert page.timelapse.step is None
+    assert not page.lapse.play.isEnabled()
+
+
+def test_a_run_that_goes_is_changed_from_its_strip(
+    page: RunsPage, window: MainWindow, tmp_path: Path, qt: Wait
+) -> None:
+    np.savez(tmp_path / "toys.npz", images=random_images(80))
+    config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
+    live = page.live
+    live.start(config, page.runs.folder, "going")
+    try:
+        qt(lambda: live.in_loop and live.course is not None and len(live.history.steps) > 2, "the run")
+        window.registry["run.change"].trigger()
+        dialog = window.findChild(ChangeRunDialog)
+        assert dialog.wish is None
+        dialog.learning_rate.setValue(0.001)
+        dialog.patience.setValue(7)
+        dialog.accept()
+        qt(lambda: live.course is not None and live.course.learning_rate == 0.001, "the change")
+        assert live.course is not None
+        assert live.course.stop.patience == 7
+        assert len(read_changes(Path(live.folder))) == 2
+        assert len(live.history.changes) == 2
+        assert any("learning rate 0.001" in notice.text for notice in window.notices.shown)
+        page.look_again(live.folder)
+        choose(page, "going", "one")
+        pick(page.board.quantity, "train")
+        count = len(page.board.plot.curves[live.folder].x)  # type: ignore[union-attr]
+        qt(lambda: len(page.board.plot.curves[live.folder].x) > count, "the live curve")  # type: ignore[union-attr]
+        assert not window.registry["runs.discard"].isEnabled()
+    finally:
+        live.force_stop()
+        wait_until(lambda: not window.engine.trainer.alive, "the trainer to end")
