@@ -259,7 +259,8 @@ class SplineLaw(CouplingLaw):
 
     def _by_number(self, numbers: Tensor) -> Tensor:
         """(N, numbers * C, H, W) -> (N, numbers, C, H, W)."""
-        return numbers.view(len(numbers), self.numbers, -1, *numbers.shape[2:])
+        count, channels, height, width = numbers.shape
+        return numbers.view(count, self.numbers, channels // self.numbers, height, width)
 
 
 def coupling_law(kind: Literal["affine", "mixture", "spline"], channels: int, pieces: int, clamp: Clamp) -> CouplingLaw:
