@@ -4,17 +4,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from nvp_studio.ranks import Ranks
+if TYPE_CHECKING:
+    from nvp_studio.ranks import Ranks
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 def in_rounds(
-    ranks: Ranks, paths: Iterable[Path], size: int, work: Callable[[Sequence[Path]], list[Row]], row: type[Row]
+    ranks: "Ranks", paths: Iterable[Path], size: int, work: Callable[[Sequence[Path]], list[Row]], row: type[Row]
 ) -> Iterator[Row]:
     """What `work` makes of `paths`, of up to `size` of them at a time on each rank, on every rank in their order.
 

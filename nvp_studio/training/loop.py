@@ -429,6 +429,7 @@ class Loop:
     def _heed(self) -> bool:
         """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
         asked = self.asked
+        self._serve()
         asked.renew()
         if asked.paused and asked.stop_reason is None:
             running = self.clock.running
@@ -442,7 +443,6 @@ class Loop:
                 self.clock.proceed()
             if asked.stop_reason is None:
                 self.publisher.enter("training")
-        self._serve()
         return asked.stop_reason is None
 
     def _proceed_alone(self) -> bool:
