@@ -44,7 +44,7 @@ def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] |
     except BaseException:
         _remove(temporary)
         raise
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> int:
@@ -60,6 +60,17 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> int:
                     os.unlink(entry.path)
                     removed += 1
     return removed
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk: a new file whose name is not flushed may be gone after a power cut."""
+    if os.name != "posix":
+        return  # other systems give no handle on a folder
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _temporary(target: Path) -> Path:
@@ -88,13 +99,3 @@ def _keep(target: Path, kept: Path) -> None:
 def _remove(path: Path) -> None:
     with suppress(OSError):
         os.unlink(path)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # other systems give no handle on a folder
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,5 +1,6 @@
 """Writing files whole: the old content or the new, whatever happens in between."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nvp_studio.files import stream_whole, write_whole
+from nvp_studio.files import remove_leftovers, stream_whole, write_whole
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -115,3 +116,42 @@ def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
         done.set()
         reader.join()
     assert parts == []
+
+
+def test_the_file_that_is_replaced_stays_under_another_name(tmp_path: Path) -> None:
+    path, before = tmp_path / "file", tmp_path / "before"
+    for content in (b"one", b"two", b"three"):
+        write_whole(path, content, keep=before)
+    assert (path.read_bytes(), before.read_bytes()) == (b"three", b"two")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", "before"}
+
+
+def test_two_names_of_one_file_are_told_apart_at_the_next_writing(tmp_path: Path) -> None:
+    """As a process leaves them that is killed between the two renamings."""
+    path, before = tmp_path / "file", tmp_path / "before"
+    write_whole(path, b"one")
+    os.link(path, before)
+    write_whole(path, b"two", keep=before)
+    assert (path.read_bytes(), before.read_bytes()) == (b"two", b"one")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", "before"}
+
+
+def test_a_file_system_without_links_keeps_the_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path, before = tmp_path / "file", tmp_path / "before"
+    for content in (b"one", b"two"):
+        write_whole(path, content, keep=before)
+    assert (path.read_bytes(), before.read_bytes()) == (b"two", b"one")
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".file.0123abcd.tmp", ".file.tmp", "file.0123abcd.tmp", "file"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / ".folder.0123abcd.tmp").mkdir()
+    assert remove_leftovers(tmp_path) == 1
+    assert not (tmp_path / ".file.0123abcd.tmp").exists()
+    assert len(list(tmp_path.iterdir())) == 4
+    assert remove_leftovers(tmp_path / "nowhere") == 0

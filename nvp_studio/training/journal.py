@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from nvp_studio.files import flush_folder
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.runs import LOG, METRICS
 
@@ -50,6 +51,8 @@ class _Appender:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._named = path.exists()
+        """Whether the file's name is on the disk, besides its content."""
         self._waiting = b""
         self.trouble = ""
 
@@ -71,6 +74,9 @@ class _Appender:
         if self._descriptor is not None:
             try:
                 os.fsync(self._descriptor)
+                if not self._named:
+                    flush_folder(self._path.parent)
+                    self._named = True
             except OSError as error:
                 self.trouble = f"{self._path.name}: {error.strerror}"
 

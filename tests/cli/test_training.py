@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nvp_studio.checkpoints import load, peek
+from nvp_studio.training.runs import list_runs
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -86,7 +87,7 @@ def test_what_cannot_be_done_ends_with_1_and_one_line(run: Run, words: list[str]
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nvp_studio", "train", "--data", data, "--steps", "1000000", "--name", "mine"]
     process = subprocess.Popen(
@@ -106,7 +107,11 @@ def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data:
     assert process.returncode == 0, err
     result = result_of(out)
     assert result["phase"] == "stopped"
+    assert number.name in result["reason"]
     assert "Traceback" not in err
+    (listed,) = list_runs(tmp_path)
+    assert (listed.state, listed.reason) == ("stopped", result["reason"])
+    assert f"stopped: {result['reason']}\n" in (tmp_path / "mine" / "log.txt").read_text()
     assert peek(tmp_path / "mine" / "checkpoints" / "last.safetensors").step == result["step"]
 
 

@@ -75,7 +75,7 @@ def test_two_damaged_checkpoints_are_refused_with_both_reasons(config: TrainConf
     run = checks.stopped_run(config, tmp_path)
     for name in ("last", "previous"):
         (run / "checkpoints" / f"{name}.safetensors").write_bytes(b"none")
-    with pytest.raises(CheckpointError, match=r"last\.safetensors is not .* previous\.safetensors is not"):
+    with pytest.raises(CheckpointError, match=r"last\.safetensors is not .*previous\.safetensors is not"):
         resume_run(run)
 
 
@@ -137,15 +137,15 @@ def test_force_goes_on_with_changed_data(tmp_path: Path) -> None:
 
 def test_milestones_are_thinned_and_the_newest_two_kept(tmp_path: Path) -> None:
     config = small_config(
-        write_data(tmp_path / "bars.npz"), steps=40, validation_every=1000, checkpoint_steps=1, warmup_steps=0
+        write_data(tmp_path / "bars.npz"), steps=20, validation_every=1000, checkpoint_steps=1, warmup_steps=0
     )
     run = start_run(config, tmp_path, "x")
-    for steps in (80, 160):
+    for steps in (40, 80):
         resume_run(run, steps=steps)
     found = sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.safetensors"))
     assert len(found) == 16
-    assert found[0] == 4
-    assert found[-1] == 144
+    assert found[0] == 2
+    assert found[-1] == 72
 
 
 def test_a_second_trainer_is_refused_with_who_holds_the_folder(

@@ -38,7 +38,7 @@ def skip_fsync(patch: Patch) -> None:
         if keep is not None:
             files._keep(target, Path(keep))
         files.os.replace(temporary, target)
-        files._flush_folder(target.parent)
+        files.flush_folder(target.parent)
 
     patch.setattr(files, "stream_whole", stream)
 
@@ -60,7 +60,7 @@ def rename_before_write(patch: Patch) -> None:
 
 def skip_flushing_the_folder(patch: Patch) -> None:
     """The new name is not flushed, so that a checkpoint that was told of is gone after a power cut."""
-    patch.setattr(files, "_flush_folder", lambda folder: None)
+    patch.setattr(files, "flush_folder", lambda folder: None)
 
 
 def forget_the_key_of_noise(patch: Patch) -> None:
