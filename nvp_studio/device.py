@@ -4,6 +4,9 @@ import os
 
 import torch
 
+_MOST_THREADS = 64
+"""Threads that may be asked for on a machine with fewer cores."""
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device called `name`; `auto` is CUDA, else MPS, else the CPU. Raises `ValueError` when there is none such."""
@@ -26,6 +29,6 @@ def choose_threads(threads: int | None = None) -> int:
     train several times slower than one.
     """
     if threads is not None:
-        return max(1, threads)
+        return min(max(1, threads), max(_MOST_THREADS, os.cpu_count() or 1))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores - 1)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from nvp_studio.data.arrays import Readable, check_size, one_line, read_into
+from nvp_studio.data.arrays import MOST_DEFLATE_GAINS, Readable, check_size, one_line, read_into
 from nvp_studio.data.dataset import DataError
 
 _HEADER_BYTES = 128
@@ -57,11 +57,12 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
             order = _byte_order(file, path.name)
             for kind, size, stop in _elements(file, order):
                 stream: Readable = file
+                room = size * (MOST_DEFLATE_GAINS if kind == _COMPRESSED else 1)
                 if kind == _COMPRESSED:
                     stream = _Inflated(file, size)
                     kind, size = struct.unpack(f"{order}II", _exactly(stream, 8))
                 if kind == _MATRIX:
-                    array = _array(stream, order, names, path.name)
+                    array = _array(stream, order, names, path.name, room)
                     found |= {} if array is None else {array[0]: array[1]}
                 file.seek(stop)
     except (OSError, EOFError, zlib.error, struct.error, UnicodeDecodeError) as error:
@@ -84,8 +85,13 @@ def _elements(file: BinaryIO, order: str) -> Iterator[tuple[int, int, int]]:
         yield kind, size, file.tell() + size
 
 
-def _array(stream: Readable, order: str, names: Collection[str], file_name: str) -> tuple[str, npt.NDArray[Any]] | None:
-    """Return name and content of the array that starts at `stream`, None when it is not one of `names`."""
+def _array(
+    stream: Readable, order: str, names: Collection[str], file_name: str, room: int
+) -> tuple[str, npt.NDArray[Any]] | None:
+    """Return name and content of the array that starts at `stream`, None when it is not one of `names`.
+
+    Its content has at most `room` bytes.
+    """
     flags = _small(stream, order, 8)
     kind, dimensions = struct.unpack(f"{order}I", flags[:4])[0], _small(stream, order, 4 * _MOST_DIMENSIONS)
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
@@ -101,6 +107,8 @@ def _array(stream: Readable, order: str, names: Collection[str], file_name: str)
     count = math.prod(shape)
     if size != count * dtype.itemsize:
         raise DataError(f"{name} in {file_name} holds {size:,} bytes, not those of its shape {shape}")
+    if size > room:
+        raise DataError(f"{name} in {file_name} is cut short: it promises {size:,} bytes")
     check_size(size, f"{name} in {file_name}")
     values = np.empty(size, np.uint8)
     if content is not None:

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from nvp_studio.wording import one_line
+
 MAX_FRAME_BYTES = 64 * 2**20
 """Largest body of a frame."""
 
@@ -88,7 +90,7 @@ class FrameReader(Generic[Message]):
             with memoryview(self._buffer) as whole, whole[start:stop] as body:
                 return self._decoder.decode(body)
         except Exception as error:  # a decoder fed with foreign bytes may raise more than its own kind of error
-            raise FrameError(f"damaged frame: {' '.join(str(error).split()) or type(error).__name__}") from error
+            raise FrameError(f"damaged frame: {one_line(error) or type(error).__name__}") from error
 
 
 def read_messages(descriptor: int, kind: Any) -> Iterator[Any]:

@@ -50,6 +50,8 @@ from nvp_studio.worker.schedule import Task
 
 _CPU_BATCH = 8
 _GPU_BATCH = 256
+_MOST_RECIPES = 1024
+"""Pictures of a sheet, which are held in memory until it is whole."""
 _PATIENCE_SECONDS = 0.05
 _COUNTING_SECONDS = 0.005
 _NEWER_SECONDS = 0.01
@@ -139,6 +141,8 @@ class Service:
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
+    if len(request.recipes) > _MOST_RECIPES:
+        raise ValueError(f"a sheet of {len(request.recipes):,} pictures is too large; the most is {_MOST_RECIPES:,}")
     parts: list[Rendering] = []
     for start in range(0, len(request.recipes), batch):
         parts.append(render(model, request.recipes[start : start + batch]))

@@ -1,0 +1,271 @@
+"""Damaged frames without number: a decoder refuses them or gives whole messages, a worker answers or says why not."""
+
+import random
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import PIL.Image
+import pytest
+
+from nvp_studio.flow.config import preset_config
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.events import CheckpointSaved, ImageBatch, RunImages, RunNotice, RunState, StepMetrics
+from nvp_studio.worker.framing import FrameError, FrameReader, encode
+from nvp_studio.worker.messages import (
+    PROTOCOL,
+    Answer,
+    Cancel,
+    Failed,
+    Hello,
+    OpenModel,
+    Picture,
+    PictureRead,
+    Ping,
+    Pong,
+    Probe,
+    ReadPicture,
+    Refused,
+    Render,
+    Rendered,
+    RenderSheet,
+    Request,
+    ResumeRun,
+    RunCommand,
+    SavePicture,
+    Score,
+    ScoreRow,
+    ScoreRows,
+    Sheet,
+    StartRun,
+)
+from tests.fuzzing import cases, damaged, with_an_extreme
+from tests.small_model import random_images
+from tests.worker.process import WorkerProcess
+
+CASES = 10_000
+LIVE_CASES = 300
+_AT_ONCE = 10
+
+_RECIPE = Recipe(
+    checkpoint="ab" * 32, base=Image((8, 8, 1), bytes(range(64)), "grün"), temperatures=(1.0, 0.5), offsets=((3, -1.5),)
+)
+_CONFIG = TrainConfig(steps=5, flow=preset_config("quick", (1, 8, 8)))
+_BATCH = ImageBatch((1, 8, 8, 1), bytes(64))
+_REQUESTS: list[msgspec.Struct] = [
+    Hello(PROTOCOL, "cpu", 1),
+    Ping(3),
+    Cancel("explore"),
+    OpenModel("model", 1, "a"),
+    Render("explore", 3, _RECIPE),
+    RenderSheet("sheet", 2, (_RECIPE, Recipe(checkpoint="", base=Seed(4)))),
+    ReadPicture("explore", 4, "a.png"),
+    SavePicture("explore", 5, _RECIPE, "b.png", 2),
+    Score("score", 1, ("a", "b"), samples=4),
+    StartRun(_CONFIG, "runs"),
+    ResumeRun("run", steps=9),
+    RunCommand("pause"),
+    Probe("train", 2, _CONFIG, (1, 8, 8)),
+]
+_ANSWERS: list[msgspec.Struct] = [
+    Refused("no"),
+    Pong(3, "rendering", 0.5),
+    Rendered("explore", 3, _RECIPE, Picture(image=_BATCH, coordinates=(0.5, -1.0)), 0.01),
+    Sheet("sheet", 2, (_RECIPE,), _BATCH, (3.5,)),
+    PictureRead("explore", 4, "a.png", _RECIPE, True, ("note",)),
+    ScoreRows(
+        "score", 1, (ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True
+    ),
+    Failed("explore", 4, "reason", "details"),
+    StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
+    RunImages(kind="samples", step=3, images=_BATCH),
+    RunState("training"),
+    RunNotice("info", "text"),
+    CheckpointSaved("a", 3, "last"),
+]
+
+
+def framed(body: bytes) -> bytes:
+    return struct.pack("<I", len(body)) + body
+
+
+def mutation(chance: random.Random, message: msgspec.Struct) -> bytes:
+    """A damaged frame: as bytes, within its body, or with another value somewhere in the message."""
+    frame = encode(message)
+    kind = chance.random()
+    if kind < 0.2:
+        return damaged(chance, frame)
+    if kind < 0.5:
+        return framed(damaged(chance, frame[4:]))
+    return framed(msgspec.msgpack.encode(with_an_extreme(chance, msgspec.msgpack.decode(frame[4:]))))
+
+
+@pytest.mark.parametrize(("kind", "messages"), [(Request, _REQUESTS), (Answer, _ANSWERS)], ids=["requests", "answers"])
+def test_mutated_frames_are_refused_or_give_whole_messages(kind: Any, messages: list[msgspec.Struct]) -> None:
+    refused = taken = 0
+    for index, chance in cases(CASES):
+        frame = mutation(chance, chance.choice(messages))
+        try:
+            found = FrameReader[Any](kind).feed(frame)
+        except FrameError as error:
+            refused += 1
+            problem = "" if str(error).isprintable() and len(str(error)) < 1000 else f"it was told {str(error)[:300]!r}"
+        except Exception as error:
+            problem = f"it raised {type(error).__name__}: {error}"
+        else:
+            taken += len(found)
+            problem = next((f"{message} is not whole" for message in found if not _whole(kind, message)), "")
+        if problem:
+            pytest.fail(f"case {index}: {problem}\n{frame!r}")
+    assert refused > 0.3 * (refused + taken)
+    assert taken > 0.1 * (refused + taken)
+
+
+def _whole(kind: Any, message: msgspec.Struct) -> bool:
+    """Whether it is a message that can be sent on and is read as the same."""
+    frame = encode(message)
+    (again,) = FrameReader[Any](kind).feed(frame)
+    return type(again) is type(message) and encode(again) == frame
+
+
+# A worker
+
+
+def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
+    """Requests that, whatever becomes of their numbers, write no file and take no minutes."""
+    return [
+        Hello(PROTOCOL, "cpu", 1),
+        Ping(3),
+        Cancel("explore"),
+        OpenModel("model", 1, str(model)),
+        Render("explore", 3, _RECIPE),
+        RenderSheet("sheet", 2, (_RECIPE, Recipe(checkpoint="", base=Seed(4)))),
+        ReadPicture("explore", 4, str(folder / "a.png")),
+        Score("score", 1, (str(folder), str(folder / "b.png"))),
+        ResumeRun(str(folder)),
+        RunCommand("pause"),
+    ]
+
+
+def test_a_live_worker_survives_whatever_can_be_decoded(
+    start_worker: Callable[[], WorkerProcess], tmp_path: Path, model_file: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    PIL.Image.fromarray(random_images(1)[0, ..., 0]).save(folder / "a.png")
+    (folder / "b.png").write_bytes(b"not an image")
+    worker = start_worker()
+    worker.greet()
+    worker.send(OpenModel("model", 0, str(model_file)))
+    requests = _safe_requests(folder, model_file)
+    waiting: list[tuple[int, bytes]] = []
+    for index, chance in cases(LIVE_CASES):
+        frame = _decodable(chance, chance.choice(requests))
+        if frame is None:
+            continue
+        waiting.append((index, frame))
+        worker.write(frame)
+        if len(waiting) == _AT_ONCE:
+            _expect_pong(worker, index, waiting)
+            waiting = []
+    for view in ("explore", "sheet", "score"):
+        worker.send(Cancel(view))
+    _expect_pong(worker, -2, waiting)
+    _expect_picture(worker, model_file)
+    worker.close_stdin()
+    assert worker.wait() == 0
+    assert "Fatal" not in worker.stderr()
+
+
+def _expect_picture(worker: WorkerProcess, model: Path) -> None:
+    """The worker opens a model and draws, once the last of the runs it was asked to resume has failed."""
+    last = OpenModel("last", 1, str(model)), Render("last", 2, Recipe(checkpoint="", base=Seed(1)))
+    worker.send(*last)
+    while not isinstance(answer := worker.next(), Rendered) or answer.view != "last":
+        assert answer is not None, worker.stderr()
+        if isinstance(answer, Failed) and (answer.view, answer.stamp) == ("last", 2):
+            time.sleep(0.1)
+            worker.send(*last)
+
+
+def _decodable(chance: random.Random, message: msgspec.Struct) -> bytes | None:
+    """A mutation that is a message all the same; None when it is none, or one that would write or train."""
+    frame = mutation(chance, message)
+    reader = FrameReader[Any](Request)
+    try:
+        found = reader.feed(frame)
+    except FrameError:
+        return None
+    if not found or reader.inside_frame:
+        return None
+    harmless = all(not isinstance(item, SavePicture | StartRun | Probe) and _stays(item) for item in found)
+    return frame if harmless else None
+
+
+def _stays(message: msgspec.Struct) -> bool:
+    """Whether it is of the protocol, and looks at no folder but those of the test."""
+    if isinstance(message, Hello):
+        return message.protocol == PROTOCOL
+    return not isinstance(message, Score) or all(path.count("/") > 2 for path in message.paths)
+
+
+def _expect_pong(worker: WorkerProcess, number: int, sent: list[tuple[int, bytes]]) -> None:
+    worker.send(Ping(number))
+    while not isinstance(answer := worker.next(), Pong) or answer.number != number:
+        if answer is None:
+            pytest.fail(f"the worker ended with {worker.wait()} after one of the cases {sent}: {worker.stderr()}")
+        if isinstance(answer, Failed) and not (answer.reason.isprintable() and answer.reason):
+            pytest.fail(f"a reason of several lines after one of the cases {sent}: {answer}")
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_a_live_worker_says_why_it_cannot_read_on(start_worker: Callable[[], WorkerProcess], index: int) -> None:
+    chance = random.Random(f"live {index}")
+    frame = b""
+    while not frame or not _broken(frame):
+        frame = mutation(chance, chance.choice(_REQUESTS))
+    worker = start_worker()
+    worker.send(Hello(PROTOCOL, "cpu", 1))
+    worker.write(frame)
+    assert "not a message" in worker.expect(Refused).reason
+    assert worker.wait() == 2
+    assert "Traceback" not in worker.stderr()
+
+
+def _broken(frame: bytes) -> bool:
+    try:
+        FrameReader[Any](Request).feed(frame)
+    except FrameError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Probe("p", 1, msgspec.structs.replace(_CONFIG, batch_size=2**50), (1, 8, 8)),
+        Probe("p", 1, _CONFIG, (1, 2**40, 2**40)),
+        Probe("p", 1, _CONFIG, (1, -8, 8)),
+        Probe("p", 1, msgspec.structs.replace(_CONFIG, device="toaster"), (1, 8, 8)),
+        Score("p", 1, ("/nothing",), samples=2**60),
+        RenderSheet("p", 1, (Recipe(checkpoint="", base=Seed(1)),) * 5000),
+        SavePicture("p", 1, Recipe(checkpoint="", base=Seed(1)), "/nothing/a.png", 2**40),
+        SavePicture("p", 1, Recipe(checkpoint="", base=Seed(1)), "a\0b.png"),
+        Render("p", 1, Recipe(checkpoint="", base=Seed(1), offsets=((0, 1e308),))),
+        Render("p", 1, Recipe(checkpoint="", base=Image((8, 8, 1), b""))),
+        ReadPicture("p", 1, "\0"),
+        OpenModel("p", 1, "\0"),
+    ],
+    ids=lambda request: type(request).__name__,
+)
+def test_an_impossible_request_fails_in_one_line(shared_worker: WorkerProcess, request_: msgspec.Struct) -> None:
+    shared_worker.send(request_)
+    while not isinstance(answer := shared_worker.next(), Failed):
+        assert answer is not None, shared_worker.stderr()
+    assert answer.reason.isprintable()
+    shared_worker.send(Render("after", 1, Recipe(checkpoint="", base=Seed(1))))
+    shared_worker.expect(Rendered, view="after")
