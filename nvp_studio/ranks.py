@@ -203,12 +203,20 @@ class ProcessGroup(Ranks):
     def claim_failure(self, reason: str) -> bool:
         """Leave `reason` for the other ranks; whether this rank is the first to fail, and thus the one to say it."""
         try:
-            if self._store.add("failures", 1) > 1:
-                return False
-            self._store.set("failure", reason)
-        except (dist.DistError, RuntimeError):
+            is_first = self._store.add("failures", 1) == 1
+            if is_first:
+                self._store.set("failure", reason)
+            if self.first:
+                self._await_failures()
+        except RuntimeError:
             return self.rank <= 1  # the store went with rank 0: the next one speaks
-        return True
+        return is_first
+
+    def _await_failures(self) -> None:
+        """Stay a moment, for the store may go with this process and the others look there for the reason."""
+        deadline = time.monotonic() + 2 * _REASON_SECONDS
+        while self._store.add("failures", 0) < self.world and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _meet(self, act: Callable[[], object]) -> None:
         try:
@@ -227,8 +235,8 @@ class ProcessGroup(Ranks):
                 time.sleep(_POLL_SECONDS)
             else:
                 return RankLostError(self._store.get("failure").decode())
-        except (dist.DistError, RuntimeError):
-            pass
+        except RuntimeError:
+            pass  # the store went with rank 0
         return RankLostError(f"one of the {self.world} processes ended without a word (killed, or out of memory)")
 
 

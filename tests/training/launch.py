@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 import typing
 from pathlib import Path
 
@@ -40,12 +41,15 @@ def launch(count: int, function: str, *words: object) -> list[Ended]:
         ]
         for process in processes:
             process.start()
-        for process in processes:
-            process.join(HANG_SECONDS)
-        left = [rank for rank, process in enumerate(processes) if process.is_alive()]
-        for rank in left:
-            processes[rank].kill()
-        assert not left, f"ranks {left} did not come to an end"
+        deadline = time.monotonic() + HANG_SECONDS
+        try:
+            for process in processes:
+                process.join(max(0.0, deadline - time.monotonic()))
+            left = [rank for rank, process in enumerate(processes) if process.is_alive()]
+            assert not left, f"ranks {left} did not come to an end"
+        finally:
+            for process in processes:
+                process.kill()
         return [
             Ended(process.exitcode, *(Path(folder, f"{rank}.{kind}").read_text() for kind in ("out", "err")))
             for rank, process in enumerate(processes)
