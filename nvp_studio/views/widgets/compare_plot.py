@@ -32,6 +32,8 @@ from nvp_studio.views.widgets.series import Series, series_colour
 
 _LEFT_AXIS_WIDTH = 58
 _MARGIN = 0.04
+_LABEL_ROWS = (0.95, 0.89, 0.83)
+"""Heights of the words at changes, in turn, so that neighbours do not cover each other."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         one = next((one for one in self._series if one.key == self._front), None)
         if one is None:
             return
-        for change in one.history.changes:
+        for number, change in enumerate(one.history.changes):
             place = place_of_step(one.history, change.step, self.options.axis)
             if isinstance(change, Restart):
                 words = self.tr("went on")
@@ -219,7 +221,12 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
                 angle=90,
                 pen=pg.mkPen(colors().dim, width=1, style=Qt.PenStyle.DashLine),
                 label=words,
-                labelOpts={"position": 0.94, "color": colors().dim, "fill": colors().surface, "movable": False},
+                labelOpts={
+                    "position": _LABEL_ROWS[number % len(_LABEL_ROWS)],
+                    "color": colors().dim,
+                    "fill": colors().surface,
+                    "movable": False,
+                },
             )
             line.label.setFont(scaled_font(11))
             self._add(line)
