@@ -225,6 +225,10 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
                     "position": _LABEL_ROWS[number % len(_LABEL_ROWS)],
                     "color": colors().dim,
                     "fill": colors().surface,
+                },
+                    "position": _LABEL_ROWS[number % len(_LABEL_ROWS)],
+                    "color": colors().dim,
+                    "fill": colors().surface,
                     "movable": False,
                 },
             )

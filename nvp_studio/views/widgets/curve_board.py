@@ -283,10 +283,14 @@ class CurveBoard(QWidget):
 
     def _say_values(self) -> None:
         """The value of each run under the mouse, else at its end."""
+        self._filling = True
         if self._stacked:
             self._say_scales()
-            return
-        self._filling = True
+        else:
+            self._say_runs()
+        self._filling = False
+
+    def _say_runs(self) -> None:
         quantity = QUANTITIES[self.quantity.currentData()]
         for row, one in enumerate(self._series):
             item = self.list.item(row)
@@ -298,7 +302,6 @@ class CurveBoard(QWidget):
             item.setText(f"{self._short(one.name)}\n{value} {quantity.unit}".rstrip())
             item.setToolTip(one.name)
         self.reading.setText(self._place_words())
-        self._filling = False
 
     def _say_scales(self) -> None:
         """The part of each scale of the run in front under the mouse, else at its end, the finest at the bottom."""
