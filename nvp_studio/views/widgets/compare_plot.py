@@ -226,11 +226,6 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
                     "color": colors().dim,
                     "fill": colors().surface,
                 },
-                    "position": _LABEL_ROWS[number % len(_LABEL_ROWS)],
-                    "color": colors().dim,
-                    "fill": colors().surface,
-                    "movable": False,
-                },
             )
             line.label.setFont(scaled_font(11))
             self._add(line)
