@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -154,6 +155,7 @@ class TrashDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(self.back, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(self.forever, QDialogButtonBox.ButtonRole.DestructiveRole)
+        _without_icons(buttons)
         buttons.rejected.connect(self.reject)
         self.back.clicked.connect(lambda: self._act(self._restore))
         self.forever.clicked.connect(self._delete_chosen)
@@ -197,6 +199,13 @@ def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
     keep.setProperty("primary", True)
     keep.setDefault(True)
     buttons.addButton(keep, QDialogButtonBox.ButtonRole.AcceptRole)
+    _without_icons(buttons)
     buttons.accepted.connect(dialog.accept)
     buttons.rejected.connect(dialog.reject)
     return buttons
+
+
+def _without_icons(buttons: QDialogButtonBox) -> None:
+    """The style's own icons are of another family than the window's."""
+    for button in buttons.buttons():
+        button.setIcon(QIcon())

@@ -300,12 +300,12 @@ QComboBox::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); width:
 QComboBox QAbstractItemView {{ background: {c.surface}; border: 1px solid {c.border}; padding: 4px; outline: none;
     selection-background-color: {c.selection}; selection-color: {c.text}; }}
 QCheckBox {{ spacing: 8px; }}
-QCheckBox::indicator {{ width: 16px; height: 16px; border: 1px solid {c.dim}; border-radius: 4px;
+QCheckBox::indicator, QListView::indicator {{ width: 16px; height: 16px; border: 1px solid {c.dim}; border-radius: 4px;
     background: {c.surface}; }}
 QCheckBox::indicator:focus, QCheckBox::indicator:hover {{ border-color: {c.accent}; }}
-QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent};
+QCheckBox::indicator:checked, QListView::indicator:checked {{ background: {c.accent}; border-color: {c.accent};
     image: url("{_themed_file("check", c)}"); }}
-QCheckBox::indicator:disabled {{ background: transparent; border-color: {c.disabled}; }}
+QCheckBox::indicator:disabled, QListView::indicator:disabled {{ background: transparent; border-color: {c.disabled}; }}
 QTableView, QListView, QTreeView, QPlainTextEdit {{ border: 1px solid {c.border}; border-radius: 6px;
     selection-background-color: {c.selection}; selection-color: {c.text}; }}
 QTableView {{ gridline-color: {c.border}; }}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, means, visible
+from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, joined, means, visible
 
 
 @given(st.integers(1, 5000), st.integers(1, 400), st.integers(0, 100))
@@ -60,3 +60,11 @@ def test_the_axis_of_steps_stays_ahead_and_ends_with_the_run() -> None:
     ends = [fitting_steps(step, None) for step in range(0, 20_000, 7)]
     assert all(end > step for end, step in zip(ends, range(0, 20_000, 7), strict=True))
     assert len(set(ends)) < 30
+
+
+def test_segments_are_joined_with_a_gap_after_each() -> None:
+    x = np.arange(10.0)
+    few_x, few_y = joined(x, 2 * x, [slice(0, 4), slice(4, 10)], (0, 100), extremes, 50)
+    assert np.flatnonzero(np.isnan(few_x)).tolist() == [4, 11]
+    assert few_y[np.isfinite(few_y)].tolist() == (2 * x).tolist()
+    assert len(joined(x, x, [], (0, 9), means, 50)[0]) == 0

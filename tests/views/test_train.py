@@ -15,6 +15,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import open_run
+from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
@@ -100,6 +101,7 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         seed=12345,
         device="cuda:1",
         threads=1,
+        stop=StopRules(target=3.25, patience=4, minutes=90.5),
     )
     form.show_config(config)
     assert form.config == config

@@ -27,11 +27,13 @@ from nvp_studio.runs.curves import (
 from nvp_studio.runs.history import Numbers
 from nvp_studio.training.changes import Restart, StopChange
 from nvp_studio.views.theme import colors, scaled_font, theme
-from nvp_studio.views.widgets.curve_data import extremes, means, visible
+from nvp_studio.views.widgets.curve_data import extremes, joined, means
 from nvp_studio.views.widgets.series import Series, series_colour
 
 _LEFT_AXIS_WIDTH = 58
 _MARGIN = 0.04
+_LABEL_ROWS = (0.95, 0.89, 0.83)
+"""Heights of the words at changes, in turn, so that neighbours do not cover each other."""
 
 
 @dataclass(frozen=True)
@@ -167,19 +169,10 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         """One line item of all segments, with a gap between them, reduced to the pixels there are."""
         (low, high), _ = self._view.viewRange()
         bins = max(50, int(self._view.width()))
-        xs: list[Numbers] = []
-        ys: list[Numbers] = []
-        for part in points.segments():
-            x, y = points.x[part], points.y[part]
-            seen = visible(x, low, high)
-            x, y = (means if smooth else extremes)(x[seen], y[seen], bins)
-            xs += [x, np.array([np.nan])]
-            ys += [y, np.array([np.nan])]
-        if xs:
-            line = pg.PlotDataItem(
-                np.concatenate(xs), self._shown(np.concatenate(ys)), pen=pen, antialias=smooth, connect="finite"
-            )
-            self._add(line)
+        reduce = means if smooth else extremes
+        x, y = joined(points.x, points.y, points.segments(), (low, high), reduce, bins)
+        if len(x):
+            self._add(pg.PlotDataItem(x, self._shown(y), pen=pen, antialias=smooth, connect="finite"))
 
     def _draw_stack(self) -> None:
         """Layers of the scales of the run in front, the finest at the bottom."""
@@ -206,7 +199,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         one = next((one for one in self._series if one.key == self._front), None)
         if one is None:
             return
-        for change in one.history.changes:
+        for number, change in enumerate(one.history.changes):
             place = place_of_step(one.history, change.step, self.options.axis)
             if isinstance(change, Restart):
                 words = self.tr("went on")
@@ -219,7 +212,11 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
                 angle=90,
                 pen=pg.mkPen(colors().dim, width=1, style=Qt.PenStyle.DashLine),
                 label=words,
-                labelOpts={"position": 0.94, "color": colors().dim, "fill": colors().surface, "movable": False},
+                labelOpts={
+                    "position": _LABEL_ROWS[number % len(_LABEL_ROWS)],
+                    "color": colors().dim,
+                    "fill": colors().surface,
+                },
             )
             line.label.setFont(scaled_font(11))
             self._add(line)

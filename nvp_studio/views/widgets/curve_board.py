@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _MEMORIES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 """Points that a smoothed curve remembers, from none to the most."""
 _DEFAULT_MEMORY = 4
+_LIST_MARGIN = 60
+"""Pixels of box and swatch beside a name."""
 _KEY_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -125,7 +128,7 @@ class CurveBoard(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName(self.tr("Curves shown"))
         self.list.setFixedWidth(26 * SPACE)
-        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.itemChanged.connect(self._on_item_changed)
         side.addWidget(self.list, 1)
         row.addLayout(side)
@@ -234,6 +237,7 @@ class CurveBoard(QWidget):
         self.clip.setEnabled(not quantity.stacked)
         if self.plot is not None:
             self.plot.show_options(self.options)
+        self._fill_list()
         self._redraw()
 
     def _say_smoothing(self) -> None:
@@ -267,7 +271,7 @@ class CurveBoard(QWidget):
     def _fill_list(self) -> None:
         self._filling = True
         self.list.clear()
-        for one in self._series:
+        for one in [] if self._stacked else self._series:
             item = QListWidgetItem(_swatch(series_colour(one.colour)), one.name)
             item.setData(_KEY_ROLE, one.key)
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsSelectable)
@@ -280,6 +284,13 @@ class CurveBoard(QWidget):
     def _say_values(self) -> None:
         """The value of each run under the mouse, else at its end."""
         self._filling = True
+        if self._stacked:
+            self._say_scales()
+        else:
+            self._say_runs()
+        self._filling = False
+
+    def _say_runs(self) -> None:
         quantity = QUANTITIES[self.quantity.currentData()]
         for row, one in enumerate(self._series):
             item = self.list.item(row)
@@ -288,18 +299,37 @@ class CurveBoard(QWidget):
             if points is not None and len(points.x):
                 index = len(points.x) - 1 if self._place is None else nearest(points, self._place)
             value = "–" if points is None or index is None else _number(float(points.y[index]), quantity.digits)
-            item.setText(f"{one.name}\n{value} {quantity.unit}".rstrip())
-            item.setToolTip(one.name if not quantity.stacked else self._scale_words(one))
+            item.setText(f"{self._short(one.name)}\n{value} {quantity.unit}".rstrip())
+            item.setToolTip(one.name)
         self.reading.setText(self._place_words())
-        self._filling = False
 
-    def _scale_words(self, one: Series) -> str:
-        _, layers = stack(one.history)
-        below, words = 0.0, []
-        for scale, layer in enumerate(layers, 1):
-            words.append(self.tr("scale {0}: {1} bits/dim").format(scale, f"{layer[-1] - below:.3f}"))
-            below = float(layer[-1])
-        return "\n".join([one.name, *words])
+    def _say_scales(self) -> None:
+        """The part of each scale of the run in front under the mouse, else at its end, the finest at the bottom."""
+        one = next((one for one in self._shown() if one.key == self._front), None) or next(iter(self._shown()), None)
+        steps, layers = stack(one.history) if one is not None else ((), [])
+        if self.list.count() != len(layers):
+            self.list.clear()
+            self.list.addItems([""] * len(layers))
+        index = len(steps) - 1
+        if one is not None and self._place is not None and len(steps):
+            step = step_at(one.history, self._place, self.axis.currentData())
+            index = int(np.abs(np.asarray(steps) - step).argmin())
+        for scale, layer in enumerate(layers):
+            item = self.list.item(len(layers) - 1 - scale)
+            below = float(layers[scale - 1][index]) if scale else 0.0
+            words = self.tr("Scale {0}").format(scale + 1)
+            item.setIcon(_swatch(series_colour(scale)))
+            item.setText(f"{words}\n{float(layer[index]) - below:.3f} bits/dim")
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        self.reading.setText(self._short(one.name) if one is not None else "")
+
+    def _short(self, name: str) -> str:
+        """A name as long as the list is wide."""
+        return self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, self.list.width() - _LIST_MARGIN)
+
+    @property
+    def _stacked(self) -> bool:
+        return QUANTITIES[self.quantity.currentData()].stacked
 
     def _place_words(self) -> str:
         if self._place is None:

@@ -1,11 +1,14 @@
 """What a curve of many points is reduced to before it is drawn, and the axes that suit it; plain arithmetic."""
 
 import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
+Reduce = Callable[[Numbers, Numbers, int], tuple[Numbers, Numbers]]
+"""`extremes` or `means`."""
 
 _LEAST_SPAN = 0.05
 """Bits/dim; a flat curve is not blown up beyond this."""
@@ -42,6 +45,22 @@ def means(x: Numbers, y: Numbers, bins: int) -> tuple[Numbers, Numbers]:
     whole = len(x) // size * size
     mean_x, mean_y = x[:whole].reshape(-1, size).mean(1), y[:whole].reshape(-1, size).mean(1)
     return np.append(mean_x, x[-1]), np.append(mean_y, y[-1])
+
+
+def joined(
+    x: Numbers, y: Numbers, segments: Iterable[slice], limits: tuple[float, float], reduce: Reduce, bins: int
+) -> tuple[Numbers, Numbers]:
+    """What is visible of each segment, reduced on its own, with a gap (not a number) after each."""
+    xs: list[Numbers] = [np.empty(0)]
+    ys: list[Numbers] = [np.empty(0)]
+    gap = np.array([np.nan])
+    for segment in segments:
+        part_x, part_y = x[segment], y[segment]
+        seen = visible(part_x, *limits)
+        few_x, few_y = reduce(part_x[seen], part_y[seen], bins)
+        xs += [few_x, gap]
+        ys += [few_y, gap]
+    return np.concatenate(xs), np.concatenate(ys)
 
 
 def fitting_bits(train: Numbers, smoothed: Numbers, validation: Numbers) -> tuple[float, float]:

@@ -7,9 +7,10 @@ from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
+from nvp_studio.runs.curves import QUANTITIES, curve
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.theme import colors, scaled_font, theme
-from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, means, visible
+from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, joined, means
 
 _LEFT_AXIS_WIDTH = 46
 _MARGIN = 1.015
@@ -40,8 +41,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         self._view.setMouseMode(self._view.PanMode)
         self._view.setLimits(xMin=0, yMin=-100, yMax=1000, minXRange=5, minYRange=0.005)
         self.setFrameShape(self.Shape.NoFrame)
-        self._raw = self._item.plot(antialias=False, skipFiniteCheck=True)
-        self._smoothed = self._item.plot(antialias=True, skipFiniteCheck=True)
+        self._raw = self._item.plot(antialias=False, connect="finite")
+        self._smoothed = self._item.plot(antialias=True, connect="finite")
         self._dots = pg.ScatterPlotItem(size=6, pxMode=True)
         self._ring = pg.ScatterPlotItem(size=12, pxMode=True)
         self._pointer = pg.InfiniteLine(angle=90, movable=False)
@@ -89,9 +90,9 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
             return
         self._drawn = state
         steps = history.steps.values
-        part = visible(steps, low, high)
-        self._raw.setData(*extremes(steps[part], history.train.values[part], bins))
-        self._smoothed.setData(*means(steps[part], history.smoothed.values[part], bins))
+        segments = curve(history, QUANTITIES["train"]).segments()
+        for line, column, reduce in ((self._raw, history.train, extremes), (self._smoothed, history.smoothed, means)):
+            line.setData(*joined(steps, column.values, segments, (low, high), reduce, bins))
         self._dots.setData(*extremes(history.validation_steps.values, history.validation.values, bins))
         best = history.best
         self._ring.setData([best[0]] if best else [], [best[1]] if best else [])
