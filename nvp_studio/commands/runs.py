@@ -2,23 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 import typer
 
 from nvp_studio.commands.console import CommandError, bits, duration, print_json, print_table, say
-from nvp_studio.runs.compare import ComparedRun, comparison_csv, differences, open_for_comparison, scores_along
-from nvp_studio.runs.curves import AXES, QUANTITIES, Axis
 from nvp_studio.runs.export import FORMATS, Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
+from nvp_studio.runs.names import AXES, KINDS, Axis, Kind
 from nvp_studio.runs.shelf import SORT_KEYS, ShelvedRun, find_run, list_shelf, shelve
-from nvp_studio.runs.timelapse import KINDS, Kind, snapshots, write_film
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, discarded_runs, restore_run
 from nvp_studio.training.changes import RateChange, Restart, Wish, leave_wish, read_changes
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder
 from nvp_studio.training.stopping import StopRules
+
+if TYPE_CHECKING:
+    from nvp_studio.runs.compare import ComparedRun
 
 app = typer.Typer(
     help="List, compare, label, export and throw away runs.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -63,6 +64,9 @@ def list_(
 @app.command()
 def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) -> None:
     """Show where a run stands, how it was set up, and what was changed on the way."""
+    from nvp_studio.runs.compare import open_for_comparison
+    from nvp_studio.runs.timelapse import snapshots
+
     folder = find_run(run, runs)
     one = open_for_comparison(folder)
     changes = read_changes(folder)
@@ -106,7 +110,9 @@ def compare(
     names: RunsArgument,
     by: Annotated[str, typer.Option(help=f"Axis: {', '.join(AXES)} (of training).")] = "steps",
     csv: Annotated[Path | None, typer.Option(help="Write the curves as CSV instead; - is stdout.")] = None,
-    quantity: Annotated[str, typer.Option(help=f"For --csv: {', '.join(QUANTITIES)}.")] = "validation",
+    quantity: Annotated[
+        str, typer.Option(help="For --csv: a curve of the window, as validation or train.")
+    ] = "validation",
     runs: FolderOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -118,6 +124,9 @@ def compare(
 
     `nvp-studio runs compare one two three --csv curves.csv --quantity train`
     """
+    from nvp_studio.runs.compare import comparison_csv, differences, open_for_comparison, scores_along
+    from nvp_studio.runs.curves import QUANTITIES
+
     _one_of("--by", by, AXES)
     _one_of("--quantity", quantity, tuple(QUANTITIES))
     axis = cast(Axis, by)
@@ -185,6 +194,8 @@ def timelapse(
     runs: FolderOption = None,
 ) -> None:
     """Write the samples of a run, from the same noise at every validation, as a film."""
+    from nvp_studio.runs.timelapse import write_film
+
     _one_of("--kind", kind, KINDS)
     frames = write_film(find_run(run, runs), output, cast(Kind, kind), fps)
     say(f"{output}: {frames} frames")
@@ -334,7 +345,7 @@ def _row(run: ShelvedRun) -> list[str]:
     ]
 
 
-def _outcome_rows(found: list[ComparedRun]) -> list[list[str]]:
+def _outcome_rows(found: "list[ComparedRun]") -> list[list[str]]:
     cells: dict[str, Callable[[ComparedRun], str]] = {
         "state": lambda run: run.summary.state,
         "best": lambda run: _score(run.summary.best),

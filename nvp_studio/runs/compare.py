@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nvp_studio.runs.curves import QUANTITIES, Axis, axis_limits, curve, curves_csv
+from nvp_studio.runs.curves import QUANTITIES, axis_limits, curve, curves_csv
 from nvp_studio.runs.history import RunHistory, read_history
 from nvp_studio.runs.labels import Labels, read_labels
+from nvp_studio.runs.names import Axis
 from nvp_studio.training.runs import RunRecord, RunSummary, open_run, read_record
 
 _ROWS = 8

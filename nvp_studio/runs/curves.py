@@ -6,15 +6,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from nvp_studio.runs.history import Numbers, RunHistory
-
-Axis = Literal["steps", "epochs", "seconds"]
-AXES: tuple[Axis, ...] = ("steps", "epochs", "seconds")
-"""`seconds` are those of training, over all stretches of a run, without its pauses."""
+from nvp_studio.runs.names import Axis
 
 _RATE_STEPS = 20
 """Images/s are taken over this many steps."""

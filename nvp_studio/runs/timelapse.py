@@ -4,16 +4,14 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from nvp_studio.files import write_whole
+from nvp_studio.runs.names import Kind
 from nvp_studio.training.errors import RunError
 
-Kind = Literal["samples", "reconstructions"]
-KINDS: tuple[Kind, ...] = ("samples", "reconstructions")
 FILM_SUFFIXES = (".gif", ".webp")
 
 _MOST_FRAMES = 600

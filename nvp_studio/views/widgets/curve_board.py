@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.runs.curves import QUANTITIES, Axis, curves_csv, nearest, stack, step_at
+from nvp_studio.runs.curves import QUANTITIES, curves_csv, nearest, stack, step_at
+from nvp_studio.runs.names import Axis
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.theme import SPACE, set_icon, theme
 from nvp_studio.views.widgets.series import Series, series_colour
