@@ -42,8 +42,9 @@ class SilentPublisher(Publisher):
     def metrics(self, metrics: StepMetrics) -> None:
         """Say nothing."""
 
-    def update_record(self, **changes: object) -> None:
-        """Write nothing."""
+    def update_record(self, **changes: object) -> bool:
+        """Write nothing, which always succeeds."""
+        return True
 
     def checkpoint(self, name: str, kind: Literal["last", "best", "milestone"], checkpoint: Checkpoint) -> bool:
         """Write nothing, which always succeeds."""

@@ -9,7 +9,7 @@ brings back the weights, and the count goes on.
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -43,7 +43,7 @@ from nvp_studio.training.evaluation import (
 from nvp_studio.training.events import RunChanged, RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
 from nvp_studio.training.learner import Learner, Snapshot
-from nvp_studio.training.publisher import Publisher
+from nvp_studio.training.publisher import Publisher, insist
 from nvp_studio.training.reference import contrasts
 from nvp_studio.training.schedule import Budget, learning_rate
 from nvp_studio.training.stopping import StopWatch, out_of_time
@@ -59,8 +59,6 @@ _BEST_SECONDS = 60.0
 """Shortest time between two writings of the best model, which include a principal component analysis."""
 _RETRY_SECONDS = 15.0
 """Time after which a checkpoint that the disk refused is tried again."""
-_END_PAUSES = (0.5, 2.0)
-"""Seconds before each further try at the end of a run, which has no later."""
 _PROGRESS_SECONDS = 0.1
 _WISH_SECONDS = 1.0
 """Time between two looks for a change that another process asks for."""
@@ -378,17 +376,9 @@ class Loop:
         )
         return saved
 
-    def _insist(self, save: Callable[[], bool]) -> bool:
-        """Save at the end of a run, where no later try will come: a disk that refuses is given a moment."""
-        for pause in _END_PAUSES:
-            if save():
-                return True
-            time.sleep(pause)
-        return save()
-
     def stop(self) -> bool:
         """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
-        saved = self._insist(self.save_last)
+        saved = insist(self.save_last)
         if self.best.pending:
             self.best.save(lambda: not self._hurry())
             self.save_last()  # which says what the best on disk is
@@ -411,8 +401,8 @@ class Loop:
         if self.asked.stop_reason is not None:
             self.save_last()
             return info
-        written = info is None or self.best.written or self._insist(self.best.write)
-        saved = self._insist(self.save_last if info is not None else self._save_explorable_last)
+        written = info is None or self.best.written or insist(self.best.write)
+        saved = insist(self.save_last if info is not None else self._save_explorable_last)
         if not (saved and written):
             raise RunError("the trained model could not be written; make room on the disk and resume the run")
         return info

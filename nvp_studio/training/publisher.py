@@ -28,6 +28,17 @@ Report = Callable[[RunEvent], None]
 
 _REPEAT_SECONDS = 60.0
 """The same trouble is not told again sooner."""
+_END_PAUSES = (0.5, 2.0)
+"""Seconds before each further try at the end of a run."""
+
+
+def insist(write: Callable[[], bool]) -> bool:
+    """Write at the end of a run, which has no later: a disk that refuses is given a moment."""
+    for pause in _END_PAUSES:
+        if write():
+            return True
+        time.sleep(pause)
+    return write()
 
 
 class Publisher:
@@ -43,6 +54,8 @@ class Publisher:
 
     def close(self) -> None:
         """Write the last lines and close the files."""
+        self._journal.flush()
+        self._tell_of_journal()
         self._journal.close()
 
     def enter(self, phase: RunPhase, reason: str = "") -> None:
@@ -52,7 +65,11 @@ class Publisher:
     def end(self, state: RunState) -> RunState:
         """Write `state` to record and log; saying so is left to the caller, once the folder is free."""
         self._journal.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
-        self.update_record(phase=state.phase, reason=state.reason)
+        changes: dict[str, object] = {"phase": state.phase, "reason": state.reason}
+        if state.phase in ("finished", "stopped", "failed"):
+            insist(lambda: self.update_record(**changes))
+        else:
+            self.update_record(**changes)
         return state
 
     def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
@@ -63,21 +80,21 @@ class Publisher:
     def metrics(self, metrics: StepMetrics) -> None:
         """Publish one step."""
         self._journal.metrics(metrics)
-        if self._journal.trouble:
-            self._trouble(self._journal.trouble)
+        self._tell_of_journal()
         self.report(metrics)
 
-    def update_record(self, **changes: object) -> None:
-        """Write the record with these fields of its status changed."""
+    def update_record(self, **changes: object) -> bool:
+        """Write the record with these fields of its status changed; False when the disk refused."""
         self.record = msgspec.structs.replace(
             self.record, status=msgspec.structs.replace(self.record.status, **changes)
         )
-        self._attempt("run.json", lambda: write_record(self.folder, self.record))
+        return self._attempt("run.json", lambda: write_record(self.folder, self.record))
 
     def checkpoint(self, name: str, kind: CheckpointKind, checkpoint: Checkpoint) -> bool:
         """Write ``checkpoints/<name>.safetensors``; False when the disk refused and the earlier file stands."""
         path = self.folder / "checkpoints" / f"{name}.safetensors"
         self._journal.flush()
+        self._tell_of_journal()
         if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(name, kind, checkpoint)):
             return False
         self._journal.log(f"saved {path.name} at step {checkpoint.info.step}")
@@ -93,6 +110,10 @@ class Publisher:
         self.report(
             RunImages(kind=kind, step=step, images=ImageBatch((count, height, width, channels), images.tobytes()))
         )
+
+    def _tell_of_journal(self) -> None:
+        if self._journal.trouble:
+            self._trouble(self._journal.trouble)
 
     def _attempt(self, what: str, write: Callable[[], object]) -> bool:
         try:

@@ -289,7 +289,8 @@ class Server:
                     minutes=request.minutes,
                 )
         except Exception as error:  # a broken run leaves the worker ready for the next
-            traceback.print_exc()
+            if not isinstance(error, RunError | OSError):  # which say all there is to say
+                traceback.print_exc()
             if run.phase != "failed":
                 self._outbox.send(RunState("failed", one_line(error)))
         if self._run is run:

@@ -36,9 +36,8 @@ def test_a_folder_that_becomes_read_only_is_told_and_training_goes_on(
 
 FULL = """
 import resource, sys
-sys.argv[1:1] = []
-from nvp_studio.training import loop
-loop._END_PAUSES = ()
+from nvp_studio.training import publisher
+publisher._END_PAUSES = ()
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 from nvp_studio.cli import main
 main(["resume", sys.argv[2], "--json"])

@@ -7,7 +7,6 @@ import pytest
 from msgspec.structs import replace
 
 from nvp_studio.runs.curves import (
-    AXES,
     QUANTITIES,
     Curve,
     can_be_log,
@@ -24,6 +23,7 @@ from nvp_studio.runs.curves import (
     value_range,
 )
 from nvp_studio.runs.history import RunHistory
+from nvp_studio.runs.names import AXES
 from nvp_studio.training.changes import RateChange, Restart
 from tests.runs.test_history import step
 

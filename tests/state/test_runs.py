@@ -147,3 +147,13 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 def test_the_record_is_what_the_engine_writes(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one")
     assert msgspec.json.decode((run / "run.json").read_bytes())["config"]["batch_size"] == 8
+
+
+def test_a_stopped_run_says_why_in_the_list(tmp_path: Path) -> None:
+    make_run(tmp_path / "one", phase="stopped", reason="SIGTERM")
+    make_run(tmp_path / "two", phase="failed", reason="a long story")
+    model = RunsModel(tmp_path)
+    model.refresh()
+    column = RunsModel.COLUMNS.index("state")
+    shown = {run.name: model.index(row, column).data() for row, run in enumerate(model.runs)}
+    assert shown == {"one": "stopped: SIGTERM", "two": "failed"}

@@ -455,6 +455,8 @@ class TrainPage(Page):
             if state == "failed" and opened.summary.reason:
                 facts = f"{opened.summary.reason}  ·  {facts}"
             word, level = words.phase_word(state), words.phase_level(state)
+            if state == "stopped" and opened.summary.reason:
+                word = f"{word}: {opened.summary.reason}"
             self.view.show_header(RunHeader(opened.summary.name, word, level, facts))
         elif live.phase != "none":
             facts = live.reason if live.phase != "stopped" else ""

@@ -1,0 +1,58 @@
+"""What the run strip says of a run that goes."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from nvp_studio.state.run import LiveRun
+from nvp_studio.training.events import StepMetrics
+from nvp_studio.views.pages.train_words import strip_content
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def live_run(skipped: int, rollbacks: int, phase: str = "training") -> LiveRun:
+    """As much of a run as the strip looks at before its first progress."""
+    last = StepMetrics(
+        step=9,
+        epoch=0.1,
+        seconds=1.0,
+        images=72,
+        train=4.0,
+        learning_rate=1e-3,
+        gradient_norm=1.0,
+        skipped=skipped,
+        rollbacks=rollbacks,
+    )
+    run: Any = SimpleNamespace(
+        phase=phase,
+        reason="",
+        name="run",
+        started=None,
+        progress=None,
+        prepared=None,
+        under_way=phase == "training",
+        in_loop=phase == "training",
+        history=SimpleNamespace(last=last),
+    )
+    return cast(LiveRun, run)
+
+
+@pytest.mark.parametrize(
+    ("skipped", "rollbacks", "words"),
+    [
+        (0, 0, "training"),
+        (1, 0, "training, 1 step skipped"),
+        (5, 1, "training, 5 steps skipped, returned once"),
+        (0, 2, "training, returned 2 times"),
+    ],
+)
+def test_the_strip_tells_of_steps_that_went_astray(skipped: int, rollbacks: int, words: str) -> None:
+    content = strip_content(live_run(skipped, rollbacks))
+    assert content.state == words
+    assert content.level == ("warning" if skipped or rollbacks else "")
+
+
+def test_a_run_that_is_over_says_how_it_ended() -> None:
+    assert strip_content(live_run(5, 1, "stopped")).state == "stopped"
