@@ -21,7 +21,7 @@ from benchmarks.studio import Studio, open_studio
 
 SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
 THEMES = ("light", "dark")
-PAGES = ("train", "explore", "score")
+PAGES = ("train", "explore", "score", "runs")
 
 
 @contextmanager

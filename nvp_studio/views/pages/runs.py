@@ -256,7 +256,8 @@ class RunsPage(Page):
 
     def _show_count(self) -> None:
         shown, total = self.shelf.rowCount(), self.runs.rowCount()
-        words = self.tr("{0} runs").format(total) if shown == total else self.tr("{0} of {1} runs").format(shown, total)
+        every = self.tr("1 run") if total == 1 else self.tr("{0} runs").format(total)
+        words = every if shown == total else self.tr("{0} of {1} runs").format(shown, total)
         chosen = len(self.table.selectionModel().selectedRows())
         if chosen > MOST_SERIES:
             words += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MOST_SERIES, chosen)
