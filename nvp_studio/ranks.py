@@ -7,6 +7,7 @@ pickled: what travels are tensors and bytes.
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ _TIMEOUT = timedelta(minutes=30)
 _POLL_SECONDS = 0.1
 _REASON_SECONDS = 1.0
 """How long a survivor looks for the reason that a failing rank left behind."""
+_PARTING_SECONDS = 10.0
+"""How long rank 0 stays after a failure for the others to hear of it."""
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -106,9 +109,10 @@ class ProcessGroup(Ranks):
         nccl = gpus >= self.local_world and dist.is_nccl_available()
         try:
             store, _, _ = next(dist.rendezvous("env://", self.rank, self.world, timeout=_TIMEOUT))
+            life = _life(store, self.rank, self.world)
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if nccl else "gloo",
-                store=dist.PrefixStore("group", store),
+                store=dist.PrefixStore(f"{life}/group", store),
                 rank=self.rank,
                 world_size=self.world,
                 timeout=_TIMEOUT,
@@ -117,7 +121,7 @@ class ProcessGroup(Ranks):
             place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             reason = str(error).splitlines()[0]
             raise RankLostError(f"the {self.world} processes did not find each other at {place}: {reason}") from error
-        self._store = dist.PrefixStore("nvp-studio", store)
+        self._store = dist.PrefixStore(f"{life}/nvp-studio", store)
         self._words = 0
 
     def close(self) -> None:
@@ -214,8 +218,10 @@ class ProcessGroup(Ranks):
 
     def _await_failures(self) -> None:
         """Stay a moment, for the store may go with this process and the others look there for the reason."""
-        deadline = time.monotonic() + 2 * _REASON_SECONDS
-        while self._store.add("failures", 0) < self.world and time.monotonic() < deadline:
+        deadline = time.monotonic() + _PARTING_SECONDS
+        while (missing := self.world - self._store.add("failures", 0)) and time.monotonic() < deadline:
+            if missing == 1:  # which may be the one that was killed
+                deadline = min(deadline, time.monotonic() + _REASON_SECONDS)
             time.sleep(_POLL_SECONDS)
 
     def _meet(self, act: Callable[[], object]) -> None:
@@ -238,6 +244,42 @@ class ProcessGroup(Ranks):
         except RuntimeError:
             pass  # the store went with rank 0
         return RankLostError(f"one of the {self.world} processes ended without a word (killed, or out of memory)")
+
+
+def _life(store: dist.Store, rank: int, world: int) -> str:
+    """A name for this life of the launch, the same on all ranks and never used before.
+
+    torchrun keeps its store when it starts the processes again, with all that the earlier ones left in it. So each rank
+    shows a name of its own, rank 0 answers to that name, and is sure of a rank once that has repeated the answer.
+    """
+    deadline = time.monotonic() + _TIMEOUT.total_seconds()
+
+    def wait(done: Callable[[], bool]) -> None:
+        while not done():
+            if time.monotonic() > deadline:
+                raise RankLostError(f"not all of the {world} processes came together")
+            time.sleep(_POLL_SECONDS / 5)
+
+    if rank:
+        name = secrets.token_hex(8)
+        store.set(f"hello {rank}", name)
+        wait(lambda: store.check([f"answer to {name}"]))
+        life = store.get(f"answer to {name}").decode()
+        store.set(f"{life} {rank}", "heard")
+        return life
+    life = secrets.token_hex(8)
+    missing = set(range(1, world))
+
+    def all_heard() -> bool:
+        for other in sorted(missing):
+            if store.check([f"{life} {other}"]):
+                missing.discard(other)
+            elif store.check([f"hello {other}"]):
+                store.set(f"answer to {store.get(f'hello {other}').decode()}", life)
+        return not missing
+
+    wait(all_heard)
+    return life
 
 
 def launched() -> bool:
