@@ -221,7 +221,7 @@ class ShelfModel(QSortFilterProxyModel):
     def show_matching(self, text: str) -> None:
         """Show the runs with every word of `text` in name, data, preset, state, tags or note."""
         self._text = text
-        self.invalidateRowsFilter()
+        self.setFilterFixedString(text)  # what is sought by `filterAcceptsRow`; this filters all rows again
 
     def filterAcceptsRow(self, row: int, _parent: _Index) -> bool:
         return self._runs.shelved(row).matches(self._text)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from pyqtgraph.exporters import SVGExporter
 from PySide6.QtCore import QBuffer, QEvent, QIODevice, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter
+from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.runs.curves import (
@@ -141,8 +141,16 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
 
     def svg(self) -> bytes:
         """The plot as the content of an SVG file."""
-        content: bytes = SVGExporter(self._item).export(toBytes=True)
-        return content
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        generator = QSvgGenerator()  # pyqtgraph's own exporter fails on curves with gaps
+        generator.setOutputDevice(buffer)
+        generator.setSize(self.size())
+        generator.setViewBox(self.rect())
+        painter = QPainter(generator)
+        self.render(painter)
+        painter.end()
+        return bytes(buffer.data().data())
 
     def png(self) -> bytes:
         """The plot as the content of a PNG file, as it is on screen."""
