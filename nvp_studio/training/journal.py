@@ -54,6 +54,7 @@ class _Appender:
         self._named = path.exists()
         """Whether the file's name is on the disk, besides its content."""
         self._waiting = b""
+        self._unflushed = False
         self.trouble = ""
 
     def append(self, line: bytes) -> None:
@@ -62,6 +63,7 @@ class _Appender:
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, _APPEND, 0o644)
             while self._waiting:
+                self._unflushed = True
                 # A nearly full disk takes a part of a line; the rest follows when there is room.
                 self._waiting = self._waiting[os.write(self._descriptor, self._waiting) :]
             self.trouble = ""
@@ -71,12 +73,13 @@ class _Appender:
     def flush(self) -> None:
         if self._waiting:
             self.append(b"")
-        if self._descriptor is not None:
+        if self._descriptor is not None and self._unflushed:
             try:
                 os.fsync(self._descriptor)
                 if not self._named:
                     flush_folder(self._path.parent)
                     self._named = True
+                self._unflushed = False
             except OSError as error:
                 self.trouble = f"{self._path.name}: {error.strerror}"
 

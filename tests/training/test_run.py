@@ -97,6 +97,7 @@ def test_folder_holds_what_is_promised(tmp_path: Path, make_config: MakeConfig, 
         "metrics.jsonl",
         "log.txt",
         "checkpoints/last.safetensors",
+        "checkpoints/previous.safetensors",
         "checkpoints/best.safetensors",
     }
     for kind, sheet in (("step", (64, 64)), ("reconstructions", (64, 32))):
