@@ -87,7 +87,7 @@ def bits_by_scale(flow: Flow, images: Images) -> tuple[float, ...]:
     (the 8 bits of their levels and the logit) is shared out by the sizes of the slices. Empty when not finite.
     """
     noise = torch.from_numpy(content_noise(np.ascontiguousarray(images), 0, 0)).to(flow.device, flow.dtype)
-    x = unit_from_images(torch.from_numpy(np.ascontiguousarray(images)).to(flow.device), noise)
+    x = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), noise)
     h, pixels = flow.preprocessing(x)
     dimensions = flow.config.dimensions
     level_bits = bits_per_dim_from_log_prob(pixels.double().mean(), dimensions).item()

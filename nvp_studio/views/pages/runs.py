@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QAbstractItemView, QFrame, QHBoxLayout, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from nvp_studio.files import write_whole
 from nvp_studio.runs.export import Format, export_run
@@ -142,6 +152,8 @@ class RunsPage(Page):
         self.search.setPlaceholderText(self.tr("Search name, data, preset, state, tags, notes"))
         self.search.setAccessibleName(self.tr("Search runs"))
         self.search.setClearButtonEnabled(True)
+        for button in self.search.findChildren(QAbstractButton):
+            button.setAccessibleName(self.tr("Clear the search"))
         self.search.setFixedWidth(42 * SPACE)
         row.addWidget(self.search)
         self.count = QLabel()
