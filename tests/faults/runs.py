@@ -15,7 +15,7 @@ from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training import loop, publisher
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunEvent, RunNotice, StepMetrics
-from nvp_studio.training.runs import open_run, read_metrics
+from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import resume_run, start_run
 
 LONG = os.environ.get("NVP_STUDIO_FAULTS") == "long"
@@ -129,8 +129,13 @@ def assert_nothing_lost(folder: Path, promised: int) -> None:
 
 
 def finish(folder: Path, config: TrainConfig, told: Told | None = None) -> Path:
-    """Resume the run to its end; one that had not begun by then is started where it would have been."""
+    """Resume the run to its end; one that had not begun by then is started where it would have been.
+
+    A kill may come after the record said that the run is finished: then there is nothing left to do.
+    """
     report = Told() if told is None else told
+    if (folder / "run.json").exists() and read_record(folder).status.phase == "finished":
+        return folder
     if (folder / "checkpoints" / "last.safetensors").exists():
         resume_run(folder, report=report)
         return folder
