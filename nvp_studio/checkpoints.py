@@ -35,7 +35,8 @@ from nvp_studio.wording import one_line
 
 FORMAT = "nvp-studio-checkpoint"
 FORMAT_VERSION = 1
-_MAX_NAME = 100
+MAX_NAME = 100
+"""Characters in the name of a direction."""
 _MAX_CHARACTERS = 5000
 
 Line = Annotated[str, msgspec.Meta(max_length=_MAX_CHARACTERS)]
@@ -244,8 +245,8 @@ def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
         info = msgspec.json.decode(metadata["info"], type=CheckpointInfo)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorFileError(f"its information is not understood ({error})") from error
-    if not all(0 < len(name) <= _MAX_NAME for name in info.data.contrasts):
-        raise TensorFileError(f"its directions have names that are empty or over {_MAX_NAME} characters")
+    if not all(0 < len(name) <= MAX_NAME for name in info.data.contrasts):
+        raise TensorFileError(f"its directions have names that are empty or over {MAX_NAME} characters")
     return info
 
 

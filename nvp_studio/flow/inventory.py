@@ -5,13 +5,14 @@ numbers, takes seconds. Names and shapes mirror the constructors in this package
 flows that were built.
 """
 
+import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.flow.laws import coupling_law
+from nvp_studio.flow.laws import Clamp, CouplingLaw, coupling_law
 
 _FLOAT_BYTES = 4
 
@@ -128,14 +129,26 @@ def _width(config: FlowConfig, halvings: int) -> int:
 
 def _numbers(config: FlowConfig, coupling: _Coupling) -> int:
     """How many numbers steer one value, as the law itself says."""
-    return coupling_law("affine" if coupling.affine else config.law, 1, config.pieces, config.clamp).numbers
+    return _law(config, coupling).numbers
+
+
+def _law(config: FlowConfig, coupling: _Coupling) -> CouplingLaw:
+    """The coupling's law, for a single channel: small enough to be built."""
+    return _single_law("affine" if coupling.affine else config.law, config.pieces, config.clamp)
+
+
+@functools.cache
+def _single_law(kind: Literal["affine", "mixture", "spline"], pieces: int, clamp: Clamp) -> CouplingLaw:
+    return coupling_law(kind, 1, pieces, clamp)
 
 
 def _entries(config: FlowConfig, layer: _Layer) -> Iterator[Entry]:
     match layer:
         case _Coupling():
-            mixture = config.law == "mixture" and not layer.affine
-            yield Entry("law.affine.scale" if mixture else "law.scale", (layer.changes,))
+            law = _law(config, layer)
+            trained = {name for name, _ in law.named_parameters()}
+            for name, tensor in law.state_dict().items():  # a number, or several, for each channel
+                yield Entry(f"law.{name}", (layer.changes, *tensor.shape[1:]), name in trained, tensor.dtype)
             yield from _under("network", _network(config, layer))
         case _Normalization(channels) if config.normalization == "actnorm":
             yield Entry("bias", (channels,))

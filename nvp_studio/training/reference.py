@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.checkpoints import MAX_NAME
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.flow import Flow
@@ -86,7 +87,15 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
         if len(attribute.values) <= _MOST_VALUES:
             named = list(enumerate(attribute.values))[1:] if absent else _apart(attribute.values)
             masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
-    return {name: mask for name, mask in masks.items() if _LEAST_SHARE <= mask.mean() <= 1 - _LEAST_SHARE}
+    kept = [(name, mask) for name, mask in masks.items() if _LEAST_SHARE <= mask.mean() <= 1 - _LEAST_SHARE]
+    return {_short(name, number): mask for number, (name, mask) in enumerate(kept, 1)}
+
+
+def _short(name: str, number: int) -> str:
+    """The name as a checkpoint may hold it: a folder's may be longer. One that is changed has its number in it."""
+    if 0 < len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 10].rstrip()}… ({number})" if name else f"({number})"
 
 
 def _apart(names: Sequence[str]) -> list[tuple[int, str]]:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from nvp_studio.checkpoints import MAX_NAME
 from nvp_studio.data.dataset import Attribute, DataSet, Split
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.flow import Flow
@@ -259,6 +260,16 @@ def test_contrasts_are_classes_presence_and_few_values() -> None:
     assert list(found) == ["odd", "glasses", "hair", "hair: red", "hair: grey", "skin: light", "skin: dark"]
     assert (found["hair"] == (table[:, 1] > 0)).all()
     assert (found["skin: dark"] == (table[:, 2] == 1)).all()
+
+
+def test_classes_with_long_names_or_none_get_names_that_a_checkpoint_may_hold() -> None:
+    images = np.zeros((300, 2, 2, 1), np.uint8)
+    split = Split(images, np.arange(300) % 4)
+    names = ("x" * 200, "x" * 200 + "y", "", "plain")
+    found = contrasts(DataSet("toys", "Toys", split, split, None, names, "", "", ""))
+    assert len(found) == 4
+    assert list(found)[2:] == ["(3)", "plain"]
+    assert all(0 < len(name) <= MAX_NAME for name in found)
 
 
 def test_a_named_direction_leads_from_the_others_to_those_that_have_it() -> None:

@@ -48,7 +48,7 @@ from tests.small_model import random_images
 from tests.worker.process import WorkerProcess
 
 CASES = 10_000
-LIVE_CASES = 300
+LIVE_CASES = 600
 _AT_ONCE = 10
 
 _RECIPE = Recipe(
@@ -163,11 +163,13 @@ def test_a_live_worker_survives_whatever_can_be_decoded(
     worker.send(OpenModel("model", 0, str(model_file)))
     requests = _safe_requests(folder, model_file)
     waiting: list[tuple[int, bytes]] = []
+    sent = 0
     for index, chance in cases(LIVE_CASES):
         frame = _decodable(chance, chance.choice(requests))
         if frame is None:
             continue
         waiting.append((index, frame))
+        sent += 1
         worker.write(frame)
         if len(waiting) == _AT_ONCE:
             _expect_pong(worker, index, waiting)
@@ -175,6 +177,7 @@ def test_a_live_worker_survives_whatever_can_be_decoded(
     for view in ("explore", "sheet", "score"):
         worker.send(Cancel(view))
     _expect_pong(worker, -2, waiting)
+    assert sent > 0
     _expect_picture(worker, model_file)
     worker.close_stdin()
     assert worker.wait() == 0
