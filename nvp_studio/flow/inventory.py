@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 import torch
 
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.flow.laws import Clamp, CouplingLaw, coupling_law
+from nvp_studio.flow.laws import CouplingLaw, coupling_law
+from nvp_studio.flow.spline import Clamp
 
 _FLOAT_BYTES = 4
 

@@ -104,6 +104,7 @@ def mutation(chance: random.Random, message: msgspec.Struct) -> bytes:
     return framed(msgspec.msgpack.encode(with_an_extreme(chance, msgspec.msgpack.decode(frame[4:]))))
 
 
+@pytest.mark.timeout(3600)  # as many as are asked for
 @pytest.mark.parametrize(("kind", "messages"), [(Request, _REQUESTS), (Answer, _ANSWERS)], ids=["requests", "answers"])
 def test_mutated_frames_are_refused_or_give_whole_messages(kind: Any, messages: list[msgspec.Struct]) -> None:
     refused = taken = 0
@@ -151,6 +152,7 @@ def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
     ]
 
 
+@pytest.mark.timeout(3600)
 def test_a_live_worker_survives_whatever_can_be_decoded(
     start_worker: Callable[[], WorkerProcess], tmp_path: Path, model_file: Path
 ) -> None:
