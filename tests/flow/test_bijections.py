@@ -183,6 +183,7 @@ def test_couplings_start_as_the_identity() -> None:
 
 @pytest.mark.parametrize("kind", ["residual", "gated", "depthwise"])
 def test_networks_of_every_kind_start_as_zero_and_see_all_of_the_input(kind: str) -> None:
+    torch.manual_seed(0)
     network = coupling_network(kind, 2, 6, 4, 1, batch_norm=False, weight_norm=False).double()  # type: ignore[arg-type]
     x = normal(1, 2, 5, 5).requires_grad_()
     assert not network(x).any()
