@@ -36,7 +36,7 @@ def train_until_killed(config: TrainConfig, folder: Path, chance: random.Random,
     os.kill(process.pid, signal.SIGKILL)  # a process that has ended is a zombie until it is joined
     process.join()
     here.close()
-    assert process.exitcode in (-signal.SIGKILL, 0), "it ended by itself with an error"
+    assert process.exitcode in (-signal.SIGKILL, 0), f"it ended by itself with {process.exitcode}"
     return process.exitcode != 0
 
 
