@@ -25,11 +25,12 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.config import preset_config
-from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.flow import Flow
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import inverse_error, noise_inverse_error
 from nvp_studio.training.learner import Learner
+from nvp_studio.training.objective import objective
 from nvp_studio.training.schedule import learning_rate
 
 BASE: dict[str, Any] = {
@@ -135,11 +136,9 @@ class Trial:
         learner, config = self.learner, self.config
         assert config.steps is not None
         learner.optimizer.zero_grad(set_to_none=True)
-        x, share = self.batches.take(number), config.noise_share
-        noise = self.batches.noise(number) if share else x[:0]
-        bits = bits_per_dim_from_log_prob(learner.flow(torch.cat((x, noise))), learner.flow.config.dimensions)
-        loss = bits[: len(x)].mean()
-        aim = (1 - share) * loss + share * bits[len(x) :].mean() if share else loss
+        x = self.batches.take(number)
+        noise = self.batches.noise(number) if config.noise_share else x[:0]
+        aim, loss = objective(learner.flow, x, noise, self.batches, config.noise_share)
         aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         norm = clip_grad_norm_(learner.flow.parameters(), config.gradient_clip)
         if torch.isfinite(norm) and torch.isfinite(loss):

@@ -19,7 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
 from nvp_studio.data.dataset import DataSet
-from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
@@ -43,6 +43,7 @@ from nvp_studio.training.evaluation import (
 from nvp_studio.training.events import RunChanged, RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
 from nvp_studio.training.learner import Learner, Snapshot
+from nvp_studio.training.objective import objective
 from nvp_studio.training.publisher import Publisher, insist
 from nvp_studio.training.reference import contrasts
 from nvp_studio.training.schedule import Budget, learning_rate
@@ -202,17 +203,13 @@ class Loop:
     def gradients(self, parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
         """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before.
 
-        The batch is given in parts, images and images of noise, and what other ranks have of it is added. With a
-        `noise_share` the gradients are those of the likelihood of data that are images of noise so often.
+        The batch is given in parts, images and images of noise, and what other ranks have of it is added.
         """
-        flow, share = self.learner.flow, self.config.noise_share
+        flow = self.learner.flow
         self.learner.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=flow.device, dtype=flow.dtype)
         for x, noise in parts:
-            bits = bits_per_dim_from_log_prob(flow(torch.cat((x, noise))), flow.config.dimensions)
-            loss = bits[: len(x)].sum() / self.config.batch_size
-            of_noise = bits[len(x) :].sum() / self.batches.noise_count
-            aim = (1 - share) * loss + share * of_noise if share else loss
+            aim, loss = objective(flow, x, noise, self.batches, self.config.noise_share)
             aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
             total += loss.detach()
         mean = add_up_gradients(flow.parameters(), total, self.ranks)

@@ -9,13 +9,14 @@ import torch
 
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
-from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.distributed import Parts, parts_of
+from nvp_studio.training.distributed import Parts, parts_of, spread
 from nvp_studio.training.learner import Learner
+from nvp_studio.training.objective import objective
 
 _LEAST_STEPS = 2
 
@@ -42,22 +43,23 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     batches = Batches(images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=device)
     learner = Learner(flow, config)
     parts = parts_of(0, config.batch_size, config.accumulate)
-    _step(learner, batches, parts, 0)
+    _step(learner, batches, parts, 0, config.noise_share)
     started = time.monotonic()
     steps = 0
     while steps < _LEAST_STEPS or time.monotonic() - started < seconds:
         steps += 1
-        _step(learner, batches, parts, steps)
+        _step(learner, batches, parts, steps, config.noise_share)
     speed = steps * config.batch_size / (time.monotonic() - started)
     return ProbeResult(sum(parameter.numel() for parameter in flow.parameters()), speed, _memory(device))
 
 
-def _step(learner: Learner, batches: Batches, parts: Parts, step: int) -> None:
+def _step(learner: Learner, batches: Batches, parts: Parts, step: int, noise_share: float) -> None:
     learner.optimizer.zero_grad(set_to_none=True)
-    for part in parts:
-        x = batches.take(step, places=part)
-        loss = bits_per_dim_from_log_prob(learner.flow(x), learner.flow.config.dimensions).sum()
-        (loss / batches.batch_size).backward()
+    noises = spread(0, batches.noise_count if noise_share else 0, len(parts))
+    for places, noise_places in zip(parts, noises, strict=True):
+        x, noise = batches.take(step, places=places), batches.noise(step, places=noise_places)
+        aim, loss = objective(learner.flow, x, noise, batches, noise_share)
+        aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
     learner.update(0.0)
     loss.item()  # waits for the device
 

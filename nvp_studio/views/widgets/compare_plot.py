@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QBuffer, QEvent, QIODevice, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter
+from PySide6.QtCore import QBuffer, QIODevice, Qt
+from PySide6.QtGui import QColor, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
@@ -26,11 +26,11 @@ from nvp_studio.runs.curves import (
 )
 from nvp_studio.runs.history import Numbers
 from nvp_studio.training.changes import Restart, StopChange
-from nvp_studio.views.theme import colors, scaled_font, theme
+from nvp_studio.views.theme import colors, scaled_font
 from nvp_studio.views.widgets.curve_data import extremes, joined, means
+from nvp_studio.views.widgets.live_plot import LivePlot
 from nvp_studio.views.widgets.series import Series, series_colour
 
-_LEFT_AXIS_WIDTH = 58
 _MARGIN = 0.04
 _LABEL_ROWS = (0.95, 0.89, 0.83)
 """Heights of the words at changes, in turn, so that neighbours do not cover each other."""
@@ -50,18 +50,14 @@ class PlotOptions:
     """The last part of the axis that is shown."""
 
 
-class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
+class ComparePlot(LivePlot):
     """Draws one quantity of several runs. The axes follow growing curves until a person zooms."""
 
-    following_changed = Signal(bool)
-    pointed = Signal(object)
-    """The place on the axis under the mouse, or None."""
-    fit_asked = Signal()
+    left_axis_width = 58
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.options = PlotOptions()
-        self.following = True
         self.log_shown = False
         """Whether the axis is logarithmic: asked for, and every value allows it."""
         self._series: list[Series] = []
@@ -69,23 +65,11 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         self._items: list[Any] = []
         self._curves: dict[str, Curve] = {}
         self._step: float | None = None
-        self._item: Any = self.getPlotItem()
-        self._view: Any = self._item.getViewBox()
-        self._item.hideButtons()
-        self._item.setMenuEnabled(False)
-        self._view.disableAutoRange()
-        self._view.setMouseMode(self._view.PanMode)
-        self.setFrameShape(self.Shape.NoFrame)
-        self._pointer = pg.InfiniteLine(angle=90, movable=False)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
-        for line in (self._pointer, self._cursor):
-            line.setVisible(False)
-            self._item.addItem(line, ignoreBounds=True)
-        self._view.sigRangeChangedManually.connect(lambda *_: self._set_following(False))
+        self._cursor.setVisible(False)
+        self._item.addItem(self._cursor, ignoreBounds=True)
         self._view.sigResized.connect(lambda *_: self.refresh())
-        self.scene().sigMouseMoved.connect(self._on_mouse_moved)
-        theme().changed.connect(self._paint_in_theme)
-        self._paint_in_theme()
+        self.paint_in_theme()
 
     @property
     def curves(self) -> dict[str, Curve]:
@@ -102,12 +86,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         other = replace(options, memory=0) != replace(self.options, memory=0)
         self.options = options
         if other:
-            self._set_following(True)
-        self.refresh()
-
-    def follow(self) -> None:
-        """Show all of it and follow."""
-        self._set_following(True)
+            self.set_following(True)
         self.refresh()
 
     def show_step(self, step: float | None) -> None:
@@ -265,42 +244,8 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         if one is not None and self._step is not None:
             self._cursor.setPos(place_of_step(one.history, self._step, self.options.axis))
 
-    def _set_following(self, following: bool) -> None:
-        if following != self.following:
-            self.following = following
-            self.following_changed.emit(following)
-
-    # The mouse
-
-    def _on_mouse_moved(self, place: QPointF) -> None:
-        inside = self._view.sceneBoundingRect().contains(place)
-        self._point_at(self._view.mapSceneToView(place).x() if inside else None)
-
-    def _point_at(self, place: float | None) -> None:
-        self._pointer.setVisible(place is not None)
-        if place is not None:
-            self._pointer.setPos(place)
-        self.pointed.emit(place)
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self._point_at(None)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.fit_asked.emit()
-
-    def _paint_in_theme(self) -> None:
-        c = colors()
-        self.setBackground(QColor(c.surface))
-        self._pointer.setPen(pg.mkPen(c.dim, width=1, style=Qt.PenStyle.DotLine))
-        self._cursor.setPen(pg.mkPen(c.accent, width=1))
-        for name in ("left", "bottom"):
-            axis: Any = self._item.getAxis(name)
-            axis.setPen(pg.mkPen(c.border))
-            axis.setTextPen(pg.mkPen(c.dim))
-            axis.setStyle(tickFont=scaled_font(11), tickLength=-4)
-            axis.enableAutoSIPrefix(False)
-        self._item.getAxis("left").setWidth(_LEFT_AXIS_WIDTH)
-        self._item.showGrid(x=False, y=True, alpha=0.12)
+    def paint_in_theme(self) -> None:
+        """Take the colours of the theme in force, those of the runs too."""
+        super().paint_in_theme()
+        self._cursor.setPen(pg.mkPen(colors().accent, width=1))
         self.refresh()

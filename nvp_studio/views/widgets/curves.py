@@ -25,6 +25,7 @@ class CurvesView(QWidget):
         super().__init__(parent)
         self.setAccessibleName(self.tr("Learning curves"))
         self.plot: CurvePlot | None = None
+        self._pointed: float | None = None
         self._history = RunHistory()
         self._total_steps: int | None = None
         self._steps_per_epoch: int | None = None
@@ -95,7 +96,7 @@ class CurvesView(QWidget):
         self.plot.setAccessibleName(self.accessibleName())
         self._stack.addWidget(self.plot)
         self.plot.following_changed.connect(lambda following: self.fit.setEnabled(not following))
-        self.plot.pointed.connect(self._show_reading)
+        self.plot.pointed.connect(self._on_pointed)
         self.plot.fit_asked.connect(self._on_fit)
         self.plot.show_history(self._history, self._total_steps)
         self.refresh()
@@ -104,6 +105,10 @@ class CurvesView(QWidget):
         if self.plot is not None:
             self.plot.follow()
 
+    def _on_pointed(self, step: float | None) -> None:
+        self._pointed = step
+        self._show_reading()
+
     def _show_reading(self) -> None:
         """Numbers under the mouse, else of the last step."""
         history = self._history
@@ -111,8 +116,8 @@ class CurvesView(QWidget):
             self.reading.setText("")
             return
         place = len(history.steps) - 1
-        if self.plot is not None and self.plot.step_pointed is not None:
-            place = min(place, int(history.steps.values.searchsorted(self.plot.step_pointed)))
+        if self._pointed is not None:
+            place = min(place, int(history.steps.values.searchsorted(self._pointed)))
         step = int(history.steps.values[place])
         words = [self.tr("step {0}").format(f"{step:,}")]
         if self._steps_per_epoch:

@@ -1,60 +1,36 @@
 """The plot of learning curves. Importing this brings pyqtgraph, slow; `curves` does it when the window is up."""
 
-from typing import Any
-
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.runs.curves import QUANTITIES, curve
 from nvp_studio.runs.history import RunHistory
-from nvp_studio.views.theme import colors, scaled_font, theme
+from nvp_studio.views.theme import colors
 from nvp_studio.views.widgets.curve_data import extremes, fitting_bits, fitting_steps, joined, means
+from nvp_studio.views.widgets.live_plot import LivePlot
 
-_LEFT_AXIS_WIDTH = 46
 _MARGIN = 1.015
 """Room at the right for a mark on the last step."""
 
 
-class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
+class CurvePlot(LivePlot):
     """Draws a `RunHistory`, reduced to the pixels there are; a raw curve is one pixel wide, for wider ones are slow."""
-
-    following_changed = Signal(bool)
-    """Whether the axes follow the curves; False after a person zoomed."""
-    pointed = Signal()
-    """The mouse points at another step: `step_pointed`."""
-    fit_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.step_pointed: float | None = None
-        self.following = True
         self._history = RunHistory()
         self._total_steps: int | None = None
         self._drawn: tuple[object, ...] = ()
-        self._item: Any = self.getPlotItem()
-        self._view: Any = self._item.getViewBox()
-        self._item.hideButtons()
-        self._item.setMenuEnabled(False)
-        self._view.disableAutoRange()
-        self._view.setMouseMode(self._view.PanMode)
         self._view.setLimits(xMin=0, yMin=-100, yMax=1000, minXRange=5, minYRange=0.005)
-        self.setFrameShape(self.Shape.NoFrame)
         self._raw = self._item.plot(antialias=False, connect="finite")
         self._smoothed = self._item.plot(antialias=True, connect="finite")
         self._dots = pg.ScatterPlotItem(size=6, pxMode=True)
         self._ring = pg.ScatterPlotItem(size=12, pxMode=True)
-        self._pointer = pg.InfiniteLine(angle=90, movable=False)
-        self._pointer.setVisible(False)
-        for item in (self._dots, self._ring, self._pointer):
+        for item in (self._dots, self._ring):
             self._item.addItem(item, ignoreBounds=True)
-        self._view.sigRangeChangedManually.connect(self._on_zoomed)
         self._view.sigRangeChanged.connect(lambda *_: self._draw())
         self._view.sigResized.connect(lambda *_: self._draw())
-        self.scene().sigMouseMoved.connect(self._on_mouse_moved)
-        theme().changed.connect(self._paint_in_theme)
-        self._paint_in_theme()
+        self.paint_in_theme()
 
     def show_history(self, history: RunHistory, total_steps: int | None) -> None:
         """Draw `history` from now on."""
@@ -67,11 +43,6 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         if self.following:
             self._fit()
         self._draw()
-
-    def follow(self) -> None:
-        """Show all of it and follow."""
-        self._set_following(True)
-        self.refresh()
 
     def _fit(self) -> None:
         history = self._history
@@ -97,48 +68,13 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         best = history.best
         self._ring.setData([best[0]] if best else [], [best[1]] if best else [])
 
-    def _set_following(self, following: bool) -> None:
-        if following != self.following:
-            self.following = following
-            self.following_changed.emit(following)
-
-    def _on_zoomed(self, *_: object) -> None:
-        self._set_following(False)
-
-    def _on_mouse_moved(self, place: QPointF) -> None:
-        inside = self._view.sceneBoundingRect().contains(place)
-        self._point_at(self._view.mapSceneToView(place).x() if inside else None)
-
-    def _point_at(self, step: float | None) -> None:
-        self.step_pointed = step
-        self._pointer.setVisible(step is not None)
-        if step is not None:
-            self._pointer.setPos(step)
-        self.pointed.emit()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self._point_at(None)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.fit_asked.emit()
-
-    def _paint_in_theme(self) -> None:
+    def paint_in_theme(self) -> None:
+        """Take the colours of the theme in force."""
+        super().paint_in_theme()
         c = colors()
-        self.setBackground(QColor(c.surface))
         self._raw.setPen(pg.mkPen(c.plot_raw, width=1))
         self._smoothed.setPen(pg.mkPen(c.accent, width=2))
         self._dots.setPen(pg.mkPen(None))
         self._dots.setBrush(pg.mkBrush(c.text))
         self._ring.setPen(pg.mkPen(c.good, width=2))
         self._ring.setBrush(pg.mkBrush(None))
-        self._pointer.setPen(pg.mkPen(c.dim, width=1, style=Qt.PenStyle.DotLine))
-        for name in ("left", "bottom"):
-            axis: Any = self._item.getAxis(name)
-            axis.setPen(pg.mkPen(c.border))
-            axis.setTextPen(pg.mkPen(c.dim))
-            axis.setStyle(tickFont=scaled_font(11), tickLength=-4)
-            axis.enableAutoSIPrefix(False)
-        self._item.getAxis("left").setWidth(_LEFT_AXIS_WIDTH)
-        self._item.showGrid(x=False, y=True, alpha=0.12)
