@@ -31,13 +31,13 @@ def together() -> Iterator["Ranks"]:
             if ranks.world == 1:
                 raise
             words = _words(error)
+            if not ranks.first and not isinstance(error, RankLostError):
+                words = f"process {ranks.rank} of {ranks.world}: {words}"
             if not ranks.claim_failure(words):
                 raise typer.Exit(1) from error
-            if isinstance(error, RankLostError):
-                raise CommandError(words) from error
-            if ranks.first:
+            if ranks.first and not isinstance(error, RankLostError):
                 raise
-            raise CommandError(f"process {ranks.rank} of {ranks.world}: {words}") from error
+            raise CommandError(words) from error
 
 
 def open_for(ranks: "Ranks", model: str, device: str) -> "OpenedModel":

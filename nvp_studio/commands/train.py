@@ -234,10 +234,10 @@ def train(
 
     def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
         from nvp_studio.training.elastic import earlier_run
-        from nvp_studio.training.start import resume_run, start_run
+        from nvp_studio.training.start import resume_run, settled, start_run
 
         config = _config(recommended(given.get("preset", preset)) | given, flow or [])
-        earlier = earlier_run(runs_folder)
+        earlier = earlier_run(runs_folder, settled(config))
         if earlier is None:
             return start_run(config, runs_folder, name, control=control, report=view.report, ranks=ranks)
         say("started again after a process was lost")

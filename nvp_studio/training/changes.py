@@ -7,18 +7,20 @@ kind that belong to later steps. ``wish.json`` is how another process asks for a
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from nvp_studio.files import write_whole
+from nvp_studio.files import flush_folder, write_whole
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.stopping import StopRules
 
 CHANGES = "changes.jsonl"
 WISH = "wish.json"
 _MOST_BYTES = 20_000_000
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class RateChange(msgspec.Struct, frozen=True, tag="learning-rate"):
@@ -88,17 +90,30 @@ def read_changes(folder: Path) -> tuple[RunChange, ...]:
     return in_force(found)
 
 
-def record_change(folder: Path, change: RunChange) -> None:
-    """Add a line, and return once it is on the disk; raises `OSError`."""
-    line = msgspec.json.encode(change) + b"\n"
-    with (folder / CHANGES).open("a+b") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                line = b"\n" + line  # the line before was cut short
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+def record_changes(folder: Path, *changes: RunChange) -> None:
+    """Add their lines, and return once they are on the disk; an `OSError` leaves the file as it was."""
+    path = folder / CHANGES
+    new = not path.exists()
+    descriptor = os.open(path, _APPEND, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        lines = b"".join(msgspec.json.encode(change) + b"\n" for change in changes)
+        if size:
+            os.lseek(descriptor, -1, os.SEEK_END)
+            if os.read(descriptor, 1) != b"\n":
+                lines = b"\n" + lines  # the line before was cut short
+        try:
+            while lines:
+                lines = lines[os.write(descriptor, lines) :]
+            os.fsync(descriptor)
+            if new:
+                flush_folder(folder)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def leave_wish(folder: Path, wish: Wish) -> None:
@@ -154,7 +169,7 @@ class Course:
         """Whether the rules were given anew at `step` or later, so that an end by earlier ones is not the last word."""
         return any(isinstance(change, StopChange) and change.step >= step for change in self.changes)
 
-    def record(self, change: RunChange) -> None:
-        """Write a change and let it take effect; an `OSError` leaves all as it was."""
-        record_change(self._folder, change)
-        self.changes = in_force((*self.changes, change))
+    def record(self, *changes: RunChange) -> None:
+        """Write changes and let them take effect; an `OSError` leaves all as it was."""
+        record_changes(self._folder, *changes)
+        self.changes = in_force((*self.changes, *changes))

@@ -4,6 +4,9 @@ import os
 import platform
 from pathlib import Path
 
+import msgspec
+
+from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import list_runs, read_record
 
@@ -19,15 +22,20 @@ def launch_key() -> str:
     return identity if identity != "none" else f"{platform.node()}:{os.getppid()}:{_start_of(os.getppid())}"
 
 
-def earlier_run(runs_folder: Path) -> Path | None:
-    """The run under `runs_folder` that this launch trained in before its processes were restarted, if it saved one."""
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
-        return None
+def earlier_run(runs_folder: Path, config: TrainConfig) -> Path | None:
+    """The run under `runs_folder` that this launch trained in before its processes were restarted, if it saved one.
+
+    An id of a rendezvous may be that of an earlier launch too: the run must be one of `config`, which is settled.
+    """
     key = launch_key()
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0 or not key:
+        return None
     for summary in list_runs(runs_folder):
         folder = Path(summary.folder)
         try:
-            if read_record(folder).launch == key and (folder / "checkpoints" / "last.safetensors").exists():
+            record = read_record(folder)
+            same = msgspec.structs.replace(record.config, flow=config.flow) == config
+            if record.launch == key and same and (folder / "checkpoints" / "last.safetensors").exists():
                 return folder
         except RunError:
             continue

@@ -20,12 +20,12 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
-from nvp_studio.ranks import ALONE, Ranks
+from nvp_studio.ranks import ALONE, RankLostError, Ranks
 from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.best import BestModel, explorer_tensors
-from nvp_studio.training.changes import Course, RateChange, StopChange, Wish, take_wish
+from nvp_studio.training.changes import Course, RateChange, RunChange, StopChange, Wish, take_wish
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -116,18 +116,21 @@ class Loop:
         self.contrasts = tuple(contrasts(data))
         self.step = 0
         self.guard = Guard()
-        self.clock = Clock()
+        self.seconds = 0.0
+        """The first rank's clock after the last step, which is what all ranks go by."""
         self.best = BestModel(self.learner.averaged, data, publisher)
         self.unfinished: StepMetrics | None = None
         self.course = Course(publisher.folder, config.learning_rate, config.stop)
         self.watch = StopWatch()
+        self.highest_rate = config.learning_rate
+        """The highest learning rate of the schedule, as changed on the way."""
         self.ended_by = ""
         """The stop condition that ended the run, for a person; empty while none did."""
         if checkpoint is not None:
             self._go_on_from(checkpoint)
-        (self.seconds,) = ranks.of_first(self.clock.seconds())
-        """The first rank's clock after the last step, which is what all ranks go by."""
-        self.over = self._fraction() >= 1 or bool(self.ended_by)
+        (self.seconds,) = ranks.of_first(self.seconds)
+        self.clock = Clock(self.seconds)  # after a meeting, for waiting for the other ranks is no training
+        self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
         now = time.monotonic()
@@ -148,7 +151,7 @@ class Loop:
         self.step, self.guard, self.unfinished = resume.step, resume.guard, resume.unfinished
         self.watch = resume.watch
         self.ended_by = "" if self.course.renewed(resume.step) else resume.ended_by
-        self.clock = Clock(resume.seconds)
+        self.seconds = resume.seconds
         self.best = BestModel(self.learner.averaged, self.data, self.publisher, resume.best, resume.best_step)
 
     def run(self) -> bool:
@@ -169,13 +172,10 @@ class Loop:
         """Take one step; None when its gradients were of no use."""
         started = self.clock.seconds()
         config, guard = self.config, self.guard
-        (highest,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
-        rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, highest)
-        loss, norm = self.gradients(self._parts())
-        loss, norm, self.seconds = self.ranks.of_first(loss, norm, self.clock.seconds())
+        (self.highest_rate,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
+        rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, self.highest_rate)
+        loss, norm = self._gradients_of_all()
         self.step += 1
-        self.ended_by = out_of_time(self.course.rules(self.step), self.seconds)
-        self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         verdict = guard.judge(loss, norm)
         if verdict == "good":
             self.learner.update(rate)
@@ -199,6 +199,26 @@ class Loop:
             skipped=guard.skipped,
             rollbacks=guard.rollbacks,
         )
+
+    def _gradients_of_all(self) -> tuple[float, float]:
+        """The loss and the norm of the gradients, which all ranks then hold, and with them the time and the end.
+
+        When a rank is lost before all have met, nothing has changed: the step can be taken again.
+        """
+        flow, ranks = self.learner.flow, self.ranks
+        held = [buffer.clone() for buffer in flow.buffers()] if ranks.world > 1 else []
+        try:
+            loss, norm = self.gradients(self._parts())
+            seconds = self.clock.seconds()
+            ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
+            over = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
+            loss, norm, self.seconds, over = ranks.of_first(loss, norm, seconds, over)
+        except RankLostError:
+            for buffer, value in zip(flow.buffers(), held, strict=True):
+                buffer.copy_(value)  # batch normalization averages while it computes
+            raise
+        self.ended_by, self.over = ended_by, bool(over)
+        return loss, norm
 
     def gradients(self, parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
         """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before.
@@ -231,7 +251,7 @@ class Loop:
             self.save_last()
             raise RunError(
                 f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
-                f"start again with a learning rate below {self.course.learning_rate(self.step):g}"
+                f"start again with a learning rate below {self.highest_rate:g}"
             )
         self.guard.rolled_back()
         self.publisher.notice(
@@ -266,11 +286,14 @@ class Loop:
 
     def _consider_stopping(self, validation: float) -> None:
         """End the run when its rules say so after this validation."""
-        self.watch.validated(validation)
-        reason = self.watch.verdict(self.course.rules(self.step), validation)
+        watch = msgspec.structs.replace(self.watch)
+        watch.validated(validation)
+        reason = watch.verdict(self.course.rules(self.step), validation)
+        over = self._agreed(self.over or bool(reason))
+        self.watch = watch  # not before all have met: a step that is made up for is validated again
         if reason and not self.over:
-            self.ended_by, self.over = reason, True
-        self.over = self._agreed(self.over)
+            self.ended_by = reason
+        self.over = over
 
     def _agreed(self, said: bool) -> bool:
         """What the first rank says, which alone knows how the run's course was changed."""
@@ -457,11 +480,13 @@ class Loop:
 
     def _grant(self, wish: Wish) -> None:
         """Change the course from the next step on; what cannot be recorded is not done: no resume would repeat it."""
+        changes: list[RunChange] = []
+        if wish.learning_rate is not None:
+            changes.append(RateChange(self.step, wish.learning_rate))
+        if wish.stop is not None:
+            changes.append(StopChange(self.step, wish.stop))
         try:
-            if wish.learning_rate is not None:
-                self.course.record(RateChange(self.step, wish.learning_rate))
-            if wish.stop is not None:
-                self.course.record(StopChange(self.step, wish.stop))
+            self.course.record(*changes)
         except OSError as error:
             self.publisher.notice("error", f"the change could not be recorded, so it is not made: {error.strerror}")
             return

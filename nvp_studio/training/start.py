@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import nvp_studio
+from nvp_studio import wording
 from nvp_studio.checkpoints import Checkpoint
 from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
@@ -23,7 +24,7 @@ from nvp_studio.files import remove_leftovers
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
-from nvp_studio.training.changes import Restart, StopChange, now, record_change
+from nvp_studio.training.changes import Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -64,7 +65,7 @@ def start_run(
     """
     control = control or Control()
     with _failure_reported(report):
-        config = _settled(config)
+        config = settled(config)
         data, flow = _prepare(config, control, report, ranks)
         config = msgspec.structs.replace(config, flow=flow.config)
         folder = create_run_folder(Path(runs_folder), name, config.data)
@@ -138,7 +139,17 @@ def resume_run(
                 changed += "; going on with the new ones, as --force says"
             warnings = [text for text in (damage, changed, lost) if text]
             end = _train(
-                path, record, data, flow, checkpoint, control, report, ranks, warnings, last_is_whole=not damage
+                path,
+                record,
+                data,
+                flow,
+                checkpoint,
+                control,
+                report,
+                ranks,
+                warnings,
+                last_is_whole=not damage,
+                new_budget=any(value is not None for value in budget.values()),
             )
         report(end)
     return path
@@ -160,7 +171,7 @@ def join_run(ranks: Ranks, control: Control | None = None) -> None:
     _go(Loop(record.config, data, flow, publisher, control, checkpoint, ranks), publisher)
 
 
-def _settled(config: TrainConfig) -> TrainConfig:
+def settled(config: TrainConfig) -> TrainConfig:
     """The configuration with data that are found again from wherever the run is resumed, and mirroring decided."""
     entry = CATALOGUE.get(config.data)
     if config.horizontal_flip is None:
@@ -259,16 +270,19 @@ def _train(
     warnings: Sequence[str] = (),
     *,
     last_is_whole: bool = False,
+    new_budget: bool = False,
 ) -> RunState:
     """Train to the end, which is in the run's record but not reported yet."""
     publisher = Publisher(folder, record, report, last_is_whole=last_is_whole)
     loop: Loop | None = None
     try:
         send_run(ranks, record, checkpoint)
-        step = _cut_history(folder, checkpoint)
-        report(_started(folder, record, data, step))
-        if checkpoint is not None:
-            _record_restart(folder, record, step)
+        resume = _resume_of(checkpoint)
+        if resume is not None:
+            cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
+            lift = new_budget and (record.status.phase == "finished" or bool(resume.ended_by))
+            _record_restart(folder, publisher, resume, lift=lift)
+        report(_started(folder, record, data, resume.step if resume is not None else 0))
         for text in warnings:
             publisher.notice("warning", text)
         loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
@@ -299,23 +313,24 @@ def _go(loop: Loop, publisher: Publisher) -> RunState:
     return RunState("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")
 
 
-def _cut_history(folder: Path, checkpoint: Checkpoint | None) -> int:
-    """Drop the metrics of steps that are about to be taken again; the step that the run goes on from."""
+def _resume_of(checkpoint: Checkpoint | None) -> Resume | None:
+    """What the checkpoint that the run goes on from says of the run."""
     if checkpoint is None:
-        return 0
+        return None
     try:
-        resume = msgspec.json.decode(checkpoint.resume, type=Resume)
+        return msgspec.json.decode(checkpoint.resume, type=Resume)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise RunError(f"what the checkpoint says of the run is not understood: {one_line(error)}") from error
-    cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
-    return resume.step
 
 
-def _record_restart(folder: Path, record: RunRecord, step: int) -> None:
-    """Note where the run goes on; what ended a finished one is lifted, or it would end again at once."""
-    record_change(folder, Restart(step, now()))
-    if record.status.phase == "finished":
-        record_change(folder, StopChange(step, StopRules()))
+def _record_restart(folder: Path, publisher: Publisher, resume: Resume, *, lift: bool) -> None:
+    """Note where the run goes on, and first that the stop conditions which ended it are lifted."""
+    if lift:
+        record_changes(folder, StopChange(resume.step, StopRules()))
+    try:
+        record_changes(folder, Restart(resume.step, now()))
+    except OSError as error:
+        publisher.notice("warning", f"that the run goes on here could not be noted: {one_line(error)}")
 
 
 def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunStarted:
@@ -367,7 +382,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "out of memory; take a smaller batch, a smaller flow, or constant memory"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return wording.one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
     lines = [line for line in str(error).splitlines() if line.strip()]
-    text = lines[0].strip() if lines else type(error).__name__
+    text = wording.one_line(lines[0]) if lines else type(error).__name__
     return text if isinstance(error, RuntimeError | ValueError) else f"{type(error).__name__}: {text}"

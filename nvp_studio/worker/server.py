@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from nvp_studio import wording
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunState
@@ -309,8 +310,8 @@ def _failed(request: ViewRequest, error: Exception) -> Failed:
 def one_line(error: BaseException) -> str:
     """What went wrong, as one line for a person."""
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    text = " ".join(str(error).split())[:500]
+        return wording.one_line(f"{error.filename}: {error.strerror}")
+    text = wording.one_line(error, 500)
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
         return f"not enough memory for this ({text or 'no figure given'})"
     if isinstance(error, ValueError | OSError | RunError) and text:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nvp_studio.runs.labels import read_labels
-from nvp_studio.training.changes import RateChange, Wish, record_change, take_wish
+from nvp_studio.training.changes import RateChange, Wish, record_changes, take_wish
 from nvp_studio.training.stopping import StopRules
 from tests.cli.conftest import Run
 from tests.runs.folders import make_trained_run
@@ -43,7 +43,7 @@ def test_labels_are_written_and_listed(run: Run, runs: Path) -> None:
 
 
 def test_shows_a_run_with_its_changes(run: Run, runs: Path) -> None:
-    record_change(runs / "one", RateChange(40, 0.5))
+    record_changes(runs / "one", RateChange(40, 0.5))
     code, out, _ = run("runs", "show", "one", "--runs", runs)
     assert code == 0
     assert "after step 40: learning rate 0.5" in out

@@ -17,7 +17,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent, StepMetrics
 from nvp_studio.training.loop import Loop
-from nvp_studio.training.start import join_run, start_run
+from nvp_studio.training.start import join_run, resume_run, start_run
 
 Parts = Iterable[tuple[Tensor, Tensor]]
 
@@ -83,6 +83,28 @@ def kill_one(ranks: Ranks, runs: str, config: str) -> None:
 
     with patch.object(Loop, "gradients", dying):
         _train(ranks, Path(runs), "killed", config, Control())
+
+
+def kill_one_late(ranks: Ranks, runs: str, config: str) -> None:
+    """Train until the second rank is killed in step 6, after both have computed it."""
+
+    def dying(self: Loop, parts: Parts) -> tuple[float, float]:
+        found = _gradients(self, parts)
+        if ranks.rank == 1 and self.step == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    with patch.object(Loop, "gradients", dying):
+        _train(ranks, Path(runs), "killed", config, Control())
+
+
+def end_and_resume(ranks: Ranks, runs: str, config: str, steps: str) -> None:
+    """Train until a stop condition ends the run, then resume it with a budget of so many steps."""
+    _train(ranks, Path(runs), "ended", config, Control())
+    if ranks.first:
+        resume_run(Path(runs) / "ended", steps=int(steps), ranks=ranks)
+    else:
+        join_run(ranks)
 
 
 def _train(ranks: Ranks, runs: Path, name: str, text: str, control: Control, steps: int | None = None) -> None:

@@ -17,7 +17,7 @@ from nvp_studio.training.changes import (
     in_force,
     leave_wish,
     read_changes,
-    record_change,
+    record_changes,
     take_wish,
 )
 from nvp_studio.training.config import TrainConfig
@@ -154,10 +154,10 @@ def test_a_later_line_takes_the_place_of_changes_yet_to_come() -> None:
 
 
 def test_lines_are_read_around_a_damaged_one(tmp_path: Path) -> None:
-    record_change(tmp_path, RateChange(1, 0.1))
+    record_changes(tmp_path, RateChange(1, 0.1))
     with (tmp_path / CHANGES).open("ab") as file:
         file.write(b'{"type":"learning-rate","st')
-    record_change(tmp_path, RateChange(2, 0.2))
+    record_changes(tmp_path, RateChange(2, 0.2))
     assert read_changes(tmp_path) == (RateChange(1, 0.1), RateChange(2, 0.2))
     course = Course(tmp_path, 1.0, StopRules())
     assert [course.learning_rate(step) for step in (1, 2, 3)] == [1.0, 0.1, 0.2]

@@ -23,6 +23,7 @@ from nvp_studio.training.distributed import check_divisible, parts_of
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import open_run, read_metrics
 from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.stopping import StopRules
 from tests.training.conftest import TINY, Events, bars
 from tests.training.launch import HANG_SECONDS, ROOT, Ended, launch
 from tests.training.test_resume import StopAt
@@ -100,11 +101,39 @@ def test_a_bad_step_of_one_rank_is_skipped_and_rolled_back_by_all(tmp_path: Path
 def test_an_error_of_one_rank_ends_all_with_one_line(tmp_path: Path, make_config: MakeConfig) -> None:
     processes = run_on(2, "fail_one", tmp_path, make_config())
     assert [process.code for process in processes] == [1, 1]
-    reason = "out of memory; take a smaller batch, a smaller flow, or constant memory"
-    assert [process.err for process in processes] == ["", f"nvp-studio: process 1 of 2: {reason}\n"]
+    reason = "process 1 of 2: out of memory; take a smaller batch, a smaller flow, or constant memory"
+    assert [process.err for process in processes] == ["", f"nvp-studio: {reason}\n"]
     run = open_run(tmp_path / "failed")
     assert (run.state, run.step, run.reason) == ("failed", 3, reason)
     assert_goes_on(tmp_path / "failed", 3)
+
+
+def test_a_run_that_its_conditions_ended_goes_on_together(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(steps=40, validation_every=5, stop=StopRules(target=50.0))
+    words = (tmp_path, msgspec.json.encode(config).decode(), 12)
+    for process in launch(2, "tests.training.on_ranks:end_and_resume", *words):
+        assert process.code == 0, process.err
+    run = open_run(tmp_path / "ended")
+    assert (run.state, run.step) == ("finished", 12)
+    assert [one.step for one in read_metrics(tmp_path / "ended")] == list(range(1, 13))
+
+
+def test_a_rank_lost_in_the_middle_of_a_step_leaves_the_state_before_it(
+    tmp_path: Path, make_config: MakeConfig
+) -> None:
+    """Batch normalization averages while it computes; the checkpoint is of whole steps all the same."""
+    paper = msgspec.structs.replace(TINY, normalization="batch", network_norm="batch", mixing="none")
+    config = make_config(flow=paper, batch_size=8)
+    assert [process.code for process in run_on(2, "kill_one_late", tmp_path, config)] == [1, -signal.SIGKILL]
+    stop = StopAt(5)
+    start_run(config, tmp_path, "alone", control=stop.control, report=stop)
+    found, wanted = (
+        read_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("killed", "alone")
+    )
+    assert found.info.step == wanted.info.step == 5
+    for name, tensor in found.tensors.items():
+        if name.startswith("weights.") and name.endswith(("mean", "variance", "var")):
+            torch.testing.assert_close(tensor, wanted.tensors[name], rtol=1e-3, atol=1e-4)
 
 
 def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config: MakeConfig) -> None:

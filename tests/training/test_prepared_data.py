@@ -98,11 +98,11 @@ def test_a_run_on_a_mapped_file_is_the_run_in_memory(
 
 def test_mirroring_is_decided_by_the_catalogue_and_recorded() -> None:
     for data, mirrored in (("cifar-10", True), ("celeba", True), ("mnist", False), ("fashion-mnist", False)):
-        assert start._settled(TrainConfig(steps=1, data=data)).horizontal_flip is mirrored
-        assert start._settled(TrainConfig(steps=1, data=data, horizontal_flip=False)).horizontal_flip is False
-    settled = start._settled(TrainConfig(steps=1, data="photos", data_root="there"))
+        assert start.settled(TrainConfig(steps=1, data=data)).horizontal_flip is mirrored
+        assert start.settled(TrainConfig(steps=1, data=data, horizontal_flip=False)).horizontal_flip is False
+    settled = start.settled(TrainConfig(steps=1, data="photos", data_root="there"))
     assert settled.horizontal_flip is False
     assert Path(settled.data).is_absolute()
     assert settled.data_root is not None
     assert Path(settled.data_root).is_absolute()
-    assert start._settled(TrainConfig(steps=1, data="hf:some/set")).data == "hf:some/set"
+    assert start.settled(TrainConfig(steps=1, data="hf:some/set")).data == "hf:some/set"

@@ -15,7 +15,7 @@ from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.training.changes import RateChange, Restart, read_changes, record_change
+from nvp_studio.training.changes import RateChange, Restart, read_changes, record_changes
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import read_record
 from nvp_studio.views.main_window import MainWindow
@@ -148,8 +148,8 @@ def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
 
 def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     folder = page.runs.folder / "one"
-    record_change(folder, Restart(60))
-    record_change(folder, RateChange(80, 0.5))
+    record_changes(folder, Restart(60))
+    record_changes(folder, RateChange(80, 0.5))
     pick(page.board.quantity, "train")
     choose(page, "one")
     plot = page.board.plot
