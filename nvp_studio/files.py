@@ -4,12 +4,12 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 """What a file system says that gives no file a second name."""
 
@@ -47,15 +47,17 @@ def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] |
     flush_folder(target.parent)
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -> int:
     """Remove the temporary files that a killed process left in `folder`; how many.
 
-    Only for a folder that nobody else writes to at the moment. What cannot be removed is left.
+    Only for files that nobody else writes at the moment, which may be so for those called as in `but`. What cannot be
+    removed is left.
     """
     removed = 0
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
-            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and found[1] not in but and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):
                     os.unlink(entry.path)
                     removed += 1

@@ -151,6 +151,7 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
     for name in (".file.0123abcd.tmp", ".file.tmp", "file.0123abcd.tmp", "file"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / ".folder.0123abcd.tmp").mkdir()
+    assert remove_leftovers(tmp_path, but=("file",)) == 0
     assert remove_leftovers(tmp_path) == 1
     assert not (tmp_path / ".file.0123abcd.tmp").exists()
     assert len(list(tmp_path.iterdir())) == 4

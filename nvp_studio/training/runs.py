@@ -2,7 +2,8 @@
 
 A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` on each line), ``checkpoints/`` with
 ``last``, ``previous``, ``best`` and ``step-<number>`` (``.safetensors``), ``samples/`` with ``step-<number>.png`` and
-``reconstructions-<number>.png``, ``log.txt``, and ``run.lock`` while someone trains in it.
+``reconstructions-<number>.png``, ``log.txt``, ``changes.jsonl`` and ``wish.json`` (`changes`), ``labels.json``, and
+``run.lock`` while someone trains in it.
 """
 
 import os

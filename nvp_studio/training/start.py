@@ -24,7 +24,7 @@ from nvp_studio.files import remove_leftovers
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
-from nvp_studio.training.changes import Restart, StopChange, now, record_changes
+from nvp_studio.training.changes import WISH, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -42,6 +42,8 @@ from nvp_studio.training.stopping import StopRules
 
 _TELL_SECONDS = 0.3
 """Shortest time between two words on how far the data are read."""
+_OF_OTHERS = (WISH, "labels.json")
+"""Files of a run folder that other processes write while it is resumed."""
 
 
 def _ignore(event: RunEvent) -> None:
@@ -121,7 +123,7 @@ def resume_run(
             budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
             config = _changed(record, budget, {"device": device, "threads": threads, "memory": memory})
             for part in (path, path / "checkpoints", path / "samples"):
-                remove_leftovers(part)
+                remove_leftovers(part, _OF_OTHERS)
             checkpoint, damage = read_latest(path)
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")

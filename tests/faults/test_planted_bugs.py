@@ -165,7 +165,7 @@ def keep_a_damaged_last(patch: Patch) -> None:
 
 def leave_leftovers(patch: Patch) -> None:
     """Temporary files of a killed process stay for ever."""
-    patch.setattr(start, "remove_leftovers", lambda folder: 0)
+    patch.setattr(start, "remove_leftovers", lambda folder, but: 0)
 
 
 def accept_changed_data(patch: Patch) -> None:
