@@ -44,20 +44,18 @@ def display() -> Iterator[None]:
 
 
 def write_examples(folder: Path) -> Path:
-    """Files for Score: clothes of the test set by name, some of them spoilt, and one that is no image."""
+    """Files for Score: faces of the test set, some of them spoilt, and one that is no image."""
     from nvp_studio.data.catalogue import load_data
 
-    data = load_data("fashion-mnist")
-    assert data.test is not None
-    assert data.test.labels is not None
+    test = load_data("peeps").test
+    assert test is not None
     folder.mkdir(parents=True)
     for index in range(48):
-        name = data.label_names[data.test.labels[index]].lower().replace("/", "-").replace(" ", "-")
-        Image.fromarray(data.test.images[index, ..., 0]).save(folder / f"{name}-{index:02}.png")
+        Image.fromarray(test.images[index]).save(folder / f"face-{index:02}.png")
     chance = np.random.default_rng(0)
-    Image.fromarray(chance.integers(0, 256, (28, 28), np.uint8)).save(folder / "noise.png")
-    Image.fromarray(255 - data.test.images[0, ..., 0]).save(folder / "inverted-boot.png")
-    Image.fromarray(np.rot90(data.test.images[2, ..., 0], 2)).save(folder / "upside-down-trousers.png")
+    Image.fromarray(chance.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / "noise.png")
+    Image.fromarray(255 - test.images[0]).save(folder / "negative.png")
+    Image.fromarray(np.rot90(test.images[2], 2)).save(folder / "upside-down.png")
     (folder / "not-an-image.png").write_bytes(b"This is text.")
     return folder
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-INCLUDED_MODELS = {"fashion-mnist": "Fashion-MNIST", "peeps": "Peeps"}
+INCLUDED_MODELS = {"peeps": "Peeps", "fashion-mnist": "Fashion-MNIST"}
 """Name -> title of the trained models that ship with the program; the first is what opens first."""
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -93,7 +93,7 @@ def test_the_tested_set_is_pinned_and_within_the_ranges() -> None:
 
 def test_the_command_lines_in_the_documents_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     lines = re.findall(r"^    (nvp-studio .+)$", README, re.MULTILINE)
-    assert len(lines) == 6
+    assert len(lines) == 9
     for line in lines:
         with pytest.raises(SystemExit) as ended:
             main([*shlex.split(line)[1:], "--help"])
@@ -106,13 +106,13 @@ def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     *lines, training = code[1].strip().splitlines()
     assert "start_run(TrainConfig(" in training
     monkeypatch.chdir(tmp_path)
-    PIL.Image.new("RGB", (60, 40), "teal").save("shirt.png")
+    PIL.Image.new("RGB", (60, 40), "teal").save("face.png")
     names: dict[str, Any] = {}
     exec("\n".join(lines), names)
-    assert names["z"].shape == (16, 784)
+    assert names["z"].shape == (16, 3072)
     assert names["log_prob"].shape == names["log_det"].shape == (16,)
     assert names["bits"].shape == (1,)
-    assert names["x"].shape == (16, 1, 28, 28)
+    assert names["x"].shape == (16, 3, 32, 32)
     eval(training.split("=", 1)[1].replace("start_run(", "(").replace(', "runs")', ")"), names)
 
 
