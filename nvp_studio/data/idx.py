@@ -23,6 +23,9 @@ from nvp_studio.data.arrays import (
 )
 from nvp_studio.data.dataset import DataError, Split
 
+_DIMENSIONS = {"images": 3, "labels": 1}
+"""The number in a file's name, by its content."""
+
 
 def is_idx(path: Path) -> bool:
     """Whether `path` is an IDX file of bytes, plain or gzipped, by its first bytes."""
@@ -41,7 +44,7 @@ def load_idx(path: Path) -> Parts:
     """
     if path.is_file():
         return numbered(Parts(load_idx_pair(path)))
-    train, test = (_idx_images_of(path, part) for part in ("train", "t10k"))
+    train, test = (idx_file(path, part, "images") for part in ("train", "t10k"))
     if train is None:
         raise DataError(f"no train-images-idx3-ubyte in {path}")
     return numbered(Parts(load_idx_pair(train), test=None if test is None else load_idx_pair(test)))
@@ -49,11 +52,18 @@ def load_idx(path: Path) -> Parts:
 
 def holds_idx(folder: Path) -> bool:
     """Whether `folder` has IDX training images by MNIST's names."""
-    return _idx_images_of(folder, "train") is not None
+    return idx_file(folder, "train", "images") is not None
 
 
-def _idx_images_of(folder: Path, part: str) -> Path | None:
-    names = (f"{part}-images{separator}idx3-ubyte{end}" for separator in "-." for end in ("", ".gz"))
+def holds_pairs(folder: Path, *starts: str) -> bool:
+    """Whether `folder` has images and labels for each of the `starts` of their names ("train", "t10k")."""
+    return all(idx_file(folder, start, content) for start in starts for content in _DIMENSIONS)
+
+
+def idx_file(folder: Path, start: str, content: str) -> Path | None:
+    """The file START-images-idx3-ubyte or START-labels-idx1-ubyte in `folder`, plain or gzipped, or None."""
+    kind = f"idx{_DIMENSIONS[content]}-ubyte"
+    names = (f"{start}-{content}{separator}{kind}{end}" for separator in "-." for end in ("", ".gz"))
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
@@ -64,8 +74,10 @@ def load_idx_pair(path: Path) -> Split:
         raise DataError(f"{path.name} holds {values.ndim}-dimensional data, not images; choose the images file")
     images = as_images(values, path.name)[0]
     name, replaced = re.subn("images(.)idx[34]", r"labels\1idx1", path.name)
-    labels_path = path.with_name(name)
-    if not replaced or not labels_path.is_file():
+    plain = path.with_name(name.removesuffix(".gz"))
+    beside = (path.with_name(name), plain, plain.with_name(f"{plain.name}.gz"))
+    labels_path = next((labels for labels in beside if replaced and labels.is_file()), None)
+    if labels_path is None:
         return Split(images)
     return Split(images, as_labels(read_idx(labels_path), len(images), labels_path.name))
 

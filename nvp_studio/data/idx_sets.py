@@ -14,7 +14,7 @@ import numpy as np
 from nvp_studio.data.arrays import Parts, check_size, one_line
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
-from nvp_studio.data.idx import holds_idx, load_idx, load_idx_pair
+from nvp_studio.data.idx import holds_pairs, idx_file, load_idx, load_idx_pair
 from nvp_studio.data.published import Published, Wish
 
 _SHAPE = (1, 28, 28)
@@ -27,6 +27,7 @@ _NAMES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 _EMNIST_ARCHIVES = ("gzip.zip", "emnist-gzip.zip")
+_EMNIST_PARTS = ("train", "test")
 _MOST_MEMBER_BYTES = 1 << 30
 
 _MERGED = frozenset("cijklmopsuvwxyz")
@@ -45,7 +46,8 @@ _EMNIST_SETS = {
 
 
 def _find_idx(folder: Path) -> Path | None:
-    return folder if holds_idx(folder) else None
+    """Return `folder` when all four files are in it: a download may have been interrupted between them."""
+    return folder if holds_pairs(folder, "train", "t10k") else None
 
 
 def _read_idx(folder: Path, wish: Wish) -> Parts:
@@ -55,14 +57,14 @@ def _read_idx(folder: Path, wish: Wish) -> Parts:
 def _find_emnist(kind: str, folder: Path) -> Path | None:
     """Where the files of one set are: a folder, or the zip file that holds all six."""
     for place in (folder, folder / "gzip"):
-        if _emnist_images(place, kind, "train") is not None:
+        if holds_pairs(place, *(_start(kind, part) for part in _EMNIST_PARTS)):
             return place
     return next((folder / name for name in _EMNIST_ARCHIVES if (folder / name).is_file()), None)
 
 
-def _emnist_images(folder: Path, kind: str, part: str) -> Path | None:
-    names = (f"emnist-{kind}-{part}-images-idx3-ubyte{end}" for end in ("", ".gz"))
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+def _start(kind: str, part: str) -> str:
+    """What the names of the files of one part of a set begin with."""
+    return f"emnist-{kind}-{part}"
 
 
 def read_emnist(kind: str, place: Path, wish: Wish) -> Parts:
@@ -78,13 +80,14 @@ def read_emnist(kind: str, place: Path, wish: Wish) -> Parts:
 
 
 def _unzip(path: Path, kind: str, folder: Path) -> None:
-    """Unpack the files of one set from the published archive."""
+    """Unpack the four files of one set from the published archive."""
+    contents = ("images-idx3", "labels-idx1")
+    wanted = {f"{_start(kind, part)}-{content}-ubyte.gz" for part in _EMNIST_PARTS for content in contents}
     try:
         with zipfile.ZipFile(path) as archive:
-            for item in archive.infolist():
-                name = item.filename.rpartition("/")[2]
-                if not name.startswith(f"emnist-{kind}-") or not name.endswith("-ubyte.gz"):
-                    continue
+            members = {item.filename.rpartition("/")[2]: item for item in archive.infolist()}
+            for name in sorted(wanted & members.keys()):
+                item = members[name]
                 check_size(item.file_size, name)
                 if item.file_size > _MOST_MEMBER_BYTES:
                     raise DataError(f"{name} in {path.name} is too large to be a part of EMNIST")
@@ -96,10 +99,10 @@ def _unzip(path: Path, kind: str, folder: Path) -> None:
 
 def _read_emnist_folder(kind: str, folder: Path) -> Parts:
     splits = []
-    for part in ("train", "test"):
-        images = _emnist_images(folder, kind, part)
+    for part in _EMNIST_PARTS:
+        images = idx_file(folder, _start(kind, part), "images")
         if images is None:
-            raise DataError(f"no emnist-{kind}-{part}-images-idx3-ubyte in {folder}")
+            raise DataError(f"no {_start(kind, part)}-images-idx3-ubyte in {folder}")
         splits.append(_upright(load_idx_pair(images), kind))
     return Parts(splits[0], test=splits[1], notes=("turned upright",))
 

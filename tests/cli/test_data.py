@@ -18,7 +18,7 @@ from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.idx_sets import MNIST
 from nvp_studio.data.published import Published
 from tests.cli.conftest import Run
-from tests.data.published_files import write_idx_pair
+from tests.data.published_files import write_mnist
 
 RNG = np.random.default_rng(17)
 
@@ -34,8 +34,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
     """A small MNIST in the catalogue, published by a server of the test's own."""
     folder = tmp_path / "server"
-    for part, count in (("train", 40), ("t10k", 10)):
-        write_idx_pair(folder, part, RNG.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 10)
+    write_mnist(folder, *(RNG.integers(0, 256, (count, 28, 28), np.uint8) for count in (40, 10)))
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *arguments: object) -> None:
@@ -70,7 +69,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_the_list_says_what_is_where(run: Run, tmp_path: Path) -> None:
-    write_idx_pair(tmp_path / "root" / "KMNIST" / "raw", "train", np.zeros((3, 28, 28), np.uint8), np.arange(3))
+    write_mnist(tmp_path / "root" / "KMNIST" / "raw", *np.zeros((2, 3, 28, 28), np.uint8))
     code, out, err = run("data", "list", "--json", "--data-root", tmp_path / "root")
     assert code == 0, err
     states = {row["name"]: row["state"] for row in json.loads(out)["data_sets"]}
@@ -121,6 +120,18 @@ def test_a_download_says_its_size_and_gets_the_set_ready(run: Run, served: Publi
     facts = json.loads(out)
     assert sum(facts["images"].values()) == 50
     assert facts["images"]["test"] == 10
+
+
+def test_an_interrupted_download_is_finished(run: Run, served: Published, tmp_path: Path) -> None:
+    (tmp_path / "data" / "mnist").mkdir(parents=True)
+    for file in served.files[2:]:
+        (tmp_path / "data" / "mnist" / file.name).write_bytes((tmp_path / "server" / file.name).read_bytes())
+    code, _, err = run("data", "prepare", "mnist")
+    assert code == 1
+    assert "MNIST is not on this machine" in err
+    code, out, err = run("data", "prepare", "mnist", "--download", "--json")
+    assert code == 0, err
+    assert sum(json.loads(out)["images"].values()) == 50
 
 
 def test_a_damaged_download_is_refused(run: Run, served: Published, tmp_path: Path) -> None:

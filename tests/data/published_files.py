@@ -22,6 +22,12 @@ def write_idx_pair(folder: Path, start: str, images: np.ndarray, labels: np.ndar
     (folder / f"{start}-labels-idx1-ubyte.gz").write_bytes(idx(labels.astype(np.uint8)))
 
 
+def write_mnist(folder: Path, train: np.ndarray, test: np.ndarray) -> None:
+    """The four files of MNIST and its relatives, labels counting from 0 to 9."""
+    for start, images in (("train", train), ("t10k", test)):
+        write_idx_pair(folder, start, images, np.arange(len(images)) % 10)
+
+
 def mat(arrays: dict[str, np.ndarray], *, packed: bool = True, order: str = "<") -> bytes:
     """A MATLAB file of level 5; elements of up to four bytes have the short form, as MATLAB writes them."""
     stored = {"uint8": (9, 2), "float64": (6, 9), "int16": (10, 3)}

@@ -1,5 +1,6 @@
 """Published data sets: small files in their true formats are read, and found where people and programs put them."""
 
+import gzip
 import struct
 import sys
 import types
@@ -20,7 +21,7 @@ from nvp_studio.data.imagenet import IMAGENET, read_imagenet
 from nvp_studio.data.published import Published, Wish
 from nvp_studio.data.svhn import SVHN, read_svhn
 from tests.data.cifar_files import pickled, random_batch, write_archive, write_folder
-from tests.data.published_files import mat, write_celeba, write_idx_pair, write_imagenet
+from tests.data.published_files import mat, write_celeba, write_idx_pair, write_imagenet, write_mnist
 
 RNG = np.random.default_rng(11)
 
@@ -99,22 +100,51 @@ def test_mnist_and_its_like_are_found_below_a_data_root(published: Published, fo
 
 
 def test_a_root_with_the_files_themselves_must_have_the_sets_name(tmp_path: Path) -> None:
-    write_idx_pair(tmp_path / "KMNIST", "train", greys(3), np.arange(3))
+    write_mnist(tmp_path / "KMNIST", greys(3), greys(3))
     assert KMNIST.find_in(tmp_path / "KMNIST") == tmp_path / "KMNIST"
     assert MNIST.find_in(tmp_path / "KMNIST") is None
 
 
 def test_the_data_folder_comes_after_a_data_root(tmp_path: Path) -> None:
     for root in ("data folder", "root"):
-        write_idx_pair(tmp_path / root / "mnist", "train", greys(3), np.arange(3))
+        write_mnist(tmp_path / root / "mnist", greys(3), greys(3))
     assert MNIST.find_anywhere() == tmp_path / "data folder" / "mnist"
     assert MNIST.find_anywhere(tmp_path / "root") == tmp_path / "root" / "mnist"
     assert MNIST.find_anywhere(tmp_path / "missing") == tmp_path / "data folder" / "mnist"
 
 
+def test_a_half_set_does_not_hide_a_whole_one(tmp_path: Path) -> None:
+    for root in ("data folder", "root"):
+        write_mnist(tmp_path / root / "mnist", greys(3), greys(3))
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        path = tmp_path / "root" / "mnist" / f"{name}-ubyte.gz"
+        content = path.read_bytes()
+        path.unlink()
+        assert MNIST.find_anywhere(tmp_path / "root") == tmp_path / "data folder" / "mnist"
+        path.with_suffix("").write_bytes(gzip.decompress(content))
+        assert MNIST.find_anywhere(tmp_path / "root") == tmp_path / "root" / "mnist"
+
+
+def test_an_emnist_folder_counts_with_all_four_files(tmp_path: Path) -> None:
+    published = next(one for one in EMNIST if one.name == "emnist-digits")
+    write_idx_pair(tmp_path / "emnist", "emnist-digits-train", greys(3), np.arange(3))
+    assert published.find_in(tmp_path) is None
+    write_idx_pair(tmp_path / "emnist", "emnist-digits-test", greys(3), np.arange(3))
+    assert published.find_in(tmp_path) == tmp_path / "emnist"
+
+
+def test_labels_are_found_whether_or_not_they_are_gzipped_like_the_images(tmp_path: Path) -> None:
+    write_mnist(tmp_path / "mnist", greys(4), greys(3))
+    path = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
+    path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    _, parts = shortened(MNIST, 4, 3).load(Wish(data_root=str(tmp_path)))
+    np.testing.assert_array_equal(parts.train.labels, np.arange(4))
+
+
 def test_system_folders_are_looked_into_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nvp_studio.data.places.SYSTEM_FOLDERS", (tmp_path / "datasets",))
-    write_idx_pair(tmp_path / "datasets" / "kmnist", "train", greys(3), np.arange(3))
+    write_mnist(tmp_path / "datasets" / "kmnist", greys(3), greys(3))
     assert KMNIST.find_anywhere() == tmp_path / "datasets" / "kmnist"
 
 
@@ -139,6 +169,19 @@ def test_emnist_is_turned_upright_and_numbered_from_zero(place: str, tmp_path: P
     assert parts.notes == ("turned upright",)
     assert parts.test is not None
     np.testing.assert_array_equal(parts.test.images[..., 0], test)
+
+
+def test_only_the_four_files_of_an_emnist_archive_are_unpacked(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write_idx_pair(tmp_path, f"emnist-digits-{part}", greys(3), np.arange(3))
+    with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
+        for path in tmp_path.glob("*.gz"):
+            archive.write(path, f"gzip/{path.name}")
+        archive.writestr("gzip/emnist-digits-other-ubyte.gz", b"to be damaged")
+    content = (tmp_path / "gzip.zip").read_bytes()
+    (tmp_path / "gzip.zip").write_bytes(content.replace(b"to be damaged", b"to be Damaged"))
+    parts = read_emnist("digits", tmp_path / "gzip.zip", Wish())
+    assert len(parts.train) == 3
 
 
 def test_an_emnist_archive_without_the_set_is_refused(tmp_path: Path) -> None:
