@@ -63,7 +63,7 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
 
 
 def _unsafe(path: Path) -> Iterator[str]:
-    """Imports and calls in a source file that would run what a file says."""
+    """Imports and calls in a source file that would run what a file says, or a program that reads it."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from {name.name for name in node.names} & {"pickle", "dill", "shelve", "marshal"}
@@ -72,6 +72,8 @@ def _unsafe(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Call):
             call = ast.unparse(node)
             if re.match(r"(torch\.(load|save)|eval|exec)\(", call):
+                yield call
+            if re.match(r"(PIL\.)?Image\.open\(", call) and "formats=" not in call:
                 yield call
             if re.match(r"(np|numpy)\.load\(", call) and "allow_pickle=False" not in call:
                 yield call

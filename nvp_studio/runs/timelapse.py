@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
+from nvp_studio.data.images import ImageError, read_image
 from nvp_studio.files import write_whole
 from nvp_studio.runs.names import Kind
 from nvp_studio.training.errors import RunError
@@ -16,7 +17,7 @@ FILM_SUFFIXES = (".gif", ".webp")
 
 _MOST_FRAMES = 600
 _COMFORTABLE = 448
-"""Pixels that a film is wide, about; a sheet is enlarged by a whole factor to come near it."""
+"""Pixels that a film's longer side has, about; a sheet is enlarged by a whole factor to come near it."""
 _BAR = 4
 _BAR_COLOUR = (42, 99, 200)
 _GROUND = (230, 232, 236)
@@ -109,11 +110,11 @@ def _frame(path: Path | None, share: float) -> Image.Image | None:
     if path is None:
         return None
     try:
-        with Image.open(path) as image:
-            sheet = image.convert("RGB")
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+        pixels = read_image(path).pixels
+    except ImageError:
         return None
-    factor = max(1, _COMFORTABLE // sheet.width)
+    sheet = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    factor = max(1, _COMFORTABLE // max(sheet.size))
     large = sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
     frame = Image.new("RGB", (large.width, large.height + _BAR), _GROUND)
     frame.paste(large)

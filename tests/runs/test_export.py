@@ -14,6 +14,7 @@ from nvp_studio.runs.timelapse import nearest_snapshot, snapshots, thinned, writ
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages, RunStarted
 from nvp_studio.training.runs import read_record, write_record
+from tests.hostile.data_files import png
 from tests.runs.folders import make_run, make_trained_run
 from tests.runs.test_history import step, write
 
@@ -151,6 +152,18 @@ def test_a_film_has_a_frame_for_each_snapshot(tmp_path: Path, suffix: str) -> No
             film.seek(frame)
             greys.append(film.convert("L").getpixel((5, 5)))
     assert greys == pytest.approx([50, 100, 200], abs=2)
+
+
+def test_a_film_reads_sheets_with_the_care_that_any_image_gets(tmp_path: Path) -> None:
+    run = make_trained_run(tmp_path / "one")
+    Image.new("RGB", (64, 16)).save(run / "samples" / "step-00000050.png", "PCX")  # none of the formats that are read
+    (run / "samples" / "step-00000075.png").write_bytes(png(20_000, 20_000))
+    assert write_film(run, tmp_path / "film.gif") == 2
+    for path in (run / "samples").glob("step-*.png"):
+        Image.new("L", (2, 300)).save(path)
+    assert write_film(run, tmp_path / "tall.gif") == 4
+    with Image.open(tmp_path / "tall.gif") as film:
+        assert film.size == (2, 304)
 
 
 def test_a_film_that_cannot_be_is_said(tmp_path: Path) -> None:
