@@ -5,7 +5,8 @@ A name is downloaded only by `nvp-studio data prepare NAME --download`; loading 
 
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -15,8 +16,8 @@ import numpy as np
 
 from nvp_studio.data.arrays import Parts, one_line
 from nvp_studio.data.dataset import DataError, Labels
-from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folder
-from nvp_studio.data.images import ImageError, content_header, decode_image
+from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folder, without_size
+from nvp_studio.data.images import ImageError, content_header, decode_image, image_header, read_image
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import PARTS, Plan, Row, load_prepared
 from nvp_studio.data.published import Wish
@@ -59,7 +60,7 @@ def load_hugging_face(spec: str, wish: Wish, *, download: bool = False) -> Parts
     settings = (wish.image_size, wish.channels)
     key = hashlib.sha256(repr((settings, [(name, _fingerprint(split)) for name, split in splits.items()])).encode())
     return load_prepared(
-        prepared_folder(Path(spec.replace(":", "-", 1)), *settings),
+        prepared_folder(_local(spec) or spec, *settings),
         key.hexdigest(),
         spec,
         lambda: _plan(spec, splits, wish),
@@ -75,15 +76,25 @@ def download_size(name: str) -> int | None:
 
 
 def _library(download: bool) -> Any:
-    # Both libraries read these once, when they are imported.
-    os.environ.setdefault("HF_HUB_OFFLINE", "0" if download else "1")
-    os.environ.setdefault("HF_DATASETS_OFFLINE", os.environ["HF_HUB_OFFLINE"])
+    """The library, which reaches for the network only for a `download`, whatever the environment says."""
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ[name] = "0" if download else "1"
     try:
         import datasets
+        import huggingface_hub
     except ImportError as error:
         raise DataError(f"data sets of Hugging Face need the library datasets: {EXTRA}") from error
+    # Both read the environment once, when they are imported, which may have been for a download.
+    for settings in (datasets.config, huggingface_hub.constants):
+        settings.HF_HUB_OFFLINE = not download
     datasets.disable_progress_bars()
     return datasets
+
+
+def _local(spec: str) -> Path | None:
+    """The file or folder that `spec` stands for; None when it is a name."""
+    path = Path(os.path.expanduser(spec.removeprefix(PREFIX)))
+    return path if path.exists() else None
 
 
 @contextmanager
@@ -99,12 +110,12 @@ def _explained(name: str) -> "Generator[None, None, None]":
 
 def _open(name: str, download: bool) -> dict[str, Any]:
     """The splits by our names, `train` among them."""
-    path = Path(os.path.expanduser(name))
+    path = _local(name)
     library = _library(download)
     with _explained(name):
-        if path.is_dir() and any((path / file).is_file() for file in _SAVED):
+        if path is not None and path.is_dir() and any((path / file).is_file() for file in _SAVED):
             found = library.load_from_disk(str(path))
-        elif path.exists():
+        elif path is not None:
             found = library.load_dataset("parquet", data_files=_parquet_files(path))
         elif download:
             found = library.load_dataset(name)
@@ -149,6 +160,7 @@ def _plan(spec: str, splits: dict[str, Any], wish: Wish) -> Plan:
     assert column is not None
     encoded = {part: split.cast_column(column, library.Image(decode=False)) for part, split in splits.items()}
     label = _column(first, library.ClassLabel, spec)
+    downloads = _downloads(library) if _local(spec) is None else ()
     parts = np.repeat([PARTS.index(part) for part in splits], [len(split) for split in splits.values()])
     order = np.arange(len(parts))
     if "validation" not in splits:
@@ -158,9 +170,9 @@ def _plan(spec: str, splits: dict[str, Any], wish: Wish) -> Plan:
     labels = _labels(splits.values(), label)
     return Plan(
         title=spec.removeprefix(PREFIX),
-        image_shape=(image_shape := _image_shape(encoded.values(), column, wish)),
+        image_shape=(image_shape := _image_shape(encoded.values(), column, downloads, wish)),
         parts=parts[order].astype(np.uint8),
-        rows=lambda number: _rows(list(encoded.values()), column, order[number:], image_shape),
+        rows=lambda number: _rows(list(encoded.values()), column, downloads, order[number:], image_shape),
         labels=None if labels is None else labels[order],
         label_names=() if labels is None or label is None else tuple(first.features[label].names),
     )
@@ -182,16 +194,15 @@ def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
     return None if len(labels) and labels.min() < 0 else labels
 
 
-def _image_shape(splits: Iterable[Any], column: str, wish: Wish) -> ImageShape:
+def _image_shape(splits: Iterable[Any], column: str, downloads: Sequence[Path], wish: Wish) -> ImageShape:
     if wish.image_size is not None and wish.channels is not None:
         return wish.channels, wish.image_size, wish.image_size
-    from collections import Counter
-
     shapes: Counter[ImageShape] = Counter()
     for split in splits:
         for row in islice(split, _SHAPES_LOOKED_AT):
             try:
-                shapes[content_header(_content(row[column]))] += 1
+                found = _image_in(row[column], downloads)
+                shapes[content_header(found) if isinstance(found, bytes) else image_header(found)] += 1
             except ImageError:
                 continue
     if not shapes:
@@ -200,7 +211,7 @@ def _image_shape(splits: Iterable[Any], column: str, wish: Wish) -> ImageShape:
 
 
 def _rows(
-    splits: list[Any], column: str, numbers: Iterable[int], image_shape: ImageShape
+    splits: list[Any], column: str, downloads: Sequence[Path], numbers: Iterable[int], image_shape: ImageShape
 ) -> Generator[Row, None, None]:
     """Yield the images with these numbers, counted through all splits."""
     stops = np.cumsum([len(split) for split in splits])
@@ -208,20 +219,35 @@ def _rows(
         split = int(np.searchsorted(stops, number, side="right"))
         place = int(number - (stops[split] - len(splits[split])))
         try:
-            image = decode_image(_content(splits[split][place][column]), image_shape)
+            found = _image_in(splits[split][place][column], downloads)
+            image = decode_image(found, image_shape) if isinstance(found, bytes) else read_image(found, image_shape)
         except ImageError as error:
             yield Row(None, problem=f"image {number}: {error}")
         else:
-            yield Row(image.pixels, tuple(note.partition(" from ")[0] for note in image.notes))
+            yield Row(image.pixels, tuple(map(without_size, image.notes)))
 
 
-def _content(value: Any) -> bytes:
-    """The content of an image file, which stands in the row or in a file that the row names."""
-    if value is None:
+def _image_in(value: Any, downloads: Sequence[Path]) -> bytes | Path:
+    """The content of an image file, which stands in the row, or the file that the row names.
+
+    Whoever wrote the row may have named any file of this machine; only those in `downloads` are taken.
+    """
+    content, named = (None, None) if value is None else (value.get("bytes"), value.get("path"))
+    if content is not None:
+        return bytes(content)
+    if not isinstance(named, str):
         raise ImageError("there is no image")
-    if value.get("bytes") is not None:
-        return bytes(value["bytes"])
     try:
-        return Path(value["path"]).read_bytes()
-    except (OSError, TypeError) as error:
+        path = Path(named).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
         raise ImageError(one_line(error)) from error
+    if not any(path.is_relative_to(folder) for folder in downloads):
+        raise ImageError("not in the data themselves, which name a file elsewhere")
+    return path
+
+
+def _downloads(library: Any) -> tuple[Path, ...]:
+    """The folders that the library downloads to."""
+    import huggingface_hub
+
+    return Path(library.config.HF_DATASETS_CACHE).resolve(), Path(huggingface_hub.constants.HF_HUB_CACHE).resolve()

@@ -56,9 +56,9 @@ def listing_key(files: Sequence[ImageFile], *settings: object) -> str:
     return digest.hexdigest()
 
 
-def prepared_folder(source: Path, *settings: object) -> Path:
-    """Where the images of `source` are kept that were prepared with `settings`."""
-    whole = os.path.abspath(source)
+def prepared_folder(source: Path | str, *settings: object) -> Path:
+    """Where the images of `source`, a path or a name, are kept that were prepared with `settings`."""
+    whole = source if isinstance(source, str) else os.path.abspath(source)
     digest = hashlib.sha256(os.fsencode(whole) + repr(settings).encode()).hexdigest()
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(whole).name)[:40]
     return cache_folder() / f"{name or 'images'}-{digest[:12]}"
@@ -111,7 +111,7 @@ def read_rows(files: Sequence[ImageFile], image_shape: ImageShape) -> Generator[
             image = read_image(file.path, image_shape)
         except ImageError as error:
             return Row(None, problem=f"{file.relative}: {error}")
-        return Row(image.pixels, tuple(_without_sizes(note) for note in image.notes))
+        return Row(image.pixels, tuple(map(without_size, image.notes)))
 
     return _mapped_in_order(read, files)
 
@@ -139,6 +139,6 @@ def _mapped_in_order(call: Callable[[ImageFile], Result], files: Sequence[ImageF
             pool.shutdown(cancel_futures=True)
 
 
-def _without_sizes(note: str) -> str:
+def without_size(note: str) -> str:
     """Turn "resized from 640x480" to "resized", so that a folder's notes can be counted."""
     return note.partition(" from ")[0]

@@ -1,7 +1,9 @@
 """Data sets of Hugging Face on this machine: parquet files and saved data sets, with and without the library."""
 
 import io
+import os
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from PIL import Image
 
 from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.hugging_face import is_hugging_face
+from nvp_studio.data.hugging_face import is_hugging_face, load_hugging_face
+from nvp_studio.data.published import Wish
 
 RNG = np.random.default_rng(13)
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own, over versions of what it is made of
@@ -22,6 +25,89 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return pytest.importorskip("datasets")
+
+
+class StandInSplit(list):
+    """Rows of the stand-in for the library's own."""
+
+    _fingerprint = "1"
+
+    def __init__(self, rows: list, features: dict) -> None:
+        super().__init__(rows)
+        self.features = features
+
+    def cast_column(self, name: str, kind: object) -> "StandInSplit":
+        return self
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """In the place of the library, which not every machine has: its `rows` are those of any set or file."""
+    kinds = {name: type(name, (), {"__init__": lambda self, **_: None}) for name in ("Image", "ClassLabel")}
+    library = types.SimpleNamespace(rows=[], states=[], disable_progress_bars=lambda: None, **kinds)
+    hub = types.SimpleNamespace(constants=types.SimpleNamespace(HF_HUB_CACHE=str(tmp_path / "hub")))
+    library.config = types.SimpleNamespace(HF_DATASETS_CACHE=tmp_path / "cached")
+
+    def load_dataset(*names: str, **options: object) -> dict[str, StandInSplit]:
+        environment = [os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")]
+        library.states.append((environment, library.config.HF_HUB_OFFLINE, hub.constants.HF_HUB_OFFLINE))
+        return {"train": StandInSplit(library.rows, {"image": library.Image()})}
+
+    library.load_dataset = load_dataset
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "prepared"))
+    monkeypatch.setitem(sys.modules, "datasets", library)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    return library
+
+
+def row(content: bytes | None = None, path: str | None = None) -> dict[str, dict[str, bytes | str | None]]:
+    return {"image": {"bytes": content, "path": path}}
+
+
+def test_loading_never_reaches_for_the_network_whatever_the_environment_says(stand_in: types.SimpleNamespace) -> None:
+    stand_in.rows = [row(png(np.full((4, 4, 3), number, np.uint8))) for number in range(8)]
+    load_hugging_face("hf:some/set", Wish(), download=True)
+    load_data("hf:some/set")
+    assert stand_in.states == [(["0", "0"], False, False), (["1", "1"], True, True)]
+
+
+def test_rows_name_only_what_was_downloaded(stand_in: types.SimpleNamespace, tmp_path: Path) -> None:
+    places = [tmp_path / "hub" / "set" / "a.png", tmp_path / "cached" / "b.png", tmp_path / "private.png"]
+    for number, place in enumerate(places):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(png(np.full((4, 4, 3), 100 + number, np.uint8)))
+    (tmp_path / "hub" / "link.png").symlink_to(tmp_path / "private.png")
+    names = [*map(str, places), str(tmp_path / "hub" / ".." / "private.png"), str(tmp_path / "hub" / "link.png"), "\0"]
+    inside = [row(png(np.full((4, 4, 3), number, np.uint8)), "/etc/passwd") for number in range(20)]
+    stand_in.rows = [*inside, *(row(path=name) for name in names), {"image": None}]
+    data = load_data("hf:some/set")
+    shades = {int(shade) for split in data.splits for shade in split.images[:, 0, 0, 0]}
+    assert shades == {*range(20), 100, 101}
+    assert "5 unreadable files skipped (" in data.notes[0]
+    assert "not in the data themselves, which name a file elsewhere" in data.notes[0]
+    (tmp_path / "a.parquet").touch()
+    shades = {
+        int(shade) for split in load_data(str(tmp_path / "a.parquet")).splits for shade in split.images[:, 0, 0, 0]
+    }
+    assert shades == set(range(20))
+
+
+def test_a_name_is_prepared_once_from_wherever_it_is_loaded(
+    stand_in: types.SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in.rows = [row(png(np.full((4, 4, 3), number, np.uint8))) for number in range(8)]
+    monkeypatch.setenv("HOME", str(tmp_path / "one"))
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        load_data("hf:some/set")
+    assert len(list((tmp_path / "prepared").iterdir())) == 1
+    (tmp_path / "one" / "a.parquet").touch()
+    for spec in ("~/a.parquet", str(tmp_path / "one" / "a.parquet"), "../one/a.parquet"):
+        load_data(spec)
+    assert len(list((tmp_path / "prepared").iterdir())) == 2
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -84,6 +170,21 @@ def test_a_saved_data_set_with_a_broken_image(library: object, tmp_path: Path) -
     assert (len(data.train), len(data.validation), data.test) == (19, 4, None)
     assert "1 unreadable files skipped (image 3: not an image" in data.notes[0]
     np.testing.assert_array_equal(data.train.images, np.delete(pixels, 3, axis=0))
+
+
+def test_parquet_rows_that_name_files_are_skipped(library: object, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    (tmp_path / "private.png").write_bytes(png(np.zeros((6, 6, 3), np.uint8)))
+    whole, _ = made(library, 12)
+    table = whole.to_parquet(tmp_path / "a.parquet") and pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    rows = table.to_pylist()
+    rows[5]["image"] = {"bytes": None, "path": str(tmp_path / "private.png")}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), tmp_path / "a.parquet")
+    data = load_data(str(tmp_path / "a.parquet"))
+    assert sum(map(len, data.splits)) == 11
+    assert "1 unreadable files skipped (image 5: not in the data themselves" in data.notes[0]
 
 
 def test_a_name_that_is_not_here_is_told_without_a_download(library: object) -> None:
