@@ -113,6 +113,17 @@ def read_into(file: Readable, target: npt.NDArray[np.uint8]) -> int:
     return done
 
 
+def read_exactly(file: Readable, size: int) -> bytes:
+    """Return the next `size` bytes; raises `EOFError` when there are fewer."""
+    content = b""
+    while len(content) < size:
+        piece = file.read(size - len(content))
+        if not piece:
+            raise EOFError("cut short")
+        content += piece
+    return content
+
+
 def check_size(size: int, name: str) -> None:
     """Refuse what would not fit `MAX_DATA_BYTES`."""
     if size > MAX_DATA_BYTES:

@@ -1,37 +1,38 @@
 """ImageNet made small, 32x32 or 64x64: the npz batches, copied image by image to where they are mapped from."""
 
-import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, one_line
+from nvp_studio.data.arrays import Parts, one_line, read_exactly
 from nvp_studio.data.dataset import DataError, Images, Labels
 from nvp_studio.data.fitting import fit
 from nvp_studio.data.image_files import ImageFile, listing_key, prepared_folder
+from nvp_studio.data.numpy_files import BROKEN_ARCHIVE, open_member, read_arrays, read_header
 from nvp_studio.data.prepared import PARTS, Plan, Row, load_prepared
 from nvp_studio.data.published import Published, Wish
 
 _TRAIN = tuple(f"train_data_batch_{number}.npz" for number in range(1, 11))
 _VALIDATION = "val_data.npz"
 _CLASSES = 1000
-_MOST_HEADER_BYTES = 10_000
 _PIECE_ROWS = 256
 
 
 def find_imagenet(side: int, folder: Path) -> Path | None:
-    """Return `folder` when it holds the batches of this size, in itself or in the folders that the archives make."""
+    """Return `folder` when it holds the batches of this size, in itself or in the folders that the archives make.
+
+    The first batch tells the size; a damaged one is none. Damage in another is told by its name when it is read.
+    """
     try:
-        files = _batches(folder, side)
+        with _opened(_batches(folder, side)[0].path, side):
+            return folder
     except DataError:
         return None
-    with zipfile.ZipFile(files[0].path) as archive, archive.open("data.npy") as member:
-        return folder if _shape_of(member, files[0].path.name)[1] == 3 * side * side else None
 
 
 def read_imagenet(side: int, folder: Path, wish: Wish) -> Parts:
@@ -73,12 +74,9 @@ def _batches(folder: Path, side: int) -> list[ImageFile]:
 
 def _labels(path: Path) -> Labels:
     """The labels of a batch, which are from 1 to 1000 in the file, from 0 on."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            labels = archive["labels"]
-    except Exception as error:  # damaged files fail in many ways
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not 1 <= labels.min() <= labels.max() <= _CLASSES:
+    labels = read_arrays(path, ("labels",))["labels"]
+    whole = labels.ndim == 1 and len(labels) and labels.dtype.kind in "iu"
+    if not whole or not 1 <= labels.min() <= labels.max() <= _CLASSES:
         raise DataError(f"the labels in {path.name} are not whole numbers from 1 to {_CLASSES}")
     numbers: Labels = labels.astype(np.int64) - 1
     return numbers
@@ -101,42 +99,30 @@ def _rows(
 def _planes(path: Path, count: int, side: int, first: int) -> Iterator[Images]:
     """Yield the images of a batch from number `first` on, (n, 3, side, side), some at a time."""
     row_bytes = 3 * side * side
+    with _opened(path, side) as (member, held):
+        if held != count:
+            raise DataError(f"{path.name} has {count:,} labels for {held:,} images")
+        member.seek(first * row_bytes, 1)
+        while first < count:
+            rows = min(_PIECE_ROWS, count - first)
+            content = read_exactly(member, rows * row_bytes)
+            yield np.frombuffer(content, np.uint8).reshape(rows, 3, side, side)
+            first += rows
+
+
+@contextmanager
+def _opened(path: Path, side: int) -> Iterator[tuple[IO[bytes], int]]:
+    """The images of a batch as bytes, and how many; what is wrong with it, here or in the body, is a `DataError`."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open("data.npy") as member:
-            if _shape_of(member, path.name) != (count, row_bytes):
-                raise DataError(f"{path.name} does not hold {count:,} images of {side}x{side}")
-            _skip(member, first * row_bytes)
-            while first < count:
-                rows = min(_PIECE_ROWS, count - first)
-                content = _exactly(member, rows * row_bytes, path.name)
-                yield np.frombuffer(content, np.uint8).reshape(rows, 3, side, side)
-                first += rows
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
+        with zipfile.ZipFile(path) as archive:
+            item = archive.getinfo("data.npy")
+            with open_member(archive, item, path.name) as member:
+                shape, fortran_order, dtype = read_header(member, item.file_size, path.name, "u")
+                if dtype != np.uint8 or fortran_order or len(shape) != 2 or shape[1] != 3 * side * side:
+                    raise DataError(f"{path.name} holds {dtype} {shape}, not images of {side}x{side}")
+                yield member, shape[0]
+    except (*BROKEN_ARCHIVE, KeyError) as error:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
-
-
-def _shape_of(member: IO[bytes], name: str) -> tuple[int, int]:
-    """The shape in the header of a .npy stream of bytes in rows, which stands behind it then."""
-    try:
-        version = np.lib.format.read_magic(member)
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran_order, dtype = reader(member, max_header_size=_MOST_HEADER_BYTES)
-    except Exception as error:  # the header is a Python literal; parsing a broken one raises many classes
-        raise DataError(f"{name} is not a batch of ImageNet: {one_line(error)}") from error
-    if dtype != np.uint8 or fortran_order or len(shape) != 2 or math.prod(shape) <= 0:
-        raise DataError(f"{name} is not a batch of ImageNet: its data are {dtype} {shape}")
-    return shape
-
-
-def _skip(member: IO[bytes], size: int) -> None:
-    member.seek(size, 1)
-
-
-def _exactly(member: IO[bytes], size: int, name: str) -> bytes:
-    content = member.read(size)
-    if len(content) < size:
-        raise DataError(f"{name} is cut short")
-    return content
 
 
 def _published(side: int) -> Published:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from nvp_studio.data.arrays import MOST_DEFLATE_GAINS, Readable, check_size, one_line, read_into
+from nvp_studio.data.arrays import MOST_DEFLATE_GAINS, Readable, check_size, one_line, read_exactly, read_into
 from nvp_studio.data.dataset import DataError
 
 _HEADER_BYTES = 128
@@ -60,7 +60,7 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
                 room = size * (MOST_DEFLATE_GAINS if kind == _COMPRESSED else 1)
                 if kind == _COMPRESSED:
                     stream = _Inflated(file, size)
-                    kind, size = struct.unpack(f"{order}II", _exactly(stream, 8))
+                    kind, size = struct.unpack(f"{order}II", read_exactly(stream, 8))
                 if kind == _MATRIX:
                     array = _array(stream, order, names, path.name, room)
                     found |= {} if array is None else {array[0]: array[1]}
@@ -125,12 +125,12 @@ def _small(stream: Readable, order: str, most: int) -> bytes:
         return content
     if size > most:
         raise EOFError("damaged: a part that is always short is long")
-    return _exactly(stream, size + -size % 8)[:size]
+    return read_exactly(stream, size + -size % 8)[:size]
 
 
 def _tag(stream: Readable, order: str) -> tuple[int, int, bytes | None]:
     """Return type and size of the next element, with its content where that stands in the tag itself."""
-    tag = _exactly(stream, 8)
+    tag = read_exactly(stream, 8)
     kind, size = struct.unpack(f"{order}II", tag)
     if kind >> 16:  # the short form: size and type share four bytes, four more hold the content
         kind, size = kind & 0xFFFF, kind >> 16
@@ -138,13 +138,3 @@ def _tag(stream: Readable, order: str) -> tuple[int, int, bytes | None]:
             raise EOFError("damaged: more than four bytes in a short element")
         return kind, size, tag[4 : 4 + size]
     return kind, size, None
-
-
-def _exactly(stream: Readable, size: int) -> bytes:
-    content = b""
-    while len(content) < size:
-        piece = stream.read(size - len(content))
-        if not piece:
-            raise EOFError("cut short")
-        content += piece
-    return content

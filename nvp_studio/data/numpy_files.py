@@ -28,7 +28,7 @@ _MOST_DIMENSIONS = 8
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes merely to unpack
 
 # What reading a damaged archive raises; unpacking is of the kinds above, but its directory may name any.
-_BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
+BROKEN_ARCHIVE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
 
 # The names in use: Keras, MedMNIST, and plain ones.
 _NPZ_NAMES = {
@@ -58,7 +58,7 @@ def load_npz(path: Path) -> Parts:
     try:
         with zipfile.ZipFile(path) as archive:
             return _load_archive(archive, path.name)
-    except _BROKEN as error:
+    except BROKEN_ARCHIVE as error:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
 
 
@@ -73,7 +73,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
             if missing:
                 raise DataError(f"there is no array {missing[0]} in {path.name}")
             return {name: _read_member(archive, members[name], path.name, kinds="biufU") for name in names}
-    except _BROKEN as error:
+    except BROKEN_ARCHIVE as error:
         raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
 
 
@@ -105,16 +105,37 @@ def _named(members: Mapping[str, object], pairs: Iterable[tuple[str, str]]) -> t
 
 
 def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
+    with open_member(archive, item, name) as file:
+        return _read_npy(file, item.file_size, f"{item.filename} in {name}", kinds)
+
+
+def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> IO[bytes]:
+    """Open an array in the .npz file `name`; raises `DataError` when it could ask for more than its bytes hold."""
     if item.compress_type not in _PACKINGS:
         raise DataError(f"{item.filename} in {name} is packed in a way that NumPy does not use")
     if item.file_size > item.compress_size * MOST_DEFLATE_GAINS + _MOST_HEADER_BYTES:
         raise DataError(f"{item.filename} in {name} promises more than its bytes can hold")
-    with archive.open(item) as file:
-        return _read_npy(file, item.file_size, f"{item.filename} in {name}", kinds)
+    return archive.open(item)
 
 
 def _read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
     """Return the array of a .npy stream of `size` bytes; Python objects are never loaded."""
+    shape, fortran_order, dtype = read_header(file, size, name, kinds)
+    promised = math.prod(shape) * dtype.itemsize
+    check_size(promised, name)
+    data = np.empty(promised, np.uint8)
+    if read_into(file, data) < promised:
+        raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
+    return data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
+
+
+def read_header(
+    file: IO[bytes], size: int, name: str, kinds: str = "biuf"
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, Fortran order and type of the array in a .npy stream of `size` bytes, which stands behind it then.
+
+    Raises `DataError` for a header that is none, other `kinds` of numbers, and more of them than the stream can hold.
+    """
     try:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -139,8 +160,4 @@ def _read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt
         raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
     if len(shape) > _MOST_DIMENSIONS or any(type(side) is not int or side > MAX_DATA_BYTES for side in shape):
         raise DataError(f"{name} has an impossible shape")
-    check_size(promised, name)
-    data = np.empty(promised, np.uint8)
-    if read_into(file, data) < promised:
-        raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
-    return data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
+    return shape, fortran_order, dtype

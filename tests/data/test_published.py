@@ -22,6 +22,7 @@ from nvp_studio.data.published import Published, Wish
 from nvp_studio.data.svhn import SVHN, read_svhn
 from tests.data.cifar_files import pickled, random_batch, write_archive, write_folder
 from tests.data.published_files import mat, write_celeba, write_idx_pair, write_imagenet, write_mnist
+from tests.hostile import data_files as hostile
 
 RNG = np.random.default_rng(11)
 
@@ -332,11 +333,39 @@ def test_damaged_batches_of_imagenet_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"labels in train_data_batch_3.npz are not whole numbers from 1 to 1000"):
         read_imagenet(32, tmp_path, Wish())
     np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((2, 3071), np.uint8), labels=np.array([1, 2]))
-    with pytest.raises(DataError, match=r"train_data_batch_3.npz does not hold 2 images of 32x32"):
+    with pytest.raises(DataError, match=r"train_data_batch_3.npz holds uint8 \(2, 3071\), not images of 32x32"):
+        read_imagenet(32, tmp_path, Wish())
+    np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((3, 3072), np.uint8), labels=np.array([1, 2]))
+    with pytest.raises(DataError, match=r"train_data_batch_3.npz has 2 labels for 3 images"):
         read_imagenet(32, tmp_path, Wish())
     (tmp_path / "train_data_batch_3.npz").write_bytes(b"no archive")
     with pytest.raises(DataError, match=r"train_data_batch_3.npz cannot be read"):
         read_imagenet(32, tmp_path, Wish())
+
+
+def test_a_damaged_first_batch_of_imagenet_is_none(tmp_path: Path) -> None:
+    write_imagenet(tmp_path / "data folder", 32, [2] * 11, RNG)
+    path = tmp_path / "data folder" / "train_data_batch_1.npz"
+    whole = path.read_bytes()
+    for content in (b"", whole[:1000], hostile.packed({"labels.npy": b""}), hostile.packed({"data.npy": b"no array"})):
+        path.write_bytes(content)
+        assert not CATALOGUE["imagenet32"].on_this_machine
+    path.write_bytes(whole)
+    assert CATALOGUE["imagenet32"].on_this_machine
+
+
+def test_batches_of_imagenet_are_held_to_the_bounds_of_numpy_files(tmp_path: Path) -> None:
+    write_imagenet(tmp_path, 32, [2] * 11, RNG)
+    path = tmp_path / "train_data_batch_1.npz"
+    images, labels = hostile.array_file(np.zeros((2, 3072), np.uint8)), hostile.array_file(np.array([1, 2]))
+    for arrays, method in (
+        ({"data.npy": images, "labels.npy": hostile.npy((2**40,), "<i8")}, zipfile.ZIP_STORED),
+        ({"data.npy": images, "labels.npy": labels}, zipfile.ZIP_LZMA),
+        ({"data.npy": hostile.npy((2**40, 3072)), "labels.npy": labels}, zipfile.ZIP_STORED),
+    ):
+        path.write_bytes(hostile.packed(arrays, method))
+        with pytest.raises(DataError, match=r"header promises|packed in a way that NumPy does not use"):
+            read_imagenet(32, tmp_path, Wish())
 
 
 @pytest.mark.parametrize("csv", [False, True])
