@@ -26,7 +26,7 @@ class Readable(Protocol):
 class Parts:
     """What was found on disk, before it is divided: `validation` and `test` are None where the source has none.
 
-    `digest` is `digest_of` the splits where that is known already.
+    `digest` is `digest_of` the splits where that is known already. `unreadable` counts image files that were left out.
     """
 
     train: Split
@@ -36,6 +36,7 @@ class Parts:
     notes: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     digest: str = ""
+    unreadable: int = 0
 
 
 def as_images(values: npt.NDArray[Any], name: str) -> tuple[Images, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """CelebA: aligned photographs of faces, with forty things said of each and the published partition."""
 
+import os
 import re
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def read_celeba(folder: Path, wish: Wish) -> Parts:
     settings = (wish.image_size, wish.channels)
 
     def make_plan() -> Plan:
+        missing = len(numbers.keys() - set(os.listdir(images)))
+        if missing:
+            raise DataError(f"{missing:,} of the {len(numbers):,} images are not in {images}; unpack all of them")
         # All have one size; the first that can be read tells it.
         _, shapes, problems = read_headers(files[:20])
         if not shapes:

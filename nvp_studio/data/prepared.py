@@ -31,7 +31,7 @@ Numbers = npt.NDArray[np.uint8]
 
 PARTS = ("train", "validation", "test")
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
 _STRETCH_BYTES = 8 * 2**20
 _STRETCH_SECONDS = 2.0
@@ -83,6 +83,8 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
     label_names: tuple[str, ...]
     attributes: tuple[tuple[str, tuple[str, ...]], ...]
     notes: tuple[str, ...]
+    unreadable: int
+    """Files of the source that gave no row."""
 
 
 class _Stretch(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +200,7 @@ def _mapped(folder: Path, manifest: _Manifest) -> Parts:
         manifest.notes,
         tuple(Attribute(name, values) for name, values in manifest.attributes),
         manifest.digest,
+        manifest.unreadable,
     )
 
 
@@ -259,6 +262,7 @@ def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress
         label_names=plan.label_names,
         attributes=tuple((attribute.name, attribute.values) for attribute in plan.attribute_names),
         notes=notes,
+        unreadable=writer.problem_count,
     )
     if progress is not None:
         progress(len(plan.parts), len(plan.parts), f"checking {plan.title}")

@@ -72,7 +72,7 @@ def write_celeba(folder: Path, *, csv: bool = False, count: int = 20) -> dict[st
     images.mkdir(parents=True)
     parts = {f"{number:06}.jpg": 0 if number < 14 else 1 if number < 17 else 2 for number in range(1, count + 1)}
     for number, name in enumerate(parts):
-        Image.new("RGB", (178, 218), (10 * number,) * 3).save(images / name)
+        Image.new("RGB", (178, 218), (10 * number % 256,) * 3).save(images / name)
     facts = {name: (1 if number % 2 else -1, -1) for number, name in enumerate(parts)}
     if csv:
         lines = ["image_id,partition", *(f"{name},{part}" for name, part in parts.items())]

@@ -391,6 +391,26 @@ def test_celeba_without_a_size_keeps_its_own(tmp_path: Path) -> None:
     assert "1 unreadable files skipped (000002.jpg: not an image" in parts.notes[0]
 
 
+def test_a_partly_unpacked_celeba_is_refused(tmp_path: Path) -> None:
+    write_celeba(tmp_path)
+    for number in (3, 14):
+        (tmp_path / "img_align_celeba" / f"{number:06}.jpg").unlink()
+    with pytest.raises(DataError, match=r"2 of the 20 images are not in .*img_align_celeba; unpack all of them"):
+        shortened(CELEBA, 13, 4, 3).load(Wish(image_size=8, data_root=str(tmp_path)))
+
+
+def test_a_hundredth_of_a_set_may_be_unreadable(tmp_path: Path) -> None:
+    parts_of = list(write_celeba(tmp_path, count=110).values())
+    published = shortened(CELEBA, parts_of.count(0), parts_of.count(2), parts_of.count(1))
+    (tmp_path / "img_align_celeba" / "000020.jpg").write_bytes(b"no image")
+    _, parts = published.load(Wish(image_size=8, data_root=str(tmp_path)))
+    assert parts.test is not None
+    assert len(parts.test) == published.test_images - 1
+    (tmp_path / "img_align_celeba" / "000030.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"it holds 13 and 3 and 92 images, not 13 and 3 and 94; 2 files are unread"):
+        published.load(Wish(image_size=8, data_root=str(tmp_path)))
+
+
 def test_broken_lists_of_celeba_are_refused(tmp_path: Path) -> None:
     write_celeba(tmp_path)
     (tmp_path / "list_attr_celeba.txt").write_text("1\nSmiling\n000001.jpg 1\n")
