@@ -10,7 +10,7 @@ import typer
 from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.run_progress import RunView, astray
 from nvp_studio.commands.together import together
-from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.shelf import find_run
 from nvp_studio.training.config import TrainConfig, recommended
@@ -236,10 +236,13 @@ def train(
         from nvp_studio.training.elastic import earlier_run
         from nvp_studio.training.start import resume_run, settled, start_run
 
-        config = _config(recommended(given.get("preset", preset)) | given, flow or [])
+        config = _config(recommended(given.get("preset", preset)) | given)
+        change = _flow_change(flow or [])
         earlier = earlier_run(runs_folder, settled(config))
         if earlier is None:
-            return start_run(config, runs_folder, name, control=control, report=view.report, ranks=ranks)
+            return start_run(
+                config, runs_folder, name, control=control, report=view.report, ranks=ranks, change_flow=change
+            )
         say("started again after a process was lost")
         return resume_run(earlier, control=control, report=view.report, ranks=ranks)
 
@@ -318,21 +321,18 @@ def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     return fields | given
 
 
-def _config(fields: dict[str, Any], changes: list[str]) -> TrainConfig:
+def _config(fields: dict[str, Any]) -> TrainConfig:
     """The validated configuration; wrong values are wrong usage."""
     if fields["preset"] not in PRESETS:
         raise typer.BadParameter(f"no preset {fields['preset']!r}; there are {', '.join(PRESETS)}")
     try:
-        config = msgspec.convert(fields, TrainConfig)
+        return msgspec.convert(fields, TrainConfig)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    return msgspec.structs.replace(config, flow=_flow_config(config, changes)) if changes else config
 
 
-def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
-    """The configured flow, or the preset's for the data's image shape, with `changes` of the form name=value."""
-    from nvp_studio.data.catalogue import load_data
-
+def _flow_change(changes: list[str]) -> Callable[[FlowConfig], FlowConfig]:
+    """What makes `changes` of the form name=value to a flow."""
     names = {field.name for field in msgspec.structs.fields(FlowConfig)} - {"image_shape"}
     values = {}
     for change in changes:
@@ -341,16 +341,14 @@ def _flow_config(config: TrainConfig, changes: list[str]) -> FlowConfig:
             known = ", ".join(sorted(names))
             raise typer.BadParameter(f"--flow takes NAME=VALUE with a name of {known}; not {change!r}")
         values[key] = value
-    base = config.flow
-    if base is None:
-        data = load_data(
-            config.data, image_size=config.image_size, channels=config.channels, data_root=config.data_root
-        )
-        base = preset_config(config.preset, data.image_shape)
-    try:
-        return msgspec.convert(msgspec.to_builtins(base) | values, FlowConfig, strict=False)
-    except ValueError as error:
-        raise typer.BadParameter(f"--flow: {error}") from error
+
+    def change(flow: FlowConfig) -> FlowConfig:
+        try:
+            return msgspec.convert(msgspec.to_builtins(flow) | values, FlowConfig, strict=False)
+        except ValueError as error:
+            raise typer.BadParameter(f"--flow: {error}") from error
+
+    return change
 
 
 def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tensorboard: bool) -> None:

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +21,7 @@ from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.data.hugging_face import PREFIX
 from nvp_studio.files import remove_leftovers
-from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
 from nvp_studio.training.changes import WISH, Restart, StopChange, now, record_changes
@@ -46,8 +46,16 @@ _OF_OTHERS = (WISH, "labels.json")
 """Files of a run folder that other processes write while it is resumed."""
 
 
+FlowChange = Callable[[FlowConfig], FlowConfig]
+
+
 def _ignore(event: RunEvent) -> None:
     """Report to nobody."""
+
+
+def _as_it_is(flow: FlowConfig) -> FlowConfig:
+    """Change nothing."""
+    return flow
 
 
 def start_run(
@@ -58,17 +66,19 @@ def start_run(
     control: Control | None = None,
     report: Report = _ignore,
     ranks: Ranks = ALONE,
+    change_flow: FlowChange = _as_it_is,
 ) -> Path:
     """Make a run folder under `runs_folder`, train in it until the budget is spent or `control` says stop; return it.
 
-    With several `ranks` the first calls this and the others `join_run`. Every event goes to `report`, in the calling
+    `change_flow` makes of the configured flow, or of the preset's for the shape of the images, the one to train. With
+    several `ranks` the first calls this and the others `join_run`. Every event goes to `report`, in the calling
     thread. When the run fails, a `RunState` says so and the error goes on to the caller: a `RunError`, or another
     `ValueError`, `RuntimeError` or `OSError`, with a line for a person.
     """
     control = control or Control()
     with _failure_reported(report):
         config = settled(config)
-        data, flow = _prepare(config, control, report, ranks)
+        data, flow = _prepare(config, control, report, ranks, change_flow)
         config = msgspec.structs.replace(config, flow=flow.config)
         folder = create_run_folder(Path(runs_folder), name, config.data)
         record = RunRecord(
@@ -224,7 +234,9 @@ def _with_its_best(folder: Path, checkpoint: Checkpoint, changed: bool) -> tuple
     return replace(checkpoint, resume=msgspec.json.encode(resume).decode()), lost
 
 
-def _prepare(config: TrainConfig, control: Control, report: Report, ranks: Ranks) -> tuple[DataSet, Flow]:
+def _prepare(
+    config: TrainConfig, control: Control, report: Report, ranks: Ranks, change_flow: FlowChange = _as_it_is
+) -> tuple[DataSet, Flow]:
     """Load the data and make the flow, freshly initialized from the seed, on the device."""
     report(RunState("preparing", "reading the data"))
     told = time.monotonic()
@@ -249,7 +261,7 @@ def _prepare(config: TrainConfig, control: Control, report: Report, ranks: Ranks
     )
     if not len(data.train.images):
         raise RunError(f"{config.data} has no training images")
-    flow_config = config.flow or preset_config(config.preset, data.image_shape)
+    flow_config = change_flow(config.flow or preset_config(config.preset, data.image_shape))
     if flow_config.image_shape != data.image_shape:
         wanted, found = ("x".join(map(str, shape)) for shape in (flow_config.image_shape, data.image_shape))
         raise RunError(f"the flow is for images of {wanted} (channels, height, width), the data have {found}")

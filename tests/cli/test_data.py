@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nvp_studio.data import catalogue
+from nvp_studio.data import catalogue, image_files
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.idx_sets import MNIST
 from nvp_studio.data.published import Published
@@ -164,23 +166,24 @@ def test_a_folder_is_prepared_and_listed(run: Run, photos: Path) -> None:
     assert str(photos) in run("data", "list")[1]
 
 
-def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-    import signal
-
-    from nvp_studio.data import image_files
-
+def _interrupted_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have Ctrl+C come when so many images are read; returns the names of those that are."""
     real: Callable[..., object] = image_files.read_image
     read: list[str] = []
 
     def read_and_stop(path: Path, shape: tuple[int, int, int]) -> object:
         read.append(path.name)
-        if len(read) == 7:
+        if len(read) == number:
             os.kill(os.getpid(), signal.SIGINT)
         return real(path, shape)
 
     monkeypatch.setattr(image_files, "read_image", read_and_stop)
     monkeypatch.setattr(image_files, "_MOST_THREADS", 1)
+    return read
+
+
+def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _interrupted_at(7, monkeypatch)
     code, _, err = run("data", "prepare", photos, "--image-size", 8)
     assert code == 1
     assert "stopped by Ctrl+C; the next call goes on where this one was" in err
@@ -188,11 +191,21 @@ def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pyte
     assert not row["finished"]
     written = row["images"]
     assert 0 < written < 20
-    monkeypatch.setattr(image_files, "read_image", real)
     code, out, err = run("data", "prepare", photos, "--image-size", 8, "--json")
     assert code == 0, err
     assert "going on with photos" in err
     assert sum(json.loads(out)["images"].values()) == 20
+
+
+def test_a_run_that_prepares_its_data_can_be_stopped(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = _interrupted_at(7, monkeypatch)
+    words = ["train", "--data", photos, "--image-size", 8, "--steps", 2, "--device", "cpu", "--threads", 1]
+    code, _, err = run(*words, "--preset", "quick", "--flow", "width=4", "--runs", tmp_path / "runs")
+    assert code == 1
+    assert "stopped before training began: SIGINT (Ctrl+C)" in err
+    assert 7 <= len(read) < 20
 
 
 def test_a_run_records_augmentation_and_data_root(run: Run, served: Published, tmp_path: Path) -> None:
