@@ -1,7 +1,7 @@
 """`nvp-studio data`: which data sets there are, what is known of one, and getting one ready."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nvp_studio.data.catalogue import CatalogueEntry
     from nvp_studio.data.download import RemoteFile
     from nvp_studio.data.prepared import PreparedInfo
+    from nvp_studio.data.progress import Progress
     from nvp_studio.data.published import Published
 
 app = typer.Typer(
@@ -164,7 +165,7 @@ def prepare(
     )
 
 
-def _bring(published: "Published", data_root: str | None, progress: Callable[[int, int, str], None]) -> None:
+def _bring(published: "Published", data_root: str | None, progress: "Progress") -> None:
     """Download the files of a set that is not on this machine yet, its size said before."""
     from nvp_studio.data.download import download, size_of
 
@@ -187,7 +188,7 @@ def _bring(published: "Published", data_root: str | None, progress: Callable[[in
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[int, int, str], None]]":
+def _progress() -> "Iterator[Progress]":
     """A progress bar, and the function that moves it, which raises `Stopped` when a person has asked to stop."""
     reason = ""
 

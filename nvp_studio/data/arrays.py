@@ -1,6 +1,7 @@
 """What all readers of array files share: arrays to images and labels, and a distrust of what headers promise."""
 
 import io
+import zipfile
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from nvp_studio.wording import one_line as printable_line
 
 # Deflate cannot pack more than 1032 bytes into one.
 MOST_DEFLATE_GAINS = 1032
+ZIP_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How files in a zip archive may be packed; other ways may ask for gigabytes merely to unpack."""
 
 
 class Readable(Protocol):

@@ -20,10 +20,9 @@ from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_f
 from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST
 from nvp_studio.data.imagenet import IMAGENET
 from nvp_studio.data.partition import FRACTION, held_out
+from nvp_studio.data.progress import Progress
 from nvp_studio.data.published import Published, Wish
 from nvp_studio.data.svhn import SVHN
-
-Progress = Callable[[int, int, str], None]
 
 MAX_IMAGE_SIZE = 1024
 
@@ -210,7 +209,8 @@ def _load_arrays(path: Path) -> Parts | None:
     if idx.is_idx(path):
         return idx.load_idx(path)
     raise DataError(
-        f"{path.name} is no data set: give a folder of images, an IDX, .npz or .npy file, or CIFAR-10's .bin or .tar.gz"
+        f"{path.name} is no data set: give a folder of images, an IDX, .npz, .npy or .parquet file, or CIFAR-10's .bin "
+        "or .tar.gz"
     )
 
 

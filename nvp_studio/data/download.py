@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,10 @@ from urllib.parse import urlsplit
 
 from nvp_studio.data.arrays import one_line
 from nvp_studio.data.dataset import DataError
+from nvp_studio.data.progress import Progress
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
-
-Progress = Callable[[int, int, str], None]
 
 SECONDS = 30.0
 """Silence of a server that counts as its end."""

@@ -8,13 +8,13 @@ the measurements behind this choice; `benchmarks/pack_fashion_mnist.py` makes th
 
 import lzma
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from nvp_studio.data.dataset import DataError, DataSet, Images, Split
+from nvp_studio.data.progress import Progress
 from nvp_studio.resources import resource_path
 
 NAME = "fashion-mnist"
@@ -39,7 +39,7 @@ SIDE = 28
 DIGEST = "7f51168e8429e4c8989654c8824d7cb8b17bead8c8a92785270e0d161e341a3a"
 
 
-def load_fashion_mnist(progress: Callable[[int, int, str], None] | None = None) -> DataSet:
+def load_fashion_mnist(progress: Progress | None = None) -> DataSet:
     """Return Fashion-MNIST: of its 60 000 images the first 55 000 train and the rest validate; 10 000 test."""
     folder = resource_path(f"data/{NAME}")
     count = TRAIN_IMAGES + VALIDATION_IMAGES + TEST_IMAGES

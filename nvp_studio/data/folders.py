@@ -5,7 +5,7 @@ memory and a second start only lists it.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +24,7 @@ from nvp_studio.data.image_files import (
 )
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import PARTS, Plan, load_prepared
-
-Progress = Callable[[int, int, str], None]
+from nvp_studio.data.progress import Progress
 
 # Sub-folders by these names are splits when there is one of training images among them.
 _SPLIT_FOLDERS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, check_size, one_line
+from nvp_studio.data.arrays import ZIP_PACKINGS, Parts, one_line
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.idx import holds_pairs, idx_file, load_idx, load_idx_pair
@@ -88,7 +88,8 @@ def _unzip(path: Path, kind: str, folder: Path) -> None:
             members = {item.filename.rpartition("/")[2]: item for item in archive.infolist()}
             for name in sorted(wanted & members.keys()):
                 item = members[name]
-                check_size(item.file_size, name)
+                if item.compress_type not in ZIP_PACKINGS:
+                    raise DataError(f"{name} in {path.name} is neither stored nor deflated")
                 if item.file_size > _MOST_MEMBER_BYTES:
                     raise DataError(f"{name} in {path.name} is too large to be a part of EMNIST")
                 with archive.open(item) as source, open(folder / name, "wb") as target:

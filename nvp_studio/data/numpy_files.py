@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nvp_studio.data.arrays import (
     MOST_DEFLATE_GAINS,
+    ZIP_PACKINGS,
     Parts,
     as_images,
     as_labels,
@@ -25,7 +26,6 @@ from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Split
 
 _MOST_HEADER_BYTES = 10_000
 _MOST_DIMENSIONS = 8
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes merely to unpack
 
 # What reading a damaged archive raises; unpacking is of the kinds above, but its directory may name any.
 BROKEN_ARCHIVE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
@@ -111,7 +111,7 @@ def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kin
 
 def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> IO[bytes]:
     """Open an array in the .npz file `name`; raises `DataError` when it could ask for more than its bytes hold."""
-    if item.compress_type not in _PACKINGS:
+    if item.compress_type not in ZIP_PACKINGS:
         raise DataError(f"{item.filename} in {name} is packed in a way that NumPy does not use")
     if item.file_size > item.compress_size * MOST_DEFLATE_GAINS + _MOST_HEADER_BYTES:
         raise DataError(f"{item.filename} in {name} promises more than its bytes can hold")

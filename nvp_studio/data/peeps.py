@@ -6,12 +6,12 @@ training faces first. `benchmarks/peeps/render.mjs` draws the faces and `benchma
 """
 
 import lzma
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Split
+from nvp_studio.data.progress import Progress
 from nvp_studio.resources import resource_path
 
 NAME = "peeps"
@@ -109,7 +109,7 @@ SIDE = 32
 DIGEST = "217fc4ef47233a5c66e5565295d70e123b6cb0438bad8f4b7ee6d2524f9a9e14"
 
 
-def load_peeps(progress: Callable[[int, int, str], None] | None = None) -> DataSet:
+def load_peeps(progress: Progress | None = None) -> DataSet:
     """Return Peeps: of its 18 000 training faces the first 16 500 train and the rest validate; 2 000 test."""
     held_out = TRAIN_IMAGES + VALIDATION_IMAGES
     count = held_out + TEST_IMAGES

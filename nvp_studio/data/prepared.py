@@ -23,10 +23,10 @@ import numpy.typing as npt
 
 from nvp_studio.data.arrays import Parts, one_line
 from nvp_studio.data.dataset import Attribute, DataError, Images, Labels, Split, digest_of
+from nvp_studio.data.progress import Progress
 from nvp_studio.files import write_whole
 from nvp_studio.locks import try_lock
 
-Progress = Callable[[int, int, str], None]
 Numbers = npt.NDArray[np.uint8]
 
 PARTS = ("train", "validation", "test")

@@ -9,8 +9,7 @@ from nvp_studio.data.arrays import Parts
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.places import data_folder, data_roots
-
-Progress = Callable[[int, int, str], None]
+from nvp_studio.data.progress import Progress
 
 _MOST_UNREADABLE = 0.01
 """Share of a set's files that may be unreadable."""

@@ -190,6 +190,10 @@ def test_an_emnist_archive_without_the_set_is_refused(tmp_path: Path) -> None:
         archive.writestr("gzip/other.txt", "")
     with pytest.raises(DataError, match="no emnist-balanced-train-images"):
         read_emnist("balanced", tmp_path / "gzip.zip", Wish())
+    files = {f"emnist-balanced-{part}-labels-idx1-ubyte.gz": b"" for part in ("train", "test")}
+    (tmp_path / "gzip.zip").write_bytes(hostile.packed(files, zipfile.ZIP_LZMA))
+    with pytest.raises(DataError, match=r"labels-idx1-ubyte.gz in gzip.zip is neither stored nor deflated"):
+        read_emnist("balanced", tmp_path / "gzip.zip", Wish())
     (tmp_path / "gzip.zip").write_bytes(b"PK\3\4 no archive")
     with pytest.raises(DataError, match=r"gzip.zip cannot be unpacked"):
         read_emnist("balanced", tmp_path / "gzip.zip", Wish())
