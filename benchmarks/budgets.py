@@ -1,6 +1,7 @@
-"""What a budget buys: trains flows on Fashion-MNIST for several numbers of minutes and tells their bits/dim.
+"""What a budget buys: trains flows for several numbers of minutes and tells their bits/dim.
 
     python -m benchmarks.budgets --flows studio quick paper glow --minutes 1 5 20 --folder budgets
+    python -m benchmarks.budgets --data cifar-10 --minutes 2 8 30 --folder cifar-budgets
     python -m benchmarks.budgets --folder budgets --table
 
 Every run is an ordinary run folder, trained by the program's own loop on the CPU with one thread, one after another;
@@ -14,20 +15,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from nvp_studio.data.catalogue import load_data
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import RunRecord, read_record
 from nvp_studio.training.start import resume_run, start_run
 
-SHAPE = (1, 28, 28)
 
-
-def flow_of(name: str) -> FlowConfig:
-    """The architecture called `name`: a preset, or `glow`."""
+def flow_of(name: str, shape: tuple[int, int, int]) -> FlowConfig:
+    """The architecture called `name`, a preset or `glow`, for images of `shape` (C, H, W)."""
     if name != "glow":
-        return preset_config(name, SHAPE)
+        return preset_config(name, shape)
     return FlowConfig(
-        image_shape=SHAPE,
+        image_shape=shape,
         scales=3,
         checkerboard_couplings=0,
         channel_couplings=10,
@@ -40,13 +40,14 @@ def flow_of(name: str) -> FlowConfig:
     )
 
 
-def trained(name: str, minutes: float, folder: Path, threads: int) -> RunRecord:
+def trained(name: str, minutes: float, arguments: argparse.Namespace) -> RunRecord:
     """The record of a finished run of this flow and budget."""
-    run = folder / f"{name}-{minutes:g}"
+    run = arguments.folder / f"{name}-{minutes:g}"
     if not (run / "run.json").is_file():
-        fields: dict[str, Any] = recommended(name)
-        config = TrainConfig(**fields, flow=flow_of(name), preset=name, minutes=minutes, device="cpu", threads=threads)
-        start_run(config, folder, run.name)
+        fields: dict[str, Any] = {**recommended(name), "data": arguments.data, "threads": arguments.threads}
+        flow = flow_of(name, load_data(arguments.data).image_shape)
+        config = TrainConfig(**fields, flow=flow, preset=name, minutes=minutes, device="cpu")
+        start_run(config, arguments.folder, run.name)
     elif read_record(run).status.phase != "finished":
         resume_run(run)
     return read_record(run)
@@ -77,6 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--flows", nargs="+", default=["studio"])
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 5.0, 20.0])
+    parser.add_argument("--data", default="fashion-mnist", help="name in the catalogue, or path")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("budgets"))
     parser.add_argument("--table", action="store_true", help="only print the table of the finished runs")
@@ -84,7 +86,7 @@ def main() -> None:
     if not arguments.table:
         for minutes in arguments.minutes:
             for name in arguments.flows:
-                status = trained(name, minutes, arguments.folder, arguments.threads).status
+                status = trained(name, minutes, arguments).status
                 print(f"{name}, {minutes:g} minutes: validation {status.validation}, test {status.test}", flush=True)
     records = [read_record(path.parent) for path in sorted(arguments.folder.glob("*/run.json"))]
     print(table([record for record in records if record.status.phase == "finished"]))
