@@ -58,6 +58,8 @@ _GOOD_EVERY = 100
 """Steps between copies of the state to return to."""
 _BEST_SECONDS = 60.0
 """Shortest time between two writings of the best model, which include a principal component analysis."""
+_VALIDATION_PART, _BEST_PART, _SHOW_PART = 12, 30, 30
+"""Under a budget in minutes: how many times as long as it took the last time each of them waits for its next time."""
 _RETRY_SECONDS = 15.0
 """Time after which a checkpoint that the disk refused is tried again."""
 _PROGRESS_SECONDS = 0.1
@@ -134,12 +136,12 @@ class Loop:
         """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
         now = time.monotonic()
-        self._saved_at = self._best_at = self._validated_at = now
+        self._saved_at = self._best_at = self._validated_at = self._shown_at = now
         self._refused_at: float | None = None
         """When the disk refused the last checkpoint, until it takes one."""
         self._milestone_due = False
         self._milestone_at = -math.inf
-        self._validation_cost = 0.0
+        self._validation_cost = self._best_cost = self._show_cost = 0.0
         self._progress_at = 0.0
         self._wish_at = -_WISH_SECONDS
         if ranks.first:
@@ -306,7 +308,7 @@ class Loop:
         if steps is not None:
             return self.step % steps == 0
         elapsed = time.monotonic() - self._validated_at
-        due = elapsed >= max(self.budget.validation_seconds(), 6 * self._validation_cost)
+        due = elapsed >= max(self.budget.validation_seconds(), _VALIDATION_PART * self._validation_cost)
         return bool(self.ranks.of_first(due)[0])
 
     def _validate(self) -> tuple[float | None, float | None] | None:
@@ -346,21 +348,33 @@ class Loop:
         """Publish samples and reconstructions."""
         if not self.ranks.first:
             return
+        started = time.monotonic()
         averaged, publisher = self.learner.averaged, self.publisher
         publisher.sheet("samples", self.step, samples(averaged, _SAMPLES, _TEMPERATURE, self.config.seed))
         originals = self.data.validation.images[:_RECONSTRUCTIONS]
         if len(originals):
             publisher.sheet("reconstructions", self.step, reconstructions(averaged, originals))
+        self._shown_at = time.monotonic()
+        self._show_cost = self._shown_at - started
+
+    def _show_due(self, now: float) -> bool:
+        """Whether a budget in minutes wants pictures between its validations, which cost more and are rarer."""
+        if self.over or self.budget.validation_steps(self.config) is not None:
+            return False
+        return now - self._shown_at >= max(self.budget.validation_seconds(), _SHOW_PART * self._show_cost)
 
     def _keep(self, before: float) -> None:
         """Write the files that are due; `before` is the fraction of the budget before the step."""
         if not self.ranks.first:
             return
         now = time.monotonic()
-        never = self.best.saved_step is None
-        if self.best.pending and not self.over and (never or now - self._best_at >= _BEST_SECONDS):
+        wait = 0.0 if self.best.saved_step is None else max(_BEST_SECONDS, _BEST_PART * self._best_cost)
+        if self.best.pending and not self.over and now - self._best_at >= wait:
             self.best.save(self._proceed_alone)
             self._best_at = time.monotonic()
+            self._best_cost = self._best_at - now
+        if self._show_due(now):
+            self._show()
         if self._save_due(now):
             self.save_last()
         self._milestone_due |= int(10 * before) < int(10 * self._fraction()) < 10

@@ -182,6 +182,20 @@ def test_budget_in_minutes(tmp_path: Path, make_config: MakeConfig, events: Even
     assert open_run(folder).state == "finished"
 
 
+def test_pictures_come_between_validations_when_those_are_dear(
+    tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvp_studio.training.schedule.Budget.validation_seconds", lambda _: 0.0)
+    monkeypatch.setattr("nvp_studio.training.loop._VALIDATION_PART", 1e9)
+    monkeypatch.setattr("nvp_studio.training.loop._SHOW_PART", 1)
+    start_run(make_config(minutes=0.05), tmp_path, report=events)
+    validated = [metrics.step for metrics in events.of(StepMetrics) if metrics.validation is not None]
+    assert len(validated) == 2  # the first step, before anything is known of the cost, and the last
+    shown = [images.step for images in events.of(RunImages) if images.kind == "samples"]
+    assert len(shown) > 2
+    assert shown == sorted(set(shown))
+
+
 def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
     control = Control()
     folders: list[Path] = []
