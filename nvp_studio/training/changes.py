@@ -13,13 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from nvp_studio.files import flush_folder, write_whole
+from nvp_studio.files import flush_folder, read_regular, write_whole
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.stopping import StopRules
 
 CHANGES = "changes.jsonl"
 WISH = "wish.json"
 _MOST_BYTES = 20_000_000
+_MOST_WISH_BYTES = 10_000
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -78,8 +79,7 @@ def read_changes(folder: Path) -> tuple[RunChange, ...]:
     decoder = msgspec.json.Decoder(RunChange)
     found: list[RunChange] = []
     try:
-        with (folder / CHANGES).open("rb") as file:
-            lines = file.read(_MOST_BYTES).split(b"\n")
+        lines = read_regular(folder / CHANGES, _MOST_BYTES).split(b"\n")
     except OSError:
         return ()
     for line in lines:
@@ -147,7 +147,7 @@ def take_wish(folder: Path) -> Wish | None:
 
 def _read_wish(folder: Path) -> Wish | None:
     """The wish that waits in `folder`, None when it is not understood; raises `OSError` when there is none."""
-    content = (folder / WISH).read_bytes()
+    content = read_regular(folder / WISH, _MOST_WISH_BYTES)
     try:
         return msgspec.json.decode(content, type=Wish)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nvp_studio.runs.history import read_history
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
@@ -137,6 +138,14 @@ def test_history_tolerates_a_cut_last_line(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == [metrics(1), metrics(2), metrics(3)]
     cut_metrics(tmp_path, 2)
     assert (tmp_path / "metrics.jsonl").read_bytes() == lines[0] + b"\n" + lines[1] + b"\n"
+
+
+def test_history_passes_over_lines_of_a_stranger(tmp_path: Path) -> None:
+    line = msgspec.json.encode(metrics(1))
+    nested = line[:-1] + b',"more":' + b"[" * 100_000 + b"\n"
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\n" + nested + b"x" * 300_000 + b"\n" + line + b"\n")
+    assert read_metrics(tmp_path) == [metrics(1)]
+    assert read_history(tmp_path).steps.values.tolist() == [1]
 
 
 def test_no_history_is_empty(tmp_path: Path) -> None:
