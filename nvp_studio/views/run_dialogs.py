@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -24,6 +23,7 @@ from nvp_studio.training.changes import Wish
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunSummary
+from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.steady_inputs import DoubleSpinBox
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
@@ -155,7 +155,7 @@ class TrashDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(self.back, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(self.forever, QDialogButtonBox.ButtonRole.DestructiveRole)
-        _without_icons(buttons)
+        without_icons(buttons)
         buttons.rejected.connect(self.reject)
         self.back.clicked.connect(lambda: self._act(self._restore))
         self.forever.clicked.connect(self._delete_chosen)
@@ -199,13 +199,7 @@ def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
     keep.setProperty("primary", True)
     keep.setDefault(True)
     buttons.addButton(keep, QDialogButtonBox.ButtonRole.AcceptRole)
-    _without_icons(buttons)
+    without_icons(buttons)
     buttons.accepted.connect(dialog.accept)
     buttons.rejected.connect(dialog.reject)
     return buttons
-
-
-def _without_icons(buttons: QDialogButtonBox) -> None:
-    """The style's own icons are of another family than the window's."""
-    for button in buttons.buttons():
-        button.setIcon(QIcon())

@@ -9,18 +9,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nvp_studio.checkpoints import CheckpointError, find_checkpoint
 from nvp_studio.runs.history import read_history
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.lock import RunLock, RunLockedError, is_locked
 from nvp_studio.training.runs import (
+    MODEL_FILES,
     RunData,
     RunRecord,
     RunStatus,
     create_run_folder,
     cut_metrics,
     default_runs_folder,
+    has_model,
     list_runs,
     open_run,
     read_metrics,
@@ -130,6 +133,17 @@ def test_configuration_of_a_stranger_costs_the_list_nothing(tmp_path: Path) -> N
     content["config"]["flow"] = {"image_shape": [1, 8, 8], "scales": 10**9}
     (tmp_path / "run" / "run.json").write_text(json.dumps(content))
     assert [run.name for run in list_runs(tmp_path)] == ["run"]
+
+
+@pytest.mark.parametrize("name", MODEL_FILES)
+def test_a_run_has_a_model_where_one_is_found(tmp_path: Path, name: str) -> None:
+    assert not has_model(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(CheckpointError):
+        find_checkpoint(tmp_path)
+    (tmp_path / "checkpoints" / name).touch()
+    assert has_model(tmp_path)
+    assert find_checkpoint(tmp_path).name == name
 
 
 def test_history_tolerates_a_cut_last_line(tmp_path: Path) -> None:

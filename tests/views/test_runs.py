@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtTest import QTest
 
 from nvp_studio.runs.labels import change_labels, read_labels
@@ -63,7 +63,13 @@ def names(page: RunsPage) -> list[str]:
 
 
 def choose(page: RunsPage, *chosen: str) -> None:
-    page.select([str(page.runs.folder / name) for name in chosen])
+    """Select these runs, the first in front."""
+    model = page.table.selectionModel()
+    model.clearSelection()
+    rows = [page.shelf.index(page.shelf.row_of(str(page.runs.folder / name)), 0) for name in chosen]
+    model.setCurrentIndex(rows[0], QItemSelectionModel.SelectionFlag.NoUpdate)
+    for row in rows:
+        model.select(row, QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows)
 
 
 def pick(combo: object, value: str) -> None:

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -277,17 +277,6 @@ class RunsPage(Page):
 
     def _show_actions(self) -> None:
         self.actions_.refresh()
-
-    def select(self, folders: list[str]) -> None:
-        """Select these runs, the first in front."""
-        model = self.table.selectionModel()
-        model.clearSelection()
-        flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
-        rows = [row for folder in folders if (row := self.shelf.row_of(folder)) >= 0]
-        if rows:
-            model.setCurrentIndex(self.shelf.index(rows[0], 0), QItemSelectionModel.SelectionFlag.NoUpdate)
-        for row in rows:
-            model.select(self.shelf.index(row, 0), flags)
 
     # Files
 

@@ -4,14 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, QUrl, Signal
-from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication
 
-from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import Wish
-from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import RunSummary
+from nvp_studio.training.runs import RunSummary, has_model
+from nvp_studio.views.pages.run_folders import discard, show_folder
 from nvp_studio.views.pages.train_words import course_words, strip_content
 from nvp_studio.views.run_dialogs import ChangeRunDialog
 from nvp_studio.views.theme import set_icon
@@ -91,7 +90,7 @@ class RunActions(QObject):
             self._tr("Train longer, by as much as the form says") if finished else self._tr("Resume this run")
         )
         self["resume"].setEnabled((resumable or finished) and not live.under_way)
-        self["explore"].setEnabled(front is not None and self._checkpoint_exists(front))
+        self["explore"].setEnabled(front is not None and has_model(front.folder))
         self["show-folder"].setEnabled(front is not None)
         self["discard"].setEnabled(front is not None and not is_live)
         self["copy-report"].setEnabled(live.phase != "none")
@@ -187,33 +186,11 @@ class RunActions(QObject):
 
     def _show_folder(self) -> None:
         if self._front is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(self._front.folder))
+            show_folder(self._front)
 
     def _discard(self) -> None:
-        if self._front is None:
-            return
-        folder = Path(self._front.folder)
-        try:
-            place = discard_run(folder)
-        except RunError as error:
-            self._window.notify("bad", str(error), topic=_TOPIC)
-            return
-        self._window.notify(
-            "info",
-            self._tr("{0} is in the trash of the runs folder.").format(folder.name),
-            topic=_TOPIC,
-            action_text=self._tr("Put it back"),
-            action=partial(self._restore, place, folder),
-        )
-        self.runs_changed.emit("")
-
-    def _restore(self, place: Path, folder: Path) -> None:
-        try:
-            restore_run(place, folder)
-        except RunError as error:
-            self._window.notify("bad", str(error), topic=_TOPIC)
-            return
-        self.runs_changed.emit(str(folder))
+        if self._front is not None:
+            discard(self._window, [self._front], _TOPIC, self.runs_changed.emit)
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())
@@ -282,10 +259,6 @@ class RunActions(QObject):
             action_text=self._tr("Force stop"),
             action=self._live.force_stop,
         )
-
-    def _checkpoint_exists(self, run: RunSummary) -> bool:
-        folder = Path(run.folder) / "checkpoints"
-        return any((folder / f"{name}.safetensors").is_file() for name in ("best", "last"))
 
     def _tr(self, text: str) -> str:
         return QCoreApplication.translate("RunActions", text)
