@@ -304,6 +304,33 @@ def test_a_change_is_of_the_fields_that_were_touched() -> None:
     parent.deleteLater()
 
 
+def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow) -> None:
+    folder = make_trained_run(page.runs.folder / "four", phase="stopped")
+    page.look_again()
+    choose(page, "four")
+    page.train.follow(folder)
+    resume = [window.registry[key] for key in ("runs.resume", "run.resume")]
+    assert [action.isEnabled() for action in resume] == [True, True]
+    page.train.run_on("user@gpu-box", "nvp-studio worker")
+    assert [action.isEnabled() for action in resume] == [False, False]
+    page.train.actions_.resume("/there/far", "another-box")
+    assert page.live.phase == "none"
+    assert "another-box" in window.notices.shown[-1].text
+    page.train.run_on("", "")
+    assert [action.isEnabled() for action in resume] == [True, True]
+
+
+def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPage, window: MainWindow) -> None:
+    live = page.live
+    live.host, live.name, live.folder = "gpu-box", "one", str(page.runs.folder / "one")
+    live._enter("training")
+    choose(page, "one")
+    assert page.actions_["discard"].isEnabled()
+    live._enter("finished")
+    (notice,) = [notice for notice in window.notices.shown if "one is finished" in notice.text]
+    assert notice.action is None, "its model is not on this machine"
+
+
 def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainWindow) -> None:
     choose(page, "one", "two", "three")
     window.registry["runs.discard"].trigger()

@@ -15,6 +15,8 @@ from nvp_studio.training.runs import RunSummary
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
+RESUMABLE = ("stopped", "failed", "interrupted")
+
 Changed = Callable[[str], object]
 """Told after the runs are others: the folder to show then, or nothing."""
 

@@ -184,6 +184,7 @@ class RunsPage(Page):
         self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
         self.live.updated.connect(self._on_live_updated)
         self.live.phase_changed.connect(lambda _: self._show_actions())
+        self.window_.engine.host_changed.connect(lambda _: self._show_actions())
         self._refresh.timeout.connect(self._on_refresh)
         self._draw.timeout.connect(self.board.refresh)
         self._written.connect(lambda level, text: self.window_.notify(level, text, topic="export"))
@@ -225,7 +226,7 @@ class RunsPage(Page):
         return self.runs.shelved(row).name if row >= 0 else run.name
 
     def _history(self, folder: str) -> RunHistory | None:
-        if folder == self.live.folder and self.live.started is not None:
+        if folder == self.live.local_folder and self.live.started is not None:
             return self.live.history
         if folder not in self._opened:
             try:
@@ -259,7 +260,7 @@ class RunsPage(Page):
         self._show_count()
 
     def _on_live_updated(self) -> None:
-        if self.isVisible() and self.live.folder in self._colours:
+        if self.isVisible() and self.live.local_folder in self._colours:
             self._draw_soon()
 
     def _draw_soon(self) -> None:

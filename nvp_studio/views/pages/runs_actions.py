@@ -11,7 +11,7 @@ from nvp_studio.runs.labels import read_labels, write_labels
 from nvp_studio.runs.trash import delete_for_good, discarded_runs
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary, has_model, read_record
-from nvp_studio.views.pages.run_folders import discard, put_back, show_folder
+from nvp_studio.views.pages.run_folders import RESUMABLE, discard, put_back, show_folder
 from nvp_studio.views.run_dialogs import LabelsDialog, TrashDialog
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 PAGE_KEYS = ("label", "duplicate", "resume", "explore", "show-folder", "csv", "tensorboard", "discard", "trash")
 """In the order of the buttons; the table's menu has them too."""
-_RESUMABLE = ("stopped", "failed", "interrupted")
 _TOPIC = "runs"
 
 
@@ -44,11 +43,11 @@ class ShelfActions(QObject):
         for key in ("label", "duplicate", "show-folder"):
             self[key].setEnabled(one)
         self["explore"].setEnabled(front is not None and has_model(front.folder))
-        resumable = front is not None and front.state in _RESUMABLE
+        resumable = front is not None and front.state in RESUMABLE and not self._window.engine.trainer_host
         self["resume"].setEnabled(resumable and not page.live.under_way)
         for key in ("csv", "parquet", "tensorboard"):
             self[key].setEnabled(bool(chosen))
-        busy = {page.live.folder} if page.live.under_way else set()
+        busy = {page.live.local_folder} if page.live.under_way else set()
         self["discard"].setEnabled(bool(chosen) and not any(run.folder in busy for run in chosen))
 
     def _register(self) -> None:
