@@ -47,7 +47,7 @@ class RunActions(QObject):
         self._front: RunSummary | None = None
         self._changing = False
         self._register()
-        window.engine.host_changed.connect(lambda _: self.refresh())
+        window.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
         live.updated.connect(self._show_strip)
         live.course_changed.connect(self._on_course_changed)
