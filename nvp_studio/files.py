@@ -1,9 +1,10 @@
-"""Writing files whole: a reader sees the old content or the new, never a part, whatever happens in between."""
+"""Writing files whole: a reader sees the old content or the new, never a part. Reading files that may be no files."""
 
 import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,6 +48,27 @@ def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] |
     flush_folder(target.parent)
 
 
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open the regular file at `path` for reading; `OSError` for a pipe or device, which could block for ever."""
+    _check_regular(os.stat(path), path)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check_regular(os.fstat(descriptor), path)  # it may have been swapped since
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+    """The content of the regular file at `path`; `OSError` for anything else, and for one of more than `most` bytes."""
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
+
+
 def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -> int:
     """Remove the temporary files that a killed process left in `folder`; how many.
 
@@ -73,6 +95,11 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _temporary(target: Path) -> Path:

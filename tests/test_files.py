@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nvp_studio.files import remove_leftovers, stream_whole, write_whole
+from nvp_studio.files import read_regular, remove_leftovers, stream_whole, write_whole
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -156,3 +156,19 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
     assert not (tmp_path / ".file.0123abcd.tmp").exists()
     assert len(list(tmp_path.iterdir())) == 4
     assert remove_leftovers(tmp_path / "nowhere") == 0
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_only_regular_files_within_bounds_are_read(tmp_path: Path) -> None:
+    path, pipe = tmp_path / "file", tmp_path / "pipe"
+    path.write_bytes(b"12345")
+    os.mkfifo(pipe)
+    assert read_regular(path, 5) == b"12345"
+    with pytest.raises(OSError, match="too large"):
+        read_regular(path, 4)
+    for other in (pipe, tmp_path, Path(os.devnull)):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_regular(other, 5)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "none", 5)

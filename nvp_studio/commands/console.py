@@ -109,11 +109,18 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
 
 
 def find_model(model: str) -> str:
-    """The path that `model` means: a file or folder, else the run of that name; empty for the included model."""
-    from nvp_studio.training.runs import default_runs_folder
+    """The path that `model` means: a file or folder, else the run of that name; empty for the included model.
 
-    named = default_runs_folder() / model
-    return str(named) if model and not Path(model).exists() and (named / "run.json").is_file() else model
+    What is none of these is returned as it is. Raises `RunError` for a name that several runs were given.
+    """
+    from nvp_studio.runs.shelf import NoSuchRunError, find_run
+
+    if not model or Path(model).exists():
+        return model
+    try:
+        return str(find_run(Path(model)))
+    except NoSuchRunError:
+        return model
 
 
 def duration(seconds: float) -> str:

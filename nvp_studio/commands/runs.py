@@ -11,8 +11,8 @@ from nvp_studio.commands.console import CommandError, bits, duration, print_json
 from nvp_studio.runs.export import FORMATS, Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
 from nvp_studio.runs.names import AXES, KINDS, Axis, Kind
-from nvp_studio.runs.shelf import SORT_KEYS, ShelvedRun, find_run, list_shelf, shelve
-from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, discarded_runs, restore_run
+from nvp_studio.runs.shelf import SORT_KEYS, ShelvedRun, find_run, list_shelf
+from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
 from nvp_studio.training.changes import RateChange, Restart, Wish, leave_wish, read_changes
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder
@@ -52,11 +52,12 @@ def list_(
     """
     _one_of("--sort", sort, tuple(SORT_KEYS))
     folder = runs or default_runs_folder()
-    found = shelve(discarded_runs(folder)) if trash else list_shelf(folder, sort=sort, tag=tag)
+    folder = folder / TRASH if trash else folder
+    found = list_shelf(folder, sort=sort, tag=tag)
     if json:
         print_json([_facts(run) for run in found])
     elif not found:
-        say(f"no runs in {folder / TRASH if trash else folder}")
+        say(f"no runs in {folder}")
     else:
         _print_columns([_HEADINGS, *(_row(run) for run in found)])
 

@@ -316,6 +316,8 @@ def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(read_record(folder).config)
     if given.keys() & {"preset", "data", "image_size", "channels"}:
         fields.pop("flow", None)  # it belongs to the other run's images
+    if "data" in given:
+        fields.pop("horizontal_flip", None)  # a record has it settled, by what suits its own data
     if given.keys() & set(_BUDGETS):
         fields |= dict.fromkeys(_BUDGETS)
     return fields | given

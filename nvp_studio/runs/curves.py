@@ -228,13 +228,14 @@ def curves_csv(axis: Axis, quantity: str, named: Sequence[tuple[str, Curve]]) ->
     for name, points in named:
         for number, part in enumerate(points.segments(), 1):
             for x, y in zip(points.x[part], points.y[part], strict=True):
-                writer.writerow((_cell(name), number, f"{x:.10g}", f"{y:.10g}"))
+                writer.writerow((csv_cell(name), number, f"{x:.10g}", f"{y:.10g}"))
     return text.getvalue()
 
 
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+def csv_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula and every encoder takes."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def axis_limits(curves: Sequence[Curve]) -> tuple[float, float] | None:

@@ -9,9 +9,12 @@ from typing import Any
 
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunImages, RunStarted, StepMetrics
+from nvp_studio.training.runs import read_record, sheet_name
 
 FOLDER = "tensorboard"
 """Inside a run folder."""
+_PNG_HEADER_BYTES = 24
+"""Up to the end of width and height."""
 _SCALARS = {
     "train": "bits_per_dim/train",
     "validation": "bits_per_dim/validation",
@@ -76,8 +79,10 @@ class EventFiles:
         self._add(metrics.step, metrics.seconds, self._summary(value=found))
 
     def sheet(self, kind: str, step: int, png: bytes) -> None:
-        """Write a sheet of images, the content of a PNG file."""
-        width, height = struct.unpack(">II", png[16:24])
+        """Write a sheet of images, the content of a PNG file; what is none is passed over."""
+        if len(png) < _PNG_HEADER_BYTES or not png.startswith(b"\x89PNG"):
+            return
+        width, height = struct.unpack(">II", png[16:_PNG_HEADER_BYTES])
         image = self._summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
         seconds = self._times.get(step, self._last.seconds if self._last else 0.0)
         self._add(step, seconds, self._summary(value=[self._summary.Value(tag=kind, image=image)]))
@@ -102,8 +107,6 @@ class EventFollower:
         """Take one event of the run."""
         match event:
             case RunStarted(folder=folder, step=step):
-                from nvp_studio.training.runs import read_record
-
                 self.close()
                 self._folder = Path(folder)
                 created = read_record(self._folder).created
@@ -111,9 +114,8 @@ class EventFollower:
             case StepMetrics() if self._files is not None:
                 self._files.step(event)
             case RunImages(kind=kind, step=step) if self._files is not None:
-                name = f"step-{step:08d}.png" if kind == "samples" else f"{kind}-{step:08d}.png"
                 try:
-                    self._files.sheet(kind, step, (self._folder / "samples" / name).read_bytes())
+                    self._files.sheet(kind, step, (self._folder / "samples" / sheet_name(kind, step)).read_bytes())
                 except OSError:
                     return  # a full disk kept the sheet away, which was told already
 

@@ -8,15 +8,19 @@ from typing import Any, Literal
 
 import msgspec
 
-from nvp_studio.files import write_whole
-from nvp_studio.runs.event_files import EventFiles
+from nvp_studio.files import read_regular, write_whole
+from nvp_studio.runs.event_files import FOLDER, EventFiles
+from nvp_studio.runs.names import KINDS
+from nvp_studio.runs.timelapse import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.training.runs import read_metrics, read_record
+from nvp_studio.training.lock import is_locked
+from nvp_studio.training.runs import MOST_RECORD_BYTES, RECORD, read_metrics, read_record
 
 Format = Literal["csv", "parquet", "tensorboard"]
 FORMATS: tuple[Format, ...] = ("csv", "parquet", "tensorboard")
 _ALWAYS = ("skipped", "rollbacks")
+_MOST_SHEET_BYTES = 100_000_000
 
 
 def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
@@ -30,7 +34,7 @@ def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
     if not metrics:
         raise RunError(f"{folder.name} has no metrics to export yet")
     if form == "tensorboard":
-        return _write_events(folder, metrics, place or folder / "tensorboard")
+        return _write_events(folder, metrics, place or folder / FOLDER)
     target = place or folder / f"metrics.{form}"
     target.parent.mkdir(parents=True, exist_ok=True)
     columns = table(metrics)
@@ -71,7 +75,7 @@ def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:
         raise RunError("Parquet needs pyarrow: pip install 'nvp-studio[parquet]'") from error
     whole = {"step", "images", *_ALWAYS}
     types = {name: arrow.int64() if name in whole else arrow.float64() for name in columns}
-    about = {"nvp-studio.run": (folder / "run.json").read_bytes()}
+    about = {"nvp-studio.run": read_regular(folder / RECORD, MOST_RECORD_BYTES)}
     schema = arrow.schema(list(types.items()), metadata=about)
     file = io.BytesIO()
     pyarrow.parquet.write_table(arrow.table(columns, schema=schema), file, compression="zstd")
@@ -80,14 +84,19 @@ def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:
 
 def _write_events(folder: Path, metrics: list[StepMetrics], place: Path) -> Path:
     """Event files anew: those of an earlier export would be drawn over by the next."""
+    if place.resolve() == (folder / FOLDER).resolve() and is_locked(folder):
+        raise RunError(
+            f"{folder.name} is being trained and may write event files there itself; "
+            "give another folder, or export once it has ended"
+        )
     record = read_record(folder)
     for old in place.glob("events.out.tfevents.*"):
         old.unlink()
     with EventFiles(place, record.created) as events:
         for one in metrics:
             events.step(one)
-        for path in sorted((folder / "samples").glob("*.png")):
-            kind, _, number = path.stem.rpartition("-")
-            if number.isdigit():
-                events.sheet("samples" if kind == "step" else kind, int(number), path.read_bytes())
+        for shot in snapshots(folder):
+            for kind in KINDS:
+                if (path := shot.path(kind)) is not None:
+                    events.sheet(kind, shot.step, read_regular(path, _MOST_SHEET_BYTES))
     return place

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.files import open_regular
 from nvp_studio.training.changes import CHANGES, Restart, RunChange, read_changes
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.runs import METRICS
@@ -191,7 +192,7 @@ class MetricsTail:
     def read(self) -> bool:
         """Take the next piece of the file; whether there is more. A file that was replaced is read from its start."""
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 self._notice_replacement(os.fstat(file.fileno()))
                 file.seek(self._offset)
                 data = file.read(_CHUNK_BYTES)
@@ -232,7 +233,7 @@ class MetricsTail:
     def _take(self, line: bytes) -> None:
         try:
             metrics = self._decoder.decode(line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return
         self.history.append(metrics)
 

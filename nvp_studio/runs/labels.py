@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from nvp_studio.files import write_whole
+from nvp_studio.files import read_regular, write_whole
 from nvp_studio.training.errors import RunError
 
 LABELS = "labels.json"
@@ -29,11 +29,8 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_labels(folder: Path) -> Labels:
     """The labels of the run in `folder`; none when there is no file, or one that is not to be understood."""
-    path = folder / LABELS
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return Labels()
-        return msgspec.json.decode(path.read_bytes(), type=Labels)
+        return msgspec.json.decode(read_regular(folder / LABELS, _MOST_BYTES), type=Labels)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return Labels()
 

@@ -9,6 +9,10 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary, default_runs_folder, list_runs
 
 
+class NoSuchRunError(RunError):
+    """Nothing is a run of this path or name."""
+
+
 @dataclass(frozen=True)
 class ShelvedRun:
     """One run: what its record says, and its labels."""
@@ -68,7 +72,8 @@ def sort_runs(runs: Iterable[ShelvedRun], sort: str) -> list[ShelvedRun]:
 
 
 def find_run(run: Path, runs_folder: Path | None = None) -> Path:
-    """The folder of the run at path `run`, or called so in `runs_folder`; raises `RunError`."""
+    """The folder of the run at path `run`, or called so in `runs_folder`; `NoSuchRunError` when there is none, and
+    `RunError` when several are called so."""
     folder = default_runs_folder() if runs_folder is None else runs_folder
     for candidate in (run, folder / run):
         if (candidate / "run.json").is_file():
@@ -78,5 +83,5 @@ def find_run(run: Path, runs_folder: Path | None = None) -> Path:
         places = ", ".join(Path(one.folder).name for one in named)
         raise RunError(f"{len(named)} runs are called {run}: {places}; name one of these folders")
     if not named:
-        raise RunError(f"no run {run}, neither here nor in {folder}")
+        raise NoSuchRunError(f"no run {run}, neither here nor in {folder}")
     return Path(named[0].folder)

@@ -12,6 +12,7 @@ from nvp_studio.data.images import ImageError, read_image
 from nvp_studio.files import write_whole
 from nvp_studio.runs.names import Kind
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import sheet_of
 
 FILM_SUFFIXES = (".gif", ".webp")
 
@@ -40,16 +41,16 @@ class Snapshot:
 
 def snapshots(folder: Path) -> list[Snapshot]:
     """All snapshots of the run in `folder`, by step."""
-    found: dict[int, dict[str, Path]] = {}
+    found: dict[int, dict[Kind, Path]] = {}
     try:
         paths = list((folder / "samples").glob("*.png"))
     except OSError:
         paths = []
     for path in paths:
-        word, _, number = path.stem.rpartition("-")
-        kind = {"step": "samples", "reconstructions": "reconstructions"}.get(word)
-        if kind and number.isdigit():
-            found.setdefault(int(number), {})[kind] = path
+        sheet = sheet_of(path.name)
+        if sheet is not None and path.is_file():
+            kind, step = sheet
+            found.setdefault(step, {})[kind] = path
     return [Snapshot(step, **found[step]) for step in sorted(found)]
 
 

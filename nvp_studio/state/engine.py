@@ -17,6 +17,8 @@ class Engine(QObject):
 
     status_changed = Signal(str)
     """One line for a person: what the engine is doing."""
+    host_changed = Signal(str)
+    """Runs are trained on this host from now on; empty: on this machine."""
     model_opening = Signal(str)
     """A model was asked for; carries its path."""
     model_opened = Signal(object)
@@ -73,6 +75,7 @@ class Engine(QObject):
         else:
             self.trainer.set_program(self._local_program)
         self.trainer_host = host
+        self.host_changed.emit(host)
 
     def stop(self, explorer_grace: int = 1500, trainer_grace: int = 30_000) -> None:
         """Ask both workers to end; the trainer gets the time for a last checkpoint (milliseconds)."""

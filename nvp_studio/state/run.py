@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
-from nvp_studio.training.changes import Wish, read_changes
+from nvp_studio.training.changes import RateChange, Restart, RunChange, StopChange, Wish, in_force, now, read_changes
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
@@ -46,6 +46,8 @@ that comes back after a crash, `interrupted` for a person after it did not."""
 
 SLOW_STOP_MILLISECONDS = 3000
 """From here on a stop offers to be forced."""
+LOCK_PATIENCE_SECONDS = 120.0
+"""After a lost connection the worker before may not have noticed yet, and hold the run."""
 
 _UNDER_WAY = frozenset(("starting", "preparing", "training", "pausing", "paused", "resuming", "stopping", "restarting"))
 _SUMMARY_STATES: dict[Phase, SummaryState] = {
@@ -94,6 +96,8 @@ class LiveRun(QObject):
         self.reason = ""
         self.name = ""
         self.folder = ""
+        self.host = ""
+        """The machine that it is trained on and that has its folder; empty: this one."""
         self.started: RunStarted | None = None
         self.progress: RunProgress | None = None
         self.prepared: float | None = None
@@ -139,6 +143,11 @@ class LiveRun(QObject):
         return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder) and self._has_checkpoint
 
     @property
+    def local_folder(self) -> str:
+        """Its folder where that is on this machine, else nothing: there may be another of this path here."""
+        return "" if self.host else self.folder
+
+    @property
     def total_steps(self) -> int | None:
         """Steps of the whole run; None when its budget is in minutes, or not known yet."""
         return self.started.total_steps if self.started else None
@@ -149,9 +158,9 @@ class LiveRun(QObject):
         return self.started.steps_per_epoch if self.started else None
 
     def summary(self) -> RunSummary | None:
-        """The run as a row in the list of runs, as it stands now; None while it is not under way in a folder."""
+        """The run as a row in the list of runs, as it stands now; None while it is not under way in a folder here."""
         phase = _SUMMARY_STATES.get(self.phase)
-        if phase is None or self.started is None or not self.folder:
+        if phase is None or self.started is None or not self.local_folder:
             return None
         best = self.history.best
         return RunSummary(
@@ -192,7 +201,7 @@ class LiveRun(QObject):
         """Go on with the run in `folder`, to a new budget if one is given; ignored while one is under way."""
         if self.under_way:
             return
-        same = folder == self.folder
+        same = (self._engine.trainer_host, folder) == (self.host, self.folder)
         self._begin(ResumeRun(folder, steps, epochs, minutes), Path(folder).name, folder, self.config if same else None)
 
     def pause(self) -> None:
@@ -248,11 +257,12 @@ class LiveRun(QObject):
     # Inside
 
     def _begin(self, request: StartRun | ResumeRun, name: str, folder: str, config: TrainConfig | None) -> None:
-        if folder != self.folder or not folder:
+        host = self._engine.trainer_host
+        if (host, folder) != (self.host, self.folder) or not folder:
             self.history.clear()
             self.images.clear()
             self.started = None
-        self.name, self.folder, self.config = name, folder, config
+        self.name, self.host, self.folder, self.config = name, host, folder, config
         self.progress = self.prepared = None
         self.course = None
         self.crash = None
@@ -314,10 +324,13 @@ class LiveRun(QObject):
     def _on_started(self, message: RunStarted) -> None:
         self.started, self._announced = message, True
         self.name, self.folder, self.config = message.name, message.folder, message.config
-        far = bool(self._engine.trainer_host)  # whose files cannot be read here: what was shown stays
-        if message.step == 0 or not far:
+        if message.step == 0 or not self.host:
             self.history.clear()
-        if message.step > 0 and not far:
+        if self.host:  # its files cannot be read here: what was shown stays
+            self.course = None
+            if message.step > 0:
+                self._mark(Restart(message.step, now()))
+        elif message.step > 0:
             MetricsTail(message.folder, self.history).read_all()
         self._changed = True
         if self.phase == "preparing":
@@ -325,10 +338,20 @@ class LiveRun(QObject):
         self.begun.emit(message)
 
     def _on_course(self, message: RunChanged) -> None:
-        self.course = message
-        self.history.show_changes(read_changes(Path(self.folder)))
+        before, self.course = self.course, message
+        if not self.host:
+            self.history.show_changes(read_changes(Path(self.folder)))
+        elif before is not None:
+            if message.learning_rate != before.learning_rate:
+                self._mark(RateChange(message.step, message.learning_rate))
+            if message.stop != before.stop:
+                self._mark(StopChange(message.step, message.stop))
         self._changed = True
         self.course_changed.emit()
+
+    def _mark(self, change: RunChange) -> None:
+        """Add what was heard of a run whose folder is on another machine."""
+        self.history.show_changes(in_force((*self.history.changes, change)))
 
     def _on_phase(self, phase: Phase, reason: str) -> None:
         if self._request is None:
@@ -356,7 +379,7 @@ class LiveRun(QObject):
         self._may_restart = False
         if again:
             if self._has_checkpoint:
-                self._request = ResumeRun(self.folder)
+                self._request = ResumeRun(self.folder, patience=LOCK_PATIENCE_SECONDS)
             else:
                 self._start_anew()
             self._sent = False
@@ -367,9 +390,9 @@ class LiveRun(QObject):
 
     def _start_anew(self) -> None:
         """The run died before its first checkpoint: nothing is lost but the folder it had made."""
-        if self.folder and not self._engine.trainer_host:
+        if self.local_folder:
             try:
-                discard_run(Path(self.folder))
+                discard_run(Path(self.local_folder))
             except RunError as error:
                 self.noticed.emit("warning", str(error))
         self.folder, self.started = "", None

@@ -4,7 +4,7 @@ import math
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from msgspec.structs import replace
 from PySide6.QtCore import (
@@ -19,9 +19,12 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QImage
 
+from nvp_studio.files import read_regular
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.labels import Labels, read_labels
+from nvp_studio.runs.names import KINDS
 from nvp_studio.runs.shelf import ShelvedRun
+from nvp_studio.runs.timelapse import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages
 from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, list_runs, open_run, read_record
@@ -32,10 +35,7 @@ SHEET_COLUMNS = 8
 _FOLLOW_MILLISECONDS = 1000
 _LATELY_SECONDS = 60.0
 _GOING_ON = ("preparing", "training", "paused", "stopping")
-_SHEETS: tuple[tuple[Literal["samples", "reconstructions"], str], ...] = (
-    ("samples", "step-*.png"),
-    ("reconstructions", "reconstructions-*.png"),
-)
+_MOST_SHEET_BYTES = 100_000_000
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -249,7 +249,7 @@ class OpenedRun(QObject):
         self.history = RunHistory()
         self.images: dict[str, RunImages] = {}
         self._tail = MetricsTail(folder, self.history)
-        self._sheets: dict[str, str] = {}
+        self._sheets: dict[str, int] = {}
         self._caught_up = False
         self._growths = 0
         """How often the history grew with nobody here holding the run, of which the first may be its last words."""
@@ -308,19 +308,27 @@ class OpenedRun(QObject):
         image_shape = self.record.config.flow.image_shape if self.record.config.flow else None
         if image_shape is None:
             return
-        folder = Path(self.folder) / "samples"
-        for kind, pattern in _SHEETS:
-            newest = max((path.name for path in folder.glob(pattern)), default="")
-            if not newest or self._sheets.get(kind) == newest:
+        shots = snapshots(Path(self.folder))
+        for kind in KINDS:
+            newest = next((shot for shot in reversed(shots) if shot.path(kind) is not None), None)
+            if newest is None or self._sheets.get(kind) == newest.step:
                 continue
-            batch = sheet_images(QImage(str(folder / newest)), image_shape)
+            batch = read_sheet(newest.path(kind), image_shape)
             if batch is not None and kind == "reconstructions":
                 batch = first_images(batch, 2 * self.record.data.validation_images)
             if batch is not None:
-                self._sheets[kind] = newest
-                step = int(newest.rpartition("-")[2].removesuffix(".png"))
-                self.images[kind] = RunImages(kind=kind, step=step, images=batch)
+                self._sheets[kind] = newest.step
+                self.images[kind] = RunImages(kind=kind, step=newest.step, images=batch)
                 self.images_changed.emit(kind)
+
+
+def read_sheet(path: Path | None, image_shape: tuple[int, int, int]) -> ImageBatch | None:
+    """The images of the sheet at `path`; None without one, and when it cannot be read or is none of `image_shape`."""
+    try:
+        content = b"" if path is None else read_regular(path, _MOST_SHEET_BYTES)
+    except OSError:
+        return None
+    return sheet_images(QImage.fromData(content), image_shape)
 
 
 def sheet_images(sheet: QImage, image_shape: tuple[int, int, int]) -> ImageBatch | None:

@@ -22,6 +22,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QImage
 
+from nvp_studio.runs.curves import csv_cell
 from nvp_studio.runs.history import Column
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import ScoreRow
@@ -289,11 +290,11 @@ def csv_of(files: Iterable[ScoredFile]) -> str:
     for file in files:
         table.writerow(
             (
-                _cell(file.path),
+                csv_cell(file.path),
                 "" if file.score is None else f"{file.score:.6f}",
                 "" if file.percentile is None else f"{file.percentile:.2f}",
-                _cell("; ".join(file.notes)),
-                _cell(file.error),
+                csv_cell("; ".join(file.notes)),
+                csv_cell(file.error),
             )
         )
     return stream.getvalue()
@@ -314,12 +315,6 @@ def _reduced(batch: ImageBatch) -> ImageBatch:
     step = max(1, math.ceil(max(height, width) / THUMBNAIL_SIDE))
     pixels = np.frombuffer(batch.pixels, np.uint8).reshape(height, width, channels)[::step, ::step]
     return ImageBatch((1, *pixels.shape), pixels.tobytes())
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula and every encoder takes."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _float(value: float | None) -> float:

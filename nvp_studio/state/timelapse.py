@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QImage
 
 from nvp_studio.runs.names import Kind
 from nvp_studio.runs.timelapse import Snapshot, nearest_snapshot, snapshots
-from nvp_studio.state.runs import first_images, sheet_images
+from nvp_studio.state.runs import first_images, read_sheet
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.training.runs import read_record
@@ -106,8 +105,7 @@ class Timelapse(QObject):
         """The images of the snapshot in front; None when there is no such sheet, or one that cannot be read."""
         if self.step is None or self._image_shape is None:
             return None
-        path = self.shots[self.place].path(self.kind)
-        batch = sheet_images(QImage(str(path)), self._image_shape) if path is not None else None
+        batch = read_sheet(self.shots[self.place].path(self.kind), self._image_shape)
         if batch is not None and self.kind == "reconstructions":
             batch = first_images(batch, 2 * self._validation_images)
         return batch

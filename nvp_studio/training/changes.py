@@ -13,13 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from nvp_studio.files import flush_folder, write_whole
+from nvp_studio.files import flush_folder, read_regular, write_whole
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.stopping import StopRules
 
 CHANGES = "changes.jsonl"
 WISH = "wish.json"
 _MOST_BYTES = 20_000_000
+_MOST_WISH_BYTES = 10_000
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -78,8 +79,7 @@ def read_changes(folder: Path) -> tuple[RunChange, ...]:
     decoder = msgspec.json.Decoder(RunChange)
     found: list[RunChange] = []
     try:
-        with (folder / CHANGES).open("rb") as file:
-            lines = file.read(_MOST_BYTES).split(b"\n")
+        lines = read_regular(folder / CHANGES, _MOST_BYTES).split(b"\n")
     except OSError:
         return ()
     for line in lines:
@@ -117,27 +117,41 @@ def record_changes(folder: Path, *changes: RunChange) -> None:
 
 
 def leave_wish(folder: Path, wish: Wish) -> None:
-    """Ask for a change from outside: a run that goes takes it within seconds, another one when it goes on."""
+    """Ask for a change from outside: a run that goes takes it within seconds, another one when it goes on.
+
+    What an earlier wish that was not taken yet asks for is still asked for, unless this one says otherwise.
+    """
     try:
-        write_whole(folder / WISH, msgspec.json.encode(wish))
+        earlier = _read_wish(folder) or Wish()
+    except OSError:
+        earlier = Wish()
+    said = {name: value for name in Wish.__struct_fields__ if (value := getattr(wish, name)) is not None}
+    try:
+        write_whole(folder / WISH, msgspec.json.encode(msgspec.structs.replace(earlier, **said)))
     except OSError as error:
         raise RunError(f"{folder.name} cannot be told: {error.strerror}") from error
 
 
 def take_wish(folder: Path) -> Wish | None:
     """The wish left for the run in `folder`, which is gone then; None when there is none that can be understood."""
-    path = folder / WISH
     try:
-        wish = msgspec.json.decode(path.read_bytes(), type=Wish)
+        wish = _read_wish(folder)
     except OSError:
         return None
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        wish = None
     try:
-        path.unlink()
+        (folder / WISH).unlink()
     except OSError:
         return None  # or it would be granted again and again
     return wish
+
+
+def _read_wish(folder: Path) -> Wish | None:
+    """The wish that waits in `folder`, None when it is not understood; raises `OSError` when there is none."""
+    content = read_regular(folder / WISH, _MOST_WISH_BYTES)
+    try:
+        return msgspec.json.decode(content, type=Wish)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 class Course:

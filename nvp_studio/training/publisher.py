@@ -22,7 +22,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.training.journal import Journal
-from nvp_studio.training.runs import RunRecord, write_record
+from nvp_studio.training.runs import RunRecord, sheet_name, write_record
 
 Report = Callable[[RunEvent], None]
 
@@ -103,7 +103,7 @@ class Publisher:
 
     def sheet(self, kind: Literal["samples", "reconstructions"], step: int, images: Images) -> None:
         """Publish images (N, H, W, C) and keep them as a contact sheet."""
-        name = f"step-{step:08d}.png" if kind == "samples" else f"reconstructions-{step:08d}.png"
+        name = sheet_name(kind, step)
         data = contact_sheet(images, columns=8)
         self._attempt(f"samples/{name}", lambda: write_whole(self.folder / "samples" / name, data))
         count, height, width, channels = images.shape

@@ -9,6 +9,7 @@ A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from typing import Literal
 import msgspec
 import platformdirs
 
-from nvp_studio.files import write_whole
+from nvp_studio.files import open_regular, read_regular, write_whole
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunPhase, StepMetrics
@@ -25,8 +26,16 @@ from nvp_studio.training.lock import is_locked
 RECORD = "run.json"
 METRICS = "metrics.jsonl"
 LOG = "log.txt"
+MODEL_FILES = ("best.safetensors", "last.safetensors", "previous.safetensors")
+"""Checkpoints of a run that can be opened, the first of them that is there before the others."""
+MOST_RECORD_BYTES = 2_000_000
+_MOST_LINE_BYTES = 100_000
+"""Of the history, which grows with the run and is read line by line."""
+
+_SHEET = re.compile(r"(step|reconstructions)-([0-9]{1,18})\.png")
 
 SummaryState = RunPhase | Literal["interrupted"]
+SheetKind = Literal["samples", "reconstructions"]
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +148,7 @@ def write_record(folder: Path, record: RunRecord) -> None:
 def read_record(folder: Path) -> RunRecord:
     """Read ``run.json``; raises `RunError`."""
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=RunRecord)
+        return msgspec.json.decode(read_regular(folder / RECORD, MOST_RECORD_BYTES), type=RunRecord)
     except FileNotFoundError as error:
         raise RunError(f"{folder} is not a run folder: it has no {RECORD}") from error
     except OSError as error:
@@ -182,6 +191,22 @@ def list_runs(runs_folder: Path | None = None) -> list[RunSummary]:
     return sorted(found, key=lambda run: (run.started, run.name), reverse=True)
 
 
+def has_model(folder: str | os.PathLike[str]) -> bool:
+    """Whether the run in `folder` has a checkpoint that can be opened, as `checkpoints.find_checkpoint` finds it."""
+    return any((Path(folder) / "checkpoints" / name).is_file() for name in MODEL_FILES)
+
+
+def sheet_name(kind: SheetKind, step: int) -> str:
+    """What the sheet of this kind that was made after `step` is called, in the folder ``samples``."""
+    return f"{'step' if kind == 'samples' else kind}-{step:08d}.png"
+
+
+def sheet_of(name: str) -> tuple[SheetKind, int] | None:
+    """Kind and step of the sheet that is called `name`; None for what is no sheet."""
+    found = _SHEET.fullmatch(name)
+    return None if found is None else ("samples" if found[1] == "step" else "reconstructions", int(found[2]))
+
+
 def read_metrics(folder: str | os.PathLike[str]) -> list[StepMetrics]:
     """The history in ``metrics.jsonl``; a last line that was cut short is left out. A run without one has none."""
     return [metrics for _, metrics in _metrics_lines(Path(folder) / METRICS)]
@@ -211,7 +236,7 @@ class _BriefRecord(msgspec.Struct):
 
 def _read_brief(folder: Path) -> _BriefRecord:
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=_BriefRecord)
+        return msgspec.json.decode(read_regular(folder / RECORD, MOST_RECORD_BYTES), type=_BriefRecord)
     except OSError as error:
         raise RunError(f"{folder} is not a run folder: {RECORD}: {error.strerror}") from error
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -221,14 +246,12 @@ def _read_brief(folder: Path) -> _BriefRecord:
 def _metrics_lines(path: Path) -> Iterator[tuple[bytes, StepMetrics]]:
     decoder = msgspec.json.Decoder(StepMetrics)
     try:
-        lines = path.read_bytes().split(b"\n")
+        with open_regular(path) as file:
+            while line := file.readline(_MOST_LINE_BYTES):
+                with suppress(msgspec.MsgspecError, RecursionError):
+                    yield line.rstrip(b"\n"), decoder.decode(line)
     except OSError:
         return
-    for line in lines:
-        try:
-            yield line, decoder.decode(line)
-        except msgspec.MsgspecError:
-            continue
 
 
 def _subfolders(folder: Path) -> list[Path]:

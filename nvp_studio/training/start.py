@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from nvp_studio.training.elastic import launch_key
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunStarted, RunState
 from nvp_studio.training.following import SilentPublisher, receive_run, send_run
-from nvp_studio.training.lock import RunLock
+from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.loop import Loop, Resume
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import RunData, RunRecord, create_run_folder, cut_metrics, read_record, write_record
@@ -115,6 +115,7 @@ def resume_run(
     threads: int | None = None,
     memory: Literal["fast", "constant"] | None = None,
     force: bool = False,
+    patience: float = 0.0,
     ranks: Ranks = ALONE,
 ) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the folder.
@@ -122,13 +123,14 @@ def resume_run(
     A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
     `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads` and `memory` replace
     the configured ones. Data whose digest is not that of the run's start are refused, unless `force` says to go on
-    with them. Reports and raises as `start_run`.
+    with them. Another process that trains in the folder is waited for `patience` seconds. Reports and raises as
+    `start_run`.
     """
     control = control or Control()
     with _failure_reported(report):
         path = Path(folder).absolute()
         read_record(path)
-        with RunLock(path):
+        with _held(path, patience, control, report):
             record = read_record(path)
             budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
             config = _changed(record, budget, {"device": device, "threads": threads, "memory": memory})
@@ -165,6 +167,24 @@ def resume_run(
             )
         report(end)
     return path
+
+
+@contextmanager
+def _held(folder: Path, patience: float, control: Control, report: Report) -> Iterator[None]:
+    """Hold the run's lock; who has it is told and waited for, up to `patience` seconds."""
+    until = time.monotonic() + patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(RunLock(folder))
+                break
+            except RunLockedError as error:
+                if control.stop_reason is not None:
+                    raise RunError(f"stopped before training began: {control.stop_reason}") from error
+                if time.monotonic() >= until:
+                    raise
+                report(RunState("preparing", f"{error}; waiting for it to end"))
+        yield
 
 
 def join_run(ranks: Ranks, control: Control | None = None) -> None:

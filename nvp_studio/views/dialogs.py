@@ -1,9 +1,10 @@
-"""Command palette, shortcut sheet and about box, all made from the action registry."""
+"""Command palette, shortcut sheet and about box, all made from the action registry; and what other dialogs share."""
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
     QDialog,
+    QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -217,6 +218,12 @@ def _close_row(dialog: QDialog) -> QHBoxLayout:
     button.clicked.connect(dialog.reject)
     row.addWidget(button)
     return row
+
+
+def without_icons(buttons: QDialogButtonBox) -> None:
+    """Take the style's own icons off: they are of another family than the window's."""
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
 
 
 class AboutDialog(QDialog):

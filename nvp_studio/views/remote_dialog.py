@@ -1,9 +1,9 @@
 """The dialog that chooses the machine that runs are trained on."""
 
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program
+from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE
 
 
@@ -34,8 +34,7 @@ class RemoteDialog(QDialog):
         form.addRow(self.tr("&Host"), self._host)
         form.addRow(self.tr("&Command there"), self._command)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        for button in self._buttons.buttons():
-            button.setIcon(QIcon())  # the style's own are of another family than the window's
+        without_icons(self._buttons)
         self._buttons.button(QDialogButtonBox.StandardButton.Ok).setProperty("primary", True)
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -24,6 +24,7 @@ from nvp_studio.training.changes import Wish
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunSummary
+from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.steady_inputs import DoubleSpinBox
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
@@ -87,6 +88,8 @@ class ChangeRunDialog(QDialog):
         self.learning_rate.setValue(course.learning_rate)
         self.target, self.patience, self.minutes = stop_fields()
         show_rules(course.stop, self.target, self.patience, self.minutes)
+        self._shown = (self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes))
+        """What the fields say of `course`, with fewer digits than it may have."""
         form = QFormLayout()
         form.setVerticalSpacing(SPACE)
         fields = (
@@ -114,15 +117,20 @@ class ChangeRunDialog(QDialog):
 
     @property
     def wish(self) -> Wish | None:
-        """What differs from before; None when nothing does."""
-        rate = self.learning_rate.value()
-        before = round(self._course.learning_rate, self.learning_rate.decimals())
-        rules = rules_of(self.target, self.patience, self.minutes)
-        changed_rate = rate if abs(rate - before) > 1e-12 else None
-        changed_rules = rules if rules != self._course.stop else None
-        if changed_rate is None and changed_rules is None:
+        """What a person changed; None when nothing was. A rule whose field was left alone stays what it is."""
+        rate, rules = self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes)
+        rate_before, rules_before = self._shown
+        changed = {
+            name: value
+            for name in rules.__struct_fields__
+            if (value := getattr(rules, name)) != getattr(rules_before, name)
+        }
+        if rate == rate_before and not changed:
             return None
-        return Wish(learning_rate=changed_rate, stop=changed_rules)
+        return Wish(
+            learning_rate=rate if rate != rate_before else None,
+            stop=replace(self._course.stop, **changed) if changed else None,
+        )
 
 
 class TrashDialog(QDialog):
@@ -155,7 +163,7 @@ class TrashDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(self.back, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(self.forever, QDialogButtonBox.ButtonRole.DestructiveRole)
-        _without_icons(buttons)
+        without_icons(buttons)
         buttons.rejected.connect(self.reject)
         self.back.clicked.connect(lambda: self._act(self._restore))
         self.forever.clicked.connect(self._delete_chosen)
@@ -199,13 +207,7 @@ def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
     keep.setProperty("primary", True)
     keep.setDefault(True)
     buttons.addButton(keep, QDialogButtonBox.ButtonRole.AcceptRole)
-    _without_icons(buttons)
+    without_icons(buttons)
     buttons.accepted.connect(dialog.accept)
     buttons.rejected.connect(dialog.reject)
     return buttons
-
-
-def _without_icons(buttons: QDialogButtonBox) -> None:
-    """The style's own icons are of another family than the window's."""
-    for button in buttons.buttons():
-        button.setIcon(QIcon())

@@ -142,6 +142,8 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
+    patience: float = 0.0
+    """Seconds to wait for another process that still trains in the folder."""
 
 
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):

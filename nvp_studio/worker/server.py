@@ -288,6 +288,7 @@ class Server:
                     steps=request.steps,
                     epochs=request.epochs,
                     minutes=request.minutes,
+                    patience=request.patience,
                 )
         except Exception as error:  # a broken run leaves the worker ready for the next
             if not isinstance(error, RunError | OSError):  # which say all there is to say

@@ -12,7 +12,9 @@ import PIL.Image
 import pytest
 
 from nvp_studio.cli import main
+from nvp_studio.runs.labels import change_labels
 from tests.cli.conftest import Run
+from tests.runs.folders import make_run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -125,12 +127,19 @@ class TestInfo:
         folder = tmp_path / "mine" / "checkpoints"
         folder.mkdir(parents=True)
         (folder / "best.safetensors").write_bytes(model.read_bytes())
-        (tmp_path / "mine" / "run.json").write_text("{}")
+        (tmp_path / "mine" / "run.json").write_bytes((make_run(tmp_path / "two") / "run.json").read_bytes())
         monkeypatch.setenv("NVP_STUDIO_RUNS", str(tmp_path))
         assert run("sample", "-m", "mine", "-n", 1, "-o", tmp_path / "one.png")[0] == 0
         code, _, err = run("sample", "-m", "other", "-n", 1, "-o", tmp_path / "two.png")
         assert code == 1
         assert "other" in err
+        change_labels(tmp_path / "mine", name="good one")
+        assert run("sample", "-m", "good one", "-n", 1, "-o", tmp_path / "three.png")[0] == 0
+        assert json.loads(run("info", "good one", "--json")[1])["run"]["folder"] == str(tmp_path / "mine")
+        change_labels(tmp_path / "two", name="good one")
+        code, _, err = run("info", "good one")
+        assert code == 1
+        assert "2 runs are called good one" in err
 
     def test_a_damaged_file_is_refused_with_the_reason(self, run: Run, model: Path, tmp_path: Path) -> None:
         broken = tmp_path / "broken.safetensors"

@@ -31,6 +31,17 @@ def test_lists_in_the_order_asked_for(run: Run, runs: Path) -> None:
     assert "colour" in err
 
 
+def test_lists_the_trash_likewise(run: Run, runs: Path) -> None:
+    run("runs", "tag", "two", "good", "--runs", runs)
+    run("runs", "rm", "one", "two", "--runs", runs)
+    out = run("runs", "list", "--trash", "--sort", "name", "--runs", runs)[1]
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["one", "two"]
+    out = run("runs", "list", "--trash", "--sort", "best", "--runs", runs)[1]
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["two", "one"]
+    (found,) = json.loads(run("runs", "list", "--trash", "--tag", "good", "--json", "--runs", runs)[1])
+    assert found["name"] == "two"
+
+
 def test_labels_are_written_and_listed(run: Run, runs: Path) -> None:
     assert run("runs", "rename", "one", "first try", "--runs", runs)[0] == 0
     assert run("runs", "note", "first try", "all well", "--runs", runs)[0] == 0

@@ -152,6 +152,19 @@ def test_a_run_like_another_changes_what_is_given(run: Run, data: Path, tmp_path
     assert (config["steps"], config["epochs"]) == (None, 0.1)
 
 
+def test_a_run_like_another_on_other_data_mirrors_as_suits_these(run: Run, data: Path, tmp_path: Path) -> None:
+    words = ["--steps", 2, "--runs", tmp_path / "runs"]
+    assert run("train", "--data", data, "--flip", "--name", "mine", *words, *QUICK)[0] == 0
+    other = tmp_path / "other.npz"
+    other.write_bytes(data.read_bytes())
+    for name, given in (("same", []), ("other", ["--data", other]), ("told", ["--data", other, "--flip"])):
+        code, _, err = run("train", "--like", "mine", "--name", name, *words, *given)
+        assert code == 0, err
+    configs = {one.name: json.loads((one / "run.json").read_text())["config"] for one in (tmp_path / "runs").iterdir()}
+    mirrored = {name for name, config in configs.items() if config["horizontal_flip"]}
+    assert mirrored == {"mine", "same", "told"}
+
+
 def test_a_target_ends_a_run_from_the_command_line(run: Run, data: Path, tmp_path: Path) -> None:
     words = ["--steps", 500, "--target", 99, "--validation-every", 2]
     code, out, err = run("train", "--data", data, *words, "--name", "mine", "--runs", tmp_path, "--json", *QUICK)

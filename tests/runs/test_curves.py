@@ -144,3 +144,8 @@ def test_csv_names_run_and_segment_and_defuses_formulas() -> None:
     text = curves_csv("steps", "train", [("=1+1", Curve(np.array([1.0, 2.0]), np.array([3.0, 4.5]), (1,)))])
     rows = list(csv.reader(text.splitlines()))
     assert rows == [["run", "segment", "steps", "train"], ["'=1+1", "1", "1", "3"], ["'=1+1", "2", "2", "4.5"]]
+
+
+def test_csv_of_a_name_that_is_no_text_can_be_written() -> None:
+    text = curves_csv("steps", "train", [("run\udcff", Curve(np.array([1.0]), np.array([3.0])))])
+    assert text.encode().splitlines()[1] == b"run\\udcff,1,1,3"

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from PIL import Image
 
 from nvp_studio.runs.compare import comparison_csv, differences, open_for_comparison, scores_along
-from nvp_studio.runs.event_files import EventFollower
+from nvp_studio.runs.event_files import FOLDER, EventFollower
 from nvp_studio.runs.export import export_run
 from nvp_studio.runs.timelapse import nearest_snapshot, snapshots, thinned, write_film
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages, RunStarted
+from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import read_record, write_record
 from tests.hostile.data_files import png
 from tests.runs.folders import make_run, make_trained_run
@@ -64,6 +65,27 @@ def test_event_files_are_read_by_tensorboard(tmp_path: Path) -> None:
     assert found["bits_per_dim/validation"] == [(25, 3.75), (50, 3.5), (75, 3.25), (100, 3.0)]
     assert found["time/images_per_second"][-1][1] == 8.0
     assert found["samples"] == found["reconstructions"] == [(25, 64), (50, 64), (75, 64), (100, 64)]
+
+
+def test_the_event_files_of_a_run_that_goes_are_left_alone(tmp_path: Path) -> None:
+    run = make_trained_run(tmp_path / "one")
+    live = run / FOLDER / "events.out.tfevents.1.here"
+    live.parent.mkdir()
+    live.touch()
+    with RunLock(run), pytest.raises(RunError, match="one is being trained"):
+        export_run(run, "tensorboard")
+    assert live.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_goes_is_exported_elsewhere_without_files_that_are_no_sheets(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run = make_trained_run(tmp_path / "one")
+    (run / "samples" / "step-00000110.png").write_bytes(b"short")
+    (run / "samples" / "step-\u00b2.png").touch()
+    with RunLock(run):
+        folder = export_run(run, "tensorboard", tmp_path / "logs")
+    assert scalars(folder)["samples"] == [(25, 64), (50, 64), (75, 64), (100, 64)]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -129,6 +151,8 @@ def test_snapshots_are_those_of_both_kinds_by_step(tmp_path: Path) -> None:
     run = make_trained_run(tmp_path / "one")
     (run / "samples" / "step-00000060.png").write_bytes((run / "samples" / "step-00000050.png").read_bytes())
     (run / "samples" / "step-none.png").touch()
+    (run / "samples" / "step-\u00b2.png").touch()
+    (run / "samples" / "step-00000061.png").mkdir()
     shots = snapshots(run)
     assert [shot.step for shot in shots] == [25, 50, 60, 75, 100]
     assert shots[2].reconstructions is None

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,11 @@ import pytest
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.remote import remote_program, remote_reason
 from nvp_studio.state.run import LiveRun
+from nvp_studio.training.changes import CHANGES, RateChange, Restart, StopChange, Wish
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import open_run
+from nvp_studio.training.stopping import StopRules
 from tests.conftest import wait_until
 from tests.small_model import random_images
 
@@ -83,6 +87,48 @@ def test_a_lost_connection_is_taken_up_again(engine: Engine, qt: Wait, config: T
     qt(lambda: not live.under_way, "the run to end")
     assert live.phase == "finished"
     assert open_run(tmp_path / "there" / "far").step == 40
+    live.deleteLater()
+
+
+def test_changes_of_a_run_there_are_those_that_were_heard(
+    engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path
+) -> None:
+    engine.run_on("gpu-box", WORKER)
+    live = LiveRun(engine)
+    live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
+    qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
+    (tmp_path / "there" / "far" / CHANGES).write_bytes(b'{"type":"learning-rate","step":1,"learning_rate":0.5}\n')
+    live.change(Wish(learning_rate=0.001, stop=StopRules(patience=100)))
+    qt(lambda: live.course is not None and live.course.stop.patience == 100, "the change")
+    assert live.course is not None
+    changed = live.course.step
+    assert live.history.changes == (RateChange(changed, 0.001), StopChange(changed, StopRules(patience=100)))
+    qt(lambda: live.history.last is not None and live.history.last.step > changed + 3, "a later checkpoint")
+    os.kill(engine.trainer.pid, signal.SIGKILL)
+    qt(lambda: live.started is not None and live.started.step > changed, "the run to go on")
+    qt(lambda: live.course is not None, "what holds now")
+    assert live.started is not None
+    assert [change.step for change in live.history.changes] == [changed, changed, live.started.step]
+    assert isinstance(live.history.changes[-1], Restart)
+    assert (live.summary(), live.local_folder) == (None, ""), "a folder of this path here would be another run"
+    live.force_stop()
+    live.deleteLater()
+
+
+def test_the_worker_before_a_lost_connection_is_waited_for(
+    engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path
+) -> None:
+    engine.run_on("gpu-box", WORKER)
+    live = LiveRun(engine)
+    live.start(msgspec.structs.replace(config, steps=40, checkpoint_minutes=1e-4), tmp_path, "far")
+    qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
+    with ExitStack() as before:
+        live.crashed.connect(lambda _: before.enter_context(RunLock(tmp_path / "there" / "far")))
+        os.kill(engine.trainer.pid, signal.SIGKILL)
+        qt(lambda: "waiting for it to end" in live.reason, "the wait to be told")
+        assert live.under_way
+    qt(lambda: not live.under_way, "the run to end")
+    assert (live.phase, open_run(tmp_path / "there" / "far").step) == ("finished", 40)
     live.deleteLater()
 
 

@@ -1,5 +1,6 @@
 """The list of runs, a run opened from its folder, discarding and bringing back."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from PIL import Image
 from PySide6.QtCore import QPersistentModelIndex
 from PySide6.QtGui import QImage
 
+from nvp_studio.runs.labels import LABELS
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.runs import OpenedRun, RunsModel, duration, sheet_images
+from nvp_studio.state.timelapse import Timelapse
+from nvp_studio.training.changes import CHANGES, WISH, take_wish
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import RunLock
+from nvp_studio.training.runs import METRICS, RECORD, read_metrics
 from tests.runs.folders import make_run
 from tests.runs.test_history import step, write
 
@@ -117,6 +122,38 @@ def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qt: Wait) -> 
     write(run, [step(3)])
     qt(lambda: opened.summary.state == "training", "the run to be seen going on")
     opened.close()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_pipes_in_the_folder_of_a_stranger_hold_up_nothing(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "one", phase="training")
+    for name in (METRICS, CHANGES, WISH, LABELS, "samples/step-00000050.png", "samples/reconstructions-00000050.png"):
+        os.mkfifo(run / name)
+    opened = OpenedRun(str(run))
+    opened.read()
+    opened.close()
+    lapse = Timelapse()
+    lapse.show_run(str(run))
+    assert (opened.images, lapse.batch()) == ({}, None)
+    assert read_metrics(run) == []
+    assert take_wish(run) is None
+    model = RunsModel(tmp_path)
+    model.refresh()
+    (run / RECORD).unlink()
+    os.mkfifo(run / RECORD)
+    model.refresh()
+    assert model.runs == []
+
+
+def test_files_beside_the_sheets_are_passed_over(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "one")
+    Image.fromarray(np.zeros((16, 64), np.uint8)).save(run / "samples" / "step-00000050.png")
+    for name in ("step-abc.png", "step-\u00b2.png", "step-00000060.png.png"):
+        (run / "samples" / name).write_bytes((run / "samples" / "step-00000050.png").read_bytes())
+    opened = OpenedRun(str(run))
+    opened.read()
+    assert opened.images["samples"].step == 50
 
 
 def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from nvp_studio.training.changes import (
     CHANGES,
+    WISH,
     Course,
     RateChange,
     Restart,
@@ -190,3 +191,17 @@ def test_bits_of_the_scales_add_up_to_the_score(tmp_path: Path, make_config: Mak
     last = read_metrics(folder)[-1]
     assert len(last.scale_bits) == 2
     assert sum(last.scale_bits) == pytest.approx(last.validation, abs=1e-5)
+
+
+def test_a_second_wish_adds_to_one_that_waits(tmp_path: Path) -> None:
+    leave_wish(tmp_path, Wish(learning_rate=0.02))
+    leave_wish(tmp_path, Wish(stop=StopRules(patience=3)))
+    leave_wish(tmp_path, Wish(learning_rate=0.03))
+    assert take_wish(tmp_path) == Wish(learning_rate=0.03, stop=StopRules(patience=3))
+    assert take_wish(tmp_path) is None
+
+
+def test_a_wish_takes_the_place_of_one_that_is_not_understood(tmp_path: Path) -> None:
+    (tmp_path / WISH).write_bytes(b"{")
+    leave_wish(tmp_path, Wish(learning_rate=0.02))
+    assert take_wish(tmp_path) == Wish(learning_rate=0.02)

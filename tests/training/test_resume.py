@@ -1,6 +1,7 @@
 """Stopping and resuming changes nothing: weights and metrics are those of the run that was not stopped, to the bit."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from nvp_studio.checkpoints import read_checkpoint, slim, write_checkpoint
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunEvent, RunImages, RunStarted, StepMetrics
+from nvp_studio.training.events import RunEvent, RunImages, RunStarted, RunState, StepMetrics
+from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import resume_run, start_run
 from tests.training.conftest import Events, bars
@@ -33,6 +35,19 @@ class StopAt:
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, self._kind) and event.step >= self._step:
             self.control.stop()
+
+
+class WhoIsToldToWait:
+    """Does `act` when it is told that the run is another's at the moment."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+        self.told: list[str] = []
+
+    def __call__(self, event: RunEvent) -> None:
+        if isinstance(event, RunState) and "waiting" in event.reason:
+            self.told.append(event.reason)
+            self._act()
 
 
 def start_until(step: int, config: TrainConfig, runs: Path, name: str = "parts") -> Path:
@@ -259,3 +274,24 @@ def test_a_model_without_training_state_is_refused(tmp_path: Path, make_config: 
 def test_no_run_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run folder"):
         resume_run(tmp_path)
+
+
+def test_a_process_that_still_holds_the_run_is_waited_for(tmp_path: Path, make_config: MakeConfig) -> None:
+    run = start_until(3, make_config(steps=6), tmp_path)
+    with ExitStack() as other:
+        other.enter_context(RunLock(run))
+        with pytest.raises(RunLockedError, match="process"):
+            resume_run(run)
+        person = WhoIsToldToWait(other.close)
+        resume_run(run, report=person, patience=60)
+    assert len(person.told) == 1
+    assert "is being trained by process" in person.told[0]
+    assert open_run(run).step == 6
+
+
+def test_waiting_for_another_process_can_be_stopped(tmp_path: Path, make_config: MakeConfig) -> None:
+    run = start_until(3, make_config(steps=6), tmp_path)
+    control = Control()
+    with RunLock(run), pytest.raises(RunError, match="stopped before training began"):
+        resume_run(run, control=control, report=WhoIsToldToWait(control.stop), patience=60)
+    assert open_run(run).step == 3

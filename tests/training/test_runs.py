@@ -9,17 +9,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nvp_studio.checkpoints import CheckpointError, find_checkpoint
+from nvp_studio.runs.history import read_history
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.lock import RunLock, RunLockedError, is_locked
 from nvp_studio.training.runs import (
+    MODEL_FILES,
     RunData,
     RunRecord,
     RunStatus,
     create_run_folder,
     cut_metrics,
     default_runs_folder,
+    has_model,
     list_runs,
     open_run,
     read_metrics,
@@ -131,12 +135,31 @@ def test_configuration_of_a_stranger_costs_the_list_nothing(tmp_path: Path) -> N
     assert [run.name for run in list_runs(tmp_path)] == ["run"]
 
 
+@pytest.mark.parametrize("name", MODEL_FILES)
+def test_a_run_has_a_model_where_one_is_found(tmp_path: Path, name: str) -> None:
+    assert not has_model(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(CheckpointError):
+        find_checkpoint(tmp_path)
+    (tmp_path / "checkpoints" / name).touch()
+    assert has_model(tmp_path)
+    assert find_checkpoint(tmp_path).name == name
+
+
 def test_history_tolerates_a_cut_last_line(tmp_path: Path) -> None:
     lines = [msgspec.json.encode(metrics(step)) for step in range(1, 4)]
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines) + b"\n" + lines[0][:30])
     assert read_metrics(tmp_path) == [metrics(1), metrics(2), metrics(3)]
     cut_metrics(tmp_path, 2)
     assert (tmp_path / "metrics.jsonl").read_bytes() == lines[0] + b"\n" + lines[1] + b"\n"
+
+
+def test_history_passes_over_lines_of_a_stranger(tmp_path: Path) -> None:
+    line = msgspec.json.encode(metrics(1))
+    nested = line[:-1] + b',"more":' + b"[" * 100_000 + b"\n"
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\n" + nested + b"x" * 300_000 + b"\n" + line + b"\n")
+    assert read_metrics(tmp_path) == [metrics(1)]
+    assert read_history(tmp_path).steps.values.tolist() == [1]
 
 
 def test_no_history_is_empty(tmp_path: Path) -> None:

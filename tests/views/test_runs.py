@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
 
 from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.training.changes import RateChange, Restart, read_changes, record_changes
+from nvp_studio.training.changes import RateChange, Restart, Wish, read_changes, record_changes
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import read_record
+from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs import RunsPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
@@ -63,7 +67,13 @@ def names(page: RunsPage) -> list[str]:
 
 
 def choose(page: RunsPage, *chosen: str) -> None:
-    page.select([str(page.runs.folder / name) for name in chosen])
+    """Select these runs, the first in front."""
+    model = page.table.selectionModel()
+    model.clearSelection()
+    rows = [page.shelf.index(page.shelf.row_of(str(page.runs.folder / name)), 0) for name in chosen]
+    model.setCurrentIndex(rows[0], QItemSelectionModel.SelectionFlag.NoUpdate)
+    for row in rows:
+        model.select(row, QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows)
 
 
 def pick(combo: object, value: str) -> None:
@@ -259,8 +269,6 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
 
 
 def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, window: MainWindow) -> None:
-    from msgspec.structs import replace
-
     from nvp_studio.training.runs import write_record
 
     folder = page.runs.folder / "one"
@@ -278,6 +286,49 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     form.preset.activated.emit(0)
     assert form.config is not None
     assert form.config.flow is None
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_change_is_of_the_fields_that_were_touched() -> None:
+    exact = StopRules(target=3.123456, minutes=90.04)
+    parent = QWidget()
+    dialog = ChangeRunDialog(RunChanged(step=5, learning_rate=0.00123456789, stop=exact), parent)
+    assert dialog.wish is None
+    dialog.learning_rate.setValue(0.002)
+    assert dialog.wish == Wish(learning_rate=0.002)
+    dialog.patience.setValue(7)
+    assert dialog.wish == Wish(learning_rate=0.002, stop=replace(exact, patience=7))
+    dialog.target.setValue(0)
+    assert dialog.wish is not None
+    assert dialog.wish.stop == StopRules(patience=7, minutes=90.04)
+    parent.deleteLater()
+
+
+def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow) -> None:
+    folder = make_trained_run(page.runs.folder / "four", phase="stopped")
+    page.look_again()
+    choose(page, "four")
+    page.train.follow(folder)
+    resume = [window.registry[key] for key in ("runs.resume", "run.resume")]
+    assert [action.isEnabled() for action in resume] == [True, True]
+    page.train.run_on("user@gpu-box", "nvp-studio worker")
+    assert [action.isEnabled() for action in resume] == [False, False]
+    page.train.actions_.resume("/there/far", "another-box")
+    assert page.live.phase == "none"
+    assert "another-box" in window.notices.shown[-1].text
+    page.train.run_on("", "")
+    assert [action.isEnabled() for action in resume] == [True, True]
+
+
+def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPage, window: MainWindow) -> None:
+    live = page.live
+    live.host, live.name, live.folder = "gpu-box", "one", str(page.runs.folder / "one")
+    live._enter("training")
+    choose(page, "one")
+    assert page.actions_["discard"].isEnabled()
+    live._enter("finished")
+    (notice,) = [notice for notice in window.notices.shown if "one is finished" in notice.text]
+    assert notice.action is None, "its model is not on this machine"
 
 
 def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainWindow) -> None:

@@ -93,7 +93,10 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         gradient_clip=2.5,
         horizontal_flip=True,
         random_shift=3,
+        noise_share=0.125,
         data_root="/somewhere",
+        accumulate=5,
+        checkpoint_steps=40,
         memory="constant",
         validation_images=321,
         validation_every=77,
@@ -103,9 +106,14 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         threads=1,
         stop=StopRules(target=3.25, patience=4, minutes=90.5),
     )
+    usual = {name for name in config.__struct_fields__ if getattr(config, name) == getattr(DEFAULT_CONFIG, name)}
+    assert usual == {"flow", "steps"}, "every setting but these is one that the form does not start with"
     form.show_config(config)
     assert form.config == config
     assert form.problem == ""
+    form.batch_size.setValue(3)
+    assert form.config is not None
+    assert form.config.accumulate == 3, "a batch of three has no five parts"
 
 
 @pytest.mark.usefixtures("qapp")

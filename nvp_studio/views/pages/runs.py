@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -171,19 +171,20 @@ class RunsPage(Page):
 
     def _connect_signals(self) -> None:
         self.search.textChanged.connect(self._on_searched)
-        self.table.selectionModel().selectionChanged.connect(lambda *_: self._show_selection())
-        self.table.selectionModel().currentRowChanged.connect(lambda *_: self._show_selection())
+        self.table.selectionModel().selectionChanged.connect(self._show_selection)
+        self.table.selectionModel().currentRowChanged.connect(self._show_selection)
         self.table.opened.connect(lambda _: self.actions_["explore"].trigger())
-        self.shelf.rowsInserted.connect(lambda *_: self._show_count())
-        self.shelf.rowsRemoved.connect(lambda *_: self._show_count())
-        self.shelf.layoutChanged.connect(lambda *_: self._show_count())
-        self.runs.dataChanged.connect(lambda *_: self._show_actions())
+        self.shelf.rowsInserted.connect(self._show_count)
+        self.shelf.rowsRemoved.connect(self._show_count)
+        self.shelf.layoutChanged.connect(self._show_count)
+        self.runs.dataChanged.connect(self._show_actions)
         self.board.step_pointed.connect(self.timelapse.move_to_step)
         self.board.export_asked.connect(self._save_curves)
         self.lapse.film_asked.connect(self.save_film)
         self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
         self.live.updated.connect(self._on_live_updated)
-        self.live.phase_changed.connect(lambda _: self._show_actions())
+        self.live.phase_changed.connect(self._show_actions)
+        self.window_.engine.host_changed.connect(self._show_actions)
         self._refresh.timeout.connect(self._on_refresh)
         self._draw.timeout.connect(self.board.refresh)
         self._written.connect(lambda level, text: self.window_.notify(level, text, topic="export"))
@@ -225,7 +226,7 @@ class RunsPage(Page):
         return self.runs.shelved(row).name if row >= 0 else run.name
 
     def _history(self, folder: str) -> RunHistory | None:
-        if folder == self.live.folder and self.live.started is not None:
+        if folder == self.live.local_folder and self.live.started is not None:
             return self.live.history
         if folder not in self._opened:
             try:
@@ -259,7 +260,7 @@ class RunsPage(Page):
         self._show_count()
 
     def _on_live_updated(self) -> None:
-        if self.isVisible() and self.live.folder in self._colours:
+        if self.isVisible() and self.live.local_folder in self._colours:
             self._draw_soon()
 
     def _draw_soon(self) -> None:
@@ -277,17 +278,6 @@ class RunsPage(Page):
 
     def _show_actions(self) -> None:
         self.actions_.refresh()
-
-    def select(self, folders: list[str]) -> None:
-        """Select these runs, the first in front."""
-        model = self.table.selectionModel()
-        model.clearSelection()
-        flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
-        rows = [row for folder in folders if (row := self.shelf.row_of(folder)) >= 0]
-        if rows:
-            model.setCurrentIndex(self.shelf.index(rows[0], 0), QItemSelectionModel.SelectionFlag.NoUpdate)
-        for row in rows:
-            model.select(self.shelf.index(row, 0), flags)
 
     # Files
 

@@ -4,13 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, QUrl
-from PySide6.QtGui import QAction, QDesktopServices
+from PySide6.QtCore import QCoreApplication, QObject, Qt
+from PySide6.QtGui import QAction
 
 from nvp_studio.runs.labels import read_labels, write_labels
-from nvp_studio.runs.trash import delete_for_good, discard_run, discarded_runs, restore_run
+from nvp_studio.runs.trash import delete_for_good, discarded_runs
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import RunSummary, read_record
+from nvp_studio.training.runs import RunSummary, has_model, read_record
+from nvp_studio.views.pages.run_folders import RESUMABLE, discard, put_back, show_folder
 from nvp_studio.views.run_dialogs import LabelsDialog, TrashDialog
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 PAGE_KEYS = ("label", "duplicate", "resume", "explore", "show-folder", "csv", "tensorboard", "discard", "trash")
 """In the order of the buttons; the table's menu has them too."""
-_RESUMABLE = ("stopped", "failed", "interrupted")
 _TOPIC = "runs"
 
 
@@ -42,12 +42,12 @@ class ShelfActions(QObject):
         one = front is not None
         for key in ("label", "duplicate", "show-folder"):
             self[key].setEnabled(one)
-        self["explore"].setEnabled(front is not None and _has_model(front))
-        resumable = front is not None and front.state in _RESUMABLE
+        self["explore"].setEnabled(front is not None and has_model(front.folder))
+        resumable = front is not None and front.state in RESUMABLE and not self._window.engine.trainer_host
         self["resume"].setEnabled(resumable and not page.live.under_way)
         for key in ("csv", "parquet", "tensorboard"):
             self[key].setEnabled(bool(chosen))
-        busy = {page.live.folder} if page.live.under_way else set()
+        busy = {page.live.local_folder} if page.live.under_way else set()
         self["discard"].setEnabled(bool(chosen) and not any(run.folder in busy for run in chosen))
 
     def _register(self) -> None:
@@ -126,34 +126,10 @@ class ShelfActions(QObject):
 
     def _show_folder(self) -> None:
         if self._page.front is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(self._page.front.folder))
+            show_folder(self._page.front)
 
     def _discard(self) -> None:
-        moved: list[tuple[Path, Path]] = []
-        for run in self._page.chosen:
-            folder = Path(run.folder)
-            try:
-                moved.append((discard_run(folder), folder))
-            except RunError as error:
-                self._window.notify("bad", str(error), topic=f"{_TOPIC}-trouble")
-        if not moved:
-            return
-        one = moved[0][1].name
-        words = self._tr("{0} is in the trash.").format(one)
-        if len(moved) > 1:
-            words = self._tr("{0} runs are in the trash.").format(len(moved))
-        self._window.notify(
-            "info", words, topic=_TOPIC, action_text=self._tr("Put back"), action=partial(self._put_back, moved)
-        )
-        self._page.look_again()
-
-    def _put_back(self, moved: list[tuple[Path, Path]]) -> None:
-        for place, folder in moved:
-            try:
-                restore_run(place, folder)
-            except RunError as error:
-                self._window.notify("bad", str(error), topic=f"{_TOPIC}-trouble")
-        self._page.look_again(str(moved[0][1]))
+        discard(self._window, self._page.chosen, _TOPIC, self._page.look_again)
 
     def _show_trash(self) -> None:
         runs = discarded_runs(self._page.runs.folder)
@@ -163,13 +139,7 @@ class ShelfActions(QObject):
 
     def _restore(self, place: str) -> bool:
         folder = Path(place).parent.parent / Path(place).name
-        try:
-            restore_run(Path(place), folder)
-        except RunError as error:
-            self._window.notify("bad", str(error), topic=_TOPIC)
-            return False
-        self._page.look_again(str(folder))
-        return True
+        return put_back(self._window, [(Path(place), folder)], _TOPIC, self._page.look_again)
 
     def _delete(self, place: str) -> bool:
         try:
@@ -185,8 +155,3 @@ class ShelfActions(QObject):
 
     def _tr(self, text: str) -> str:
         return QCoreApplication.translate("ShelfActions", text)
-
-
-def _has_model(run: RunSummary) -> bool:
-    folder = Path(run.folder) / "checkpoints"
-    return any((folder / f"{name}.safetensors").is_file() for name in ("best", "last"))

@@ -365,12 +365,12 @@ class TrainPage(Page):
     def _show_run(self, folder: str) -> None:
         """Bring a run to the front: the live one as it lives, any other from its folder."""
         if self.opened is not None:
-            if self.opened.folder == folder and folder != self.live.folder:
+            if self.opened.folder == folder and folder != self.live.local_folder:
                 return
             self.opened.close()
             self.opened.deleteLater()
             self.opened = None
-        if folder and folder == self.live.folder and self.live.started is not None:
+        if folder and folder == self.live.local_folder and self.live.started is not None:
             self._bring_live_to_front()
             return
         if folder:
@@ -393,9 +393,9 @@ class TrainPage(Page):
             self.opened.close()
             self.opened.deleteLater()
             self.opened = None
-        if self.live.folder:
-            self._to_choose = self.live.folder
-            self.table.choose(self.runs.row_of(self.live.folder))
+        if self.live.local_folder:
+            self._to_choose = self.live.local_folder
+            self.table.choose(self.runs.row_of(self.live.local_folder))
         else:
             self.table.clearSelection()
             self.table.setCurrentIndex(self.runs.index(-1, -1))
@@ -413,9 +413,9 @@ class TrainPage(Page):
         self._show_header()
         self._want_estimate()
 
-    def _on_begun(self, started: RunStarted) -> None:
+    def _on_begun(self, _started: RunStarted) -> None:
         self.runs.show_live(self.live.summary())
-        self._to_choose = started.folder
+        self._to_choose = self.live.local_folder
         self._refresh_runs()
         self._bring_live_to_front()
 
@@ -449,7 +449,7 @@ class TrainPage(Page):
     def _show_header(self) -> None:
         live, opened = self.live, self.opened
         if opened is not None:
-            going_on = live.under_way and opened.folder == live.folder
+            going_on = live.under_way and opened.folder == live.local_folder
             state = live.phase if going_on else opened.summary.state
             facts = words.facts_of_record(opened.record)
             if state == "failed" and opened.summary.reason:
@@ -479,7 +479,7 @@ class TrainPage(Page):
 
     def _show_front(self) -> None:
         """Tell the actions which run they are about."""
-        folder = self.opened.folder if self.opened else self.live.folder
+        folder = self.opened.folder if self.opened else self.live.local_folder
         row = self.runs.row_of(folder) if folder else -1
         elsewhere = self.opened.summary if self.opened else None
         self.actions_.show_front(self.runs.runs[row] if row >= 0 else elsewhere)

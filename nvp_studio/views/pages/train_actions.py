@@ -4,14 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, QUrl, Signal
-from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication
 
-from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import Wish
-from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import RunSummary
+from nvp_studio.training.runs import RunSummary, has_model
+from nvp_studio.views.pages.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.pages.train_words import course_words, strip_content
 from nvp_studio.views.run_dialogs import ChangeRunDialog
 from nvp_studio.views.theme import set_icon
@@ -20,7 +19,6 @@ from nvp_studio.worker.client import CrashReport
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
-_RESUMABLE = ("stopped", "failed", "interrupted")
 _TOPIC = "run"
 STRIP_KEYS = ("pause", "stop", "force-stop", "change", "sample", "save")
 RUN_KEYS = ("resume", "explore", "show-folder", "discard")
@@ -49,6 +47,7 @@ class RunActions(QObject):
         self._front: RunSummary | None = None
         self._changing = False
         self._register()
+        window.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
         live.updated.connect(self._show_strip)
         live.course_changed.connect(self._on_course_changed)
@@ -83,22 +82,28 @@ class RunActions(QObject):
             self[key].setVisible(live.under_way)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
-        is_live = front is not None and live.under_way and front.folder == live.folder
-        resumable = front is not None and front.state in _RESUMABLE
+        is_live = front is not None and live.under_way and front.folder == live.local_folder
+        here = not self._window.engine.trainer_host  # as the folder of the run in front is
+        resumable = front is not None and front.state in RESUMABLE
         finished = front is not None and front.state == "finished"
         self["resume"].setText(self._tr("T&rain longer") if finished else self._tr("&Resume this run"))
-        self["resume"].setToolTip(
-            self._tr("Train longer, by as much as the form says") if finished else self._tr("Resume this run")
-        )
-        self["resume"].setEnabled((resumable or finished) and not live.under_way)
-        self["explore"].setEnabled(front is not None and self._checkpoint_exists(front))
+        tip = self._tr("Train longer, by as much as the form says") if finished else self._tr("Resume this run")
+        elsewhere = self._tr("This run is on this machine, and runs are trained on another one")
+        self["resume"].setToolTip(tip if here else elsewhere)
+        self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
+        self["explore"].setEnabled(front is not None and has_model(front.folder))
         self["show-folder"].setEnabled(front is not None)
         self["discard"].setEnabled(front is not None and not is_live)
         self["copy-report"].setEnabled(live.phase != "none")
         self._show_strip()
 
-    def resume(self, folder: str) -> None:
-        """Go on with a run."""
+    def resume(self, folder: str, host: str = "") -> None:
+        """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained."""
+        if host != self._window.engine.trainer_host:
+            place = host or self._tr("this machine")
+            text = self._tr("{0} is on {1}; choose that as the machine to train on first.")
+            self._window.notify("bad", text.format(Path(folder).name, place), topic=_TOPIC)
+            return
         self._window.notices.withdraw(_TOPIC)
         self._live.resume(folder)
 
@@ -187,33 +192,11 @@ class RunActions(QObject):
 
     def _show_folder(self) -> None:
         if self._front is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(self._front.folder))
+            show_folder(self._front)
 
     def _discard(self) -> None:
-        if self._front is None:
-            return
-        folder = Path(self._front.folder)
-        try:
-            place = discard_run(folder)
-        except RunError as error:
-            self._window.notify("bad", str(error), topic=_TOPIC)
-            return
-        self._window.notify(
-            "info",
-            self._tr("{0} is in the trash of the runs folder.").format(folder.name),
-            topic=_TOPIC,
-            action_text=self._tr("Put it back"),
-            action=partial(self._restore, place, folder),
-        )
-        self.runs_changed.emit("")
-
-    def _restore(self, place: Path, folder: Path) -> None:
-        try:
-            restore_run(place, folder)
-        except RunError as error:
-            self._window.notify("bad", str(error), topic=_TOPIC)
-            return
-        self.runs_changed.emit(str(folder))
+        if self._front is not None:
+            discard(self._window, [self._front], _TOPIC, self.runs_changed.emit)
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())
@@ -245,13 +228,11 @@ class RunActions(QObject):
         text = self._tr("{0} is finished.").format(live.name)
         if best is not None:
             text = self._tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
-        self._window.notify(
-            "good",
-            text,
-            topic=_TOPIC,
-            action_text=self._tr("Explore it"),
-            action=partial(self._window.open_in_explore, [Path(live.folder)]),
-        )
+        if live.host:
+            self._window.notify("good", text, topic=_TOPIC)
+            return
+        explore = partial(self._window.open_in_explore, [Path(live.folder)])
+        self._window.notify("good", text, topic=_TOPIC, action_text=self._tr("Explore it"), action=explore)
 
     def _on_noticed(self, level: str, text: str) -> None:
         shown = "bad" if level == "error" else level
@@ -269,7 +250,7 @@ class RunActions(QObject):
                 text.format(report.reason),
                 topic=_TOPIC,
                 action_text=self._tr("Resume"),
-                action=partial(self.resume, live.folder),
+                action=partial(self.resume, live.folder, live.host),
                 report=live.report(),
             )
 
@@ -282,10 +263,6 @@ class RunActions(QObject):
             action_text=self._tr("Force stop"),
             action=self._live.force_stop,
         )
-
-    def _checkpoint_exists(self, run: RunSummary) -> bool:
-        folder = Path(run.folder) / "checkpoints"
-        return any((folder / f"{name}.safetensors").is_file() for name in ("best", "last"))
 
     def _tr(self, text: str) -> str:
         return QCoreApplication.translate("RunActions", text)

@@ -1,10 +1,10 @@
-"""Buttons for actions of the registry: with words, or an icon alone."""
+"""Buttons: for actions of the registry with words or an icon alone, and flat ones of a widget's own."""
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolButton
 
-from nvp_studio.views.theme import ICON_SIZE
+from nvp_studio.views.theme import ICON_SIZE, set_icon
 
 
 class ActionButton(QPushButton):
@@ -42,6 +42,16 @@ def icon_button(action: QAction) -> QToolButton:
     button.setIconSize(QSize(16, 16))
     button.setAccessibleName(plain_text(action))
     action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+    return button
+
+
+def flat_button(icon: str, name: str, tip: str = "", role: str = "text") -> QToolButton:
+    """A flat button that shows an icon alone, in the theme's colour for `role`; without a tip its name is the tip."""
+    button = QToolButton()
+    button.setProperty("flat", True)
+    button.setAccessibleName(name)
+    button.setToolTip(tip or name)
+    set_icon(button, icon, role)
     return button
 
 

@@ -23,7 +23,8 @@ from PySide6.QtWidgets import (
 from nvp_studio.runs.curves import QUANTITIES, curves_csv, nearest, stack, step_at
 from nvp_studio.runs.names import Axis
 from nvp_studio.views.importer import Importer
-from nvp_studio.views.theme import SPACE, set_icon, theme
+from nvp_studio.views.theme import SPACE, theme
+from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.series import Series, series_colour
 from nvp_studio.views.widgets.steady_inputs import ComboBox
 
@@ -184,11 +185,13 @@ class CurveBoard(QWidget):
         for widget in (self.quantity, self.axis, self.part, self.smoothing_words, self.smoothing, self.log, self.clip):
             row.addWidget(widget)
         row.addStretch(1)
-        self.fit = _flat("scan-search", self.tr("Fit the curves"), self.tr("Show all and follow (double click)"))
+        self.fit = flat_button(
+            "scan-search", self.tr("Fit the curves"), self.tr("Show all and follow (double click)"), "dim"
+        )
         self.fit.setEnabled(False)
         self.fit.clicked.connect(self._on_fit)
         row.addWidget(self.fit)
-        save = _flat("download", self.tr("Save the curves"), self.tr("Save the curves as PNG, SVG or CSV"))
+        save = flat_button("download", self.tr("Save the curves"), self.tr("Save the curves as PNG, SVG or CSV"), "dim")
         menu = QMenu(save)
         for form in ("png", "svg", "csv"):
             menu.addAction(self.tr("Save as {0}…").format(form.upper()), lambda form=form: self.export_asked.emit(form))
@@ -356,15 +359,6 @@ def _combo(name: str, entries: Sequence[tuple[str, object]], width: int) -> Comb
     for text, value in entries:
         combo.addItem(text, value)
     return combo
-
-
-def _flat(icon: str, name: str, tip: str) -> QToolButton:
-    button = QToolButton()
-    button.setProperty("flat", True)
-    button.setAccessibleName(name)
-    button.setToolTip(tip)
-    set_icon(button, icon, "dim")
-    return button
 
 
 def _swatch(colour: str) -> QIcon:

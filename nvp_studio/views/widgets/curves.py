@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.importer import Importer
-from nvp_studio.views.theme import SPACE, colors, set_icon, theme
+from nvp_studio.views.theme import SPACE, colors, theme
+from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 
 if TYPE_CHECKING:
@@ -73,11 +74,8 @@ class CurvesView(QWidget):
         row.addWidget(self.reading, 1)
         self._key = _Key()
         row.addWidget(self._key)
-        self.fit = QToolButton()
-        self.fit.setProperty("flat", True)
-        self.fit.setAccessibleName(self.tr("Fit the curves"))
-        self.fit.setToolTip(self.tr("Show all of the curves and follow them (double click)"))
-        set_icon(self.fit, "scan-search", "dim")
+        tip = self.tr("Show all of the curves and follow them (double click)")
+        self.fit = flat_button("scan-search", self.tr("Fit the curves"), tip, "dim")
         self.fit.setEnabled(False)
         row.addWidget(self.fit)
         column.addLayout(row)

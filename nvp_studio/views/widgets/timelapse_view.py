@@ -1,10 +1,11 @@
 """A run's samples through time: images above, a scrub bar with play below."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.sheets import Sheet
 from nvp_studio.views.widgets.steady_inputs import ComboBox
 
@@ -42,8 +43,7 @@ class TimelapseView(QWidget):
         self.kind.currentIndexChanged.connect(lambda _: self._timelapse.show_kind(self.kind.currentData()))
         row.addWidget(self.kind)
         row.addStretch(1)
-        self.film = _flat("film", self.tr("Save as a film"))
-        self.film.setToolTip(self.tr("Save as an animated GIF or WebP"))
+        self.film = flat_button("film", self.tr("Save as a film"), self.tr("Save as an animated GIF or WebP"))
         self.film.clicked.connect(self.film_asked)
         row.addWidget(self.film)
         return row
@@ -51,7 +51,7 @@ class TimelapseView(QWidget):
     def _make_bar(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(SPACE)
-        self.play = _flat("play", self.tr("Play"))
+        self.play = flat_button("play", self.tr("Play"))
         self.play.clicked.connect(self._toggle)
         row.addWidget(self.play)
         self.scrub = QSlider(Qt.Orientation.Horizontal)
@@ -93,12 +93,3 @@ class TimelapseView(QWidget):
         self.sheet.setVisible(not pairs)
         self.pairs.setVisible(pairs)
         (self.pairs if pairs else self.sheet).show_batch(lapse.batch())
-
-
-def _flat(icon: str, name: str) -> QToolButton:
-    button = QToolButton()
-    button.setProperty("flat", True)
-    button.setAccessibleName(name)
-    button.setToolTip(name)
-    set_icon(button, icon)
-    return button

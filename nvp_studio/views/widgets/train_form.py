@@ -42,7 +42,8 @@ class TrainForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._showing = False
-        self._data_root: str | None = None
+        self._shown = DEFAULT_CONFIG
+        """What was shown last, for the settings that have no field."""
         self._labels: list[QLabel] = []
         self._flow: FlowConfig | None = None
         column = QVBoxLayout(self)
@@ -114,7 +115,7 @@ class TrainForm(QWidget):
         flip = config.horizontal_flip
         self.horizontal_flip.setChecked(_may_mirror(config.data) if flip is None else flip)
         self.random_shift.setValue(config.random_shift)
-        self._data_root = config.data_root
+        self._shown = config
         _choose(self.memory, config.memory)
         self.validation_images.setValue(config.validation_images)
         self.validation_every.setValue(config.validation_every or 0)
@@ -170,7 +171,9 @@ class TrainForm(QWidget):
             noise_share=self.noise_share.value(),
             horizontal_flip=None if self._mirrors_as_suits() else self.horizontal_flip.isChecked(),
             random_shift=self.random_shift.value(),
-            data_root=self._data_root,
+            data_root=self._shown.data_root,
+            accumulate=min(self._shown.accumulate, self.batch_size.value()),
+            checkpoint_steps=self._shown.checkpoint_steps,
             memory=self.memory.currentData(),
             validation_images=self.validation_images.value(),
             validation_every=self.validation_every.value() or None,

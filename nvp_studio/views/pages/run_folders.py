@@ -1,0 +1,63 @@
+"""What the pages do with run folders: show one in the file manager, throw some away, put them back; said in notices."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QUrl
+from PySide6.QtGui import QDesktopServices
+
+from nvp_studio.runs.trash import discard_run, restore_run
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+RESUMABLE = ("stopped", "failed", "interrupted")
+
+Changed = Callable[[str], object]
+"""Told after the runs are others: the folder to show then, or nothing."""
+
+
+def show_folder(run: RunSummary) -> None:
+    """Open the run's folder in the file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(run.folder))
+
+
+def discard(window: "MainWindow", runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
+    """Move runs to the trash, with a notice about `topic` that puts them back."""
+    moved: list[tuple[Path, Path]] = []
+    for run in runs:
+        folder = Path(run.folder)
+        try:
+            moved.append((discard_run(folder), folder))
+        except RunError as error:
+            window.notify("bad", str(error), topic=f"{topic}-trouble")
+    if not moved:
+        return
+    words = _tr("{0} is in the trash.").format(moved[0][1].name)
+    if len(moved) > 1:
+        words = _tr("{0} runs are in the trash.").format(len(moved))
+    back = partial(put_back, window, moved, topic, changed)
+    window.notify("info", words, topic=topic, action_text=_tr("Put back"), action=back)
+    changed("")
+
+
+def put_back(window: "MainWindow", moved: Sequence[tuple[Path, Path]], topic: str, changed: Changed) -> bool:
+    """Move each run from its place in the trash back to its folder; whether that was possible for all."""
+    back: list[Path] = []
+    for place, folder in moved:
+        try:
+            restore_run(place, folder)
+            back.append(folder)
+        except RunError as error:
+            window.notify("bad", str(error), topic=f"{topic}-trouble")
+    if back:
+        changed(str(back[0]))
+    return len(back) == len(moved)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("RunFolders", text)
