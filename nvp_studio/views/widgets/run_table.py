@@ -59,7 +59,7 @@ class RunTable(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(6 * SPACE)
-        for column, width in enumerate((22, 10, 15, 8, 10, 15, 12, 14, 14)):
+        for column, width in enumerate((20, 16, 15, 8, 10, 15, 12, 14, 14)):
             self.setColumnWidth(column, width * SPACE)
         self.setColumnHidden(8, not sortable)
         if sortable:
