@@ -7,9 +7,11 @@ calls are slow and made here.
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 _FIRST_CALLS = 3
 """Calls in which TorchScript looks at shapes and prepares its plan."""
@@ -25,7 +27,9 @@ def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[
         # Tracing warns of each shape that it takes for fixed, which is what is meant here, and of newer ways,
         # `torch.compile`, which needs a compiler and minutes.
         warnings.simplefilter("ignore")
-        graph = torch.jit.trace(function, (example,), check_trace=False)  # type: ignore[no-untyped-call]
+        function(example)  # what is made once and kept is no part of the graph
+        with _FixedShapes():
+            graph = torch.jit.trace(function, (example,), check_trace=False)  # type: ignore[no-untyped-call]
         for _ in range(_FIRST_CALLS):
             graph(example)
 
@@ -35,3 +39,19 @@ def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[
         return result
 
     return call
+
+
+class _FixedShapes(TorchFunctionMode):
+    """Shapes are numbers to those who ask; tracing would record the question, and all that is computed from it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """As any function's, but for shapes."""
+        result = func(*args, **(kwargs or {}))
+        if func == _SHAPE:
+            return torch.Size(int(side) for side in result)
+        return int(result) if func is Tensor.__len__ else result
+
+
+_SHAPE: Any = Tensor.shape.__get__  # type: ignore[attr-defined]

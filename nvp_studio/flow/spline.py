@@ -57,14 +57,11 @@ def _clamp_slope(raw: Tensor, found: Tensor, clamp: Clamp) -> Tensor:
 class _Bins(NamedTuple):
     """The bins that values fall into, in units of the whole spline."""
 
-    start: Tensor
-    """Left edge and bottom, (N, 2, C, H, W)."""
-    size: Tensor
-    """Width and height of the bin before, of this one and of the one after, (N, 2, 3, C, H, W)."""
+    found: Tensor
+    """Left edge and bottom, then width of the bin before, of this one and of the one after, then their heights,
+    (N, 8, C, H, W)."""
     steeps: Tensor
     """Height / width of the three, 1 where there is no bin, (N, 3, C, H, W)."""
-    slopes: Tensor
-    """At the left and at the right knot, (N, 2, C, H, W)."""
     bends: Tensor
     """Of both knots, (N, 2, C, H, W)."""
     number: Tensor
@@ -75,21 +72,48 @@ class _Bins(NamedTuple):
 
 def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
     """The bin that holds each value, which lies at `share` (N, C, H, W) of the width (axis 0) or of the height (1)."""
-    bins = numbers.shape[1] // 3 - 1
-    least, rest = _leasts(bins, numbers.dtype, numbers.device)
-    shares = torch.softmax(numbers[:, : 2 * bins].view(len(numbers), 2, bins, *numbers.shape[2:]), 2)
-    # A bin of next to no size at either end: its steepness is 1, and the first edge is where it ought to be, at 0.
-    sizes = functional.pad(torch.addcmul(least, shares, rest), (0, 0, 0, 0, 0, 0, 1, 1), value=_NOTHING)
-    edges = torch.cumsum(sizes[:, :, :-2], 2)
-    number = (edges[:, axis, 1:] <= share.unsqueeze(1)).sum(1, keepdim=True)
-    start = edges.gather(2, number.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1)).squeeze(2)
-    three = number + _three(number.device)
-    size = sizes.gather(2, three.unsqueeze(1).expand(-1, 2, -1, -1, -1, -1))
-    steeps = size[:, 1] / size[:, 0]
-    bends = torch.tanh(numbers[:, 2 * bins : 3 * bins + 1].gather(1, three[:, :2]))
-    before, after = steeps[:, :2], steeps[:, 1:]
-    slopes = torch.exp(bends) * before * after / torch.lerp(before, after, 0.5)
-    return _Bins(start, size, steeps, slopes, bends, number, shares)
+    count, bins = len(numbers), numbers.shape[1] // 3 - 1
+    shape = numbers.shape[2:]
+    table = _table(bins, numbers.dtype, numbers.device)
+    shares = torch.softmax(numbers[:, : 2 * bins].view(count, 2, bins, *shape), 2)
+    weight = table.weight.expand(count, -1, -1)
+    rows = torch.baddbmm(table.bias, weight, shares.view(count, 2 * bins, shape.numel()))
+    rows = rows.view(count, 4 * bins + 4, *shape)
+    number = (rows[:, axis * bins + 1 : (axis + 1) * bins] <= share.unsqueeze(1)).sum(1, keepdim=True)
+    index = number + table.rows
+    found = rows.gather(1, index)
+    # Widths begin at the same row of `rows` as bends among the numbers.
+    bends = torch.tanh(numbers.gather(1, index[:, 2:4]))
+    return _Bins(found, found[:, 5:] / found[:, 2:5], bends, number, shares)
+
+
+class _Table(NamedTuple):
+    """What makes rows of the shares (2 K): left edges, bottoms (K each), widths and heights (K + 2 each)."""
+
+    weight: Tensor
+    """(1, 4 K + 4, 2 K)."""
+    bias: Tensor
+    """(1, 4 K + 4, 1)."""
+    rows: Tensor
+    """Which rows matter to a value in the first bin, (8, 1, 1, 1); for the next bin those after them."""
+
+
+@functools.cache
+def _table(bins: int, dtype: torch.dtype, device: torch.device) -> _Table:
+    """Among widths and heights a bin of next to no size at either end, which does away with the cases there."""
+    with torch.inference_mode(False):
+        one = torch.eye(bins, dtype=torch.float64)
+        edges, sizes = torch.ones_like(one).tril(-1), functional.pad(one, (0, 0, 1, 1))
+        leasts, rests = (part.flatten() for part in _leasts(bins, torch.float64, torch.device("cpu")))
+        weight = torch.cat([torch.kron(torch.diag(rests), rows) for rows in (edges, sizes)])
+        bias = torch.cat([least * rows.sum(1) for rows in (edges, sizes) for least in leasts])
+        bias[2 * bins :].clamp_min_(_NOTHING)
+        first = [0, bins, *range(2 * bins, 2 * bins + 3), *range(3 * bins + 2, 3 * bins + 5)]
+        return _Table(
+            weight.to(device, dtype)[None],
+            bias.to(device, dtype).view(1, -1, 1),
+            torch.tensor(first, device=device).view(8, 1, 1, 1),
+        )
 
 
 @functools.cache
@@ -114,9 +138,15 @@ def _three(device: torch.device) -> Tensor:
         return torch.arange(3, device=device).view(3, 1, 1, 1)
 
 
-def _quotient(place: Tensor, bins: _Bins) -> tuple[Tensor, Tensor, Tensor]:
+def _slopes(bins: _Bins) -> Tensor:
+    """At the left and at the right knot, (N, 2, C, H, W)."""
+    before, after = bins.steeps[:, :2], bins.steeps[:, 1:]
+    return torch.exp(bins.bends) * before * after / torch.lerp(before, after, 0.5)
+
+
+def _quotient(place: Tensor, slopes: Tensor, steep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """At `place`, from 0 to 1 across a bin: its part of the rise, then above and below of equation 5."""
-    (first, last), steep = bins.slopes.unbind(1), bins.steeps[:, 1]
+    first, last = slopes.unbind(1)
     square, rest = place * place, 1 - place
     apart = place * rest
     below = torch.sub(first + last, steep, alpha=2).mul_(apart).add_(steep)
@@ -139,19 +169,20 @@ class SplineMap(torch.autograd.Function):
         held = x.clamp(-END, END)
         share = held / (2 * END) + 0.5
         bins = _bins_of(share, numbers, 0)
-        left, bottom = bins.start.unbind(1)
+        left, bottom, _, width, _, _, height, _ = bins.found.unbind(1)
+        slopes, steep = _slopes(bins), bins.steeps[:, 1]
         beyond = x - held
         # Beyond the right end exactly 1: its slope there must not depend on the rounding of edges.
-        place = (share - left).div_(bins.size[:, 0, 1]).add_(beyond > 0).clamp_(0, 1)
-        rise, above, below = _quotient(place, bins)
-        slope = above * (bins.steeps[:, 1] / below).square_()
-        q = torch.addcmul(bottom - 0.5, bins.size[:, 1, 1], rise).mul_(2 * END).addcmul_(beyond, slope)
+        place = (share - left).div_(width).add_(beyond > 0).clamp_(0, 1)
+        rise, above, below = _quotient(place, slopes, steep)
+        slope = above * (steep / below).square_()
+        q = torch.addcmul(bottom - 0.5, height, rise).mul_(2 * END).addcmul_(beyond, slope)
         bounded, s, shift = _affine(numbers, scale, clamp)
         grow = torch.exp(s)
         grown = q.mul_(grow)
         ctx.clamp = clamp
         ctx.save_for_backward(
-            place, rise, above, below, slope, beyond, grow, grown, bounded, shift, numbers[:, -2], scale, *bins
+            place, rise, above, below, slope, beyond, grow, grown, bounded, shift, numbers[:, -2], scale, slopes, *bins
         )
         return torch.add(grown, shift, alpha=END), torch.log(slope).add_(s)
 
@@ -160,7 +191,8 @@ class SplineMap(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of x, of the numbers and of the scale."""
         place, rise, above, below, slope, beyond, grow, grown, bounded, shift, raw, scale, *kept = ctx.saved_tensors
-        bins = _Bins(*kept)
+        slopes, bins = kept[0], _Bins(*kept[1:])
+        size = bins.found[:, 2:].view(len(place), 2, 3, *place.shape[1:])
         count = bins.shares.shape[2]
         gradient = slope.new_empty(len(place), 3 * count + 3, *place.shape[1:])
         by_s = torch.addcmul(grad_log_slope, grad_y, grown)
@@ -168,8 +200,8 @@ class SplineMap(torch.autograd.Function):
         torch.mul(grad_y, 1 - shift * shift, out=gradient[:, -1])
         grad_scale = (by_s * bounded).sum((0, 2, 3))
 
-        (first, last), (before, steep, after) = bins.slopes.unbind(1), bins.steeps.unbind(1)
-        width, height = bins.size[:, 0, 1], bins.size[:, 1, 1]
+        (first, last), (before, steep, after) = slopes.unbind(1), bins.steeps.unbind(1)
+        width, height = size[:, 0, 1], size[:, 1, 1]
         inside = beyond == 0
         rest = 1 - place
         apart, square = place * rest, place * place
@@ -197,7 +229,7 @@ class SplineMap(torch.autograd.Function):
         by_before *= number != 0
         by_after *= number != count - 1
         changes = torch.stack((-by_before, -by_steep, -by_after, by_before, by_steep, by_after), 1)
-        grad_size = changes.view(bins.size.shape).div_(bins.size)
+        grad_size = changes.view(size.shape).div_(size)
         grad_size[:, 0, 1].addcmul_(grad_left, place)
         grad_size[:, 1, 1].addcmul_(grad_share, rise)
         _shares_gradient(gradient[:, : 2 * count], bins, torch.stack((grad_left, grad_share), 1), grad_size)
@@ -229,10 +261,9 @@ def _shares_gradient(out: Tensor, bins: _Bins, grad_start: Tensor, grad_size: Te
 
 def inverted(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor]:
     """The x of y, by the root of equation 6 of Durkan et al., and log dx/dy."""
-    x, place, beyond, end_slope, bins, s = _undone(y, numbers, scale, clamp)
-    _, above, below = _quotient(place, bins)
-    slope = torch.where(beyond == 0, above * (bins.steeps[:, 1] / below).square(), end_slope)
-    return x, -torch.log(slope) - s
+    x, place, root, first, last, steep, s = _undone(y, numbers, scale, clamp)
+    below = 1 + 2 * (first + last - 1) * place * (1 - place)
+    return x, torch.log(below / (2 * steep * root)) - s
 
 
 def undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> Tensor:
@@ -240,28 +271,31 @@ def undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> Tensor:
     return _undone(y, numbers, scale, clamp)[0]
 
 
-def _undone(
-    y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp
-) -> tuple[Tensor, Tensor, Tensor, Tensor, _Bins, Tensor]:
-    """x, its place in its bin, how far q lies beyond the ends, the slope at the end nearer to it, the bin, and s.
+def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, ...]:
+    """x, its place in its bin, the root in it, half the slopes at both knots by the bin's steepness, that, and s.
+
+    In units of the bin, with half slopes p and r at its knots, the value at `part` of its height is at
+
+        part / (part + middle + root),  middle = p (1 - part) - r part,  root = sqrt(middle^2 + part (1 - part)),
+
+    which is equation 6 divided by what its terms share. The slope there is 2 root / below (equation 5), so that 2 root
+    is the slope at an end, where part is 0 or 1: a value beyond it goes on by that.
 
     The time of a single image goes by the number of these operations, not by what they do.
     """
     _, s, shift = _affine(numbers, scale, clamp)
-    q = torch.sub(y, shift, alpha=END) / torch.exp(s)
-    held = q.clamp(-END, END)
-    beyond = q - held
-    share = torch.add(_constant(0.5, y.dtype), held, alpha=0.5 / END)
+    one = _constant(1.0, y.dtype)
+    share = torch.add(_constant(0.5, y.dtype), torch.sub(y, shift, alpha=END) / torch.exp(s), alpha=0.5 / END)
     bins = _bins_of(share, numbers, 1)
-    (left, bottom), (width, height) = bins.start.unbind(1), bins.size[:, :, 1].unbind(1)
-    (first, last), steep = bins.slopes.unbind(1), bins.steeps[:, 1]
-    risen = share - bottom
-    bent = risen * torch.sub(first + last, steep, alpha=2)
-    a = torch.addcmul(bent, height, steep - first)
-    b = height * first - bent
-    climb = steep * risen
-    root = torch.addcmul(b * b, a, climb, value=4).clamp_min(0).sqrt()
-    place = climb / torch.lerp(b, root, 0.5)
-    x = torch.add(_constant(-END, y.dtype), torch.addcmul(left, place, width), alpha=2 * END)
-    end_slope = torch.where(beyond > 0, last, first)
-    return torch.addcdiv(x, beyond, end_slope), place, beyond, end_slope, bins, s
+    left, bottom, _, width, _, _, height, _ = bins.found.unbind(1)
+    steep = bins.steeps[:, 1:2]
+    first, last = (torch.exp(bins.bends) / (one + steep / bins.steeps[:, ::2])).unbind(1)
+    risen = (share - bottom) / height
+    part = risen.clamp(0, 1)
+    rest = one - part
+    middle = torch.addcmul(first * rest, last, part, value=-1)
+    root = torch.addcmul(part * rest, middle, middle).sqrt()
+    place = part / (middle + part + root)
+    reached = torch.addcdiv(place, risen - part, root, value=0.5)
+    x = torch.add(_constant(-END, y.dtype), torch.addcmul(left, width, reached), alpha=2 * END)
+    return x, place, root, first, last, steep.squeeze(1), s
