@@ -49,9 +49,7 @@ class _FixedShapes(TorchFunctionMode):
     ) -> Any:
         """As any function's, but for shapes."""
         result = func(*args, **(kwargs or {}))
-        if func == _SHAPE:
-            return torch.Size(int(side) for side in result)
-        return int(result) if func is Tensor.__len__ else result
+        return torch.Size(int(side) for side in result) if func == _SHAPE else result
 
 
 _SHAPE: Any = Tensor.shape.__get__  # type: ignore[attr-defined]

@@ -281,6 +281,15 @@ def test_written_out_gradients_are_those_of_finite_differences(law: CouplingLaw)
     assert torch.autograd.gradcheck(law, (x.requires_grad_(), numbers.requires_grad_()))
 
 
+@pytest.mark.parametrize("bins", [1, 2, 6])
+def test_gradients_of_inverted_splines(bins: int) -> None:
+    law = SplineLaw(2, bins).double()
+    y = 3 * normal(2, 2, 2, 2)
+    assert y.abs().max() > 5
+    numbers = 1.5 * normal(2, law.numbers * 2, 2, 2, seed=1)
+    assert torch.autograd.gradcheck(law.inverse, (y.requires_grad_(), numbers.requires_grad_()))
+
+
 def test_second_derivatives_of_the_laws_are_refused() -> None:
     law = SplineLaw(1, 3).double()
     x = normal(1, 1, 1, 1).requires_grad_()
@@ -289,13 +298,14 @@ def test_second_derivatives_of_the_laws_are_refused() -> None:
         torch.autograd.grad(first.sum(), x)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("spread", [0.0, 1.0, 30.0])
-def test_spline_law_in_float32(spread: float) -> None:
+def test_spline_law_is_inverted_to_rounding(spread: float, dtype: torch.dtype) -> None:
     """At knots, ends and beyond them too, whatever the network says, slopes are bounded and the inverse is exact."""
-    law = SplineLaw(2, bins=6)
-    numbers = spread * torch.randn(400, law.numbers * 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    law = SplineLaw(2, bins=6).to(dtype)
+    numbers = spread * torch.randn(400, law.numbers * 2, 3, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     numbers[:, -4:] = 0  # the affine map that follows
-    x = 2.5 * torch.randn(400, 2, 3, 3, generator=torch.Generator().manual_seed(1))
+    x = 2.5 * torch.randn(400, 2, 3, 3, generator=torch.Generator().manual_seed(1)).to(dtype)
     x[0], x[1], x[2], x[3] = 5.0, -5.0, 0.0, 7.0
     with torch.no_grad():
         y, log_slope = law(x, numbers)
@@ -306,7 +316,7 @@ def test_spline_law_in_float32(spread: float) -> None:
     torch.testing.assert_close(y[ends], x[ends], rtol=1e-6, atol=0)
     assert log_slope.min() > math.log(spline.least_slope(6))
     # A rounding of y, of up to 10 units, returns divided by the slope nearby.
-    rounding = 20 * torch.finfo(torch.float32).eps
+    rounding = 20 * torch.finfo(dtype).eps
     assert ((back - x).abs() <= rounding * (1 + torch.exp(-torch.minimum(log_slope, -inverse_log_slope)))).all()
 
 

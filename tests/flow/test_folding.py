@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nvp_studio.flow import Flow, FlowConfig, preset_config
+from nvp_studio.flow.recording import recorded
 from tests.flow.jacobian import perturb, slogdet_of_jacobian
 from tests.flow.test_reversible import CONFIGS as LAYERS
 from tests.flow.test_reversible import trained
@@ -177,6 +178,18 @@ def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
         with grad():
             assert all(torch.equal(flow.decode(one), image) for one, image in zip(z.split(1), expected, strict=True))
             torch.testing.assert_close(flow.decode(z), torch.cat(expected))
+
+
+def test_shapes_are_numbers_in_a_recording() -> None:
+    seen: list[object] = []
+
+    def rows(x: Tensor) -> Tensor:
+        seen.extend(x.shape)
+        return x.view(x.shape[0], -1) + x.shape[-1]
+
+    example = torch.zeros(2, 3, 4)
+    assert torch.equal(recorded(rows, example)(example + 1), torch.full((2, 12), 5.0))
+    assert {type(number) for number in seen} == {int}
 
 
 def test_a_recording_ends_with_the_weights_it_was_made_of() -> None:
