@@ -66,7 +66,7 @@ def list_(
 def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) -> None:
     """Show where a run stands, how it was set up, and what was changed on the way."""
     from nvp_studio.runs.compare import open_for_comparison
-    from nvp_studio.runs.timelapse import snapshots
+    from nvp_studio.runs.snapshots import snapshots
 
     folder = find_run(run, runs)
     one = open_for_comparison(folder)

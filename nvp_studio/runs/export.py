@@ -11,7 +11,7 @@ import msgspec
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.runs.event_files import FOLDER, EventFiles
 from nvp_studio.runs.names import KINDS
-from nvp_studio.runs.timelapse import snapshots
+from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.lock import is_locked

@@ -1,8 +1,7 @@
-"""A run's sheets through time: the same noise and the same real images in every snapshot, as frames and as a film."""
+"""A run's sheets through time as a film."""
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,8 @@ from PIL import Image, ImageDraw
 from nvp_studio.data.images import ImageError, read_image
 from nvp_studio.files import write_whole
 from nvp_studio.runs.names import Kind
+from nvp_studio.runs.snapshots import Snapshot, snapshots
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import sheet_of
 
 FILM_SUFFIXES = (".gif", ".webp")
 
@@ -24,39 +23,6 @@ _BAR_COLOUR = (42, 99, 200)
 _GROUND = (230, 232, 236)
 _LAST_SECONDS = 1.5
 """How long the last frame stands."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The sheets of one validation; None where there is none of that kind."""
-
-    step: int
-    samples: Path | None = None
-    reconstructions: Path | None = None
-
-    def path(self, kind: Kind) -> Path | None:
-        """The file of the sheet of this kind."""
-        return self.samples if kind == "samples" else self.reconstructions
-
-
-def snapshots(folder: Path) -> list[Snapshot]:
-    """All snapshots of the run in `folder`, by step."""
-    found: dict[int, dict[Kind, Path]] = {}
-    try:
-        paths = list((folder / "samples").glob("*.png"))
-    except OSError:
-        paths = []
-    for path in paths:
-        sheet = sheet_of(path.name)
-        if sheet is not None and path.is_file():
-            kind, step = sheet
-            found.setdefault(step, {})[kind] = path
-    return [Snapshot(step, **found[step]) for step in sorted(found)]
-
-
-def nearest_snapshot(shots: Sequence[Snapshot], step: float) -> int:
-    """Which snapshot shows the run as it was at `step`: the last one up to it, else the first; -1 without any."""
-    return max((place for place, shot in enumerate(shots) if shot.step <= step), default=0 if shots else -1)
 
 
 def thinned(shots: Sequence[Snapshot], most: int = _MOST_FRAMES) -> list[Snapshot]:

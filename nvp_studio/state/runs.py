@@ -24,7 +24,7 @@ from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.labels import Labels, read_labels
 from nvp_studio.runs.names import KINDS
 from nvp_studio.runs.shelf import ShelvedRun
-from nvp_studio.runs.timelapse import snapshots
+from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages
 from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, list_runs, open_run, read_record

@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.names import Kind
-from nvp_studio.runs.timelapse import Snapshot, nearest_snapshot, snapshots
+from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, snapshots
 from nvp_studio.state.runs import first_images, read_sheet
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch

@@ -10,7 +10,8 @@ from PIL import Image
 from nvp_studio.runs.compare import comparison_csv, differences, open_for_comparison, scores_along
 from nvp_studio.runs.event_files import FOLDER, EventFollower
 from nvp_studio.runs.export import export_run
-from nvp_studio.runs.timelapse import nearest_snapshot, snapshots, thinned, write_film
+from nvp_studio.runs.snapshots import nearest_snapshot, snapshots
+from nvp_studio.runs.timelapse import thinned, write_film
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch, RunImages, RunStarted
 from nvp_studio.training.lock import RunLock
