@@ -110,6 +110,11 @@ VARIANTS |= {
     "studio, average of 0.99": {**STUDIO, "ema_decay": 0.99},
 }
 
+VARIANTS |= {
+    "studio, attention": {**STUDIO, "network": "attention", "width": 32},
+    "studio, narrow attention": {**STUDIO, "network": "attention", "width": 16},
+}
+
 TRAINING = set(TrainConfig.__struct_fields__)
 
 

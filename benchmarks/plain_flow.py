@@ -327,8 +327,8 @@ def _law(config: FlowConfig, channels: int) -> PlainAffine | PlainSpline:
 class PlainFlow(nn.Module):
     """The multi-scale RealNVP of a `FlowConfig`, checkerboards always masked.
 
-    Raises `ValueError` for what it does not have: mixtures, batch and weight normalization, permutations and orthogonal
-    mixing.
+    Raises `ValueError` for what it does not have: mixtures, batch and weight normalization, attention, permutations and
+    orthogonal mixing.
     """
 
     def __init__(self, config: FlowConfig) -> None:
@@ -339,6 +339,7 @@ class PlainFlow(nn.Module):
             or config.normalization == "batch"
             or config.network_norm == "batch"
             or config.weight_norm
+            or config.network == "attention"
         ):
             raise ValueError("the plain flow has affine and spline couplings, ActNorm and 1x1 convolutions only")
         self.config = config

@@ -58,8 +58,9 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Components of the mixture, or bins of the spline."""
     clamp: Literal["tanh", "arctan"] = "tanh"
     """What bounds the log-scale s of the affine law."""
-    network: Literal["residual", "gated", "depthwise"] = "residual"
-    """Blocks of the networks: two 3x3 convolutions as published, gated ones, or a depthwise 3x3 between 1x1."""
+    network: Literal["residual", "gated", "depthwise", "attention"] = "residual"
+    """Blocks of the networks: two 3x3 convolutions as published, gated ones, a depthwise 3x3 between 1x1, or gated ones
+    with self-attention over positions."""
     final_mask: Literal["checkerboard", "channel"] = "checkerboard"
     """Masks of the couplings at the last scale."""
     conditional_prior: bool = False

@@ -6,6 +6,7 @@ flows that were built.
 """
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -13,6 +14,7 @@ import torch
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.laws import CouplingLaw, coupling_law
+from nvp_studio.flow.networks import heads_of, key_grid
 from nvp_studio.flow.spline import Clamp
 
 _FLOAT_BYTES = 4
@@ -41,7 +43,7 @@ def largest_activation_bytes(config: FlowConfig) -> int:
     The pass as a whole takes a few times that.
     """
     couplings = (layer for layers in _scales(config) for layer in layers if isinstance(layer, _Coupling))
-    widest = max((_channels(config, coupling) * coupling.pixels for coupling in couplings), default=0)
+    widest = max((_channels(config, coupling) * coupling.height * coupling.width for coupling in couplings), default=0)
     return max(widest, config.dimensions) * _FLOAT_BYTES
 
 
@@ -50,7 +52,8 @@ class _Coupling(NamedTuple):
 
     inputs: int
     changes: int
-    pixels: int
+    height: int
+    width: int
     halvings: int
     affine: bool = False
 
@@ -94,9 +97,9 @@ def _checkerboards(config: FlowConfig, shape: tuple[int, int, int], halvings: in
     packed = config.checkerboard == "packed" and height % 2 == 0 and width % 2 == 0
     for _ in range(count):
         if packed:
-            yield _Coupling(2 * channels, 2 * channels, height * width // 4, halvings)
+            yield _Coupling(2 * channels, 2 * channels, height // 2, width // 2, halvings)
         else:
-            yield _Coupling(channels + 1, channels, height * width, halvings)
+            yield _Coupling(channels + 1, channels, height, width, halvings)
         if config.normalization != "none":
             yield _Normalization(channels)
 
@@ -114,13 +117,15 @@ def _channel_coupling(shape: tuple[int, int, int], halvings: int, *, flip: bool,
     channels, height, width = shape
     first = channels // 2
     stays = channels - first if flip else first
-    return _Coupling(stays, channels - stays, height * width, halvings, affine)
+    return _Coupling(stays, channels - stays, height, width, halvings, affine)
 
 
 def _channels(config: FlowConfig, coupling: _Coupling) -> int:
     """Channels of the widest tensor within a coupling's network."""
     width = _width(config, coupling.halvings)
     inner = width if config.network == "residual" or not config.blocks else 2 * width
+    if config.network == "attention" and config.blocks:
+        inner = max(inner, heads_of(width) * math.prod(key_grid(coupling.height, coupling.width)))
     return max(2 * coupling.inputs, inner, _numbers(config, coupling) * coupling.changes)
 
 
@@ -184,14 +189,31 @@ def _network(config: FlowConfig, coupling: _Coupling) -> Iterator[Entry]:
         return
     yield from _convolution("enter", coupling.inputs, width, 3)
     for index in range(config.blocks):
-        if config.network == "gated":
-            yield from _convolution(f"blocks.{index}.first", width, width, 3)
-            yield from _convolution(f"blocks.{index}.second", width, 2 * width, 1)
-        else:
-            yield from _convolution(f"blocks.{index}.spatial", 1, width, 3)
-            yield from _convolution(f"blocks.{index}.widen", width, 2 * width, 1)
-            yield from _convolution(f"blocks.{index}.narrow", 2 * width, width, 1)
+        yield from _under(f"blocks.{index}", _BLOCKS[config.network](width))
     yield from _convolution("leave", width, outputs, 1)
+
+
+def _gated_block(width: int) -> Iterator[Entry]:
+    yield from _convolution("first", width, width, 3)
+    yield from _convolution("second", width, 2 * width, 1)
+
+
+def _depthwise_block(width: int) -> Iterator[Entry]:
+    yield from _convolution("spatial", 1, width, 3)
+    yield from _convolution("widen", width, 2 * width, 1)
+    yield from _convolution("narrow", 2 * width, width, 1)
+
+
+def _attention_block(width: int) -> Iterator[Entry]:
+    yield from _under("local", _gated_block(width))
+    yield from _weight_and_bias("local_norm", (width,))
+    yield from _weight_and_bias("attention.queries", (width, width))
+    yield from _weight_and_bias("attention.pairs", (2 * width, width))
+    yield from _weight_and_bias("attention.gate", (2 * width, width))
+    yield from _weight_and_bias("attention_norm", (width,))
+
+
+_BLOCKS = {"gated": _gated_block, "depthwise": _depthwise_block, "attention": _attention_block}
 
 
 def _residual_network(config: FlowConfig, inputs: int, width: int, outputs: int) -> Iterator[Entry]:
@@ -222,9 +244,13 @@ def _convolution(
         yield Entry(f"{name}.length", (outputs,))
 
 
+def _weight_and_bias(name: str, weight: tuple[int, ...]) -> Iterator[Entry]:
+    yield Entry(f"{name}.weight", weight)
+    yield Entry(f"{name}.bias", weight[:1])
+
+
 def _batch_norm(name: str, channels: int) -> Iterator[Entry]:
-    yield Entry(f"{name}.weight", (channels,))
-    yield Entry(f"{name}.bias", (channels,))
+    yield from _weight_and_bias(name, (channels,))
     yield Entry(f"{name}.running_mean", (channels,), trained=False)
     yield Entry(f"{name}.running_var", (channels,), trained=False)
     yield Entry(f"{name}.num_batches_tracked", (), trained=False, dtype=torch.int64)

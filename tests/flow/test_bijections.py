@@ -20,7 +20,7 @@ from nvp_studio.flow.coupling import (
 )
 from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw, SplineLaw
 from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
-from nvp_studio.flow.networks import ResidualNetwork, coupling_network
+from nvp_studio.flow.networks import GatedAttention, ResidualNetwork, coupling_network, key_grid
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Squeeze, Unsqueeze
@@ -33,6 +33,10 @@ def small_network(inputs: int, outputs: int) -> nn.Module:
 
 def published_network(inputs: int, outputs: int) -> nn.Module:
     return ResidualNetwork(inputs, 4, outputs, blocks=2, norm="batch", weight_norm=True)
+
+
+def attention_network(inputs: int, outputs: int) -> nn.Module:
+    return coupling_network("attention", inputs, 4, outputs, 1, batch_norm=False, weight_norm=False)
 
 
 def arctan_law(channels: int) -> CouplingLaw:
@@ -89,6 +93,17 @@ def test_couplings_with_published_networks(flip: bool) -> None:
     check_bijection(
         ready(MaskedCheckerboardCoupling(3, 4, 4, published_network, AffineLaw, flip=flip)), normal(2, 3, 4, 4)
     )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 3), sides, sides, st.booleans(), st.sampled_from([AffineLaw, spline_law]), seeds)
+def test_couplings_with_attention(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
+    for layer in (
+        PackedCheckerboardCoupling(channels, attention_network, law, flip=flip),
+        ChannelCoupling(channels + 1, attention_network, law, flip=flip),
+    ):
+        size = channels + isinstance(layer, ChannelCoupling)
+        check_bijection(ready(layer, seed), normal(2, size, height, width, seed=seed))
 
 
 @settings(max_examples=10, deadline=None)
@@ -181,7 +196,7 @@ def test_couplings_start_as_the_identity() -> None:
         assert not log_det.any()
 
 
-@pytest.mark.parametrize("kind", ["residual", "gated", "depthwise"])
+@pytest.mark.parametrize("kind", ["residual", "gated", "depthwise", "attention"])
 def test_networks_of_every_kind_start_as_zero_and_see_all_of_the_input(kind: str) -> None:
     torch.manual_seed(0)
     network = coupling_network(kind, 2, 6, 4, 1, batch_norm=False, weight_norm=False).double()  # type: ignore[arg-type]
@@ -190,6 +205,29 @@ def test_networks_of_every_kind_start_as_zero_and_see_all_of_the_input(kind: str
     perturb(network)
     (gradient,) = torch.autograd.grad(network(x)[0, :, 2, 2].sum(), x)
     assert (gradient[0, :, 1:4, 1:4] != 0).all()
+
+
+@pytest.mark.parametrize("side", [3, 8, 9, 33])
+def test_attention_sees_all_of_the_image_through_a_few_keys(side: int) -> None:
+    torch.manual_seed(0)
+    attention = GatedAttention(6).double()
+    keys: list[int] = []
+    attention.shares.register_forward_hook(lambda module, inputs, output: keys.append(output.shape[-1]))
+    x = normal(1, side, side + 1, 6).requires_grad_()
+    (gradient,) = torch.autograd.grad(attention(x)[0, 0, 0].sum(), x)
+    assert (gradient.abs().sum(-1) > 0).all()
+    assert keys == [math.prod(key_grid(side, side + 1))]
+    assert keys[0] <= 64
+
+
+def test_attention_tells_places_apart() -> None:
+    """Equal values at every position are still answered by where they are."""
+    torch.manual_seed(0)
+    attention = GatedAttention(8).double()
+    perturb(attention)
+    y = attention(torch.ones(1, 5, 4, 8, dtype=torch.float64)).detach().flatten(1, 2)[0]
+    apart = torch.cdist(y, y) + torch.eye(20)
+    assert apart.min() > 1e-4
 
 
 def test_actnorm_initialization_normalizes_its_batch() -> None:

@@ -20,7 +20,7 @@ def configs(draw: st.DrawFn) -> FlowConfig:
     most = max(1, 48 // (channels * unit * unit))
     height, width = draw(st.sampled_from([(h, w) for h in (1, 2, 3) for w in (1, 2, 3) if h * w <= most] or [(1, 1)]))
     # Batch and weight normalization belong to the paper's residual networks.
-    network = draw(st.sampled_from(["residual", "residual", "gated", "depthwise"]))
+    network = draw(st.sampled_from(["residual", "residual", "gated", "depthwise", "attention"]))
     published = network == "residual"
     return FlowConfig(
         image_shape=(channels, unit * height, unit * width),
@@ -166,7 +166,7 @@ def test_wrong_shapes_and_ranges_are_refused() -> None:
         flow.sample(1, math.nan)
 
 
-@pytest.mark.parametrize("network", ["residual", "gated", "depthwise"])
+@pytest.mark.parametrize("network", ["residual", "gated", "depthwise", "attention"])
 @pytest.mark.parametrize("folded", [False, True])
 def test_empty_batches_pass(network: str, folded: bool) -> None:
     flow = Flow(FlowConfig(image_shape=(3, 4, 4), width=2, blocks=1, law="spline", network=network))  # type: ignore[arg-type]

@@ -167,7 +167,7 @@ def test_assigned_weights_are_noticed() -> None:
         torch.testing.assert_close(flow.decode(z), other.eval().decode(z), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "orthogonal"])
+@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "orthogonal", "attention"])
 def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
     flow = trained(CONFIGS[name], torch.float32).for_inference()
     z = 1.5 * flow.latents(6, seed=1)

@@ -29,7 +29,7 @@ CHOICES: dict[str, list[Any]] = {
     "law": ["affine", "mixture", "spline"],
     "pieces": [1, 2, 5],
     "clamp": ["tanh", "arctan"],
-    "network": ["residual", "gated", "depthwise"],
+    "network": ["residual", "gated", "depthwise", "attention"],
     "final_mask": ["checkerboard", "channel"],
     "conditional_prior": [True, False],
 }

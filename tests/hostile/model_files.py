@@ -474,6 +474,13 @@ MODEL_FILES: dict[str, tuple[Build, str]] = {
         with_config(**_VAST, law="spline", pieces=64, blocks=0, width=4096, network="depthwise", network_norm="none"),
         "MB at once",
     ),
+    "attention over a vast image": (
+        only(
+            _LONE | {"image_shape": [1, 1024, 1024], "checkerboard": "masked", "network": "attention", "width": 4},
+            {"average.x": [1]},
+        ),
+        "1,024 MB at once",
+    ),
     "few numbers for a vast image": (
         only(
             _LONE | {"image_shape": [3, 1024, 1024], "network": "depthwise", "blocks": 0, "width": 4096},
