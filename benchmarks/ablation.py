@@ -16,16 +16,20 @@ import statistics
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import torch
-from torch.nn.utils import clip_grad_norm_
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, convert_conv2d_weight_memory_format
 
+from benchmarks.dequantization import VariationalDequantizer, variational_bits, variational_scores
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.flow import Flow
+from nvp_studio.training.averaging import average_of
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import inverse_error, noise_inverse_error
@@ -113,89 +117,185 @@ VARIANTS |= {
 VARIANTS |= {
     "studio, attention": {**STUDIO, "network": "attention", "width": 32},
     "studio, narrow attention": {**STUDIO, "network": "attention", "width": 16},
+    "studio, variational dequantization": {**STUDIO, "dequantization": "variational"},
+    "studio, growing batches": {**STUDIO, "batches": ((0.5, 8), (0.3, 16), (0.2, 32))},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)
+HERE = {"dequantization", "batches"}
+"""What a variant may name that no run has: `dequantization` by a flow of its own, and `batches` that grow, as pairs of
+a share of the budget and a batch size."""
+
+
+class Part(NamedTuple):
+    """A part of a variant's training with batches of one size."""
+
+    share: float
+    """Of the budget."""
+    batch_size: int
+    cost: float
+    """Of a step, in steps of the reference."""
+    steps: int
 
 
 def settings(variant: dict[str, Any], shape: tuple[int, int, int], steps: int, seed: int) -> TrainConfig:
     """The run's configuration: the variant's settings over the base's."""
     fields = {**BASE, **variant}
     training = {name: value for name, value in fields.items() if name in TRAINING}
-    architecture = {name: value for name, value in fields.items() if name not in TRAINING}
+    architecture = {name: value for name, value in fields.items() if name not in TRAINING | HERE}
     flow = msgspec.structs.replace(preset_config(fields["preset"], shape), **architecture)
     return TrainConfig(**training, flow=flow, steps=steps, seed=seed, threads=1, device="cpu")
+
+
+class NoiseLearner:
+    """A variational dequantizer that learns beside a flow, by the same loss, rate and average."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        assert config.flow is not None
+        self.dequantizer = VariationalDequantizer(config.flow.image_shape[0])
+        convert_conv2d_weight_memory_format(self.dequantizer, torch.channels_last)
+        self.optimizer = torch.optim.Adam(self.dequantizer.parameters(), fused=True)
+        self._average = average_of(self.dequantizer, config.ema_decay)
+
+    @property
+    def averaged(self) -> VariationalDequantizer:
+        """The dequantizer with the averaged weights."""
+        return cast(VariationalDequantizer, self._average.module)
+
+    def loss(self, flow: Flow, x: Tensor) -> Tensor:
+        """Bits/dim of the images of x, which are dequantized anew, by the noise that they came with."""
+        self.optimizer.zero_grad(set_to_none=True)
+        values = x * LEVELS
+        levels = values.floor().clamp(max=LEVELS - 1)
+        return variational_bits(flow, self.dequantizer, levels, values - levels).mean()
+
+    def update(self, rate: float) -> None:
+        """Take an optimizer step with the gradients at hand, and average the weights."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self._average.update_parameters(self.dequantizer)
 
 
 class Trial:
     """One variant being trained."""
 
-    def __init__(self, config: TrainConfig, data: DataSet) -> None:
+    def __init__(self, config: TrainConfig, data: DataSet, *, variational: bool = False) -> None:
         self.config = config
+        self.data = data
         torch.manual_seed(config.seed)
         assert config.flow is not None
         flow = Flow(config.flow)
-        self.batches = Batches(data.train.images, config.batch_size, config.seed, device=torch.device("cpu"))
+        self.resize(config.batch_size)
         flow.initialize(self.batches.take(0))
         self.learner = Learner(flow, config)
+        self.noise_learner = NoiseLearner(config) if variational else None
 
-    def step(self, number: int) -> float:
-        """Take a step; its loss in bits/dim."""
+    def resize(self, batch_size: int) -> None:
+        """Take batches of this size from now on."""
+        self.batches = Batches(self.data.train.images, batch_size, self.config.seed, device=torch.device("cpu"))
+
+    def step(self, number: int, fraction: float, batch: int | None = None) -> float:
+        """Take step `number` with `fraction` of the budget used up; its loss in bits/dim.
+
+        `batch` is the batch's place in the stream of such batches, `number` without it.
+        """
         learner, config = self.learner, self.config
-        assert config.steps is not None
         learner.optimizer.zero_grad(set_to_none=True)
-        x = self.batches.take(number)
-        noise = self.batches.noise(number) if config.noise_share else x[:0]
-        aim, loss = objective(learner.flow, x, noise, self.batches, config.noise_share)
+        place = number if batch is None else batch
+        x = self.batches.take(place)
+        noise = self.batches.noise(place) if config.noise_share else x[:0]
+        parameters = list(learner.flow.parameters())
+        if self.noise_learner is None:
+            aim, loss = objective(learner.flow, x, noise, self.batches, config.noise_share)
+        else:
+            aim = loss = self.noise_learner.loss(learner.flow, x)
+            parameters += self.noise_learner.dequantizer.parameters()
         aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-        norm = clip_grad_norm_(learner.flow.parameters(), config.gradient_clip)
+        norm = clip_grad_norm_(parameters, config.gradient_clip)
         if torch.isfinite(norm) and torch.isfinite(loss):
-            learner.update(learning_rate(config, number, number / config.steps))
+            rate = learning_rate(config, number, fraction)
+            learner.update(rate)
+            if self.noise_learner is not None:
+                self.noise_learner.update(rate)
         return loss.item()
 
 
-def relative_cost(config: TrainConfig, reference: TrainConfig, data: DataSet, rounds: int) -> float:
+def relative_cost(variant: dict[str, Any], data: DataSet, rounds: int) -> float:
     """Cost of the variant's step over the reference's: median of ratios of steps taken in turn."""
-    ours, theirs = Trial(config, data), Trial(reference, data)
+    ours, theirs = (trial(fields, data, 100, 0) for fields in (variant, {}))
     ratios: list[float] = []
     for number in range(rounds + 2):
         times = []
-        for trial in (ours, theirs):
+        for each in (ours, theirs):
             start = time.thread_time()
-            trial.step(number)
+            each.step(number, number / 100)
             times.append(time.thread_time() - start)
         ratios.append(times[0] / times[1])
     return statistics.median(ratios[2:])
 
 
+def trial(variant: dict[str, Any], data: DataSet, steps: int, seed: int) -> Trial:
+    """The variant before its first step."""
+    config = settings(variant, data.image_shape, steps, seed)
+    return Trial(config, data, variational=variant.get("dequantization") == "variational")
+
+
+def plan(variant: dict[str, Any], budget: float, data: DataSet, rounds: int) -> list[Part]:
+    """The parts of the variant's training that cost as much as `budget` steps of the reference."""
+    parts: list[Part] = []
+    batch_size = variant.get("batch_size", BASE["batch_size"])
+    for share, size in variant.get("batches", ((1.0, batch_size),)):
+        cost = relative_cost({**variant, "batch_size": size}, data, rounds)
+        parts.append(Part(share, size, cost, max(1, round(share * budget / cost))))
+    return parts
+
+
+def train(ours: Trial, parts: list[Part]) -> list[float]:
+    """Take the steps of all parts; their losses. Images go on where the part before left off."""
+    losses: list[float] = []
+    before, images = 0.0, 0
+    for part in parts:
+        ours.resize(part.batch_size)
+        first = -(-images // part.batch_size)
+        for number in range(part.steps):
+            fraction = before + part.share * number / part.steps
+            losses.append(ours.step(len(losses), fraction, first + number))
+        before += part.share
+        images = (first + part.steps) * part.batch_size
+    return losses
+
+
 def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Train one variant from one seed; its row of the results."""
     variant = VARIANTS[name]
-    shape = data.image_shape
-    reference = settings({}, shape, 100, 0)
-    cost = relative_cost(settings(variant, shape, 100, 0), reference, data, arguments.rounds)
-    steps = max(1, round(arguments.minutes * 60_000 / arguments.reference_ms / cost))
-    trial = Trial(settings(variant, shape, steps, seed), data)
+    budget = arguments.minutes * 60_000 / arguments.reference_ms
+    parts = plan(variant, budget, data, arguments.rounds)
+    steps = sum(part.steps for part in parts)
+    ours = trial(variant, data, steps, seed)
     started = time.thread_time()
-    losses = [trial.step(number) for number in range(steps)]
+    losses = train(ours, parts)
     seconds = time.thread_time() - started
-    averaged = trial.learner.averaged
+    averaged = ours.learner.averaged
     images = data.validation.images[: arguments.images]
-    scores = averaged.bits_per_dim(images)
-    return {
+    row = {
         "variant": name,
         "seed": seed,
         "minutes": arguments.minutes,
-        "cost": round(cost, 3),
+        "cost": round(sum(part.cost * part.steps for part in parts) / steps, 3),
         "steps": steps,
-        "batch": trial.config.batch_size,
+        "batch": parts[-1].batch_size,
         "seconds": round(seconds, 1),
         "parameters": sum(p.numel() for p in averaged.parameters()),
         "train": round(statistics.fmean(losses[-100:]), 4),
-        "validation": round(scores.mean().item(), 4),
+        "validation": round(averaged.bits_per_dim(images).mean().item(), 4),
         "inverse_error": inverse_error(averaged, images[:16], seed),
         "noise_inverse_error": noise_inverse_error(averaged, 16, seed),
     }
+    if ours.noise_learner is not None:
+        scores = variational_scores(averaged, ours.noise_learner.averaged, images)
+        row["validation_variational"] = round(scores.mean().item(), 4)
+    return row
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from nvp_studio.flow.flow import Flow
 
 
-def average_of(flow: Flow, decay: float) -> AveragedModel:
+def average_of(flow: nn.Module, decay: float) -> AveragedModel:
     """A moving average of the flow's parameters and buffers, to be updated after each step, in evaluation mode.
 
     The decay at update t is min(decay, (1 + t) / (10 + t)), so that a short run is not dominated by its beginning.
