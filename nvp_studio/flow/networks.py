@@ -177,7 +177,8 @@ class GatedAttention(nn.Module):
 
     def _by_head(self, x: Tensor) -> Tensor:
         """(N, H, W, width) -> (N, heads, H * W, width / heads)."""
-        return x.flatten(1, 2).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        count, height, width, channels = x.shape
+        return x.reshape(count, height * width, self.heads, channels // self.heads).transpose(1, 2)
 
 
 def _pooled(x: Tensor) -> Tensor:
