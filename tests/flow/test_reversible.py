@@ -59,8 +59,8 @@ def small_network(inputs: int, outputs: int) -> nn.Module:
     return ResidualNetwork(inputs, 5, outputs, 1)
 
 
-def images(config: FlowConfig, count: int = 4, *, dtype: torch.dtype) -> Tensor:
-    generator = torch.Generator().manual_seed(7)
+def images(config: FlowConfig, count: int = 4, *, dtype: torch.dtype, seed: int = 7) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
     return torch.rand(count, *config.image_shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
@@ -104,7 +104,9 @@ def test_gradients_are_those_of_plain_autograd(name: str, dtype: torch.dtype, re
     plain = trained(CONFIGS[name], dtype)
     constant = copy.deepcopy(plain)
     constant.set_memory("constant")
-    x = images(plain.config, dtype=dtype)
+    # At the knots of splines gradients jump, as at zero for relu. With seed 7 one of the values of `quick` lies so near to
+    # a knot that rounding says on which side it is.
+    x = images(plain.config, dtype=dtype, seed=8)
     expected, found = flow_gradients(plain, x), flow_gradients(constant, x)
     assert set(expected) == {name for name, _ in plain.named_parameters()} | {"x"}
     assert_same_gradients(found, expected, relative)
