@@ -81,11 +81,12 @@ class Ranks:
     def overwrite(self, tensors: Iterator[Tensor]) -> None:
         """Bring every tensor to the value it has on rank 0, in place."""
 
-    def announce(self, word: str) -> None:
-        """Let go the ranks that `await_word`."""
+    def announce(self, word: str, content: bytes = b"") -> None:
+        """Let go the ranks that `await_word`, and give them `content`."""
 
-    def await_word(self, word: str, proceed: Callable[[], None]) -> None:
-        """Wait, however long, until rank 0 announces `word`; `proceed` is called meanwhile and may raise."""
+    def await_word(self, word: str, proceed: Callable[[], None]) -> bytes:
+        """Wait, however long, until rank 0 announces `word`, and give its content; `proceed` is called and may raise."""
+        return b""
 
     def claim_failure(self, reason: str) -> bool:
         """Leave `reason` for the other ranks; whether this rank is the first to fail, and thus the one to say it."""
@@ -184,23 +185,25 @@ class ProcessGroup(Ranks):
             with torch.no_grad():
                 tensor.copy_(content)
 
-    def announce(self, word: str) -> None:
-        """Let go the ranks that `await_word`."""
+    def announce(self, word: str, content: bytes = b"") -> None:
+        """Let go the ranks that `await_word`, and give them `content`."""
         self._words += 1
-        self._store.set(f"{word} {self._words}", "1")
+        self._store.set(f"{word} {self._words}", content.decode())
 
-    def await_word(self, word: str, proceed: Callable[[], None]) -> None:
-        """Wait, however long, until rank 0 announces `word`; `proceed` is called meanwhile and may raise.
+    def await_word(self, word: str, proceed: Callable[[], None]) -> bytes:
+        """Wait, however long, until rank 0 announces `word`, and give its content; `proceed` is called and may raise.
 
         Unlike a meeting point this has no time limit, and signals are heard.
         """
         self._words += 1
+        key = f"{word} {self._words}"
         try:
-            while not self._store.check([f"{word} {self._words}"]):
+            while not self._store.check([key]):
                 if self._store.check(["failure"]):
                     raise self._lost()
                 proceed()
                 time.sleep(_POLL_SECONDS)
+            return self._store.get(key)
         except dist.DistError as error:
             raise self._lost() from error
 

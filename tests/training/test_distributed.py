@@ -154,21 +154,40 @@ def assert_goes_on(folder: Path, step: int) -> None:
     assert [one.step for one in read_metrics(folder)] == list(range(1, 41))
 
 
-def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
+def torchrun(module: str, words: list[Any], runs: Path, data: Path) -> subprocess.CompletedProcess[str]:
+    """Train the run ``mine`` by two processes, started again once; `words` come before the command."""
     small = ["--flow", "width=4", "--flow", "blocks=1", "--flow", "checkerboard_couplings=1", "--device", "cpu"]
-    options = ["--data", data_file, "--steps", 40, "--name", "mine", "--runs", tmp_path, "--checkpoint-minutes", 0.0001]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
-    command = [*torchrun, "-m", "tests.training.killed_once", tmp_path / "killed", "train", *options, *small, "--json"]
+    options = ["--data", data, "--steps", 40, "--name", "mine", "--runs", runs, "--checkpoint-minutes", 0.0001]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    command = [*launcher, "-m", module, *words, "train", *options, *small, "--json"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
+    return subprocess.run(
         [str(word) for word in command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
     )
+
+
+def assert_finished_once(ended: subprocess.CompletedProcess[str], runs: Path) -> None:
+    """That the launcher's processes were started again, and ended the one run well."""
     assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "killed").exists()
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"], "no second run was begun"
-    assert json.loads(ended.stdout)["phase"] == "finished"
-    assert [one.step for one in read_metrics(tmp_path / "mine")] == list(range(1, 41))
+    assert (runs / "killed").exists()
+    assert [path.name for path in runs.iterdir() if path.is_dir()] == ["mine"], "no second run was begun"
+    result = json.loads(ended.stdout.splitlines()[-1])
+    assert (result["phase"], result["step"]) == ("finished", 40)
+    assert [one.step for one in read_metrics(runs / "mine")] == list(range(1, 41))
     assert "started again after a process was lost" in ended.stderr
+    assert open_run(runs / "mine").state == "finished"
+
+
+def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
+    ended = torchrun("tests.training.killed_once", [tmp_path / "killed"], tmp_path, data_file)
+    assert_finished_once(ended, tmp_path)
+
+
+def test_the_launcher_starts_again_and_the_run_has_finished(tmp_path: Path, data_file: Path) -> None:
+    ended = torchrun("tests.training.killed_late", [tmp_path / "killed", tmp_path / "mine"], tmp_path, data_file)
+    assert_finished_once(ended, tmp_path)
+    assert "mine had finished before its processes were started again" in ended.stderr
+    assert "nvp-studio: " not in ended.stderr, "nothing went wrong"
 
 
 @pytest.mark.parametrize(
