@@ -30,7 +30,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
 from nvp_studio.training.elastic import launch_key, started_again
-from nvp_studio.training.errors import RunError
+from nvp_studio.training.errors import RunError, StoppedError
 from nvp_studio.training.events import RunEvent, RunNotice, RunStarted, RunState
 from nvp_studio.training.following import (
     SilentPublisher,
@@ -201,7 +201,7 @@ def _held(folder: Path, patience: float, control: Control, report: Report) -> It
                 break
             except RunLockedError as error:
                 if control.stop_reason is not None:
-                    raise RunError(f"stopped before training began: {control.stop_reason}") from error
+                    raise StoppedError(control.stop_reason) from error
                 if time.monotonic() >= until:
                     raise
                 report(RunState("preparing", f"{error}; waiting for it to end"))
@@ -209,20 +209,29 @@ def _held(folder: Path, patience: float, control: Control, report: Report) -> It
 
 
 def join_run(ranks: Ranks, control: Control | None = None) -> None:
-    """Train along in the run that the first rank starts or resumes, until it ends; raises as `start_run` does."""
+    """Train along in the run that the first rank starts or resumes, until it ends; raises as `start_run` does.
+
+    When this rank is asked to stop before training began, the first one ends the run as stopped.
+    """
     control = control or Control()
 
     def proceed() -> None:
         if control.stop_reason is not None:
-            raise RunError(f"{control.stop_reason}, before training began")
+            raise StoppedError(control.stop_reason)
 
-    beginning = await_run(ranks, proceed)
-    if beginning is None:
+    try:
+        beginning = await_run(ranks, proceed)
+        if beginning is None:
+            return
+        record = beginning.record
+        data, flow = _prepare(record.config, control, _ignore, ranks)
+    except StoppedError:
+        ranks.call_off(control.stop_reason or "")
         return
-    record = beginning.record
-    data, flow = _prepare(record.config, control, _ignore, ranks)
     if data.digest != record.data.digest:
         raise RunError(f"the data of {record.config.data} are others on this machine than on the first one")
+    if ranks.begin(lambda: control.stop_reason) is not None:
+        return
     checkpoint = receive_state(ranks, beginning)
     publisher = SilentPublisher(record)
     _go(Loop(record.config, data, flow, publisher, control, checkpoint, ranks), publisher)
@@ -289,7 +298,7 @@ def _prepare(
     def progress(done: int, total: int, word: str) -> None:
         nonlocal told
         if control.stop_reason is not None:
-            raise RunError(f"stopped before training began: {control.stop_reason}")
+            raise StoppedError(control.stop_reason)
         if time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
             reason = f"{word}: {done:,} of {total:,}" if total else word
@@ -336,6 +345,10 @@ def _train(
     loop: Loop | None = None
     try:
         announce_run(ranks, record, checkpoint)
+        called_off = ranks.begin(lambda: control.stop_reason)
+        if called_off is not None:
+            control.stop(called_off, hurry=True)
+            ranks = ALONE  # the others do not come; what is left is to save the state
         send_state(ranks, checkpoint)
         resume = _resume_of(checkpoint)
         if resume is not None:

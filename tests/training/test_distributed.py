@@ -71,8 +71,8 @@ def test_several_processes_give_the_losses_of_one(count: int, tmp_path: Path, ma
         assert len(set(digests)) == 1, "the weights of the ranks are the same, bit for bit"
 
 
-def run_on(count: int, function: str, folder: Path, config: TrainConfig) -> list[Ended]:
-    return launch(count, f"tests.training.on_ranks:{function}", folder, msgspec.json.encode(config).decode())
+def run_on(count: int, function: str, folder: Path, config: TrainConfig, *words: object) -> list[Ended]:
+    return launch(count, f"tests.training.on_ranks:{function}", folder, msgspec.json.encode(config).decode(), *words)
 
 
 def log_of(folder: Path) -> str:
@@ -87,6 +87,17 @@ def test_what_one_rank_is_asked_all_do(tmp_path: Path, make_config: MakeConfig) 
     assert log_of(tmp_path / "stopped").count(" paused\n") == 1
     assert len(set((tmp_path / "stopped.digests").read_text().split())) == 1
     assert read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.safetensors").info.step == 6
+
+
+@pytest.mark.parametrize("signalled", ["early", "second", "all"])
+def test_a_signal_while_a_rank_reads_its_data_stops_the_run(
+    signalled: str, tmp_path: Path, make_config: MakeConfig
+) -> None:
+    for process in run_on(2, "stop_while_reading", tmp_path, make_config(), signalled):
+        assert (process.code, process.err) == (0, "")
+    run = open_run(tmp_path / "stopped")
+    assert (run.state, run.step, run.reason) == ("stopped", 0, "SIGTERM")
+    assert_goes_on(tmp_path / "stopped", 0)
 
 
 def test_a_bad_step_of_one_rank_is_skipped_and_rolled_back_by_all(tmp_path: Path, make_config: MakeConfig) -> None:
