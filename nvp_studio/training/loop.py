@@ -266,8 +266,9 @@ class Loop:
         """Validate when it is time to, and publish the step; a stop during validation leaves the step unfinished."""
         if self.step % _GOOD_EVERY == 0 and self.guard.calm:
             self.good = self.learner.capture()
-        if self._validation_due() and len(self.data.validation.images):
-            self.unfinished = metrics
+        again = self.unfinished is not None
+        self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
+        if (again or self._validation_due()) and len(self.data.validation.images):
             if self.over:
                 self.save_last()
             found = self._validate()
@@ -302,7 +303,7 @@ class Loop:
         return bool(self.ranks.of_first(said)[0])
 
     def _validation_due(self) -> bool:
-        if self.over or self.unfinished is not None:
+        if self.over:
             return True
         steps = self.budget.validation_steps(self.config)
         if steps is not None:

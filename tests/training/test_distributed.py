@@ -156,6 +156,18 @@ def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config
     assert_goes_on(tmp_path / "killed", 5)
 
 
+def test_a_rank_lost_before_a_validation_leaves_it_to_the_resumed_run(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(minutes=1.0)
+    assert [process.code for process in run_on(2, "kill_one_before_validation", tmp_path, config)] == [
+        1,
+        -signal.SIGKILL,
+    ]
+    resume_run(tmp_path / "killed", steps=8)
+    metrics = read_metrics(tmp_path / "killed")
+    assert [one.step for one in metrics] == list(range(1, 9))
+    assert metrics[5].validation is not None
+
+
 def assert_goes_on(folder: Path, step: int) -> None:
     """That the last checkpoint is of `step` and one process goes on from it to the end of 40 steps."""
     assert read_checkpoint(folder / "checkpoints" / "last.safetensors").info.step == step
