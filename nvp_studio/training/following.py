@@ -46,7 +46,9 @@ class SilentPublisher(Publisher):
         """Write nothing, which always succeeds."""
         return True
 
-    def checkpoint(self, name: str, kind: Literal["last", "best", "milestone"], checkpoint: Checkpoint) -> bool:
+    def checkpoint(
+        self, name: str, kind: Literal["last", "best", "milestone"], step: int, make: Callable[[], Checkpoint]
+    ) -> bool:
         """Write nothing, which always succeeds."""
         return True
 

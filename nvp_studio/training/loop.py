@@ -380,7 +380,8 @@ class Loop:
             self.save_last()
         self._milestone_due |= int(10 * before) < int(10 * self._fraction()) < 10
         if self._milestone_due and now - self._milestone_at >= _RETRY_SECONDS:
-            saved = self.publisher.checkpoint(f"step-{self.step:08d}", "milestone", slim(self._checkpoint()))
+            name = f"step-{self.step:08d}"
+            saved = self.publisher.checkpoint(name, "milestone", self.step, lambda: slim(self._checkpoint()))
             self._milestone_due, self._milestone_at = not saved, -math.inf if saved else now
 
     def _save_due(self, now: float) -> bool:
@@ -395,7 +396,7 @@ class Loop:
         """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
         if not self.ranks.first:
             return True
-        saved = self.publisher.checkpoint("last", "last", self._checkpoint(extra))
+        saved = self.publisher.checkpoint("last", "last", self.step, lambda: self._checkpoint(extra))
         self._saved_at = time.monotonic()
         self._refused_at = None if saved else self._saved_at
         self.publisher.update_record(
@@ -439,7 +440,7 @@ class Loop:
         written = info is None or self.best.written or insist(self.best.write)
         saved = insist(self.save_last if info is not None else self._save_explorable_last)
         if not (saved and written):
-            raise RunError("the trained model could not be written; make room on the disk and resume the run")
+            raise RunError("the trained model could not be written; make room for it and resume the run")
         return info
 
     def _save_explorable_last(self) -> bool:

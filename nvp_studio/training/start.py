@@ -30,7 +30,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
 from nvp_studio.training.elastic import launch_key, started_again
-from nvp_studio.training.errors import RunError, StoppedError
+from nvp_studio.training.errors import RunError, StoppedError, is_out_of_memory
 from nvp_studio.training.events import RunEvent, RunNotice, RunStarted, RunState
 from nvp_studio.training.following import (
     SilentPublisher,
@@ -466,7 +466,7 @@ def _failure_reported(report: Report) -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The error in one line for a person."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return "out of memory; take a smaller batch, a smaller flow, or constant memory"
     if isinstance(error, OSError) and error.strerror:
         return wording.one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
