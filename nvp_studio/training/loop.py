@@ -84,6 +84,10 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     """The stop condition that ended the run, when one did."""
 
 
+class _BrokenOffError(Exception):
+    """A stop was asked for in the middle of a step, which is left untaken."""
+
+
 class Loop:
     """One stretch of a run: from its start, or a checkpoint, to its end or a stop."""
 
@@ -171,12 +175,15 @@ class Loop:
         return self.over and self.unfinished is None
 
     def _take_step(self) -> StepMetrics | None:
-        """Take one step; None when its gradients were of no use."""
+        """Take one step; None when its gradients were of no use, or a stop broke it off."""
         started = self.clock.seconds()
         config, guard = self.config, self.guard
         (self.highest_rate,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, self.highest_rate)
-        loss, norm = self._gradients_of_all()
+        try:
+            loss, norm = self._gradients_of_all()
+        except _BrokenOffError:
+            return None
         self.step += 1
         verdict = guard.judge(loss, norm)
         if verdict == "good":
@@ -205,17 +212,18 @@ class Loop:
     def _gradients_of_all(self) -> tuple[float, float]:
         """The loss and the norm of the gradients, which all ranks then hold, and with them the time and the end.
 
-        When a rank is lost before all have met, nothing has changed: the step can be taken again.
+        When a rank is lost before all have met, or a stop breaks the step off, nothing has changed: the step can be
+        taken again.
         """
         flow, ranks = self.learner.flow, self.ranks
-        held = [buffer.clone() for buffer in flow.buffers()] if ranks.world > 1 else []
+        held = [buffer.clone() for buffer in flow.buffers()]
         try:
             loss, norm = self.gradients(self._parts())
             seconds = self.clock.seconds()
             ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
             over = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
             loss, norm, self.seconds, over = ranks.of_first(loss, norm, seconds, over)
-        except RankLostError:
+        except (RankLostError, _BrokenOffError):
             for buffer, value in zip(flow.buffers(), held, strict=True):
                 buffer.copy_(value)  # batch normalization averages while it computes
             raise
@@ -231,11 +239,18 @@ class Loop:
         self.learner.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=flow.device, dtype=flow.dtype)
         for x, noise in parts:
+            self._break_off()
             aim, loss = objective(flow, x, noise, self.batches, self.config.noise_share)
+            self._break_off()
             aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
             total += loss.detach()
         mean = add_up_gradients(flow.parameters(), total, self.ranks)
         return mean, clip_grad_norm_(flow.parameters(), self.config.gradient_clip).item()
+
+    def _break_off(self) -> None:
+        """Leave the step when a stop is asked for; several ranks, which must do so together, end it first."""
+        if self.ranks.world == 1 and self.control.stop_reason is not None:
+            raise _BrokenOffError
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This rank's share of the step's batch, part by part: images and images of noise."""
