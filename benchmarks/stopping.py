@@ -3,7 +3,7 @@
     python -m benchmarks.stopping --presets studio quick --images 28x28x1 32x32x3 --times 5
 
 Signals come at random moments after the first steps, of which some fall into validations. Told are the seconds until
-the checkpoint is whole, by the file's own time, and until the process has ended, the median and the largest.
+the checkpoint is whole and until the process has ended, the median and the largest of all times.
 """
 
 import argparse
@@ -48,16 +48,19 @@ def stop(preset: str, data: Path, number: signal.Signals, runs: Path, seconds: f
             raise RuntimeError(process.communicate()[1])
         time.sleep(0.1)
     time.sleep(seconds)
-    sent = time.time()
+    last = run / "checkpoints" / "last.safetensors"
+    before, sent = last.stat().st_mtime_ns, time.monotonic()
     process.send_signal(number)
+    while process.poll() is None and last.stat().st_mtime_ns == before:
+        time.sleep(0.01)
+    saved = time.monotonic() - sent
     _, said = process.communicate()
-    ended = time.time()
+    ended = time.monotonic() - sent
     if open_run(run).state != "stopped":
         raise RuntimeError(f"the run did not stop: {said}")
     metrics = read_metrics(run)
     steps = [b.seconds - a.seconds for a, b in pairwise(metrics) if b.validation is None]
-    saved = (run / "checkpoints" / "last.safetensors").stat().st_mtime
-    return Stop(saved - sent, ended - sent, statistics.median(steps))
+    return Stop(saved, ended, statistics.median(steps))
 
 
 def main() -> None:
