@@ -29,7 +29,7 @@ _MOST_BYTES = 2**29
 """Of the latents that are held at a time: all there is for images of up to 100x100 in colour."""
 _BATCH_NUMBERS = 2**20
 """Of the images that are encoded at a time; a network's values are many times as many."""
-_CHUNK_NUMBERS = 2**22
+_CHUNK_NUMBERS = 2**19
 """Of the latents that are taken to double precision at a time."""
 
 
@@ -79,7 +79,9 @@ def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Ten
     """Principal directions of latents (N, D), and those of masks (N,)."""
     if len(latents) < 3:
         return None
-    mean = torch.cat([part.mean(0) for _, part in _columns(latents)])
+    mean = torch.empty(latents.shape[1], dtype=torch.float64)  # made first: pieces between the parts break up the heap
+    for columns, part in _columns(latents):
+        mean[columns] = part.mean(0)
     principal = _principal(latents, mean)
     if principal is None or not contrasts:
         return principal
@@ -136,7 +138,9 @@ def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask]) -> di
     chosen = torch.from_numpy(np.stack(masks)).double()
     counts = chosen.sum(1, keepdim=True)
     # All latents have mean 0 here: the mean of the others is the sum of these, negated, over the number of the others.
-    sums = torch.cat([chosen @ part for _, part in _columns(latents, mean)], 1)
+    sums = torch.empty(len(masks), len(mean), dtype=torch.float64)
+    for columns, part in _columns(latents, mean):
+        sums[:, columns] = chosen @ part
     steps = torch.nan_to_num(sums / counts + sums / (len(latents) - counts))
     components = torch.nn.functional.normalize(steps, dim=1)
     along = torch.zeros(len(latents), len(masks), dtype=torch.float64)
@@ -161,7 +165,11 @@ def _principal(latents: Tensor, mean: Tensor) -> dict[str, Tensor] | None:
     if keep == 0:
         return None
     vectors = vectors[:, :keep]
-    components = torch.cat([part.T @ vectors for _, part in _columns(latents, mean)]).T if wide else vectors.T
+    components = vectors.T
+    if wide:
+        components = torch.empty(keep, dimensions, dtype=torch.float64)
+        for columns, part in _columns(latents, mean):
+            components[:, columns] = vectors.T @ part
     components = components / torch.linalg.vector_norm(components, dim=1, keepdim=True)
     # Eigenvectors have no sign of their own: the largest entry is made positive.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
