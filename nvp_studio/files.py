@@ -16,7 +16,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 def write_whole(
-    path: str | os.PathLike[str], data: bytes | memoryview, *, keep: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str], data: bytes | bytearray | memoryview, *, keep: str | os.PathLike[str] | None = None
 ) -> None:
     """Replace the file at `path` by `data` atomically and durably.
 

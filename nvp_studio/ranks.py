@@ -24,6 +24,7 @@ _REASON_SECONDS = 1.0
 """How long a survivor looks for the reason that a failing rank left behind."""
 _PARTING_SECONDS = 10.0
 """How long rank 0 stays after a failure for the others to hear of it."""
+_ALL = "all are there"
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -81,11 +82,23 @@ class Ranks:
     def overwrite(self, tensors: Iterator[Tensor]) -> None:
         """Bring every tensor to the value it has on rank 0, in place."""
 
-    def announce(self, word: str) -> None:
-        """Let go the ranks that `await_word`."""
+    def announce(self, word: str, content: bytes = b"") -> None:
+        """Let go the ranks that `await_word`, and give them `content`."""
 
-    def await_word(self, word: str, proceed: Callable[[], None]) -> None:
-        """Wait, however long, until rank 0 announces `word`; `proceed` is called meanwhile and may raise."""
+    def await_word(self, word: str, proceed: Callable[[], None]) -> bytes:
+        """Wait, however long, for rank 0 to announce `word`; give its content. `proceed` is called, and may raise."""
+        return b""
+
+    def begin(self, stop_reason: Callable[[], str | None]) -> str | None:
+        """Wait until every rank has come here after the same word; None then.
+
+        When one was asked to stop before, as `stop_reason` or its `call_off` say, none waits any more and all are given
+        the reason.
+        """
+        return None
+
+    def call_off(self, reason: str) -> None:
+        """Tell the other ranks, in place of `begin`, that this one will not come."""
 
     def claim_failure(self, reason: str) -> bool:
         """Leave `reason` for the other ranks; whether this rank is the first to fail, and thus the one to say it."""
@@ -184,25 +197,59 @@ class ProcessGroup(Ranks):
             with torch.no_grad():
                 tensor.copy_(content)
 
-    def announce(self, word: str) -> None:
-        """Let go the ranks that `await_word`."""
+    def announce(self, word: str, content: bytes = b"") -> None:
+        """Let go the ranks that `await_word`, and give them `content`."""
         self._words += 1
-        self._store.set(f"{word} {self._words}", "1")
+        self._store.set(f"{word} {self._words}", content.decode())
 
-    def await_word(self, word: str, proceed: Callable[[], None]) -> None:
-        """Wait, however long, until rank 0 announces `word`; `proceed` is called meanwhile and may raise.
+    def await_word(self, word: str, proceed: Callable[[], None]) -> bytes:
+        """Wait, however long, for rank 0 to announce `word`; give its content. `proceed` is called, and may raise.
 
         Unlike a meeting point this has no time limit, and signals are heard.
         """
         self._words += 1
+        key = f"{word} {self._words}"
         try:
-            while not self._store.check([f"{word} {self._words}"]):
+            while not self._store.check([key]):
                 if self._store.check(["failure"]):
                     raise self._lost()
                 proceed()
                 time.sleep(_POLL_SECONDS)
+            return self._store.get(key)
         except dist.DistError as error:
             raise self._lost() from error
+
+    def begin(self, stop_reason: Callable[[], str | None]) -> str | None:
+        """Wait until every rank has come here after the same word; None then.
+
+        When one was asked to stop before, as `stop_reason` or its `call_off` say, none waits any more and all are given
+        the reason. The first word on whether they begin holds: that of the last to come, or of one that is to stop.
+        """
+        key = self._beginning()
+        try:
+            if self._store.add(f"{key}, ranks", 1) == self.world:
+                self._store.compare_set(key, "", _ALL)
+            meeting = dist.all_reduce(torch.zeros(1), async_op=True)  # fails when a rank is lost
+            while not self._store.check([key]):
+                if meeting.is_completed() and not self._store.check([key]):
+                    meeting.wait()
+                elif (reason := stop_reason()) is not None:
+                    self.call_off(reason)
+                time.sleep(_POLL_SECONDS)
+            said = self._store.get(key).decode()
+            if said == _ALL:
+                meeting.wait()
+                return None
+        except RuntimeError as error:
+            raise self._lost() from error
+        return said
+
+    def call_off(self, reason: str) -> None:
+        """Tell the other ranks, in place of `begin`, that this one will not come."""
+        self._store.compare_set(self._beginning(), "", reason)
+
+    def _beginning(self) -> str:
+        return f"beginning {self._words}"
 
     def claim_failure(self, reason: str) -> bool:
         """Leave `reason` for the other ranks; whether this rank is the first to fail, and thus the one to say it."""

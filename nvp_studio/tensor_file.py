@@ -1,9 +1,10 @@
-"""Reading safetensors files under limits of our own: the header is checked before anything is allocated or believed.
+"""safetensors files under limits of our own: the header is checked before anything is allocated or believed.
 
 The format: eight bytes with the header's length, the header (JSON: tensor name -> dtype, shape and byte range, and
 `__metadata__` with strings), then the tensors' bytes. The library that reads it accepts more than a program should that
 opens files from anywhere: names such as ``../x``, duplicate keys, hundreds of thousands of empty tensors. So files are
-written by the library and read here: each tensor's bytes go straight from the file into its own memory.
+read here: each tensor's bytes go straight from the file into its own memory. They are written here too, byte for byte
+as the library would: where memory is short the library aborts the process, and training is to go on.
 """
 
 import json
@@ -12,10 +13,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -27,15 +28,16 @@ MAX_TENSORS = 10_000
 MAX_DIMENSIONS = 8
 
 DTYPES = {
+    "I64": torch.int64,
     "F64": torch.float64,
     "F32": torch.float32,
-    "I64": torch.int64,
     "I32": torch.int32,
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""Names of the element types that a file may use."""
+"""Names of the element types that a file may use, in the order in which tensors of them are written."""
 
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
 _NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 
 
@@ -96,13 +98,30 @@ def _tensor(file: BinaryIO, name: str, entry: TensorEntry) -> Tensor:
     return tensor
 
 
-def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """The content of a file with these tensors and this metadata; raises `TensorFileError` where reading it would."""
+def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytearray:
+    """The content of a file with these contiguous tensors and this metadata.
+
+    Raises `TensorFileError` where reading it would, and `MemoryError`.
+    """
     names = [name for name in tensors if not _NAME.fullmatch(name)]
     if names:
         raise TensorFileError(f"a tensor cannot be called {names[0]!r}")
-    data = safetensors.torch.save(dict(tensors), dict(metadata))
-    _parse_header(data[8 : 8 + int.from_bytes(data[:8], "little")], len(data) - 8 - int.from_bytes(data[:8], "little"))
+    # The widest types first, so that each tensor lies at a multiple of its element's size.
+    order = sorted(tensors, key=lambda name: (list(_CODES).index(tensors[name].dtype), name))
+    stops = list(accumulate(tensors[name].nbytes for name in order))
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    for name, start, stop in zip(order, [0, *stops], stops, strict=False):
+        tensor = tensors[name]
+        header[name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, stop]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    text += b" " * (-len(text) % 8)
+    _parse_header(text, stops[-1] if stops else 0)
+    data = bytearray(8 + len(text) + (stops[-1] if stops else 0))
+    data[:8] = len(text).to_bytes(8, "little")
+    data[8 : 8 + len(text)] = text
+    target = memoryview(data)[8 + len(text) :]
+    for name, start, stop in zip(order, [0, *stops], stops, strict=False):
+        target[start:stop] = tensors[name].reshape(-1).view(torch.uint8).numpy().data
     return data
 
 

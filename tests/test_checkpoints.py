@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import safetensors.torch
 import torch
 
 import nvp_studio
@@ -20,6 +21,7 @@ from nvp_studio.checkpoints import (
     write_checkpoint,
 )
 from nvp_studio.flow.flow import Flow
+from nvp_studio.tensor_file import pack_tensors
 from tests.hostile.model_files import CONFIG, INFO, sound_checkpoint
 
 
@@ -124,3 +126,17 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         read_checkpoint(tmp_path)
     with pytest.raises(CheckpointError, match="usable"):
         read_checkpoint("with\0zero")
+
+
+def test_a_file_is_what_the_library_writes(checkpoint: Checkpoint) -> None:
+    kinds = {"float64": torch.float64, "int64": torch.int64, "uint8": torch.uint8, "bool": torch.bool}
+    others = {name: torch.ones(3, dtype=dtype) for name, dtype in kinds.items()}
+    for tensors in (checkpoint.tensors, others | {"scalar": torch.tensor(2.5), "empty": torch.empty(0, 2)}):
+        metadata = {"words": 'é "quoted" \n', "format": "x"}
+        written, wanted = pack_tensors(tensors, metadata), safetensors.torch.save(dict(tensors), metadata)
+        assert len(written) == len(wanted)
+        found = safetensors.torch.load(bytes(written))
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+        # The library's metadata come in any order.
+        assert written.partition(b"}")[2] == wanted.partition(b"}")[2]

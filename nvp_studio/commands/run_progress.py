@@ -8,6 +8,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from nvp_studio.commands.console import duration, errors, say
+from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
     CheckpointSaved,
     RunEvent,
@@ -17,6 +18,7 @@ from nvp_studio.training.events import (
     RunState,
     StepMetrics,
 )
+from nvp_studio.training.runs import read_record
 
 
 def astray(skipped: int, rollbacks: int) -> str:
@@ -97,6 +99,7 @@ class RunView:
         except CheckpointError:
             path = None
         metrics, started = self._metrics, self._started
+        about = started or read_record(folder)
         return {
             "run": str(folder),
             "phase": self._state.phase,
@@ -111,18 +114,17 @@ class RunView:
             "validation_images": validated,
             "test_bits_per_dim": test,
             "test_images": tested,
-            "parameters": started.parameters if started else None,
-            "device": started.device if started else None,
+            "parameters": about.parameters,
+            "device": about.device,
             "checkpoint": str(path) if path else None,
-            "go_on": self._how_to_go_on(folder),
+            "go_on": self._how_to_go_on(folder, about.config),
         }
 
-    def _how_to_go_on(self, folder: Path) -> str:
+    def _how_to_go_on(self, folder: Path, config: TrainConfig) -> str:
         """The command that goes on: as planned after a stop, with twice the budget after the end."""
         command = f"nvp-studio resume {folder}"
-        if self._state.phase != "finished" or self._started is None:
+        if self._state.phase != "finished":
             return command
-        config = self._started.config
         budgets = {"steps": config.steps, "epochs": config.epochs, "minutes": config.minutes}
         return next((f"{command} --{name} {2 * value:g}" for name, value in budgets.items() if value), command)
 

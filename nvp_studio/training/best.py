@@ -69,7 +69,7 @@ class BestModel:
         assert self._info is not None
         tensors = {f"average.{name}": tensor for name, tensor in self._weights.items()} | self._directions
         checkpoint = Checkpoint(self._blank.config, self._info, tensors)
-        self.written = self._publisher.checkpoint("best", "best", checkpoint)
+        self.written = self._publisher.checkpoint("best", "best", self._info.step, lambda: checkpoint)
         if self.written:
             self.saved_value, self.saved_step = self.value, self.step
             self.pending = "directions.mean" not in self._directions

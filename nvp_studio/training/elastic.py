@@ -22,13 +22,18 @@ def launch_key() -> str:
     return identity if identity != "none" else f"{platform.node()}:{os.getppid()}:{_start_of(os.getppid())}"
 
 
+def started_again(launch: str) -> bool:
+    """Whether this process is one that the launcher called `launch` started again after another was lost."""
+    return bool(launch) and launch == launch_key() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 def earlier_run(runs_folder: Path, config: TrainConfig) -> Path | None:
     """The run under `runs_folder` that this launch trained in before its processes were restarted, if it saved one.
 
     An id of a rendezvous may be that of an earlier launch too: the run must be one of `config`, which is settled.
     """
     key = launch_key()
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0 or not key:
+    if not started_again(key):
         return None
     for summary in list_runs(runs_folder):
         folder = Path(summary.folder)

@@ -3,3 +3,20 @@
 
 class RunError(RuntimeError):
     """A run cannot be started, resumed, read or finished; the message is one line that says why."""
+
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had: Python's error, or what torch raises in its place, on a CPU any RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
+class StoppedError(RunError):
+    """Someone asked the run to stop before training began."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"stopped before training began: {reason}")

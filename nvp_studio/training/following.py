@@ -46,7 +46,9 @@ class SilentPublisher(Publisher):
         """Write nothing, which always succeeds."""
         return True
 
-    def checkpoint(self, name: str, kind: Literal["last", "best", "milestone"], checkpoint: Checkpoint) -> bool:
+    def checkpoint(
+        self, name: str, kind: Literal["last", "best", "milestone"], step: int, make: Callable[[], Checkpoint]
+    ) -> bool:
         """Write nothing, which always succeeds."""
         return True
 
@@ -54,7 +56,7 @@ class SilentPublisher(Publisher):
         """Show nothing."""
 
 
-class _Beginning(msgspec.Struct, frozen=True):
+class Beginning(msgspec.Struct, frozen=True):
     """What the first rank tells the others of a run, besides tensors."""
 
     record: RunRecord
@@ -67,23 +69,33 @@ class _Beginning(msgspec.Struct, frozen=True):
 _LEARNT = ("weights.", "average.", "optimizer.")
 
 
-def send_run(ranks: Ranks, record: RunRecord, checkpoint: Checkpoint | None) -> None:
-    """Tell the other ranks which run this is and, when it goes on, the state that it goes on from."""
-    if ranks.world == 1:
-        return
+def announce_run(ranks: Ranks, record: RunRecord, checkpoint: Checkpoint | None) -> None:
+    """Tell the other ranks which run this is and, when it goes on, where from."""
+    beginning = Beginning(record)
+    if checkpoint is not None:
+        beginning = Beginning(record, checkpoint.config, checkpoint.info, checkpoint.resume)
+    ranks.announce(_WORD, msgspec.json.encode(beginning))
+
+
+def dismiss(ranks: Ranks) -> None:
+    """Tell the other ranks, in place of `announce_run`, that there is nothing to do."""
     ranks.announce(_WORD)
-    beginning = _Beginning(record)
-    if checkpoint is not None:
-        beginning = _Beginning(record, checkpoint.config, checkpoint.info, checkpoint.resume)
-    ranks.send(msgspec.json.encode(beginning))
-    if checkpoint is not None:
+
+
+def await_run(ranks: Ranks, proceed: Callable[[], None]) -> Beginning | None:
+    """Wait for what the first rank tells; None when that is nothing. `proceed` is called meanwhile and may raise."""
+    content = ranks.await_word(_WORD, proceed)
+    return msgspec.json.decode(content, type=Beginning) if content else None
+
+
+def send_state(ranks: Ranks, checkpoint: Checkpoint | None) -> None:
+    """Give the other ranks the state that the run goes on from, for which they `receive_state`."""
+    if checkpoint is not None and ranks.world > 1:
         ranks.send_tensors({name: t for name, t in checkpoint.tensors.items() if name.startswith(_LEARNT)})
 
 
-def receive_run(ranks: Ranks, proceed: Callable[[], None]) -> tuple[RunRecord, Checkpoint | None]:
-    """Wait for what `send_run` tells; `proceed` is called meanwhile and may raise."""
-    ranks.await_word(_WORD, proceed)
-    beginning = msgspec.json.decode(ranks.send(b""), type=_Beginning)
+def receive_state(ranks: Ranks, beginning: Beginning) -> Checkpoint | None:
+    """The checkpoint that the run goes on from, with the tensors that training needs; None at its start."""
     if beginning.config is None or beginning.info is None:
-        return beginning.record, None
-    return beginning.record, Checkpoint(beginning.config, beginning.info, ranks.send_tensors({}), beginning.resume)
+        return None
+    return Checkpoint(beginning.config, beginning.info, ranks.send_tensors({}), beginning.resume)

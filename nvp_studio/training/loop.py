@@ -84,6 +84,10 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     """The stop condition that ended the run, when one did."""
 
 
+class _BrokenOffError(Exception):
+    """A stop was asked for in the middle of a step, which is left untaken."""
+
+
 class Loop:
     """One stretch of a run: from its start, or a checkpoint, to its end or a stop."""
 
@@ -171,12 +175,15 @@ class Loop:
         return self.over and self.unfinished is None
 
     def _take_step(self) -> StepMetrics | None:
-        """Take one step; None when its gradients were of no use."""
+        """Take one step; None when its gradients were of no use, or a stop broke it off."""
         started = self.clock.seconds()
         config, guard = self.config, self.guard
         (self.highest_rate,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, self.highest_rate)
-        loss, norm = self._gradients_of_all()
+        try:
+            loss, norm = self._gradients_of_all()
+        except _BrokenOffError:
+            return None
         self.step += 1
         verdict = guard.judge(loss, norm)
         if verdict == "good":
@@ -205,17 +212,18 @@ class Loop:
     def _gradients_of_all(self) -> tuple[float, float]:
         """The loss and the norm of the gradients, which all ranks then hold, and with them the time and the end.
 
-        When a rank is lost before all have met, nothing has changed: the step can be taken again.
+        When a rank is lost before all have met, or a stop breaks the step off, nothing has changed: the step can be
+        taken again.
         """
         flow, ranks = self.learner.flow, self.ranks
-        held = [buffer.clone() for buffer in flow.buffers()] if ranks.world > 1 else []
+        held = [buffer.clone() for buffer in flow.buffers()]
         try:
             loss, norm = self.gradients(self._parts())
             seconds = self.clock.seconds()
             ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
             over = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
             loss, norm, self.seconds, over = ranks.of_first(loss, norm, seconds, over)
-        except RankLostError:
+        except (RankLostError, _BrokenOffError):
             for buffer, value in zip(flow.buffers(), held, strict=True):
                 buffer.copy_(value)  # batch normalization averages while it computes
             raise
@@ -231,11 +239,18 @@ class Loop:
         self.learner.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=flow.device, dtype=flow.dtype)
         for x, noise in parts:
+            self._break_off()
             aim, loss = objective(flow, x, noise, self.batches, self.config.noise_share)
+            self._break_off()
             aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
             total += loss.detach()
         mean = add_up_gradients(flow.parameters(), total, self.ranks)
         return mean, clip_grad_norm_(flow.parameters(), self.config.gradient_clip).item()
+
+    def _break_off(self) -> None:
+        """Leave the step when a stop is asked for; several ranks, which must do so together, end it first."""
+        if self.ranks.world == 1 and self.control.stop_reason is not None:
+            raise _BrokenOffError
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This rank's share of the step's batch, part by part: images and images of noise."""
@@ -266,8 +281,9 @@ class Loop:
         """Validate when it is time to, and publish the step; a stop during validation leaves the step unfinished."""
         if self.step % _GOOD_EVERY == 0 and self.guard.calm:
             self.good = self.learner.capture()
-        if self._validation_due() and len(self.data.validation.images):
-            self.unfinished = metrics
+        again = self.unfinished is not None
+        self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
+        if (again or self._validation_due()) and len(self.data.validation.images):
             if self.over:
                 self.save_last()
             found = self._validate()
@@ -302,7 +318,7 @@ class Loop:
         return bool(self.ranks.of_first(said)[0])
 
     def _validation_due(self) -> bool:
-        if self.over or self.unfinished is not None:
+        if self.over:
             return True
         steps = self.budget.validation_steps(self.config)
         if steps is not None:
@@ -379,7 +395,8 @@ class Loop:
             self.save_last()
         self._milestone_due |= int(10 * before) < int(10 * self._fraction()) < 10
         if self._milestone_due and now - self._milestone_at >= _RETRY_SECONDS:
-            saved = self.publisher.checkpoint(f"step-{self.step:08d}", "milestone", slim(self._checkpoint()))
+            name = f"step-{self.step:08d}"
+            saved = self.publisher.checkpoint(name, "milestone", self.step, lambda: slim(self._checkpoint()))
             self._milestone_due, self._milestone_at = not saved, -math.inf if saved else now
 
     def _save_due(self, now: float) -> bool:
@@ -394,7 +411,7 @@ class Loop:
         """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
         if not self.ranks.first:
             return True
-        saved = self.publisher.checkpoint("last", "last", self._checkpoint(extra))
+        saved = self.publisher.checkpoint("last", "last", self.step, lambda: self._checkpoint(extra))
         self._saved_at = time.monotonic()
         self._refused_at = None if saved else self._saved_at
         self.publisher.update_record(
@@ -438,7 +455,7 @@ class Loop:
         written = info is None or self.best.written or insist(self.best.write)
         saved = insist(self.save_last if info is not None else self._save_explorable_last)
         if not (saved and written):
-            raise RunError("the trained model could not be written; make room on the disk and resume the run")
+            raise RunError("the trained model could not be written; make room for it and resume the run")
         return info
 
     def _save_explorable_last(self) -> bool:

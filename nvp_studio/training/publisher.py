@@ -10,6 +10,7 @@ import msgspec
 from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.files import write_whole
 from nvp_studio.training.checkpoint_folder import CheckpointFolder, CheckpointKind
+from nvp_studio.training.errors import is_out_of_memory
 from nvp_studio.training.evaluation import Images, contact_sheet
 from nvp_studio.training.events import (
     CheckpointSaved,
@@ -90,15 +91,18 @@ class Publisher:
         )
         return self._attempt("run.json", lambda: write_record(self.folder, self.record))
 
-    def checkpoint(self, name: str, kind: CheckpointKind, checkpoint: Checkpoint) -> bool:
-        """Write ``checkpoints/<name>.safetensors``; False when the disk refused and the earlier file stands."""
+    def checkpoint(self, name: str, kind: CheckpointKind, step: int, make: Callable[[], Checkpoint]) -> bool:
+        """Write what `make` gives as ``checkpoints/<name>.safetensors``.
+
+        False when the disk refused, or there was no memory for it, and the earlier file stands.
+        """
         path = self.folder / "checkpoints" / f"{name}.safetensors"
         self._journal.flush()
         self._tell_of_journal()
-        if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(name, kind, checkpoint)):
+        if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(name, kind, make())):
             return False
-        self._journal.log(f"saved {path.name} at step {checkpoint.info.step}")
-        self.report(CheckpointSaved(str(path), checkpoint.info.step, kind))
+        self._journal.log(f"saved {path.name} at step {step}")
+        self.report(CheckpointSaved(str(path), step, kind))
         return True
 
     def sheet(self, kind: Literal["samples", "reconstructions"], step: int, images: Images) -> None:
@@ -124,7 +128,9 @@ class Publisher:
         except CheckpointError as error:
             self._trouble(str(error))
             return False
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             self._trouble(f"{what} could not be written: out of memory", "memory")
             return False
         return True

@@ -1,7 +1,7 @@
 """What a checkpoint carries for exploring: directions among the training images' latents, principal and named ones."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,12 @@ _LEAST_SHARE = 0.02
 """Share of the training images that a contrast needs on either side."""
 _LEAST_IMAGES = 256
 """Latents that are taken even when time is short."""
+_MOST_BYTES = 2**29
+"""Of the latents that are held at a time: all there is for images of up to 100x100 in colour."""
+_BATCH_NUMBERS = 2**20
+"""Of the images that are encoded at a time; a network's values are many times as many."""
+_CHUNK_NUMBERS = 2**19
+"""Of the latents that are taken to double precision at a time."""
 
 
 @torch.no_grad()
@@ -40,31 +46,56 @@ def principal_directions(
 ) -> dict[str, Tensor] | None:
     """Principal component analysis of the latents of up to `most` of the images, uint8 (N, H, W, C).
 
-    Pixels are dequantized at the middle of their level. Returns the checkpoint's tensors `components` (K, D) with rows
+    There are fewer of them where the latents would take more than half a GiB. Pixels are dequantized at the middle of
+    their level. Returns the checkpoint's tensors `components` (K, D) with rows
     of length 1, `mean` (D,), `deviation` (K,), the standard deviation along each, and `shares` (K,) of the total
     variance, the largest first; K is at most 24. Behind them stands a direction for each of `contrasts`, from the mean
     of the latents of the other images to the mean of those that its mask (N,) holds; the directions are not orthogonal
     to any other. None when `proceed` says so, or there are too few finite latents.
     """
+    dimensions = flow.config.dimensions
+    most = min(most, max(3, _MOST_BYTES // (dimensions * flow.dtype.itemsize)))
+    batch_size = max(1, min(batch_size, _BATCH_NUMBERS // dimensions))
     chosen = np.sort(keyed_generator(b"directions").permutation(len(images))[:most])
     deadline = time.monotonic() + seconds
-    parts: list[Tensor] = []
+    latents = torch.empty(len(chosen), dimensions, dtype=flow.dtype)  # memory that is not written to is not taken
+    taken = np.empty(0, np.int64)
     for start in range(0, len(chosen), batch_size):
         if not proceed():
             return None
         if start >= _LEAST_IMAGES and time.monotonic() > deadline:
             break
-        batch = torch.from_numpy(images[chosen[start : start + batch_size]]).to(flow.device)
-        parts.append(flow.encode(unit_from_images(batch, 0.5).to(flow.dtype))[0].cpu())
-    latents = torch.cat(parts)
-    finite = torch.isfinite(latents).all(1)
-    latents = latents[finite].double()
-    found = _principal(latents)
-    if found is None or not contrasts:
-        return found
-    taken = chosen[: len(finite)][finite.numpy()]
-    named = _contrast_directions(latents, [mask[taken] for mask in contrasts.values()])
-    return {name: torch.cat((tensor, named[name])) if name in named else tensor for name, tensor in found.items()}
+        places = chosen[start : start + batch_size]
+        batch = torch.from_numpy(images[places]).to(flow.device)
+        found = flow.encode(unit_from_images(batch, 0.5).to(flow.dtype))[0].cpu()
+        finite = torch.isfinite(found).all(1)
+        kept = int(finite.sum())
+        latents[len(taken) : len(taken) + kept] = found[finite]
+        taken = np.concatenate((taken, places[finite.numpy()]))
+    return _directions(latents[: len(taken)], {name: mask[taken] for name, mask in (contrasts or {}).items()})
+
+
+def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Tensor] | None:
+    """Principal directions of latents (N, D), and those of masks (N,)."""
+    if len(latents) < 3:
+        return None
+    mean = torch.empty(latents.shape[1], dtype=torch.float64)  # made first: pieces between the parts break up the heap
+    for columns, part in _columns(latents):
+        mean[columns] = part.mean(0)
+    principal = _principal(latents, mean)
+    if principal is None or not contrasts:
+        return principal
+    named = _contrast_directions(latents, mean, list(contrasts.values()))
+    return {name: torch.cat((tensor, named[name])) if name in named else tensor for name, tensor in principal.items()}
+
+
+def _columns(latents: Tensor, mean: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """The latents in double precision, some columns at a time, less their mean if that is given."""
+    width = max(1, _CHUNK_NUMBERS // len(latents))
+    for start in range(0, latents.shape[1], width):
+        columns = slice(start, start + width)
+        part = latents[:, columns].double()
+        yield columns, part if mean is None else part.sub_(mean[columns])
 
 
 def contrasts(data: DataSet) -> dict[str, Mask]:
@@ -103,16 +134,20 @@ def _apart(names: Sequence[str]) -> list[tuple[int, str]]:
     return list(enumerate(names))[1 if len(names) == 2 else 0 :]
 
 
-def _contrast_directions(latents: Tensor, masks: list[Mask]) -> dict[str, Tensor]:
-    centred = latents - latents.mean(0)
+def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask]) -> dict[str, Tensor]:
     chosen = torch.from_numpy(np.stack(masks)).double()
     counts = chosen.sum(1, keepdim=True)
     # All latents have mean 0 here: the mean of the others is the sum of these, negated, over the number of the others.
-    sums = chosen @ centred
+    sums = torch.empty(len(masks), len(mean), dtype=torch.float64)
+    for columns, part in _columns(latents, mean):
+        sums[:, columns] = chosen @ part
     steps = torch.nan_to_num(sums / counts + sums / (len(latents) - counts))
     components = torch.nn.functional.normalize(steps, dim=1)
-    along = centred @ components.T
-    total = centred.square().sum()
+    along = torch.zeros(len(latents), len(masks), dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64)
+    for columns, part in _columns(latents, mean):
+        along += part @ components[:, columns].T
+        total += part.square().sum()
     return {
         "components": components.float(),
         "deviation": along.std(0).float(),
@@ -120,20 +155,21 @@ def _contrast_directions(latents: Tensor, masks: list[Mask]) -> dict[str, Tensor
     }
 
 
-def _principal(latents: Tensor) -> dict[str, Tensor] | None:
+def _principal(latents: Tensor, mean: Tensor) -> dict[str, Tensor] | None:
     count, dimensions = latents.shape
-    if count < 3:
-        return None
-    mean = latents.mean(0)
-    centred = latents - mean
     # The smaller of the two matrices has the same nonzero eigenvalues.
     wide = dimensions > count
-    values, vectors = torch.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    values, vectors = torch.linalg.eigh(_between_images(latents, mean) if wide else _covariance(latents, mean))
     values, vectors = values.flip(0), vectors.flip(1)
     keep = int((values[:DIRECTIONS] > 1e-9 * values[0]).sum())
     if keep == 0:
         return None
-    components = (centred.T @ vectors[:, :keep] if wide else vectors[:, :keep]).T
+    vectors = vectors[:, :keep]
+    components = vectors.T
+    if wide:
+        components = torch.empty(keep, dimensions, dtype=torch.float64)
+        for columns, part in _columns(latents, mean):
+            components[:, columns] = vectors.T @ part
     components = components / torch.linalg.vector_norm(components, dim=1, keepdim=True)
     # Eigenvectors have no sign of their own: the largest entry is made positive.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
@@ -144,3 +180,20 @@ def _principal(latents: Tensor) -> dict[str, Tensor] | None:
         "deviation": (values[:keep] / (count - 1)).sqrt().float(),
         "shares": (values[:keep] / values.clamp_min(0).sum()).float(),
     }
+
+
+def _between_images(latents: Tensor, mean: Tensor) -> Tensor:
+    """The products of all pairs of latents less their mean (N, N)."""
+    products = torch.zeros(len(latents), len(latents), dtype=torch.float64)
+    for _, part in _columns(latents, mean):
+        products.addmm_(part, part.T)
+    return products
+
+
+def _covariance(latents: Tensor, mean: Tensor) -> Tensor:
+    """N times the covariance of the latents (D, D)."""
+    products = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for rows in latents.split(max(1, _CHUNK_NUMBERS // len(mean))):
+        part = rows.double() - mean
+        products.addmm_(part.T, part)
+    return products

@@ -29,14 +29,29 @@ from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
-from nvp_studio.training.elastic import launch_key
-from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunEvent, RunStarted, RunState
-from nvp_studio.training.following import SilentPublisher, receive_run, send_run
+from nvp_studio.training.elastic import launch_key, started_again
+from nvp_studio.training.errors import RunError, StoppedError, is_out_of_memory
+from nvp_studio.training.events import RunEvent, RunNotice, RunStarted, RunState
+from nvp_studio.training.following import (
+    SilentPublisher,
+    announce_run,
+    await_run,
+    dismiss,
+    receive_state,
+    send_state,
+)
 from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.loop import Loop, Resume
 from nvp_studio.training.publisher import Publisher, Report
-from nvp_studio.training.runs import RunData, RunRecord, create_run_folder, cut_metrics, read_record, write_record
+from nvp_studio.training.runs import (
+    RunData,
+    RunRecord,
+    create_run_folder,
+    cut_metrics,
+    read_metrics,
+    read_record,
+    write_record,
+)
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.stopping import StopRules
 
@@ -123,8 +138,8 @@ def resume_run(
     A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
     `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads` and `memory` replace
     the configured ones. Data whose digest is not that of the run's start are refused, unless `force` says to go on
-    with them. Another process that trains in the folder is waited for `patience` seconds. Reports and raises as
-    `start_run`.
+    with them. Another process that trains in the folder is waited for `patience` seconds. A run that had finished when
+    the launcher started this command again has nothing left to do, which is told. Reports and raises as `start_run`.
     """
     control = control or Control()
     with _failure_reported(report):
@@ -133,7 +148,13 @@ def resume_run(
         with _held(path, patience, control, report):
             record = read_record(path)
             budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
+            new_budget = any(value is not None for value in budget.values())
             config = _changed(record, budget, {"device": device, "threads": threads, "memory": memory})
+            if reason := _nothing_left(record, config, new_budget=new_budget):
+                if not started_again(record.launch):
+                    raise RunError(reason)
+                _end_again(path, record, report, ranks)
+                return path
             for part in (path, path / "checkpoints", path / "samples"):
                 remove_leftovers(part, _OF_OTHERS)
             checkpoint, damage = read_latest(path)
@@ -163,7 +184,7 @@ def resume_run(
                 ranks,
                 warnings,
                 last_is_whole=not damage,
-                new_budget=any(value is not None for value in budget.values()),
+                new_budget=new_budget,
             )
         report(end)
     return path
@@ -180,7 +201,7 @@ def _held(folder: Path, patience: float, control: Control, report: Report) -> It
                 break
             except RunLockedError as error:
                 if control.stop_reason is not None:
-                    raise RunError(f"stopped before training began: {control.stop_reason}") from error
+                    raise StoppedError(control.stop_reason) from error
                 if time.monotonic() >= until:
                     raise
                 report(RunState("preparing", f"{error}; waiting for it to end"))
@@ -188,17 +209,30 @@ def _held(folder: Path, patience: float, control: Control, report: Report) -> It
 
 
 def join_run(ranks: Ranks, control: Control | None = None) -> None:
-    """Train along in the run that the first rank starts or resumes, until it ends; raises as `start_run` does."""
+    """Train along in the run that the first rank starts or resumes, until it ends; raises as `start_run` does.
+
+    When this rank is asked to stop before training began, the first one ends the run as stopped.
+    """
     control = control or Control()
 
     def proceed() -> None:
         if control.stop_reason is not None:
-            raise RunError(f"{control.stop_reason}, before training began")
+            raise StoppedError(control.stop_reason)
 
-    record, checkpoint = receive_run(ranks, proceed)
-    data, flow = _prepare(record.config, control, _ignore, ranks)
+    try:
+        beginning = await_run(ranks, proceed)
+        if beginning is None:
+            return
+        record = beginning.record
+        data, flow = _prepare(record.config, control, _ignore, ranks)
+    except StoppedError:
+        ranks.call_off(control.stop_reason or "")
+        return
     if data.digest != record.data.digest:
         raise RunError(f"the data of {record.config.data} are others on this machine than on the first one")
+    if ranks.begin(lambda: control.stop_reason) is not None:
+        return
+    checkpoint = receive_state(ranks, beginning)
     publisher = SilentPublisher(record)
     _go(Loop(record.config, data, flow, publisher, control, checkpoint, ranks), publisher)
 
@@ -264,7 +298,7 @@ def _prepare(
     def progress(done: int, total: int, word: str) -> None:
         nonlocal told
         if control.stop_reason is not None:
-            raise RunError(f"stopped before training began: {control.stop_reason}")
+            raise StoppedError(control.stop_reason)
         if time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
             reason = f"{word}: {done:,} of {total:,}" if total else word
@@ -310,7 +344,12 @@ def _train(
     publisher = Publisher(folder, record, report, last_is_whole=last_is_whole)
     loop: Loop | None = None
     try:
-        send_run(ranks, record, checkpoint)
+        announce_run(ranks, record, checkpoint)
+        called_off = ranks.begin(lambda: control.stop_reason)
+        if called_off is not None:
+            control.stop(called_off, hurry=True)
+            ranks = ALONE  # the others do not come; what is left is to save the state
+        send_state(ranks, checkpoint)
         resume = _resume_of(checkpoint)
         if resume is not None:
             cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
@@ -388,18 +427,32 @@ def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunSt
 def _changed(
     record: RunRecord, budget: dict[str, int | float | None], others: dict[str, str | int | None]
 ) -> TrainConfig:
-    """The run's configuration with what a resume changes; `RunError` when that leaves nothing to do."""
+    """The run's configuration with what a resume changes."""
     config = record.config
     if any(value is not None for value in budget.values()):
         config = msgspec.structs.replace(config, **budget)
-    elif record.status.phase == "finished":
-        raise RunError(f"{record.name} is finished; give it a larger budget to go on (steps, epochs or minutes)")
-    config = msgspec.structs.replace(config, **{name: value for name, value in others.items() if value is not None})
-    if Budget(config, record.data.train_images).fraction(record.status.step, record.status.seconds) >= 1 and (
-        record.status.phase == "finished"
-    ):
-        raise RunError(f"{record.name} has spent that budget already: it stands at step {record.status.step}")
-    return config
+    return msgspec.structs.replace(config, **{name: value for name, value in others.items() if value is not None})
+
+
+def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -> str:
+    """In one line, that the run is finished and this configuration leaves it nothing to do; nothing when it does."""
+    if record.status.phase != "finished":
+        return ""
+    if not new_budget:
+        return f"{record.name} is finished; give it a larger budget to go on (steps, epochs or minutes)"
+    again = started_again(record.launch) and config == record.config  # this very command finished it
+    if again or Budget(config, record.data.train_images).fraction(record.status.step, record.status.seconds) >= 1:
+        return f"{record.name} has spent that budget already: it stands at step {record.status.step}"
+    return ""
+
+
+def _end_again(folder: Path, record: RunRecord, report: Report, ranks: Ranks) -> None:
+    """Tell once more how the finished run ended, and let the other ranks go."""
+    dismiss(ranks)
+    for last in read_metrics(folder)[-1:]:
+        report(last)
+    report(RunNotice("info", f"{record.name} had finished before its processes were started again"))
+    report(RunState("finished", record.status.reason))
 
 
 @contextmanager
@@ -413,7 +466,7 @@ def _failure_reported(report: Report) -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The error in one line for a person."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return "out of memory; take a smaller batch, a smaller flow, or constant memory"
     if isinstance(error, OSError) and error.strerror:
         return wording.one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from nvp_studio import wording
 from nvp_studio.training.control import Control
-from nvp_studio.training.errors import RunError
+from nvp_studio.training.errors import RunError, is_out_of_memory
 from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.worker.framing import FrameError, read_messages
 from nvp_studio.worker.messages import (
@@ -313,7 +313,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return wording.one_line(f"{error.filename}: {error.strerror}")
     text = wording.one_line(error, 500)
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return f"not enough memory for this ({text or 'no figure given'})"
     if isinstance(error, ValueError | OSError | RunError) and text:
         return text

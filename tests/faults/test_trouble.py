@@ -1,37 +1,102 @@
 """Disks that refuse for real, and training that went astray, as a person hears of it."""
 
+import ctypes
+import multiprocessing
 import os
 import subprocess
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.events import StepMetrics
+from nvp_studio.training.events import RunEvent, StepMetrics
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import open_run, read_record
 from nvp_studio.training.start import start_run
 from tests.faults import checks
-from tests.faults.runs import Told, assert_same_run, checkpoint_steps, finish
+from tests.faults.mount import FORBIDDEN
+from tests.faults.runs import Told, assert_same_run, checkpoint_steps, finish, make_patient
+from tests.training.launch import ROOT
+
+_context = multiprocessing.get_context("forkserver")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is read-only for this user")
-def test_a_folder_that_becomes_read_only_is_told_and_training_goes_on(
-    config: TrainConfig, whole: Path, tmp_path: Path
-) -> None:
+def _give_up_capabilities() -> None:
+    """Let permissions bind this thread even where it is root's."""
+    header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, nothing):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _train_under_permissions(config: bytes, runs: str, answers: Connection) -> None:
+    """Train while the folder of checkpoints is read-only, from step 1 to step 4."""
+    if os.geteuid() == 0:
+        _give_up_capabilities()
+    torch.set_num_threads(1)
     told = Told()
-    folder = tmp_path / "x" / "checkpoints"
+    folder = Path(runs) / "x" / "checkpoints"
 
-    def report(event: object) -> None:
-        told(event)  # type: ignore[arg-type]
+    def report(event: RunEvent) -> None:
+        told(event)
         if isinstance(event, StepMetrics):
             folder.chmod(0o555 if event.step == 1 else 0o755 if event.step == 4 else folder.stat().st_mode)
 
-    run = start_run(config, tmp_path, "x", report=report)
-    assert "Permission denied" in told.notices
-    assert_same_run(whole, run)
+    with pytest.MonkeyPatch.context() as patch:
+        make_patient(patch)
+        start_run(msgspec.json.decode(config, type=TrainConfig), runs, "x", report=report)
+    answers.send(told.notices)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.skipif(
+    sys.platform != "linux" and getattr(os, "geteuid", int)() == 0, reason="nothing is read-only for this user"
+)
+def test_a_folder_that_becomes_read_only_is_told_and_training_goes_on(
+    config: TrainConfig, whole: Path, tmp_path: Path
+) -> None:
+    here, there = _context.Pipe(duplex=False)
+    words = (msgspec.json.encode(config), str(tmp_path), there)
+    process = _context.Process(target=_train_under_permissions, args=words)
+    process.start()
+    there.close()
+    notices = here.recv()
+    process.join()
+    assert "Permission denied" in notices
+    assert_same_run(whole, tmp_path / "x")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts of Linux")
+@pytest.mark.parametrize(
+    ("trouble", "cause"), [("full", "No space left on device"), ("read-only", "Read-only file system")]
+)
+def test_a_file_system_without_room_is_one_line(
+    trouble: str, cause: str, config: TrainConfig, whole: Path, tmp_path: Path
+) -> None:
+    """A real one: a tmpfs that is all but full, or mounted read-only."""
+    run = checks.stopped_run(config, tmp_path, 2)
+    before = checkpoint_steps(run)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.mount", str(run), trouble, "resume", str(run), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+    )
+    if done.returncode == FORBIDDEN:
+        pytest.skip(done.stderr)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert cause in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("nvp-studio: ")]) == 1
+    left = run.rename(tmp_path / "left")
+    after = (tmp_path / "x.after").rename(run)
+    assert checkpoint_steps(after) == checkpoint_steps(left) == before
+    assert_same_run(whole, finish(after, config))
 
 
 FULL = """

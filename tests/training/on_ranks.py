@@ -4,15 +4,21 @@ import hashlib
 import math
 import os
 import signal
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import msgspec
 import torch
 from torch import Tensor
 
+from nvp_studio.commands.console import on_stop
+from nvp_studio.data.catalogue import load_data
+from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
+from nvp_studio.training import start
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent, StepMetrics
@@ -96,6 +102,43 @@ def kill_one_late(ranks: Ranks, runs: str, config: str) -> None:
 
     with patch.object(Loop, "gradients", dying):
         _train(ranks, Path(runs), "killed", config, Control())
+
+
+def kill_one_before_validation(ranks: Ranks, runs: str, config: str) -> None:
+    """Train until the second rank is killed after step 6, when all are about to agree whether to validate."""
+    due = Loop._validation_due
+
+    def dying(self: Loop) -> bool:
+        if self.step == 6:
+            if ranks.rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(1)
+        return due(self)
+
+    with patch.object(Loop, "_validation_due", dying):
+        _train(ranks, Path(runs), "killed", config, Control())
+
+
+def stop_while_reading(ranks: Ranks, runs: str, config: str, signalled: str) -> None:
+    """Train; the `signalled` ranks get SIGTERM while the second, or with ``early`` the first, reads its data."""
+    folder, control = Path(runs), Control()
+    (folder / f"process-{ranks.rank}").write_text(str(os.getpid()))
+    slow = 0 if signalled == "early" else 1
+
+    def reading(*words: Any, progress: Callable[[int, int, str], None], **others: Any) -> DataSet:
+        if ranks.rank == slow:
+            time.sleep(1)  # the other waits by then
+            for rank in {"early": (1,), "second": (1,), "all": (0, 1)}[signalled]:
+                os.kill(int((folder / f"process-{rank}").read_text()), signal.SIGTERM)
+            time.sleep(1)
+            progress(1, 2, "reading")
+        return load_data(*words, progress=progress, **others)
+
+    with patch.object(start, "load_data", reading), on_stop(lambda reason: control.stop(reason, hurry=True)):
+        if ranks.first:
+            start_run(msgspec.json.decode(config, type=TrainConfig), folder, "stopped", control=control, ranks=ranks)
+        else:
+            join_run(ranks, control)
 
 
 def end_and_resume(ranks: Ranks, runs: str, config: str, steps: str) -> None:

@@ -120,7 +120,7 @@ def test_a_full_disk_is_said_and_training_goes_on(tmp_path: Path, make_config: M
     folder = tmp_path / "full"
     assert "the checkpoint last.safetensors could not be written: File too large" in said
     assert said.count(".safetensors could not be written") == 1, "one cause is told once a minute"
-    assert "make room on the disk and resume" in said
+    assert "make room for it and resume" in said
     kept = {path.name: read_checkpoint(path).info.step for path in (folder / "checkpoints").glob("*.safetensors")}
     assert kept["last.safetensors"] in (5, 6)
     assert kept["best.safetensors"] == 4

@@ -71,8 +71,8 @@ def test_several_processes_give_the_losses_of_one(count: int, tmp_path: Path, ma
         assert len(set(digests)) == 1, "the weights of the ranks are the same, bit for bit"
 
 
-def run_on(count: int, function: str, folder: Path, config: TrainConfig) -> list[Ended]:
-    return launch(count, f"tests.training.on_ranks:{function}", folder, msgspec.json.encode(config).decode())
+def run_on(count: int, function: str, folder: Path, config: TrainConfig, *words: object) -> list[Ended]:
+    return launch(count, f"tests.training.on_ranks:{function}", folder, msgspec.json.encode(config).decode(), *words)
 
 
 def log_of(folder: Path) -> str:
@@ -87,6 +87,17 @@ def test_what_one_rank_is_asked_all_do(tmp_path: Path, make_config: MakeConfig) 
     assert log_of(tmp_path / "stopped").count(" paused\n") == 1
     assert len(set((tmp_path / "stopped.digests").read_text().split())) == 1
     assert read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.safetensors").info.step == 6
+
+
+@pytest.mark.parametrize("signalled", ["early", "second", "all"])
+def test_a_signal_while_a_rank_reads_its_data_stops_the_run(
+    signalled: str, tmp_path: Path, make_config: MakeConfig
+) -> None:
+    for process in run_on(2, "stop_while_reading", tmp_path, make_config(), signalled):
+        assert (process.code, process.err) == (0, "")
+    run = open_run(tmp_path / "stopped")
+    assert (run.state, run.step, run.reason) == ("stopped", 0, "SIGTERM")
+    assert_goes_on(tmp_path / "stopped", 0)
 
 
 def test_a_bad_step_of_one_rank_is_skipped_and_rolled_back_by_all(tmp_path: Path, make_config: MakeConfig) -> None:
@@ -145,6 +156,18 @@ def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config
     assert_goes_on(tmp_path / "killed", 5)
 
 
+def test_a_rank_lost_before_a_validation_leaves_it_to_the_resumed_run(tmp_path: Path, make_config: MakeConfig) -> None:
+    config = make_config(minutes=1.0)
+    assert [process.code for process in run_on(2, "kill_one_before_validation", tmp_path, config)] == [
+        1,
+        -signal.SIGKILL,
+    ]
+    resume_run(tmp_path / "killed", steps=8)
+    metrics = read_metrics(tmp_path / "killed")
+    assert [one.step for one in metrics] == list(range(1, 9))
+    assert metrics[5].validation is not None
+
+
 def assert_goes_on(folder: Path, step: int) -> None:
     """That the last checkpoint is of `step` and one process goes on from it to the end of 40 steps."""
     assert read_checkpoint(folder / "checkpoints" / "last.safetensors").info.step == step
@@ -154,21 +177,40 @@ def assert_goes_on(folder: Path, step: int) -> None:
     assert [one.step for one in read_metrics(folder)] == list(range(1, 41))
 
 
-def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
+def torchrun(module: str, words: list[Any], runs: Path, data: Path) -> subprocess.CompletedProcess[str]:
+    """Train the run ``mine`` by two processes, started again once; `words` come before the command."""
     small = ["--flow", "width=4", "--flow", "blocks=1", "--flow", "checkerboard_couplings=1", "--device", "cpu"]
-    options = ["--data", data_file, "--steps", 40, "--name", "mine", "--runs", tmp_path, "--checkpoint-minutes", 0.0001]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
-    command = [*torchrun, "-m", "tests.training.killed_once", tmp_path / "killed", "train", *options, *small, "--json"]
+    options = ["--data", data, "--steps", 40, "--name", "mine", "--runs", runs, "--checkpoint-minutes", 0.0001]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    command = [*launcher, "-m", module, *words, "train", *options, *small, "--json"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
+    return subprocess.run(
         [str(word) for word in command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
     )
+
+
+def assert_finished_once(ended: subprocess.CompletedProcess[str], runs: Path) -> None:
+    """That the launcher's processes were started again, and ended the one run well."""
     assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "killed").exists()
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"], "no second run was begun"
-    assert json.loads(ended.stdout)["phase"] == "finished"
-    assert [one.step for one in read_metrics(tmp_path / "mine")] == list(range(1, 41))
+    assert (runs / "killed").exists()
+    assert [path.name for path in runs.iterdir() if path.is_dir()] == ["mine"], "no second run was begun"
+    result = json.loads(ended.stdout.splitlines()[-1])
+    assert (result["phase"], result["step"]) == ("finished", 40)
+    assert [one.step for one in read_metrics(runs / "mine")] == list(range(1, 41))
     assert "started again after a process was lost" in ended.stderr
+    assert open_run(runs / "mine").state == "finished"
+
+
+def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
+    ended = torchrun("tests.training.killed_once", [tmp_path / "killed"], tmp_path, data_file)
+    assert_finished_once(ended, tmp_path)
+
+
+def test_the_launcher_starts_again_and_the_run_has_finished(tmp_path: Path, data_file: Path) -> None:
+    ended = torchrun("tests.training.killed_late", [tmp_path / "killed", tmp_path / "mine"], tmp_path, data_file)
+    assert_finished_once(ended, tmp_path)
+    assert "mine had finished before its processes were started again" in ended.stderr
+    assert "nvp-studio: " not in ended.stderr, "nothing went wrong"
 
 
 @pytest.mark.parametrize(

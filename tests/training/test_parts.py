@@ -15,6 +15,7 @@ from nvp_studio.checkpoints import MAX_NAME
 from nvp_studio.data.dataset import Attribute, DataSet, Split
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.flow import Flow
+from nvp_studio.training import reference
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.batches import Batches
@@ -162,6 +163,36 @@ def test_directions_are_those_of_a_singular_value_decomposition(count: int) -> N
     assert overlaps[:5].min() > 0.999
     largest = found["components"].gather(1, found["components"].abs().argmax(1, keepdim=True))
     assert (largest > 0).all()
+
+
+@pytest.mark.parametrize("count", [300, 40], ids=["more images than dimensions", "fewer"])
+def test_directions_do_not_depend_on_how_much_is_computed_at_a_time(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    flow = Flow(TINY).eval()
+    images = bars(count, 3)
+    masks = {"left": images[:, 0, :4].max((1, 2)) > 128}
+    at_once = principal_directions(flow, images, masks)
+    monkeypatch.setattr(reference, "_CHUNK_NUMBERS", 333)
+    monkeypatch.setattr(reference, "_BATCH_NUMBERS", 1000)
+    found = principal_directions(flow, images, masks)
+    assert at_once is not None
+    assert found is not None
+    for name in ("mean", "deviation", "shares"):
+        torch.testing.assert_close(found[name], at_once[name], rtol=1e-4, atol=1e-6)
+    strong = found["deviation"] > 0.1 * found["deviation"][0]
+    assert strong.sum() > 5
+    torch.testing.assert_close(found["components"][strong], at_once["components"][strong], rtol=1e-4, atol=1e-4)
+
+
+def test_directions_hold_no_more_latents_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow, images = Flow(TINY).eval(), bars(300, 3)
+    monkeypatch.setattr(reference, "_MOST_BYTES", 100 * flow.config.dimensions * 4)
+    found, fewer = principal_directions(flow, images), principal_directions(flow, images, most=100)
+    assert found is not None
+    assert fewer is not None
+    assert torch.equal(found["mean"], fewer["mean"])
 
 
 def test_directions_of_too_little_are_none() -> None:

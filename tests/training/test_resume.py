@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from nvp_studio.checkpoints import read_checkpoint, slim, write_checkpoint
+from nvp_studio.training import loop
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunImages, RunStarted, RunState, StepMetrics
 from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.objective import objective
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import resume_run, start_run
-from tests.training.conftest import Events, bars
+from tests.training.conftest import TINY, Events, bars
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -156,6 +158,29 @@ def test_validation_leaves_training_alone(tmp_path: Path, make_config: MakeConfi
     assert [one.train for one in read_metrics(often)] == [one.train for one in read_metrics(never)]
     for name, tensor in last(often).items():
         assert torch.equal(tensor, last(never)[name]), name
+
+
+@pytest.mark.parametrize(("accumulate", "parts"), [(4, 10), (1, 3)], ids=["between parts", "before the way back"])
+def test_a_stop_in_the_middle_of_a_step_leaves_it_untaken(
+    accumulate: int, parts: int, tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes in step 3: in the second of its four parts, or between its way forward and its way back."""
+    flow = msgspec.structs.replace(TINY, normalization="batch", mixing="none") if accumulate == 1 else TINY
+    config, control, computed = make_config(steps=6, accumulate=accumulate, flow=flow), Control(), []
+    whole = start_run(config, tmp_path, "whole")
+
+    def counted(*words: Any) -> tuple[Tensor, Tensor]:
+        computed.append(words)
+        if len(computed) == parts:
+            control.stop("SIGTERM", hurry=True)
+        return objective(*words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "objective", counted)
+        run = start_run(config, tmp_path, "stopped", control=control)
+    assert len(computed) == parts
+    assert (open_run(run).state, open_run(run).step) == ("stopped", 2)
+    assert_same_run(whole, resume_run(run))
 
 
 def test_stop_during_a_validation_makes_up_for_it(tmp_path: Path, make_config: MakeConfig) -> None:

@@ -1,0 +1,100 @@
+"""A checkpoint for which there is no memory: the earlier one is whole, and training goes on or ends with a line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.runs import open_run
+from nvp_studio.training.start import one_line, start_run
+from tests.faults import checks
+from tests.faults.memory import Memory
+from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish
+
+PARTS = 2
+STRIDE = 1 if LONG else 101
+MOST_ALLOCATIONS = 20_000
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
+def test_every_allocation_of_a_save_fails(
+    for_ever: bool, part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1 + part * STRIDE, MOST_ALLOCATIONS, PARTS * STRIDE):
+        memory, told, words = Memory(number, for_ever=for_ever), Told(), ""
+        folder = tmp_path / str(number) / "faulty"
+        with monkeypatch.context() as inner:
+            memory.install(inner)
+            try:
+                start_run(config, folder.parent, folder.name, report=told)
+            except (RuntimeError, ValueError, OSError) as error:  # what the command line tells in a line
+                words = one_line(error)
+        if not memory.failed:
+            assert memory.allocations > PARTS * STRIDE
+            assert_same_run(whole, folder)
+            break
+        assert "could not be written: out of memory; training goes on" in told.notices
+        assert "\n" not in words
+        assert_nothing_lost(folder, told.promised)
+        assert bool(words) == for_ever, "a run that cannot be kept does not pass for finished, any other does"
+        if for_ever:
+            assert "make room" in words
+            assert open_run(folder).state == "failed"
+            folder = finish(folder, config)
+        assert_same_run(whole, folder)
+    assert memory.allocations < MOST_ALLOCATIONS - PARTS * STRIDE
+
+
+STARVED = """
+import re, resource, sys
+from pathlib import Path
+from nvp_studio.training import publisher
+publisher._END_PAUSES = ()
+write, times = publisher.Publisher.checkpoint, []
+def starved(self, *words):
+    times.append(1)
+    if len(times) > int(sys.argv[1]):
+        return write(self, *words)
+    size = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+    resource.setrlimit(resource.RLIMIT_AS, (size + 2**22, resource.RLIM_INFINITY))
+    try:
+        return write(self, *words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+publisher.Publisher.checkpoint = starved
+from nvp_studio.cli import main
+main(["resume", sys.argv[2], "--json"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space as Linux has them")
+@pytest.mark.parametrize("times", [1, 1000], ids=["once", "for-ever"])
+def test_a_process_without_memory_for_its_checkpoint(times: int, config: TrainConfig, tmp_path: Path) -> None:
+    """Real refusals: while it saves, the process may not grow by what its state takes (some 16 MB)."""
+    assert config.flow is not None
+    large = msgspec.structs.replace(config, flow=msgspec.structs.replace(config.flow, width=160))
+    whole = start_run(large, tmp_path, "whole")
+    run = checks.stopped_run(large, tmp_path, 2)
+    before = checkpoint_steps(run)
+    settings = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", STARVED, str(times), str(run)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | settings,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "could not be written: out of memory" in done.stderr
+    if times == 1:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 1, done.stderr
+        assert checkpoint_steps(run) == before
+        finish(run, large)
+    assert_same_run(whole, run)
