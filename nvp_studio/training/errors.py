@@ -9,10 +9,13 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had: Python's error, or what torch raises in its place, on a CPU any RuntimeError."""
+    """Whether memory could not be had: Python's error, or what torch raises in its place, on a CPU a plain RuntimeError.
+
+    Errors of our own have their words already, whatever these say of memory.
+    """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+    return type(error) is RuntimeError and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 class StoppedError(RunError):

@@ -104,8 +104,8 @@ def test_gradients_are_those_of_plain_autograd(name: str, dtype: torch.dtype, re
     plain = trained(CONFIGS[name], dtype)
     constant = copy.deepcopy(plain)
     constant.set_memory("constant")
-    # At the knots of splines gradients jump, as at zero for relu. With seed 7 one of the values of `quick` lies so near to
-    # a knot that rounding says on which side it is.
+    # At the knots of splines gradients jump, as at zero for relu. With seed 7 one of the values of `quick` lies so near
+    # to a knot that rounding says on which side it is.
     x = images(plain.config, dtype=dtype, seed=8)
     expected, found = flow_gradients(plain, x), flow_gradients(constant, x)
     assert set(expected) == {name for name, _ in plain.named_parameters()} | {"x"}
