@@ -1,22 +1,28 @@
 """The model of a run on another machine, brought here over a stand-in for ssh."""
 
+import io
 import os
 import resource
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from nvp_studio.checkpoints import read_checkpoint
+from nvp_studio.state import fetch
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.fetch import ModelFetch, megabytes, model_path, models_folder
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import read_metrics
+from tests.conftest import HANG_SECONDS
 from tests.far import WORKER
 
 Wait = Callable[..., None]
@@ -210,12 +216,12 @@ def lie(view, stamp):
         case "negative": say(ModelFound(view, stamp, -5))
         case "more than announced": say(found, part, part)
         case "less than announced": say(found, part, right)
-        case "other size at the end": say(found, part, ModelPart(view, stamp, bytes(400)), ModelSent(view, stamp, 9, ""))
+        case "other size at the end": say(found, ModelPart(view, stamp, bytes(1000)), ModelSent(view, stamp, 9, ""))
         case "no announcement": say(part)
         case "two announcements": say(found, found)
         case "a large part": say(ModelFound(view, stamp, 2**22), ModelPart(view, stamp, bytes(PART_BYTES + 1)))
         case "an empty part": say(found, ModelPart(view, stamp, b""))
-        case "never waiting": say(ModelFound(view, stamp, 2**32), *[ModelPart(view, stamp, bytes(PART_BYTES))] * 40)
+        case "never waiting": say(ModelFound(view, stamp, 2**24), *[ModelPart(view, stamp, bytes(PART_BYTES))] * 40)
         case "another digest": say(found, ModelPart(view, stamp, bytes(1000)), ModelSent(view, stamp, 1000, "ab" * 32))
         case "given up": say(found, Cancelled(view, stamp))
         case "many lines": say(Failed(view, stamp, "no\\n\\x1b[2Jway"))
@@ -243,18 +249,16 @@ _OTHER = "gpu-box sent something else than it had said"
         ("two announcements", _OTHER),
         ("a large part", _OTHER),
         ("an empty part", _OTHER),
-        ("never waiting", _OTHER),
         ("another digest", "what arrived has another digest than what was sent; try again"),
         ("given up", "gpu-box has given it up"),
         ("many lines", "no [2Jway"),
     ],
 )
 def test_a_machine_that_lies_leaves_nothing(
-    far_engine: Engine, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, reason: str
+    far_engine: Engine, qt: Wait, tmp_path: Path, lie: str, reason: str
 ) -> None:
     script = tmp_path / "hostile.py"
     script.write_text(HOSTILE)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 0, 2**40))  # type: ignore[attr-defined]
     far_engine.run_on("gpu-box", f"exec {sys.executable} {script} '{lie}'")
     there = Fetched(far_engine)
     there.fetch.start("/there/far")
@@ -262,6 +266,34 @@ def test_a_machine_that_lies_leaves_nothing(
     assert (len(there.reasons), there.paths) == (1, [])
     assert there.reasons[0].endswith(reason)
     qt(lambda: files_here() == [], "the part to be removed")
+    there.fetch.deleteLater()
+
+
+class SlowDisk(io.BytesIO):
+    """A file whose first bytes take until the event."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__()
+        self._event = event
+
+    def write(self, data: Any) -> int:
+        self._event.wait(HANG_SECONDS)
+        return super().write(data)
+
+
+def test_a_machine_that_does_not_wait_for_a_slow_disk_is_left(
+    far_engine: Engine, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "hostile.py"
+    script.write_text(HOSTILE)
+    over = threading.Event()
+    monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(SlowDisk(over)))
+    far_engine.run_on("gpu-box", f"exec {sys.executable} {script} 'never waiting'")
+    there = Fetched(far_engine)
+    there.fetch.start("/there/far")
+    qt(there.over, "the end")
+    over.set()
+    assert (there.reasons, there.paths) == ([_OTHER], [])
     there.fetch.deleteLater()
 
 

@@ -93,6 +93,8 @@ class RunActions(QObject):
         elsewhere = self._tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
         self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
+        bring = self._tr("Bring the best model of this run from {0} and explore it").format(live.host)
+        self["explore"].setToolTip(bring if self._remote_in_front else self._tr("Explore this run"))
         self["explore"].setEnabled(has_model(front.folder) if front is not None else self._remote_in_front)
         self["show-folder"].setEnabled(front is not None)
         self["discard"].setEnabled(front is not None and not is_live)
