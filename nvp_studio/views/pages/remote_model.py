@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QObject
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
 
 from nvp_studio.state.fetch import ModelFetch, megabytes
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 _TOPIC = "fetch"
+_WORDS_MILLISECONDS = 200
+"""Parts come faster than anybody reads."""
 
 
 class RemoteModel(QObject):
@@ -22,7 +24,11 @@ class RemoteModel(QObject):
         self._name = ""
         self._host = ""
         self.fetch = ModelFetch(window.engine, self)
-        self.fetch.progressed.connect(self._show_progress)
+        self._due = QTimer(self)
+        self._due.setSingleShot(True)
+        self._due.setInterval(_WORDS_MILLISECONDS)
+        self._due.timeout.connect(self._show_progress)
+        self.fetch.progressed.connect(self._on_progressed)
         self.fetch.fetched.connect(self._on_fetched)
         self.fetch.failed.connect(self._on_failed)
         window.closing.connect(self.fetch.cancel)
@@ -56,8 +62,13 @@ class RemoteModel(QObject):
             cancel = self._tr("Cancel")
             self._window.notify("info", self._words(), topic=_TOPIC, action_text=cancel, action=self.fetch.cancel)
 
+    def _on_progressed(self) -> None:
+        if not self._due.isActive():
+            self._due.start()
+
     def _show_progress(self) -> None:
-        self._window.notices.reword(_TOPIC, self._words())
+        if self.fetch.active:
+            self._window.notices.reword(_TOPIC, self._words())
 
     def _on_fetched(self, path: str) -> None:
         self._window.notices.withdraw(_TOPIC)
