@@ -82,6 +82,8 @@ class ModelFetch(QObject):
         self._folder = ""
         self._stamp: int | None = None
         self._received = 0
+        self._all_here = False
+        """Whether only the disk is waited for."""
         self._writer: _Writer | None = None
         trainer = engine.trainer
         trainer.message.connect(self._on_message)
@@ -96,6 +98,7 @@ class ModelFetch(QObject):
             return
         self.active, self._host, self._folder = True, self._engine.trainer_host, folder
         self.done, self.size, self._received, self._stamp = 0, None, 0, None
+        self._all_here = False
         if self._engine.ensure_trainer().state != "restarting":
             self._ask()
 
@@ -136,6 +139,7 @@ class ModelFetch(QObject):
             case ModelSent(size=size, sha256=sha256) if (
                 self._writer is not None and size == self.size == self._received
             ):
+                self._all_here = True
                 self._writer.finish(sha256)
             case Failed(reason=reason):
                 self._fail(one_line(reason))
@@ -163,12 +167,13 @@ class ModelFetch(QObject):
         self.progressed.emit()
 
     def _on_crashed(self, report: CrashReport) -> None:
-        self._fail(report.reason)
+        if not self._all_here:
+            self._fail(report.reason)
 
     def _on_trainer_state_changed(self, state: str) -> None:
         if state == "ready" and self.active and self._stamp is None:
             self._ask()
-        elif state in ("stopped", "failed"):
+        elif state in ("stopped", "failed") and not self._all_here:
             self._fail(self._tr("the engine is off"))
 
     # What the disk says

@@ -222,6 +222,9 @@ def lie(view, stamp):
         case "a large part": say(ModelFound(view, stamp, 2**22), ModelPart(view, stamp, bytes(PART_BYTES + 1)))
         case "an empty part": say(found, ModelPart(view, stamp, b""))
         case "never waiting": say(ModelFound(view, stamp, 2**24), *[ModelPart(view, stamp, bytes(PART_BYTES))] * 40)
+        case "gone with the last word":
+            say(found, ModelPart(view, stamp, bytes(1000)), right)
+            os._exit(3)
         case "another digest": say(found, ModelPart(view, stamp, bytes(1000)), ModelSent(view, stamp, 1000, "ab" * 32))
         case "given up": say(found, Cancelled(view, stamp))
         case "many lines": say(Failed(view, stamp, "no\\n\\x1b[2Jway"))
@@ -294,6 +297,22 @@ def test_a_machine_that_does_not_wait_for_a_slow_disk_is_left(
     qt(there.over, "the end")
     over.set()
     assert (there.reasons, there.paths) == ([_OTHER], [])
+    there.fetch.deleteLater()
+
+
+def test_a_machine_that_is_gone_once_all_is_here_is_not_missed(
+    far_engine: Engine, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "gone.py"
+    script.write_text(HOSTILE)
+    gone = threading.Event()
+    monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(SlowDisk(gone)))
+    far_engine.trainer.crashed.connect(lambda _: gone.set())
+    far_engine.run_on("gpu-box", f"exec {sys.executable} {script} 'gone with the last word'")
+    there = Fetched(far_engine)
+    there.fetch.start("/there/far")
+    qt(there.over, "the end")
+    assert (there.reasons, there.paths) == ([], [str(model_path("gpu-box", "/there/far"))])
     there.fetch.deleteLater()
 
 
