@@ -87,6 +87,7 @@ def open_studio(arguments: Sequence[str] = (), folder: Path | None = None) -> It
         place = folder or Path(temporary)
         os.environ["NVP_STUDIO_SETTINGS"] = str(place / "window.ini")
         os.environ["NVP_STUDIO_RUNS"] = str(place / "runs")
+        os.environ["NVP_STUDIO_MODELS"] = str(place / "models")
         from nvp_studio.app import open_window, parse_options
 
         studio = Studio(*open_window(parse_options(arguments)), place)

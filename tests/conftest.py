@@ -45,6 +45,7 @@ def qapp(tmp_path_factory: pytest.TempPathFactory) -> "QApplication":
     folder = tmp_path_factory.mktemp("home")
     os.environ["NVP_STUDIO_SETTINGS"] = str(folder / "window.ini")
     os.environ["NVP_STUDIO_RUNS"] = str(folder / "runs")
+    os.environ["NVP_STUDIO_MODELS"] = str(folder / "models")
     from PySide6.QtWidgets import QApplication
 
     from nvp_studio.views.theme import set_up_theme

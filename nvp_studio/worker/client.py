@@ -19,6 +19,8 @@ from nvp_studio.worker.messages import (
     Cancel,
     Cancelled,
     Hello,
+    ModelFound,
+    ModelPart,
     Ping,
     Pong,
     Refused,
@@ -43,6 +45,8 @@ Explain = Callable[[int | None, bool, Sequence[str]], str]
 
 _BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
 """What comes in streams and can wait for the next drain; everything else is delivered at once."""
+_NOT_THE_LAST = (ScoreRows, ModelFound, ModelPart)
+"""Answers that others to the same question follow."""
 
 
 @dataclass(frozen=True)
@@ -326,7 +330,7 @@ class WorkerClient(QObject):
         if state is None or state.in_flight != stamp:
             return True
         superseded = state.cancelled and state.waiting is not None
-        if not isinstance(message, ScoreRows):
+        if not isinstance(message, _NOT_THE_LAST):
             self._answered(view, state)
         return superseded
 

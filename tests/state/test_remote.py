@@ -3,12 +3,11 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 from nvp_studio.state.engine import Engine
@@ -19,48 +18,23 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import open_run
 from nvp_studio.training.stopping import StopRules
-from tests.conftest import wait_until
-from tests.small_model import random_images
+from tests.far import WORKER
 
 Wait = Callable[..., None]
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
 
-STAND_IN = """
-import os, sys
-words = sys.argv[1:]
-while words[0].startswith("-"):
-    words = words[2:] if words[0] == "-o" else words[1:]
-host, command = words
-if host == "nowhere":
-    print("ssh: connect to host nowhere port 22: No route to host", file=sys.stderr)
-    sys.exit(255)
-os.environ["NVP_STUDIO_RUNS"] = os.environ["RUNS_THERE"]
-os.execvp("sh", ["sh", "-c", command])
-"""
-WORKER = f"exec {sys.executable} -P -m nvp_studio.worker"
 OTHER_VERSION = f"exec {sys.executable} -c 'import nvp_studio.worker.server as s; s.PROTOCOL += 1; s.main()'"
 
 
 @pytest.fixture
-def engine(qapp: object, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine whose ssh is the stand-in; its explorer is never started."""
-    stand_in = tmp_path / "ssh.py"
-    stand_in.write_text(STAND_IN)
-    monkeypatch.setenv("NVP_STUDIO_SSH", f"{sys.executable} {stand_in}")
-    monkeypatch.setenv("RUNS_THERE", str(tmp_path / "there"))
-    engine = Engine()
-    yield engine
-    engine.trainer.force_stop()
-    wait_until(lambda: not engine.trainer.alive, "the trainer to end")
-    engine.deleteLater()
+def engine(far_engine: Engine) -> Engine:
+    return far_engine
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
-    path = tmp_path / "toys.npz"
-    np.savez(path, images=random_images(80))
-    return TrainConfig(data=str(path), preset="quick", steps=6, batch_size=8, device="cpu", validation_images=8)
+def config(far_config: TrainConfig) -> TrainConfig:
+    return far_config
 
 
 def test_a_run_is_trained_there_and_shown_here(engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path) -> None:

@@ -328,7 +328,10 @@ def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPag
     assert page.actions_["discard"].isEnabled()
     live._enter("finished")
     (notice,) = [notice for notice in window.notices.shown if "one is finished" in notice.text]
-    assert notice.action is None, "its model is not on this machine"
+    assert notice.action is not None
+    notice.action()
+    assert window.current_page.key != "explore", "the model here is another run's"
+    assert "one is on gpu-box; choose that" in window.notices.shown[-1].text
 
 
 def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainWindow) -> None:

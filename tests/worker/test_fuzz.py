@@ -21,7 +21,12 @@ from nvp_studio.worker.messages import (
     Answer,
     Cancel,
     Failed,
+    FetchModel,
+    FetchMore,
     Hello,
+    ModelFound,
+    ModelPart,
+    ModelSent,
     OpenModel,
     Picture,
     PictureRead,
@@ -69,6 +74,8 @@ _REQUESTS: list[msgspec.Struct] = [
     StartRun(_CONFIG, "runs"),
     ResumeRun("run", steps=9),
     RunCommand("pause"),
+    FetchModel("fetch", 6, "run"),
+    FetchMore("fetch", 6),
     Probe("train", 2, _CONFIG, (1, 8, 8)),
 ]
 _ANSWERS: list[msgspec.Struct] = [
@@ -86,6 +93,9 @@ _ANSWERS: list[msgspec.Struct] = [
     RunState("training"),
     RunNotice("info", "text"),
     CheckpointSaved("a", 3, "last"),
+    ModelFound("fetch", 6, 2**30),
+    ModelPart("fetch", 6, bytes(range(99))),
+    ModelSent("fetch", 6, 2**30, "ab" * 32),
 ]
 
 
@@ -149,6 +159,8 @@ def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
         Score("score", 1, (str(folder), str(folder / "b.png"))),
         ResumeRun(str(folder)),
         RunCommand("pause"),
+        FetchModel("fetch", 6, str(folder)),
+        FetchMore("fetch", 6),
     ]
 
 
@@ -264,6 +276,8 @@ def _broken(frame: bytes) -> bool:
         Render("p", 1, Recipe(checkpoint="", base=Image((8, 8, 1), b""))),
         ReadPicture("p", 1, "\0"),
         OpenModel("p", 1, "\0"),
+        FetchModel("p", 1, "\0"),
+        FetchModel("p", 1, "/nothing" * 9999),
     ],
     ids=lambda request: type(request).__name__,
 )

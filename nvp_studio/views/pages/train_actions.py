@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QGuiApplication
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import Wish
 from nvp_studio.training.runs import RunSummary, has_model
+from nvp_studio.views.pages.remote_model import RemoteModel
 from nvp_studio.views.pages.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.pages.train_words import course_words, strip_content
 from nvp_studio.views.run_dialogs import ChangeRunDialog
@@ -46,6 +47,7 @@ class RunActions(QObject):
         self._live = live
         self._front: RunSummary | None = None
         self._changing = False
+        self._remote_model = RemoteModel(window, self)
         self._register()
         window.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
@@ -91,7 +93,9 @@ class RunActions(QObject):
         elsewhere = self._tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
         self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
-        self["explore"].setEnabled(front is not None and has_model(front.folder))
+        bring = self._tr("Bring the best model of this run from {0} and explore it").format(live.host)
+        self["explore"].setToolTip(bring if self._remote_in_front else self._tr("Explore this run"))
+        self["explore"].setEnabled(has_model(front.folder) if front is not None else self._remote_in_front)
         self["show-folder"].setEnabled(front is not None)
         self["discard"].setEnabled(front is not None and not is_live)
         self["copy-report"].setEnabled(live.phase != "none")
@@ -100,9 +104,7 @@ class RunActions(QObject):
     def resume(self, folder: str, host: str = "") -> None:
         """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained."""
         if host != self._window.engine.trainer_host:
-            place = host or self._tr("this machine")
-            text = self._tr("{0} is on {1}; choose that as the machine to train on first.")
-            self._window.notify("bad", text.format(Path(folder).name, place), topic=_TOPIC)
+            self._remote_model.say_elsewhere(Path(folder).name, host)
             return
         self._window.notices.withdraw(_TOPIC)
         self._live.resume(folder)
@@ -186,9 +188,22 @@ class RunActions(QObject):
             self.resume(self._front.folder)
 
     def explore(self) -> None:
-        """Open the best of the run in front on Explore."""
-        if self._front is not None and self["explore"].isEnabled():
+        """Open the best of the run in front on Explore, once it is here."""
+        if not self["explore"].isEnabled():
+            return
+        if self._front is not None:
             self._window.open_in_explore([Path(self._front.folder)])
+        else:
+            self._bring_model(self._live.host, self._live.folder, self._live.name)
+
+    @property
+    def _remote_in_front(self) -> bool:
+        """Whether the run in front is one that lives, or lived, on another machine and has its folder there."""
+        return self._front is None and bool(self._live.host and self._live.folder)
+
+    def _bring_model(self, host: str, folder: str, name: str) -> None:
+        self._window.notices.withdraw(_TOPIC)
+        self._remote_model.bring(host, folder, name)
 
     def _show_folder(self) -> None:
         if self._front is not None:
@@ -228,10 +243,9 @@ class RunActions(QObject):
         text = self._tr("{0} is finished.").format(live.name)
         if best is not None:
             text = self._tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
-        if live.host:
-            self._window.notify("good", text, topic=_TOPIC)
-            return
         explore = partial(self._window.open_in_explore, [Path(live.folder)])
+        if live.host:
+            explore = partial(self._bring_model, live.host, live.folder, live.name)
         self._window.notify("good", text, topic=_TOPIC, action_text=self._tr("Explore it"), action=explore)
 
     def _on_noticed(self, level: str, text: str) -> None:

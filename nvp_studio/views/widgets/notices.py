@@ -1,7 +1,7 @@
 """Notices: one line each over the lower edge of the page, so that nothing moves when they come and go."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
@@ -71,6 +71,13 @@ class Notices(QWidget):
             if bar.notice.topic == topic:
                 self._remove(bar)
 
+    def reword(self, topic: str, text: str) -> None:
+        """Change the words of the notice of a topic, if it is still there; a button held on it stays held."""
+        for bar in self._bars:
+            if bar.notice.topic == topic:
+                bar.reword(text)
+                self._place()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self._host and event.type() == QEvent.Type.Resize:
             self._place()
@@ -111,12 +118,12 @@ class _Bar(QFrame):
         row.setSpacing(SPACE)
         self._image = QLabel()
         row.addWidget(self._image)
-        words = QLabel(notice.text)
-        words.setWordWrap(True)
-        words.setTextFormat(Qt.TextFormat.PlainText)
-        words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        row.addWidget(words, 1)
+        self._words = QLabel(notice.text)
+        self._words.setWordWrap(True)
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
+        self._words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        row.addWidget(self._words, 1)
         if notice.report:
             copy = QPushButton(self.tr("Copy report"))
             copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notice.report))
@@ -142,6 +149,11 @@ class _Bar(QFrame):
             lifetime = _GOOD_WITH_ACTION_MILLISECONDS if notice.level == "good" else None
         if lifetime is not None:
             QTimer.singleShot(lifetime, self, self.closed.emit)
+
+    def reword(self, text: str) -> None:
+        """Say this instead."""
+        self.notice = replace(self.notice, text=text)
+        self._words.setText(text)
 
     def _colour(self) -> None:
         """Take the colours of the theme in force."""

@@ -1,0 +1,82 @@
+"""The model of a run on another machine, brought here and opened on Explore; said in a notice that can cancel it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
+
+from nvp_studio.state.fetch import ModelFetch, megabytes
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+_TOPIC = "fetch"
+_WORDS_MILLISECONDS = 200
+"""Parts come faster than anybody reads."""
+
+
+class RemoteModel(QObject):
+    """Brings one model at a time."""
+
+    def __init__(self, window: "MainWindow", parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._name = ""
+        self._host = ""
+        self.fetch = ModelFetch(window.engine, self)
+        self._due = QTimer(self)
+        self._due.setSingleShot(True)
+        self._due.setInterval(_WORDS_MILLISECONDS)
+        self._due.timeout.connect(self._show_progress)
+        self.fetch.progressed.connect(self._on_progressed)
+        self.fetch.fetched.connect(self._on_fetched)
+        self.fetch.failed.connect(self._on_failed)
+        window.closing.connect(self.fetch.cancel)
+
+    def bring(self, host: str, folder: str, name: str) -> None:
+        """Bring the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
+        if host != self._window.engine.trainer_host:
+            self.say_elsewhere(name, host)
+        elif self.fetch.active:
+            self._show_notice()
+        else:
+            self._name, self._host = name, host
+            self.fetch.start(folder)
+            self._show_notice()
+
+    def say_elsewhere(self, name: str, host: str) -> None:
+        """Say that the run `name` is on `host` (empty: on this machine), and runs are trained elsewhere."""
+        place = host or self._tr("this machine")
+        text = self._tr("{0} is on {1}; choose that as the machine to train on first.")
+        self._window.notify("bad", text.format(name, place), topic="run")
+
+    def _words(self) -> str:
+        fetch = self.fetch
+        if fetch.size is None:
+            return self._tr("Asking {0} for the model of {1}…").format(self._host, self._name)
+        text = self._tr("The model of {0} is on its way from {1}: {2} of {3} MB.")
+        return text.format(self._name, self._host, megabytes(fetch.done), megabytes(fetch.size))
+
+    def _show_notice(self) -> None:
+        if self.fetch.active:
+            cancel = self._tr("Cancel")
+            self._window.notify("info", self._words(), topic=_TOPIC, action_text=cancel, action=self.fetch.cancel)
+
+    def _on_progressed(self) -> None:
+        if not self._due.isActive():
+            self._due.start()
+
+    def _show_progress(self) -> None:
+        if self.fetch.active:
+            self._window.notices.reword(_TOPIC, self._words())
+
+    def _on_fetched(self, path: str) -> None:
+        self._window.notices.withdraw(_TOPIC)
+        self._window.open_in_explore([Path(path)])
+
+    def _on_failed(self, reason: str) -> None:
+        text = self._tr("Cannot bring the model of {0} here: {1}")
+        self._window.notify("bad", text.format(self._name, reason), topic=_TOPIC)
+
+    def _tr(self, text: str) -> str:
+        return QCoreApplication.translate("RemoteModel", text)

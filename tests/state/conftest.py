@@ -1,0 +1,34 @@
+"""An engine that trains on another machine."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.training.config import TrainConfig
+from tests.conftest import wait_until
+from tests.far import stand_in_for_ssh
+from tests.small_model import random_images
+
+
+@pytest.fixture
+def far_engine(
+    qapp: object, qt: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Engine]:
+    """An engine whose ssh is the stand-in; its explorer is never started."""
+    stand_in_for_ssh(tmp_path, monkeypatch)
+    engine = Engine()
+    yield engine
+    engine.trainer.force_stop()
+    wait_until(lambda: not engine.trainer.alive, "the trainer to end")
+    engine.deleteLater()
+
+
+@pytest.fixture
+def far_config(tmp_path: Path) -> TrainConfig:
+    """A run of a few quick steps."""
+    path = tmp_path / "toys.npz"
+    np.savez(path, images=random_images(80))
+    return TrainConfig(data=str(path), preset="quick", steps=6, batch_size=8, device="cpu", validation_images=8)

@@ -1,0 +1,108 @@
+"""A run on another machine is explored here: its model is brought, with a notice that tells how far it is."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
+
+from nvp_studio.training.changes import Wish
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.stopping import StopRules
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.widgets.notices import Notice
+from tests.far import WORKER, stand_in_for_ssh
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def page(window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainPage:
+    """The Train page of a window that trains on another machine."""
+    stand_in_for_ssh(tmp_path, monkeypatch)
+    page = window.page("train")
+    assert isinstance(page, TrainPage)
+    window.show_page("train")
+    page.run_on("gpu-box", WORKER)
+    return page
+
+
+def notices(window: MainWindow, words: str) -> list[Notice]:
+    return [notice for notice in window.notices.shown if words in notice.text]
+
+
+def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
+    window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "toys.npz", images=random_images(80))
+    config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
+    explore = window.registry["run.explore"]
+    page.live.start(msgspec.structs.replace(config, checkpoint_minutes=1e-4), tmp_path / "here", "far")
+    page._bring_live_to_front()
+    assert not explore.isEnabled(), "it has no folder yet"
+    qt((tmp_path / "there" / "far" / "checkpoints" / "best.safetensors").exists, "a best model")
+    assert "gpu-box" in explore.toolTip()
+    explore.trigger()
+    assert notices(window, "Asking gpu-box for the model of far")
+    qt(lambda: window.current_page.key == "explore", "the model")
+    here = str(tmp_path / "models" / "gpu-box" / "far.safetensors")
+    qt(lambda: window.engine.model is not None and window.engine.model.path == here, "the model to open")
+    assert page.live.phase == "training"
+    assert not notices(window, "model of far")
+    window.show_page("train")
+    page.live.change(Wish(stop=StopRules(minutes=1e-6)))
+    qt(lambda: not page.live.under_way, "the run to end")
+    (notice,) = notices(window, "far is finished")
+    assert notice.action_text == "Explore it"
+    assert notice.action is not None
+    notice.action()
+    qt(lambda: window.current_page.key == "explore", "the model")
+    there = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
+    assert Path(here).read_bytes() == there.read_bytes()
+
+
+def test_what_comes_is_told_and_can_be_cancelled(window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+    folder = tmp_path / "there" / "large"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    best = folder / "checkpoints" / "best.safetensors"
+    best.touch()
+    os.truncate(best, 400_000_000)
+    page.live.host, page.live.folder, page.live.name = "gpu-box", str(folder), "large"
+    page.actions_.show_front(None)
+    window.registry["run.explore"].trigger()
+    qt(lambda: notices(window, "of 400 MB"), "the first words")
+    window.registry["run.explore"].trigger()
+    assert len(notices(window, "of 400 MB")) == 1, "it comes once"
+    (cancel,) = [
+        button
+        for button in window.notices.findChildren(QPushButton)
+        if button.text() == "Cancel" and button.isVisible()
+    ]
+    QTest.mousePress(cancel, Qt.MouseButton.LeftButton)
+    (before,) = notices(window, "of 400 MB")
+    qt(lambda: notices(window, "of 400 MB") != [before], "other words")
+    QTest.mouseRelease(cancel, Qt.MouseButton.LeftButton)
+    assert not notices(window, "large")
+    assert not page.actions_._remote_model.fetch.active
+    qt(lambda: not list((tmp_path / "models").rglob("*large*")), "the part to be removed")
+    assert window.current_page.key == "train"
+
+
+def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+    page.live.host, page.live.folder, page.live.name = "gpu-box", str(tmp_path / "there" / "far"), "far"
+    page.actions_.show_front(None)
+    window.registry["run.explore"].trigger()
+    qt(lambda: notices(window, "Cannot bring the model of far here: "), "the reason")
+    (notice,) = notices(window, "far")
+    assert notice.text.endswith("is no run of this engine")
+    assert notice.level == "bad"
