@@ -6,7 +6,8 @@ calls are slow and made here.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,12 +24,11 @@ def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[
 
     Only for functions whose operations do not depend on values.
     """
+    function(example)  # what is made once and kept is no part of the graph
     with warnings.catch_warnings():
-        # Tracing warns of each shape that it takes for fixed, which is what is meant here, and of newer ways,
-        # `torch.compile`, which needs a compiler and minutes.
+        # Tracing warns of newer ways, `torch.compile`, which needs a compiler and minutes.
         warnings.simplefilter("ignore")
-        function(example)  # what is made once and kept is no part of the graph
-        with _FixedShapes():
+        with _silent_tracing(), _FixedShapes():
             graph = torch.jit.trace(function, (example,), check_trace=False)  # type: ignore[no-untyped-call]
         for _ in range(_FIRST_CALLS):
             graph(example)
@@ -39,6 +39,21 @@ def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[
         return result
 
     return call
+
+
+@contextmanager
+def _silent_tracing() -> Iterator[None]:
+    """Without a warning of each shape that is taken for fixed, which is what is meant here.
+
+    Python's filters of warnings are those of all threads: another one may put them back while this one is tracing.
+    """
+    engine: Any = torch._C
+    before = engine._jit_get_tracer_state_warn()
+    engine._jit_set_tracer_state_warn(False)
+    try:
+        yield
+    finally:
+        engine._jit_set_tracer_state_warn(before)
 
 
 class _FixedShapes(TorchFunctionMode):

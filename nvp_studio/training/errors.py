@@ -9,7 +9,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had: Python's error, or what torch raises in its place, on a CPU a plain RuntimeError.
+    """Whether memory could not be had: Python's error, or what torch raises instead, on a CPU a plain RuntimeError.
 
     Errors of our own have their words already, whatever these say of memory.
     """
