@@ -48,7 +48,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 def _by_preset(name: str) -> str:
     """What field `name` is when it is not given, for a line of help."""
-    return f"{_DEFAULT[name]:g}, for the paper's presets {recommended('paper')[name]:g}"
+    others = {"quick": "for quick", "large": "for large", "paper": "for the paper's presets"}
+    told = [f"{words} {recommended(preset)[name]:g}" for preset, words in others.items() if name in recommended(preset)]
+    return ", ".join((f"{_DEFAULT[name]:g}", *told))
 
 
 def train(
