@@ -12,7 +12,7 @@ from nvp_studio.state.paths import is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunStarted
 from nvp_studio.training.runs import RunSummary, default_runs_folder
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 _REFRESH_MILLISECONDS = 2000
-_ONE_MINUTE = TrainConfig(preset="quick", minutes=1, checkpoint_minutes=0.25)
+_ONE_MINUTE = TrainConfig(**recommended("quick"), preset="quick", minutes=1, checkpoint_minutes=0.25)
 
 
 class TrainPage(Page):
