@@ -19,6 +19,7 @@ from packaging.version import Version
 import nvp_studio
 from nvp_studio.cli import main
 from nvp_studio.commands.run_progress import RunView
+from tests.runs.folders import make_run
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "nvp_studio").rglob("*.py"))
@@ -94,12 +95,12 @@ def test_the_tested_set_is_pinned_and_within_the_ranges() -> None:
         assert names[requirement.name.lower()] in requirement.specifier, requirement
 
 
-def test_the_command_lines_document_names_every_extra_and_every_figure_of_a_run() -> None:
+def test_the_command_lines_document_names_every_extra_and_every_figure_of_a_run(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "command-line.md").read_text("utf-8")
     extras = PROJECT["optional-dependencies"].keys() - {"dev"}
     assert [extra for extra in sorted(extras) if f"nvp-studio[{extra}]" not in text] == []
     paragraph = text.split("`train --json` prints", 1)[1].split("\n- ", 1)[0].split("\n\n", 1)[0]
-    assert re.findall(r"`(\w+)`", paragraph) == list(RunView().result(ROOT))
+    assert re.findall(r"`(\w+)`", paragraph) == list(RunView().result(make_run(tmp_path / "run")))
 
 
 def test_the_command_lines_in_the_documents_are_valid(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ class Disk:
 
     def open(self, path: Any, flags: int, mode: int = 0o777) -> int:
         target = Path(path)
-        reading = target.is_dir()
+        reading = not flags & (os.O_WRONLY | os.O_RDWR)  # which a full disk does not hinder
         new = not target.exists()
         if not reading:
             self.before("open", target)
