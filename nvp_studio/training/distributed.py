@@ -63,6 +63,15 @@ def parts_of(start: int, stop: int, count: int) -> Parts:
     return [(low, high) for low, high in spread(start, stop, count) if high > low]
 
 
+def divided(parts: Parts, flow: Flow) -> Parts | None:
+    """The range that `parts` cover in parts of half their size; None when `flow` is not indifferent to that, or one
+    image is the least already.
+    """
+    if max(high - low for low, high in parts) == 1 or _batch_norms(flow):
+        return None
+    return parts_of(parts[0][0], parts[-1][1], 2 * len(parts))
+
+
 def add_up_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, ranks: Ranks) -> float:
     """Replace each gradient by its sum over the ranks; the sum of their scalar `loss`. One meeting point."""
     if ranks.world == 1:

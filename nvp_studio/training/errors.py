@@ -6,6 +6,8 @@ class RunError(RuntimeError):
 
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_NO_PRIMITIVE = "could not create a primitive"
+"""What oneDNN says when it finds no memory for a convolution; of what it cannot compute it says more."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -15,7 +17,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return type(error) is RuntimeError and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+    if type(error) is not RuntimeError:
+        return False
+    text = str(error).lower()
+    return any(words in text for words in _OUT_OF_MEMORY) or text == _NO_PRIMITIVE
 
 
 class StoppedError(RunError):

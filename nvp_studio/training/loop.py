@@ -20,7 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
-from nvp_studio.ranks import ALONE, RankLostError, Ranks
+from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
@@ -29,8 +29,8 @@ from nvp_studio.training.changes import Course, RateChange, RunChange, StopChang
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
-from nvp_studio.training.distributed import add_up_gradients, parts_of, share_statistics, spread
-from nvp_studio.training.errors import RunError
+from nvp_studio.training.distributed import add_up_gradients, divided, parts_of, share_statistics, spread
+from nvp_studio.training.errors import RunError, is_out_of_memory
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
     bits_by_scale,
@@ -181,7 +181,7 @@ class Loop:
         (self.highest_rate,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
         rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, self.highest_rate)
         try:
-            loss, norm = self._gradients_of_all()
+            loss, norm = self._gradients_within_memory()
         except _BrokenOffError:
             return None
         self.step += 1
@@ -209,11 +209,28 @@ class Loop:
             rollbacks=guard.rollbacks,
         )
 
+    def _gradients_within_memory(self) -> tuple[float, float]:
+        """As `_gradients_of_all`; whenever memory runs out, in parts of half the size, if they can be divided."""
+        while True:
+            try:
+                return self._gradients_of_all()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                parts = divided(self.parts, self.learner.flow)
+                if parts is None:
+                    self.save_last()  # the step was not taken, so this state is whole
+                    raise
+            self.parts = parts  # and the handler is left, with all that the error's traceback held
+            self.publisher.notice(
+                "warning",
+                f"step {self.step + 1}: out of memory, so from here on each batch is computed in {len(parts)} parts",
+            )
+
     def _gradients_of_all(self) -> tuple[float, float]:
         """The loss and the norm of the gradients, which all ranks then hold, and with them the time and the end.
 
-        When a rank is lost before all have met, or a stop breaks the step off, nothing has changed: the step can be
-        taken again.
+        When it fails before all ranks have met, nothing has changed: the step can be taken again.
         """
         flow, ranks = self.learner.flow, self.ranks
         held = [buffer.clone() for buffer in flow.buffers()]
@@ -223,7 +240,7 @@ class Loop:
             ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
             over = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
             loss, norm, self.seconds, over = ranks.of_first(loss, norm, seconds, over)
-        except (RankLostError, _BrokenOffError):
+        except Exception:
             for buffer, value in zip(flow.buffers(), held, strict=True):
                 buffer.copy_(value)  # batch normalization averages while it computes
             raise

@@ -461,6 +461,8 @@ def _failure_reported(report: Report) -> Iterator[None]:
         yield
     except Exception as error:
         report(RunState("failed", one_line(error)))
+        if is_out_of_memory(error):
+            raise RunError(one_line(error)) from error
         raise
 
 

@@ -1,18 +1,26 @@
-"""A checkpoint for which there is no memory: the earlier one is whole, and training goes on or ends with a line."""
+"""A checkpoint or a step for which there is no memory: nothing is lost, and training goes on or ends with a line."""
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from torch import Tensor
 
+from nvp_studio.flow.flow import Flow
+from nvp_studio.training import loop
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.runs import open_run
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.objective import objective
+from nvp_studio.training.runs import open_run, read_metrics
 from nvp_studio.training.start import one_line, start_run
 from tests.faults import checks
-from tests.faults.memory import Memory
+from tests.faults.memory import REFUSED, Memory
 from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish
 
 PARTS = 2
@@ -98,3 +106,33 @@ def test_a_process_without_memory_for_its_checkpoint(times: int, config: TrainCo
         assert checkpoint_steps(run) == before
         finish(run, large)
     assert_same_run(whole, run)
+
+
+@pytest.mark.parametrize("room", [4, 1, 0])
+def test_a_step_without_memory_is_taken_in_smaller_parts(
+    room: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From step 4 on there is memory for `room` of the eight images of a batch at a time."""
+    calls, told = itertools.count(1), Told()
+
+    def short(flow: Flow, x: Tensor, *words: Any) -> tuple[Tensor, Tensor]:
+        if next(calls) > 3 and len(x) > room:
+            raise RuntimeError(REFUSED)
+        return objective(flow, x, *words)
+
+    with monkeypatch.context() as inner:
+        inner.setattr(loop, "objective", short)
+        if room:
+            folder = start_run(config, tmp_path, "short", report=told)
+        else:
+            with pytest.raises(RunError, match=r"^out of memory; take a smaller batch"):
+                start_run(config, tmp_path, "short", report=told)
+    parts = [2, 4, 8][: {4: 1, 1: 3, 0: 3}[room]]
+    assert re.findall(r"step 4: out of memory, so from here on .* in (\d) parts", told.notices) == list(map(str, parts))
+    if room:
+        for one, other in zip(read_metrics(folder), read_metrics(whole), strict=True):
+            assert one.train == pytest.approx(other.train, abs=1e-5)
+        return
+    assert open_run(tmp_path / "short").state == "failed"
+    assert checkpoint_steps(tmp_path / "short")["last"] == 3
+    assert_same_run(whole, finish(tmp_path / "short", config))
