@@ -112,6 +112,8 @@ VARIANTS |= {
     "studio, no mixing": {**STUDIO, "mixing": "none"},
     "studio, no ActNorm": {**STUDIO, "normalization": "none"},
     "studio, average of 0.99": {**STUDIO, "ema_decay": 0.99},
+    "studio, clip at 10": {**STUDIO, "gradient_clip": 10.0},
+    "studio, clip at 100": {**STUDIO, "gradient_clip": 100.0},
 }
 
 VARIANTS |= {
