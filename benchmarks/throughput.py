@@ -3,10 +3,13 @@
     python -m benchmarks.throughput                              # the studio preset at 28x28, torch's default threads
     python -m benchmarks.throughput --shape 3 32 32 --threads 1
     python -m benchmarks.throughput --device cuda --json
+    python -m benchmarks.throughput --precision bfloat16         # networks in bfloat16 against the engine in float32
 
 Each round times both, one right after the other and in alternating order, so that what else the machine does falls on
 both alike; what counts is the median over the rounds of the ratio within a round. A training step is zero_grad,
-forward, backward, clipping and the optimizer's step; the engine's includes the moving average of its weights.
+forward, backward, clipping and the optimizer's step; the engine's includes the moving average of its weights, and its
+networks compute in what a run would choose on the device. On CUDA the plain program multiplies in TensorFloat-32, which
+is torch's default for convolutions, and the engine never does.
 Log-likelihoods and decoding are without gradients, the engine's by the flow as `build_flow` prepares it.
 """
 
@@ -20,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -32,6 +35,7 @@ from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.learner import Learner
+from nvp_studio.training.precision import settled_precision
 
 TRAINING, LIKELIHOOD, DECODE = "training", "log-likelihood", "decoding one image"
 TARGETS = {TRAINING: 2.0, LIKELIHOOD: 2.0, DECODE: 3.0}
@@ -65,8 +69,11 @@ class Comparison:
 class Side:
     """What is timed of one of the two programs, by name."""
 
+    name: str
     work: dict[str, Callable[[], object]]
     parameters: int
+    tensor_float: bool = False
+    """Whether CUDA's convolutions may round to TensorFloat-32."""
 
 
 def main() -> None:
@@ -78,6 +85,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=64, help="images in a training step and in a scored batch")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="compare the engine, trained with its networks in this, with the engine in float32",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.threads:
@@ -86,7 +98,8 @@ def main() -> None:
     torch.manual_seed(0)
     images = torch.rand(options.batch_size, *config.image_shape, device=options.device)
     z = torch.randn(1, config.dimensions, device=options.device)
-    engine, plain = engine_side(config, images, z), plain_side(config, images, z)
+    engine = engine_side(config, images, z, options.precision or "auto")
+    plain = engine_side(config, images, z, "float32") if options.precision else plain_side(config, images, z)
     found = compare(engine, plain, options.rounds, options.batch_size, torch.device(options.device))
     if options.json:
         facts = {"machine": _machine(options.device), "config": msgspec.to_builtins(config), "rounds": options.rounds}
@@ -97,16 +110,18 @@ def main() -> None:
     print(
         f"`{options.preset}`, {h}x{w}x{c}, {config.law} couplings, {config.network} networks of width {config.width}; "
     )
-    print(f"parameters: engine {engine.parameters:,}, plain {plain.parameters:,}; ", end="")
+    print(f"parameters: {engine.name} {engine.parameters:,}, {plain.name} {plain.parameters:,}; ", end="")
     print(f"batches of {options.batch_size}; {options.rounds} rounds\n")
-    _print_table(found)
+    _print_table(found, engine.name, plain.name)
 
 
-def engine_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
+def engine_side(
+    config: FlowConfig, images: Tensor, z: Tensor, precision: Literal["auto", "float32", "bfloat16"] = "auto"
+) -> Side:
     """The engine, trained by its `Learner` and asked as `build_flow` prepares it."""
     flow = Flow(config).to(images.device)
     flow.initialize(images)
-    learner = Learner(flow, TrainConfig(steps=1))
+    learner = Learner(flow, TrainConfig(steps=1, precision=precision))
 
     def train() -> None:
         learner.optimizer.zero_grad(set_to_none=True)
@@ -125,7 +140,8 @@ def engine_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
         LIKELIHOOD: torch.no_grad()(lambda: asked.log_prob(images)),
         DECODE: torch.no_grad()(lambda: asked.decode(z)),
     }
-    return Side(work, sum(parameter.numel() for parameter in flow.parameters()))
+    name = f"engine, {settled_precision(precision, images.device)}"
+    return Side(name, work, sum(parameter.numel() for parameter in flow.parameters()))
 
 
 def plain_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
@@ -149,7 +165,7 @@ def plain_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
         LIKELIHOOD: torch.no_grad()(lambda: asked(images)),
         DECODE: lambda: asked.decode(z),
     }
-    return Side(work, sum(parameter.numel() for parameter in flow.parameters()))
+    return Side("plain", work, sum(parameter.numel() for parameter in flow.parameters()), tensor_float=True)
 
 
 def compare(engine: Side, plain: Side, rounds: int, batch: int, device: torch.device) -> list[Comparison]:
@@ -159,14 +175,16 @@ def compare(engine: Side, plain: Side, rounds: int, batch: int, device: torch.de
         for what, pairs in timings.items():
             calls = 5 if what == DECODE else 1
             sides = (engine, plain) if number % 2 == 0 else (plain, engine)
-            by_side = {id(side): _timed(side.work[what], calls, device) for side in sides}
+            by_side = {id(side): _timed(side, what, calls, device) for side in sides}
             if number:  # the first round warms caches up
                 pairs.append((by_side[id(engine)], by_side[id(plain)]))
     return [_compared(what, pairs, 1 if what == DECODE else batch) for what, pairs in timings.items()]
 
 
-def _timed(work: Callable[[], object], calls: int, device: torch.device) -> Timing:
+def _timed(side: Side, what: str, calls: int, device: torch.device) -> Timing:
     """Of one call, as the mean of `calls` in a row."""
+    work = side.work[what]
+    torch.backends.cudnn.allow_tf32 = side.tensor_float
     _synchronize(device)
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(calls):
@@ -212,8 +230,8 @@ def _machine(device: str) -> str:
     return f"{name}, {os.cpu_count()} cores, {threads} thread{'s' if threads > 1 else ''} for both, {versions}{load}"
 
 
-def _print_table(found: list[Comparison]) -> None:
-    print("| | engine | plain | ratio (quartiles) | ratio of processor time | target |")
+def _print_table(found: list[Comparison], engine: str, plain: str) -> None:
+    print(f"| | {engine} | {plain} | ratio (quartiles) | ratio of processor time | target |")
     print("|---|---:|---:|---:|---:|---:|")
     for one in found:
         low, high = one.wall_ratio_quartiles

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from nvp_studio.checkpoint_checks import check_shapes, check_values, read_config
+from nvp_studio.device import exact
 from nvp_studio.files import write_whole
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.flow import Flow
@@ -199,7 +200,7 @@ def build_flow(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Fl
     """The checkpoint's flow with the averaged weights, in evaluation mode, frozen and folded for inference."""
     flow = _new_flow(checkpoint.config)
     flow.load_state_dict(checkpoint.group("average"))
-    return flow.to(device).for_inference()
+    return flow.to(exact(torch.device(device))).for_inference()
 
 
 def load(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> Flow:

@@ -179,6 +179,22 @@ def train(
             rich_help_panel=_OPTIMIZER,
         ),
     ] = _DEFAULT["memory"],
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="What the networks compute in while training: float32, bfloat16, or auto: bfloat16 on CUDA GPUs that "
+            "multiply in it, else float32. All else, and every score and sample, is float32.",
+            rich_help_panel=_OPTIMIZER,
+        ),
+    ] = _DEFAULT["precision"],
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            "--deterministic",
+            help="Hold a CUDA GPU to algorithms with one result, for a resume to the bit; slower.",
+            rich_help_panel=_PLACE,
+        ),
+    ] = _DEFAULT["deterministic"],
     seed: Annotated[int, typer.Option(help="Seed of everything random.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
         "seed"
     ],
@@ -261,6 +277,10 @@ def resume(
     memory: Annotated[
         str | None, typer.Option(help="Another use of memory: fast or constant.", rich_help_panel=_PLACE)
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Another precision of the networks: auto, float32 or bfloat16.", rich_help_panel=_PLACE),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     runs: RunsOption = None,
     tensorboard: TensorBoardOption = False,
@@ -286,6 +306,8 @@ def resume(
         raise typer.BadParameter(f"give one budget, not {' and '.join(given)}")
     if memory not in (None, "fast", "constant"):
         raise typer.BadParameter(f"memory is fast or constant, not {memory}")
+    if precision not in (None, "auto", "float32", "bfloat16"):
+        raise typer.BadParameter(f"precision is auto, float32 or bfloat16, not {precision}")
 
     def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
         from nvp_studio.training.start import resume_run
@@ -300,6 +322,7 @@ def resume(
             device=device,
             threads=threads,
             memory=cast(Literal["fast", "constant"] | None, memory),
+            precision=cast(Literal["auto", "float32", "bfloat16"] | None, precision),
             ranks=ranks,
             force=force,
         )

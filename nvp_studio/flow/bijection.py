@@ -39,6 +39,8 @@ class Chain(Bijection):
     """
 
     constant_memory = False
+    precision: torch.dtype | None = None
+    """What the networks within compute in, None for the type of the values; how near a recomputed input can come."""
 
     def __init__(self, layers: Iterable[Bijection]) -> None:
         super().__init__()
@@ -47,7 +49,8 @@ class Chain(Bijection):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Apply the layers first to last."""
         if self.constant_memory and len(self.layers) and torch.is_grad_enabled():
-            return constant_memory_forward(cast(Iterable[Bijection], self.layers), x)
+            layers = cast(Iterable[Bijection], self.layers)
+            return constant_memory_forward(layers, x, self.precision or x.dtype)
         total = x.new_zeros(len(x))
         for layer in self.layers:
             x, log_det = layer(x)

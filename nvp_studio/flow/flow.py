@@ -17,6 +17,7 @@ from nvp_studio.flow.folding import FoldedMultiScale, folded
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
+from nvp_studio.flow.precision import Speaker
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.flow.recording import recorded
@@ -69,6 +70,16 @@ class Flow(nn.Module):
         for part in self.modules():
             if isinstance(part, Chain):
                 part.constant_memory = memory == "constant"
+
+    def set_precision(self, precision: torch.dtype | None) -> None:
+        """Choose what the networks s and t compute in during training: a shorter type, or None for the flow's own.
+
+        Only they round to it (`precision`): weights, log-determinants and densities stay in the flow's type, and
+        everything does in evaluation mode.
+        """
+        for part in self.modules():
+            if isinstance(part, Chain | Speaker):
+                part.precision = precision
 
     def for_inference(self) -> Self:
         """Freeze the parameters and fold what depends on them alone (`folding`): the same flow up to rounding, faster.

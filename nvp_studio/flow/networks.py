@@ -189,12 +189,17 @@ def _pooled(x: Tensor) -> Tensor:
 
 
 def _waves(height: int, width: int, channels: int, like: Tensor) -> Tensor:
-    """Sines and cosines of rows and columns in turn, from short waves to long ones: (height, width, channels)."""
+    """Sines and cosines of rows and columns in turn, from short waves to long ones: (height, width, channels).
+
+    In float32 at least: a phase of many turns has no digits to lose.
+    """
+    dtype = torch.promote_types(like.dtype, torch.float32)
     channel = torch.arange(channels, device=like.device)
-    rate = 100.0 ** -(channel // 4 / -(-channels // 4)).to(like.dtype)
-    rows = torch.arange(height, dtype=like.dtype, device=like.device).view(-1, 1, 1)
-    columns = torch.arange(width, dtype=like.dtype, device=like.device).view(1, -1, 1)
-    return torch.sin(torch.where(channel % 2 == 0, rows, columns) * rate + channel // 2 % 2 * (math.pi / 2))
+    rate = 100.0 ** -(channel // 4 / -(-channels // 4)).to(dtype)
+    rows = torch.arange(height, dtype=dtype, device=like.device).view(-1, 1, 1)
+    columns = torch.arange(width, dtype=dtype, device=like.device).view(1, -1, 1)
+    waves = torch.sin(torch.where(channel % 2 == 0, rows, columns) * rate + channel // 2 % 2 * (math.pi / 2))
+    return waves.to(like.dtype)
 
 
 class AttentionBlock(nn.Module):

@@ -36,14 +36,15 @@ class _Step(NamedTuple):
     after: list[Tensor]
 
 
-def constant_memory_forward(layers: Iterable["Bijection"], x: Tensor) -> tuple[Tensor, Tensor]:
+def constant_memory_forward(layers: Iterable["Bijection"], x: Tensor, precision: torch.dtype) -> tuple[Tensor, Tensor]:
     """Apply `layers` first to last to x (N, C, H, W): y and log|det dy/dx| (N,), differentiable once.
 
-    What is kept for the backward pass is x, y and the layers' buffers, whatever the number of layers.
+    What is kept for the backward pass is x, y and the layers' buffers, whatever the number of layers. `precision` is
+    the shortest type that a layer computes in, half of whose digits an input must be recomputed to.
     """
     sequence = list(layers)
     parameters = dict.fromkeys(p for layer in sequence for p in layer.parameters() if p.requires_grad)
-    result = _ReversibleChain.apply(sequence, x, *parameters)  # type: ignore[no-untyped-call] # torch has no types here
+    result = _ReversibleChain.apply(sequence, precision, x, *parameters)  # type: ignore[no-untyped-call] # torch has no types here
     return cast(tuple[Tensor, Tensor], result)
 
 
@@ -58,7 +59,10 @@ class _ReversibleChain(torch.autograd.Function):
     """Parameters are passed as inputs, so that autograd accumulates their gradients as it does any others."""
 
     @staticmethod
-    def forward(ctx: Any, layers: Sequence["Bijection"], x: Tensor, *parameters: nn.Parameter) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, layers: Sequence["Bijection"], precision: torch.dtype, x: Tensor, *parameters: nn.Parameter
+    ) -> tuple[Tensor, Tensor]:
+        ctx.precision = precision
         y, log_det = x, x.new_zeros(len(x))
         ctx.steps = []
         for layer in layers:
@@ -78,11 +82,11 @@ class _ReversibleChain(torch.autograd.Function):
         found = y
         for step, found in zip(reversed(ctx.steps), _inputs_by_inverse(ctx.steps, y), strict=True):
             walk.go(step, found)
-        if not _close(found, x):
+        if not _close(found, x, ctx.precision):
             walk = _Walk(grad_y, grad_log_det)
             for step, kept in zip(reversed(ctx.steps), reversed(_inputs_by_forward(ctx.steps, x)), strict=True):
                 walk.go(step, kept)
-        return None, walk.grad, *(walk.of_parameters.get(parameter) for parameter in parameters)
+        return None, None, walk.grad, *(walk.of_parameters.get(parameter) for parameter in parameters)
 
 
 class _Walk:
@@ -127,9 +131,9 @@ def _inputs_by_forward(steps: Sequence[_Step], x: Tensor) -> list[Tensor]:
     return inputs
 
 
-def _close(found: Tensor, expected: Tensor) -> bool:
-    """Whether half of the digits agree, in units of the largest value or 1."""
-    tolerance = torch.finfo(expected.dtype).eps ** 0.5 * expected.abs().amax().clamp(min=1)
+def _close(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
+    """Whether half of the digits of `precision` agree, in units of the largest value or 1."""
+    tolerance = torch.finfo(precision).eps ** 0.5 * expected.abs().amax().clamp(min=1)
     return bool((found - expected).abs().amax() <= tolerance)
 
 

@@ -3,6 +3,9 @@
 The same (seed, order, step) gives the same batch whatever happened before, so that a resumed run goes on exactly.
 """
 
+from collections.abc import Callable
+from threading import Lock
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,14 +13,20 @@ from torch import Tensor
 
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.noise import keyed_generator, step_noise
+from nvp_studio.training.ahead import Ahead, Draw
 from nvp_studio.training.augmentation import NO_AUGMENTATION, Augmentation
+
+_PIECE = 4096
+"""Images that travel to a device at a time, so that a mapped file need not fit into memory on its way."""
 
 
 class Batches:
     """Batches of always `batch_size` images from a stream that passes over all images epoch after epoch.
 
-    images: uint8 (N, H, W, C); they live on a CUDA `device` when that has room for them, else where they are: an array
-    that is mapped from a file is read image by image, so that it may be larger than memory.
+    images: uint8 (N, H, W, C); they live on a CUDA `device` when that has room for them (`resident`), else where they
+    are: an array that is mapped from a file is read image by image, so that it may be larger than memory. For a CUDA
+    device the host's part of the next batch is made in a thread meanwhile (`ahead`), in memory that it copies from by
+    itself. Neither changes a bit of a batch.
     """
 
     def __init__(
@@ -28,6 +37,8 @@ class Batches:
         *,
         augmentation: Augmentation = NO_AUGMENTATION,
         device: torch.device,
+        resident: bool | None = None,
+        ahead: bool | None = None,
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
@@ -37,8 +48,12 @@ class Batches:
         self._augmentation = augmentation
         self._device = device
         self._images = images
-        self._on_device = torch.from_numpy(np.array(images)).to(device) if _fits(images, device) else None
+        stays = _fits(images, device) if resident is None else resident
+        self._on_device = _sent(images, device) if stays else None
         self._orders: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
+        self._one_at_a_time = Lock()
+        goes_ahead = _gains_by_a_thread(device) if ahead is None else ahead
+        self._drawn: Callable[[Draw], list[Tensor]] = Ahead(self._draw) if goes_ahead else self._draw
 
     def take(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.
@@ -47,23 +62,40 @@ class Batches:
         the batch alone, as they are in the whole.
         """
         start, stop = places or (0, self.batch_size)
-        images = self._gather(self._indices(step, order)[start:stop])
+        images, noise = map(self._move, self._drawn(Draw("images", step, order, start, stop)))
+        if self._on_device is not None:
+            images = self._on_device[images]
         images = self._augmentation.apply(images, self._seed, order, step, self.batch_size, start)
-        noise = torch.from_numpy(step_noise(self._seed, step, tuple(images.shape), salt=order, first=start))
-        return unit_from_images(images, noise.to(self._device, non_blocking=True))
+        return unit_from_images(images, noise)
 
     def noise(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
         """Images of uniform noise for `step`, `noise_count` or those at `places` of them: (n, C, H, W) in [0, 1]."""
         start, stop = places or (0, self.noise_count)
-        _, height, width, channels = self._images.shape
-        shape = (stop - start, channels, height, width)
-        noise = step_noise(self._seed, step, shape, salt=order, kind=b"image", first=start)
-        return torch.from_numpy(noise).to(self._device)
+        (noise,) = map(self._move, self._drawn(Draw("noise", step, order, start, stop)))
+        return noise
 
-    def _gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
-        if self._on_device is not None:
-            return self._on_device[torch.from_numpy(indices).to(self._device)]
-        return torch.from_numpy(self._images[indices]).to(self._device, non_blocking=True)
+    def _draw(self, draw: Draw) -> list[Tensor]:
+        """The host's part of a draw: images, or their numbers where the device has them, and noise."""
+        _, height, width, channels = self._images.shape
+        count = draw.stop - draw.start
+        chance = {"salt": draw.order, "first": draw.start}
+        if draw.kind == "noise":
+            found = [step_noise(self._seed, draw.step, (count, channels, height, width), kind=b"image", **chance)]
+        else:
+            numbers = self._indices(draw.step, draw.order)[draw.start : draw.stop]
+            images = self._images[numbers] if self._on_device is None else numbers
+            found = [images, step_noise(self._seed, draw.step, (count, height, width, channels), **chance)]
+        return [self._ready(torch.from_numpy(part)) for part in found]
+
+    def _ready(self, part: Tensor) -> Tensor:
+        """Where the device fetches it without holding up this process."""
+        if self._device.type != "cuda":
+            return part
+        with torch.cuda.device(self._device):
+            return part.pin_memory()
+
+    def _move(self, part: Tensor) -> Tensor:
+        return part.to(self._device, non_blocking=True)
 
     def _indices(self, step: int, order: int) -> npt.NDArray[np.int64]:
         stream = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
@@ -72,15 +104,28 @@ class Batches:
 
     def _order(self, epoch: int, order: int) -> npt.NDArray[np.int64]:
         key = (epoch, order)
-        if key not in self._orders:
-            if len(self._orders) > 4:
-                self._orders.clear()
-            self._orders[key] = keyed_generator(b"order", self._seed, order, epoch).permutation(self.count)
-        return self._orders[key]
+        with self._one_at_a_time:
+            if key not in self._orders:
+                if len(self._orders) > 4:
+                    self._orders.clear()
+                self._orders[key] = keyed_generator(b"order", self._seed, order, epoch).permutation(self.count)
+            return self._orders[key]
 
 
 def _fits(images: npt.NDArray[np.uint8], device: torch.device) -> bool:
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes < free // 4
+    return images.nbytes <= free // 4
+
+
+def _sent(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    there = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), _PIECE):
+        there[start : start + _PIECE] = torch.from_numpy(np.array(images[start : start + _PIECE]))
+    return there
+
+
+def _gains_by_a_thread(device: torch.device) -> bool:
+    """On a CPU the thread would take the time from the training itself."""
+    return device.type == "cuda"

@@ -67,6 +67,13 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     memory: Literal["fast", "constant"] = "fast"
     """`constant` recomputes activations by the inverse instead of keeping them: slower, in memory that does not grow
     with the number of couplings."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the networks s and t compute in while training; everything else, and all that is validated, scored or
+    sampled, is float32. `auto` is bfloat16 on CUDA devices that multiply in it and float32 elsewhere; the record of a
+    run says which."""
+    deterministic: bool = False
+    """Whether a CUDA device is held to algorithms that have one result, so that a resume is exact there too; slower.
+    A CPU is exact without."""
     seed: int = 0
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""

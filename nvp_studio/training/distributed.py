@@ -131,6 +131,8 @@ def _batch_norm(layer: nn.BatchNorm2d, ranks: Ranks, x: Tensor) -> Tensor:
     """`nn.BatchNorm2d.forward` with statistics over all ranks; torch's own for this works on CUDA alone."""
     if not layer.training:
         return nn.BatchNorm2d.forward(layer, x)
+    given = x.dtype
+    x = x.to(torch.promote_types(given, torch.float32))  # networks may compute in less, statistics never
     variance, mean = shared_moments(x, ranks)
     with torch.no_grad():
         assert layer.running_mean is not None
@@ -142,4 +144,4 @@ def _batch_norm(layer: nn.BatchNorm2d, ranks: Ranks, x: Tensor) -> Tensor:
         layer.running_mean.lerp_(mean, layer.momentum)
         layer.running_var.lerp_(variance * (count / (count - 1)), layer.momentum)
     y = (x - mean.view(1, -1, 1, 1)) * torch.rsqrt(variance + layer.eps).view(1, -1, 1, 1)
-    return y * layer.weight.view(1, -1, 1, 1) + layer.bias.view(1, -1, 1, 1)
+    return (y * layer.weight.view(1, -1, 1, 1) + layer.bias.view(1, -1, 1, 1)).to(given)

@@ -39,7 +39,8 @@ def earlier_run(runs_folder: Path, config: TrainConfig) -> Path | None:
         folder = Path(summary.folder)
         try:
             record = read_record(folder)
-            same = msgspec.structs.replace(record.config, flow=config.flow) == config
+            precision = "auto" if config.precision == "auto" else record.config.precision  # which a record settles
+            same = msgspec.structs.replace(record.config, flow=config.flow, precision=precision) == config
             if record.launch == key and same and (folder / "checkpoints" / "last.safetensors").exists():
                 return folder
         except RunError:

@@ -11,6 +11,7 @@ from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.precision import network_type
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Learner:
         self.optimizer = _optimizer(flow, config)
         self._average = average_of(flow, config.ema_decay)
         flow.set_memory(config.memory)  # once the average is made, which takes no gradients
+        flow.set_precision(network_type(config.precision, flow.device))
         self.updates = 0
 
     @property

@@ -28,6 +28,7 @@ from nvp_studio.training.changes import WISH, Restart, StopChange, now, record_c
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
+from nvp_studio.training.determinism import claim_workspace, deterministic
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
 from nvp_studio.training.elastic import launch_key, started_again
 from nvp_studio.training.errors import RunError, StoppedError, is_out_of_memory
@@ -42,6 +43,7 @@ from nvp_studio.training.following import (
 )
 from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.loop import Loop, Resume
+from nvp_studio.training.precision import settled_precision
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import (
     RunData,
@@ -94,7 +96,8 @@ def start_run(
     with _failure_reported(report):
         config = settled(config)
         data, flow = _prepare(config, control, report, ranks, change_flow)
-        config = msgspec.structs.replace(config, flow=flow.config)
+        precision = settled_precision(config.precision, flow.device)
+        config = msgspec.structs.replace(config, flow=flow.config, precision=precision)
         folder = create_run_folder(Path(runs_folder), name, config.data)
         record = RunRecord(
             name=folder.name,
@@ -129,6 +132,7 @@ def resume_run(
     device: str | None = None,
     threads: int | None = None,
     memory: Literal["fast", "constant"] | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] | None = None,
     force: bool = False,
     patience: float = 0.0,
     ranks: Ranks = ALONE,
@@ -136,10 +140,11 @@ def resume_run(
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
     A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
-    `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads` and `memory` replace
-    the configured ones. Data whose digest is not that of the run's start are refused, unless `force` says to go on
-    with them. Another process that trains in the folder is waited for `patience` seconds. A run that had finished when
-    the launcher started this command again has nothing left to do, which is told. Reports and raises as `start_run`.
+    `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads`, `memory` and
+    `precision` replace the configured ones. Data whose digest is not that of the run's start are refused, unless
+    `force` says to go on with them. Another process that trains in the folder is waited for `patience` seconds. A run
+    that had finished when the launcher started this command again has nothing left to do, which is told. Reports and
+    raises as `start_run`.
     """
     control = control or Control()
     with _failure_reported(report):
@@ -149,7 +154,8 @@ def resume_run(
             record = read_record(path)
             budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
             new_budget = any(value is not None for value in budget.values())
-            config = _changed(record, budget, {"device": device, "threads": threads, "memory": memory})
+            others = {"device": device, "threads": threads, "memory": memory, "precision": precision}
+            config = _changed(record, budget, others)
             if reason := _nothing_left(record, config, new_budget=new_budget):
                 if not started_again(record.launch):
                     raise RunError(reason)
@@ -166,6 +172,7 @@ def resume_run(
                 raise RunError(f"{changed}; resume with --force to go on with the data as they are now")
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
+            config = msgspec.structs.replace(config, precision=settled_precision(config.precision, flow.device))
             record = msgspec.structs.replace(
                 record, config=config, device=str(flow.device), data=_run_data(data), launch=launch_key()
             )
@@ -234,7 +241,8 @@ def join_run(ranks: Ranks, control: Control | None = None) -> None:
         return
     checkpoint = receive_state(ranks, beginning)
     publisher = SilentPublisher(record)
-    _go(Loop(record.config, data, flow, publisher, control, checkpoint, ranks), publisher)
+    with deterministic(record.config.deterministic):
+        _go(Loop(record.config, data, flow, publisher, control, checkpoint, ranks), publisher)
 
 
 def settled(config: TrainConfig) -> TrainConfig:
@@ -304,6 +312,8 @@ def _prepare(
             reason = f"{word}: {done:,} of {total:,}" if total else word
             report(RunState("preparing", reason, done / total if total else None))
 
+    if config.deterministic:
+        claim_workspace()
     device = rank_device(config.device, ranks)
     torch.set_num_threads(rank_threads(config.threads, ranks))
     data = load_data(
@@ -358,11 +368,12 @@ def _train(
         report(_started(folder, record, data, resume.step if resume is not None else 0))
         for text in warnings:
             publisher.notice("warning", text)
-        loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
-        if checkpoint is None:
-            loop.save_last()
-        publisher.enter("training")
-        return publisher.end(_go(loop, publisher))
+        with deterministic(record.config.deterministic):
+            loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
+            if checkpoint is None:
+                loop.save_last()
+            publisher.enter("training")
+            return publisher.end(_go(loop, publisher))
     except Exception as error:
         if isinstance(error, RankLostError) and loop is not None:
             loop.save_last()  # ranks meet before a step changes the weights, so that they are those of whole steps
@@ -429,6 +440,8 @@ def _changed(
 ) -> TrainConfig:
     """The run's configuration with what a resume changes."""
     config = record.config
+    if config.precision == "auto":  # a record says which, unless it is from before there was a choice
+        config = msgspec.structs.replace(config, precision="float32")
     if any(value is not None for value in budget.values()):
         config = msgspec.structs.replace(config, **budget)
     return msgspec.structs.replace(config, **{name: value for name, value in others.items() if value is not None})

@@ -175,6 +175,8 @@ class TrainForm(QWidget):
             accumulate=min(self._shown.accumulate, self.batch_size.value()),
             checkpoint_steps=self._shown.checkpoint_steps,
             memory=self.memory.currentData(),
+            precision=self._shown.precision,
+            deterministic=self._shown.deterministic,
             validation_images=self.validation_images.value(),
             validation_every=self.validation_every.value() or None,
             checkpoint_minutes=self.checkpoint_minutes.value(),
