@@ -112,7 +112,7 @@ def main() -> None:
     )
     print(f"parameters: {engine.name} {engine.parameters:,}, {plain.name} {plain.parameters:,}; ", end="")
     print(f"batches of {options.batch_size}; {options.rounds} rounds\n")
-    _print_table(found, engine.name, plain.name)
+    _print_table(found, engine.name, plain.name, with_targets=not options.precision)
 
 
 def engine_side(
@@ -230,14 +230,15 @@ def _machine(device: str) -> str:
     return f"{name}, {os.cpu_count()} cores, {threads} thread{'s' if threads > 1 else ''} for both, {versions}{load}"
 
 
-def _print_table(found: list[Comparison], engine: str, plain: str) -> None:
-    print(f"| | {engine} | {plain} | ratio (quartiles) | ratio of processor time | target |")
-    print("|---|---:|---:|---:|---:|---:|")
+def _print_table(found: list[Comparison], engine: str, plain: str, *, with_targets: bool) -> None:
+    print(f"| | {engine} | {plain} | ratio (quartiles) | ratio of processor time |{' target |' * with_targets}")
+    print(f"|---|---:|---:|---:|---:|{'---:|' * with_targets}")
     for one in found:
         low, high = one.wall_ratio_quartiles
         ratio = f"{one.wall_ratio:.2f} ({low:.2f} to {high:.2f})"
         speeds = [_speed(one, timing.wall) for timing in (one.engine, one.plain)]
-        print(f"| {one.what} | {' | '.join(speeds)} | {ratio} | {one.cpu_ratio:.2f} | {one.target:g} |")
+        target = f" {one.target:g} |" * with_targets
+        print(f"| {one.what} | {' | '.join(speeds)} | {ratio} | {one.cpu_ratio:.2f} |{target}")
 
 
 def _speed(one: Comparison, seconds: float) -> str:
