@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nvp_studio.checkpoints import load, peek
 from nvp_studio.training.runs import list_runs
@@ -126,6 +127,19 @@ def test_memory_is_chosen_for_a_run_and_for_its_resume(run: Run, data: Path, tmp
     assert run("resume", "mine", "--runs", runs, "--steps", 4, "--memory", "little")[0] == 2
     assert run("resume", "mine", "--runs", runs, "--steps", 4, "--memory", "fast")[0] == 0
     assert json.loads((runs / "mine" / "run.json").read_text())["config"]["memory"] == "fast"
+
+
+def test_precision_and_determinism_are_chosen_and_recorded(run: Run, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    options = ["--data", data, "--steps", 3, "--name", "mine", "--runs", runs, *QUICK]
+    assert run("train", "--precision", "half", *options)[0] == 2
+    assert run("train", "--precision", "bfloat16", "--deterministic", *options)[0] == 0
+    config = json.loads((runs / "mine" / "run.json").read_text())["config"]
+    assert (config["precision"], config["deterministic"]) == ("bfloat16", True)
+    assert run("resume", "mine", "--runs", runs, "--steps", 4, "--precision", "half")[0] == 2
+    assert run("resume", "mine", "--runs", runs, "--steps", 4, "--precision", "auto")[0] == 0
+    config = json.loads((runs / "mine" / "run.json").read_text())["config"]
+    assert config["precision"] == ("bfloat16" if torch.cuda.is_available() else "float32")
 
 
 def test_the_papers_presets_bring_the_papers_optimization(run: Run, data: Path, tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         accumulate=5,
         checkpoint_steps=40,
         memory="constant",
+        precision="bfloat16",
+        deterministic=True,
         validation_images=321,
         validation_every=77,
         checkpoint_minutes=3.5,
