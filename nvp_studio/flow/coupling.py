@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nvp_studio.flow.bijection import Bijection, sum_per_image
 from nvp_studio.flow.laws import CouplingLaw
-from nvp_studio.flow.precision import Speaker
+from nvp_studio.flow.precision import Conditioned
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, gather, scatter
 
 MakeNetwork = Callable[[int, int], nn.Module]
@@ -23,7 +23,7 @@ MakeLaw = Callable[[int], CouplingLaw]
 """Channels of x2 -> the law for its values."""
 
 
-class SplitCoupling(Speaker, Bijection):
+class SplitCoupling(Conditioned, Bijection):
     """A coupling whose halves are tensors of their own, so that nothing is computed for the half that stays."""
 
     def __init__(self, stays: int, changes: int, make_network: MakeNetwork, make_law: MakeLaw) -> None:
@@ -42,19 +42,19 @@ class SplitCoupling(Speaker, Bijection):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Equations 7 and 8 of the paper, with log-determinant from equation 6."""
         x1, x2 = self.split(x)
-        y2, log_slope = self.law(x2, self.heard(x1))
+        y2, log_slope = self.law(x2, self.conditioned_on(x1))
         return self.merge(x1, y2), sum_per_image(log_slope)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The law is undone value by value, the network never."""
         y1, y2 = self.split(y)
-        x2, log_slope = self.law.inverse(y2, self.heard(y1))
+        x2, log_slope = self.law.inverse(y2, self.conditioned_on(y1))
         return self.merge(y1, x2), sum_per_image(log_slope)
 
     def undo(self, y: Tensor) -> Tensor:
         """The x of `inverse` alone."""
         y1, y2 = self.split(y)
-        return self.merge(y1, self.law.undo(y2, self.heard(y1)))
+        return self.merge(y1, self.law.undo(y2, self.conditioned_on(y1)))
 
 
 class ChannelCoupling(SplitCoupling):
@@ -103,7 +103,7 @@ class PackedCheckerboardCoupling(SplitCoupling):
         return x
 
 
-class MaskedCheckerboardCoupling(Speaker, Bijection):
+class MaskedCheckerboardCoupling(Conditioned, Bijection):
     """Checkerboard mask as published: the networks see the full grid with the changing cells set to zero (equation 9).
 
     The mask is their last input channel. Any size, odd sides included.
@@ -133,7 +133,7 @@ class MaskedCheckerboardCoupling(Speaker, Bijection):
 
     def _numbers(self, x: Tensor) -> Tensor:
         mask = self.mask.expand(len(x), -1, -1, -1)
-        return self.heard(torch.cat((x * self.mask, mask), 1))
+        return self.conditioned_on(torch.cat((x * self.mask, mask), 1))
 
     def _applied(self, x: Tensor, changed: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
         return torch.where(self.mask > 0, x, changed), sum_per_image(log_slope * (1 - self.mask))

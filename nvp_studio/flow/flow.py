@@ -17,7 +17,7 @@ from nvp_studio.flow.folding import FoldedMultiScale, folded
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
-from nvp_studio.flow.precision import Speaker
+from nvp_studio.flow.precision import Conditioned
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.flow.recording import recorded
@@ -78,7 +78,7 @@ class Flow(nn.Module):
         everything does in evaluation mode.
         """
         for part in self.modules():
-            if isinstance(part, Chain | Speaker):
+            if isinstance(part, Chain | Conditioned):
                 part.precision = precision
 
     def for_inference(self) -> Self:

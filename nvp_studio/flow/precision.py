@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 
-class Speaker(nn.Module):
-    """A module with a network whose numbers it applies; `precision` is what the network computes in.
+class Conditioned(nn.Module):
+    """A layer whose map is conditioned by a network; `precision` is what the network computes in.
 
     The inputs and weights of the network's products are rounded to `precision` (None: nothing is) by autocast, and its
     numbers come out in the type of the values that it saw, so that the law, log-determinants, densities, gradients of
@@ -17,7 +17,7 @@ class Speaker(nn.Module):
     network: nn.Module
     precision: torch.dtype | None = None
 
-    def heard(self, seen: Tensor) -> Tensor:
+    def conditioned_on(self, seen: Tensor) -> Tensor:
         """What the network says of `seen` (N, inputs, H, W): (N, outputs, H, W) in the same type."""
         if self.precision is None or not self.training:
             numbers: Tensor = self.network(seen)

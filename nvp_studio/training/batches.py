@@ -89,7 +89,7 @@ class Batches:
 
     def _ready(self, part: Tensor) -> Tensor:
         """Where the device fetches it without holding up this process."""
-        if self._device.type != "cuda":
+        if self._device.type != "cuda" or not part.numel():
             return part
         with torch.cuda.device(self._device):
             return part.pin_memory()
