@@ -40,13 +40,13 @@ def test_a_run_in_bfloat16_resumes_exactly(tmp_path: Path, make_config: MakeConf
 
 
 def test_bfloat16_learns_about_as_well(tmp_path: Path, make_config: MakeConfig) -> None:
-    """After 100 steps; two seeds in float32 differ by more (measured: 0.2 bits/dim)."""
+    """Measured: 0.002 bits/dim apart with each of three seeds, which are 0.1 to 0.3 apart themselves."""
     found = {}
     for precision in ("float32", "bfloat16"):
         folder = start_run(make_config(steps=100, precision=precision, validation_images=40), tmp_path, precision)
         found[precision] = read_record(folder).status.validation
     assert found["float32"] is not None
-    assert found["bfloat16"] == pytest.approx(found["float32"], abs=0.05)
+    assert found["bfloat16"] == pytest.approx(found["float32"], abs=0.02)
     losses = [[one.train for one in read_metrics(tmp_path / name)] for name in found]
     assert losses[0] != losses[1]
 
