@@ -10,14 +10,13 @@ import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 import msgspec
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, Ranks
@@ -25,7 +24,7 @@ from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.best import BestModel, explorer_tensors
-from nvp_studio.training.changes import Course, RateChange, RunChange, StopChange, Wish, take_wish
+from nvp_studio.training.changes import Course
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -40,13 +39,14 @@ from nvp_studio.training.evaluation import (
     samples,
     scores,
 )
-from nvp_studio.training.events import RunChanged, RunProgress, StepMetrics
+from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
+from nvp_studio.training.keeping import Keeper, Resume
 from nvp_studio.training.learner import Learner, Snapshot
 from nvp_studio.training.objective import objective
 from nvp_studio.training.publisher import Publisher, insist
-from nvp_studio.training.reference import contrasts
 from nvp_studio.training.schedule import Budget, learning_rate
+from nvp_studio.training.steering import Steering
 from nvp_studio.training.stopping import StopWatch, out_of_time
 
 _SAMPLES = 64
@@ -56,32 +56,9 @@ _SCALE_IMAGES = 64
 """Validation images whose bits are told apart by scale."""
 _GOOD_EVERY = 100
 """Steps between copies of the state to return to."""
-_BEST_SECONDS = 60.0
-"""Shortest time between two writings of the best model, which include a principal component analysis."""
-_VALIDATION_PART, _BEST_PART, _SHOW_PART = 12, 30, 30
+_VALIDATION_PART, _SHOW_PART = 12, 30
 """Under a budget in minutes: how many times as long as it took the last time each of them waits for its next time."""
-_RETRY_SECONDS = 15.0
-"""Time after which a checkpoint that the disk refused is tried again."""
 _PROGRESS_SECONDS = 0.1
-_WISH_SECONDS = 1.0
-"""Time between two looks for a change that another process asks for."""
-
-
-class Resume(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint says, besides its tensors, to a loop that goes on from it."""
-
-    step: int
-    seconds: float
-    updates: int
-    guard: Guard
-    best: float | None
-    """Validation of the best model that is on disk, in bits/dim."""
-    best_step: int | None
-    unfinished: StepMetrics | None
-    """The last step, when the run was stopped before the validation that follows it was through."""
-    watch: StopWatch = msgspec.field(default_factory=StopWatch)
-    ended_by: str = ""
-    """The stop condition that ended the run, when one did."""
 
 
 class _BrokenOffError(Exception):
@@ -119,7 +96,6 @@ class Loop:
         share_statistics(flow, ranks)
         self.parts = parts_of(*ranks.share(0, config.batch_size), config.accumulate)
         """The places in each batch that this rank computes, one part after the other."""
-        self.contrasts = tuple(contrasts(data))
         self.step = 0
         self.guard = Guard()
         self.seconds = 0.0
@@ -139,17 +115,13 @@ class Loop:
         self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
+        self.keeper = Keeper(config, data, self.learner, self.best, publisher, self.budget, self._standing, ranks)
         now = time.monotonic()
-        self._saved_at = self._best_at = self._validated_at = self._shown_at = now
-        self._refused_at: float | None = None
-        """When the disk refused the last checkpoint, until it takes one."""
-        self._milestone_due = False
-        self._milestone_at = -math.inf
-        self._validation_cost = self._best_cost = self._show_cost = 0.0
+        self._validated_at = self._shown_at = now
+        self._validation_cost = self._show_cost = 0.0
         self._progress_at = 0.0
-        self._wish_at = -_WISH_SECONDS
-        if ranks.first:
-            self._tell_course()
+        self.steering = Steering(self.course, publisher, control, ranks)
+        self.steering.tell(self.step)
 
     def _go_on_from(self, checkpoint: Checkpoint) -> None:
         resume = msgspec.json.decode(checkpoint.resume, type=Resume)
@@ -199,7 +171,7 @@ class Loop:
             return None
         return StepMetrics(
             step=self.step,
-            epoch=self._epoch(),
+            epoch=self.budget.epoch(self.step),
             seconds=self.seconds,
             images=self.step * config.batch_size,
             train=loss,
@@ -219,7 +191,7 @@ class Loop:
                     raise
                 parts = divided(self.parts, self.learner.flow)
                 if parts is None:
-                    self.save_last()  # the step was not taken, so this state is whole
+                    self.keeper.save_last()  # the step was not taken, so this state is whole
                     raise
             self.parts = parts  # and the handler is left, with all that the error's traceback held
             self.publisher.notice(
@@ -282,7 +254,7 @@ class Loop:
         self.learner.restore(self.good)
         if self.guard.rollbacks >= MOST_ROLLBACKS:
             self.guard.rolled_back()
-            self.save_last()
+            self.keeper.save_last()
             raise RunError(
                 f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
                 f"start again with a learning rate below {self.highest_rate:g}"
@@ -302,7 +274,7 @@ class Loop:
         self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
         if (again or self._validation_due()) and len(self.data.validation.images):
             if self.over:
-                self.save_last()
+                self.keeper.save_last()
             found = self._validate()
             if found is None:
                 return
@@ -365,7 +337,7 @@ class Loop:
         if not self.ranks.first:
             pass  # the first rank keeps the best for all
         elif error < HALF_A_LEVEL:
-            self.best.offer(self._info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
+            self.best.offer(self.keeper.info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
         else:
             self.publisher.notice(
                 "warning",
@@ -397,59 +369,22 @@ class Loop:
         return now - self._shown_at >= max(self.budget.validation_seconds(), _SHOW_PART * self._show_cost)
 
     def _keep(self, before: float) -> None:
-        """Write the files that are due; `before` is the fraction of the budget before the step."""
+        """Write what is due; `before` is the fraction of the budget before the step."""
         if not self.ranks.first:
             return
-        now = time.monotonic()
-        wait = 0.0 if self.best.saved_step is None else max(_BEST_SECONDS, _BEST_PART * self._best_cost)
-        if self.best.pending and not self.over and now - self._best_at >= wait:
-            self.best.save(self._proceed_alone)
-            self._best_at = time.monotonic()
-            self._best_cost = self._best_at - now
-        if self._show_due(now):
+        if not self.over:
+            self.keeper.save_best_when_due(self._proceed_alone)
+        if self._show_due(time.monotonic()):
             self._show()
-        if self._save_due(now):
-            self.save_last()
-        self._milestone_due |= int(10 * before) < int(10 * self._fraction()) < 10
-        if self._milestone_due and now - self._milestone_at >= _RETRY_SECONDS:
-            name = f"step-{self.step:08d}"
-            saved = self.publisher.checkpoint(name, "milestone", self.step, lambda: slim(self._checkpoint()))
-            self._milestone_due, self._milestone_at = not saved, -math.inf if saved else now
-
-    def _save_due(self, now: float) -> bool:
-        """Whether it is time for a checkpoint: by minutes, by steps, or because the disk refused the one before."""
-        interval = 60 * self.config.checkpoint_minutes
-        if self._refused_at is not None:
-            return now - self._refused_at >= min(interval, _RETRY_SECONDS)
-        steps = self.config.checkpoint_steps
-        return now - self._saved_at >= interval or (steps is not None and self.step % steps == 0)
-
-    def save_last(self, extra: dict[str, Tensor] | None = None) -> bool:
-        """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
-        if not self.ranks.first:
-            return True
-        saved = self.publisher.checkpoint("last", "last", self.step, lambda: self._checkpoint(extra))
-        self._saved_at = time.monotonic()
-        self._refused_at = None if saved else self._saved_at
-        self.publisher.update_record(
-            step=self.step,
-            total_steps=self.budget.total_steps,
-            epoch=self._epoch(),
-            seconds=self.clock.seconds(),
-            images=self.step * self.config.batch_size,
-            best=self.best.value,
-            best_step=self.best.step,
-            skipped=self.guard.skipped,
-            rollbacks=self.guard.rollbacks,
-        )
-        return saved
+        tenth = int(10 * before) < int(10 * self._fraction()) < 10
+        self.keeper.save_checkpoints_when_due(milestone=tenth)
 
     def stop(self) -> bool:
         """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
-        saved = insist(self.save_last)
+        saved = insist(self.keeper.save_last)
         if self.best.pending:
             self.best.save(lambda: not self._hurry())
-            self.save_last()  # which says what the best on disk is
+            self.keeper.save_last()  # which says what the best on disk is
         elif self.best.saved_step is None and not self._hurry():
             self._save_explorable_last()
         return saved
@@ -467,10 +402,10 @@ class Loop:
         if self.best.value is None and len(self.data.validation.images):
             self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
         if self.asked.stop_reason is not None:
-            self.save_last()
+            self.keeper.save_last()
             return info
         written = info is None or self.best.written or insist(self.best.write)
-        saved = insist(self.save_last if info is not None else self._save_explorable_last)
+        saved = insist(self.keeper.save_last if info is not None else self._save_explorable_last)
         if not (saved and written):
             raise RunError("the trained model could not be written; make room for it and resume the run")
         return info
@@ -482,7 +417,7 @@ class Loop:
         averaged = self.learner.averaged
         none = Tensor().double()
         extra = explorer_tensors(averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
-        return self.save_last(extra)
+        return self.keeper.save_last(extra)
 
     def _heed(self) -> bool:
         """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
@@ -512,43 +447,10 @@ class Loop:
 
     def _serve(self) -> None:
         if self.control.take_save():
-            self.save_last()
+            self.keeper.save_last()
         if self.control.take_sample():
             self._show()
-        for wish in self._wishes():
-            self._grant(wish)
-
-    def _wishes(self) -> Iterator[Wish]:
-        while (wish := self.control.take_wish()) is not None:
-            yield wish
-        if self.ranks.first and time.monotonic() - self._wish_at >= _WISH_SECONDS:
-            self._wish_at = time.monotonic()
-            if (wish := take_wish(self.publisher.folder)) is not None:
-                yield wish
-
-    def _grant(self, wish: Wish) -> None:
-        """Change the course from the next step on; what cannot be recorded is not done: no resume would repeat it."""
-        changes: list[RunChange] = []
-        if wish.learning_rate is not None:
-            changes.append(RateChange(self.step, wish.learning_rate))
-        if wish.stop is not None:
-            changes.append(StopChange(self.step, wish.stop))
-        try:
-            self.course.record(*changes)
-        except OSError as error:
-            self.publisher.notice("error", f"the change could not be recorded, so it is not made: {error.strerror}")
-            return
-        self._tell_course()
-
-    def _tell_course(self) -> None:
-        following = self.step + 1
-        self.publisher.report(
-            RunChanged(
-                step=self.step,
-                learning_rate=self.course.learning_rate(following),
-                stop=self.course.rules(following),
-            )
-        )
+        self.steering.grant_wishes(self.step)
 
     def _progress(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
@@ -566,7 +468,7 @@ class Loop:
             RunProgress(
                 step=self.step,
                 fraction=self._fraction(),
-                epoch=self._epoch(),
+                epoch=self.budget.epoch(self.step),
                 seconds=seconds,
                 images_per_second=self.clock.images_per_second,
                 seconds_left=left,
@@ -578,11 +480,8 @@ class Loop:
     def _fraction(self) -> float:
         return self.budget.fraction(self.step, self.seconds)
 
-    def _epoch(self) -> float:
-        return self.step * self.config.batch_size / self.batches.count
-
-    def _checkpoint(self, extra: dict[str, Tensor] | None = None) -> Checkpoint:
-        resume = Resume(
+    def _standing(self) -> Resume:
+        return Resume(
             step=self.step,
             seconds=self.clock.seconds(),
             updates=self.learner.updates,
@@ -592,30 +491,4 @@ class Loop:
             unfinished=self.unfinished,
             watch=self.watch,
             ended_by=self.ended_by,
-        )
-        tensors = dict(self.learner.capture().tensors) | (extra or {})
-        return Checkpoint(self.learner.flow.config, self._info(), tensors, msgspec.json.encode(resume).decode())
-
-    def _info(self, validation: float | None = None, count: int = 0) -> CheckpointInfo:
-        data = self.data
-        return CheckpointInfo(
-            name=self.publisher.record.name,
-            preset=self.config.preset,
-            data=DataInfo(
-                name=data.name,
-                title=data.title,
-                digest=data.digest,
-                label_names=data.label_names,
-                contrasts=self.contrasts,
-                licence=data.licence,
-            ),
-            step=self.step,
-            epoch=self._epoch(),
-            seconds=self.clock.seconds(),
-            images=self.step * self.config.batch_size,
-            seed=self.config.seed,
-            validation=validation,
-            validation_images=count,
-            train_config=msgspec.json.encode(self.config).decode(),
-            created=datetime.now().astimezone().isoformat(timespec="seconds"),
         )

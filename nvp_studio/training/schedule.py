@@ -19,6 +19,11 @@ class Budget:
         if config.epochs is not None:
             self.total_steps = max(1, math.ceil(config.epochs * train_images / config.batch_size))
         self.total_seconds = None if config.minutes is None else config.minutes * 60
+        self._epochs_per_step = config.batch_size / train_images
+
+    def epoch(self, step: int) -> float:
+        """Passes over the training images after `step` steps."""
+        return step * self._epochs_per_step
 
     def fraction(self, step: int, seconds: float) -> float:
         """How much of the budget is used up after `step` steps and `seconds` seconds, 0 to 1."""

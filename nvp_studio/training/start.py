@@ -41,8 +41,9 @@ from nvp_studio.training.following import (
     receive_state,
     send_state,
 )
+from nvp_studio.training.keeping import Resume
 from nvp_studio.training.lock import RunLock, RunLockedError
-from nvp_studio.training.loop import Loop, Resume
+from nvp_studio.training.loop import Loop
 from nvp_studio.training.precision import settled_precision
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import (
@@ -371,12 +372,12 @@ def _train(
         with deterministic(record.config.deterministic):
             loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
             if checkpoint is None:
-                loop.save_last()
+                loop.keeper.save_last()
             publisher.enter("training")
             return publisher.end(_go(loop, publisher))
     except Exception as error:
         if isinstance(error, RankLostError) and loop is not None:
-            loop.save_last()  # ranks meet before a step changes the weights, so that they are those of whole steps
+            loop.keeper.save_last()  # ranks meet before a step changes the weights: these are of whole steps
         publisher.end(RunState("failed", one_line(error)))
         raise
     finally:

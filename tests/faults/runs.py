@@ -12,7 +12,7 @@ import torch
 
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.training import loop, publisher
+from nvp_studio.training import keeping, publisher
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunEvent, RunNotice, StepMetrics
 from nvp_studio.training.runs import open_run, read_metrics, read_record
@@ -69,7 +69,7 @@ def small_config(data: Path, **changes: Any) -> TrainConfig:
 
 def make_patient(patch: pytest.MonkeyPatch) -> None:
     """Let whatever waits before it tries again not wait."""
-    patch.setattr(loop, "_RETRY_SECONDS", 0.0)
+    patch.setattr(keeping, "_RETRY_SECONDS", 0.0)
     patch.setattr(publisher, "_END_PAUSES", (0.0,))
 
 

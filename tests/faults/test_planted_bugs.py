@@ -18,8 +18,9 @@ from nvp_studio.training.batches import Batches
 from nvp_studio.training.checkpoint_folder import CheckpointFolder
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.keeping import Keeper, Resume
 from nvp_studio.training.learner import Learner, Snapshot
-from nvp_studio.training.loop import Loop, Resume
+from nvp_studio.training.loop import Loop
 from tests.faults import checks
 
 Patch = pytest.MonkeyPatch
@@ -175,7 +176,7 @@ def accept_changed_data(patch: Patch) -> None:
 
 def save_seldom(patch: Patch) -> None:
     """The steps between checkpoints are not heeded."""
-    patch.setattr(Loop, "_save_due", lambda self, now: False)
+    patch.setattr(Keeper, "_save_due", lambda self, now, step: False)
 
 
 def forget_the_unfinished_step(patch: Patch) -> None:
