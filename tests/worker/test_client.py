@@ -13,6 +13,7 @@ from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker import client as client_module
 from nvp_studio.worker.client import CrashReport, WorkerClient
 from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered
+from tests.conftest import HANG_SECONDS
 
 Wait = Callable[..., None]
 
@@ -181,6 +182,7 @@ def test_a_worker_of_another_protocol_is_not_restarted(make_client, qt: Wait) ->
 def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)  # the import of torch is no hang here
     client, recorder = make_client()
     client.start()
     qt(lambda: client.state == "ready", "the start")
@@ -188,7 +190,7 @@ def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     first = client.pid
     os.kill(first, signal.SIGSTOP)
     qt(lambda: recorder.responsive == [False], "the hang to be noticed")
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 60.0)
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
     client.restart()
     qt(lambda: client.state == "ready" and client.pid != first, "the restart")
     assert recorder.responsive == [False, True]
