@@ -196,6 +196,22 @@ def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     assert recorder.responsive == [False, True]
 
 
+def test_the_first_answer_after_a_silence_ends_it(make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that says it is ready answers, though its start took long; no heartbeat is waited for."""
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
+    client, recorder = make_client()
+    client.start()
+    qt(lambda: client.state == "ready", "the start")
+    os.kill(client.pid, signal.SIGSTOP)
+    beats = client._pings
+    qt(lambda: client._pings > beats + 1, "all to be read that it had said")
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 0.0)
+    qt(lambda: recorder.responsive == [False], "the silence to be noticed")
+    client._heartbeat.stop()
+    os.kill(client.pid, signal.SIGCONT)
+    qt(lambda: recorder.responsive == [False, True], "a sign of life")
+
+
 def test_stop_ends_the_process_without_a_crash(make_client, qt: Wait) -> None:
     client, recorder = make_client()
     client.start()
