@@ -179,6 +179,13 @@ def test_a_worker_of_another_protocol_is_not_restarted(make_client, qt: Wait) ->
     assert [report.reason for report in recorder.crashes] == ["version 9 speaks here"]
 
 
+def hold(client: WorkerClient, qt: Wait) -> None:
+    """Stop the worker where it is, and read all that it had said."""
+    os.kill(client.pid, signal.SIGSTOP)
+    beats = client._pings
+    qt(lambda: client._pings > beats + 1, "two more heartbeats")
+
+
 def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,9 +193,9 @@ def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     client, recorder = make_client()
     client.start()
     qt(lambda: client.state == "ready", "the start")
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 1.2)
     first = client.pid
-    os.kill(first, signal.SIGSTOP)
+    hold(client, qt)
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 1.2)
     qt(lambda: recorder.responsive == [False], "the hang to be noticed")
     monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
     client.restart()
@@ -202,9 +209,7 @@ def test_the_first_answer_after_a_silence_ends_it(make_client, qt: Wait, monkeyp
     client, recorder = make_client()
     client.start()
     qt(lambda: client.state == "ready", "the start")
-    os.kill(client.pid, signal.SIGSTOP)
-    beats = client._pings
-    qt(lambda: client._pings > beats + 1, "all to be read that it had said")
+    hold(client, qt)
     monkeypatch.setattr(client_module, "SILENCE_SECONDS", 0.0)
     qt(lambda: recorder.responsive == [False], "the silence to be noticed")
     client._heartbeat.stop()
