@@ -145,6 +145,7 @@ def test_what_cannot_be_trained_fails_in_words_and_the_next_run_goes(
     qt(lambda: live.phase == "finished", "the next run")
 
 
+@pytest.mark.timeout(600)  # three trainers start
 def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
 ) -> None:
