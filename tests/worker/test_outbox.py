@@ -2,8 +2,10 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,17 +89,27 @@ def test_closing_does_not_wait_for_ever(pipe: _Pipe) -> None:
 
 def test_a_writing_thread_that_has_no_turn_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The import of torch may hold up all other threads for longer than a reader gets."""
-    turn, take = threading.Event(), Outbox._take
+    turn, take, write, hours = threading.Event(), Outbox._take, Outbox._write, [0]
 
     def late(self: Outbox) -> bytes | None:
         assert turn.wait(HANG_SECONDS)
         return take(self)
 
+    def slowly(self: Outbox, data: bytes) -> None:
+        time.sleep(0.2)  # for who waits to look at the clock
+        write(self, data)
+
+    def pass_by() -> None:
+        hours.append(1)
+        turn.set()
+
+    monkeypatch.setattr(outbox, "time", SimpleNamespace(monotonic=lambda: 3600.0 * hours[-1]))
     monkeypatch.setattr(Outbox, "_take", late)
+    monkeypatch.setattr(Outbox, "_write", slowly)
     pipe = _Pipe()
     pipe.outbox.send(Pong(1))
-    threading.Timer(0.2, turn.set).start()
-    assert pipe.outbox.close(0.01)
+    threading.Timer(0.2, pass_by).start()
+    assert pipe.outbox.close(HANG_SECONDS)
     assert FrameReader(Answer).feed(os.read(pipe.reading, 2**20)) == [Pong(1)]
     os.close(pipe.reading)
     os.close(pipe.writing)
