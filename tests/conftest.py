@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 os.environ["QT_QPA_PLATFORM"] = os.environ.get("NVP_STUDIO_TEST_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("patient", settings.default, deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 HANG_SECONDS = 90.0
 """No wait in a test takes this long; reaching it means a hang."""

@@ -158,7 +158,6 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "nowhere") == 0
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
 def test_only_regular_files_within_bounds_are_read(tmp_path: Path) -> None:
     path, pipe = tmp_path / "file", tmp_path / "pipe"

@@ -307,6 +307,7 @@ class WorkerClient(QObject):
 
     def _receive(self, message: Answer) -> None:
         self._last_sign = time.monotonic()
+        self._set_responsive(True)
         if isinstance(message, Pong):
             self.busy_with, self.busy_seconds = message.busy_with, message.busy_seconds
             return

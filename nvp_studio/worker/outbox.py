@@ -53,13 +53,22 @@ class Outbox:
                 self._changed.notify_all()
 
     def close(self, seconds: float) -> bool:
-        """Write what waits, for at most so long; whether all of it was written. Nothing can be sent any more."""
-        until = time.monotonic() + seconds
+        """Write what waits; whether all of it was written. Nothing can be sent any more.
+
+        A reader gets at most so long. The time begins with the writing: another thread may keep the writing one from
+        its turn for longer, as the import of torch does.
+        """
+        until: float | None = None
         with self._changed:
             self._due = 0.0
             self._changed.notify_all()
-            while (self._waiting or self._writing) and not self._closed and time.monotonic() < until:
-                self._changed.wait(until - time.monotonic())
+            while (self._waiting or self._writing) and not self._closed:
+                if self._writing and until is None:
+                    until = time.monotonic() + seconds
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._changed.wait(left)
             written = not self._waiting and not self._writing
             self._closed = True
             self._changed.notify_all()

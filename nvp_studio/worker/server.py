@@ -305,7 +305,7 @@ class Server:
             if not isinstance(error, RunError | OSError):  # which say all there is to say
                 traceback.print_exc()
             if run.phase != "failed":
-                self._outbox.send(RunState("failed", one_line(error)))
+                report(RunState("failed", one_line(error)))
         if self._run is run:
             self._run = None
 

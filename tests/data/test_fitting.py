@@ -43,7 +43,7 @@ def mean_of_areas(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["running sums", "row by row"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), image=images(channels=st.just(1)))
 def test_area_average_is_the_exact_mean(small: bool, data: st.DataObject, image: np.ndarray) -> None:
     height = data.draw(st.integers(1, image.shape[0]))
@@ -90,7 +90,6 @@ def test_what_fits_is_the_same_array(image: np.ndarray) -> None:
     assert notes == ()
 
 
-@settings(deadline=None)
 @given(images(), SIDES, SIDES, CHANNELS, st.integers(0, 255))
 def test_any_image_fits_any_shape_and_flat_stays_flat(
     image: np.ndarray, height: int, width: int, channels: int, value: int

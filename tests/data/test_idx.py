@@ -33,7 +33,7 @@ def write_mnist(folder: Path, zipped: bool, train: np.ndarray, test: np.ndarray)
             (folder / f"{name}{'.gz' if zipped else ''}").write_bytes(gzip.compress(data) if zipped else data)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=arrays(np.uint8, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6)), zipped=st.booleans())
 def test_any_array_comes_back(tmp_path: Path, values: np.ndarray, zipped: bool) -> None:
     path = tmp_path / "values"

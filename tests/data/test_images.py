@@ -347,7 +347,7 @@ def test_postscript_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.tif", "a.webp", "a.ppm", "a.jp2", "a.avif"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_is_read_or_refused_in_one_line(tmp_path: Path, name: str, data: st.DataObject) -> None:
     source = tmp_path / f"sound-{name}"

@@ -93,7 +93,7 @@ def test_no_recipes_give_no_pictures(model: OpenedModel) -> None:
     assert rendering.coordinates.shape == (0, 12)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 2**63),
     st.lists(st.floats(0, 2), min_size=2, max_size=2),

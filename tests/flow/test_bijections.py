@@ -66,21 +66,21 @@ seeds = st.integers(0, 2**16)
 laws = st.sampled_from([AffineLaw, arctan_law, mixture_law, spline_law])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.booleans(), laws, seeds)
 def test_masked_checkerboard(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
     layer = MaskedCheckerboardCoupling(channels, height, width, small_network, law, flip=flip)
     check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 3), sides, sides, st.booleans(), laws, seeds)
 def test_packed_checkerboard(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
     layer = PackedCheckerboardCoupling(channels, small_network, law, flip=flip)
     check_bijection(ready(layer, seed), normal(2, channels, height, width, seed=seed))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(2, 7), st.integers(1, 4), st.integers(1, 4), st.booleans(), laws, seeds)
 def test_channel_coupling(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
     layer = ChannelCoupling(channels, small_network, law, flip=flip)
@@ -95,7 +95,7 @@ def test_couplings_with_published_networks(flip: bool) -> None:
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 3), sides, sides, st.booleans(), st.sampled_from([AffineLaw, spline_law]), seeds)
 def test_couplings_with_attention(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
     for layer in (
@@ -106,7 +106,7 @@ def test_couplings_with_attention(channels: int, height: int, width: int, flip: 
         check_bijection(ready(layer, seed), normal(2, size, height, width, seed=seed))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), seeds)
 def test_normalizations_and_mixing(channels: int, height: int, width: int, seed: int) -> None:
     x = normal(2, channels, height, width, seed=seed)
@@ -120,14 +120,14 @@ def test_normalizations_and_mixing(channels: int, height: int, width: int, seed:
         check_bijection(ready(layer, seed), x)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 3), sides, sides, st.sampled_from([READING_ORDER, DIAGONAL_ORDER]))
 def test_squeezes(channels: int, height: int, width: int, order: tuple[tuple[int, int], ...]) -> None:
     check_bijection(Squeeze(order), normal(2, channels, height, width))
     check_bijection(Unsqueeze(order), normal(2, 4 * channels, height // 2, width // 2))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0.001, 0.4), seeds)
 def test_logit(alpha: float, seed: int) -> None:
     x = torch.rand(2, 1, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -47,7 +47,7 @@ def configs(draw: st.DrawFn) -> FlowConfig:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(configs(), st.integers(0, 2**16))
 def test_log_determinant_and_inverse_after_training_steps(config: FlowConfig, seed: int) -> None:
     torch.manual_seed(seed)

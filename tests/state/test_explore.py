@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from nvp_studio.explore.model import open_model
 from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.state import explore
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
-from tests.conftest import wait_for_deletion
+from tests.conftest import HANG_SECONDS, wait_for_deletion
 from tests.small_model import random_images
 
 Wait = Callable[..., None]
@@ -138,7 +139,10 @@ def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState)
     assert state.undo.count() == 0
 
 
-def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(state: ExploreState) -> None:
+def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
+    state: ExploreState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore, "MERGE_SECONDS", HANG_SECONDS)  # on a busy machine too they are quick
     for value in (0.5, 0.6, 0.7):
         state.set_coordinate(1, value)
     for value in (0.5, 0.6):
@@ -146,6 +150,9 @@ def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(state: E
     assert state.undo.count() == 2
     state.undo.undo()
     assert dict(state.recipe.offsets).keys() == {1}
+    monkeypatch.setattr(explore, "MERGE_SECONDS", -1.0)
+    state.set_coordinate(1, 0.8)
+    assert state.undo.count() == 2, "a later step is an entry of its own"
 
 
 def test_undo_of_everything_is_the_beginning(state: ExploreState, qt: Wait) -> None:

@@ -76,7 +76,7 @@ def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
     live = LiveRun(far_engine)
     live.start(msgspec.structs.replace(far_config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     best = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
-    qt(best.exists, "a best model")
+    qt(lambda: live.folder and best.exists(), "a best model, and word of its run")
     there.fetch.start(live.folder)
     qt(there.over, "the model")
     assert there.reasons == []

@@ -55,13 +55,27 @@ def test_a_run_is_trained_there_and_shown_here(engine: Engine, qt: Wait, config:
 def test_a_lost_connection_is_taken_up_again(engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)
-    live.start(msgspec.structs.replace(config, steps=40, checkpoint_minutes=1e-4), tmp_path, "far")
+    live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
     os.kill(engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: not live.under_way, "the run to end")
-    assert live.phase == "finished"
-    assert open_run(tmp_path / "there" / "far").step == 40
+    qt(lambda: live.phase == "restarting", "the loss")
+    stop_once_it_goes_on(live, qt)
     live.deleteLater()
+
+
+def stop_once_it_goes_on(live: LiveRun, qt: Wait) -> None:
+    """Expect the run of a killed worker to go on from a checkpoint, and stop it."""
+    assert live.started is not None
+    assert live.history.last is not None
+    before, seen = live.started, live.history.last.step
+    qt(lambda: live.started is not before, "the run to go on")
+    assert live.started.step >= 2
+    qt(lambda: live.history.last is not None and live.history.last.step > seen, "more steps")
+    live.stop()
+    qt(lambda: not live.under_way, "the run to end")
+    assert live.phase == "stopped"
+    assert live.history.last is not None
+    assert open_run(live.folder).step >= live.history.last.step
 
 
 def test_changes_of_a_run_there_are_those_that_were_heard(
@@ -94,15 +108,14 @@ def test_the_worker_before_a_lost_connection_is_waited_for(
 ) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)
-    live.start(msgspec.structs.replace(config, steps=40, checkpoint_minutes=1e-4), tmp_path, "far")
+    live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
     with ExitStack() as before:
         live.crashed.connect(lambda _: before.enter_context(RunLock(tmp_path / "there" / "far")))
         os.kill(engine.trainer.pid, signal.SIGKILL)
         qt(lambda: "waiting for it to end" in live.reason, "the wait to be told")
         assert live.under_way
-    qt(lambda: not live.under_way, "the run to end")
-    assert (live.phase, open_run(tmp_path / "there" / "far").step) == ("finished", 40)
+    stop_once_it_goes_on(live, qt)
     live.deleteLater()
 
 

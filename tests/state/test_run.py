@@ -145,6 +145,7 @@ def test_what_cannot_be_trained_fails_in_words_and_the_next_run_goes(
     qt(lambda: live.phase == "finished", "the next run")
 
 
+@pytest.mark.timeout(600)  # three trainers start
 def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
 ) -> None:
@@ -175,21 +176,26 @@ def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     assert live.crash is None
 
 
+@pytest.mark.parametrize("moment", ["preparing", "begun"])
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(
-    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
+    moment: str, live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
 ) -> None:
     killed: list[int] = []
 
-    def kill(_phase: str) -> None:
-        if live.phase == "preparing" and not killed:
+    def kill(_: object) -> None:
+        if not killed and (moment == "begun" or live.phase == moment):
             killed.append(trainer_engine.trainer.pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    live.phase_changed.connect(kill)
+    (live.begun if moment == "begun" else live.phase_changed).connect(kill)
     live.start(config(toy_data, 3), tmp_path, "early")
     qt(lambda: live.phase == "finished", "the run to finish after all")
     assert killed
-    assert (tmp_path / "early" / "run.json").is_file()
+    assert open_run(live.folder).state == "finished"
+    if moment == "begun":
+        assert live.folder == str(tmp_path / "early"), "the folder of the killed one, which was told, made room"
+    else:
+        assert Path(live.folder).name in ("early", "early-2"), "the killed one may have made a folder and told nobody"
 
 
 def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:

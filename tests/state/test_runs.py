@@ -124,7 +124,6 @@ def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qt: Wait) -> 
     opened.close()
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
 def test_pipes_in_the_folder_of_a_stranger_hold_up_nothing(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one", phase="training")

@@ -136,6 +136,7 @@ def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qt:
     assert arrived == [(str(files / "03.png"), state.rows.pixels(0)[0])]
 
 
+@pytest.mark.timeout(600)  # four engines start
 def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path, small_model: Path, qt: Wait) -> None:
     engine = start_engine(small_model)
     state = ScoreState(engine)

@@ -1,6 +1,7 @@
 """Several processes of one launch, for tests: forked from one that knows torch, in a launcher's environment."""
 
 import importlib
+import itertools
 import multiprocessing
 import os
 import socket
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import time
 import typing
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -17,6 +19,8 @@ from nvp_studio.commands.together import together
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HANG_SECONDS = 500.0
+_PORTS = range(10_000, 30_000)
+_turns = itertools.count(101 * os.getpid())  # each process that tests begins somewhere else
 COMMAND_LINE = ""
 """The function that takes the words as `nvp-studio` does."""
 
@@ -57,10 +61,16 @@ def launch(count: int, function: str, *words: object) -> list[Ended]:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
+    """A port for rank 0 to listen on, and no other launch: not one of those that a system gives to whoever asks.
+
+    The rank takes it seconds later, and one of those might be another connection's by then.
+    """
+    while True:
+        port = _PORTS[next(_turns) % len(_PORTS)]
+        with socket.socket() as free, suppress(OSError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def _run(rank: int, count: int, port: int, folder: str, function: str, words: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
+import psutil
 import torch
 from torch import Tensor
 
@@ -107,12 +108,14 @@ def kill_one_late(ranks: Ranks, runs: str, config: str) -> None:
 def kill_one_before_validation(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank is killed after step 6, when all are about to agree whether to validate."""
     due = Loop._validation_due
+    second = int(ranks.gather(str(os.getpid()).encode())[1])
 
     def dying(self: Loop) -> bool:
         if self.step == 6:
             if ranks.rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(1)
+            while psutil.pid_exists(second):
+                time.sleep(0.05)
         return due(self)
 
     with patch.object(Loop, "_validation_due", dying):
@@ -121,22 +124,23 @@ def kill_one_before_validation(ranks: Ranks, runs: str, config: str) -> None:
 
 def stop_while_reading(ranks: Ranks, runs: str, config: str, signalled: str) -> None:
     """Train; the `signalled` ranks get SIGTERM while the second, or with ``early`` the first, reads its data."""
-    folder, control = Path(runs), Control()
-    (folder / f"process-{ranks.rank}").write_text(str(os.getpid()))
+    control = Control()
     slow = 0 if signalled == "early" else 1
 
     def reading(*words: Any, progress: Callable[[int, int, str], None], **others: Any) -> DataSet:
         if ranks.rank == slow:
             time.sleep(1)  # the other waits by then
             for rank in {"early": (1,), "second": (1,), "all": (0, 1)}[signalled]:
-                os.kill(int((folder / f"process-{rank}").read_text()), signal.SIGTERM)
+                os.kill(processes[rank], signal.SIGTERM)
             time.sleep(1)
             progress(1, 2, "reading")
         return load_data(*words, progress=progress, **others)
 
     with patch.object(start, "load_data", reading), on_stop(lambda reason: control.stop(reason, hurry=True)):
+        processes = [int(process) for process in ranks.gather(str(os.getpid()).encode())]  # all hear signals by now
         if ranks.first:
-            start_run(msgspec.json.decode(config, type=TrainConfig), folder, "stopped", control=control, ranks=ranks)
+            arguments = msgspec.json.decode(config, type=TrainConfig), Path(runs), "stopped"
+            start_run(*arguments, control=control, ranks=ranks)
         else:
             join_run(ranks, control)
 

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -32,31 +33,43 @@ from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.start import start_run
 config = msgspec.json.decode(sys.argv[1], type=TrainConfig)
 def report(event):
-    if isinstance(event, StepMetrics):
+    if isinstance(event, StepMetrics) and event.step == int(sys.argv[3]):
         print(event.step, flush=True)
+        sys.stdin.read()
 start_run(config, Path(sys.argv[2]), "killed", report=report)
 """
 
 
 def train_and_kill(config: TrainConfig, runs: Path, after_step: int) -> Path:
-    """Train in a process of its own and kill it (-9) as soon as it has told of step `after_step`."""
-    command = [sys.executable, "-c", TRAIN, msgspec.json.encode(config).decode(), str(runs)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) >= after_step:
-                break
+    """Train in a process of its own and kill it (-9) when it tells of step `after_step`."""
+    with training_process(config, runs, after_step) as process:
         process.send_signal(signal.SIGKILL)
-        process.wait()
     return runs / "killed"
 
 
+@contextmanager
+def training_process(config: TrainConfig, runs: Path, until: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that trains the run ``killed`` and goes no further than step `until`, where it is; killed at the end.
+
+    It waits there, for on a busy machine it might have finished by the time that the signal comes.
+    """
+    command = [sys.executable, "-c", TRAIN, msgspec.json.encode(config).decode(), str(runs), str(until)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            assert int(process.stdout.readline()) == until
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, make_config: MakeConfig) -> None:
-    config = make_config(steps=16, validation_every=8, checkpoint_minutes=0.002)
+    config = make_config(steps=16, validation_every=8, checkpoint_steps=5)
     folder = train_and_kill(config, tmp_path, 12)
     assert open_run(folder).state == "interrupted"
-    for path in (folder / "checkpoints").glob("*.safetensors"):
-        assert read_checkpoint(path).info.step >= 0
+    kept = {path.stem: read_checkpoint(path).info.step for path in (folder / "checkpoints").glob("*.safetensors")}
+    assert (kept["last"], kept["previous"], kept["best"]) == (10, 5, 8)
     resume_run(folder)
     assert_same_run(start_run(config, tmp_path, "whole"), folder)
 
@@ -70,17 +83,11 @@ def test_a_run_killed_before_its_second_checkpoint_starts_over(tmp_path: Path, m
 
 
 def test_second_trainer_is_refused_while_the_first_goes_on(tmp_path: Path, make_config: MakeConfig) -> None:
-    command = [sys.executable, "-c", TRAIN, msgspec.json.encode(make_config(steps=100_000)).decode(), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
-        try:
-            assert process.stdout is not None
-            process.stdout.readline()
-            assert open_run(tmp_path / "killed").state == "training"
-            with pytest.raises(RunLockedError, match=str(process.pid)):
-                resume_run(tmp_path / "killed")
-            assert process.poll() is None
-        finally:
-            process.kill()
+    with training_process(make_config(), tmp_path, 1) as process:
+        assert open_run(tmp_path / "killed").state == "training"
+        with pytest.raises(RunLockedError, match=str(process.pid)):
+            resume_run(tmp_path / "killed")
+        assert process.poll() is None
 
 
 FULL_DISK = """

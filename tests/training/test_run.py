@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from nvp_studio.checkpoints import load, read_checkpoint
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataError
+from nvp_studio.training import clock, loop
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -185,15 +187,18 @@ def test_budget_in_minutes(tmp_path: Path, make_config: MakeConfig, events: Even
 def test_pictures_come_between_validations_when_those_are_dear(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.schedule.Budget.validation_seconds", lambda _: 0.0)
-    monkeypatch.setattr("nvp_studio.training.loop._VALIDATION_PART", 1e9)
-    monkeypatch.setattr("nvp_studio.training.loop._SHOW_PART", 1)
-    start_run(make_config(minutes=0.05), tmp_path, report=events)
+    """Two minutes in which a step takes a second, a sheet of samples another, and a validation ten."""
+    hands = Hands()
+    monkeypatch.setattr(loop, "time", hands)
+    monkeypatch.setattr(clock, "time", hands)
+    monkeypatch.setattr(loop, "samples", hands.taking(1, loop.samples))
+    monkeypatch.setattr(loop, "scores", hands.taking(10, loop.scores))
+    monkeypatch.setattr(loop.Loop, "gradients", hands.taking(1, loop.Loop.gradients))
+    start_run(make_config(minutes=2), tmp_path, report=events)
     validated = [metrics.step for metrics in events.of(StepMetrics) if metrics.validation is not None]
-    assert len(validated) == 2  # the first step, before anything is known of the cost, and the last
     shown = [images.step for images in events.of(RunImages) if images.kind == "samples"]
-    assert len(shown) > 2
-    assert shown == sorted(set(shown))
+    assert validated == [15, 106]
+    assert shown == [15, 45, 75, 105, 106], "every half minute, which is thirty times as long as a sheet takes"
 
 
 def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
@@ -212,8 +217,7 @@ def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config:
         steps = len(events.of(StepMetrics))
         control.sample()
         control.save()
-        _wait(lambda: len(events.of(RunImages)) == 2)
-        assert events.of(CheckpointSaved)[-1].step == steps
+        _wait(lambda: len(events.of(RunImages)) == 2 and events.of(CheckpointSaved)[-1].step == steps)
         assert len(events.of(StepMetrics)) == steps
         control.proceed()
         _wait(lambda: len(events.of(StepMetrics)) > steps)
@@ -298,6 +302,27 @@ def test_what_cannot_start_says_why_and_leaves_nothing(
     assert words in events[-1].reason
     assert "\n" not in events[-1].reason
     assert not (tmp_path / "runs").exists()
+
+
+class Hands:
+    """The module `time` with hands that move with what is done."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    process_time = monotonic
+
+    def taking(self, seconds: float, act: Callable[..., Any]) -> Callable[..., Any]:
+        """As `act`, which takes so long by these hands."""
+
+        def timed(*words: Any, **named: Any) -> Any:
+            self._now += seconds
+            return act(*words, **named)
+
+        return timed
 
 
 def _wait(condition: Callable[[], bool]) -> None:

@@ -49,7 +49,8 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     page.live.start(msgspec.structs.replace(config, checkpoint_minutes=1e-4), tmp_path / "here", "far")
     page._bring_live_to_front()
     assert not explore.isEnabled(), "it has no folder yet"
-    qt((tmp_path / "there" / "far" / "checkpoints" / "best.safetensors").exists, "a best model")
+    there = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
+    qt(lambda: there.exists() and explore.isEnabled(), "a best model, and the window to have heard of its run")
     assert "gpu-box" in explore.toolTip()
     explore.trigger()
     assert notices(window, "Asking gpu-box for the model of far")
@@ -66,7 +67,6 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     assert notice.action is not None
     notice.action()
     qt(lambda: window.current_page.key == "explore", "the model")
-    there = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
     assert Path(here).read_bytes() == there.read_bytes()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,10 @@ from nvp_studio.worker.framing import encode, read_messages
 from nvp_studio.worker.messages import PROTOCOL, Answer, Failed, Hello, Ping, Pong, Welcome
 
 HANG_SECONDS = 90.0
-"""Nothing on a busy machine takes this long unless it hangs."""
+"""No next answer on a busy machine takes this long unless the worker hangs."""
+EXPECT_SECONDS = 120.0
+"""Nor does the answer that a test expects, however many others come before it; less than a test may take in all."""
+_MOST_TOLD = 20
 
 Kind = TypeVar("Kind")
 
@@ -72,20 +76,28 @@ class WorkerProcess:
         self._deaf = True
         self._reading.join()
 
-    def next(self) -> Any:
+    def next(self, seconds: float = HANG_SECONDS) -> Any:
         """The next answer; None when the worker has said its last."""
-        return self._answers.get(timeout=HANG_SECONDS)
+        return self._answers.get(timeout=seconds)
 
     def expect(self, kind: type[Kind], /, **fields: object) -> Kind:
-        """The next answer of this kind with these fields; others before it are passed over."""
-        passed = []
-        while (answer := self.next()) is not None:
+        """The next answer of this kind with these fields; others before it are passed over, but not for ever."""
+        until = time.monotonic() + EXPECT_SECONDS
+        passed: list[Any] = []
+        while (answer := self._next_before(until, kind, fields, passed)) is not None:
             if isinstance(answer, kind) and all(getattr(answer, name) == value for name, value in fields.items()):
                 return answer
             if isinstance(answer, Failed):
                 raise AssertionError(f"{answer.view} {answer.stamp} failed: {answer.reason}\n{answer.details}")
             passed.append(answer)
-        raise AssertionError(f"the worker ended without {kind.__name__} {fields}; it said {passed}\n{self.stderr()}")
+        raise AssertionError(f"the worker ended without {_told(kind, fields, passed)}\n{self.stderr()}")
+
+    def _next_before(self, until: float, kind: type, fields: dict[str, object], passed: list[Any]) -> Any:
+        left = until - time.monotonic()
+        with suppress(queue.Empty):
+            if left > 0:
+                return self.next(min(HANG_SECONDS, left))
+        raise AssertionError(f"waited in vain for {_told(kind, fields, passed)}\n{self.stderr()}")
 
     def until_idle(self) -> None:
         """Ask until the computing thread has nothing to do."""
@@ -119,6 +131,13 @@ class WorkerProcess:
             self.process.wait()
         self._reading.join()
         self._stdout.close()
+
+
+def _told(kind: type, fields: dict[str, object], passed: list[Any]) -> str:
+    """What was expected and what came in its place: how many of each kind, and the last in full."""
+    counts = ", ".join(f"{count} {name}" for name, count in Counter(type(one).__name__ for one in passed).items())
+    last = "".join(f"\n  {repr(one)[:300]}" for one in passed[-_MOST_TOLD:])
+    return f"{kind.__name__} {fields}; it said {counts or 'nothing'}{last}"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker import client as client_module
 from nvp_studio.worker.client import CrashReport, WorkerClient
 from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered
+from tests.conftest import HANG_SECONDS
 
 Wait = Callable[..., None]
 
@@ -178,20 +179,42 @@ def test_a_worker_of_another_protocol_is_not_restarted(make_client, qt: Wait) ->
     assert [report.reason for report in recorder.crashes] == ["version 9 speaks here"]
 
 
+def hold(client: WorkerClient, qt: Wait) -> None:
+    """Stop the worker where it is, and read all that it had said."""
+    os.kill(client.pid, signal.SIGSTOP)
+    beats = client._pings
+    qt(lambda: client._pings > beats + 1, "two more heartbeats")
+
+
 def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)  # the import of torch is no hang here
     client, recorder = make_client()
     client.start()
     qt(lambda: client.state == "ready", "the start")
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 1.2)
     first = client.pid
-    os.kill(first, signal.SIGSTOP)
+    hold(client, qt)
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 1.2)
     qt(lambda: recorder.responsive == [False], "the hang to be noticed")
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 60.0)
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
     client.restart()
     qt(lambda: client.state == "ready" and client.pid != first, "the restart")
     assert recorder.responsive == [False, True]
+
+
+def test_the_first_answer_after_a_silence_ends_it(make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that says it is ready answers, though its start took long; no heartbeat is waited for."""
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
+    client, recorder = make_client()
+    client.start()
+    qt(lambda: client.state == "ready", "the start")
+    hold(client, qt)
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 0.0)
+    qt(lambda: recorder.responsive == [False], "the silence to be noticed")
+    client._heartbeat.stop()
+    os.kill(client.pid, signal.SIGCONT)
+    qt(lambda: recorder.responsive == [False, True], "a sign of life")
 
 
 def test_stop_ends_the_process_without_a_crash(make_client, qt: Wait) -> None:

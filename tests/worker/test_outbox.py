@@ -2,12 +2,15 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
 from nvp_studio.training.events import StepMetrics
+from nvp_studio.worker import outbox
 from nvp_studio.worker.framing import FrameReader
 from nvp_studio.worker.messages import Answer, Pong
 from nvp_studio.worker.outbox import Outbox
@@ -35,7 +38,8 @@ def _step(number: int) -> StepMetrics:
     return StepMetrics(step=number, epoch=0.0, seconds=0.0, images=0, train=0.0, learning_rate=0.0, gradient_norm=0.0)
 
 
-def test_order_is_kept_and_steps_travel_together(pipe: _Pipe) -> None:
+def test_order_is_kept_and_steps_travel_together(pipe: _Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "LAZY_SECONDS", HANG_SECONDS)  # however slowly they come, they wait for each other
     for number in range(50):
         pipe.outbox.send(_step(number))
     pipe.outbox.send(Pong(1))
@@ -81,6 +85,34 @@ def test_closing_does_not_wait_for_ever(pipe: _Pipe) -> None:
         pipe.outbox.send(_step(number))
     assert not pipe.outbox.close(0.1)
     os.close(pipe.reading)
+
+
+def test_a_writing_thread_that_has_no_turn_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import of torch may hold up all other threads for longer than a reader gets."""
+    turn, take, write, hours = threading.Event(), Outbox._take, Outbox._write, [0]
+
+    def late(self: Outbox) -> bytes | None:
+        assert turn.wait(HANG_SECONDS)
+        return take(self)
+
+    def slowly(self: Outbox, data: bytes) -> None:
+        time.sleep(0.2)  # for who waits to look at the clock
+        write(self, data)
+
+    def pass_by() -> None:
+        hours.append(1)
+        turn.set()
+
+    monkeypatch.setattr(outbox, "time", SimpleNamespace(monotonic=lambda: 3600.0 * hours[-1]))
+    monkeypatch.setattr(Outbox, "_take", late)
+    monkeypatch.setattr(Outbox, "_write", slowly)
+    pipe = _Pipe()
+    pipe.outbox.send(Pong(1))
+    threading.Timer(0.2, pass_by).start()
+    assert pipe.outbox.close(HANG_SECONDS)
+    assert FrameReader(Answer).feed(os.read(pipe.reading, 2**20)) == [Pong(1)]
+    os.close(pipe.reading)
+    os.close(pipe.writing)
 
 
 def test_a_reader_that_is_gone_is_told_once(pipe: _Pipe) -> None:

@@ -33,8 +33,9 @@ from nvp_studio.worker.messages import (
     RunCommand,
     StartRun,
 )
+from nvp_studio.worker.server import Server
 from tests.small_model import random_images, small_config
-from tests.worker.process import WorkerProcess
+from tests.worker.process import HANG_SECONDS, WorkerProcess
 
 StartWorker = Callable[[], WorkerProcess]
 ENDLESS = 10_000_000
@@ -117,7 +118,7 @@ def test_commands_reach_the_run(start_worker: StartWorker, data_file: Path, tmp_
     worker.send(RunCommand("save"))
     worker.expect(CheckpointSaved, kind="last")
     worker.send(StartRun(_config(data_file), str(tmp_path)))
-    assert worker.expect(RunNotice).level == "error"
+    assert "is under way" in worker.expect(RunNotice, level="error").text
     worker.send(RunCommand("stop"))
     _until_phase(worker, "stopped")
     worker.send(RunCommand("stop"))  # a late one meets no run and does no harm
@@ -140,6 +141,36 @@ def test_a_run_that_cannot_start_leaves_the_worker_ready(
     _until_phase(worker, "failed")
     _start(worker, _config(data_file), tmp_path)
     assert _phases(_until_phase(worker, "finished"))[-1] == "finished"
+
+
+def test_the_next_run_may_be_asked_for_at_the_last_word_of_the_one_before(
+    tmp_path: Path, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late the main thread has its next turn, and whatever the one before failed of."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("nvp_studio.training.start.resume_run", fail)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    server = Server(-1, nowhere)
+    following = StartRun(_config(data_file), str(tmp_path))
+    told: list[object] = []
+
+    def answer(message: object) -> None:
+        told.append(message)
+        if isinstance(message, RunState) and message.phase == "failed":
+            server._ask_run(following)
+
+    monkeypatch.setattr(server._outbox, "send", answer)
+    server._ask_run(ResumeRun(str(tmp_path / "no-run")))
+    request = server._schedule.take()
+    assert isinstance(request, ResumeRun)
+    server._train(request)
+    assert [type(message) for message in told] == [RunState]
+    assert server._schedule.take() == following
+    assert server._outbox.close(HANG_SECONDS)
+    os.close(nowhere)
 
 
 @pytest.mark.parametrize(("how", "state"), [("stdin", "training"), ("SIGTERM", "paused")])
@@ -169,7 +200,8 @@ def test_the_end_of_the_worker_keeps_the_run(
 def test_a_run_is_resumed_where_it_stopped(start_worker: StartWorker, data_file: Path, tmp_path: Path) -> None:
     worker = start_worker()
     worker.greet()
-    folder = _start(worker, _config(data_file, steps=ENDLESS), tmp_path / "runs").folder
+    config = _config(data_file, steps=ENDLESS, validation_every=ENDLESS)  # a stop within one repeats its step
+    folder = _start(worker, config, tmp_path / "runs").folder
     worker.expect(StepMetrics, step=3)
     worker.send(RunCommand("stop"))
     _until_phase(worker, "stopped")
