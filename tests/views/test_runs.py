@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from PIL import Image
-from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
 
 from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
@@ -26,7 +26,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs import RunsPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
 from tests.conftest import wait_for_deletion, wait_until
-from tests.runs.folders import make_trained_run, write_sheets
+from tests.runs.folders import make_run, make_trained_run, write_sheets
 from tests.runs.test_history import step, write
 from tests.small_model import random_images
 
@@ -93,6 +93,30 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
     assert page.count.text() == "1 of 3 runs"
     page.search.clear()
     assert page.count.text() == "3 runs"
+
+
+def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(page: RunsPage) -> None:
+    make_run(page.runs.folder / "brief", phase="stopped", reason="SIGTERM")
+    make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")
+    page.look_again()
+    column = page.runs.COLUMNS.index("state")
+    rows = {page.shelf.index(row, 0).data(): page.shelf.index(row, column) for row in range(page.shelf.rowCount())}
+    assert written(page, rows["wordy"]) == "stopped"
+    assert rows["wordy"].data(Qt.ItemDataRole.ToolTipRole) == rows["wordy"].data()
+    page.table.resizeColumnToContents(column)
+    assert written(page, rows["wordy"]) == rows["wordy"].data()
+    page.table.setColumnWidth(column, page.table.columnWidth(column) // 2)
+    assert written(page, rows["wordy"]) == "stopped"
+    assert written(page, rows["brief"]) == "stopped: SIGTERM"
+
+
+def written(page: RunsPage, index: QModelIndex) -> str:
+    """What the table paints in a cell."""
+    option = QStyleOptionViewItem()
+    page.table.initViewItemOption(option)
+    option.rect = page.table.visualRect(index)
+    page.table.itemDelegate().initStyleOption(option, index)
+    return option.text
 
 
 def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsPage) -> None:
