@@ -192,6 +192,38 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
 
 
+def test_axes_say_what_they_count(page: RunsPage) -> None:
+    choose(page, "one")
+    plot = page.board.plot
+    assert plot is not None
+    left, bottom = (plot.getPlotItem().getAxis(name) for name in ("left", "bottom"))
+    assert (left.labelText, bottom.labelText) == ("Validation, bits/dim", "step")
+    pick(page.board.axis, "seconds")
+    assert bottom.labelText == "minutes of training"
+    assert bottom.tickStrings([60.0], bottom.scale, 60.0) == ["1"]
+    write(page.runs.folder / "one", [replace(step(101, validation=2.0), seconds=4 * 3600.0)])
+    page._opened[str(page.runs.folder / "one")].read()
+    page.board.refresh()
+    assert bottom.labelText == "hours of training"
+    assert bottom.tickStrings([7200.0], bottom.scale, 3600.0) == ["2"]
+    pick(page.board.quantity, "learning_rate")
+    assert left.labelText == "Learning rate"
+    assert left.autoSIPrefixScale == 1, "a scale that stands nowhere"
+    assert not page.board.smoothing.isEnabled(), "a schedule has no noise to smooth"
+    assert (
+        next(iter(plot.curves.values())).y == page._opened[str(page.runs.folder / "one")].history.learning_rate.values
+    ).all()
+
+
+def test_the_run_in_front_is_the_one_whose_images_are_shown(page: RunsPage) -> None:
+    choose(page, "two", "one")
+    assert page.lapse.name.text() == "two"
+    rows = [page.board.list.item(row) for row in range(page.board.list.count())]
+    assert [row.text().splitlines()[0] for row in rows if row.font().bold()] == ["two"]
+    choose(page, "one")
+    assert page.lapse.name.text() == "one"
+
+
 def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> None:
     choose(page, "one", "two")
     plot = page.board.plot
