@@ -116,6 +116,22 @@ def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_pa
     qt(lambda: live.phase == "finished", "the run that meets the data it knows by now")
 
 
+def test_a_crash_before_it_went_on_loses_no_new_budget(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    live.start(config(toy_data, 12), tmp_path, "toys")
+    qt(lambda: live.phase == "finished", "the run")
+    seen = phases(live)
+
+    def kill(phase: str) -> None:
+        if phase == "preparing" and "restarting" not in seen:
+            os.kill(live._engine.trainer.pid, signal.SIGKILL)
+
+    live.phase_changed.connect(kill)
+    live.resume(live.folder, steps=15)
+    qt(lambda: live.phase == "finished", "the longer run")
+    assert "restarting" in seen
+    assert live.history.steps.values.tolist() == list(range(1, 16))
+
+
 def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
     live.start(config(toy_data), tmp_path, "long")
     qt(lambda: len(live.history.steps) >= 3, "some steps")
