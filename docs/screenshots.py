@@ -111,7 +111,7 @@ def choose_compared(studio: Studio) -> None:
     chosen = [row for row in rows if found[row].folder != studio.live.folder]
     model, flag = page.table.selectionModel(), QItemSelectionModel.SelectionFlag
     model.clearSelection()
-    front = min(chosen, key=lambda row: (not read_changes(Path(found[row].folder)), found[row].best))
+    front = min(chosen, key=lambda row: (not read_changes(Path(found[row].folder)), found[row].best or 99))
     model.setCurrentIndex(front, flag.NoUpdate)
     for row in chosen:
         model.select(row, flag.Select | flag.Rows)

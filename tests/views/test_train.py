@@ -198,6 +198,8 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     assert window.strip.content.state == "stopping…"
     assert not registry["run.stop"].isEnabled()
     qt(lambda: page.live.phase == "stopped", "the stop")
+    assert page.view.state.text() == "stopped"
+    assert page.view.facts.text().startswith("by the user  ·  toys.npz")
     count = len(page.live.history.steps)
     assert registry["run.resume"].isEnabled()
     registry["run.resume"].trigger()
