@@ -2,26 +2,40 @@
 
     python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all]
 
-Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too.
+Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too. The runs compared are
+trained first, each for `--compare-steps` from its seed: the same curves and samples each time on one machine. `--runs
+FOLDER` compares copies of those in a folder instead.
 """
 
 import argparse
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from PIL import Image
 
 from benchmarks.studio import Studio, open_studio
 
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPixmap
+
 SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
 THEMES = ("light", "dark")
 PAGES = ("train", "explore", "score", "runs")
+COMPARED: dict[str, dict[str, object]] = {
+    "recommended": {},
+    "large-batches": {"batch_size": 32},
+    "restarted": {"optimizer": "adamax"},
+}
+"""What is changed in the runs that are compared. The last is stopped on its way, and goes on to half the rate."""
 
 
 @contextmanager
@@ -60,6 +74,50 @@ def write_examples(folder: Path) -> Path:
     return folder
 
 
+def train_compared(studio: Studio, steps: int) -> None:
+    """The runs to compare, one after the other, to their end."""
+    from nvp_studio.training.changes import Wish
+    from nvp_studio.training.config import TrainConfig, recommended
+
+    live = studio.live
+    every = max(5, steps // 20)
+    plain = TrainConfig(
+        **recommended("quick"), preset="quick", steps=steps, validation_every=every, validation_images=200
+    )
+    for name, changes in COMPARED.items():
+        studio.train(msgspec.structs.replace(plain, **changes), name)
+        if name == list(COMPARED)[-1]:
+            studio.wait(lambda: live.history.last.step >= steps // 3, 1800, "third of the run")
+            live.stop()
+            studio.wait(lambda: live.phase == "stopped", 60, "stop")
+            live.resume(live.folder)
+            studio.wait(lambda: live.in_loop and live.course is not None, 60, "run that goes on")
+            studio.wait(lambda: live.history.last.step >= 2 * steps // 3, 1800, "second third of the run")
+            live.change(Wish(learning_rate=plain.learning_rate / 2))
+        studio.wait(lambda: live.phase == "finished", 1800, "end of the run")
+
+
+def choose_compared(studio: Studio) -> None:
+    """Select all runs on Runs but the one under way: in front the one that was restarted or changed, else the best."""
+    from PySide6.QtCore import QItemSelectionModel
+
+    from nvp_studio.state.runs import SUMMARY_ROLE
+    from nvp_studio.training.changes import read_changes
+
+    studio.window.show_page("runs")
+    page = studio.window.page("runs")
+    rows = [page.shelf.index(row, 0) for row in range(page.shelf.rowCount())]
+    found = {row: row.data(SUMMARY_ROLE) for row in rows}
+    chosen = [row for row in rows if found[row].folder != studio.live.folder]
+    model, flag = page.table.selectionModel(), QItemSelectionModel.SelectionFlag
+    model.clearSelection()
+    front = min(chosen, key=lambda row: (not read_changes(Path(found[row].folder)), found[row].best or 99))
+    model.setCurrentIndex(front, flag.NoUpdate)
+    for row in chosen:
+        model.select(row, flag.Select | flag.Rows)
+    studio.spin(1)
+
+
 def prepare(studio: Studio, train_seconds: float) -> None:
     """A picture moved along its directions, scored files, and a run under way."""
     from PySide6.QtCore import Qt
@@ -67,9 +125,9 @@ def prepare(studio: Studio, train_seconds: float) -> None:
 
     from nvp_studio.training.config import TrainConfig
 
-    studio.wait_ready()
     studio.spin(2)
     studio.explore.new_sample(7)
+    studio.wait(lambda: len(studio.explore.origin) > 5, 60, "place along the directions")
     studio.spin(2)
     for direction, offset in ((2, 0.5), (5, -0.4)):
         studio.explore.set_coordinate(direction, studio.explore.origin[direction] + offset)
@@ -104,14 +162,39 @@ def take(studio: Studio, output: Path, sizes: Sequence[str]) -> None:
                 write_small(grab(studio), output / f"{page}-{theme}{ending}.png")
 
 
+def take_timelapse(studio: Studio, output: Path) -> None:
+    """The player of the run in front at moments of its training, side by side, in each theme."""
+    page = studio.window.page("runs")
+    studio.window.resize(*SIZES["1280x800"])
+    studio.window.show_page("runs")
+    for theme in THEMES:
+        studio.window.set_theme(theme)
+        studio.spin(1)
+        moments = []
+        for part in (0.0, 0.2, 1.0):
+            page.timelapse.move_to(round(part * (len(page.timelapse.shots) - 1)))
+            studio.spin(0.5)
+            moments.append(as_image(page.lapse.parentWidget().grab()))
+        gap = 8
+        width = sum(image.width for image in moments) + gap * (len(moments) - 1)
+        strip = Image.new("RGB", (width, moments[0].height), moments[0].getpixel((0, 0)))
+        for place, image in enumerate(moments):
+            strip.paste(image, (place * (image.width + gap), 0))
+        write_small(strip, output / f"timelapse-{theme}.png")
+
+
 def grab(studio: Studio) -> Image.Image:
     """What the X server shows of the window."""
+    return as_image(studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry()))
+
+
+def as_image(pixmap: "QPixmap") -> Image.Image:
+    """A picture of Qt's as one of Pillow's."""
     from PySide6.QtCore import QBuffer, QIODevice
 
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    screen = studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry())
-    screen.save(buffer, "PNG")
+    pixmap.save(buffer, "PNG")
     return Image.open(io.BytesIO(buffer.data().data())).convert("RGB")
 
 
@@ -126,12 +209,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Take the screenshots of the documentation.")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "screenshots")
     parser.add_argument("--train-seconds", type=float, default=90, help="how long the run goes before its picture")
+    parser.add_argument("--compare-steps", type=int, default=400, help="steps of each of the runs that are compared")
+    parser.add_argument("--runs", type=Path, help="a folder of finished runs to compare instead")
     parser.add_argument("--model", default="", help="checkpoint file or run folder; without it the included model")
     parser.add_argument("--all", action="store_true", help="1920x1080 as well")
     options = parser.parse_args(arguments)
     with display(), open_studio([options.model] if options.model else []) as studio:
+        studio.wait_ready()
+        if options.runs is None:
+            train_compared(studio, options.compare_steps)
+        else:
+            shutil.copytree(options.runs, studio.runs_folder)
         prepare(studio, options.train_seconds)
+        choose_compared(studio)
         take(studio, options.output, list(SIZES) if options.all else ["1280x800"])
+        take_timelapse(studio, options.output)
 
 
 if __name__ == "__main__":

@@ -42,11 +42,18 @@ class Quantity:
     key: str
     unit: str
     at_validations: bool
-    """Few points, which are marked; else a noisy line, which is smoothed."""
+    """Few points, which are marked."""
     values: Callable[[RunHistory], Numbers]
     stacked: bool = False
     """Layers that add up; drawn by `stack`."""
     digits: int = 3
+    scattered: bool = True
+    """Whether one step's value says little; a line of such values is smoothed."""
+
+    @property
+    def noisy(self) -> bool:
+        """Whether smoothing shows more of it than it hides."""
+        return self.scattered and not self.at_validations
 
 
 def _rates(history: RunHistory) -> Numbers:
@@ -57,7 +64,7 @@ _QUANTITIES = (
     Quantity("train", "bits/dim", False, lambda history: history.train.values),
     Quantity("validation", "bits/dim", True, lambda history: history.validation.values),
     Quantity("images_per_second", "images/s", False, _rates, digits=0),
-    Quantity("learning_rate", "", False, lambda history: history.learning_rate.values, digits=6),
+    Quantity("learning_rate", "", False, lambda history: history.learning_rate.values, digits=6, scattered=False),
     Quantity("gradient_norm", "", False, lambda history: history.gradient_norm.values),
     Quantity("scale_bits", "bits/dim", True, lambda history: history.validation.values, stacked=True),
     Quantity("inverse_error", "", True, lambda history: history.inverse_error.values, digits=8),

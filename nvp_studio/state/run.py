@@ -110,6 +110,7 @@ class LiveRun(QObject):
         self.crash: CrashReport | None = None
         """Of the crash that interrupted the run; None while all is well."""
         self._request: StartRun | ResumeRun | None = None
+        self._refused: ResumeRun | None = None
         self._sent = False
         self._announced = False
         self._has_checkpoint = False
@@ -157,6 +158,11 @@ class LiveRun(QObject):
         """None before the data are read."""
         return self.started.steps_per_epoch if self.started else None
 
+    @property
+    def data_changed(self) -> bool:
+        """Whether it did not go on because its data are others now, which `resume_anyway` passes over."""
+        return self._refused is not None
+
     def summary(self) -> RunSummary | None:
         """The run as a row in the list of runs, as it stands now; None while it is not under way in a folder here."""
         phase = _SUMMARY_STATES.get(self.phase)
@@ -203,6 +209,12 @@ class LiveRun(QObject):
             return
         same = (self._engine.trainer_host, folder) == (self.host, self.folder)
         self._begin(ResumeRun(folder, steps, epochs, minutes), Path(folder).name, folder, self.config if same else None)
+
+    def resume_anyway(self) -> None:
+        """Ask once more for what was refused because the data have changed, and go on with them as they are now."""
+        if self._refused is not None and not self.under_way:
+            request = msgspec.structs.replace(self._refused, force=True)
+            self._begin(request, self.name, self.folder, self.config)
 
     def pause(self) -> None:
         """Wait after the present step."""
@@ -269,6 +281,7 @@ class LiveRun(QObject):
         self._may_restart = True
         self._stop_wanted = False
         self._request, self._sent = request, False
+        self._refused = None
         self._has_checkpoint = isinstance(request, ResumeRun)
         self._enter("starting")
         if not self._killing and self._engine.ensure_trainer().state == "ready":
@@ -299,6 +312,8 @@ class LiveRun(QObject):
                 self._on_started(message)
             case RunState(phase=phase, reason=reason):
                 self.prepared = message.fraction
+                if message.data_changed and isinstance(self._request, ResumeRun):
+                    self._refused = self._request
                 self._on_phase(phase, reason)
             case StepMetrics():
                 self.history.append(message)
@@ -379,7 +394,9 @@ class LiveRun(QObject):
         self._may_restart = False
         if again:
             if self._has_checkpoint:
-                self._request = ResumeRun(self.folder, patience=LOCK_PATIENCE_SECONDS)
+                asked = self._request if isinstance(self._request, ResumeRun) and not self._announced else None
+                request = asked or ResumeRun(self.folder)
+                self._request = msgspec.structs.replace(request, patience=LOCK_PATIENCE_SECONDS)
             else:
                 self._start_anew()
             self._sent = False

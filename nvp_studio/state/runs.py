@@ -31,6 +31,8 @@ from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, list_runs, 
 
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+SHORT_ROLE = Qt.ItemDataRole.UserRole + 2
+"""What stands in a cell too narrow for its text; None where the text has no shorter form."""
 SHEET_COLUMNS = 8
 _FOLLOW_MILLISECONDS = 1000
 _LATELY_SECONDS = 60.0
@@ -122,6 +124,8 @@ class RunsModel(QAbstractTableModel):
                 return run
             case _ if role == SORT_ROLE:
                 return self._sort_value(self.shelved(index.row()), column)
+            case _ if role == SHORT_ROLE and column == "state":
+                return self.state_word(run.state)
         return None
 
     def _replace(self, found: list[RunSummary]) -> None:
@@ -154,7 +158,7 @@ class RunsModel(QAbstractTableModel):
     def _tip(self, shelved: ShelvedRun, column: str) -> str:
         run = shelved.summary
         if column == "state" and run.reason:
-            return run.reason
+            return f"{self.state_word(run.state)}: {run.reason}"
         return f"{shelved.labels.note}\n\n{run.folder}" if shelved.labels.note else run.folder
 
     def _sort_value(self, shelved: ShelvedRun, column: str) -> Any:

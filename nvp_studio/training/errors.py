@@ -5,6 +5,14 @@ class RunError(RuntimeError):
     """A run cannot be started, resumed, read or finished; the message is one line that says why."""
 
 
+class DataChangedError(RunError):
+    """The data of a run are no longer those that it was started with; `change` says so, with both digests."""
+
+    def __init__(self, change: str) -> None:
+        super().__init__(f"{change}; resume with --force to go on with the data as they are now")
+        self.change = change
+
+
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _NO_PRIMITIVE = "could not create a primitive"
 """What oneDNN says when it finds no memory for a convolution; of what it cannot compute it says more."""

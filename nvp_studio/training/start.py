@@ -31,7 +31,7 @@ from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import claim_workspace, deterministic
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
 from nvp_studio.training.elastic import launch_key, started_again
-from nvp_studio.training.errors import RunError, StoppedError, is_out_of_memory
+from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, is_out_of_memory
 from nvp_studio.training.events import RunEvent, RunNotice, RunStarted, RunState
 from nvp_studio.training.following import (
     SilentPublisher,
@@ -170,7 +170,7 @@ def resume_run(
             data, flow = _prepare(config, control, report, ranks)
             changed = _changed_data(record, data)
             if changed and not force:
-                raise RunError(f"{changed}; resume with --force to go on with the data as they are now")
+                raise DataChangedError(changed)
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
             config = msgspec.structs.replace(config, precision=settled_precision(config.precision, flow.device))
@@ -179,7 +179,7 @@ def resume_run(
             )
             checkpoint, lost = _with_its_best(path, checkpoint, bool(changed))
             if changed:
-                changed += "; going on with the new ones, as --force says"
+                changed += "; going on with the new ones, as was asked"
             warnings = [text for text in (damage, changed, lost) if text]
             end = _train(
                 path,
@@ -474,6 +474,9 @@ def _failure_reported(report: Report) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, DataChangedError):
+            report(RunState("failed", error.change, data_changed=True))
+            raise
         report(RunState("failed", one_line(error)))
         if is_out_of_memory(error):
             raise RunError(one_line(error)) from error

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFormLayout,
+    QGridLayout,
     QLabel,
     QLineEdit,
     QListWidget,
@@ -133,6 +134,40 @@ class ChangeRunDialog(QDialog):
         )
 
 
+class ChangedDataDialog(QDialog):
+    """What it means that a run goes on although its data have changed; accepted by who wants that."""
+
+    def __init__(self, name: str, change: str, parent: QWidget) -> None:
+        """`change` says in a line which data, with the digests before and now."""
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("The data have changed"))
+        self.setMinimumWidth(64 * SPACE)
+        column = QVBoxLayout(self)
+        column.setSpacing(SPACE)
+        column.addWidget(_paragraph(self.tr("{0} was not resumed: {1}.").format(name, change), dim=True))
+        column.addWidget(_paragraph(self.tr("If you continue anyway,")))
+        points = QGridLayout()
+        points.setColumnStretch(1, 1)
+        for row, words in enumerate(self._points()):
+            points.addWidget(QLabel("•"), row, 0, Qt.AlignmentFlag.AlignTop)
+            points.addWidget(_paragraph(words), row, 1)
+        column.addLayout(points)
+        last = self.tr("If the change was not meant, cancel, bring the data back as they were, and resume.")
+        column.addWidget(_paragraph(last))
+        column.addSpacing(SPACE)
+        column.addWidget(_buttons(self, self.tr("Continue anyway")))
+
+    def _points(self) -> tuple[str, ...]:
+        return (
+            self.tr("it goes on from its last checkpoint and learns from the data as they are now;"),
+            self.tr(
+                "its best model so far is kept as best-before-step-<number>, for scores on other data do not compare, "
+                "and the next validation makes a new best;"
+            ),
+            self.tr("the new digest is written into the run, and the change into its log."),
+        )
+
+
 class TrashDialog(QDialog):
     """The runs in the trash, to be put back or deleted for good."""
 
@@ -199,6 +234,16 @@ class TrashDialog(QDialog):
         some = bool(self.list.selectedItems())
         self.back.setEnabled(some)
         self.forever.setEnabled(some)
+
+
+def _paragraph(words: str, *, dim: bool = False) -> QLabel:
+    label = QLabel(words)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if dim:
+        label.setProperty("role", "dim")
+    return label
 
 
 def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:

@@ -279,6 +279,7 @@ QToolButton[flat="true"]:hover {{ background: {c.raised}; }}
 QToolButton[flat="true"]:focus {{ border-color: {c.accent}; }}
 
 QLabel[role="dim"] {{ color: {c.dim}; }}
+QLabel[role="dim"]:disabled {{ color: {c.disabled}; }}
 QLabel[role="section"] {{ color: {c.dim}; font-weight: 600; }}
 QLabel[role="heading"] {{ font-size: 20px; font-weight: 600; }}
 QLabel[role="bad"] {{ color: {c.bad}; }}

@@ -151,6 +151,8 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
     minutes: float | None = None
     patience: float = 0.0
     """Seconds to wait for another process that still trains in the folder."""
+    force: bool = False
+    """Go on although the data are others now."""
 
 
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):

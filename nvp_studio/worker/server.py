@@ -300,6 +300,7 @@ class Server:
                     epochs=request.epochs,
                     minutes=request.minutes,
                     patience=request.patience,
+                    force=request.force,
                 )
         except Exception as error:  # a broken run leaves the worker ready for the next
             if not isinstance(error, RunError | OSError):  # which say all there is to say

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.runs import open_run
+from nvp_studio.training.runs import open_run, read_record
 from tests.conftest import wait_until
 from tests.small_model import random_images
 
@@ -90,6 +90,46 @@ def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wai
     summary = open_run(live.folder)
     assert (summary.state, summary.step) == ("finished", 12)
     assert live.summary() is None
+
+
+def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_path: Path, qt: Wait) -> None:
+    data = tmp_path / "toys.npz"
+    np.savez(data, images=random_images(80))
+    live.start(config(data, 12), tmp_path, "toys")
+    qt(lambda: live.phase == "finished", "the run")
+    before = read_record(Path(live.folder)).data.digest
+    np.savez(data, images=random_images(70))
+    live.resume(live.folder, steps=15)
+    qt(lambda: live.phase == "failed", "the refusal")
+    assert live.data_changed
+    assert before in live.reason
+    assert "--force" not in live.reason, "that is the command line's word"
+    said: list[str] = []
+    live.noticed.connect(lambda _level, text: said.append(text))
+    live.resume_anyway()
+    assert not live.data_changed
+    qt(lambda: live.phase == "finished", "the longer run")
+    assert live.history.steps.values.tolist() == list(range(1, 16)), "to the budget that was asked for at first"
+    assert read_record(Path(live.folder)).data.digest != before
+    assert before in said[0]
+    live.resume(live.folder, steps=16)
+    qt(lambda: live.phase == "finished", "the run that meets the data it knows by now")
+
+
+def test_a_crash_before_it_went_on_loses_no_new_budget(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+    live.start(config(toy_data, 12), tmp_path, "toys")
+    qt(lambda: live.phase == "finished", "the run")
+    seen = phases(live)
+
+    def kill(phase: str) -> None:
+        if phase == "preparing" and "restarting" not in seen:
+            os.kill(live._engine.trainer.pid, signal.SIGKILL)
+
+    live.phase_changed.connect(kill)
+    live.resume(live.folder, steps=15)
+    qt(lambda: live.phase == "finished", "the longer run")
+    assert "restarting" in seen
+    assert live.history.steps.values.tolist() == list(range(1, 16))
 
 
 def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:

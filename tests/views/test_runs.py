@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from PIL import Image
-from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
 
 from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
@@ -26,7 +26,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs import RunsPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
 from tests.conftest import wait_for_deletion, wait_until
-from tests.runs.folders import make_trained_run, write_sheets
+from tests.runs.folders import make_run, make_trained_run, write_sheets
 from tests.runs.test_history import step, write
 from tests.small_model import random_images
 
@@ -93,6 +93,30 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
     assert page.count.text() == "1 of 3 runs"
     page.search.clear()
     assert page.count.text() == "3 runs"
+
+
+def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(page: RunsPage) -> None:
+    make_run(page.runs.folder / "brief", phase="stopped", reason="SIGTERM")
+    make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")
+    page.look_again()
+    column = page.runs.COLUMNS.index("state")
+    rows = {page.shelf.index(row, 0).data(): page.shelf.index(row, column) for row in range(page.shelf.rowCount())}
+    assert written(page, rows["wordy"]) == "stopped"
+    assert rows["wordy"].data(Qt.ItemDataRole.ToolTipRole) == rows["wordy"].data()
+    page.table.resizeColumnToContents(column)
+    assert written(page, rows["wordy"]) == rows["wordy"].data()
+    page.table.setColumnWidth(column, page.table.columnWidth(column) // 2)
+    assert written(page, rows["wordy"]) == "stopped"
+    assert written(page, rows["brief"]) == "stopped: SIGTERM"
+
+
+def written(page: RunsPage, index: QModelIndex) -> str:
+    """What the table paints in a cell."""
+    option = QStyleOptionViewItem()
+    page.table.initViewItemOption(option)
+    option.rect = page.table.visualRect(index)
+    page.table.itemDelegate().initStyleOption(option, index)
+    return option.text
 
 
 def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsPage) -> None:
@@ -166,6 +190,38 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     assert plot is not None
     (curve,) = plot.curves.values()
     assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
+
+
+def test_axes_say_what_they_count(page: RunsPage) -> None:
+    choose(page, "one")
+    plot = page.board.plot
+    assert plot is not None
+    left, bottom = (plot.getPlotItem().getAxis(name) for name in ("left", "bottom"))
+    assert (left.labelText, bottom.labelText) == ("Validation, bits/dim", "step")
+    pick(page.board.axis, "seconds")
+    assert bottom.labelText == "minutes of training"
+    assert bottom.tickStrings([60.0], bottom.scale, 60.0) == ["1"]
+    write(page.runs.folder / "one", [replace(step(101, validation=2.0), seconds=4 * 3600.0)])
+    page._opened[str(page.runs.folder / "one")].read()
+    page.board.refresh()
+    assert bottom.labelText == "hours of training"
+    assert bottom.tickStrings([7200.0], bottom.scale, 3600.0) == ["2"]
+    pick(page.board.quantity, "learning_rate")
+    assert left.labelText == "Learning rate"
+    assert left.autoSIPrefixScale == 1, "a scale that stands nowhere"
+    assert not page.board.smoothing.isEnabled(), "a schedule has no noise to smooth"
+    assert (
+        next(iter(plot.curves.values())).y == page._opened[str(page.runs.folder / "one")].history.learning_rate.values
+    ).all()
+
+
+def test_the_run_in_front_is_the_one_whose_images_are_shown(page: RunsPage) -> None:
+    choose(page, "two", "one")
+    assert page.lapse.name.text() == "two"
+    rows = [page.board.list.item(row) for row in range(page.board.list.count())]
+    assert [row.text().splitlines()[0] for row in rows if row.font().bold()] == ["two"]
+    choose(page, "one")
+    assert page.lapse.name.text() == "one"
 
 
 def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> None:

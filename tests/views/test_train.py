@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialogButtonBox, QLineEdit
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QLineEdit
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -19,6 +19,7 @@ from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
+from nvp_studio.views.run_dialogs import ChangedDataDialog
 from nvp_studio.views.theme import LIGHT
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
 from tests.conftest import wait_for_deletion, wait_until
@@ -197,6 +198,8 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     assert window.strip.content.state == "stopping…"
     assert not registry["run.stop"].isEnabled()
     qt(lambda: page.live.phase == "stopped", "the stop")
+    assert page.view.state.text() == "stopped"
+    assert page.view.facts.text().startswith("by the user  ·  toys.npz")
     count = len(page.live.history.steps)
     assert registry["run.resume"].isEnabled()
     registry["run.resume"].trigger()
@@ -257,6 +260,42 @@ def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tm
     assert said.level == "bad"
     assert "no data set and no file" in said.text
     assert "nothing.npz" in said.report
+
+
+def test_who_continues_with_changed_data_is_told_what_that_means(
+    window: MainWindow, page: TrainPage, tmp_path: Path, qt: Wait
+) -> None:
+    data = tmp_path / "toys.npz"
+    np.savez(data, images=random_images(80))
+    page.form.show_config(small_config(data))
+    page.start_button.click()
+    qt(lambda: len(page.live.history.steps) > 12, "steps with a validation")
+    window.registry["run.stop"].trigger()
+    qt(lambda: page.live.phase == "stopped", "the stop")
+    folder, count = Path(page.live.folder), len(page.live.history.steps)
+    np.savez(data, images=random_images(70))
+    window.registry["run.resume"].trigger()
+    qt(lambda: page.live.phase == "failed", "the refusal")
+
+    dialog = asked_about_changed_data(window)
+    assert page.live.reason in " ".join(label.text() for label in dialog.findChildren(QLabel))
+    dialog.reject()
+    assert page.live.phase == "failed"
+    asked_about_changed_data(window).accept()
+    assert page.live.phase == "starting"
+    assert not [notice for notice in window.notices.shown if notice.topic == "run-data"]
+    qt(lambda: len(page.live.history.steps) > count, "steps with the data as they are now")
+    assert list((folder / "checkpoints").glob("best-before-step-*.safetensors"))
+    assert "have changed" in (folder / "log.txt").read_text()
+    wait_for_deletion()
+
+
+def asked_about_changed_data(window: MainWindow) -> ChangedDataDialog:
+    """Press the button of the notice that says so."""
+    notice = next(notice for notice in window.notices.shown if notice.topic == "run-data")
+    assert notice.action is not None
+    notice.action()
+    return window.findChildren(ChangedDataDialog)[-1]
 
 
 def test_an_earlier_run_is_opened_with_its_curves(

@@ -217,6 +217,7 @@ class RunsPage(Page):
         self.board.show_series(series, folder)
         if self.timelapse.folder != folder:
             self.timelapse.show_run(folder)
+        self.lapse.show_name(self._name(front) if front is not None and folder else "")
         self.board.show_step(self.timelapse.step)
         self._show_actions()
         self._show_count()

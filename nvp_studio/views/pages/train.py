@@ -452,17 +452,17 @@ class TrainPage(Page):
             going_on = live.under_way and opened.folder == live.local_folder
             state = live.phase if going_on else opened.summary.state
             facts = words.facts_of_record(opened.record)
-            if state == "failed" and opened.summary.reason:
-                facts = f"{opened.summary.reason}  ·  {facts}"
+            reason = live.reason if going_on else opened.summary.reason
+            if reason:
+                facts = f"{reason}  ·  {facts}"
             word, level = words.phase_word(state), words.phase_level(state)
-            if state == "stopped" and opened.summary.reason:
-                word = f"{word}: {opened.summary.reason}"
             self.view.show_header(RunHeader(opened.summary.name, word, level, facts))
         elif live.phase != "none":
-            facts = live.reason if live.phase != "stopped" else ""
-            if live.started is not None and not facts:
+            facts = live.reason
+            if live.started is not None and (not facts or live.phase == "stopped"):
                 started = live.started
-                facts = words.facts_of(started.config, started.data_title, started.parameters, started.device)
+                known = words.facts_of(started.config, started.data_title, started.parameters, started.device)
+                facts = f"{facts}  ·  {known}" if facts else known
             name = live.name or self.tr("New run")
             header = RunHeader(name, words.phase_word(live.phase), words.phase_level(live.phase), facts)
             self.view.show_header(header)

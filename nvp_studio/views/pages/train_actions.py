@@ -13,7 +13,7 @@ from nvp_studio.training.runs import RunSummary, has_model
 from nvp_studio.views.pages.remote_model import RemoteModel
 from nvp_studio.views.pages.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.pages.train_words import course_words, strip_content
-from nvp_studio.views.run_dialogs import ChangeRunDialog
+from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.theme import set_icon
 from nvp_studio.worker.client import CrashReport
 
@@ -228,9 +228,13 @@ class RunActions(QObject):
         match phase:
             case "training" | "finished" | "stopped" | "failed" | "interrupted":
                 self._window.notices.withdraw(f"{_TOPIC}-stop")
+            case "starting":
+                self._window.notices.withdraw(f"{_TOPIC}-data")
         match phase:
             case "finished":
                 self._say_finished()
+            case "failed" if live.data_changed:
+                self._say_data_changed()
             case "failed":
                 text = self._tr("{0} failed: {1}").format(live.name or self._tr("The run"), live.reason)
                 self._window.notify("bad", text, topic=_TOPIC, report=live.report())
@@ -247,6 +251,34 @@ class RunActions(QObject):
         if live.host:
             explore = partial(self._bring_model, live.host, live.folder, live.name)
         self._window.notify("good", text, topic=_TOPIC, action_text=self._tr("Explore it"), action=explore)
+
+    def _say_data_changed(self) -> None:
+        words = self._tr("{0} does not go on: its data have changed since it was started.")
+        self._window.notify(
+            "warning",
+            words.format(self._live.name),
+            topic=f"{_TOPIC}-data",
+            action_text=self._tr("Continue anyway…"),
+            action=self._ask_to_go_on,
+        )
+
+    def _ask_to_go_on(self) -> None:
+        """Say what continuing with other data means, and continue once a person wants that."""
+        live = self._live
+        if not live.data_changed:
+            return
+        dialog = ChangedDataDialog(live.name, live.reason, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(self._resume_anyway)
+        dialog.rejected.connect(self._say_data_changed)
+        dialog.open()
+
+    def _resume_anyway(self) -> None:
+        live = self._live
+        if live.host != self._window.engine.trainer_host:
+            self._remote_model.say_elsewhere(live.name, live.host)
+            return
+        live.resume_anyway()
 
     def _on_noticed(self, level: str, text: str) -> None:
         shown = "bad" if level == "error" else level

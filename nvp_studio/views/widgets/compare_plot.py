@@ -32,6 +32,8 @@ from nvp_studio.views.widgets.live_plot import LivePlot
 from nvp_studio.views.widgets.series import Series, series_colour
 
 _MARGIN = 0.04
+_LONG_SECONDS = 3 * 3600
+"""From here on a time axis counts hours."""
 _LABEL_ROWS = (0.95, 0.89, 0.83)
 """Heights of the words at changes, in turn, so that neighbours do not cover each other."""
 
@@ -48,6 +50,8 @@ class PlotOptions:
     clip: bool = True
     share: float = 1.0
     """The last part of the axis that is shown."""
+    label: str = ""
+    """What stands beside the left axis."""
 
 
 class ComparePlot(LivePlot):
@@ -106,8 +110,9 @@ class ComparePlot(LivePlot):
         }
         self.log_shown = self.options.log and not quantity.stacked and can_be_log(points.y for points in raw.values())
         self._item.getAxis("left").setLogMode(self.log_shown)
-        memory = 0.0 if quantity.at_validations else self.options.memory
+        memory = self.options.memory if quantity.noisy else 0.0
         self._curves = {key: smooth_curve(points, memory) for key, points in raw.items()}
+        self._label_axes(max((float(points.x[-1]) for points in raw.values() if len(points.x)), default=0.0))
         if self.following:
             self._fit(raw)
         if quantity.stacked:
@@ -140,13 +145,28 @@ class ComparePlot(LivePlot):
 
     # Drawing
 
+    def _label_axes(self, last: float) -> None:
+        """Say what the axes are; times, whose `last` decides the unit, are counted in minutes or hours."""
+        bottom, options = self._item.getAxis("bottom"), self.options
+        if options.axis == "seconds":
+            hours = last >= _LONG_SECONDS
+            words = self.tr("hours of training") if hours else self.tr("minutes of training")
+            scale = 1 / 3600 if hours else 1 / 60
+        else:
+            words, scale = self.tr("step") if options.axis == "steps" else self.tr("epoch"), 1.0
+        bottom.setScale(scale)
+        for axis, text in ((bottom, words), (self._item.getAxis("left"), options.label)):
+            # No ranges for prefixes: one would scale the numbers, and without a unit stand nowhere.
+            axis.setLabel(text, siPrefixEnableRanges=(), **{"color": colors().dim, "font-size": "11px"})
+
     def _draw_series(self, one: Series, raw: Curve, *, marked: bool) -> None:
         colour = QColor(series_colour(one.colour))
-        if not marked and self.options.memory > 1:
+        smoothed = QUANTITIES[self.options.quantity].noisy and self.options.memory > 1
+        if smoothed:
             faint = QColor(colour)
             faint.setAlpha(70)
             self._add_line(raw, pg.mkPen(faint, width=1), smooth=False)
-        width = 2 if marked or self.options.memory > 1 else 1
+        width = 2 if marked or smoothed else 1
         self._add_line(self._curves[one.key], pg.mkPen(colour, width=width), smooth=width == 2)
         if marked and len(raw.x) <= 400:
             dots = pg.ScatterPlotItem(raw.x, self._shown(raw.y), size=6, pen=pg.mkPen(None), brush=pg.mkBrush(colour))
@@ -186,7 +206,8 @@ class ComparePlot(LivePlot):
         one = next((one for one in self._series if one.key == self._front), None)
         if one is None:
             return
-        for number, change in enumerate(one.history.changes):
+        changes = enumerate(one.history.changes)
+        for number, change in reversed(list(changes)):  # so that no line crosses the words of the one before it
             place = place_of_step(one.history, change.step, self.options.axis)
             if isinstance(change, Restart):
                 words = self.tr("went on")

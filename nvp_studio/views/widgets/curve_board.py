@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtGui import QColor, QFont, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -68,6 +68,7 @@ class CurveBoard(QWidget):
         """What the controls say."""
         from nvp_studio.views.widgets.compare_plot import PlotOptions
 
+        name, unit = self.quantity.currentText(), QUANTITIES[self.quantity.currentData()].unit
         return PlotOptions(
             quantity=self.quantity.currentData(),
             axis=self.axis.currentData(),
@@ -75,6 +76,7 @@ class CurveBoard(QWidget):
             log=self.log.isChecked(),
             clip=self.clip.isChecked(),
             share=self.part.currentData(),
+            label=f"{name}, {unit}" if unit and unit.lower() != name.lower() else name,
         )
 
     def show_series(self, series: Sequence[Series], front: str) -> None:
@@ -130,6 +132,8 @@ class CurveBoard(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName(self.tr("Curves shown"))
         self.list.setFixedWidth(26 * SPACE)
+        self.list.setSpacing(SPACE // 4)
+        self.list.setStyleSheet(f"QListView {{ padding: {SPACE // 2}px 0; }}")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.itemChanged.connect(self._on_item_changed)
         side.addWidget(self.list, 1)
@@ -236,7 +240,8 @@ class CurveBoard(QWidget):
     def _on_options_changed(self) -> None:
         self._say_smoothing()
         quantity = QUANTITIES[self.quantity.currentData()]
-        self.smoothing.setEnabled(not quantity.at_validations)
+        self.smoothing.setEnabled(quantity.noisy)
+        self.smoothing_words.setEnabled(quantity.noisy)
         self.log.setEnabled(not quantity.stacked)
         self.clip.setEnabled(not quantity.stacked)
         if self.plot is not None:
@@ -275,9 +280,13 @@ class CurveBoard(QWidget):
     def _fill_list(self) -> None:
         self._filling = True
         self.list.clear()
+        front_font = QFont(self.list.font())
+        front_font.setWeight(QFont.Weight.DemiBold)
         for one in [] if self._stacked else self._series:
             item = QListWidgetItem(_swatch(series_colour(one.colour)), one.name)
             item.setData(_KEY_ROLE, one.key)
+            if one.key == self._front and len(self._series) > 1:
+                item.setFont(front_font)
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsSelectable)
             shown = one.key not in self._hidden
             item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)

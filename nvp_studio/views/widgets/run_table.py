@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
+from nvp_studio.state.runs import SHORT_ROLE
 from nvp_studio.views.theme import SPACE, colors, theme
 
 ROW_HEIGHT = 26
@@ -107,7 +108,7 @@ class RunTable(QTableView):
 
 
 class _StateDelegate(QStyledItemDelegate):
-    """Writes the state's word in its colour and keeps the focus frame away."""
+    """Writes the state's word in its colour, without its reason where there is no room for it, and no focus frame."""
 
     def __init__(self, role: int, parent: RunTable) -> None:
         super().__init__(parent)
@@ -116,11 +117,21 @@ class _StateDelegate(QStyledItemDelegate):
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
         plain_option(option)
+        short = index.data(SHORT_ROLE)
+        if short is not None and option.rect.isValid() and not self._fits(option):
+            option.text = short
         if index.column() == 1:
             summary = index.data(self._role)
             colour = QColor(getattr(colors(), state_colour(summary.state if summary else "")))
             option.palette.setColor(QPalette.ColorRole.Text, colour)
             option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
+
+    def _fits(self, option: QStyleOptionViewItem) -> bool:
+        """Whether the whole text can be seen; a cell that is asked for its size has no room yet to judge by."""
+        style = option.widget.style()
+        margin = style.pixelMetric(QStyle.PixelMetric.PM_FocusFrameHMargin, option, option.widget) + 1
+        room = style.subElementRect(QStyle.SubElement.SE_ItemViewItemText, option, option.widget)
+        return option.fontMetrics.horizontalAdvance(option.text) <= room.width() - 2 * margin
 
 
 def plain_option(option: QStyleOptionViewItem) -> None:

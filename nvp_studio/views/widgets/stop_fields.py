@@ -18,6 +18,9 @@ def stop_fields() -> tuple[DoubleSpinBox, SpinBox, DoubleSpinBox]:
     minutes.setSuffix(target.tr(" min"))
     for field in (target, patience, minutes):
         field.setSpecialValueText(target.tr("never"))
+    target.setToolTip(target.tr("End once a validation is this good"))
+    patience.setToolTip(target.tr("End after so many validations without a gain"))
+    minutes.setToolTip(target.tr("End after so many minutes of training in all"))
     return target, patience, minutes
 
 

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.sheets import Sheet
 from nvp_studio.views.widgets.steady_inputs import ComboBox
 
@@ -24,13 +25,17 @@ class TimelapseView(QWidget):
         column.addLayout(self._make_top())
         words = self.tr("Samples appear with a run's first validation.")
         self.sheet = Sheet(self.tr("From the same noise"), words)
-        self.pairs = Sheet(self.tr("Real images, above their reconstructions"), words, pairs=True)
+        self.pairs = Sheet(self.tr("Each below its real image"), words, pairs=True)
         column.addWidget(self.sheet, 1)
         column.addWidget(self.pairs, 1)
         column.addLayout(self._make_bar())
         timelapse.moved.connect(self._show)
         timelapse.playing_changed.connect(self._on_playing_changed)
         self._show()
+
+    def show_name(self, name: str) -> None:
+        """Say whose images these are."""
+        self.name.setText(name)
 
     def _make_top(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -39,10 +44,12 @@ class TimelapseView(QWidget):
         self.kind.setAccessibleName(self.tr("Images"))
         self.kind.addItem(self.tr("Samples"), "samples")
         self.kind.addItem(self.tr("Reconstructions"), "reconstructions")
-        self.kind.setFixedWidth(18 * SPACE)
+        self.kind.setFixedWidth(20 * SPACE)
         self.kind.currentIndexChanged.connect(lambda _: self._timelapse.show_kind(self.kind.currentData()))
         row.addWidget(self.kind)
-        row.addStretch(1)
+        self.name = ElidedLabel()
+        self.name.setProperty("role", "dim")
+        row.addWidget(self.name, 1)
         self.film = flat_button("film", self.tr("Save as a film"), self.tr("Save as an animated GIF or WebP"))
         self.film.clicked.connect(self.film_asked)
         row.addWidget(self.film)

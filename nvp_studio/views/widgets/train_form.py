@@ -120,6 +120,7 @@ class TrainForm(QWidget):
         self.validation_images.setValue(config.validation_images)
         self.validation_every.setValue(config.validation_every or 0)
         self.checkpoint_minutes.setValue(config.checkpoint_minutes)
+        self.checkpoint_steps.setValue(config.checkpoint_steps or 0)
         self.image_size.setValue(config.image_size or 0)
         _choose(self.channels, config.channels or 0)
         self.threads.setValue(config.threads or 0)
@@ -173,13 +174,13 @@ class TrainForm(QWidget):
             random_shift=self.random_shift.value(),
             data_root=self._shown.data_root,
             accumulate=min(self._shown.accumulate, self.batch_size.value()),
-            checkpoint_steps=self._shown.checkpoint_steps,
             memory=self.memory.currentData(),
             precision=self._shown.precision,
             deterministic=self._shown.deterministic,
             validation_images=self.validation_images.value(),
             validation_every=self.validation_every.value() or None,
             checkpoint_minutes=self.checkpoint_minutes.value(),
+            checkpoint_steps=self.checkpoint_steps.value() or None,
             image_size=self.image_size.value() or None,
             channels=self.channels.currentData() or None,
             threads=self.threads.value() or None,
@@ -296,20 +297,26 @@ class TrainForm(QWidget):
         self._add(form, self.tr("Validate every"), self.validation_every)
         self.checkpoint_minutes = self._decimal(0.1, 600.0, 1)
         self.checkpoint_minutes.setSuffix(self.tr(" min"))
-        self._add(form, self.tr("Save every"), self.checkpoint_minutes)
+        tip = self.tr("Longest time between two checkpoints; what came after the last one is lost when a process dies")
+        self._add(form, self.tr("Save every"), self.checkpoint_minutes, tip=tip)
+        self.checkpoint_steps = self._whole(0, _MOST_STEPS, self.tr("by time alone"))
+        self.checkpoint_steps.setSuffix(self.tr(" steps"))
+        tip = self.tr("Steps between two checkpoints, besides the minutes; short ones cost time")
+        self._add(form, self.tr("and every"), self.checkpoint_steps, tip=tip)
+        self.checkpoint_steps.setAccessibleName(self.tr("Save every so many steps"))
         self.image_size = self._whole(0, 1024, self.tr("as they are"))
         self.image_size.setSuffix(self.tr(" px"))
         self._add(form, self.tr("Image side"), self.image_size, tip=self.tr("Images are cropped and resized to it"))
         self.channels = self._combo([(self.tr("as they are"), 0), (self.tr("Grey"), 1), (self.tr("Colour"), 3)])
         self._add(form, self.tr("Colours"), self.channels)
         self.target, self.patience, self.at_most = stop_fields()
-        for text, field, tip in (
-            (self.tr("Stop at"), self.target, self.tr("End once a validation is this good")),
-            (self.tr("Patience"), self.patience, self.tr("End after so many validations without a gain")),
-            (self.tr("Stop after"), self.at_most, self.tr("End after so many minutes of training in all")),
+        for text, field in (
+            (self.tr("Stop at"), self.target),
+            (self.tr("Patience"), self.patience),
+            (self.tr("Stop after"), self.at_most),
         ):
             field.valueChanged.connect(self._on_edited)
-            self._add(form, text, field, tip=tip)
+            self._add(form, text, field, tip=field.toolTip())
         self.threads = self._whole(0, os.cpu_count() or 64, self.tr("automatic"))
         self._add(form, self.tr("CPU threads"), self.threads)
         self.random_shift = self._whole(0, 64, self.tr("none"))
