@@ -117,6 +117,8 @@ class TrainForm(QWidget):
         self.random_shift.setValue(config.random_shift)
         self._shown = config
         _choose(self.memory, config.memory)
+        _choose(self.precision, config.precision)
+        self.deterministic.setChecked(config.deterministic)
         self.validation_images.setValue(config.validation_images)
         self.validation_every.setValue(config.validation_every or 0)
         self.checkpoint_minutes.setValue(config.checkpoint_minutes)
@@ -175,8 +177,8 @@ class TrainForm(QWidget):
             data_root=self._shown.data_root,
             accumulate=min(self._shown.accumulate, self.batch_size.value()),
             memory=self.memory.currentData(),
-            precision=self._shown.precision,
-            deterministic=self._shown.deterministic,
+            precision=self.precision.currentData(),
+            deterministic=self.deterministic.isChecked(),
             validation_images=self.validation_images.value(),
             validation_every=self.validation_every.value() or None,
             checkpoint_minutes=self.checkpoint_minutes.value(),
@@ -289,6 +291,11 @@ class TrainForm(QWidget):
         self.memory = self._combo([(self.tr("Fast"), "fast"), (self.tr("Constant"), "constant")])
         tip = self.tr("Constant: slower, in memory that does not grow with the number of couplings")
         self._add(form, self.tr("Memory"), self.memory, tip=tip)
+        self.precision = self._combo(
+            [(self.tr("Automatic"), "auto"), ("float32", "float32"), (self.tr("bfloat16 networks"), "bfloat16")]
+        )
+        tip = self.tr("Of the networks while they train; automatic is bfloat16 on a GPU that is made for it")
+        self._add(form, self.tr("Precision"), self.precision, tip=tip)
         self.validation_images = self._whole(1, 1_000_000)
         self._add(form, self.tr("Validate on"), self.validation_images, tip=self.tr("Images; the last one uses all"))
         self.validation_images.setSuffix(self.tr(" images"))
@@ -327,6 +334,10 @@ class TrainForm(QWidget):
         self.horizontal_flip.setToolTip(self.tr("For what has no left and right of its own: photographs, not digits"))
         self.horizontal_flip.toggled.connect(self._on_edited)
         form.addRow(self.horizontal_flip)
+        self.deterministic = QCheckBox(self.tr("Repeat to the bit on a GPU"))
+        self.deterministic.setToolTip(self.tr("Slower: only algorithms that have one result. A CPU does so anyway"))
+        self.deterministic.toggled.connect(self._on_edited)
+        form.addRow(self.deterministic)
 
     def _add(
         self, form: QFormLayout, text: str, field: QWidget | QHBoxLayout, buddy: QWidget | None = None, tip: str = ""
