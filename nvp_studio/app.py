@@ -60,6 +60,7 @@ def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]
     window.closing.connect(engine.stop)
     engine.stopped.connect(app.quit)
     _close_on_signals(window.close)
+    window.fit_screen()
     window.show()
     if paths:
         window.painted.connect(lambda: window.take_paths(paths))

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -32,6 +31,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.actions import ActionRegistry
 from nvp_studio.views.engine_notices import EngineNotices
 from nvp_studio.views.importer import Importer
+from nvp_studio.views.menus import LetterMenu
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.theme import SPACE, apply_theme
 from nvp_studio.views.widgets.drop_overlay import DropOverlay
@@ -40,6 +40,9 @@ from nvp_studio.views.widgets.notices import Notice, Notices
 from nvp_studio.views.widgets.rail import Rail
 from nvp_studio.views.widgets.run_strip import RunStrip
 from nvp_studio.views.window_actions import WindowActions
+
+_FRAME = QSize(16, 40)
+"""About what a title bar and borders take of the screen."""
 
 
 @dataclass(frozen=True)
@@ -264,9 +267,10 @@ class MainWindow(QMainWindow):
         apply_theme(app, choice)
 
     def _fill_menu_bar(self) -> None:
-        self._menus: dict[str, QMenu] = {}
+        self._menus: dict[str, LetterMenu] = {}
         for key, title in self.registry.menus.items():
-            menu = self.menuBar().addMenu(title)
+            menu = LetterMenu(title, self.menuBar())
+            self.menuBar().addMenu(menu)
             menu.aboutToShow.connect(partial(self._fill_menu, key))
             self._menus[key] = menu
         self._refresh_menu_bar()
@@ -278,7 +282,7 @@ class MainWindow(QMainWindow):
 
     def _fill_menu(self, key: str) -> None:
         menu = self._menus[key]
-        menu.clear()
+        menu.empty()
         for entry in self.registry.entries(key):
             if self.registry.starts_group(entry.key):
                 menu.addSeparator()
@@ -334,6 +338,13 @@ class MainWindow(QMainWindow):
         return None
 
     # Life of the window
+
+    def fit_screen(self) -> None:
+        """Be no larger than the screen has room for, as on a small one or one whose scale is large."""
+        room = self.screen().availableGeometry().size() - _FRAME
+        self.setMinimumSize(self.minimumSize().boundedTo(room))
+        if not self.windowState() & (Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen):
+            self.resize(self.size().boundedTo(room))
 
     def _restore(self) -> None:
         values = self.settings.values

@@ -97,6 +97,18 @@ def test_menus_palette_and_shortcut_sheet_agree_with_the_registry(shared_window:
     sheet.deleteLater()
 
 
+def test_a_menu_holds_the_same_each_time_it_opens(shared_window: MainWindow) -> None:
+    for top in shared_window.menuBar().actions():
+        menu = top.menu()
+        shown = []
+        for _ in range(3):
+            menu.aboutToShow.emit()
+            shown.append([(action.text(), action.isSeparator()) for action in menu.actions()])
+        assert shown[0] == shown[1] == shown[2]
+    assert shared_window.registry["edit.undo"].text()
+    assert shared_window.registry["view.log"].text()
+
+
 def test_the_palette_runs_what_was_typed(shared_window: MainWindow, qt: Wait) -> None:
     palette = CommandPalette(shared_window.registry, shared_window)
     palette.open()
@@ -300,6 +312,32 @@ def test_page_and_log_are_there_again_at_the_next_start(shared_engine: Engine, q
     assert second.log_dock.isVisible()
     assert second.height() == 700
     close(second)
+
+
+def test_the_window_leaves_room_for_its_frame_on_a_small_screen(shared_window: MainWindow) -> None:
+    room = shared_window.screen().availableGeometry()
+    shared_window.resize(room.width() + 300, room.height() + 300)
+    shared_window.fit_screen()
+    assert shared_window.width() < room.width()
+    assert shared_window.height() < room.height()
+    shared_window.setMinimumSize(400, 300)
+    shared_window.resize(500, 400)
+    shared_window.fit_screen()
+    assert shared_window.size().toTuple() == (500, 400)
+
+
+def test_letters_in_an_open_menu_are_the_menus_own(shared_window: MainWindow, qt: Wait) -> None:
+    shared_window.show_page("explore")
+    hits: list[str] = []
+    page_shortcut = shared_window.registry["explore.randomize"]
+    assert page_shortcut.shortcut() == QKeySequence("D")
+    page_shortcut.triggered.connect(lambda: hits.append("page"))
+    menu = next(top.menu() for top in shared_window.menuBar().actions() if "View" in top.text().replace("&", ""))
+    menu.popup(QPoint(0, 0))
+    QTest.keyClick(menu, Qt.Key.Key_D)
+    assert colors() is DARK
+    assert not menu.isVisible()
+    assert hits == []
 
 
 def test_the_log_shows_what_a_worker_writes(shared_window: MainWindow, shared_engine: Engine) -> None:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.training.runs import list_runs
+from nvp_studio.views.menus import LetterMenu
 
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _MOST_RUNS = 12
 
 
-class ModelMenu(QMenu):
+class ModelMenu(LetterMenu):
     """Filled anew each time it opens."""
 
     def __init__(self, window: "MainWindow", parent: QWidget) -> None:
@@ -24,7 +25,7 @@ class ModelMenu(QMenu):
         self.aboutToShow.connect(self._fill)
 
     def _fill(self) -> None:
-        self.clear()
+        self.empty()
         registry, values = self._window.registry, self._window.settings.values
         for name in INCLUDED_MODELS:
             self.addAction(registry[f"file.open-{name}"])
