@@ -27,6 +27,8 @@ class ScoreState(QObject):
     model_changed = Signal()
     """Another model is open, or the table belongs to another one than before: look at `stale`."""
     failed = Signal(str)
+    found_nothing = Signal(object)
+    """What was asked for, a tuple of paths, holds no image."""
     interrupted = Signal()
     """The engine died while scoring and `resume` is needed to go on."""
     preview_arrived = Signal(str, object)
@@ -180,7 +182,10 @@ class ScoreState(QObject):
                 self._changed = True
             case ScoreDone(view=view) if view == VIEW:
                 self.seconds = message.seconds
+                asked, found = self._current, self.found
                 self._on_ended()
+                if not found:
+                    self.found_nothing.emit(asked)
             case Cancelled(view=view) if view == VIEW:
                 self._on_ended()
             case Failed(view=view, reason=reason) if view == VIEW:

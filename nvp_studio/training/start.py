@@ -367,6 +367,8 @@ def _train(
             lift = new_budget and (record.status.phase == "finished" or bool(resume.ended_by))
             _record_restart(folder, publisher, resume, lift=lift)
         report(_started(folder, record, data, resume.step if resume is not None else 0))
+        if checkpoint is None and data.notes:
+            publisher.notice("info", "; ".join(data.notes))
         for text in warnings:
             publisher.notice("warning", text)
         with deterministic(record.config.deterministic):

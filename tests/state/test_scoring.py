@@ -50,6 +50,18 @@ def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Pat
     assert state.model is not None
 
 
+def test_says_when_there_was_nothing_to_score(state: ScoreState, files: Path, tmp_path: Path, qt: Wait) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said: list[tuple[str, ...]] = []
+    state.found_nothing.connect(said.append)
+    state.add([empty])
+    state.add([files])
+    qt(lambda: not state.busy, "the scores")
+    assert said == [(str(empty),)]
+    assert state.rows.rowCount() == 13
+
+
 def test_files_added_meanwhile_are_scored_after_and_once(state: ScoreState, files: Path, qt: Wait) -> None:
     state.add([files / "03.png", files / "04.png"])
     state.add([files / "03.png", files / "07.png"])

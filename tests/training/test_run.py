@@ -132,6 +132,23 @@ def test_events_tell_the_run_in_order(tmp_path: Path, make_config: MakeConfig, e
     assert {one.kind for one in events.of(CheckpointSaved)} == {"last", "best", "milestone"}
 
 
+def test_what_was_done_to_the_data_is_said_and_logged_once(
+    tmp_path: Path, make_config: MakeConfig, events: Events
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index, image in enumerate(np.random.default_rng(0).integers(0, 256, (24, 8, 8), np.uint8)):
+        Image.fromarray(image).save(folder / f"{index}.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    run = start_run(make_config(data=str(folder), steps=4), tmp_path / "runs", report=events)
+    said = [notice.text for notice in events.of(RunNotice) if "1 unreadable files skipped (broken.png" in notice.text]
+    assert len(said) == 1
+    assert said[0] in (run / "log.txt").read_text()
+    again = Events()
+    resume_run(run, steps=8, report=again)
+    assert not [notice for notice in again.of(RunNotice) if "unreadable" in notice.text]
+
+
 def test_reconstructions_are_the_images_again(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
     start_run(make_config(steps=10), tmp_path, report=events)
     (sheet,) = (one for one in events.of(RunImages) if one.kind == "reconstructions")

@@ -56,6 +56,14 @@ def score(window: MainWindow, page: ScorePage, paths: list[Path], qt: Wait) -> N
     qt(lambda: page.state.rows.rowCount() > 0 and not page.state.busy, "the scores")
 
 
+def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage, tmp_path: Path, qt: Wait) -> None:
+    empty = tmp_path / "holiday"
+    empty.mkdir()
+    assert window.take_paths([empty])
+    qt(lambda: window.notices.shown, "the notice")
+    assert window.notices.shown[0].text == "There are no images in holiday."
+
+
 def row_of(page: ScorePage, name: str) -> int:
     return next(row for row, file in enumerate(page.state.rows.files()) if Path(file.path).name == name)
 

@@ -236,6 +236,7 @@ class ScorePage(Page):
         state.progressed.connect(self._show_progress)
         state.model_changed.connect(self._show_model)
         state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic=_TOPIC))
+        state.found_nothing.connect(self._on_found_nothing)
         state.interrupted.connect(self._on_interrupted)
         state.preview_arrived.connect(self._on_preview_arrived)
         state.exported.connect(self._on_exported)
@@ -333,6 +334,10 @@ class ScorePage(Page):
     def _on_preview_arrived(self, path: str, batch: ImageBatch) -> None:
         if path == self._preview_path:
             self.preview.show_image(qimage(batch))
+
+    def _on_found_nothing(self, paths: tuple[str, ...]) -> None:
+        names = ", ".join(Path(path).name or path for path in paths)
+        self.window_.notify("warning", self.tr("There are no images in {0}.").format(names), topic=_TOPIC)
 
     def _on_interrupted(self) -> None:
         self.window_.notify(

@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "good": 5000, "warning": 12_000}
+_MILLISECONDS_A_CHARACTER = 60
+"""Long words stay as long as it takes to read them."""
 _GOOD_WITH_ACTION_MILLISECONDS = 30_000
 """Good news with a button stays longer; the action is in a menu as well."""
 _ICONS = {
@@ -148,7 +150,7 @@ class _Bar(QFrame):
         if notice.action is not None:
             lifetime = _GOOD_WITH_ACTION_MILLISECONDS if notice.level == "good" else None
         if lifetime is not None:
-            QTimer.singleShot(lifetime, self, self.closed.emit)
+            QTimer.singleShot(max(lifetime, _MILLISECONDS_A_CHARACTER * len(notice.text)), self, self.closed.emit)
 
     def reword(self, text: str) -> None:
         """Say this instead."""
