@@ -13,6 +13,8 @@ def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) 
     assert panel.directions[2].name.textFormat() is Qt.TextFormat.PlainText
     assert "<b>" not in panel.directions[2].toolTip()
     assert panel.directions[3].slider.accessibleName() == "beard"
+    assert "more like the images with “beard”" in panel.directions[3].toolTip()
+    assert "Holds 50.0 %" in panel.directions[0].toolTip()
     panel.resize(300, 600)
     panel.show()
     qapp.processEvents()
@@ -28,6 +30,17 @@ def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) 
     panel.directions[1].released.emit()
     assert ends == ["beard", "direction 2"]
     panel.close()
+
+
+def test_each_temperature_says_what_it_is_for(qapp: QApplication) -> None:
+    panel = LatentPanel()
+    panel.set_model(4, (), ())
+    tips = [row.toolTip() for row in panel.temperatures]
+    assert len(set(tips)) == 5
+    assert tips[1].startswith("Fine: texture")
+    assert tips[2].startswith("Scale 2: what lies between")
+    assert tips[4].startswith("Coarse: shape")
+    assert all("plainest picture" in tip for tip in tips)
 
 
 def test_another_model_has_its_own_names(qapp: QApplication) -> None:

@@ -52,16 +52,19 @@ class LatentPanel(QWidget):
         self._temperature_rows = QVBoxLayout()
         self._temperature_rows.setSpacing(0)
         self._temperature_rows.setContentsMargins(0, 0, _SCROLL_BAR, 0)
-        column.addWidget(_section(self.tr("Temperature")))
+        heading = _section(self.tr("Temperature"))
+        heading.setToolTip(self._temperature_tip())
+        column.addWidget(heading)
         column.addLayout(self._temperature_rows)
         self._head = QHBoxLayout()
         self._head.setSpacing(SPACE // 2)
         self._title = _section(self.tr("Directions"))
         self._title.setToolTip(
             self.tr(
-                "Directions among the latents of the training images, in standard deviations from their mean: "
-                "the numbered ones are those along which they differ most, the named ones lead to the images "
-                "that have something in common.\nDouble-click a slider to put it back."
+                "Directions among the latents of the training images, in standard deviations from their mean:\n"
+                "the numbered ones are those along which they differ most,\n"
+                "the named ones lead to the images that have something in common.\n"
+                "Double-click a slider to put it back."
             )
         )
         self._head.addWidget(self._title)
@@ -104,8 +107,7 @@ class LatentPanel(QWidget):
             self._make_directions(list(names))
         for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
             words = self._direction_name(index)
-            tip = self.tr("{0}: {1} % of the latents' variance").format(escape(words), f"{100 * share:.1f}")
-            row.setToolTip(tip)
+            row.setToolTip(self._direction_tip(escape(words), bool(self._names[index]), share))
         self._empty.setVisible(not shares)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
@@ -140,6 +142,7 @@ class LatentPanel(QWidget):
             scale = None if index == 0 else index - 1
             row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, HOTTEST, signed=False)
             row.name.setFixedWidth(7 * SPACE)
+            row.setToolTip(self._temperature_tip(index - 1 if index else None, scales))
             row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
             row.reset_asked.connect(lambda scale=scale: self.temperature_edited.emit(self._own_temperature, scale))
             row.pressed.connect(self.gesture_begun)
@@ -154,6 +157,29 @@ class LatentPanel(QWidget):
         if index == scales - 1:
             return self.tr("Coarse")
         return self.tr("Middle") if scales == 3 else self.tr("Scale {0}").format(index + 1)
+
+    def _temperature_tip(self, scale: int | None = None, scales: int = 0) -> str:
+        """What a temperature does; of one scale, or of all."""
+        words = self.tr(
+            "How far the latents lie from their mean. 0: the plainest picture;\n"
+            "below 1: cleaner and more alike; 1: as the flow learnt them; above: wilder."
+        )
+        if scale is None:
+            return words
+        role = self.tr("what lies between fine and coarse")
+        if scale == 0:
+            role = self.tr("texture and edges, the latents that leave the flow first")
+        elif scale == scales - 1:
+            role = self.tr("shape and composition, the latents that go through the whole flow")
+        return self.tr("{0}: {1}.").format(self._scale_name(scale, scales), role) + "\n" + words
+
+    def _direction_tip(self, name: str, named: bool, share: float) -> str:
+        """What moves along a direction, and how much of the differences between images lies along it."""
+        words = self.tr("{0}: along it the training images differ much.")
+        if named:
+            words = self.tr("Right: more like the images with “{0}”; left: less.")
+        about = self.tr("Holds {0} % of the latents' variance. Double-click to put it back.")
+        return words.format(name) + "\n" + about.format(f"{100 * share:.1f}")
 
     def _direction_name(self, index: int) -> str:
         return self._names[index] or self.tr("Direction {0}").format(index + 1)

@@ -232,7 +232,8 @@ class TrainForm(QWidget):
         for place, tip in enumerate(tips):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
         self.preset.activated.connect(self._on_preset_chosen)
-        self._add(form, self.tr("Flow"), self.preset, tip="\n".join(tips))
+        names = (self.preset.itemText(place) for place in range(len(tips)))
+        self._add(form, self.tr("Flow"), self.preset, tip="\n".join(map("{}: {}".format, names, tips)))
         self.flow_note = QLabel(self.tr("with the changed settings of the run it was taken from"))
         self.flow_note.setProperty("role", "dim")
         self.flow_note.setWordWrap(True)
