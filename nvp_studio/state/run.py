@@ -139,6 +139,11 @@ class LiveRun(QObject):
         return self.phase in _IN_LOOP
 
     @property
+    def spent(self) -> bool:
+        """Whether its budget is: it trains no more, its best is scored, and only a stop is heeded."""
+        return self.progress is not None and self.progress.fraction >= 1
+
+    @property
     def resumable(self) -> bool:
         """Whether it ended before its budget and left a folder to go on from."""
         return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder) and self._has_checkpoint

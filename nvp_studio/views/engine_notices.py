@@ -69,4 +69,7 @@ class EngineNotices(QObject):
 
     def _on_model_failed(self, path: str, reason: str) -> None:
         name = Path(path).name if path else self.tr("the included model")
-        self._window.notify("bad", self.tr("Cannot open {0}: {1}").format(name, reason), topic="model")
+        text = self.tr("Cannot open {0}: {1}").format(name, reason)
+        if path and reason.startswith(path):
+            text = name + reason.removeprefix(path)  # it begins with the file already; its folder is no news
+        self._window.notify("bad", text, topic="model")

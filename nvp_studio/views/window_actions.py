@@ -65,7 +65,7 @@ class WindowActions(QObject):
             )
         self._add_theme_actions()
         log = self._window.log_dock.toggleViewAction()
-        log.setText(self.tr("&Log"))
+        log.setText(self.tr("L&og"))
         log.setShortcut(QKeySequence("Ctrl+L"))
         self._window.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
         add(

@@ -156,11 +156,23 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     assert page.live.phase == "starting"  # at once, in the same event
     assert window.strip.content.state
     assert not page.start_button.isEnabled()
+    assert "stop it first" in page.start_button.toolTip()
     assert window.registry["run.stop"].isVisible()
     said: list[str] = []
-    page.live.updated.connect(lambda: said.append(window.strip.content.state))
+    offered: dict[str, list[bool]] = {key: [] for key in ("pause", "change", "sample", "save", "stop")}
+
+    def look() -> None:
+        said.append(window.strip.content.state)
+        if said[-1] == "scoring the best model…":
+            for key, shown in offered.items():
+                shown.append(window.registry[f"run.{key}"].isEnabled())
+
+    page.live.updated.connect(look)
     qt(lambda: page.live.phase == "finished", "the run")
     assert "scoring the best model…" in said
+    assert all(offered.pop("stop"))
+    assert not any(enabled for shown in offered.values() for enabled in shown), "nothing else is heeded then"
+    assert "stop it first" not in page.start_button.toolTip()
     assert page.table.folder == page.live.folder
     assert page.view.name.text() == "toys"
     assert page.view.state.text() == "finished"

@@ -293,6 +293,31 @@ def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qt: Wai
     assert [notice.level for notice in window.notices.shown] == ["good"]
 
 
+def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_window: MainWindow) -> None:
+    engine = shared_window.engine
+    engine.model_failed.emit(
+        "/far/away/run", "/far/away/run/checkpoints/best.safetensors is not a usable checkpoint: no"
+    )
+    assert [notice.text for notice in shared_window.notices.shown] == [
+        "run/checkpoints/best.safetensors is not a usable checkpoint: no"
+    ]
+    engine.model_failed.emit("/far/away/faces.safetensors", "there is no such file")
+    assert shared_window.notices.shown[-1].text == "Cannot open faces.safetensors: there is no such file"
+    engine.model_failed.emit(
+        "/far/away/faces.safetensors", "/far/away/faces.safetensors is not a usable checkpoint: no"
+    )
+    assert shared_window.notices.shown[-1].text == "faces.safetensors is not a usable checkpoint: no"
+
+
+def test_no_letter_of_a_menu_has_two_items(shared_window: MainWindow) -> None:
+    for top in shared_window.menuBar().actions():
+        menu = top.menu()
+        menu.aboutToShow.emit()
+        letters = [QKeySequence.mnemonic(action.text()).toString() for action in menu.actions()]
+        letters = [letter for letter in letters if letter]
+        assert len(letters) == len(set(letters)), f"{menu.title()}: {sorted(letters)}"
+
+
 def test_page_and_log_are_there_again_at_the_next_start(shared_engine: Engine, qt: Wait, tmp_path: Path) -> None:
     path = tmp_path / "window.ini"
     first = MainWindow(shared_engine, SettingsStore(path))

@@ -242,7 +242,7 @@ class ExplorePage(Page):
             self.tr("{0} parameters").format(_short(model.parameters)),
         ]
         if model.validation is not None:
-            words.append(self.tr("validation {0} bits/dim").format(f"{model.validation:.3f}"))
+            words.append(self.tr("validation {0}").format(f"{model.validation:.3f}"))
         return "  ·  ".join(words)
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:

@@ -47,11 +47,12 @@ class RunActions(QObject):
         self._live = live
         self._front: RunSummary | None = None
         self._changing = False
+        self._spent = False
         self._remote_model = RemoteModel(window, self)
         self._register()
         window.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
-        live.updated.connect(self._show_strip)
+        live.updated.connect(self._on_updated)
         live.course_changed.connect(self._on_course_changed)
         live.noticed.connect(self._on_noticed)
         live.crashed.connect(self._on_crashed)
@@ -69,17 +70,19 @@ class RunActions(QObject):
     def refresh(self) -> None:
         """Make each action possible or not, shown or not."""
         live, front = self._live, self._front
+        self._spent = live.spent
         self["start"].setEnabled(not live.under_way)
+        self["start"].setToolTip(self._tr("A run is under way: stop it first") if live.under_way else self._start_tip)
         self["one-minute"].setEnabled(not live.under_way)
         self["machine"].setEnabled(not live.under_way)
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self._tr("&Resume") if pausing else self._tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
-        self["pause"].setEnabled(live.phase in ("training", "pausing", "paused"))
+        self["pause"].setEnabled(pausing or (live.phase == "training" and not live.spent))
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
         for key in ("sample", "save"):
-            self[key].setEnabled(live.in_loop)
-        self["change"].setEnabled(live.in_loop and live.course is not None)
+            self[key].setEnabled(live.in_loop and not live.spent)
+        self["change"].setEnabled(live.in_loop and not live.spent and live.course is not None)
         for key in ("pause", "stop", "change", "sample", "save"):
             self[key].setVisible(live.under_way)
         if live.phase != "stopping":
@@ -115,6 +118,7 @@ class RunActions(QObject):
         live = self._live
         add = partial(self._window.registry.add, menu="run")
         add("run.start", self._tr("&Start training"), self.start_asked.emit, shortcut="Ctrl+Return", icon="play")
+        self._start_tip = self["start"].toolTip()
         add("run.one-minute", self._tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
         add("run.pause", self._tr("&Pause"), self._toggle_pause, shortcut="Ctrl+P", icon="pause", separator=True)
         add("run.stop", self._tr("S&top"), live.stop, shortcut="Ctrl+.", icon="square")
@@ -132,7 +136,7 @@ class RunActions(QObject):
         add("run.explore", self._tr("&Explore this run"), self.explore, shortcut="Ctrl+E", icon="compass")
         add("run.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self._tr("&Discard this run"), self._discard, icon="trash-2")
-        add("run.copy-report", self._tr("Copy re&port"), self._copy_report, icon="clipboard-copy", separator=True)
+        add("run.copy-report", self._tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
         add("run.choose-folder", self._tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
         self._window.registry.add(
             "file.follow-run",
@@ -143,7 +147,7 @@ class RunActions(QObject):
             tip=self._tr("Watch a run that is trained elsewhere, by its folder"),
             place=20,
         )
-        add("run.machine", self._tr("Run &on another machine…"), self.machine_asked.emit, icon="monitor")
+        add("run.machine", self._tr("Run on &another machine…"), self.machine_asked.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)
             self._window.strip.add_action(self[key])
@@ -218,6 +222,12 @@ class RunActions(QObject):
         self._window.notify("info", self._tr("Report copied."), topic=_TOPIC)
 
     # What the run says
+
+    def _on_updated(self) -> None:
+        if self._live.spent != self._spent:
+            self.refresh()
+        else:
+            self._show_strip()
 
     def _show_strip(self) -> None:
         self._window.strip.show_content(strip_content(self._live))
