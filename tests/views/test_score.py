@@ -12,6 +12,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score import ScorePage
+from nvp_studio.views.widgets.action_button import ActionButton
 from tests.conftest import wait_for_deletion
 from tests.small_model import random_images
 
@@ -62,6 +63,22 @@ def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage
     assert window.take_paths([empty])
     qt(lambda: window.notices.shown, "the notice")
     assert window.notices.shown[0].text == "There are no images in holiday."
+
+
+def test_no_button_is_cut_off_in_the_smallest_window(
+    window: MainWindow, page: ScorePage, files: Path, qt: Wait
+) -> None:
+    window.resize(window.minimumSize())
+    assert window.take_paths([files])
+    assert page.progress.isVisible()
+    page.progress_words.setText("Scoring 1,234 of 5,678")
+    qt(lambda: window.width() == window.minimumWidth(), "the size")
+    layout = page.progress.parentWidget().layout()
+    assert layout is not None
+    layout.activate()
+    shown = [button for button in page.findChildren(ActionButton) if button.isVisible()]
+    assert len(shown) == 6
+    assert [button.text() for button in shown if button.width() < button.sizeHint().width()] == []
 
 
 def row_of(page: ScorePage, name: str) -> int:
@@ -139,7 +156,7 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
     window: MainWindow, page: ScorePage, files: Path, qt: Wait
 ) -> None:
     score(window, page, [files], qt)
-    qt(lambda: page.histogram._scores.size, "the histogram")
+    qt(lambda: page.histogram._scores.size == 9, "the histogram")
     page.histogram.grab()  # paints
     assert page.histogram._scores.size == 9
     assert len(page.histogram._reference) == 100

@@ -101,6 +101,13 @@ class ScorePage(Page):
         add("explore", self.tr("Open in E&xplore"), self._explore, "compass", separator=True)
         add("export", self.tr("&Export as CSV…"), self._export, "table")
         add("clear", self.tr("C&lear the table"), self.state.clear, "trash-2", separator=True)
+        for key, words in (
+            ("cancel", self.tr("Cancel")),
+            ("continue", self.tr("Continue")),
+            ("export", self.tr("Export")),
+            ("clear", self.tr("Clear")),
+        ):
+            self._action(key).setIconText(words)  # on buttons: all must fit beside the progress in a small window
 
     def _lay_out(self) -> None:
         self._stack = QStackedLayout(self)

@@ -8,7 +8,10 @@ from nvp_studio.views.theme import ICON_SIZE, set_icon
 
 
 class ActionButton(QPushButton):
-    """A button with words that is possible and shown while its action is; `primary` is for the one thing to do."""
+    """A button with words, the action's short ones if it has any, that is possible and shown while its action is.
+
+    `primary` is for the one thing to do.
+    """
 
     def __init__(self, action: QAction, *, primary: bool = False) -> None:
         super().__init__()
@@ -24,10 +27,10 @@ class ActionButton(QPushButton):
         self._follow()
 
     def _follow(self) -> None:
-        action, words = self._action, plain_text(self._action)
+        action, words = self._action, self._action.iconText().removesuffix("…")
         primary = bool(self.property("primary"))
         self.setText(words if primary else f" {words}")  # the style puts icon and text too close together
-        self.setAccessibleName(words)
+        self.setAccessibleName(plain_text(action))
         if not primary:
             self.setIcon(action.icon())
         self.setToolTip(action.toolTip())
