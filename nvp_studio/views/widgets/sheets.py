@@ -71,7 +71,7 @@ class Sheet(QWidget):
         self.grid.show_batch(_picked(batch, order), columns)
 
     def _pair_layout(self, pairs: int, width: int, height: int, least_zoom: int) -> tuple[int, int]:
-        """(columns, lines of pairs): all of them as large as possible, or as many as fit at the least zoom."""
+        """(columns, lines of pairs): all as large as possible with few places empty, or what fits at the least zoom."""
         gap = self.grid.gap
         across, down = self.grid.width() + gap, self.grid.height() + gap
 
@@ -79,7 +79,7 @@ class Sheet(QWidget):
             lines = -(-pairs // columns)
             return min((across // columns - gap) // width, (down // (2 * lines) - gap) // height)
 
-        best = max(range(pairs, 0, -1), key=zoom)
+        best = max(range(pairs, 0, -1), key=lambda columns: (zoom(columns), -(-pairs % columns)))
         if zoom(best) >= least_zoom:
             return best, -(-pairs // best)
         columns = min(pairs, max(1, across // (least_zoom * width + gap)))
