@@ -218,6 +218,14 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     qt(lambda: len(page.live.history.steps) > count, "steps after the resume")
     registry["run.stop"].trigger()
     qt(lambda: page.live.phase == "stopped", "the second stop")
+    count = len(page.live.history.steps)
+    offer = window.notices.shown[-1]
+    assert (offer.action_text, offer.action is None) == ("Resume", False)
+    assert offer.action is not None
+    offer.action()
+    qt(lambda: len(page.live.history.steps) > count, "steps after the resume that was offered")
+    registry["run.stop"].trigger()
+    qt(lambda: page.live.phase == "stopped", "the third stop")
 
     folder = Path(page.live.folder)
     registry["run.discard"].trigger()

@@ -250,7 +250,8 @@ class RunActions(QObject):
                 self._window.notify("bad", text, topic=_TOPIC, report=live.report())
             case "stopped" if live.folder:
                 text = self._tr("{0} is stopped and saved; it can be resumed.").format(live.name)
-                self._window.notify("info", text, topic=_TOPIC)
+                again = partial(self.resume, live.folder, live.host) if live.resumable else None
+                self._window.notify("good", text, topic=_TOPIC, action_text=self._tr("Resume"), action=again)
 
     def _say_finished(self) -> None:
         live, best = self._live, self._live.history.best
