@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from PIL import Image
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
 
@@ -93,6 +94,29 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
     assert page.count.text() == "1 of 3 runs"
     page.search.clear()
     assert page.count.text() == "3 runs"
+
+
+def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
+    window: MainWindow, page: RunsPage, qt: Wait
+) -> None:
+    board = page.board
+    controls: list[QWidget] = [
+        *(board.quantity, board.axis, board.part, board.smoothing_words, board.smoothing, board.log, board.clip),
+        *(board.fit, board.save),
+    ]
+
+    def places() -> list[QRect]:
+        return [QRect(one.mapTo(board, QPoint()), one.size()) for one in controls]
+
+    assert page.minimumSizeHint().width() <= page.width() - (window.width() - window.minimumWidth())
+    for size, rows in ((window.minimumSize(), 2), (QSize(1400, 900), 1)):
+        window.resize(size)
+        qt(lambda rows=rows: len({place.center().y() // 20 for place in places()}) == rows, f"{rows} rows")
+        qt(lambda: board.rect().contains(places()[-1]), "the last inside")
+        found = places()
+        assert all(board.rect().contains(place) for place in found)
+        assert not any(one.intersects(other) for one, other in itertools.combinations(found, 2))
+        assert all(one.width() >= one.minimumSizeHint().width() for one in (board.log, board.clip, board.fit))
 
 
 def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(page: RunsPage) -> None:

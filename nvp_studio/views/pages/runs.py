@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QSplitter,
     QVBoxLayout,
@@ -32,6 +31,7 @@ from nvp_studio.views.pages.runs_actions import PAGE_KEYS, ShelfActions
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import icon_button
 from nvp_studio.views.widgets.curve_board import CurveBoard
+from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.series import MOST_SERIES, Series
 from nvp_studio.views.widgets.timelapse_view import TimelapseView
@@ -156,10 +156,9 @@ class RunsPage(Page):
             button.setAccessibleName(self.tr("Clear the search"))
         self.search.setFixedWidth(42 * SPACE)
         row.addWidget(self.search)
-        self.count = QLabel()
+        self.count = ElidedLabel()
         self.count.setProperty("role", "dim")
-        row.addWidget(self.count)
-        row.addStretch(1)
+        row.addWidget(self.count, 1)
         for key in PAGE_KEYS:
             row.addWidget(icon_button(self.actions_[key]))
         return row

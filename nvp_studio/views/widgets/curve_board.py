@@ -27,6 +27,7 @@ from nvp_studio.views.theme import SPACE, theme
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.series import Series, series_colour
 from nvp_studio.views.widgets.steady_inputs import ComboBox
+from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 
 if TYPE_CHECKING:
     from nvp_studio.views.widgets.compare_plot import ComparePlot, PlotOptions
@@ -114,7 +115,7 @@ class CurveBoard(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE // 2)
-        column.addLayout(self._make_options())
+        column.addWidget(self._make_options())
         row = QHBoxLayout()
         row.setSpacing(SPACE)
         self._stack = QStackedLayout()
@@ -140,9 +141,7 @@ class CurveBoard(QWidget):
         row.addLayout(side)
         column.addLayout(row, 1)
 
-    def _make_options(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+    def _make_options(self) -> QWidget:
         self.quantity = _combo(
             self.tr("Quantity"),
             [
@@ -186,15 +185,11 @@ class CurveBoard(QWidget):
         self.clip = QCheckBox(self.tr("Clip outliers"))
         self.clip.setChecked(True)
         self.clip.setToolTip(self.tr("Leave what lies far outside the middle 98 % out of view"))
-        for widget in (self.quantity, self.axis, self.part, self.smoothing_words, self.smoothing, self.log, self.clip):
-            row.addWidget(widget)
-        row.addStretch(1)
         self.fit = flat_button(
             "scan-search", self.tr("Fit the curves"), self.tr("Show all and follow (double click)"), "dim"
         )
         self.fit.setEnabled(False)
         self.fit.clicked.connect(self._on_fit)
-        row.addWidget(self.fit)
         save = flat_button("download", self.tr("Save the curves"), self.tr("Save the curves as PNG, SVG or CSV"), "dim")
         menu = QMenu(save)
         for form in ("png", "svg", "csv"):
@@ -202,14 +197,17 @@ class CurveBoard(QWidget):
         save.setMenu(menu)
         save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.save = save
-        row.addWidget(save)
         for combo in (self.quantity, self.axis, self.part):
             combo.currentIndexChanged.connect(self._on_options_changed)
         self.smoothing.valueChanged.connect(self._on_options_changed)
         self.log.toggled.connect(self._on_options_changed)
         self.clip.toggled.connect(self._on_options_changed)
         self._say_smoothing()
-        return row
+        return WrappingRow(
+            group(self.quantity, self.axis, self.part),
+            group(self.smoothing_words, self.smoothing, self.log, self.clip),
+            group(self.fit, save),
+        )
 
     def _on_imported(self, _name: str) -> None:
         from nvp_studio.views.widgets.compare_plot import ComparePlot
