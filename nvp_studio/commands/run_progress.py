@@ -71,8 +71,11 @@ class RunView:
                 self._on_started(event)
             case RunState():
                 self._state = event
-                preparing = event.phase == "preparing"
-                shown = {"completed": event.fraction or 0.0, "details": event.reason} if preparing else {}
+                shown: dict[str, Any] = {}
+                if event.phase == "preparing":
+                    shown = {"completed": event.fraction or 0.0, "details": event.reason}
+                elif event.phase == "training" and event.reason:  # the steps are over, and what follows is counted
+                    shown = {"details": event.reason}
                 self._bar.update(self._task, description=event.phase, **shown)
                 if event.phase in ("paused", "stopping"):
                     say(f"{event.phase}: {event.reason}" if event.reason else event.phase)

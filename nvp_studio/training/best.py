@@ -12,6 +12,7 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.evaluation import scores
+from nvp_studio.training.events import RunState
 from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts, principal_directions
 
@@ -87,11 +88,15 @@ class BestModel:
         self._weights = ranks.send_tensors(self._weights)
         flow = self._flow()
         validation = self._data.validation.images
-        found: Tensor | None = self._scores
-        if ranks.of_first(len(self._scores) != len(validation))[0]:
-            found = scores(flow, validation, proceed, ranks=ranks)
         test_images = self._data.test.images if self._data.test is not None else validation[:0]
-        tested = scores(flow, test_images, proceed, ranks=ranks) if found is not None else None
+        found: Tensor | None = self._scores
+        unscored = len(validation) if ranks.of_first(len(self._scores) != len(validation))[0] else 0
+        count = self._publisher.counter("scoring the best model", unscored + len(test_images))
+        if unscored:
+            found = scores(flow, validation, proceed, ranks=ranks, count=count)
+        tested = None
+        if found is not None:
+            tested = scores(flow, test_images, proceed, ranks=ranks, count=lambda done: count(unscored + done))
         if found is None or tested is None or self._info is None:
             return None
         self._scores = found
@@ -102,6 +107,7 @@ class BestModel:
             test=_finite_mean(tested),
             test_images=len(tested),
         )
+        self._publisher.report(RunState("training", "finding the directions of the best model"))
         self.save(proceed_alone, images=4000, seconds=30.0)
         return self._info
 

@@ -21,18 +21,28 @@ Images = npt.NDArray[np.uint8]
 
 
 def scores(
-    flow: Flow, images: Images, proceed: Callable[[], bool], batch_size: int = 250, ranks: Ranks = ALONE
+    flow: Flow,
+    images: Images,
+    proceed: Callable[[], bool],
+    batch_size: int = 250,
+    ranks: Ranks = ALONE,
+    count: Callable[[int], object] | None = None,
 ) -> Tensor | None:
     """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `proceed` ended it early.
 
+    `count` is told before each batch, and at the end, how many images are scored.
     Every rank scores its share, each image once, and all have the scores of all; `proceed` must say the same to each.
     """
     found = torch.zeros(len(images), dtype=torch.float64)
     for start in range(0, len(images), batch_size * ranks.world):
         if not proceed():
             return None
+        if count is not None:
+            count(start)
         low, high = ranks.share(start, min(start + batch_size * ranks.world, len(images)))
         found[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+    if count is not None:
+        count(len(images))
     return ranks.add_up(found)
 
 

@@ -43,7 +43,10 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
 
 
 class RunState(msgspec.Struct, frozen=True, tag="run-state"):
-    """The run entered `phase`; `reason` is one line for a person (why it stopped, what failed)."""
+    """The run entered `phase`; `reason` is one line for a person (why it stopped, what failed).
+
+    After the last step of a run `training` is said again with each count of the images that its models are scored on.
+    """
 
     phase: RunPhase
     reason: str = ""

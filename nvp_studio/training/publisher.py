@@ -29,6 +29,7 @@ Report = Callable[[RunEvent], None]
 
 _REPEAT_SECONDS = 60.0
 """The same trouble is not told again sooner."""
+_COUNT_SECONDS = 0.5
 _END_PAUSES = (0.5, 2.0)
 """Seconds before each further try at the end of a run."""
 
@@ -72,6 +73,22 @@ class Publisher:
         else:
             self.update_record(**changes)
         return state
+
+    def counter(self, what: str, total: int) -> Callable[[int], None]:
+        """A function that is told how many of `total` images are done, and says so twice a second and at the end.
+
+        As the phase's reason, and to nobody but who watches: the record is not written for it.
+        """
+        said_at = -_COUNT_SECONDS
+
+        def count(done: int) -> None:
+            nonlocal said_at
+            now = time.monotonic()
+            if total and (now - said_at >= _COUNT_SECONDS or done == total):
+                said_at = now
+                self.report(RunState("training", f"{what}: {done:,} of {total:,}"))
+
+        return count
 
     def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """Tell a person something."""

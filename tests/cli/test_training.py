@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from nvp_studio.checkpoints import load, peek
+from nvp_studio.commands.run_progress import RunView
+from nvp_studio.training.events import RunState
 from nvp_studio.training.runs import list_runs
 from tests.cli.conftest import Run
 
@@ -187,3 +189,9 @@ def test_a_target_ends_a_run_from_the_command_line(run: Run, data: Path, tmp_pat
     result = result_of(out)
     assert (result["phase"], result["step"]) == ("finished", 2)
     assert "the target was 99" in str(result["reason"])
+
+
+def test_the_live_line_counts_what_is_scored_after_the_last_step() -> None:
+    view = RunView()
+    view.report(RunState("training", "scoring the best model: 1,200 of 15,000"))
+    assert view._bar.tasks[0].fields["details"] == "scoring the best model: 1,200 of 15,000"

@@ -1,5 +1,6 @@
 """A run from its start to its end: learning, files, budgets, control."""
 
+import itertools
 import json
 import threading
 import time
@@ -113,7 +114,8 @@ def test_folder_holds_what_is_promised(tmp_path: Path, make_config: MakeConfig, 
 
 def test_events_tell_the_run_in_order(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
     folder = start_run(make_config(steps=20, validation_every=10), tmp_path, report=events)
-    assert [state.phase for state in events.of(RunState)] == ["preparing", "training", "finished"]
+    phases = [state.phase for state in events.of(RunState)]
+    assert [phase for phase, _ in itertools.groupby(phases)] == ["preparing", "training", "finished"]
     (started,) = events.of(RunStarted)
     assert (started.step, started.total_steps, started.train_images, started.validation_images) == (0, 20, 150, 40)
     assert started.steps_per_epoch == 10
@@ -130,6 +132,20 @@ def test_events_tell_the_run_in_order(tmp_path: Path, make_config: MakeConfig, e
         (kind, step) for kind in ("samples", "reconstructions") for step in (10, 20)
     }
     assert {one.kind for one in events.of(CheckpointSaved)} == {"last", "best", "milestone"}
+
+
+def test_the_images_scored_after_the_last_step_are_counted(
+    tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvp_studio.training.publisher._COUNT_SECONDS", 0.0)
+    start_run(make_config(steps=10, validation_every=10, validation_images=20), tmp_path, report=events)
+    assert [state.reason for state in events.of(RunState) if state.phase == "training" and state.reason] == [
+        "validating on all images: 0 of 40",
+        "validating on all images: 40 of 40",
+        "scoring the best model: 0 of 30",
+        "scoring the best model: 30 of 30",
+        "finding the directions of the best model",
+    ]
 
 
 def test_what_was_done_to_the_data_is_said_and_logged_once(

@@ -163,13 +163,15 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
 
     def look() -> None:
         said.append(window.strip.content.state)
-        if said[-1] == "scoring the best model…":
+        if said[-1] == "finding the directions of the best model":
             for key, shown in offered.items():
                 shown.append(window.registry[f"run.{key}"].isEnabled())
 
     page.live.updated.connect(look)
+    page.live.phase_changed.connect(look)
     qt(lambda: page.live.phase == "finished", "the run")
-    assert "scoring the best model…" in said
+    assert "validating on all images: 8 of 8" in said
+    assert offered["stop"]
     assert all(offered.pop("stop"))
     assert not any(enabled for shown in offered.values() for enabled in shown), "nothing else is heeded then"
     assert "stop it first" not in page.start_button.toolTip()

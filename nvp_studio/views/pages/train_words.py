@@ -68,8 +68,8 @@ def strip_content(live: LiveRun) -> StripContent:
         fraction = live.prepared or 0.0 if live.under_way else None
         return StripContent(name, state, level, fraction)
     going = live.in_loop and not live.spent
-    if live.phase == "training" and live.spent:
-        state = tr("scoring the best model…") + (f", {astray}" if astray else "")
+    if live.phase == "training" and (live.reason or live.spent):
+        state = (live.reason or tr("scoring the best model…")) + (f", {astray}" if astray else "")
     speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
     left = progress.seconds_left
     return StripContent(
