@@ -119,6 +119,37 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
         assert all(one.width() >= one.minimumSizeHint().width() for one in (board.log, board.clip, board.fit))
 
 
+def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> None:
+    make_run(page.runs.folder / "empty")
+    write(make_run(page.runs.folder / "young"), [step(number, train=4.0) for number in (1, 2, 3)])
+    page.look_again()
+    board = page.board
+
+    def said() -> str:
+        assert board.save.isEnabled() != board._words.isVisible(), "what is not drawn is not saved"
+        return board._words.text() if board._words.isVisible() else ""
+
+    page.table.clearSelection()
+    assert said().startswith("Choose runs above")
+    choose(page, "empty")
+    assert said() == "No steps yet"
+    choose(page, "young")
+    for quantity in ("validation", "scale_bits", "inverse_error", "noise_inverse_error"):
+        pick(board.quantity, quantity)
+        assert said() == "No validation yet"
+    pick(board.quantity, "train")
+    assert said() == ""
+    choose(page, "one", "young")
+    pick(board.quantity, "validation")
+    assert said() == ""
+    pick(board.quantity, "noise_inverse_error")
+    assert said() == "Inverse error of noise: no values yet"
+    pick(board.quantity, "validation")
+    for row in range(board.list.count()):
+        board.list.item(row).setCheckState(Qt.CheckState.Unchecked)
+    assert said() == "No curve is ticked"
+
+
 def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(page: RunsPage) -> None:
     make_run(page.runs.folder / "brief", phase="stopped", reason="SIGTERM")
     make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")

@@ -55,6 +55,7 @@ class CurveBoard(QWidget):
         self._series: list[Series] = []
         self._front = ""
         self._hidden: set[str] = set()
+        self._words_of_none = ""
         self._place: float | None = None
         self._step: float | None = None
         self._filling = False
@@ -97,8 +98,9 @@ class CurveBoard(QWidget):
             self.plot.show_step(step)
 
     def show_words(self, words: str) -> None:
-        """What stands there while there is no curve."""
-        self._words.setText(words)
+        """What stands there while no run is chosen."""
+        self._words_of_none = words
+        self._redraw()
 
     def content(self, form: str) -> bytes:
         """The plot as the content of a ``png``, ``svg`` or ``csv`` file; CSV holds what is drawn, smoothed as it is."""
@@ -227,13 +229,38 @@ class CurveBoard(QWidget):
         return [one for one in self._series if one.key not in self._hidden]
 
     def _redraw(self) -> None:
-        shown = self._shown()
-        empty = self.plot is None or not any(len(one.history.steps) for one in self._series)
+        if self.plot is not None:
+            self.plot.show_series(self._shown(), self._front)
+        words = self._why_empty()
+        empty = self.plot is None or bool(words)
+        self._words.setText(words)
         self._stack.setCurrentIndex(0 if empty else 1)
         self.save.setEnabled(not empty)
-        if self.plot is not None:
-            self.plot.show_series(shown, self._front)
         self._say_values()
+
+    def _why_empty(self) -> str:
+        """What stands where the curves would, when there is none to draw; empty when there is one."""
+        if not self._series:
+            return self._words_of_none
+        if not any(len(one.history.steps) for one in self._series):
+            return self.tr("No steps yet")
+        shown = self._shown()
+        if not shown:
+            return self.tr("No curve is ticked")
+        quantity = QUANTITIES[self.quantity.currentData()]
+        if quantity.at_validations and not any(len(one.history.validation_steps) for one in shown):
+            return self.tr("No validation yet")
+        if quantity.stacked:
+            front = self._front_shown()
+            some = front is not None and bool(stack(front.history)[1])
+        else:
+            some = self.plot is not None and any(len(points.x) for points in self.plot.curves.values())
+        return "" if some else self.tr("{0}: no values yet").format(self.quantity.currentText())
+
+    def _front_shown(self) -> Series | None:
+        """The run that layers are drawn of: the one in front, or the first when that is hidden."""
+        shown = self._shown()
+        return next((one for one in shown if one.key == self._front), None) or next(iter(shown), None)
 
     def _on_options_changed(self) -> None:
         self._say_smoothing()
@@ -316,7 +343,7 @@ class CurveBoard(QWidget):
 
     def _say_scales(self) -> None:
         """The part of each scale of the run in front under the mouse, else at its end, the finest at the bottom."""
-        one = next((one for one in self._shown() if one.key == self._front), None) or next(iter(self._shown()), None)
+        one = self._front_shown()
         steps, layers = stack(one.history) if one is not None else ((), [])
         if self.list.count() != len(layers):
             self.list.clear()
