@@ -276,11 +276,16 @@ def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress
 
 
 def _notes(writer: "_Writer") -> tuple[str, ...]:
-    notes = [f"{count:,} images {note}" for note, count in writer.notes.most_common()]
+    notes = [f"{_counted(count, 'image')} {note}" for note, count in writer.notes.most_common()]
     problems = writer.problems
     if problems:
-        notes.append(f"{writer.problem_count:,} unreadable files skipped ({'; '.join(problems[:_REASONS_SHOWN])})")
+        skipped = _counted(writer.problem_count, "unreadable file")
+        notes.append(f"{skipped} skipped ({'; '.join(problems[:_REASONS_SHOWN])})")
     return tuple(notes)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class _Writer:

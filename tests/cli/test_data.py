@@ -160,7 +160,7 @@ def test_a_folder_is_prepared_and_listed(run: Run, photos: Path) -> None:
     facts = json.loads(out)
     assert sum(facts["images"].values()) == 20
     assert facts["classes"] == ["a", "b"]
-    assert facts["notes"][-1].startswith("1 unreadable files skipped (a/broken.png: not an image")
+    assert facts["notes"][-1].startswith("1 unreadable file skipped (a/broken.png: not an image")
     (row,) = json.loads(run("data", "list", "--json")[1])["prepared"]
     assert (row["source"], row["images"], row["finished"], row["shape"]) == (str(photos), 20, True, "8x8 colour")
     assert str(photos) in run("data", "list")[1]

@@ -109,7 +109,7 @@ def test_a_pipe_in_a_folder_does_not_block(tmp_path: Path) -> None:
     for shade in range(10):
         paint(tmp_path / f"{shade}.png", shade)
     os.mkfifo(tmp_path / "pipe.png")
-    assert "1 unreadable files skipped (pipe.png: not a regular file" in load_data(str(tmp_path)).notes[0]
+    assert "1 unreadable file skipped (pipe.png: not a regular file" in load_data(str(tmp_path)).notes[0]
 
 
 def test_different_sizes_need_an_image_size(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_one_colour_image_makes_all_colour(tmp_path: Path) -> None:
     assert load_data(str(tmp_path)).image_shape == (3, 8, 8)
     grey = load_data(str(tmp_path), channels=1)
     assert grey.image_shape == (1, 8, 8)
-    assert grey.notes == ("1 images colour to grey",)
+    assert grey.notes == ("1 image colour to grey",)
 
 
 def test_folders_without_images_are_refused(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_saved_data_set_with_a_broken_image(library: object, tmp_path: Path) -
     library.DatasetDict({"train": broken, "validation": made(library, 4, 50)[0]}).save_to_disk(tmp_path / "saved")
     data = load_data(str(tmp_path / "saved"))
     assert (len(data.train), len(data.validation), data.test) == (19, 4, None)
-    assert "1 unreadable files skipped (image 3: not an image" in data.notes[0]
+    assert "1 unreadable file skipped (image 3: not an image" in data.notes[0]
     np.testing.assert_array_equal(data.train.images, np.delete(pixels, 3, axis=0))
 
 
@@ -184,7 +184,7 @@ def test_parquet_rows_that_name_files_are_skipped(library: object, tmp_path: Pat
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), tmp_path / "a.parquet")
     data = load_data(str(tmp_path / "a.parquet"))
     assert sum(map(len, data.splits)) == 11
-    assert "1 unreadable files skipped (image 5: not in the data themselves" in data.notes[0]
+    assert "1 unreadable file skipped (image 5: not in the data themselves" in data.notes[0]
 
 
 def test_a_name_that_is_not_here_is_told_without_a_download(library: object) -> None:

@@ -392,7 +392,7 @@ def test_celeba_without_a_size_keeps_its_own(tmp_path: Path) -> None:
     parts = read_celeba(tmp_path, Wish())
     assert parts.train.images.shape == (12, 218, 178, 3)
     assert parts.train.attributes is None
-    assert "1 unreadable files skipped (000002.jpg: not an image" in parts.notes[0]
+    assert "1 unreadable file skipped (000002.jpg: not an image" in parts.notes[0]
 
 
 def test_a_partly_unpacked_celeba_is_refused(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_what_was_done_to_the_data_is_said_and_logged_once(
         Image.fromarray(image).save(folder / f"{index}.png")
     (folder / "broken.png").write_bytes(b"no image")
     run = start_run(make_config(data=str(folder), steps=4), tmp_path / "runs", report=events)
-    said = [notice.text for notice in events.of(RunNotice) if "1 unreadable files skipped (broken.png" in notice.text]
+    said = [notice.text for notice in events.of(RunNotice) if "1 unreadable file skipped (broken.png" in notice.text]
     assert len(said) == 1
     assert said[0] in (run / "log.txt").read_text()
     again = Events()
