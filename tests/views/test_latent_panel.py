@@ -1,6 +1,7 @@
 """The panel of sliders: named directions first, the principal ones by number."""
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QApplication
 
 from nvp_studio.views.widgets.latent_panel import LatentPanel
@@ -11,7 +12,9 @@ def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) 
     panel.set_model(2, (0.5, 0.25, 0.1, 0.05), ("", "", "A & <b>B</b>", "beard"))
     assert [row.name.text() for row in panel.directions] == ["1", "2", "A && <b>B</b>", "beard"]
     assert panel.directions[2].name.textFormat() is Qt.TextFormat.PlainText
-    assert "<b>" not in panel.directions[2].toolTip()
+    shown = QTextDocument()
+    shown.setHtml(panel.directions[2].toolTip())
+    assert "“A & <b>B</b>”" in shown.toPlainText()
     assert panel.directions[3].slider.accessibleName() == "beard"
     assert "more like the images with “beard”" in panel.directions[3].toolTip()
     assert "Holds 50.0 %" in panel.directions[0].toolTip()
@@ -30,6 +33,13 @@ def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) 
     panel.directions[1].released.emit()
     assert ends == ["beard", "direction 2"]
     panel.close()
+
+
+def test_tips_have_names_as_they_are(qapp: QApplication) -> None:
+    panel = LatentPanel()
+    panel.set_model(2, (0.5, 0.25), ("Q & A", "R&amp;D"))
+    assert "“Q & A”" in panel.directions[0].toolTip()
+    assert "“R&amp;D”" in panel.directions[1].toolTip()
 
 
 def test_each_temperature_says_what_it_is_for(qapp: QApplication) -> None:

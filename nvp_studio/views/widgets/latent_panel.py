@@ -1,10 +1,9 @@
 """The sliders of Explore: temperatures, and directions among the latents, named and principal ones."""
 
 from collections.abc import Sequence
-from html import escape
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, Qt
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -107,7 +106,7 @@ class LatentPanel(QWidget):
             self._make_directions(list(names))
         for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
             words = self._direction_name(index)
-            row.setToolTip(self._direction_tip(escape(words), bool(self._names[index]), share))
+            row.setToolTip(self._direction_tip(words, bool(self._names[index]), share))
         self._empty.setVisible(not shares)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
@@ -179,7 +178,9 @@ class LatentPanel(QWidget):
         if named:
             words = self.tr("Right: more like the images with “{0}”; left: less.")
         about = self.tr("Holds {0} % of the latents' variance. Double-click to put it back.")
-        return words.format(name) + "\n" + about.format(f"{100 * share:.1f}")
+        tip = words.format(name) + "\n" + about.format(f"{100 * share:.1f}")
+        # A tip that looks like HTML is taken for it, any other is shown as it is.
+        return Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip
 
     def _direction_name(self, index: int) -> str:
         return self._names[index] or self.tr("Direction {0}").format(index + 1)
