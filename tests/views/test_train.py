@@ -197,6 +197,18 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     assert window.engine.model.data_title == "toys.npz"
 
 
+def test_the_form_shows_what_is_trained_in_one_minute(
+    window: MainWindow, page: TrainPage, toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[TrainConfig] = []
+    monkeypatch.setattr(page.live, "start", lambda config, folder, name: started.append(config))
+    page.form.show_config(small_config(toy_data))
+    window.registry["run.one-minute"].trigger()
+    assert started == [page.form.config]
+    assert (page.form.preset.currentData(), page.form.budget.value()) == ("quick", 1)
+    assert page.form.budget_kind.currentData() == "minutes"
+
+
 def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
     registry = window.registry
     page.form.show_config(small_config(toy_data))

@@ -224,7 +224,9 @@ class TrainPage(Page):
 
     def _start_one_minute(self) -> None:
         self.window_.show_page(self.key)
-        self._start_run(_ONE_MINUTE, "")
+        if not self.live.under_way:
+            self.form.show_config(_ONE_MINUTE)  # as after any start, the form says what runs
+            self._start_run(_ONE_MINUTE, "")
 
     def _start_run(self, config: TrainConfig, name: str) -> None:
         if self.live.under_way:

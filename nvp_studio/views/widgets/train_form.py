@@ -303,7 +303,7 @@ class TrainForm(QWidget):
         self.validation_every = self._whole(0, _MOST_STEPS, self.tr("automatic"))
         self.validation_every.setSuffix(self.tr(" steps"))
         self._add(form, self.tr("Validate every"), self.validation_every)
-        self.checkpoint_minutes = self._decimal(0.1, 600.0, 1)
+        self.checkpoint_minutes = self._decimal(0.1, 600.0, 2)
         self.checkpoint_minutes.setSuffix(self.tr(" min"))
         tip = self.tr("Longest time between two checkpoints; what came after the last one is lost when a process dies")
         self._add(form, self.tr("Save every"), self.checkpoint_minutes, tip=tip)
