@@ -218,6 +218,9 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     assert window.strip.content.state == "pausing…"
     qt(lambda: page.live.phase == "paused", "the pause")
     assert "Resume" in registry["run.pause"].text()
+    registry["run.save"].trigger()
+    step = page.live.history.steps.values[-1]
+    qt(lambda: [n.text for n in window.notices.shown] == [f"{page.live.name} is saved at step {step:.0f}."], "the save")
     registry["run.pause"].trigger()
     qt(lambda: page.live.phase == "training", "the training again")
     registry["run.stop"].trigger()

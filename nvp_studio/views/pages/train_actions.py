@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QGuiApplication
 
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import Wish
+from nvp_studio.training.events import CheckpointSaved
 from nvp_studio.training.runs import RunSummary, has_model
 from nvp_studio.views.pages.remote_model import RemoteModel
 from nvp_studio.views.pages.run_folders import RESUMABLE, discard, show_folder
@@ -47,6 +48,7 @@ class RunActions(QObject):
         self._live = live
         self._front: RunSummary | None = None
         self._changing = False
+        self._saving = False
         self._spent = False
         self._remote_model = RemoteModel(window, self)
         self._register()
@@ -54,6 +56,7 @@ class RunActions(QObject):
         live.phase_changed.connect(self._on_phase_changed)
         live.updated.connect(self._on_updated)
         live.course_changed.connect(self._on_course_changed)
+        live.checkpoint_saved.connect(self._on_checkpoint_saved)
         live.noticed.connect(self._on_noticed)
         live.crashed.connect(self._on_crashed)
         live.stop_is_slow.connect(self._on_stop_slow)
@@ -131,7 +134,7 @@ class RunActions(QObject):
             tip=self._tr("Change learning rate and stop conditions while it goes"),
         )
         add("run.sample", self._tr("Sa&mple"), live.sample, icon="images", tip=self._tr("Fresh samples now"))
-        add("run.save", self._tr("Sa&ve"), live.save, icon="save", tip=self._tr("Write a checkpoint now"))
+        add("run.save", self._tr("Sa&ve"), self._save, icon="save", tip=self._tr("Write a checkpoint now"))
         add("run.resume", self._tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
         add("run.explore", self._tr("&Explore this run"), self.explore, shortcut="Ctrl+E", icon="compass")
         add("run.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
@@ -159,6 +162,16 @@ class RunActions(QObject):
             self._live.proceed()
         else:
             self._live.pause()
+
+    def _save(self) -> None:
+        self._saving = True
+        self._live.save()
+
+    def _on_checkpoint_saved(self, saved: CheckpointSaved) -> None:
+        if self._saving and saved.kind == "last":
+            self._saving = False
+            words = self._tr("{0} is saved at step {1}.").format(self._live.name, f"{saved.step:,}")
+            self._window.notify("good", words, topic=_TOPIC)
 
     def _change(self) -> None:
         course = self._live.course
@@ -239,6 +252,7 @@ class RunActions(QObject):
             case "training" | "finished" | "stopped" | "failed" | "interrupted":
                 self._window.notices.withdraw(f"{_TOPIC}-stop")
             case "starting":
+                self._saving = False
                 self._window.notices.withdraw(f"{_TOPIC}-data")
         match phase:
             case "finished":
