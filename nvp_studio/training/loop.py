@@ -326,7 +326,7 @@ class Loop:
         images = self.data.validation.images
         count = self.config.validation_images
         chosen = images if self.over else images[:count]
-        tell = self.publisher.counter("validating on all images", len(chosen)) if self.over else None
+        tell = self.publisher.counter("validating", len(chosen)) if self.over else None
         found = scores(self.learner.averaged, chosen, self._heed, ranks=self.ranks, count=tell)
         if found is None:
             return None

@@ -140,8 +140,8 @@ def test_the_images_scored_after_the_last_step_are_counted(
     monkeypatch.setattr("nvp_studio.training.publisher._COUNT_SECONDS", 0.0)
     start_run(make_config(steps=10, validation_every=10, validation_images=20), tmp_path, report=events)
     assert [state.reason for state in events.of(RunState) if state.phase == "training" and state.reason] == [
-        "validating on all images: 0 of 40",
-        "validating on all images: 40 of 40",
+        "validating: 0 of 40",
+        "validating: 40 of 40",
         "scoring the best model: 0 of 30",
         "scoring the best model: 30 of 30",
         "finding the directions of the best model",

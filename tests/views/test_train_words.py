@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from nvp_studio.state.run import LiveRun
@@ -56,3 +57,15 @@ def test_the_strip_tells_of_steps_that_went_astray(skipped: int, rollbacks: int,
 
 def test_a_run_that_is_over_says_how_it_ended() -> None:
     assert strip_content(live_run(5, 1, "stopped")).state == "stopped"
+
+
+def test_what_is_scored_after_the_last_step_is_counted_and_the_best_is_told_briefly() -> None:
+    run: Any = live_run(0, 0)
+    run.reason, run.spent = "scoring the best model: 1,200 of 15,000", True
+    run.started = SimpleNamespace(total_steps=90, steps_per_epoch=9)
+    run.progress = SimpleNamespace(fraction=1.0, epoch=10.0, images_per_second=80.0, seconds_left=0.0)
+    run.history.smoothed, run.history.best = SimpleNamespace(values=np.array([4.0])), (90, 3.9)
+    content = strip_content(run)
+    assert content.state == run.reason
+    assert content.score == "best 3.900"
+    assert content.speed == content.remaining == ""

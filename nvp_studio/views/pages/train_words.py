@@ -67,8 +67,9 @@ def strip_content(live: LiveRun) -> StripContent:
     if progress is None or started is None:
         fraction = live.prepared or 0.0 if live.under_way else None
         return StripContent(name, state, level, fraction)
-    going = live.in_loop and not live.spent
-    if live.phase == "training" and (live.reason or live.spent):
+    scoring = live.phase == "training" and bool(live.reason or live.spent)
+    going = live.in_loop and not live.spent and not scoring
+    if scoring:
         state = (live.reason or tr("scoring the best model…")) + (f", {astray}" if astray else "")
     speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
     left = progress.seconds_left
@@ -78,7 +79,7 @@ def strip_content(live: LiveRun) -> StripContent:
         level=level,
         fraction=progress.fraction,
         epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
-        score=_score(live),
+        score=_score(live, briefly=scoring),
         speed=speed if going and live.phase == "training" else "",
         remaining=tr("{0} left").format(duration(left)) if going and left is not None else "",
     )
@@ -174,12 +175,14 @@ def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
     return tr("epoch {0} / {1}").format(f"{epoch:.{digits}f}", f"{total:.{digits}f}")
 
 
-def _score(live: LiveRun) -> str:
-    smoothed = live.history.smoothed.values
+def _score(live: LiveRun, *, briefly: bool) -> str:
+    """Where training stands and the best; the best alone where the count of what is scored needs the room."""
+    smoothed, best = live.history.smoothed.values, live.history.best
+    if briefly and best is not None:
+        return tr("best {0}").format(f"{best[1]:.3f}")
     if not len(smoothed):
         return ""
     words = tr("{0} bits/dim").format(f"{smoothed[-1]:.3f}")
-    best = live.history.best
     if best is not None:
         words += tr(" (best {0} @ {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
     return words
