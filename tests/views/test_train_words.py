@@ -68,4 +68,5 @@ def test_what_is_scored_after_the_last_step_is_counted_and_the_best_is_told_brie
     content = strip_content(run)
     assert content.state == run.reason
     assert content.score == "best 3.900"
+    assert content.fraction is None, "a full bar would take the place of buttons in a small window"
     assert content.speed == content.remaining == ""

@@ -77,7 +77,7 @@ def strip_content(live: LiveRun) -> StripContent:
         name=name,
         state=state,
         level=level,
-        fraction=progress.fraction,
+        fraction=None if scoring else progress.fraction,  # a bar that is full tells less than the count in its place
         epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
         score=_score(live, briefly=scoring),
         speed=speed if going and live.phase == "training" else "",
