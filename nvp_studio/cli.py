@@ -69,7 +69,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         errors.print("nvp-studio: interrupted")
         code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process.
+
+    One of several ends without finalizing: now and then a thread that connected it to the others is still there, for
+    which C++ aborts the process, and the launcher then ends those that are still at work.
+    """
+    if "torch" in sys.modules:
+        from nvp_studio.ranks import launched
+
+        if launched():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
 
 
 def _take_debug(words: list[str]) -> bool:

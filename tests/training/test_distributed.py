@@ -204,6 +204,7 @@ def assert_finished_once(ended: subprocess.CompletedProcess[str], runs: Path) ->
 def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
     ended = torchrun("tests.training.killed_once", [tmp_path / "killed"], tmp_path, data_file)
     assert_finished_once(ended, tmp_path)
+    assert not (tmp_path / "finalized").exists(), "torch may abort a rank that finalizes"
 
 
 def test_the_launcher_starts_again_and_the_run_has_finished(tmp_path: Path, data_file: Path) -> None:
