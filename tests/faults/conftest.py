@@ -7,7 +7,14 @@ import torch
 
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.start import start_run
-from tests.faults.runs import make_patient, small_config, write_data
+from tests.faults.runs import LONG, make_patient, small_config, write_data
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long suite takes an hour, a single test of it half of that; the limit is for tests that hang."""
+    for item in items if LONG else []:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3 * 3600), append=False)
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ RUNS = 10
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
     pytest.mark.skipif(sys.version_info >= (3, 14), reason="another way of forking"),
-    pytest.mark.timeout(3600 if LONG else 300),
+    pytest.mark.timeout(300),
 ]
 
 
