@@ -22,6 +22,7 @@ from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.flow.recording import recorded
 from nvp_studio.flow.reversible import check_repeatable
+from nvp_studio.memory import is_out_of_memory
 
 
 class Flow(nn.Module):
@@ -227,7 +228,8 @@ class Flow(nn.Module):
         images: uint8 (N, H, W, C). The figure is -(log p / D - ln 256) / ln 2 with log p = log of the mean of
         p(image + u) over `samples` noises u: an upper bound on the discrete code length, tighter with more samples
         (importance weighting, Burda et al. 2016). The noise is keyed by seed and image content. `proceed` is asked
-        before each batch; once false, the scores so far are returned.
+        before each batch; once false, the scores so far are returned. Where memory does not hold a batch, it and the
+        rest are scored in smaller ones, down to single images.
         """
         array = images.cpu().numpy() if isinstance(images, Tensor) else images
         if array.dtype != np.uint8 or array.ndim != 4:
@@ -235,13 +237,19 @@ class Flow(nn.Module):
         if samples < 1:
             raise ValueError(f"samples must be at least 1, not {samples}")
         scores: list[Tensor] = []
-        for start in range(0, len(array), batch_size):
-            if not proceed():
-                break
+        start = 0
+        while start < len(array) and proceed():
             batch = np.array(array[start : start + batch_size], order="C")  # a copy, as mapped files are read-only
-            log_prob = torch.stack([self._log_prob_of(batch, seed, sample) for sample in range(samples)])
+            try:
+                log_prob = torch.stack([self._log_prob_of(batch, seed, sample) for sample in range(samples)])
+            except (RuntimeError, MemoryError) as error:
+                if len(batch) == 1 or not is_out_of_memory(error):
+                    raise
+                batch_size = len(batch) // 2
+                continue  # and the handler is left, with all that the error's traceback held
             mean = torch.logsumexp(log_prob, 0) - math.log(samples)
             scores.append(bits_per_dim_from_log_prob(mean, self.config.dimensions))
+            start += len(batch)
         return torch.cat(scores) if scores else torch.empty(0, dtype=torch.float64)
 
     @torch.no_grad()

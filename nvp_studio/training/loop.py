@@ -19,6 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
+from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
@@ -29,7 +30,7 @@ from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import add_up_gradients, divided, parts_of, share_statistics, spread
-from nvp_studio.training.errors import RunError, is_out_of_memory
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
     bits_by_scale,

@@ -9,8 +9,8 @@ import msgspec
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.files import write_whole
+from nvp_studio.memory import is_out_of_memory
 from nvp_studio.training.checkpoint_folder import CheckpointFolder, CheckpointKind
-from nvp_studio.training.errors import is_out_of_memory
 from nvp_studio.training.evaluation import Images, contact_sheet
 from nvp_studio.training.events import (
     CheckpointSaved,

@@ -23,6 +23,7 @@ from nvp_studio.data.hugging_face import PREFIX
 from nvp_studio.files import remove_leftovers
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
+from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
 from nvp_studio.training.changes import WISH, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
@@ -31,7 +32,7 @@ from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import claim_workspace, deterministic
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
 from nvp_studio.training.elastic import launch_key, started_again
-from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, is_out_of_memory
+from nvp_studio.training.errors import DataChangedError, RunError, StoppedError
 from nvp_studio.training.events import RunEvent, RunNotice, RunStarted, RunState
 from nvp_studio.training.following import (
     SilentPublisher,

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nvp_studio import wording
+from nvp_studio.memory import is_out_of_memory
 from nvp_studio.training.control import Control
-from nvp_studio.training.errors import RunError, is_out_of_memory
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunStarted, RunState
 from nvp_studio.worker.fetching import ModelSender
 from nvp_studio.worker.framing import FrameError, read_messages

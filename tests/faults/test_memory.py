@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 from torch import Tensor
 
 from nvp_studio.flow.flow import Flow
@@ -136,3 +137,22 @@ def test_a_step_without_memory_is_taken_in_smaller_parts(
     assert open_run(tmp_path / "short").state == "failed"
     assert checkpoint_steps(tmp_path / "short")["last"] == 3
     assert_same_run(whole, finish(tmp_path / "short", config))
+
+
+def test_a_validation_without_memory_scores_smaller_batches(
+    config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is memory for one image at a time wherever a flow computes without gradients."""
+    log_prob = Flow.log_prob
+
+    def short(flow: Flow, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled() and len(x) > 1:
+            raise RuntimeError(REFUSED)
+        return log_prob(flow, x)
+
+    monkeypatch.setattr(Flow, "log_prob", short)
+    folder = start_run(config, tmp_path, "short")
+    for one, other in zip(read_metrics(folder), read_metrics(whole), strict=True):
+        assert one.train == other.train
+        assert one.validation == pytest.approx(other.validation, abs=1e-5)
+    assert open_run(folder).state == "finished"

@@ -104,6 +104,26 @@ def test_scores_do_not_depend_on_the_batch() -> None:
     assert not torch.equal(flow.bits_per_dim(images, seed=1), whole)
 
 
+@pytest.mark.parametrize("room", [5, 1])
+def test_a_batch_that_memory_does_not_hold_is_scored_in_smaller_ones(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double())
+    images = random_images(23, 4, 4, 1)
+    whole, log_prob = flow.bits_per_dim(images, samples=2), flow.log_prob
+
+    def short(x: Tensor) -> Tensor:
+        if len(x) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return log_prob(x)
+
+    monkeypatch.setattr(flow, "log_prob", short)
+    torch.testing.assert_close(flow.bits_per_dim(images, samples=2, batch_size=16), whole)
+    room = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        flow.bits_per_dim(images)
+
+
 def test_more_samples_tighten_the_bound() -> None:
     torch.manual_seed(0)
     flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)), steps=30)
