@@ -2,6 +2,7 @@
 
     python -m benchmarks.memory                 # peak memory of the process (or of CUDA's allocator) by depth
     python -m benchmarks.memory --unfragmented  # the same with freed memory given back at once (glibc alone)
+    python -m benchmarks.memory --splines       # of spline couplings with depthwise networks, as the studio preset has
     python -m benchmarks.memory --device cuda
     python -m benchmarks.memory --presets       # what autograd keeps for each image, by preset and image size
     python -m benchmarks.memory --rounding      # errors of recomputed inputs and of gradients, by depth
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64, help="images in a step")
     parser.add_argument("--steps", type=int, default=5, help="timed steps")
     parser.add_argument("--unfragmented", action="store_true", help="give freed memory back at once; slower")
+    parser.add_argument("--splines", action="store_true", help="spline couplings instead of affine ones, by depth")
     parser.add_argument("--presets", action="store_true", help="count saved tensors instead of measuring")
     parser.add_argument("--rounding", action="store_true", help="compare with float64 instead of measuring")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -68,6 +70,7 @@ def _print_depths(options: argparse.Namespace) -> None:
                     "device": options.device,
                     "batch": options.batch_size,
                     "steps": options.steps,
+                    "splines": options.splines,
                 },
                 {"MALLOC_MMAP_THRESHOLD_": "131072"} if options.unfragmented else {},
             )
@@ -145,7 +148,7 @@ def _one(what: dict[str, Any]) -> dict[str, Any]:
     return _step(**{key: value for key, value in what.items() if key != "kind"})
 
 
-def _step(depth: int, memory: str, device: str, batch: int, steps: int) -> dict[str, Any]:
+def _step(depth: int, memory: str, device: str, batch: int, steps: int, splines: bool) -> dict[str, Any]:
     """Peak bytes above the baseline, and the median time, of training steps."""
     import torch
 
@@ -156,7 +159,7 @@ def _step(depth: int, memory: str, device: str, batch: int, steps: int) -> dict[
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cuda = device.startswith("cuda")
-    flow = Flow(_config_of(depth)).to(device)
+    flow = Flow(_config_of(depth, splines=splines)).to(device)
     x = torch.rand(batch, *flow.config.image_shape, device=device)
     flow.initialize(x[:1])
     learner = Learner(flow, TrainConfig(steps=steps, memory=memory))  # type: ignore[arg-type] # comes as JSON
@@ -291,11 +294,13 @@ def _kept_by_layers(flow: "Flow", count: int) -> list[int]:
     return found
 
 
-def _config_of(depth: int) -> "FlowConfig":
+def _config_of(depth: int, *, splines: bool = False) -> "FlowConfig":
     """Two scales with `depth` couplings in all: a quarter checkerboard, a quarter channel-wise, half at the end."""
+    import msgspec
+
     from nvp_studio.flow.config import FlowConfig
 
-    return FlowConfig(
+    config = FlowConfig(
         image_shape=(3, 32, 32),
         scales=2,
         checkerboard_couplings=depth // 4,
@@ -306,6 +311,9 @@ def _config_of(depth: int) -> "FlowConfig":
         doubling=False,
         mixing="conv1x1",
     )
+    if not splines:
+        return config
+    return msgspec.structs.replace(config, law="spline", pieces=6, network="depthwise", width=48)
 
 
 def _in_fresh_process(what: dict[str, Any], settings: dict[str, str] | None = None) -> dict[str, Any]:
