@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 _MOST_RECENT = 8
-_WIDEST_MODEL = 12 * SPACE
+_WIDEST_MODEL = 20 * SPACE
 
 
 class ExplorePage(Page):
@@ -146,6 +146,7 @@ class ExplorePage(Page):
         self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model_button.setAccessibleName(self.tr("Model"))
+        self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
         self.model_button.setMenu(ModelMenu(self.window_, self.model_button))
         self.model_words = ElidedLabel()

@@ -31,7 +31,8 @@ class WrappingRow(QWidget):
         """Whether the middle is below."""
 
     def minimumSizeHint(self) -> QSize:
-        ends = self._first.sizeHint().width() + SPACE + self._last.sizeHint().width()
+        first = self._first.minimumWidth() or self._first.sizeHint().width()
+        ends = first + 3 * SPACE + self._last.sizeHint().width()
         return QSize(max(ends, self._middle.sizeHint().width()), super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
