@@ -107,7 +107,7 @@ class BlendPanel(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setIconSize(QSize(_THUMBNAIL, _THUMBNAIL))
-        button.setMinimumWidth(8 * SPACE)
+        button.setMinimumWidth(11 * SPACE)
         menu = QMenu(button)
         menu.addActions(list(actions))
         button.setMenu(menu)
