@@ -315,6 +315,9 @@ def test_every_button_of_the_page_is_whole_at_every_size(
     whole = [tool for tool in tools if tool is not page.model_button]
     qt(lambda: all(tool.width() >= tool.sizeHint().width() for tool in whole), "every tool to be as wide as its words")
     assert page.model_button.width() >= 80
+    for end, letter in zip(page.blend_panel.ends, "AB", strict=True):
+        assert end.text().split()[0] == letter
+        qt(lambda end=end: end.width() >= end.sizeHint().width(), "the end to be as wide as its words")
     for widget in (*tools, *page.blend_panel.ends, page.blend_panel.row):
         assert widget.isVisible()
         assert widget.visibleRegion().boundingRect() == widget.rect(), widget.accessibleName()

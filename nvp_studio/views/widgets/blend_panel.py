@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QAction, QIcon, QPixmap, Qt
+from PySide6.QtGui import QAction, QIcon, QPixmap, QResizeEvent, Qt
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from nvp_studio.training.events import ImageBatch
@@ -15,6 +15,7 @@ from nvp_studio.views.widgets.sliders import SliderRow
 
 _THUMBNAIL = 20
 _WIDEST_NAME = 12 * SPACE
+_ROOM_FOR_NAMES = 60 * SPACE
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,13 @@ class BlendPanel(QWidget):
         """Show what is chosen; None where nothing is yet, which the strip's place then explains."""
         for letter, button, end in zip("AB", self.ends, (a, b), strict=True):
             name = end.name if end is not None else self.tr("choose…")
-            shown = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST_NAME)
-            button.setText(f" {letter}  {shown}".replace("&", "&&"))
             button.setAccessibleName(self.tr("Image {0}: {1}").format(letter, name))
             tip = self.tr("Image {0} of the blend: {1}").format(letter, name)
             button.setToolTip(Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip)
             picture = end.image if end is not None else None
             button.setIcon(QIcon() if picture is None else QIcon(QPixmap.fromImage(qimages(picture)[0])))
+        self._names = [self.tr("choose…") if end is None else end.name for end in (a, b)]
+        self._write_names()
         self.row.setEnabled(a is not None and b is not None)
         self.strip.show_words(self._words(a is not None, b is not None))
 
@@ -89,6 +90,17 @@ class BlendPanel(QWidget):
     def show_strip(self, images: ImageBatch | None) -> None:
         """Show the pictures from A to B, evenly spaced; None: not there."""
         self.strip.show_batch(images, columns=images.shape[0] if images is not None else None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._write_names()
+
+    def _write_names(self) -> None:
+        """Letter and name on each button, the letter alone where there is room for no more."""
+        for letter, button, name in zip("AB", self.ends, self._names, strict=True):
+            shown = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST_NAME)
+            words = f" {letter}  {shown}" if self.width() >= _ROOM_FOR_NAMES else f" {letter}"
+            button.setText(words.replace("&", "&&"))
 
     def _words(self, has_a: bool, has_b: bool) -> str:
         if has_a and has_b:
@@ -107,7 +119,7 @@ class BlendPanel(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setIconSize(QSize(_THUMBNAIL, _THUMBNAIL))
-        button.setMinimumWidth(11 * SPACE)
+        button.setMinimumWidth(8 * SPACE)
         menu = QMenu(button)
         menu.addActions(list(actions))
         button.setMenu(menu)
