@@ -28,12 +28,21 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     name: str = ""
 
 
+class Blend(msgspec.Struct, frozen=True, tag="blend"):
+    """Base latent: between those of two others, turned from one to the other at every scale (`rendering.between`)."""
+
+    a: Seed | Image
+    b: Seed | Image
+    share: float = 0.5
+    """How far from `a` (0) to `b` (1)."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded."""
 
     checkpoint: str
     """Digest (sha-256, hexadecimal) of the checkpoint file's content that decodes it."""
-    base: Seed | Image
+    base: Seed | Image | Blend
     """Where the latent starts."""
     temperatures: tuple[float, ...] = ()
     """Factor on the base latent for each scale, finest first; empty means 1 throughout."""

@@ -51,22 +51,23 @@ def save_picture(path: str | os.PathLike[str], pixels: npt.NDArray[np.uint8], re
     write_whole(path, picture_png(pixels, recipe, scale))
 
 
-def read_picture(model: OpenedModel, path: str | os.PathLike[str]) -> PictureFile:
+def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False) -> PictureFile:
     """Read an image file for Explore.
 
     A recipe inside comes back as it was, for the open model. Any other image, and one whose recipe does not fit the
-    model, becomes a base latent at the model's size. Raises `ImageError` when the file is not an image.
+    model, becomes a base latent at the model's size; with `plain` every image does. Raises `ImageError` when the
+    file is not an image.
     """
     image = read_image(path, model.image_shape)
-    plain = Recipe(checkpoint=model.digest, base=Image(model.pixel_shape, image.pixels.tobytes(), _name(path)))
-    if PNG_KEY not in image.text:
-        return PictureFile(plain, False, image.notes)
+    as_image = Recipe(checkpoint=model.digest, base=Image(model.pixel_shape, image.pixels.tobytes(), _name(path)))
+    if plain or PNG_KEY not in image.text:
+        return PictureFile(as_image, False, image.notes)
     try:
         recipe = Recipe.from_json(image.text[PNG_KEY])
         check_recipe(model, recipe)
     except ValueError as error:
         return PictureFile(
-            plain, False, (f"opened as a plain image, for its recipe is of no use here: {error}", *image.notes)
+            as_image, False, (f"opened as a plain image, for its recipe is of no use here: {error}", *image.notes)
         )
     if recipe.checkpoint == model.digest:
         return PictureFile(recipe, True, ())

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.flow.config import Scale
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
-from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Image, Recipe, Seed
 
 _KEPT_BASES = 64
+_STRAIGHT = 1e-6
+"""Sine of an angle below which the arc is taken as straight."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,12 @@ def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
 
     A recipe of another checkpoint is fine as long as it fits: the same numbers, seen through other weights.
     """
-    if isinstance(recipe.base, Image):
-        _check_image(model, recipe.base)
+    base = recipe.base
+    for part in (base.a, base.b) if isinstance(base, Blend) else (base,):
+        if isinstance(part, Image):
+            _check_image(model, part)
+    if isinstance(base, Blend) and not 0 <= base.share <= 1:
+        raise ValueError("the recipe's share of its second image is not between 0 and 1")
     scales = len(model.flow.scales)
     if len(recipe.temperatures) not in (0, scales):
         raise ValueError(f"the recipe has {len(recipe.temperatures)} temperatures, the open model {scales} scales")
@@ -91,8 +98,39 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
     return z
 
 
-def _base(model: OpenedModel, base: Seed | Image) -> Tensor:
+def between(a: Tensor, b: Tensor, share: float, scales: Sequence[Scale]) -> Tensor:
+    """The latent (1, D) that lies `share` of the way from `a` to `b`, both (1, D); 0 and 1 give those to the bit.
+
+    At every scale the direction turns evenly (on the arc, not on the straight line) and the length goes evenly from one
+    to the other: the straight line's middle is shorter than any latent that the flow has seen.
+    """
+    parts = []
+    for scale in scales:
+        one, other = (z[:, scale.start : scale.stop].double() for z in (a, b))
+        of_one, of_other = _weights_between(one, other, share)
+        parts.append((of_one * one + of_other * other).to(a.dtype))
+    return torch.cat(parts, 1)
+
+
+def _weights_between(a: Tensor, b: Tensor, share: float) -> tuple[float, float]:
+    lengths = float(a.norm()), float(b.norm())
+    if 0.0 in lengths:
+        return 1 - share, share
+    cosine = float((a * b).sum()) / (lengths[0] * lengths[1])
+    angle = math.acos(max(-1.0, min(cosine, 1.0)))
+    if math.sin(angle) < _STRAIGHT:  # the same way, or the opposite one, between which no arc is the shortest
+        return 1 - share, share
+    length = (1 - share) * lengths[0] + share * lengths[1]
+    return (
+        length / lengths[0] * math.sin((1 - share) * angle) / math.sin(angle),
+        length / lengths[1] * math.sin(share * angle) / math.sin(angle),
+    )
+
+
+def _base(model: OpenedModel, base: Seed | Image | Blend) -> Tensor:
     """The base latent (1, D) of a recipe, at temperature 1."""
+    if isinstance(base, Blend):  # not kept: a slider would push out its own ends
+        return between(_base(model, base.a), _base(model, base.b), base.share, model.flow.scales)
     kept = model.base_latents
     if base not in kept:
         z = _image_latent(model, base) if isinstance(base, Image) else model.flow.latents(1, seed=base.seed)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.messages import (
     Answer,
@@ -57,6 +57,7 @@ class ExploreState(QObject):
     failed = Signal(str)
     saved = Signal(str)
     """Path of the picture file that was written."""
+    gesture_ended = Signal()
 
     def __init__(self, engine: Engine, remembered: str = "", parent: QObject | None = None) -> None:
         """`remembered` is the recipe of last time as JSON, shown once its model is open; ignored when damaged."""
@@ -109,7 +110,7 @@ class ExploreState(QObject):
     @property
     def own_temperature(self) -> float:
         """The temperature a reset goes back to: 1 shows an opened image as it is."""
-        return 1.0 if self.recipe is not None and isinstance(self.recipe.base, Image) else SAMPLE_TEMPERATURE
+        return SAMPLE_TEMPERATURE if self.recipe is None or isinstance(self.recipe.base, Seed) else 1.0
 
     @property
     def origin(self) -> tuple[float, ...]:
@@ -134,6 +135,11 @@ class ExploreState(QObject):
 
     # Edits
 
+    @property
+    def in_gesture(self) -> bool:
+        """Whether a slider is held."""
+        return self._gesture is not None
+
     def begin_gesture(self) -> None:
         """What follows until `end_gesture` is one undo entry."""
         self._gesture = self.recipe
@@ -144,6 +150,7 @@ class ExploreState(QObject):
         if before is not None and self.recipe is not None and before != self.recipe:
             self.undo.push(_Edit(self, text, before, self.recipe, ""))
         self._refresh_sheet_temperatures()
+        self.gesture_ended.emit()
 
     def new_sample(self, seed: int | None = None) -> None:
         """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
@@ -152,7 +159,7 @@ class ExploreState(QObject):
         seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MOST_SEED))
         text = QCoreApplication.translate("ExploreState", "new sample")
         temperatures = self.recipe.temperatures
-        if isinstance(self.recipe.base, Image):
+        if not isinstance(self.recipe.base, Seed):
             temperatures = (SAMPLE_TEMPERATURE,) * self.scales
         self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), text)
 
@@ -203,11 +210,11 @@ class ExploreState(QObject):
             recipe = _with_offset(recipe, direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
         self._edit(recipe, QCoreApplication.translate("ExploreState", "random directions"))
 
-    def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = ()) -> None:
-        """Show a recipe from elsewhere, as one undoable edit."""
+    def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = (), merge_key: str = "") -> None:
+        """Show a recipe from elsewhere, as one undoable edit; quick ones of one `merge_key` are one."""
         if self.model is not None:
             recipe = replace(recipe, checkpoint=self.model.digest)
-        self._edit(recipe, text)
+        self._edit(recipe, text, merge_key)
         self._set_notes(notes)
 
     # Files
@@ -361,12 +368,11 @@ class ExploreState(QObject):
         wanted, self._wanted = self._wanted, None
         if wanted is not None and wanted.checkpoint == model.digest:
             return wanted
-        base: Seed | Image = self.recipe.base if self.recipe else Seed(0)
-        channels, height, width = model.image_shape
-        if isinstance(base, Image) and base.shape != (height, width, channels):
+        base: Seed | Image | Blend = self.recipe.base if self.recipe else Seed(0)
+        if not fits(base, model):
             base = Seed(0)
             self._set_notes(())
-        temperature = 1.0 if isinstance(base, Image) else SAMPLE_TEMPERATURE
+        temperature = SAMPLE_TEMPERATURE if isinstance(base, Seed) else 1.0
         return _with_temperatures(Recipe(checkpoint=model.digest, base=base), [temperature] * len(model.latent_shapes))
 
     def _on_engine_state_changed(self, state: str) -> None:
@@ -408,6 +414,14 @@ class _Edit(QUndoCommand):
 
     def redo(self) -> None:
         self._state.apply(self._after)
+
+
+def fits(base: Seed | Image | Blend, model: ModelInfo) -> bool:
+    """Whether the images of `base` have the size of `model`'s."""
+    if isinstance(base, Blend):
+        return fits(base.a, model) and fits(base.b, model)
+    channels, height, width = model.image_shape
+    return isinstance(base, Seed) or base.shape == (height, width, channels)
 
 
 def _remembered(text: str) -> Recipe | None:

@@ -23,7 +23,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Version of these messages; both ends must agree."""
 
 PART_BYTES = 2**18
@@ -111,6 +111,8 @@ class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
     view: str
     stamp: int
     path: str
+    plain: bool = False
+    """Whether to leave a recipe inside aside and take the image itself."""
 
 
 class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):

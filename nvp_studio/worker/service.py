@@ -154,7 +154,7 @@ def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Ans
 
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
-    file = read_picture(model, request.path)
+    file = read_picture(model, request.path, plain=request.plain)
     yield PictureRead(request.view, request.stamp, request.path, file.recipe, file.had_recipe, file.notes)
 
 

@@ -119,3 +119,12 @@ def test_a_saved_picture_scores_what_was_shown(tmp_path: Path, model: OpenedMode
     save_picture(tmp_path / "g.png", rendering.images[0], recipe)
     (row,) = score_files(model, [tmp_path / "g.png"])
     assert row.bits_per_dim == rendering.bits_per_dim[0]
+
+
+def test_a_picture_with_a_recipe_can_be_read_as_the_image_it_is(tmp_path: Path, model: OpenedModel) -> None:
+    recipe = Recipe(checkpoint=model.digest, base=Seed(3), offsets=((0, 2.0),))
+    pixels = render(model, [recipe]).images[0]
+    save_picture(tmp_path / "moved.png", pixels, recipe, 3)
+    read = read_picture(model, tmp_path / "moved.png", plain=True)
+    assert read.recipe == Recipe(checkpoint=model.digest, base=Image((8, 8, 1), pixels.tobytes(), "moved.png"))
+    assert not read.had_recipe

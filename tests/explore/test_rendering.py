@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.rendering import latent, render
+from nvp_studio.explore.rendering import between, latent, render
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
-from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from tests.small_model import random_images
 
 
@@ -142,3 +142,65 @@ def test_kept_bases_do_not_pile_up(model: OpenedModel) -> None:
     for seed in range(200):
         latent(model, Recipe(checkpoint="", base=Seed(seed)))
     assert len(model.base_latents) <= 64
+
+
+# Blends
+
+
+def _blend(share: float, **changes: object) -> Recipe:
+    one, other = (Image((8, 8, 1), image.tobytes()) for image in random_images(2, seed=4))
+    return Recipe(checkpoint="", base=Blend(one, other, share), **changes)
+
+
+def test_the_ends_of_a_blend_are_the_images_themselves(model: OpenedModel) -> None:
+    images = random_images(2, seed=4)
+    assert np.array_equal(render(model, [_blend(0.0), _blend(1.0)]).images, images)
+    assert torch.equal(latent(model, _blend(0.0)), latent(model, _image_recipe(images[0])))
+    assert torch.equal(latent(model, _blend(1.0)), latent(model, _image_recipe(images[1])))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.75])
+def test_a_blend_turns_evenly_and_keeps_the_length_at_every_scale(model: OpenedModel, share: float) -> None:
+    ends = [latent(model, _blend(end)).double()[0] for end in (0.0, 1.0)]
+    middle = latent(model, _blend(share)).double()[0]
+    for scale in model.flow.scales:
+        one, other, between = (z[scale.start : scale.stop] for z in (*ends, middle))
+        assert float(between.norm()) == pytest.approx(float((1 - share) * one.norm() + share * other.norm()), rel=1e-5)
+        whole, turned = _angle(one, other), _angle(one, between)
+        assert turned == pytest.approx(share * whole, abs=1e-3)
+        assert _angle(between, other) == pytest.approx((1 - share) * whole, abs=1e-3)
+
+
+def _angle(one: torch.Tensor, other: torch.Tensor) -> float:
+    return math.acos(max(-1.0, min(float(one @ other / one.norm() / other.norm()), 1.0)))
+
+
+def test_a_blend_of_an_image_with_itself_is_that_image(model: OpenedModel) -> None:
+    image = random_images(1, seed=4)[0]
+    one = Image((8, 8, 1), image.tobytes())
+    assert np.array_equal(render(model, [Recipe(checkpoint="", base=Blend(one, one, 0.4))]).images[0], image)
+
+
+def test_latents_of_no_length_and_opposite_ones_are_joined_by_a_line(model: OpenedModel) -> None:
+    z = latent(model, Recipe(checkpoint="", base=Seed(1)))
+    assert torch.allclose(between(torch.zeros_like(z), z, 0.25, model.flow.scales), 0.25 * z)
+    assert torch.allclose(between(z, -z, 0.25, model.flow.scales), 0.5 * z, atol=1e-6)
+
+
+def test_samples_can_be_blended_and_are_then_cooled_and_moved(model: OpenedModel) -> None:
+    plain = Recipe(checkpoint="", base=Blend(Seed(1), Seed(2), 0.5))
+    assert Recipe.from_json(plain.to_json()) == plain
+    z = latent(model, plain)
+    cooled = latent(model, msgspec.structs.replace(plain, temperatures=(0.5, 0.5)))
+    assert torch.allclose(cooled, 0.5 * z)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan, math.inf])
+def test_a_share_beyond_the_ends_is_refused(model: OpenedModel, share: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        render(model, [_blend(share)])
+
+
+def test_a_blend_of_images_of_another_size_is_refused(colour_model: OpenedModel) -> None:
+    with pytest.raises(ValueError, match="open the model that it was made with"):
+        render(colour_model, [_blend(0.5)])

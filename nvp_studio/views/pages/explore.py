@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -14,14 +14,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.state.blend import STRIP_SHARES, BlendState, End
 from nvp_studio.state.explore import MOST_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
+from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.pages.explore_actions import ExploreActions
 from nvp_studio.views.pages.explore_models import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.blend_panel import BlendPanel, ShownEnd
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages
@@ -29,12 +32,14 @@ from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.score_card import ScoreCard
 from nvp_studio.views.widgets.steady_inputs import SpinBox
 from nvp_studio.views.widgets.welcome import WelcomeCard
+from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 _MOST_RECENT = 8
+_WIDEST_MODEL = 20 * SPACE
 
 
 class ExplorePage(Page):
@@ -49,9 +54,14 @@ class ExplorePage(Page):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.window_ = window
         self.state = ExploreState(window.engine, window.settings.values.recipe, self)
+        self.blend = BlendState(self.state)
         self.actions_ = ExploreActions(self)
+        self._blended = False
+        """Whether the picture was a blend; the panel opens when it becomes one."""
         self._lay_out()
         self._connect_signals()
+        self._on_ends_changed()
+        self._on_strip_changed(self.blend.strip)
         if window.engine.model is not None:
             self._on_model_opened(window.engine.model)
         self._show_readiness()
@@ -96,7 +106,8 @@ class ExplorePage(Page):
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, SPACE, 0)
         column.setSpacing(SPACE)
-        column.addLayout(self._make_toolbar())
+        self.toolbar = self._make_toolbar()
+        column.addWidget(self.toolbar)
         self.welcome = WelcomeCard()
         self.welcome.setVisible(not self.window_.settings.values.welcome_seen)
         column.addWidget(self.welcome)
@@ -120,30 +131,39 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(self._tool("explore.more-samples"))
         column.addLayout(strip)
+        registry = self.window_.registry
+        self.blend_panel = BlendPanel(
+            [[registry[f"explore.blend-{kind}-{end}"] for kind in ("picture", "file")] for end in "ab"]
+        )
+        self.blend_panel.hide()
+        column.addWidget(self.blend_panel)
         return center
 
-    def _make_toolbar(self) -> QHBoxLayout:
-        bar = QHBoxLayout()
-        bar.setSpacing(SPACE // 2)
+    def _make_toolbar(self) -> WrappingRow:
         self.model_button = QToolButton()
         self.model_button.setProperty("button", True)
         self.model_button.setProperty("menu", True)
         self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model_button.setAccessibleName(self.tr("Model"))
+        self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
         self.model_button.setMenu(ModelMenu(self.window_, self.model_button))
-        bar.addWidget(self.model_button)
         self.model_words = ElidedLabel()
         self.model_words.setProperty("role", "dim")
-        bar.addSpacing(SPACE)
-        bar.addWidget(self.model_words, 1)
-        for key in ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python"):
-            bar.addWidget(self._tool(key))
-        bar.addSpacing(SPACE)
-        bar.addWidget(self._tool("explore.open-image", self.tr("Open")))
-        bar.addWidget(self._tool("explore.save", self.tr("Save")))
-        return bar
+        tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
+        return WrappingRow(
+            self.model_button,
+            group(
+                *(self._tool(key) for key in tools), self._tool("explore.blend", self.tr("Blend")), spacing=SPACE // 2
+            ),
+            group(
+                self._tool("explore.open-image", self.tr("Open")),
+                self._tool("explore.save", self.tr("Save")),
+                spacing=SPACE // 2,
+            ),
+            filler=self.model_words,
+        )
 
     def _tool(self, key: str, text: str = "") -> QToolButton:
         """A button for an action: with words, or an icon alone."""
@@ -212,6 +232,13 @@ class ExplorePage(Page):
         self.latents.direction_reset.connect(state.reset_direction)
         self.latents.gesture_begun.connect(state.begin_gesture)
         self.latents.gesture_ended.connect(state.end_gesture)
+        self.blend.ends_changed.connect(self._on_ends_changed)
+        self.blend.share_changed.connect(self._on_share_changed)
+        self.blend.strip_changed.connect(self._on_strip_changed)
+        self.blend_panel.share_edited.connect(self.blend.set_share)
+        self.blend_panel.picked.connect(lambda index: self.blend.set_share(STRIP_SHARES[index]))
+        self.blend_panel.gesture_begun.connect(state.begin_gesture)
+        self.blend_panel.gesture_ended.connect(state.end_gesture)
         self.welcome.closed.connect(self._close_welcome)
         self.welcome.train_chosen.connect(lambda: self._leave_welcome("train", "run.one-minute"))
         self.welcome.score_chosen.connect(lambda: self._leave_welcome("score", "score.add-files"))
@@ -219,7 +246,9 @@ class ExplorePage(Page):
     # What the state says
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        self.model_button.setText(f" {model.name}")
+        metrics = self.model_button.fontMetrics()
+        name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
+        self.model_button.setText(f" {name}")
         self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
         self.model_words.setText(self._describe(model))
         self.welcome.show_data(model.data_title)
@@ -275,6 +304,19 @@ class ExplorePage(Page):
         self.sheet.show_batch(sheet.images, tips=tips)
         self._mark_sample()
 
+    def _on_ends_changed(self) -> None:
+        self.blend_panel.show_ends(*(_shown(end) for end in self.blend.ends))
+
+    def _on_share_changed(self, share: float) -> None:
+        self.blend_panel.show_share(share, blended=self.blend.active)
+        if self.blend.active and not self._blended:
+            self.show_blend(True)
+        self._blended = self.blend.active
+
+    def _on_strip_changed(self, strip: Sheet | None) -> None:
+        self.blend_panel.show_strip(strip.images if strip is not None else None)
+        self._on_share_changed(self.blend.share)
+
     def _mark_sample(self) -> None:
         recipe, sheet = self.state.recipe, self.state.sheet
         bases = [one.base for one in sheet.recipes] if sheet else []
@@ -291,11 +333,16 @@ class ExplorePage(Page):
             self.caption.setText(self.tr("Sample of seed {0}").format(recipe.base.seed))
         elif recipe is not None and isinstance(recipe.base, Image):
             self.caption.setText(recipe.base.name or " ")
+        elif recipe is not None and isinstance(recipe.base, Blend):
+            a, b = (_name(end) for end in (recipe.base.a, recipe.base.b))
+            words = self.tr("{0} % of the way from {1} to {2}")
+            self.caption.setText(words.format(f"{100 * recipe.base.share:.0f}", a, b))
 
     def _show_readiness(self, _status: str = "") -> None:
         engine = self.window_.engine
         ready = engine.explorer.state == "ready" and engine.model is not None
         self._panel.setEnabled(ready)
+        self.blend_panel.setEnabled(ready)
         self.sheet.setEnabled(ready)
         for entry in self.window_.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
@@ -313,6 +360,11 @@ class ExplorePage(Page):
         )
 
     # What a person does
+
+    def show_blend(self, shown: bool) -> None:
+        """Show or put away what blends two images."""
+        self.blend_panel.setVisible(shown)
+        self.window_.registry["explore.blend"].setChecked(shown)
 
     def _on_sheet_clicked(self, index: int) -> None:
         if self.state.sheet is not None:
@@ -346,3 +398,15 @@ def _short(number: int) -> str:
     if number >= 1_000_000:
         return f"{number / 1e6:.1f} M"
     return f"{number / 1e3:.0f} k" if number >= 1000 else str(number)
+
+
+def _name(end: End) -> str:
+    if isinstance(end, Image):
+        return end.name or "image"
+    return QCoreApplication.translate("ExplorePage", "seed {0}").format(end.seed)
+
+
+def _shown(end: End | None) -> ShownEnd | None:
+    if isinstance(end, Image):
+        return ShownEnd(_name(end), ImageBatch((1, *end.shape), end.pixels))
+    return ShownEnd(_name(end)) if end is not None else None

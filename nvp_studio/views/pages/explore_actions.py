@@ -1,13 +1,14 @@
 """The actions of Explore: samples, resets, undo, and pictures from and to files and the clipboard."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication, QKeySequence
 
-from nvp_studio.recipe import Seed
+from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state.paths import image_filter
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ExploreActions(QObject):
             here: bool = True,
             separator: bool = False,
             place: int = 50,
+            checkable: bool = False,
         ) -> None:
             registry.add(
                 key,
@@ -51,12 +53,28 @@ class ExploreActions(QObject):
                 page=self._page if here else None,
                 separator=separator,
                 place=place,
+                checkable=checkable,
             )
 
         add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
         add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
         add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
         add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
+        add(
+            "explore.blend",
+            self.tr("B&lend two images"),
+            self._toggle_blend,
+            "L",
+            "blend",
+            separator=True,
+            checkable=True,
+        )
+        for end, letter in enumerate("AB"):
+            name = letter.lower()
+            text = self.tr("Picture on screen as {0}").format(f"&{letter}")
+            add(f"explore.blend-picture-{name}", text, partial(self._take_end, end), letter, "image")
+            text = self.tr("Image file as {0}…").format(letter)
+            add(f"explore.blend-file-{name}", text, partial(self._ask_end, end), f"Shift+{letter}", "image-plus")
         add(
             "explore.open-image",
             self.tr("&Open image…"),
@@ -89,6 +107,19 @@ class ExploreActions(QObject):
         for path in self._window.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
             self._window.open_in_explore([path])
 
+    def _toggle_blend(self) -> None:
+        self._page.show_blend(self._window.registry["explore.blend"].isChecked())
+
+    def _take_end(self, end: int) -> None:
+        self._page.show_blend(True)
+        self._page.blend.take_picture(end)
+
+    def _ask_end(self, end: int) -> None:
+        self._page.show_blend(True)
+        title = self.tr("Image {0} of the blend").format("AB"[end])
+        for path in self._window.ask_files("images", title, image_filter(self.tr("Images"))):
+            self._page.blend.open_end(end, path)
+
     def _save(self) -> None:
         model = self._window.engine.model
         if model is not None:
@@ -101,9 +132,7 @@ class ExploreActions(QObject):
         recipe = self._state.recipe
         if recipe is None:
             return
-        stem = (
-            f"sample-{recipe.base.seed}" if isinstance(recipe.base, Seed) else Path(recipe.base.name).stem or "picture"
-        )
+        stem = _file_stem(recipe)
         path = self._window.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
         if path is not None:
             self._state.save_picture(path, scale)
@@ -119,3 +148,14 @@ class ExploreActions(QObject):
     def _copy_python(self) -> None:
         QGuiApplication.clipboard().setText(self._state.python_code())
         self._window.notify("info", self.tr("Python code that makes this picture copied."), topic="explore")
+
+
+def _file_stem(recipe: Recipe) -> str:
+    """The name proposed for a picture's file."""
+    match recipe.base:
+        case Seed(seed=seed):
+            return f"sample-{seed}"
+        case Blend(share=share):
+            return f"blend-{100 * share:.0f}"
+        case Image(name=name):
+            return Path(name).stem or "picture"

@@ -1,0 +1,161 @@
+"""Blending on Explore: two ends, the pictures between them, and how far from one to the other the picture lies."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+
+from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.state.explore import ExploreState, fits
+from nvp_studio.worker.messages import Answer, Failed, ModelInfo, PictureRead, ReadPicture, RenderSheet, Sheet
+
+STRIP_VIEW = "explore-between"
+END_VIEWS = ("explore-end-a", "explore-end-b")
+STRIP_SHARES = tuple(step / 10 for step in range(11))
+MIDDLE = 0.5
+
+End = Seed | Image
+
+
+class BlendState(QObject):
+    """The ends A (0) and B (1), chosen one after the other. Once both are there the picture is a `Blend` of them.
+
+    The picture's recipe goes through `ExploreState`, so that undo, saving and rendering are those of every picture; the
+    ends are those of the recipe when it is a blend, and else what was chosen last.
+    """
+
+    ends_changed = Signal()
+    share_changed = Signal(float)
+    strip_changed = Signal(object)
+    """`Sheet` of the pictures between the ends, one for each of `STRIP_SHARES`, or None."""
+
+    def __init__(self, explore: ExploreState) -> None:
+        super().__init__(explore)
+        self.explore = explore
+        self.ends: tuple[End | None, End | None] = (None, None)
+        self.share = MIDDLE
+        self.strip: Sheet | None = None
+        self._asked: Recipe | None = None
+        self._answered = False
+        explore.recipe_changed.connect(self._on_recipe_changed)
+        explore.gesture_ended.connect(self._refresh_strip)
+        explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.explorer.message.connect(self._on_message)
+        if explore.recipe is not None:
+            self._on_recipe_changed(explore.recipe)
+
+    @property
+    def complete(self) -> bool:
+        """Whether both ends are chosen."""
+        return None not in self.ends
+
+    @property
+    def active(self) -> bool:
+        """Whether the wanted picture is a blend."""
+        return self.explore.recipe is not None and isinstance(self.explore.recipe.base, Blend)
+
+    def take_picture(self, end: int) -> None:
+        """Make the picture on screen an end: exactly its pixels, whatever sliders it was made with."""
+        picture, recipe = self.explore.picture, self.explore.picture_recipe
+        if picture is not None and recipe is not None:
+            _, height, width, channels = picture.image.shape
+            self._set_end(end, Image((height, width, channels), picture.image.pixels, _title(recipe)))
+
+    def open_end(self, end: int, path: Path) -> None:
+        """Make an image file an end; its pixels count, not a recipe inside."""
+        if self.explore.model is not None and self.explore.engine.explorer.state == "ready":
+            self.explore.engine.explorer.ask(
+                END_VIEWS[end], lambda view, stamp: ReadPicture(view, stamp, str(path), plain=True)
+            )
+
+    def set_share(self, share: float) -> None:
+        """Show the picture `share` of the way from A to B."""
+        recipe = self._recipe(max(0.0, min(share, 1.0)))
+        if recipe is not None:
+            self.explore.show(recipe, QCoreApplication.translate("BlendState", "blend"), merge_key="blend")
+
+    # Inside
+
+    def _set_end(self, end: int, base: End) -> None:
+        self.ends = (base, self.ends[1]) if end == 0 else (self.ends[0], base)
+        self.ends_changed.emit()
+        recipe = self._recipe(self.share if self.active else MIDDLE)
+        if recipe is not None:
+            text = QCoreApplication.translate("BlendState", "image {0} of the blend").format("AB"[end])
+            self.explore.show(recipe, text)
+        self._refresh_strip()
+
+    def _recipe(self, share: float) -> Recipe | None:
+        """The blend at `share`: with the sliders as they are when it is one of these ends already, else untouched."""
+        now, model, (a, b) = self.explore.recipe, self.explore.model, self.ends
+        if now is None or model is None or a is None or b is None or not (fits(a, model) and fits(b, model)):
+            return None
+        blend = Blend(a, b, share)
+        if isinstance(now.base, Blend) and (now.base.a, now.base.b) == self.ends:
+            return replace(now, base=blend)
+        return Recipe(checkpoint=now.checkpoint, base=blend)
+
+    def _on_recipe_changed(self, recipe: Recipe) -> None:
+        if isinstance(recipe.base, Blend):
+            if (recipe.base.a, recipe.base.b) != self.ends:
+                self.ends = (recipe.base.a, recipe.base.b)
+                self.ends_changed.emit()
+            if recipe.base.share != self.share:
+                self.share = recipe.base.share
+        self.share_changed.emit(self.share)
+        self._refresh_strip()
+
+    def _on_model_opened(self, model: ModelInfo) -> None:
+        ends = tuple(end if end is not None and fits(end, model) else None for end in self.ends)
+        if ends != self.ends:
+            self.ends = (ends[0], ends[1])
+            self.ends_changed.emit()
+        if not self._answered:
+            self._asked = None  # the engine that was asked is gone
+        self._refresh_strip()
+
+    def _refresh_strip(self) -> None:
+        """Ask for the pictures between the ends where they are no longer those shown, once no slider is held."""
+        engine = self.explore.engine.explorer
+        if self.explore.in_gesture or self.explore.model is None or engine.state != "ready":
+            return
+        wanted = self._recipe(0.0)
+        if wanted == self._asked:
+            return
+        self._asked = wanted
+        self._answered = wanted is None
+        if wanted is None:
+            self._show_strip(None)
+            return
+        ends = wanted.base
+        assert isinstance(ends, Blend)
+        recipes = tuple(replace(wanted, base=replace(ends, share=share)) for share in STRIP_SHARES)
+        engine.ask(STRIP_VIEW, lambda view, stamp: RenderSheet(view, stamp, recipes))
+
+    def _show_strip(self, strip: Sheet | None) -> None:
+        self.strip = strip
+        self.strip_changed.emit(strip)
+
+    def _on_message(self, message: Answer) -> None:
+        match message:
+            case Sheet(view=view) if view == STRIP_VIEW:
+                self._answered = True
+                self._show_strip(message)
+            case PictureRead(view=view, recipe=Recipe(base=Image() as image)) if view in END_VIEWS:
+                self._set_end(END_VIEWS.index(view), image)
+            case Failed(view=view, reason=reason) if view in (STRIP_VIEW, *END_VIEWS):
+                if view == STRIP_VIEW:
+                    self._answered = True
+                    self._show_strip(None)
+                self.explore.failed.emit(reason)
+
+
+def _title(recipe: Recipe) -> str:
+    """What a picture is called as an end."""
+    match recipe.base:
+        case Seed(seed=seed):
+            return QCoreApplication.translate("BlendState", "seed {0}").format(seed)
+        case Image(name=name):
+            return name
+        case _:
+            return QCoreApplication.translate("BlendState", "a blend")

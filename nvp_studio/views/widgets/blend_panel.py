@@ -1,0 +1,126 @@
+"""Blending two images: a button for each end, a slider between them and a strip of the pictures on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtGui import QAction, QIcon, QPixmap, QResizeEvent, Qt
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
+
+from nvp_studio.training.events import ImageBatch
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.image_view import qimages
+from nvp_studio.views.widgets.sliders import SliderRow
+
+_THUMBNAIL = 20
+_WIDEST_NAME = 12 * SPACE
+_ROOM_FOR_NAMES = 60 * SPACE
+
+
+@dataclass(frozen=True)
+class ShownEnd:
+    """What the button of an end shows."""
+
+    name: str
+    image: ImageBatch | None = None
+
+
+class BlendPanel(QWidget):
+    """Shows two ends and what lies between them, and says what a person did."""
+
+    share_edited = Signal(float)
+    """How far from A (0) to B (1)."""
+    gesture_begun = Signal()
+    gesture_ended = Signal(str)
+    """With the words for the undo menu."""
+    picked = Signal(int)
+    """Number of a picture of the strip."""
+
+    def __init__(self, actions: Sequence[Sequence[QAction]]) -> None:
+        """`actions` are those of the menus behind A and B."""
+        super().__init__()
+        self.strip = ImageGrid()
+        self.strip.setFixedHeight(8 * SPACE)
+        self.strip.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.strip.setAccessibleName(self.tr("Pictures between A and B"))
+        self.strip.clicked.connect(self.picked)
+        self.ends = [self._make_end("AB"[index], menu) for index, menu in enumerate(actions)]
+        self.row = SliderRow("", self.tr("From A to B"), 0.0, 1.0, signed=False)
+        self.row.name.hide()
+        self.row.setToolTip(self.tr("How far from A (0) to B (1). Double-click for the middle."))
+        self.row.edited.connect(self.share_edited)
+        self.row.reset_asked.connect(lambda: self.share_edited.emit(0.5))
+        self.row.pressed.connect(self.gesture_begun)
+        self.row.released.connect(lambda: self.gesture_ended.emit(self.tr("blend")))
+        line = QHBoxLayout()
+        line.setSpacing(SPACE)
+        line.addWidget(self.ends[0])
+        line.addWidget(self.row, 1)
+        line.addWidget(self.ends[1])
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE // 2)
+        column.addWidget(self.strip)
+        column.addLayout(line)
+        self.show_ends(None, None)
+
+    def show_ends(self, a: ShownEnd | None, b: ShownEnd | None) -> None:
+        """Show what is chosen; None where nothing is yet, which the strip's place then explains."""
+        for letter, button, end in zip("AB", self.ends, (a, b), strict=True):
+            name = end.name if end is not None else self.tr("choose…")
+            button.setAccessibleName(self.tr("Image {0}: {1}").format(letter, name))
+            tip = self.tr("Image {0} of the blend: {1}").format(letter, name)
+            button.setToolTip(Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip)
+            picture = end.image if end is not None else None
+            button.setIcon(QIcon() if picture is None else QIcon(QPixmap.fromImage(qimages(picture)[0])))
+        self._names = [self.tr("choose…") if end is None else end.name for end in (a, b)]
+        self._write_names()
+        self.row.setEnabled(a is not None and b is not None)
+        self.strip.show_words(self._words(a is not None, b is not None))
+
+    def show_share(self, share: float, *, blended: bool) -> None:
+        """Show how far the picture lies, when it is `blended` at all; the slider stays where it was otherwise."""
+        self.row.show_value(share)
+        steps = self.strip.count - 1
+        near = round(share * steps)
+        on_strip = blended and steps > 0 and abs(share * steps - near) < 1e-6
+        self.strip.select(near if on_strip else -1)
+
+    def show_strip(self, images: ImageBatch | None) -> None:
+        """Show the pictures from A to B, evenly spaced; None: not there."""
+        self.strip.show_batch(images, columns=images.shape[0] if images is not None else None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._write_names()
+
+    def _write_names(self) -> None:
+        """Letter and name on each button, the letter alone where there is room for no more."""
+        for letter, button, name in zip("AB", self.ends, self._names, strict=True):
+            shown = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST_NAME)
+            words = f" {letter}  {shown}" if self.width() >= _ROOM_FOR_NAMES else f" {letter}"
+            button.setText(words.replace("&", "&&"))
+
+    def _words(self, has_a: bool, has_b: bool) -> str:
+        if has_a and has_b:
+            return self.tr("The pictures between A and B appear here.")
+        if not has_a and not has_b:
+            return self.tr("Blend two images: choose A and B below, each the picture on screen or an image file.")
+        return self.tr(
+            "One image is chosen. Now {0}: bring another picture on screen and press {0}, or take a file (Shift+{0})."
+        ).format("B" if has_a else "A")
+
+    def _make_end(self, letter: str, actions: Sequence[QAction]) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(f"blend-{letter.lower()}")
+        button.setProperty("button", True)
+        button.setProperty("menu", True)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setIconSize(QSize(_THUMBNAIL, _THUMBNAIL))
+        button.setMinimumWidth(8 * SPACE)
+        menu = QMenu(button)
+        menu.addActions(list(actions))
+        button.setMenu(menu)
+        return button
