@@ -381,6 +381,10 @@ class LiveRun(QObject):
         if phase in ("finished", "stopped", "failed"):
             if self._stop_wanted and phase == "failed" and not self._announced:
                 phase = "stopped"  # it was still reading its data
+            if phase == "finished" and not self._announced and self.local_folder:  # it had finished when it was lost
+                self.history.clear()
+                MetricsTail(self.local_folder, self.history).read_all()
+                self._changed = True
             self._forget_request()
         if phase == "training" and self.phase == "pausing":
             return  # said before it heard of the pause

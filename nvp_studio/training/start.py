@@ -144,9 +144,9 @@ def resume_run(
     A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
     `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads`, `memory` and
     `precision` replace the configured ones. Data whose digest is not that of the run's start are refused, unless
-    `force` says to go on with them. Another process that trains in the folder is waited for `patience` seconds. A run
-    that had finished when the launcher started this command again has nothing left to do, which is told. Reports and
-    raises as `start_run`.
+    `force` says to go on with them. `patience` is for who takes up a run whose process was lost: another process that
+    trains in the folder is waited for so many seconds. When the run had finished before it was lost, or before the
+    launcher started this command again, there is nothing left to do, which is told. Reports and raises as `start_run`.
     """
     control = control or Control()
     with _failure_reported(report):
@@ -159,7 +159,7 @@ def resume_run(
             others = {"device": device, "threads": threads, "memory": memory, "precision": precision}
             config = _changed(record, budget, others)
             if reason := _nothing_left(record, config, new_budget=new_budget):
-                if not started_again(record.launch):
+                if not (patience or started_again(record.launch)):
                     raise RunError(reason)
                 _end_again(path, record, report, ranks)
                 return path

@@ -152,7 +152,7 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
     epochs: float | None = None
     minutes: float | None = None
     patience: float = 0.0
-    """Seconds to wait for another process that still trains in the folder."""
+    """Seconds to wait for another process that still trains in the folder; the run may turn out to have finished."""
     force: bool = False
     """Go on although the data are others now."""
 

@@ -1,5 +1,6 @@
 """A run in a real trainer: started, paused, stopped, resumed, killed."""
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -129,6 +130,26 @@ def test_a_crash_before_it_went_on_loses_no_new_budget(live: LiveRun, toy_data: 
     live.resume(live.folder, steps=15)
     qt(lambda: live.phase == "finished", "the longer run")
     assert "restarting" in seen
+    assert live.history.steps.values.tolist() == list(range(1, 16))
+
+
+def test_a_run_that_had_finished_when_its_engine_was_lost_is_finished(
+    live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait
+) -> None:
+    """Nothing that it said of its training arrived."""
+    live.start(config(toy_data, 12), tmp_path, "toys")
+    qt(lambda: live.phase == "finished", "the run")
+    seen = phases(live)
+    live.resume(live.folder, steps=15)
+    qt(lambda: live.phase == "preparing", "its request to be there")
+    live._engine.trainer.message.disconnect(live._on_message)
+    record = functools.partial(read_record, Path(live.folder))
+    qt(lambda: (record().status.phase, record().status.step) == ("finished", 15), "the end, in its folder")
+    os.kill(live._engine.trainer.pid, signal.SIGKILL)
+    qt(lambda: live.phase == "restarting", "the loss to be noticed")
+    live._engine.trainer.message.connect(live._on_message)
+    qt(lambda: live.phase == "finished", "the end to be told")
+    assert "failed" not in seen
     assert live.history.steps.values.tolist() == list(range(1, 16))
 
 

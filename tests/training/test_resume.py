@@ -320,3 +320,16 @@ def test_waiting_for_another_process_can_be_stopped(tmp_path: Path, make_config:
     with RunLock(run), pytest.raises(RunError, match="stopped before training began"):
         resume_run(run, control=control, report=WhoIsToldToWait(control.stop), patience=60)
     assert open_run(run).step == 3
+
+
+def test_a_run_that_had_finished_when_its_process_was_lost_is_finished(tmp_path: Path, make_config: MakeConfig) -> None:
+    """Who takes it up again, with the budget it was lost with or without one, hears how it ended."""
+    run = start_run(make_config(steps=4), tmp_path)
+    before = read_checkpoint(run / "checkpoints" / "last.safetensors").info
+    for steps in (4, None):
+        told: list[object] = []
+        resume_run(run, report=told.append, steps=steps, patience=1)
+        assert told[-1] == RunState("finished")
+        assert read_checkpoint(run / "checkpoints" / "last.safetensors").info == before
+        with pytest.raises(RunError, match=r"is finished|spent that budget"):
+            resume_run(run, steps=steps)
