@@ -113,8 +113,9 @@ def test_constant_memory_adds_less_than_bfloat16_itself(
 ) -> None:
     """Its gradient is nearer to plain autograd's in bfloat16 than that is to float32's, and no scale is walked twice.
 
-    A recomputed input that differs in its last digit may round to the next number of bfloat16. Measured on the large
-    ones: 1.3e-3 and 1.5e-3, where bfloat16 itself takes 6.8e-3 and 4.3e-3.
+    A recomputed input that differs in its last digit may round to the next number of bfloat16. How much of that adds up
+    depends on the processor's own bfloat16: in the deepest 1.5e-3 on one and 2.7e-3 on another, where bfloat16 itself
+    takes 4.3e-3 and 4.2e-3. From float32 the gradient is then hardly further than plain autograd's.
     """
     flow = trained_on((CONFIGS | LARGE)[name], device)
     x = images(flow.config, 8, dtype=torch.float32, seed=8).to(device)
@@ -124,8 +125,10 @@ def test_constant_memory_adds_less_than_bfloat16_itself(
     plain, constant = half_of(flow), half_of(flow)
     constant.set_memory("constant")
     expected = flow_gradients(plain, x)
-    own = distance(expected, flow_gradients(flow, x))
-    assert distance(flow_gradients(constant, x), expected) < own / 2
+    exact, found = flow_gradients(flow, x), flow_gradients(constant, x)
+    own = distance(expected, exact)
+    assert distance(found, expected) < own
+    assert distance(found, exact) < 1.25 * own
     assert not again
 
 
