@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,24 +22,9 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
 from tests.conftest import HANG_SECONDS, wait_for_deletion
 from tests.small_model import random_images
+from tests.views.explore_page import Wait, settled, shown_page
 
-Wait = Callable[..., None]
 SIZE = 8 * 8
-VIEWS = (
-    "explore",
-    "explore-sheet",
-    "explore-read",
-    "explore-save",
-    "explore-between",
-    "explore-end-a",
-    "explore-end-b",
-)
-
-
-def settled(page: ExplorePage) -> bool:
-    state = page.state
-    asking = any(state.engine.explorer.asking(view) for view in VIEWS)
-    return state.recipe is not None and state.picture_recipe == state.recipe and state.sheet is not None and not asking
 
 
 @pytest.fixture
@@ -52,23 +37,6 @@ def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> 
 def fragile_page(engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> Iterator[ExplorePage]:
     """On an engine of its own, to be killed."""
     yield from shown_page(engine, qt, small_model, tmp_path)
-
-
-def shown_page(engine: Engine, qt: Wait, model: Path, folder: Path) -> Iterator[ExplorePage]:
-    window = MainWindow(engine, SettingsStore(folder / "window.ini"))
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    page = window.page("explore")
-    assert isinstance(page, ExplorePage)
-    engine.open_model(str(model))
-    qt(lambda: not engine.opening and settled(page), "the first picture")
-    window.activateWindow()
-    qt(window.isActiveWindow, "the window to be active")
-    page.setFocus()
-    yield page
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
 
 
 @pytest.fixture

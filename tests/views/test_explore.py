@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,34 +25,13 @@ from nvp_studio.views.widgets.image_view import ImageView, qimages, whole_zoom
 from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT, MarkedSlider
 from tests.conftest import HANG_SECONDS, wait_for_deletion
 from tests.small_model import random_images
-
-Wait = Callable[..., None]
-
-
-def settled(page: ExplorePage) -> bool:
-    state = page.state
-    asking = any(state.engine.explorer.asking(f"explore{part}") for part in ("", "-sheet", "-read", "-save"))
-    shown = state.recipe is not None and state.picture_recipe == state.recipe and state.bits_per_dim is not None
-    return shown and not asking and state.sheet is not None
+from tests.views.explore_page import Wait, settled, shown_page
 
 
 @pytest.fixture
 def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> Iterator[ExplorePage]:
     """The page in a shown window, with its first picture."""
-    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    page = window.page("explore")
-    assert isinstance(page, ExplorePage)
-    shared_engine.open_model(str(small_model))
-    qt(lambda: not shared_engine.opening and settled(page), "the first picture")
-    window.activateWindow()
-    qt(window.isActiveWindow, "the window to be active")
-    page.setFocus()
-    yield page
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
+    yield from shown_page(shared_engine, qt, small_model, tmp_path)
 
 
 def pixels(page: ExplorePage) -> QImage:
