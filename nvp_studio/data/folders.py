@@ -74,6 +74,12 @@ def load_folder(
     )
 
 
+def outline(files: Sequence[ImageFile]) -> tuple[int, int]:
+    """How many of `files` are for training, and the number of classes, as `load_folder` tells them by their names."""
+    found = _labelled(_divided(files))
+    return sum(one.part == "train" for one in found), len({one.label for one in found} - {None})
+
+
 def _plan(
     folder: Path, files: Sequence[ImageFile], image_size: int | None, channels: int | None, progress: Progress | None
 ) -> Plan:

@@ -19,6 +19,8 @@ from nvp_studio.worker.messages import Answer, Cancelled, Failed, Probe, Probed
 VIEW = "estimate"
 _STILL_MILLISECONDS = 700
 _MOST_NAMES = 200
+_MOST_PIXELS = 2**19
+"""Of a batch that is tried out: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
 
 ImageShape = tuple[int, int, int]
 
@@ -97,8 +99,8 @@ class Estimator(QObject):
         if config is None:
             return
         shape = image_shape_of(config)
-        if shape is None:
-            return  # known only once the data are read
+        if shape is None or config.batch_size * shape[1] * shape[2] > _MOST_PIXELS:
+            return  # known only once the data are read; or nobody has asked for so much memory yet
         self._asked = config
         self._engine.ensure_trainer().ask(VIEW, lambda view, stamp: Probe(view, stamp, config, shape))
         self._set_asking(True)

@@ -34,7 +34,7 @@ from nvp_studio.views.importer import Importer
 from nvp_studio.views.menus import LetterMenu
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.theme import SPACE, apply_theme
-from nvp_studio.views.widgets.drop_overlay import DropOverlay
+from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.log_dock import LogDock
 from nvp_studio.views.widgets.notices import Notice, Notices
 from nvp_studio.views.widgets.rail import Rail
@@ -298,7 +298,7 @@ class MainWindow(QMainWindow):
     # Drag and drop
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        route = self._route(_local_paths(event))
+        route = self._route(local_paths(event))
         if route is not None:
             event.acceptProposedAction()
             self._overlay.show_words(route[1])
@@ -312,7 +312,7 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         self._overlay.hide()
         event.acceptProposedAction()
-        self.take_paths(_local_paths(event))
+        self.take_paths(local_paths(event))
 
     def take_paths(self, paths: list[Path]) -> bool:
         """Do what dropping `paths` on the window means now; False when it means nothing."""
@@ -385,7 +385,3 @@ class MainWindow(QMainWindow):
         self.settings.save()
         event.accept()
         self.closing.emit()
-
-
-def _local_paths(event: QDropEvent) -> list[Path]:
-    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

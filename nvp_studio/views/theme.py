@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QByteArray, QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QAbstractButton, QApplication, QStyleFactory
+from PySide6.QtWidgets import QAbstractButton, QApplication, QStyleFactory, QWidget
 
 from nvp_studio.resources import resource_path
 
@@ -176,6 +176,14 @@ def monospace_font(pixels: int = 12) -> QFont:
     return font
 
 
+def set_role(widget: QWidget, role: str) -> None:
+    """Give a widget the look of `role` in the style sheet, such as ``dim``, ``warning`` or ``bad``."""
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
 def set_icon(target: QAction | QAbstractButton, name: str, role: str = "text") -> None:
     """Give an action or button the icon `name` in the colour of `role`, redrawn when the theme changes."""
     theme().keep_icon(target, name, role)
@@ -265,6 +273,7 @@ QPushButton, QToolButton[button="true"] {{
     padding: 0 12px; min-height: {CONTROL_HEIGHT - 2}px; }}
 QPushButton:hover, QToolButton[button="true"]:hover {{ border-color: {c.dim}; }}
 QPushButton:pressed, QToolButton[button="true"]:pressed {{ background: {c.border}; }}
+QToolButton[button="true"]:checked {{ background: {c.selection}; border-color: {c.accent}; }}
 QPushButton:focus, QToolButton[button="true"]:focus {{ border-color: {c.accent}; }}
 QPushButton:disabled, QToolButton[button="true"]:disabled {{ color: {c.disabled}; background: transparent; }}
 QPushButton[primary="true"] {{ background: {c.accent}; color: {c.on_accent}; border-color: {c.accent};

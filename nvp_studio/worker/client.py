@@ -26,6 +26,7 @@ from nvp_studio.worker.messages import (
     Refused,
     Request,
     ScoreRows,
+    Surveying,
     Welcome,
 )
 
@@ -45,7 +46,7 @@ Explain = Callable[[int | None, bool, Sequence[str]], str]
 
 _BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
 """What comes in streams and can wait for the next drain; everything else is delivered at once."""
-_NOT_THE_LAST = (ScoreRows, ModelFound, ModelPart)
+_NOT_THE_LAST = (ScoreRows, Surveying, ModelFound, ModelPart)
 """Answers that others to the same question follow."""
 
 

@@ -23,7 +23,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 5
+PROTOCOL = 6
 """Version of these messages; both ends must agree."""
 
 PART_BYTES = 2**18
@@ -198,6 +198,14 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """(channels, height, width)."""
 
 
+class Survey(msgspec.Struct, frozen=True, tag="survey"):
+    """What the folder at `path` holds to train on: `Surveying` as its images are counted, then `Surveyed`."""
+
+    view: str
+    stamp: int
+    path: str
+
+
 Request = (
     Hello
     | Ping
@@ -215,6 +223,7 @@ Request = (
     | FetchModel
     | FetchMore
     | Probe
+    | Survey
 )
 """Anything the window sends."""
 
@@ -382,6 +391,33 @@ class Probed(msgspec.Struct, frozen=True, tag="probed"):
     """Peak memory of the probing process."""
 
 
+class Surveying(msgspec.Struct, frozen=True, tag="surveying"):
+    """Of a `Survey`: so many images are found so far."""
+
+    view: str
+    stamp: int
+    images: int
+
+
+class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
+    """Last answer to `Survey`; `smallest` and `largest` are (width, height), `alike` is whether there is one size.
+
+    `data.survey.FolderSurvey` says more of each.
+    """
+
+    view: str
+    stamp: int
+    images: int
+    train: int
+    classes: int
+    smallest: tuple[int, int] | None
+    largest: tuple[int, int] | None
+    alike: bool
+    looked_at: int
+    unreadable: int
+    arrays: bool
+
+
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
     """The request was given up before its end."""
 
@@ -414,6 +450,8 @@ Answer = (
     | ModelPart
     | ModelSent
     | Probed
+    | Surveying
+    | Surveyed
     | Cancelled
     | Failed
     | RunStarted

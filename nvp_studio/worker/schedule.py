@@ -15,9 +15,10 @@ from nvp_studio.worker.messages import (
     SavePicture,
     Score,
     StartRun,
+    Survey,
 )
 
-ViewRequest = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe
+ViewRequest = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe | Survey
 RunRequest = StartRun | ResumeRun
 
 
@@ -46,7 +47,7 @@ class Task:
     @property
     def long(self) -> bool:
         """Whether short requests may be served between its steps."""
-        return isinstance(self.request, RenderSheet | Score | Probe)
+        return isinstance(self.request, RenderSheet | Score | Probe | Survey)
 
 
 class Schedule:

@@ -47,6 +47,7 @@ from nvp_studio.worker.messages import (
     SavePicture,
     Score,
     StartRun,
+    Survey,
 )
 from nvp_studio.worker.outbox import Outbox
 from nvp_studio.worker.schedule import RunRequest, Schedule, Task, ViewRequest
@@ -71,6 +72,7 @@ _BUSY_WITH = {
     SavePicture: "saving a picture",
     Score: "scoring",
     Probe: "probing",
+    Survey: "looking at a folder",
     StartRun: "training",
     ResumeRun: "training",
 }

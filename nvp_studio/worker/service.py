@@ -5,6 +5,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ import torch
 
 from nvp_studio import __version__
 from nvp_studio.data.images import find_images
+from nvp_studio.data.survey import survey_folder
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
@@ -44,6 +46,9 @@ from nvp_studio.worker.messages import (
     ScoreRow,
     ScoreRows,
     Sheet,
+    Survey,
+    Surveyed,
+    Surveying,
     Welcome,
 )
 from nvp_studio.worker.schedule import Task
@@ -107,6 +112,8 @@ class Service:
                 return _score(self._opened(), request, batch, lambda: task.cancelled)
             case Probe():
                 return _probe(request)
+            case Survey():
+                return _survey(request)
 
     def _opened(self) -> OpenedModel:
         if self._model is None:
@@ -202,6 +209,14 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
     finally:
         torch.set_num_threads(threads)
     yield Probed(request.view, request.stamp, parameters, images_per_second, memory_bytes)
+
+
+def _survey(request: Survey) -> Iterator[Answer | None]:
+    for found in survey_folder(Path(request.path).expanduser()):
+        if isinstance(found, int):
+            yield Surveying(request.view, request.stamp, found)
+        else:
+            yield Surveyed(request.view, request.stamp, **asdict(found))
 
 
 def _score_row(row: FileScore) -> ScoreRow:

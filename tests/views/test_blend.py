@@ -9,9 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 from msgspec.structs import replace
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QApplication, QToolButton
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state import explore
@@ -20,6 +21,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
+from nvp_studio.views.widgets.blend_panel import BlendPanel
 from tests.conftest import HANG_SECONDS, wait_for_deletion
 from tests.small_model import random_images
 from tests.views.explore_page import Wait, settled, shown_page
@@ -184,6 +186,47 @@ def test_an_end_is_what_the_screen_shows_and_what_a_file_shows(page: ExplorePage
     page.blend.open_end(1, tmp_path / "moved.png")
     qt(lambda: page.blend.ends[1] is not None, "the file's image")
     assert page.blend.ends[1] == Image((8, 8, 1), shown, "moved.png"), "not the sample that its recipe names"
+
+
+def drag(event: type[QDropEvent], panel: BlendPanel, share: float, paths: list[Path]) -> bool:
+    """Send an event of a drag over `panel`, `share` of the way from left to right; whether it is accepted."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    point = QPoint(round(share * panel.width()), panel.height() // 2)
+    where = QPointF(point) if event is QDropEvent else point
+    sent = event(where, Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    sent.ignore()
+    QApplication.sendEvent(panel, sent)
+    return sent.isAccepted()
+
+
+def test_a_file_let_go_over_a_half_of_the_panel_becomes_that_end(
+    page: ExplorePage, qt: Wait, files: tuple[Path, Path]
+) -> None:
+    panel = page.blend_panel
+    page.show_blend(True)
+    before = page.state.recipe
+    for end, share in ((1, 0.8), (0, 0.2)):
+        assert drag(QDragEnterEvent, panel, 0.5, [files[end]])
+        assert drag(QDragMoveEvent, panel, share, [files[end]])
+        assert panel.overlay.isVisible()
+        assert panel.overlay.words == f"Image {'AB'[end]} of the blend"
+        assert drag(QDropEvent, panel, share, [files[end]])
+        assert panel.overlay.isHidden()
+        qt(lambda end=end: page.blend.ends[end] is not None, "the image")
+        assert page.blend.ends[end] == Image((8, 8, 1), own(end).tobytes(), files[end].name)
+        if end == 1:
+            assert page.state.recipe == before, "one end is no picture yet"
+    qt(lambda: page.blend.active and settled(page), "the blend")
+
+
+def test_what_is_no_single_image_falls_through_the_panel_to_the_window(
+    page: ExplorePage, files: tuple[Path, Path], small_model: Path
+) -> None:
+    page.show_blend(True)
+    for paths, accepted in (([*files], True), ([small_model], True), ([], False)):
+        assert drag(QDragEnterEvent, page.blend_panel, 0.2, paths) == accepted
+        assert page.blend_panel.overlay.isHidden()
 
 
 def test_a_file_that_is_no_image_is_told_and_changes_nothing(page: ExplorePage, qt: Wait, tmp_path: Path) -> None:

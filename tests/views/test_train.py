@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialogButtonBox, QLabel, QLineEdit
@@ -425,6 +426,64 @@ def test_folders_and_data_files_can_be_dropped(page: TrainPage, tmp_path: Path) 
     assert page.form.config is not None
     assert page.form.config.data == str(tmp_path)
     assert page.drop_text([tmp_path / "a.png"]) == ""
+
+
+def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
+    page: TrainPage, qt: Wait, tmp_path: Path
+) -> None:
+    for number, size in enumerate([(70, 40), (90, 60), (40, 70)] * 4):
+        folder = tmp_path / "photos" / ("cats" if number % 2 else "dogs")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size).save(folder / f"{number}.png")
+    form, surveyor = page.form, page.data_choice.surveyor
+    page.open_paths([tmp_path / "photos"])
+    qt(lambda: surveyor.found is not None, "the survey")
+    assert form.data_note.text() == (
+        "12 images in 2 classes, 40×70 to 90×60. Cropped and resized to 32×32 (Image side, under Advanced)."
+    )
+    assert form.data_note.isVisible()
+    assert form.config is not None
+    assert form.config.image_size == 32
+
+    form.image_size.setValue(0)
+    assert form.data_note.text().endswith("Their sizes differ: choose an image side under Advanced.")
+    assert form.data_note.property("role") == "warning"
+    form.show_data("digits")
+    assert form.data_note.isHidden()
+
+
+def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
+    page: TrainPage, qt: Wait, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (200, 200)).save(tmp_path / name / "one.png")
+    form, surveyor = page.form, page.data_choice.surveyor
+    page.open_paths([tmp_path / "a"])
+    qt(lambda: form.image_size.value() == 32, "the suggestion")
+    form.show_data("fashion-mnist")
+    assert form.image_size.value() == 0
+    form.show_data(str(tmp_path / "a"))
+    form.image_size.setValue(48)
+    page.open_paths([tmp_path / "b"])
+    qt(lambda: surveyor.found is not None, "the survey")
+    assert form.image_size.value() == 48
+    form.show_data("fashion-mnist")
+    assert form.image_size.value() == 48
+
+
+def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+    page.open_paths([tmp_path])
+    qt(lambda: page.data_choice.surveyor.found is not None, "the survey")
+    assert page.form.data_note.text() == "There are no images in this folder."
+    assert page.form.data_note.property("role") == "bad"
+
+
+def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+    for number, pixels in enumerate(random_images(40)):
+        Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")
+    page.form.show_config(TrainConfig(data=str(tmp_path), preset="quick", epochs=2, batch_size=4, device="cpu"))
+    qt(lambda: "About" in page.estimate.text(), "the estimate")
 
 
 def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qt: Wait) -> None:

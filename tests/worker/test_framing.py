@@ -32,6 +32,9 @@ from nvp_studio.worker.messages import (
     ScoreRow,
     ScoreRows,
     StartRun,
+    Survey,
+    Surveyed,
+    Surveying,
 )
 
 _RECIPE = Recipe(
@@ -48,6 +51,7 @@ _REQUESTS = [
     Score("score", 1, ("a", "b\u0394"), samples=4),
     StartRun(_CONFIG, "runs"),
     Probe("train", 2, _CONFIG, (1, 8, 8)),
+    Survey("survey", 1, "a"),
 ]
 _BATCH = ImageBatch((1, 4, 4, 1), bytes(16))
 _ANSWERS = [
@@ -58,6 +62,8 @@ _ANSWERS = [
     ),
     Failed("explore", 4, "reason", "details"),
     Cancelled("score", 1),
+    Surveying("survey", 1, 7),
+    Surveyed("survey", 1, 12, 11, 2, (8, 8), None, True, 12, 1, False),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunStarted(
         folder="f",

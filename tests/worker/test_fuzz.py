@@ -47,6 +47,9 @@ from nvp_studio.worker.messages import (
     ScoreRows,
     Sheet,
     StartRun,
+    Survey,
+    Surveyed,
+    Surveying,
 )
 from tests.fuzzing import cases, damaged, with_an_extreme
 from tests.small_model import random_images
@@ -77,6 +80,7 @@ _REQUESTS: list[msgspec.Struct] = [
     FetchModel("fetch", 6, "run"),
     FetchMore("fetch", 6),
     Probe("train", 2, _CONFIG, (1, 8, 8)),
+    Survey("survey", 1, "a"),
 ]
 _ANSWERS: list[msgspec.Struct] = [
     Refused("no"),
@@ -93,6 +97,8 @@ _ANSWERS: list[msgspec.Struct] = [
     RunState("training"),
     RunNotice("info", "text"),
     CheckpointSaved("a", 3, "last"),
+    Surveying("survey", 1, 7),
+    Surveyed("survey", 1, 12, 11, 2, (8, 8), None, True, 12, 1, False),
     ModelFound("fetch", 6, 2**30),
     ModelPart("fetch", 6, bytes(range(99))),
     ModelSent("fetch", 6, 2**30, "ab" * 32),
@@ -161,6 +167,7 @@ def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
         RunCommand("pause"),
         FetchModel("fetch", 6, str(folder)),
         FetchMore("fetch", 6),
+        Survey("survey", 1, str(folder)),
     ]
 
 
@@ -188,7 +195,7 @@ def test_a_live_worker_survives_whatever_can_be_decoded(
         if len(waiting) == _AT_ONCE:
             _expect_pong(worker, index, waiting)
             waiting = []
-    for view in ("explore", "sheet", "score"):
+    for view in ("explore", "sheet", "score", "survey"):
         worker.send(Cancel(view))
     _expect_pong(worker, -2, waiting)
     assert sent > 0
@@ -227,7 +234,8 @@ def _stays(message: msgspec.Struct) -> bool:
     """Whether it is of the protocol, and looks at no folder but those of the test."""
     if isinstance(message, Hello):
         return message.protocol == PROTOCOL
-    return not isinstance(message, Score) or all(path.count("/") > 2 for path in message.paths)
+    paths = {Score: lambda: message.paths, Survey: lambda: (message.path,)}.get(type(message), tuple)()
+    return all(path.count("/") > 2 for path in paths)
 
 
 def _expect_pong(worker: WorkerProcess, number: int, sent: list[tuple[int, bytes]]) -> None:
@@ -277,6 +285,8 @@ def _broken(frame: bytes) -> bool:
         ReadPicture("p", 1, "\0"),
         OpenModel("p", 1, "\0"),
         FetchModel("p", 1, "\0"),
+        Survey("p", 1, "\0"),
+        Survey("p", 1, "~nobody" * 9999),
         FetchModel("p", 1, "/nothing" * 9999),
     ],
     ids=lambda request: type(request).__name__,

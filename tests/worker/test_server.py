@@ -49,6 +49,9 @@ from nvp_studio.worker.messages import (
     ScoreDone,
     ScoreRows,
     Sheet,
+    Survey,
+    Surveyed,
+    Surveying,
     Welcome,
 )
 from nvp_studio.worker.schedule import Task
@@ -216,6 +219,16 @@ def test_a_probe_is_answered(shared_worker: WorkerProcess) -> None:
     assert probed.images_per_second > 0
     assert probed.parameters > 0
     assert probed.memory_bytes > 0
+
+
+def test_a_folder_is_counted(shared_worker: WorkerProcess, images_folder: Path) -> None:
+    shared_worker.send(Survey("survey", 3, str(images_folder)))
+    counts = []
+    while isinstance(answer := shared_worker.next(), Surveying):
+        counts.append(answer.images)
+    assert counts == sorted(counts)
+    assert isinstance(answer, Surveyed)
+    assert (answer.images, answer.smallest, answer.alike, answer.unreadable) == (600, (8, 8), True, 1)
 
 
 # Failures

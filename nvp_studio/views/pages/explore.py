@@ -237,6 +237,7 @@ class ExplorePage(Page):
         self.blend.strip_changed.connect(self._on_strip_changed)
         self.blend_panel.share_edited.connect(self.blend.set_share)
         self.blend_panel.picked.connect(lambda index: self.blend.set_share(STRIP_SHARES[index]))
+        self.blend_panel.file_dropped.connect(self.blend.open_end)
         self.blend_panel.gesture_begun.connect(state.begin_gesture)
         self.blend_panel.gesture_ended.connect(state.end_gesture)
         self.welcome.closed.connect(self._close_welcome)

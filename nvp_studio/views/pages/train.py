@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-from nvp_studio.state.estimate import Estimator, train_images_of
+from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
 from nvp_studio.state.run import LiveRun
@@ -19,8 +19,9 @@ from nvp_studio.training.runs import RunSummary, default_runs_folder
 from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.pages.base import Page
 from nvp_studio.views.pages.train_actions import RUN_KEYS, RunActions
+from nvp_studio.views.pages.train_data import DataChoice
 from nvp_studio.views.remote_dialog import RemoteDialog
-from nvp_studio.views.theme import SPACE
+from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
@@ -74,7 +75,7 @@ class TrainPage(Page):
         return ""
 
     def open_paths(self, paths: list[Path]) -> None:
-        self.form.show_data(str(paths[0]))
+        self.data_choice.choose(str(paths[0]))
 
     def follow(self, folder: Path) -> None:
         """Bring the run in `folder` to the front, wherever that is and whoever trains it."""
@@ -117,6 +118,7 @@ class TrainPage(Page):
         column.setSpacing(SPACE)
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
+        self.data_choice = DataChoice(self.window_, self.form, self)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -191,8 +193,7 @@ class TrainPage(Page):
         self.actions_.machine_asked.connect(self._choose_machine)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
-        self.form.choose_folder.connect(self._choose_data_folder)
-        self.form.choose_file.connect(self._choose_data_file)
+        self.data_choice.surveyor.changed.connect(self._show_estimate)
         self.estimator.estimated.connect(lambda _: self._show_estimate())
         self.estimator.asking_changed.connect(lambda _: self._show_estimate())
         self.estimator.failed.connect(self._show_problem)
@@ -252,21 +253,6 @@ class TrainPage(Page):
             per_epoch = self.opened.steps_per_epoch if self.opened else self.live.steps_per_epoch
             self.live.resume(run.folder, epochs=run.step / (per_epoch or 1) + config.epochs)
 
-    def _choose_data_folder(self) -> None:
-        folder = self.window_.ask_folder("data", self.tr("A folder of images, or of data files"))
-        if folder is not None:
-            self.form.show_data(str(folder))
-
-    def _choose_data_file(self) -> None:
-        filters = (
-            self.tr("Data files")
-            + " (*.npz *.npy *.bin *.gz *.tgz *.idx *ubyte *.parquet);;"
-            + self.tr("All files")
-            + " (*)"
-        )
-        for path in self.window_.ask_files("data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet"), filters):
-            self.form.show_data(str(path))
-
     def _want_estimate(self) -> None:
         config = self.form.config
         if config is None:
@@ -282,7 +268,7 @@ class TrainPage(Page):
         elif self.estimator.asking:
             text = self.tr("Measuring how fast this would go…")
         elif estimate is not None and config is not None:
-            text = words.estimate_words(estimate, train_images_of(config))
+            text = words.estimate_words(estimate, self.data_choice.train_images(config))
         else:
             text = ""
         self._set_estimate(text, "dim")
@@ -292,10 +278,7 @@ class TrainPage(Page):
 
     def _set_estimate(self, text: str, role: str) -> None:
         self.estimate.setText(text)
-        if self.estimate.property("role") != role:
-            self.estimate.setProperty("role", role)
-            self.estimate.style().unpolish(self.estimate)
-            self.estimate.style().polish(self.estimate)
+        set_role(self.estimate, role)
 
     # The runs
 

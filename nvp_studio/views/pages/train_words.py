@@ -6,6 +6,7 @@ from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun, Phase
 from nvp_studio.state.runs import duration
+from nvp_studio.state.survey import FolderSurveyor
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord, SummaryState
@@ -153,6 +154,44 @@ def estimate_words(estimate: Estimate, train_images: int | None) -> str:
         if estimate.config.steps is None:
             speed.insert(0, tr("{0} steps").format(f"{images / estimate.config.batch_size:,.0f}"))
     return "\n".join(", ".join(line) for line in (length, speed, size) if line)
+
+
+def survey_words(surveyor: FolderSurveyor, side: int) -> tuple[str, str]:
+    """What a folder holds and how its images come to `side` (0: as they are), and the role of that text."""
+    found = surveyor.found
+    if surveyor.problem:
+        return surveyor.problem, "bad"
+    if found is None:
+        if not surveyor.looking:
+            return "", "dim"
+        return tr("Counting images: {0} so far…").format(f"{surveyor.counted:,}"), "dim"
+    if found.arrays:
+        return "", "dim"
+    if found.images == 0:
+        return tr("There are no images in this folder."), "bad"
+    if found.smallest is None or found.largest is None:
+        return tr("None of the {0} images here can be read.").format(f"{found.images:,}"), "bad"
+    words = tr("{0} images").format(f"{found.images:,}") if found.images > 1 else tr("1 image")
+    if found.classes:
+        words = tr("{0} in {1} classes").format(words, f"{found.classes:,}")
+    words += ", " + _pixels(found.smallest)
+    if not found.alike:
+        words = tr("{0} to {1}").format(words, _pixels(found.largest))
+    if found.unreadable:
+        words += tr("; {0} of {1} looked at cannot be read").format(found.unreadable, found.looked_at)
+    words += "."
+    role, hint = "warning", ""
+    if side and not (found.alike and found.largest == (side, side)):
+        role, hint = "dim", tr("Cropped and resized to {0} (Image side, under Advanced).").format(_pixels((side, side)))
+    elif not side and not found.alike:
+        hint = tr("Their sizes differ: choose an image side under Advanced.")
+    elif not side and surveyor.suggested_side() is not None:
+        hint = tr("Large: an image side of 32 or 64, under Advanced, is learnt much sooner.")
+    return (f"{words} {hint}", role) if hint else (words, "dim")
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return "×".join(map(str, size))
 
 
 def data_title(config: TrainConfig) -> str:

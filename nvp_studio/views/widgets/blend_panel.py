@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QAction, QIcon, QPixmap, QResizeEvent, Qt
+from PySide6.QtGui import (
+    QAction,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QIcon,
+    QPixmap,
+    QResizeEvent,
+    Qt,
+)
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
 
+from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import qimages
 from nvp_studio.views.widgets.sliders import SliderRow
@@ -36,6 +49,8 @@ class BlendPanel(QWidget):
     """With the words for the undo menu."""
     picked = Signal(int)
     """Number of a picture of the strip."""
+    file_dropped = Signal(int, object)
+    """(0 for A and 1 for B, `Path`): an image file was let go over that half."""
 
     def __init__(self, actions: Sequence[Sequence[QAction]]) -> None:
         """`actions` are those of the menus behind A and B."""
@@ -63,6 +78,8 @@ class BlendPanel(QWidget):
         column.setSpacing(SPACE // 2)
         column.addWidget(self.strip)
         column.addLayout(line)
+        self.setAcceptDrops(True)
+        self.overlay = DropOverlay(self)
         self.show_ends(None, None)
 
     def show_ends(self, a: ShownEnd | None, b: ShownEnd | None) -> None:
@@ -95,6 +112,33 @@ class BlendPanel(QWidget):
         super().resizeEvent(event)
         self._write_names()
 
+    # Drag and drop
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _image_of(event) is not None:
+            event.acceptProposedAction()
+            self._say_where(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        event.acceptProposedAction()
+        self._say_where(event)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self.overlay.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.overlay.hide()
+        path = _image_of(event)
+        if path is not None:
+            event.acceptProposedAction()
+            self.file_dropped.emit(self._end_at(event), path)
+
+    def _end_at(self, event: QDropEvent) -> int:
+        return int(event.position().x() >= self.width() / 2)
+
+    def _say_where(self, event: QDropEvent) -> None:
+        self.overlay.show_words(self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]))
+
     def _write_names(self) -> None:
         """Letter and name on each button, the letter alone where there is room for no more."""
         for letter, button, name in zip("AB", self.ends, self._names, strict=True):
@@ -124,3 +168,9 @@ class BlendPanel(QWidget):
         menu.addActions(list(actions))
         button.setMenu(menu)
         return button
+
+
+def _image_of(event: QDropEvent) -> Path | None:
+    """The image file that is dragged, None for anything else and for several."""
+    paths = local_paths(event)
+    return paths[0] if len(paths) == 1 and is_image_file(paths[0]) else None

@@ -1,10 +1,17 @@
 """A veil over the page that says what letting go of the dragged files would do."""
 
+from pathlib import Path
+
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.views.theme import SPACE, colors, scaled_font
+
+
+def local_paths(event: QDropEvent) -> list[Path]:
+    """The files and folders of this machine that are dragged."""
+    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
 
 
 class DropOverlay(QWidget):
@@ -12,14 +19,14 @@ class DropOverlay(QWidget):
 
     def __init__(self, host: QWidget) -> None:
         super().__init__(host)
-        self._words = ""
+        self.words = ""
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         host.installEventFilter(self)
         self.hide()
 
     def show_words(self, words: str) -> None:
         """Cover the host and show `words`."""
-        self._words = words
+        self.words = words
         parent = self.parentWidget()
         assert parent is not None
         self.setGeometry(parent.rect())
@@ -44,4 +51,4 @@ class DropOverlay(QWidget):
         painter.drawRoundedRect(self.rect().adjusted(2 * SPACE, 2 * SPACE, -2 * SPACE, -2 * SPACE), 12, 12)
         painter.setPen(QColor(c.text))
         painter.setFont(scaled_font(20, bold=True))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._words)
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.words)

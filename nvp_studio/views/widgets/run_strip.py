@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
 
-from nvp_studio.views.theme import SPACE
+from nvp_studio.views.theme import SPACE, set_role
 
 _LEAST_NAME = 14 * SPACE
 """What a long name of a run gets in any case, in pixels."""
@@ -81,10 +81,7 @@ class RunStrip(QFrame):
         self.content = content
         self.name.setText(content.name or self.tr("No run"))
         self.state.setText(content.state)
-        if self.state.property("role") != (content.level or "dim"):
-            self.state.setProperty("role", content.level or "dim")
-            self.state.style().unpolish(self.state)
-            self.state.style().polish(self.state)
+        set_role(self.state, content.level or "dim")
         running = content.fraction is not None
         self.bar.setVisible(running)
         self.percent.setVisible(running)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayou
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.events import RunImages
-from nvp_studio.views.theme import SPACE, scaled_font
+from nvp_studio.views.theme import SPACE, scaled_font, set_role
 from nvp_studio.views.widgets.curves import CurvesView
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.sheets import Sheet
@@ -46,10 +46,7 @@ class RunView(QSplitter):
         self.name.setText(header.name)
         self.name.setToolTip(header.name)
         self.state.setText(header.state)
-        if self.state.property("role") != (header.level or "dim"):
-            self.state.setProperty("role", header.level or "dim")
-            self.state.style().unpolish(self.state)
-            self.state.style().polish(self.state)
+        set_role(self.state, header.level or "dim")
         self.facts.setText(header.facts)
 
     def show_history(self, history: RunHistory, total_steps: int | None, steps_per_epoch: int | None) -> None:

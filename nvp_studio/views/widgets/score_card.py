@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
-from nvp_studio.views.theme import SPACE, scaled_font
+from nvp_studio.views.theme import SPACE, scaled_font, set_role
 from nvp_studio.views.widgets.reference_band import ReferenceBand
 
 _CALM_MILLISECONDS = 120
@@ -84,9 +84,7 @@ class ScoreCard(QFrame):
         if dim == self.pending:
             return
         for label in (self.figure, self.verdict):
-            label.setProperty("role", "dim" if dim else "")
-            label.style().unpolish(label)
-            label.style().polish(label)
+            set_role(label, "dim" if dim else "")
 
     def _verdict(self, percentile: float) -> str:
         if percentile >= 99.9:

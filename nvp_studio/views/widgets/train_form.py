@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
-from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.theme import SPACE, set_icon, set_role
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
@@ -45,6 +45,8 @@ class TrainForm(QWidget):
         self._shown = DEFAULT_CONFIG
         """What was shown last, for the settings that have no field."""
         self._labels: list[QLabel] = []
+        self._suggested_side = 0
+        """An image side that nobody chose, and that leaves with the data it was meant for."""
         self._flow: FlowConfig | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -116,6 +118,7 @@ class TrainForm(QWidget):
         self.horizontal_flip.setChecked(_may_mirror(config.data) if flip is None else flip)
         self.random_shift.setValue(config.random_shift)
         self._shown = config
+        self.accumulate.setValue(config.accumulate)
         _choose(self.memory, config.memory)
         _choose(self.precision, config.precision)
         self.deterministic.setChecked(config.deterministic)
@@ -131,6 +134,11 @@ class TrainForm(QWidget):
         self._showing = False
         self.edited.emit()
 
+    @property
+    def data_name(self) -> str:
+        """The data that are chosen: a name of the catalogue, or a path."""
+        return self._data
+
     def show_data(self, data: str) -> None:
         """Choose a data set, adding the path of one that is not in the list yet."""
         place = self.data.findData(data)
@@ -143,10 +151,26 @@ class TrainForm(QWidget):
             self.data.setItemData(place, data, Qt.ItemDataRole.ToolTipRole)
         if data != self._data and not self._showing:
             self.horizontal_flip.setChecked(_may_mirror(data))
+            if self.image_size.value() == self._suggested_side:
+                self.image_size.setValue(0)
+        if data != self._data or self._showing:
+            self._suggested_side = 0
         self._data = data
         self.data.setCurrentIndex(place)
         self.data.setToolTip("" if data in CATALOGUE else data)
         self._on_edited()
+
+    def suggest_side(self, side: int) -> None:
+        """Set the image side for the data shown, until other data are chosen or a person sets another."""
+        if not self.image_size.value():
+            self._suggested_side = side
+            self.image_size.setValue(side)
+
+    def show_data_note(self, text: str, role: str) -> None:
+        """Say something about the data, below their name."""
+        self.data_note.setText(text)
+        self.data_note.setVisible(bool(text))
+        set_role(self.data_note, role)
 
     def unfold(self, unfolded: bool) -> None:
         """Show or hide the advanced fields."""
@@ -175,7 +199,7 @@ class TrainForm(QWidget):
             horizontal_flip=None if self._mirrors_as_suits() else self.horizontal_flip.isChecked(),
             random_shift=self.random_shift.value(),
             data_root=self._shown.data_root,
-            accumulate=min(self._shown.accumulate, self.batch_size.value()),
+            accumulate=min(self.accumulate.value(), self.batch_size.value()),
             memory=self.memory.currentData(),
             precision=self.precision.currentData(),
             deterministic=self.deterministic.isChecked(),
@@ -213,6 +237,8 @@ class TrainForm(QWidget):
         self.data.activated.connect(self._on_data_chosen)
         self._data = next(iter(CATALOGUE))
         self._add(form, self.tr("Data"), self.data)
+        self.data_note = _note_label()
+        form.addRow("", self.data_note)
         self.preset = self._combo(
             [
                 (self.tr("Studio"), "studio"),
@@ -234,10 +260,7 @@ class TrainForm(QWidget):
         self.preset.activated.connect(self._on_preset_chosen)
         names = (self.preset.itemText(place) for place in range(len(tips)))
         self._add(form, self.tr("Flow"), self.preset, tip="\n".join(map("{}: {}".format, names, tips)))
-        self.flow_note = QLabel(self.tr("with the changed settings of the run it was taken from"))
-        self.flow_note.setProperty("role", "dim")
-        self.flow_note.setWordWrap(True)
-        self.flow_note.hide()
+        self.flow_note = _note_label(self.tr("with the changed settings of the run it was taken from"))
         form.addRow("", self.flow_note)
         self.budget_kind = self._combo(
             [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
@@ -292,6 +315,10 @@ class TrainForm(QWidget):
         self.memory = self._combo([(self.tr("Fast"), "fast"), (self.tr("Constant"), "constant")])
         tip = self.tr("Constant: slower, in memory that does not grow with the number of couplings")
         self._add(form, self.tr("Memory"), self.memory, tip=tip)
+        self.accumulate = self._whole(1, 65536)
+        self.accumulate.setSpecialValueText(self.tr("whole"))
+        tip = self.tr("Parts that a batch is taken in, one after the other: less memory, the same step")
+        self._add(form, self.tr("Batch in parts"), self.accumulate, tip=tip)
         self.precision = self._combo(
             [(self.tr("Automatic"), "auto"), ("float32", "float32"), (self.tr("bfloat16 networks"), "bfloat16")]
         )
@@ -415,6 +442,15 @@ class TrainForm(QWidget):
         self._folded.setVisible(unfolded)
         set_icon(self.advanced, "chevron-down" if unfolded else "chevron-right", "dim")
         self.unfolded.emit(unfolded)
+
+
+def _note_label(text: str = "") -> QLabel:
+    """A hidden line below a field."""
+    label = QLabel(text)
+    label.setProperty("role", "dim")
+    label.setWordWrap(True)
+    label.hide()
+    return label
 
 
 def _form() -> QFormLayout:

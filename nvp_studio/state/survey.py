@@ -1,0 +1,85 @@
+"""What the folder that the form names holds: asked of the explorer, which has time for it also while a run goes."""
+
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.state.engine import Engine
+from nvp_studio.worker.messages import Answer, Failed, Survey, Surveyed, Surveying
+
+VIEW = "survey"
+LARGEST_SIDE = 64
+"""Longest side, in pixels, of images that are trained as they are; others are brought to `USUAL_SIDE` at first."""
+USUAL_SIDE = 32
+
+
+class FolderSurveyor(QObject):
+    """Knows what is in one folder at a time."""
+
+    changed = Signal()
+    """`found`, `counted` or `problem` is another."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.data = ""
+        """The folder that is asked about; empty: none."""
+        self.counted = 0
+        """Images found so far."""
+        self.found: Surveyed | None = None
+        self.problem = ""
+        """One line: why it cannot be told what is in it."""
+        engine.explorer.message.connect(self._on_message)
+        engine.explorer.state_changed.connect(self._on_state_changed)
+
+    @property
+    def looking(self) -> bool:
+        """Whether an answer is to come."""
+        return bool(self.data) and self.found is None and not self.problem
+
+    def look_at(self, data: str, *, again: bool = False) -> None:
+        """Look at `data` if that is a folder of this machine, unless that is under way or done, or `again`."""
+        folder = "" if data in CATALOGUE or not Path(os.path.expanduser(data)).is_dir() else data
+        if folder == self.data and not again:
+            return
+        if self.data:
+            self._engine.explorer.cancel(VIEW)
+        self.data, self.counted, self.found, self.problem = folder, 0, None, ""
+        self._ask()
+        self.changed.emit()
+
+    @property
+    def train_images(self) -> int | None:
+        """About how many images of the folder are for training, None where that is not known."""
+        return self.found.train if self.found is not None and self.found.train else None
+
+    def suggested_side(self) -> int | None:
+        """The side that the folder's images are best brought to, None where they can be trained as they are."""
+        found = self.found
+        if found is None or found.largest is None or (found.alike and max(found.largest) <= LARGEST_SIDE):
+            return None
+        return USUAL_SIDE
+
+    def _ask(self) -> None:
+        if self.data and self._engine.explorer.state == "ready":
+            self._engine.explorer.ask(VIEW, lambda view, stamp: Survey(view, stamp, self.data))
+
+    def _on_state_changed(self, state: str) -> None:
+        if state == "ready" and self.looking:
+            self._ask()
+
+    def _on_message(self, message: Answer) -> None:
+        if not self.data:
+            return  # the last word about a folder that was given up
+        match message:
+            case Surveying(view=view, images=images) if view == VIEW:
+                self.counted = images
+            case Surveyed(view=view) if view == VIEW:
+                self.found = message
+            case Failed(view=view, reason=reason) if view == VIEW:
+                self.problem = reason
+            case _:
+                return
+        self.changed.emit()

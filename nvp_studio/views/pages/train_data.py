@@ -1,0 +1,68 @@
+"""Choosing what to train on: the dialogs, and a look at what a folder holds before anything starts."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from nvp_studio.state.estimate import train_images_of
+from nvp_studio.state.survey import FolderSurveyor
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.views.pages import train_words as words
+from nvp_studio.views.widgets.train_form import TrainForm
+
+if TYPE_CHECKING:
+    from nvp_studio.views.main_window import MainWindow
+
+
+class DataChoice(QObject):
+    """Brings data into the form, says below their name what a folder holds, and suggests a side for its images."""
+
+    def __init__(self, window: "MainWindow", form: TrainForm, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._form = form
+        self._chosen = ""
+        """A folder that was just chosen, for whose images a side is still to be suggested."""
+        self.surveyor = FolderSurveyor(window.engine, self)
+        self.surveyor.changed.connect(self._on_surveyed)
+        form.choose_folder.connect(self._ask_folder)
+        form.choose_file.connect(self._ask_file)
+        form.edited.connect(self._on_edited)
+
+    def choose(self, data: str) -> None:
+        """Train on `data`, a path that a person has just chosen."""
+        self._chosen = data
+        self.surveyor.look_at(data, again=True)
+        self._form.show_data(data)
+
+    def train_images(self, config: TrainConfig) -> int | None:
+        """About how many training images there are, None where that is not known yet."""
+        return train_images_of(config) or self.surveyor.train_images
+
+    def _ask_folder(self) -> None:
+        folder = self._window.ask_folder("data", self.tr("A folder of images, or of data files"))
+        if folder is not None:
+            self.choose(str(folder))
+
+    def _ask_file(self) -> None:
+        filters = (
+            self.tr("Data files")
+            + " (*.npz *.npy *.bin *.gz *.tgz *.idx *ubyte *.parquet);;"
+            + self.tr("All files")
+            + " (*)"
+        )
+        for path in self._window.ask_files("data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet"), filters):
+            self.choose(str(path))
+
+    def _on_edited(self) -> None:
+        self.surveyor.look_at(self._form.data_name)
+        self._show()
+
+    def _on_surveyed(self) -> None:
+        if self.surveyor.found is not None and self._chosen == self.surveyor.data:
+            self._chosen = ""
+            self._form.suggest_side(self.surveyor.suggested_side() or 0)
+        self._show()
+
+    def _show(self) -> None:
+        self._form.show_data_note(*words.survey_words(self.surveyor, self._form.image_size.value()))

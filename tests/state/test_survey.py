@@ -1,0 +1,97 @@
+"""Looking at a folder by a real engine."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.survey import USUAL_SIDE, FolderSurveyor
+from tests.conftest import stop_engine
+from tests.small_model import random_images
+
+Wait = Callable[..., None]
+
+
+def paint(folder: Path, count: int, size: tuple[int, int] = (8, 8)) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, pixels in enumerate(random_images(count, seed=3)):
+        Image.fromarray(pixels[:, :, 0]).resize(size).save(folder / f"{size[0]}-{number:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def surveyor(shared_engine: Engine, qt: Wait) -> Iterator[FolderSurveyor]:
+    surveyor = FolderSurveyor(shared_engine)
+    yield surveyor
+    surveyor.look_at("")
+    qt(lambda: not shared_engine.explorer.asking("survey"), "the engine to be free")
+    surveyor.deleteLater()
+
+
+def test_counts_the_images_of_a_folder(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
+    surveyor.look_at(str(paint(tmp_path / "a", 20)))
+    assert surveyor.looking
+    qt(lambda: not surveyor.looking, "the survey")
+    assert surveyor.found is not None
+    assert surveyor.found.images == 20
+    assert surveyor.train_images == surveyor.found.train
+    assert 10 < surveyor.found.train < 20
+    assert surveyor.suggested_side() is None
+
+
+@pytest.mark.parametrize("sizes", [((8, 8), (9, 8)), ((80, 8),)])
+def test_a_side_is_suggested_for_large_images_and_different_ones(
+    surveyor: FolderSurveyor, qt: Wait, tmp_path: Path, sizes: tuple[tuple[int, int], ...]
+) -> None:
+    for size in sizes:
+        paint(tmp_path / "a", 3, size)
+    surveyor.look_at(str(tmp_path / "a"))
+    qt(lambda: not surveyor.looking, "the survey")
+    assert surveyor.suggested_side() == USUAL_SIDE
+
+
+def test_what_is_no_folder_is_not_asked_about(surveyor: FolderSurveyor, tmp_path: Path) -> None:
+    (tmp_path / "set.npz").touch()
+    for data in ("fashion-mnist", str(tmp_path / "gone"), str(tmp_path / "set.npz")):
+        surveyor.look_at(data)
+        assert not surveyor.looking
+
+
+def test_only_the_last_folder_is_told_of(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
+    first, second = paint(tmp_path / "a", 20), paint(tmp_path / "b", 3)
+    told: list[tuple[str, int]] = []
+    surveyor.changed.connect(lambda: told.append((surveyor.data, surveyor.found.images if surveyor.found else -1)))
+    surveyor.look_at(str(first))
+    surveyor.look_at(str(second))
+    surveyor.look_at(str(first))
+    surveyor.look_at(str(second))
+    qt(lambda: not surveyor.looking, "the survey")
+    assert (str(second), 3) in told
+    assert (str(second), 20) not in told
+    surveyor.look_at(str(first))
+    surveyor.look_at("fashion-mnist")
+    qt(lambda: not surveyor._engine.explorer.asking("survey"), "the last word about the folder")
+    assert (surveyor.data, surveyor.found) == ("", None)
+
+
+def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
+    folder = paint(tmp_path / "a", 3)
+    surveyor.look_at(str(folder))
+    qt(lambda: not surveyor.looking, "the survey")
+    paint(folder, 4, (9, 9))
+    surveyor.look_at(str(folder))
+    assert surveyor.found is not None
+    surveyor.look_at(str(folder), again=True)
+    qt(lambda: surveyor.found is not None, "the survey")
+    assert surveyor.found.images == 7
+
+
+def test_is_asked_once_the_engine_is_there(qapp: object, qt: Wait, tmp_path: Path, small_model: Path) -> None:
+    engine = Engine()
+    surveyor = FolderSurveyor(engine)
+    surveyor.look_at(str(paint(tmp_path / "a", 3)))
+    engine.start(str(small_model))
+    qt(lambda: surveyor.found is not None, "the survey")
+    stop_engine(engine)
