@@ -105,6 +105,12 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         return couplings * (self.blocks + 1)
 
     @property
+    def couplings(self) -> int:
+        """Number of couplings from image to latent, those of a conditional prior included."""
+        above = self.checkerboard_couplings + self.channel_couplings + self.conditional_prior
+        return (self.scales - 1) * above + self.final_couplings
+
+    @property
     def dimensions(self) -> int:
         """D, the number of pixel values of an image and of entries of z."""
         channels, height, width = self.image_shape

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.data import cifar
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.data.images import ImageError, read_image
+from nvp_studio.data.images import ImageError, image_header
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
@@ -162,11 +162,9 @@ def _first_image_shape(folder: Path) -> ImageShape | None:
         for sub in [name for name in names if name.is_dir()][:2]:
             names += islice(sub.iterdir(), _MOST_NAMES)
         first = next(name for name in names if is_image_file(name))
-        pixels = read_image(first).pixels
+        return image_header(first)
     except (OSError, StopIteration, ImageError):
         return None
-    height, width, channels = pixels.shape
-    return channels, height, width
 
 
 def _relevant(config: TrainConfig) -> TrainConfig:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvp_studio.flow import Flow, FlowConfig, preset_config
+from nvp_studio.flow.coupling import Conditioned
 from tests.flow.jacobian import slogdet_of_jacobian, train_a_little
 
 
@@ -90,6 +91,14 @@ def test_paper_presets_have_the_published_scales() -> None:
     assert preset_config("paper", (3, 32, 32)).latent_scales[-1].shape[1:] == (4, 4)
     assert preset_config("paper", (3, 64, 64)).latent_scales[-1].shape[1:] == (4, 4)
     assert preset_config("paper", (3, 64, 64)).blocks == 2
+
+
+@pytest.mark.parametrize("preset", ["studio", "large", "paper"])
+def test_couplings_are_those_that_are_built(preset: str) -> None:
+    config = preset_config(preset, (3, 32, 32))
+    with torch.device("meta"):
+        built = [module for module in Flow(config).modules() if isinstance(module, Conditioned)]
+    assert config.couplings == len(built)
 
 
 def test_density_of_one_pixel_integrates_to_one() -> None:

@@ -393,7 +393,7 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     form = page.train.form
     assert form.config == config
     assert form.name.text() == "one-2"
-    assert form.flow_note.isVisibleTo(form)
+    assert form.flow.note.isVisibleTo(form)
     form.preset.activated.emit(0)
     assert form.config is not None
     assert form.config.flow is None

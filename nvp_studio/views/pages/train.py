@@ -257,17 +257,20 @@ class TrainPage(Page):
         config = self.form.config
         if config is None:
             self._show_problem(self.form.problem)
-        elif self.isVisible() and not self.live.under_way and not self.window_.engine.trainer_host:
+            return
+        if self.isVisible() and not self.live.under_way and not self.window_.engine.trainer_host:
             self.estimator.want(config)
         self._show_estimate()
 
     def _show_estimate(self) -> None:
         estimate, config = self.estimator.estimate, self.form.config
+        if config is None:
+            return  # the problem stays
         if self.live.under_way or self.window_.engine.trainer_host:
             text = ""  # how fast another machine is, this one cannot say
         elif self.estimator.asking:
             text = self.tr("Measuring how fast this would go…")
-        elif estimate is not None and config is not None:
+        elif estimate is not None:
             text = words.estimate_words(estimate, self.data_choice.train_images(config))
         else:
             text = ""

@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 
-from nvp_studio.state.estimate import train_images_of
+from nvp_studio.flow.config import preset_config
+from nvp_studio.state.estimate import image_shape_of, train_images_of
 from nvp_studio.state.survey import FolderSurveyor
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.widgets.train_form import TrainForm
 
@@ -27,6 +29,10 @@ class DataChoice(QObject):
         self.surveyor.changed.connect(self._on_surveyed)
         form.choose_folder.connect(self._ask_folder)
         form.choose_file.connect(self._ask_file)
+        form.flow.change_asked.connect(self._change_flow)
+        window.registry.add(
+            "run.flow", self.tr("Change the f&low…"), self._show_flow, menu="run", icon="sliders-horizontal", place=60
+        )
         form.edited.connect(self._on_edited)
 
     def choose(self, data: str) -> None:
@@ -55,8 +61,36 @@ class DataChoice(QObject):
             self.choose(str(path))
 
     def _on_edited(self) -> None:
-        self.surveyor.look_at(self._form.data_name)
+        form = self._form
+        self.surveyor.look_at(form.data_name)
+        if form.flow.changes:
+            form.flow.shape = form.shown_shape or self.image_shape() or form.flow.shape
         self._show()
+
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of the images that a run would see, None where that is not known before they are read."""
+        side, channels = self._form.image_size.value() or None, self._form.channels.currentData() or None
+        return image_shape_of(TrainConfig(data=self._form.data_name, image_size=side, channels=channels, steps=1))
+
+    def _show_flow(self) -> None:
+        self._window.show_page("train")
+        self._change_flow()
+
+    def _change_flow(self) -> None:
+        choice, shape = self._form.flow, self.image_shape()
+        if shape is None:
+            text = self.tr("A flow is built for images of one size: set image side and colours, under Advanced, first.")
+            self._window.notify("info", text, topic="flow")
+            return
+        preset = preset_config(choice.name, shape)
+        try:
+            flow = choice.flow or preset
+        except ValueError:  # the form says why
+            flow = preset
+        dialog = FlowDialog(flow, preset, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: choice.show_flow(dialog.config))
+        dialog.open()
 
     def _on_surveyed(self) -> None:
         if self.surveyor.found is not None and self._chosen == self.surveyor.data:

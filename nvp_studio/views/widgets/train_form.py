@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.views.theme import SPACE, set_icon, set_role
+from nvp_studio.views.widgets.flow_choice import FlowChoice
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
@@ -47,7 +47,6 @@ class TrainForm(QWidget):
         self._labels: list[QLabel] = []
         self._suggested_side = 0
         """An image side that nobody chose, and that leaves with the data it was meant for."""
-        self._flow: FlowConfig | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE)
@@ -130,7 +129,7 @@ class TrainForm(QWidget):
         _choose(self.channels, config.channels or 0)
         self.threads.setValue(config.threads or 0)
         show_rules(config.stop, self.target, self.patience, self.at_most)
-        self._keep_flow(config)
+        self.flow.show_flow(config.flow)
         self._showing = False
         self.edited.emit()
 
@@ -139,11 +138,17 @@ class TrainForm(QWidget):
         """The data that are chosen: a name of the catalogue, or a path."""
         return self._data
 
+    @property
+    def shown_shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of the flow that was shown last, while its data, side and colours are; None without one."""
+        shown, size, channels = self._shown, self.image_size.value() or None, self.channels.currentData() or None
+        if shown.flow is None or (self._data, size, channels) != (shown.data, shown.image_size, shown.channels):
+            return None
+        return shown.flow.image_shape
+
     def show_data(self, data: str) -> None:
         """Choose a data set, adding the path of one that is not in the list yet."""
         place = self.data.findData(data)
-        if not self._showing:
-            self._drop_flow()
         if place < 0:
             place = self.data.count() - 2
             title = CATALOGUE[data].title if data in CATALOGUE else _data_name(data)
@@ -211,19 +216,8 @@ class TrainForm(QWidget):
             channels=self.channels.currentData() or None,
             threads=self.threads.value() or None,
             stop=rules_of(self.target, self.patience, self.at_most),
-            flow=self._flow,
+            flow=self.flow.flow,
         )
-
-    def _keep_flow(self, config: TrainConfig) -> None:
-        """A flow other than its preset's own is kept until another preset or data set is chosen."""
-        flow = config.flow
-        own = flow is None or flow == preset_config(config.preset, flow.image_shape)
-        self._flow = None if own else flow
-        self.flow_note.setVisible(not own)
-
-    def _drop_flow(self) -> None:
-        self._flow = None
-        self.flow_note.hide()
 
     # Construction
 
@@ -239,29 +233,11 @@ class TrainForm(QWidget):
         self._add(form, self.tr("Data"), self.data)
         self.data_note = _note_label()
         form.addRow("", self.data_note)
-        self.preset = self._combo(
-            [
-                (self.tr("Studio"), "studio"),
-                (self.tr("Quick"), "quick"),
-                (self.tr("Paper"), "paper"),
-                (self.tr("Paper, CIFAR-10"), "paper-cifar10"),
-                (self.tr("Large"), "large"),
-            ]
-        )
-        tips = (
-            self.tr("The default: spline couplings in the paper's layout, narrow enough for a CPU"),
-            self.tr("Smaller: learns visibly within a minute"),
-            self.tr("As published, for a GPU: width doubles at each scale, batch normalization"),
-            self.tr("As published for CIFAR-10, for a GPU: two scales, 8 residual blocks, width 64"),
-            self.tr("Spline couplings as wide as one large GPU trains in a day"),
-        )
-        for place, tip in enumerate(tips):
-            self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
-        self.preset.activated.connect(self._on_preset_chosen)
-        names = (self.preset.itemText(place) for place in range(len(tips)))
-        self._add(form, self.tr("Flow"), self.preset, tip="\n".join(map("{}: {}".format, names, tips)))
-        self.flow_note = _note_label(self.tr("with the changed settings of the run it was taken from"))
-        form.addRow("", self.flow_note)
+        self.flow = FlowChoice()
+        self.preset = self.flow.preset
+        self.flow.edited.connect(self._on_edited)
+        self.flow.preset_chosen.connect(self._on_preset_chosen)
+        self._add(form, self.tr("Flow"), self.flow, self.preset, tip=self.flow.tip)
         self.budget_kind = self._combo(
             [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
         )
@@ -433,7 +409,6 @@ class TrainForm(QWidget):
 
     def _on_preset_chosen(self) -> None:
         """Bring what depends on the preset to what suits it."""
-        self._drop_flow()
         suits = recommended(self.preset.currentData())
         for name in recommended("paper"):
             getattr(self, name).setValue(suits.get(name, getattr(DEFAULT_CONFIG, name)))

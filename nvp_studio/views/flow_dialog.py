@@ -1,0 +1,169 @@
+"""The dialog that changes what a flow consists of, field by field, and says what that gives."""
+
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvp_studio.flow.config import MOST, FlowConfig
+from nvp_studio.views.dialogs import without_icons
+from nvp_studio.views.theme import SPACE, set_role
+from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
+from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
+
+_LEFT = 9
+"""Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
+
+
+class FlowDialog(QDialog):
+    """Shows `flow`; `config` is what the fields say, once accepted."""
+
+    def __init__(self, flow: FlowConfig, preset: FlowConfig, parent: QWidget | None = None) -> None:
+        """`preset` is what the button *As the preset has it* goes back to; both are for images of one shape."""
+        super().__init__(parent)
+        self.setWindowTitle(tr("Change the flow"))
+        self._shape = flow.image_shape
+        self._preset = preset
+        self._tips = _tips()
+        self.fields: dict[str, QWidget] = {}
+        columns = QHBoxLayout()
+        columns.setSpacing(4 * SPACE)
+        hints, names = get_type_hints(FlowConfig), field_names()
+        for keys in (list(names)[:_LEFT], list(names)[_LEFT:]):
+            form = QFormLayout()
+            form.setVerticalSpacing(SPACE)
+            form.setHorizontalSpacing(2 * SPACE)
+            for key in keys:
+                self._add(form, key, names[key], hints[key])
+            columns.addLayout(form)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.words.setMinimumHeight(5 * SPACE)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        without_icons(self.buttons)
+        self.ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
+        self.ok.setProperty("primary", True)
+        self.as_preset = self.buttons.addButton(tr("As the preset has it"), QDialogButtonBox.ButtonRole.ResetRole)
+        self.as_preset.clicked.connect(lambda: self.show_flow(self._preset))
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setSpacing(2 * SPACE)
+        column.addLayout(columns)
+        column.addWidget(self.words)
+        column.addWidget(self.buttons)
+        self.show_flow(flow)
+
+    @property
+    def config(self) -> FlowConfig:
+        """What the fields say; `ValueError` where that is no flow."""
+        return FlowConfig(image_shape=self._shape, **{key: _value(field) for key, field in self.fields.items()})
+
+    def show_flow(self, flow: FlowConfig) -> None:
+        """Show `flow` in all fields."""
+        for key, field in self.fields.items():
+            value = getattr(flow, key)
+            if isinstance(field, QComboBox):
+                field.setCurrentIndex(field.findData(value))
+            elif isinstance(field, QCheckBox):
+                field.setChecked(value)
+            elif isinstance(field, QSpinBox | DoubleSpinBox):
+                field.setValue(value)
+        self._check()
+
+    def _add(self, form: QFormLayout, key: str, name: str, hint: object) -> None:
+        field: QWidget
+        if get_origin(hint) is Literal:
+            field, words = ComboBox(), value_names()
+            field.setMinimumContentsLength(20)
+            for value in get_args(hint):
+                field.addItem(words[value], value)
+            field.currentIndexChanged.connect(self._check)
+        elif hint is bool:
+            field = QCheckBox(name)
+            field.toggled.connect(self._check)
+        elif hint is int:
+            field = SpinBox()
+            field.setRange(0, MOST[key])
+            field.valueChanged.connect(self._check)
+        else:
+            field = DoubleSpinBox()
+            field.setDecimals(6)
+            field.setRange(1e-6, 0.499999)
+            field.setSingleStep(0.01)
+            field.valueChanged.connect(self._check)
+        field.setAccessibleName(name)
+        field.setToolTip(self._tips[key])
+        field.setObjectName(key)
+        self.fields[key] = field
+        if isinstance(field, QCheckBox):
+            form.addRow(field)
+            return
+        label = QLabel(name)
+        label.setProperty("role", "dim")
+        label.setToolTip(self._tips[key])
+        label.setBuddy(field)
+        form.addRow(label, field)
+
+    def _check(self) -> None:
+        if len(self.fields) < len(field_names()):
+            return
+        self.fields["pieces"].setEnabled(_value(self.fields["law"]) != "affine")
+        try:
+            text, role = _described(self.config), "dim"
+        except ValueError as error:
+            text, role = str(error)[:1].upper() + str(error)[1:] + ".", "bad"
+        self.words.setText(text)
+        set_role(self.words, role)
+        self.ok.setEnabled(role == "dim")
+
+
+def _tips() -> dict[str, str]:
+    """What each setting does, in a line."""
+    return {
+        "scales": tr("Every scale but the last factors out half of its dimensions"),
+        "checkerboard_couplings": tr("At each scale but the last, before the squeeze"),
+        "channel_couplings": tr("At each scale but the last, after the squeeze"),
+        "final_couplings": tr("After which the rest becomes the last part of z"),
+        "final_mask": tr("Which values those leave as they are"),
+        "checkerboard": tr("Masked: on the whole grid, as published; packed: about four times cheaper"),
+        "law": tr("What a coupling does to a value, given the others"),
+        "pieces": tr("Components of the mixture, or bins of the spline"),
+        "clamp": tr("What bounds the log-scale s"),
+        "network": tr("Blocks of the networks that give s and t: residual ones are those published"),
+        "blocks": tr("Blocks in each network"),
+        "width": tr("Feature maps of the networks at the finest resolution"),
+        "doubling": tr("Twice the feature maps each time the resolution halves, as published"),
+        "network_norm": tr("Inside residual networks"),
+        "weight_norm": tr("Of the convolutions of residual networks"),
+        "normalization": tr("After couplings: ActNorm learns from the first batch, batch normalization from all"),
+        "mixing": tr("Before each channel-wise coupling"),
+        "conditional_prior": tr("Normalize the half that is factored out by the half that stays"),
+        "logit_alpha": tr("Pixels x become logit(a + (1 - 2 a) x)"),
+    }
+
+
+def _value(field: QWidget) -> object:
+    if isinstance(field, QComboBox):
+        return field.currentData()
+    return field.isChecked() if isinstance(field, QCheckBox) else field.value()  # type: ignore[attr-defined]
+
+
+def _described(config: FlowConfig) -> str:
+    """How images of this shape become latents: the couplings, and the shape of each scale's z."""
+    channels, height, width = config.image_shape
+    latents = ", ".join("×".join(map(str, scale.shape)) for scale in config.latent_scales)
+    words = tr("{0} couplings take images of {1} to latents of {2} (channels, height, width).")
+    return words.format(config.couplings, f"{channels}×{height}×{width}", latents)

@@ -1,0 +1,170 @@
+"""The flow of a run: a preset, and what a person changed in it."""
+
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import QCoreApplication, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.steady_inputs import ComboBox
+
+ImageShape = tuple[int, int, int]
+
+
+def tr(text: str) -> str:
+    """`text` in the person's language."""
+    return QCoreApplication.translate("Flow", text)
+
+
+def field_names() -> dict[str, str]:
+    """The settings of a flow that a person changes, in the order of the dialog, with their names on screen."""
+    return {
+        "scales": tr("Scales"),
+        "checkerboard_couplings": tr("Checkerboard couplings"),
+        "channel_couplings": tr("Channel-wise couplings"),
+        "final_couplings": tr("Couplings at the last scale"),
+        "final_mask": tr("Masks of the last scale"),
+        "checkerboard": tr("Checkerboards"),
+        "law": tr("Law of couplings"),
+        "pieces": tr("Pieces of the law"),
+        "clamp": tr("Clamp of log-scales"),
+        "network": tr("Networks"),
+        "blocks": tr("Blocks"),
+        "width": tr("Width"),
+        "doubling": tr("Double the width at each scale"),
+        "network_norm": tr("Normalization in networks"),
+        "weight_norm": tr("Weight normalization"),
+        "normalization": tr("Normalization of outputs"),
+        "mixing": tr("Mixing of channels"),
+        "conditional_prior": tr("Conditional prior"),
+        "logit_alpha": tr("Alpha of the logit"),
+    }
+
+
+def value_names() -> dict[str, str]:
+    """What the choices of such settings are called."""
+    return {
+        "none": tr("none"),
+        "batch": tr("batch normalization"),
+        "actnorm": tr("ActNorm"),
+        "permutation": tr("fixed permutation"),
+        "conv1x1": tr("1x1 convolution"),
+        "orthogonal": tr("rotation"),
+        "affine": tr("affine"),
+        "mixture": tr("mixture of logistics"),
+        "spline": tr("rational-quadratic spline"),
+        "residual": tr("residual"),
+        "gated": tr("gated"),
+        "depthwise": tr("depthwise"),
+        "attention": tr("gated, with attention"),
+        "masked": tr("masked"),
+        "packed": tr("packed"),
+        "checkerboard": tr("checkerboard"),
+        "channel": tr("channel-wise"),
+        "tanh": "tanh",
+        "arctan": "arctan",
+    }
+
+
+class FlowChoice(QWidget):
+    """A list of presets, a button for what else a flow consists of, and a line on what differs from the preset."""
+
+    change_asked = Signal()
+    edited = Signal()
+    preset_chosen = Signal()
+    """By a person; changes made to another preset are gone then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shape: ImageShape | None = None
+        """(C, H, W) of the images that a changed flow is built for; None while that is not known."""
+        self.changes: dict[str, Any] = {}
+        self.preset = ComboBox()
+        entries = (
+            (self.tr("Studio"), "studio", self.tr("The default: spline couplings in the paper's layout, for a CPU")),
+            (self.tr("Quick"), "quick", self.tr("Smaller: learns visibly within a minute")),
+            (
+                self.tr("Paper"),
+                "paper",
+                self.tr("As published, for a GPU: width doubles at each scale, batch normalization"),
+            ),
+            (
+                self.tr("Paper, CIFAR-10"),
+                "paper-cifar10",
+                self.tr("As published for CIFAR-10, for a GPU: two scales, 8 residual blocks, width 64"),
+            ),
+            (self.tr("Large"), "large", self.tr("Spline couplings as wide as one large GPU trains in a day")),
+        )
+        for place, (name, preset, tip) in enumerate(entries):
+            self.preset.addItem(name, preset)
+            self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
+        self.tip = "\n".join(f"{name}: {tip}" for name, _, tip in entries)
+        self.button = flat_button("sliders-horizontal", self.tr("Change the flow…"))
+        self.note = QLabel()
+        self.note.setProperty("role", "dim")
+        self.note.setWordWrap(True)
+        self.note.hide()
+        line = QHBoxLayout()
+        line.setSpacing(SPACE // 2)
+        line.addWidget(self.preset, 1)
+        line.addWidget(self.button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE // 2)
+        column.addLayout(line)
+        column.addWidget(self.note)
+        self.preset.currentIndexChanged.connect(self.edited)
+        self.preset.activated.connect(self._on_preset_chosen)
+        self.button.clicked.connect(self.change_asked)
+
+    @property
+    def name(self) -> str:
+        """The preset's name."""
+        preset: str = self.preset.currentData()
+        return preset
+
+    @property
+    def flow(self) -> FlowConfig | None:
+        """The changed flow, None for the preset as it is; `ValueError` where it cannot be built."""
+        if not self.changes:
+            return None
+        if self.shape is None:
+            raise ValueError(self.tr("a changed flow needs to know the images; set image side and colours"))
+        return msgspec.structs.replace(preset_config(self.name, self.shape), **self.changes)
+
+    def show_flow(self, flow: FlowConfig | None) -> None:
+        """Show what `flow` changes in the preset shown; None: nothing."""
+        self.changes = {} if flow is None else differences(preset_config(self.name, flow.image_shape), flow)
+        if flow is not None:
+            self.shape = flow.image_shape
+        values = value_names()
+        told = (
+            f"{name}: {_told(values.get(str(self.changes[key]), self.changes[key]))}"
+            for key, name in field_names().items()
+            if key in self.changes
+        )
+        self.note.setText(", ".join(told))
+        self.note.setVisible(bool(self.changes))
+        self.edited.emit()
+
+    def _on_preset_chosen(self) -> None:
+        self.show_flow(None)
+        self.preset_chosen.emit()
+
+
+def differences(one: FlowConfig, other: FlowConfig) -> dict[str, Any]:
+    """The settings of `other` that are not those of `one`, for images of one shape."""
+    return {
+        field: getattr(other, field)
+        for field in other.__struct_fields__
+        if field != "image_shape" and getattr(one, field) != getattr(other, field)
+    }
+
+
+def _told(value: object) -> str:
+    if isinstance(value, bool):
+        return tr("yes") if value else tr("no")
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,168 @@
+"""Changing what a flow consists of: the dialog, and what the form makes of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QCheckBox, QComboBox, QSpinBox
+
+from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.views.flow_dialog import FlowDialog
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.widgets.flow_choice import differences, field_names, value_names
+from tests.conftest import wait_for_deletion
+
+Wait = Callable[..., None]
+SHAPE = (1, 28, 28)
+
+
+@pytest.fixture
+def page(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[TrainPage]:
+    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    window.settings.values.runs_folder = str(tmp_path / "runs")
+    window.show()
+    qt(window.all_pages_built, "the pages")
+    window.show_page("train")
+    page = window.page("train")
+    assert isinstance(page, TrainPage)
+    yield page
+    page.estimator.give_up()
+    window.close()
+    window.deleteLater()
+    wait_for_deletion()
+
+
+def opened(page: TrainPage) -> FlowDialog:
+    QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+    dialog = page.window_.findChild(FlowDialog)
+    assert dialog is not None
+    return dialog
+
+
+def whole(dialog: FlowDialog, key: str) -> QSpinBox:
+    field = dialog.fields[key]
+    assert isinstance(field, QSpinBox)
+    return field
+
+
+def choose(dialog: FlowDialog, key: str, value: str) -> None:
+    field = dialog.fields[key]
+    assert isinstance(field, QComboBox)
+    field.setCurrentIndex(field.findData(value))
+
+
+@pytest.mark.usefixtures("qapp")
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("shape", [SHAPE, (3, 64, 64)])
+def test_every_flow_comes_back_as_it_was_shown(name: str, shape: tuple[int, int, int]) -> None:
+    flow = preset_config(name, shape)
+    assert FlowDialog(flow, flow).config == flow
+
+
+@pytest.mark.usefixtures("qapp")
+def test_every_setting_of_a_flow_has_a_field_and_every_choice_a_name() -> None:
+    flow = preset_config("studio", SHAPE)
+    dialog = FlowDialog(flow, flow)
+    assert {*dialog.fields, "image_shape"} == set(FlowConfig.__struct_fields__) == {*field_names(), "image_shape"}
+    entries = [
+        field.itemText(place)
+        for field in dialog.fields.values()
+        if isinstance(field, QComboBox)
+        for place in range(field.count())
+    ]
+    assert set(entries) == set(value_names().values())
+
+
+@pytest.mark.usefixtures("qapp")
+def test_says_what_a_flow_does_and_why_one_cannot_be() -> None:
+    flow = preset_config("studio", SHAPE)
+    dialog = FlowDialog(flow, flow)
+    assert dialog.words.text() == (
+        "26 couplings take images of 1×28×28 to latents of 2×14×14, 4×7×7, 4×7×7 (channels, height, width)."
+    )
+    whole(dialog, "scales").setValue(4)
+    assert dialog.words.text() == "4 scales need sides divisible by 8, not 28x28; 24 or 32x24 or 32 would fit."
+    assert not dialog.ok.isEnabled()
+    dialog.as_preset.click()
+    assert dialog.ok.isEnabled()
+    assert dialog.config == flow
+    choose(dialog, "law", "affine")
+    assert not dialog.fields["pieces"].isEnabled()
+
+
+def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: TrainPage) -> None:
+    form = page.form
+    assert form.flow.note.isHidden()
+    dialog = opened(page)
+    whole(dialog, "width").setValue(96)
+    choose(dialog, "network", "gated")
+    double = dialog.fields["doubling"]
+    assert isinstance(double, QCheckBox)
+    double.setChecked(True)
+    dialog.accept()
+    assert form.flow.note.text() == "Networks: gated, Width: 96, Double the width at each scale: yes"
+    assert form.config is not None
+    studio = preset_config("studio", SHAPE)
+    assert form.config.flow == replace(studio, width=96, network="gated", doubling=True)
+
+    dialog = opened(page)
+    assert whole(dialog, "width").value() == 96
+    dialog.as_preset.click()
+    dialog.accept()
+    assert form.flow.note.isHidden()
+    assert form.config.flow is None
+
+    form.flow.show_flow(replace(studio, width=96))
+    form.preset.setCurrentIndex(form.preset.findData("quick"))
+    form.preset.activated.emit(form.preset.currentIndex())
+    assert form.config.flow is None
+
+
+def test_changes_are_kept_for_images_of_another_size(page: TrainPage) -> None:
+    form = page.form
+    form.flow.show_flow(replace(preset_config("studio", SHAPE), width=96))
+    form.show_data("peeps")
+    assert form.config is not None
+    assert form.config.flow == replace(preset_config("studio", (3, 32, 32)), width=96)
+    form.show_data("fashion-mnist")
+    assert form.config.flow == replace(preset_config("studio", SHAPE), width=96)
+    form.show_data("peeps")
+    form.image_size.setValue(16)
+    assert form.config.flow == replace(preset_config("studio", (3, 16, 16)), width=96)
+    form.flow.show_flow(replace(preset_config("studio", (3, 16, 16)), scales=3))
+    form.image_size.setValue(18)
+    assert form.config is None
+    assert form.problem.startswith("3 scales need sides divisible by 4")
+    assert page.estimate.text().startswith("3 scales need")
+    opened(page).accept()
+    assert form.config is not None
+    assert form.config.flow is None, "the preset's own number of scales fits"
+
+
+def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Path) -> None:
+    (tmp_path / "set.npz").write_bytes(b"")
+    page.form.show_data(str(tmp_path / "set.npz"))
+    QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+    assert page.window_.findChild(FlowDialog) is None
+    assert "set image side and colours" in page.window_.notices.shown[-1].text
+
+
+def test_a_flow_of_a_run_is_shown_as_its_changes() -> None:
+    studio = preset_config("studio", SHAPE)
+    assert differences(studio, studio) == {}
+    assert differences(studio, replace(studio, width=12, mixing="none")) == {"width": 12, "mixing": "none"}
+    assert TrainConfig(steps=1, flow=studio).flow == studio
+
+
+def test_the_flow_is_changed_by_a_command_from_any_page(page: TrainPage) -> None:
+    page.window_.show_page("score")
+    page.window_.registry["run.flow"].trigger()
+    assert page.window_.current_page is page
+    assert page.window_.findChild(FlowDialog) is not None
