@@ -40,8 +40,9 @@ class FolderSurveyor(QObject):
         return bool(self.data) and self.found is None and not self.problem
 
     def look_at(self, data: str, *, again: bool = False) -> None:
-        """Look at `data` if that is a folder of this machine, unless that is under way or done, or `again`."""
-        folder = "" if data in CATALOGUE or not Path(os.path.expanduser(data)).is_dir() else data
+        """Look at `data` if that is a folder of the machine that trains, and that is this one; once, or `again`."""
+        elsewhere = data in CATALOGUE or self._engine.trainer_host
+        folder = "" if elsewhere or not Path(os.path.expanduser(data)).is_dir() else data
         if folder == self.data and not again:
             return
         if self.data:

@@ -59,6 +59,16 @@ def test_what_is_no_folder_is_not_asked_about(surveyor: FolderSurveyor, tmp_path
         assert not surveyor.looking
 
 
+def test_a_path_of_another_machine_is_not_looked_for_here(far_engine: Engine, tmp_path: Path) -> None:
+    surveyor = FolderSurveyor(far_engine)
+    far_engine.run_on("gpu-box")
+    surveyor.look_at(str(tmp_path))
+    assert not surveyor.looking
+    far_engine.run_on("")
+    surveyor.look_at(str(tmp_path))
+    assert surveyor.looking
+
+
 def test_only_the_last_folder_is_told_of(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
     first, second = paint(tmp_path / "a", 20), paint(tmp_path / "b", 3)
     told: list[tuple[str, int]] = []

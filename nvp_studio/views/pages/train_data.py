@@ -27,6 +27,7 @@ class DataChoice(QObject):
         """A folder that was just chosen, for whose images a side is still to be suggested."""
         self.surveyor = FolderSurveyor(window.engine, self)
         self.surveyor.changed.connect(self._on_surveyed)
+        window.engine.host_changed.connect(self._on_edited)
         form.choose_folder.connect(self._ask_folder)
         form.choose_file.connect(self._ask_file)
         form.flow.change_asked.connect(self._change_flow)
