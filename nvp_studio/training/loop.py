@@ -276,6 +276,7 @@ class Loop:
         if (again or self._validation_due()) and len(self.data.validation.images):
             if self.over:
                 self.keeper.save_last()
+                self._progress(at_once=True)  # from here on only a stop is heeded
             found = self._validate()
             if found is None:
                 return

@@ -134,6 +134,15 @@ def test_events_tell_the_run_in_order(tmp_path: Path, make_config: MakeConfig, e
     assert {one.kind for one in events.of(CheckpointSaved)} == {"last", "best", "milestone"}
 
 
+def test_a_budget_is_said_to_be_spent_before_the_last_validation(
+    tmp_path: Path, make_config: MakeConfig, events: Events
+) -> None:
+    start_run(make_config(steps=10, validation_every=10), tmp_path, report=events)
+    spent = next(place for place, one in enumerate(events) if isinstance(one, RunProgress) and one.fraction == 1)
+    first = next(place for place, one in enumerate(events) if isinstance(one, RunState) and "validating" in one.reason)
+    assert spent < first
+
+
 def test_the_images_scored_after_the_last_step_are_counted(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
