@@ -55,6 +55,7 @@ BASE: dict[str, Any] = {
     "learning_rate": 4e-3,
     "ema_decay": 0.999,
     "noise_share": 0.0,
+    "logit_alpha": 0.05,
 }
 """The reference that costs are told in, and that a variant differs from in what it names."""
 
@@ -92,7 +93,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 STUDIO: dict[str, Any] = {**SPLINE, "batch_size": 16}
-"""The preset; what follows differs from it in one thing."""
+"""The preset, but for the alpha of its logit, which is 0.0001; what follows differs from this in one thing."""
 
 VARIANTS |= {
     "studio": STUDIO,
@@ -121,6 +122,14 @@ VARIANTS |= {
     "studio, narrow attention": {**STUDIO, "network": "attention", "width": 16},
     "studio, variational dequantization": {**STUDIO, "dequantization": "variational"},
     "studio, growing batches": {**STUDIO, "batches": ((0.5, 8), (0.3, 16), (0.2, 32))},
+    "studio, batch 64": {**STUDIO, "batch_size": 64},
+    "studio, Adamax at 0.016": {**STUDIO, "optimizer": "adamax", "learning_rate": 16e-3},
+    "studio, alpha 0.01": {**STUDIO, "logit_alpha": 0.01},
+    "studio, alpha 0.001": {**STUDIO, "logit_alpha": 0.001},
+    "studio, alpha 0.0001": {**STUDIO, "logit_alpha": 1e-4},
+    "studio, alpha 0.00001": {**STUDIO, "logit_alpha": 1e-5},
+    "studio, alpha 0.0001, affine": {**STUDIO, "logit_alpha": 1e-4, "law": "affine"},
+    "studio, 12 bins": {**STUDIO, "pieces": 12},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)

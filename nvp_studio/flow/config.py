@@ -67,7 +67,8 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a further coupling normalizes the factored-out half given the half that stays, at each scale but the
     last: the same density as a Gaussian prior whose mean and deviation follow what stays."""
     logit_alpha: float = 0.05
-    """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1."""
+    """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1. The smaller it is, the more room the darkest and
+    the brightest level get, which many images consist of in large part."""
 
     def __post_init__(self) -> None:
         channels, height, width = self.image_shape
@@ -208,6 +209,7 @@ def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
         law="spline",
         pieces=6,
         network="depthwise",
+        logit_alpha=1e-4,
     )
 
 

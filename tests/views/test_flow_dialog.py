@@ -154,6 +154,14 @@ def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Pat
     assert "set image side and colours" in page.window_.notices.shown[-1].text
 
 
+def test_images_too_large_for_any_flow_are_said(page: TrainPage) -> None:
+    page.form.image_size.setMaximum(5000)
+    page.form.image_size.setValue(2000)
+    QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+    assert page.window_.findChild(FlowDialog) is None
+    assert page.window_.notices.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."
+
+
 def test_a_flow_of_a_run_is_shown_as_its_changes() -> None:
     studio = preset_config("studio", SHAPE)
     assert differences(studio, studio) == {}

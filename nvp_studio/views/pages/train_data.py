@@ -83,7 +83,11 @@ class DataChoice(QObject):
             text = self.tr("A flow is built for images of one size: set image side and colours, under Advanced, first.")
             self._window.notify("info", text, topic="flow")
             return
-        preset = preset_config(choice.name, shape)
+        try:
+            preset = preset_config(choice.name, shape)
+        except ValueError as error:
+            self._window.notify("bad", str(error)[:1].upper() + str(error)[1:] + ".", topic="flow")
+            return
         try:
             flow = choice.flow or preset
         except ValueError:  # the form says why
