@@ -86,7 +86,12 @@ def test_published_parameter_counts(preset: str, millions: float) -> None:
     assert round(sum(p.numel() for p in flow.parameters()) / 1e6, 1) == millions
 
 
-def test_paper_presets_have_the_published_scales() -> None:
+def test_paper_presets_have_the_published_scales_and_logit() -> None:
+    assert (
+        preset_config("paper-cifar10", (3, 32, 32)).logit_alpha
+        == preset_config("paper", (3, 32, 32)).logit_alpha
+        == 0.05
+    )
     assert preset_config("paper-cifar10", (3, 32, 32)).scales == 2
     assert preset_config("paper", (3, 32, 32)).latent_scales[-1].shape[1:] == (4, 4)
     assert preset_config("paper", (3, 64, 64)).latent_scales[-1].shape[1:] == (4, 4)
