@@ -11,6 +11,8 @@ import argparse
 import json
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from nvp_studio.checkpoints import Checkpoint, build_flow, read_checkpoint, write_checkpoint
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.training.best import explorer_tensors
@@ -28,7 +30,8 @@ def pack(run: Path, name: str, images: int) -> None:
     weights = {f"average.{key}": tensor for key, tensor in checkpoint.group("average").items()}
     directions = explorer_tensors(flow, data, found, lambda: True, images, 3600.0)
     path = ROOT / "resources" / "models" / f"{name}.safetensors"
-    write_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.info, weights | directions))
+    info = replace(checkpoint.info, name=name)
+    write_checkpoint(path, Checkpoint(checkpoint.config, info, weights | directions))
 
 
 def card(run: Path) -> str:
