@@ -1,4 +1,4 @@
-"""Words from elsewhere (files, other programs, libraries) as one line that can be shown anywhere."""
+"""Words from elsewhere (files, programs, libraries, errors) as a line or a sentence that can be shown anywhere."""
 
 MOST_CHARACTERS = 300
 
@@ -12,3 +12,9 @@ def one_line(text: object, most: int = MOST_CHARACTERS) -> str:
     words = " ".join(str(text)[: 10 * most].split())
     line = "".join(character for character in words if character.isprintable())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def sentence(reason: object) -> str:
+    """A reason, such as an error's, as a sentence: it begins large and ends with a full stop."""
+    text = str(reason)
+    return f"{text[:1].upper()}{text[1:]}."

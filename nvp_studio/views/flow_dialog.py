@@ -21,6 +21,7 @@ from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
+from nvp_studio.wording import sentence
 
 _LEFT = 9
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
@@ -124,7 +125,7 @@ class FlowDialog(QDialog):
         try:
             text, role = _described(self.config), "dim"
         except ValueError as error:
-            text, role = str(error)[:1].upper() + str(error)[1:] + ".", "bad"
+            text, role = sentence(error), "bad"
         self.words.setText(text)
         set_role(self.words, role)
         self.ok.setEnabled(role == "dim")

@@ -26,6 +26,7 @@ from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 from nvp_studio.views.widgets.train_form import TrainForm
+from nvp_studio.wording import sentence
 
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
@@ -277,7 +278,7 @@ class TrainPage(Page):
         self._set_estimate(text, "dim")
 
     def _show_problem(self, problem: str) -> None:
-        self._set_estimate(problem[:1].upper() + problem[1:] + ".", "bad")
+        self._set_estimate(sentence(problem), "bad")
 
     def _set_estimate(self, text: str, role: str) -> None:
         self.estimate.setText(text)

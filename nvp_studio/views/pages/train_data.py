@@ -11,6 +11,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.widgets.train_form import TrainForm
+from nvp_studio.wording import sentence
 
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
@@ -86,7 +87,7 @@ class DataChoice(QObject):
         try:
             preset = preset_config(choice.name, shape)
         except ValueError as error:
-            self._window.notify("bad", str(error)[:1].upper() + str(error)[1:] + ".", topic="flow")
+            self._window.notify("bad", sentence(error), topic="flow")
             return
         try:
             flow = choice.flow or preset
@@ -104,4 +105,4 @@ class DataChoice(QObject):
         self._show()
 
     def _show(self) -> None:
-        self._form.show_data_note(*words.survey_words(self.surveyor, self._form.image_size.value()))
+        self._form.data_note.show_words(*words.survey_words(self.surveyor, self._form.image_size.value()))

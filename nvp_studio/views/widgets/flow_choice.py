@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 from PySide6.QtCore import QCoreApplication, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.note_label import NoteLabel
 from nvp_studio.views.widgets.steady_inputs import ComboBox
 
 ImageShape = tuple[int, int, int]
@@ -103,10 +104,7 @@ class FlowChoice(QWidget):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
         self.tip = "\n".join(f"{name}: {tip}" for name, _, tip in entries)
         self.button = flat_button("sliders-horizontal", self.tr("Change the flow…"))
-        self.note = QLabel()
-        self.note.setProperty("role", "dim")
-        self.note.setWordWrap(True)
-        self.note.hide()
+        self.note = NoteLabel()
         line = QHBoxLayout()
         line.setSpacing(SPACE // 2)
         line.addWidget(self.preset, 1)
@@ -146,8 +144,7 @@ class FlowChoice(QWidget):
             for key, name in field_names().items()
             if key in self.changes
         )
-        self.note.setText(", ".join(told))
-        self.note.setVisible(bool(self.changes))
+        self.note.show_words(", ".join(told))
         self.edited.emit()
 
     def _on_preset_chosen(self) -> None:

@@ -21,8 +21,9 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.training.config import TrainConfig, recommended
-from nvp_studio.views.theme import SPACE, set_icon, set_role
+from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.flow_choice import FlowChoice
+from nvp_studio.views.widgets.note_label import NoteLabel
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
@@ -171,12 +172,6 @@ class TrainForm(QWidget):
             self._suggested_side = side
             self.image_size.setValue(side)
 
-    def show_data_note(self, text: str, role: str) -> None:
-        """Say something about the data, below their name."""
-        self.data_note.setText(text)
-        self.data_note.setVisible(bool(text))
-        set_role(self.data_note, role)
-
     def unfold(self, unfolded: bool) -> None:
         """Show or hide the advanced fields."""
         self.advanced.setChecked(unfolded)
@@ -231,7 +226,7 @@ class TrainForm(QWidget):
         self.data.activated.connect(self._on_data_chosen)
         self._data = next(iter(CATALOGUE))
         self._add(form, self.tr("Data"), self.data)
-        self.data_note = _note_label()
+        self.data_note = NoteLabel()
         form.addRow("", self.data_note)
         self.flow = FlowChoice()
         self.preset = self.flow.preset
@@ -417,15 +412,6 @@ class TrainForm(QWidget):
         self._folded.setVisible(unfolded)
         set_icon(self.advanced, "chevron-down" if unfolded else "chevron-right", "dim")
         self.unfolded.emit(unfolded)
-
-
-def _note_label(text: str = "") -> QLabel:
-    """A hidden line below a field."""
-    label = QLabel(text)
-    label.setProperty("role", "dim")
-    label.setWordWrap(True)
-    label.hide()
-    return label
 
 
 def _form() -> QFormLayout:
