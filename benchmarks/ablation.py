@@ -56,6 +56,7 @@ BASE: dict[str, Any] = {
     "ema_decay": 0.999,
     "noise_share": 0.0,
     "logit_alpha": 0.05,
+    "leak": 0.0,
 }
 """The reference that costs are told in, and that a variant differs from in what it names."""
 
@@ -93,7 +94,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 STUDIO: dict[str, Any] = {**SPLINE, "batch_size": 16}
-"""The preset, but for the alpha of its logit, which is 0.0001; what follows differs from this in one thing."""
+"""The preset as it was with the paper's alpha of the logit and Adam; what follows differs from this in one thing."""
 
 VARIANTS |= {
     "studio": STUDIO,
@@ -130,6 +131,28 @@ VARIANTS |= {
     "studio, alpha 0.00001": {**STUDIO, "logit_alpha": 1e-5},
     "studio, alpha 0.0001, affine": {**STUDIO, "logit_alpha": 1e-4, "law": "affine"},
     "studio, 12 bins": {**STUDIO, "pieces": 12},
+}
+
+MUON: dict[str, Any] = {**STUDIO, "logit_alpha": 1e-4, "leak": 0.1, "optimizer": "muon"}
+"""The preset as it is; without the leak and with Adam it is "studio, alpha 0.0001"."""
+
+VARIANTS |= {
+    "muon": MUON,
+    "muon, no leak": {**MUON, "leak": 0.0},
+    "muon, Adam": {**MUON, "optimizer": "adam"},
+    "muon, rate 0.002": {**MUON, "learning_rate": 2e-3},
+    "muon, rate 0.008": {**MUON, "learning_rate": 8e-3},
+    "muon, batch 8": {**MUON, "batch_size": 8},
+    "muon, batch 32": {**MUON, "batch_size": 32},
+    "muon, width 32": {**MUON, "width": 32},
+    "muon, width 64": {**MUON, "width": 64},
+    "muon, 2 blocks": {**MUON, "blocks": 2},
+    "muon, fewer couplings": {**MUON, "checkerboard_couplings": 2, "channel_couplings": 4, "final_couplings": 4},
+    "muon, affine": {**MUON, "law": "affine"},
+    "muon, mixture of 8": {**MUON, "law": "mixture", "pieces": 8},
+    "muon, 12 bins": {**MUON, "pieces": 12},
+    "muon, conditional prior": {**MUON, "conditional_prior": True},
+    "muon, no mixing": {**MUON, "mixing": "none"},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)
@@ -212,7 +235,7 @@ class Trial:
         `batch` is the batch's place in the stream of such batches, `number` without it.
         """
         learner, config = self.learner, self.config
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.flow.zero_grad(set_to_none=True)
         place = number if batch is None else batch
         x = self.batches.take(place)
         noise = self.batches.noise(place) if config.noise_share else x[:0]

@@ -34,9 +34,7 @@ class ConditionalCoupling(ChannelCoupling):
 
     def __init__(self, channels: int, context: int, width: int, pieces: int, *, flip: bool) -> None:
         def network(inputs: int, outputs: int) -> nn.Module:
-            return coupling_network(
-                "depthwise", inputs + context, width, outputs, 1, batch_norm=False, weight_norm=False
-            )
+            return coupling_network("depthwise", inputs + context, width, outputs, 1)
 
         def law(changes: int) -> CouplingLaw:
             return coupling_law("spline", changes, pieces, "tanh")
@@ -62,7 +60,7 @@ class VariationalDequantizer(nn.Module):
         super().__init__()
         squeezed = 4 * channels
         self.context = nn.Sequential(
-            Convolution(squeezed, width, 3), DepthwiseBlock(width), nn.ReLU(), Convolution(width, context, 1)
+            Convolution(squeezed, width, 3), DepthwiseBlock(width, leak=0.0), nn.ReLU(), Convolution(width, context, 1)
         )
         self.pairs = nn.ModuleList(
             nn.ModuleList(ConditionalCoupling(squeezed, context, width, pieces, flip=flip) for flip in (False, True))

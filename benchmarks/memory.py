@@ -166,7 +166,7 @@ def _step(depth: int, memory: str, device: str, batch: int, steps: int, splines:
 
     def take_step(images: torch.Tensor) -> float:
         began = time.perf_counter() if cuda else time.process_time()
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.flow.zero_grad(set_to_none=True)
         (-flow(images).mean() / flow.config.dimensions).backward()  # type: ignore[no-untyped-call]
         learner.update(1e-4)
         if cuda:
@@ -225,7 +225,7 @@ def _rounding(depth: int) -> dict[str, Any]:
     flow.initialize(torch.rand(8, *flow.config.image_shape))
     learner = Learner(flow, TrainConfig(steps=30))
     for _ in range(30):
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.flow.zero_grad(set_to_none=True)
         (-flow(torch.rand(8, *flow.config.image_shape)).mean() / flow.config.dimensions).backward()
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
         learner.update(1e-3)

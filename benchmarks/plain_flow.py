@@ -273,36 +273,39 @@ class PlainResidualNetwork(nn.Module):
 
 
 class PlainGatedBlock(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leak: float) -> None:
         super().__init__()
+        self.bend = nn.LeakyReLU(leak)
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, 2 * width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        a, b = self.second(functional.relu(self.first(functional.relu(x)))).chunk(2, 1)
+        a, b = self.second(self.bend(self.first(self.bend(x)))).chunk(2, 1)
         return x + a * torch.sigmoid(b)
 
 
 class PlainDepthwiseBlock(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leak: float) -> None:
         super().__init__()
+        self.bend = nn.LeakyReLU(leak)
         self.spatial = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.widen = nn.Conv2d(width, 2 * width, 1)
         self.narrow = nn.Conv2d(2 * width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + cast(Tensor, self.narrow(functional.relu(self.widen(self.spatial(x)))))
+        return x + cast(Tensor, self.narrow(self.bend(self.widen(self.spatial(x)))))
 
 
 class PlainSequentialNetwork(nn.Module):
-    def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module]) -> None:
+    def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module], leak: float) -> None:
         super().__init__()
+        self.bend = nn.LeakyReLU(leak)
         self.enter = nn.Conv2d(inputs, width, 3, padding=1)
         self.blocks = nn.Sequential(*blocks)
         self.leave = nn.Conv2d(width, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.leave(functional.relu(self.blocks(self.enter(x.clamp(-FAR, FAR))))))
+        return cast(Tensor, self.leave(self.bend(self.blocks(self.enter(x.clamp(-FAR, FAR))))))
 
 
 def _network(config: FlowConfig, inputs: int, width: int, outputs: int) -> nn.Module:
@@ -311,7 +314,8 @@ def _network(config: FlowConfig, inputs: int, width: int, outputs: int) -> nn.Mo
         network = PlainResidualNetwork(inputs, width, outputs, config.blocks)
     else:
         block = PlainGatedBlock if config.network == "gated" else PlainDepthwiseBlock
-        network = PlainSequentialNetwork(inputs, width, outputs, [block(width) for _ in range(config.blocks)])
+        blocks: list[nn.Module] = [block(width, config.leak) for _ in range(config.blocks)]
+        network = PlainSequentialNetwork(inputs, width, outputs, blocks, config.leak)
     leave = cast(nn.Conv2d, network.leave)
     nn.init.zeros_(leave.weight)
     nn.init.zeros_(cast(nn.Parameter, leave.bias))

@@ -41,7 +41,7 @@ def measure(preset: str, threads: int) -> float:
     for number in range(_STEPS + 2):
         if number == 2:
             started = time.perf_counter()
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.flow.zero_grad(set_to_none=True)
         loss = bits_per_dim_from_log_prob(flow(batches.take(number)), flow.config.dimensions).mean()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         learner.update(1e-4)

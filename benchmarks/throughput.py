@@ -124,7 +124,7 @@ def engine_side(
     learner = Learner(flow, TrainConfig(steps=1, precision=precision))
 
     def train() -> None:
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.flow.zero_grad(set_to_none=True)
         (-flow(images).mean() / config.dimensions).backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(flow.parameters(), 1.0)
         learner.update(1e-3)

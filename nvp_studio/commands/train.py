@@ -49,8 +49,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 def _by_preset(name: str) -> str:
     """What field `name` is when it is not given, for a line of help."""
     others = {"quick": "for quick", "large": "for large", "paper": "for the paper's presets"}
-    told = [f"{words} {recommended(preset)[name]:g}" for preset, words in others.items() if name in recommended(preset)]
-    return ", ".join((f"{_DEFAULT[name]:g}", *told))
+    told = [f"{words} {recommended(preset)[name]}" for preset, words in others.items() if name in recommended(preset)]
+    return ", ".join((str(_DEFAULT[name]), *told))
 
 
 def train(
@@ -117,7 +117,10 @@ def train(
             help=f"Highest learning rate; without it {_by_preset('learning_rate')}.", rich_help_panel=_OPTIMIZER
         ),
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="adam or adamax.", rich_help_panel=_OPTIMIZER)] = _DEFAULT["optimizer"],
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help=f"muon, adam or adamax; without it {_by_preset('optimizer')}.", rich_help_panel=_OPTIMIZER),
+    ] = None,
     schedule: Annotated[
         str, typer.Option(help="Learning rate after the warm-up: cosine or constant.", rich_help_panel=_OPTIMIZER)
     ] = _DEFAULT["schedule"],

@@ -61,6 +61,9 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     network: Literal["residual", "gated", "depthwise", "attention"] = "residual"
     """Blocks of the networks: two 3x3 convolutions as published, gated ones, a depthwise 3x3 between 1x1, or gated ones
     with self-attention over positions."""
+    leak: float = 0.0
+    """Slope below zero of what networks of other kinds than `residual` bend by: max(x, leak * x). With 0 it is relu,
+    and a network whose values have all fallen below zero is silent, and learns no more."""
     final_mask: Literal["checkerboard", "channel"] = "checkerboard"
     """Masks of the couplings at the last scale."""
     conditional_prior: bool = False
@@ -74,6 +77,8 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         channels, height, width = self.image_shape
         if channels not in (1, 3):
             raise ValueError(f"images have 1 or 3 channels, not {channels}")
+        if not 0 <= self.leak < 1:
+            raise ValueError(f"leak is {self.leak}, must be at least 0 and below 1")
         if self.network != "residual" and (self.network_norm != "none" or self.weight_norm):
             raise ValueError(f"{self.network} networks come without batch and weight normalization")
         for name, least in _LEAST.items():
@@ -209,6 +214,7 @@ def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
         law="spline",
         pieces=6,
         network="depthwise",
+        leak=0.1,
         logit_alpha=1e-4,
     )
 

@@ -119,6 +119,7 @@ def _networks(config: FlowConfig, halvings: int) -> MakeNetwork:
             config.blocks,
             batch_norm=config.network_norm == "batch",
             weight_norm=config.weight_norm,
+            leak=config.leak,
         )
 
     return make

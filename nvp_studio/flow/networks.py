@@ -44,6 +44,11 @@ class Convolution(nn.Conv2d):
         return functional.conv2d(x, weight, self.bias, padding=self.padding, groups=self.groups)
 
 
+def bend(x: Tensor, leak: float, *, fresh: bool = True) -> Tensor:
+    """max(x, leak * x); x itself is overwritten if it is `fresh`, needed by nobody else, and there is a leak."""
+    return functional.leaky_relu(x, leak, inplace=fresh) if leak else functional.relu(x)
+
+
 class ResidualBlock(nn.Module):
     """Pre-activation residual block: x + conv3x3(relu(norm(conv3x3(relu(norm(x))))))."""
 
@@ -107,31 +112,33 @@ class ResidualNetwork(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """x + a * sigmoid(b) with (a, b) = conv1x1(relu(conv3x3(relu(x)))) (after Ho et al. 2019, section 3.3)."""
+    """x + a * sigmoid(b) with (a, b) = conv1x1(bend(conv3x3(bend(x)))) (after Ho et al. 2019, section 3.3)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leak: float) -> None:
         super().__init__()
+        self.leak = leak
         self.first = Convolution(width, width, 3)
         self.second = Convolution(width, 2 * width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> (N, width, H, W)."""
-        h = self.second(functional.relu(self.first(functional.relu(x))))
+        h = self.second(bend(self.first(bend(x, self.leak, fresh=False)), self.leak))
         return x + functional.glu(h, 1)
 
 
 class DepthwiseBlock(nn.Module):
-    """x + conv1x1(relu(conv1x1(depthwise conv3x3(x)))), twice as wide in the middle: an eighth of the products."""
+    """x + conv1x1(bend(conv1x1(depthwise conv3x3(x)))), twice as wide in the middle: an eighth of the products."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leak: float) -> None:
         super().__init__()
+        self.leak = leak
         self.spatial = Convolution(width, width, 3, groups=width)
         self.widen = Convolution(width, 2 * width, 1)
         self.narrow = Convolution(2 * width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> (N, width, H, W)."""
-        change: Tensor = self.narrow(functional.relu(self.widen(self.spatial(x))))
+        change: Tensor = self.narrow(bend(self.widen(self.spatial(x)), self.leak))
         return x + change
 
 
@@ -205,9 +212,9 @@ def _waves(height: int, width: int, channels: int, like: Tensor) -> Tensor:
 class AttentionBlock(nn.Module):
     """A gated block and gated attention, layer normalization after each (Ho et al. 2019, section 3.3)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leak: float) -> None:
         super().__init__()
-        self.local = GatedBlock(width)
+        self.local = GatedBlock(width, leak)
         self.local_norm = nn.LayerNorm(width)
         self.attention = GatedAttention(width)
         self.attention_norm = nn.LayerNorm(width)
@@ -230,8 +237,9 @@ class PlainNetwork(nn.Module):
     unlike those learnt do not drive others away, layer after layer, until rounding is all that is left of the image.
     """
 
-    def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module]) -> None:
+    def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module], leak: float) -> None:
         super().__init__()
+        self.leak = leak
         self.enter = Convolution(inputs, width, 3)
         self.blocks = nn.Sequential(*blocks)
         self.leave = Convolution(width, outputs, 1, zero=True)
@@ -239,7 +247,7 @@ class PlainNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
         count, _, height, width = x.shape
-        h = functional.relu(self.blocks(self.enter(x.clamp(-FAR, FAR))))
+        h = bend(self.blocks(self.enter(x.clamp(-FAR, FAR))), self.leak)
         # As a product of matrices the last convolution leaves each of its numbers in one piece, as the laws want them,
         # and costs half of a convolution that comes from channels side by side.
         weight = self.leave.weight.flatten(1).expand(count, -1, -1)
@@ -248,7 +256,7 @@ class PlainNetwork(nn.Module):
         return result.view(count, self.leave.out_channels, height, width)
 
 
-_PLAIN_BLOCKS: Mapping[str, Callable[[int], nn.Module]] = {
+_PLAIN_BLOCKS: Mapping[str, Callable[[int, float], nn.Module]] = {
     "gated": GatedBlock,
     "depthwise": DepthwiseBlock,
     "attention": AttentionBlock,
@@ -262,13 +270,14 @@ def coupling_network(
     outputs: int,
     blocks: int,
     *,
-    batch_norm: bool,
-    weight_norm: bool,
+    batch_norm: bool = False,
+    weight_norm: bool = False,
+    leak: float = 0.0,
 ) -> nn.Module:
     """A network from (N, inputs, H, W) to (N, outputs, H, W) that starts as zero."""
     block = _PLAIN_BLOCKS.get(kind)
     if block is not None:
-        return PlainNetwork(inputs, width, outputs, [block(width) for _ in range(blocks)])
+        return PlainNetwork(inputs, width, outputs, [block(width, leak) for _ in range(blocks)], leak)
     return ResidualNetwork(
         inputs, width, outputs, blocks, norm="batch" if batch_norm else "none", weight_norm=weight_norm
     )

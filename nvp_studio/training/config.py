@@ -34,7 +34,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Images per optimizer step, over all processes."""
     accumulate: int = 1
     """Parts that a batch is computed in, one after the other, to take less memory; the step is the same."""
-    optimizer: Literal["adam", "adamax"] = "adam"
+    optimizer: Literal["muon", "adam", "adamax"] = "muon"
+    """`muon` for the matrices of the networks s and t, with Adam for everything else, or one for all parameters."""
     learning_rate: float = 4e-3
     """The highest learning rate of the schedule."""
     warmup_steps: int = 200
@@ -114,7 +115,13 @@ def recommended(preset: str) -> dict[str, Any]:
     Many small and quick steps are what a budget of a minute is best spent on.
     """
     if preset.startswith("paper"):
-        return {"batch_size": 64, "learning_rate": 1e-3, "weight_decay": 5e-5, "noise_share": 0.0}
+        return {
+            "batch_size": 64,
+            "optimizer": "adam",
+            "learning_rate": 1e-3,
+            "weight_decay": 5e-5,
+            "noise_share": 0.0,
+        }
     return {
         "quick": {"batch_size": 8, "learning_rate": 8e-3},
         "large": {"batch_size": 128, "learning_rate": 1e-3},

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch.optim import Adam, Adamax, Optimizer
 
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.muon import Muon, matrices_of
 from nvp_studio.training.precision import network_type
 
 
@@ -23,7 +25,7 @@ class Snapshot:
 
 
 class Learner:
-    """A flow in training mode with its optimizer and average; `updates` counts the optimizer's steps."""
+    """A flow in training mode with its optimizers and average; `updates` counts their steps."""
 
     def __init__(self, flow: Flow, config: TrainConfig) -> None:
         if not any(parameter.requires_grad for parameter in flow.parameters()):
@@ -31,7 +33,7 @@ class Learner:
         # Convolutions of few channels are about a fifth faster with the channels innermost.
         self.flow = flow.train()
         convert_conv2d_weight_memory_format(flow, torch.channels_last)
-        self.optimizer = _optimizer(flow, config)
+        self.optimizers = _optimizers(flow, config)
         self._average = average_of(flow, config.ema_decay)
         flow.set_memory(config.memory)  # once the average is made, which takes no gradients
         flow.set_precision(network_type(config.precision, flow.device))
@@ -44,9 +46,10 @@ class Learner:
 
     def update(self, rate: float) -> None:
         """Take an optimizer step with the gradients at hand and learning rate `rate`, and average the weights."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
         self._average.update_parameters(self.flow)
         self.updates += 1
 
@@ -73,46 +76,68 @@ class Learner:
         self.updates = snapshot.updates
 
     def _optimizer_vectors(self) -> Iterator[tuple[str, Tensor]]:
-        """Each of the optimizer's states as one vector over all parameters, in their order."""
-        if not self.optimizer.state:
-            return
-        parameters = list(self.flow.parameters())
-        for name in self._state_names():
+        """Each of the optimizers' states as one vector over all parameters, in their order; 0 where there is none."""
+        states = self._states()
+        for name in dict.fromkeys(name for state in states.values() for name in state if name != "step"):
             parts = [
-                self.optimizer.state[p][name].flatten() if p in self.optimizer.state else p.new_zeros(p.numel())
-                for p in parameters
+                states[p][name].flatten() if name in states.get(p, {}) else p.new_zeros(p.numel())
+                for p in self.flow.parameters()
             ]
             yield name, torch.cat(parts)
 
+    def _states(self) -> dict[Tensor, dict[str, Tensor]]:
+        """The optimizers' states by their parameters."""
+        return {p: state for optimizer in self.optimizers for p, state in optimizer.state.items() if state}
+
     def _restore_optimizer(self, vectors: Mapping[str, Tensor], updates: int) -> None:
-        self.optimizer.state.clear()
+        for optimizer in self.optimizers:
+            optimizer.state.clear()
         if not updates:
             return
-        missing = [name for name in self._state_names() if name not in vectors]
-        if missing:
-            raise RunError(f"the checkpoint lacks the optimizer's {missing[0]}; was the optimizer changed?")
         parameters = list(self.flow.parameters())
         sizes = [parameter.numel() for parameter in parameters]
-        for name in self._state_names():
-            for parameter, part in zip(parameters, torch.split(vectors[name], sizes), strict=True):
-                state = self.optimizer.state[parameter]
-                # Laid out in memory as the parameter is, which the fused optimizers take for granted.
-                state[name] = torch.empty_like(parameter, requires_grad=False).copy_(part.view_as(parameter))
-                where = parameter.device if self.optimizer.defaults.get("fused") else torch.device("cpu")
-                state["step"] = torch.tensor(float(updates), device=where)
+        parts = {
+            name: dict(zip(parameters, torch.split(vector, sizes), strict=True)) for name, vector in vectors.items()
+        }
+        for optimizer in self.optimizers:
+            for name in _STATES[type(optimizer)]:
+                if name not in vectors:
+                    raise RunError(f"the checkpoint lacks the optimizer's {name}; was the optimizer changed?")
+            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+                state = optimizer.state[parameter]
+                for name in _STATES[type(optimizer)]:
+                    # Laid out in memory as the parameter is, which the fused optimizers take for granted.
+                    part = parts[name][parameter].view_as(parameter)
+                    state[name] = torch.empty_like(parameter, requires_grad=False).copy_(part)
+                if not isinstance(optimizer, Muon):
+                    where = parameter.device if optimizer.defaults.get("fused") else torch.device("cpu")
+                    state["step"] = torch.tensor(float(updates), device=where)
 
-    def _state_names(self) -> tuple[str, str]:
-        return ("exp_avg", "exp_inf") if isinstance(self.optimizer, torch.optim.Adamax) else ("exp_avg", "exp_avg_sq")
+
+_STATES: dict[type[Optimizer], tuple[str, ...]] = {
+    Adam: ("exp_avg", "exp_avg_sq"),
+    Adamax: ("exp_avg", "exp_inf"),
+    Muon: ("exp_avg",),
+}
+"""What an optimizer keeps for each parameter, beside the count of its steps."""
 
 
-def _optimizer(flow: Flow, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer; `weight_decay` is on the lengths of weight-normalized filters alone (section 4.1)."""
-    named = list(flow.named_parameters())
+def _optimizers(flow: Flow, config: TrainConfig) -> list[Optimizer]:
+    """Adam or Adamax, or Muon and Adam for what is no matrix.
+
+    `weight_decay` is on the lengths of weight-normalized filters alone (section 4.1).
+    """
+    matrices = matrices_of(flow) if config.optimizer == "muon" else []
+    taken = set(matrices)
+    named = [(name, p) for name, p in flow.named_parameters() if p not in taken]
     groups = [
         {"params": [p for name, p in named if not name.endswith(".length")], "weight_decay": 0.0},
         {"params": [p for name, p in named if name.endswith(".length")], "weight_decay": config.weight_decay},
     ]
     groups = [group for group in groups if group["params"]]
+    optimizers: list[Optimizer] = [Muon(matrices, config.learning_rate)] if matrices else []
     if config.optimizer == "adamax":
-        return torch.optim.Adamax(groups, lr=config.learning_rate)
-    return torch.optim.Adam(groups, lr=config.learning_rate, fused=flow.device.type in ("cpu", "cuda"))
+        optimizers.append(Adamax(groups, lr=config.learning_rate))
+    elif groups:
+        optimizers.append(Adam(groups, lr=config.learning_rate, fused=flow.device.type in ("cpu", "cuda")))
+    return optimizers

@@ -226,7 +226,7 @@ class Loop:
         The batch is given in parts, images and images of noise, and what other ranks have of it is added.
         """
         flow = self.learner.flow
-        self.learner.optimizer.zero_grad(set_to_none=True)
+        self.learner.flow.zero_grad(set_to_none=True)
         total = torch.zeros((), device=flow.device, dtype=flow.dtype)
         for x, noise in parts:
             self._break_off()

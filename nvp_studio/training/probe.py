@@ -54,7 +54,7 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
 
 
 def _step(learner: Learner, batches: Batches, parts: Parts, step: int, noise_share: float) -> None:
-    learner.optimizer.zero_grad(set_to_none=True)
+    learner.flow.zero_grad(set_to_none=True)
     noises = spread(0, batches.noise_count if noise_share else 0, len(parts))
     for places, noise_places in zip(parts, noises, strict=True):
         x, noise = batches.take(step, places=places), batches.noise(step, places=noise_places)

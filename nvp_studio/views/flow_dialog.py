@@ -102,7 +102,7 @@ class FlowDialog(QDialog):
         else:
             field = DoubleSpinBox()
             field.setDecimals(6)
-            field.setRange(1e-6, 0.499999)
+            field.setRange(*((0.0, 0.999999) if key == "leak" else (1e-6, 0.499999)))
             field.setSingleStep(0.01)
             field.valueChanged.connect(self._check)
         field.setAccessibleName(name)
@@ -122,6 +122,7 @@ class FlowDialog(QDialog):
         if len(self.fields) < len(field_names()):
             return
         self.fields["pieces"].setEnabled(_value(self.fields["law"]) != "affine")
+        self.fields["leak"].setEnabled(_value(self.fields["network"]) != "residual")
         try:
             text, role = _described(self.config), "dim"
         except ValueError as error:
@@ -147,6 +148,7 @@ def _tips() -> dict[str, str]:
         "blocks": tr("Blocks in each network"),
         "width": tr("Feature maps of the networks at the finest resolution"),
         "doubling": tr("Twice the feature maps each time the resolution halves, as published"),
+        "leak": tr("Slope of the networks' bends below zero: 0 is relu, more keeps networks from falling silent"),
         "network_norm": tr("Inside residual networks"),
         "weight_norm": tr("Of the convolutions of residual networks"),
         "normalization": tr("After couplings: ActNorm learns from the first batch, batch normalization from all"),

@@ -20,7 +20,7 @@ from nvp_studio.flow.coupling import (
 )
 from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw, SplineLaw
 from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
-from nvp_studio.flow.networks import GatedAttention, ResidualNetwork, coupling_network, key_grid
+from nvp_studio.flow.networks import GatedAttention, ResidualNetwork, bend, coupling_network, key_grid
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.preprocessing import Logit
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Squeeze, Unsqueeze
@@ -36,7 +36,7 @@ def published_network(inputs: int, outputs: int) -> nn.Module:
 
 
 def attention_network(inputs: int, outputs: int) -> nn.Module:
-    return coupling_network("attention", inputs, 4, outputs, 1, batch_norm=False, weight_norm=False)
+    return coupling_network("attention", inputs, 4, outputs, 1)
 
 
 def arctan_law(channels: int) -> CouplingLaw:
@@ -199,12 +199,32 @@ def test_couplings_start_as_the_identity() -> None:
 @pytest.mark.parametrize("kind", ["residual", "gated", "depthwise", "attention"])
 def test_networks_of_every_kind_start_as_zero_and_see_all_of_the_input(kind: str) -> None:
     torch.manual_seed(0)
-    network = coupling_network(kind, 2, 6, 4, 1, batch_norm=False, weight_norm=False).double()  # type: ignore[arg-type]
+    network = coupling_network(kind, 2, 6, 4, 1).double()  # type: ignore[arg-type]
     x = normal(1, 2, 5, 5).requires_grad_()
     assert not network(x).any()
     perturb(network)
     (gradient,) = torch.autograd.grad(network(x)[0, :, 2, 2].sum(), x)
     assert (gradient[0, :, 1:4, 1:4] != 0).all()
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.1])
+def test_a_leak_lets_silent_networks_learn(leak: float) -> None:
+    torch.manual_seed(0)
+    network = coupling_network("depthwise", 2, 6, 4, 0, leak=leak).double()
+    perturb(network)
+    nn.init.constant_(network.enter.bias, -100.0)
+    gradients = torch.autograd.grad(network(normal(3, 2, 5, 5)).sum(), list(network.enter.parameters()))
+    assert all(bool(gradient.any()) == bool(leak) for gradient in gradients)
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.1])
+def test_bending_keeps_what_somebody_needs(leak: float) -> None:
+    x = normal(50)
+    before = x.clone()
+    expected = torch.maximum(x, leak * x)
+    torch.testing.assert_close(bend(x, leak, fresh=False), expected)
+    assert torch.equal(x, before)
+    torch.testing.assert_close(bend(x, leak), expected)
 
 
 @pytest.mark.parametrize("side", [3, 8, 9, 33])

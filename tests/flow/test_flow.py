@@ -35,6 +35,7 @@ def configs(draw: st.DrawFn) -> FlowConfig:
         checkerboard=draw(st.sampled_from(["masked", "packed"])),
         normalization=draw(st.sampled_from(["actnorm", "batch", "none"])),
         network=network,
+        leak=draw(st.sampled_from([0.0, 0.1])),
         network_norm=draw(st.sampled_from(["batch", "none"])) if published else "none",
         weight_norm=draw(st.booleans()) and published,
         mixing=draw(st.sampled_from(["none", "permutation", "conv1x1", "orthogonal"])),

@@ -32,6 +32,7 @@ CHOICES: dict[str, list[Any]] = {
     "network": ["residual", "gated", "depthwise", "attention"],
     "final_mask": ["checkerboard", "channel"],
     "conditional_prior": [True, False],
+    "leak": [0.0, 0.1],
 }
 
 

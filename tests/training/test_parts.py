@@ -138,7 +138,7 @@ def test_average_copies_counters_and_permutations_unchanged() -> None:
 
 def test_weight_decay_is_on_the_lengths_of_filters_alone() -> None:
     flow = Flow(msgspec.structs.replace(TINY, weight_norm=True))
-    optimizer = Learner(flow, TrainConfig(steps=1, weight_decay=5e-5)).optimizer
+    (optimizer,) = Learner(flow, TrainConfig(steps=1, weight_decay=5e-5)).optimizers
     decayed = {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
     assert decayed == {id(p) for name, p in flow.named_parameters() if name.endswith("length")}
     assert len(decayed) > 10

@@ -80,9 +80,10 @@ def assert_same_run(one: Path, other: Path) -> None:
         {},
         {"validation_every": 7},
         {"optimizer": "adamax", "horizontal_flip": True, "random_shift": 2},
+        {"optimizer": "adam"},
         {"flow": None, "preset": "quick"},
     ],
-    ids=["plain", "validated", "adamax-flip", "quick"],
+    ids=["plain", "validated", "adamax-flip", "adam", "quick"],
 )
 def test_forty_steps_are_twenty_and_twenty(tmp_path: Path, make_config: MakeConfig, changes: dict[str, Any]) -> None:
     config = make_config(**changes)
@@ -249,7 +250,7 @@ def test_the_best_of_an_earlier_stretch_is_kept(tmp_path: Path, make_config: Mak
     folder = start_run(make_config(steps=60), tmp_path, "run")
     before = read_checkpoint(folder / "checkpoints" / "best.safetensors")
     record = read_record(folder)
-    ruin = msgspec.structs.replace(record.config, learning_rate=0.2, warmup_steps=0)
+    ruin = msgspec.structs.replace(record.config, optimizer="adam", learning_rate=0.2, warmup_steps=0)
     (folder / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(record, config=ruin)))
     resume_run(folder, steps=75)
     after = read_checkpoint(folder / "checkpoints" / "best.safetensors")

@@ -264,8 +264,9 @@ class TrainForm(QWidget):
     def _make_advanced(self) -> None:
         form = _form()
         self._folded.setLayout(form)
-        self.optimizer = self._combo([("Adam", "adam"), ("Adamax", "adamax")])
-        self._add(form, self.tr("Optimizer"), self.optimizer)
+        self.optimizer = self._combo([("Muon", "muon"), ("Adam", "adam"), ("Adamax", "adamax")])
+        tip = self.tr("Muon steers the matrices of the networks, with Adam for the rest; the others steer everything")
+        self._add(form, self.tr("Optimizer"), self.optimizer, tip=tip)
         self.schedule = self._combo([(self.tr("Cosine to 2 %"), "cosine"), (self.tr("Constant"), "constant")])
         self._add(form, self.tr("Schedule"), self.schedule, tip=self.tr("Learning rate after the warm-up"))
         self.warmup_steps = self._whole(0, 100_000)
@@ -406,7 +407,11 @@ class TrainForm(QWidget):
         """Bring what depends on the preset to what suits it."""
         suits = recommended(self.preset.currentData())
         for name in recommended("paper"):
-            getattr(self, name).setValue(suits.get(name, getattr(DEFAULT_CONFIG, name)))
+            field, value = getattr(self, name), suits.get(name, getattr(DEFAULT_CONFIG, name))
+            if isinstance(field, QComboBox):
+                _choose(field, value)
+            else:
+                field.setValue(value)
 
     def _on_advanced_toggled(self, unfolded: bool) -> None:
         self._folded.setVisible(unfolded)
