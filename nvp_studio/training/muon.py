@@ -74,12 +74,12 @@ def orthogonal(matrices: Tensor) -> Tensor:
 def matrices_of(module: nn.Module) -> list[nn.Parameter]:
     """The weights that map feature maps to feature maps: of linear maps, and of full convolutions as they are.
 
-    Those with weight normalization have lengths beside directions, which are not one matrix.
-    Depthwise convolutions, whose filters have nothing to do with one another, and 1x1 convolutions between couplings,
-    which are kept as factors, are none.
+    Not those with weight normalization, which have lengths beside directions, nor the last one of a network: it starts
+    at zero, steps that are always equally long keep it from settling, and networks then rather fall silent.
     """
     return [
         part.weight
-        for part in module.modules()
-        if isinstance(part, nn.Linear) or (isinstance(part, Convolution) and part.groups == 1 and part.length is None)
+        for name, part in module.named_modules()
+        if (isinstance(part, nn.Linear) or (isinstance(part, Convolution) and part.groups == 1 and part.length is None))
+        and not name.endswith("leave")
     ]

@@ -64,12 +64,11 @@ def test_a_parameter_without_gradient_stays() -> None:
 @pytest.mark.parametrize(
     ("flow", "learnt"),
     [
-        (preset_config("studio", (1, 8, 8)), {"enter.weight", "leave.weight", "widen.weight", "narrow.weight"}),
+        (preset_config("studio", (1, 8, 8)), {"enter.weight", "widen.weight", "narrow.weight"}),
         (preset_config("paper", (1, 8, 8)), set()),
         (
             msgspec.structs.replace(TINY, network="attention"),
-            {"enter.weight", "leave.weight", "first.weight", "second.weight"}
-            | {"queries.weight", "pairs.weight", "gate.weight"},
+            {"enter.weight", "first.weight", "second.weight"} | {"queries.weight", "pairs.weight", "gate.weight"},
         ),
     ],
     ids=["studio", "paper", "attention"],
