@@ -65,6 +65,8 @@ class Estimator(QObject):
         self._engine = engine
         self.estimate: Estimate | None = None
         self.asking = False
+        self.too_large = False
+        """Whether there is no estimate because a batch takes more memory than anybody has asked for yet."""
         self._wanted: TrainConfig | None = None
         self._asked: TrainConfig | None = None
         self._still = QTimer(self)
@@ -80,6 +82,7 @@ class Estimator(QObject):
         if config == self._wanted:
             return
         self._wanted = config
+        self.too_large = False
         if self.estimate is not None and _same_speed(self.estimate.config, config):
             found = self.estimate
             self._set(Estimate(config, found.parameters, found.images_per_second, found.memory_bytes))
@@ -99,8 +102,12 @@ class Estimator(QObject):
         if config is None:
             return
         shape = image_shape_of(config)
-        if shape is None or config.batch_size * shape[1] * shape[2] > _MOST_PIXELS:
-            return  # known only once the data are read; or nobody has asked for so much memory yet
+        if shape is None:
+            return  # known only once the data are read
+        if config.batch_size * shape[1] * shape[2] > _MOST_PIXELS:
+            self.too_large = True
+            self._set(None)
+            return
         self._asked = config
         self._engine.ensure_trainer().ask(VIEW, lambda view, stamp: Probe(view, stamp, config, shape))
         self._set_asking(True)

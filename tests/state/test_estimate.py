@@ -49,6 +49,17 @@ def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qt: Wait, tmp
     assert "nonsense" in reasons[0]
 
 
+def test_a_batch_of_too_many_pixels_is_not_tried_out(estimator: Estimator, qt: Wait, tmp_path: Path) -> None:
+    base = {"data": str(tmp_path / "later"), "channels": 1, "preset": "quick", "steps": 1, "device": "cpu"}
+    estimator.want(TrainConfig(image_size=512, batch_size=3, **base))
+    qt(lambda: estimator.too_large, "the refusal")
+    assert not estimator.asking
+    assert estimator.estimate is None
+    estimator.want(TrainConfig(image_size=8, batch_size=3, **base))
+    assert not estimator.too_large
+    qt(lambda: estimator.estimate is not None, "the estimate")
+
+
 def test_epochs_and_seconds_follow_from_the_budget() -> None:
     by_epochs = Estimate(TrainConfig(epochs=2, batch_size=10), 1, 50.0, 0)
     assert by_epochs.images(1000) == 2000

@@ -122,6 +122,18 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
 
 
 @pytest.mark.usefixtures("qapp")
+def test_choosing_a_preset_brings_the_settings_that_suit_it() -> None:
+    form = TrainForm()
+    for preset, expected in (("paper", ("adam", 64, 1e-3, 5e-5)), ("quick", ("muon", 8, 8e-3, 0.0))):
+        place = form.preset.findData(preset)
+        form.preset.setCurrentIndex(place)
+        form.preset.activated.emit(place)
+        found = form.config
+        assert found is not None
+        assert (found.optimizer, found.batch_size, found.learning_rate, found.weight_decay) == expected
+
+
+@pytest.mark.usefixtures("qapp")
 def test_mirroring_follows_the_data_until_a_person_says_otherwise() -> None:
     form = TrainForm()
     assert form.config is not None

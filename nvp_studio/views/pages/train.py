@@ -273,6 +273,8 @@ class TrainPage(Page):
             text = self.tr("Measuring how fast this would go…")
         elif estimate is not None:
             text = words.estimate_words(estimate, self.data_choice.train_images(config))
+        elif self.estimator.too_large:
+            text = self.tr("Batches of so many pixels are not tried out beforehand.")
         else:
             text = ""
         self._set_estimate(text, "dim")

@@ -36,7 +36,7 @@ def field_names() -> dict[str, str]:
         "blocks": tr("Blocks"),
         "width": tr("Width"),
         "doubling": tr("Double the width at each scale"),
-        "leak": tr("Leak"),
+        "leak": tr("Leak below zero"),
         "network_norm": tr("Normalization in networks"),
         "weight_norm": tr("Weight normalization"),
         "normalization": tr("Normalization of outputs"),
