@@ -17,12 +17,13 @@ MOMENTUM = 0.95
 _ITERATIONS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 """A quintic whose iterates send singular values of 0.003 to 1 to between 0.7 and 1.2 in five steps."""
-RATE_OF_ADAM = 0.5
-"""Root mean square of a step's entries over the learning rate, as Adam's usually is (Liu et al. 2025, section 2.2)."""
+SIZE = 0.5
+"""Root mean square of a step's entries in learning rates. Adam's usually is 0.2, which Liu et al. (2025, section 2.2)
+take; this is what `docs/ablation.md` found."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps of -rate * 0.2 * sqrt(max(rows, columns)) * orthogonal(m + momentum), m the gradient, for each parameter.
+    """Steps of -lr * SIZE * sqrt(max(rows, columns)) * orthogonal(momentum) for each parameter.
 
     A parameter of shape (outputs, ...) counts as a matrix of `outputs` rows. The momentum is the moving average
     `exp_avg` of the gradients, looked ahead by one (Nesterov). Parameters of one shape are computed together.
@@ -52,7 +53,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(averages, gradients, 1 - MOMENTUM)
         ahead = torch._foreach_lerp(gradients, averages, MOMENTUM)
         steps = orthogonal(torch.stack([each.flatten(1) for each in ahead]))
-        size = -rate * RATE_OF_ADAM * max(steps.shape[1:]) ** 0.5
+        size = -rate * SIZE * max(steps.shape[1:]) ** 0.5
         changes = [step.view_as(parameter) for step, parameter in zip(steps, parameters, strict=True)]
         torch._foreach_add_(parameters, changes, alpha=size)
 

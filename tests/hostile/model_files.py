@@ -460,6 +460,7 @@ MODEL_FILES: dict[str, tuple[Build, str]] = {
     "configuration with a flat image": (with_config(image_shape=[1, 16]), "configuration"),
     "configuration with a nameless image": (with_config(image_shape="large"), "image shape"),
     "configuration with an odd image": (with_config(image_shape=[1, 5, 4]), "divisible"),
+    "configuration with a leak of all": (with_config(leak=1.0), "leak"),
     "configuration with a bent logit": (with_config(logit_alpha=0.5), "logit_alpha"),
     "configuration that halves one channel": (with_config(scales=1, final_mask="channel"), "cannot be halved"),
     "configuration of vast rotations": (

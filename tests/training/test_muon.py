@@ -8,7 +8,7 @@ from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.learner import Learner
-from nvp_studio.training.muon import MOMENTUM, RATE_OF_ADAM, Muon, matrices_of, orthogonal
+from nvp_studio.training.muon import MOMENTUM, SIZE, Muon, matrices_of, orthogonal
 from tests.training.conftest import TINY
 
 
@@ -46,7 +46,7 @@ def test_steps_are_those_of_the_definition_one_matrix_at_a_time() -> None:
             parameter.grad = gradient.clone()
             momenta[place] = MOMENTUM * momenta[place] + (1 - MOMENTUM) * gradient
             ahead = (MOMENTUM * momenta[place] + (1 - MOMENTUM) * gradient).flatten(1)
-            step = RATE_OF_ADAM * max(ahead.shape) ** 0.5 * orthogonal(ahead[None])[0]
+            step = SIZE * max(ahead.shape) ** 0.5 * orthogonal(ahead[None])[0]
             start[place] = start[place] - 0.1 * step.view_as(parameter)
         optimizer.step()
     for parameter, expected in zip(together, start, strict=True):
