@@ -85,6 +85,7 @@ def test_closing_does_not_wait_for_ever(pipe: _Pipe) -> None:
         pipe.outbox.send(_step(number))
     assert not pipe.outbox.close(0.1)
     os.close(pipe.reading)
+    assert pipe.closed.wait(HANG_SECONDS), "the writing thread is told, before another pipe gets its descriptor"
 
 
 def test_a_writing_thread_that_has_no_turn_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
