@@ -77,17 +77,13 @@ class Learner:
 
     def _optimizer_vectors(self) -> Iterator[tuple[str, Tensor]]:
         """Each of the optimizers' states as one vector over all parameters, in their order; 0 where there is none."""
-        states = self._states()
+        states = {p: state for optimizer in self.optimizers for p, state in optimizer.state.items()}
         for name in dict.fromkeys(name for state in states.values() for name in state if name != "step"):
             parts = [
                 states[p][name].flatten() if name in states.get(p, {}) else p.new_zeros(p.numel())
                 for p in self.flow.parameters()
             ]
             yield name, torch.cat(parts)
-
-    def _states(self) -> dict[Tensor, dict[str, Tensor]]:
-        """The optimizers' states by their parameters."""
-        return {p: state for optimizer in self.optimizers for p, state in optimizer.state.items() if state}
 
     def _restore_optimizer(self, vectors: Mapping[str, Tensor], updates: int) -> None:
         for optimizer in self.optimizers:

@@ -16,7 +16,7 @@ from nvp_studio.flow.networks import Convolution
 MOMENTUM = 0.95
 _ITERATIONS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
-"""A quintic whose iterates send singular values of 0.003 to 1 to between 0.7 and 1.2 in five steps."""
+"""A quintic whose iterates send singular values of 0.003 to 1 to between 0.68 and 1.21 in five steps."""
 SIZE = 0.5
 """Root mean square of a step's entries in learning rates. Adam's usually is 0.2, which Liu et al. (2025, section 2.2)
 take; this is what `docs/ablation.md` found."""
@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """About the polar factor U V' of each matrix U S V': (N, rows, columns), singular values between 0.7 and 1.2.
+    """About the polar factor U V' of each matrix U S V': (N, rows, columns), singular values between 0.68 and 1.21.
 
     By a Newton-Schulz iteration, without a decomposition; what is a thousand times weaker than the whole stays weak.
     """

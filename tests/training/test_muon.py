@@ -33,6 +33,12 @@ def test_orthogonal_of_nothing_is_nothing() -> None:
     assert not orthogonal(torch.zeros(2, 3, 4)).any()
 
 
+@pytest.mark.parametrize("size", [1e-18, 1e-22, 1e-30, 1e-42])
+def test_orthogonal_of_what_has_decayed_is_finite(size: float) -> None:
+    """The momentum of a network that hears no gradient any more; the squares of such numbers are zero in float32."""
+    assert torch.isfinite(orthogonal(torch.full((1, 3, 4), size))).all()
+
+
 def test_steps_are_those_of_the_definition_one_matrix_at_a_time() -> None:
     torch.manual_seed(0)
     shapes = [(6, 4, 1, 1), (4, 6, 1, 1), (6, 4, 1, 1), (8, 2, 3, 3), (5, 3)]
