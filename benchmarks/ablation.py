@@ -1,7 +1,8 @@
-"""Which flow learns most in equal time: trains variants of a preset on Fashion-MNIST and scores validation images.
+"""Which flow learns most in equal time: trains variants of a preset and scores validation images, of Fashion-MNIST.
 
     python -m benchmarks.ablation --list
     python -m benchmarks.ablation --minutes 3 --seeds 0 1 --results ablation.jsonl affine spline ...
+    python -m benchmarks.ablation --data peeps --minutes 1 muon equalized
     python -m benchmarks.ablation --table ablation.jsonl
 
 A variant gets as many steps as its cost allows: before it is trained, its step and the reference's are timed in turn
@@ -57,6 +58,7 @@ BASE: dict[str, Any] = {
     "noise_share": 0.0,
     "logit_alpha": 0.05,
     "leak": 0.0,
+    "equalize": False,
 }
 """The reference that costs are told in, and that a variant differs from in what it names."""
 
@@ -134,7 +136,7 @@ VARIANTS |= {
 }
 
 MUON: dict[str, Any] = {**STUDIO, "logit_alpha": 1e-4, "leak": 0.1, "optimizer": "muon"}
-"""The preset as it is; without the leak and with Adam it is "studio, alpha 0.0001"."""
+"""The preset before its levels were equalized; without the leak and with Adam it is "studio, alpha 0.0001"."""
 
 VARIANTS |= {
     "muon": MUON,
@@ -153,6 +155,15 @@ VARIANTS |= {
     "muon, 12 bins": {**MUON, "pieces": 12},
     "muon, conditional prior": {**MUON, "conditional_prior": True},
     "muon, no mixing": {**MUON, "mixing": "none"},
+}
+
+EQUALIZED: dict[str, Any] = {**MUON, "equalize": True}
+"""The preset as it is."""
+
+VARIANTS |= {
+    "equalized": EQUALIZED,
+    "equalized, affine": {**EQUALIZED, "law": "affine"},
+    "equalized, alpha 0.01": {**EQUALIZED, "logit_alpha": 0.01},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)
@@ -221,7 +232,7 @@ class Trial:
         assert config.flow is not None
         flow = Flow(config.flow)
         self.resize(config.batch_size)
-        flow.initialize(self.batches.take(0))
+        flow.initialize(self.batches.take(0), data.train.images)
         self.learner = Learner(flow, config)
         self.noise_learner = NoiseLearner(config) if variational else None
 
@@ -314,6 +325,7 @@ def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> d
     images = data.validation.images[: arguments.images]
     row = {
         "variant": name,
+        **({} if data.name == "fashion-mnist" else {"data": data.name}),
         "seed": seed,
         "minutes": arguments.minutes,
         "cost": round(sum(part.cost * part.steps for part in parts) / steps, 3),
@@ -336,7 +348,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     """The results as Markdown: mean over seeds, and the spread from lowest to highest."""
     groups: dict[tuple[float, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[row["minutes"], row["variant"]].append(row)
+        place = f", on {row['data']}" if "data" in row else ""
+        groups[row["minutes"], row["variant"] + place].append(row)
     lines = ["| minutes | variant | cost | steps | bits/dim | spread | seeds |", "|---:|---|---:|---:|---:|---:|---:|"]
     means = {key: statistics.fmean(row["validation"] for row in group) for key, group in groups.items()}
     for key in sorted(groups, key=lambda key: (key[0], means[key])):
@@ -353,6 +366,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="*", help="names of variants; all without any")
+    parser.add_argument("--data", default="fashion-mnist", help="name in the catalogue")
     parser.add_argument("--minutes", type=float, default=3.0, help="budget in minutes of the reference's time")
     parser.add_argument("--reference-ms", type=float, default=200.0, help="what a step of the reference counts as")
     parser.add_argument("--rounds", type=int, default=9, help="steps in turn that the cost is measured over")
@@ -369,7 +383,7 @@ def main() -> None:
         print(table([json.loads(line) for line in arguments.table.read_text().splitlines()]))
         return
     torch.set_num_threads(1)
-    data = load_data("fashion-mnist")
+    data = load_data(arguments.data)
     for seed in arguments.seeds:
         for name in arguments.variants or VARIANTS:
             row = run(name, data, arguments, seed)

@@ -7,7 +7,7 @@
 Every run is an ordinary run folder, trained by the program's own loop on the CPU with one thread, one after another;
 those that are finished are not trained again, those that were stopped go on. `glow` is Glow's layout (Kingma and
 Dhariwal 2018) made of the same parts: affine couplings of channels alone, each after ActNorm and a 1x1 convolution;
-alpha of the logit and optimizer are those of `studio`.
+alpha of the logit, equalized levels and optimizer are those of `studio`.
 """
 
 import argparse
@@ -39,6 +39,7 @@ def flow_of(name: str, shape: tuple[int, int, int]) -> FlowConfig:
         width=32,
         doubling=False,
         logit_alpha=preset_config("studio", shape).logit_alpha,
+        equalize=True,
     )
 
 

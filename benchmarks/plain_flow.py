@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.dequantization import LEVELS
 
 SPLINE_END = 5.0
 FAR = 3.0
@@ -328,6 +329,33 @@ def _law(config: FlowConfig, channels: int) -> PlainAffine | PlainSpline:
     return PlainAffine(channels, config.clamp)
 
 
+class PlainEqualization(nn.Module):
+    """x -> F(x), linear between the edges of the levels of each channel."""
+
+    edges: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.linspace(0, 1, LEVELS + 1).repeat(channels, 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        level = (x * LEVELS).long().clamp(0, LEVELS - 1)
+        starts, shares = self._of(level)
+        return starts + shares * (x * LEVELS - level), (shares * LEVELS).log().sum((1, 2, 3))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        level = torch.stack(
+            [(y[:, [c]] >= edges[1:-1].view(1, -1, 1, 1)).sum(1) for c, edges in enumerate(self.edges)], 1
+        )
+        starts, shares = self._of(level)
+        return (level + (y - starts) / shares) / LEVELS
+
+    def _of(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        starts = torch.stack([edges[level[:, c]] for c, edges in enumerate(self.edges)], 1)
+        ends = torch.stack([edges[level[:, c] + 1] for c, edges in enumerate(self.edges)], 1)
+        return starts, ends - starts
+
+
 class PlainFlow(nn.Module):
     """The multi-scale RealNVP of a `FlowConfig`, checkerboards always masked.
 
@@ -347,6 +375,7 @@ class PlainFlow(nn.Module):
         ):
             raise ValueError("the plain flow has affine and spline couplings, ActNorm and 1x1 convolutions only")
         self.config = config
+        self.equalization = PlainEqualization(config.image_shape[0]) if config.equalize else None
         self.scales = nn.ModuleList(nn.ModuleList(layers) for layers in _scales(config))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -356,10 +385,13 @@ class PlainFlow(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images to latents (N, D) and the log-determinant (N,)."""
+        log_det = x.new_zeros(len(x))
+        if self.equalization is not None:
+            x, log_det = self.equalization(x)
         a = self.config.logit_alpha
         p = a + (1 - 2 * a) * x
         x = torch.log(p) - torch.log(1 - p)
-        log_det = (math.log(1 - 2 * a) - torch.log(p) - torch.log(1 - p)).sum((1, 2, 3))
+        log_det = log_det + (math.log(1 - 2 * a) - torch.log(p) - torch.log(1 - p)).sum((1, 2, 3))
         out: list[Tensor] = []
         for index, layers in enumerate(self.scales):
             for layer in cast(nn.ModuleList, layers):
@@ -381,7 +413,8 @@ class PlainFlow(nn.Module):
             for layer in reversed(cast(nn.ModuleList, self.scales[index])):
                 x = cast(PlainLayer, layer).inverse(x)
         a = self.config.logit_alpha
-        return (torch.sigmoid(x) - a) / (1 - 2 * a)
+        x = (torch.sigmoid(x) - a) / (1 - 2 * a)
+        return x if self.equalization is None else self.equalization.inverse(x)
 
 
 def _scales(config: FlowConfig) -> list[list[PlainLayer]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nvp_studio.flow.config import MOST, MOST_BLOCKS, MOST_SIDE, FlowConfig
 from nvp_studio.flow.inventory import largest_activation_bytes, state_entries
+from nvp_studio.flow.preprocessing import LEAST_SHARE
 from nvp_studio.tensor_file import TensorFileError
 
 MAX_DIRECTIONS = 256
@@ -146,6 +147,11 @@ def _is_permutation(tensor: Tensor) -> bool:
     return whole and bool((ones.sum(0) == 1).all()) and bool((ones.sum(1) == 1).all())
 
 
+def _are_edges(tensor: Tensor) -> bool:
+    ends = bool((tensor[:, 0] == 0).all()) and bool((tensor[:, -1] == 1).all())
+    return ends and bool((tensor.diff() > LEAST_SHARE / 2).all())
+
+
 def _is_sign(tensor: Tensor) -> bool:
     return bool((tensor.abs() == 1).all())
 
@@ -153,6 +159,7 @@ def _is_sign(tensor: Tensor) -> bool:
 _PROMISES: dict[str, tuple[str, Callable[[Tensor], bool]]] = {
     "order": ("is no order of channels", _is_order),
     "permutation": ("is no permutation", _is_permutation),
+    "edges": ("does not rise from 0 to 1 with a share for each level", _are_edges),
     "sign": ("holds other values than 1 and -1", _is_sign),
     "variance": ("holds negative variances", _not_negative),
     "running_var": ("holds negative variances", _not_negative),

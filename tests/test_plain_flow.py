@@ -28,7 +28,7 @@ CONFIGS = {
     "affine": BASE,
     "spline": msgspec.structs.replace(BASE, law="spline", pieces=4, network="depthwise", leak=0.1),
     "gated": msgspec.structs.replace(BASE, network="gated", leak=0.2, conditional_prior=True, clamp="arctan"),
-    "colour": msgspec.structs.replace(BASE, image_shape=(3, 4, 4), law="spline", final_mask="channel"),
+    "colour": msgspec.structs.replace(BASE, image_shape=(3, 4, 4), law="spline", final_mask="channel", equalize=True),
 }
 
 
@@ -46,6 +46,8 @@ def with_the_weights_of(flow: Flow) -> PlainFlow:
         (ActNorm, PlainActNorm),
         (InvertibleConv1x1, PlainConv1x1),
     )
+    if flow.preprocessing.equalization is not None and plain.equalization is not None:
+        plain.equalization.load_state_dict(flow.preprocessing.equalization.state_dict())
     for kind, plain_kind in kinds:
         sources = [layer for layer in flow.modules() if isinstance(layer, kind)]
         targets = [layer for layer in plain.modules() if isinstance(layer, plain_kind)]

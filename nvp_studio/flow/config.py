@@ -72,6 +72,9 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     logit_alpha: float = 0.05
     """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1. The smaller it is, the more room the darkest and
     the brightest level get, which many images consist of in large part."""
+    equalize: bool = False
+    """Whether x is first equalized: the more a level is found in training images, the more of [0, 1] it gets. Flat
+    colours are spikes of the density otherwise, which couplings are slow to learn."""
 
     def __post_init__(self) -> None:
         channels, height, width = self.image_shape
@@ -216,6 +219,7 @@ def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
         network="depthwise",
         leak=0.1,
         logit_alpha=1e-4,
+        equalize=True,
     )
 
 

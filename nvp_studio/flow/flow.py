@@ -12,13 +12,13 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from nvp_studio.flow.bijection import Chain
 from nvp_studio.flow.config import FlowConfig, Scale
-from nvp_studio.flow.dequantization import LEVELS, unit_from_images
+from nvp_studio.flow.dequantization import LEVELS, images_from_unit, unit_from_images
 from nvp_studio.flow.folding import FoldedMultiScale, folded
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.precision import Conditioned
-from nvp_studio.flow.preprocessing import Logit
+from nvp_studio.flow.preprocessing import Preprocessing
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.flow.recording import recorded
 from nvp_studio.flow.reversible import check_repeatable
@@ -38,7 +38,7 @@ class Flow(nn.Module):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.config = config
-        self.preprocessing = Logit(config.logit_alpha)
+        self.preprocessing = Preprocessing(config.image_shape[0], config.logit_alpha, equalize=config.equalize)
         self.body = MultiScale(config)
         self._folded: FoldedMultiScale | None = None
         self._folding = False
@@ -164,8 +164,8 @@ class Flow(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Map latents (N, D) to images (N, C, H, W): the exact inverse of `encode`.
 
-        Values may leave [0, 1] by up to a / (1 - 2 a) where the model puts mass there. Raises `ValueError` for another
-        shape, NaN or infinity.
+        Values may leave [0, 1] by up to a / (1 - 2 a) where the model puts mass there, ten times as far with equalized
+        levels. Raises `ValueError` for another shape, NaN or infinity.
         """
         self._check("z", z, (self.config.dimensions,))
         map_ = self._map()
@@ -253,8 +253,15 @@ class Flow(nn.Module):
         return torch.cat(scores) if scores else torch.empty(0, dtype=torch.float64)
 
     @torch.no_grad()
-    def initialize(self, x: Tensor) -> None:
-        """Initialize the normalization layers from one batch x (N, C, H, W), first to last (data-dependent)."""
+    def initialize(self, x: Tensor, images: npt.NDArray[np.uint8] | None = None) -> None:
+        """Initialize what depends on data, first to last.
+
+        The frequencies of levels, of a flow that equalizes them, come from `images`, uint8 (N, H, W, C), or without
+        them from x; the normalization layers from one batch x (N, C, H, W).
+        """
+        if self.preprocessing.equalization is not None:
+            levels = images_from_unit(x).cpu().numpy() if images is None else images
+            self.preprocessing.equalization.initialize(levels)
         handles = [
             layer.register_forward_pre_hook(lambda module, inputs: module.initialize(inputs[0]))
             for layer in self.modules()

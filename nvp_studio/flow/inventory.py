@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.laws import CouplingLaw, coupling_law
 from nvp_studio.flow.networks import heads_of, key_grid
 from nvp_studio.flow.spline import Clamp
@@ -32,6 +33,8 @@ class Entry(NamedTuple):
 
 def state_entries(config: FlowConfig) -> Iterator[Entry]:
     """The entries of `Flow(config).state_dict()`, one after another, so that a long list can be given up early."""
+    if config.equalize:
+        yield Entry("preprocessing.equalization.edges", (config.image_shape[0], LEVELS + 1), trained=False)
     for scale, layers in enumerate(_scales(config)):
         for place, layer in enumerate(layers):
             yield from _under(f"body.scales.{scale}.layers.{place}", _entries(config, layer))

@@ -1,12 +1,24 @@
-"""From pixel values in [0, 1] to the whole real line (section 4.1)."""
+"""From pixel values in [0, 1] to the whole real line (section 4.1), with room for the levels that images consist of."""
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import Bijection, sum_per_image
+from nvp_studio.flow.dequantization import LEVELS
+
+EXPONENT = 0.7
+"""Of the frequency of a level; `docs/ablation.md` has what others give."""
+
+LEAST_SHARE = 0.1 / LEVELS
+"""What a level that never occurs gets of [0, 1]: a tenth of what each had by itself."""
+
+_MOST_VALUES = 2**24
+"""Whose levels are counted."""
 
 
 class Logit(Bijection):
@@ -27,3 +39,76 @@ class Logit(Bijection):
         x = (torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
         log_p, log_q = functional.logsigmoid(y), functional.logsigmoid(-y)
         return x, sum_per_image(log_p + log_q - math.log1p(-2 * self.alpha))
+
+
+class Equalization(Bijection):
+    """Histogram equalization: u = F(x) for each channel, rising from 0 to 1 and linear within each of the 256 levels.
+
+    A level that many pixels of the training images have gets much of [0, 1] instead of a 256th: the part of F that it
+    takes grows as the power `EXPONENT` of its frequency. With 1 that would be the distribution function, which leaves
+    rare levels, such as those along edges, less room than couplings can work in. Every level keeps `LEAST_SHARE`, so
+    that values are stretched and compressed by bounded factors, and both directions are well conditioned. The identity
+    until `initialize`; values beyond [0, 1] continue the outermost levels.
+    """
+
+    edges: Tensor
+    """(C, 257): F at the edges of the levels, rising from 0 to 1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.linspace(0, 1, LEVELS + 1).expand(channels, -1).clone())
+
+    @torch.no_grad()
+    def initialize(self, images: npt.NDArray[np.uint8]) -> None:
+        """Take the frequencies of levels from images (N, H, W, C), from evenly spaced ones of many."""
+        some = images[:: max(1, images.size // _MOST_VALUES)]
+        channels = np.moveaxis(some, 3, 0)
+        shares = np.stack([np.bincount(values.ravel(), minlength=LEVELS) for values in channels]) ** EXPONENT
+        shares = LEAST_SHARE + (1 - LEVELS * LEAST_SHARE) * shares / shares.sum(1, keepdims=True)
+        self.edges[:, 1:-1] = torch.from_numpy(shares.cumsum(1)[:, :-1])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, C, H, W); log-determinant: sum over pixels of log dF/dx."""
+        levels = (x.detach() * LEVELS).floor().clamp(0, LEVELS - 1)
+        start, width = self._level(levels.long())
+        return start + width * (x * LEVELS - levels), sum_per_image(torch.log(width * LEVELS))
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """x = F^-1(y)."""
+        values = y.detach().transpose(0, 1).flatten(1)
+        levels = torch.searchsorted(self.edges[:, 1:-1].contiguous(), values, right=True)
+        levels = levels.view(y.shape[1], len(y), *y.shape[2:]).transpose(0, 1)
+        start, width = self._level(levels)
+        return (levels + (y - start) / width) / LEVELS, -sum_per_image(torch.log(width * LEVELS))
+
+    def _level(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Where levels (N, C, H, W) start in [0, 1], and how wide they are there."""
+        channel = torch.arange(len(self.edges), device=levels.device).view(1, -1, 1, 1)
+        start = self.edges[channel, levels]
+        return start, self.edges[channel, levels + 1] - start
+
+
+class Preprocessing(Bijection):
+    """What stands before the first coupling: the logit, of equalized values where that is asked for."""
+
+    def __init__(self, channels: int, alpha: float, *, equalize: bool) -> None:
+        super().__init__()
+        self.equalization = Equalization(channels) if equalize else None
+        self.logit = Logit(alpha)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, C, H, W) in [0, 1] to the real line."""
+        if self.equalization is None:
+            result: tuple[Tensor, Tensor] = self.logit(x)
+            return result
+        u, first = self.equalization(x)
+        y, second = self.logit(u)
+        return y, first + second
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Undo the logit, then the equalization."""
+        u, first = self.logit.inverse(y)
+        if self.equalization is None:
+            return u, first
+        x, second = self.equalization.inverse(u)
+        return x, first + second

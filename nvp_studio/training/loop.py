@@ -91,7 +91,7 @@ class Loop:
             images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
         if checkpoint is None:
-            flow.initialize(self.batches.take(0))  # the whole batch on every rank, whatever its share will be
+            flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever its share will be
             ranks.overwrite(itertools.chain(flow.parameters(), flow.buffers()))
         self.learner = Learner(flow, config)
         share_statistics(flow, ranks)

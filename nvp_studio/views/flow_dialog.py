@@ -155,6 +155,7 @@ def _tips() -> dict[str, str]:
         "mixing": tr("Before each channel-wise coupling"),
         "conditional_prior": tr("Normalize the half that is factored out by the half that stays"),
         "logit_alpha": tr("Pixels x become logit(a + (1 - 2 a) x)"),
+        "equalize": tr("Give frequent levels more room than rare ones: flat colours are learnt far sooner"),
     }
 
 

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,11 +20,12 @@ from nvp_studio.flow.coupling import (
     checkerboard,
     checkerboard_coupling,
 )
+from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw, SplineLaw
 from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
 from nvp_studio.flow.networks import GatedAttention, ResidualNetwork, bend, coupling_network, key_grid
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
-from nvp_studio.flow.preprocessing import Logit
+from nvp_studio.flow.preprocessing import Equalization, Logit, Preprocessing
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Squeeze, Unsqueeze
 from tests.flow.jacobian import check_bijection, perturb
 
@@ -58,7 +61,11 @@ def ready(layer: Bijection, seed: int = 0) -> Bijection:
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 sides = st.integers(1, 3).map(lambda half: 2 * half)
@@ -130,7 +137,7 @@ def test_squeezes(channels: int, height: int, width: int, order: tuple[tuple[int
 @settings(max_examples=10)
 @given(st.floats(1e-4, 0.4), seeds)
 def test_logit(alpha: float, seed: int) -> None:
-    x = torch.rand(2, 1, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = torch.rand(2, 1, 3, 2, generator=seeded(seed), dtype=torch.float64)
     check_bijection(Logit(alpha), x)
 
 
@@ -139,6 +146,71 @@ def test_logit_counts_the_shrinking_of_the_interval() -> None:
     log_det = Logit(0.05)(x)[1]
     expected = torch.log(torch.tensor(0.9 / 0.25, dtype=torch.float64))  # (1 - 2a) / (p (1 - p)) at p = 1/2
     torch.testing.assert_close(log_det, expected.view(1))
+
+
+def drawings(channels: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Images of few levels, most of them of one."""
+    chance = np.random.default_rng(seed)
+    levels = chance.integers(0, 256, (5, channels))
+    chosen = chance.choice(5, (20, 8, 8), p=(0.6, 0.2, 0.1, 0.08, 0.02))
+    return levels[chosen, np.arange(channels)[:, None, None, None]].transpose(1, 2, 3, 0).astype(np.uint8)
+
+
+@settings(max_examples=10)
+@given(st.integers(1, 3), st.booleans(), seeds)
+def test_equalization(channels: int, start: bool, seed: int) -> None:
+    layer = Equalization(channels)
+    if not start:
+        layer.initialize(drawings(channels, seed))
+    check_bijection(layer.double(), torch.rand(2, channels, 2, 3, generator=seeded(seed), dtype=torch.float64))
+
+
+def test_equalization_starts_as_the_identity() -> None:
+    x = torch.rand(2, 3, 4, 4, generator=seeded(0))
+    y, log_det = Equalization(3)(x)
+    torch.testing.assert_close(y, x, rtol=0, atol=1e-6)
+    torch.testing.assert_close(log_det, torch.zeros(2), rtol=0, atol=1e-3)
+
+
+def test_equalization_gives_frequent_levels_more_room() -> None:
+    images = drawings(3, 1)
+    layer = Equalization(3).double()
+    layer.initialize(images)
+    for channel, shares in enumerate(layer.edges.diff()):
+        powers = [float((images[..., channel] == level).mean()) ** 0.7 for level in range(256)]
+        expected = [0.1 / 256 + 0.9 * power / sum(powers) for power in powers]
+        assert shares.tolist() == pytest.approx(expected, abs=1e-12)
+    noise = torch.rand(*images.shape, generator=seeded(0), dtype=torch.float64)
+    x = unit_from_images(torch.from_numpy(images), noise)
+    level = images[0, 0, 0, 0]
+    values = layer(x)[0][:, 0][x[:, 0].mul(256).floor() == level]
+    low, high = layer.edges[0, level], layer.edges[0, level + 1]
+    assert values.min() >= low
+    assert values.max() <= high
+    assert values.var().item() == pytest.approx(((high - low) ** 2 / 12).item(), rel=0.15)  # as even as it was
+
+
+def test_equalization_of_many_images_counts_some_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nvp_studio.flow.preprocessing._MOST_VALUES", 500)
+    images = np.zeros((100, 5, 5, 1), np.uint8)
+    images[50:] = 200
+    layer = Equalization(1)
+    layer.initialize(images)
+    assert layer.edges.diff()[0, [0, 200]].tolist() == pytest.approx([0.45, 0.45], rel=0.01)
+
+
+def test_equalization_reaches_beyond_both_ends() -> None:
+    layer = Equalization(1).double()
+    layer.initialize(drawings(1, 2))
+    check_bijection(layer, torch.tensor([-0.001, 0.0, 1.0, 1.002], dtype=torch.float64).view(1, 1, 2, 2))
+
+
+@pytest.mark.parametrize("equalize", [False, True])
+def test_preprocessing(equalize: bool) -> None:
+    layer = Preprocessing(3, 1e-4, equalize=equalize)
+    if layer.equalization is not None:
+        layer.equalization.initialize(drawings(3, 3))
+    check_bijection(layer.double(), torch.rand(2, 3, 2, 2, generator=seeded(1), dtype=torch.float64))
 
 
 def test_chain_adds_log_determinants() -> None:

@@ -46,6 +46,7 @@ def configs(draw: st.DrawFn) -> FlowConfig:
         if channels * 2 ** (scales - 1) > 1
         else "checkerboard",
         conditional_prior=draw(st.booleans()),
+        equalize=draw(st.booleans()),
     )
 
 

@@ -33,6 +33,7 @@ CHOICES: dict[str, list[Any]] = {
     "final_mask": ["checkerboard", "channel"],
     "conditional_prior": [True, False],
     "leak": [0.0, 0.1],
+    "equalize": [False, True],
 }
 
 

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -290,6 +291,8 @@ _PERMUTING = FlowConfig(
     image_shape=(1, 4, 4), scales=2, checkerboard_couplings=0, channel_couplings=2, final_couplings=0, blocks=0,
     width=2, mixing="permutation",
 )  # fmt: skip
+_EQUALIZING = msgspec.structs.replace(_PERMUTING, equalize=True)
+_EDGES = "average.preprocessing.equalization.edges"
 _MIXING = "average.body.scales.0.layers.3."
 _VAST = {"image_shape": [3, 1024, 1024], "scales": 9}
 _LONE = {
@@ -537,6 +540,13 @@ MODEL_FILES: dict[str, tuple[Build, str]] = {
     "an order with a channel twice": (
         with_values("average.body.scales.0.layers.1.order", torch.zeros_like, _PERMUTING),
         "no order of channels",
+    ),
+    "levels that do not start at zero": (with_values(_EDGES, _first(1e-6), _EQUALIZING), "does not rise from 0 to 1"),
+    "levels without room": (with_values(_EDGES, torch.zeros_like, _EQUALIZING), "does not rise from 0 to 1"),
+    "levels that fall": (with_values(_EDGES, lambda edges: edges.flip(1), _EQUALIZING), "does not rise from 0 to 1"),
+    "a level of hardly any room": (
+        with_values(_EDGES, lambda edges: edges.index_copy(1, torch.tensor([7]), edges[:, [6]] + 1e-6), _EQUALIZING),
+        "does not rise from 0 to 1",
     ),
 }
 

@@ -43,6 +43,7 @@ def field_names() -> dict[str, str]:
         "mixing": tr("Mixing of channels"),
         "conditional_prior": tr("Conditional prior"),
         "logit_alpha": tr("Alpha of the logit"),
+        "equalize": tr("Equalize levels"),
     }
 
 
