@@ -163,7 +163,7 @@ EQUALIZED: dict[str, Any] = {**MUON, "equalize": True}
 VARIANTS |= {
     "equalized": EQUALIZED,
     "equalized, affine": {**EQUALIZED, "law": "affine"},
-    "equalized, alpha 0.01": {**EQUALIZED, "logit_alpha": 0.01},
+    "equalized, 12 bins": {**EQUALIZED, "pieces": 12},
 }
 
 TRAINING = set(TrainConfig.__struct_fields__)

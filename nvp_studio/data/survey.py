@@ -1,4 +1,7 @@
-"""What a folder holds, found without reading its images: their number, splits, classes and sizes."""
+"""What a folder or a data file holds: the number of its images, their splits, classes and sizes.
+
+Images of a folder are not read for it, but for the headers of some.
+"""
 
 import time
 from collections import Counter
@@ -7,26 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nvp_studio.data import cifar, idx
+from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.folders import outline
+from nvp_studio.data.hugging_face import is_hugging_face
 from nvp_studio.data.image_files import ImageFile
 from nvp_studio.data.images import ImageError, find_images, image_header
 
 _FIRST_HEADERS = 200
 _HEADER_EVERY = 50
 """Sizes are read of the first files, and then of one in so many."""
+_MOST_FILE_BYTES = 256 * 2**20
+"""Data files of more than that are not read before a run does."""
 _MOST_OUTLINED = 20_000
 """Splits and classes are told from as many names, spread over all, so that one step does not take long."""
 
 
 @dataclass(frozen=True)
-class FolderSurvey:
-    """What is known of a folder.
+class DataSurvey:
+    """What is known of a folder or file.
 
     `train` is the number of images that a run learns from, about, where there are many; `smallest` and `largest` are
     (width, height) of those looked at, by area, None where none could be read; `alike` says that all of those have one
-    size. `unreadable` of the `looked_at` files are no images. `arrays` says that the folder holds data files instead,
-    such as CIFAR-10's, of which this tells no more.
+    size. `unreadable` of the `looked_at` files are no images. `unread` says that these are data files of which no more
+    is told before they are read, for their size or because a library reads them.
     """
 
     images: int = 0
@@ -37,19 +44,40 @@ class FolderSurvey:
     alike: bool = True
     looked_at: int = 0
     unreadable: int = 0
-    arrays: bool = False
+    unread: bool = False
 
 
-def survey_folder(folder: Path, patience: float = 0.02) -> Iterator[int | FolderSurvey]:
-    """Yield the number of images found so far each `patience` seconds, and at last the `FolderSurvey`.
+def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey]:
+    """Yield the number of images found so far each `patience` seconds, and at last the `DataSurvey`.
 
-    Raises `DataError` where there is no such folder, and `OSError` where it cannot be listed.
+    Raises `DataError` where there is no such folder or file, or the file is no data set, and `OSError` where a folder
+    cannot be listed.
     """
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}")
-    if idx.holds_idx(folder) or cifar.find_cifar(folder) is not None:
-        yield FolderSurvey(arrays=True)
-        return
+    if not path.exists():
+        raise DataError(f"there is no folder and no file {path}")
+    if path.is_file() or idx.holds_idx(path) or cifar.find_cifar(path) is not None:
+        yield _survey_files(path)
+    else:
+        yield from _survey_images(path, patience)
+
+
+def _survey_files(path: Path) -> DataSurvey:
+    """Of a data file, or a folder of such: read whole, unless that takes long."""
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MOST_FILE_BYTES:
+        return DataSurvey(unread=True)
+    data = load_data(str(path))
+    _, height, width = data.image_shape
+    return DataSurvey(
+        images=sum(len(split) for split in (data.train, data.validation, data.test) if split is not None),
+        train=len(data.train),
+        classes=len(data.label_names),
+        smallest=(width, height),
+        largest=(width, height),
+    )
+
+
+def _survey_images(folder: Path, patience: float) -> Iterator[int | DataSurvey]:
     next(folder.iterdir(), None)  # says why where it cannot be listed
     files: list[ImageFile] = []
     sizes: Counter[tuple[int, int]] = Counter()
@@ -70,7 +98,7 @@ def survey_folder(folder: Path, patience: float = 0.02) -> Iterator[int | Folder
     by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     every = 1 + len(files) // _MOST_OUTLINED
     train, classes = outline(files[::every])
-    yield FolderSurvey(
+    yield DataSurvey(
         images=len(files),
         train=min(train * every, len(files)),
         classes=classes,

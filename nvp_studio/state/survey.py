@@ -1,7 +1,6 @@
-"""What the folder that the form names holds: asked of the explorer, which has time for it also while a run goes."""
+"""What the folder or file that the form names holds: asked of the explorer, which has time also while a run goes."""
 
 import os
-from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
@@ -15,8 +14,8 @@ LARGEST_SIDE = 64
 USUAL_SIDE = 32
 
 
-class FolderSurveyor(QObject):
-    """Knows what is in one folder at a time."""
+class DataSurveyor(QObject):
+    """Knows what is in one folder or file at a time."""
 
     changed = Signal()
     """`found`, `counted` or `problem` is another."""
@@ -25,7 +24,7 @@ class FolderSurveyor(QObject):
         super().__init__(parent)
         self._engine = engine
         self.data = ""
-        """The folder that is asked about; empty: none."""
+        """The path that is asked about; empty: none."""
         self.counted = 0
         """Images found so far."""
         self.found: Surveyed | None = None
@@ -40,24 +39,24 @@ class FolderSurveyor(QObject):
         return bool(self.data) and self.found is None and not self.problem
 
     def look_at(self, data: str, *, again: bool = False) -> None:
-        """Look at `data` if that is a folder of the machine that trains, and that is this one; once, or `again`."""
+        """Look at `data` if that is a path of the machine that trains, and that is this one; once, or `again`."""
         elsewhere = data in CATALOGUE or self._engine.trainer_host
-        folder = "" if elsewhere or not Path(os.path.expanduser(data)).is_dir() else data
-        if folder == self.data and not again:
+        path = "" if elsewhere or not data or not os.path.exists(os.path.expanduser(data)) else data
+        if path == self.data and not again:
             return
         if self.data:
             self._engine.explorer.cancel(VIEW)
-        self.data, self.counted, self.found, self.problem = folder, 0, None, ""
+        self.data, self.counted, self.found, self.problem = path, 0, None, ""
         self._ask()
         self.changed.emit()
 
     @property
     def train_images(self) -> int | None:
-        """About how many images of the folder are for training, None where that is not known."""
+        """About how many of the images are for training, None where that is not known."""
         return self.found.train if self.found is not None and self.found.train else None
 
     def suggested_side(self) -> int | None:
-        """The side that the folder's images are best brought to, None where they can be trained as they are."""
+        """The side that the images are best brought to, None where they can be trained as they are."""
         found = self.found
         if found is None or found.largest is None or (found.alike and max(found.largest) <= LARGEST_SIDE):
             return None

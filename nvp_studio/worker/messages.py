@@ -199,7 +199,7 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
 
 
 class Survey(msgspec.Struct, frozen=True, tag="survey"):
-    """What the folder at `path` holds to train on: `Surveying` as its images are counted, then `Surveyed`."""
+    """What the folder or file at `path` holds to train on: `Surveying` as its images are counted, then `Surveyed`."""
 
     view: str
     stamp: int
@@ -402,7 +402,7 @@ class Surveying(msgspec.Struct, frozen=True, tag="surveying"):
 class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
     """Last answer to `Survey`; `smallest` and `largest` are (width, height), `alike` is whether there is one size.
 
-    `data.survey.FolderSurvey` says more of each.
+    `data.survey.DataSurvey` says more of each.
     """
 
     view: str
@@ -415,7 +415,7 @@ class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
     alike: bool
     looked_at: int
     unreadable: int
-    arrays: bool
+    unread: bool
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):

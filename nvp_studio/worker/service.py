@@ -15,7 +15,7 @@ import torch
 
 from nvp_studio import __version__
 from nvp_studio.data.images import find_images
-from nvp_studio.data.survey import survey_folder
+from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
@@ -212,7 +212,7 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
-    for found in survey_folder(Path(request.path).expanduser()):
+    for found in survey_data(Path(request.path).expanduser()):
         if isinstance(found, int):
             yield Surveying(request.view, request.stamp, found)
         else:

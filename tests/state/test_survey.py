@@ -1,13 +1,14 @@
-"""Looking at a folder by a real engine."""
+"""Looking at a folder or file by a real engine."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.survey import USUAL_SIDE, FolderSurveyor
+from nvp_studio.state.survey import USUAL_SIDE, DataSurveyor
 from tests.conftest import stop_engine
 from tests.small_model import random_images
 
@@ -22,15 +23,15 @@ def paint(folder: Path, count: int, size: tuple[int, int] = (8, 8)) -> Path:
 
 
 @pytest.fixture
-def surveyor(shared_engine: Engine, qt: Wait) -> Iterator[FolderSurveyor]:
-    surveyor = FolderSurveyor(shared_engine)
+def surveyor(shared_engine: Engine, qt: Wait) -> Iterator[DataSurveyor]:
+    surveyor = DataSurveyor(shared_engine)
     yield surveyor
     surveyor.look_at("")
     qt(lambda: not shared_engine.explorer.asking("survey"), "the engine to be free")
     surveyor.deleteLater()
 
 
-def test_counts_the_images_of_a_folder(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
+def test_counts_the_images_of_a_folder(surveyor: DataSurveyor, qt: Wait, tmp_path: Path) -> None:
     surveyor.look_at(str(paint(tmp_path / "a", 20)))
     assert surveyor.looking
     qt(lambda: not surveyor.looking, "the survey")
@@ -43,7 +44,7 @@ def test_counts_the_images_of_a_folder(surveyor: FolderSurveyor, qt: Wait, tmp_p
 
 @pytest.mark.parametrize("sizes", [((8, 8), (9, 8)), ((80, 8),)])
 def test_a_side_is_suggested_for_large_images_and_different_ones(
-    surveyor: FolderSurveyor, qt: Wait, tmp_path: Path, sizes: tuple[tuple[int, int], ...]
+    surveyor: DataSurveyor, qt: Wait, tmp_path: Path, sizes: tuple[tuple[int, int], ...]
 ) -> None:
     for size in sizes:
         paint(tmp_path / "a", 3, size)
@@ -52,15 +53,30 @@ def test_a_side_is_suggested_for_large_images_and_different_ones(
     assert surveyor.suggested_side() == USUAL_SIDE
 
 
-def test_what_is_no_folder_is_not_asked_about(surveyor: FolderSurveyor, tmp_path: Path) -> None:
-    (tmp_path / "set.npz").touch()
-    for data in ("fashion-mnist", str(tmp_path / "gone"), str(tmp_path / "set.npz")):
+def test_what_is_no_path_is_not_asked_about(surveyor: DataSurveyor, tmp_path: Path) -> None:
+    for data in ("fashion-mnist", "", str(tmp_path / "gone")):
         surveyor.look_at(data)
         assert not surveyor.looking
 
 
+def test_a_data_file_is_read(surveyor: DataSurveyor, qt: Wait, tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=random_images(20, seed=3))
+    surveyor.look_at(str(tmp_path / "set.npz"))
+    qt(lambda: not surveyor.looking, "the survey")
+    assert surveyor.found is not None
+    assert surveyor.found.images == 20
+    assert surveyor.found.largest == (8, 8)
+
+
+def test_a_file_that_is_no_data_has_a_problem(surveyor: DataSurveyor, qt: Wait, tmp_path: Path) -> None:
+    (tmp_path / "set.npz").write_bytes(b"no archive")
+    surveyor.look_at(str(tmp_path / "set.npz"))
+    qt(lambda: not surveyor.looking, "the survey")
+    assert "set.npz cannot be read" in surveyor.problem
+
+
 def test_a_path_of_another_machine_is_not_looked_for_here(far_engine: Engine, tmp_path: Path) -> None:
-    surveyor = FolderSurveyor(far_engine)
+    surveyor = DataSurveyor(far_engine)
     far_engine.run_on("gpu-box")
     surveyor.look_at(str(tmp_path))
     assert not surveyor.looking
@@ -69,7 +85,7 @@ def test_a_path_of_another_machine_is_not_looked_for_here(far_engine: Engine, tm
     assert surveyor.looking
 
 
-def test_only_the_last_folder_is_told_of(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
+def test_only_the_last_folder_is_told_of(surveyor: DataSurveyor, qt: Wait, tmp_path: Path) -> None:
     first, second = paint(tmp_path / "a", 20), paint(tmp_path / "b", 3)
     told: list[tuple[str, int]] = []
     surveyor.changed.connect(lambda: told.append((surveyor.data, surveyor.found.images if surveyor.found else -1)))
@@ -86,7 +102,7 @@ def test_only_the_last_folder_is_told_of(surveyor: FolderSurveyor, qt: Wait, tmp
     assert (surveyor.data, surveyor.found) == ("", None)
 
 
-def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: FolderSurveyor, qt: Wait, tmp_path: Path) -> None:
+def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: DataSurveyor, qt: Wait, tmp_path: Path) -> None:
     folder = paint(tmp_path / "a", 3)
     surveyor.look_at(str(folder))
     qt(lambda: not surveyor.looking, "the survey")
@@ -100,7 +116,7 @@ def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: FolderSurve
 
 def test_is_asked_once_the_engine_is_there(qapp: object, qt: Wait, tmp_path: Path, small_model: Path) -> None:
     engine = Engine()
-    surveyor = FolderSurveyor(engine)
+    surveyor = DataSurveyor(engine)
     surveyor.look_at(str(paint(tmp_path / "a", 3)))
     engine.start(str(small_model))
     qt(lambda: surveyor.found is not None, "the survey")

@@ -491,6 +491,20 @@ def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage,
     assert page.form.data_note.property("role") == "bad"
 
 
+def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+    note, surveyor = page.form.data_note, page.data_choice.surveyor
+    np.savez(tmp_path / "set.npz", images=random_images(40), labels=np.arange(40) % 4)
+    page.open_paths([tmp_path / "set.npz"])
+    assert note.text() == "Looking what is in it…"
+    qt(lambda: not surveyor.looking, "the survey")
+    assert note.text() == "40 images in 4 classes, 8×8."
+    (tmp_path / "other.npz").write_bytes(b"no archive")
+    page.open_paths([tmp_path / "other.npz"])
+    qt(lambda: not surveyor.looking, "the survey")
+    assert "other.npz cannot be read" in note.text()
+    assert note.property("role") == "bad"
+
+
 def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
     for number, pixels in enumerate(random_images(40)):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")

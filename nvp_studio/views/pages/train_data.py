@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Qt
 
 from nvp_studio.flow.config import preset_config
 from nvp_studio.state.estimate import image_shape_of, train_images_of
-from nvp_studio.state.survey import FolderSurveyor
+from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages import train_words as words
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class DataChoice(QObject):
-    """Brings data into the form, says below their name what a folder holds, and suggests a side for its images."""
+    """Brings data into the form, says below their name what they hold, and suggests a side for its images."""
 
     def __init__(self, window: "MainWindow", form: TrainForm, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
         self._form = form
         self._chosen = ""
-        """A folder that was just chosen, for whose images a side is still to be suggested."""
-        self.surveyor = FolderSurveyor(window.engine, self)
+        """A path that was just chosen, for whose images a side is still to be suggested."""
+        self.surveyor = DataSurveyor(window.engine, self)
         self.surveyor.changed.connect(self._on_surveyed)
         window.engine.host_changed.connect(self._on_edited)
         form.choose_folder.connect(self._ask_folder)

@@ -6,7 +6,7 @@ from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun, Phase
 from nvp_studio.state.runs import duration
-from nvp_studio.state.survey import FolderSurveyor
+from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord, SummaryState
@@ -156,17 +156,19 @@ def estimate_words(estimate: Estimate, train_images: int | None) -> str:
     return "\n".join(", ".join(line) for line in (length, speed, size) if line)
 
 
-def survey_words(surveyor: FolderSurveyor, side: int) -> tuple[str, str]:
-    """What a folder holds and how its images come to `side` (0: as they are), and the role of that text."""
+def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
+    """What a folder or file holds and how its images come to `side` (0: as they are), and the role of that text."""
     found = surveyor.found
     if surveyor.problem:
         return surveyor.problem, "bad"
     if found is None:
         if not surveyor.looking:
             return "", "dim"
+        if not surveyor.counted:
+            return tr("Looking what is in it…"), "dim"
         return tr("Counting images: {0} so far…").format(f"{surveyor.counted:,}"), "dim"
-    if found.arrays:
-        return "", "dim"
+    if found.unread:
+        return tr("Data files, read when the run starts."), "dim"
     if found.images == 0:
         return tr("There are no images in this folder."), "bad"
     if found.smallest is None or found.largest is None:
