@@ -166,6 +166,26 @@ VARIANTS |= {
     "equalized, 12 bins": {**EQUALIZED, "pieces": 12},
 }
 
+QUICK: dict[str, Any] = {
+    **EQUALIZED,
+    "channel_couplings": 4,
+    "final_couplings": 2,
+    "width": 32,
+    "batch_size": 8,
+    "learning_rate": 8e-3,
+}
+"""The preset `quick`, for a budget of a minute."""
+
+VARIANTS |= {
+    "quick": QUICK,
+    "quick, rate 0.004": {**QUICK, "learning_rate": 4e-3},
+    "quick, rate 0.016": {**QUICK, "learning_rate": 16e-3},
+    "quick, batch 4": {**QUICK, "batch_size": 4},
+    "quick, batch 16": {**QUICK, "batch_size": 16},
+    "quick, batch 16, rate 0.004": {**QUICK, "batch_size": 16, "learning_rate": 4e-3},
+    "quick, width 48": {**QUICK, "width": 48},
+}
+
 TRAINING = set(TrainConfig.__struct_fields__)
 HERE = {"dequantization", "batches"}
 """What a variant may name that no run has: `dequantization` by a flow of its own, and `batches` that grow, as pairs of
