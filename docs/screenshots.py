@@ -126,7 +126,7 @@ def prepare(studio: Studio, train_seconds: float) -> None:
     from nvp_studio.training.config import TrainConfig
 
     studio.spin(2)
-    studio.explore.new_sample(7)
+    studio.explore.new_sample(18)
     studio.wait(lambda: len(studio.explore.origin) > 5, 60, "place along the directions")
     studio.spin(2)
     for direction, offset in ((2, 0.5), (5, -0.4)):
