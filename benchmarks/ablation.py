@@ -1,4 +1,4 @@
-"""Which flow learns most in equal time: trains variants of a preset and scores validation images, of Fashion-MNIST.
+"""Which flow learns most in equal time: trains variants of a preset and scores validation images.
 
     python -m benchmarks.ablation --list
     python -m benchmarks.ablation --minutes 3 --seeds 0 1 --results ablation.jsonl affine spline ...

@@ -27,6 +27,7 @@ def flow_of(name: str, shape: tuple[int, int, int]) -> FlowConfig:
     """The architecture called `name`, a preset or `glow`, for images of `shape` (C, H, W)."""
     if name != "glow":
         return preset_config(name, shape)
+    studio = preset_config("studio", shape)
     return FlowConfig(
         image_shape=shape,
         scales=3,
@@ -38,8 +39,8 @@ def flow_of(name: str, shape: tuple[int, int, int]) -> FlowConfig:
         blocks=1,
         width=32,
         doubling=False,
-        logit_alpha=preset_config("studio", shape).logit_alpha,
-        equalize=True,
+        logit_alpha=studio.logit_alpha,
+        equalize=studio.equalize,
     )
 
 

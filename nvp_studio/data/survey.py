@@ -55,7 +55,7 @@ def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey
     """
     if not path.exists():
         raise DataError(f"there is no folder and no file {path}")
-    if path.is_file() or idx.holds_idx(path) or cifar.find_cifar(path) is not None:
+    if path.is_file() or is_hugging_face(str(path)) or idx.holds_idx(path) or cifar.find_cifar(path) is not None:
         yield _survey_files(path)
     else:
         yield from _survey_images(path, patience)

@@ -85,7 +85,7 @@ def test_large_data_files_are_read_when_the_run_starts(tmp_path: Path, monkeypat
 def test_a_library_reads_parquet_files_later(tmp_path: Path) -> None:
     path = tmp_path / "images.parquet"
     path.touch()
-    assert survey(path) == DataSurvey(unread=True)
+    assert survey(path) == survey(tmp_path) == DataSurvey(unread=True)
 
 
 def test_files_that_are_no_data(tmp_path: Path) -> None:

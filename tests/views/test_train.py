@@ -495,7 +495,7 @@ def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qt: Wait
     note, surveyor = page.form.data_note, page.data_choice.surveyor
     np.savez(tmp_path / "set.npz", images=random_images(40), labels=np.arange(40) % 4)
     page.open_paths([tmp_path / "set.npz"])
-    assert note.text() == "Looking what is in it…"
+    assert note.text() == "Looking at what is in it…"
     qt(lambda: not surveyor.looking, "the survey")
     assert note.text() == "40 images in 4 classes, 8×8."
     (tmp_path / "other.npz").write_bytes(b"no archive")

@@ -165,7 +165,7 @@ def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
         if not surveyor.looking:
             return "", "dim"
         if not surveyor.counted:
-            return tr("Looking what is in it…"), "dim"
+            return tr("Looking at what is in it…"), "dim"
         return tr("Counting images: {0} so far…").format(f"{surveyor.counted:,}"), "dim"
     if found.unread:
         return tr("Data files, read when the run starts."), "dim"
