@@ -44,6 +44,7 @@ BASE: dict[str, Any] = {
     "channel_couplings": 6,
     "final_couplings": 6,
     "final_mask": "checkerboard",
+    "final_mixing": False,
     "law": "affine",
     "network": "residual",
     "blocks": 1,

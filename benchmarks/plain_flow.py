@@ -434,13 +434,17 @@ def _scales(config: FlowConfig) -> list[list[PlainLayer]]:
         scales.append(_channel_wise(config, channels, config.scales - 1, config.final_couplings))
     else:
         shape = (channels, height, width)
-        scales.append(_checkerboards(config, shape, config.scales - 1, config.final_couplings))
+        mixed = config.final_mixing and config.mixing == "conv1x1"
+        scales.append(_checkerboards(config, shape, config.scales - 1, config.final_couplings, mixed=mixed))
     return scales
 
 
-def _checkerboards(config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int) -> list[PlainLayer]:
+def _checkerboards(
+    config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int, *, mixed: bool = False
+) -> list[PlainLayer]:
     layers: list[PlainLayer] = []
     for index in range(count):
+        layers += [PlainConv1x1(shape[0])] if mixed else []
         layers.append(PlainCheckerboard(config, shape, _width(config, halvings), flip=index % 2 == 1))
         layers += [PlainActNorm(shape[0])] if config.normalization == "actnorm" else []
     return layers

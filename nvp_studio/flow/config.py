@@ -66,6 +66,9 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     and a network whose values have all fallen below zero is silent, and learns no more."""
     final_mask: Literal["checkerboard", "channel"] = "checkerboard"
     """Masks of the couplings at the last scale."""
+    final_mixing: bool = False
+    """Whether `mixing` also goes before each checkerboard coupling of the last scale. Without it the channels that
+    never meet another squeeze, 12 at each position of a colour image of three scales, stay apart."""
     conditional_prior: bool = False
     """Whether a further coupling normalizes the factored-out half given the half that stays, at each scale but the
     last: the same density as a Gaussian prior whose mean and deviation follow what stays."""

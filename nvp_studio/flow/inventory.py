@@ -79,8 +79,12 @@ def _scales(config: FlowConfig) -> Iterator[Iterator[_Layer]]:
     for scale in range(config.scales - 1):
         yield _whole_scale(config, (channels, height, width), scale)
         channels, height, width = 2 * channels, height // 2, width // 2
-    last = _channel_wise if config.final_mask == "channel" else _checkerboards
-    yield last(config, (channels, height, width), config.scales - 1, config.final_couplings)
+    shape = channels, height, width
+    if config.final_mask == "channel":
+        yield _channel_wise(config, shape, config.scales - 1, config.final_couplings)
+    else:
+        mixed = config.final_mixing and config.mixing != "none"
+        yield _checkerboards(config, shape, config.scales - 1, config.final_couplings, mixed=mixed)
 
 
 def _whole_scale(config: FlowConfig, shape: tuple[int, int, int], scale: int) -> Iterator[_Layer]:
@@ -95,10 +99,14 @@ def _whole_scale(config: FlowConfig, shape: tuple[int, int, int], scale: int) ->
         yield _channel_coupling(squeezed, scale + 1, flip=False, affine=True)
 
 
-def _checkerboards(config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int) -> Iterator[_Layer]:
+def _checkerboards(
+    config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int, *, mixed: bool = False
+) -> Iterator[_Layer]:
     channels, height, width = shape
     packed = config.checkerboard == "packed" and height % 2 == 0 and width % 2 == 0
     for _ in range(count):
+        if mixed:
+            yield _Mixing(channels)
         if packed:
             yield _Coupling(2 * channels, 2 * channels, height // 2, width // 2, halvings)
         else:

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from nvp_studio.flow.bijection import Bijection, constant_log_det
 
+MixingKind = Literal["none", "permutation", "conv1x1", "orthogonal"]
+
 
 class InvertibleConv1x1(Bijection):
     """y = W x at every pixel, with W = P L (U + diag(sign * exp(log_diagonal))), so log|det W| = sum of log_diagonal.
@@ -87,7 +89,7 @@ class Permutation(Bijection):
         return y[:, torch.argsort(self.order)], y.new_zeros(len(y))
 
 
-def channel_mixing(kind: Literal["none", "permutation", "conv1x1", "orthogonal"], channels: int) -> list[Bijection]:
+def channel_mixing(kind: MixingKind, channels: int) -> list[Bijection]:
     """The mixing layer of `kind` as a list of one, or none."""
     if kind == "permutation":
         return [Permutation(channels)]

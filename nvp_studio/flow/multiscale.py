@@ -9,7 +9,7 @@ from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.coupling import ChannelCoupling, MakeNetwork, checkerboard_coupling
 from nvp_studio.flow.laws import CouplingLaw, coupling_law
-from nvp_studio.flow.mixing import channel_mixing
+from nvp_studio.flow.mixing import MixingKind, channel_mixing
 from nvp_studio.flow.networks import coupling_network
 from nvp_studio.flow.normalization import normalization
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Squeeze, Unsqueeze
@@ -69,13 +69,17 @@ def _layers(config: FlowConfig) -> Iterator[list[Bijection]]:
     if config.final_mask == "channel":
         yield _channel_wise(config, channels, config.scales - 1, config.final_couplings)
     else:
-        yield _checkerboards(config, (channels, height, width), config.scales - 1, config.final_couplings)
+        mixing = config.mixing if config.final_mixing else "none"
+        yield _checkerboards(config, (channels, height, width), config.scales - 1, config.final_couplings, mixing)
 
 
-def _checkerboards(config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int) -> list[Bijection]:
+def _checkerboards(
+    config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int, mixing: MixingKind = "none"
+) -> list[Bijection]:
     layers: list[Bijection] = []
     packed = config.checkerboard == "packed"
     for index in range(count):
+        layers += channel_mixing(mixing, shape[0])
         flip = index % 2 == 1
         layers.append(
             checkerboard_coupling(shape, _networks(config, halvings), _laws(config), flip=flip, packed=packed)

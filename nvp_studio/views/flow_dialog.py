@@ -153,6 +153,7 @@ def _tips() -> dict[str, str]:
         "weight_norm": tr("Of the convolutions of residual networks"),
         "normalization": tr("After couplings: ActNorm learns from the first batch, batch normalization from all"),
         "mixing": tr("Before each channel-wise coupling"),
+        "final_mixing": tr("Mix them before each checkerboard coupling of the last scale too"),
         "conditional_prior": tr("Normalize the half that is factored out by the half that stays"),
         "logit_alpha": tr("Pixels x become logit(a + (1 - 2 a) x)"),
         "equalize": tr("Give frequent levels more room than rare ones: flat colours are learnt far sooner"),

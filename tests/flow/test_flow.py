@@ -45,6 +45,7 @@ def configs(draw: st.DrawFn) -> FlowConfig:
         final_mask=draw(st.sampled_from(["checkerboard", "channel"]))
         if channels * 2 ** (scales - 1) > 1
         else "checkerboard",
+        final_mixing=draw(st.booleans()),
         conditional_prior=draw(st.booleans()),
         equalize=draw(st.booleans()),
     )

@@ -31,6 +31,7 @@ CHOICES: dict[str, list[Any]] = {
     "clamp": ["tanh", "arctan"],
     "network": ["residual", "gated", "depthwise", "attention"],
     "final_mask": ["checkerboard", "channel"],
+    "final_mixing": [False, True],
     "conditional_prior": [True, False],
     "leak": [0.0, 0.1],
     "equalize": [False, True],

@@ -47,6 +47,7 @@ CONFIGS = {
     "spline": msgspec.structs.replace(BASE, law="spline", mixing="permutation"),
     "gated": msgspec.structs.replace(BASE, network="gated", mixing="permutation", final_mask="channel"),
     "depthwise": msgspec.structs.replace(BASE, network="depthwise", conditional_prior=True),
+    "mixed": msgspec.structs.replace(BASE, mixing="conv1x1", final_mixing=True),
     "leak": msgspec.structs.replace(BASE, network="gated", leak=0.2, law="spline"),
     "attention": msgspec.structs.replace(BASE, network="attention", law="spline", mixing="conv1x1"),
     "quick": preset_config("quick", (1, 28, 28)),

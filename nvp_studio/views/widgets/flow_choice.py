@@ -41,6 +41,7 @@ def field_names() -> dict[str, str]:
         "weight_norm": tr("Weight normalization"),
         "normalization": tr("Normalization of outputs"),
         "mixing": tr("Mixing of channels"),
+        "final_mixing": tr("Mixing at the last scale"),
         "conditional_prior": tr("Conditional prior"),
         "logit_alpha": tr("Alpha of the logit"),
         "equalize": tr("Equalize levels"),
