@@ -160,11 +160,17 @@ VARIANTS |= {
 
 EQUALIZED: dict[str, Any] = {**MUON, "equalize": True}
 """The preset as it is."""
+WIDE_SPLINE: dict[str, Any] = {**EQUALIZED, "pieces": 12}
+COARSE: dict[str, Any] = {**WIDE_SPLINE, "final_mixing": True, "conditional_prior": True}
 
 VARIANTS |= {
     "equalized": EQUALIZED,
     "equalized, affine": {**EQUALIZED, "law": "affine"},
-    "equalized, 12 bins": {**EQUALIZED, "pieces": 12},
+    "equalized, 12 bins": WIDE_SPLINE,
+    "equalized, mixed to the end": {**EQUALIZED, "final_mixing": True},
+    "equalized, 12 bins, mixed to the end": {**WIDE_SPLINE, "final_mixing": True},
+    "equalized, 12 bins, mixed, conditional prior": COARSE,
+    "equalized, 12 bins, mixed, conditional prior, 4 scales": {**COARSE, "scales": 4, "final_couplings": 4},
 }
 
 QUICK: dict[str, Any] = {
