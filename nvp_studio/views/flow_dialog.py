@@ -23,7 +23,7 @@ from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
 from nvp_studio.wording import sentence
 
-_LEFT = 9
+_LEFT = 11
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
 
 
@@ -123,6 +123,8 @@ class FlowDialog(QDialog):
             return
         self.fields["pieces"].setEnabled(_value(self.fields["law"]) != "affine")
         self.fields["leak"].setEnabled(_value(self.fields["network"]) != "residual")
+        squares = _value(self.fields["final_mask"]) == "checkerboard"
+        self.fields["final_mixing"].setEnabled(squares and _value(self.fields["mixing"]) != "none")
         try:
             text, role = _described(self.config), "dim"
         except ValueError as error:
@@ -141,6 +143,8 @@ def _tips() -> dict[str, str]:
         "final_couplings": tr("After which the rest becomes the last part of z"),
         "final_mask": tr("Which values those leave as they are"),
         "checkerboard": tr("Masked: on the whole grid, as published; packed: about four times cheaper"),
+        "mixing": tr("Before each channel-wise coupling"),
+        "final_mixing": tr("Mix them before each checkerboard coupling of the last scale too"),
         "law": tr("What a coupling does to a value, given the others"),
         "pieces": tr("Components of the mixture, or bins of the spline"),
         "clamp": tr("What bounds the log-scale s"),
@@ -152,8 +156,6 @@ def _tips() -> dict[str, str]:
         "network_norm": tr("Inside residual networks"),
         "weight_norm": tr("Of the convolutions of residual networks"),
         "normalization": tr("After couplings: ActNorm learns from the first batch, batch normalization from all"),
-        "mixing": tr("Before each channel-wise coupling"),
-        "final_mixing": tr("Mix them before each checkerboard coupling of the last scale too"),
         "conditional_prior": tr("Normalize the half that is factored out by the half that stays"),
         "logit_alpha": tr("Pixels x become logit(a + (1 - 2 a) x)"),
         "equalize": tr("Give frequent levels more room than rare ones: flat colours are learnt far sooner"),

@@ -97,6 +97,18 @@ def test_says_what_a_flow_does_and_why_one_cannot_be() -> None:
     assert not dialog.fields["pieces"].isEnabled()
 
 
+@pytest.mark.usefixtures("qapp")
+def test_the_last_scale_mixes_only_where_it_has_checkerboards_and_something_to_mix_by() -> None:
+    flow = preset_config("studio", SHAPE)
+    dialog = FlowDialog(flow, flow)
+    assert dialog.fields["final_mixing"].isEnabled()
+    choose(dialog, "final_mask", "channel")
+    assert not dialog.fields["final_mixing"].isEnabled()
+    choose(dialog, "final_mask", "checkerboard")
+    choose(dialog, "mixing", "none")
+    assert not dialog.fields["final_mixing"].isEnabled()
+
+
 def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: TrainPage) -> None:
     form = page.form
     assert form.flow.note.isHidden()
