@@ -1,0 +1,58 @@
+"""How far images come back from where a model sends them: the largest error of a pixel, of many images of every kind.
+
+    python -m benchmarks.inverse peeps --data peeps --count 1000
+
+Half a grey level, 1/512 of the grey range, is the bound. A run's validations look at 16 images of each kind.
+"""
+
+import argparse
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+import nvp_studio
+from nvp_studio.data.catalogue import load_data
+from nvp_studio.flow.dequantization import unit_from_images
+from nvp_studio.flow.flow import Flow
+
+BATCH = 100
+
+
+def errors(flow: Flow, x: Tensor) -> Tensor:
+    """The largest error of each image (N,) of x (N, C, H, W), in units of the grey range."""
+    parts = [flow.decode(flow.encode(part)[0]) - part for part in torch.split(x, BATCH)]
+    return torch.cat(parts).abs().amax((1, 2, 3))
+
+
+def kinds(flow: Flow, data: str, count: int, temperatures: list[float]) -> Iterator[tuple[str, Tensor]]:
+    """What to send there and back, with its name."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(count, *flow.config.image_shape, generator=generator)
+    test = load_data(data).test
+    if test is not None:
+        images = torch.from_numpy(test.images[:count].copy())
+        yield "test images", unit_from_images(images, noise[: len(images)].permute(0, 2, 3, 1))
+    yield "noise", noise
+    for temperature in temperatures:
+        yield f"samples at {temperature}", flow.sample(count, temperature=temperature, seed=0).clamp(0, 1)
+
+
+@torch.no_grad()
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="an included model, a run folder or a checkpoint")
+    parser.add_argument("--data", required=True, help="whose test images, a name in the catalogue or a path")
+    parser.add_argument("--count", type=int, default=1000, help="images of each kind")
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.5, 0.8, 1.0])
+    args = parser.parse_args()
+    flow = nvp_studio.load(args.model)
+    print("| images | largest error | beyond half a grey level |\n|---|---:|---:|")
+    for name, x in kinds(flow, args.data, args.count, args.temperatures):
+        found = errors(flow, x)
+        print(f"| {len(x):,} {name} | {found.max():.1e} | {(found > 1 / 512).sum()} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
