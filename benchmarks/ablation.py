@@ -162,6 +162,7 @@ EQUALIZED: dict[str, Any] = {**MUON, "equalize": True}
 """The preset as it is."""
 WIDE_SPLINE: dict[str, Any] = {**EQUALIZED, "pieces": 12}
 COARSE: dict[str, Any] = {**WIDE_SPLINE, "final_mixing": True, "conditional_prior": True}
+"""With four scales and a width of 56, the model of Peeps that ships."""
 
 VARIANTS |= {
     "equalized": EQUALIZED,

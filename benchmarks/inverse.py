@@ -15,14 +15,9 @@ import nvp_studio
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.flow import Flow
+from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_errors
 
 BATCH = 100
-
-
-def errors(flow: Flow, x: Tensor) -> Tensor:
-    """The largest error of each image (N,) of x (N, C, H, W), in units of the grey range."""
-    parts = [flow.decode(flow.encode(part)[0]) - part for part in torch.split(x, BATCH)]
-    return torch.cat(parts).abs().amax((1, 2, 3))
 
 
 def kinds(flow: Flow, data: str, count: int, temperatures: list[float]) -> Iterator[tuple[str, Tensor]]:
@@ -50,8 +45,8 @@ def main() -> None:
     flow = nvp_studio.load(args.model)
     print("| images | largest error | beyond half a grey level |\n|---|---:|---:|")
     for name, x in kinds(flow, args.data, args.count, args.temperatures):
-        found = errors(flow, x)
-        print(f"| {len(x):,} {name} | {found.max():.1e} | {(found > 1 / 512).sum()} |", flush=True)
+        found = torch.cat([inverse_errors(flow, part) for part in torch.split(x, BATCH)])
+        print(f"| {len(x):,} {name} | {found.max():.1e} | {(found > HALF_A_LEVEL).sum()} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+MixingKind = Literal["none", "permutation", "conv1x1", "orthogonal"]
+
 
 class Scale(msgspec.Struct, frozen=True):
     """The slice of the latent vector z that one scale factors out, finest scale first.
@@ -48,7 +50,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Normalization inside the networks s, t."""
     weight_norm: bool = False
     """Weight normalization of the networks' convolutions."""
-    mixing: Literal["none", "permutation", "conv1x1", "orthogonal"] = "none"
+    mixing: MixingKind = "none"
     """Channel mixing before each channel-wise coupling: none, a fixed random permutation, or an invertible 1x1
     convolution, free (by LU factors) or orthogonal."""
     law: Literal["affine", "mixture", "spline"] = "affine"

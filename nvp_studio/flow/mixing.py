@@ -1,14 +1,11 @@
 """Mixing of channels between couplings: invertible 1x1 convolutions (Kingma and Dhariwal 2018, section 3.2) and kin."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import Bijection, constant_log_det
-
-MixingKind = Literal["none", "permutation", "conv1x1", "orthogonal"]
+from nvp_studio.flow.config import MixingKind
 
 
 class InvertibleConv1x1(Bijection):

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from nvp_studio.flow.bijection import Bijection, Chain
-from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.config import FlowConfig, MixingKind
 from nvp_studio.flow.coupling import ChannelCoupling, MakeNetwork, checkerboard_coupling
 from nvp_studio.flow.laws import CouplingLaw, coupling_law
-from nvp_studio.flow.mixing import MixingKind, channel_mixing
+from nvp_studio.flow.mixing import channel_mixing
 from nvp_studio.flow.networks import coupling_network
 from nvp_studio.flow.normalization import normalization
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Squeeze, Unsqueeze

@@ -70,7 +70,8 @@ def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
     x are the images (N, H, W, C) themselves and as many samples at temperature 1.
     """
     pictures = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), 0.5)
-    return _lost(flow, torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed)))))
+    x = torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed))))
+    return inverse_errors(flow, x).max().item()
 
 
 @torch.no_grad()
@@ -78,15 +79,15 @@ def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
     """As `inverse_error`, of images of uniform noise, which lie where a flow has learnt nothing."""
     channels, height, width = flow.config.image_shape
     noise = torch.from_numpy(step_noise(seed, 0, (count, channels, height, width)))
-    return _lost(flow, noise.to(flow.device, flow.dtype))
+    return inverse_errors(flow, noise.to(flow.device, flow.dtype)).max().item()
 
 
-def _lost(flow: Flow, x: Tensor) -> float:
+@torch.no_grad()
+def inverse_errors(flow: Flow, x: Tensor) -> Tensor:
+    """The largest |decode(encode(x)) - x| of each image (N,) of x (N, C, H, W); infinite when something is not finite."""
     z = flow.encode(x)[0]
-    if not torch.isfinite(z).all():
-        return math.inf
-    error = float((flow.decode(z) - x).abs().max())
-    return error if math.isfinite(error) else math.inf
+    errors = (flow.decode(torch.nan_to_num(z)) - x).abs().amax((1, 2, 3))
+    return torch.where(torch.isfinite(z).all(1) & torch.isfinite(errors), errors, math.inf)
 
 
 @torch.no_grad()
@@ -94,7 +95,7 @@ def bits_by_scale(flow: Flow, images: Images) -> tuple[float, ...]:
     """What each scale, finest first, adds to the mean bits/dim of images (N, H, W, C); they sum up to it.
 
     A scale's part is the code length of its slice of z less the log-determinant of its layers. What belongs to pixels
-    (the 8 bits of their levels and the logit) is shared out by the sizes of the slices. Empty when not finite.
+    (the 8 bits of their levels, equalization and the logit) is shared out by the sizes of the slices. Empty when not finite.
     """
     noise = torch.from_numpy(content_noise(np.ascontiguousarray(images), 0, 0)).to(flow.device, flow.dtype)
     x = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), noise)
