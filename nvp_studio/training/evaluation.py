@@ -84,7 +84,7 @@ def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
 
 @torch.no_grad()
 def inverse_errors(flow: Flow, x: Tensor) -> Tensor:
-    """The largest |decode(encode(x)) - x| of each image (N,) of x (N, C, H, W); infinite when something is not finite."""
+    """The largest |decode(encode(x)) - x| of each image (N,) of x (N, C, H, W); infinite where not finite."""
     z = flow.encode(x)[0]
     errors = (flow.decode(torch.nan_to_num(z)) - x).abs().amax((1, 2, 3))
     return torch.where(torch.isfinite(z).all(1) & torch.isfinite(errors), errors, math.inf)
@@ -95,7 +95,8 @@ def bits_by_scale(flow: Flow, images: Images) -> tuple[float, ...]:
     """What each scale, finest first, adds to the mean bits/dim of images (N, H, W, C); they sum up to it.
 
     A scale's part is the code length of its slice of z less the log-determinant of its layers. What belongs to pixels
-    (the 8 bits of their levels, equalization and the logit) is shared out by the sizes of the slices. Empty when not finite.
+    (the 8 bits of their levels, equalization and the logit) is shared out by the sizes of the slices. Empty when not
+    finite.
     """
     noise = torch.from_numpy(content_noise(np.ascontiguousarray(images), 0, 0)).to(flow.device, flow.dtype)
     x = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), noise)
