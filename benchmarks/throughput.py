@@ -4,6 +4,7 @@
     python -m benchmarks.throughput --shape 3 32 32 --threads 1
     python -m benchmarks.throughput --device cuda --json
     python -m benchmarks.throughput --precision bfloat16         # networks in bfloat16 against the engine in float32
+    python -m benchmarks.throughput --narrow                     # against the engine with all values in float32
 
 Each round times both, one right after the other and in alternating order, so that what else the machine does falls on
 both alike; what counts is the median over the rounds of the ratio within a round. A training step is zero_grad,
@@ -41,6 +42,7 @@ TRAINING, LIKELIHOOD, DECODE = "training", "log-likelihood", "decoding one image
 TARGETS = {TRAINING: 2.0, LIKELIHOOD: 2.0, DECODE: 3.0}
 """Least ratios of plain time to the engine's, on two cores."""
 WARM_UP_STEPS = 3
+PLAIN = "plain"
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ def main() -> None:
         choices=("float32", "bfloat16"),
         help="compare the engine, trained with its networks in this, with the engine in float32",
     )
+    parser.add_argument(
+        "--narrow",
+        action="store_true",
+        help="compare the engine with itself when it answers with values in float32 too",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.threads:
@@ -99,7 +106,12 @@ def main() -> None:
     images = torch.rand(options.batch_size, *config.image_shape, device=options.device)
     z = torch.randn(1, config.dimensions, device=options.device)
     engine = engine_side(config, images, z, options.precision or "auto")
-    plain = engine_side(config, images, z, "float32") if options.precision else plain_side(config, images, z)
+    if options.narrow:
+        plain = engine_side(config, images, z, options.precision or "auto", Narrow)
+    elif options.precision:
+        plain = engine_side(config, images, z, "float32")
+    else:
+        plain = plain_side(config, images, z)
     found = compare(engine, plain, options.rounds, options.batch_size, torch.device(options.device))
     if options.json:
         facts = {"machine": _machine(options.device), "config": msgspec.to_builtins(config), "rounds": options.rounds}
@@ -112,11 +124,24 @@ def main() -> None:
     )
     print(f"parameters: {engine.name} {engine.parameters:,}, {plain.name} {plain.parameters:,}; ", end="")
     print(f"batches of {options.batch_size}; {options.rounds} rounds\n")
-    _print_table(found, engine.name, plain.name, with_targets=not options.precision)
+    _print_table(found, engine.name, plain.name, with_targets=plain.name == PLAIN)
+
+
+class Narrow(Flow):
+    """Lets values pass in the type of the weights when it answers, too."""
+
+    @property
+    def latent_dtype(self) -> torch.dtype:
+        """As in training."""
+        return self.dtype
 
 
 def engine_side(
-    config: FlowConfig, images: Tensor, z: Tensor, precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    config: FlowConfig,
+    images: Tensor,
+    z: Tensor,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    asked_as: type[Flow] = Flow,
 ) -> Side:
     """The engine, trained by its `Learner` and asked as `build_flow` prepares it."""
     flow = Flow(config).to(images.device)
@@ -131,7 +156,7 @@ def engine_side(
 
     for _ in range(WARM_UP_STEPS):
         train()
-    asked = Flow(config)
+    asked = asked_as(config)
     asked.load_state_dict(flow.state_dict())
     asked = asked.to(images.device).for_inference()
     asked.record_decoding()
@@ -140,7 +165,7 @@ def engine_side(
         LIKELIHOOD: torch.no_grad()(lambda: asked.log_prob(images)),
         DECODE: torch.no_grad()(lambda: asked.decode(z)),
     }
-    name = f"engine, {settled_precision(precision, images.device)}"
+    name = f"engine, {settled_precision(precision, images.device)}{', narrow' * (asked_as is Narrow)}"
     return Side(name, work, sum(parameter.numel() for parameter in flow.parameters()))
 
 
@@ -165,7 +190,7 @@ def plain_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
         LIKELIHOOD: torch.no_grad()(lambda: asked(images)),
         DECODE: lambda: asked.decode(z),
     }
-    return Side("plain", work, sum(parameter.numel() for parameter in flow.parameters()), tensor_float=True)
+    return Side(PLAIN, work, sum(parameter.numel() for parameter in flow.parameters()), tensor_float=True)
 
 
 def compare(engine: Side, plain: Side, rounds: int, batch: int, device: torch.device) -> list[Comparison]:

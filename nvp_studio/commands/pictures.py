@@ -118,7 +118,7 @@ def encode(
                     say(f"{row.name}: {row.said}")
                 if row.z:
                     names.append(row.name)
-                    latents.append(np.frombuffer(row.z, np.float32))
+                    latents.append(np.frombuffer(row.z))
                     exact.append(row.exact)
                 else:
                     failed += 1
@@ -183,7 +183,7 @@ def _open(model: str, device: str) -> "OpenedModel":
 
 
 class _Encoded(msgspec.Struct, array_like=True):
-    """What became of a file, as it travels between ranks: without `z` (float32 bytes) it cannot be read."""
+    """What became of a file, as it travels between ranks: without `z` (float64 bytes) it cannot be read."""
 
     name: str
     said: str = ""
@@ -215,7 +215,7 @@ def _encode_files(opened: "OpenedModel", paths: Sequence[Path]) -> list[_Encoded
 
 
 def _encode(opened: "OpenedModel", images: "Images") -> tuple[Any, Any]:
-    """Latents (N, D) of 8-bit images taken at the middle of each grey level, and whether each decodes to itself."""
+    """Latents (N, D), float64, of 8-bit images at the middle of each grey level, and whether each decodes to itself."""
     import torch
 
     from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
@@ -224,9 +224,8 @@ def _encode(opened: "OpenedModel", images: "Images") -> tuple[Any, Any]:
     with torch.inference_mode():
         x = unit_from_images(torch.from_numpy(images), 0.5).to(flow.device, flow.dtype)
         z, _ = flow.encode(x)
-        z = z.float()
         again = images_from_unit(flow.decode(z)).cpu().numpy()
-    return z.cpu().numpy(), (again == images).reshape(len(images), -1).all(axis=1)
+    return z.cpu().double().numpy(), (again == images).reshape(len(images), -1).all(axis=1)
 
 
 def _decode(opened: "OpenedModel", latents: Any, description: str) -> "Images":
@@ -240,7 +239,7 @@ def _decode(opened: "OpenedModel", latents: Any, description: str) -> "Images":
     with progress_bar("images") as bar, torch.inference_mode():
         task = bar.add_task(description, total=len(latents))
         for start in range(0, len(latents), BATCH):
-            z = latents[start : start + BATCH].to(opened.flow.device, opened.flow.dtype)
+            z = latents[start : start + BATCH].to(opened.flow.device, opened.flow.latent_dtype)
             parts.append(images_from_unit(opened.flow.decode(z)).cpu().numpy())
             bar.advance(task, len(z))
     return np.concatenate(parts)

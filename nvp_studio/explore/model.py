@@ -79,17 +79,18 @@ def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "
     """
     file = find_checkpoint(path)
     checkpoint = read_checkpoint(file)
+    flow = build_flow(checkpoint, device)
     return OpenedModel(
-        flow=build_flow(checkpoint, device),
+        flow=flow,
         path=str(Path(file).absolute()),
         digest=checkpoint.digest,
         info=checkpoint.info,
-        directions=_directions(checkpoint, torch.device(device)),
+        directions=_directions(checkpoint, flow),
         reference=_reference(checkpoint),
     )
 
 
-def _directions(checkpoint: Checkpoint, device: torch.device) -> Directions | None:
+def _directions(checkpoint: Checkpoint, flow: Flow) -> Directions | None:
     tensors = checkpoint.group("directions")
     if not tensors or not len(tensors["components"]):
         return None
@@ -98,9 +99,9 @@ def _directions(checkpoint: Checkpoint, device: torch.device) -> Directions | No
     if len(contrasts) > count:
         contrasts = ()
     return Directions(
-        components=tensors["components"].to(device),
-        mean=tensors["mean"].to(device),
-        deviation=tensors["deviation"].to(device),
+        components=tensors["components"].to(flow.device, flow.latent_dtype),
+        mean=tensors["mean"].to(flow.device, flow.latent_dtype),
+        deviation=tensors["deviation"].to(flow.device, flow.latent_dtype),
         shares=tuple(tensors["shares"].tolist()),
         names=("",) * (count - len(contrasts)) + contrasts,
     )

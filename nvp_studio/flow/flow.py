@@ -17,7 +17,7 @@ from nvp_studio.flow.folding import FoldedMultiScale, folded
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.noise import content_noise, latent_noise
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
-from nvp_studio.flow.precision import Conditioned
+from nvp_studio.flow.precision import Conditioned, wide_type
 from nvp_studio.flow.preprocessing import Preprocessing
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.flow.recording import recorded
@@ -57,6 +57,11 @@ class Flow(nn.Module):
         return next((p.dtype for p in self.parameters()), torch.get_default_dtype())
 
     @property
+    def latent_dtype(self) -> torch.dtype:
+        """What latents and log-determinants come in: `dtype`, or after `fold` float64 (`precision.wide_type`)."""
+        return wide_type(self.dtype, self.device) if self._folding else self.dtype
+
+    @property
     def device(self) -> torch.device:
         """Where the flow computes."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
@@ -82,17 +87,23 @@ class Flow(nn.Module):
             if isinstance(part, Chain | Conditioned):
                 part.precision = precision
 
-    def for_inference(self) -> Self:
-        """Freeze the parameters and fold what depends on them alone (`folding`): the same flow up to rounding, faster.
+    def fold(self) -> Self:
+        """Freeze the parameters and fold what depends on them alone (`folding`): the same flow, faster and more exact.
 
-        Moves, changes of type and of weights are noticed, but for those behind autograd's back (`.data`). `train` and
+        Values pass through the couplings in float64 from here on, and latents come in it, so that `decode` gives back
+        what was encoded, to the rounding of pixels, as long as both are asked with equally large batches. Moves and
+        changes of type and of weights are noticed, but for those behind autograd's back (`.data`). `train` and
         `requires_grad_` end it.
         """
         self.eval().requires_grad_(False)
-        # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
-        convert_conv2d_weight_memory_format(self, torch.channels_last)
         self._folding = True
         return self
+
+    def for_inference(self) -> Self:
+        """`fold`, with the weights as convolutions like them best."""
+        # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
+        convert_conv2d_weight_memory_format(self, torch.channels_last)
+        return self.fold()
 
     def record_decoding(self) -> None:
         """After `for_inference`, on the CPU: have single images decoded by a recording (`recording`), to the same bits.
@@ -103,8 +114,8 @@ class Flow(nn.Module):
         map_ = self._map()
         if not isinstance(map_, FoldedMultiScale) or self.device.type != "cpu":
             return
-        z = torch.zeros(1, self.config.dimensions, dtype=self.dtype)
-        self._recorded = map_, recorded(lambda z: self.preprocessing.undo(map_.undo(z)), z)
+        z = torch.zeros(1, self.config.dimensions, dtype=self.latent_dtype)
+        self._recorded = map_, recorded(lambda z: self._decoded(map_, z), z)
 
     def train(self, mode: bool = True) -> Self:
         """As any module's; ends `for_inference`."""
@@ -133,7 +144,7 @@ class Flow(nn.Module):
             self._weights = [*self.parameters(), *self.buffers()]
             self._version = _version(self._weights)
             with torch.inference_mode(False), torch.no_grad():  # what is kept may be wanted for gradients later
-                self._folded = folded(self.body, torch.empty(0, dtype=self.dtype, device=self.device))
+                self._folded = folded(self.body, torch.empty(0, dtype=self.latent_dtype, device=self.device))
         return self._folded
 
     def load_state_dict(self, *arguments: Any, **named: Any) -> Any:
@@ -157,28 +168,32 @@ class Flow(nn.Module):
         self._check("x", x, self.config.image_shape)
         if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
             raise ValueError(f"x must lie in [0, 1], not [{x.amin().item():.4g}, {x.amax().item():.4g}]")
-        y, first = self.preprocessing(x)
+        y, first = self.preprocessing(x.to(self.latent_dtype))
         z, second = self._map()(y)
         return z, first + second
 
     def decode(self, z: Tensor) -> Tensor:
-        """Map latents (N, D) to images (N, C, H, W): the exact inverse of `encode`.
+        """Map latents (N, D) to images (N, C, H, W) of type `dtype`: the exact inverse of `encode`.
 
         Values may leave [0, 1] by up to a / (1 - 2 a) where the model puts mass there, ten times as far with equalized
         levels. Raises `ValueError` for another shape, NaN or infinity.
         """
         self._check("z", z, (self.config.dimensions,))
         map_ = self._map()
+        z = z.to(self.latent_dtype)
         if self._recorded and len(z) == 1 and self._recorded[0] is map_ and not torch.is_grad_enabled():
             return self._recorded[1](z)
-        return self.preprocessing.undo(map_.undo(z))
+        return self._decoded(map_, z)
+
+    def _decoded(self, map_: MultiScale | FoldedMultiScale, z: Tensor) -> Tensor:
+        return self.preprocessing.undo(map_.undo(z)).to(self.dtype)
 
     def decode_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `decode`, with the log-determinant (N,) of the map from z to x."""
         self._check("z", z, (self.config.dimensions,))
-        y, first = self._map().inverse(z)
+        y, first = self._map().inverse(z.to(self.latent_dtype))
         x, second = self.preprocessing.inverse(y)
-        return x, first + second
+        return x.to(self.dtype), first + second
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density in nats, (N,), of images x (N, C, H, W) over [0, 1]^D; raises `ValueError` as `encode` does."""
@@ -190,7 +205,7 @@ class Flow(nn.Module):
 
         `temperature` multiplies the standard deviation: one number, or one for each scale, finest first.
         """
-        z = latent_noise(seed, count, self.config.dimensions).to(self.device, self.dtype)
+        z = latent_noise(seed, count, self.config.dimensions).to(self.device, self.latent_dtype)
         return self.with_temperature(z, temperature)
 
     def with_temperature(self, z: Tensor, temperature: float | Sequence[float]) -> Tensor:

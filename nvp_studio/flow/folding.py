@@ -9,8 +9,9 @@ about log-determinants that nobody asked for. Here
 - checkerboards stay packed from one coupling to the next, as channels that are split and joined;
 - `undo` finds x without its log-determinant.
 
-The result equals the map that it was folded from up to rounding. It holds numbers, not parameters: after a change of
-the weights it must be folded again, which `Flow` sees to.
+Values pass through it in a wider type than networks compute in (`precision.wide_type`), which is why decoding undoes
+encoding to the last digit or nearly. Otherwise the result equals the map that it was folded from up to rounding. It
+holds numbers, not parameters: after a change of the weights it must be folded again, which `Flow` sees to.
 """
 
 import copy
@@ -26,6 +27,7 @@ from nvp_studio.flow.coupling import ChannelCoupling, PackedCheckerboardCoupling
 from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
+from nvp_studio.flow.precision import heard
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Corner, Squeeze, Unsqueeze, gather, scatter
 
 _CHANNEL_WISE = (ActNorm, RunningBatchNorm, InvertibleConv1x1, OrthogonalConv1x1, Permutation)
@@ -90,19 +92,19 @@ class Halves(Step):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As the coupling's."""
         x1, x2 = self._split(x)
-        y2, log_slope = self.law(x2, self.network(x1))
+        y2, log_slope = self.law(x2, heard(self.network, x1))
         return self._merge(x1, y2), log_slope
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """As the coupling's."""
         y1, y2 = self._split(y)
-        x2, log_slope = self.law.inverse(y2, self.network(y1))
+        x2, log_slope = self.law.inverse(y2, heard(self.network, y1))
         return self._merge(y1, x2), log_slope
 
     def undo(self, y: Tensor) -> Tensor:
         """As the coupling's, without log-slopes."""
         y1, y2 = self._split(y)
-        return self._merge(y1, self.law.undo(y2, self.network(y1)))
+        return self._merge(y1, self.law.undo(y2, heard(self.network, y1)))
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         a, b = x.split_with_sizes(self.sizes, 1)
@@ -255,7 +257,7 @@ def _total(slopes: list[Tensor], constant: float) -> Tensor:
 
 
 def folded(body: MultiScale, like: Tensor) -> FoldedMultiScale:
-    """Fold `body`, which must be in evaluation mode; `like` has the type and the device to compute with.
+    """Fold `body`, which must be in evaluation mode; `like` has the device, and the type of values between networks.
 
     Networks and laws are shared with `body`, everything else is copied.
     """

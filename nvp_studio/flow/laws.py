@@ -63,12 +63,12 @@ class AffineLaw(CouplingLaw):
     def inverse(self, y: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """x = (y - t) * exp(-s) (equation 8)."""
         s, t = self.log_scale_and_shift(numbers)
-        return (y - t) * torch.exp(-s), -s
+        return (y - t) / torch.exp(s), -s
 
     def undo(self, y: Tensor, numbers: Tensor) -> Tensor:
         """The x of `inverse` alone."""
         s, t = self.log_scale_and_shift(numbers)
-        return (y - t) * torch.exp(-s)
+        return (y - t) / torch.exp(s)
 
 
 FLOOR = 0.003

@@ -75,8 +75,8 @@ class Equalization(Bijection):
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """x = F^-1(y)."""
-        values = y.detach().transpose(0, 1).flatten(1)
-        levels = torch.searchsorted(self.edges[:, 1:-1].contiguous(), values, right=True)
+        values = y.detach().transpose(0, 1).flatten(1).contiguous()
+        levels = torch.searchsorted(self.edges[:, 1:-1].to(values.dtype).contiguous(), values, right=True)
         levels = levels.view(y.shape[1], len(y), *y.shape[2:]).transpose(0, 1)
         start, width = self._level(levels)
         return (levels + (y - start) / width) / LEVELS, -sum_per_image(torch.log(width * LEVELS))

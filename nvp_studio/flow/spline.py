@@ -32,9 +32,6 @@ LEAST_HEIGHT = 1e-2
 """Least shares of a bin in the width and in the height of the spline, unless the bins are too many for it."""
 
 
-_NOTHING = 1e-30
-
-
 def numbers_of(bins: int) -> int:
     """How many numbers say the map of so many bins."""
     return 3 * bins + 3
@@ -57,9 +54,10 @@ def _clamp_slope(raw: Tensor, found: Tensor, clamp: Clamp) -> Tensor:
 class _Bins(NamedTuple):
     """The bins that values fall into, in units of the whole spline."""
 
-    found: Tensor
-    """Left edge and bottom, then width of the bin before, of this one and of the one after, then their heights,
-    (N, 8, C, H, W)."""
+    starts: Tensor
+    """Left edge and bottom, (N, 2, C, H, W)."""
+    sizes: Tensor
+    """Widths and heights of the bin before, of this one and of the one after, (N, 2, 3, C, H, W)."""
     steeps: Tensor
     """Height / width of the three, 1 where there is no bin, (N, 3, C, H, W)."""
     bends: Tensor
@@ -71,48 +69,57 @@ class _Bins(NamedTuple):
 
 
 def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
-    """The bin that holds each value, which lies at `share` (N, C, H, W) of the width (axis 0) or of the height (1)."""
+    """The bin that holds each value, which lies at `share` (N, C, H, W) of the width (axis 0) or of the height (1).
+
+    Sizes are differences of the edges as they were rounded, so that neighbours meet and the map has no gaps: what lies
+    in one direction in a bin does so in the other. Shares may be of a wider type than the numbers, and so is the bin.
+    """
     count, bins = len(numbers), numbers.shape[1] // 3 - 1
     shape = numbers.shape[2:]
     table = _table(bins, numbers.dtype, numbers.device)
     shares = torch.softmax(numbers[:, : 2 * bins].view(count, 2, bins, *shape), 2)
     weight = table.weight.expand(count, -1, -1)
     rows = torch.baddbmm(table.bias, weight, shares.view(count, 2 * bins, shape.numel()))
-    rows = rows.view(count, 4 * bins + 4, *shape)
-    number = (rows[:, axis * bins + 1 : (axis + 1) * bins] <= share.unsqueeze(1)).sum(1, keepdim=True)
+    rows = rows.view(count, 2 * bins + 6, *shape)
+    first = axis * (bins + 3) + 2
+    number = (rows[:, first : first + bins - 1] <= share.unsqueeze(1)).sum(1, keepdim=True)
     index = number + table.rows
-    found = rows.gather(1, index)
-    # Widths begin at the same row of `rows` as bends among the numbers.
-    bends = torch.tanh(numbers.gather(1, index[:, 2:4]))
-    return _Bins(found, found[:, 5:] / found[:, 2:5], bends, number, shares)
+    edges = rows.gather(1, index[:, :8]).to(share.dtype).view(count, 2, 4, *shape)
+    sizes = edges[:, :, 1:] - edges[:, :, :-1]
+    bends = torch.tanh(numbers.gather(1, index[:, 8:]))
+    return _Bins(edges[:, :, 1], sizes, sizes[:, 1] / sizes[:, 0], bends, number, shares)
 
 
 class _Table(NamedTuple):
-    """What makes rows of the shares (2 K): left edges, bottoms (K each), widths and heights (K + 2 each)."""
+    """What makes edges of the shares (2 K): from left to right, then from the bottom to the top (K + 3 each).
+
+    The first and the last of either are those of bins beyond the ends, which do away with the cases there.
+    """
 
     weight: Tensor
-    """(1, 4 K + 4, 2 K)."""
+    """(1, 2 K + 6, 2 K)."""
     bias: Tensor
-    """(1, 4 K + 4, 1)."""
+    """(1, 2 K + 6, 1)."""
     rows: Tensor
-    """Which rows matter to a value in the first bin, (8, 1, 1, 1); for the next bin those after them."""
+    """What matters to a value in the first bin, (10, 1, 1, 1): four edges each, and where its bends are among the
+    numbers; for the next bin what comes after them."""
 
 
 @functools.cache
 def _table(bins: int, dtype: torch.dtype, device: torch.device) -> _Table:
-    """Among widths and heights a bin of next to no size at either end, which does away with the cases there."""
     with torch.inference_mode(False):
-        one = torch.eye(bins, dtype=torch.float64)
-        edges, sizes = torch.ones_like(one).tril(-1), functional.pad(one, (0, 0, 1, 1))
         leasts, rests = (part.flatten() for part in _leasts(bins, torch.float64, torch.device("cpu")))
-        weight = torch.cat([torch.kron(torch.diag(rests), rows) for rows in (edges, sizes)])
-        bias = torch.cat([least * rows.sum(1) for rows in (edges, sizes) for least in leasts])
-        bias[2 * bins :].clamp_min_(_NOTHING)
-        first = [0, bins, *range(2 * bins, 2 * bins + 3), *range(3 * bins + 2, 3 * bins + 5)]
+        # From one end to the other the shares add up to one, which is exact when it is not summed.
+        inner = functional.pad(torch.ones(bins - 1, bins, dtype=torch.float64).tril(), (0, 0, 2, 2))
+        outer = torch.zeros(bins + 3, dtype=torch.float64)
+        outer[0], outer[-2], outer[-1] = -1, 1, 2
+        weight = torch.kron(torch.diag(rests), inner)
+        bias = torch.cat([least * inner.sum(1) + outer for least in leasts])
+        first = [*range(4), *range(bins + 3, bins + 7), 2 * bins, 2 * bins + 1]
         return _Table(
             weight.to(device, dtype)[None],
             bias.to(device, dtype).view(1, -1, 1),
-            torch.tensor(first, device=device).view(8, 1, 1, 1),
+            torch.tensor(first, device=device).view(10, 1, 1, 1),
         )
 
 
@@ -169,7 +176,7 @@ class SplineMap(torch.autograd.Function):
         held = x.clamp(-END, END)
         share = held / (2 * END) + 0.5
         bins = _bins_of(share, numbers, 0)
-        left, bottom, _, width, _, _, height, _ = bins.found.unbind(1)
+        (left, bottom), (width, height) = bins.starts.unbind(1), bins.sizes[:, :, 1].unbind(1)
         slopes, steep = _slopes(bins), bins.steeps[:, 1]
         beyond = x - held
         # Beyond the right end exactly 1: its slope there must not depend on the rounding of edges.
@@ -192,7 +199,6 @@ class SplineMap(torch.autograd.Function):
         """Gradients of x, of the numbers and of the scale."""
         place, rise, above, below, slope, beyond, grow, grown, bounded, shift, raw, scale, *kept = ctx.saved_tensors
         slopes, bins = kept[0], _Bins(*kept[1:])
-        size = bins.found[:, 2:].view(len(place), 2, 3, *place.shape[1:])
         count = bins.shares.shape[2]
         gradient = slope.new_empty(len(place), 3 * count + 3, *place.shape[1:])
         by_s = torch.addcmul(grad_log_slope, grad_y, grown)
@@ -201,7 +207,7 @@ class SplineMap(torch.autograd.Function):
         grad_scale = (by_s * bounded).sum((0, 2, 3))
 
         (first, last), (before, steep, after) = slopes.unbind(1), bins.steeps.unbind(1)
-        width, height = size[:, 0, 1], size[:, 1, 1]
+        width, height = bins.sizes[:, :, 1].unbind(1)
         inside = beyond == 0
         rest = 1 - place
         apart, square = place * rest, place * place
@@ -229,7 +235,7 @@ class SplineMap(torch.autograd.Function):
         by_before *= number != 0
         by_after *= number != count - 1
         changes = torch.stack((-by_before, -by_steep, -by_after, by_before, by_steep, by_after), 1)
-        grad_size = changes.view(size.shape).div_(size)
+        grad_size = changes.view(bins.sizes.shape).div_(bins.sizes)
         grad_size[:, 0, 1].addcmul_(grad_left, place)
         grad_size[:, 1, 1].addcmul_(grad_share, rise)
         _shares_gradient(gradient[:, : 2 * count], bins, torch.stack((grad_left, grad_share), 1), grad_size)
@@ -287,7 +293,7 @@ def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Te
     one = _constant(1.0, y.dtype)
     share = torch.add(_constant(0.5, y.dtype), torch.sub(y, shift, alpha=END) / torch.exp(s), alpha=0.5 / END)
     bins = _bins_of(share, numbers, 1)
-    left, bottom, _, width, _, _, height, _ = bins.found.unbind(1)
+    (left, bottom), (width, height) = bins.starts.unbind(1), bins.sizes[:, :, 1].unbind(1)
     steep = bins.steeps[:, 1:2]
     first, last = (torch.exp(bins.bends) / (one + steep / bins.steeps[:, ::2])).unbind(1)
     risen = (share - bottom) / height

@@ -35,6 +35,7 @@ class Learner:
         convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.optimizers = _optimizers(flow, config)
         self._average = average_of(flow, config.ema_decay)
+        self.averaged.fold()  # what is told of a run holds for the model that is opened later
         flow.set_memory(config.memory)  # once the average is made, which takes no gradients
         flow.set_precision(network_type(config.precision, flow.device))
         self.updates = 0

@@ -388,6 +388,21 @@ def test_mixture_law_reaches_far_and_comes_back() -> None:
     assert (log_slope >= torch.log(4 * FLOOR * wide) - 1e-9).all()
 
 
+@pytest.mark.parametrize(
+    "law", [AffineLaw(3), MixtureLaw(3, 4), SplineLaw(3, 1), SplineLaw(3, 2), SplineLaw(3, 12)], ids=repr
+)
+def test_values_may_be_wider_than_the_numbers(law: CouplingLaw) -> None:
+    """Then both directions follow the same map to the rounding of the values, next to the edges of bins as well."""
+    numbers = 1.5 * normal(64, law.numbers * 3, 16, 16, seed=1).float()
+    x = 4 * normal(64, 3, 16, 16, seed=2)
+    y, log_slope = law(x, numbers)
+    back, inverse_log_slope = law.inverse(y, numbers)
+    assert y.dtype == back.dtype == torch.float64
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-11)
+    torch.testing.assert_close(law.undo(y, numbers), x, rtol=0, atol=1e-11)
+    torch.testing.assert_close(inverse_log_slope, -log_slope, rtol=0, atol=1e-6)
+
+
 def test_mixture_law_in_float32_is_inverted_to_a_millionth() -> None:
     law = MixtureLaw(4, components=8)
     generator = torch.Generator().manual_seed(0)

@@ -89,6 +89,22 @@ def test_a_change_of_type_is_no_change_of_precision() -> None:
     assert_same(copy.deepcopy(found), flow, 1e-10)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_was_encoded_is_decoded(name: str) -> None:
+    """To the rounding of pixels, with networks in float32, of noise and by weights that learnt nothing."""
+    flow = trained(CONFIGS[name], torch.float32)
+    perturb(flow, seed=3, size=0.05)
+    generator = torch.Generator().manual_seed(2)
+    x = torch.rand(50, *flow.config.image_shape, generator=generator)
+    flow.fold()
+    z, log_det = flow.encode(x)
+    assert (flow.dtype, z.dtype, log_det.dtype) == (torch.float32, torch.float64, torch.float64)
+    torch.testing.assert_close(flow.decode(z), x, rtol=0, atol=1e-6)
+    back, inverse_log_det = flow.decode_with_log_det(z)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-6)
+    torch.testing.assert_close(inverse_log_det, -log_det, rtol=1e-6, atol=1e-3)
+
+
 def test_changed_weights_are_noticed() -> None:
     flow, other = (trained(CONFIGS["quick"], torch.float64).eval() for _ in range(2))
     perturb(other, size=0.01)
