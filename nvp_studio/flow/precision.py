@@ -18,7 +18,7 @@ class Conditioned(nn.Module):
     precision: torch.dtype | None = None
 
     def conditioned_on(self, seen: Tensor) -> Tensor:
-        """What the network says of `seen` (N, inputs, H, W): (N, outputs, H, W), in the type of the weights or of `seen`."""
+        """What the network says of `seen` (N, inputs, H, W): (N, outputs, H, W)."""
         if self.precision is None or not self.training:
             return heard(self.network, seen)
         # Without the cache of rounded weights: each is used once, and constant memory asks with and without gradients.
