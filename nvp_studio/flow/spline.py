@@ -54,8 +54,6 @@ def _clamp_slope(raw: Tensor, found: Tensor, clamp: Clamp) -> Tensor:
 class _Bins(NamedTuple):
     """The bins that values fall into, in units of the whole spline."""
 
-    starts: Tensor
-    """Left edge and bottom, (N, 2, C, H, W)."""
     sizes: Tensor
     """Widths and heights of the bin before, of this one and of the one after, (N, 2, 3, C, H, W)."""
     steeps: Tensor
@@ -68,11 +66,12 @@ class _Bins(NamedTuple):
     """Shares of all widths and heights before the least ones are seen to, (N, 2, K, C, H, W)."""
 
 
-def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
-    """The bin that holds each value, which lies at `share` (N, C, H, W) of the width (axis 0) or of the height (1).
+def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> tuple[Tensor, _Bins]:
+    """The bin that holds each value: left edge and bottom (N, 2, C, H, W), and the rest.
 
-    Sizes are differences of the edges as they were rounded, so that neighbours meet and the map has no gaps: what lies
-    in one direction in a bin does so in the other. Shares may be of a wider type than the numbers, and so is the bin.
+    A value lies at its `share` (N, C, H, W) of the width of the spline (axis 0) or of the height (1). Sizes are
+    differences of the edges as they were rounded, so that neighbours meet and the map has no gaps: what lies in a bin
+    in one direction does so in the other. Shares may be of a wider type than the numbers, and so is the bin.
     """
     count, bins = len(numbers), numbers.shape[1] // 3 - 1
     shape = numbers.shape[2:]
@@ -87,7 +86,7 @@ def _bins_of(share: Tensor, numbers: Tensor, axis: int) -> _Bins:
     edges = rows.gather(1, index[:, :8]).to(share.dtype).view(count, 2, 4, *shape)
     sizes = edges[:, :, 1:] - edges[:, :, :-1]
     bends = torch.tanh(numbers.gather(1, index[:, 8:]))
-    return _Bins(edges[:, :, 1], sizes, sizes[:, 1] / sizes[:, 0], bends, number, shares)
+    return edges[:, :, 1], _Bins(sizes, sizes[:, 1] / sizes[:, 0], bends, number, shares)
 
 
 class _Table(NamedTuple):
@@ -175,8 +174,8 @@ class SplineMap(torch.autograd.Function):
         """The values; shapes as x."""
         held = x.clamp(-END, END)
         share = held / (2 * END) + 0.5
-        bins = _bins_of(share, numbers, 0)
-        (left, bottom), (width, height) = bins.starts.unbind(1), bins.sizes[:, :, 1].unbind(1)
+        start, bins = _bins_of(share, numbers, 0)
+        (left, bottom), (width, height) = start.unbind(1), bins.sizes[:, :, 1].unbind(1)
         slopes, steep = _slopes(bins), bins.steeps[:, 1]
         beyond = x - held
         # Beyond the right end exactly 1: its slope there must not depend on the rounding of edges.
@@ -292,8 +291,8 @@ def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Te
     _, s, shift = _affine(numbers, scale, clamp)
     one = _constant(1.0, y.dtype)
     share = torch.add(_constant(0.5, y.dtype), torch.sub(y, shift, alpha=END) / torch.exp(s), alpha=0.5 / END)
-    bins = _bins_of(share, numbers, 1)
-    (left, bottom), (width, height) = bins.starts.unbind(1), bins.sizes[:, :, 1].unbind(1)
+    start, bins = _bins_of(share, numbers, 1)
+    (left, bottom), (width, height) = start.unbind(1), bins.sizes[:, :, 1].unbind(1)
     steep = bins.steeps[:, 1:2]
     first, last = (torch.exp(bins.bends) / (one + steep / bins.steeps[:, ::2])).unbind(1)
     risen = (share - bottom) / height
