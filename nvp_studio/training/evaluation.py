@@ -71,7 +71,7 @@ def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
     """
     pictures = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), 0.5)
     x = torch.cat((pictures, torch.nan_to_num(flow.sample(len(images), 1.0, seed))))
-    return inverse_errors(flow, x).max().item()
+    return _inverse_errors(flow, x).max().item()
 
 
 @torch.no_grad()
@@ -79,14 +79,18 @@ def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
     """As `inverse_error`, of images of uniform noise, which lie where a flow has learnt nothing."""
     channels, height, width = flow.config.image_shape
     noise = torch.from_numpy(step_noise(seed, 0, (count, channels, height, width)))
-    return inverse_errors(flow, noise.to(flow.device, flow.dtype)).max().item()
+    return _inverse_errors(flow, noise.to(flow.device, flow.dtype)).max().item()
 
 
 @torch.no_grad()
-def inverse_errors(flow: Flow, x: Tensor) -> Tensor:
-    """The largest |decode(encode(x)) - x| of each image (N,) of x (N, C, H, W); infinite where not finite."""
+def _inverse_errors(flow: Flow, x: Tensor) -> Tensor:
+    """The largest |decode(z) - x| of each image (N,) of x (N, C, H, W), z = encode(x); infinite where not finite.
+
+    z is rounded to the type of the weights first. As it came, a folded flow gives x back to the bit or nearly; rounded,
+    it tells what is left when networks sum up in another order, as in batches of another size or on another machine.
+    """
     z = flow.encode(x)[0]
-    errors = (flow.decode(torch.nan_to_num(z)) - x).abs().amax((1, 2, 3))
+    errors = (flow.decode(torch.nan_to_num(z).to(flow.dtype)) - x).abs().amax((1, 2, 3))
     return torch.where(torch.isfinite(z).all(1) & torch.isfinite(errors), errors, math.inf)
 
 

@@ -72,7 +72,7 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     validation: float | None = None
     """Validation bits/dim of the averaged weights."""
     inverse_error: float | None = None
-    """Largest |decode(encode(x)) - x| on validation images and samples, in [0, 1] units."""
+    """Largest |decode(encode(x)) - x| on validation images and samples, by latents in float32, in [0, 1] units."""
     noise_inverse_error: float | None = None
     """The same on images of uniform noise; None when it is not finite."""
     scale_bits: tuple[float, ...] = ()
