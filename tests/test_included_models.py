@@ -48,6 +48,16 @@ def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
         assert noise_inverse_error(model.flow, 32, seed) < HALF_A_LEVEL
 
 
+@pytest.mark.parametrize("name", INCLUDED_MODELS)
+def test_what_was_encoded_among_others_is_decoded_alone(name: str) -> None:
+    flow = open_model(name).flow
+    x = flow.sample(40, 0.8, seed=2)
+    z = flow.encode(x)[0]
+    errors = [(flow.decode(one) - image).abs().max() for one, image in zip(z.split(1), x.split(1), strict=True)]
+    assert max(errors) < HALF_A_LEVEL
+    assert sum(error < 1e-6 for error in errors) > 30, "to the bit, but where a value was rounded the other way"
+
+
 def test_named_directions_of_peeps_do_what_they_say() -> None:
     """Along "glasses", faces that have them lie beyond those that do not."""
     model = open_model("peeps")
