@@ -91,8 +91,8 @@ class Flow(nn.Module):
         """Freeze the parameters and fold what depends on them alone (`folding`): the same flow, faster and more exact.
 
         Values pass through the couplings in float64 from here on, and latents come in it, so that `decode` gives back
-        what was encoded, mostly to the bit, in a batch of another size too. Moves and changes of type and of weights are
-        noticed, but for those behind autograd's back (`.data`). `train` and `requires_grad_` end it.
+        what was encoded, mostly to the bit, in a batch of another size too. Moves and changes of type and of weights
+        are noticed, but for those behind autograd's back (`.data`). `train` and `requires_grad_` end it.
         """
         self.eval().requires_grad_(False)
         self._folding = True
