@@ -234,7 +234,7 @@ class ProcessGroup(Ranks):
                 if meeting.is_completed() and not self._store.check([key]):
                     meeting.wait()
                 elif (reason := stop_reason()) is not None:
-                    self.call_off(reason)
+                    self._store.compare_set(key, "", reason)
                 time.sleep(_POLL_SECONDS)
             said = self._store.get(key).decode()
             if said == _ALL:
@@ -242,11 +242,21 @@ class ProcessGroup(Ranks):
                 return None
         except RuntimeError as error:
             raise self._lost() from error
+        self._part(key)
         return said
 
     def call_off(self, reason: str) -> None:
         """Tell the other ranks, in place of `begin`, that this one will not come."""
         self._store.compare_set(self._beginning(), "", reason)
+        self._part(self._beginning())
+
+    def _part(self, key: str) -> None:
+        """Leave a beginning that was called off; rank 0, with which the store goes, stays a moment for the others."""
+        parted = self._store.add(f"{key}, parted", 1)
+        deadline = time.monotonic() + _PARTING_SECONDS
+        while self.first and parted < self.world and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            parted = self._store.add(f"{key}, parted", 0)
 
     def _beginning(self) -> str:
         return f"beginning {self._words}"
