@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import torch
@@ -247,16 +247,18 @@ class ProcessGroup(Ranks):
 
     def call_off(self, reason: str) -> None:
         """Tell the other ranks, in place of `begin`, that this one will not come."""
-        self._store.compare_set(self._beginning(), "", reason)
+        with suppress(RuntimeError):  # the store went with rank 0: nobody is left to be told
+            self._store.compare_set(self._beginning(), "", reason)
         self._part(self._beginning())
 
     def _part(self, key: str) -> None:
         """Leave a beginning that was called off; rank 0, with which the store goes, stays a moment for the others."""
-        parted = self._store.add(f"{key}, parted", 1)
         deadline = time.monotonic() + _PARTING_SECONDS
-        while self.first and parted < self.world and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-            parted = self._store.add(f"{key}, parted", 0)
+        with suppress(RuntimeError):  # it is gone
+            parted = self._store.add(f"{key}, parted", 1)
+            while self.first and parted < self.world and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+                parted = self._store.add(f"{key}, parted", 0)
 
     def _beginning(self) -> str:
         return f"beginning {self._words}"
