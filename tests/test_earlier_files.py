@@ -1,0 +1,95 @@
+"""Files that an earlier version wrote open as they did then (`tests/earlier/README.md`).
+
+Figures are compared within what single precision allows on any processor, not to the bit.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+import nvp_studio
+from nvp_studio.data.images import read_image
+from nvp_studio.explore.model import open_model
+from nvp_studio.explore.pictures import read_picture
+from nvp_studio.explore.rendering import render
+from nvp_studio.recipe import Recipe
+from nvp_studio.runs.history import RunHistory, read_history
+from nvp_studio.training import resume_run
+from nvp_studio.training.runs import read_metrics, read_record
+from tests.small_model import random_images
+
+EARLIER = Path(__file__).parent / "earlier"
+MODELS: dict[str, Any] = json.loads((EARLIER / "models" / "expected.json").read_text())
+PICTURES: dict[str, Any] = json.loads((EARLIER / "pictures" / "expected.json").read_text())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_scores_encodes_and_decodes_as_it_did(name: str) -> None:
+    expected = MODELS[name]
+    flow = nvp_studio.load(EARLIER / "models" / f"{name}.safetensors")
+    images = random_images(4, flow.config.image_shape, seed=5)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 256 + 0.5 / 256
+    z, log_det = flow.encode(x)
+    assert flow.bits_per_dim(images).tolist() == pytest.approx(expected["bits_per_dim"], abs=1e-4)
+    assert log_det.tolist() == pytest.approx(expected["log_det"], abs=0.01)
+    assert z[0].tolist() == pytest.approx(expected["z_first"], abs=1e-3)
+    decoded = flow.decode(flow.latents(2, 0.8, seed=3)).flatten(1)[:, :32]
+    assert decoded.flatten().tolist() == pytest.approx(np.ravel(expected["decoded"]).tolist(), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_recipe_and_the_picture_that_carries_it_give_the_same_image(name: str) -> None:
+    folder = EARLIER / "pictures"
+    model = open_model(EARLIER / "models" / "spline.safetensors")
+    recipe = Recipe.from_json((folder / f"recipe-{name}.json").read_text())
+    found = read_picture(model, folder / f"picture-{name}.png")
+    assert found.had_recipe
+    assert found.recipe == recipe
+    rendering = render(model, [recipe])
+    expected = PICTURES[name]
+    levels = np.array(expected["image"]).reshape(rendering.images[0].shape)
+    assert np.abs(rendering.images[0].astype(int) - levels).max() <= 1
+    assert rendering.coordinates[0] == pytest.approx(expected["coordinates"], abs=1e-3)
+    with PIL.Image.open(folder / f"picture-{name}.png") as picture:
+        assert np.array_equal(np.asarray(picture)[::2, ::2], levels)
+
+
+def test_latents_decode_to_the_images_that_were_encoded() -> None:
+    flow = nvp_studio.load(EARLIER / "models" / "spline.safetensors")
+    with np.load(EARLIER / "pictures" / "latents.npz") as archive:
+        z = torch.from_numpy(archive["z"])
+    found = (flow.decode(z) * 256).floor().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    for image, path in zip(found, sorted((EARLIER / "pictures" / "images").iterdir()), strict=True):
+        assert np.array_equal(image, read_image(path, flow.config.image_shape).pixels)
+
+
+def test_files_score_as_they_did() -> None:
+    model = open_model(EARLIER / "models" / "spline.safetensors")
+    rows = csv.DictReader((EARLIER / "pictures" / "scores.csv").read_text().splitlines())
+    for row in rows:
+        image = read_image(EARLIER / "pictures" / row["path"], model.image_shape).pixels
+        assert model.flow.bits_per_dim(image[None]).item() == pytest.approx(float(row["bits_per_dim"]), abs=1e-4)
+
+
+def test_a_run_is_read_and_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "earlier"
+    shutil.copytree(EARLIER / "runs" / "earlier", folder)
+    before = list(read_metrics(folder))
+    assert [row.step for row in before] == list(range(1, 13))
+    assert read_record(folder).status.test == 4.6356731741367545
+    history: RunHistory = read_history(folder)
+    assert history.best is not None
+    resume_run(folder, steps=14)
+    record = read_record(folder)
+    assert (record.status.phase, record.status.step) == ("finished", 14)
+    after = list(read_metrics(folder))
+    assert [row.step for row in after] == list(range(1, 15))
+    assert after[:11] == before[:11]
+    assert nvp_studio.load(folder).config == record.config.flow
