@@ -1,25 +1,22 @@
 """`nvp-studio runs`: the runs of a folder listed, shown, compared, labelled, changed, exported and thrown away."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated
 
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, bits, duration, print_json, print_table, say
-from nvp_studio.runs.export import FORMATS, Format, export_run
+from nvp_studio.commands.console import CommandError, print_json, print_table, say
+from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, print_columns, run_facts, shown_rows
+from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
-from nvp_studio.runs.names import AXES, KINDS, Axis, Kind
-from nvp_studio.runs.shelf import SORT_KEYS, ShelvedRun, find_run, list_shelf
+from nvp_studio.runs.names import Axis, Kind
+from nvp_studio.runs.shelf import ShelvedRun, SortKey, find_run, list_shelf
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
-from nvp_studio.training.changes import RateChange, Restart, Wish, leave_wish, read_changes
+from nvp_studio.training.changes import Wish, leave_wish, read_changes
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder
 from nvp_studio.training.stopping import StopRules
-
-if TYPE_CHECKING:
-    from nvp_studio.runs.compare import ComparedRun
 
 app = typer.Typer(
     help="List, compare, label, export and throw away runs.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -36,7 +33,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 @app.command("list")
 def list_(
-    sort: Annotated[str, typer.Option(help=f"Order: {', '.join(SORT_KEYS)}.")] = "started",
+    sort: Annotated[SortKey, typer.Option(help="Order.")] = "started",
     tag: Annotated[str, typer.Option(help="Only runs with this tag.")] = "",
     trash: Annotated[bool, typer.Option("--trash", help="The runs in the trash instead.")] = False,
     runs: FolderOption = None,
@@ -50,16 +47,15 @@ def list_(
 
     `nvp-studio runs list --tag paper --json`
     """
-    _one_of("--sort", sort, tuple(SORT_KEYS))
     folder = runs or default_runs_folder()
     folder = folder / TRASH if trash else folder
-    found = list_shelf(folder, sort=sort, tag=tag)
+    shelved = list_shelf(folder, sort=sort, tag=tag)
     if json:
-        print_json([_facts(run) for run in found])
-    elif not found:
+        print_json([run_facts(run) for run in shelved])
+    elif not shelved:
         say(f"no runs in {folder}")
     else:
-        _print_columns([_HEADINGS, *(_row(run) for run in found)])
+        print_columns([HEADINGS, *(list_row(run) for run in shelved)])
 
 
 @app.command()
@@ -72,9 +68,8 @@ def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) 
     one = open_for_comparison(folder)
     changes = read_changes(folder)
     if json:
-        facts = _facts(ShelvedRun(one.summary, one.labels))
         print_json(
-            facts
+            run_facts(ShelvedRun(one.summary, one.labels))
             | {
                 "record": msgspec.to_builtins(one.record),
                 "changes": msgspec.to_builtins(changes),
@@ -82,34 +77,13 @@ def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) 
             }
         )
         return
-    summary, status, config = one.summary, one.record.status, one.record.config
-    print_table(
-        [
-            ("run", one.name if one.name == folder.name else f"{one.name} (folder {folder.name})"),
-            ("folder", folder),
-            ("state", f"{summary.state} {summary.reason}".strip()),
-            ("started", summary.started),
-            ("data", f"{summary.data_title}, {one.record.data.train_images:,} training images"),
-            ("flow", f"{summary.preset}, {one.record.parameters:,} parameters, on {one.record.device}"),
-            ("steps", _steps(summary.step, summary.total_steps)),
-            ("time", duration(summary.seconds)),
-            ("best", bits(summary.best) and f"{bits(summary.best)} at step {summary.best_step}"),
-            ("validation", bits(status.validation)),
-            ("test", bits(status.test)),
-            ("batch", config.batch_size),
-            ("learning rate", f"{config.learning_rate:g}, {config.schedule}, {config.optimizer}"),
-            ("seed", config.seed),
-            ("tags", ", ".join(one.labels.tags) or None),
-            ("note", one.labels.note or None),
-            *(("changed", _change_words(change)) for change in changes),
-        ]
-    )
+    print_table(shown_rows(one, changes))
 
 
 @app.command()
 def compare(
     names: RunsArgument,
-    by: Annotated[str, typer.Option(help=f"Axis: {', '.join(AXES)} (of training).")] = "steps",
+    by: Annotated[Axis, typer.Option(help="Axis; seconds are those of training.")] = "steps",
     csv: Annotated[Path | None, typer.Option(help="Write the curves as CSV instead; - is stdout.")] = None,
     quantity: Annotated[
         str, typer.Option(help="For --csv: a curve of the window, as validation or train.")
@@ -128,36 +102,31 @@ def compare(
     from nvp_studio.runs.compare import comparison_csv, differences, open_for_comparison, scores_along
     from nvp_studio.runs.curves import QUANTITIES
 
-    _one_of("--by", by, AXES)
-    _one_of("--quantity", quantity, tuple(QUANTITIES))
-    axis = cast(Axis, by)
-    found = [open_for_comparison(find_run(name, runs)) for name in names]
+    if quantity not in QUANTITIES:
+        raise typer.BadParameter(f"--quantity is one of {', '.join(QUANTITIES)}, not {quantity}")
+    compared = [open_for_comparison(find_run(name, runs)) for name in names]
     if csv is not None:
-        _write_text(csv, comparison_csv(found, axis, quantity))
+        _write_text(csv, comparison_csv(compared, by, quantity))
         return
-    settings = differences([run.record for run in found])
-    along = scores_along([run.history for run in found], axis)
+    settings = differences([run.record for run in compared])
+    along = scores_along([run.history for run in compared], by)
     if json:
         print_json(
             {
-                "runs": [_facts(ShelvedRun(run.summary, run.labels)) for run in found],
+                "runs": [run_facts(ShelvedRun(run.summary, run.labels)) for run in compared],
                 "differences": dict(settings),
-                "axis": axis,
+                "axis": by,
                 "validation": [{"at": place, "lowest": scores} for place, scores in along],
             }
         )
         return
-    rows = [["", *(run.name for run in found)]]
-    rows += _outcome_rows(found)
-    rows += [[name, *(_value(value) for value in values)] for name, values in settings]
-    rows += [[_place(place, axis), *(_score(score) for score in scores)] for place, scores in along]
-    _print_columns(rows)
+    print_columns(comparison_rows(compared, settings, along, by))
 
 
 @app.command()
 def export(
     names: RunsArgument,
-    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = "csv",
+    form: Annotated[Format, typer.Option("--format", help="Kind of file.")] = "csv",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File, or for several runs and tensorboard a folder; - is stdout for csv."),
@@ -174,7 +143,6 @@ def export(
 
     `nvp-studio runs export one two --format tensorboard -o logs && tensorboard --logdir logs`
     """
-    _one_of("--format", form, FORMATS)
     for name in names:
         folder = find_run(name, runs)
         if output is not None and str(output) == "-":
@@ -183,22 +151,21 @@ def export(
         place = output
         if output is not None and (len(names) > 1 or form == "tensorboard"):
             place = output / (folder.name if form == "tensorboard" else f"{folder.name}.{form}")
-        typer.echo(str(export_run(folder, cast(Format, form), place)))
+        typer.echo(str(export_run(folder, form, place)))
 
 
 @app.command()
 def timelapse(
     run: RunArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .gif or .webp file.")],
-    kind: Annotated[str, typer.Option(help=f"{' or '.join(KINDS)}.")] = "samples",
+    kind: Annotated[Kind, typer.Option(help="Which images.")] = "samples",
     fps: Annotated[float, typer.Option(min=0.5, max=50, help="Frames per second.")] = 6.0,
     runs: FolderOption = None,
 ) -> None:
     """Write the samples of a run, from the same noise at every validation, as a film."""
     from nvp_studio.runs.timelapse import write_film
 
-    _one_of("--kind", kind, KINDS)
-    frames = write_film(find_run(run, runs), output, cast(Kind, kind), fps)
+    frames = write_film(find_run(run, runs), output, kind, fps)
     say(f"{output}: {frames} frames")
 
 
@@ -313,85 +280,6 @@ def _in_trash(name: Path, runs: Path | None) -> Path:
         if (place / "run.json").is_file() and place.parent.name == TRASH:
             return place
     raise CommandError(f"no run {name} in {trash}")
-
-
-def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise typer.BadParameter(f"{option} is one of {', '.join(choices)}, not {value}")
-
-
-def _facts(run: ShelvedRun) -> dict[str, Any]:
-    return msgspec.to_builtins(run.summary) | {
-        "label": run.labels.name,
-        "note": run.labels.note,
-        "tags": list(run.labels.tags),
-    }
-
-
-_HEADINGS = ["run", "state", "data", "preset", "best", "steps", "time", "started", "tags"]
-
-
-def _row(run: ShelvedRun) -> list[str]:
-    one = run.summary
-    return [
-        run.name,
-        one.state,
-        one.data_title,
-        one.preset,
-        _score(one.best),
-        _steps(one.step, one.total_steps),
-        duration(one.seconds),
-        one.started[:16].replace("T", " "),
-        ", ".join(run.labels.tags),
-    ]
-
-
-def _outcome_rows(found: "list[ComparedRun]") -> list[list[str]]:
-    cells: dict[str, Callable[[ComparedRun], str]] = {
-        "state": lambda run: run.summary.state,
-        "best": lambda run: _score(run.summary.best),
-        "test": lambda run: _score(run.record.status.test),
-        "steps": lambda run: f"{run.summary.step:,}",
-        "time": lambda run: duration(run.summary.seconds),
-        "parameters": lambda run: f"{run.record.parameters:,}",
-    }
-    return [[name, *(cell(run) for run in found)] for name, cell in cells.items()]
-
-
-def _print_columns(rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _steps(step: int, total: int | None) -> str:
-    return f"{step:,}" if total is None else f"{step:,} / {total:,}"
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "–" if value is None else str(value)
-
-
-def _place(place: float, axis: Axis) -> str:
-    if axis == "seconds":
-        return f"at {duration(place)}"
-    return f"at step {place:,.0f}" if axis == "steps" else f"at epoch {place:.2f}"
-
-
-def _change_words(change: Any) -> str:
-    if isinstance(change, RateChange):
-        return f"after step {change.step:,}: learning rate {change.learning_rate:g}"
-    if isinstance(change, Restart):
-        return f"after step {change.step:,}: went on at {change.at}"
-    rules = {name: value for name, value in msgspec.to_builtins(change.rules).items() if value is not None}
-    words = ", ".join(f"{name} {value:g}" for name, value in rules.items())
-    return f"after step {change.step:,}: stop at {words}" if words else f"after step {change.step:,}: no stop condition"
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -18,7 +18,6 @@ from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import MOST_RECORD_BYTES, RECORD, read_metrics, read_record
 
 Format = Literal["csv", "parquet", "tensorboard"]
-FORMATS: tuple[Format, ...] = ("csv", "parquet", "tensorboard")
 _ALWAYS = ("skipped", "rollbacks")
 _MOST_SHEET_BYTES = 100_000_000
 

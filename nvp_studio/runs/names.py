@@ -3,8 +3,7 @@
 from typing import Literal
 
 Axis = Literal["steps", "epochs", "seconds"]
-AXES: tuple[Axis, ...] = ("steps", "epochs", "seconds")
-"""`seconds` are those of training, over all stretches of a run, without its pauses."""
+"""`seconds` are those of training, over all sessions of a run, without its pauses."""
 
 Kind = Literal["samples", "reconstructions"]
 KINDS: tuple[Kind, ...] = ("samples", "reconstructions")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from nvp_studio.runs.labels import Labels, read_labels
 from nvp_studio.training.errors import RunError
@@ -38,8 +39,9 @@ class ShelvedRun:
         return all(word in place for word in text.lower().split())
 
 
+SortKey = Literal["started", "name", "best", "steps", "time", "data", "preset", "state"]
 _LAST = float("inf")
-SORT_KEYS: dict[str, Callable[[ShelvedRun], tuple[float, str] | str]] = {
+SORT_KEYS: dict[SortKey, Callable[[ShelvedRun], tuple[float, str] | str]] = {
     "started": lambda run: run.summary.started,
     "name": lambda run: run.name.lower(),
     "best": lambda run: (_LAST if run.summary.best is None else run.summary.best, run.summary.started),
@@ -58,7 +60,7 @@ def shelve(summaries: Iterable[RunSummary]) -> list[ShelvedRun]:
     return [ShelvedRun(summary, read_labels(Path(summary.folder))) for summary in summaries]
 
 
-def list_shelf(runs_folder: Path | None = None, *, sort: str = "started", tag: str = "") -> list[ShelvedRun]:
+def list_shelf(runs_folder: Path | None = None, *, sort: SortKey = "started", tag: str = "") -> list[ShelvedRun]:
     """The runs of `runs_folder`, those with `tag` alone when given; started, steps and time from the top down."""
     found = shelve(list_runs(runs_folder))
     if tag:
@@ -66,7 +68,7 @@ def list_shelf(runs_folder: Path | None = None, *, sort: str = "started", tag: s
     return sort_runs(found, sort)
 
 
-def sort_runs(runs: Iterable[ShelvedRun], sort: str) -> list[ShelvedRun]:
+def sort_runs(runs: Iterable[ShelvedRun], sort: SortKey) -> list[ShelvedRun]:
     """The runs in the order of `sort`, one of `SORT_KEYS`."""
     return sorted(runs, key=SORT_KEYS[sort], reverse=sort in NEWEST_OR_LARGEST_FIRST)
 

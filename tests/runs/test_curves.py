@@ -1,6 +1,7 @@
 """Curves of runs as arrays: quantities, axes, smoothing, clipping, segments, CSV."""
 
 import csv
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from nvp_studio.runs.curves import (
     value_range,
 )
 from nvp_studio.runs.history import RunHistory
-from nvp_studio.runs.names import AXES
+from nvp_studio.runs.names import Axis
 from nvp_studio.training.changes import RateChange, Restart
 from tests.runs.test_history import step
 
@@ -78,7 +79,7 @@ def test_a_restart_and_a_return_break_the_curve_where_they_were() -> None:
     assert [points.x[part].tolist() for part in points.segments()] == [[1, 2, 3, 4], [5, 6, 7, 8, 9, 10], [11, 12]]
 
 
-@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("axis", get_args(Axis))
 def test_steps_and_places_on_an_axis_go_both_ways(axis: str) -> None:
     history = history_of(50)
     place = place_of_step(history, 20, axis)

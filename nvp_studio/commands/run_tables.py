@@ -1,0 +1,130 @@
+"""The tables of `nvp-studio runs`: what a run, a list of runs and a comparison look like as text and as JSON."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+
+from nvp_studio.commands.console import bits, duration
+from nvp_studio.runs.names import Axis
+from nvp_studio.runs.shelf import ShelvedRun
+from nvp_studio.training.changes import RateChange, Restart, RunChange
+
+if TYPE_CHECKING:
+    from nvp_studio.runs.compare import ComparedRun
+
+HEADINGS = ["run", "state", "data", "preset", "best", "steps", "time", "started", "tags"]
+"""Of the columns of `list_row`."""
+
+
+def run_facts(run: ShelvedRun) -> dict[str, Any]:
+    """A run's summary and labels, ready for JSON."""
+    labels = {"label": run.labels.name, "note": run.labels.note, "tags": list(run.labels.tags)}
+    return {**msgspec.to_builtins(run.summary), **labels}
+
+
+def list_row(run: ShelvedRun) -> list[str]:
+    """One run in the list of runs."""
+    one = run.summary
+    return [
+        run.name,
+        one.state,
+        one.data_title,
+        one.preset,
+        _score(one.best),
+        _steps(one.step, one.total_steps),
+        duration(one.seconds),
+        one.started[:16].replace("T", " "),
+        ", ".join(run.labels.tags),
+    ]
+
+
+def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[str, object]]:
+    """Names and values that `runs show` prints of one run; None for what it does not have."""
+    summary, record, labels = run.summary, run.record, run.labels
+    folder, status, config = Path(run.folder), record.status, record.config
+    return [
+        ("run", run.name if run.name == folder.name else f"{run.name} (folder {folder.name})"),
+        ("folder", folder),
+        ("state", f"{summary.state} {summary.reason}".strip()),
+        ("started", summary.started),
+        ("data", f"{summary.data_title}, {record.data.train_images:,} training images"),
+        ("flow", f"{summary.preset}, {record.parameters:,} parameters, on {record.device}"),
+        ("steps", _steps(summary.step, summary.total_steps)),
+        ("time", duration(summary.seconds)),
+        ("best", bits(summary.best) and f"{bits(summary.best)} at step {summary.best_step}"),
+        ("validation", bits(status.validation)),
+        ("test", bits(status.test)),
+        ("batch", config.batch_size),
+        ("learning rate", f"{config.learning_rate:g}, {config.schedule}, {config.optimizer}"),
+        ("seed", config.seed),
+        ("tags", ", ".join(labels.tags) or None),
+        ("note", labels.note or None),
+        *(("changed", _change_text(change)) for change in changes),
+    ]
+
+
+def comparison_rows(
+    runs: "Sequence[ComparedRun]",
+    settings: Sequence[tuple[str, Sequence[Any]]],
+    along: Sequence[tuple[float, Sequence[float | None]]],
+    axis: Axis,
+) -> list[list[str]]:
+    """A column for each run: its outcome, the `settings` that differ, and the scores `along` the axis."""
+    return [
+        ["", *(run.name for run in runs)],
+        *_outcome_rows(runs),
+        *([name, *(_value(value) for value in values)] for name, values in settings),
+        *([_place(place, axis), *(_score(score) for score in scores)] for place, scores in along),
+    ]
+
+
+def print_columns(rows: list[list[str]]) -> None:
+    """Print rows of equal length on stdout, each column as wide as its widest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _outcome_rows(runs: "Sequence[ComparedRun]") -> list[list[str]]:
+    cells: dict[str, Callable[[ComparedRun], str]] = {
+        "state": lambda run: run.summary.state,
+        "best": lambda run: _score(run.summary.best),
+        "test": lambda run: _score(run.record.status.test),
+        "steps": lambda run: f"{run.summary.step:,}",
+        "time": lambda run: duration(run.summary.seconds),
+        "parameters": lambda run: f"{run.record.parameters:,}",
+    }
+    return [[name, *(cell(run) for run in runs)] for name, cell in cells.items()]
+
+
+def _steps(step: int, total: int | None) -> str:
+    return f"{step:,}" if total is None else f"{step:,} / {total:,}"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "–" if value is None else str(value)
+
+
+def _place(place: float, axis: Axis) -> str:
+    if axis == "seconds":
+        return f"at {duration(place)}"
+    return f"at step {place:,.0f}" if axis == "steps" else f"at epoch {place:.2f}"
+
+
+def _change_text(change: RunChange) -> str:
+    if isinstance(change, RateChange):
+        return f"after step {change.step:,}: learning rate {change.learning_rate:g}"
+    if isinstance(change, Restart):
+        return f"after step {change.step:,}: went on at {change.at}"
+    rules = {name: value for name, value in msgspec.to_builtins(change.rules).items() if value is not None}
+    words = ", ".join(f"{name} {value:g}" for name, value in rules.items())
+    return f"after step {change.step:,}: stop at {words}" if words else f"after step {change.step:,}: no stop condition"
