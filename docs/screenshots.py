@@ -33,7 +33,7 @@ PAGES = ("train", "explore", "score", "runs")
 COMPARED: dict[str, dict[str, object]] = {
     "recommended": {},
     "large-batches": {"batch_size": 32},
-    "restarted": {"optimizer": "adamax"},
+    "restarted": {"optimizer": "adam"},
 }
 """What is changed in the runs that are compared. The last is stopped on its way, and goes on to half the rate."""
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import nvp_studio
+from nvp_studio.cli import main
 from nvp_studio.data.images import read_image
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.pictures import read_picture
@@ -22,7 +23,8 @@ from nvp_studio.explore.rendering import render
 from nvp_studio.recipe import Recipe
 from nvp_studio.runs.history import RunHistory, read_history
 from nvp_studio.training import resume_run
-from nvp_studio.training.runs import read_metrics, read_record
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import list_runs, read_metrics, read_record
 from tests.small_model import random_images
 
 EARLIER = Path(__file__).parent / "earlier"
@@ -93,3 +95,29 @@ def test_a_run_is_read_and_goes_on(tmp_path: Path) -> None:
     assert [row.step for row in after] == list(range(1, 15))
     assert after[:11] == before[:11]
     assert nvp_studio.load(folder).config == record.config.flow
+
+
+def test_a_run_of_a_removed_optimizer_is_shown_and_explored_but_not_trained(tmp_path: Path) -> None:
+    folder = tmp_path / "refused-adamax"
+    shutil.copytree(EARLIER / "runs" / "refused-adamax", folder)
+    assert [(run.name, run.state) for run in list_runs(tmp_path)] == [("refused-adamax", "finished")]
+    assert len(read_metrics(folder)) == 3
+    assert nvp_studio.load(folder).config == read_record(folder).config.flow
+    before = (folder / "run.json").read_bytes()
+    for budget in ({}, {"steps": 9}):
+        with pytest.raises(RunError, match=r"^the optimizer adamax was removed from this program; take muon or adam$"):
+            resume_run(folder, **budget)
+    assert (folder / "run.json").read_bytes() == before
+
+
+def test_a_run_like_one_of_a_removed_optimizer_wants_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--like", str(EARLIER / "runs" / "refused-adamax"), "--runs", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "nvp-studio: the optimizer adamax was removed from this program; take muon or adam\n"
+    )
+    assert not list(tmp_path.iterdir())

@@ -119,7 +119,7 @@ def train(
     ] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option(help=f"muon, adam or adamax; without it {_by_preset('optimizer')}.", rich_help_panel=_OPTIMIZER),
+        typer.Option(help=f"muon or adam; without it {_by_preset('optimizer')}.", rich_help_panel=_OPTIMIZER),
     ] = None,
     schedule: Annotated[
         str, typer.Option(help="Learning rate after the warm-up: cosine or constant.", rich_help_panel=_OPTIMIZER)

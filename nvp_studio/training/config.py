@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.stopping import StopRules
 
 
@@ -35,7 +36,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     accumulate: int = 1
     """Parts that a batch is computed in, one after the other, to take less memory; the step is the same."""
     optimizer: Literal["muon", "adam", "adamax"] = "muon"
-    """`muon` for the matrices of the networks s and t, with Adam for everything else, or one for all parameters."""
+    """`muon` for the matrices of the networks s and t and Adam for all else, or `adam` for all parameters. `adamax` is
+    read in records of earlier versions only: `check_trainable` refuses it."""
     learning_rate: float = 4e-3
     """The highest learning rate of the schedule."""
     warmup_steps: int = 200
@@ -107,6 +109,12 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"checkpoint_steps must be positive, not {self.checkpoint_steps}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
+
+
+def check_trainable(config: TrainConfig) -> None:
+    """Raise `RunError` for a configuration of an earlier version that can be read but not trained any more."""
+    if config.optimizer == "adamax":
+        raise RunError("the optimizer adamax was removed from this program; take muon or adam")
 
 
 def recommended(preset: str) -> dict[str, Any]:

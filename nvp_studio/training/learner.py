@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
-from torch.optim import Adam, Adamax, Optimizer
+from torch.optim import Adam, Optimizer
 
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
@@ -113,14 +113,13 @@ class Learner:
 
 _STATES: dict[type[Optimizer], tuple[str, ...]] = {
     Adam: ("exp_avg", "exp_avg_sq"),
-    Adamax: ("exp_avg", "exp_inf"),
     Muon: ("exp_avg",),
 }
 """What an optimizer keeps for each parameter, beside the count of its steps."""
 
 
 def _optimizers(flow: Flow, config: TrainConfig) -> list[Optimizer]:
-    """Adam or Adamax, or Muon and Adam for what is no matrix.
+    """Adam, or Muon for matrices and Adam for all other parameters.
 
     `weight_decay` is on the lengths of weight-normalized filters alone (section 4.1).
     """
@@ -133,8 +132,6 @@ def _optimizers(flow: Flow, config: TrainConfig) -> list[Optimizer]:
     ]
     groups = [group for group in groups if group["params"]]
     optimizers: list[Optimizer] = [Muon(matrices, config.learning_rate)] if matrices else []
-    if config.optimizer == "adamax":
-        optimizers.append(Adamax(groups, lr=config.learning_rate))
-    elif groups:
+    if groups:
         optimizers.append(Adam(groups, lr=config.learning_rate, fused=flow.device.type in ("cpu", "cuda")))
     return optimizers

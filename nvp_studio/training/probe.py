@@ -13,7 +13,7 @@ from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.distributed import Parts, parts_of, spread
 from nvp_studio.training.learner import Learner
 from nvp_studio.training.objective import objective
@@ -34,6 +34,7 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
 
     The first step, which allocates, is not timed. Raises `RunError` or `ValueError` as a run would.
     """
+    check_trainable(config)
     device = choose_device(config.device)
     torch.set_num_threads(choose_threads(config.threads))
     with torch.random.fork_rng(devices=[]):

@@ -27,7 +27,7 @@ from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
 from nvp_studio.training.changes import WISH, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import claim_workspace, deterministic
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
@@ -158,6 +158,7 @@ def resume_run(
             new_budget = any(value is not None for value in budget.values())
             others = {"device": device, "threads": threads, "memory": memory, "precision": precision}
             config = _changed(record, budget, others)
+            check_trainable(config)
             if reason := _nothing_left(record, config, new_budget=new_budget):
                 if not (patience or started_again(record.launch)):
                     raise RunError(reason)
@@ -302,6 +303,7 @@ def _prepare(
     config: TrainConfig, control: Control, report: Report, ranks: Ranks, change_flow: FlowChange = _as_it_is
 ) -> tuple[DataSet, Flow]:
     """Load the data and make the flow, freshly initialized from the seed, on the device."""
+    check_trainable(config)
     report(RunState("preparing", "reading the data"))
     told = time.monotonic()
 

@@ -108,7 +108,7 @@ def test_every_operation_of_a_run_has_a_deterministic_algorithm(
     """Two steps, a validation, samples, files and the final scores."""
     flow = (FLOWS | PRESETS)[name]
     config = make_config(
-        steps=2, deterministic=True, memory=memory, flow=flow, optimizer="adamax", random_shift=1, horizontal_flip=True
+        steps=2, deterministic=True, memory=memory, flow=flow, optimizer="adam", random_shift=1, horizontal_flip=True
     )
     with Operations() as operations:
         folder = start_run(config, tmp_path)

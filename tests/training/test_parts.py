@@ -249,7 +249,7 @@ def test_clock_counts_no_pauses_and_a_window_of_speed() -> None:
     assert clock.seconds_for(400) == pytest.approx(10)
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adamax", "preset": "quick", "flow": None}])
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "preset": "quick", "flow": None}])
 def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: dict[str, object]) -> None:
     found = probe(make_config(**changes), (1, 8, 8), seconds=0.05)
     assert found.images_per_second > 0

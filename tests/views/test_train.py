@@ -87,7 +87,7 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
         preset="paper",
         epochs=2.5,
         batch_size=17,
-        optimizer="adamax",
+        optimizer="adam",
         learning_rate=0.00123,
         warmup_steps=11,
         schedule="constant",

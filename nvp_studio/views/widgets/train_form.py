@@ -264,7 +264,7 @@ class TrainForm(QWidget):
     def _make_advanced(self) -> None:
         form = _form()
         self._folded.setLayout(form)
-        self.optimizer = self._combo([("Muon", "muon"), ("Adam", "adam"), ("Adamax", "adamax")])
+        self.optimizer = self._combo([("Muon", "muon"), ("Adam", "adam")])
         tip = self.tr("Muon steers the matrices of the networks, with Adam for the rest; the others steer everything")
         self._add(form, self.tr("Optimizer"), self.optimizer, tip=tip)
         self.schedule = self._combo([(self.tr("Cosine to 2 %"), "cosine"), (self.tr("Constant"), "constant")])
