@@ -1,30 +1,81 @@
-"""Locks on open files that the operating system drops when their holder ends, however it ends."""
+"""Locks on files. The operating system releases a lock when its process ends, however it ends."""
 
 import os
-import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-if sys.platform == "win32":
-    import msvcrt
+_HOLDER_BYTES = 200
+"""Bytes of a lock file that are read to learn who holds it."""
+_LOOK_AGAIN = 0.005
+"""Seconds until a lock that is held is looked at again: whoever looks holds it for an instant."""
 
-    def try_lock(descriptor: int, *, shared: bool) -> bool:
-        """Lock the open file `descriptor` without waiting, and say whether that worked."""
-        # Locked bytes cannot be read by others, so the lock is on a byte far behind the holder's name.
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
+
+class LockFile:
+    """A file that one process at a time can lock, and which says which process that is.
+
+    Used as a context manager: entering opens the file at `path`, made where there is none, and leaving closes it,
+    which releases the lock. The file itself stays, for removing it would let two processes hold a lock of one name.
+    Raises `OSError` where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def try_lock(self) -> bool:
+        """Take the lock without waiting; False while another process, or another `LockFile`, holds it.
+
+        Raises `OSError`, in one line, where the file system does not support locks.
+        """
+        if not _lock(self._descriptor, self._path):
             return False
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            # The first byte is the locked one, which Windows lets no other process read.
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, f"\nprocess {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+        except OSError:
+            pass  # a full disk: the lock holds, only its holder has no name
         return True
 
-else:
-    import fcntl
+    def holder(self) -> str:
+        """The process that holds the lock, or held it last, in words ("process 7 since 2026-01-31 12:00:00")."""
+        os.lseek(self._descriptor, 1 if os.name == "nt" else 0, os.SEEK_SET)
+        return os.read(self._descriptor, _HOLDER_BYTES).decode(errors="replace").strip() or "another process"
 
-    def try_lock(descriptor: int, *, shared: bool) -> bool:
-        """Lock the open file `descriptor` without waiting, and say whether that worked."""
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError:
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of the file at `path`; False where there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        if _lock(descriptor, path):
             return False
-        return True
+        time.sleep(_LOOK_AGAIN)
+        return not _lock(descriptor, path)
+    except OSError:
+        return False  # without support for locks, nobody holds one
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    from filelock import lock_descriptor  # takes 30 ms to import, which the start of the window need not wait for
+
+    try:
+        return lock_descriptor(descriptor, blocking=False)
+    except OSError as error:
+        reason = f"the file system of {path.parent} does not support locks ({error.strerror})"
+        raise OSError(error.errno, reason) from error

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +25,7 @@ from nvp_studio.data.arrays import Parts, one_line
 from nvp_studio.data.dataset import Attribute, DataError, Images, Labels, Split, digest_of
 from nvp_studio.data.progress import Progress
 from nvp_studio.files import write_whole
-from nvp_studio.locks import try_lock
+from nvp_studio.locks import LockFile
 
 Numbers = npt.NDArray[np.uint8]
 
@@ -123,7 +123,8 @@ def load_prepared(
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder, progress):
+        with LockFile(folder / "lock") as lock:
+            _wait_for_lock(lock, progress)
             found = _opened(folder, key)
             return found if found is not None else _prepare(folder, key, source, make_plan(), progress)
     except OSError as error:
@@ -220,17 +221,11 @@ def _advise(mapped: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]") -> None:
 # Preparing
 
 
-@contextmanager
-def _lock(folder: Path, progress: Progress | None) -> Iterator[None]:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        while not try_lock(descriptor, shared=False):
-            if progress is not None:
-                progress(0, 0, "waiting for another process that prepares the same images")
-            time.sleep(0.1)
-        yield
-    finally:
-        os.close(descriptor)
+def _wait_for_lock(lock: LockFile, progress: Progress | None) -> None:
+    while not lock.try_lock():
+        if progress is not None:
+            progress(0, 0, f"waiting for {lock.holder()}, which prepares the same images")
+        time.sleep(0.1)
 
 
 def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress | None) -> Parts:

@@ -13,7 +13,7 @@ import platformdirs
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from nvp_studio.files import remove_leftovers, stream_whole
-from nvp_studio.locks import try_lock
+from nvp_studio.locks import LockFile
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.wording import one_line
@@ -253,9 +253,10 @@ class _Writer:
     def _write(self) -> None:
         folder = self.path.parent
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / _LOCK, "ab") as lock:
-            if try_lock(lock.fileno(), shared=False):
-                remove_leftovers(folder)
+        with LockFile(folder / _LOCK) as lock:
+            with suppress(OSError):  # a file system without locks: what another process left stays
+                if lock.try_lock():
+                    remove_leftovers(folder)
             free = shutil.disk_usage(folder).free
             if free < self._size:
                 raise OSError(f"it takes {megabytes(self._size)} MB, and {megabytes(free)} MB are free")

@@ -346,5 +346,5 @@ def test_another_process_that_prepares_the_same_is_waited_for(tmp_path: Path) ->
     data = load_data(str(tmp_path), progress=note)
     first.join()
     assert sum(map(len, data.splits)) == 20
-    assert any(word.startswith("waiting for another process") for word in words)
+    assert any(word.startswith("waiting for process ") for word in words)
     assert not any(word.startswith("reading") for word in words)

@@ -18,17 +18,17 @@ from typing import Any
 import pytest
 
 import nvp_studio.files
+import nvp_studio.locks
 import nvp_studio.training.changes
 import nvp_studio.training.checkpoint_folder
 import nvp_studio.training.journal
-import nvp_studio.training.lock
 
 _MODULES = (
     nvp_studio.files,
+    nvp_studio.locks,
     nvp_studio.training.changes,
     nvp_studio.training.checkpoint_folder,
     nvp_studio.training.journal,
-    nvp_studio.training.lock,
 )
 
 

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from nvp_studio import checkpoints, files
+from nvp_studio import checkpoints, files, locks
 from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training import batches, lock, loop, start
+from nvp_studio.training import batches, loop, start
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.checkpoint_folder import CheckpointFolder
 from nvp_studio.training.config import TrainConfig
@@ -141,7 +141,7 @@ def trust_the_digest(patch: Patch) -> None:
 
 def take_no_lock(patch: Patch) -> None:
     """Every lock is free."""
-    patch.setattr(lock, "try_lock", lambda descriptor, shared: True)
+    patch.setattr(locks, "_lock", lambda descriptor, path: True)
 
 
 def keep_later_metrics(patch: Patch) -> None:
