@@ -32,7 +32,7 @@ from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.flow import Flow
 from nvp_studio.resources import INCLUDED_MODELS, resource_path
 from nvp_studio.tensor_file import Header, TensorFileError, pack_tensors, read_header, read_tensors
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 FORMAT = "nvp-studio-checkpoint"
 FORMAT_VERSION = 1

@@ -5,7 +5,7 @@ Undo history, the text chunk of a saved PNG, the command line's replay and the d
 
 import msgspec
 
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 PNG_KEY = "nvp-studio-recipe"
 """Keyword of the PNG text chunk that holds a recipe as JSON."""

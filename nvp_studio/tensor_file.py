@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 1_000_000

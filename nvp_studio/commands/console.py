@@ -23,7 +23,7 @@ from rich.progress import (
 )
 
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress, notes and complaints go."""

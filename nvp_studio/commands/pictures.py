@@ -21,7 +21,7 @@ from nvp_studio.commands.console import (
 )
 from nvp_studio.commands.rounds import in_rounds
 from nvp_studio.commands.together import open_for, together
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
-from nvp_studio.wording import one_line as printable_line
+from nvp_studio.text import one_line as printable_line
 
 # Deflate cannot pack more than 1032 bytes into one.
 MOST_DEFLATE_GAINS = 1032

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

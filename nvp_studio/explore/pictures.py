@@ -16,7 +16,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe
 from nvp_studio.files import write_whole
 from nvp_studio.recipe import PNG_KEY, Image, Recipe
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 _MAX_SIDE = 16_384
 

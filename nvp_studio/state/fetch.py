@@ -16,7 +16,7 @@ from nvp_studio.files import remove_leftovers, stream_whole
 from nvp_studio.locks import LockFile
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import MODEL_SUFFIX
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import (
     MOST_MODEL_BYTES,

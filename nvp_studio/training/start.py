@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 import nvp_studio
-from nvp_studio import wording
 from nvp_studio.checkpoints import Checkpoint
 from nvp_studio.data.catalogue import CATALOGUE, load_data
 from nvp_studio.data.dataset import DataSet
@@ -25,6 +24,7 @@ from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
+from nvp_studio.text import error_line
 from nvp_studio.training.changes import WISH, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.config import TrainConfig, check_trainable
@@ -492,8 +492,4 @@ def one_line(error: BaseException) -> str:
     """The error in one line for a person."""
     if is_out_of_memory(error):
         return "out of memory; take a smaller batch, a smaller flow, or constant memory"
-    if isinstance(error, OSError) and error.strerror:
-        return wording.one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    text = wording.one_line(lines[0]) if lines else type(error).__name__
-    return text if isinstance(error, RuntimeError | ValueError) else f"{type(error).__name__}: {text}"
+    return error_line(error)

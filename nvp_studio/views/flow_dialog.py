@@ -17,11 +17,11 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.flow.config import MOST, FlowConfig
+from nvp_studio.text import sentence
 from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
-from nvp_studio.wording import sentence
 
 _LEFT = 11
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nvp_studio.files import open_regular
+from nvp_studio.text import one_line
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import MODEL_FILES, RECORD, default_runs_folder
-from nvp_studio.wording import one_line
 from nvp_studio.worker.messages import (
     MOST_MODEL_BYTES,
     PART_BYTES,

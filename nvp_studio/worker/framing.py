@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from nvp_studio.wording import one_line
+from nvp_studio.text import one_line
 
 MAX_FRAME_BYTES = 64 * 2**20
 """Largest body of a frame."""

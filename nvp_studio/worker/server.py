@@ -8,6 +8,7 @@ SIGTERM, and when nobody reads its answers any more; a run under way saves a las
 import faulthandler
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -16,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nvp_studio import wording
 from nvp_studio.memory import is_out_of_memory
+from nvp_studio.text import error_line
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunStarted, RunState
@@ -118,7 +119,7 @@ class Server:
             service = Service(self._hello.device, self._hello.threads)
         except (ImportError, OSError, ValueError) as error:
             traceback.print_exc()
-            self._outbox.send(Refused(one_line(error)))
+            self._outbox.send(Refused(failure_line(error)))
             self._exit_status = REFUSED_EXIT
             return self._finish()
         self._outbox.send(service.welcome())
@@ -309,7 +310,7 @@ class Server:
             if not isinstance(error, RunError | OSError):  # which say all there is to say
                 traceback.print_exc()
             if run.phase != "failed":
-                report(RunState("failed", one_line(error)))
+                report(RunState("failed", failure_line(error)))
         if self._run is run:
             self._run = None
 
@@ -320,19 +321,13 @@ class Server:
 
 
 def _failed(request: ViewRequest, error: Exception) -> Failed:
-    return Failed(request.view, request.stamp, one_line(error), traceback.format_exc())
+    return Failed(request.view, request.stamp, failure_line(error), traceback.format_exc())
 
 
-def one_line(error: BaseException) -> str:
+def failure_line(error: Exception) -> str:
     """What went wrong, as one line for a person."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return wording.one_line(f"{error.filename}: {error.strerror}")
-    text = wording.one_line(error, 500)
-    if is_out_of_memory(error):
-        return f"not enough memory for this ({text or 'no figure given'})"
-    if isinstance(error, ValueError | OSError | RunError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    line = error_line(error)
+    return f"not enough memory for this ({line})" if is_out_of_memory(error) else line
 
 
 def leave(exit_status: int) -> NoReturn:
@@ -367,19 +362,21 @@ def _take_standard_streams() -> tuple[int, int]:
 
 
 def _end_on_signals(server: Server) -> None:
-    """Let SIGTERM, SIGINT and SIGHUP end the process as the end of stdin does, also while torch computes.
+    """End the process on SIGTERM, SIGINT, SIGHUP or SIGBREAK as on the end of stdin, also while torch computes.
 
-    Python runs handlers on the main thread, between its steps; the wake-up descriptor is written at once.
+    Python calls handlers on the main thread, once the call into torch under way returns; the number of the signal is
+    written to the wakeup descriptor at once. That is a socket, for Windows has no pipes that do not block.
     """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+    receiving, sending = socket.socketpair()
+    sending.setblocking(False)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):  # SIGHUP exists on Unix alone, SIGBREAK on Windows
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: None)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(sending.detach(), warn_on_full_buffer=False)
 
     def watch() -> None:
-        number = os.read(reading, 1)[0]
+        with receiving:
+            number = receiving.recv(1)[0]
         server.end(signal.Signals(number).name)
 
     threading.Thread(target=watch, name="signals", daemon=True).start()

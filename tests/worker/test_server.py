@@ -55,7 +55,7 @@ from nvp_studio.worker.messages import (
     Welcome,
 )
 from nvp_studio.worker.schedule import Task
-from nvp_studio.worker.server import one_line
+from nvp_studio.worker.server import failure_line
 from nvp_studio.worker.service import Service
 from tests.small_model import random_images, small_config, write_small_model
 from tests.worker.process import HANG_SECONDS, WorkerProcess
@@ -283,13 +283,13 @@ def test_without_a_model_there_is_nothing_to_render(start_worker: StartWorker) -
 def test_reasons_are_one_line_for_a_person(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as too_much:
         torch.empty(2**50)
-    assert one_line(too_much.value).startswith("not enough memory")
+    assert failure_line(too_much.value).startswith("not enough memory")
     with pytest.raises(OSError, match="gone") as gone:
         (tmp_path / "gone").read_bytes()
-    assert one_line(gone.value) == f"{tmp_path / 'gone'}: No such file or directory"
-    assert one_line(ValueError("first\n  second")) == "first second"
-    assert one_line(KeyError("x")) == "KeyError: 'x'"
-    assert one_line(AssertionError()) == "AssertionError"
+    assert failure_line(gone.value) == f"{tmp_path / 'gone'}: No such file or directory"
+    assert failure_line(ValueError("\n first \n  second")) == "first"
+    assert failure_line(KeyError("x")) == "KeyError: 'x'"
+    assert failure_line(AssertionError()) == "AssertionError"
 
 
 # Newest wins, cancelling, fairness

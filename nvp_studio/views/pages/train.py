@@ -12,6 +12,7 @@ from nvp_studio.state.paths import is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel
+from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunStarted
@@ -26,7 +27,6 @@ from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 from nvp_studio.views.widgets.train_form import TrainForm
-from nvp_studio.wording import sentence
 
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow

@@ -7,11 +7,11 @@ from PySide6.QtCore import QObject, Qt
 from nvp_studio.flow.config import preset_config
 from nvp_studio.state.estimate import image_shape_of, train_images_of
 from nvp_studio.state.survey import DataSurveyor
+from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages import train_words as words
 from nvp_studio.views.widgets.train_form import TrainForm
-from nvp_studio.wording import sentence
 
 if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow

@@ -1,0 +1,35 @@
+"""Text for a person: any text or error as one printable line, a reason as a sentence."""
+
+MOST_CHARACTERS = 300
+
+
+def one_line(text: object, most: int = MOST_CHARACTERS) -> str:
+    """Return `text` as one line of printable characters, at most `most` of them; a longer text ends with an ellipsis.
+
+    Line breaks and runs of spaces become single spaces. Control characters, unpaired surrogates and marks that change
+    the direction of writing are dropped, so that text from a file or another program can neither move the cursor of a
+    terminal nor break a stream.
+    """
+    words = " ".join(str(text)[: 10 * most].split())
+    line = "".join(character for character in words if character.isprintable())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def error_line(error: BaseException) -> str:
+    """Return what went wrong as one line: an `OSError` with its file, else the first line of the error's message.
+
+    The class of the error is named where the message alone says too little: for an error without a message, and for one
+    that is neither a `ValueError`, an `OSError` nor a `RuntimeError`.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    text = next(filter(None, map(one_line, str(error).splitlines())), "")
+    if text and isinstance(error, ValueError | OSError | RuntimeError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def sentence(reason: object) -> str:
+    """Return a reason, such as that of an error, as a sentence: with a capital letter and a full stop."""
+    text = str(reason)
+    return f"{text[:1].upper()}{text[1:]}."
