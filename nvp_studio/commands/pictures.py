@@ -19,8 +19,7 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.commands.rounds import in_rounds
-from nvp_studio.commands.together import open_for, together
+from nvp_studio.commands.on_ranks import command_ranks, map_files, open_on_rank
 from nvp_studio.text import one_line
 
 if TYPE_CHECKING:
@@ -105,9 +104,9 @@ def encode(
     latents: list[Any] = []
     exact: list[bool] = []
     failed = 0
-    with together() as ranks:
-        opened = open_for(ranks, model, device)
-        rows = in_rounds(ranks, find_images(files), BATCH, partial(_encode_files, opened), _Encoded)
+    with command_ranks() as ranks:
+        opened = open_on_rank(ranks, model, device)
+        rows = map_files(ranks, find_images(files), BATCH, partial(_encode_files, opened), _Encoded)
         if not ranks.first:
             deque(rows, maxlen=0)
             return

@@ -25,8 +25,7 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.commands.rounds import in_rounds
-from nvp_studio.commands.together import open_for, together
+from nvp_studio.commands.on_ranks import command_ranks, map_files, open_on_rank
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
@@ -76,8 +75,8 @@ def score(
     if json and csv_file == "-":
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
     tally = Tally()
-    with together() as ranks:
-        opened = open_for(ranks, model, device)
+    with command_ranks() as ranks:
+        opened = open_on_rank(ranks, model, device)
         if data is None:
             total, rows = None, _file_rows(opened, files or [], samples, seed, tally, ranks)
         else:
@@ -163,7 +162,7 @@ def _file_rows(
         ]
 
     paths = takewhile(lambda path: not tally.stopped, find_images(files))
-    for row in in_rounds(ranks, paths, FILES, work, _Scored):
+    for row in map_files(ranks, paths, FILES, work, _Scored):
         yield FileScore(os.fsdecode(row.path), row.bits_per_dim, row.percentile, notes=row.notes, error=row.error)
 
 

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
+from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.run_progress import RunView, astray
-from nvp_studio.commands.together import together
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.shelf import find_run
@@ -387,7 +387,7 @@ def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tens
 
     control = Control()
     events = EventFollower() if tensorboard else None
-    with together() as ranks:
+    with command_ranks() as ranks:
 
         def stop(reason: str) -> None:
             if ranks.first:

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 from nvp_studio.cli import _complain, main
-from nvp_studio.commands.together import together
+from nvp_studio.commands.on_ranks import command_ranks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HANG_SECONDS = 500.0
@@ -88,7 +88,7 @@ def _run(rank: int, count: int, port: int, folder: str, function: str, words: li
         if function == COMMAND_LINE:
             main(words)
         module, _, name = function.partition(":")
-        with together() as ranks:
+        with command_ranks() as ranks:
             getattr(importlib.import_module(module), name)(ranks, *words)
     except SystemExit as ended:
         code = int(ended.code or 0)

@@ -1,0 +1,84 @@
+"""Commands that a launcher such as torchrun started as several processes, called ranks.
+
+They share the image files, rank 0 prints the results, and an error on one rank ends all.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import typer
+
+from nvp_studio.commands.console import CommandError, find_model
+
+if TYPE_CHECKING:
+    from nvp_studio.explore.model import OpenedModel
+    from nvp_studio.ranks import Ranks
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+@contextmanager
+def command_ranks() -> Iterator["Ranks"]:
+    """The ranks of this launch, or this process alone; of several errors the first is printed, by its rank."""
+    from nvp_studio.ranks import RankLostError, launched_ranks
+
+    with ExitStack() as stack:
+        try:
+            ranks = stack.enter_context(launched_ranks())
+        except RankLostError as error:
+            raise CommandError(str(error)) from error
+        try:
+            yield ranks
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if ranks.world == 1:
+                raise
+            reason = _reason(error)
+            if not ranks.first and not isinstance(error, RankLostError):
+                reason = f"process {ranks.rank} of {ranks.world}: {reason}"
+            if not ranks.claim_failure(reason):
+                raise typer.Exit(1) from error
+            if ranks.first and not isinstance(error, RankLostError):
+                raise
+            raise CommandError(reason) from error
+
+
+def open_on_rank(ranks: "Ranks", model: str, device: str) -> "OpenedModel":
+    """Open the model that a command names on this rank's device."""
+    from nvp_studio.explore.model import open_model
+    from nvp_studio.training.distributed import rank_device
+
+    return open_model(find_model(model), rank_device(device, ranks))
+
+
+def map_files(
+    ranks: "Ranks", paths: Iterable[Path], size: int, work: Callable[[Sequence[Path]], list[Row]], row: type[Row]
+) -> Iterator[Row]:
+    """Yield the rows that `work` makes of `paths`, in the order of the paths, on every rank.
+
+    Each rank gets up to `size` paths at a time. The paths are those of rank 0; when they end, all ranks end.
+    """
+    decoder = msgspec.msgpack.Decoder(list[row])  # type: ignore[valid-type]
+    remaining = iter(paths)
+    while True:
+        chunk = [os.fsencode(path) for path in islice(remaining, size * ranks.world)] if ranks.first else []
+        names = msgspec.msgpack.decode(ranks.send(msgspec.msgpack.encode(chunk)), type=list[bytes])
+        if not names:
+            return
+        low, high = ranks.share(0, len(names))
+        rows = work([Path(os.fsdecode(name)) for name in names[low:high]])
+        for part in ranks.gather(msgspec.msgpack.encode(rows)):
+            yield from decoder.decode(part)
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line, as the run that it happened in reports it."""
+    from nvp_studio.training.start import one_line
+
+    return one_line(error)
