@@ -64,16 +64,12 @@ BASE: dict[str, Any] = {
 """The reference that costs are told in, and that a variant differs from in what it names."""
 
 DEPTHWISE: dict[str, Any] = {"network": "depthwise", "width": 48}
-MIXTURE: dict[str, Any] = {"law": "mixture", "pieces": 4}
 SPLINE: dict[str, Any] = {**DEPTHWISE, "law": "spline", "pieces": 6}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "affine": {},
     "affine, gated": {"network": "gated"},
     "affine, depthwise": DEPTHWISE,
-    "mixture": MIXTURE,
-    "mixture of 8": {**MIXTURE, "pieces": 8},
-    "mixture, depthwise": {**MIXTURE, **DEPTHWISE},
     "spline": SPLINE,
     "spline of 4": {**SPLINE, "pieces": 4},
     "spline of 10": {**SPLINE, "pieces": 10},
@@ -84,11 +80,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "spline, fewer couplings": {**SPLINE, "checkerboard_couplings": 2, "channel_couplings": 4, "final_couplings": 4},
     "spline, conditional prior": {**SPLINE, "conditional_prior": True},
     "spline, channel masks at the last scale": {**SPLINE, "final_mask": "channel"},
-    "spline, permutations": {**SPLINE, "mixing": "permutation"},
-    "spline, rotations": {**SPLINE, "mixing": "orthogonal"},
     "spline, no mixing": {**SPLINE, "mixing": "none"},
     "spline, no ActNorm": {**SPLINE, "normalization": "none"},
-    "spline, arctan": {**SPLINE, "clamp": "arctan"},
     "spline, batch 64": {**SPLINE, "batch_size": 64},
     "spline, rate 0.008": {**SPLINE, "learning_rate": 8e-3},
     "spline, rate 0.002": {**SPLINE, "learning_rate": 2e-3},
@@ -111,8 +104,6 @@ VARIANTS |= {
     "studio, width 32": {**STUDIO, "width": 32},
     "studio, width 64": {**STUDIO, "width": 64},
     "studio, gated": {**STUDIO, "network": "gated", "width": 32},
-    "studio, mixture of 8": {**STUDIO, "law": "mixture", "pieces": 8},
-    "studio, rotations": {**STUDIO, "mixing": "orthogonal"},
     "studio, no mixing": {**STUDIO, "mixing": "none"},
     "studio, no ActNorm": {**STUDIO, "normalization": "none"},
     "studio, average of 0.99": {**STUDIO, "ema_decay": 0.99},
@@ -121,8 +112,6 @@ VARIANTS |= {
 }
 
 VARIANTS |= {
-    "studio, attention": {**STUDIO, "network": "attention", "width": 32},
-    "studio, narrow attention": {**STUDIO, "network": "attention", "width": 16},
     "studio, variational dequantization": {**STUDIO, "dequantization": "variational"},
     "studio, growing batches": {**STUDIO, "batches": ((0.5, 8), (0.3, 16), (0.2, 32))},
     "studio, batch 64": {**STUDIO, "batch_size": 64},
@@ -150,7 +139,6 @@ VARIANTS |= {
     "muon, 2 blocks": {**MUON, "blocks": 2},
     "muon, fewer couplings": {**MUON, "checkerboard_couplings": 2, "channel_couplings": 4, "final_couplings": 4},
     "muon, affine": {**MUON, "law": "affine"},
-    "muon, mixture of 8": {**MUON, "law": "mixture", "pieces": 8},
     "muon, 12 bins": {**MUON, "pieces": 12},
     "muon, conditional prior": {**MUON, "conditional_prior": True},
     "muon, no mixing": {**MUON, "mixing": "none"},

@@ -37,7 +37,7 @@ class ConditionalCoupling(ChannelCoupling):
             return coupling_network("depthwise", inputs + context, width, outputs, 1)
 
         def law(changes: int) -> CouplingLaw:
-            return coupling_law("spline", changes, pieces, "tanh")
+            return coupling_law("spline", changes, pieces)
 
         super().__init__(channels, network, law, flip=flip)
 

@@ -110,25 +110,23 @@ class PlainAffine(nn.Module):
 
     numbers = 2
 
-    def __init__(self, channels: int, clamp: str) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.clamp = clamp
         self.scale = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor, numbers: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         s, t = numbers.chunk(2, 1)
-        s = self.scale.view(1, -1, 1, 1) * _clamped(s, self.clamp)
+        s = self.scale.view(1, -1, 1, 1) * torch.tanh(s)
         return ((x - t) * torch.exp(-s), -s) if inverse else (x * torch.exp(s) + t, s)
 
 
 class PlainSpline(nn.Module):
     """A rational-quadratic spline on [-5, 5], straight beyond, and an affine map of bounded shift."""
 
-    def __init__(self, channels: int, bins: int, clamp: str) -> None:
+    def __init__(self, channels: int, bins: int) -> None:
         super().__init__()
         self.bins = bins
         self.numbers = 3 * bins + 1 + 2
-        self.clamp = clamp
         self.scale = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor, numbers: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
@@ -137,7 +135,7 @@ class PlainSpline(nn.Module):
         widths, heights, bends = torch.split(
             spline.reshape(n, -1, c, h, w).movedim(1, -1), [self.bins, self.bins, self.bins + 1], -1
         )
-        s = self.scale.view(1, -1, 1, 1) * _clamped(s, self.clamp)
+        s = self.scale.view(1, -1, 1, 1) * torch.tanh(s)
         t = SPLINE_END * torch.tanh(t / SPLINE_END)
         if inverse:
             y = (x - t) * torch.exp(-s)
@@ -145,10 +143,6 @@ class PlainSpline(nn.Module):
             return x, log_slope - s
         y, log_slope = rational_quadratic_spline(x, widths, heights, bends, inverse=False)
         return y * torch.exp(s) + t, log_slope + s
-
-
-def _clamped(s: Tensor, clamp: str) -> Tensor:
-    return torch.tanh(s) if clamp == "tanh" else torch.atan(s) * (2 / math.pi)
 
 
 def _knots(logits: Tensor, least: float) -> Tensor:
@@ -225,7 +219,7 @@ class PlainChannelWise(PlainLayer):
         first = channels // 2
         stays = channels - first if flip else first
         self.sizes, self.flip = (first, channels - first), flip
-        self.law = PlainAffine(channels - stays, config.clamp) if affine else _law(config, channels - stays)
+        self.law = PlainAffine(channels - stays) if affine else _law(config, channels - stays)
         self.network = _network(config, stays, width, self.law.numbers * (channels - stays))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -325,8 +319,8 @@ def _network(config: FlowConfig, inputs: int, width: int, outputs: int) -> nn.Mo
 
 def _law(config: FlowConfig, channels: int) -> PlainAffine | PlainSpline:
     if config.law == "spline":
-        return PlainSpline(channels, config.pieces, config.clamp)
-    return PlainAffine(channels, config.clamp)
+        return PlainSpline(channels, config.pieces)
+    return PlainAffine(channels)
 
 
 class PlainEqualization(nn.Module):
@@ -359,20 +353,12 @@ class PlainEqualization(nn.Module):
 class PlainFlow(nn.Module):
     """The multi-scale RealNVP of a `FlowConfig`, checkerboards always masked.
 
-    Raises `ValueError` for what it does not have: mixtures, batch and weight normalization, attention, permutations and
-    orthogonal mixing.
+    Raises `ValueError` for what it does not have: batch and weight normalization.
     """
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
-        if (
-            config.law == "mixture"
-            or config.mixing not in ("none", "conv1x1")
-            or config.normalization == "batch"
-            or config.network_norm == "batch"
-            or config.weight_norm
-            or config.network == "attention"
-        ):
+        if config.normalization == "batch" or config.network_norm == "batch" or config.weight_norm:
             raise ValueError("the plain flow has affine and spline couplings, ActNorm and 1x1 convolutions only")
         self.config = config
         self.equalization = PlainEqualization(config.image_shape[0]) if config.equalize else None

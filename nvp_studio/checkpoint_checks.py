@@ -13,6 +13,7 @@ from torch import Tensor
 from nvp_studio.flow.config import MOST, MOST_BLOCKS, MOST_SIDE, FlowConfig
 from nvp_studio.flow.inventory import largest_activation_bytes, state_entries
 from nvp_studio.flow.preprocessing import LEAST_SHARE
+from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
 from nvp_studio.tensor_file import TensorFileError
 
 MAX_DIRECTIONS = 256
@@ -29,7 +30,10 @@ def read_config(text: str) -> FlowConfig:
     try:
         fields = msgspec.json.decode(text)
         _check_bounds(fields)
+        refuse_removed_options(fields)
         return msgspec.convert(fields, FlowConfig)
+    except RemovedOptionError as error:
+        raise TensorFileError(str(error)) from error
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorFileError(f"its configuration is not understood ({error})") from error
 
@@ -137,10 +141,6 @@ def _not_negative(tensor: Tensor) -> bool:
     return bool((tensor >= 0).all())
 
 
-def _is_order(tensor: Tensor) -> bool:
-    return torch.equal(tensor.sort().values, torch.arange(len(tensor)))
-
-
 def _is_permutation(tensor: Tensor) -> bool:
     ones = tensor == 1
     whole = bool((ones | (tensor == 0)).all())
@@ -157,7 +157,6 @@ def _is_sign(tensor: Tensor) -> bool:
 
 
 _PROMISES: dict[str, tuple[str, Callable[[Tensor], bool]]] = {
-    "order": ("is no order of channels", _is_order),
     "permutation": ("is no permutation", _is_permutation),
     "edges": ("does not rise from 0 to 1 with a share for each level", _are_edges),
     "sign": ("holds other values than 1 and -1", _is_sign),

@@ -5,6 +5,7 @@ Figures are compared within what single precision allows on any processor, not t
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import nvp_studio
-from nvp_studio.cli import main
+from nvp_studio.checkpoints import CheckpointError
+from nvp_studio.cli import app, main
 from nvp_studio.data.images import read_image
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.pictures import read_picture
@@ -44,6 +47,36 @@ def test_a_model_scores_encodes_and_decodes_as_it_did(name: str) -> None:
     assert z[0].tolist() == pytest.approx(expected["z_first"], abs=1e-3)
     decoded = flow.decode(flow.latents(2, 0.8, seed=3)).flatten(1)[:, :32]
     assert decoded.flatten().tolist() == pytest.approx(np.ravel(expected["decoded"]).tolist(), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("mixture", "mixture couplings (law=mixture)"),
+        ("attention", "networks with self-attention (network=attention)"),
+        ("orthogonal", "orthogonal mixing of channels (mixing=orthogonal)"),
+        ("permutation", "mixing by fixed permutations (mixing=permutation)"),
+        ("arctan", "the arctan clamp (clamp=arctan)"),
+    ],
+)
+def test_a_model_with_a_removed_option_is_refused_by_name(name: str, option: str) -> None:
+    with pytest.raises(CheckpointError, match=re.escape(f"made with {option}, which this version no longer has")):
+        nvp_studio.load(EARLIER / "models" / f"refused-{name}.safetensors")
+
+
+def test_a_run_with_a_removed_option_is_listed_and_refused_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "earlier"
+    shutil.copytree(EARLIER / "runs" / "earlier", folder)
+    record = json.loads((folder / "run.json").read_text())
+    record["config"]["flow"]["network"] = "attention"
+    (folder / "run.json").write_text(json.dumps(record))
+    assert [run.name for run in list_runs(tmp_path)] == ["earlier"]
+    for use in (read_record, resume_run):
+        with pytest.raises(RunError, match=r"networks with self-attention .* no longer has"):
+            use(folder)
+    like = CliRunner().invoke(app, ["train", "--like", str(folder)])
+    assert isinstance(like.exception, RunError)
+    assert "networks with self-attention" in str(like.exception)
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -28,7 +28,7 @@ CONFIGS = {
     "affine": BASE,
     "spline": msgspec.structs.replace(BASE, law="spline", pieces=4, network="depthwise", leak=0.1),
     "mixed": msgspec.structs.replace(BASE, final_mixing=True),
-    "gated": msgspec.structs.replace(BASE, network="gated", leak=0.2, conditional_prior=True, clamp="arctan"),
+    "gated": msgspec.structs.replace(BASE, network="gated", leak=0.2, conditional_prior=True),
     "colour": msgspec.structs.replace(BASE, image_shape=(3, 4, 4), law="spline", final_mask="channel", equalize=True),
 }
 

@@ -5,8 +5,6 @@ from typing import Literal
 
 import msgspec
 
-MixingKind = Literal["none", "permutation", "conv1x1", "orthogonal"]
-
 
 class Scale(msgspec.Struct, frozen=True):
     """The slice of the latent vector z that one scale factors out, finest scale first.
@@ -50,19 +48,14 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Normalization inside the networks s, t."""
     weight_norm: bool = False
     """Weight normalization of the networks' convolutions."""
-    mixing: MixingKind = "none"
-    """Channel mixing before each channel-wise coupling: none, a fixed random permutation, or an invertible 1x1
-    convolution, free (by LU factors) or orthogonal."""
-    law: Literal["affine", "mixture", "spline"] = "affine"
-    """What couplings do to a value: an affine map as published, the distribution function of a mixture of logistics, or
-    a rational-quadratic spline."""
+    mixing: Literal["none", "conv1x1"] = "none"
+    """Channel mixing before each channel-wise coupling: none, or an invertible 1x1 convolution."""
+    law: Literal["affine", "spline"] = "affine"
+    """What couplings do to a value: an affine map as published, or a rational-quadratic spline."""
     pieces: int = 4
-    """Components of the mixture, or bins of the spline."""
-    clamp: Literal["tanh", "arctan"] = "tanh"
-    """What bounds the log-scale s of the affine law."""
-    network: Literal["residual", "gated", "depthwise", "attention"] = "residual"
-    """Blocks of the networks: two 3x3 convolutions as published, gated ones, a depthwise 3x3 between 1x1, or gated ones
-    with self-attention over positions."""
+    """Bins of the spline."""
+    network: Literal["residual", "gated", "depthwise"] = "residual"
+    """Blocks of the networks: two 3x3 convolutions as published, gated ones, or a depthwise 3x3 between 1x1."""
     leak: float = 0.0
     """Slope below zero of what networks of other kinds than `residual` bend by: max(x, leak * x). With 0 it is relu,
     and a network whose values have all fallen below zero is silent, and learns no more."""

@@ -3,7 +3,7 @@
 A single image is small: its decoding is hundreds of operations of a few microseconds, most of them about weights or
 about log-determinants that nobody asked for. Here
 
-- layers that map every pixel by the same matrix (ActNorm, 1x1 convolutions, running batch normalization, permutations)
+- layers that map every pixel by the same matrix (ActNorm, 1x1 convolutions, running batch normalization)
   are composed, and so are the squeezes between packed halves, into one `ChannelMap` from a coupling to the next,
   with its inverse and its log-determinant;
 - checkerboards stay packed from one coupling to the next, as channels that are split and joined;
@@ -24,13 +24,13 @@ from torch.nn import functional
 from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.config import Scale
 from nvp_studio.flow.coupling import ChannelCoupling, PackedCheckerboardCoupling, SplitCoupling
-from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
+from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.precision import heard
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Corner, Squeeze, Unsqueeze, gather, scatter
 
-_CHANNEL_WISE = (ActNorm, RunningBatchNorm, InvertibleConv1x1, OrthogonalConv1x1, Permutation)
+_CHANNEL_WISE = (ActNorm, RunningBatchNorm, InvertibleConv1x1)
 """Layers that map every pixel by the same affine map of its channels."""
 
 

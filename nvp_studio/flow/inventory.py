@@ -6,7 +6,6 @@ flows that were built.
 """
 
 import functools
-import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -15,8 +14,6 @@ import torch
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.laws import CouplingLaw, coupling_law
-from nvp_studio.flow.networks import heads_of, key_grid
-from nvp_studio.flow.spline import Clamp
 
 _FLOAT_BYTES = 4
 
@@ -135,8 +132,6 @@ def _channels(config: FlowConfig, coupling: _Coupling) -> int:
     """Channels of the widest tensor within a coupling's network."""
     width = _width(config, coupling.halvings)
     inner = width if config.network == "residual" or not config.blocks else 2 * width
-    if config.network == "attention" and config.blocks:
-        inner = max(inner, heads_of(width) * math.prod(key_grid(coupling.height, coupling.width)))
     return max(2 * coupling.inputs, inner, _numbers(config, coupling) * coupling.changes)
 
 
@@ -151,12 +146,12 @@ def _numbers(config: FlowConfig, coupling: _Coupling) -> int:
 
 def _law(config: FlowConfig, coupling: _Coupling) -> CouplingLaw:
     """The coupling's law, for a single channel: small enough to be built."""
-    return _single_law("affine" if coupling.affine else config.law, config.pieces, config.clamp)
+    return _single_law("affine" if coupling.affine else config.law, config.pieces)
 
 
 @functools.cache
-def _single_law(kind: Literal["affine", "mixture", "spline"], pieces: int, clamp: Clamp) -> CouplingLaw:
-    return coupling_law(kind, 1, pieces, clamp)
+def _single_law(kind: Literal["affine", "spline"], pieces: int) -> CouplingLaw:
+    return coupling_law(kind, 1, pieces)
 
 
 def _entries(config: FlowConfig, layer: _Layer) -> Iterator[Entry]:
@@ -174,22 +169,16 @@ def _entries(config: FlowConfig, layer: _Layer) -> Iterator[Entry]:
             yield Entry("mean", (channels,), trained=False)
             yield Entry("variance", (channels,), trained=False)
         case _Mixing(channels):
-            yield from _mixing(config, channels)
+            yield from _mixing(channels)
 
 
-def _mixing(config: FlowConfig, channels: int) -> Iterator[Entry]:
+def _mixing(channels: int) -> Iterator[Entry]:
     matrix = channels, channels
-    match config.mixing:
-        case "permutation":
-            yield Entry("order", (channels,), trained=False, dtype=torch.int64)
-        case "orthogonal":
-            yield Entry("generator", matrix)
-        case "conv1x1":
-            yield Entry("permutation", matrix, trained=False)
-            yield Entry("sign", (channels,), trained=False)
-            yield Entry("lower", matrix)
-            yield Entry("upper", matrix)
-            yield Entry("log_diagonal", (channels,))
+    yield Entry("permutation", matrix, trained=False)
+    yield Entry("sign", (channels,), trained=False)
+    yield Entry("lower", matrix)
+    yield Entry("upper", matrix)
+    yield Entry("log_diagonal", (channels,))
 
 
 def _network(config: FlowConfig, coupling: _Coupling) -> Iterator[Entry]:
@@ -215,16 +204,7 @@ def _depthwise_block(width: int) -> Iterator[Entry]:
     yield from _convolution("narrow", 2 * width, width, 1)
 
 
-def _attention_block(width: int) -> Iterator[Entry]:
-    yield from _under("local", _gated_block(width))
-    yield from _weight_and_bias("local_norm", (width,))
-    yield from _weight_and_bias("attention.queries", (width, width))
-    yield from _weight_and_bias("attention.pairs", (2 * width, width))
-    yield from _weight_and_bias("attention.gate", (2 * width, width))
-    yield from _weight_and_bias("attention_norm", (width,))
-
-
-_BLOCKS = {"gated": _gated_block, "depthwise": _depthwise_block, "attention": _attention_block}
+_BLOCKS = {"gated": _gated_block, "depthwise": _depthwise_block}
 
 
 def _residual_network(config: FlowConfig, inputs: int, width: int, outputs: int) -> Iterator[Entry]:

@@ -1,11 +1,10 @@
-"""Mixing of channels between couplings: invertible 1x1 convolutions (Kingma and Dhariwal 2018, section 3.2) and kin."""
+"""Mixing of channels between couplings: invertible 1x1 convolutions (Kingma and Dhariwal 2018, section 3.2)."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import Bijection, constant_log_det
-from nvp_studio.flow.config import MixingKind
 
 
 class InvertibleConv1x1(Bijection):
@@ -46,52 +45,3 @@ class InvertibleConv1x1(Bijection):
             len(self.lower), dtype=self.lower.dtype, device=self.lower.device
         )
         return lower, torch.triu(self.upper, 1) + torch.diag(self.sign * torch.exp(self.log_diagonal))
-
-
-class OrthogonalConv1x1(Bijection):
-    """y = exp(A - A^T) x at every pixel, a rotation learned through A, random at first; log|det| is 0."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.generator = nn.Parameter(torch.randn(channels, channels))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotate."""
-        return functional.conv2d(x, self._rotation()[:, :, None, None]), x.new_zeros(len(x))
-
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotate back by the transposed matrix."""
-        return functional.conv2d(y, self._rotation().T[:, :, None, None]), y.new_zeros(len(y))
-
-    def _rotation(self) -> Tensor:
-        rotation: Tensor = torch.linalg.matrix_exp(self.generator - self.generator.T)
-        return rotation
-
-
-class Permutation(Bijection):
-    """Channels in a fixed random order; log|det| is 0."""
-
-    order: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("order", torch.randperm(channels))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Permute."""
-        return x[:, self.order], x.new_zeros(len(x))
-
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Put back."""
-        return y[:, torch.argsort(self.order)], y.new_zeros(len(y))
-
-
-def channel_mixing(kind: MixingKind, channels: int) -> list[Bijection]:
-    """The mixing layer of `kind` as a list of one, or none."""
-    if kind == "permutation":
-        return [Permutation(channels)]
-    if kind == "conv1x1":
-        return [InvertibleConv1x1(channels)]
-    if kind == "orthogonal":
-        return [OrthogonalConv1x1(channels)]
-    return []

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from nvp_studio.flow.bijection import Bijection, Chain
-from nvp_studio.flow.config import FlowConfig, MixingKind
+from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.coupling import ChannelCoupling, MakeNetwork, checkerboard_coupling
 from nvp_studio.flow.laws import CouplingLaw, coupling_law
-from nvp_studio.flow.mixing import channel_mixing
+from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.networks import coupling_network
 from nvp_studio.flow.normalization import normalization
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Squeeze, Unsqueeze
@@ -69,17 +69,17 @@ def _layers(config: FlowConfig) -> Iterator[list[Bijection]]:
     if config.final_mask == "channel":
         yield _channel_wise(config, channels, config.scales - 1, config.final_couplings)
     else:
-        mixing = config.mixing if config.final_mixing else "none"
-        yield _checkerboards(config, (channels, height, width), config.scales - 1, config.final_couplings, mixing)
+        shape = channels, height, width
+        yield _checkerboards(config, shape, config.scales - 1, config.final_couplings, mixed=config.final_mixing)
 
 
 def _checkerboards(
-    config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int, mixing: MixingKind = "none"
+    config: FlowConfig, shape: tuple[int, int, int], halvings: int, count: int, *, mixed: bool = False
 ) -> list[Bijection]:
     layers: list[Bijection] = []
     packed = config.checkerboard == "packed"
     for index in range(count):
-        layers += channel_mixing(mixing, shape[0])
+        layers += _mixing(config, shape[0]) if mixed else []
         flip = index % 2 == 1
         layers.append(
             checkerboard_coupling(shape, _networks(config, halvings), _laws(config), flip=flip, packed=packed)
@@ -91,10 +91,14 @@ def _checkerboards(
 def _channel_wise(config: FlowConfig, channels: int, halvings: int, count: int) -> list[Bijection]:
     layers: list[Bijection] = []
     for index in range(count):
-        layers += channel_mixing(config.mixing, channels)
+        layers += _mixing(config, channels)
         layers.append(_channel_coupling(config, channels, halvings, flip=index % 2 == 1))
         layers += normalization(config.normalization, channels)
     return layers
+
+
+def _mixing(config: FlowConfig, channels: int) -> list[Bijection]:
+    return [InvertibleConv1x1(channels)] if config.mixing == "conv1x1" else []
 
 
 def _channel_coupling(
@@ -105,7 +109,7 @@ def _channel_coupling(
 
 def _laws(config: FlowConfig, *, affine: bool = False) -> Callable[[int], CouplingLaw]:
     def make(channels: int) -> CouplingLaw:
-        return coupling_law("affine" if affine else config.law, channels, config.pieces, config.clamp)
+        return coupling_law("affine" if affine else config.law, channels, config.pieces)
 
     return make
 

@@ -1,6 +1,5 @@
 """The residual networks s and t inside the coupling layers (section 4.1); they need no inverse."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -142,90 +141,6 @@ class DepthwiseBlock(nn.Module):
         return x + change
 
 
-HEADS = 4
-KEY_SIDE = 8
-"""Attention looks at no more rows, and no more columns, than this: it costs as much for each position as on 8x8."""
-
-
-def key_grid(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns that attention looks at on a grid of (height, width): the grid pooled to at most 8x8."""
-    return -(-height // -(-height // KEY_SIDE)), -(-width // -(-width // KEY_SIDE))
-
-
-def heads_of(width: int) -> int:
-    """Attention heads on so many feature maps, which they share out evenly."""
-    return math.gcd(width, HEADS)
-
-
-class GatedAttention(nn.Module):
-    """x + a * sigmoid(b) with (a, b) = linear(multi-head self-attention over positions) (Ho et al. 2019, section 3.3).
-
-    Every position asks, with sines of its row and column added; keys and values come from the image pooled to at most
-    8x8, so that cost and memory grow with the number of positions and not with its square.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = heads_of(width)
-        self.queries = nn.Linear(width, width)
-        self.pairs = nn.Linear(width, 2 * width)
-        self.shares = nn.Softmax(-1)
-        self.gate = nn.Linear(width, 2 * width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, H, W, width) -> (N, H, W, width)."""
-        count, height, width, channels = x.shape
-        placed = x + _waves(int(height), int(width), int(channels), x)
-        queries = self._by_head(self.queries(placed))
-        keys, values = (self._by_head(part) for part in self.pairs(_pooled(placed)).chunk(2, -1))
-        shares = self.shares(queries * queries.shape[-1] ** -0.5 @ keys.mT)
-        seen = (shares @ values).transpose(1, 2).reshape(count, height, width, channels)
-        return x + functional.glu(self.gate(seen), -1)
-
-    def _by_head(self, x: Tensor) -> Tensor:
-        """(N, H, W, width) -> (N, heads, H * W, width / heads)."""
-        count, height, width, channels = x.shape
-        return x.reshape(count, height * width, self.heads, channels // self.heads).transpose(1, 2)
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """(N, H, W, C) -> (N, h, w, C) with (h, w) the `key_grid`, each the mean of its positions."""
-    kernel = [-(-int(side) // KEY_SIDE) for side in x.shape[1:3]]
-    pooled = functional.avg_pool2d(x.permute(0, 3, 1, 2), kernel, ceil_mode=True, count_include_pad=False)
-    return pooled.permute(0, 2, 3, 1)
-
-
-def _waves(height: int, width: int, channels: int, like: Tensor) -> Tensor:
-    """Sines and cosines of rows and columns in turn, from short waves to long ones: (height, width, channels).
-
-    In float32 at least: a phase of many turns has no digits to lose.
-    """
-    dtype = torch.promote_types(like.dtype, torch.float32)
-    channel = torch.arange(channels, device=like.device)
-    rate = 100.0 ** -(channel // 4 / -(-channels // 4)).to(dtype)
-    rows = torch.arange(height, dtype=dtype, device=like.device).view(-1, 1, 1)
-    columns = torch.arange(width, dtype=dtype, device=like.device).view(1, -1, 1)
-    waves = torch.sin(torch.where(channel % 2 == 0, rows, columns) * rate + channel // 2 % 2 * (math.pi / 2))
-    return waves.to(like.dtype)
-
-
-class AttentionBlock(nn.Module):
-    """A gated block and gated attention, layer normalization after each (Ho et al. 2019, section 3.3)."""
-
-    def __init__(self, width: int, leak: float) -> None:
-        super().__init__()
-        self.local = GatedBlock(width, leak)
-        self.local_norm = nn.LayerNorm(width)
-        self.attention = GatedAttention(width)
-        self.attention_norm = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> (N, width, H, W)."""
-        h = self.local_norm(self.local(x).permute(0, 2, 3, 1))
-        result: Tensor = self.attention_norm(self.attention(h)).permute(0, 3, 1, 2)
-        return result
-
-
 FAR = 3.0
 """Values are held within this distance of zero before a network sees them: three deviations, where layers normalize."""
 
@@ -259,12 +174,11 @@ class PlainNetwork(nn.Module):
 _PLAIN_BLOCKS: Mapping[str, Callable[[int, float], nn.Module]] = {
     "gated": GatedBlock,
     "depthwise": DepthwiseBlock,
-    "attention": AttentionBlock,
 }
 
 
 def coupling_network(
-    kind: Literal["residual", "gated", "depthwise", "attention"],
+    kind: Literal["residual", "gated", "depthwise"],
     inputs: int,
     width: int,
     outputs: int,

@@ -14,7 +14,7 @@ float32 invert deep flows even where they have learnt nothing.
 
 import functools
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,8 +22,6 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import per_channel
-
-Clamp = Literal["tanh", "arctan"]
 
 END = 5.0
 """B, where the bins end, and what bounds the shift."""
@@ -40,15 +38,6 @@ def numbers_of(bins: int) -> int:
 def least_slope(bins: int) -> float:
     """What no slope of q falls below with so many bins: that in the middle of a bin between the steepest knots."""
     return min(LEAST_HEIGHT, 0.5 / bins) * 2 / (1 + 2 * math.e)
-
-
-def clamped(raw: Tensor, clamp: Clamp) -> Tensor:
-    """`raw` brought to between -1 and 1."""
-    return torch.tanh(raw) if clamp == "tanh" else torch.atan(raw) * (2 / math.pi)
-
-
-def _clamp_slope(raw: Tensor, found: Tensor, clamp: Clamp) -> Tensor:
-    return 1 - found * found if clamp == "tanh" else (2 / math.pi) / (1 + raw * raw)
 
 
 class _Bins(NamedTuple):
@@ -162,15 +151,15 @@ def _quotient(place: Tensor, slopes: Tensor, steep: Tensor) -> tuple[Tensor, Ten
 
 
 class SplineMap(torch.autograd.Function):
-    """(x, numbers (N, 3 K + 3, C, H, W), scale (C,), clamp) -> y and log dy/dx, with gradients written out.
+    """(x, numbers (N, 3 K + 3, C, H, W), scale (C,)) -> y and log dy/dx, with gradients written out.
 
-    s = scale * clamp(raw), t = B tanh(raw / B); q by equations 4 and 5 of Durkan et al. Only the numbers of three bins
+    s = scale * tanh(raw), t = B tanh(raw / B); q by equations 4 and 5 of Durkan et al. Only the numbers of three bins
     matter to a value, apart from the shares, which a softmax ties together; autograd would walk a hundred tensors for
     what takes a few products more.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """The values; shapes as x."""
         held = x.clamp(-END, END)
         share = held / (2 * END) + 0.5
@@ -183,25 +172,24 @@ class SplineMap(torch.autograd.Function):
         rise, above, below = _quotient(place, slopes, steep)
         slope = above * (steep / below).square_()
         q = torch.addcmul(bottom - 0.5, height, rise).mul_(2 * END).addcmul_(beyond, slope)
-        bounded, s, shift = _affine(numbers, scale, clamp)
+        bounded, s, shift = _affine(numbers, scale)
         grow = torch.exp(s)
         grown = q.mul_(grow)
-        ctx.clamp = clamp
         ctx.save_for_backward(
-            place, rise, above, below, slope, beyond, grow, grown, bounded, shift, numbers[:, -2], scale, slopes, *bins
+            place, rise, above, below, slope, beyond, grow, grown, bounded, shift, scale, slopes, *bins
         )
         return torch.add(grown, shift, alpha=END), torch.log(slope).add_(s)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_y: Tensor, grad_log_slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of x, of the numbers and of the scale."""
-        place, rise, above, below, slope, beyond, grow, grown, bounded, shift, raw, scale, *kept = ctx.saved_tensors
+        place, rise, above, below, slope, beyond, grow, grown, bounded, shift, scale, *kept = ctx.saved_tensors
         slopes, bins = kept[0], _Bins(*kept[1:])
         count = bins.shares.shape[2]
         gradient = slope.new_empty(len(place), 3 * count + 3, *place.shape[1:])
         by_s = torch.addcmul(grad_log_slope, grad_y, grown)
-        gradient[:, -2] = by_s * per_channel(scale) * _clamp_slope(raw, bounded, ctx.clamp)
+        gradient[:, -2] = by_s * per_channel(scale) * (1 - bounded * bounded)
         torch.mul(grad_y, 1 - shift * shift, out=gradient[:, -1])
         grad_scale = (by_s * bounded).sum((0, 2, 3))
 
@@ -241,12 +229,12 @@ class SplineMap(torch.autograd.Function):
         by_bends = torch.stack((by_first, by_last), 1).mul_(1 - bins.bends * bins.bends)
         knots = bins.number + _three(number.device)[:2]
         gradient[:, 2 * count : 3 * count + 1].zero_().scatter_(1, knots, by_bends)
-        return torch.add(through, pull, alpha=0.5 / END), gradient, grad_scale, None
+        return torch.add(through, pull, alpha=0.5 / END), gradient, grad_scale
 
 
-def _affine(numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor, Tensor]:
-    """What the clamp makes of its number, s, and t / B."""
-    bounded = clamped(numbers[:, -2], clamp)
+def _affine(numbers: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """s / scale, s, and t / B."""
+    bounded = torch.tanh(numbers[:, -2])
     return bounded, per_channel(scale) * bounded, torch.tanh(numbers[:, -1] / END)
 
 
@@ -264,19 +252,19 @@ def _shares_gradient(out: Tensor, bins: _Bins, grad_start: Tensor, grad_size: Te
     out.addcmul_(shares, out.sum(2, keepdim=True), value=-1)
 
 
-def inverted(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, Tensor]:
+def inverted(y: Tensor, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """The x of y, by the root of equation 6 of Durkan et al., and log dx/dy."""
-    x, place, root, first, last, steep, s = _undone(y, numbers, scale, clamp)
+    x, place, root, first, last, steep, s = _undone(y, numbers, scale)
     below = 1 + 2 * (first + last - 1) * place * (1 - place)
     return x, torch.log(below / (2 * steep * root)) - s
 
 
-def undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> Tensor:
+def undone(y: Tensor, numbers: Tensor, scale: Tensor) -> Tensor:
     """The x of `inverted` alone."""
-    return _undone(y, numbers, scale, clamp)[0]
+    return _undone(y, numbers, scale)[0]
 
 
-def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Tensor, ...]:
+def _undone(y: Tensor, numbers: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
     """x, its place in its bin, the root in it, half the slopes at both knots by the bin's steepness, that, and s.
 
     In units of the bin, with half slopes p and r at its knots, the value at `part` of its height is at
@@ -288,7 +276,7 @@ def _undone(y: Tensor, numbers: Tensor, scale: Tensor, clamp: Clamp) -> tuple[Te
 
     The time of a single image goes by the number of these operations, not by what they do.
     """
-    _, s, shift = _affine(numbers, scale, clamp)
+    _, s, shift = _affine(numbers, scale)
     one = _constant(1.0, y.dtype)
     share = torch.add(_constant(0.5, y.dtype), torch.sub(y, shift, alpha=END) / torch.exp(s), alpha=0.5 / END)
     start, bins = _bins_of(share, numbers, 1)

@@ -18,6 +18,7 @@ import msgspec
 import platformdirs
 
 from nvp_studio.files import open_regular, read_regular, write_whole
+from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunPhase, StepMetrics
@@ -148,7 +149,11 @@ def write_record(folder: Path, record: RunRecord) -> None:
 def read_record(folder: Path) -> RunRecord:
     """Read ``run.json``; raises `RunError`."""
     try:
-        return msgspec.json.decode(read_regular(folder / RECORD, MOST_RECORD_BYTES), type=RunRecord)
+        fields = msgspec.json.decode(read_regular(folder / RECORD, MOST_RECORD_BYTES))
+        refuse_removed_options(fields)
+        return msgspec.convert(fields, RunRecord)
+    except RemovedOptionError as error:
+        raise RunError(f"the run in {folder} cannot be opened: {error}") from error
     except FileNotFoundError as error:
         raise RunError(f"{folder} is not a run folder: it has no {RECORD}") from error
     except OSError as error:

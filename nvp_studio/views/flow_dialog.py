@@ -23,7 +23,7 @@ from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
 from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
 
-_LEFT = 11
+_LEFT = 10
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
 
 
@@ -146,8 +146,7 @@ def _tips() -> dict[str, str]:
         "mixing": tr("Before each channel-wise coupling"),
         "final_mixing": tr("Mix them before each checkerboard coupling of the last scale too"),
         "law": tr("What a coupling does to a value, given the others"),
-        "pieces": tr("Components of the mixture, or bins of the spline"),
-        "clamp": tr("What bounds the log-scale s"),
+        "pieces": tr("How many pieces the spline of a value has"),
         "network": tr("Blocks of the networks that give s and t: residual ones are those published"),
         "blocks": tr("Blocks in each network"),
         "width": tr("Feature maps of the networks at the finest resolution"),

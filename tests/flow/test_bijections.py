@@ -21,9 +21,9 @@ from nvp_studio.flow.coupling import (
     checkerboard_coupling,
 )
 from nvp_studio.flow.dequantization import unit_from_images
-from nvp_studio.flow.laws import FLOOR, AffineLaw, CouplingLaw, MixtureLaw, SplineLaw
-from nvp_studio.flow.mixing import InvertibleConv1x1, OrthogonalConv1x1, Permutation
-from nvp_studio.flow.networks import GatedAttention, ResidualNetwork, bend, coupling_network, key_grid
+from nvp_studio.flow.laws import AffineLaw, CouplingLaw, SplineLaw
+from nvp_studio.flow.mixing import InvertibleConv1x1
+from nvp_studio.flow.networks import ResidualNetwork, bend, coupling_network
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.preprocessing import Equalization, Logit, Preprocessing
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Squeeze, Unsqueeze
@@ -38,16 +38,8 @@ def published_network(inputs: int, outputs: int) -> nn.Module:
     return ResidualNetwork(inputs, 4, outputs, blocks=2, norm="batch", weight_norm=True)
 
 
-def attention_network(inputs: int, outputs: int) -> nn.Module:
-    return coupling_network("attention", inputs, 4, outputs, 1)
-
-
-def arctan_law(channels: int) -> CouplingLaw:
-    return AffineLaw(channels, "arctan")
-
-
-def mixture_law(channels: int) -> CouplingLaw:
-    return MixtureLaw(channels, components=3)
+def gated_network(inputs: int, outputs: int) -> nn.Module:
+    return coupling_network("gated", inputs, 4, outputs, 1, leak=0.1)
 
 
 def spline_law(channels: int) -> CouplingLaw:
@@ -70,7 +62,7 @@ def seeded(seed: int) -> torch.Generator:
 
 sides = st.integers(1, 3).map(lambda half: 2 * half)
 seeds = st.integers(0, 2**16)
-laws = st.sampled_from([AffineLaw, arctan_law, mixture_law, spline_law])
+laws = st.sampled_from([AffineLaw, spline_law])
 
 
 @settings(max_examples=15)
@@ -104,10 +96,12 @@ def test_couplings_with_published_networks(flip: bool) -> None:
 
 @settings(max_examples=10)
 @given(st.integers(1, 3), sides, sides, st.booleans(), st.sampled_from([AffineLaw, spline_law]), seeds)
-def test_couplings_with_attention(channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int) -> None:
+def test_couplings_with_gated_networks(
+    channels: int, height: int, width: int, flip: bool, law: MakeLaw, seed: int
+) -> None:
     for layer in (
-        PackedCheckerboardCoupling(channels, attention_network, law, flip=flip),
-        ChannelCoupling(channels + 1, attention_network, law, flip=flip),
+        PackedCheckerboardCoupling(channels, gated_network, law, flip=flip),
+        ChannelCoupling(channels + 1, gated_network, law, flip=flip),
     ):
         size = channels + isinstance(layer, ChannelCoupling)
         check_bijection(ready(layer, seed), normal(2, size, height, width, seed=seed))
@@ -121,8 +115,6 @@ def test_normalizations_and_mixing(channels: int, height: int, width: int, seed:
         ActNorm(channels),
         RunningBatchNorm(channels),
         InvertibleConv1x1(channels),
-        OrthogonalConv1x1(channels),
-        Permutation(channels),
     ):
         check_bijection(ready(layer, seed), x)
 
@@ -268,7 +260,7 @@ def test_couplings_start_as_the_identity() -> None:
         assert not log_det.any()
 
 
-@pytest.mark.parametrize("kind", ["residual", "gated", "depthwise", "attention"])
+@pytest.mark.parametrize("kind", ["residual", "gated", "depthwise"])
 def test_networks_of_every_kind_start_as_zero_and_see_all_of_the_input(kind: str) -> None:
     torch.manual_seed(0)
     network = coupling_network(kind, 2, 6, 4, 1).double()  # type: ignore[arg-type]
@@ -297,29 +289,6 @@ def test_bending_keeps_what_somebody_needs(leak: float) -> None:
     torch.testing.assert_close(bend(x, leak, fresh=False), expected)
     assert torch.equal(x, before)
     torch.testing.assert_close(bend(x, leak), expected)
-
-
-@pytest.mark.parametrize("side", [3, 8, 9, 33])
-def test_attention_sees_all_of_the_image_through_a_few_keys(side: int) -> None:
-    torch.manual_seed(0)
-    attention = GatedAttention(6).double()
-    keys: list[int] = []
-    attention.shares.register_forward_hook(lambda module, inputs, output: keys.append(output.shape[-1]))
-    x = normal(1, side, side + 1, 6).requires_grad_()
-    (gradient,) = torch.autograd.grad(attention(x)[0, 0, 0].sum(), x)
-    assert (gradient.abs().sum(-1) > 0).all()
-    assert keys == [math.prod(key_grid(side, side + 1))]
-    assert keys[0] <= 64
-
-
-def test_attention_tells_places_apart() -> None:
-    """Equal values at every position are still answered by where they are."""
-    torch.manual_seed(0)
-    attention = GatedAttention(8).double()
-    perturb(attention)
-    y = attention(torch.ones(1, 5, 4, 8, dtype=torch.float64)).detach().flatten(1, 2)[0]
-    apart = torch.cdist(y, y) + torch.eye(20)
-    assert apart.min() > 1e-4
 
 
 def test_actnorm_initialization_normalizes_its_batch() -> None:
@@ -372,25 +341,7 @@ def test_conv1x1_starts_as_a_rotation() -> None:
     torch.testing.assert_close(log_det, torch.zeros(3, dtype=torch.float64), atol=1e-5, rtol=0)
 
 
-def test_mixture_law_reaches_far_and_comes_back() -> None:
-    """Values far from every component, and between narrow ones, are inverted as well as the others."""
-    law = MixtureLaw(1, components=2)
-    numbers = torch.zeros(1, law.numbers, 1, 1, dtype=torch.float64)
-    numbers[:, 2:4] = torch.tensor([-4.0, 4.0]).view(1, 2, 1, 1)  # means
-    numbers[:, 4:6] = -20.0  # as narrow as they get
-    x = torch.linspace(-100, 100, 4001, dtype=torch.float64).view(-1, 1, 1, 1)
-    y, log_slope = law.double()(x, numbers.expand(len(x), -1, -1, -1))
-    assert (y.flatten().diff() > 0).all()
-    back, inverse_log_slope = law.inverse(y, numbers.expand(len(x), -1, -1, -1))
-    torch.testing.assert_close(back, x, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(inverse_log_slope, -log_slope, rtol=1e-6, atol=1e-6)
-    wide = torch.sigmoid(x / 2) * torch.sigmoid(-x / 2) / 2  # F' is at least FLOOR times this, F (1 - F) at most 1/4
-    assert (log_slope >= torch.log(4 * FLOOR * wide) - 1e-9).all()
-
-
-@pytest.mark.parametrize(
-    "law", [AffineLaw(3), MixtureLaw(3, 4), SplineLaw(3, 1), SplineLaw(3, 2), SplineLaw(3, 12)], ids=repr
-)
+@pytest.mark.parametrize("law", [AffineLaw(3), SplineLaw(3, 1), SplineLaw(3, 2), SplineLaw(3, 12)], ids=repr)
 def test_values_may_be_wider_than_the_numbers(law: CouplingLaw) -> None:
     """Then both directions follow the same map to the rounding of the values, next to the edges of bins as well."""
     numbers = 1.5 * normal(64, law.numbers * 3, 16, 16, seed=1).float()
@@ -403,20 +354,7 @@ def test_values_may_be_wider_than_the_numbers(law: CouplingLaw) -> None:
     torch.testing.assert_close(inverse_log_slope, -log_slope, rtol=0, atol=1e-6)
 
 
-def test_mixture_law_in_float32_is_inverted_to_a_millionth() -> None:
-    law = MixtureLaw(4, components=8)
-    generator = torch.Generator().manual_seed(0)
-    numbers = 1.5 * torch.randn(64, law.numbers * 4, 7, 7, generator=generator)
-    x = 2 * torch.randn(64, 4, 7, 7, generator=generator)
-    with torch.no_grad():
-        y, log_slope = law(x, numbers)
-        back, _ = law.inverse(y, numbers)
-    # An error in y of a rounding returns divided by the slope.
-    rounding = (1 + y.abs()) * torch.finfo(torch.float32).eps * torch.exp(-log_slope)
-    assert ((back - x).abs() <= 1e-6 * (1 + x.abs()) + 4 * rounding).all()
-
-
-@pytest.mark.parametrize("law", [MixtureLaw(2, 3), SplineLaw(2, 1), SplineLaw(2, 2), SplineLaw(2, 6)], ids=repr)
+@pytest.mark.parametrize("law", [SplineLaw(2, 1), SplineLaw(2, 2), SplineLaw(2, 6)], ids=repr)
 def test_written_out_gradients_are_those_of_finite_differences(law: CouplingLaw) -> None:
     """Of values and log-slopes, by x and by every number of the network, inside the spline and beyond its ends."""
     law = law.double()

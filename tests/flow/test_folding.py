@@ -16,15 +16,15 @@ from tests.flow.test_reversible import trained
 CONFIGS = LAYERS | {
     "studio": preset_config("studio", (1, 28, 28)),
     "spline-colour": msgspec.structs.replace(LAYERS["conv1x1"], law="spline", pieces=1, conditional_prior=True),
-    "orthogonal": msgspec.structs.replace(LAYERS["spline"], mixing="orthogonal", normalization="batch"),
+    "batch": msgspec.structs.replace(LAYERS["spline"], mixing="conv1x1", normalization="batch"),
 }
 
 
 def images(config: FlowConfig, dtype: torch.dtype, count: int = 3) -> Tensor:
-    """As those that the flows were trained on; elsewhere the rounding of splines is a matter of chance."""
+    """As those that the flows were trained on, amid their grey levels: between two, equalization is not smooth."""
     ramp = torch.linspace(0.2, 0.8, config.dimensions, dtype=dtype).view(1, *config.image_shape)
     noise = torch.rand(count, *config.image_shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
-    return 0.7 * ramp + 0.3 * noise
+    return ((0.7 * ramp + 0.3 * noise) * 256).floor() / 256 + 0.5 / 256
 
 
 def answers(flow: Flow, x: Tensor, z: Tensor) -> dict[str, Tensor]:
@@ -183,7 +183,7 @@ def test_assigned_weights_are_noticed() -> None:
         torch.testing.assert_close(flow.decode(z), other.eval().decode(z), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "orthogonal", "attention"])
+@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "batch", "gated"])
 def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
     flow = trained(CONFIGS[name], torch.float32).for_inference()
     z = 1.5 * flow.latents(6, seed=1)

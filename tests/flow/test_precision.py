@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nvp_studio.device import exact
 from nvp_studio.flow import Flow, FlowConfig, preset_config, reversible
-from nvp_studio.flow.networks import Convolution, GatedAttention
+from nvp_studio.flow.networks import Convolution
 from tests.flow.test_reversible import BASE, CONFIGS, flow_gradients, images, trained
 from tests.gpu import DEVICES
 
@@ -20,7 +20,7 @@ LARGE = {
         image_shape=(1, 28, 28),
         law="spline",
         network="depthwise",
-        mixing="orthogonal",
+        mixing="conv1x1",
         checkerboard_couplings=16,
         channel_couplings=16,
         final_couplings=32,
@@ -59,7 +59,7 @@ def test_the_gradient_is_near_that_of_float32(name: str, device: str) -> None:
     assert 1e-5 < distance(found, flow_gradients(flow, x)) < 1e-2
 
 
-@pytest.mark.parametrize("name", ["published", "attention", "mixture", "spline"])
+@pytest.mark.parametrize("name", ["published", "gated", "spline"])
 def test_nothing_but_networks_computes_in_bfloat16(name: str) -> None:
     flow = half_of(trained(CONFIGS[name], torch.float32))
     within: list[torch.dtype] = []
@@ -80,7 +80,7 @@ def test_nothing_but_networks_computes_in_bfloat16(name: str) -> None:
 
 
 def test_evaluation_and_initialization_are_of_full_precision() -> None:
-    flow = trained(CONFIGS["attention"], torch.float32)
+    flow = trained(CONFIGS["gated"], torch.float32)
     half = half_of(flow)
     x = images(flow.config, dtype=torch.float32)
     assert not torch.equal(half(x), flow(x))
@@ -107,7 +107,7 @@ def test_rounding_networks_would_lose_the_inverse() -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", ["published", "attention", "mixture", "quick", *LARGE])
+@pytest.mark.parametrize("name", ["published", "gated", "quick", *LARGE])
 def test_constant_memory_adds_less_than_bfloat16_itself(
     name: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,13 +130,3 @@ def test_constant_memory_adds_less_than_bfloat16_itself(
     assert distance(found, expected) < own
     assert distance(found, exact) < 1.25 * own
     assert not again
-
-
-def test_waves_keep_their_phase_in_bfloat16() -> None:
-    attention = GatedAttention(8)
-    seen = torch.zeros(1, 32, 32, 8)
-    placed: list[Tensor] = []
-    attention.queries.register_forward_pre_hook(lambda module, given: placed.append(given[0].float()))
-    attention(seen)
-    attention.to(HALF)(seen.to(HALF))
-    assert (placed[1] - placed[0]).abs().max() <= 2**-8

@@ -42,14 +42,12 @@ CONFIGS = {
     ),
     "batch-outside": msgspec.structs.replace(BASE, normalization="batch"),
     "batch-inside": msgspec.structs.replace(BASE, network_norm="batch", mixing="conv1x1"),
-    "mixture": msgspec.structs.replace(BASE, law="mixture", pieces=3, mixing="orthogonal", conditional_prior=True),
-    "mixture-masked": msgspec.structs.replace(BASE, law="mixture", clamp="arctan", checkerboard="masked"),
-    "spline": msgspec.structs.replace(BASE, law="spline", mixing="permutation"),
-    "gated": msgspec.structs.replace(BASE, network="gated", mixing="permutation", final_mask="channel"),
+    "spline": msgspec.structs.replace(BASE, law="spline"),
+    "spline-masked": msgspec.structs.replace(BASE, law="spline", pieces=3, checkerboard="masked"),
+    "gated": msgspec.structs.replace(BASE, network="gated", final_mask="channel"),
     "depthwise": msgspec.structs.replace(BASE, network="depthwise", conditional_prior=True),
     "mixed": msgspec.structs.replace(BASE, mixing="conv1x1", final_mixing=True),
     "leak": msgspec.structs.replace(BASE, network="gated", leak=0.2, law="spline"),
-    "attention": msgspec.structs.replace(BASE, network="attention", law="spline", mixing="conv1x1"),
     "quick": preset_config("quick", (1, 28, 28)),
     "deep": msgspec.structs.replace(
         BASE, checkerboard_couplings=16, channel_couplings=16, final_couplings=32, mixing="conv1x1"

@@ -12,7 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -287,11 +286,10 @@ def _first(value: float) -> Callable[[Tensor], Tensor]:
     return spoil
 
 
-_PERMUTING = FlowConfig(
+_EQUALIZING = FlowConfig(
     image_shape=(1, 4, 4), scales=2, checkerboard_couplings=0, channel_couplings=2, final_couplings=0, blocks=0,
-    width=2, mixing="permutation",
+    width=2, equalize=True,
 )  # fmt: skip
-_EQUALIZING = msgspec.structs.replace(_PERMUTING, equalize=True)
 _EDGES = "average.preprocessing.equalization.edges"
 _MIXING = "average.body.scales.0.layers.3."
 _VAST = {"image_shape": [3, 1024, 1024], "scales": 9}
@@ -466,10 +464,6 @@ MODEL_FILES: dict[str, tuple[Build, str]] = {
     "configuration with a leak of all": (with_config(leak=1.0), "leak"),
     "configuration with a bent logit": (with_config(logit_alpha=0.5), "logit_alpha"),
     "configuration that halves one channel": (with_config(scales=1, final_mask="channel"), "cannot be halved"),
-    "configuration of vast rotations": (
-        with_config(**_VAST, mixing="orthogonal", channel_couplings=16, network="depthwise", network_norm="none"),
-        "fewer numbers",
-    ),
     "configuration of vast mixing": (
         with_config(**_VAST, mixing="conv1x1", channel_couplings=60, blocks=0),
         "fewer numbers",
@@ -478,13 +472,7 @@ MODEL_FILES: dict[str, tuple[Build, str]] = {
         with_config(**_VAST, law="spline", pieces=64, blocks=0, width=4096, network="depthwise", network_norm="none"),
         "MB at once",
     ),
-    "attention over a vast image": (
-        only(
-            _LONE | {"image_shape": [1, 1024, 1024], "checkerboard": "masked", "network": "attention", "width": 4},
-            {"average.x": [1]},
-        ),
-        "1,024 MB at once",
-    ),
+    "configuration with a removed option": (with_config(law="mixture"), "no longer has"),
     "few numbers for a vast image": (
         only(
             _LONE | {"image_shape": [3, 1024, 1024], "network": "depthwise", "blocks": 0, "width": 4096},
@@ -533,14 +521,6 @@ MODEL_FILES: dict[str, tuple[Build, str]] = {
     "a permutation that is none": (with_values(f"{_MIXING}permutation", torch.zeros_like), "no permutation"),
     "a permutation with a fraction": (with_values(f"{_MIXING}permutation", _first(0.5)), "no permutation"),
     "signs that are none": (with_values(f"{_MIXING}sign", _first(0.0)), "other values than 1"),
-    "an order out of range": (
-        with_values("average.body.scales.0.layers.1.order", _first(2**40), _PERMUTING),
-        "no order of channels",
-    ),
-    "an order with a channel twice": (
-        with_values("average.body.scales.0.layers.1.order", torch.zeros_like, _PERMUTING),
-        "no order of channels",
-    ),
     "levels that do not start at zero": (with_values(_EDGES, _first(1e-6), _EQUALIZING), "does not rise from 0 to 1"),
     "levels without room": (with_values(_EDGES, torch.zeros_like, _EQUALIZING), "does not rise from 0 to 1"),
     "levels that fall": (with_values(_EDGES, lambda edges: edges.flip(1), _EQUALIZING), "does not rise from 0 to 1"),

@@ -73,11 +73,11 @@ def test_a_parameter_without_gradient_stays() -> None:
         (preset_config("studio", (1, 8, 8)), {"enter.weight", "widen.weight", "narrow.weight"}),
         (preset_config("paper", (1, 8, 8)), set()),
         (
-            msgspec.structs.replace(TINY, network="attention"),
-            {"enter.weight", "first.weight", "second.weight"} | {"queries.weight", "pairs.weight", "gate.weight"},
+            msgspec.structs.replace(TINY, network="gated"),
+            {"enter.weight", "first.weight", "second.weight"},
         ),
     ],
-    ids=["studio", "paper", "attention"],
+    ids=["studio", "paper", "gated"],
 )
 def test_matrices_are_weights_between_feature_maps(flow: FlowConfig, learnt: set[str]) -> None:
     built = Flow(flow)

@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("memory", ["fast", "constant"])
 def test_a_run_in_bfloat16_resumes_exactly(tmp_path: Path, make_config: MakeConfig, memory: str) -> None:
-    flow = msgspec.structs.replace(TINY, law="spline", network="attention", width=8)
+    flow = msgspec.structs.replace(TINY, law="spline", network="gated", width=8)
     config = make_config(steps=12, precision="bfloat16", memory=memory, flow=flow, validation_every=6)
     whole = start_run(config, tmp_path, "whole")
     parts = start_until(7, config, tmp_path)
