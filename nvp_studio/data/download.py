@@ -62,7 +62,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
 
     target = folder / file.name
     if target.exists():
-        if _digest_fits(target, file, progress):
+        if has_published_digest(target, file, progress):
             return target
         raise DataError(f"{target} is not the published file: its MD5 is not {file.md5}; remove it and download again")
     part = folder / f"{file.name}.part"
@@ -81,7 +81,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
             # A connection that brought something may be tried again; one that was never made may not.
             if not left or _present(part) <= before:
                 raise _failure(file, error, part) from error
-    if not _digest_fits(part, file, progress):
+    if not has_published_digest(part, file, progress):
         part.unlink()
         raise DataError(f"{file.name} arrived damaged: its MD5 is not {file.md5}; it was removed, try again")
     os.replace(part, target)
@@ -148,7 +148,7 @@ def _check_room(part: Path, wanted: int) -> None:
         raise DataError(f"{wanted:,} bytes are to be downloaded but {part.parent} has only {free:,} free")
 
 
-def _digest_fits(path: Path, file: RemoteFile, progress: Progress | None) -> bool:
+def has_published_digest(path: Path, file: RemoteFile, progress: Progress | None) -> bool:
     """Whether the file at `path` has the published checksum, or there is none to compare with."""
     if file.md5 is None:
         return True

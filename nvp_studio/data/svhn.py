@@ -1,40 +1,48 @@
-"""Street View House Numbers: 32x32 colour images of digits, cropped, in the MATLAB files of their "format 2"."""
+"""Street View House Numbers: 32x32 colour images of digits, cropped, in the MATLAB files of their "format 2".
+
+SciPy reads these. Its reader trusts what a file says, so that a damaged one can end the process (SciPy 1.17.1 indexes a
+C array by the type number of an element). It is therefore given the published files alone, told by their MD5.
+"""
 
 from pathlib import Path
 
-import numpy as np
-
-from nvp_studio.data.arrays import Parts, as_images, as_labels
+from nvp_studio.data.arrays import Parts, as_images, as_labels, one_line
 from nvp_studio.data.dataset import DataError, Split
-from nvp_studio.data.download import RemoteFile
-from nvp_studio.data.mat_file import read_mat
+from nvp_studio.data.download import RemoteFile, has_published_digest
+from nvp_studio.data.progress import Progress
 from nvp_studio.data.published import Published, Wish
 
+EXTRA = "pip install 'nvp-studio[mat]'"
 _URL = "http://ufldl.stanford.edu/housenumbers/"
+TRAIN = RemoteFile(_URL + "train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373", 182_040_794)
+TEST = RemoteFile(_URL + "test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3", 64_275_384)
 
 
 def find_svhn(folder: Path) -> Path | None:
     """Return `folder` when it holds the training and test files."""
-    return folder if all((folder / f"{part}_32x32.mat").is_file() for part in ("train", "test")) else None
+    return folder if all((folder / file.name).is_file() for file in (TRAIN, TEST)) else None
 
 
 def read_svhn(folder: Path, wish: Wish | None = None) -> Parts:
-    """Return images and labels; the files number the digits from 1 to 10, which is zero."""
-    train, test = (_split(folder / f"{part}_32x32.mat") for part in ("train", "test"))
+    """Return images and labels; the files number the digits from 1 to 10, which is zero. Raises `DataError`."""
+    progress = wish.progress if wish is not None else None
+    train, test = (_split(folder / file.name, file, progress) for file in (TRAIN, TEST))
     return Parts(train, test=test, label_names=tuple("0123456789"))
 
 
-def _split(path: Path) -> Split:
-    arrays = read_mat(path, ("X", "y"))
-    pixels, labels = arrays.get("X"), arrays.get("y")
-    if pixels is None or labels is None or pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3):
-        raise DataError(f"{path.name} is not a file of SVHN: it needs the arrays X (32, 32, 3, N) and y")
-    images, _ = as_images(pixels.transpose(3, 0, 1, 2), f"X in {path.name}")
-    numbers = labels.astype(np.int64) if labels.dtype.kind == "f" else labels
-    found = as_labels(numbers, len(images), f"y in {path.name}")
-    if len(found) and not 1 <= found.min() <= found.max() <= 10:
-        raise DataError(f"{path.name} is not a file of SVHN: its labels are not 1 to 10")
-    return Split(images, found % 10)
+def _split(path: Path, file: RemoteFile, progress: Progress | None) -> Split:
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise DataError(f"{path.name} is read by the library scipy, which is not installed: {EXTRA}") from error
+    try:
+        if not has_published_digest(path, file, progress):
+            raise DataError(f"{path} is not the published file: its MD5 is not {file.md5}; download it again")
+        arrays = loadmat(path, variable_names=["X", "y"])
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+    images, _ = as_images(arrays["X"].transpose(3, 0, 1, 2), f"X in {path.name}")
+    return Split(images, as_labels(arrays["y"], len(images), f"y in {path.name}") % 10)
 
 
 SVHN = Published(
@@ -49,10 +57,7 @@ SVHN = Published(
     find=find_svhn,
     read=read_svhn,
     label_names=tuple("0123456789"),
-    files=(
-        RemoteFile(_URL + "train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373", 182_040_794),
-        RemoteFile(_URL + "test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3", 64_275_384),
-    ),
+    files=(TRAIN, TEST),
     other_folders=("SVHN",),
     unmistakable=True,
 )

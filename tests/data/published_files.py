@@ -2,7 +2,6 @@
 
 import gzip
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,30 +25,6 @@ def write_mnist(folder: Path, train: np.ndarray, test: np.ndarray) -> None:
     """The four files of MNIST and its relatives, labels counting from 0 to 9."""
     for start, images in (("train", train), ("t10k", test)):
         write_idx_pair(folder, start, images, np.arange(len(images)) % 10)
-
-
-def mat(arrays: dict[str, np.ndarray], *, packed: bool = True, order: str = "<") -> bytes:
-    """A MATLAB file of level 5; elements of up to four bytes have the short form, as MATLAB writes them."""
-    stored = {"uint8": (9, 2), "float64": (6, 9), "int16": (10, 3)}
-
-    def element(kind: int, content: bytes) -> bytes:
-        if 0 < len(content) <= 4:
-            return struct.pack(f"{order}I", len(content) << 16 | kind) + content.ljust(4, b"\0")
-        return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
-
-    header = b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + struct.pack(f"{order}H", 0x0100)
-    file = header + (b"IM" if order == "<" else b"MI")
-    for name, values in arrays.items():
-        kind, number = stored[values.dtype.name]
-        body = element(6, struct.pack(f"{order}II", kind, 0))
-        body += element(5, struct.pack(f"{order}{values.ndim}i", *values.shape))
-        body += element(1, name.encode())
-        content = values.astype(values.dtype.newbyteorder(order)).tobytes("F")
-        body += element(number, content)
-        matrix = struct.pack(f"{order}II", 14, len(body)) + body
-        squeezed = zlib.compress(matrix)
-        file += struct.pack(f"{order}II", 15, len(squeezed)) + squeezed if packed else matrix
-    return file
 
 
 def write_imagenet(folder: Path, side: int, counts: list[int], rng: np.random.Generator) -> list[np.ndarray]:

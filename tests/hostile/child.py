@@ -17,7 +17,6 @@ from nvp_studio.checkpoints import load
 from nvp_studio.commands.pictures import _read_latents, _recipe_text
 from nvp_studio.data import load_data
 from nvp_studio.data.images import read_image
-from nvp_studio.data.mat_file import read_mat
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.rendering import latent
 from nvp_studio.recipe import Recipe
@@ -36,7 +35,6 @@ def main() -> None:
     readers: dict[str, Callable[[Path], object]] = {
         "model": load,
         "data": lambda path: load_data(str(path)),
-        "mat": lambda path: read_mat(path, ("X", "y")),
         "image": lambda path: read_image(path, (1, 8, 8)),
         "recipe": lambda path: latent(model, Recipe.from_json(_recipe_text(path))),
         "latents": lambda path: _read_latents(model, path, force=False),
