@@ -1,11 +1,11 @@
-"""The one window: rail, pages, run strip, menus, log, notices and what is dropped on it."""
+"""The main window: page buttons, pages, run strip, menus, log, notifications and drops of files."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QCoreApplication, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -15,8 +15,6 @@ from PySide6.QtGui import (
     QPaintEvent,
 )
 from PySide6.QtWidgets import (
-    QApplication,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -28,17 +26,16 @@ from PySide6.QtWidgets import (
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_model
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.views.actions import ActionRegistry
+from nvp_studio.views.context import WindowContext
 from nvp_studio.views.engine_notices import EngineNotices
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.menus import LetterMenu
-from nvp_studio.views.pages.base import Page
-from nvp_studio.views.theme import SPACE, apply_theme
+from nvp_studio.views.page import Page
+from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.log_dock import LogDock
-from nvp_studio.views.widgets.notices import Notice, Notices
+from nvp_studio.views.widgets.notices import Notices
 from nvp_studio.views.widgets.rail import Rail
-from nvp_studio.views.widgets.run_strip import RunStrip
 from nvp_studio.views.window_actions import WindowActions
 
 _FRAME = QSize(16, 40)
@@ -46,42 +43,34 @@ _FRAME = QSize(16, 40)
 
 
 @dataclass(frozen=True)
-class PageSpec:
-    """A page of the rail, built when it is first wanted or when the window has nothing else to do."""
+class PageEntry:
+    """A page of the window, built when it is first shown or when the window has nothing else to do."""
 
     key: str
     title: str
     icon: str
-    load: Callable[[], type[Page]]
-    """Imports the page's module."""
+    class_path: str
+    """Where its class is, below `nvp_studio.views.pages`; importing it takes long."""
+
+    def load(self) -> type[Page]:
+        """Import the page's module."""
+        page_class: type[Page] = resolve_name(f"nvp_studio.views.pages.{self.class_path}")
+        return page_class
 
 
-def _explore() -> type[Page]:
-    from nvp_studio.views.pages.explore import ExplorePage
-
-    return ExplorePage
-
-
-def _train() -> type[Page]:
-    from nvp_studio.views.pages.train import TrainPage
-
-    return TrainPage
-
-
-def _score() -> type[Page]:
-    from nvp_studio.views.pages.score import ScorePage
-
-    return ScorePage
-
-
-def _runs() -> type[Page]:
-    from nvp_studio.views.pages.runs import RunsPage
-
-    return RunsPage
+def page_entries() -> tuple[PageEntry, ...]:
+    """The pages, in their order on screen."""
+    tr = partial(QCoreApplication.translate, "MainWindow")
+    return (
+        PageEntry("train", tr("Train"), "graduation-cap", "train:TrainPage"),
+        PageEntry("explore", tr("Explore"), "compass", "explore:ExplorePage"),
+        PageEntry("score", tr("Score"), "gauge", "score:ScorePage"),
+        PageEntry("runs", tr("Runs"), "chart-line", "runs:RunsPage"),
+    )
 
 
 class MainWindow(QMainWindow):
-    """Pages find here what they share: `engine`, `settings`, `registry` (actions), `strip`, `notify`, `show_page`."""
+    """Shows the pages and what surrounds them. Pages are made with `context` and reach the window by its signals."""
 
     painted = Signal()
     """Once, after the first paint."""
@@ -93,10 +82,10 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.engine = engine
         self.settings = settings
-        self.registry = ActionRegistry(self)
+        self.context = WindowContext(engine, settings, self)
+        self.registry = self.context.registry
         self.registry.menus = self._menu_titles()
-        self.strip = RunStrip()
-        self._specs = self._page_specs()
+        self._entries = page_entries()
         self._pages: dict[str, Page] = {}
         self._importer = Importer()
         self._importer.imported.connect(self._on_page_imported)
@@ -106,19 +95,15 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self.setAcceptDrops(True)
         self._lay_out()
-        self._actions = WindowActions(self, [(spec.key, spec.title, spec.icon) for spec in self._specs])
-        self._engine_notices = EngineNotices(self)
+        self._actions = WindowActions(
+            self.context,
+            [(entry.key, entry.title, entry.icon) for entry in self._entries],
+            self.log_dock.toggleViewAction(),
+        )
+        self._engine_notices = EngineNotices(engine, self)
         self._fill_menu_bar()
         self._connect_signals()
         self._restore()
-
-    def _page_specs(self) -> list[PageSpec]:
-        return [
-            PageSpec("train", self.tr("Train"), "graduation-cap", _train),
-            PageSpec("explore", self.tr("Explore"), "compass", _explore),
-            PageSpec("score", self.tr("Score"), "gauge", _score),
-            PageSpec("runs", self.tr("Runs"), "chart-line", _runs),
-        ]
 
     def _menu_titles(self) -> dict[str, str]:
         return {
@@ -144,8 +129,8 @@ class MainWindow(QMainWindow):
     def page(self, key: str) -> Page:
         """The page `key`, built now if it was not yet."""
         if key not in self._pages:
-            spec = next(spec for spec in self._specs if spec.key == key)
-            page = spec.load()(self)
+            entry = next(entry for entry in self._entries if entry.key == key)
+            page = entry.load()(self.context)
             self._pages[key] = page
             self._stack.addWidget(page)
             self._refresh_menu_bar()
@@ -154,7 +139,7 @@ class MainWindow(QMainWindow):
 
     def all_pages_built(self) -> bool:
         """Whether every page of the rail exists."""
-        return len(self._pages) == len(self._specs)
+        return len(self._pages) == len(self._entries)
 
     def show_page(self, key: str) -> None:
         """Bring the page `key` to the front."""
@@ -169,67 +154,11 @@ class MainWindow(QMainWindow):
         self.show_page("explore")
         self.page("explore").open_paths(paths)
 
-    # Words to the person
-
-    def notify(
-        self,
-        level: str,
-        text: str,
-        *,
-        topic: str = "",
-        action_text: str = "",
-        action: Callable[[], object] | None = None,
-        report: str = "",
-    ) -> None:
-        """Show a notice (`info`, `good`, `warning`, `bad`); one of the same `topic` replaces the one before. `report`
-        is what *Copy report* copies."""
-        self.notices.show_notice(Notice(level, text, topic, action_text, action, report))
-
-    # File dialogs, each remembering its folder under a name
-
-    def ask_files(self, name: str, title: str, filters: str, *, many: bool = False) -> list[Path]:
-        """Let a person choose existing files; empty when they think better of it."""
-        start = self._folder(name)
-        if many:
-            chosen, _ = QFileDialog.getOpenFileNames(self, title, start, filters)
-        else:
-            one, _ = QFileDialog.getOpenFileName(self, title, start, filters)
-            chosen = [one] if one else []
-        return self._remember_folder(name, [Path(text) for text in chosen])
-
-    def ask_folder(self, name: str, title: str) -> Path | None:
-        """Let a person choose a folder."""
-        chosen = QFileDialog.getExistingDirectory(self, title, self._folder(name))
-        if not chosen:
-            return None
-        self.settings.values.folders[name] = chosen
-        return Path(chosen)
-
-    def ask_save(self, name: str, title: str, proposal: str, filters: str) -> Path | None:
-        """Let a person choose where to write a file; `proposal` is its name, whose suffix is added when left out."""
-        start = str(Path(self._folder(name)) / proposal)
-        chosen, _ = QFileDialog.getSaveFileName(self, title, start, filters)
-        if not chosen:
-            return None
-        path = Path(chosen)
-        if not path.suffix:
-            path = path.with_suffix(Path(proposal).suffix)
-        return self._remember_folder(name, [path])[0]
-
-    def _folder(self, name: str) -> str:
-        """Where the dialog `name` was last, at first the person's home: the program may run from anywhere."""
-        return self.settings.values.folders.get(name) or str(Path.home())
-
-    def _remember_folder(self, name: str, paths: list[Path]) -> list[Path]:
-        if paths:
-            self.settings.values.folders[name] = str(paths[0].parent)
-        return paths
-
     # Construction
 
     def _lay_out(self) -> None:
         self._stack = QStackedWidget()
-        self._rail = Rail([(spec.key, spec.title, spec.icon) for spec in self._specs])
+        self._rail = Rail([(entry.key, entry.title, entry.icon) for entry in self._entries])
         center = QWidget()
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
@@ -239,7 +168,7 @@ class MainWindow(QMainWindow):
         row.addWidget(self._rail)
         row.addWidget(self._stack, 1)
         column.addLayout(row, 1)
-        column.addWidget(self.strip)
+        column.addWidget(self.context.strip)
         self.setCentralWidget(center)
         self.log_dock = LogDock(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
@@ -258,13 +187,8 @@ class MainWindow(QMainWindow):
         self.menuBar().setNativeMenuBar(False)
 
     def set_theme(self, choice: str) -> None:
-        """Put a theme in force and remember it."""
-        self.registry[f"view.theme-{choice}"].setChecked(True)
-        self.settings.values.theme = choice
-        self.settings.save()
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        apply_theme(app, choice)
+        """Apply a theme and remember it."""
+        self._actions.set_theme(choice)
 
     def _fill_menu_bar(self) -> None:
         self._menus: dict[str, LetterMenu] = {}
@@ -290,6 +214,9 @@ class MainWindow(QMainWindow):
 
     def _connect_signals(self) -> None:
         self._rail.page_chosen.connect(self.show_page)
+        self.context.page_requested.connect(self.show_page)
+        self.context.open_requested.connect(self.open_in_explore)
+        self.closing.connect(self.context.closing)
         self.engine.status_changed.connect(self._status.setText)
         self._status.setText(self.engine.status)
         self.engine.explorer.log_line.connect(self.log_dock.add_explorer_line)
@@ -328,7 +255,7 @@ class MainWindow(QMainWindow):
         """Which page takes these files, and in which words; the page in front is asked first, models go to Explore."""
         if not paths:
             return None
-        order = [self.current_page.key, *(spec.key for spec in self._specs)]
+        order = [self.current_page.key, *(entry.key for entry in self._entries)]
         if len(paths) == 1 and is_model(paths[0]):
             order.insert(0, "explore")
         for key in order:
@@ -352,7 +279,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(QByteArray.fromBase64(values.geometry.encode()))
         if values.dock_layout:
             self.restoreState(QByteArray.fromBase64(values.dock_layout.encode()))
-        keys = [spec.key for spec in self._specs]
+        keys = [entry.key for entry in self._entries]
         self.show_page(values.page if values.page in keys else "explore")
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -367,9 +294,9 @@ class MainWindow(QMainWindow):
 
     def _import_next_page(self) -> None:
         """Bring in the pages nobody asked for yet, one at a time; their modules take longest."""
-        spec = next((spec for spec in self._specs if spec.key not in self._pages), None)
-        if spec is not None:
-            self._importer.start(spec.key, spec.load)
+        entry = next((entry for entry in self._entries if entry.key not in self._pages), None)
+        if entry is not None:
+            self._importer.start(entry.key, entry.load)
 
     def _on_page_imported(self, key: str) -> None:
         self.page(key)

@@ -1,29 +1,39 @@
 """The actions that belong to no page: models, themes, log, palette, help."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QActionGroup, QKeySequence
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QApplication
 
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.paths import MODEL_SUFFIX
+from nvp_studio.views.context import WindowContext
 from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.theme import apply_theme
 
 
 class WindowActions(QObject):
-    """Registers the window's own actions and does what they say; `pages` are (key, title, icon) of the rail."""
+    """Registers the window's own actions and performs them."""
 
-    def __init__(self, window: "MainWindow", pages: list[tuple[str, str, str]]) -> None:
-        super().__init__(window)
-        self._window = window
-        self._add_actions(pages)
+    def __init__(self, context: WindowContext, pages: list[tuple[str, str, str]], log: QAction) -> None:
+        """`pages` are (key, title, icon), `log` shows and hides the log."""
+        super().__init__(context)
+        self._context = context
+        self._window = context.window
+        self._add_actions(pages, log)
 
-    def _add_actions(self, pages: list[tuple[str, str, str]]) -> None:
-        add = self._window.registry.add
+    def set_theme(self, choice: str) -> None:
+        """Apply a theme and remember it."""
+        self._context.registry[f"view.theme-{choice}"].setChecked(True)
+        self._context.settings.values.theme = choice
+        self._context.settings.save()
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        apply_theme(app, choice)
+
+    def _add_actions(self, pages: list[tuple[str, str, str]], log: QAction) -> None:
+        add = self._context.registry.add
         add(
             "file.open-model",
             self.tr("Open &model…"),
@@ -40,7 +50,7 @@ class WindowActions(QObject):
             add(
                 f"file.open-{name}",
                 self.tr("Open the included {0} model").format(title),
-                partial(self._window.engine.open_model, name),
+                partial(self._context.engine.open_model, name),
                 menu="file",
                 place=20,
             )
@@ -58,16 +68,15 @@ class WindowActions(QObject):
             add(
                 f"view.page-{key}",
                 title,
-                partial(self._window.show_page, key),
+                partial(self._context.show_page, key),
                 menu="view",
                 shortcut=f"Ctrl+{number}",
                 icon=icon,
             )
         self._add_theme_actions()
-        log = self._window.log_dock.toggleViewAction()
         log.setText(self.tr("L&og"))
         log.setShortcut(QKeySequence("Ctrl+L"))
-        self._window.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
+        self._context.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
         add(
             "view.full-screen",
             self.tr("&Full screen"),
@@ -87,7 +96,7 @@ class WindowActions(QObject):
         add(
             "help.restart-explorer",
             self.tr("&Restart the engine"),
-            self._window.engine.explorer.restart,
+            self._context.engine.explorer.restart,
             menu="help",
             icon="refresh-cw",
             separator=True,
@@ -101,36 +110,36 @@ class WindowActions(QObject):
             ("light", self.tr("&Light theme"), "sun"),
             ("dark", self.tr("&Dark theme"), "moon"),
         ):
-            action = self._window.registry.add(
+            action = self._context.registry.add(
                 f"view.theme-{choice}",
                 text,
-                partial(self._window.set_theme, choice),
+                partial(self.set_theme, choice),
                 menu="view",
                 icon=icon,
                 checkable=True,
                 separator=choice == "system",
             )
-            action.setChecked(self._window.settings.values.theme == choice)
+            action.setChecked(self._context.settings.values.theme == choice)
             group.addAction(action)
 
     def _ask_model(self) -> None:
         filters = self.tr("Models") + f" (*{MODEL_SUFFIX})"
-        for path in self._window.ask_files("models", self.tr("Open a model"), filters):
-            self._window.open_in_explore([path])
+        for path in self._context.ask_files("models", self.tr("Open a model"), filters):
+            self._context.open_in_explore([path])
 
     def _ask_run(self) -> None:
-        folder = self._window.ask_folder("runs", self.tr("Open a run folder"))
+        folder = self._context.ask_folder("runs", self.tr("Open a run folder"))
         if folder is not None:
-            self._window.open_in_explore([folder])
+            self._context.open_in_explore([folder])
 
     def _show_palette(self) -> None:
-        palette = CommandPalette(self._window.registry, self._window)
+        palette = CommandPalette(self._context.registry, self._window)
         palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         palette.move(self._window.geometry().center().x() - palette.width() // 2, self._window.geometry().top() + 80)
         palette.open()
 
     def _show_shortcuts(self) -> None:
-        sheet = ShortcutSheet(self._window.registry, self._window)
+        sheet = ShortcutSheet(self._context.registry, self._window)
         sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.open()
 
@@ -140,9 +149,9 @@ class WindowActions(QObject):
         about.open()
 
     def _engine_words(self) -> str:
-        welcome = self._window.engine.explorer.welcome
+        welcome = self._context.engine.explorer.welcome
         if welcome is None:
-            return self._window.engine.status
+            return self._context.engine.status
         return self.tr("Engine: PyTorch {0} on {1}, threads: {2}").format(
             welcome.torch_version, welcome.device_name, welcome.threads
         )

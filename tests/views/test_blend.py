@@ -90,7 +90,7 @@ def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
     assert "first.png" in panel.ends[0].toolTip()
     assert page.state.undo.count() == steps, "an end alone changes no picture"
 
-    monkeypatch.setattr(page.window_, "ask_files", lambda *_: [files[1]])
+    monkeypatch.setattr(page.context, "ask_files", lambda *_: [files[1]])
     QTest.keyClick(page, Qt.Key.Key_B, Qt.KeyboardModifier.ShiftModifier)
     qt(lambda: page.blend.strip is not None and settled(page), "the blend")
     assert panel.row.isEnabled()
@@ -103,11 +103,11 @@ def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
     assert page.state.picture.image.pixels == strip_picture(page, 5)
     assert panel.strip.selected == 5
 
-    page.window_.registry["edit.undo"].trigger()
+    page.window().registry["edit.undo"].trigger()
     qt(lambda: settled(page), "the picture before")
     assert page.state.picture.image.pixels == own(0).tobytes()
     assert panel.strip.selected == -1
-    page.window_.registry["edit.redo"].trigger()
+    page.window().registry["edit.redo"].trigger()
     assert page.blend.active
 
 
@@ -126,7 +126,7 @@ def test_the_slider_moves_between_the_ends_and_a_drag_is_one_undo(
     assert page.state.recipe.base.share == 1.0
     assert page.state.picture.image.pixels == own(1).tobytes()
     assert page.state.undo.count() == steps + 1
-    page.window_.registry["edit.undo"].trigger()
+    page.window().registry["edit.undo"].trigger()
     qt(lambda: settled(page), "the picture before")
     assert page.state.picture.image.pixels == middle
     assert page.blend_panel.row.value == 0.5
@@ -298,7 +298,7 @@ def test_a_remembered_blend_is_shown_with_its_panel(
 ) -> None:
     choose(page, qt, files)
     recipe = page.state.recipe
-    page.window_.close()
+    page.window().close()
     window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
     again = window.page("explore")
     shared_engine.open_model(window.settings.values.model_path)
@@ -315,11 +315,11 @@ def test_a_remembered_blend_is_shown_with_its_panel(
 def test_every_button_of_the_page_is_whole_at_every_size(
     page: ExplorePage, qt: Wait, files: tuple[Path, Path], size: QSize
 ) -> None:
-    page.window_.setMinimumSize(QSize(1, 1))  # as on a small screen
+    page.window().setMinimumSize(QSize(1, 1))  # as on a small screen
     choose(page, qt, files)
     page.state.engine.model_opened.emit(replace(page.state.model, name=90 * "w"))
-    page.window_.resize(size)
-    qt(lambda: page.window_.size() == size and page.width() <= size.width(), "the size")
+    page.window().resize(size)
+    qt(lambda: page.window().size() == size and page.width() <= size.width(), "the size")
     qt(lambda: page.toolbar.wrapped == (size.width() < 1280), "the toolbar to find its form")
     tools = page.toolbar.findChildren(QToolButton)
     assert len(tools) == 8

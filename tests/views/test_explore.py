@@ -58,7 +58,7 @@ def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage
     assert page.score.figure.text() != figure
     assert page.state.undo.count() == 1
 
-    page.window_.registry["edit.undo"].trigger()
+    page.window().registry["edit.undo"].trigger()
     qt(lambda: settled(page), "the picture")
     assert pixels(page) == before
     assert page.score.figure.text() == figure
@@ -132,7 +132,7 @@ def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qt
     assert page.seed.width() >= 100
     assert page.rect().contains(page.seed.geometry().translated(page.seed.parentWidget().mapTo(page, QPoint())))
     picture = pixels(page)
-    page.window_.registry["explore.new-sample"].trigger()
+    page.window().registry["explore.new-sample"].trigger()
     qt(lambda: settled(page), "another sample")
     assert pixels(page) != picture
     page.seed.selectAll()
@@ -171,17 +171,17 @@ def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: Explor
 
 def test_more_samples_are_other_samples(page: ExplorePage, qt: Wait) -> None:
     before = page.state.sheet.images
-    page.window_.registry["explore.more-samples"].trigger()
+    page.window().registry["explore.more-samples"].trigger()
     qt(lambda: page.state.sheet.images != before, "other samples")
 
 
 def test_random_directions_and_reset(page: ExplorePage, qt: Wait) -> None:
     before = pixels(page)
-    page.window_.registry["explore.randomize"].trigger()
+    page.window().registry["explore.randomize"].trigger()
     assert len(page.state.recipe.offsets) == 12
     qt(lambda: settled(page), "the picture")
     assert pixels(page) != before
-    page.window_.registry["explore.reset"].trigger()
+    page.window().registry["explore.reset"].trigger()
     qt(lambda: settled(page), "the picture")
     assert pixels(page) == before
 
@@ -189,7 +189,7 @@ def test_random_directions_and_reset(page: ExplorePage, qt: Wait) -> None:
 def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(page: ExplorePage, qt: Wait, tmp_path: Path) -> None:
     exact = random_images(1, seed=9)[0, :, :, 0]
     PIL.Image.fromarray(exact).save(tmp_path / "exact.png")
-    assert page.window_.take_paths([tmp_path / "exact.png"])
+    assert page.window().take_paths([tmp_path / "exact.png"])
     qt(lambda: settled(page) and isinstance(page.state.recipe.base, Image), "the image")
     assert page.state.picture.image.pixels == exact.tobytes()
     assert page.caption.text().startswith("exact.png")
@@ -202,11 +202,11 @@ def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(page: Explore
 
 
 def test_the_picture_and_its_program_can_be_copied(page: ExplorePage) -> None:
-    page.window_.registry["explore.copy-image"].trigger()
+    page.window().registry["explore.copy-image"].trigger()
     copied = QApplication.clipboard().image()
     assert copied.width() >= 400
     assert copied.scaled(8, 8).pixelColor(0, 0) == page.view.image.pixelColor(0, 0)
-    page.window_.registry["explore.copy-python"].trigger()
+    page.window().registry["explore.copy-python"].trigger()
     assert "Recipe.from_json" in QApplication.clipboard().text()
 
 
@@ -233,14 +233,14 @@ def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qt:
     row = page.latents.directions[4]
     QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
     assert page.state.coordinates[4] == pytest.approx(2.0, abs=0.05)
-    assert page.window_.settings.values.recent_models[0] == str(other_model)
+    assert page.window().settings.values.recent_models[0] == str(other_model)
 
 
 def test_the_welcome_leaves_for_good(page: ExplorePage) -> None:
     assert page.welcome.isVisible()
     page.welcome.closed.emit()
     assert not page.welcome.isVisible()
-    assert page.window_.settings.values.welcome_seen
+    assert page.window().settings.values.welcome_seen
 
 
 def test_the_picture_is_remembered_and_comes_back(
@@ -251,7 +251,7 @@ def test_the_picture_is_remembered_and_comes_back(
     page.state.set_coordinate(5, 1.25)
     qt(lambda: settled(page), "the picture")
     recipe, picture = page.state.recipe, pixels(page)
-    page.window_.close()
+    page.window().close()
 
     window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
     again = window.page("explore")
@@ -337,7 +337,7 @@ def test_a_contact_sheet_shows_every_cell_inside_itself(qapp: QApplication, coun
 
 
 def test_shortcuts_named_in_the_brief_are_there(page: ExplorePage) -> None:
-    registry = page.window_.registry
+    registry = page.window().registry
     assert registry["explore.open-image"].shortcut() == QKeySequence("Ctrl+O")
     assert registry["explore.save"].shortcut() == QKeySequence("Ctrl+S")
     assert registry["edit.undo"].shortcut() == QKeySequence("Ctrl+Z")

@@ -41,7 +41,7 @@ def page(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[TrainPage]
 
 def opened(page: TrainPage) -> FlowDialog:
     QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
-    dialog = page.window_.findChild(FlowDialog)
+    dialog = page.window().findChild(FlowDialog)
     assert dialog is not None
     return dialog
 
@@ -162,16 +162,16 @@ def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Pat
     (tmp_path / "set.npz").write_bytes(b"")
     page.form.show_data(str(tmp_path / "set.npz"))
     QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
-    assert page.window_.findChild(FlowDialog) is None
-    assert "set image side and colours" in page.window_.notices.shown[-1].text
+    assert page.window().findChild(FlowDialog) is None
+    assert "set image side and colours" in page.window().notices.shown[-1].text
 
 
 def test_images_too_large_for_any_flow_are_said(page: TrainPage) -> None:
     page.form.image_size.setMaximum(5000)
     page.form.image_size.setValue(2000)
     QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
-    assert page.window_.findChild(FlowDialog) is None
-    assert page.window_.notices.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."
+    assert page.window().findChild(FlowDialog) is None
+    assert page.window().notices.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."
 
 
 def test_a_flow_of_a_run_is_shown_as_its_changes() -> None:
@@ -182,7 +182,7 @@ def test_a_flow_of_a_run_is_shown_as_its_changes() -> None:
 
 
 def test_the_flow_is_changed_by_a_command_from_any_page(page: TrainPage) -> None:
-    page.window_.show_page("score")
-    page.window_.registry["run.flow"].trigger()
-    assert page.window_.current_page is page
-    assert page.window_.findChild(FlowDialog) is not None
+    page.window().show_page("score")
+    page.window().registry["run.flow"].trigger()
+    assert page.window().current_page is page
+    assert page.window().findChild(FlowDialog) is not None

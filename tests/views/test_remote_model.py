@@ -15,8 +15,8 @@ from nvp_studio.training.changes import Wish
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.notify import Notification
 from nvp_studio.views.pages.train import TrainPage
-from nvp_studio.views.widgets.notices import Notice
 from tests.far import WORKER, stand_in_for_ssh
 from tests.small_model import random_images
 
@@ -36,7 +36,7 @@ def page(window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return page
 
 
-def notices(window: MainWindow, words: str) -> list[Notice]:
+def notices(window: MainWindow, words: str) -> list[Notification]:
     return [notice for notice in window.notices.shown if words in notice.text]
 
 
@@ -63,9 +63,8 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     page.live.change(Wish(stop=StopRules(minutes=1e-6)))
     qt(lambda: not page.live.under_way, "the run to end")
     (notice,) = notices(window, "far is finished")
-    assert notice.action_text == "Explore it"
-    assert notice.action is not None
-    notice.action()
+    assert notice.actions[0][0] == "Explore it"
+    notice.actions[0][1]()
     qt(lambda: window.current_page.key == "explore", "the model")
     assert Path(here).read_bytes() == there.read_bytes()
 
@@ -105,4 +104,4 @@ def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qt: Wait, 
     qt(lambda: notices(window, "Cannot bring the model of far here: "), "the reason")
     (notice,) = notices(window, "far")
     assert notice.text.endswith("is no run of this engine")
-    assert notice.level == "bad"
+    assert notice.level == "error"

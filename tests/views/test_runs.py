@@ -25,6 +25,7 @@ from nvp_studio.training.runs import read_record
 from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs import RunsPage
+from nvp_studio.views.pages.train import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
 from tests.conftest import wait_for_deletion, wait_until
 from tests.runs.folders import make_run, make_trained_run, write_sheets
@@ -60,6 +61,12 @@ def page(window: MainWindow, qt: Wait) -> RunsPage:
     page = window.page("runs")
     assert isinstance(page, RunsPage)
     qt(lambda: page.board.plot is not None, "the plot")
+    return page
+
+
+def train_page(window: MainWindow) -> TrainPage:
+    page = window.page("train")
+    assert isinstance(page, TrainPage)
     return page
 
 
@@ -323,7 +330,7 @@ def test_curves_and_film_are_saved(
 ) -> None:
     choose(page, "one", "two")
     for form in ("csv", "svg", "png"):
-        monkeypatch.setattr(window, "ask_save", lambda *_, form=form: tmp_path / f"curves.{form}")
+        monkeypatch.setattr(window.context, "ask_save", lambda *_, form=form: tmp_path / f"curves.{form}")
         page.board.export_asked.emit(form)
     rows = list(csv.reader((tmp_path / "curves.csv").read_text().splitlines()))
     assert rows[0] == ["run", "segment", "steps", "validation"]
@@ -333,7 +340,7 @@ def test_curves_and_film_are_saved(
     assert drawing.count("<polyline") + drawing.count("<path") > 4, "curves are lines, not an image"
     with Image.open(io.BytesIO((tmp_path / "curves.png").read_bytes())) as image:
         assert image.width > 200
-    monkeypatch.setattr(window, "ask_save", lambda *_: tmp_path / "film.gif")
+    monkeypatch.setattr(window.context, "ask_save", lambda *_: tmp_path / "film.gif")
     page.lapse.film.click()
     qt(lambda: (tmp_path / "film.gif").exists(), "the film")
     window.registry["runs.csv"].trigger()
@@ -364,8 +371,7 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
     assert names(page) == ["three"]
     notice = window.notices.shown[-1]
     assert notice.text == "2 runs are in the trash."
-    assert notice.action is not None
-    notice.action()
+    notice.actions[0][1]()
     assert sorted(names(page)) == ["one", "three", "two"]
     choose(page, "one")
     window.registry["runs.discard"].trigger()
@@ -390,7 +396,7 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     choose(page, "one")
     window.registry["runs.duplicate"].trigger()
     assert window.current_page.key == "train"
-    form = page.train.form
+    form = train_page(window).form
     assert form.config == config
     assert form.name.text() == "one-2"
     assert form.flow.note.isVisibleTo(form)
@@ -419,15 +425,16 @@ def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow
     folder = make_trained_run(page.runs.folder / "four", phase="stopped")
     page.look_again()
     choose(page, "four")
-    page.train.follow(folder)
+    train = train_page(window)
+    train.follow(folder)
     resume = [window.registry[key] for key in ("runs.resume", "run.resume")]
     assert [action.isEnabled() for action in resume] == [True, True]
-    page.train.run_on("user@gpu-box", "nvp-studio worker")
+    train.run_on("user@gpu-box", "nvp-studio worker")
     assert [action.isEnabled() for action in resume] == [False, False]
-    page.train.actions_.resume("/there/far", "another-box")
+    train.actions_.resume("/there/far", "another-box")
     assert page.live.phase == "none"
     assert "another-box" in window.notices.shown[-1].text
-    page.train.run_on("", "")
+    train.run_on("", "")
     assert [action.isEnabled() for action in resume] == [True, True]
 
 
@@ -439,8 +446,7 @@ def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPag
     assert page.actions_["discard"].isEnabled()
     live._enter("finished")
     (notice,) = [notice for notice in window.notices.shown if "one is finished" in notice.text]
-    assert notice.action is not None
-    notice.action()
+    notice.actions[0][1]()
     assert window.current_page.key != "explore", "the model here is another run's"
     assert "one is on gpu-box; choose that" in window.notices.shown[-1].text
 

@@ -92,7 +92,7 @@ def test_says_what_to_do_before_there_are_files(page: ScorePage, files: Path) ->
     assert page.drop_text([files]) == "Score the images in this folder"
     assert page.drop_text([files / "1.png", files / "2.png"]) == "Score 2 images"
     assert page.drop_text([files / "nothing.txt"]) == ""
-    assert not page.window_.registry["score.export"].isEnabled()
+    assert not page.window().registry["score.export"].isEnabled()
 
 
 def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:

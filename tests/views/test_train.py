@@ -168,7 +168,7 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     page.form.name.setText("toys")
     QTest.mouseClick(page.start_button, Qt.MouseButton.LeftButton)
     assert page.live.phase == "starting"  # at once, in the same event
-    assert window.strip.content.state
+    assert window.context.strip.content.state
     assert not page.start_button.isEnabled()
     assert "stop it first" in page.start_button.toolTip()
     assert window.registry["run.stop"].isVisible()
@@ -176,7 +176,7 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     offered: dict[str, list[bool]] = {key: [] for key in ("pause", "change", "sample", "save", "stop")}
 
     def look() -> None:
-        said.append(window.strip.content.state)
+        said.append(window.context.strip.content.state)
         if said[-1] == "finding the directions of the best model":
             for key, shown in offered.items():
                 shown.append(window.registry[f"run.{key}"].isEnabled())
@@ -196,8 +196,8 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     assert page.view.reconstructions.grid.count > 0
     qt(lambda: page.view.curves.plot is not None, "the plot")
     assert "step 25" in page.view.curves.reading.text()
-    assert window.strip.content.fraction == 1.0
-    assert "bits/dim" in window.strip.content.score
+    assert window.context.strip.content.fraction == 1.0
+    assert "bits/dim" in window.context.strip.content.score
     assert page.runs.index(0, 1).data() == "finished"
     assert page.start_button.isEnabled()
     assert not window.registry["run.stop"].isVisible()
@@ -230,7 +230,7 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     page.start_button.click()
     qt(lambda: page.live.phase == "training" and len(page.live.history.steps) > 2, "the training")
     registry["run.pause"].trigger()
-    assert window.strip.content.state == "pausing…"
+    assert window.context.strip.content.state == "pausing…"
     qt(lambda: page.live.phase == "paused", "the pause")
     assert "Resume" in registry["run.pause"].text()
     registry["run.save"].trigger()
@@ -239,7 +239,7 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     registry["run.pause"].trigger()
     qt(lambda: page.live.phase == "training", "the training again")
     registry["run.stop"].trigger()
-    assert window.strip.content.state == "stopping…"
+    assert window.context.strip.content.state == "stopping…"
     assert not registry["run.stop"].isEnabled()
     qt(lambda: page.live.phase == "stopped", "the stop")
     assert page.view.state.text() == "stopped"
@@ -252,9 +252,8 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     qt(lambda: page.live.phase == "stopped", "the second stop")
     count = len(page.live.history.steps)
     offer = window.notices.shown[-1]
-    assert (offer.action_text, offer.action is None) == ("Resume", False)
-    assert offer.action is not None
-    offer.action()
+    assert [text for text, _ in offer.actions] == ["Resume"]
+    offer.actions[0][1]()
     qt(lambda: len(page.live.history.steps) > count, "steps after the resume that was offered")
     registry["run.stop"].trigger()
     qt(lambda: page.live.phase == "stopped", "the third stop")
@@ -264,8 +263,7 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     assert not folder.exists()
     assert page.runs.rowCount() == 0
     notice = window.notices.shown[-1]
-    assert notice.action is not None
-    notice.action()
+    notice.actions[0][1]()
     assert folder.is_dir()
     assert page.table.folder == str(folder)
 
@@ -309,7 +307,7 @@ def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tm
     page.start_button.click()
     qt(lambda: page.live.phase == "failed", "the failure")
     said = window.notices.shown[-1]
-    assert said.level == "bad"
+    assert said.level == "error"
     assert "no data set and no file" in said.text
     assert "nothing.npz" in said.report
 
@@ -345,8 +343,7 @@ def test_who_continues_with_changed_data_is_told_what_that_means(
 def asked_about_changed_data(window: MainWindow) -> ChangedDataDialog:
     """Press the button of the notice that says so."""
     notice = next(notice for notice in window.notices.shown if notice.topic == "run-data")
-    assert notice.action is not None
-    notice.action()
+    notice.actions[0][1]()
     return window.findChildren(ChangedDataDialog)[-1]
 
 
@@ -377,7 +374,7 @@ def test_a_run_is_followed_wherever_its_folder_is(
     page.start_button.click()
     qt(lambda: page.live.phase == "finished", "the run")
     folder = Path(page.live.folder).rename(tmp_path / "elsewhere")
-    monkeypatch.setattr(window, "ask_folder", lambda name, title: folder)
+    monkeypatch.setattr(window.context, "ask_folder", lambda name, title: folder)
     window.show_page("explore")
     window.registry["file.follow-run"].trigger()
     assert window.current_page is page

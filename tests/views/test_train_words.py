@@ -8,7 +8,7 @@ import pytest
 
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.views.pages.train_words import strip_content
+from nvp_studio.views.pages.train.text import strip_content
 
 pytestmark = pytest.mark.usefixtures("qapp")
 

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
+from nvp_studio.views import notify
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.theme import DARK, LIGHT, colors
@@ -192,21 +193,21 @@ def test_every_input_has_an_accessible_name(shared_window: MainWindow) -> None:
 
 def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, qt: Wait) -> None:
     done: list[str] = []
-    shared_window.notify("bad", "first", topic="a")
-    shared_window.notify("bad", "second", topic="a")
-    shared_window.notify("warning", "third", action_text="Do it", action=lambda: done.append("did"))
+    notify.error("first", topic="a")
+    notify.error("second", topic="a")
+    notify.warning("third", actions=[("Do it", lambda: done.append("did"))])
     assert [notice.text for notice in shared_window.notices.shown] == ["second", "third"]
     button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Do it")
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert done == ["did"]
     assert [notice.text for notice in shared_window.notices.shown] == ["second"]
-    shared_window.notices.withdraw("a")
+    notify.withdraw("a")
     assert not shared_window.notices.isVisible()
 
 
 def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qt: Wait) -> None:
     for number in range(3):
-        shared_window.notify("bad", f"notice {number} " + "with many words " * 12 * number, report="x")
+        notify.error(f"notice {number} " + "with many words " * 12 * number, report="x")
     bars = [widget for widget in shared_window.notices.children() if isinstance(widget, QFrame)]
     assert len(bars) == 3
     words = [label for bar in bars for label in bar.findChildren(QLabel) if label.text().startswith("notice")]
@@ -217,7 +218,7 @@ def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qt: 
 
 
 def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qt: Wait) -> None:
-    shared_window.notify("bad", "broken")
+    notify.error("broken")
     bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
     for key in ("train", "explore", "score"):
         shared_window.show_page(key)
@@ -226,7 +227,7 @@ def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qt: Wait) -> 
 
 
 def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
-    shared_window.notify("bad", "broken")
+    notify.error("broken")
     bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
     before = bar.grab().toImage().pixelColor(bar.width() // 2, 3)
     shared_window.set_theme("dark")
@@ -235,7 +236,7 @@ def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
 
 
 def test_a_report_can_be_copied(shared_window: MainWindow, qt: Wait) -> None:
-    shared_window.notify("bad", "broken", report="line 1\nline 2")
+    notify.error("broken", report="line 1\nline 2")
     button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Copy report")
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert QApplication.clipboard().text() == "line 1\nline 2"
@@ -290,7 +291,7 @@ def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qt: Wai
     assert "killed" in window.notices.shown[-1].text
     assert "killed" in window.notices.shown[-1].report
     qt(lambda: engine.explorer.state == "ready", "the restart")
-    assert [notice.level for notice in window.notices.shown] == ["good"]
+    assert [notice.level for notice in window.notices.shown] == ["success"]
 
 
 def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_window: MainWindow) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
@@ -21,7 +20,9 @@ from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.state.scores import qimage
 from nvp_studio.state.scoring import ScoreState, progress_words
 from nvp_studio.training.events import ImageBatch
-from nvp_studio.views.pages.base import Page
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.elided_label import ElidedLabel
@@ -29,9 +30,6 @@ from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.score_table import ScoreTable
 from nvp_studio.worker.messages import ModelInfo
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
 
 _TOPIC = "score"
 _HISTOGRAM_MILLISECONDS = 250
@@ -41,14 +39,11 @@ class ScorePage(Page):
     """Table on the left, the chosen file and the histogram on the right; before there are files, what to do."""
 
     key = "score"
-    icon_name = "gauge"
 
-    def __init__(self, window: "MainWindow") -> None:
-        super().__init__(window)
-        self.title = self.tr("Score")
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__(context)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.window_ = window
-        self.state = ScoreState(window.engine, self)
+        self.state = ScoreState(context.engine, self)
         self._preview_path = ""
         self._histogram_due = QTimer(self)
         self._histogram_due.setSingleShot(True)
@@ -77,14 +72,14 @@ class ScorePage(Page):
         self.state.add(paths)
 
     def save_state(self) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         values.score_columns = self.table.widths()
         values.splitters["score"] = self._splitter.sizes()
 
     # Construction
 
     def _add_actions(self) -> None:
-        registry = self.window_.registry
+        registry = self.context.registry
 
         def add(
             key: str, text: str, slot: Callable[[], object], icon: str, shortcut: str = "", separator: bool = False
@@ -124,12 +119,12 @@ class ScorePage(Page):
         self._splitter.setChildrenCollapsible(False)
         self._splitter.setHandleWidth(2 * SPACE)
         self.table = ScoreTable(self.state.rows)
-        self.table.show_widths(self.window_.settings.values.score_columns)
+        self.table.show_widths(self.context.settings.values.score_columns)
         self._splitter.addWidget(self.table)
         self._splitter.addWidget(self._make_side())
         self._splitter.setStretchFactor(0, 1)
         self._splitter.setStretchFactor(1, 0)
-        self._splitter.setSizes(self.window_.settings.values.splitters.get("score", [10_000, 46 * SPACE]))
+        self._splitter.setSizes(self.context.settings.values.splitters.get("score", [10_000, 46 * SPACE]))
         column.addWidget(self._splitter, 1)
         column.addWidget(self._make_explanation())
         self._stack.addWidget(full)
@@ -236,20 +231,20 @@ class ScorePage(Page):
         return words
 
     def _action(self, key: str) -> QAction:
-        return self.window_.registry[f"score.{key}"]
+        return self.context.registry[f"score.{key}"]
 
     def _connect_signals(self) -> None:
         state = self.state
         state.progressed.connect(self._show_progress)
         state.model_changed.connect(self._show_model)
-        state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic=_TOPIC))
+        state.failed.connect(lambda reason: notify.error(reason, topic=_TOPIC))
         state.found_nothing.connect(self._on_found_nothing)
         state.interrupted.connect(self._on_interrupted)
         state.preview_arrived.connect(self._on_preview_arrived)
         state.exported.connect(self._on_exported)
         state.rows.modelReset.connect(lambda: self._show_file(-1))
         state.rows.dataChanged.connect(lambda *_: self._show_file(self.table.currentIndex().row()))
-        self.window_.engine.status_changed.connect(self._on_status_changed)
+        self.context.engine.status_changed.connect(self._on_status_changed)
         self.table.chosen.connect(self._show_file)
         self.table.opened.connect(lambda _: self._explore())
 
@@ -282,7 +277,7 @@ class ScorePage(Page):
             self.table.selectRow(next((row for row in range(rows) if not state.rows.is_error(row)), 0))
 
     def _show_model(self) -> None:
-        open_model = self.window_.engine.model
+        open_model = self.context.engine.model
         model = self.state.model or open_model
         self.stale.setVisible(self.state.stale)
         if self.state.stale and self.state.model is not None and open_model is not None:
@@ -344,44 +339,42 @@ class ScorePage(Page):
 
     def _on_found_nothing(self, paths: tuple[str, ...]) -> None:
         names = ", ".join(Path(path).name or path for path in paths)
-        self.window_.notify("warning", self.tr("There are no images in {0}.").format(names), topic=_TOPIC)
+        notify.warning(self.tr("There are no images in {0}.").format(names), topic=_TOPIC)
 
     def _on_interrupted(self) -> None:
-        self.window_.notify(
-            "bad",
+        notify.error(
             self.tr("The engine stopped while scoring, twice. What was scored is kept."),
             topic=_TOPIC,
-            action_text=self.tr("Continue"),
-            action=self.state.resume,
+            actions=[(self.tr("Continue"), self.state.resume)],
         )
 
     def _on_exported(self, path: str, error: str) -> None:
         name = Path(path).name
         if error:
-            self.window_.notify("bad", self.tr("{0} could not be written: {1}").format(name, error), topic=_TOPIC)
+            notify.error(self.tr("{0} could not be written: {1}").format(name, error), topic=_TOPIC)
         else:
-            self.window_.notify("good", self.tr("Wrote {0}.").format(name), topic=_TOPIC)
+            notify.success(self.tr("Wrote {0}.").format(name), topic=_TOPIC)
 
     # What a person does
 
     def _ask_files(self) -> None:
-        self.window_.show_page(self.key)
-        paths = self.window_.ask_files("score", self.tr("Images to score"), image_filter(self.tr("Images")), many=True)
+        self.context.show_page(self.key)
+        paths = self.context.ask_files("score", self.tr("Images to score"), image_filter(self.tr("Images")), many=True)
         self.state.add(paths)
 
     def _ask_folder(self) -> None:
-        self.window_.show_page(self.key)
-        folder = self.window_.ask_folder("score", self.tr("A folder of images to score"))
+        self.context.show_page(self.key)
+        folder = self.context.ask_folder("score", self.tr("A folder of images to score"))
         if folder is not None:
             self.state.add([folder])
 
     def _explore(self) -> None:
         row = self.table.currentIndex().row()
         if row >= 0 and not self.state.rows.is_error(row):
-            self.window_.open_in_explore([Path(self.state.rows.file(row).path)])
+            self.context.open_in_explore([Path(self.state.rows.file(row).path)])
 
     def _export(self) -> None:
-        path = self.window_.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")
+        path = self.context.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")
         if path is not None:
             self.state.export(path)
 

@@ -1,41 +1,26 @@
 """Notices: one line each over the lower edge of the page, so that nothing moves when they come and go."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
+from nvp_studio.views.notify import Notification, channel
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
 
-_LIFETIME_MILLISECONDS = {"info": 5000, "good": 5000, "warning": 12_000}
+_LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
 _MILLISECONDS_A_CHARACTER = 60
 """Long words stay as long as it takes to read them."""
-_GOOD_WITH_ACTION_MILLISECONDS = 30_000
-"""Good news with a button stays longer; the action is in a menu as well."""
+_SUCCESS_WITH_ACTION_MILLISECONDS = 30_000
+"""With a button a success stays longer; the action is in a menu as well."""
 _ICONS = {
     "info": ("info", "accent"),
-    "good": ("circle-check", "good"),
+    "success": ("circle-check", "good"),
     "warning": ("triangle-alert", "warning"),
-    "bad": ("circle-alert", "bad"),
+    "error": ("circle-alert", "bad"),
 }
 _MOST = 3
-
-
-@dataclass(frozen=True)
-class Notice:
-    """What is to be said. Without an end of its own (`level` ``bad``) it stays until it is closed or replaced."""
-
-    level: str
-    """``info``, ``good``, ``warning`` or ``bad``."""
-    text: str
-    topic: str = ""
-    """A newer notice of the same topic takes the place of the older one."""
-    action_text: str = ""
-    action: Callable[[], object] | None = None
-    report: str = ""
-    """Text for *Copy report*."""
 
 
 class Notices(QWidget):
@@ -46,15 +31,17 @@ class Notices(QWidget):
         self._host = host
         self._bars: list[_Bar] = []
         host.installEventFilter(self)
+        channel.sent.connect(self._add)
+        channel.withdrawn.connect(self._withdraw)
+        channel.reworded.connect(self._reword)
         self.hide()
 
     @property
-    def shown(self) -> list[Notice]:
-        """The notices on screen, oldest first."""
+    def shown(self) -> list[Notification]:
+        """The notifications on screen, oldest first."""
         return [bar.notice for bar in self._bars]
 
-    def show_notice(self, notice: Notice) -> None:
-        """Show `notice` now."""
+    def _add(self, notice: Notification) -> None:
         for bar in list(self._bars):
             same = bar.notice == notice or (notice.topic and bar.notice.topic == notice.topic)
             if same:
@@ -67,14 +54,13 @@ class Notices(QWidget):
         self._place()
         bar.show()
 
-    def withdraw(self, topic: str) -> None:
-        """Take away the notice of a topic whose matter is settled."""
+    def _withdraw(self, topic: str) -> None:
         for bar in list(self._bars):
             if bar.notice.topic == topic:
                 self._remove(bar)
 
-    def reword(self, topic: str, text: str) -> None:
-        """Change the words of the notice of a topic, if it is still there; a button held on it stays held."""
+    def _reword(self, topic: str, text: str) -> None:
+        """Change the text in place, so that a button which is pressed at that moment stays pressed."""
         for bar in self._bars:
             if bar.notice.topic == topic:
                 bar.reword(text)
@@ -111,7 +97,7 @@ class _Bar(QFrame):
 
     closed = Signal()
 
-    def __init__(self, notice: Notice, parent: QWidget) -> None:
+    def __init__(self, notice: Notification, parent: QWidget) -> None:
         super().__init__(parent)
         self.notice = notice
         self.setObjectName("notice")
@@ -130,12 +116,11 @@ class _Bar(QFrame):
             copy = QPushButton(self.tr("Copy report"))
             copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notice.report))
             row.addWidget(copy)
-        if notice.action is not None:
-            act = notice.action
-            button = QPushButton(notice.action_text)
+        for text, act in notice.actions:
+            button = QPushButton(text)
             button.setProperty("primary", True)
             button.clicked.connect(self.closed)
-            button.clicked.connect(lambda: act())
+            button.clicked.connect(lambda _=False, act=act: act())
             row.addWidget(button)
         close = QToolButton()
         close.setProperty("flat", True)
@@ -147,8 +132,8 @@ class _Bar(QFrame):
         self._colour()
         theme().changed.connect(self._colour)
         lifetime = _LIFETIME_MILLISECONDS.get(notice.level)
-        if notice.action is not None:
-            lifetime = _GOOD_WITH_ACTION_MILLISECONDS if notice.level == "good" else None
+        if notice.actions:
+            lifetime = _SUCCESS_WITH_ACTION_MILLISECONDS if notice.level == "success" else None
         if lifetime is not None:
             QTimer.singleShot(max(lifetime, _MILLISECONDS_A_CHARACTER * len(notice.text)), self, self.closed.emit)
 

@@ -1,7 +1,5 @@
 """Choosing what to train on: the dialogs, and a look at what a folder holds before anything starts."""
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QObject, Qt
 
 from nvp_studio.flow.config import preset_config
@@ -9,30 +7,29 @@ from nvp_studio.state.estimate import image_shape_of, train_images_of
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
 from nvp_studio.views.flow_dialog import FlowDialog
-from nvp_studio.views.pages import train_words as words
+from nvp_studio.views.pages.train import text as words
 from nvp_studio.views.widgets.train_form import TrainForm
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
 
 
 class DataChoice(QObject):
     """Brings data into the form, says below their name what they hold, and suggests a side for its images."""
 
-    def __init__(self, window: "MainWindow", form: TrainForm, parent: QObject) -> None:
+    def __init__(self, context: WindowContext, form: TrainForm, parent: QObject) -> None:
         super().__init__(parent)
-        self._window = window
+        self._context = context
         self._form = form
         self._chosen = ""
         """A path that was just chosen, for whose images a side is still to be suggested."""
-        self.surveyor = DataSurveyor(window.engine, self)
+        self.surveyor = DataSurveyor(context.engine, self)
         self.surveyor.changed.connect(self._on_surveyed)
-        window.engine.host_changed.connect(self._on_edited)
+        context.engine.host_changed.connect(self._on_edited)
         form.choose_folder.connect(self._ask_folder)
         form.choose_file.connect(self._ask_file)
         form.flow.change_asked.connect(self._change_flow)
-        window.registry.add(
+        context.registry.add(
             "run.flow", self.tr("Change the f&low…"), self._show_flow, menu="run", icon="sliders-horizontal", place=60
         )
         form.edited.connect(self._on_edited)
@@ -48,7 +45,7 @@ class DataChoice(QObject):
         return train_images_of(config) or self.surveyor.train_images
 
     def _ask_folder(self) -> None:
-        folder = self._window.ask_folder("data", self.tr("A folder of images, or of data files"))
+        folder = self._context.ask_folder("data", self.tr("A folder of images, or of data files"))
         if folder is not None:
             self.choose(str(folder))
 
@@ -59,7 +56,9 @@ class DataChoice(QObject):
             + self.tr("All files")
             + " (*)"
         )
-        for path in self._window.ask_files("data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet"), filters):
+        for path in self._context.ask_files(
+            "data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet"), filters
+        ):
             self.choose(str(path))
 
     def _on_edited(self) -> None:
@@ -75,25 +74,25 @@ class DataChoice(QObject):
         return image_shape_of(TrainConfig(data=self._form.data_name, image_size=side, channels=channels, steps=1))
 
     def _show_flow(self) -> None:
-        self._window.show_page("train")
+        self._context.show_page("train")
         self._change_flow()
 
     def _change_flow(self) -> None:
         choice, shape = self._form.flow, self.image_shape()
         if shape is None:
             text = self.tr("A flow is built for images of one size: set image side and colours, under Advanced, first.")
-            self._window.notify("info", text, topic="flow")
+            notify.info(text, topic="flow")
             return
         try:
             preset = preset_config(choice.name, shape)
         except ValueError as error:
-            self._window.notify("bad", sentence(error), topic="flow")
+            notify.error(sentence(error), topic="flow")
             return
         try:
             flow = choice.flow or preset
         except ValueError:  # the form says why
             flow = preset
-        dialog = FlowDialog(flow, preset, self._window)
+        dialog = FlowDialog(flow, preset, self._context.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: choice.show_flow(dialog.config))
         dialog.open()

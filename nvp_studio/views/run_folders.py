@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QUrl
 from PySide6.QtGui import QDesktopServices
@@ -11,9 +10,7 @@ from PySide6.QtGui import QDesktopServices
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views import notify
 
 RESUMABLE = ("stopped", "failed", "interrupted")
 
@@ -26,7 +23,7 @@ def show_folder(run: RunSummary) -> None:
     QDesktopServices.openUrl(QUrl.fromLocalFile(run.folder))
 
 
-def discard(window: "MainWindow", runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
+def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
     """Move runs to the trash, with a notice about `topic` that puts them back."""
     moved: list[tuple[Path, Path]] = []
     for run in runs:
@@ -34,18 +31,18 @@ def discard(window: "MainWindow", runs: Sequence[RunSummary], topic: str, change
         try:
             moved.append((discard_run(folder), folder))
         except RunError as error:
-            window.notify("bad", str(error), topic=f"{topic}-trouble")
+            notify.error(str(error), topic=f"{topic}-trouble")
     if not moved:
         return
     words = _tr("{0} is in the trash.").format(moved[0][1].name)
     if len(moved) > 1:
         words = _tr("{0} runs are in the trash.").format(len(moved))
-    back = partial(put_back, window, moved, topic, changed)
-    window.notify("info", words, topic=topic, action_text=_tr("Put back"), action=back)
+    back = partial(put_back, moved, topic, changed)
+    notify.info(words, topic=topic, actions=[(_tr("Put back"), back)])
     changed("")
 
 
-def put_back(window: "MainWindow", moved: Sequence[tuple[Path, Path]], topic: str, changed: Changed) -> bool:
+def put_back(moved: Sequence[tuple[Path, Path]], topic: str, changed: Changed) -> bool:
     """Move each run from its place in the trash back to its folder; whether that was possible for all."""
     back: list[Path] = []
     for place, folder in moved:
@@ -53,7 +50,7 @@ def put_back(window: "MainWindow", moved: Sequence[tuple[Path, Path]], topic: st
             restore_run(place, folder)
             back.append(folder)
         except RunError as error:
-            window.notify("bad", str(error), topic=f"{topic}-trouble")
+            notify.error(str(error), topic=f"{topic}-trouble")
     if back:
         changed(str(back[0]))
     return len(back) == len(moved)

@@ -1,7 +1,6 @@
 """Explore: one picture large, how likely the flow finds it, and sliders that move it through the latent space."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
@@ -20,9 +19,11 @@ from nvp_studio.state.blend import STRIP_SHARES, BlendState, End
 from nvp_studio.state.explore import MOST_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.training.events import ImageBatch
-from nvp_studio.views.pages.base import Page
-from nvp_studio.views.pages.explore_actions import ExploreActions
-from nvp_studio.views.pages.explore_models import ModelMenu
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.page import Page
+from nvp_studio.views.pages.explore.actions import ExploreActions
+from nvp_studio.views.pages.explore.model_menu import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.blend_panel import BlendPanel, ShownEnd
 from nvp_studio.views.widgets.elided_label import ElidedLabel
@@ -35,9 +36,6 @@ from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
-
 _MOST_RECENT = 8
 _WIDEST_MODEL = 20 * SPACE
 
@@ -46,24 +44,21 @@ class ExplorePage(Page):
     """The page in front at the first start."""
 
     key = "explore"
-    icon_name = "compass"
 
-    def __init__(self, window: "MainWindow") -> None:
-        super().__init__(window)
-        self.title = self.tr("Explore")
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__(context)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.window_ = window
-        self.state = ExploreState(window.engine, window.settings.values.recipe, self)
+        self.state = ExploreState(context.engine, context.settings.values.recipe, self)
         self.blend = BlendState(self.state)
-        self.actions_ = ExploreActions(self)
+        self.actions_ = ExploreActions(context, self, self.state, self.blend)
         self._blended = False
         """Whether the picture was a blend; the panel opens when it becomes one."""
         self._lay_out()
         self._connect_signals()
         self._on_ends_changed()
         self._on_strip_changed(self.blend.strip)
-        if window.engine.model is not None:
-            self._on_model_opened(window.engine.model)
+        if context.engine.model is not None:
+            self._on_model_opened(context.engine.model)
         self._show_readiness()
 
     def drop_text(self, paths: list[Path]) -> str:
@@ -76,14 +71,14 @@ class ExplorePage(Page):
     def open_paths(self, paths: list[Path]) -> None:
         path = paths[0]
         if is_model(path):
-            self.window_.engine.open_model(str(path))
+            self.context.engine.open_model(str(path))
         else:
             self.state.open_image(path)
 
     def save_state(self) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         values.recipe = self.state.recipe.to_json() if self.state.recipe else ""
-        values.model_path = self.window_.engine.model_path
+        values.model_path = self.context.engine.model_path
 
     # Construction
 
@@ -96,7 +91,7 @@ class ExplorePage(Page):
         self._splitter.addWidget(self._make_panel())
         self._splitter.setStretchFactor(0, 1)
         self._splitter.setStretchFactor(1, 0)
-        self._splitter.setSizes(self.window_.settings.values.splitters.get("explore", [10_000, 44 * SPACE]))
+        self._splitter.setSizes(self.context.settings.values.splitters.get("explore", [10_000, 44 * SPACE]))
         column = QVBoxLayout(self)
         column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
         column.addWidget(self._splitter)
@@ -109,12 +104,12 @@ class ExplorePage(Page):
         self.toolbar = self._make_toolbar()
         column.addWidget(self.toolbar)
         self.welcome = WelcomeCard()
-        self.welcome.setVisible(not self.window_.settings.values.welcome_seen)
+        self.welcome.setVisible(not self.context.settings.values.welcome_seen)
         column.addWidget(self.welcome)
         self.view = ImageView()
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.view.addActions(
-            [self.window_.registry[f"explore.{name}"] for name in ("copy-image", "save", "copy-python")]
+            [self.context.registry[f"explore.{name}"] for name in ("copy-image", "save", "copy-python")]
         )
         column.addWidget(self.view, 1)
         self.caption = ElidedLabel(" ")
@@ -131,7 +126,7 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(self._tool("explore.more-samples"))
         column.addLayout(strip)
-        registry = self.window_.registry
+        registry = self.context.registry
         self.blend_panel = BlendPanel(
             [[registry[f"explore.blend-{kind}-{end}"] for kind in ("picture", "file")] for end in "ab"]
         )
@@ -148,7 +143,7 @@ class ExplorePage(Page):
         self.model_button.setAccessibleName(self.tr("Model"))
         self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
-        self.model_button.setMenu(ModelMenu(self.window_, self.model_button))
+        self.model_button.setMenu(ModelMenu(self.context, self.model_button))
         self.model_words = ElidedLabel()
         self.model_words.setProperty("role", "dim")
         tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
@@ -167,7 +162,7 @@ class ExplorePage(Page):
 
     def _tool(self, key: str, text: str = "") -> QToolButton:
         """A button for an action: with words, or an icon alone."""
-        action = self.window_.registry[key]
+        action = self.context.registry[key]
         button = QToolButton()
         button.setDefaultAction(action)
         button.setIconSize(QSize(16, 16))
@@ -207,13 +202,13 @@ class ExplorePage(Page):
         column.addLayout(row)
         self.latents = LatentPanel()
         for key in ("explore.randomize", "explore.reset"):
-            self.latents.add_tool(self.window_.registry[key])
+            self.latents.add_tool(self.context.registry[key])
         column.addWidget(self.latents, 1)
         self._panel = panel
         return panel
 
     def _connect_signals(self) -> None:
-        engine, state = self.window_.engine, self.state
+        engine, state = self.context.engine, self.state
         engine.model_opened.connect(self._on_model_opened)
         engine.status_changed.connect(self._show_readiness)
         state.recipe_changed.connect(self._on_recipe_changed)
@@ -222,9 +217,10 @@ class ExplorePage(Page):
         state.sheet_changed.connect(self._on_sheet_changed)
         state.notes_changed.connect(self._show_caption)
         state.busy_changed.connect(self._show_caption)
-        state.failed.connect(lambda reason: self.window_.notify("bad", reason, topic="explore"))
+        state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         state.saved.connect(self._on_saved)
         self._splitter.splitterMoved.connect(self._remember_splitter)
+        self.actions_.blend_shown.connect(self.show_blend)
         self.sheet.clicked.connect(self._on_sheet_clicked)
         self.seed.valueChanged.connect(self._on_seed_edited)
         self.latents.temperature_edited.connect(state.set_temperature)
@@ -255,13 +251,13 @@ class ExplorePage(Page):
         self.welcome.show_data(model.data_title)
         self.latents.set_model(len(model.latent_shapes), model.direction_shares, model.direction_names)
         self.score.show_reference(model.reference)
-        self._remember_model(self.window_.engine.model_path)
+        self._remember_model(self.context.engine.model_path)
         self._show_readiness()
         if self.state.recipe is not None:
             self._on_recipe_changed(self.state.recipe)
 
     def _remember_model(self, path: str) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         if path and path not in INCLUDED_MODELS:
             values.recent_models = [path, *(one for one in values.recent_models if one != path)][:_MOST_RECENT]
 
@@ -340,12 +336,12 @@ class ExplorePage(Page):
             self.caption.setText(words.format(f"{100 * recipe.base.share:.0f}", a, b))
 
     def _show_readiness(self, _status: str = "") -> None:
-        engine = self.window_.engine
+        engine = self.context.engine
         ready = engine.explorer.state == "ready" and engine.model is not None
         self._panel.setEnabled(ready)
         self.blend_panel.setEnabled(ready)
         self.sheet.setEnabled(ready)
-        for entry in self.window_.registry.entries():
+        for entry in self.context.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
         self.view.show_words(self.tr("Drawing the first picture…") if ready else engine.status)
@@ -354,8 +350,7 @@ class ExplorePage(Page):
             self.model_words.setText("")
 
     def _on_saved(self, path: str) -> None:
-        self.window_.notify(
-            "good",
+        notify.success(
             self.tr("Saved {0} with its recipe; drop it here to get it back.").format(Path(path).name),
             topic="explore",
         )
@@ -365,7 +360,7 @@ class ExplorePage(Page):
     def show_blend(self, shown: bool) -> None:
         """Show or put away what blends two images."""
         self.blend_panel.setVisible(shown)
-        self.window_.registry["explore.blend"].setChecked(shown)
+        self.context.registry["explore.blend"].setChecked(shown)
 
     def _on_sheet_clicked(self, index: int) -> None:
         if self.state.sheet is not None:
@@ -380,18 +375,18 @@ class ExplorePage(Page):
             self._on_recipe_changed(self.state.recipe)
 
     def _remember_splitter(self, _position: int, _index: int) -> None:
-        self.window_.settings.values.splitters["explore"] = self._splitter.sizes()
+        self.context.settings.values.splitters["explore"] = self._splitter.sizes()
 
     def _close_welcome(self) -> None:
         self.welcome.hide()
-        self.window_.settings.values.welcome_seen = True
-        self.window_.settings.save()
+        self.context.settings.values.welcome_seen = True
+        self.context.settings.save()
 
     def _leave_welcome(self, page: str, action: str) -> None:
         self._close_welcome()
-        self.window_.show_page(page)
-        if action in self.window_.registry:
-            QTimer.singleShot(0, self.window_.registry[action], self.window_.registry[action].trigger)
+        self.context.show_page(page)
+        if action in self.context.registry:
+            QTimer.singleShot(0, self.context.registry[action], self.context.registry[action].trigger)
 
 
 def _short(number: int) -> str:

@@ -1,14 +1,12 @@
 """The model of a run on another machine, brought here and opened on Explore; said in a notice that can cancel it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QObject, QTimer
 
 from nvp_studio.state.fetch import ModelFetch, megabytes
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
 
 _TOPIC = "fetch"
 _WORDS_MILLISECONDS = 200
@@ -18,12 +16,12 @@ _WORDS_MILLISECONDS = 200
 class RemoteModel(QObject):
     """Brings one model at a time."""
 
-    def __init__(self, window: "MainWindow", parent: QObject) -> None:
+    def __init__(self, context: WindowContext, parent: QObject) -> None:
         super().__init__(parent)
-        self._window = window
+        self._context = context
         self._name = ""
         self._host = ""
-        self.fetch = ModelFetch(window.engine, self)
+        self.fetch = ModelFetch(context.engine, self)
         self._due = QTimer(self)
         self._due.setSingleShot(True)
         self._due.setInterval(_WORDS_MILLISECONDS)
@@ -31,11 +29,11 @@ class RemoteModel(QObject):
         self.fetch.progressed.connect(self._on_progressed)
         self.fetch.fetched.connect(self._on_fetched)
         self.fetch.failed.connect(self._on_failed)
-        window.closing.connect(self.fetch.cancel)
+        context.closing.connect(self.fetch.cancel)
 
     def bring(self, host: str, folder: str, name: str) -> None:
         """Bring the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
-        if host != self._window.engine.trainer_host:
+        if host != self._context.engine.trainer_host:
             self.say_elsewhere(name, host)
         elif self.fetch.active:
             self._show_notice()
@@ -48,7 +46,7 @@ class RemoteModel(QObject):
         """Say that the run `name` is on `host` (empty: on this machine), and runs are trained elsewhere."""
         place = host or self._tr("this machine")
         text = self._tr("{0} is on {1}; choose that as the machine to train on first.")
-        self._window.notify("bad", text.format(name, place), topic="run")
+        notify.error(text.format(name, place), topic="run")
 
     def _words(self) -> str:
         fetch = self.fetch
@@ -60,7 +58,7 @@ class RemoteModel(QObject):
     def _show_notice(self) -> None:
         if self.fetch.active:
             cancel = self._tr("Cancel")
-            self._window.notify("info", self._words(), topic=_TOPIC, action_text=cancel, action=self.fetch.cancel)
+            notify.info(self._words(), topic=_TOPIC, actions=[(cancel, self.fetch.cancel)])
 
     def _on_progressed(self) -> None:
         if not self._due.isActive():
@@ -68,15 +66,15 @@ class RemoteModel(QObject):
 
     def _show_progress(self) -> None:
         if self.fetch.active:
-            self._window.notices.reword(_TOPIC, self._words())
+            notify.reword(_TOPIC, self._words())
 
     def _on_fetched(self, path: str) -> None:
-        self._window.notices.withdraw(_TOPIC)
-        self._window.open_in_explore([Path(path)])
+        notify.withdraw(_TOPIC)
+        self._context.open_in_explore([Path(path)])
 
     def _on_failed(self, reason: str) -> None:
         text = self._tr("Cannot bring the model of {0} here: {1}")
-        self._window.notify("bad", text.format(self._name, reason), topic=_TOPIC)
+        notify.error(text.format(self._name, reason), topic=_TOPIC)
 
     def _tr(self, text: str) -> str:
         return QCoreApplication.translate("RemoteModel", text)

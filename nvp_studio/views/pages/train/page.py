@@ -1,7 +1,6 @@
 """Train: set up a run, watch it learn, and come back to it later."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -10,26 +9,24 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayou
 from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
-from nvp_studio.state.run import LiveRun
-from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel
+from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunStarted
-from nvp_studio.training.runs import RunSummary, default_runs_folder
-from nvp_studio.views.pages import train_words as words
-from nvp_studio.views.pages.base import Page
-from nvp_studio.views.pages.train_actions import RUN_KEYS, RunActions
-from nvp_studio.views.pages.train_data import DataChoice
+from nvp_studio.training.runs import RunSummary
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.page import Page
+from nvp_studio.views.pages.train import text as words
+from nvp_studio.views.pages.train.actions import RUN_KEYS, RunActions
+from nvp_studio.views.pages.train.data import DataChoice
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 from nvp_studio.views.widgets.train_form import TrainForm
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
 
 _REFRESH_MILLISECONDS = 2000
 _ONE_MINUTE = TrainConfig(**recommended("quick"), preset="quick", minutes=1, checkpoint_minutes=0.25)
@@ -39,25 +36,22 @@ class TrainPage(Page):
     """Form on the left; on the right the run in front (curves, images) above the list of all runs."""
 
     key = "train"
-    icon_name = "graduation-cap"
 
-    def __init__(self, window: "MainWindow") -> None:
-        super().__init__(window)
-        self.title = self.tr("Train")
-        self.window_ = window
-        self.live = LiveRun(window.engine, self)
-        self.runs = RunsModel(self._runs_folder(), self)
-        self.estimator = Estimator(window.engine, self)
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__(context)
+        self.live = context.live
+        self.runs = context.runs
+        self.estimator = Estimator(context.engine, self)
         self.opened: OpenedRun | None = None
         """The run in front when it is not the live one."""
         self._to_choose = ""
-        self.actions_ = RunActions(window, self.live)
+        self.actions_ = RunActions(context, self)
         self._lay_out()
         self._refresh = QTimer(self)
         self._refresh.setInterval(_REFRESH_MILLISECONDS)
         self._restore()
         self._connect_signals()
-        self._refresh_runs()
+        self.context.refresh_runs()
         self._show_newest()
         self._show_everything()
         self._restore_machine()
@@ -65,7 +59,7 @@ class TrainPage(Page):
     # What the window asks of a page
 
     def activated(self) -> None:
-        self._refresh_runs()
+        self.context.refresh_runs()
         self._want_estimate()
 
     def drop_text(self, paths: list[Path]) -> str:
@@ -89,7 +83,7 @@ class TrainPage(Page):
         self._show_run(str(folder))
 
     def save_state(self) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         values.train = self.form.config or values.train
         values.train_advanced = self.form.advanced.isChecked()
         values.splitters["train"] = self._columns.sizes()
@@ -119,7 +113,7 @@ class TrainPage(Page):
         column.setSpacing(SPACE)
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
-        self.data_choice = DataChoice(self.window_, self.form, self)
+        self.data_choice = DataChoice(self.context, self.form, self)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -162,7 +156,7 @@ class TrainPage(Page):
         return self._rows
 
     def _restore(self) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         if values.train is not None:
             self.form.show_config(values.train)
         self.form.unfold(values.train_advanced)
@@ -172,9 +166,9 @@ class TrainPage(Page):
             self.view.setSizes(values.splitters["train-run"])
 
     def _restore_machine(self) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         try:
-            self.window_.engine.run_on(values.remote_host, values.remote_command or DEFAULT_COMMAND)
+            self.context.engine.run_on(values.remote_host, values.remote_command or DEFAULT_COMMAND)
         except ValueError:
             values.remote_host = ""
         self._show_machine()
@@ -185,7 +179,7 @@ class TrainPage(Page):
         live.begun.connect(self._on_begun)
         live.updated.connect(self._on_live_updated)
         live.images_changed.connect(self._on_live_images)
-        live.checkpoint_saved.connect(lambda _: self._refresh_runs())
+        live.checkpoint_saved.connect(lambda _: self.context.refresh_runs())
         self.actions_.start_asked.connect(self._start)
         self.actions_.one_minute_asked.connect(self._start_one_minute)
         self.actions_.longer_asked.connect(self._train_longer)
@@ -200,7 +194,10 @@ class TrainPage(Page):
         self.estimator.failed.connect(self._show_problem)
         self.table.chosen.connect(self._show_run)
         self.table.opened.connect(lambda _: self.actions_.explore())
-        self._refresh.timeout.connect(self._refresh_runs)
+        self._refresh.timeout.connect(self.context.refresh_runs)
+        self.context.runs_refreshed.connect(self._on_runs_refreshed)
+        self.context.settings_offered.connect(self._take_settings)
+        self.context.resume_requested.connect(self.actions_.resume)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -209,10 +206,6 @@ class TrainPage(Page):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._refresh.stop()
-
-    def look_again(self) -> None:
-        """Read the folder of runs again."""
-        self._refresh_runs()
 
     # The form
 
@@ -224,8 +217,12 @@ class TrainPage(Page):
             self._start_run(config, self.form.run_name)
             self.form.name.clear()
 
+    def _take_settings(self, config: TrainConfig, name: str) -> None:
+        self.form.show_config(config)
+        self.form.name.setText(name)
+
     def _start_one_minute(self) -> None:
-        self.window_.show_page(self.key)
+        self.context.show_page(self.key)
         if not self.live.under_way:
             self.form.show_config(_ONE_MINUTE)  # as after any start, the form says what runs
             self._start_run(_ONE_MINUTE, "")
@@ -234,9 +231,9 @@ class TrainPage(Page):
         if self.live.under_way:
             return
         self.estimator.give_up()
-        self.window_.settings.values.train = self.form.config
-        self.window_.settings.save()
-        self.live.start(config, self._runs_folder(), name)
+        self.context.settings.values.train = self.form.config
+        self.context.settings.save()
+        self.live.start(config, self.context.runs_folder, name)
         self._bring_live_to_front()
 
     def _train_longer(self, run: RunSummary) -> None:
@@ -259,7 +256,7 @@ class TrainPage(Page):
         if config is None:
             self._show_problem(self.form.problem)
             return
-        if self.isVisible() and not self.live.under_way and not self.window_.engine.trainer_host:
+        if self.isVisible() and not self.live.under_way and not self.context.engine.trainer_host:
             self.estimator.want(config)
         self._show_estimate()
 
@@ -267,7 +264,7 @@ class TrainPage(Page):
         estimate, config = self.estimator.estimate, self.form.config
         if config is None:
             return  # the problem stays
-        if self.live.under_way or self.window_.engine.trainer_host:
+        if self.live.under_way or self.context.engine.trainer_host:
             text = ""  # how fast another machine is, this one cannot say
         elif self.estimator.asking:
             text = self.tr("Measuring how fast this would go…")
@@ -288,27 +285,23 @@ class TrainPage(Page):
 
     # The runs
 
-    def _runs_folder(self) -> Path:
-        chosen = self.window_.settings.values.runs_folder
-        return Path(chosen) if chosen else default_runs_folder()
-
     def _choose_runs_folder(self) -> None:
-        folder = self.window_.ask_folder("runs-folder", self.tr("Keep runs in this folder"))
+        folder = self.context.ask_folder("runs-folder", self.tr("Keep runs in this folder"))
         if folder is not None:
-            self.window_.settings.values.runs_folder = str(folder)
-            self.window_.settings.save()
+            self.context.settings.values.runs_folder = str(folder)
+            self.context.settings.save()
             self.runs.set_folder(folder)
             self._on_runs_changed("")
 
     def _choose_followed(self) -> None:
-        folder = self.window_.ask_folder("runs", self.tr("Follow a run folder"))
+        folder = self.context.ask_folder("runs", self.tr("Follow a run folder"))
         if folder is not None:
-            self.window_.show_page(self.key)
+            self.context.show_page(self.key)
             self.follow(folder)
 
     def _choose_machine(self) -> None:
-        values = self.window_.settings.values
-        dialog = RemoteDialog(values.remote_host, values.remote_command, self.window_)
+        values = self.context.settings.values
+        dialog = RemoteDialog(values.remote_host, values.remote_command, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self.run_on(dialog.host, dialog.command))
         dialog.open()
@@ -316,22 +309,21 @@ class TrainPage(Page):
     def run_on(self, host: str, command: str) -> None:
         """Train on `host` from now on, and remember it; empty: on this machine. Not while a run is under way."""
         if self.live.under_way:
-            self.window_.notify("bad", self.tr("A run is under way; stop it first."), topic="run")
+            notify.error(self.tr("A run is under way; stop it first."), topic="run")
             return
-        self.window_.engine.run_on(host, command)
-        values = self.window_.settings.values
+        self.context.engine.run_on(host, command)
+        values = self.context.settings.values
         values.remote_host, values.remote_command = host, command
-        self.window_.settings.save()
+        self.context.settings.save()
         self._show_machine()
 
     def _show_machine(self) -> None:
-        host = self.window_.engine.trainer_host
+        host = self.context.engine.trainer_host
         self.machine.setText(self.tr("Runs are trained on {0}.").format(host) if host else "")
         self.machine.setVisible(bool(host))
         self._want_estimate()
 
-    def _refresh_runs(self) -> None:
-        self.runs.refresh()
+    def _on_runs_refreshed(self) -> None:
         if self._to_choose:
             row = self.runs.row_of(self._to_choose)
             if row >= 0:
@@ -343,7 +335,7 @@ class TrainPage(Page):
         self._to_choose = folder
         self.table.clearSelection()
         self.table.setCurrentIndex(self.runs.index(-1, -1))
-        self._refresh_runs()
+        self.context.refresh_runs()
         if not folder:
             self._show_newest()
 
@@ -372,7 +364,7 @@ class TrainPage(Page):
         try:
             opened = OpenedRun(folder, self)
         except RunError as error:
-            self.window_.notify("bad", str(error), topic="run")
+            notify.error(str(error), topic="run")
             return
         self.opened = opened
         opened.updated.connect(self._on_opened_updated)
@@ -400,14 +392,14 @@ class TrainPage(Page):
 
     def _on_phase_changed(self, _phase: str) -> None:
         self.runs.show_live(self.live.summary())
-        self._refresh_runs()
+        self.context.refresh_runs()
         self._show_header()
         self._want_estimate()
 
     def _on_begun(self, _started: RunStarted) -> None:
         self.runs.show_live(self.live.summary())
         self._to_choose = self.live.local_folder
-        self._refresh_runs()
+        self.context.refresh_runs()
         self._bring_live_to_front()
 
     def _on_live_updated(self) -> None:

@@ -1,16 +1,13 @@
 """The menu of models Explore can open: the included ones, the best of each run, the recent ones."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.training.runs import list_runs
+from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import LetterMenu
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
 
 _MOST_RUNS = 12
 
@@ -18,15 +15,15 @@ _MOST_RUNS = 12
 class ModelMenu(LetterMenu):
     """Filled anew each time it opens."""
 
-    def __init__(self, window: "MainWindow", parent: QWidget) -> None:
+    def __init__(self, context: WindowContext, parent: QWidget) -> None:
         super().__init__(parent)
-        self._window = window
+        self._context = context
         self.setToolTipsVisible(True)
         self.aboutToShow.connect(self._fill)
 
     def _fill(self) -> None:
         self.empty()
-        registry, values = self._window.registry, self._window.settings.values
+        registry, values = self._context.registry, self._context.settings.values
         for name in INCLUDED_MODELS:
             self.addAction(registry[f"file.open-{name}"])
         runs = [
@@ -49,4 +46,4 @@ class ModelMenu(LetterMenu):
         for path, text in models:
             action = self.addAction(text.replace("&", "&&"))
             action.setToolTip(path)
-            action.triggered.connect(lambda _=False, path=path: self._window.engine.open_model(path))
+            action.triggered.connect(lambda _=False, path=path: self._context.engine.open_model(path))

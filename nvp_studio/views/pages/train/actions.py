@@ -2,24 +2,21 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 
-from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import Wish
 from nvp_studio.training.events import CheckpointSaved
 from nvp_studio.training.runs import RunSummary, has_model
-from nvp_studio.views.pages.remote_model import RemoteModel
-from nvp_studio.views.pages.run_folders import RESUMABLE, discard, show_folder
-from nvp_studio.views.pages.train_words import course_words, strip_content
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.pages.train.remote_model import RemoteModel
+from nvp_studio.views.pages.train.text import course_words, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
+from nvp_studio.views.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.theme import set_icon
 from nvp_studio.worker.client import CrashReport
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
 
 _TOPIC = "run"
 STRIP_KEYS = ("pause", "stop", "force-stop", "change", "sample", "save")
@@ -42,17 +39,17 @@ class RunActions(QObject):
     runs_changed = Signal(str)
     """A run was discarded or brought back; carries the folder to show then, or nothing."""
 
-    def __init__(self, window: "MainWindow", live: LiveRun) -> None:
-        super().__init__(window)
-        self._window = window
-        self._live = live
+    def __init__(self, context: WindowContext, parent: QObject) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._live = live = context.live
         self._front: RunSummary | None = None
         self._changing = False
         self._saving = False
         self._spent = False
-        self._remote_model = RemoteModel(window, self)
+        self._remote_model = RemoteModel(context, self)
         self._register()
-        window.engine.host_changed.connect(self.refresh)
+        context.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
         live.updated.connect(self._on_updated)
         live.course_changed.connect(self._on_course_changed)
@@ -63,7 +60,7 @@ class RunActions(QObject):
         self.refresh()
 
     def __getitem__(self, key: str) -> QAction:
-        return self._window.registry[f"run.{key}"]
+        return self._context.registry[f"run.{key}"]
 
     def show_front(self, summary: RunSummary | None) -> None:
         """Another run is in front, or it changed: the actions are about this one."""
@@ -91,7 +88,7 @@ class RunActions(QObject):
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
         is_live = front is not None and live.under_way and front.folder == live.local_folder
-        here = not self._window.engine.trainer_host  # as the folder of the run in front is
+        here = not self._context.engine.trainer_host  # as the folder of the run in front is
         resumable = front is not None and front.state in RESUMABLE
         finished = front is not None and front.state == "finished"
         self["resume"].setText(self._tr("T&rain longer") if finished else self._tr("&Resume this run"))
@@ -109,17 +106,17 @@ class RunActions(QObject):
 
     def resume(self, folder: str, host: str = "") -> None:
         """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained."""
-        if host != self._window.engine.trainer_host:
+        if host != self._context.engine.trainer_host:
             self._remote_model.say_elsewhere(Path(folder).name, host)
             return
-        self._window.notices.withdraw(_TOPIC)
+        notify.withdraw(_TOPIC)
         self._live.resume(folder)
 
     # Construction
 
     def _register(self) -> None:
         live = self._live
-        add = partial(self._window.registry.add, menu="run")
+        add = partial(self._context.registry.add, menu="run")
         add("run.start", self._tr("&Start training"), self.start_asked.emit, shortcut="Ctrl+Return", icon="play")
         self._start_tip = self["start"].toolTip()
         add("run.one-minute", self._tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
@@ -141,7 +138,7 @@ class RunActions(QObject):
         add("run.discard", self._tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self._tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
         add("run.choose-folder", self._tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
-        self._window.registry.add(
+        self._context.registry.add(
             "file.follow-run",
             self._tr("&Follow run folder…"),
             self.follow_asked.emit,
@@ -153,7 +150,7 @@ class RunActions(QObject):
         add("run.machine", self._tr("Run on &another machine…"), self.machine_asked.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)
-            self._window.strip.add_action(self[key])
+            self._context.strip.add_action(self[key])
 
     # What a person does
 
@@ -171,13 +168,13 @@ class RunActions(QObject):
         if self._saving and saved.kind == "last":
             self._saving = False
             words = self._tr("{0} is saved at step {1}.").format(self._live.name, f"{saved.step:,}")
-            self._window.notify("good", words, topic=_TOPIC)
+            notify.success(words, topic=_TOPIC)
 
     def _change(self) -> None:
         course = self._live.course
         if course is None:
             return
-        dialog = ChangeRunDialog(course, self._window)
+        dialog = ChangeRunDialog(course, self._context.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self._send_change(dialog.wish))
         dialog.open()
@@ -193,13 +190,13 @@ class RunActions(QObject):
         if self._changing and course is not None:
             self._changing = False
             words = self._tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", course_words(course))
-            self._window.notify("good", words, topic=_TOPIC)
+            notify.success(words, topic=_TOPIC)
 
     def _resume_front(self) -> None:
         if self._front is None:
             return
         if self._front.state == "finished":
-            self._window.notices.withdraw(_TOPIC)
+            notify.withdraw(_TOPIC)
             self.longer_asked.emit(self._front)
         else:
             self.resume(self._front.folder)
@@ -209,7 +206,7 @@ class RunActions(QObject):
         if not self["explore"].isEnabled():
             return
         if self._front is not None:
-            self._window.open_in_explore([Path(self._front.folder)])
+            self._context.open_in_explore([Path(self._front.folder)])
         else:
             self._bring_model(self._live.host, self._live.folder, self._live.name)
 
@@ -219,7 +216,7 @@ class RunActions(QObject):
         return self._front is None and bool(self._live.host and self._live.folder)
 
     def _bring_model(self, host: str, folder: str, name: str) -> None:
-        self._window.notices.withdraw(_TOPIC)
+        notify.withdraw(_TOPIC)
         self._remote_model.bring(host, folder, name)
 
     def _show_folder(self) -> None:
@@ -228,11 +225,11 @@ class RunActions(QObject):
 
     def _discard(self) -> None:
         if self._front is not None:
-            discard(self._window, [self._front], _TOPIC, self.runs_changed.emit)
+            discard([self._front], _TOPIC, self.runs_changed.emit)
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())
-        self._window.notify("info", self._tr("Report copied."), topic=_TOPIC)
+        notify.info(self._tr("Report copied."), topic=_TOPIC)
 
     # What the run says
 
@@ -243,17 +240,17 @@ class RunActions(QObject):
             self._show_strip()
 
     def _show_strip(self) -> None:
-        self._window.strip.show_content(strip_content(self._live))
+        self._context.strip.show_content(strip_content(self._live))
 
     def _on_phase_changed(self, phase: str) -> None:
         self.refresh()
         live = self._live
         match phase:
             case "training" | "finished" | "stopped" | "failed" | "interrupted":
-                self._window.notices.withdraw(f"{_TOPIC}-stop")
+                notify.withdraw(f"{_TOPIC}-stop")
             case "starting":
                 self._saving = False
-                self._window.notices.withdraw(f"{_TOPIC}-data")
+                notify.withdraw(f"{_TOPIC}-data")
         match phase:
             case "finished":
                 self._say_finished()
@@ -261,30 +258,28 @@ class RunActions(QObject):
                 self._say_data_changed()
             case "failed":
                 text = self._tr("{0} failed: {1}").format(live.name or self._tr("The run"), live.reason)
-                self._window.notify("bad", text, topic=_TOPIC, report=live.report())
+                notify.error(text, topic=_TOPIC, report=live.report())
             case "stopped" if live.folder:
                 text = self._tr("{0} is stopped and saved; it can be resumed.").format(live.name)
-                again = partial(self.resume, live.folder, live.host) if live.resumable else None
-                self._window.notify("good", text, topic=_TOPIC, action_text=self._tr("Resume"), action=again)
+                again = (self._tr("Resume"), partial(self.resume, live.folder, live.host))
+                notify.success(text, topic=_TOPIC, actions=[again] if live.resumable else [])
 
     def _say_finished(self) -> None:
         live, best = self._live, self._live.history.best
         text = self._tr("{0} is finished.").format(live.name)
         if best is not None:
             text = self._tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
-        explore = partial(self._window.open_in_explore, [Path(live.folder)])
+        explore = partial(self._context.open_in_explore, [Path(live.folder)])
         if live.host:
             explore = partial(self._bring_model, live.host, live.folder, live.name)
-        self._window.notify("good", text, topic=_TOPIC, action_text=self._tr("Explore it"), action=explore)
+        notify.success(text, topic=_TOPIC, actions=[(self._tr("Explore it"), explore)])
 
     def _say_data_changed(self) -> None:
         words = self._tr("{0} does not go on: its data have changed since it was started.")
-        self._window.notify(
-            "warning",
+        notify.warning(
             words.format(self._live.name),
             topic=f"{_TOPIC}-data",
-            action_text=self._tr("Continue anyway…"),
-            action=self._ask_to_go_on,
+            actions=[(self._tr("Continue anyway…"), self._ask_to_go_on)],
         )
 
     def _ask_to_go_on(self) -> None:
@@ -292,7 +287,7 @@ class RunActions(QObject):
         live = self._live
         if not live.data_changed:
             return
-        dialog = ChangedDataDialog(live.name, live.reason, self._window)
+        dialog = ChangedDataDialog(live.name, live.reason, self._context.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(self._resume_anyway)
         dialog.rejected.connect(self._say_data_changed)
@@ -300,39 +295,34 @@ class RunActions(QObject):
 
     def _resume_anyway(self) -> None:
         live = self._live
-        if live.host != self._window.engine.trainer_host:
+        if live.host != self._context.engine.trainer_host:
             self._remote_model.say_elsewhere(live.name, live.host)
             return
         live.resume_anyway()
 
-    def _on_noticed(self, level: str, text: str) -> None:
-        shown = "bad" if level == "error" else level
-        self._window.notify(shown, self._tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
+    def _on_noticed(self, level: notify.Level, text: str) -> None:
+        notify.send(level, self._tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
 
     def _on_crashed(self, report: CrashReport) -> None:
         live = self._live
         if live.phase == "restarting":
             text = self._tr("The training engine stopped: {0}. The run goes on by itself.")
-            self._window.notify("warning", text.format(report.reason), topic=_TOPIC, report=live.report())
+            notify.warning(text.format(report.reason), topic=_TOPIC, report=live.report())
         elif live.phase == "interrupted":
             text = self._tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")
-            self._window.notify(
-                "bad",
+            notify.error(
                 text.format(report.reason),
                 topic=_TOPIC,
-                action_text=self._tr("Resume"),
-                action=partial(self.resume, live.folder, live.host),
+                actions=[(self._tr("Resume"), partial(self.resume, live.folder, live.host))],
                 report=live.report(),
             )
 
     def _on_stop_slow(self) -> None:
         self["force-stop"].setVisible(True)
-        self._window.notify(
-            "warning",
+        notify.warning(
             self._tr("{0} takes long to stop; it is saving its last checkpoint.").format(self._live.name),
             topic=f"{_TOPIC}-stop",
-            action_text=self._tr("Force stop"),
-            action=self._live.force_stop,
+            actions=[(self._tr("Force stop"), self._live.force_stop)],
         )
 
     def _tr(self, text: str) -> str:

@@ -3,33 +3,38 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.state.blend import BlendState
+from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.paths import image_filter
-
-if TYPE_CHECKING:
-    from nvp_studio.views.pages.explore import ExplorePage
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.page import Page
+from nvp_studio.views.widgets.image_view import qimages
 
 _SAVED_SIDE = 448
 """About how many pixels wide a saved picture is made, by a whole factor."""
 
 
 class ExploreActions(QObject):
-    """Registers the page's actions and does what they say."""
+    """Registers the page's actions and performs them."""
 
-    def __init__(self, page: "ExplorePage") -> None:
+    blend_shown = Signal(bool)
+    """Show or hide the panel that blends two images."""
+
+    def __init__(self, context: WindowContext, page: Page, state: ExploreState, blend: BlendState) -> None:
         super().__init__(page)
-        self._page = page
-        self._window = page.window_
-        self._state = page.state
-        self._add_actions()
+        self._context = context
+        self._state = state
+        self._blend = blend
+        self._add_actions(page)
 
-    def _add_actions(self) -> None:
-        registry, state = self._window.registry, self._state
+    def _add_actions(self, page: Page) -> None:
+        registry, state = self._context.registry, self._state
 
         def add(
             key: str,
@@ -50,7 +55,7 @@ class ExploreActions(QObject):
                 menu=menu,
                 shortcut=shortcut or None,
                 icon=icon,
-                page=self._page if here else None,
+                page=page if here else None,
                 separator=separator,
                 place=place,
                 checkable=checkable,
@@ -94,9 +99,9 @@ class ExploreActions(QObject):
             "image-down",
             "file",
         )
-        undo = state.undo.createUndoAction(self._window, self.tr("&Undo"))
+        undo = state.undo.createUndoAction(self._context.window, self.tr("&Undo"))
         undo.setShortcut("Ctrl+Z")
-        redo = state.undo.createRedoAction(self._window, self.tr("&Redo"))
+        redo = state.undo.createRedoAction(self._context.window, self.tr("&Redo"))
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
         registry.adopt("edit.undo", undo, menu="edit", icon="undo-2")
         registry.adopt("edit.redo", redo, menu="edit", icon="redo-2")
@@ -104,24 +109,24 @@ class ExploreActions(QObject):
         add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", "edit")
 
     def _ask_image(self) -> None:
-        for path in self._window.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
-            self._window.open_in_explore([path])
+        for path in self._context.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
+            self._context.open_in_explore([path])
 
     def _toggle_blend(self) -> None:
-        self._page.show_blend(self._window.registry["explore.blend"].isChecked())
+        self.blend_shown.emit(self._context.registry["explore.blend"].isChecked())
 
     def _take_end(self, end: int) -> None:
-        self._page.show_blend(True)
-        self._page.blend.take_picture(end)
+        self.blend_shown.emit(True)
+        self._blend.take_picture(end)
 
     def _ask_end(self, end: int) -> None:
-        self._page.show_blend(True)
+        self.blend_shown.emit(True)
         title = self.tr("Image {0} of the blend").format("AB"[end])
-        for path in self._window.ask_files("images", title, image_filter(self.tr("Images"))):
-            self._page.blend.open_end(end, path)
+        for path in self._context.ask_files("images", title, image_filter(self.tr("Images"))):
+            self._blend.open_end(end, path)
 
     def _save(self) -> None:
-        model = self._window.engine.model
+        model = self._context.engine.model
         if model is not None:
             self._save_scaled(round(_SAVED_SIDE / max(model.image_shape[1:])))
 
@@ -133,21 +138,21 @@ class ExploreActions(QObject):
         if recipe is None:
             return
         stem = _file_stem(recipe)
-        path = self._window.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
+        path = self._context.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
         if path is not None:
             self._state.save_picture(path, scale)
 
     def _copy_image(self) -> None:
-        if self._page.view.image is None:
+        if self._state.picture is None:
             return
-        side = max(self._page.view.image.width(), self._page.view.image.height())
-        factor = max(1, round(_SAVED_SIDE / side))
-        QGuiApplication.clipboard().setImage(self._page.view.image.scaled(self._page.view.image.size() * factor))
-        self._window.notify("info", self.tr("Picture copied."), topic="explore")
+        image = qimages(self._state.picture.image)[0]
+        factor = max(1, round(_SAVED_SIDE / max(image.width(), image.height())))
+        QGuiApplication.clipboard().setImage(image.scaled(image.size() * factor))
+        notify.info(self.tr("Picture copied."), topic="explore")
 
     def _copy_python(self) -> None:
         QGuiApplication.clipboard().setText(self._state.python_code())
-        self._window.notify("info", self.tr("Python code that makes this picture copied."), topic="explore")
+        notify.info(self.tr("Python code that makes this picture copied."), topic="explore")
 
 
 def _file_stem(recipe: Recipe) -> str:

@@ -1,10 +1,6 @@
 """Runs: all of them in a sortable table, several compared in one plot, one of them through time."""
 
-import threading
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -18,16 +14,15 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.files import write_whole
-from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.history import RunHistory
-from nvp_studio.runs.timelapse import write_film
-from nvp_studio.state.run import LiveRun
-from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, RunsModel, ShelfModel
+from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, ShelfModel
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
-from nvp_studio.views.pages.base import Page
-from nvp_studio.views.pages.runs_actions import PAGE_KEYS, ShelfActions
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.page import Page
+from nvp_studio.views.pages.runs.actions import PAGE_KEYS, ShelfActions
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import icon_button
 from nvp_studio.views.widgets.curve_board import CurveBoard
@@ -35,10 +30,6 @@ from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.series import MOST_SERIES, Series
 from nvp_studio.views.widgets.timelapse_view import TimelapseView
-
-if TYPE_CHECKING:
-    from nvp_studio.views.main_window import MainWindow
-    from nvp_studio.views.pages.train import TrainPage
 
 _REFRESH_MILLISECONDS = 2000
 _DRAW_MILLISECONDS = 250
@@ -49,22 +40,14 @@ class RunsPage(Page):
     """The table above; below it the curves of the selected runs and, beside them, the samples of the run in front."""
 
     key = "runs"
-    icon_name = "chart-line"
 
-    _written = Signal(str, str)
-    """(level, words) of a file that a thread has written."""
-
-    def __init__(self, window: "MainWindow") -> None:
-        super().__init__(window)
-        self.title = self.tr("Runs")
-        self.window_ = window
-        train = window.page("train")
-        self.train: TrainPage = train  # type: ignore[assignment]
-        self.live: LiveRun = self.train.live
-        self.runs: RunsModel = self.train.runs
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__(context)
+        self.live = context.live
+        self.runs = context.runs
         self.shelf = ShelfModel(self.runs, self)
         self.timelapse = Timelapse(self)
-        self.actions_ = ShelfActions(window, self)
+        self.actions_ = ShelfActions(context, self, self.timelapse)
         self._opened: dict[str, OpenedRun] = {}
         self._colours: dict[str, int] = {}
         self._lay_out()
@@ -85,7 +68,7 @@ class RunsPage(Page):
             self.table.selectRow(0)
 
     def save_state(self) -> None:
-        values = self.window_.settings.values
+        values = self.context.settings.values
         values.splitters["runs-rows"] = self._rows.sizes()
         values.splitters["runs-columns"] = self._columns.sizes()
 
@@ -106,7 +89,7 @@ class RunsPage(Page):
 
     def look_again(self, folder: str = "") -> None:
         """Read the folder of runs again, and choose the run `folder` when it is there."""
-        self.train.look_again()
+        self.context.refresh_runs()
         if folder:
             row = self.shelf.row_of(folder)
             if row >= 0:
@@ -164,7 +147,7 @@ class RunsPage(Page):
         return row
 
     def _restore(self) -> None:
-        splitters = self.window_.settings.values.splitters
+        splitters = self.context.settings.values.splitters
         self._rows.setSizes(splitters.get("runs-rows", [200, 400]))
         self._columns.setSizes(splitters.get("runs-columns", [800, 300]))
 
@@ -179,14 +162,15 @@ class RunsPage(Page):
         self.runs.dataChanged.connect(self._show_actions)
         self.board.step_pointed.connect(self.timelapse.move_to_step)
         self.board.export_asked.connect(self._save_curves)
-        self.lapse.film_asked.connect(self.save_film)
+        self.lapse.film_asked.connect(self.actions_.save_film)
         self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
         self.live.updated.connect(self._on_live_updated)
         self.live.phase_changed.connect(self._show_actions)
-        self.window_.engine.host_changed.connect(self._show_actions)
+        self.context.engine.host_changed.connect(self._show_actions)
         self._refresh.timeout.connect(self._on_refresh)
         self._draw.timeout.connect(self.board.refresh)
-        self._written.connect(lambda level, text: self.window_.notify(level, text, topic="export"))
+        self.actions_.search_requested.connect(self._search)
+        self.actions_.runs_changed.connect(self.look_again)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -252,7 +236,7 @@ class RunsPage(Page):
                 self._colours[folder] = min(set(range(MOST_SERIES)) - set(self._colours.values()))
 
     def _on_refresh(self) -> None:
-        self.train.look_again()
+        self.context.refresh_runs()
         self.timelapse.refresh()
 
     def _on_searched(self, text: str) -> None:
@@ -277,56 +261,26 @@ class RunsPage(Page):
         self.count.setText(words)
 
     def _show_actions(self) -> None:
-        self.actions_.refresh()
+        self.actions_.show_selection(self.front, self.chosen)
+
+    def _search(self) -> None:
+        self.search.setFocus()
+        self.search.selectAll()
 
     # Files
 
     def _save_curves(self, form: str) -> None:
         proposal = f"{self.board.quantity.currentData()}.{form}"
-        path = self.window_.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
+        path = self.context.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
         if path is None:
             return
         try:
             write_whole(path, self.board.content(form))
         except OSError as error:
             words = self.tr("{0} could not be written: {1}").format(path.name, error.strerror)
-            self.window_.notify("bad", words, topic="export")
+            notify.error(words, topic="export")
             return
-        self.window_.notify("good", self.tr("{0} is written.").format(path.name), topic="export")
-
-    def save_film(self) -> None:
-        """Write the snapshots of the run in front as a film, on a thread."""
-        folder, kind = self.timelapse.folder, self.timelapse.kind
-        if not folder:
-            return
-        filters = "GIF (*.gif);;WebP (*.webp)"
-        path = self.window_.ask_save("films", self.tr("Save as a film"), f"{Path(folder).name}-{kind}.gif", filters)
-        if path is not None:
-            self._in_background(lambda: f"{path.name}: {write_film(Path(folder), path, kind)} frames")
-
-    def export(self, form: Format) -> None:
-        """Write the metrics of the selected runs into their folders, on a thread."""
-        folders = [Path(run.folder) for run in self.chosen]
-
-        def work() -> str:
-            places = [str(export_run(folder, form)) for folder in folders]
-            return ", ".join(places)
-
-        if folders:
-            self._in_background(work)
-
-    def _in_background(self, work: object) -> None:
-        assert callable(work)
-
-        def run() -> None:
-            try:
-                self._written.emit("good", str(work()))
-            except RunError as error:
-                self._written.emit("bad", str(error))
-            except OSError as error:
-                self._written.emit("bad", f"{error.filename or ''}: {error.strerror}".strip(": "))
-
-        threading.Thread(target=run, name="export").start()
+        notify.success(self.tr("{0} is written.").format(path.name), topic="export")
 
 
 def _card(content: QWidget) -> QFrame:

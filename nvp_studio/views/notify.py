@@ -1,0 +1,77 @@
+"""Messages to the person at the window. Any module may send one, from any thread; the open window shows it.
+
+The levels `info`, `success`, `warning` and `error` differ in icon, in colour and in how long a message stays. An error
+stays until closed, and so does a message with a button, except a success.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from PySide6.QtCore import QObject, Signal
+
+Level = Literal["info", "success", "warning", "error"]
+Action = tuple[str, Callable[[], object]]
+"""The text of a button and what a click on it calls."""
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One message."""
+
+    level: Level
+    text: str
+    topic: str = ""
+    """A newer message of the same topic replaces the older one."""
+    actions: tuple[Action, ...] = ()
+    report: str = ""
+    """Text for the button *Copy report*; without it there is no such button."""
+
+
+class NotificationChannel(QObject):
+    """Carries messages to whatever shows them."""
+
+    sent = Signal(object)
+    """`Notification`."""
+    withdrawn = Signal(str)
+    """The topic whose message is to disappear."""
+    reworded = Signal(str, str)
+    """(topic, text): new text for the message of a topic, if it is still shown."""
+
+
+channel = NotificationChannel()
+
+
+def send(level: Level, text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
+    """Show a message of a level that is known at run time only."""
+    channel.sent.emit(Notification(level, text, topic, tuple(actions), report))
+
+
+def info(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
+    """Show something worth knowing."""
+    send("info", text, topic=topic, actions=actions, report=report)
+
+
+def success(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
+    """Show that something asked for is done."""
+    send("success", text, topic=topic, actions=actions, report=report)
+
+
+def warning(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
+    """Show something that may need attention."""
+    send("warning", text, topic=topic, actions=actions, report=report)
+
+
+def error(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
+    """Show that something failed."""
+    send("error", text, topic=topic, actions=actions, report=report)
+
+
+def withdraw(topic: str) -> None:
+    """Remove the message of a topic that is settled."""
+    channel.withdrawn.emit(topic)
+
+
+def reword(topic: str, text: str) -> None:
+    """Change the text of the message of a topic, if it is still shown."""
+    channel.reworded.emit(topic, text)

@@ -1,0 +1,32 @@
+"""What every page of the window is."""
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.views.context import WindowContext
+
+
+class Page(QWidget):
+    """One page of the window. It gets what it needs from `context` and knows neither the window nor other pages."""
+
+    key = ""
+    """Such as ``explore``; names the page in settings and in the keys of its actions."""
+
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__(context.window)
+        self.context = context
+        self.setObjectName(f"page_{self.key}")
+
+    def activated(self) -> None:
+        """Called when the page has come to the front."""
+
+    def drop_text(self, paths: list[Path]) -> str:
+        """What dropping these files here would do, in a few words ("Score 12 files"); empty if this page cannot."""
+        return ""
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Take files for which `drop_text` gave words."""
+
+    def save_state(self) -> None:
+        """Called when the window closes: put what is to be remembered into `context.settings.values`."""

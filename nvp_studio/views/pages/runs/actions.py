@@ -1,0 +1,191 @@
+"""What a person does with runs: label, duplicate, resume, explore, export, discard and restore."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtGui import QAction
+
+from nvp_studio.runs.export import Format, export_run
+from nvp_studio.runs.labels import read_labels, write_labels
+from nvp_studio.runs.timelapse import write_film
+from nvp_studio.runs.trash import delete_for_good, discarded_runs
+from nvp_studio.state.timelapse import Timelapse
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary, has_model, read_record
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.page import Page
+from nvp_studio.views.run_dialogs import LabelsDialog, TrashDialog
+from nvp_studio.views.run_folders import RESUMABLE, discard, put_back, show_folder
+
+PAGE_KEYS = ("label", "duplicate", "resume", "explore", "show-folder", "csv", "tensorboard", "discard", "trash")
+"""In the order of the buttons; the table's menu has them too."""
+_TOPIC = "runs"
+
+
+class ShelfActions(QObject):
+    """Registers the page's actions and applies them to the selected runs."""
+
+    search_requested = Signal()
+    runs_changed = Signal(str)
+    """Runs were labelled, discarded or restored; carries the folder to select then, or nothing."""
+
+    def __init__(self, context: WindowContext, page: Page, timelapse: Timelapse) -> None:
+        super().__init__(page)
+        self._context = context
+        self._timelapse = timelapse
+        self._front: RunSummary | None = None
+        self._chosen: list[RunSummary] = []
+        self._register(page)
+
+    def __getitem__(self, key: str) -> QAction:
+        return self._context.registry[f"runs.{key}"]
+
+    def show_selection(self, front: RunSummary | None, chosen: list[RunSummary]) -> None:
+        """The actions are about these runs: `front` has the keyboard focus, `chosen` are all selected."""
+        self._front, self._chosen = front, chosen
+        live = self._context.live
+        for key in ("label", "duplicate", "show-folder"):
+            self[key].setEnabled(front is not None)
+        self["explore"].setEnabled(front is not None and has_model(front.folder))
+        resumable = front is not None and front.state in RESUMABLE and not self._context.engine.trainer_host
+        self["resume"].setEnabled(resumable and not live.under_way)
+        for key in ("csv", "parquet", "tensorboard"):
+            self[key].setEnabled(bool(chosen))
+        busy = {live.local_folder} if live.under_way else set()
+        self["discard"].setEnabled(bool(chosen) and not any(run.folder in busy for run in chosen))
+
+    def _register(self, page: Page) -> None:
+        add = partial(self._context.registry.add, menu="runs", page=page)
+        add("runs.label", self._tr("&Name, tags and note…"), self._label, shortcut="F2", icon="pencil")
+        add("runs.duplicate", self._tr("&Duplicate with changes"), self._duplicate, shortcut="Ctrl+D", icon="copy")
+        add("runs.resume", self._tr("&Resume"), self._resume, icon="circle-play")
+        add("runs.explore", self._tr("&Explore"), self._explore, icon="compass")
+        add("runs.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
+        add(
+            "runs.csv",
+            self._tr("Export metrics as &CSV"),
+            partial(self._export, "csv"),
+            icon="table",
+            tip=self._tr("Write metrics.csv into the folder of each selected run"),
+            separator=True,
+        )
+        add("runs.parquet", self._tr("Export metrics as &Parquet"), partial(self._export, "parquet"))
+        add(
+            "runs.tensorboard",
+            self._tr("Export for &TensorBoard"),
+            partial(self._export, "tensorboard"),
+            icon="chart-line",
+            tip=self._tr("Write TensorBoard's event files into the folder of each selected run"),
+        )
+        add("runs.film", self._tr("Save samples as a &film…"), self.save_film, icon="film")
+        add("runs.discard", self._tr("D&iscard"), self._discard, shortcut="Del", icon="trash-2", separator=True)
+        add("runs.trash", self._tr("Trash…"), self._show_trash, icon="rotate-ccw")
+        add("runs.find", self._tr("&Search runs"), self.search_requested.emit, shortcut="Ctrl+F", separator=True)
+
+    # What a person does
+
+    def _label(self) -> None:
+        run = self._front
+        if run is None:
+            return
+        dialog = LabelsDialog(read_labels(Path(run.folder)), run.name, self._context.window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self._write_labels(run, dialog))
+        dialog.open()
+
+    def _write_labels(self, run: RunSummary, dialog: LabelsDialog) -> None:
+        try:
+            write_labels(Path(run.folder), dialog.labels)
+        except RunError as error:
+            notify.error(str(error), topic=_TOPIC)
+            return
+        self.runs_changed.emit(run.folder)
+
+    def _duplicate(self) -> None:
+        """Put the run's settings into the form of Train, to be changed and started."""
+        run = self._front
+        if run is None:
+            return
+        try:
+            record = read_record(Path(run.folder))
+        except RunError as error:
+            notify.error(str(error), topic=_TOPIC)
+            return
+        self._context.show_page("train")
+        self._context.settings_offered.emit(record.config, f"{Path(run.folder).name}-2")
+        words = self._tr("The form has the settings of {0}: change what is to differ and start.").format(run.name)
+        notify.info(words, topic=_TOPIC)
+
+    def _resume(self) -> None:
+        run = self._front
+        if run is not None:
+            self._context.show_page("train")
+            self._context.resume_requested.emit(run.folder)
+
+    def _explore(self) -> None:
+        if self._front is not None and self["explore"].isEnabled():
+            self._context.open_in_explore([Path(self._front.folder)])
+
+    def _show_folder(self) -> None:
+        if self._front is not None:
+            show_folder(self._front)
+
+    def _discard(self) -> None:
+        discard(self._chosen, _TOPIC, self.runs_changed.emit)
+
+    def _show_trash(self) -> None:
+        runs = discarded_runs(self._context.runs.folder)
+        dialog = TrashDialog(runs, self._restore, self._delete, self._context.window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _restore(self, place: str) -> bool:
+        folder = Path(place).parent.parent / Path(place).name
+        return put_back([(Path(place), folder)], _TOPIC, self.runs_changed.emit)
+
+    def _delete(self, place: str) -> bool:
+        try:
+            delete_for_good(Path(place))
+        except RunError as error:
+            notify.error(str(error), topic=_TOPIC)
+            return False
+        return True
+
+    # Files, each written by a thread
+
+    def save_film(self) -> None:
+        """Write the snapshots of the run in front as a film."""
+        folder, kind = self._timelapse.folder, self._timelapse.kind
+        if not folder:
+            return
+        filters = "GIF (*.gif);;WebP (*.webp)"
+        name = f"{Path(folder).name}-{kind}.gif"
+        path = self._context.ask_save("films", self._tr("Save as a film"), name, filters)
+        if path is not None:
+            self._write(lambda: self._tr("{0}: {1} frames").format(path.name, write_film(Path(folder), path, kind)))
+
+    def _export(self, form: Format) -> None:
+        """Write the metrics of the selected runs into their folders."""
+        folders = [Path(run.folder) for run in self._chosen]
+        if folders:
+            self._write(lambda: ", ".join(str(export_run(folder, form)) for folder in folders))
+
+    def _write(self, work: Callable[[], str]) -> None:
+        """Run `work` on a thread and show the text it returns, or why it failed."""
+
+        def run() -> None:
+            try:
+                notify.success(work(), topic="export")
+            except RunError as error:
+                notify.error(str(error), topic="export")
+            except OSError as error:
+                notify.error(f"{error.filename or ''}: {error.strerror}".strip(": "), topic="export")
+
+        threading.Thread(target=run, name="export").start()
+
+    def _tr(self, text: str) -> str:
+        return QCoreApplication.translate("ShelfActions", text)
