@@ -7,6 +7,7 @@ import secrets
 import stat
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,7 +49,7 @@ def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] |
     flush_folder(target.parent)
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open the regular file at `path` for reading; `OSError` for a pipe or device, which could block for ever."""
     _check_regular(os.stat(path), path)
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

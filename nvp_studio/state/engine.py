@@ -38,6 +38,8 @@ class Engine(QObject):
         self.trainer = WorkerClient("trainer", program, self)
         self.trainer_host = ""
         """Where runs are trained; empty: on this machine."""
+        self.trainer_command = ""
+        """What starts a worker there, as typed into a shell."""
         self._local_program = list(program) if program is not None else worker_program()
         self.model: ModelInfo | None = None
         self.status = ""
@@ -74,7 +76,7 @@ class Engine(QObject):
             self.trainer.set_program(remote_program(host, command), partial(remote_reason, host))
         else:
             self.trainer.set_program(self._local_program)
-        self.trainer_host = host
+        self.trainer_host, self.trainer_command = host, command
         self.host_changed.emit(host)
 
     def stop(self, explorer_grace: int = 1500, trainer_grace: int = 30_000) -> None:

@@ -1,39 +1,34 @@
-"""The model of a run on another machine, brought here by its worker and written beside the runs of this one."""
+"""The model of a run on another machine, copied over ssh and written beside the runs of this one."""
 
 import hashlib
 import os
-import queue
 import re
 import shutil
+import subprocess
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+import msgspec
 import platformdirs
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.files import remove_leftovers, stream_whole
 from nvp_studio.locks import LockFile
-from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import MODEL_SUFFIX
+from nvp_studio.state.remote import remote_program, remote_reason
 from nvp_studio.text import one_line
-from nvp_studio.worker.client import CrashReport
-from nvp_studio.worker.messages import (
-    MOST_MODEL_BYTES,
-    PART_BYTES,
-    PARTS_AHEAD,
-    Answer,
-    Cancelled,
-    Failed,
-    FetchModel,
-    FetchMore,
-    ModelFound,
-    ModelPart,
-    ModelSent,
-)
+from nvp_studio.worker.send_model import MAX_MODEL_BYTES, OPTION, ModelHeader
 
-VIEW = "fetch-model"
-_MOST_NAME = 60
+_POLL_MILLISECONDS = 200
+_CHUNK = 2**20
+_MAX_HEADER_BYTES = 10_000
+_EXIT_SECONDS = 5.0
+"""How long a process may take to end after the end of its output."""
+_TAIL_BYTES = 4096
+_MAX_NAME = 60
 _LOCK = ".lock"
 
 
@@ -47,210 +42,169 @@ def models_folder() -> Path:
 
 
 def model_path(host: str, folder: str) -> Path:
-    """Where the model of the run in `folder` on `host` is kept, whatever these words are made of."""
+    """Where the model of the run in `folder` on `host` is kept, whatever characters these contain."""
     run = re.split(r"[\\/]", folder.rstrip("\\/"))[-1]
     return models_folder() / _file_name(host) / (_file_name(run) + MODEL_SUFFIX)
 
 
 class ModelFetch(QObject):
-    """Brings one model at a time here, through the trainer, whatever that does meanwhile.
+    """Copies one model at a time from another machine to this one.
 
-    It ends with `fetched`, `failed`, or without a word after `cancel`; only the first leaves a file.
+    It ends with `fetched`, with `failed`, or without a signal after `cancel`; only `fetched` leaves a file.
     """
 
     progressed = Signal()
-    """`done` or `size` is another."""
+    """`done` or `size` has changed; at most five times a second."""
     fetched = Signal(str)
-    """The path of the whole file."""
+    """The path of the complete file."""
     failed = Signal(str)
-    """Why it was given up, in one line."""
+    """Why the copy was given up, in one line."""
 
-    _written = Signal(object)
-    """`_Writer`: a part is in the file."""
-    _closed = Signal(object, str)
-    """(`_Writer`, why its file is not there; nothing when it is)."""
-
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._engine = engine
-        self.active = False
         self.done = 0
         """Bytes in the file."""
         self.size: int | None = None
-        """Bytes of the whole file; None until the machine has said so."""
-        self._host = ""
-        self._folder = ""
-        self._stamp: int | None = None
-        self._received = 0
-        self._all_here = False
-        """Whether only the disk is waited for."""
-        self._writer: _Writer | None = None
-        trainer = engine.trainer
-        trainer.message.connect(self._on_message)
-        trainer.crashed.connect(self._on_crashed)
-        trainer.state_changed.connect(self._on_trainer_state_changed)
-        self._written.connect(self._on_written)
-        self._closed.connect(self._on_closed)
+        """Bytes of the whole file; None until the other machine has sent it."""
+        self._copy: _Copy | None = None
+        self._poll = QTimer(self)
+        self._poll.setInterval(_POLL_MILLISECONDS)
+        self._poll.timeout.connect(self._on_poll)
 
-    def start(self, folder: str) -> None:
-        """Bring the model of the run in `folder` on the machine that runs are trained on; ignored while one comes."""
-        if self.active:
-            return
-        self.active, self._host, self._folder = True, self._engine.trainer_host, folder
-        self.done, self.size, self._received, self._stamp = 0, None, 0, None
-        self._all_here = False
-        if self._engine.ensure_trainer().state != "restarting":
-            self._ask()
+    @property
+    def active(self) -> bool:
+        """Whether a model is being copied."""
+        return self._copy is not None
+
+    def start(self, host: str, command: str, folder: str) -> None:
+        """Copy the model of the run in `folder` on `host`, where `command` starts a worker; ignored while active."""
+        if self._copy is None:
+            self.done, self.size = 0, None
+            self._copy = _Copy(host, remote_program(host, f"{command} {OPTION}"), folder)
+            self._copy.start()
+            self._poll.start()
 
     def cancel(self) -> None:
-        """Give it up."""
-        if self.active:
+        """End the copy; what is there of the file is removed."""
+        if self._copy is not None:
+            self._copy.cancel()
             self._end()
-
-    def _ask(self) -> None:
-        folder = self._folder
-        self._stamp = self._engine.trainer.ask(VIEW, lambda view, stamp: FetchModel(view, stamp, folder))
 
     def _end(self) -> None:
-        """Nothing more is awaited; a file that is not whole goes."""
-        self.active = False
-        self._engine.trainer.cancel(VIEW)
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            self.destroyed.disconnect(writer.give_up)
-            writer.give_up()
+        self._copy = None
+        self._poll.stop()
 
-    def _fail(self, reason: str) -> None:
-        if self.active:
-            self._end()
-            self.failed.emit(reason)
-
-    # What the trainer says
-
-    def _on_message(self, message: Answer) -> None:
-        if not self.active or getattr(message, "view", None) != VIEW or getattr(message, "stamp", None) != self._stamp:
+    def _on_poll(self) -> None:
+        copy = self._copy
+        if copy is None:
             return
-        match message:
-            case ModelFound(size=size) if self._writer is None:
-                self._on_found(size)
-            case ModelPart(data=data) if self._writer is not None and self._expects(len(data)):
-                self._received += len(data)
-                self._writer.add(data)
-            case ModelSent(size=size, sha256=sha256) if (
-                self._writer is not None and size == self.size == self._received
-            ):
-                self._all_here = True
-                self._writer.finish(sha256)
-            case Failed(reason=reason):
-                self._fail(one_line(reason))
-            case Cancelled():
-                self._fail(self._tr("{0} has given it up").format(self._host))
-            case _:
-                self._fail(self._tr("{0} sent something else than it had said").format(self._host))
-
-    def _expects(self, count: int) -> bool:
-        """Whether a part of so many bytes fits to what was announced, and to what was asked for so far."""
-        assert self.size is not None
-        received = self._received + count
-        ahead = received - self.done
-        return 0 < count <= PART_BYTES and received <= self.size and ahead <= PARTS_AHEAD * PART_BYTES
-
-    def _on_found(self, size: int) -> None:
-        if not 0 < size <= MOST_MODEL_BYTES:
-            most = MOST_MODEL_BYTES // 2**30
-            self._fail(self._tr("it is said to have {0:,} bytes, the most is {1} GiB").format(size, most))
+        over = copy.over
+        if (copy.done, copy.size) != (self.done, self.size):
+            self.done, self.size = copy.done, copy.size
+            self.progressed.emit()
+        if not over or self._copy is None:
             return
-        self.size = size
-        self._writer = _Writer(self, model_path(self._host, self._folder), size)
-        self.destroyed.connect(self._writer.give_up)
-        self._writer.start()
-        self.progressed.emit()
-
-    def _on_crashed(self, report: CrashReport) -> None:
-        if not self._all_here:
-            self._fail(report.reason)
-
-    def _on_trainer_state_changed(self, state: str) -> None:
-        if state == "ready" and self.active and self._stamp is None:
-            self._ask()
-        elif state in ("stopped", "failed") and not self._all_here:
-            self._fail(self._tr("the engine is off"))
-
-    # What the disk says
-
-    def said_written(self, writer: "_Writer") -> None:
-        """Called by the writer's thread after each part."""
-        self._written.emit(writer)
-
-    def said_closed(self, writer: "_Writer", problem: str) -> None:
-        """Called by the writer's thread at its end."""
-        self._closed.emit(writer, problem)
-
-    def _on_written(self, writer: "_Writer") -> None:
-        if writer is not self._writer or self.size is None or self._stamp is None:
-            return
-        self.done = min(writer.written, self._received)
-        self._engine.trainer.send(FetchMore(VIEW, self._stamp))
-        self.progressed.emit()
-
-    def _on_closed(self, writer: "_Writer", problem: str) -> None:
-        if writer is not self._writer:
-            return
-        if problem:
-            self._fail(problem)
+        self._end()
+        if copy.problem:
+            self.failed.emit(copy.problem)
         else:
-            self._end()
-            self.fetched.emit(str(writer.path))
-
-    def _tr(self, text: str) -> str:
-        return QCoreApplication.translate("ModelFetch", text)
+            self.fetched.emit(str(copy.path))
 
 
-class _GivenUpError(Exception):
-    """Nobody wants the file any more."""
+class _CopyError(Exception):
+    """Why a copy was given up, for a person."""
 
 
-class _Writer:
-    """Writes parts into a file, which appears when all are there, by a thread: a disk may take its time."""
+class _Copy:
+    """One copy: a process whose output is the model, and a thread that writes it into a file.
 
-    def __init__(self, fetch: ModelFetch, path: Path, size: int) -> None:
-        self.path = path
-        self.written = 0
-        """Bytes written so far."""
-        self._fetch = fetch
-        self._size = size
-        self._parts: queue.SimpleQueue[bytes | str | None] = queue.SimpleQueue()
-        self._given_up = False
+    The file appears under its name when it is complete and has the digest that was sent. A slow disk holds up the
+    sender, since no more is read than has been written.
+    """
+
+    def __init__(self, host: str, program: Sequence[str], folder: str) -> None:
+        self.path = model_path(host, folder)
+        self.done = 0
+        self.size: int | None = None
+        self.over = False
+        self.problem = ""
+        """Why there is no file, in one line; empty when there is one."""
+        self._host = host
+        self._program = program
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cancelled = threading.Event()
 
     def start(self) -> None:
-        """Begin."""
-        threading.Thread(target=self._run, name="model file", daemon=True).start()
+        """Start the thread."""
+        threading.Thread(target=self._run, name="model copy", daemon=True).start()
 
-    def add(self, part: bytes) -> None:
-        """Write these bytes next."""
-        self._parts.put(part)
-
-    def finish(self, sha256: str) -> None:
-        """There are no more; this is their digest."""
-        self._parts.put(sha256)
-
-    def give_up(self, *_: object) -> None:
-        """Leave no file, unless it is whole already."""
-        self._given_up = True
-        self._parts.put(None)
+    def cancel(self) -> None:
+        """End the process, and with it the thread."""
+        self._cancelled.set()
+        if self._process is not None:
+            self._process.kill()
 
     def _run(self) -> None:
-        problem = ""
         try:
-            self._write()
-        except _GivenUpError:
-            return
+            self._receive()
+        except _CopyError as error:
+            self.problem = one_line(error)
         except OSError as error:
-            problem = one_line(f"{self.path.parent}: {error.strerror or error}")
-        with suppress(RuntimeError):  # the window is gone
-            self._fetch.said_closed(self, problem)
+            self.problem = one_line(f"{error.filename or self.path.parent}: {error.strerror or error}")
+        finally:
+            self.over = True
 
-    def _write(self) -> None:
+    def _receive(self) -> None:
+        try:
+            process = self._process = subprocess.Popen(
+                self._program,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise _CopyError(f"cannot start {self._program[0]}: {error.strerror}") from error
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stderr = _Tail(process.stderr)
+        with process.stdin, process.stdout:
+            try:
+                self._check_cancelled()
+                with suppress(OSError), process.stdin:  # a process that has ended reads nothing
+                    process.stdin.write(self._folder.encode("utf-8", "replace"))
+                header = self._read_header(process, stderr)
+                self.size = header.size
+                self._write_file(process.stdout, header)
+            finally:
+                process.kill()
+                process.wait()
+
+    def _read_header(self, process: subprocess.Popen[bytes], stderr: "_Tail") -> ModelHeader:
+        assert process.stdout is not None
+        line = process.stdout.readline(_MAX_HEADER_BYTES)
+        self._check_cancelled()
+        try:
+            header = msgspec.json.decode(line, type=ModelHeader)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            code = None
+            if line:
+                process.kill()  # it may go on writing what nobody reads
+            else:
+                with suppress(subprocess.TimeoutExpired):
+                    code = process.wait(_EXIT_SECONDS)
+            raise _CopyError(remote_reason(self._host, code, bool(line), stderr.lines())) from None
+        if header.error:
+            raise _CopyError(header.error)
+        if not 0 < header.size <= MAX_MODEL_BYTES:
+            most = MAX_MODEL_BYTES // 2**30
+            raise _CopyError(f"it is said to have {header.size:,} bytes, the most is {most} GiB")
+        return header
+
+    def _write_file(self, source: IO[bytes], header: ModelHeader) -> None:
         folder = self.path.parent
         folder.mkdir(parents=True, exist_ok=True)
         with LockFile(folder / _LOCK) as lock:
@@ -258,32 +212,56 @@ class _Writer:
                 if lock.try_lock():
                     remove_leftovers(folder)
             free = shutil.disk_usage(folder).free
-            if free < self._size:
-                raise OSError(f"it takes {megabytes(self._size)} MB, and {megabytes(free)} MB are free")
+            if free < header.size:
+                raise _CopyError(f"{folder}: it takes {megabytes(header.size)} MB, and {megabytes(free)} MB are free")
+            digest = hashlib.sha256()
             with stream_whole(self.path) as file:
-                digest = hashlib.sha256()
-                while not isinstance(part := self._parts.get(), str):
-                    if part is None or self._given_up:
-                        raise _GivenUpError
-                    file.write(part)
-                    digest.update(part)
-                    self.written += len(part)
-                    with suppress(RuntimeError):
-                        self._fetch.said_written(self)
-                if self._given_up:
-                    raise _GivenUpError
-                if part != digest.hexdigest():
-                    raise OSError("what arrived has another digest than what was sent; try again")
+                while self.done < header.size:
+                    chunk = source.read(min(_CHUNK, header.size - self.done))
+                    self._check_cancelled()
+                    if not chunk:
+                        done, size = megabytes(self.done), megabytes(header.size)
+                        raise _CopyError(f"the connection to {self._host} ended after {done} of {size} MB; try again")
+                    file.write(chunk)
+                    digest.update(chunk)
+                    self.done += len(chunk)
+                if digest.hexdigest() != header.sha256:
+                    raise _CopyError("what arrived has another digest than what was sent; try again")
+                self._check_cancelled()
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise _CopyError("cancelled")
+
+
+class _Tail:
+    """The end of what a process writes to stderr, read by a thread so that the process is never held up."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._end = b""
+        self._thread = threading.Thread(target=self._read, name="model copy stderr", daemon=True)
+        self._thread.start()
+
+    def lines(self) -> list[str]:
+        """The last lines, once the process has ended."""
+        self._thread.join(_EXIT_SECONDS)
+        return [line for line in self._end.decode("utf-8", "replace").splitlines() if line.strip()]
+
+    def _read(self) -> None:
+        with self._stream as stream:
+            while chunk := stream.read(_TAIL_BYTES):
+                self._end = (self._end + chunk)[-_TAIL_BYTES:]
 
 
 def megabytes(count: int) -> str:
-    """A number of bytes in megabytes, with as many digits as say something."""
+    """A number of bytes in megabytes, with three significant digits or more."""
     return f"{count / 1e6:,.1f}" if count < 100e6 else f"{count / 1e6:,.0f}"
 
 
 def _file_name(text: str) -> str:
-    """The text as a name of a file or folder; what had to be changed for that is kept apart by a digest."""
-    name = re.sub(r"[^A-Za-z0-9_.@-]+", "-", text).strip("-.")[:_MOST_NAME]
+    """The text as a name of a file or folder; texts that had to be changed for that are told apart by a digest."""
+    name = re.sub(r"[^A-Za-z0-9_.@-]+", "-", text).strip("-.")[:_MAX_NAME]
     if name == text and name:
         return name
     return f"{name or 'run'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"

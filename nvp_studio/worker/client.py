@@ -19,8 +19,6 @@ from nvp_studio.worker.messages import (
     Cancel,
     Cancelled,
     Hello,
-    ModelFound,
-    ModelPart,
     Ping,
     Pong,
     Refused,
@@ -46,7 +44,7 @@ Explain = Callable[[int | None, bool, Sequence[str]], str]
 
 _BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
 """What comes in streams and can wait for the next drain; everything else is delivered at once."""
-_NOT_THE_LAST = (ScoreRows, Surveying, ModelFound, ModelPart)
+_NOT_THE_LAST = (ScoreRows, Surveying)
 """Answers that others to the same question follow."""
 
 

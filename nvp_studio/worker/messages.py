@@ -23,15 +23,8 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 6
+PROTOCOL = 7
 """Version of these messages; both ends must agree."""
-
-PART_BYTES = 2**18
-"""Most of a model that one message carries."""
-PARTS_AHEAD = 4
-"""Parts of a model on their way that the window has not taken yet; what else the worker says waits behind no more."""
-MOST_MODEL_BYTES = 4 * 2**30
-"""Largest model file that is sent, which is the largest that is read."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -169,25 +162,6 @@ class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):
     wish: Wish
 
 
-class FetchModel(msgspec.Struct, frozen=True, tag="fetch-model"):
-    """Send the best model of the run in `folder`, or its last where there is no best, also while a run is under way.
-
-    Answered by `ModelFound`, the file as `ModelPart`s, and `ModelSent`. The folder is one that this worker trained in,
-    or of the runs folder on its machine. A worker sends one model at a time: an earlier one is given up.
-    """
-
-    view: str
-    stamp: int
-    folder: str
-
-
-class FetchMore(msgspec.Struct, frozen=True, tag="fetch-more"):
-    """One `ModelPart` was taken: another may come beyond the first `PARTS_AHEAD`."""
-
-    view: str
-    stamp: int
-
-
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """Estimate what a run of `config` would take, by a few steps on made-up images."""
 
@@ -220,8 +194,6 @@ Request = (
     | ResumeRun
     | RunCommand
     | ChangeRun
-    | FetchModel
-    | FetchMore
     | Probe
     | Survey
 )
@@ -354,32 +326,6 @@ class ScoreDone(msgspec.Struct, frozen=True, tag="score-done"):
     seconds: float
 
 
-class ModelFound(msgspec.Struct, frozen=True, tag="model-found"):
-    """First answer to `FetchModel`: the file has `size` bytes."""
-
-    view: str
-    stamp: int
-    size: int
-
-
-class ModelPart(msgspec.Struct, frozen=True, tag="model-part"):
-    """The next bytes of the file, at most `PART_BYTES`."""
-
-    view: str
-    stamp: int
-    data: bytes
-
-
-class ModelSent(msgspec.Struct, frozen=True, tag="model-sent"):
-    """Last answer to `FetchModel`: all `size` bytes are out."""
-
-    view: str
-    stamp: int
-    size: int
-    sha256: str
-    """Of the file, hexadecimal."""
-
-
 class Probed(msgspec.Struct, frozen=True, tag="probed"):
     """Answer to `Probe`."""
 
@@ -446,9 +392,6 @@ Answer = (
     | PictureSaved
     | ScoreRows
     | ScoreDone
-    | ModelFound
-    | ModelPart
-    | ModelSent
     | Probed
     | Surveying
     | Surveyed

@@ -21,8 +21,7 @@ from nvp_studio.memory import is_out_of_memory
 from nvp_studio.text import error_line
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunNotice, RunStarted, RunState
-from nvp_studio.worker.fetching import ModelSender
+from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.worker.framing import FrameError, read_messages
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -31,8 +30,6 @@ from nvp_studio.worker.messages import (
     Cancelled,
     ChangeRun,
     Failed,
-    FetchModel,
-    FetchMore,
     Hello,
     OpenModel,
     Ping,
@@ -99,7 +96,6 @@ class Server:
         self._incoming = incoming
         self._outbox = Outbox(outgoing, on_closed=lambda: self.end("the window was closed"))
         self._schedule = Schedule()
-        self._models = ModelSender(self._outbox.send)
         self._hello: Hello | None = None
         self._greeted = threading.Event()
         self._run: _Run | None = None
@@ -185,11 +181,6 @@ class Server:
             waiting = self._schedule.cancel(message.view)
             if waiting is not None:
                 self._outbox.send(Cancelled(waiting.view, waiting.stamp))
-            self._models.cancel(message.view)
-        elif isinstance(message, FetchModel):
-            self._models.start(message)
-        elif isinstance(message, FetchMore):
-            self._models.proceed(message)
         elif isinstance(message, RunCommand):
             self._command(message)
         elif isinstance(message, ChangeRun):
@@ -287,8 +278,6 @@ class Server:
         def report(event: Any) -> None:
             if isinstance(event, RunState):
                 run.phase = event.phase
-            elif isinstance(event, RunStarted):
-                self._models.allow(event.folder)
             self._outbox.send(event)
 
         try:

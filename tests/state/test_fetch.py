@@ -1,10 +1,9 @@
-"""The model of a run on another machine, brought here over a stand-in for ssh."""
+"""The model of a run on another machine, copied over a stand-in for ssh."""
 
 import io
 import os
 import resource
 import shutil
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
+from PySide6.QtTest import QTest
 
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.state import fetch
@@ -23,7 +24,7 @@ from nvp_studio.state.run import LiveRun
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import read_metrics
 from tests.conftest import HANG_SECONDS
-from tests.far import WORKER
+from tests.far import WORKER, stand_in_for_ssh
 
 Wait = Callable[..., None]
 
@@ -33,24 +34,27 @@ LARGE = 40_000_000
 
 
 class Fetched:
-    """A fetch and what it said."""
+    """A fetch and what it emitted."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.fetch = ModelFetch(engine)
+    def __init__(self) -> None:
+        self.fetch = ModelFetch()
         self.paths: list[str] = []
         self.reasons: list[str] = []
         self.fetch.fetched.connect(self.paths.append)
         self.fetch.failed.connect(self.reasons.append)
+
+    def start(self, folder: Path | str, host: str = "gpu-box", command: str = WORKER) -> None:
+        self.fetch.start(host, command, str(folder))
 
     def over(self) -> bool:
         return not self.fetch.active
 
 
 @pytest.fixture
-def there(far_engine: Engine) -> Iterator[Fetched]:
+def there(qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetched]:
     """A fetch from the stand-in's machine."""
-    far_engine.run_on("gpu-box", WORKER)
-    fetched = Fetched(far_engine)
+    stand_in_for_ssh(tmp_path, monkeypatch)
+    fetched = Fetched()
     yield fetched
     fetched.fetch.cancel()
     fetched.fetch.deleteLater()
@@ -73,11 +77,12 @@ def large_run(tmp_path: Path, size: int = LARGE) -> Path:
 def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
     far_engine: Engine, there: Fetched, qt: Wait, far_config: TrainConfig, tmp_path: Path
 ) -> None:
+    far_engine.run_on("gpu-box", WORKER)
     live = LiveRun(far_engine)
     live.start(msgspec.structs.replace(far_config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     best = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
     qt(lambda: live.folder and best.exists(), "a best model, and word of its run")
-    there.fetch.start(live.folder)
+    there.start(live.folder)
     qt(there.over, "the model")
     assert there.reasons == []
     assert there.paths == [str(tmp_path / "models" / "gpu-box" / "far.safetensors")]
@@ -85,7 +90,7 @@ def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
     assert live.phase == "training"
     live.stop()
     qt(lambda: not live.under_way, "the run to end")
-    there.fetch.start(live.folder)
+    there.start(live.folder)
     qt(there.over, "the model")
     assert Path(there.paths[1]).read_bytes() == best.read_bytes()
     assert files_here() == ["far.safetensors"]
@@ -95,40 +100,36 @@ def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
     live.deleteLater()
 
 
-def test_a_large_model_comes_by_parts_with_progress(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_a_large_model_is_copied_with_progress(there: Fetched, qt: Wait, tmp_path: Path) -> None:
     folder = large_run(tmp_path)
     progress: list[tuple[int, int | None]] = []
     there.fetch.progressed.connect(lambda: progress.append((there.fetch.done, there.fetch.size)))
-    there.fetch.start(str(folder))
+    there.start(folder)
     qt(there.over, "the model")
     assert there.reasons == []
     assert Path(there.paths[0]).read_bytes() == (folder / "checkpoints" / "best.safetensors").read_bytes()
-    assert progress[0] == (0, LARGE)
     assert progress[-1] == (LARGE, LARGE)
-    assert len(progress) > 50
     assert progress == sorted(progress)
 
 
 def test_a_run_without_a_model_has_none_to_bring(there: Fetched, qt: Wait, tmp_path: Path) -> None:
     folder = large_run(tmp_path, 1)
     (folder / "checkpoints" / "best.safetensors").unlink()
-    there.fetch.start(str(folder))
+    there.start(folder)
     qt(there.over, "the answer")
     assert there.reasons == ["there is none yet; it comes with the first checkpoint"]
     assert files_here() == []
 
 
 def test_a_lost_connection_leaves_nothing_and_the_next_try_starts_over(
-    far_engine: Engine, there: Fetched, qt: Wait, tmp_path: Path
+    there: Fetched, qt: Wait, tmp_path: Path
 ) -> None:
-    folder = large_run(tmp_path)
-    there.fetch.start(str(folder))
-    qt(lambda: there.fetch.done > 0, "some parts")
-    os.kill(far_engine.trainer.pid, signal.SIGKILL)
+    there.start("/there/large", command=other_machine(tmp_path, "lost in the middle"))
     qt(there.over, "the end to be noticed")
-    assert there.reasons == ["the engine on gpu-box ended"]
-    qt(lambda: files_here() == [], "the part to be removed")
-    there.fetch.start(str(folder))
+    assert there.reasons == ["the connection to gpu-box ended after 2.0 of 40.0 MB; try again"]
+    assert files_here() == []
+    folder = large_run(tmp_path)
+    there.start(folder)
     qt(there.over, "the model")
     assert (there.paths, len(there.reasons)) == ([str(model_path("gpu-box", str(folder)))], 1)
 
@@ -137,7 +138,7 @@ def test_what_a_killed_window_has_left_goes_with_the_next_model(there: Fetched, 
     path = model_path("gpu-box", "/there/large")
     path.parent.mkdir(parents=True)
     (path.parent / ".large.safetensors.0123abcd.tmp").write_bytes(b"part")
-    there.fetch.start(str(large_run(tmp_path, 7)))
+    there.start(large_run(tmp_path, 7))
     qt(there.over, "the model")
     assert files_here() == ["large.safetensors"]
 
@@ -147,21 +148,30 @@ def test_cancel_leaves_what_was_there_before(there: Fetched, qt: Wait, tmp_path:
     path = model_path("gpu-box", str(folder))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"before")
-    there.fetch.start(str(folder))
-    qt(lambda: there.fetch.done > 0, "some parts")
+    there.start(folder, command=other_machine(tmp_path, "slow"))
+    qt(lambda: there.fetch.done > 0, "some bytes")
     there.fetch.cancel()
     assert there.over()
-    qt(lambda: files_here() == ["large.safetensors"], "the part to be removed")
+    qt(lambda: files_here() == ["large.safetensors"], "the temporary file to be removed")
     assert path.read_bytes() == b"before"
-    there.fetch.start(str(folder))
+    there.start(folder)
     qt(there.over, "the model")
     assert (path.stat().st_size, there.reasons) == (LARGE, [])
+
+
+@pytest.mark.parametrize("what", ["silent", "reads nothing"])
+def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qt: Wait, tmp_path: Path, what: str) -> None:
+    there.start("/there/" + "x" * 10**6, command=other_machine(tmp_path, what))
+    there.start("/there/other")
+    assert there.fetch.active
+    there.fetch.cancel()
+    assert (there.over(), there.reasons, there.paths) == (True, [], [])
 
 
 def test_a_full_disk_here_is_said(there: Fetched, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = large_run(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    there.fetch.start(str(folder))
+    there.start(folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, hard))
     try:
         qt(there.over, "the end")
@@ -171,7 +181,7 @@ def test_a_full_disk_here_is_said(there: Fetched, qt: Wait, tmp_path: Path, monk
     assert files_here() == []
     free = shutil.disk_usage(tmp_path)._replace(free=1_500_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
-    there.fetch.start(str(folder))
+    there.start(folder)
     qt(there.over, "the end")
     assert there.reasons[1].endswith("it takes 40.0 MB, and 1.5 MB are free")
     assert (there.paths, files_here()) == ([], [])
@@ -179,64 +189,78 @@ def test_a_full_disk_here_is_said(there: Fetched, qt: Wait, tmp_path: Path, monk
 
 def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qt: Wait, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    there.fetch.start(str(large_run(tmp_path)))
+    there.start(large_run(tmp_path))
     qt(there.over, "the end")
     assert there.reasons == [f"{tmp_path / 'models' / 'gpu-box'}: Not a directory"]
 
 
-def test_what_cannot_be_connected_to_is_said(far_engine: Engine, there: Fetched, qt: Wait) -> None:
-    far_engine.run_on("nowhere", WORKER)
-    there.fetch.start("/there/far")
+@pytest.mark.parametrize(
+    ("host", "command", "reason"),
+    [
+        ("nowhere", WORKER, "cannot connect to nowhere (ssh: connect to host nowhere port 22: No route to host)"),
+        ("gpu-box", "no-such-program worker", "there is no nvp-studio on gpu-box"),
+        ("gpu-box", "echo Welcome to gpu-box, have a nice day; " + WORKER, "start-up files must print nothing"),
+        ("gpu-box", "exit 3;", "the engine on gpu-box ended with code 3"),
+    ],
+    ids=["no connection", "no program", "banner", "exit code"],
+)
+def test_what_is_wrong_there_is_said(there: Fetched, qt: Wait, host: str, command: str, reason: str) -> None:
+    there.start("/there/far", host, command)
     qt(there.over, "the end")
-    assert there.reasons[0].startswith("cannot connect to nowhere")
+    assert (len(there.reasons), there.paths) == (1, [])
+    assert reason in there.reasons[0]
 
 
-def test_another_machine_is_chosen_meanwhile(far_engine: Engine, there: Fetched, qt: Wait, tmp_path: Path) -> None:
-    there.fetch.start(str(large_run(tmp_path)))
-    qt(lambda: there.fetch.done > 0, "some parts")
-    far_engine.run_on("", "")
+def test_a_missing_ssh_is_said(there: Fetched, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVP_STUDIO_SSH", "/no/ssh")
+    there.start("/there/far")
     qt(there.over, "the end")
-    assert there.reasons == ["the engine is off"]
-    qt(lambda: files_here() == [], "the part to be removed")
+    assert there.reasons == ["cannot start /no/ssh: No such file or directory"]
 
 
-HOSTILE = """
-import os, sys, hashlib
-from nvp_studio.worker.framing import encode, read_messages
-from nvp_studio.worker.messages import *
-def say(*messages):
-    for message in messages:
-        os.write(1, encode(message))
-def lie(view, stamp):
-    found, part = ModelFound(view, stamp, 1000), ModelPart(view, stamp, bytes(600))
-    right = ModelSent(view, stamp, 1000, hashlib.sha256(bytes(1000)).hexdigest())
-    match sys.argv[1]:
-        case "too large": say(ModelFound(view, stamp, 2**62))
-        case "nothing": say(ModelFound(view, stamp, 0))
-        case "negative": say(ModelFound(view, stamp, -5))
-        case "more than announced": say(found, part, part)
-        case "less than announced": say(found, part, right)
-        case "other size at the end": say(found, ModelPart(view, stamp, bytes(1000)), ModelSent(view, stamp, 9, ""))
-        case "no announcement": say(part)
-        case "two announcements": say(found, found)
-        case "a large part": say(ModelFound(view, stamp, 2**22), ModelPart(view, stamp, bytes(PART_BYTES + 1)))
-        case "an empty part": say(found, ModelPart(view, stamp, b""))
-        case "never waiting": say(ModelFound(view, stamp, 2**24), *[ModelPart(view, stamp, bytes(PART_BYTES))] * 40)
-        case "gone with the last word":
-            say(found, ModelPart(view, stamp, bytes(1000)), right)
-            os._exit(3)
-        case "another digest": say(found, ModelPart(view, stamp, bytes(1000)), ModelSent(view, stamp, 1000, "ab" * 32))
-        case "given up": say(found, Cancelled(view, stamp))
-        case "many lines": say(Failed(view, stamp, "no\\n\\x1b[2Jway"))
-for message in read_messages(0, Request):
-    if isinstance(message, Hello):
-        say(Welcome(protocol=PROTOCOL, version="", torch_version="", device="", device_name="", threads=1, pid=1))
-    elif isinstance(message, Ping):
-        say(Pong(message.number))
-    elif isinstance(message, FetchModel):
-        lie(message.view, message.stamp)
+OTHER_MACHINE = """
+import sys, time, hashlib, os
+from nvp_studio.worker.send_model import ModelHeader
+import msgspec
+def write(data): os.write(1, data) if isinstance(data, bytes) else os.write(1, msgspec.json.encode(data) + b"\\n")
+case = sys.argv[1]
+if case == "reads nothing": time.sleep(600)
+sys.stdin.read()
+right = ModelHeader(1000, hashlib.sha256(bytes(1000)).hexdigest())
+match case:
+    case "silent": time.sleep(600)
+    case "slow":
+        write(ModelHeader(40_000_000, "ab" * 32))
+        write(bytes(1000))
+        time.sleep(600)
+    case "lost in the middle":
+        write(ModelHeader(40_000_000, "ab" * 32))
+        sys.stdout.buffer.write(bytes(2_000_000))
+    case "too large": write(ModelHeader(2**62, "ab" * 32))
+    case "nothing": write(ModelHeader())
+    case "negative": write(ModelHeader(-5, "ab" * 32))
+    case "no header": write(b"x" * 100_000)
+    case "other types": write(b'{"size": "1000", "sha256": 7}\\n')
+    case "another digest":
+        write(ModelHeader(1000, "ab" * 32))
+        write(bytes(1000))
+    case "more than announced":
+        write(right)
+        write(bytes(2000))
+        time.sleep(600)
+    case "many lines": write(ModelHeader(error="no\\n\\x1b[2Jway"))
+    case "many lines of stderr":
+        os.write(2, b"x" * 10**6 + b"\\n\\x1b[2Jlast\\n\\n")
+        sys.exit(1)
 """
-_OTHER = "gpu-box sent something else than it had said"
+_NO_MODEL = "gpu-box sent something that is no message; its shell's start-up files must print nothing"
+
+
+def other_machine(tmp_path: Path, case: str) -> str:
+    """The command of a worker that misbehaves."""
+    script = tmp_path / "other_machine.py"
+    script.write_text(OTHER_MACHINE)
+    return f"exec {sys.executable} {script} '{case}'"
 
 
 @pytest.mark.parametrize(
@@ -245,31 +269,24 @@ _OTHER = "gpu-box sent something else than it had said"
         ("too large", "it is said to have 4,611,686,018,427,387,904 bytes, the most is 4 GiB"),
         ("nothing", "it is said to have 0 bytes, the most is 4 GiB"),
         ("negative", "it is said to have -5 bytes, the most is 4 GiB"),
-        ("more than announced", _OTHER),
-        ("less than announced", _OTHER),
-        ("other size at the end", _OTHER),
-        ("no announcement", _OTHER),
-        ("two announcements", _OTHER),
-        ("a large part", _OTHER),
-        ("an empty part", _OTHER),
+        ("no header", _NO_MODEL),
+        ("other types", _NO_MODEL),
         ("another digest", "what arrived has another digest than what was sent; try again"),
-        ("given up", "gpu-box has given it up"),
         ("many lines", "no [2Jway"),
+        ("many lines of stderr", "the engine on gpu-box ended with code 1 ([2Jlast)"),
     ],
 )
-def test_a_machine_that_lies_leaves_nothing(
-    far_engine: Engine, qt: Wait, tmp_path: Path, lie: str, reason: str
-) -> None:
-    script = tmp_path / "hostile.py"
-    script.write_text(HOSTILE)
-    far_engine.run_on("gpu-box", f"exec {sys.executable} {script} '{lie}'")
-    there = Fetched(far_engine)
-    there.fetch.start("/there/far")
+def test_a_machine_that_lies_leaves_nothing(there: Fetched, qt: Wait, tmp_path: Path, lie: str, reason: str) -> None:
+    there.start("/there/far", command=other_machine(tmp_path, lie))
     qt(there.over, "the end")
-    assert (len(there.reasons), there.paths) == (1, [])
-    assert there.reasons[0].endswith(reason)
-    qt(lambda: files_here() == [], "the part to be removed")
-    there.fetch.deleteLater()
+    assert (there.reasons, there.paths, files_here()) == ([reason], [], [])
+
+
+def test_no_byte_more_than_announced_is_written(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+    there.start("/there/far", command=other_machine(tmp_path, "more than announced"))
+    qt(there.over, "the model, though the machine does not end")
+    assert there.reasons == []
+    assert Path(there.paths[0]).read_bytes() == bytes(1000)
 
 
 class SlowDisk(io.BytesIO):
@@ -284,36 +301,22 @@ class SlowDisk(io.BytesIO):
         return super().write(data)
 
 
-def test_a_machine_that_does_not_wait_for_a_slow_disk_is_left(
-    far_engine: Engine, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_slow_disk_holds_up_the_sender(
+    there: Fetched, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "hostile.py"
-    script.write_text(HOSTILE)
-    over = threading.Event()
-    monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(SlowDisk(over)))
-    far_engine.run_on("gpu-box", f"exec {sys.executable} {script} 'never waiting'")
-    there = Fetched(far_engine)
-    there.fetch.start("/there/far")
-    qt(there.over, "the end")
-    over.set()
-    assert (there.reasons, there.paths) == ([_OTHER], [])
-    there.fetch.deleteLater()
-
-
-def test_a_machine_that_is_gone_once_all_is_here_is_not_missed(
-    far_engine: Engine, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "gone.py"
-    script.write_text(HOSTILE)
-    gone = threading.Event()
-    monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(SlowDisk(gone)))
-    far_engine.trainer.crashed.connect(lambda _: gone.set())
-    far_engine.run_on("gpu-box", f"exec {sys.executable} {script} 'gone with the last word'")
-    there = Fetched(far_engine)
-    there.fetch.start("/there/far")
-    qt(there.over, "the end")
-    assert (there.reasons, there.paths) == ([], [str(model_path("gpu-box", "/there/far"))])
-    there.fetch.deleteLater()
+    """What arrives is not piled up in memory; the window goes on."""
+    go_on = threading.Event()
+    disk = SlowDisk(go_on)
+    monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(disk))
+    folder = large_run(tmp_path)
+    there.start(folder)
+    qt(lambda: there.fetch.size == LARGE, "the size")
+    QTest.qWait(300)
+    assert (there.fetch.done, len(psutil.Process().children())) == (0, 1), "the sender waits"
+    go_on.set()
+    qt(there.over, "the model")
+    assert there.reasons == []
+    assert disk.getvalue() == (folder / "checkpoints" / "best.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""A run on another machine is explored here: its model is brought, with a notice that tells how far it is."""
+"""A run on another machine is explored here: its model is copied, with a notice that shows the progress."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,19 +70,27 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     assert Path(here).read_bytes() == there.read_bytes()
 
 
-def test_what_comes_is_told_and_can_be_cancelled(window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path) -> None:
-    folder = tmp_path / "there" / "large"
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "run.json").write_text("{}")
-    best = folder / "checkpoints" / "best.safetensors"
-    best.touch()
-    os.truncate(best, 400_000_000)
-    page.live.host, page.live.folder, page.live.name = "gpu-box", str(folder), "large"
+SLOW = """
+import sys, time
+sys.stdin.read()
+print('{"size": 400000000, "sha256": ""}', flush=True)
+while True:
+    sys.stdout.buffer.write(bytes(100_000))
+    sys.stdout.flush()
+    time.sleep(0.05)
+"""
+
+
+def test_the_copy_is_shown_and_can_be_cancelled(window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    page.run_on("gpu-box", f"exec {sys.executable} {script}")
+    page.live.host, page.live.folder, page.live.name = "gpu-box", "/there/large", "large"
     page.actions_.show_front(None)
     window.registry["run.explore"].trigger()
     qt(lambda: notices(window, "of 400 MB"), "the first words")
     window.registry["run.explore"].trigger()
-    assert len(notices(window, "of 400 MB")) == 1, "it comes once"
+    assert len(notices(window, "of 400 MB")) == 1, "it is copied once"
     (cancel,) = [
         button
         for button in window.notices.findChildren(QPushButton)
@@ -93,7 +102,7 @@ def test_what_comes_is_told_and_can_be_cancelled(window: MainWindow, page: Train
     QTest.mouseRelease(cancel, Qt.MouseButton.LeftButton)
     assert not notices(window, "large")
     assert not page.actions_._remote_model.fetch.active
-    qt(lambda: not list((tmp_path / "models").rglob("*large*")), "the part to be removed")
+    qt(lambda: not list((tmp_path / "models").rglob("*large*")), "the temporary file to be removed")
     assert window.current_page.key == "train"
 
 
@@ -103,5 +112,5 @@ def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qt: Wait, 
     window.registry["run.explore"].trigger()
     qt(lambda: notices(window, "Cannot bring the model of far here: "), "the reason")
     (notice,) = notices(window, "far")
-    assert notice.text.endswith("is no run of this engine")
+    assert notice.text.endswith("is no run of the runs folder there")
     assert notice.level == "error"

@@ -21,12 +21,7 @@ from nvp_studio.worker.messages import (
     Answer,
     Cancel,
     Failed,
-    FetchModel,
-    FetchMore,
     Hello,
-    ModelFound,
-    ModelPart,
-    ModelSent,
     OpenModel,
     Picture,
     PictureRead,
@@ -77,8 +72,6 @@ _REQUESTS: list[msgspec.Struct] = [
     StartRun(_CONFIG, "runs"),
     ResumeRun("run", steps=9),
     RunCommand("pause"),
-    FetchModel("fetch", 6, "run"),
-    FetchMore("fetch", 6),
     Probe("train", 2, _CONFIG, (1, 8, 8)),
     Survey("survey", 1, "a"),
 ]
@@ -99,9 +92,6 @@ _ANSWERS: list[msgspec.Struct] = [
     CheckpointSaved("a", 3, "last"),
     Surveying("survey", 1, 7),
     Surveyed("survey", 1, 12, 11, 2, (8, 8), None, True, 12, 1, False),
-    ModelFound("fetch", 6, 2**30),
-    ModelPart("fetch", 6, bytes(range(99))),
-    ModelSent("fetch", 6, 2**30, "ab" * 32),
 ]
 
 
@@ -165,8 +155,6 @@ def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
         Score("score", 1, (str(folder), str(folder / "b.png"))),
         ResumeRun(str(folder)),
         RunCommand("pause"),
-        FetchModel("fetch", 6, str(folder)),
-        FetchMore("fetch", 6),
         Survey("survey", 1, str(folder)),
     ]
 
@@ -284,10 +272,8 @@ def _broken(frame: bytes) -> bool:
         Render("p", 1, Recipe(checkpoint="", base=Image((8, 8, 1), b""))),
         ReadPicture("p", 1, "\0"),
         OpenModel("p", 1, "\0"),
-        FetchModel("p", 1, "\0"),
         Survey("p", 1, "\0"),
         Survey("p", 1, "~nobody" * 9999),
-        FetchModel("p", 1, "/nothing" * 9999),
     ],
     ids=lambda request: type(request).__name__,
 )

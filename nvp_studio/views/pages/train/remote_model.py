@@ -1,45 +1,39 @@
-"""The model of a run on another machine, brought here and opened on Explore; said in a notice that can cancel it."""
+"""Copies the model of a run on another machine to this one and opens it on Explore; a notice shows the progress."""
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from PySide6.QtCore import QCoreApplication, QObject
 
 from nvp_studio.state.fetch import ModelFetch, megabytes
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 
 _TOPIC = "fetch"
-_WORDS_MILLISECONDS = 200
-"""Parts come faster than anybody reads."""
 
 
 class RemoteModel(QObject):
-    """Brings one model at a time."""
+    """Copies one model at a time."""
 
     def __init__(self, context: WindowContext, parent: QObject) -> None:
         super().__init__(parent)
         self._context = context
         self._name = ""
         self._host = ""
-        self.fetch = ModelFetch(context.engine, self)
-        self._due = QTimer(self)
-        self._due.setSingleShot(True)
-        self._due.setInterval(_WORDS_MILLISECONDS)
-        self._due.timeout.connect(self._show_progress)
-        self.fetch.progressed.connect(self._on_progressed)
+        self.fetch = ModelFetch(self)
+        self.fetch.progressed.connect(self._show_progress)
         self.fetch.fetched.connect(self._on_fetched)
         self.fetch.failed.connect(self._on_failed)
         context.closing.connect(self.fetch.cancel)
 
     def bring(self, host: str, folder: str, name: str) -> None:
-        """Bring the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
+        """Copy the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
         if host != self._context.engine.trainer_host:
             self.say_elsewhere(name, host)
         elif self.fetch.active:
             self._show_notice()
         else:
             self._name, self._host = name, host
-            self.fetch.start(folder)
+            self.fetch.start(host, self._context.engine.trainer_command, folder)
             self._show_notice()
 
     def say_elsewhere(self, name: str, host: str) -> None:
@@ -60,13 +54,8 @@ class RemoteModel(QObject):
             cancel = self._tr("Cancel")
             notify.info(self._words(), topic=_TOPIC, actions=[(cancel, self.fetch.cancel)])
 
-    def _on_progressed(self) -> None:
-        if not self._due.isActive():
-            self._due.start()
-
     def _show_progress(self) -> None:
-        if self.fetch.active:
-            notify.reword(_TOPIC, self._words())
+        notify.reword(_TOPIC, self._words())
 
     def _on_fetched(self, path: str) -> None:
         notify.withdraw(_TOPIC)
