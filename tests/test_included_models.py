@@ -49,13 +49,22 @@ def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INCLUDED_MODELS)
-def test_what_was_encoded_among_others_is_decoded_alone(name: str) -> None:
+def test_what_was_encoded_in_a_batch_is_decoded_in_the_same_batch_exactly(name: str) -> None:
+    """The networks see the same float32 inputs twice, except where a value lies in the middle between two of them."""
     flow = open_model(name).flow
     x = flow.sample(40, 0.8, seed=2)
-    z = flow.encode(x)[0]
-    errors = [(flow.decode(one) - image).abs().max() for one, image in zip(z.split(1), x.split(1), strict=True)]
-    assert max(errors) < HALF_A_LEVEL
-    assert sum(error < 1e-6 for error in errors) > 30, "to the bit, but where a value was rounded the other way"
+    errors = (flow.decode(flow.encode(x)[0]) - x).abs().amax((1, 2, 3))
+    assert errors.max() < HALF_A_LEVEL
+    assert (errors < 1e-6).sum() > 30
+
+
+@pytest.mark.parametrize("name", INCLUDED_MODELS)
+def test_what_was_encoded_in_a_batch_is_decoded_alone_to_half_a_grey_level(name: str) -> None:
+    """Kernels may sum in another order for another batch size, so that only the 8-bit images are the same."""
+    flow = open_model(name).flow
+    x = flow.sample(40, 0.8, seed=2)
+    alone = torch.cat([flow.decode(z) for z in flow.encode(x)[0].split(1)])
+    assert (alone - x).abs().max() < HALF_A_LEVEL
 
 
 def test_named_directions_of_peeps_do_what_they_say() -> None:

@@ -34,11 +34,6 @@ _CHANNEL_WISE = (ActNorm, RunningBatchNorm, InvertibleConv1x1)
 """Layers that map every pixel by the same affine map of its channels."""
 
 
-TINY = 4
-"""Pixels of images that networks see in the wide type too. In float32 their convolutions are summed in an order that
-depends on how many images there are, and what is decoded alone would not be what was encoded among others."""
-
-
 class Step:
     """A part of the folded map; what does not depend on the image is left out of the log-slopes."""
 
@@ -264,14 +259,13 @@ def _total(slopes: list[Tensor], constant: float) -> Tensor:
 def folded(body: MultiScale, like: Tensor) -> FoldedMultiScale:
     """Fold `body`, which must be in evaluation mode; `like` has the device, and the type of values between networks.
 
-    Laws and networks are shared with `body`, but for those of tiny images; everything else is copied.
+    Laws and networks are shared with `body`; everything else is copied.
     """
     channels = body.channels
     scales = []
-    for chain, latent in zip(body.scales, body.latents, strict=True):
+    for chain in body.scales:
         assert isinstance(chain, Chain)
-        _, height, width = latent.shape
-        folding = _Folding(channels, height * width * (1 if latent is body.latents[-1] else 4), like)
+        folding = _Folding(channels, like)
         folding.add(layer for layer in chain.layers if isinstance(layer, Bijection))
         scales.append(FoldedScale(folding.steps))
         channels *= 2
@@ -281,10 +275,9 @@ def folded(body: MultiScale, like: Tensor) -> FoldedMultiScale:
 class _Folding:
     """The steps so far, with a map of channels and a rearrangement that are still to become steps."""
 
-    def __init__(self, channels: int, pixels: int, like: Tensor) -> None:
+    def __init__(self, channels: int, like: Tensor) -> None:
         self.steps: list[Step] = []
         self._like = like
-        self._pixels = pixels
         self._channels = channels
         """Of the tensor as it is now, packed or not."""
         self._layout: tuple[Corner, ...] | None = None
@@ -316,10 +309,7 @@ class _Folding:
 
     def _couple(self, layer: SplitCoupling, first: int, *, flip: bool) -> None:
         self._flush()
-        network = layer.network
-        if self._pixels <= TINY:
-            network = copy.deepcopy(network).to(self._like)
-        self.steps.append(Halves(layer, network, first, self._channels, flip=flip))
+        self.steps.append(Halves(layer, layer.network, first, self._channels, flip=flip))
 
     def _compose(self, weight: Tensor, bias: Tensor, log_det: float) -> None:
         """Follow the map at hand with another, of each corner when the tensor is packed."""
@@ -334,7 +324,6 @@ class _Folding:
             self._flush()
             self.steps.append(Pack(order))
             self._channels *= 4
-            self._pixels //= 4
             self._clear()
         elif self._layout != order:
             corners = torch.tensor([self._layout.index(corner) for corner in order])
@@ -349,7 +338,6 @@ class _Folding:
         self._flush()
         self.steps.append(Unpack(self._layout))
         self._channels //= 4
-        self._pixels *= 4
         self._layout = None
         self._clear()
 

@@ -1,5 +1,6 @@
 """CIFAR-10: all forms give the same arrays, and files that are not it are refused."""
 
+import gzip
 import hashlib
 import io
 import pickle
@@ -267,8 +268,8 @@ def test_links_in_archives_are_not_followed(tmp_path: Path) -> None:
 def test_a_file_that_promises_too_much_is_refused(tmp_path: Path) -> None:
     member = tarfile.TarInfo("data_batch_1.bin")
     member.size = 2**40
-    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
-        archive.addfile(member)
+    header_alone = member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)  # since Python 3.13 `addfile` wants the content too
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(header_alone))
     with pytest.raises(DataError, match="no file of CIFAR-10 has more"):
         load_data(str(tmp_path / "x.tar.gz"))
     long = b"\x80\x02T" + struct.pack("<i", 2**31 - 1) + b"abc."
