@@ -1,16 +1,19 @@
-# make run   set up .venv and open the window      make test   set up .venv and run the tests
+# make run   set up .venv and open the window      make test      set up .venv and run the tests, a few minutes
+# make check   linter, formatter, types            make test-all  the long tests too     make matrix  docs/testing.md
 # ARGS is handed on:  make run ARGS="--reset-settings"   make test ARGS="tests/flow -k coupling"
 # PYTHON names the Python to build .venv with:  make run PYTHON=python3.13
 
 PYTHON ?= python3
 
-.PHONY: run test check setup screenshots clean
+TASKS = run test test-all matrix check setup
 
-run test check setup:
+.PHONY: $(TASKS) screenshots clean
+
+$(TASKS):
 	@$(PYTHON) bootstrap.py $@ $(ARGS)
 
 screenshots: setup
 	@.venv/bin/python -m docs.screenshots $(ARGS)
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

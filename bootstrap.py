@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.json"
-VERSIONS = ((3, 11), (3, 12), (3, 13))
+OLDEST = (3, 11)
+TESTED = ((3, 11), (3, 12), (3, 13))
+"""Newer ones are expected to work."""
 HEADLESS = "train, resume, sample, encode, decode, score and info"
 
 # What Qt's wheels load from the system: file name -> Debian package.
@@ -66,13 +68,21 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests, without a screen."""
-    require_libraries(QT_LIBRARIES)
-    install(dev=True)
-    os.environ.update(QT_QPA_PLATFORM="offscreen")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one test process per core already keeps the machine busy
+    """Run the tests that take minutes, without a screen: all but those marked `slow`."""
+    return test_all(["-m", "not slow", *arguments])
+
+
+def test_all(arguments: list[str]) -> int:
+    """Run all tests, without a screen."""
+    _prepare_tests()
     workers = str(min(8, os.cpu_count() or 1))
     return call([str(VENV_PYTHON), "-m", "pytest", "-n", workers, *arguments])
+
+
+def matrix(arguments: list[str]) -> int:
+    """Run all tests under several settings of processor, threads and Python (tests/matrix.py)."""
+    _prepare_tests()
+    return call([str(VENV_PYTHON), "-m", "tests.matrix", *arguments])
 
 
 def check(arguments: list[str]) -> int:
@@ -112,18 +122,21 @@ def install(dev: bool) -> None:
 
 
 def suitable_python() -> str:
-    """The first Python of a supported version that can make virtual environments."""
+    """The first Python that is new enough and can make virtual environments."""
     seen = []
-    for name in (sys.executable, "python3", "python3.13", "python3.12", "python3.11"):
+    for name in (sys.executable, "python3", *("python{}.{}".format(*version) for version in reversed(TESTED))):
         version = _version(name)
         if version is None:
             continue
         seen.append("{}.{}".format(*version))
-        if version in VERSIONS:
+        if version >= OLDEST:
             _require_venv(name, version)
+            if version not in TESTED:
+                newest = "{}.{}".format(*TESTED[-1])
+                say(f"Python {seen[-1]} is newer than the newest that was tested ({newest}); it is expected to work")
             return name
-    supported = ", ".join("{}.{}".format(*version) for version in VERSIONS)
-    fail(f"needs one of Python {supported}, found only {', '.join(dict.fromkeys(seen)) or 'none'}")
+    oldest = "{}.{}".format(*OLDEST)
+    fail(f"needs Python {oldest} or newer, found only {', '.join(dict.fromkeys(seen)) or 'none'}")
     raise AssertionError("unreachable")
 
 
@@ -171,6 +184,14 @@ def fail(text: str) -> None:
     sys.exit("nvp-studio: " + text)
 
 
+def _prepare_tests() -> None:
+    """Install what the tests need; one thread in each test process, since there is one process per core."""
+    require_libraries(QT_LIBRARIES)
+    install(dev=True)
+    os.environ.update(QT_QPA_PLATFORM="offscreen")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def _digest() -> str:
     """Changes whenever the installed packages would: the requirements, the place, the Python of this environment."""
     parts = [(ROOT / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "constraints.txt")]
@@ -186,7 +207,8 @@ def _stamp() -> dict[str, object]:
 
 def _venv_works() -> bool:
     """Whether `.venv` holds a supported Python with pip that still runs (a folder that was moved does not)."""
-    return _version(str(VENV_PYTHON)) in VERSIONS and _quiet([str(VENV_PYTHON), "-m", "pip", "--version"])
+    version = _version(str(VENV_PYTHON))
+    return version is not None and version >= OLDEST and _quiet([str(VENV_PYTHON), "-m", "pip", "--version"])
 
 
 def _version(python: str) -> tuple[int, ...] | None:
@@ -249,7 +271,15 @@ def _must(command: list[str], complaint: str) -> None:
 
 
 if __name__ == "__main__":
-    tasks = {"run": run, "test": test, "check": check, "setup": setup, "libraries": libraries}
+    tasks = {
+        "run": run,
+        "test": test,
+        "test-all": test_all,
+        "matrix": matrix,
+        "check": check,
+        "setup": setup,
+        "libraries": libraries,
+    }
     if len(sys.argv) < 2 or sys.argv[1] not in tasks:
         sys.exit("usage: python3 bootstrap.py " + " | ".join(tasks) + " [arguments]")
     sys.exit(tasks[sys.argv[1]](sys.argv[2:]))

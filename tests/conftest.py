@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nvp_studio.views.main_window import MainWindow
 
 os.environ["QT_QPA_PLATFORM"] = os.environ.get("NVP_STUDIO_TEST_PLATFORM", "offscreen")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; threads on a busy machine wait for each other
 
 settings.register_profile("patient", settings.default, deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")

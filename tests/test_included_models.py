@@ -12,11 +12,6 @@ from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error, noise_inverse_error
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def test_they_are_small_together() -> None:
     assert sum(find_checkpoint(name).stat().st_size for name in INCLUDED_MODELS) <= 12e6
 

@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import bootstrap
 import nvp_studio
 from nvp_studio.cli import main
 from nvp_studio.commands.run_progress import RunView
@@ -88,8 +89,8 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 def test_the_tested_set_is_pinned_and_within_the_ranges() -> None:
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    names = {name.lower().replace("_", "-"): Version(version) for name, version in pins.items()}
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    names = {pin.name.lower().replace("_", "-"): Version(next(iter(pin.specifier)).version) for pin in pins}
     wanted = PROJECT["dependencies"] + [line for group in PROJECT["optional-dependencies"].values() for line in group]
     for requirement in map(Requirement, wanted):
         assert names[requirement.name.lower()] in requirement.specifier, requirement
@@ -136,10 +137,27 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_the_set_up_supports_the_pythons_that_the_project_names() -> None:
-    versions = re.findall(r"\((3), (\d+)\)", (ROOT / "bootstrap.py").read_text("utf-8").split("VERSIONS = ", 1)[1])
     supported = Requirement(f"python{PROJECT['requires-python']}").specifier
-    found = [f"{major}.{minor}" for major, minor in versions]
-    assert found == [f"3.{minor}" for minor in range(0, 40) if f"3.{minor}.5" in supported]
+    assert next(f"3.{minor}" for minor in range(5, 40) if f"3.{minor}.5" in supported) == "{}.{}".format(
+        *bootstrap.OLDEST
+    )
+    named = [line.rsplit(" ", 1)[1] for line in PROJECT["classifiers"] if line.startswith("Programming Language ::")]
+    assert [version for version in named if "." in version] == ["{}.{}".format(*tested) for tested in bootstrap.TESTED]
+
+
+def test_a_python_newer_than_those_tested_is_taken_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "_version", lambda name: (3, 20))
+    monkeypatch.setattr(bootstrap, "_require_venv", lambda name, version: None)
+    assert bootstrap.suitable_python() == sys.executable
+    assert "Python 3.20 is newer" in capsys.readouterr().out
+
+
+def test_a_python_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_version", lambda name: (3, 10))
+    with pytest.raises(SystemExit, match=r"needs Python 3.11 or newer, found only 3.10"):
+        bootstrap.suitable_python()
 
 
 def test_without_a_display_the_window_is_refused_before_anything_is_installed() -> None:

@@ -3,16 +3,9 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from nvp_studio.explore.model import OpenedModel, open_model
 from tests.small_model import write_small_model
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Threads that wait for each other on a busy machine make small flows slow."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

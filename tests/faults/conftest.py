@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.start import start_run
@@ -19,7 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
     make_patient(monkeypatch)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import torch
 
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent, RunStarted
@@ -41,7 +40,6 @@ def train_until_killed(config: TrainConfig, folder: Path, chance: random.Random,
 
 
 def _train(config: bytes, folder: str, parent: Connection) -> None:
-    torch.set_num_threads(1)
     path = Path(folder)
 
     def report(event: RunEvent) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import torch
 
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent, StepMetrics
@@ -36,7 +35,6 @@ def _train_under_permissions(config: bytes, runs: str, answers: Connection) -> N
     """Train while the folder of checkpoints is read-only, from step 1 to step 4."""
     if os.geteuid() == 0:
         _give_up_capabilities()
-    torch.set_num_threads(1)
     told = Told()
     folder = Path(runs) / "x" / "checkpoints"
 

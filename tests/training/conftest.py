@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.config import TrainConfig
@@ -33,11 +32,6 @@ class Events(list[RunEvent]):
     def of(self, kind: type) -> list[Any]:
         """The events of one kind."""
         return [event for event in self if isinstance(event, kind)]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture
