@@ -106,10 +106,10 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
 def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
     window: MainWindow, page: RunsPage, qt: Wait
 ) -> None:
-    board = page.board
+    board, options = page.board, page.board.controls
     controls: list[QWidget] = [
-        *(board.quantity, board.axis, board.part, board.smoothing_words, board.smoothing, board.log, board.clip),
-        *(board.fit, board.save),
+        *(options.quantity, options.axis, options.part, options.smoothing_words, options.smoothing),
+        *(options.log, options.clip, board.fit, options.save),
     ]
 
     def places() -> list[QRect]:
@@ -123,7 +123,9 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
         found = places()
         assert all(board.rect().contains(place) for place in found)
         assert not any(one.intersects(other) for one, other in itertools.combinations(found, 2))
-        assert all(one.width() >= one.minimumSizeHint().width() for one in (board.log, board.clip, board.fit))
+        assert all(
+            one.width() >= one.minimumSizeHint().width() for one in (board.controls.log, board.controls.clip, board.fit)
+        )
 
 
 def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> None:
@@ -133,8 +135,8 @@ def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> No
     board = page.board
 
     def said() -> str:
-        assert board.save.isEnabled() != board._words.isVisible(), "what is not drawn is not saved"
-        return board._words.text() if board._words.isVisible() else ""
+        assert board.controls.save.isEnabled() != board.words.isVisible(), "what is not drawn is not saved"
+        return board.words.text() if board.words.isVisible() else ""
 
     page.table.clearSelection()
     assert said().startswith("Choose runs above")
@@ -142,16 +144,16 @@ def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> No
     assert said() == "No steps yet"
     choose(page, "young")
     for quantity in ("validation", "scale_bits", "inverse_error", "noise_inverse_error"):
-        pick(board.quantity, quantity)
+        pick(board.controls.quantity, quantity)
         assert said() == "No validation yet"
-    pick(board.quantity, "train")
+    pick(board.controls.quantity, "train")
     assert said() == ""
     choose(page, "one", "young")
-    pick(board.quantity, "validation")
+    pick(board.controls.quantity, "validation")
     assert said() == ""
-    pick(board.quantity, "noise_inverse_error")
+    pick(board.controls.quantity, "noise_inverse_error")
     assert said() == "Inverse error of noise: no values yet"
-    pick(board.quantity, "validation")
+    pick(board.controls.quantity, "validation")
     for row in range(board.list.count()):
         board.list.item(row).setCheckState(Qt.CheckState.Unchecked)
     assert said() == "No curve is ticked"
@@ -185,43 +187,43 @@ def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsP
     choose(page, "one", "two")
     plot = page.board.plot
     assert plot is not None
-    curves = plot.curves
+    curves = plot.drawing.curves
     assert [curve.x.tolist() for curve in curves.values()] == [[25, 50, 75, 100]] * 2
-    pick(page.board.axis, "epochs")
-    assert next(iter(plot.curves.values())).x.tolist() == [2.5, 5.0, 7.5, 10.0]
-    pick(page.board.quantity, "train")
-    assert len(next(iter(plot.curves.values())).x) == 100
+    pick(page.board.controls.axis, "epochs")
+    assert next(iter(plot.drawing.curves.values())).x.tolist() == [2.5, 5.0, 7.5, 10.0]
+    pick(page.board.controls.quantity, "train")
+    assert len(next(iter(plot.drawing.curves.values())).x) == 100
     page.board.list.item(0).setCheckState(Qt.CheckState.Unchecked)
-    assert list(plot.curves) == [str(page.runs.folder / "two")]
+    assert list(plot.drawing.curves) == [str(page.runs.folder / "two")]
     choose(page, "one", "two", "three")
-    assert len(plot.curves) == 2, "a run that was switched off stays so"
+    assert len(plot.drawing.curves) == 2, "a run that was switched off stays so"
 
 
 def test_every_quantity_is_drawn_in_every_way(page: RunsPage) -> None:
     choose(page, "one", "two")
     board = page.board
-    for quantity in range(board.quantity.count()):
-        board.quantity.setCurrentIndex(quantity)
-        for axis in range(board.axis.count()):
-            board.axis.setCurrentIndex(axis)
+    for quantity in range(board.controls.quantity.count()):
+        board.controls.quantity.setCurrentIndex(quantity)
+        for axis in range(board.controls.axis.count()):
+            board.controls.axis.setCurrentIndex(axis)
             for log in (True, False):
-                board.log.setChecked(log)
-    for part in range(board.part.count()):
-        board.part.setCurrentIndex(part)
-    board.smoothing.setValue(0)
-    board.clip.setChecked(False)
+                board.controls.log.setChecked(log)
+    for part in range(board.controls.part.count()):
+        board.controls.part.setCurrentIndex(part)
+    board.controls.smoothing.setValue(0)
+    board.controls.clip.setChecked(False)
 
 
 def test_a_logarithmic_axis_is_shown_only_where_all_values_allow_it(page: RunsPage) -> None:
     choose(page, "one")
     plot = page.board.plot
     assert plot is not None
-    page.board.log.setChecked(True)
-    assert plot.log_shown
+    page.board.controls.log.setChecked(True)
+    assert plot.drawing.log
     write(page.runs.folder / "one", [step(101, validation=-1.0)])
     page._opened[str(page.runs.folder / "one")].read()
     page.board.refresh()
-    assert not plot.log_shown
+    assert not plot.drawing.log
 
 
 def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
@@ -235,7 +237,7 @@ def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
     write(page.runs.folder / "one", [step(number, validation=1.0) for number in range(101, 200)])
     page._opened[str(page.runs.folder / "one")].read()
     page.board.refresh()
-    assert len(next(iter(plot.curves.values())).x) == 103
+    assert len(next(iter(plot.drawing.curves.values())).x) == 103
     assert view.viewRange() == shown
     assert page.board.fit.isEnabled()
     page.board.fit.click()
@@ -246,11 +248,11 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     folder = page.runs.folder / "one"
     record_changes(folder, Restart(60))
     record_changes(folder, RateChange(80, 0.5))
-    pick(page.board.quantity, "train")
+    pick(page.board.controls.quantity, "train")
     choose(page, "one")
     plot = page.board.plot
     assert plot is not None
-    (curve,) = plot.curves.values()
+    (curve,) = plot.drawing.curves.values()
     assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
 
 
@@ -260,7 +262,7 @@ def test_axes_say_what_they_count(page: RunsPage) -> None:
     assert plot is not None
     left, bottom = (plot.getPlotItem().getAxis(name) for name in ("left", "bottom"))
     assert (left.labelText, bottom.labelText) == ("Validation, bits/dim", "step")
-    pick(page.board.axis, "seconds")
+    pick(page.board.controls.axis, "seconds")
     assert bottom.labelText == "minutes of training"
     assert bottom.tickStrings([60.0], bottom.scale, 60.0) == ["1"]
     write(page.runs.folder / "one", [replace(step(101, validation=2.0), seconds=4 * 3600.0)])
@@ -268,12 +270,13 @@ def test_axes_say_what_they_count(page: RunsPage) -> None:
     page.board.refresh()
     assert bottom.labelText == "hours of training"
     assert bottom.tickStrings([7200.0], bottom.scale, 3600.0) == ["2"]
-    pick(page.board.quantity, "learning_rate")
+    pick(page.board.controls.quantity, "learning_rate")
     assert left.labelText == "Learning rate"
     assert left.autoSIPrefixScale == 1, "a scale that stands nowhere"
-    assert not page.board.smoothing.isEnabled(), "a schedule has no noise to smooth"
+    assert not page.board.controls.smoothing.isEnabled(), "a schedule has no noise to smooth"
     assert (
-        next(iter(plot.curves.values())).y == page._opened[str(page.runs.folder / "one")].history.learning_rate.values
+        next(iter(plot.drawing.curves.values())).y
+        == page._opened[str(page.runs.folder / "one")].history.learning_rate.values
     ).all()
 
 
@@ -331,7 +334,7 @@ def test_curves_and_film_are_saved(
     choose(page, "one", "two")
     for form in ("csv", "svg", "png"):
         monkeypatch.setattr(window.context, "ask_save", lambda *_, form=form: tmp_path / f"curves.{form}")
-        page.board.export_asked.emit(form)
+        page.board.controls.export_requested.emit(form)
     rows = list(csv.reader((tmp_path / "curves.csv").read_text().splitlines()))
     assert rows[0] == ["run", "segment", "steps", "validation"]
     assert len(rows) == 9
@@ -457,7 +460,7 @@ def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainW
     assert page.shelf.rowCount() == 0
     assert not window.registry["runs.label"].isEnabled()
     assert not window.registry["runs.discard"].isEnabled()
-    assert page.board._stack.currentIndex() == 0
+    assert page.board.stack.currentIndex() == 0
     assert page.timelapse.step is None
     assert not page.lapse.play.isEnabled()
 
@@ -485,9 +488,9 @@ def test_a_run_that_goes_is_changed_from_its_strip(
         assert any("learning rate 0.001" in notice.text for notice in window.notices.shown)
         page.look_again(live.folder)
         choose(page, "going", "one")
-        pick(page.board.quantity, "train")
-        count = len(page.board.plot.curves[live.folder].x)  # type: ignore[union-attr]
-        qt(lambda: len(page.board.plot.curves[live.folder].x) > count, "the live curve")  # type: ignore[union-attr]
+        pick(page.board.controls.quantity, "train")
+        count = len(page.board.plot.drawing.curves[live.folder].x)  # type: ignore[union-attr]
+        qt(lambda: len(page.board.plot.drawing.curves[live.folder].x) > count, "the live curve")  # type: ignore[union-attr]
         assert not window.registry["runs.discard"].isEnabled()
     finally:
         live.force_stop()

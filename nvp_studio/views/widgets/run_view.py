@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayou
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.events import RunImages
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
-from nvp_studio.views.widgets.curves import CurvesView
 from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.run_curves import RunCurves
 from nvp_studio.views.widgets.sheets import Sheet
 
 
@@ -83,7 +83,7 @@ class RunView(QSplitter):
         self._tools.setSpacing(0)
         row.addLayout(self._tools)
         column.addLayout(row)
-        self.curves = CurvesView()
+        self.curves = RunCurves()
         column.addWidget(self.curves, 1)
         card.setMinimumHeight(24 * SPACE)
         return card

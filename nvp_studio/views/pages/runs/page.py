@@ -161,7 +161,7 @@ class RunsPage(Page):
         self.shelf.layoutChanged.connect(self._show_count)
         self.runs.dataChanged.connect(self._show_actions)
         self.board.step_pointed.connect(self.timelapse.move_to_step)
-        self.board.export_asked.connect(self._save_curves)
+        self.board.controls.export_requested.connect(self._save_curves)
         self.lapse.film_asked.connect(self.actions_.save_film)
         self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
         self.live.updated.connect(self._on_live_updated)
@@ -270,7 +270,7 @@ class RunsPage(Page):
     # Files
 
     def _save_curves(self, form: str) -> None:
-        proposal = f"{self.board.quantity.currentData()}.{form}"
+        proposal = f"{self.board.controls.chosen.key}.{form}"
         path = self.context.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
         if path is None:
             return

@@ -1,0 +1,86 @@
+"""What the two displays of learning curves share: the plot once its library is loaded, and text while it is empty."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
+
+from nvp_studio.views.importer import Importer
+from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.curve_drawing import Drawing
+
+if TYPE_CHECKING:
+    from nvp_studio.views.widgets.curve_plot import CurvePlot
+
+
+class CurvePanel(QWidget):
+    """A plot that is made after the first paint, with the button `fit`. Subclasses lay out `stack` and `fit`."""
+
+    def __init__(self, name: str, axis_width: int) -> None:
+        """`name` is read to those who cannot see the plot; `axis_width` is the left axis in pixels."""
+        super().__init__()
+        self.setAccessibleName(name)
+        self.plot: CurvePlot | None = None
+        self.drawing = Drawing()
+        self.pointed: float | None = None
+        """Place on the bottom axis under the mouse."""
+        self._axis_width = axis_width
+        tip = self.tr("Show all of the curves and follow them (double click)")
+        self.fit = flat_button("scan-search", self.tr("Fit the curves"), tip, "dim")
+        self.fit.setEnabled(False)
+        self.fit.clicked.connect(lambda: self.follow())
+        self.stack = QStackedLayout()
+        self.words = QLabel()
+        self.words.setProperty("role", "dim")
+        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.words.setWordWrap(True)
+        self.stack.addWidget(self.words)
+        self._importer = Importer()
+        self._importer.imported.connect(self._on_imported)
+        self._importer.start("plot", _import_plot)
+
+    def refresh(self) -> None:
+        """Draw again: a history grew, or there are others to show."""
+        raise NotImplementedError
+
+    def show_values(self) -> None:
+        """Show the numbers at `pointed`, or at the end when that is None."""
+        raise NotImplementedError
+
+    def show_drawing(self, drawing: Drawing, words: str) -> None:
+        """Show the drawing, or the words where there are any."""
+        self.drawing = drawing
+        self.words.setText(words)
+        if self.plot is not None:
+            self.plot.show_drawing(drawing)
+        self.stack.setCurrentIndex(0 if words or self.plot is None else 1)
+        self.show_values()
+
+    def follow(self) -> None:
+        """Have the axes follow the curves again, after a person zoomed or when others are shown."""
+        if self.plot is not None:
+            self.plot.follow()
+
+    def _on_imported(self, _name: str) -> None:
+        from nvp_studio.views.widgets.curve_plot import CurvePlot
+
+        self.plot = CurvePlot(self, self._axis_width)
+        self.plot.setAccessibleName(self.accessibleName())
+        self.stack.addWidget(self.plot)
+        self.plot.following_changed.connect(lambda following: self.fit.setEnabled(not following))
+        self.plot.pointed.connect(self._on_pointed)
+        self.plot.fit_requested.connect(self.follow)
+        self._plot_made(self.plot)
+        self.refresh()
+
+    def _plot_made(self, plot: "CurvePlot") -> None:
+        """Set up a plot that was just made."""
+
+    def _on_pointed(self, place: float | None) -> None:
+        self.pointed = place
+        self.show_values()
+
+
+def _import_plot() -> None:
+    """Import pyqtgraph, which takes too long before the first paint."""
+    import nvp_studio.views.widgets.curve_plot  # noqa: F401 - importing it again takes no time

@@ -1,0 +1,228 @@
+"""The plot of learning curves. Importing this imports pyqtgraph, which is slow; `CurvePanel` does it in time."""
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QBuffer, QEvent, QIODevice, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.runs.curves import Curve
+from nvp_studio.views.theme import colors, scaled_font, theme
+from nvp_studio.views.widgets.curve_drawing import Drawing, Style, Trace
+from nvp_studio.views.widgets.series import series_colour
+
+_LABEL_ROWS = (0.95, 0.89, 0.83)
+"""Heights of the texts at changes, in turn, so that neighbours do not cover each other."""
+_FAINT, _FILL = 70, 110
+"""Opacity of faint curves and of bands, of 255."""
+_OPTIONS: dict[Style, dict[str, Any]] = {
+    "thin": {"antialias": False, "downsampleMethod": "peak"},  # antialiased or wider, so many points are slow
+    "faint": {"antialias": False, "downsampleMethod": "peak"},
+    "bold": {"antialias": True, "downsampleMethod": "mean"},
+    "dots": {"symbol": "o", "symbolSize": 6, "symbolPen": None, "downsampleMethod": "peak"},
+    "ring": {"symbol": "o", "symbolSize": 12, "symbolBrush": None},
+}
+
+
+class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
+    """Shows a `Drawing` in the colours of the theme. The axes follow growing curves until a person zooms."""
+
+    following_changed = Signal(bool)
+    """Whether the axes follow the curves; False after a person zoomed."""
+    pointed = Signal(object)
+    """The place on the bottom axis under the mouse, a float, or None."""
+    fit_requested = Signal()
+
+    def __init__(self, parent: QWidget, axis_width: int) -> None:
+        """`axis_width`: pixels of the left axis."""
+        super().__init__(parent)
+        self.following = True
+        self.drawing = Drawing()
+        self._axis_width = axis_width
+        self._item: Any = self.getPlotItem()
+        self._view: Any = self._item.getViewBox()
+        self._curves: list[tuple[Style, Any]] = []
+        self._others: list[Any] = []
+        self._item.hideButtons()
+        self._item.setMenuEnabled(False)
+        self._view.disableAutoRange()
+        self._view.setMouseMode(self._view.PanMode)
+        self.setFrameShape(self.Shape.NoFrame)
+        self._pointer, self._cursor = (pg.InfiniteLine(angle=90, movable=False) for _ in range(2))
+        for line in (self._pointer, self._cursor):
+            line.setVisible(False)
+            self._item.addItem(line, ignoreBounds=True)
+        self._view.sigRangeChangedManually.connect(lambda *_: self._set_following(False))
+        self.scene().sigMouseMoved.connect(self._on_mouse_moved)
+        theme().changed.connect(self._paint_in_theme)
+        self._paint_in_theme()
+
+    def show_drawing(self, drawing: Drawing) -> None:
+        """Show this from now on, at another range if the axes follow."""
+        self.drawing = drawing
+        self._item.setLogMode(y=drawing.log)
+        self._label_axes()
+        if self.following:
+            self._fit()
+        self._draw_curves()
+        self._draw_others()
+
+    def follow(self) -> None:
+        """Show all of the curves and follow them as they grow."""
+        self._set_following(True)
+        self._fit()
+
+    def set_limits(self, **limits: float) -> None:
+        """Bound how far a person can move and zoom, in the words of `pyqtgraph.ViewBox.setLimits`."""
+        self._view.setLimits(**limits)
+
+    def show_cursor(self, place: float | None) -> None:
+        """Put the cursor line at a place on the bottom axis."""
+        self._cursor.setVisible(place is not None)
+        if place is not None:
+            self._cursor.setPos(place)
+
+    def svg(self) -> bytes:
+        """The plot as the content of an SVG file."""
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        generator = QSvgGenerator()  # pyqtgraph's own exporter fails on curves with gaps
+        generator.setOutputDevice(buffer)
+        generator.setSize(self.size())
+        generator.setViewBox(self.rect())
+        painter = QPainter(generator)
+        self.render(painter)
+        painter.end()
+        return bytes(buffer.data().data())
+
+    def png(self) -> bytes:
+        """The plot as the content of a PNG file, as it is on screen."""
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        self.grab().save(buffer, "PNG")
+        return bytes(buffer.data().data())
+
+    def _fit(self) -> None:
+        if self.drawing.limits is not None:
+            x, y = self.drawing.limits
+            self._view.setRange(xRange=x, yRange=y, padding=0)
+
+    def _set_following(self, following: bool) -> None:
+        if following != self.following:
+            self.following = following
+            self.following_changed.emit(following)
+
+    # Drawing
+
+    def _draw_curves(self) -> None:
+        """Bring the curves up to date; items are made anew only when there are others than before."""
+        traces = self.drawing.traces
+        if [style for style, _ in self._curves] != [trace.style for trace in traces]:
+            for _, item in self._curves:
+                self._item.removeItem(item)
+            self._curves = [(trace.style, self._make_curve(trace.style)) for trace in traces]
+        for trace, (_, item) in zip(traces, self._curves, strict=True):
+            item.setData(*_with_gaps(trace.points), **_look(trace))
+
+    def _make_curve(self, style: Style) -> Any:
+        reduced = {"autoDownsample": True, "autoDownsampleFactor": 1.0, "clipToView": True}
+        item = pg.PlotDataItem(connect="finite", **reduced, **_OPTIONS[style])
+        self._item.addItem(item, ignoreBounds=True)
+        return item
+
+    def _draw_others(self) -> None:
+        """Bands and marks, which are few and change seldom."""
+        for item in self._others:
+            self._item.removeItem(item)
+        self._others = []
+        for band in self.drawing.bands:
+            colour = QColor(series_colour(band.colour))
+            lower, upper = pg.PlotCurveItem(band.x, band.lower, pen=None), pg.PlotCurveItem(band.x, band.upper)
+            upper.setPen(pg.mkPen(colour, width=1))
+            self._add_others(lower, upper, pg.FillBetweenItem(lower, upper, brush=pg.mkBrush(_faded(colour, _FILL))))
+        c = colors()
+        marks = list(enumerate(self.drawing.marks))
+        for number, (place, text) in reversed(marks):  # so that no line crosses the text of the one before it
+            row = _LABEL_ROWS[number % len(_LABEL_ROWS)]
+            label = {"position": row, "color": c.dim, "fill": c.surface}
+            pen = pg.mkPen(c.dim, width=1, style=Qt.PenStyle.DashLine)
+            line = pg.InfiniteLine(place, angle=90, pen=pen, label=text, labelOpts=label)
+            line.label.setFont(scaled_font(11))
+            self._add_others(line)
+
+    def _add_others(self, *items: Any) -> None:
+        for item in items:
+            self._item.addItem(item, ignoreBounds=True)
+        self._others += items
+
+    def _label_axes(self) -> None:
+        bottom, left = (self._item.getAxis(name) for name in ("bottom", "left"))
+        bottom.setScale(self.drawing.x_scale)
+        for axis, text in zip((bottom, left), self.drawing.labels or (), strict=False):
+            # No ranges for prefixes: one would scale the numbers, and without a unit be shown nowhere.
+            axis.setLabel(text, siPrefixEnableRanges=(), **{"color": colors().dim, "font-size": "11px"})
+
+    def _paint_in_theme(self) -> None:
+        c = colors()
+        self.setBackground(QColor(c.surface))
+        self._pointer.setPen(pg.mkPen(c.dim, width=1, style=Qt.PenStyle.DotLine))
+        self._cursor.setPen(pg.mkPen(c.accent, width=1))
+        for name in ("left", "bottom"):
+            axis: Any = self._item.getAxis(name)
+            axis.setPen(pg.mkPen(c.border))
+            axis.setTextPen(pg.mkPen(c.dim))
+            axis.setStyle(tickFont=scaled_font(11), tickLength=-4)
+            axis.enableAutoSIPrefix(False)
+        self._item.getAxis("left").setWidth(self._axis_width)
+        self._item.showGrid(x=False, y=True, alpha=0.12)
+        self.show_drawing(self.drawing)
+
+    # The mouse
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._point_at(None)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.fit_requested.emit()
+
+    def _on_mouse_moved(self, place: QPointF) -> None:
+        inside = self._view.sceneBoundingRect().contains(place)
+        self._point_at(self._view.mapSceneToView(place).x() if inside else None)
+
+    def _point_at(self, place: float | None) -> None:
+        self._pointer.setVisible(place is not None)
+        if place is not None:
+            self._pointer.setPos(place)
+        self.pointed.emit(place)
+
+
+def _look(trace: Trace) -> dict[str, Any]:
+    """Pen and brush of a trace in the theme in force."""
+    colour = QColor(series_colour(trace.colour) if isinstance(trace.colour, int) else getattr(colors(), trace.colour))
+    match trace.style:
+        case "dots":
+            return {"pen": None, "symbolBrush": pg.mkBrush(colour)}
+        case "ring":
+            return {"pen": None, "symbolPen": pg.mkPen(colour, width=2)}
+        case "bold":
+            return {"pen": pg.mkPen(colour, width=2)}
+        case "faint":
+            return {"pen": pg.mkPen(_faded(colour, _FAINT), width=1)}
+    return {"pen": pg.mkPen(colour, width=1)}
+
+
+def _faded(colour: QColor, alpha: int) -> QColor:
+    faded = QColor(colour)
+    faded.setAlpha(alpha)
+    return faded
+
+
+def _with_gaps(points: Curve) -> tuple[Any, Any]:
+    """x and y with a point that is no number between segments, where the line has a gap."""
+    places = np.array(points.breaks, int)
+    return np.insert(points.x, places, points.x[places]), np.insert(points.y, places, np.nan)
