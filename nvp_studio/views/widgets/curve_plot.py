@@ -19,10 +19,10 @@ _LABEL_ROWS = (0.95, 0.89, 0.83)
 _FAINT, _FILL = 70, 110
 """Opacity of faint curves and of bands, of 255."""
 _OPTIONS: dict[Style, dict[str, Any]] = {
-    "thin": {"antialias": False, "downsampleMethod": "peak"},  # antialiased or wider, so many points are slow
-    "faint": {"antialias": False, "downsampleMethod": "peak"},
-    "bold": {"antialias": True, "downsampleMethod": "mean"},
-    "dots": {"symbol": "o", "symbolSize": 6, "symbolPen": None, "downsampleMethod": "peak"},
+    "thin": {"antialias": False},  # antialiased or wider, so many points are slow to draw
+    "faint": {"antialias": False},
+    "bold": {"antialias": True},
+    "dots": {"symbol": "o", "symbolSize": 6, "symbolPen": None},
     "ring": {"symbol": "o", "symbolSize": 12, "symbolBrush": None},
 }
 
@@ -128,9 +128,10 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
             item.setData(*_with_gaps(trace.points), **_look(trace))
 
     def _make_curve(self, style: Style) -> Any:
-        reduced = {"autoDownsample": True, "autoDownsampleFactor": 1.0, "clipToView": True}
-        item = pg.PlotDataItem(connect="finite", **reduced, **_OPTIONS[style])
-        self._item.addItem(item, ignoreBounds=True)
+        item = pg.PlotDataItem(connect="finite", autoDownsampleFactor=1.0, **_OPTIONS[style])
+        self._item.addItem(item, ignoreBounds=True)  # which sets reduction to the plot's own: none
+        item.setDownsampling(auto=True, method="mean" if style == "bold" else "peak")
+        item.setClipToView(True)
         return item
 
     def _draw_others(self) -> None:
