@@ -357,13 +357,13 @@ def test_an_earlier_run_is_opened_with_its_curves(
         qt(lambda: page.live.phase == "finished", "the run")
     row = next(row for row, run in enumerate(page.runs.runs) if run.name == "one")
     page.table.selectRow(row)
-    assert page.opened is not None
+    assert page.front.opened is not None
     assert page.view.name.text() == "one"
-    assert len(page.opened.history.steps) == 12
+    assert len(page.front.opened.history.steps) == 12
     assert page.view.samples.grid.count > 0
-    assert open_run(page.opened.folder).state == "finished"
+    assert open_run(page.front.opened.folder).state == "finished"
     page.table.selectRow(1 - row)
-    assert page.opened is None
+    assert page.front.opened is None
     assert page.view.name.text() == "two"
 
 
@@ -378,9 +378,9 @@ def test_a_run_is_followed_wherever_its_folder_is(
     window.show_page("explore")
     window.registry["file.follow-run"].trigger()
     assert window.current_page is page
-    assert page.opened is not None
-    assert page.opened.folder == str(folder)
-    assert len(page.opened.history.steps) == 12
+    assert page.front.opened is not None
+    assert page.front.opened.folder == str(folder)
+    assert len(page.front.opened.history.steps) == 12
     assert page.view.samples.grid.count > 0
     assert window.registry["run.explore"].isEnabled()
 

@@ -37,7 +37,8 @@ class RunCurves(CurvePanel):
     def show_words(self, words: str) -> None:
         """Set the text that is shown while there is no curve."""
         self._words_of_none = words
-        self.refresh()
+        if not len(self._history.steps):
+            self.words.setText(words)
 
     def refresh(self) -> None:
         """Draw again: the history grew."""

@@ -81,6 +81,11 @@ class RunTable(QTableView):
         if row >= 0 and row != self.currentIndex().row():
             self.selectRow(row)
 
+    def clear_choice(self) -> None:
+        """Select no row."""
+        self.clearSelection()
+        self.setCurrentIndex(QModelIndex())
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
             self.opened.emit(self.folder)

@@ -9,10 +9,9 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayou
 from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
-from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun
+from nvp_studio.state.runs import SUMMARY_ROLE
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
-from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunStarted
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
@@ -21,11 +20,12 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.train import text as words
 from nvp_studio.views.pages.train.actions import RUN_KEYS, RunActions
 from nvp_studio.views.pages.train.data import DataChoice
+from nvp_studio.views.pages.train.front import FrontRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
 from nvp_studio.views.widgets.run_table import RunTable
-from nvp_studio.views.widgets.run_view import RunHeader, RunView
+from nvp_studio.views.widgets.run_view import RunView
 from nvp_studio.views.widgets.train_form import TrainForm
 
 _REFRESH_MILLISECONDS = 2000
@@ -42,18 +42,17 @@ class TrainPage(Page):
         self.live = context.live
         self.runs = context.runs
         self.estimator = Estimator(context.engine, self)
-        self.opened: OpenedRun | None = None
-        """The run in front when it is not the live one."""
         self._to_choose = ""
         self.actions_ = RunActions(context, self)
         self._lay_out()
+        self.front = FrontRun(context, self.view, self)
         self._refresh = QTimer(self)
         self._refresh.setInterval(_REFRESH_MILLISECONDS)
         self._restore()
         self._connect_signals()
         self.context.refresh_runs()
         self._show_newest()
-        self._show_everything()
+        self.front.show_all()
         self._restore_machine()
 
     # What the window asks of a page
@@ -78,8 +77,7 @@ class TrainPage(Page):
         if row >= 0:
             self.table.choose(row)
             return
-        self.table.clearSelection()
-        self.table.setCurrentIndex(self.runs.index(-1, -1))
+        self.table.clear_choice()
         self._show_run(str(folder))
 
     def save_state(self) -> None:
@@ -178,7 +176,6 @@ class TrainPage(Page):
         live.phase_changed.connect(self._on_phase_changed)
         live.begun.connect(self._on_begun)
         live.updated.connect(self._on_live_updated)
-        live.images_changed.connect(self._on_live_images)
         live.checkpoint_saved.connect(lambda _: self.context.refresh_runs())
         self.actions_.start_asked.connect(self._start)
         self.actions_.one_minute_asked.connect(self._start_one_minute)
@@ -194,6 +191,7 @@ class TrainPage(Page):
         self.estimator.failed.connect(self._show_problem)
         self.table.chosen.connect(self._show_run)
         self.table.opened.connect(lambda _: self.actions_.explore())
+        self.front.changed.connect(self._show_front)
         self._refresh.timeout.connect(self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._on_runs_refreshed)
         self.context.settings_offered.connect(self._take_settings)
@@ -248,8 +246,7 @@ class TrainPage(Page):
         elif config.minutes is not None:
             self.live.resume(run.folder, minutes=run.seconds / 60 + config.minutes)
         elif config.epochs is not None:
-            per_epoch = self.opened.steps_per_epoch if self.opened else self.live.steps_per_epoch
-            self.live.resume(run.folder, epochs=run.step / (per_epoch or 1) + config.epochs)
+            self.live.resume(run.folder, epochs=run.step / (self.front.steps_per_epoch or 1) + config.epochs)
 
     def _want_estimate(self) -> None:
         config = self.form.config
@@ -333,8 +330,7 @@ class TrainPage(Page):
 
     def _on_runs_changed(self, folder: str) -> None:
         self._to_choose = folder
-        self.table.clearSelection()
-        self.table.setCurrentIndex(self.runs.index(-1, -1))
+        self.table.clear_choice()
         self.context.refresh_runs()
         if not folder:
             self._show_newest()
@@ -346,54 +342,28 @@ class TrainPage(Page):
             self._show_run("")
 
     def _show_run(self, folder: str) -> None:
-        """Bring a run to the front: the live one as it lives, any other from its folder."""
-        if self.opened is not None:
-            if self.opened.folder == folder and folder != self.live.local_folder:
-                return
-            self.opened.close()
-            self.opened.deleteLater()
-            self.opened = None
-        if folder and folder == self.live.local_folder and self.live.started is not None:
-            self._bring_live_to_front()
-            return
-        if folder:
-            self._open_run(folder)
-        self._show_everything()
+        self.front.show(folder)
+        if folder and folder == self.live.local_folder and self.front.opened is None:
+            self._choose_live()
 
-    def _open_run(self, folder: str) -> None:
-        try:
-            opened = OpenedRun(folder, self)
-        except RunError as error:
-            notify.error(str(error), topic="run")
-            return
-        self.opened = opened
-        opened.updated.connect(self._on_opened_updated)
-        opened.images_changed.connect(lambda kind: self.view.show_images(kind, opened.images.get(kind)))
-        opened.read()
-
-    def _bring_live_to_front(self) -> None:
-        if self.opened is not None:
-            self.opened.close()
-            self.opened.deleteLater()
-            self.opened = None
+    def _choose_live(self) -> None:
+        """Select the live run in the list, now or once it is listed."""
         if self.live.local_folder:
             self._to_choose = self.live.local_folder
             self.table.choose(self.runs.row_of(self.live.local_folder))
         else:
-            self.table.clearSelection()
-            self.table.setCurrentIndex(self.runs.index(-1, -1))
-        self._show_everything()
+            self.table.clear_choice()
 
-    @property
-    def _live_in_front(self) -> bool:
-        return self.opened is None and self.live.phase != "none"
+    def _bring_live_to_front(self) -> None:
+        self.front.show_live()
+        self._choose_live()
 
     # What runs say
 
     def _on_phase_changed(self, _phase: str) -> None:
         self.runs.show_live(self.live.summary())
         self.context.refresh_runs()
-        self._show_header()
+        self.front.show_header()
         self._want_estimate()
 
     def _on_begun(self, _started: RunStarted) -> None:
@@ -404,65 +374,7 @@ class TrainPage(Page):
 
     def _on_live_updated(self) -> None:
         self.runs.show_live(self.live.summary())
-        if self._live_in_front and self.isVisible():
-            self.view.curves.refresh()
-
-    def _on_live_images(self, kind: str) -> None:
-        if self._live_in_front:
-            self.view.show_images(kind, self.live.images.get(kind))
-
-    def _on_opened_updated(self) -> None:
-        self.view.curves.refresh()
-        self._show_header()
-
-    def _show_everything(self) -> None:
-        """Another run is in front: show all of it."""
-        source = self.opened or self.live
-        self._show_header()
-        self.view.curves.show_words(self._empty_words())
-        if self.opened is not None:
-            total, per_epoch = self.opened.summary.total_steps, self.opened.steps_per_epoch
-        else:
-            total, per_epoch = self.live.total_steps, self.live.steps_per_epoch
-        self.view.show_history(source.history, total, per_epoch)
-        for kind in ("samples", "reconstructions"):
-            self.view.show_images(kind, source.images.get(kind))
-        self._show_front()
-
-    def _show_header(self) -> None:
-        live, opened = self.live, self.opened
-        if opened is not None:
-            going_on = live.under_way and opened.folder == live.local_folder
-            state = live.phase if going_on else opened.summary.state
-            facts = words.facts_of_record(opened.record)
-            reason = live.reason if going_on else opened.summary.reason
-            if reason:
-                facts = f"{reason}  ·  {facts}"
-            word, level = words.phase_word(state), words.phase_level(state)
-            self.view.show_header(RunHeader(opened.summary.name, word, level, facts))
-        elif live.phase != "none":
-            facts = live.reason
-            if live.started is not None and (not facts or live.phase == "stopped"):
-                started = live.started
-                known = words.facts_of(started.config, started.data_title, started.parameters, started.device)
-                facts = f"{facts}  ·  {known}" if facts else known
-            name = live.name or self.tr("New run")
-            header = RunHeader(name, words.phase_word(live.phase), words.phase_level(live.phase), facts)
-            self.view.show_header(header)
-        else:
-            self.view.show_header(RunHeader(self.tr("No run yet")))
-        self.view.curves.show_words(self._empty_words())
-
-    def _empty_words(self) -> str:
-        if self._live_in_front and self.live.under_way:
-            return self.tr("Curves appear with the first steps.")
-        if self.opened is not None:
-            return self.tr("This run has no steps yet.")
-        return self.tr("Choose data and press Start training: curves and samples grow here.")
 
     def _show_front(self) -> None:
         """Tell the actions which run they are about."""
-        folder = self.opened.folder if self.opened else self.live.local_folder
-        row = self.runs.row_of(folder) if folder else -1
-        elsewhere = self.opened.summary if self.opened else None
-        self.actions_.show_front(self.runs.runs[row] if row >= 0 else elsewhere)
+        self.actions_.show_front(self.front.summary)

@@ -1,0 +1,131 @@
+"""The run that the Train page shows: the live one, or any other opened from its folder."""
+
+from PySide6.QtCore import QObject, Signal
+
+from nvp_studio.state.runs import OpenedRun
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.pages.train import text as words
+from nvp_studio.views.widgets.run_view import RunHeader, RunView
+
+
+class FrontRun(QObject):
+    """Keeps a `RunView` showing one run while that run grows."""
+
+    changed = Signal()
+    """Another run is shown."""
+
+    def __init__(self, context: WindowContext, view: RunView, parent: QObject) -> None:
+        super().__init__(parent)
+        self._runs = context.runs
+        self._live = context.live
+        self._view = view
+        self.opened: OpenedRun | None = None
+        """The run when it is not the live one."""
+        live = self._live
+        live.updated.connect(self._on_live_updated)
+        live.images_changed.connect(self._on_live_images)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the live run is shown."""
+        return self.opened is None and self._live.phase != "none"
+
+    @property
+    def summary(self) -> RunSummary | None:
+        """The run as the list has it; None for one that is in no folder of this machine."""
+        folder = self.opened.folder if self.opened else self._live.local_folder
+        row = self._runs.row_of(folder) if folder else -1
+        if row >= 0:
+            return self._runs.runs[row]
+        return self.opened.summary if self.opened else None
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Of the run shown; None when its record does not say."""
+        return (self.opened or self._live).steps_per_epoch
+
+    def show(self, folder: str) -> None:
+        """Show the run in `folder`: as it lives if it is the live one, else from its files; empty: the live one."""
+        if self.opened is not None and self.opened.folder == folder and folder != self._live.local_folder:
+            return
+        self._close()
+        if folder and not (folder == self._live.local_folder and self._live.started is not None):
+            self._open(folder)
+        self.show_all()
+
+    def show_live(self) -> None:
+        """Show the live run."""
+        self._close()
+        self.show_all()
+
+    def _close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
+            self.opened.deleteLater()
+            self.opened = None
+
+    def _open(self, folder: str) -> None:
+        try:
+            opened = OpenedRun(folder, self)
+        except RunError as error:
+            notify.error(str(error), topic="run")
+            return
+        self.opened = opened
+        opened.updated.connect(self._on_opened_updated)
+        opened.images_changed.connect(lambda kind: self._view.show_images(kind, opened.images.get(kind)))
+        opened.read()
+
+    def _on_live_updated(self) -> None:
+        if self.is_live and self._view.isVisible():
+            self._view.curves.refresh()
+
+    def _on_live_images(self, kind: str) -> None:
+        if self.is_live:
+            self._view.show_images(kind, self._live.images.get(kind))
+
+    def _on_opened_updated(self) -> None:
+        self._view.curves.refresh()
+        self.show_header()
+
+    def show_all(self) -> None:
+        """Show everything of the run anew."""
+        self.show_header()
+        source = self.opened or self._live
+        total_steps = self.opened.summary.total_steps if self.opened else self._live.total_steps
+        self._view.show_history(source.history, total_steps, self.steps_per_epoch)
+        for kind in ("samples", "reconstructions"):
+            self._view.show_images(kind, source.images.get(kind))
+        self.changed.emit()
+
+    def show_header(self) -> None:
+        """Show name, state and facts, which change while a run goes."""
+        self._view.show_header(self._header())
+        self._view.curves.show_words(self._empty_words())
+
+    def _header(self) -> RunHeader:
+        live, opened = self._live, self.opened
+        if opened is not None:
+            going_on = live.under_way and opened.folder == live.local_folder
+            state, reason = (live.phase, live.reason) if going_on else (opened.summary.state, opened.summary.reason)
+            facts = words.facts_of_record(opened.record)
+            facts = f"{reason}  ·  {facts}" if reason else facts
+            return RunHeader(opened.summary.name, words.phase_word(state), words.phase_level(state), facts)
+        if live.phase == "none":
+            return RunHeader(self.tr("No run yet"))
+        facts = live.reason
+        if live.started is not None and (not facts or live.phase == "stopped"):
+            started = live.started
+            known = words.facts_of(started.config, started.data_title, started.parameters, started.device)
+            facts = f"{facts}  ·  {known}" if facts else known
+        name = live.name or self.tr("New run")
+        return RunHeader(name, words.phase_word(live.phase), words.phase_level(live.phase), facts)
+
+    def _empty_words(self) -> str:
+        if self.is_live and self._live.under_way:
+            return self.tr("Curves appear with the first steps.")
+        if self.opened is not None:
+            return self.tr("This run has no steps yet.")
+        return self.tr("Choose data and press Start training: curves and samples grow here.")
