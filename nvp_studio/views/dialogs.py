@@ -76,23 +76,21 @@ class CommandPalette(QDialog):
     def _fill(self, text: str) -> None:
         self.list.clear()
         found = [(rank, entry) for entry in self._entries if (rank := _rank(text, self._title(entry))) is not None]
-        for _, entry in sorted(found, key=lambda pair: pair[0]):
-            self.list.addTopLevelItem(self._item(entry))
+        self._items = [self._item(entry) for _, entry in sorted(found, key=lambda pair: pair[0])]
+        self.list.addTopLevelItems(self._items)
         self._step(1)
 
     def _follow(self) -> None:
         """What could not be done when the palette opened may be possible by now, and the other way round."""
         able = {entry.key: entry.action.isEnabled() for entry in self._entries}
-        for row in range(self.list.topLevelItemCount()):
-            item = self.list.topLevelItem(row)
+        for item in self._items:
             item.setDisabled(not able[item.data(0, Qt.ItemDataRole.UserRole)])
         if self.list.currentItem() is None:
             self._step(1)
 
     def _step(self, step: int) -> None:
         """Move the mark so many rows among those that can be run; from none to the first."""
-        items = [self.list.topLevelItem(row) for row in range(self.list.topLevelItemCount())]
-        able = [item for item in items if item is not None and not item.isDisabled()]
+        able = [item for item in self._items if not item.isDisabled()]
         if not able:
             return
         current = self.list.currentItem()

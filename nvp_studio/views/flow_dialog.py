@@ -5,13 +5,11 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -21,7 +19,7 @@ from nvp_studio.text import sentence
 from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
-from nvp_studio.views.widgets.steady_inputs import ComboBox, DoubleSpinBox, SpinBox
+from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_input, show_input, whole
 
 _LEFT = 10
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
@@ -70,41 +68,29 @@ class FlowDialog(QDialog):
     @property
     def config(self) -> FlowConfig:
         """What the fields say; `ValueError` where that is no flow."""
-        return FlowConfig(image_shape=self._shape, **{key: _value(field) for key, field in self.fields.items()})
+        values = {key: input_value(field) for key, field in self.fields.items()}
+        return FlowConfig(image_shape=self._shape, **values)
 
     def show_flow(self, flow: FlowConfig) -> None:
         """Show `flow` in all fields."""
         for key, field in self.fields.items():
-            value = getattr(flow, key)
-            if isinstance(field, QComboBox):
-                field.setCurrentIndex(field.findData(value))
-            elif isinstance(field, QCheckBox):
-                field.setChecked(value)
-            elif isinstance(field, QSpinBox | DoubleSpinBox):
-                field.setValue(value)
+            show_input(field, getattr(flow, key))
         self._check()
 
     def _add(self, form: QFormLayout, key: str, name: str, hint: object) -> None:
         field: QWidget
         if get_origin(hint) is Literal:
-            field, words = ComboBox(), value_names()
+            words = value_names()
+            field = combo([(words[value], value) for value in get_args(hint)])
             field.setMinimumContentsLength(20)
-            for value in get_args(hint):
-                field.addItem(words[value], value)
-            field.currentIndexChanged.connect(self._check)
         elif hint is bool:
             field = QCheckBox(name)
-            field.toggled.connect(self._check)
         elif hint is int:
-            field = SpinBox()
-            field.setRange(0, MOST[key])
-            field.valueChanged.connect(self._check)
+            field = whole(0, MOST[key])
         else:
-            field = DoubleSpinBox()
-            field.setDecimals(6)
-            field.setRange(*((0.0, 0.999999) if key == "leak" else (1e-6, 0.499999)))
-            field.setSingleStep(0.01)
-            field.valueChanged.connect(self._check)
+            least, most = (0.0, 0.999999) if key == "leak" else (1e-6, 0.499999)
+            field = decimal(least, most, 6, step=0.01)
+        on_input(field, self._check)
         field.setAccessibleName(name)
         field.setToolTip(self._tips[key])
         field.setObjectName(key)
@@ -121,10 +107,10 @@ class FlowDialog(QDialog):
     def _check(self) -> None:
         if len(self.fields) < len(field_names()):
             return
-        self.fields["pieces"].setEnabled(_value(self.fields["law"]) != "affine")
-        self.fields["leak"].setEnabled(_value(self.fields["network"]) != "residual")
-        squares = _value(self.fields["final_mask"]) == "checkerboard"
-        self.fields["final_mixing"].setEnabled(squares and _value(self.fields["mixing"]) != "none")
+        self.fields["pieces"].setEnabled(input_value(self.fields["law"]) != "affine")
+        self.fields["leak"].setEnabled(input_value(self.fields["network"]) != "residual")
+        squares = input_value(self.fields["final_mask"]) == "checkerboard"
+        self.fields["final_mixing"].setEnabled(squares and input_value(self.fields["mixing"]) != "none")
         try:
             text, role = _described(self.config), "dim"
         except ValueError as error:
@@ -159,12 +145,6 @@ def _tips() -> dict[str, str]:
         "logit_alpha": tr("Pixels x become logit(a + (1 - 2 a) x)"),
         "equalize": tr("Give frequent levels more room than rare ones: flat colours are learnt far sooner"),
     }
-
-
-def _value(field: QWidget) -> object:
-    if isinstance(field, QComboBox):
-        return field.currentData()
-    return field.isChecked() if isinstance(field, QCheckBox) else field.value()  # type: ignore[attr-defined]
 
 
 def _described(config: FlowConfig) -> str:

@@ -27,7 +27,7 @@ from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.steady_inputs import DoubleSpinBox
+from nvp_studio.views.widgets.inputs import decimal
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
 
@@ -82,10 +82,7 @@ class ChangeRunDialog(QDialog):
         self._course = course
         self.setWindowTitle(self.tr("Change the run"))
         self.setMinimumWidth(48 * SPACE)
-        self.learning_rate = DoubleSpinBox()
-        self.learning_rate.setDecimals(7)
-        self.learning_rate.setRange(1e-7, 1.0)
-        self.learning_rate.setStepType(DoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self.learning_rate = decimal(1e-7, 1.0, 7)
         self.learning_rate.setValue(course.learning_rate)
         self.target, self.patience, self.minutes = stop_fields()
         show_rules(course.stop, self.target, self.patience, self.minutes)

@@ -146,10 +146,10 @@ def test_changes_are_kept_for_images_of_another_size(page: TrainPage) -> None:
     form.show_data("fashion-mnist")
     assert form.config.flow == replace(preset_config("studio", SHAPE), width=96)
     form.show_data("peeps")
-    form.image_size.setValue(16)
+    form.fields["image_size"].setValue(16)
     assert form.config.flow == replace(preset_config("studio", (3, 16, 16)), width=96)
     form.flow.show_flow(replace(preset_config("studio", (3, 16, 16)), scales=3))
-    form.image_size.setValue(18)
+    form.fields["image_size"].setValue(18)
     assert form.config is None
     assert form.problem.startswith("3 scales need sides divisible by 4")
     assert page.estimate.text().startswith("3 scales need")
@@ -167,8 +167,8 @@ def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Pat
 
 
 def test_images_too_large_for_any_flow_are_said(page: TrainPage) -> None:
-    page.form.image_size.setMaximum(5000)
-    page.form.image_size.setValue(2000)
+    page.form.fields["image_size"].setMaximum(5000)
+    page.form.fields["image_size"].setValue(2000)
     QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     assert page.window().findChild(FlowDialog) is None
     assert page.window().notices.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."

@@ -116,7 +116,7 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
     form.show_config(config)
     assert form.config == config
     assert form.problem == ""
-    form.batch_size.setValue(3)
+    form.fields["batch_size"].setValue(3)
     assert form.config is not None
     assert form.config.accumulate == 3, "a batch of three has no five parts"
 
@@ -137,15 +137,15 @@ def test_choosing_a_preset_brings_the_settings_that_suit_it() -> None:
 def test_mirroring_follows_the_data_until_a_person_says_otherwise() -> None:
     form = TrainForm()
     assert form.config is not None
-    assert (form.config.horizontal_flip, form.horizontal_flip.isChecked()) == (None, False)
+    assert (form.config.horizontal_flip, form.fields["horizontal_flip"].isChecked()) == (None, False)
     form.show_data("cifar-10")
-    assert (form.config.horizontal_flip, form.horizontal_flip.isChecked()) == (None, True)
-    form.horizontal_flip.setChecked(False)
+    assert (form.config.horizontal_flip, form.fields["horizontal_flip"].isChecked()) == (None, True)
+    form.fields["horizontal_flip"].setChecked(False)
     assert form.config.horizontal_flip is False
     form.show_data("cifar-10")
     assert form.config.horizontal_flip is False
     form.show_data("fashion-mnist")
-    assert (form.config.horizontal_flip, form.horizontal_flip.isChecked()) == (None, False)
+    assert (form.config.horizontal_flip, form.fields["horizontal_flip"].isChecked()) == (None, False)
 
 
 @pytest.mark.usefixtures("qapp")
@@ -454,7 +454,7 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
     assert form.config is not None
     assert form.config.image_size == 32
 
-    form.image_size.setValue(0)
+    form.fields["image_size"].setValue(0)
     assert form.data_note.text().endswith("Their sizes differ: choose an image side under Advanced.")
     assert form.data_note.property("role") == "warning"
     form.show_data("digits")
@@ -469,16 +469,16 @@ def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
         Image.new("L", (200, 200)).save(tmp_path / name / "one.png")
     form, surveyor = page.form, page.data_choice.surveyor
     page.open_paths([tmp_path / "a"])
-    qt(lambda: form.image_size.value() == 32, "the suggestion")
+    qt(lambda: form.fields["image_size"].value() == 32, "the suggestion")
     form.show_data("fashion-mnist")
-    assert form.image_size.value() == 0
+    assert form.fields["image_size"].value() == 0
     form.show_data(str(tmp_path / "a"))
-    form.image_size.setValue(48)
+    form.fields["image_size"].setValue(48)
     page.open_paths([tmp_path / "b"])
     qt(lambda: surveyor.found is not None, "the survey")
-    assert form.image_size.value() == 48
+    assert form.fields["image_size"].value() == 48
     form.show_data("fashion-mnist")
-    assert form.image_size.value() == 48
+    assert form.fields["image_size"].value() == 48
 
 
 def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage, qt: Wait, tmp_path: Path) -> None:

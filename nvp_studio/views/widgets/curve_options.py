@@ -9,7 +9,7 @@ from nvp_studio.runs.curves import QUANTITIES, Quantity
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.curve_drawing import PlotOptions
-from nvp_studio.views.widgets.steady_inputs import ComboBox
+from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 
 _MEMORIES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)

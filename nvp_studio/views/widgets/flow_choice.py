@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.note_label import NoteLabel
-from nvp_studio.views.widgets.steady_inputs import ComboBox
 
 ImageShape = tuple[int, int, int]
 

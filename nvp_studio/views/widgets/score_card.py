@@ -58,7 +58,7 @@ class ScoreCard(QFrame):
     @property
     def pending(self) -> bool:
         """Whether the figure is dimmed: it may be that of the picture before."""
-        return self.figure.property("role") == "dim"
+        return bool(self.figure.property("role") == "dim")
 
     def show_pending(self) -> None:
         """Another picture is shown: dim the figure until its own score comes."""

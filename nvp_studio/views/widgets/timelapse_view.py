@@ -7,8 +7,8 @@ from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.sheets import Sheet
-from nvp_studio.views.widgets.steady_inputs import ComboBox
 
 
 class TimelapseView(QWidget):

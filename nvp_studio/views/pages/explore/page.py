@@ -29,9 +29,9 @@ from nvp_studio.views.widgets.blend_panel import BlendPanel, ShownEnd
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages
+from nvp_studio.views.widgets.inputs import SpinBox
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.score_card import ScoreCard
-from nvp_studio.views.widgets.steady_inputs import SpinBox
 from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet

@@ -70,7 +70,7 @@ class DataChoice(QObject):
 
     def image_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of the images that a run would see, None where that is not known before they are read."""
-        side, channels = self._form.image_size.value() or None, self._form.channels.currentData() or None
+        side, channels = self._form.image_format
         return image_shape_of(TrainConfig(data=self._form.data_name, image_size=side, channels=channels, steps=1))
 
     def _show_flow(self) -> None:
@@ -104,4 +104,4 @@ class DataChoice(QObject):
         self._show()
 
     def _show(self) -> None:
-        self._form.data_note.show_words(*words.survey_words(self.surveyor, self._form.image_size.value()))
+        self._form.data_note.show_words(*words.survey_words(self.surveyor, self._form.image_format[0] or 0))
