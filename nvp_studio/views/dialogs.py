@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 import nvp_studio
 from nvp_studio.views.actions import ActionRegistry, Entry
 from nvp_studio.views.theme import SPACE, colors
+from nvp_studio.views.widgets.layout import text_label, vbox
 
 
 class CommandPalette(QDialog):
@@ -197,13 +198,11 @@ def _table(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
     grid = QGridLayout()
     grid.setHorizontalSpacing(2 * SPACE)
     grid.setVerticalSpacing(SPACE // 2)
-    head = QLabel(title)
-    head.setProperty("role", "section")
+    head = text_label(title, "section")
     grid.addWidget(head, 0, 0, 1, 2)
     for row, (keys, text) in enumerate(rows, 1):
         grid.addWidget(QLabel(text), row, 0)
-        label = QLabel(keys)
-        label.setProperty("role", "dim")
+        label = text_label(keys)
         grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
     grid.setColumnStretch(0, 1)
     return grid
@@ -231,11 +230,8 @@ class AboutDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("About NVP Studio"))
         self.setFixedWidth(64 * SPACE)
-        column = QVBoxLayout(self)
-        column.setSpacing(SPACE)
-        column.setContentsMargins(3 * SPACE, 3 * SPACE, 3 * SPACE, 2 * SPACE)
-        title = QLabel(f"NVP Studio {nvp_studio.__version__}")
-        title.setProperty("role", "heading")
+        column = vbox(self, margins=(3 * SPACE, 3 * SPACE, 3 * SPACE, 2 * SPACE))
+        title = text_label(f"NVP Studio {nvp_studio.__version__}", "heading")
         column.addWidget(title)
         for text, role in (
             (self.tr("Trains RealNVP normalizing flows on images and explores what they learnt."), ""),

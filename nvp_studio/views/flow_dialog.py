@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QVBoxLayout,
     QWidget,
@@ -20,6 +19,7 @@ from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
 from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_input, show_input, whole
+from nvp_studio.views.widgets.layout import hbox, text_label
 
 _LEFT = 10
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
@@ -36,8 +36,7 @@ class FlowDialog(QDialog):
         self._preset = preset
         self._tips = _tips()
         self.fields: dict[str, QWidget] = {}
-        columns = QHBoxLayout()
-        columns.setSpacing(4 * SPACE)
+        columns = hbox(spacing=4 * SPACE)
         hints, names = get_type_hints(FlowConfig), field_names()
         for keys in (list(names)[:_LEFT], list(names)[_LEFT:]):
             form = QFormLayout()
@@ -98,8 +97,7 @@ class FlowDialog(QDialog):
         if isinstance(field, QCheckBox):
             form.addRow(field)
             return
-        label = QLabel(name)
-        label.setProperty("role", "dim")
+        label = text_label(name)
         label.setToolTip(self._tips[key])
         label.setBuddy(field)
         form.addRow(label, field)

@@ -15,11 +15,9 @@ from PySide6.QtGui import (
     QPaintEvent,
 )
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QLabel,
     QMainWindow,
     QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -33,6 +31,7 @@ from nvp_studio.views.menus import LetterMenu
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
+from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.log_dock import LogDock
 from nvp_studio.views.widgets.notices import Notices
 from nvp_studio.views.widgets.rail import Rail
@@ -160,11 +159,8 @@ class MainWindow(QMainWindow):
         self._stack = QStackedWidget()
         self._rail = Rail([(entry.key, entry.title, entry.icon) for entry in self._entries])
         center = QWidget()
-        column = QVBoxLayout(center)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        row = QHBoxLayout()
-        row.setSpacing(0)
+        column = vbox(center, spacing=0)
+        row = hbox(spacing=0)
         row.addWidget(self._rail)
         row.addWidget(self._stack, 1)
         column.addLayout(row, 1)

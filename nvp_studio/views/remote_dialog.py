@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QL
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program
 from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.layout import text_label
 
 
 class RemoteDialog(QDialog):
@@ -27,9 +28,7 @@ class RemoteDialog(QDialog):
         words.setWordWrap(True)
         words.setProperty("role", "dim")
         words.setMinimumWidth(52 * SPACE)
-        self._problem = QLabel()
-        self._problem.setWordWrap(True)
-        self._problem.setProperty("role", "bad")
+        self._problem = text_label(role="bad", wrap=True)
         form = QFormLayout()
         form.addRow(self.tr("&Host"), self._host)
         form.addRow(self.tr("&Command there"), self._command)

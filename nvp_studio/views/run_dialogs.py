@@ -28,6 +28,7 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views.dialogs import without_icons
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.inputs import decimal
+from nvp_studio.views.widgets.layout import text_label
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
 
@@ -51,9 +52,7 @@ class LabelsDialog(QDialog):
         for text, field in ((self.tr("Name"), self.name), (self.tr("Tags"), self.tags), (self.tr("Note"), self.note)):
             field.setAccessibleName(text)
             form.addRow(text, field)
-        self.problem = QLabel()
-        self.problem.setProperty("role", "bad")
-        self.problem.setWordWrap(True)
+        self.problem = text_label(role="bad", wrap=True)
         column = QVBoxLayout(self)
         column.setSpacing(SPACE)
         column.addLayout(form)
@@ -179,8 +178,7 @@ class TrashDialog(QDialog):
         self._restore, self._delete = restore, delete
         self.setWindowTitle(self.tr("Trash"))
         self.resize(64 * SPACE, 44 * SPACE)
-        self.words = QLabel()
-        self.words.setProperty("role", "dim")
+        self.words = text_label()
         self.list = QListWidget()
         self.list.setAccessibleName(self.tr("Runs in the trash"))
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)

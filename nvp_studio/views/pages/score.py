@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QSplitter,
     QStackedLayout,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -28,6 +27,7 @@ from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.layout import card, hbox, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable
 from nvp_studio.worker.messages import ModelInfo
 
@@ -108,9 +108,7 @@ class ScorePage(Page):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._make_empty())
         full = QWidget()
-        column = QVBoxLayout(full)
-        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
-        column.setSpacing(SPACE)
+        column = vbox(full, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
         column.addLayout(self._make_toolbar())
         self.stale = self._make_stale()
         column.addWidget(self.stale)
@@ -131,24 +129,19 @@ class ScorePage(Page):
 
     def _make_empty(self) -> QWidget:
         empty = QWidget()
-        column = QVBoxLayout(empty)
-        column.setContentsMargins(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE)
-        column.setSpacing(2 * SPACE)
+        column = vbox(empty, spacing=2 * SPACE, margins=(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE))
         column.addStretch(2)
         self._empty_icon = QLabel()
         self._empty_icon.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(self._empty_icon)
-        heading = QLabel(self.tr("Drop images or folders here"))
-        heading.setProperty("role", "heading")
+        heading = text_label(self.tr("Drop images or folders here"), "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(heading)
-        self.empty_words = QLabel()
-        self.empty_words.setProperty("role", "dim")
+        self.empty_words = text_label()
         self.empty_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty_words.setWordWrap(True)
         column.addWidget(self.empty_words)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         row.addStretch(1)
         row.addWidget(ActionButton(self._action("add-files"), primary=True))
         row.addWidget(ActionButton(self._action("add-folder")))
@@ -161,8 +154,7 @@ class ScorePage(Page):
         return empty
 
     def _make_toolbar(self) -> QHBoxLayout:
-        bar = QHBoxLayout()
-        bar.setSpacing(SPACE)
+        bar = hbox()
         bar.addWidget(ActionButton(self._action("add-files")))
         bar.addWidget(ActionButton(self._action("add-folder")))
         bar.addSpacing(SPACE)
@@ -184,8 +176,7 @@ class ScorePage(Page):
         return bar
 
     def _make_stale(self) -> QFrame:
-        frame = QFrame()
-        frame.setProperty("card", True)
+        frame = card()
         row = QHBoxLayout(frame)
         row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
         self.stale_words = ElidedLabel()
@@ -196,23 +187,18 @@ class ScorePage(Page):
     def _make_side(self) -> QWidget:
         side = QWidget()
         side.setMinimumWidth(38 * SPACE)
-        column = QVBoxLayout(side)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE)
+        column = vbox(side)
         self.preview = ImageView()
         self.preview.setAccessibleName(self.tr("The pixels that were scored"))
         column.addWidget(self.preview, 3)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         self.preview_name = ElidedLabel()
         row.addWidget(self.preview_name, 1)
         row.addWidget(ActionButton(self._action("explore")))
         column.addLayout(row)
         self.preview_score = QLabel()
         column.addWidget(self.preview_score)
-        self.preview_notes = QLabel()
-        self.preview_notes.setWordWrap(True)
-        self.preview_notes.setProperty("role", "dim")
+        self.preview_notes = text_label(wrap=True)
         self.preview_notes.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.preview_notes.setMinimumHeight(5 * SPACE)
         column.addWidget(self.preview_notes)

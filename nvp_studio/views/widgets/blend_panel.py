@@ -16,7 +16,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     Qt,
 )
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.events import ImageBatch
@@ -24,6 +24,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import qimages
+from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 _THUMBNAIL = 20
@@ -68,14 +69,11 @@ class BlendPanel(QWidget):
         self.row.reset_asked.connect(lambda: self.share_edited.emit(0.5))
         self.row.pressed.connect(self.gesture_begun)
         self.row.released.connect(lambda: self.gesture_ended.emit(self.tr("blend")))
-        line = QHBoxLayout()
-        line.setSpacing(SPACE)
+        line = hbox()
         line.addWidget(self.ends[0])
         line.addWidget(self.row, 1)
         line.addWidget(self.ends[1])
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE // 2)
+        column = vbox(self, spacing=SPACE // 2)
         column.addWidget(self.strip)
         column.addLayout(line)
         self.setAcceptDrops(True)

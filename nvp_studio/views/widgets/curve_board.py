@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout
 
 from nvp_studio.runs.curves import curves_csv, nearest, place_of_step, stack, step_at
 from nvp_studio.runs.names import Axis
@@ -16,6 +15,7 @@ from nvp_studio.views.widgets.curve_drawing import comparison
 from nvp_studio.views.widgets.curve_list import CurveList
 from nvp_studio.views.widgets.curve_options import CurveOptions
 from nvp_studio.views.widgets.curve_panel import CurvePanel
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.series import Series
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class CurveBoard(CurvePanel):
         self._step: float | None = None
         self.controls = CurveOptions(self.fit)
         self.list = CurveList()
-        self.reading = QLabel()
-        self.reading.setProperty("role", "dim")
+        self.reading = text_label()
         self._shown_options = self.controls.options
         self._lay_out()
         self.controls.changed.connect(self._on_options_changed)
@@ -89,15 +88,11 @@ class CurveBoard(CurvePanel):
     # Construction
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE // 2)
+        column = vbox(self, spacing=SPACE // 2)
         column.addWidget(self.controls)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         row.addLayout(self.stack, 1)
-        side = QVBoxLayout()
-        side.setSpacing(SPACE // 2)
+        side = vbox(spacing=SPACE // 2)
         side.addWidget(self.reading)
         side.addWidget(self.list, 1)
         row.addLayout(side)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QLabel, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from nvp_studio.runs.curves import QUANTITIES, Quantity
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.curve_drawing import PlotOptions
 from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.layout import text_label
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 
 _MEMORIES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -103,8 +104,7 @@ class CurveOptions(QWidget):
         self.smoothing.setFixedWidth(10 * SPACE)
         self.smoothing.setPageStep(1)
         self.smoothing.setAccessibleName(self.tr("Smoothing"))
-        self.smoothing_words = QLabel()
-        self.smoothing_words.setProperty("role", "dim")
+        self.smoothing_words = text_label()
         self.smoothing_words.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("Smooth {0}").format(2000)))
         self.log = QCheckBox(self.tr("Log"))
         self.log.setToolTip(self.tr("Logarithmic where all values are positive"))

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.curve_drawing import Drawing
+from nvp_studio.views.widgets.layout import text_label
 
 if TYPE_CHECKING:
     from nvp_studio.views.widgets.curve_plot import CurvePlot
@@ -30,8 +31,7 @@ class CurvePanel(QWidget):
         self.fit.setEnabled(False)
         self.fit.clicked.connect(lambda: self.follow())
         self.stack = QStackedLayout()
-        self.words = QLabel()
-        self.words.setProperty("role", "dim")
+        self.words = text_label()
         self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.words.setWordWrap(True)
         self.stack.addWidget(self.words)

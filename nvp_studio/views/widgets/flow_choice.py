@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 from PySide6.QtCore import QCoreApplication, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.note_label import NoteLabel
 
 ImageShape = tuple[int, int, int]
@@ -101,13 +102,10 @@ class FlowChoice(QWidget):
         self.tip = "\n".join(f"{name}: {tip}" for name, _, tip in entries)
         self.button = flat_button("sliders-horizontal", self.tr("Change the flow…"))
         self.note = NoteLabel()
-        line = QHBoxLayout()
-        line.setSpacing(SPACE // 2)
+        line = hbox(spacing=SPACE // 2)
         line.addWidget(self.preset, 1)
         line.addWidget(self.button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE // 2)
+        column = vbox(self, spacing=SPACE // 2)
         column.addLayout(line)
         column.addWidget(self.note)
         self.preset.currentIndexChanged.connect(self.edited)

@@ -6,16 +6,15 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, Qt
 from PySide6.QtWidgets import (
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QScrollArea,
     QSizePolicy,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 REACH = 4.0
@@ -45,18 +44,13 @@ class LatentPanel(QWidget):
         self._names: list[str] = []
         self._columns = 1
         self._own_temperature = 1.0
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE)
-        self._temperature_rows = QVBoxLayout()
-        self._temperature_rows.setSpacing(0)
-        self._temperature_rows.setContentsMargins(0, 0, _SCROLL_BAR, 0)
+        column = vbox(self)
+        self._temperature_rows = vbox(spacing=0, margins=(0, 0, _SCROLL_BAR, 0))
         heading = _section(self.tr("Temperature"))
         heading.setToolTip(self._temperature_tip())
         column.addWidget(heading)
         column.addLayout(self._temperature_rows)
-        self._head = QHBoxLayout()
-        self._head.setSpacing(SPACE // 2)
+        self._head = hbox(spacing=SPACE // 2)
         self._title = _section(self.tr("Directions"))
         self._title.setToolTip(
             self.tr(
@@ -219,6 +213,5 @@ class LatentPanel(QWidget):
 
 
 def _section(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("role", "section")
+    label = text_label(text, "section")
     return label

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.views.notify import Notification, channel
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
+from nvp_studio.views.widgets.layout import hbox
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
 _MILLISECONDS_A_CHARACTER = 60
@@ -101,9 +102,7 @@ class _Bar(QFrame):
         super().__init__(parent)
         self.notice = notice
         self.setObjectName("notice")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
-        row.setSpacing(SPACE)
+        row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         self._image = QLabel()
         row.addWidget(self._image)
         self._words = QLabel(notice.text)

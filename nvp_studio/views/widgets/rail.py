@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QButtonGroup, QFrame, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QToolButton, QWidget
 
 from nvp_studio.views.theme import SPACE, colors, scaled_font, set_icon, theme
+from nvp_studio.views.widgets.layout import vbox
 
 
 class Rail(QFrame):
@@ -16,9 +17,7 @@ class Rail(QFrame):
         super().__init__(parent)
         self.setObjectName("rail")
         self.setFixedWidth(10 * SPACE)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(SPACE // 2, SPACE, SPACE // 2, SPACE)
-        column.setSpacing(SPACE // 2)
+        column = vbox(self, spacing=SPACE // 2, margins=(SPACE // 2, SPACE, SPACE // 2, SPACE))
         self._group = QButtonGroup(self)
         self._buttons: dict[str, _RailButton] = {}
         for key, title, icon in pages:

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.theme import SPACE, colors, theme
 from nvp_studio.views.widgets.curve_drawing import Drawing, run_drawing
 from nvp_studio.views.widgets.curve_panel import CurvePanel
 from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 
 if TYPE_CHECKING:
     from nvp_studio.views.widgets.curve_plot import CurvePlot
@@ -70,13 +71,9 @@ class RunCurves(CurvePanel):
         plot.set_limits(xMin=0, yMin=-100, yMax=1000, minXRange=5, minYRange=0.005)
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE // 2)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
-        title = QLabel(self.tr("Bits/dim by step"))
-        title.setProperty("role", "section")
+        column = vbox(self, spacing=SPACE // 2)
+        row = hbox()
+        title = text_label(self.tr("Bits/dim by step"), "section")
         title.setToolTip(self.tr("Bits the flow needs for each pixel value of an 8-bit image: lower is better."))
         row.addWidget(title)
         self.reading = ElidedLabel()

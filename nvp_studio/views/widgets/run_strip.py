@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.views.theme import SPACE, set_role
+from nvp_studio.views.widgets.layout import hbox
 
 _LEAST_NAME = 14 * SPACE
 """What a long name of a run gets in any case, in pixels."""
@@ -39,9 +40,7 @@ class RunStrip(QFrame):
         self.setObjectName("run_strip")
         self.setAccessibleName(self.tr("Training run"))
         self.setFixedHeight(5 * SPACE + 4)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2 * SPACE, 0, SPACE, 0)
-        row.setSpacing(2 * SPACE)
+        row = hbox(self, spacing=2 * SPACE, margins=(2 * SPACE, 0, SPACE, 0))
         self.name = self._label(row, "name")
         self.state = self._label(row, "state")
         self.state.setMaximumWidth(_MOST_STATE)
@@ -57,8 +56,7 @@ class RunStrip(QFrame):
         self.speed = self._label(row, "speed")
         self.remaining = self._label(row, "remaining")
         row.addStretch(1)
-        self._buttons = QHBoxLayout()
-        self._buttons.setSpacing(SPACE // 2)
+        self._buttons = hbox(spacing=SPACE // 2)
         row.addLayout(self._buttons)
         self.content = StripContent()
         self.show_content(self.content)

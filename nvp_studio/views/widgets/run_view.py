@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSplitter, QWidget
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.events import RunImages
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
 from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.layout import card, hbox, text_label, vbox
 from nvp_studio.views.widgets.run_curves import RunCurves
 from nvp_studio.views.widgets.sheets import Sheet
 
@@ -62,38 +63,29 @@ class RunView(QSplitter):
             sheet.show_batch(images.images, self.tr("step {0}").format(f"{images.step:,}"))
 
     def _make_top(self) -> QWidget:
-        card = QFrame()
-        card.setProperty("card", True)
-        column = QVBoxLayout(card)
-        column.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
-        column.setSpacing(SPACE // 2)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        frame = card()
+        column = vbox(frame, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, SPACE, SPACE))
+        row = hbox()
         self.name = QLabel()
         self.name.setFont(scaled_font(15, bold=True))
         self.name.setTextFormat(Qt.TextFormat.PlainText)
-        self.state = QLabel()
-        self.state.setProperty("role", "dim")
+        self.state = text_label()
         self.facts = ElidedLabel()
         self.facts.setProperty("role", "dim")
         row.addWidget(self.name)
         row.addWidget(self.state)
         row.addWidget(self.facts, 1)
-        self._tools = QHBoxLayout()
-        self._tools.setSpacing(0)
+        self._tools = hbox(spacing=0)
         row.addLayout(self._tools)
         column.addLayout(row)
         self.curves = RunCurves()
         column.addWidget(self.curves, 1)
-        card.setMinimumHeight(24 * SPACE)
-        return card
+        frame.setMinimumHeight(24 * SPACE)
+        return frame
 
     def _make_images(self) -> QWidget:
-        card = QFrame()
-        card.setProperty("card", True)
-        row = QHBoxLayout(card)
-        row.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
-        row.setSpacing(3 * SPACE)
+        frame = card()
+        row = hbox(frame, spacing=3 * SPACE, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
         self.samples = Sheet(
             self.tr("Samples from fixed noise"),
             self.tr("Samples appear with the first validation."),
@@ -105,4 +97,4 @@ class RunView(QSplitter):
         )
         row.addWidget(self.samples, 1)
         row.addWidget(self.reconstructions, 1)
-        return card
+        return frame

@@ -1,9 +1,10 @@
 """The picture's exact bits/dim, with where that lies among the reference images."""
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QLabel
 
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.reference_band import ReferenceBand
 
 _CALM_MILLISECONDS = 120
@@ -17,16 +18,12 @@ class ScoreCard(QFrame):
         super().__init__()
         self.setProperty("card", True)
         self.setAccessibleName(self.tr("Score of the picture"))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE + 2)
-        column.setSpacing(SPACE // 2)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        column = vbox(self, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE + 2))
+        row = hbox()
         self.figure = QLabel("–")
         self.figure.setFont(scaled_font(28, bold=True))
         self.figure.setAccessibleName(self.tr("Bits per dimension"))
-        unit = QLabel(self.tr("bits/dim"))
-        unit.setProperty("role", "dim")
+        unit = text_label(self.tr("bits/dim"))
         row.addWidget(self.figure, 0, Qt.AlignmentFlag.AlignBaseline)
         row.addWidget(unit, 0, Qt.AlignmentFlag.AlignBaseline)
         row.addStretch(1)
@@ -35,8 +32,7 @@ class ScoreCard(QFrame):
         column.addLayout(row)
         self.band = ReferenceBand()
         column.addWidget(self.band)
-        self.words = QLabel()
-        self.words.setProperty("role", "dim")
+        self.words = text_label()
         column.addWidget(self.words)
         self.setToolTip(
             self.tr(

@@ -2,12 +2,13 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.layout import text_label, vbox
 
 _LEAST_SIDE = 48
 """Pixels on screen; smaller images are shown enlarged by a whole factor of at least this size, and fewer of them."""
@@ -20,15 +21,12 @@ class Sheet(QWidget):
         super().__init__()
         self._pairs = pairs
         self._batch: ImageBatch | None = None
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE // 2)
+        column = vbox(self, spacing=SPACE // 2)
         row = QHBoxLayout()
         heading = ElidedLabel(title)
         heading.setProperty("role", "section")
         row.addWidget(heading, 1)
-        self.note = QLabel()
-        self.note.setProperty("role", "dim")
+        self.note = text_label()
         row.addWidget(self.note)
         column.addLayout(row)
         self.grid = ImageGrid()

@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QSlider, QWidget
 
 from nvp_studio.views.theme import SPACE, colors
+from nvp_studio.views.widgets.layout import hbox
 
 STEPS_PER_UNIT = 100
 _HANDLE = 7.0
@@ -129,9 +130,7 @@ class SliderRow(QWidget):
         self._signed = signed
         self._showing = False
         self.value = 0.0
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(SPACE)
+        row = hbox(self)
         self.name = QLabel(name.replace("&", "&&"))
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.name.setProperty("role", "dim")

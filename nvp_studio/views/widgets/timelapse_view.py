@@ -1,13 +1,14 @@
 """A run's samples through time: images above, a scrub bar with play below."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSlider, QWidget
 
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.sheets import Sheet
 
 
@@ -19,9 +20,7 @@ class TimelapseView(QWidget):
     def __init__(self, timelapse: Timelapse) -> None:
         super().__init__()
         self._timelapse = timelapse
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE // 2)
+        column = vbox(self, spacing=SPACE // 2)
         column.addLayout(self._make_top())
         words = self.tr("Samples appear with a run's first validation.")
         self.sheet = Sheet(self.tr("From the same noise"), words)
@@ -38,8 +37,7 @@ class TimelapseView(QWidget):
         self.name.setText(name)
 
     def _make_top(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         self.kind = ComboBox()
         self.kind.setAccessibleName(self.tr("Images"))
         self.kind.addItem(self.tr("Samples"), "samples")
@@ -56,8 +54,7 @@ class TimelapseView(QWidget):
         return row
 
     def _make_bar(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         self.play = flat_button("play", self.tr("Play"))
         self.play.clicked.connect(self._toggle)
         row.addWidget(self.play)
@@ -66,8 +63,7 @@ class TimelapseView(QWidget):
         self.scrub.setPageStep(5)
         self.scrub.valueChanged.connect(self._on_scrubbed)
         row.addWidget(self.scrub, 1)
-        self.step = QLabel()
-        self.step.setProperty("role", "dim")
+        self.step = text_label()
         self.step.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("step {0}").format("1,000,000")))
         row.addWidget(self.step)
         return row

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.flow_choice import FlowChoice
 from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_input, show_input
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.note_label import NoteLabel
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules
 from nvp_studio.views.widgets.train_fields import MOST_STEPS, OPTIONAL, Field, advanced_fields, main_fields
@@ -40,9 +41,7 @@ class TrainForm(QWidget):
         """An image side that nobody chose; it is dropped together with the data it was meant for."""
         self.fields: dict[str, QWidget] = {}
         """The fields of settings that each have one, by the names of `TrainConfig`, and those of its stop rules."""
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE)
+        column = vbox(self)
         column.addLayout(self._make_main())
         self.advanced = QToolButton()
         self.advanced.setText(self.tr("Advanced"))
@@ -211,8 +210,7 @@ class TrainForm(QWidget):
         self.budget = decimal(0.1, MOST_STEPS, 2, step=1)
         for field in (self.data, self.budget_kind, self.budget):
             on_input(field, self._on_edited)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         row.addWidget(self.budget, 1)
         row.addWidget(self.budget_kind)
         self._add(form, self.tr("Train for"), row, self.budget)
@@ -240,8 +238,7 @@ class TrainForm(QWidget):
     ) -> None:
         widget = buddy or field
         assert isinstance(widget, QWidget)
-        label = QLabel(text)
-        label.setProperty("role", "dim")
+        label = text_label(text)
         label.setBuddy(widget)
         label.setToolTip(tip)
         widget.setAccessibleName(text)

@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QSizePolicy, QToolButton
 
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.layout import hbox
 
 _ONE_ROW = 72 * SPACE
 """Narrower, the buttons stand below the words."""
@@ -20,9 +21,7 @@ class WelcomeCard(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("card", True)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
-        row.setSpacing(SPACE)
+        row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         self._words = words = QLabel()
         self.show_data("")
         words.setTextFormat(Qt.TextFormat.PlainText)
@@ -38,8 +37,7 @@ class WelcomeCard(QFrame):
         self.score = QPushButton(" " + self.tr("Score your images"))
         set_icon(self.score, "gauge")
         self.score.clicked.connect(self.score_chosen)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(SPACE)
+        buttons = hbox()
         buttons.addWidget(self.train)
         buttons.addWidget(self.score)
         buttons.addStretch()

@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.layout import hbox
 
 
 class WrappingRow(QWidget):
@@ -63,9 +64,7 @@ class WrappingRow(QWidget):
 def group(*widgets: QWidget, spacing: int = SPACE) -> QWidget:
     """The widgets side by side, each as wide as it wants to be."""
     held = QWidget()
-    row = QHBoxLayout(held)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(spacing)
+    row = hbox(held, spacing=spacing)
     for widget in widgets:
         row.addWidget(widget)
     row.addStretch(1)

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
     QSizePolicy,
     QSplitter,
     QToolButton,
@@ -31,6 +29,7 @@ from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages
 from nvp_studio.views.widgets.inputs import SpinBox
 from nvp_studio.views.widgets.latent_panel import LatentPanel
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.score_card import ScoreCard
 from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
@@ -98,9 +97,7 @@ class ExplorePage(Page):
 
     def _make_center(self) -> QWidget:
         center = QWidget()
-        column = QVBoxLayout(center)
-        column.setContentsMargins(0, 0, SPACE, 0)
-        column.setSpacing(SPACE)
+        column = vbox(center, margins=(0, 0, SPACE, 0))
         self.toolbar = self._make_toolbar()
         column.addWidget(self.toolbar)
         self.welcome = WelcomeCard()
@@ -116,8 +113,7 @@ class ExplorePage(Page):
         self.caption.setProperty("role", "dim")
         self.caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(self.caption)
-        strip = QHBoxLayout()
-        strip.setSpacing(SPACE)
+        strip = hbox()
         self.sheet = ImageGrid(rows=1)
         self.sheet.setFixedHeight(8 * SPACE)
         self.sheet.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -179,17 +175,13 @@ class ExplorePage(Page):
     def _make_panel(self) -> QWidget:
         panel = QWidget()
         panel.setMinimumWidth(41 * SPACE)
-        column = QVBoxLayout(panel)
-        column.setContentsMargins(SPACE, 0, 0, 0)
-        column.setSpacing(SPACE)
+        column = vbox(panel, margins=(SPACE, 0, 0, 0))
         self.score = ScoreCard()
         column.addWidget(self.score)
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         row.addWidget(self._tool("explore.new-sample", self.tr("New sample")))
         row.addStretch(1)
-        label = QLabel(self.tr("Seed"))
-        label.setProperty("role", "dim")
+        label = text_label(self.tr("Seed"))
         self.seed = SpinBox()
         self.seed.setRange(-1, MOST_SEED)
         self.seed.setSpecialValueText(self.tr("image"))

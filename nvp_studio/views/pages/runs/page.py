@@ -5,12 +5,9 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
-    QFrame,
     QHBoxLayout,
     QLineEdit,
     QSplitter,
-    QVBoxLayout,
-    QWidget,
 )
 
 from nvp_studio.files import write_whole
@@ -27,6 +24,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import icon_button
 from nvp_studio.views.widgets.curve_board import CurveBoard
 from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.layout import card, hbox, vbox
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.series import MOST_SERIES, Series
 from nvp_studio.views.widgets.timelapse_view import TimelapseView
@@ -99,9 +97,7 @@ class RunsPage(Page):
     # Construction
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
-        column.setSpacing(SPACE)
+        column = vbox(self, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
         column.addLayout(self._make_top())
         self._rows = QSplitter(Qt.Orientation.Vertical)
         self._rows.setChildrenCollapsible(False)
@@ -119,8 +115,8 @@ class RunsPage(Page):
         self.board.show_words(self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here."))
         self.lapse = TimelapseView(self.timelapse)
         self.lapse.setMinimumWidth(30 * SPACE)
-        self._columns.addWidget(_card(self.board))
-        self._columns.addWidget(_card(self.lapse))
+        self._columns.addWidget(card(self.board))
+        self._columns.addWidget(card(self.lapse))
         self._columns.setStretchFactor(0, 3)
         self._columns.setStretchFactor(1, 1)
         self._rows.addWidget(self._columns)
@@ -129,8 +125,7 @@ class RunsPage(Page):
         column.addWidget(self._rows, 1)
 
     def _make_top(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(SPACE)
+        row = hbox()
         self.search = QLineEdit()
         self.search.setPlaceholderText(self.tr("Search name, data, preset, state, tags, notes"))
         self.search.setAccessibleName(self.tr("Search runs"))
@@ -281,12 +276,3 @@ class RunsPage(Page):
             notify.error(words, topic="export")
             return
         notify.success(self.tr("{0} is written.").format(path.name), topic="export")
-
-
-def _card(content: QWidget) -> QFrame:
-    card = QFrame()
-    card.setProperty("card", True)
-    column = QVBoxLayout(card)
-    column.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
-    column.addWidget(content)
-    return card

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import is_run_folder
@@ -24,6 +24,7 @@ from nvp_studio.views.pages.train.front import FrontRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
+from nvp_studio.views.widgets.layout import text_label, vbox
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunView
 from nvp_studio.views.widgets.train_form import TrainForm
@@ -106,9 +107,7 @@ class TrainPage(Page):
     def _make_left(self) -> QWidget:
         left = QWidget()
         left.setMinimumWidth(33 * SPACE)
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, SPACE, 0)
-        column.setSpacing(SPACE)
+        column = vbox(left, margins=(0, 0, SPACE, 0))
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
         self.data_choice = DataChoice(self.context, self.form, self)
@@ -118,16 +117,12 @@ class TrainPage(Page):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(self.form)
         column.addWidget(scroll, 1)
-        self.estimate = QLabel()
-        self.estimate.setProperty("role", "dim")
-        self.estimate.setWordWrap(True)
+        self.estimate = text_label(wrap=True)
         self.estimate.setMinimumHeight(6 * SPACE)
         self.estimate.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
         self.estimate.setAccessibleName(self.tr("Estimate of the run"))
         column.addWidget(self.estimate)
-        self.machine = QLabel()
-        self.machine.setProperty("role", "dim")
-        self.machine.setWordWrap(True)
+        self.machine = text_label(wrap=True)
         self.machine.setVisible(False)
         self.machine.setAccessibleName(self.tr("Machine that runs are trained on"))
         column.addWidget(self.machine)

@@ -1,0 +1,59 @@
+"""Short forms of what widgets are built from: layouts, labels, cards and splitters."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+
+from nvp_studio.views.theme import SPACE
+
+Margins = tuple[int, int, int, int]
+"""Left, top, right, bottom, in pixels."""
+Layout = TypeVar("Layout", bound=QBoxLayout)
+
+
+def vbox(parent: QWidget | None = None, *, spacing: int = SPACE, margins: Margins = (0, 0, 0, 0)) -> QVBoxLayout:
+    """A vertical layout, of `parent` when given."""
+    return _spaced(QVBoxLayout() if parent is None else QVBoxLayout(parent), spacing, margins)
+
+
+def hbox(parent: QWidget | None = None, *, spacing: int = SPACE, margins: Margins = (0, 0, 0, 0)) -> QHBoxLayout:
+    """A horizontal layout, of `parent` when given."""
+    return _spaced(QHBoxLayout() if parent is None else QHBoxLayout(parent), spacing, margins)
+
+
+def _spaced(layout: Layout, spacing: int, margins: Margins) -> Layout:
+    layout.setSpacing(spacing)
+    layout.setContentsMargins(*margins)
+    return layout
+
+
+def text_label(text: str = "", role: str = "dim", *, wrap: bool = False) -> QLabel:
+    """A label with the look of `role`; see the style sheet in `theme`."""
+    label = QLabel(text)
+    label.setProperty("role", role)
+    label.setWordWrap(wrap)
+    return label
+
+
+def card(content: QWidget | None = None) -> QFrame:
+    """A frame with rounded corners, around `content` when given."""
+    frame = QFrame()
+    frame.setProperty("card", True)
+    if content is not None:
+        vbox(frame, margins=(SPACE, SPACE, SPACE, SPACE)).addWidget(content)
+    return frame
+
+
+def splitter(
+    orientation: Qt.Orientation, parts: Sequence[QWidget], stretch: Sequence[int], *, handle: int = SPACE
+) -> QSplitter:
+    """The parts side by side or one above the other, with handles between; `stretch` says who takes extra room."""
+    result = QSplitter(orientation)
+    result.setChildrenCollapsible(False)
+    result.setHandleWidth(handle)
+    for index, (part, factor) in enumerate(zip(parts, stretch, strict=True)):
+        result.addWidget(part)
+        result.setStretchFactor(index, factor)
+    return result
