@@ -24,7 +24,33 @@ from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.layout import text_label, vbox
 
 
-class CommandPalette(QDialog):
+class Dialog(QDialog):
+    """A dialog that is deleted when it closes."""
+
+    def __init__(self, parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+    def make_buttons(self, accept: str) -> QDialogButtonBox:
+        """A row with *Cancel* and a button with the text `accept`, which is `self.ok`."""
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.ok = QPushButton(accept)
+        self.ok.setProperty("primary", True)
+        self.ok.setDefault(True)
+        buttons.addButton(self.ok, QDialogButtonBox.ButtonRole.AcceptRole)
+        without_icons(buttons)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        return buttons
+
+
+def without_icons(buttons: QDialogButtonBox) -> None:
+    """Remove the style's own icons, which do not match the others of the window."""
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
+
+
+class CommandPalette(Dialog):
     """Type a few letters of an action's name, press Enter."""
 
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
@@ -147,7 +173,7 @@ def _rank(typed: str, title: str) -> tuple[int, int] | None:
     return 1, place
 
 
-class ShortcutSheet(QDialog):
+class ShortcutSheet(Dialog):
     """All shortcuts, menu by menu."""
 
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
@@ -217,13 +243,7 @@ def _close_row(dialog: QDialog) -> QHBoxLayout:
     return row
 
 
-def without_icons(buttons: QDialogButtonBox) -> None:
-    """Take the style's own icons off: they are of another family than the window's."""
-    for button in buttons.buttons():
-        button.setIcon(QIcon())
-
-
-class AboutDialog(QDialog):
+class AboutDialog(Dialog):
     """Version, what the program is, and whose work it stands on."""
 
     def __init__(self, engine_words: str, parent: QWidget) -> None:

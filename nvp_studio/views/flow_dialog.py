@@ -5,7 +5,6 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialog,
     QDialogButtonBox,
     QFormLayout,
     QLabel,
@@ -15,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.flow.config import MOST, FlowConfig
 from nvp_studio.text import sentence
-from nvp_studio.views.dialogs import without_icons
+from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
 from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_input, show_input, whole
@@ -25,7 +24,7 @@ _LEFT = 10
 """Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
 
 
-class FlowDialog(QDialog):
+class FlowDialog(Dialog):
     """Shows `flow`; `config` is what the fields say, once accepted."""
 
     def __init__(self, flow: FlowConfig, preset: FlowConfig, parent: QWidget | None = None) -> None:
@@ -49,14 +48,9 @@ class FlowDialog(QDialog):
         self.words.setWordWrap(True)
         self.words.setMinimumHeight(5 * SPACE)
         self.words.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        without_icons(self.buttons)
-        self.ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.ok.setProperty("primary", True)
+        self.buttons = self.make_buttons(tr("OK"))
         self.as_preset = self.buttons.addButton(tr("As the preset has it"), QDialogButtonBox.ButtonRole.ResetRole)
         self.as_preset.clicked.connect(lambda: self.show_flow(self._preset))
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.setSpacing(2 * SPACE)
         column.addLayout(columns)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QSplitter, QWidget
 
 from nvp_studio.views.context import WindowContext
 
@@ -27,6 +27,16 @@ class Page(QWidget):
 
     def open_paths(self, paths: list[Path]) -> None:
         """Take files for which `drop_text` gave words."""
+
+    def restore_sizes(self, name: str, splitter: QSplitter, sizes: list[int] | None = None) -> None:
+        """Give the parts of `splitter` the sizes remembered under `name`, or `sizes`; remember those a person sets."""
+        wanted = self.context.settings.values.splitters.get(name, sizes)
+        if wanted is not None:
+            splitter.setSizes(wanted)
+        splitter.splitterMoved.connect(lambda: self._remember_sizes(name, splitter))
+
+    def _remember_sizes(self, name: str, splitter: QSplitter) -> None:
+        self.context.settings.values.splitters[name] = splitter.sizes()
 
     def save_state(self) -> None:
         """Called when the window closes: put what is to be remembered into `context.settings.values`."""

@@ -1,14 +1,14 @@
 """The dialog that chooses the machine that runs are trained on."""
 
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program
-from nvp_studio.views.dialogs import without_icons
+from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.layout import text_label
 
 
-class RemoteDialog(QDialog):
+class RemoteDialog(Dialog):
     """Asks for a host of ssh and the command there; an empty host is this machine."""
 
     def __init__(self, host: str, command: str, parent: QWidget | None = None) -> None:
@@ -32,17 +32,12 @@ class RemoteDialog(QDialog):
         form = QFormLayout()
         form.addRow(self.tr("&Host"), self._host)
         form.addRow(self.tr("&Command there"), self._command)
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        without_icons(self._buttons)
-        self._buttons.button(QDialogButtonBox.StandardButton.Ok).setProperty("primary", True)
-        self._buttons.accepted.connect(self.accept)
-        self._buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.setSpacing(2 * SPACE)
         column.addWidget(words)
         column.addLayout(form)
         column.addWidget(self._problem)
-        column.addWidget(self._buttons)
+        column.addWidget(self.make_buttons(self.tr("OK")))
         self._host.textChanged.connect(self._check)
         self._check()
 
@@ -64,4 +59,4 @@ class RemoteDialog(QDialog):
             except ValueError as error:
                 problem = str(error)
         self._problem.setText(problem)
-        self._buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not problem)
+        self.ok.setEnabled(not problem)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QFormLayout,
     QGridLayout,
@@ -25,14 +24,14 @@ from nvp_studio.training.changes import Wish
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunSummary
-from nvp_studio.views.dialogs import without_icons
+from nvp_studio.views.dialogs import Dialog, without_icons
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.inputs import decimal
 from nvp_studio.views.widgets.layout import text_label
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
 
 
-class LabelsDialog(QDialog):
+class LabelsDialog(Dialog):
     """Name, tags and note of a run; `labels` gives them once accepted."""
 
     def __init__(self, labels: Labels, first_name: str, parent: QWidget) -> None:
@@ -57,7 +56,7 @@ class LabelsDialog(QDialog):
         column.setSpacing(SPACE)
         column.addLayout(form)
         column.addWidget(self.problem)
-        column.addWidget(_buttons(self, self.tr("Keep")))
+        column.addWidget(self.make_buttons(self.tr("Keep")))
 
     @property
     def labels(self) -> Labels:
@@ -73,7 +72,7 @@ class LabelsDialog(QDialog):
         super().accept()
 
 
-class ChangeRunDialog(QDialog):
+class ChangeRunDialog(Dialog):
     """Learning rate and stop conditions of the run that goes; `wish` gives what was changed."""
 
     def __init__(self, course: RunChanged, parent: QWidget) -> None:
@@ -110,7 +109,7 @@ class ChangeRunDialog(QDialog):
         column.setSpacing(SPACE)
         column.addLayout(form)
         column.addWidget(words)
-        column.addWidget(_buttons(self, self.tr("Change")))
+        column.addWidget(self.make_buttons(self.tr("Change")))
 
     @property
     def wish(self) -> Wish | None:
@@ -130,7 +129,7 @@ class ChangeRunDialog(QDialog):
         )
 
 
-class ChangedDataDialog(QDialog):
+class ChangedDataDialog(Dialog):
     """What it means that a run goes on although its data have changed; accepted by who wants that."""
 
     def __init__(self, name: str, change: str, parent: QWidget) -> None:
@@ -151,7 +150,7 @@ class ChangedDataDialog(QDialog):
         last = self.tr("If the change was not meant, cancel, bring the data back as they were, and resume.")
         column.addWidget(_paragraph(last))
         column.addSpacing(SPACE)
-        column.addWidget(_buttons(self, self.tr("Continue anyway")))
+        column.addWidget(self.make_buttons(self.tr("Continue anyway")))
 
     def _points(self) -> tuple[str, ...]:
         return (
@@ -164,7 +163,7 @@ class ChangedDataDialog(QDialog):
         )
 
 
-class TrashDialog(QDialog):
+class TrashDialog(Dialog):
     """The runs in the trash, to be put back or deleted for good."""
 
     def __init__(
@@ -175,8 +174,8 @@ class TrashDialog(QDialog):
         parent: QWidget,
     ) -> None:
         super().__init__(parent)
-        self._restore, self._delete = restore, delete
         self.setWindowTitle(self.tr("Trash"))
+        self._restore, self._delete = restore, delete
         self.resize(64 * SPACE, 44 * SPACE)
         self.words = text_label()
         self.list = QListWidget()
@@ -239,15 +238,3 @@ def _paragraph(words: str, *, dim: bool = False) -> QLabel:
     if dim:
         label.setProperty("role", "dim")
     return label
-
-
-def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
-    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-    keep = QPushButton(accept)
-    keep.setProperty("primary", True)
-    keep.setDefault(True)
-    buttons.addButton(keep, QDialogButtonBox.ButtonRole.AcceptRole)
-    without_icons(buttons)
-    buttons.accepted.connect(dialog.accept)
-    buttons.rejected.connect(dialog.reject)
-    return buttons

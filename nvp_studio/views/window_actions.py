@@ -134,18 +134,15 @@ class WindowActions(QObject):
 
     def _show_palette(self) -> None:
         palette = CommandPalette(self._context.registry, self._window)
-        palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         palette.move(self._window.geometry().center().x() - palette.width() // 2, self._window.geometry().top() + 80)
         palette.open()
 
     def _show_shortcuts(self) -> None:
         sheet = ShortcutSheet(self._context.registry, self._window)
-        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.open()
 
     def _show_about(self) -> None:
         about = AboutDialog(self._engine_words(), self._window)
-        about.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         about.open()
 
     def _engine_words(self) -> str:

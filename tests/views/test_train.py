@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialogButtonBox, QLabel, QLineEdit
+from PySide6.QtWidgets import QLabel, QLineEdit
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -391,7 +391,7 @@ def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, pa
     dialog = window.findChild(RemoteDialog)
     assert dialog is not None
     host, command = dialog.findChildren(QLineEdit)
-    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    ok = dialog.ok
     host.setText("two words")
     assert not ok.isEnabled()
     host.setText("user@gpu-box")

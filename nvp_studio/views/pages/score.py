@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QSplitter,
     QStackedLayout,
     QWidget,
 )
@@ -27,7 +26,7 @@ from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
-from nvp_studio.views.widgets.layout import card, hbox, text_label, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable
 from nvp_studio.worker.messages import ModelInfo
 
@@ -72,9 +71,7 @@ class ScorePage(Page):
         self.state.add(paths)
 
     def save_state(self) -> None:
-        values = self.context.settings.values
-        values.score_columns = self.table.widths()
-        values.splitters["score"] = self._splitter.sizes()
+        self.context.settings.values.score_columns = self.table.widths()
 
     # Construction
 
@@ -108,22 +105,15 @@ class ScorePage(Page):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._make_empty())
         full = QWidget()
-        column = vbox(full, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
+        column = vbox(full, margins=PAGE_MARGINS)
         column.addLayout(self._make_toolbar())
         self.stale = self._make_stale()
         column.addWidget(self.stale)
-        self._splitter = QSplitter(Qt.Orientation.Horizontal)
-        self._splitter.setObjectName("score")
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.setHandleWidth(2 * SPACE)
         self.table = ScoreTable(self.state.rows)
         self.table.show_widths(self.context.settings.values.score_columns)
-        self._splitter.addWidget(self.table)
-        self._splitter.addWidget(self._make_side())
-        self._splitter.setStretchFactor(0, 1)
-        self._splitter.setStretchFactor(1, 0)
-        self._splitter.setSizes(self.context.settings.values.splitters.get("score", [10_000, 46 * SPACE]))
-        column.addWidget(self._splitter, 1)
+        parts = splitter(Qt.Orientation.Horizontal, (self.table, self._make_side()), (1, 0), handle=2 * SPACE)
+        self.restore_sizes("score", parts, [10_000, 46 * SPACE])
+        column.addWidget(parts, 1)
         column.addWidget(self._make_explanation())
         self._stack.addWidget(full)
 

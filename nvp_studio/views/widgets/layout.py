@@ -10,6 +10,7 @@ from nvp_studio.views.theme import SPACE
 
 Margins = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels."""
+PAGE_MARGINS: Margins = (2 * SPACE, SPACE, 2 * SPACE, SPACE)
 Layout = TypeVar("Layout", bound=QBoxLayout)
 
 

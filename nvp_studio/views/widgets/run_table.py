@@ -1,18 +1,12 @@
 """Table of runs: one line each, chosen with mouse or arrow keys."""
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-)
+from PySide6.QtCore import QAbstractItemModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.runs import SHORT_ROLE
-from nvp_studio.views.theme import SPACE, colors, theme
+from nvp_studio.views.theme import SPACE, colors
+from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 ROW_HEIGHT = 26
 _LEVELS = {
@@ -31,7 +25,7 @@ def state_colour(state: str) -> str:
     return _LEVELS.get(state, "dim")
 
 
-class RunTable(QTableView):
+class RunTable(Table):
     """Shows a model whose `summary_role` gives each row's `RunSummary`."""
 
     chosen = Signal(str)
@@ -41,25 +35,11 @@ class RunTable(QTableView):
 
     def __init__(self, model: QAbstractItemModel, summary_role: int, *, sortable: bool = False) -> None:
         """`sortable`: a click on a heading sorts, and there is room for the tags."""
-        super().__init__()
+        super().__init__(model, QCoreApplication.translate("RunTable", "Runs"), ROW_HEIGHT, least_width=6)
         self._role = summary_role
-        self.setModel(model)
-        self.setAccessibleName(self.tr("Runs"))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
         self.setItemDelegate(_StateDelegate(summary_role, self))
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.setStyleSheet("QTableView::item { padding: 0 5px; }")
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setMinimumSectionSize(6 * SPACE)
         for column, width in enumerate((20, 16, 15, 8, 10, 15, 12, 14, 14)):
             self.setColumnWidth(column, width * SPACE)
         self.setColumnHidden(8, not sortable)
@@ -67,9 +47,8 @@ class RunTable(QTableView):
             header.setSortIndicator(7, Qt.SortOrder.DescendingOrder)
             self.setSortingEnabled(True)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.selectionModel().currentRowChanged.connect(self._on_current_changed)
-        self.doubleClicked.connect(self._on_double_clicked)
-        theme().changed.connect(self.viewport().update)
+        self.row_chosen.connect(lambda index: self.chosen.emit(self._folder(index)))
+        self.row_opened.connect(lambda index: self.opened.emit(self._folder(index)))
 
     @property
     def folder(self) -> str:
@@ -86,12 +65,6 @@ class RunTable(QTableView):
         self.clearSelection()
         self.setCurrentIndex(QModelIndex())
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
-            self.opened.emit(self.folder)
-            return
-        super().keyPressEvent(event)
-
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if self.model().rowCount():
@@ -105,14 +78,8 @@ class RunTable(QTableView):
         summary = index.data(self._role) if index.isValid() else None
         return summary.folder if summary is not None else ""
 
-    def _on_current_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        self.chosen.emit(self._folder(current))
 
-    def _on_double_clicked(self, index: QModelIndex) -> None:
-        self.opened.emit(self._folder(index))
-
-
-class _StateDelegate(QStyledItemDelegate):
+class _StateDelegate(PlainDelegate):
     """Writes the state's word in its colour, without its reason where there is no room for it, and no focus frame."""
 
     def __init__(self, role: int, parent: RunTable) -> None:
@@ -121,7 +88,6 @@ class _StateDelegate(QStyledItemDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
-        plain_option(option)
         short = index.data(SHORT_ROLE)
         if short is not None and option.rect.isValid() and not self._fits(option):
             option.text = short
@@ -137,8 +103,3 @@ class _StateDelegate(QStyledItemDelegate):
         margin = style.pixelMetric(QStyle.PixelMetric.PM_FocusFrameHMargin, option, option.widget) + 1
         room = style.subElementRect(QStyle.SubElement.SE_ItemViewItemText, option, option.widget)
         return option.fontMetrics.horizontalAdvance(option.text) <= room.width() - 2 * margin
-
-
-def plain_option(option: QStyleOptionViewItem) -> None:
-    """No dotted frame around the cell with the focus: the row is marked as a whole."""
-    option.state &= ~QStyle.StateFlag.State_HasFocus

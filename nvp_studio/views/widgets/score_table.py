@@ -1,27 +1,29 @@
 """Table of scored files with their thumbnails; sorted by a click on a heading, smooth with 100 000 rows."""
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPalette
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QApplication,
-    QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
+from PySide6.QtCore import (
+    QCoreApplication,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
 )
+from PySide6.QtGui import QColor, QImage, QPainter, QPalette
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.scores import IMAGE_ROLE, THUMBNAIL_SIDE, ScoresModel
-from nvp_studio.views.theme import SPACE, colors, theme
+from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.image_view import whole_zoom
-from nvp_studio.views.widgets.run_table import plain_option
+from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
 _WIDTHS = [6, 34, 12, 13]
 
 
-class ScoreTable(QTableView):
+class ScoreTable(Table):
     """Shows a `ScoresModel`."""
 
     chosen = Signal(int)
@@ -30,32 +32,17 @@ class ScoreTable(QTableView):
     """Row that was double-clicked, or chosen with Return."""
 
     def __init__(self, model: ScoresModel) -> None:
-        super().__init__()
-        self.setModel(model)
-        self.setAccessibleName(self.tr("Scored files"))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        super().__init__(model, QCoreApplication.translate("ScoreTable", "Scored files"), _ROW_HEIGHT, least_width=5)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
         self.setItemDelegate(_ScoreDelegate(model, self))
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.setStyleSheet("QTableView::item { padding: 0 5px; }")
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setStretchLastSection(True)
-        header.setMinimumSectionSize(5 * SPACE)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
         self.setSortingEnabled(True)
         self.show_widths([])
-        self.selectionModel().currentRowChanged.connect(lambda current, _: self.chosen.emit(current.row()))
-        self.doubleClicked.connect(lambda index: self.opened.emit(index.row()))
-        theme().changed.connect(self.viewport().update)
+        self.row_chosen.connect(lambda index: self.chosen.emit(index.row()))
+        self.row_opened.connect(lambda index: self.opened.emit(index.row()))
 
     def show_widths(self, widths: list[int]) -> None:
         """Take column widths in pixels; the last column takes what is left."""
@@ -68,14 +55,8 @@ class ScoreTable(QTableView):
         """Column widths for `show_widths`."""
         return [self.columnWidth(column) for column in range(len(_WIDTHS))]
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
-            self.opened.emit(self.currentIndex().row())
-            return
-        super().keyPressEvent(event)
 
-
-class _ScoreDelegate(QStyledItemDelegate):
+class _ScoreDelegate(PlainDelegate):
     """Paints the thumbnail at a whole zoom, and the reason of a failure in its colour."""
 
     def __init__(self, model: ScoresModel, parent: ScoreTable) -> None:
@@ -84,7 +65,6 @@ class _ScoreDelegate(QStyledItemDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
-        plain_option(option)
         name = self._model.COLUMNS[index.column()]
         if name != "notes":
             return

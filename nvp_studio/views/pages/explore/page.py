@@ -5,9 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QSizePolicy,
-    QSplitter,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -29,7 +27,7 @@ from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages
 from nvp_studio.views.widgets.inputs import SpinBox
 from nvp_studio.views.widgets.latent_panel import LatentPanel
-from nvp_studio.views.widgets.layout import hbox, text_label, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_card import ScoreCard
 from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
@@ -82,18 +80,9 @@ class ExplorePage(Page):
     # Construction
 
     def _lay_out(self) -> None:
-        self._splitter = QSplitter(Qt.Orientation.Horizontal)
-        self._splitter.setObjectName("explore")
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.setHandleWidth(SPACE)
-        self._splitter.addWidget(self._make_center())
-        self._splitter.addWidget(self._make_panel())
-        self._splitter.setStretchFactor(0, 1)
-        self._splitter.setStretchFactor(1, 0)
-        self._splitter.setSizes(self.context.settings.values.splitters.get("explore", [10_000, 44 * SPACE]))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
-        column.addWidget(self._splitter)
+        parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self._make_panel()), (1, 0))
+        self.restore_sizes("explore", parts, [10_000, 44 * SPACE])
+        vbox(self, margins=PAGE_MARGINS).addWidget(parts)
 
     def _make_center(self) -> QWidget:
         center = QWidget()
@@ -211,7 +200,6 @@ class ExplorePage(Page):
         state.busy_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         state.saved.connect(self._on_saved)
-        self._splitter.splitterMoved.connect(self._remember_splitter)
         self.actions_.blend_shown.connect(self.show_blend)
         self.sheet.clicked.connect(self._on_sheet_clicked)
         self.seed.valueChanged.connect(self._on_seed_edited)
@@ -365,9 +353,6 @@ class ExplorePage(Page):
             self.state.new_sample(seed)
         elif self.state.recipe is not None:
             self._on_recipe_changed(self.state.recipe)
-
-    def _remember_splitter(self, _position: int, _index: int) -> None:
-        self.context.settings.values.splitters["explore"] = self._splitter.sizes()
 
     def _close_welcome(self) -> None:
         self.welcome.hide()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QAction
 
 from nvp_studio.runs.export import Format, export_run
@@ -93,7 +93,6 @@ class ShelfActions(QObject):
         if run is None:
             return
         dialog = LabelsDialog(read_labels(Path(run.folder)), run.name, self._context.window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self._write_labels(run, dialog))
         dialog.open()
 
@@ -140,7 +139,6 @@ class ShelfActions(QObject):
     def _show_trash(self) -> None:
         runs = discarded_runs(self._context.runs.folder)
         dialog = TrashDialog(runs, self._restore, self._delete, self._context.window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
     def _restore(self, place: str) -> bool:

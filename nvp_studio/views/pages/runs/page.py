@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QLineEdit,
-    QSplitter,
 )
 
 from nvp_studio.files import write_whole
@@ -24,7 +23,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import icon_button
 from nvp_studio.views.widgets.curve_board import CurveBoard
 from nvp_studio.views.widgets.elided_label import ElidedLabel
-from nvp_studio.views.widgets.layout import card, hbox, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, vbox
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.series import MOST_SERIES, Series
 from nvp_studio.views.widgets.timelapse_view import TimelapseView
@@ -55,7 +54,6 @@ class RunsPage(Page):
         self._draw.setSingleShot(True)
         self._draw.setInterval(_DRAW_MILLISECONDS)
         self._connect_signals()
-        self._restore()
         self._show_selection()
 
     # What the window asks of a page
@@ -64,11 +62,6 @@ class RunsPage(Page):
         self.look_again()
         if not self.table.selectionModel().hasSelection() and self.shelf.rowCount():
             self.table.selectRow(0)
-
-    def save_state(self) -> None:
-        values = self.context.settings.values
-        values.splitters["runs-rows"] = self._rows.sizes()
-        values.splitters["runs-columns"] = self._columns.sizes()
 
     # What is in front
 
@@ -97,32 +90,22 @@ class RunsPage(Page):
     # Construction
 
     def _lay_out(self) -> None:
-        column = vbox(self, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
+        column = vbox(self, margins=PAGE_MARGINS)
         column.addLayout(self._make_top())
-        self._rows = QSplitter(Qt.Orientation.Vertical)
-        self._rows.setChildrenCollapsible(False)
-        self._rows.setHandleWidth(SPACE)
         self.table = RunTable(self.shelf, SUMMARY_ROLE, sortable=True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setMinimumHeight(14 * SPACE)
         for key in PAGE_KEYS:
             self.table.addAction(self.actions_[key])
-        self._rows.addWidget(self.table)
-        self._columns = QSplitter(Qt.Orientation.Horizontal)
-        self._columns.setChildrenCollapsible(False)
-        self._columns.setHandleWidth(SPACE)
         self.board = CurveBoard()
         self.board.show_words(self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here."))
         self.lapse = TimelapseView(self.timelapse)
         self.lapse.setMinimumWidth(30 * SPACE)
-        self._columns.addWidget(card(self.board))
-        self._columns.addWidget(card(self.lapse))
-        self._columns.setStretchFactor(0, 3)
-        self._columns.setStretchFactor(1, 1)
-        self._rows.addWidget(self._columns)
-        self._rows.setStretchFactor(0, 2)
-        self._rows.setStretchFactor(1, 3)
-        column.addWidget(self._rows, 1)
+        columns = splitter(Qt.Orientation.Horizontal, (card(self.board), card(self.lapse)), (3, 1))
+        self.restore_sizes("runs-columns", columns, [800, 300])
+        rows = splitter(Qt.Orientation.Vertical, (self.table, columns), (2, 3))
+        self.restore_sizes("runs-rows", rows, [200, 400])
+        column.addWidget(rows, 1)
 
     def _make_top(self) -> QHBoxLayout:
         row = hbox()
@@ -140,11 +123,6 @@ class RunsPage(Page):
         for key in PAGE_KEYS:
             row.addWidget(icon_button(self.actions_[key]))
         return row
-
-    def _restore(self) -> None:
-        splitters = self.context.settings.values.splitters
-        self._rows.setSizes(splitters.get("runs-rows", [200, 400]))
-        self._columns.setSizes(splitters.get("runs-columns", [800, 300]))
 
     def _connect_signals(self) -> None:
         self.search.textChanged.connect(self._on_searched)

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 
 from nvp_studio.training.changes import Wish
@@ -175,7 +175,6 @@ class RunActions(QObject):
         if course is None:
             return
         dialog = ChangeRunDialog(course, self._context.window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self._send_change(dialog.wish))
         dialog.open()
 
@@ -288,7 +287,6 @@ class RunActions(QObject):
         if not live.data_changed:
             return
         dialog = ChangedDataDialog(live.name, live.reason, self._context.window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(self._resume_anyway)
         dialog.rejected.connect(self._say_data_changed)
         dialog.open()

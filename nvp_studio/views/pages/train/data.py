@@ -1,6 +1,6 @@
 """Choosing what to train on: the dialogs, and a look at what a folder holds before anything starts."""
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject
 
 from nvp_studio.flow.config import preset_config
 from nvp_studio.state.estimate import image_shape_of, train_images_of
@@ -93,7 +93,6 @@ class DataChoice(QObject):
         except ValueError:  # the form says why
             flow = preset
         dialog = FlowDialog(flow, preset, self._context.window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: choice.show_flow(dialog.config))
         dialog.open()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import is_run_folder
@@ -24,7 +24,7 @@ from nvp_studio.views.pages.train.front import FrontRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
-from nvp_studio.views.widgets.layout import text_label, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, splitter, text_label, vbox
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunView
 from nvp_studio.views.widgets.train_form import TrainForm
@@ -85,24 +85,13 @@ class TrainPage(Page):
         values = self.context.settings.values
         values.train = self.form.config or values.train
         values.train_advanced = self.form.advanced.isChecked()
-        values.splitters["train"] = self._columns.sizes()
-        values.splitters["train-rows"] = self._rows.sizes()
-        values.splitters["train-run"] = self.view.sizes()
 
     # Construction
 
     def _lay_out(self) -> None:
-        self._columns = QSplitter(Qt.Orientation.Horizontal)
-        self._columns.setObjectName("train")
-        self._columns.setChildrenCollapsible(False)
-        self._columns.setHandleWidth(SPACE)
-        self._columns.addWidget(self._make_left())
-        self._columns.addWidget(self._make_right())
-        self._columns.setStretchFactor(0, 0)
-        self._columns.setStretchFactor(1, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
-        column.addWidget(self._columns)
+        columns = splitter(Qt.Orientation.Horizontal, (self._make_left(), self._make_right()), (0, 1))
+        self.restore_sizes("train", columns, [36 * SPACE, 10_000])
+        vbox(self, margins=PAGE_MARGINS).addWidget(columns)
 
     def _make_left(self) -> QWidget:
         left = QWidget()
@@ -131,32 +120,23 @@ class TrainPage(Page):
         return left
 
     def _make_right(self) -> QWidget:
-        self._rows = QSplitter(Qt.Orientation.Vertical)
-        self._rows.setObjectName("train-rows")
-        self._rows.setChildrenCollapsible(False)
-        self._rows.setHandleWidth(SPACE)
         self.view = RunView()
         for key in RUN_KEYS:
             self.view.add_tool(icon_button(self.actions_[key]))
-        self._rows.addWidget(self.view)
         self.table = RunTable(self.runs, SUMMARY_ROLE)
         self.table.setMinimumHeight(12 * SPACE)
         for key in RUN_KEYS:
             self.table.addAction(self.actions_[key])
-        self._rows.addWidget(self.table)
-        self._rows.setStretchFactor(0, 1)
-        self._rows.setStretchFactor(1, 0)
-        return self._rows
+        self.restore_sizes("train-run", self.view)
+        rows = splitter(Qt.Orientation.Vertical, (self.view, self.table), (1, 0))
+        self.restore_sizes("train-rows", rows, [10_000, 20 * SPACE])
+        return rows
 
     def _restore(self) -> None:
         values = self.context.settings.values
         if values.train is not None:
             self.form.show_config(values.train)
         self.form.unfold(values.train_advanced)
-        self._columns.setSizes(values.splitters.get("train", [36 * SPACE, 10_000]))
-        self._rows.setSizes(values.splitters.get("train-rows", [10_000, 20 * SPACE]))
-        if "train-run" in values.splitters:
-            self.view.setSizes(values.splitters["train-run"])
 
     def _restore_machine(self) -> None:
         values = self.context.settings.values
@@ -294,7 +274,6 @@ class TrainPage(Page):
     def _choose_machine(self) -> None:
         values = self.context.settings.values
         dialog = RemoteDialog(values.remote_host, values.remote_command, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self.run_on(dialog.host, dialog.command))
         dialog.open()
 
