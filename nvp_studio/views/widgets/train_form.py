@@ -15,7 +15,7 @@ from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_inpu
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.note_label import NoteLabel
 from nvp_studio.views.widgets.stop_fields import rules_of, show_rules
-from nvp_studio.views.widgets.train_fields import MOST_STEPS, OPTIONAL, Field, advanced_fields, main_fields
+from nvp_studio.views.widgets.train_fields import MOST_STEPS, OPTIONAL, Field, advanced_fields, main_fields, tips
 
 _BUDGETS = {"minutes": (10, 1), "epochs": (10, 1), "steps": (5000, 1000)}
 """Kinds of a budget, with the value proposed for each and the step of its arrows."""
@@ -54,6 +54,7 @@ class TrainForm(QWidget):
         form = _form()
         self._folded.setLayout(form)
         self._add_fields(form, advanced_fields())
+        self.fields["checkpoint_steps"].setAccessibleName(self.tr("Save every so many steps"))
         column.addWidget(self._folded)
         self._folded.hide()
         column.addStretch(1)
@@ -223,15 +224,16 @@ class TrainForm(QWidget):
         return form
 
     def _add_fields(self, form: QFormLayout, fields: list[Field]) -> None:
+        explained = tips()
         for field in fields:
             self.fields[field.name] = field.widget
             on_input(field.widget, self._on_edited)
+            tip = explained.get(field.name) or field.widget.toolTip()
             if isinstance(field.widget, QCheckBox):
-                field.widget.setToolTip(field.tip)
+                field.widget.setToolTip(tip)
                 form.addRow(field.widget)
             else:
-                self._add(form, field.label, field.widget, tip=field.tip)
-                field.widget.setAccessibleName(field.spoken or field.label)
+                self._add(form, field.label, field.widget, tip=tip)
 
     def _add(
         self, form: QFormLayout, text: str, field: QWidget | QHBoxLayout, buddy: QWidget | None = None, tip: str = ""
