@@ -38,50 +38,50 @@ class ActionRegistry(QObject):
         self,
         key: str,
         text: str,
-        slot: Callable[[], object] | None = None,
-        *,
-        menu: str = "",
-        shortcut: str | QKeySequence.StandardKey | list[str] | None = None,
+        slot: Callable[[], object],
+        shortcut: str = "",
         icon: str = "",
+        *,
+        menu: str | None = None,
         tip: str = "",
         checkable: bool = False,
         page: QWidget | None = None,
         separator: bool = False,
         place: int = 50,
     ) -> QAction:
-        """Register an action. `page` limits its shortcut to when the focus is on that page; `separator` puts a line
-        above it in its menu, `place` orders it there. The slot gets no argument: a checkable action is to be asked."""
+        """Register an action, in the menu that its key begins with unless `menu` names another.
+
+        `page` limits the shortcut to when the focus is on that page; `separator` puts a line above the action in its
+        menu, `place` orders it there. The slot gets no argument: ask a checkable action whether it is checked.
+        """
         if key in self._entries:
             raise ValueError(f"there is already an action {key}")
         action = QAction(text, self._window)
         action.setObjectName(key)
         action.setCheckable(checkable)
-        if shortcut is not None:
-            _set_shortcuts(action, shortcut)
+        if shortcut:
+            action.setShortcut(QKeySequence(shortcut))
         if icon:
             set_icon(action, icon)
         action.setStatusTip(tip)
         action.setToolTip(_tip(action, tip))
-        if slot is not None:
-            action.triggered.connect(lambda _checked=False: slot())
+        action.triggered.connect(lambda _checked=False: slot())
         if page is not None:
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         (page or self._window).addAction(action)
-        self._entries[key] = Entry(key, menu, action, place)
+        self._entries[key] = Entry(key, key.split(".")[0] if menu is None else menu, action, place)
         if separator:
             self._separators.add(key)
         return action
 
-    def adopt(self, key: str, action: QAction, *, menu: str = "", icon: str = "", separator: bool = False) -> QAction:
-        """Register an action made elsewhere, such as an undo stack's."""
+    def adopt(self, key: str, action: QAction, icon: str, *, separator: bool = False) -> None:
+        """Register an action made elsewhere, such as an undo stack's, in the menu that its key begins with."""
         action.setObjectName(key)
-        if icon:
-            set_icon(action, icon)
+        set_icon(action, icon)
         self._window.addAction(action)
-        self._entries[key] = Entry(key, menu, action)
+        self._entries[key] = Entry(key, key.split(".")[0], action)
         if separator:
             self._separators.add(key)
-        return action
 
     def __getitem__(self, key: str) -> QAction:
         return self._entries[key].action
@@ -98,15 +98,6 @@ class ActionRegistry(QObject):
     def starts_group(self, key: str) -> bool:
         """Whether a line belongs above this action in its menu."""
         return key in self._separators
-
-
-def _set_shortcuts(action: QAction, shortcut: str | QKeySequence.StandardKey | list[str]) -> None:
-    if isinstance(shortcut, list):
-        action.setShortcuts([QKeySequence(text) for text in shortcut])
-    elif isinstance(shortcut, str):
-        action.setShortcut(QKeySequence(shortcut))
-    else:
-        action.setShortcuts(shortcut)
 
 
 def _tip(action: QAction, tip: str) -> str:

@@ -34,74 +34,26 @@ class WindowActions(QObject):
 
     def _add_actions(self, pages: list[tuple[str, str, str]], log: QAction) -> None:
         add = self._context.registry.add
-        add(
-            "file.open-model",
-            self.tr("Open &model…"),
-            self._ask_model,
-            menu="file",
-            shortcut="Ctrl+Shift+O",
-            icon="box",
-            tip=self.tr("Open a checkpoint file"),
-            place=20,
-            separator=True,
-        )
-        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, menu="file", icon="folder-open", place=20)
+        tip = self.tr("Open a checkpoint file")
+        text = self.tr("Open &model…")
+        add("file.open-model", text, self._ask_model, "Ctrl+Shift+O", "box", tip=tip, place=20, separator=True)
+        add("file.open-run", self.tr("Open &run folder…"), self._ask_run, icon="folder-open", place=20)
         for name, title in INCLUDED_MODELS.items():
-            add(
-                f"file.open-{name}",
-                self.tr("Open the included {0} model").format(title),
-                partial(self._context.engine.open_model, name),
-                menu="file",
-                place=20,
-            )
-        add(
-            "file.quit",
-            self.tr("&Quit"),
-            self._window.close,
-            menu="file",
-            shortcut="Ctrl+Q",
-            icon="log-out",
-            separator=True,
-            place=90,
-        )
+            text = self.tr("Open the included {0} model").format(title)
+            add(f"file.open-{name}", text, partial(self._context.engine.open_model, name), place=20)
+        add("file.quit", self.tr("&Quit"), self._window.close, "Ctrl+Q", "log-out", separator=True, place=90)
         for number, (key, title, icon) in enumerate(pages, 1):
-            add(
-                f"view.page-{key}",
-                title,
-                partial(self._context.show_page, key),
-                menu="view",
-                shortcut=f"Ctrl+{number}",
-                icon=icon,
-            )
+            add(f"view.page-{key}", title, partial(self._context.show_page, key), f"Ctrl+{number}", icon)
         self._add_theme_actions()
         log.setText(self.tr("L&og"))
         log.setShortcut(QKeySequence("Ctrl+L"))
-        self._context.registry.adopt("view.log", log, menu="view", icon="square-terminal", separator=True)
-        add(
-            "view.full-screen",
-            self.tr("&Full screen"),
-            self._toggle_full_screen,
-            menu="view",
-            shortcut="F11",
-        )
-        add("help.palette", self.tr("&Commands…"), self._show_palette, menu="help", shortcut="Ctrl+K", icon="command")
-        add(
-            "help.shortcuts",
-            self.tr("&Keyboard shortcuts"),
-            self._show_shortcuts,
-            menu="help",
-            shortcut="F1",
-            icon="keyboard",
-        )
-        add(
-            "help.restart-explorer",
-            self.tr("&Restart the engine"),
-            self._context.engine.explorer.restart,
-            menu="help",
-            icon="refresh-cw",
-            separator=True,
-        )
-        add("help.about", self.tr("&About NVP Studio"), self._show_about, menu="help", icon="info", separator=True)
+        self._context.registry.adopt("view.log", log, "square-terminal", separator=True)
+        add("view.full-screen", self.tr("&Full screen"), self._toggle_full_screen, "F11")
+        add("help.palette", self.tr("&Commands…"), self._show_palette, "Ctrl+K", "command")
+        add("help.shortcuts", self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1", "keyboard")
+        restart = self._context.engine.explorer.restart
+        add("help.restart-explorer", self.tr("&Restart the engine"), restart, icon="refresh-cw", separator=True)
+        add("help.about", self.tr("&About NVP Studio"), self._show_about, icon="info", separator=True)
 
     def _add_theme_actions(self) -> None:
         group = QActionGroup(self)
@@ -110,14 +62,10 @@ class WindowActions(QObject):
             ("light", self.tr("&Light theme"), "sun"),
             ("dark", self.tr("&Dark theme"), "moon"),
         ):
+            first = choice == "system"
+            apply = partial(self.set_theme, choice)
             action = self._context.registry.add(
-                f"view.theme-{choice}",
-                text,
-                partial(self.set_theme, choice),
-                menu="view",
-                icon=icon,
-                checkable=True,
-                separator=choice == "system",
+                f"view.theme-{choice}", text, apply, icon=icon, checkable=True, separator=first
             )
             action.setChecked(self._context.settings.values.theme == choice)
             group.addAction(action)

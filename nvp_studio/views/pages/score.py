@@ -1,6 +1,5 @@
 """Score: drop image files and folders, read each one's bits/dim, compare them with the reference images."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
@@ -76,23 +75,15 @@ class ScorePage(Page):
     # Construction
 
     def _add_actions(self) -> None:
-        registry = self.context.registry
-
-        def add(
-            key: str, text: str, slot: Callable[[], object], icon: str, shortcut: str = "", separator: bool = False
-        ) -> None:
-            registry.add(
-                f"score.{key}", text, slot, menu="score", icon=icon, shortcut=shortcut or None, separator=separator
-            )
-
-        add("add-files", self.tr("Add &files…"), self._ask_files, "file-plus", "Ctrl+Shift+F")
-        add("add-folder", self.tr("Add f&older…"), self._ask_folder, "folder-plus", "Ctrl+Shift+D")
-        add("again", self.tr("&Score again"), self.state.score_again, "refresh-cw", separator=True)
-        add("cancel", self.tr("&Cancel scoring"), self.state.cancel, "circle-x")
-        add("continue", self.tr("Co&ntinue scoring"), self.state.resume, "circle-play")
-        add("explore", self.tr("Open in E&xplore"), self._explore, "compass", separator=True)
-        add("export", self.tr("&Export as CSV…"), self._export, "table")
-        add("clear", self.tr("C&lear the table"), self.state.clear, "trash-2", separator=True)
+        add, state = self.context.registry.add, self.state
+        add("score.add-files", self.tr("Add &files…"), self._ask_files, "Ctrl+Shift+F", "file-plus")
+        add("score.add-folder", self.tr("Add f&older…"), self._ask_folder, "Ctrl+Shift+D", "folder-plus")
+        add("score.again", self.tr("&Score again"), state.score_again, icon="refresh-cw", separator=True)
+        add("score.cancel", self.tr("&Cancel scoring"), state.cancel, icon="circle-x")
+        add("score.continue", self.tr("Co&ntinue scoring"), state.resume, icon="circle-play")
+        add("score.explore", self.tr("Open in E&xplore"), self._explore, icon="compass", separator=True)
+        add("score.export", self.tr("&Export as CSV…"), self._export, icon="table")
+        add("score.clear", self.tr("C&lear the table"), state.clear, icon="trash-2", separator=True)
         for key, words in (
             ("cancel", self.tr("Cancel")),
             ("continue", self.tr("Continue")),

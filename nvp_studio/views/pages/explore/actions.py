@@ -1,6 +1,5 @@
 """The actions of Explore: samples, resets, undo, and pictures from and to files and the clipboard."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -34,79 +33,35 @@ class ExploreActions(QObject):
         self._add_actions(page)
 
     def _add_actions(self, page: Page) -> None:
-        registry, state = self._context.registry, self._state
-
-        def add(
-            key: str,
-            text: str,
-            slot: Callable[[], object],
-            shortcut: str,
-            icon: str,
-            menu: str = "explore",
-            here: bool = True,
-            separator: bool = False,
-            place: int = 50,
-            checkable: bool = False,
-        ) -> None:
-            registry.add(
-                key,
-                text,
-                slot,
-                menu=menu,
-                shortcut=shortcut or None,
-                icon=icon,
-                page=page if here else None,
-                separator=separator,
-                place=place,
-                checkable=checkable,
-            )
-
+        state, registry = self._state, self._context.registry
+        add = partial(registry.add, page=page)
         add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
         add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
         add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
         add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
-        add(
-            "explore.blend",
-            self.tr("B&lend two images"),
-            self._toggle_blend,
-            "L",
-            "blend",
-            separator=True,
-            checkable=True,
-        )
+        text = self.tr("B&lend two images")
+        add("explore.blend", text, self._toggle_blend, "L", "blend", separator=True, checkable=True)
         for end, letter in enumerate("AB"):
             name = letter.lower()
             text = self.tr("Picture on screen as {0}").format(f"&{letter}")
             add(f"explore.blend-picture-{name}", text, partial(self._take_end, end), letter, "image")
             text = self.tr("Image file as {0}…").format(letter)
             add(f"explore.blend-file-{name}", text, partial(self._ask_end, end), f"Shift+{letter}", "image-plus")
-        add(
-            "explore.open-image",
-            self.tr("&Open image…"),
-            self._ask_image,
-            "Ctrl+O",
-            "image-plus",
-            "file",
-            False,
-            place=10,
-        )
-        add("explore.save", self.tr("&Save picture…"), self._save, "Ctrl+S", "download", "file", separator=True)
-        add(
-            "explore.save-small",
-            self.tr("Save picture at the model's si&ze…"),
-            self._save_small,
-            "Ctrl+Shift+S",
-            "image-down",
-            "file",
-        )
+        text = self.tr("&Open image…")
+        registry.add("explore.open-image", text, self._ask_image, "Ctrl+O", "image-plus", menu="file", place=10)
+        text = self.tr("&Save picture…")
+        add("explore.save", text, self._save, "Ctrl+S", "download", menu="file", separator=True)
+        text = self.tr("Save picture at the model's si&ze…")
+        add("explore.save-small", text, self._save_small, "Ctrl+Shift+S", "image-down", menu="file")
         undo = state.undo.createUndoAction(self._context.window, self.tr("&Undo"))
         undo.setShortcut("Ctrl+Z")
         redo = state.undo.createRedoAction(self._context.window, self.tr("&Redo"))
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
-        registry.adopt("edit.undo", undo, menu="edit", icon="undo-2")
-        registry.adopt("edit.redo", redo, menu="edit", icon="redo-2")
-        add("explore.copy-image", self.tr("&Copy picture"), self._copy_image, "Ctrl+C", "copy", "edit", separator=True)
-        add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", "edit")
+        registry.adopt("edit.undo", undo, "undo-2")
+        registry.adopt("edit.redo", redo, "redo-2")
+        text = self.tr("&Copy picture")
+        add("explore.copy-image", text, self._copy_image, "Ctrl+C", "copy", menu="edit", separator=True)
+        add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", menu="edit")
 
     def _ask_image(self) -> None:
         for path in self._context.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):

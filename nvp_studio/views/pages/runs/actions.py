@@ -59,32 +59,25 @@ class ShelfActions(QObject):
         self["discard"].setEnabled(bool(chosen) and not any(run.folder in busy for run in chosen))
 
     def _register(self, page: Page) -> None:
-        add = partial(self._context.registry.add, menu="runs", page=page)
-        add("runs.label", self._tr("&Name, tags and note…"), self._label, shortcut="F2", icon="pencil")
-        add("runs.duplicate", self._tr("&Duplicate with changes"), self._duplicate, shortcut="Ctrl+D", icon="copy")
+        add = partial(self._context.registry.add, page=page)
+        add("runs.label", self._tr("&Name, tags and note…"), self._label, "F2", "pencil")
+        add("runs.duplicate", self._tr("&Duplicate with changes"), self._duplicate, "Ctrl+D", "copy")
         add("runs.resume", self._tr("&Resume"), self._resume, icon="circle-play")
         add("runs.explore", self._tr("&Explore"), self._explore, icon="compass")
         add("runs.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
-        add(
-            "runs.csv",
+        text, tip = (
             self._tr("Export metrics as &CSV"),
-            partial(self._export, "csv"),
-            icon="table",
-            tip=self._tr("Write metrics.csv into the folder of each selected run"),
-            separator=True,
+            self._tr("Write metrics.csv into the folder of each selected run"),
         )
+        add("runs.csv", text, partial(self._export, "csv"), icon="table", tip=tip, separator=True)
         add("runs.parquet", self._tr("Export metrics as &Parquet"), partial(self._export, "parquet"))
-        add(
-            "runs.tensorboard",
-            self._tr("Export for &TensorBoard"),
-            partial(self._export, "tensorboard"),
-            icon="chart-line",
-            tip=self._tr("Write TensorBoard's event files into the folder of each selected run"),
-        )
+        text = self._tr("Export for &TensorBoard")
+        tip = self._tr("Write TensorBoard's event files into the folder of each selected run")
+        add("runs.tensorboard", text, partial(self._export, "tensorboard"), icon="chart-line", tip=tip)
         add("runs.film", self._tr("Save samples as a &film…"), self.save_film, icon="film")
-        add("runs.discard", self._tr("D&iscard"), self._discard, shortcut="Del", icon="trash-2", separator=True)
+        add("runs.discard", self._tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
         add("runs.trash", self._tr("Trash…"), self._show_trash, icon="rotate-ccw")
-        add("runs.find", self._tr("&Search runs"), self.search_requested.emit, shortcut="Ctrl+F", separator=True)
+        add("runs.find", self._tr("&Search runs"), self.search_requested.emit, "Ctrl+F", separator=True)
 
     # What a person does
 

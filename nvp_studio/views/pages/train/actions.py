@@ -116,37 +116,25 @@ class RunActions(QObject):
 
     def _register(self) -> None:
         live = self._live
-        add = partial(self._context.registry.add, menu="run")
-        add("run.start", self._tr("&Start training"), self.start_asked.emit, shortcut="Ctrl+Return", icon="play")
+        add = self._context.registry.add
+        add("run.start", self._tr("&Start training"), self.start_asked.emit, "Ctrl+Return", "play")
         self._start_tip = self["start"].toolTip()
         add("run.one-minute", self._tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
-        add("run.pause", self._tr("&Pause"), self._toggle_pause, shortcut="Ctrl+P", icon="pause", separator=True)
-        add("run.stop", self._tr("S&top"), live.stop, shortcut="Ctrl+.", icon="square")
+        add("run.pause", self._tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
+        add("run.stop", self._tr("S&top"), live.stop, "Ctrl+.", "square")
         add("run.force-stop", self._tr("&Force stop"), live.force_stop, icon="octagon-x")
-        add(
-            "run.change",
-            self._tr("C&hange…"),
-            self._change,
-            icon="sliders-horizontal",
-            tip=self._tr("Change learning rate and stop conditions while it goes"),
-        )
+        tip = self._tr("Change learning rate and stop conditions while it goes")
+        add("run.change", self._tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
         add("run.sample", self._tr("Sa&mple"), live.sample, icon="images", tip=self._tr("Fresh samples now"))
         add("run.save", self._tr("Sa&ve"), self._save, icon="save", tip=self._tr("Write a checkpoint now"))
         add("run.resume", self._tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
-        add("run.explore", self._tr("&Explore this run"), self.explore, shortcut="Ctrl+E", icon="compass")
+        add("run.explore", self._tr("&Explore this run"), self.explore, "Ctrl+E", "compass")
         add("run.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self._tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self._tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
         add("run.choose-folder", self._tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
-        self._context.registry.add(
-            "file.follow-run",
-            self._tr("&Follow run folder…"),
-            self.follow_asked.emit,
-            menu="file",
-            icon="folder-open",
-            tip=self._tr("Watch a run that is trained elsewhere, by its folder"),
-            place=20,
-        )
+        text, tip = self._tr("&Follow run folder…"), self._tr("Watch a run that is trained elsewhere, by its folder")
+        add("file.follow-run", text, self.follow_asked.emit, icon="folder-open", tip=tip, place=20)
         add("run.machine", self._tr("Run on &another machine…"), self.machine_asked.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)

@@ -30,7 +30,7 @@ class DataChoice(QObject):
         form.choose_file.connect(self._ask_file)
         form.flow.change_asked.connect(self._change_flow)
         context.registry.add(
-            "run.flow", self.tr("Change the f&low…"), self._show_flow, menu="run", icon="sliders-horizontal", place=60
+            "run.flow", self.tr("Change the f&low…"), self._show_flow, icon="sliders-horizontal", place=60
         )
         form.edited.connect(self._on_edited)
 
