@@ -1,6 +1,6 @@
 """Buttons: for actions of the registry with words or an icon alone, and flat ones of a widget's own."""
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolButton
 
@@ -37,12 +37,31 @@ class ActionButton(QPushButton):
         self.setEnabled(action.isEnabled())
 
 
+def tool_button(action: QAction, text: str = "") -> QToolButton:
+    """A button with the action's icon and its short text, or `text`; shown while the action is visible."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setProperty("button", True)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setIconSize(ICON_SIZE)
+    button.setAccessibleName(plain_text(action))
+    button.setVisible(action.isVisible())
+
+    def follow() -> None:
+        button.setText(f" {text or action.iconText()}")  # the style puts icon and text too close together
+
+    follow()
+    action.changed.connect(follow)
+    action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+    return button
+
+
 def icon_button(action: QAction) -> QToolButton:
     """A flat button that shows the action's icon alone."""
     button = QToolButton()
     button.setDefaultAction(action)
     button.setProperty("flat", True)
-    button.setIconSize(QSize(16, 16))
+    button.setIconSize(ICON_SIZE)
     button.setAccessibleName(plain_text(action))
     action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
     return button

@@ -9,11 +9,11 @@ from PySide6.QtWidgets import (
     QLabel,
     QScrollArea,
     QSizePolicy,
-    QToolButton,
     QWidget,
 )
 
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import icon_button
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
@@ -86,11 +86,7 @@ class LatentPanel(QWidget):
 
     def add_tool(self, action: QAction) -> None:
         """Put a small button for `action` beside the directions' title."""
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setProperty("flat", True)
-        button.setAccessibleName(action.text().replace("&", ""))
-        self._head.addWidget(button)
+        self._head.addWidget(icon_button(action))
 
     def set_model(self, scales: int, shares: Sequence[float], names: Sequence[str]) -> None:
         """Make the sliders of a model with that many scales and those directions; unnamed ones are principal."""

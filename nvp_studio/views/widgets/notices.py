@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QWidget
 
 from nvp_studio.views.notify import Notification, channel
-from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
+from nvp_studio.views.theme import SPACE, colors, pixmap, theme
+from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.layout import hbox
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
@@ -121,11 +122,7 @@ class _Bar(QFrame):
             button.clicked.connect(self.closed)
             button.clicked.connect(lambda _=False, act=act: act())
             row.addWidget(button)
-        close = QToolButton()
-        close.setProperty("flat", True)
-        close.setIconSize(QSize(16, 16))
-        close.setAccessibleName(self.tr("Close this notice"))
-        set_icon(close, "x", "dim")
+        close = flat_button("x", self.tr("Close this notice"), role="dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
         self._colour()

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from nvp_studio.views.theme import SPACE, set_role
+from nvp_studio.views.widgets.action_button import tool_button
 from nvp_studio.views.widgets.layout import hbox
 
 _LEAST_NAME = 14 * SPACE
@@ -63,16 +64,7 @@ class RunStrip(QFrame):
 
     def add_action(self, action: QAction) -> None:
         """Add a button for `action`; it shows while the action is visible."""
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setProperty("button", True)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setIconSize(QSize(16, 16))
-        button.setVisible(action.isVisible())
-        _keep_apart(button, action)
-        action.changed.connect(lambda: _keep_apart(button, action))
-        action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
-        self._buttons.addWidget(button)
+        self._buttons.addWidget(tool_button(action))
 
     def show_content(self, content: StripContent) -> None:
         """Show `content` now."""
@@ -122,11 +114,6 @@ class RunStrip(QFrame):
             label.setProperty("role", "dim")
         row.addWidget(label)
         return label
-
-
-def _keep_apart(button: QToolButton, action: QAction) -> None:
-    """The style puts icon and text too close together."""
-    button.setText(" " + action.iconText())
 
 
 class _SteadyLabel(QLabel):

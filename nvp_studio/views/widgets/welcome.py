@@ -1,10 +1,11 @@
 """The card of the first start: what this is and what to do next."""
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QSizePolicy, QToolButton
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QSizePolicy
 
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.layout import hbox
 
 _ONE_ROW = 72 * SPACE
@@ -42,11 +43,7 @@ class WelcomeCard(QFrame):
         buttons.addWidget(self.score)
         buttons.addStretch()
         self._parts.addLayout(buttons)
-        close = QToolButton()
-        close.setProperty("flat", True)
-        close.setIconSize(QSize(16, 16))
-        close.setAccessibleName(self.tr("Close the welcome"))
-        set_icon(close, "x", "dim")
+        close = flat_button("x", self.tr("Close the welcome"), role="dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, Qt, QTimer
 from PySide6.QtWidgets import (
     QSizePolicy,
     QToolButton,
@@ -21,6 +21,7 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.model_menu import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.action_button import icon_button, tool_button
 from nvp_studio.views.widgets.blend_panel import BlendPanel, ShownEnd
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
@@ -146,20 +147,9 @@ class ExplorePage(Page):
         )
 
     def _tool(self, key: str, text: str = "") -> QToolButton:
-        """A button for an action: with words, or an icon alone."""
+        """A button for an action: with `text`, or an icon alone."""
         action = self.context.registry[key]
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setIconSize(QSize(16, 16))
-        button.setAccessibleName(action.text().replace("&", ""))
-        button.setProperty("button" if text else "flat", True)
-        if text:
-            button.setText(f" {text}")  # the style puts icon and text too close together
-            action.changed.connect(lambda: button.setText(f" {text}"))
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        else:
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
-        return button
+        return tool_button(action, text) if text else icon_button(action)
 
     def _make_panel(self) -> QWidget:
         panel = QWidget()
