@@ -17,6 +17,7 @@ from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.numbers import short_number
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.model_menu import ModelMenu
@@ -235,7 +236,7 @@ class ExplorePage(Page):
         _, height, width = model.image_shape
         words = [
             f"{width}×{height}",
-            self.tr("{0} parameters").format(_short(model.parameters)),
+            self.tr("{0} parameters").format(short_number(model.parameters)),
         ]
         if model.validation is not None:
             words.append(self.tr("validation {0}").format(f"{model.validation:.3f}"))
@@ -354,13 +355,6 @@ class ExplorePage(Page):
         self.context.show_page(page)
         if action in self.context.registry:
             QTimer.singleShot(0, self.context.registry[action], self.context.registry[action].trigger)
-
-
-def _short(number: int) -> str:
-    """123456 as "123 k", 6400000 as "6.4 M"."""
-    if number >= 1_000_000:
-        return f"{number / 1e6:.1f} M"
-    return f"{number / 1e3:.0f} k" if number >= 1000 else str(number)
 
 
 def _name(end: End) -> str:

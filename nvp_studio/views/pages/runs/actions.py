@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 
 from nvp_studio.runs.export import Format, export_run
@@ -60,24 +60,24 @@ class ShelfActions(QObject):
 
     def _register(self, page: Page) -> None:
         add = partial(self._context.registry.add, page=page)
-        add("runs.label", self._tr("&Name, tags and note…"), self._label, "F2", "pencil")
-        add("runs.duplicate", self._tr("&Duplicate with changes"), self._duplicate, "Ctrl+D", "copy")
-        add("runs.resume", self._tr("&Resume"), self._resume, icon="circle-play")
-        add("runs.explore", self._tr("&Explore"), self._explore, icon="compass")
-        add("runs.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
+        add("runs.label", self.tr("&Name, tags and note…"), self._label, "F2", "pencil")
+        add("runs.duplicate", self.tr("&Duplicate with changes"), self._duplicate, "Ctrl+D", "copy")
+        add("runs.resume", self.tr("&Resume"), self._resume, icon="circle-play")
+        add("runs.explore", self.tr("&Explore"), self._explore, icon="compass")
+        add("runs.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         text, tip = (
-            self._tr("Export metrics as &CSV"),
-            self._tr("Write metrics.csv into the folder of each selected run"),
+            self.tr("Export metrics as &CSV"),
+            self.tr("Write metrics.csv into the folder of each selected run"),
         )
         add("runs.csv", text, partial(self._export, "csv"), icon="table", tip=tip, separator=True)
-        add("runs.parquet", self._tr("Export metrics as &Parquet"), partial(self._export, "parquet"))
-        text = self._tr("Export for &TensorBoard")
-        tip = self._tr("Write TensorBoard's event files into the folder of each selected run")
+        add("runs.parquet", self.tr("Export metrics as &Parquet"), partial(self._export, "parquet"))
+        text = self.tr("Export for &TensorBoard")
+        tip = self.tr("Write TensorBoard's event files into the folder of each selected run")
         add("runs.tensorboard", text, partial(self._export, "tensorboard"), icon="chart-line", tip=tip)
-        add("runs.film", self._tr("Save samples as a &film…"), self.save_film, icon="film")
-        add("runs.discard", self._tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
-        add("runs.trash", self._tr("Trash…"), self._show_trash, icon="rotate-ccw")
-        add("runs.find", self._tr("&Search runs"), self.search_requested.emit, "Ctrl+F", separator=True)
+        add("runs.film", self.tr("Save samples as a &film…"), self.save_film, icon="film")
+        add("runs.discard", self.tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
+        add("runs.trash", self.tr("Trash…"), self._show_trash, icon="rotate-ccw")
+        add("runs.find", self.tr("&Search runs"), self.search_requested.emit, "Ctrl+F", separator=True)
 
     # What a person does
 
@@ -109,7 +109,7 @@ class ShelfActions(QObject):
             return
         self._context.show_page("train")
         self._context.settings_offered.emit(record.config, f"{Path(run.folder).name}-2")
-        words = self._tr("The form has the settings of {0}: change what is to differ and start.").format(run.name)
+        words = self.tr("The form has the settings of {0}: change what is to differ and start.").format(run.name)
         notify.info(words, topic=_TOPIC)
 
     def _resume(self) -> None:
@@ -155,9 +155,9 @@ class ShelfActions(QObject):
             return
         filters = "GIF (*.gif);;WebP (*.webp)"
         name = f"{Path(folder).name}-{kind}.gif"
-        path = self._context.ask_save("films", self._tr("Save as a film"), name, filters)
+        path = self._context.ask_save("films", self.tr("Save as a film"), name, filters)
         if path is not None:
-            self._write(lambda: self._tr("{0}: {1} frames").format(path.name, write_film(Path(folder), path, kind)))
+            self._write(lambda: self.tr("{0}: {1} frames").format(path.name, write_film(Path(folder), path, kind)))
 
     def _export(self, form: Format) -> None:
         """Write the metrics of the selected runs into their folders."""
@@ -177,6 +177,3 @@ class ShelfActions(QObject):
                 notify.error(f"{error.filename or ''}: {error.strerror}".strip(": "), topic="export")
 
         threading.Thread(target=run, name="export").start()
-
-    def _tr(self, text: str) -> str:
-        return QCoreApplication.translate("ShelfActions", text)

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 
 from nvp_studio.training.changes import Wish
@@ -72,11 +72,11 @@ class RunActions(QObject):
         live, front = self._live, self._front
         self._spent = live.spent
         self["start"].setEnabled(not live.under_way)
-        self["start"].setToolTip(self._tr("A run is under way: stop it first") if live.under_way else self._start_tip)
+        self["start"].setToolTip(self.tr("A run is under way: stop it first") if live.under_way else self._start_tip)
         self["one-minute"].setEnabled(not live.under_way)
         self["machine"].setEnabled(not live.under_way)
         pausing = live.phase in ("pausing", "paused")
-        self["pause"].setText(self._tr("&Resume") if pausing else self._tr("&Pause"))
+        self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
         self["pause"].setEnabled(pausing or (live.phase == "training" and not live.spent))
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
@@ -91,13 +91,13 @@ class RunActions(QObject):
         here = not self._context.engine.trainer_host  # as the folder of the run in front is
         resumable = front is not None and front.state in RESUMABLE
         finished = front is not None and front.state == "finished"
-        self["resume"].setText(self._tr("T&rain longer") if finished else self._tr("&Resume this run"))
-        tip = self._tr("Train longer, by as much as the form says") if finished else self._tr("Resume this run")
-        elsewhere = self._tr("This run is on this machine, and runs are trained on another one")
+        self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
+        tip = self.tr("Train longer, by as much as the form says") if finished else self.tr("Resume this run")
+        elsewhere = self.tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
         self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
-        bring = self._tr("Bring the best model of this run from {0} and explore it").format(live.host)
-        self["explore"].setToolTip(bring if self._remote_in_front else self._tr("Explore this run"))
+        bring = self.tr("Bring the best model of this run from {0} and explore it").format(live.host)
+        self["explore"].setToolTip(bring if self._remote_in_front else self.tr("Explore this run"))
         self["explore"].setEnabled(has_model(front.folder) if front is not None else self._remote_in_front)
         self["show-folder"].setEnabled(front is not None)
         self["discard"].setEnabled(front is not None and not is_live)
@@ -117,25 +117,25 @@ class RunActions(QObject):
     def _register(self) -> None:
         live = self._live
         add = self._context.registry.add
-        add("run.start", self._tr("&Start training"), self.start_asked.emit, "Ctrl+Return", "play")
+        add("run.start", self.tr("&Start training"), self.start_asked.emit, "Ctrl+Return", "play")
         self._start_tip = self["start"].toolTip()
-        add("run.one-minute", self._tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
-        add("run.pause", self._tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
-        add("run.stop", self._tr("S&top"), live.stop, "Ctrl+.", "square")
-        add("run.force-stop", self._tr("&Force stop"), live.force_stop, icon="octagon-x")
-        tip = self._tr("Change learning rate and stop conditions while it goes")
-        add("run.change", self._tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
-        add("run.sample", self._tr("Sa&mple"), live.sample, icon="images", tip=self._tr("Fresh samples now"))
-        add("run.save", self._tr("Sa&ve"), self._save, icon="save", tip=self._tr("Write a checkpoint now"))
-        add("run.resume", self._tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
-        add("run.explore", self._tr("&Explore this run"), self.explore, "Ctrl+E", "compass")
-        add("run.show-folder", self._tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
-        add("run.discard", self._tr("&Discard this run"), self._discard, icon="trash-2")
-        add("run.copy-report", self._tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
-        add("run.choose-folder", self._tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
-        text, tip = self._tr("&Follow run folder…"), self._tr("Watch a run that is trained elsewhere, by its folder")
+        add("run.one-minute", self.tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
+        add("run.pause", self.tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
+        add("run.stop", self.tr("S&top"), live.stop, "Ctrl+.", "square")
+        add("run.force-stop", self.tr("&Force stop"), live.force_stop, icon="octagon-x")
+        tip = self.tr("Change learning rate and stop conditions while it goes")
+        add("run.change", self.tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
+        add("run.sample", self.tr("Sa&mple"), live.sample, icon="images", tip=self.tr("Fresh samples now"))
+        add("run.save", self.tr("Sa&ve"), self._save, icon="save", tip=self.tr("Write a checkpoint now"))
+        add("run.resume", self.tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
+        add("run.explore", self.tr("&Explore this run"), self.explore, "Ctrl+E", "compass")
+        add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
+        add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
+        add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
+        add("run.choose-folder", self.tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
+        text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
         add("file.follow-run", text, self.follow_asked.emit, icon="folder-open", tip=tip, place=20)
-        add("run.machine", self._tr("Run on &another machine…"), self.machine_asked.emit, icon="monitor")
+        add("run.machine", self.tr("Run on &another machine…"), self.machine_asked.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)
             self._context.strip.add_action(self[key])
@@ -155,7 +155,7 @@ class RunActions(QObject):
     def _on_checkpoint_saved(self, saved: CheckpointSaved) -> None:
         if self._saving and saved.kind == "last":
             self._saving = False
-            words = self._tr("{0} is saved at step {1}.").format(self._live.name, f"{saved.step:,}")
+            words = self.tr("{0} is saved at step {1}.").format(self._live.name, f"{saved.step:,}")
             notify.success(words, topic=_TOPIC)
 
     def _change(self) -> None:
@@ -176,7 +176,7 @@ class RunActions(QObject):
         course = self._live.course
         if self._changing and course is not None:
             self._changing = False
-            words = self._tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", course_words(course))
+            words = self.tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", course_words(course))
             notify.success(words, topic=_TOPIC)
 
     def _resume_front(self) -> None:
@@ -216,7 +216,7 @@ class RunActions(QObject):
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())
-        notify.info(self._tr("Report copied."), topic=_TOPIC)
+        notify.info(self.tr("Report copied."), topic=_TOPIC)
 
     # What the run says
 
@@ -244,29 +244,29 @@ class RunActions(QObject):
             case "failed" if live.data_changed:
                 self._say_data_changed()
             case "failed":
-                text = self._tr("{0} failed: {1}").format(live.name or self._tr("The run"), live.reason)
+                text = self.tr("{0} failed: {1}").format(live.name or self.tr("The run"), live.reason)
                 notify.error(text, topic=_TOPIC, report=live.report())
             case "stopped" if live.folder:
-                text = self._tr("{0} is stopped and saved; it can be resumed.").format(live.name)
-                again = (self._tr("Resume"), partial(self.resume, live.folder, live.host))
+                text = self.tr("{0} is stopped and saved; it can be resumed.").format(live.name)
+                again = (self.tr("Resume"), partial(self.resume, live.folder, live.host))
                 notify.success(text, topic=_TOPIC, actions=[again] if live.resumable else [])
 
     def _say_finished(self) -> None:
         live, best = self._live, self._live.history.best
-        text = self._tr("{0} is finished.").format(live.name)
+        text = self.tr("{0} is finished.").format(live.name)
         if best is not None:
-            text = self._tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
+            text = self.tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
         explore = partial(self._context.open_in_explore, [Path(live.folder)])
         if live.host:
             explore = partial(self._bring_model, live.host, live.folder, live.name)
-        notify.success(text, topic=_TOPIC, actions=[(self._tr("Explore it"), explore)])
+        notify.success(text, topic=_TOPIC, actions=[(self.tr("Explore it"), explore)])
 
     def _say_data_changed(self) -> None:
-        words = self._tr("{0} does not go on: its data have changed since it was started.")
+        words = self.tr("{0} does not go on: its data have changed since it was started.")
         notify.warning(
             words.format(self._live.name),
             topic=f"{_TOPIC}-data",
-            actions=[(self._tr("Continue anyway…"), self._ask_to_go_on)],
+            actions=[(self.tr("Continue anyway…"), self._ask_to_go_on)],
         )
 
     def _ask_to_go_on(self) -> None:
@@ -287,29 +287,26 @@ class RunActions(QObject):
         live.resume_anyway()
 
     def _on_noticed(self, level: notify.Level, text: str) -> None:
-        notify.send(level, self._tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
+        notify.send(level, self.tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
 
     def _on_crashed(self, report: CrashReport) -> None:
         live = self._live
         if live.phase == "restarting":
-            text = self._tr("The training engine stopped: {0}. The run goes on by itself.")
+            text = self.tr("The training engine stopped: {0}. The run goes on by itself.")
             notify.warning(text.format(report.reason), topic=_TOPIC, report=live.report())
         elif live.phase == "interrupted":
-            text = self._tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")
+            text = self.tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")
             notify.error(
                 text.format(report.reason),
                 topic=_TOPIC,
-                actions=[(self._tr("Resume"), partial(self.resume, live.folder, live.host))],
+                actions=[(self.tr("Resume"), partial(self.resume, live.folder, live.host))],
                 report=live.report(),
             )
 
     def _on_stop_slow(self) -> None:
         self["force-stop"].setVisible(True)
         notify.warning(
-            self._tr("{0} takes long to stop; it is saving its last checkpoint.").format(self._live.name),
+            self.tr("{0} takes long to stop; it is saving its last checkpoint.").format(self._live.name),
             topic=f"{_TOPIC}-stop",
-            actions=[(self._tr("Force stop"), self._live.force_stop)],
+            actions=[(self.tr("Force stop"), self._live.force_stop)],
         )
-
-    def _tr(self, text: str) -> str:
-        return QCoreApplication.translate("RunActions", text)

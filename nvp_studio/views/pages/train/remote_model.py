@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject
+from PySide6.QtCore import QObject
 
 from nvp_studio.state.fetch import ModelFetch, megabytes
 from nvp_studio.views import notify
@@ -38,20 +38,20 @@ class RemoteModel(QObject):
 
     def say_elsewhere(self, name: str, host: str) -> None:
         """Say that the run `name` is on `host` (empty: on this machine), and runs are trained elsewhere."""
-        place = host or self._tr("this machine")
-        text = self._tr("{0} is on {1}; choose that as the machine to train on first.")
+        place = host or self.tr("this machine")
+        text = self.tr("{0} is on {1}; choose that as the machine to train on first.")
         notify.error(text.format(name, place), topic="run")
 
     def _words(self) -> str:
         fetch = self.fetch
         if fetch.size is None:
-            return self._tr("Asking {0} for the model of {1}…").format(self._host, self._name)
-        text = self._tr("The model of {0} is on its way from {1}: {2} of {3} MB.")
+            return self.tr("Asking {0} for the model of {1}…").format(self._host, self._name)
+        text = self.tr("The model of {0} is on its way from {1}: {2} of {3} MB.")
         return text.format(self._name, self._host, megabytes(fetch.done), megabytes(fetch.size))
 
     def _show_notice(self) -> None:
         if self.fetch.active:
-            cancel = self._tr("Cancel")
+            cancel = self.tr("Cancel")
             notify.info(self._words(), topic=_TOPIC, actions=[(cancel, self.fetch.cancel)])
 
     def _show_progress(self) -> None:
@@ -62,8 +62,5 @@ class RemoteModel(QObject):
         self._context.open_in_explore([Path(path)])
 
     def _on_failed(self, reason: str) -> None:
-        text = self._tr("Cannot bring the model of {0} here: {1}")
+        text = self.tr("Cannot bring the model of {0} here: {1}")
         notify.error(text.format(self._name, reason), topic=_TOPIC)
-
-    def _tr(self, text: str) -> str:
-        return QCoreApplication.translate("RemoteModel", text)

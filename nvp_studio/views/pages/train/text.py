@@ -10,6 +10,7 @@ from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord, SummaryState
+from nvp_studio.views.numbers import short_number
 from nvp_studio.views.widgets.run_strip import StripContent
 
 _LEVELS: dict[str, str] = {
@@ -199,13 +200,6 @@ def _pixels(size: tuple[int, int]) -> str:
 def data_title(config: TrainConfig) -> str:
     """The name of a configuration's data for the eye."""
     return CATALOGUE[config.data].title if config.data in CATALOGUE else config.data
-
-
-def short_number(number: int) -> str:
-    """123456 as "123 k", 6400000 as "6.4 M"."""
-    if number >= 1_000_000:
-        return f"{number / 1e6:.1f} M"
-    return f"{number / 1e3:.0f} k" if number >= 1000 else str(number)
 
 
 def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
