@@ -73,7 +73,6 @@ class MainWindow(QMainWindow):
 
     painted = Signal()
     """Once, after the first paint."""
-    page_built = Signal(str)
     closing = Signal()
     """The window was closed; its state is saved."""
 
@@ -133,7 +132,6 @@ class MainWindow(QMainWindow):
             self._pages[key] = page
             self._stack.addWidget(page)
             self._refresh_menu_bar()
-            self.page_built.emit(key)
         return self._pages[key]
 
     def all_pages_built(self) -> bool:

@@ -27,11 +27,6 @@ class Rail(QFrame):
             self._buttons[key] = button
             column.addWidget(button)
         column.addStretch(1)
-        self._column = column
-
-    def add_tool(self, button: QToolButton) -> None:
-        """Put a small button at the foot of the rail."""
-        self._column.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
 
     def mark(self, key: str) -> None:
         """Show `key` as the page in front."""
