@@ -1,6 +1,6 @@
 """An engine that trains on another machine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +8,19 @@ import pytest
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import TrainConfig
-from tests.conftest import wait_until
 from tests.far import stand_in_for_ssh
+from tests.qt import Bot
 from tests.small_model import random_images
 
 
 @pytest.fixture
-def far_engine(
-    qapp: object, qt: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Engine]:
+def far_engine(qapp: object, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """An engine whose ssh is the stand-in; its explorer is never started."""
     stand_in_for_ssh(tmp_path, monkeypatch)
     engine = Engine()
     yield engine
     engine.trainer.force_stop()
-    wait_until(lambda: not engine.trainer.alive, "the trainer to end")
+    qtbot.waitUntil(lambda: not engine.trainer.alive)
     engine.deleteLater()
 
 

@@ -2,13 +2,11 @@
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.messages import ModelInfo
-
-Wait = Callable[..., None]
+from tests.qt import Bot, stop_engine
 
 
 def collect(engine: Engine) -> tuple[list[ModelInfo], list[tuple[str, str]]]:
@@ -19,13 +17,13 @@ def collect(engine: Engine) -> tuple[list[ModelInfo], list[tuple[str, str]]]:
     return opened, failed
 
 
-def test_the_model_is_opened_again_after_a_crash(engine: Engine, qt: Wait, small_model: Path) -> None:
+def test_the_model_is_opened_again_after_a_crash(engine: Engine, qtbot: Bot, small_model: Path) -> None:
     opened, _ = collect(engine)
     before = engine.model
     reports = []
     engine.crashed.connect(reports.append)
     os.kill(engine.explorer.pid, signal.SIGKILL)
-    qt(lambda: opened, "the model to come back")
+    qtbot.waitUntil(lambda: bool(opened))
 
     assert opened == [before]
     assert [report.role for report in reports] == ["explorer"]
@@ -33,14 +31,14 @@ def test_the_model_is_opened_again_after_a_crash(engine: Engine, qt: Wait, small
 
 
 def test_a_file_that_is_no_model_leaves_the_open_one(
-    engine: Engine, qt: Wait, tmp_path: Path, small_model: Path
+    engine: Engine, qtbot: Bot, tmp_path: Path, small_model: Path
 ) -> None:
     opened, failed = collect(engine)
     before = engine.model
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"not a model")
     engine.open_model(str(wrong))
-    qt(lambda: failed, "the failure")
+    qtbot.waitUntil(lambda: bool(failed))
 
     assert failed[0][0] == str(wrong)
     assert failed[0][1]
@@ -48,15 +46,15 @@ def test_a_file_that_is_no_model_leaves_the_open_one(
     assert engine.model_path == str(small_model)
 
     os.kill(engine.explorer.pid, signal.SIGKILL)
-    qt(lambda: opened, "the model to come back")
+    qtbot.waitUntil(lambda: bool(opened))
     assert opened == [before], "after a crash the good model comes back, not the wrong file"
 
 
-def test_another_model_takes_its_place(engine: Engine, qt: Wait, other_model: Path) -> None:
+def test_another_model_takes_its_place(engine: Engine, qtbot: Bot, other_model: Path) -> None:
     opened, _ = collect(engine)
     engine.open_model(str(other_model))
     assert engine.opening
-    qt(lambda: opened, "the other model")
+    qtbot.waitUntil(lambda: bool(opened))
     assert engine.model is not None
     assert engine.model.path == str(other_model)
     assert len(engine.model.direction_shares) == 5
@@ -64,43 +62,42 @@ def test_another_model_takes_its_place(engine: Engine, qt: Wait, other_model: Pa
 
 
 def test_a_wrong_file_asked_right_after_a_good_one_does_not_hide_it(
-    engine: Engine, qt: Wait, tmp_path: Path, other_model: Path
+    engine: Engine, qtbot: Bot, tmp_path: Path, other_model: Path
 ) -> None:
     opened, failed = collect(engine)
     engine.open_model(str(other_model))
     engine.open_model(str(tmp_path / "gone.safetensors"))
-    qt(lambda: opened and failed, "both answers")
+    qtbot.waitUntil(lambda: bool(opened and failed))
     assert engine.model_path == str(other_model)
     assert [path for path, _ in failed] == [str(tmp_path / "gone.safetensors")]
 
 
-def test_a_remembered_model_that_is_gone_gives_way_to_the_included_one(qt: Wait, tmp_path: Path) -> None:
-    from tests.conftest import stop_engine
+def test_a_remembered_model_that_is_gone_gives_way_to_the_included_one(qtbot: Bot, tmp_path: Path) -> None:
 
     engine = Engine()
     _, failed = collect(engine)
     asked: list[str] = []
     engine.model_opening.connect(asked.append)
     engine.start(str(tmp_path / "gone.safetensors"))
-    qt(lambda: failed, "the failure")
+    qtbot.waitUntil(lambda: bool(failed))
     assert asked == [str(tmp_path / "gone.safetensors"), ""]
-    stop_engine(engine)
+    stop_engine(qtbot, engine)
 
 
-def test_the_trainer_runs_only_when_it_is_wanted(engine: Engine, qt: Wait) -> None:
+def test_the_trainer_runs_only_when_it_is_wanted(engine: Engine, qtbot: Bot) -> None:
     assert not engine.trainer.alive
     trainer = engine.ensure_trainer()
     assert engine.ensure_trainer() is trainer
-    qt(lambda: trainer.state == "ready", "the trainer")
+    qtbot.waitUntil(lambda: trainer.state == "ready")
     assert trainer.pid != engine.explorer.pid
 
 
-def test_stopping_says_when_nothing_is_left(engine: Engine, qt: Wait) -> None:
+def test_stopping_says_when_nothing_is_left(engine: Engine, qtbot: Bot) -> None:
     ends: list[None] = []
     engine.stopped.connect(lambda: ends.append(None))
     engine.ensure_trainer()
     engine.stop()
-    qt(lambda: ends, "the end")
+    qtbot.waitUntil(lambda: bool(ends))
     assert not engine.explorer.alive
     assert not engine.trainer.alive
     assert len(ends) == 1

@@ -1,6 +1,6 @@
 """The estimate of a run before it starts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,25 +9,24 @@ from PIL import Image
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of, train_images_of
 from nvp_studio.training.config import TrainConfig
-
-Wait = Callable[..., None]
+from tests.qt import Bot
 
 
 @pytest.fixture
-def estimator(shared_engine: Engine, qt: Wait) -> Iterator[Estimator]:
+def estimator(shared_engine: Engine, qtbot: Bot) -> Iterator[Estimator]:
     estimator = Estimator(shared_engine)
     yield estimator
     shared_engine.trainer.stop()
-    qt(lambda: not shared_engine.trainer.alive, "the trainer to end")
+    qtbot.waitUntil(lambda: not shared_engine.trainer.alive)
     estimator.deleteLater()
 
 
-def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qt: Wait, tmp_path: Path) -> None:
+def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "image_size": 8, "channels": 1, "preset": "quick", "device": "cpu"}
     estimator.want(TrainConfig(steps=100, batch_size=4, **base))
     estimator.want(TrainConfig(steps=100, batch_size=8, **base))
     assert estimator.estimate is None
-    qt(lambda: estimator.estimate is not None, "the estimate")
+    qtbot.waitUntil(lambda: estimator.estimate is not None)
     found = estimator.estimate
     assert found is not None
     assert found.config.batch_size == 8
@@ -41,23 +40,23 @@ def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qt: Wait, 
     assert estimator.estimate.seconds(None) == 300
 
 
-def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qt: Wait, tmp_path: Path) -> None:
+def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     reasons: list[str] = []
     estimator.failed.connect(reasons.append)
     estimator.want(TrainConfig(data=str(tmp_path), image_size=8, channels=1, preset="nonsense", steps=1))
-    qt(lambda: reasons, "the failure")
+    qtbot.waitUntil(lambda: bool(reasons))
     assert "nonsense" in reasons[0]
 
 
-def test_a_batch_of_too_many_pixels_is_not_tried_out(estimator: Estimator, qt: Wait, tmp_path: Path) -> None:
+def test_a_batch_of_too_many_pixels_is_not_tried_out(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "channels": 1, "preset": "quick", "steps": 1, "device": "cpu"}
     estimator.want(TrainConfig(image_size=512, batch_size=3, **base))
-    qt(lambda: estimator.too_large, "the refusal")
+    qtbot.waitUntil(lambda: estimator.too_large)
     assert not estimator.asking
     assert estimator.estimate is None
     estimator.want(TrainConfig(image_size=8, batch_size=3, **base))
     assert not estimator.too_large
-    qt(lambda: estimator.estimate is not None, "the estimate")
+    qtbot.waitUntil(lambda: estimator.estimate is not None)
 
 
 def test_epochs_and_seconds_follow_from_the_budget() -> None:

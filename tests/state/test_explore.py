@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,8 @@ from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state import explore
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
-from tests.conftest import HANG_SECONDS, wait_for_deletion
+from tests.qt import WAIT_SECONDS, Bot, delete_now
 from tests.small_model import random_images
-
-Wait = Callable[..., None]
 
 
 def settled(state: ExploreState) -> bool:
@@ -33,23 +31,23 @@ def settled(state: ExploreState) -> bool:
 
 
 @pytest.fixture
-def state(shared_engine: Engine, qt: Wait, small_model: Path) -> Iterator[ExploreState]:
-    yield from explored(shared_engine, qt, small_model)
+def state(shared_engine: Engine, qtbot: Bot, small_model: Path) -> Iterator[ExploreState]:
+    yield from explored(shared_engine, qtbot, small_model)
 
 
 @pytest.fixture
-def fragile_state(engine: Engine, qt: Wait, small_model: Path) -> Iterator[ExploreState]:
+def fragile_state(engine: Engine, qtbot: Bot, small_model: Path) -> Iterator[ExploreState]:
     """On an engine of its own, to be killed."""
-    yield from explored(engine, qt, small_model)
+    yield from explored(engine, qtbot, small_model)
 
 
-def explored(engine: Engine, qt: Wait, model: Path) -> Iterator[ExploreState]:
+def explored(engine: Engine, qtbot: Bot, model: Path) -> Iterator[ExploreState]:
     state = ExploreState(engine)
     engine.open_model(str(model))
-    qt(lambda: not engine.opening and settled(state), "the first picture")
+    qtbot.waitUntil(lambda: not engine.opening and settled(state))
     yield state
     state.deleteLater()
-    wait_for_deletion()
+    delete_now()
 
 
 def test_the_first_picture_is_a_sample_with_its_score_and_place(state: ExploreState) -> None:
@@ -63,11 +61,11 @@ def test_the_first_picture_is_a_sample_with_its_score_and_place(state: ExploreSt
     assert state.sheet.images.shape[0] == SHEET_IMAGES
 
 
-def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreState, qt: Wait) -> None:
+def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreState, qtbot: Bot) -> None:
     before = state.origin
     state.set_coordinate(3, 2.5)
     assert state.coordinates[3] == pytest.approx(2.5)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.picture is not None
     assert state.picture.coordinates[3] == pytest.approx(2.5, abs=1e-3)
     others = [index for index in range(12) if index != 3]
@@ -78,7 +76,7 @@ def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreStat
     assert state.recipe.offsets == ()
 
 
-def test_a_gesture_is_one_entry_and_undo_brings_the_picture_back(state: ExploreState, qt: Wait) -> None:
+def test_a_gesture_is_one_entry_and_undo_brings_the_picture_back(state: ExploreState, qtbot: Bot) -> None:
     first, first_picture, first_score = state.recipe, state.picture, state.bits_per_dim
     state.begin_gesture()
     for step in range(30):
@@ -86,21 +84,21 @@ def test_a_gesture_is_one_entry_and_undo_brings_the_picture_back(state: ExploreS
     state.end_gesture("direction 1")
     last = state.recipe
     assert state.undo.count() == 1
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.picture is not None
     assert first_picture is not None
     assert state.picture.image != first_picture.image
 
     state.undo.undo()
     assert state.recipe == first
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.picture.image == first_picture.image
     assert state.bits_per_dim == first_score
     state.undo.redo()
     assert state.recipe == last
 
 
-def test_a_score_belongs_to_the_picture_shown(state: ExploreState, qt: Wait) -> None:
+def test_a_score_belongs_to_the_picture_shown(state: ExploreState, qtbot: Bot) -> None:
     scores: dict[bytes, float] = {}
 
     def on_scored(score: float) -> None:
@@ -112,8 +110,8 @@ def test_a_score_belongs_to_the_picture_shown(state: ExploreState, qt: Wait) -> 
     state.picture_changed.connect(lambda _: scores.update(pending=state.bits_per_dim))
     for step in range(20):
         state.set_coordinate(0, step / 10)
-        qt(lambda: state.picture_recipe == state.recipe, "the picture")
-    qt(lambda: settled(state), "the last picture")
+        qtbot.waitUntil(lambda: state.picture_recipe == state.recipe)
+    qtbot.waitUntil(lambda: settled(state))
     assert scores.pop("pending") is None
     model = open_model(state.model.path)
     for pixels, score in scores.items():
@@ -121,14 +119,14 @@ def test_a_score_belongs_to_the_picture_shown(state: ExploreState, qt: Wait) -> 
         assert score == pytest.approx(float(model.flow.bits_per_dim(image)[0]), abs=1e-6)
 
 
-def test_a_recipe_that_cannot_be_drawn_leaves_a_scored_picture(state: ExploreState, qt: Wait) -> None:
+def test_a_recipe_that_cannot_be_drawn_leaves_a_scored_picture(state: ExploreState, qtbot: Bot) -> None:
     reasons: list[str] = []
     state.failed.connect(reasons.append)
     state.new_sample(6)
     drawable = state.recipe
     state.show(replace(drawable, offsets=((0, 1e200),)), "too far")
-    qt(lambda: reasons, "the reason")
-    qt(lambda: state.picture_recipe == drawable and state.bits_per_dim is not None, "the picture's score")
+    qtbot.waitUntil(lambda: bool(reasons))
+    qtbot.waitUntil(lambda: state.picture_recipe == drawable and state.bits_per_dim is not None)
 
 
 def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState) -> None:
@@ -142,7 +140,7 @@ def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState)
 def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     state: ExploreState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "MERGE_SECONDS", HANG_SECONDS)  # on a busy machine too they are quick
+    monkeypatch.setattr(explore, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are quick
     for value in (0.5, 0.6, 0.7):
         state.set_coordinate(1, value)
     for value in (0.5, 0.6):
@@ -155,13 +153,13 @@ def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     assert state.undo.count() == 2, "a later step is an entry of its own"
 
 
-def test_undo_of_everything_is_the_beginning(state: ExploreState, qt: Wait) -> None:
+def test_undo_of_everything_is_the_beginning(state: ExploreState, qtbot: Bot) -> None:
     first = state.recipe
     state.new_sample(5)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     state.set_coordinate(0, 1.0)
     state.set_temperature(0.5)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     state.set_temperature(0.7, scale=1)
     state.randomize()
     state.reset()
@@ -170,18 +168,18 @@ def test_undo_of_everything_is_the_beginning(state: ExploreState, qt: Wait) -> N
     assert state.recipe == first
 
 
-def test_temperature_moves_the_origin_and_offsets_stay(state: ExploreState, qt: Wait) -> None:
+def test_temperature_moves_the_origin_and_offsets_stay(state: ExploreState, qtbot: Bot) -> None:
     state.set_coordinate(0, 3.0)
     offsets = state.recipe.offsets
     state.set_temperature(0.0)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.temperatures == (0.0, 0.0)
     assert state.recipe.offsets == offsets
     state.new_sample(99)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     cold = state.origin
     state.new_sample(100)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.origin == pytest.approx(cold), "at temperature 0 every sample is the same"
 
 
@@ -193,17 +191,17 @@ def test_per_scale_temperature_changes_that_scale_alone(state: ExploreState) -> 
 
 
 def test_a_reset_shows_an_image_exactly_and_a_sample_at_its_temperature(
-    state: ExploreState, qt: Wait, tmp_path: Path
+    state: ExploreState, qtbot: Bot, tmp_path: Path
 ) -> None:
     assert state.temperatures == (0.8, 0.8)
     pixels = random_images(1, seed=3)[0, :, :, 0]
     state.open_image(write_image(tmp_path / "shirt.png", pixels))
-    qt(lambda: not state.busy and settled(state), "the image")
+    qtbot.waitUntil(lambda: not state.busy and settled(state))
     assert state.temperatures == (1.0, 1.0)
     state.set_temperature(0.3)
     state.set_coordinate(0, 1.0)
     state.reset()
-    qt(lambda: settled(state), "the image")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.picture is not None
     assert state.picture.image.pixels == pixels.tobytes()
     state.new_sample(1)
@@ -222,11 +220,11 @@ def write_image(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def test_an_image_file_of_the_models_size_is_shown_exactly(state: ExploreState, qt: Wait, tmp_path: Path) -> None:
+def test_an_image_file_of_the_models_size_is_shown_exactly(state: ExploreState, qtbot: Bot, tmp_path: Path) -> None:
     pixels = random_images(1, seed=3)[0, :, :, 0]
     state.open_image(write_image(tmp_path / "shirt.png", pixels))
     assert state.busy
-    qt(lambda: not state.busy and settled(state), "the image")
+    qtbot.waitUntil(lambda: not state.busy and settled(state))
     assert state.recipe is not None
     assert isinstance(state.recipe.base, Image)
     assert state.picture is not None
@@ -234,10 +232,10 @@ def test_an_image_file_of_the_models_size_is_shown_exactly(state: ExploreState, 
     assert state.notes[0] == "shirt.png"
 
 
-def test_what_was_done_to_an_image_is_said_until_another_base(state: ExploreState, qt: Wait, tmp_path: Path) -> None:
+def test_what_was_done_to_an_image_is_said_until_another_base(state: ExploreState, qtbot: Bot, tmp_path: Path) -> None:
     large = np.arange(40 * 30, dtype=np.uint16).reshape(30, 40).astype(np.uint8)
     state.open_image(write_image(tmp_path / "large.png", large))
-    qt(lambda: not state.busy and settled(state), "the image")
+    qtbot.waitUntil(lambda: not state.busy and settled(state))
     assert "40x30" in " ".join(state.notes)
     state.set_coordinate(0, 1.0)
     assert state.notes
@@ -245,54 +243,54 @@ def test_what_was_done_to_an_image_is_said_until_another_base(state: ExploreStat
     assert state.notes == ()
 
 
-def test_a_file_that_is_no_image_fails_in_one_line(state: ExploreState, qt: Wait, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_fails_in_one_line(state: ExploreState, qtbot: Bot, tmp_path: Path) -> None:
     reasons: list[str] = []
     state.failed.connect(reasons.append)
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     before = state.recipe
     state.open_image(path)
-    qt(lambda: reasons, "the reason")
+    qtbot.waitUntil(lambda: bool(reasons))
     assert "\n" not in reasons[0]
     assert state.recipe == before
     assert not state.busy
 
 
 @pytest.mark.parametrize("scale", [1, 7])
-def test_a_saved_picture_brings_its_recipe_back(state: ExploreState, qt: Wait, tmp_path: Path, scale: int) -> None:
+def test_a_saved_picture_brings_its_recipe_back(state: ExploreState, qtbot: Bot, tmp_path: Path, scale: int) -> None:
     state.new_sample(77)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     state.set_coordinate(2, -1.5)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     wanted, picture = state.recipe, state.picture
     saved: list[str] = []
     state.saved.connect(saved.append)
     state.save_picture(tmp_path / "picture.png", scale)
-    qt(lambda: saved, "the file")
+    qtbot.waitUntil(lambda: bool(saved))
     with PIL.Image.open(saved[0]) as image:
         assert image.size == (8 * scale, 8 * scale)
 
     state.new_sample(3)
     state.open_image(Path(saved[0]))
-    qt(lambda: not state.busy and settled(state), "the picture")
+    qtbot.waitUntil(lambda: not state.busy and settled(state))
     assert state.recipe == wanted
     assert state.picture is not None
     assert picture is not None
     assert state.picture.image == picture.image
 
 
-def test_a_crash_brings_back_recipe_undo_and_picture(fragile_state: ExploreState, qt: Wait) -> None:
+def test_a_crash_brings_back_recipe_undo_and_picture(fragile_state: ExploreState, qtbot: Bot) -> None:
     state = fragile_state
     state.new_sample(4)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     recipe, picture = state.recipe, state.picture
     pictures: list[object] = []
     state.picture_changed.connect(pictures.append)
     os.kill(state.engine.explorer.pid, signal.SIGKILL)
-    qt(lambda: state.engine.explorer.state == "restarting", "the crash")
+    qtbot.waitUntil(lambda: state.engine.explorer.state == "restarting")
     state.set_coordinate(0, 9.0)
     state.undo.undo()
-    qt(lambda: pictures and settled(state), "the picture to come back")
+    qtbot.waitUntil(lambda: bool(pictures and settled(state)))
     assert state.recipe == recipe
     assert state.picture is not None
     assert picture is not None
@@ -301,12 +299,14 @@ def test_a_crash_brings_back_recipe_undo_and_picture(fragile_state: ExploreState
     assert state.recipe.base == Seed(0)
 
 
-def test_another_model_keeps_the_seed_and_forgets_directions(state: ExploreState, qt: Wait, other_model: Path) -> None:
+def test_another_model_keeps_the_seed_and_forgets_directions(
+    state: ExploreState, qtbot: Bot, other_model: Path
+) -> None:
     state.new_sample(12)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     state.set_coordinate(11, 1.0)
     state.engine.open_model(str(other_model))
-    qt(lambda: len(state.origin) == 5 and settled(state), "the other model's picture")
+    qtbot.waitUntil(lambda: len(state.origin) == 5 and settled(state))
     assert state.recipe is not None
     assert state.recipe.base == Seed(12)
     assert state.recipe.offsets == ()
@@ -315,31 +315,31 @@ def test_another_model_keeps_the_seed_and_forgets_directions(state: ExploreState
 
 
 def test_a_remembered_recipe_is_shown_once_its_model_is_open(
-    shared_engine: Engine, qt: Wait, small_model: Path
+    shared_engine: Engine, qtbot: Bot, small_model: Path
 ) -> None:
     engine = shared_engine
     engine.open_model(str(small_model))
-    qt(lambda: not engine.opening, "the model")
+    qtbot.waitUntil(lambda: not engine.opening)
     assert engine.model is not None
     wanted = Recipe(checkpoint=engine.model.digest, base=Seed(8), offsets=((1, 0.5),))
     state = ExploreState(engine, wanted.to_json())
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.recipe == wanted
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"checkpoint": 1}'])
-def test_a_damaged_memory_of_a_recipe_is_ignored(shared_engine: Engine, qt: Wait, text: str) -> None:
+def test_a_damaged_memory_of_a_recipe_is_ignored(shared_engine: Engine, qtbot: Bot, text: str) -> None:
     engine = shared_engine
     state = ExploreState(engine, text)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     assert state.recipe.base == Seed(0)
 
 
-def test_the_python_code_makes_the_same_picture(state: ExploreState, qt: Wait) -> None:
+def test_the_python_code_makes_the_same_picture(state: ExploreState, qtbot: Bot) -> None:
     state.new_sample(21)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     state.set_coordinate(1, 2.0)
-    qt(lambda: settled(state), "the picture")
+    qtbot.waitUntil(lambda: settled(state))
     names: dict[str, object] = {}
     exec(state.python_code(), names)
     rendering = names["rendering"]

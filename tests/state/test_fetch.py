@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from PySide6.QtTest import QTest
 
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.state import fetch
@@ -23,10 +22,8 @@ from nvp_studio.state.fetch import ModelFetch, megabytes, model_path, models_fol
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import read_metrics
-from tests.conftest import HANG_SECONDS
 from tests.far import WORKER, stand_in_for_ssh
-
-Wait = Callable[..., None]
+from tests.qt import WAIT_SECONDS, Bot
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
 
@@ -51,7 +48,7 @@ class Fetched:
 
 
 @pytest.fixture
-def there(qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetched]:
+def there(qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetched]:
     """A fetch from the stand-in's machine."""
     stand_in_for_ssh(tmp_path, monkeypatch)
     fetched = Fetched()
@@ -75,23 +72,23 @@ def large_run(tmp_path: Path, size: int = LARGE) -> Path:
 
 
 def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
-    far_engine: Engine, there: Fetched, qt: Wait, far_config: TrainConfig, tmp_path: Path
+    far_engine: Engine, there: Fetched, qtbot: Bot, far_config: TrainConfig, tmp_path: Path
 ) -> None:
     far_engine.run_on("gpu-box", WORKER)
     live = LiveRun(far_engine)
     live.start(msgspec.structs.replace(far_config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     best = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
-    qt(lambda: live.folder and best.exists(), "a best model, and word of its run")
+    qtbot.waitUntil(lambda: bool(live.folder and best.exists()))
     there.start(live.folder)
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert there.reasons == []
     assert there.paths == [str(tmp_path / "models" / "gpu-box" / "far.safetensors")]
     assert read_checkpoint(there.paths[0]).info.step > 0
     assert live.phase == "training"
     live.stop()
-    qt(lambda: not live.under_way, "the run to end")
+    qtbot.waitUntil(lambda: not live.under_way)
     there.start(live.folder)
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert Path(there.paths[1]).read_bytes() == best.read_bytes()
     assert files_here() == ["far.safetensors"]
     steps = [metrics.step for metrics in read_metrics(tmp_path / "there" / "far")]
@@ -100,67 +97,67 @@ def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
     live.deleteLater()
 
 
-def test_a_large_model_is_copied_with_progress(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_a_large_model_is_copied_with_progress(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     folder = large_run(tmp_path)
     progress: list[tuple[int, int | None]] = []
     there.fetch.progressed.connect(lambda: progress.append((there.fetch.done, there.fetch.size)))
     there.start(folder)
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert there.reasons == []
     assert Path(there.paths[0]).read_bytes() == (folder / "checkpoints" / "best.safetensors").read_bytes()
     assert progress[-1] == (LARGE, LARGE)
     assert progress == sorted(progress)
 
 
-def test_a_run_without_a_model_has_none_to_bring(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_a_run_without_a_model_has_none_to_bring(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     folder = large_run(tmp_path, 1)
     (folder / "checkpoints" / "best.safetensors").unlink()
     there.start(folder)
-    qt(there.over, "the answer")
+    qtbot.waitUntil(there.over)
     assert there.reasons == ["there is none yet; it comes with the first checkpoint"]
     assert files_here() == []
 
 
 def test_a_lost_connection_leaves_nothing_and_the_next_try_starts_over(
-    there: Fetched, qt: Wait, tmp_path: Path
+    there: Fetched, qtbot: Bot, tmp_path: Path
 ) -> None:
     there.start("/there/large", command=other_machine(tmp_path, "lost in the middle"))
-    qt(there.over, "the end to be noticed")
+    qtbot.waitUntil(there.over)
     assert there.reasons == ["the connection to gpu-box ended after 2.0 of 40.0 MB; try again"]
     assert files_here() == []
     folder = large_run(tmp_path)
     there.start(folder)
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert (there.paths, len(there.reasons)) == ([str(model_path("gpu-box", str(folder)))], 1)
 
 
-def test_what_a_killed_window_has_left_goes_with_the_next_model(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_what_a_killed_window_has_left_goes_with_the_next_model(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     path = model_path("gpu-box", "/there/large")
     path.parent.mkdir(parents=True)
     (path.parent / ".large.safetensors.0123abcd.tmp").write_bytes(b"part")
     there.start(large_run(tmp_path, 7))
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert files_here() == ["large.safetensors"]
 
 
-def test_cancel_leaves_what_was_there_before(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_cancel_leaves_what_was_there_before(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     folder = large_run(tmp_path)
     path = model_path("gpu-box", str(folder))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"before")
     there.start(folder, command=other_machine(tmp_path, "slow"))
-    qt(lambda: there.fetch.done > 0, "some bytes")
+    qtbot.waitUntil(lambda: there.fetch.done > 0)
     there.fetch.cancel()
     assert there.over()
-    qt(lambda: files_here() == ["large.safetensors"], "the temporary file to be removed")
+    qtbot.waitUntil(lambda: files_here() == ["large.safetensors"])
     assert path.read_bytes() == b"before"
     there.start(folder)
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert (path.stat().st_size, there.reasons) == (LARGE, [])
 
 
 @pytest.mark.parametrize("what", ["silent", "reads nothing"])
-def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qt: Wait, tmp_path: Path, what: str) -> None:
+def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qtbot: Bot, tmp_path: Path, what: str) -> None:
     there.start("/there/" + "x" * 10**6, command=other_machine(tmp_path, what))
     there.start("/there/other")
     assert there.fetch.active
@@ -168,13 +165,13 @@ def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qt: Wait, tmp_
     assert (there.over(), there.reasons, there.paths) == (True, [], [])
 
 
-def test_a_full_disk_here_is_said(there: Fetched, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_here_is_said(there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = large_run(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     there.start(folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, hard))
     try:
-        qt(there.over, "the end")
+        qtbot.waitUntil(there.over)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert there.reasons == [f"{tmp_path / 'models' / 'gpu-box'}: File too large"]
@@ -182,15 +179,15 @@ def test_a_full_disk_here_is_said(there: Fetched, qt: Wait, tmp_path: Path, monk
     free = shutil.disk_usage(tmp_path)._replace(free=1_500_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
     there.start(folder)
-    qt(there.over, "the end")
+    qtbot.waitUntil(there.over)
     assert there.reasons[1].endswith("it takes 40.0 MB, and 1.5 MB are free")
     assert (there.paths, files_here()) == ([], [])
 
 
-def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     there.start(large_run(tmp_path))
-    qt(there.over, "the end")
+    qtbot.waitUntil(there.over)
     assert there.reasons == [f"{tmp_path / 'models' / 'gpu-box'}: Not a directory"]
 
 
@@ -204,17 +201,17 @@ def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qt: Wait, tmp_path
     ],
     ids=["no connection", "no program", "banner", "exit code"],
 )
-def test_what_is_wrong_there_is_said(there: Fetched, qt: Wait, host: str, command: str, reason: str) -> None:
+def test_what_is_wrong_there_is_said(there: Fetched, qtbot: Bot, host: str, command: str, reason: str) -> None:
     there.start("/there/far", host, command)
-    qt(there.over, "the end")
+    qtbot.waitUntil(there.over)
     assert (len(there.reasons), there.paths) == (1, [])
     assert reason in there.reasons[0]
 
 
-def test_a_missing_ssh_is_said(there: Fetched, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ssh_is_said(there: Fetched, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NVP_STUDIO_SSH", "/no/ssh")
     there.start("/there/far")
-    qt(there.over, "the end")
+    qtbot.waitUntil(there.over)
     assert there.reasons == ["cannot start /no/ssh: No such file or directory"]
 
 
@@ -276,15 +273,15 @@ def other_machine(tmp_path: Path, case: str) -> str:
         ("many lines of stderr", "the engine on gpu-box ended with code 1 ([2Jlast)"),
     ],
 )
-def test_a_machine_that_lies_leaves_nothing(there: Fetched, qt: Wait, tmp_path: Path, lie: str, reason: str) -> None:
+def test_a_machine_that_lies_leaves_nothing(there: Fetched, qtbot: Bot, tmp_path: Path, lie: str, reason: str) -> None:
     there.start("/there/far", command=other_machine(tmp_path, lie))
-    qt(there.over, "the end")
+    qtbot.waitUntil(there.over)
     assert (there.reasons, there.paths, files_here()) == ([reason], [], [])
 
 
-def test_no_byte_more_than_announced_is_written(there: Fetched, qt: Wait, tmp_path: Path) -> None:
+def test_no_byte_more_than_announced_is_written(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     there.start("/there/far", command=other_machine(tmp_path, "more than announced"))
-    qt(there.over, "the model, though the machine does not end")
+    qtbot.waitUntil(there.over)
     assert there.reasons == []
     assert Path(there.paths[0]).read_bytes() == bytes(1000)
 
@@ -297,12 +294,12 @@ class SlowDisk(io.BytesIO):
         self._event = event
 
     def write(self, data: Any) -> int:
-        self._event.wait(HANG_SECONDS)
+        self._event.wait(WAIT_SECONDS)
         return super().write(data)
 
 
 def test_a_slow_disk_holds_up_the_sender(
-    there: Fetched, qt: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What arrives is not piled up in memory; the window goes on."""
     go_on = threading.Event()
@@ -310,11 +307,11 @@ def test_a_slow_disk_holds_up_the_sender(
     monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(disk))
     folder = large_run(tmp_path)
     there.start(folder)
-    qt(lambda: there.fetch.size == LARGE, "the size")
-    QTest.qWait(300)
+    qtbot.waitUntil(lambda: there.fetch.size == LARGE)
+    qtbot.wait(300)
     assert (there.fetch.done, len(psutil.Process().children())) == (0, 1), "the sender waits"
     go_on.set()
-    qt(there.over, "the model")
+    qtbot.waitUntil(there.over)
     assert there.reasons == []
     assert disk.getvalue() == (folder / "checkpoints" / "best.safetensors").read_bytes()
 

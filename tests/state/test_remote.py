@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import open_run
 from nvp_studio.training.stopping import StopRules
 from tests.far import WORKER
-
-Wait = Callable[..., None]
+from tests.qt import Bot
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
 
@@ -37,11 +35,11 @@ def config(far_config: TrainConfig) -> TrainConfig:
     return far_config
 
 
-def test_a_run_is_trained_there_and_shown_here(engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path) -> None:
+def test_a_run_is_trained_there_and_shown_here(engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)
     live.start(config, tmp_path / "here", "far")
-    qt(lambda: not live.under_way, "the run to end")
+    qtbot.waitUntil(lambda: not live.under_way)
     assert (live.phase, live.reason) == ("finished", "")
     assert live.folder == str(tmp_path / "there" / "far")
     assert open_run(live.folder).step == 6
@@ -52,49 +50,49 @@ def test_a_run_is_trained_there_and_shown_here(engine: Engine, qt: Wait, config:
     live.deleteLater()
 
 
-def test_a_lost_connection_is_taken_up_again(engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path) -> None:
+def test_a_lost_connection_is_taken_up_again(engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)
     live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
-    qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
+    qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step >= 3)
     os.kill(engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: live.phase == "restarting", "the loss")
-    stop_once_it_goes_on(live, qt)
+    qtbot.waitUntil(lambda: live.phase == "restarting")
+    stop_once_it_goes_on(live, qtbot)
     live.deleteLater()
 
 
-def stop_once_it_goes_on(live: LiveRun, qt: Wait) -> None:
+def stop_once_it_goes_on(live: LiveRun, qtbot: Bot) -> None:
     """Expect the run of a killed worker to go on from a checkpoint, and stop it."""
     assert live.started is not None
     assert live.history.last is not None
     before, seen = live.started, live.history.last.step
-    qt(lambda: live.started is not before, "the run to go on")
+    qtbot.waitUntil(lambda: live.started is not before)
     assert live.started.step >= 2
-    qt(lambda: live.history.last is not None and live.history.last.step > seen, "more steps")
+    qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step > seen)
     live.stop()
-    qt(lambda: not live.under_way, "the run to end")
+    qtbot.waitUntil(lambda: not live.under_way)
     assert live.phase == "stopped"
     assert live.history.last is not None
     assert open_run(live.folder).step >= live.history.last.step
 
 
 def test_changes_of_a_run_there_are_those_that_were_heard(
-    engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path
+    engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path
 ) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)
     live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
-    qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
+    qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step >= 3)
     (tmp_path / "there" / "far" / CHANGES).write_bytes(b'{"type":"learning-rate","step":1,"learning_rate":0.5}\n')
     live.change(Wish(learning_rate=0.001, stop=StopRules(patience=100)))
-    qt(lambda: live.course is not None and live.course.stop.patience == 100, "the change")
+    qtbot.waitUntil(lambda: live.course is not None and live.course.stop.patience == 100)
     assert live.course is not None
     changed = live.course.step
     assert live.history.changes == (RateChange(changed, 0.001), StopChange(changed, StopRules(patience=100)))
-    qt(lambda: live.history.last is not None and live.history.last.step > changed + 3, "a later checkpoint")
+    qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step > changed + 3)
     os.kill(engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: live.started is not None and live.started.step > changed, "the run to go on")
-    qt(lambda: live.course is not None, "what holds now")
+    qtbot.waitUntil(lambda: live.started is not None and live.started.step > changed)
+    qtbot.waitUntil(lambda: live.course is not None)
     assert live.started is not None
     assert [change.step for change in live.history.changes] == [changed, changed, live.started.step]
     assert isinstance(live.history.changes[-1], Restart)
@@ -104,18 +102,18 @@ def test_changes_of_a_run_there_are_those_that_were_heard(
 
 
 def test_the_worker_before_a_lost_connection_is_waited_for(
-    engine: Engine, qt: Wait, config: TrainConfig, tmp_path: Path
+    engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path
 ) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)
     live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
-    qt(lambda: live.history.last is not None and live.history.last.step >= 3, "some steps")
+    qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step >= 3)
     with ExitStack() as before:
         live.crashed.connect(lambda _: before.enter_context(RunLock(tmp_path / "there" / "far")))
         os.kill(engine.trainer.pid, signal.SIGKILL)
-        qt(lambda: "waiting for it to end" in live.reason, "the wait to be told")
+        qtbot.waitUntil(lambda: "waiting for it to end" in live.reason)
         assert live.under_way
-    stop_once_it_goes_on(live, qt)
+    stop_once_it_goes_on(live, qtbot)
     live.deleteLater()
 
 
@@ -130,12 +128,12 @@ def test_the_worker_before_a_lost_connection_is_waited_for(
     ids=["no connection", "no program", "other version", "banner"],
 )
 def test_what_is_wrong_there_is_said(
-    engine: Engine, qt: Wait, config: TrainConfig, host: str, command: str, reason: str, tmp_path: Path
+    engine: Engine, qtbot: Bot, config: TrainConfig, host: str, command: str, reason: str, tmp_path: Path
 ) -> None:
     engine.run_on(host, command)
     live = LiveRun(engine)
     live.start(config, tmp_path / "here", "far")
-    qt(lambda: not live.under_way, "the run to fail")
+    qtbot.waitUntil(lambda: not live.under_way)
     assert live.phase == "failed"
     assert reason in live.reason
     assert engine.trainer.state == "failed", "a person has to do something before it is tried again"

@@ -3,21 +3,19 @@
 import functools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtTest import QTest
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import open_run, read_record
-from tests.conftest import wait_until
+from tests.qt import Bot
 from tests.small_model import random_images
 
-Wait = Callable[..., None]
 UNTIL_STOPPED = 1_000_000
 
 
@@ -30,17 +28,17 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def trainer_engine(shared_engine: Engine) -> Engine:
+def trainer_engine(shared_engine: Engine, qtbot: Bot) -> Engine:
     """The shared engine with its trainer ready, which one test leaves to the next."""
     if shared_engine.trainer.state == "failed":
         shared_engine.trainer.restart()
     shared_engine.ensure_trainer()
-    wait_until(lambda: shared_engine.trainer.state == "ready", "the trainer")
+    qtbot.waitUntil(lambda: shared_engine.trainer.state == "ready")
     return shared_engine
 
 
 @pytest.fixture
-def live(trainer_engine: Engine, qt: Wait) -> Iterator[LiveRun]:
+def live(trainer_engine: Engine, qtbot: Bot) -> Iterator[LiveRun]:
     before = trainer_engine.trainer.pid
     live = LiveRun(trainer_engine)
     yield live
@@ -48,7 +46,7 @@ def live(trainer_engine: Engine, qt: Wait) -> Iterator[LiveRun]:
         live.force_stop()
     if trainer_engine.trainer.pid != before or live.phase == "interrupted":
         trainer_engine.trainer.force_stop()
-        qt(lambda: not trainer_engine.trainer.alive, "the trainer to end")
+        qtbot.waitUntil(lambda: not trainer_engine.trainer.alive)
     live.deleteLater()
 
 
@@ -62,7 +60,7 @@ def phases(live: LiveRun) -> list[str]:
     return seen
 
 
-def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     from nvp_studio.training.events import RunState
     from nvp_studio.views.pages.train.text import strip_content
 
@@ -70,16 +68,16 @@ def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path
     live._on_message(RunState("preparing", "reading photos: 300 of 1,000", 0.3))
     content = strip_content(live)
     assert (content.state, content.fraction) == ("preparing: reading photos: 300 of 1,000", 0.3)
-    qt(lambda: not live.under_way, "the run to end")
+    qtbot.waitUntil(lambda: not live.under_way)
     assert live.prepared is None
 
 
-def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     seen = phases(live)
     live.start(config(toy_data, 12, validation_every=5), tmp_path, "my first")
     assert live.phase == "starting"
     assert live.under_way
-    qt(lambda: not live.under_way, "the run to end")
+    qtbot.waitUntil(lambda: not live.under_way)
     assert seen == ["starting", "preparing", "training", "finished"]
     assert live.folder == str(tmp_path / "my-first")
     assert live.history.steps.values.tolist() == list(range(1, 13))
@@ -93,15 +91,15 @@ def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wai
     assert live.summary() is None
 
 
-def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_path: Path, qt: Wait) -> None:
+def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_path: Path, qtbot: Bot) -> None:
     data = tmp_path / "toys.npz"
     np.savez(data, images=random_images(80))
     live.start(config(data, 12), tmp_path, "toys")
-    qt(lambda: live.phase == "finished", "the run")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     before = read_record(Path(live.folder)).data.digest
     np.savez(data, images=random_images(70))
     live.resume(live.folder, steps=15)
-    qt(lambda: live.phase == "failed", "the refusal")
+    qtbot.waitUntil(lambda: live.phase == "failed")
     assert live.data_changed
     assert before in live.reason
     assert "--force" not in live.reason, "that is the command line's word"
@@ -109,17 +107,19 @@ def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_pa
     live.noticed.connect(lambda _level, text: said.append(text))
     live.resume_anyway()
     assert not live.data_changed
-    qt(lambda: live.phase == "finished", "the longer run")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     assert live.history.steps.values.tolist() == list(range(1, 16)), "to the budget that was asked for at first"
     assert read_record(Path(live.folder)).data.digest != before
     assert before in said[0]
     live.resume(live.folder, steps=16)
-    qt(lambda: live.phase == "finished", "the run that meets the data it knows by now")
+    qtbot.waitUntil(lambda: live.phase == "finished")
 
 
-def test_a_crash_before_it_went_on_loses_no_new_budget(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+def test_a_crash_before_it_went_on_loses_no_new_budget(
+    live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
+) -> None:
     live.start(config(toy_data, 12), tmp_path, "toys")
-    qt(lambda: live.phase == "finished", "the run")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     seen = phases(live)
 
     def kill(phase: str) -> None:
@@ -128,56 +128,56 @@ def test_a_crash_before_it_went_on_loses_no_new_budget(live: LiveRun, toy_data: 
 
     live.phase_changed.connect(kill)
     live.resume(live.folder, steps=15)
-    qt(lambda: live.phase == "finished", "the longer run")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     assert "restarting" in seen
     assert live.history.steps.values.tolist() == list(range(1, 16))
 
 
 def test_a_run_that_had_finished_when_its_engine_was_lost_is_finished(
-    live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait
+    live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
     """Nothing that it said of its training arrived."""
     live.start(config(toy_data, 12), tmp_path, "toys")
-    qt(lambda: live.phase == "finished", "the run")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     seen = phases(live)
     live.resume(live.folder, steps=15)
-    qt(lambda: live.phase == "preparing", "its request to be there")
+    qtbot.waitUntil(lambda: live.phase == "preparing")
     live._engine.trainer.message.disconnect(live._on_message)
     record = functools.partial(read_record, Path(live.folder))
-    qt(lambda: (record().status.phase, record().status.step) == ("finished", 15), "the end, in its folder")
+    qtbot.waitUntil(lambda: (record().status.phase, record().status.step) == ("finished", 15))
     os.kill(live._engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: live.phase == "restarting", "the loss to be noticed")
+    qtbot.waitUntil(lambda: live.phase == "restarting")
     live._engine.trainer.message.connect(live._on_message)
-    qt(lambda: live.phase == "finished", "the end to be told")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     assert "failed" not in seen
     assert live.history.steps.values.tolist() == list(range(1, 16))
 
 
-def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     live.start(config(toy_data), tmp_path, "long")
-    qt(lambda: len(live.history.steps) >= 3, "some steps")
+    qtbot.waitUntil(lambda: len(live.history.steps) >= 3)
     live.pause()
     assert live.phase == "pausing"
-    qt(lambda: live.phase == "paused", "the pause")
+    qtbot.waitUntil(lambda: live.phase == "paused")
     count = len(live.history.steps)
-    QTest.qWait(300)
+    qtbot.wait(300)
     assert len(live.history.steps) == count
     summary = live.summary()
     assert summary is not None
     assert summary.state == "paused"
     live.proceed()
     assert live.phase == "resuming"
-    qt(lambda: len(live.history.steps) > count, "more steps")
+    qtbot.waitUntil(lambda: len(live.history.steps) > count)
     assert live.phase == "training"
     live.stop()
     assert live.phase == "stopping"
-    qt(lambda: live.phase == "stopped", "the stop")
+    qtbot.waitUntil(lambda: live.phase == "stopped")
     assert live.resumable
     before = live.history.steps.values.tolist()
     train = live.history.train.values.tolist()
 
     live.resume(live.folder)
-    qt(lambda: len(live.history.steps) > len(before) + 2, "steps beyond the stop")
+    qtbot.waitUntil(lambda: len(live.history.steps) > len(before) + 2)
     steps = live.history.steps.values.tolist()
     assert steps == list(range(1, len(steps) + 1))
     assert live.history.train.values.tolist()[: len(train)] == train
@@ -185,43 +185,43 @@ def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path,
     assert live.started.step in (before[-1], before[-1] + 1)  # one more when it stopped while validating
 
 
-def test_no_second_run_while_one_is_under_way(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+def test_no_second_run_while_one_is_under_way(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     live.start(config(toy_data), tmp_path, "one")
     live.start(config(toy_data), tmp_path, "two")
-    qt(lambda: live.phase == "training", "the training")
+    qtbot.waitUntil(lambda: live.phase == "training")
     live.resume(str(tmp_path / "two"))
     assert live.name == "one"
     assert [folder.name for folder in tmp_path.iterdir()] == ["one"]
 
 
 def test_what_cannot_be_trained_fails_in_words_and_the_next_run_goes(
-    live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait
+    live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
     live.start(config(tmp_path / "nothing"), tmp_path / "runs")
-    qt(lambda: live.phase == "failed", "the failure")
+    qtbot.waitUntil(lambda: live.phase == "failed")
     assert "no data set and no file" in live.reason
     assert not live.resumable
     assert live.reason in live.report()
     live.start(config(toy_data, 2), tmp_path / "runs")
-    qt(lambda: live.phase == "finished", "the next run")
+    qtbot.waitUntil(lambda: live.phase == "finished")
 
 
 @pytest.mark.timeout(600)  # three trainers start
 def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
-    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
+    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
     seen = phases(live)
     saved: list[int] = []
     live.checkpoint_saved.connect(lambda message: saved.append(message.step) if message.kind == "last" else None)
     live.start(config(toy_data), tmp_path, "killed")
-    qt(lambda: len(live.history.steps) >= 5, "some steps")
+    qtbot.waitUntil(lambda: len(live.history.steps) >= 5)
     live.save()
-    qt(lambda: saved[-1:] > [0], "a checkpoint")
+    qtbot.waitUntil(lambda: saved[-1:] > [0])
     os.kill(trainer_engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: live.phase == "restarting", "the crash to be noticed")
+    qtbot.waitUntil(lambda: live.phase == "restarting")
     assert live.crash is not None
-    qt(lambda: live.phase == "training" and live.history.last is not None, "the run to go on")
-    qt(lambda: live.history.last is not None and live.history.last.step > saved[-1], "new steps")
+    qtbot.waitUntil(lambda: live.phase == "training" and live.history.last is not None)
+    qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step > saved[-1])
     steps = live.history.steps.values.tolist()
     assert steps == list(range(1, len(steps) + 1))
     assert live.started is not None
@@ -229,17 +229,17 @@ def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     assert "interrupted" not in seen
 
     os.kill(trainer_engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: live.phase == "interrupted", "the second crash")
+    qtbot.waitUntil(lambda: live.phase == "interrupted")
     assert live.resumable
     assert open_run(live.folder).state == "interrupted"
     live.resume(live.folder)
-    qt(lambda: live.phase == "training", "the run to go on when asked")
+    qtbot.waitUntil(lambda: live.phase == "training")
     assert live.crash is None
 
 
 @pytest.mark.parametrize("moment", ["preparing", "begun"])
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(
-    moment: str, live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qt: Wait
+    moment: str, live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
     killed: list[int] = []
 
@@ -250,7 +250,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(
 
     (live.begun if moment == "begun" else live.phase_changed).connect(kill)
     live.start(config(toy_data, 3), tmp_path, "early")
-    qt(lambda: live.phase == "finished", "the run to finish after all")
+    qtbot.waitUntil(lambda: live.phase == "finished")
     assert killed
     assert open_run(live.folder).state == "finished"
     if moment == "begun":
@@ -259,24 +259,24 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(
         assert Path(live.folder).name in ("early", "early-2"), "the killed one may have made a folder and told nobody"
 
 
-def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: Path, qt: Wait) -> None:
+def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     live.start(config(toy_data), tmp_path, "forced")
-    qt(lambda: len(live.history.steps) >= 2, "some steps")
+    qtbot.waitUntil(lambda: len(live.history.steps) >= 2)
     live.force_stop()
     assert live.phase == "interrupted"
     live.resume(live.folder)  # while the killed process may still be ending
-    qt(lambda: live.phase == "training", "the run to go on")
+    qtbot.waitUntil(lambda: live.phase == "training")
 
 
-def test_a_stop_before_the_engine_is_there_gives_the_run_up(qt: Wait, toy_data: Path, tmp_path: Path) -> None:
+def test_a_stop_before_the_engine_is_there_gives_the_run_up(qtbot: Bot, toy_data: Path, tmp_path: Path) -> None:
     engine = Engine()
     live = LiveRun(engine)
     live.start(config(toy_data), tmp_path)
     live.stop()
     assert live.phase == "stopped"
-    qt(lambda: engine.trainer.state == "ready", "the trainer")
-    QTest.qWait(300)
+    qtbot.waitUntil(lambda: engine.trainer.state == "ready")
+    qtbot.wait(300)
     assert live.phase == "stopped"
     assert not list(tmp_path.iterdir())
     engine.stop()
-    qt(lambda: not engine.trainer.alive, "the trainer to end")
+    qtbot.waitUntil(lambda: not engine.trainer.alive)

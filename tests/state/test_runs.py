@@ -1,7 +1,6 @@
 """The list of runs, a run opened from its folder, discarding and bringing back."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -19,11 +18,11 @@ from nvp_studio.training.changes import CHANGES, WISH, take_wish
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import METRICS, RECORD, read_metrics
+from tests.qt import Bot
 from tests.runs.folders import make_run
 from tests.runs.test_history import step, write
 
 pytestmark = pytest.mark.usefixtures("qapp")
-Wait = Callable[..., None]
 
 
 def cells(model: RunsModel, row: int) -> list[str]:
@@ -98,7 +97,7 @@ def test_opens_a_run_with_its_curves_and_its_last_images(tmp_path: Path) -> None
     assert opened.images["reconstructions"].images.shape == (10, 8, 8, 1)  # 5 images and 5 below, without the filling
 
 
-def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qt: Wait) -> None:
+def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qtbot: Bot) -> None:
     run = make_run(tmp_path / "one", phase="training")
     write(run, [step(1)])
     with RunLock(run):
@@ -106,21 +105,21 @@ def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qt: Wait) -> None:
         opened.read()
         assert opened.summary.state == "training"
         write(run, [step(2)])
-        qt(lambda: len(opened.history.steps) == 2, "the new step")
-    qt(lambda: opened.summary.state == "interrupted", "the end to be noticed")
+        qtbot.waitUntil(lambda: len(opened.history.steps) == 2)
+    qtbot.waitUntil(lambda: opened.summary.state == "interrupted")
     opened.close()
 
 
-def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qt: Wait) -> None:
+def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qtbot: Bot) -> None:
     run = make_run(tmp_path / "one", phase="training")
     write(run, [step(1)])
     opened = OpenedRun(str(run))
     opened.read()
     assert opened.summary.state == "interrupted", "it may have ended just now"
     write(run, [step(2)])
-    qt(lambda: len(opened.history.steps) == 2, "a further step")
+    qtbot.waitUntil(lambda: len(opened.history.steps) == 2)
     write(run, [step(3)])
-    qt(lambda: opened.summary.state == "training", "the run to be seen going on")
+    qtbot.waitUntil(lambda: opened.summary.state == "training")
     opened.close()
 
 

@@ -3,16 +3,15 @@
 import csv
 import io
 import math
-import time
 
 import pytest
 from PySide6.QtCore import QPersistentModelIndex, Qt
-from PySide6.QtWidgets import QApplication
 
 from nvp_studio.state import scores
 from nvp_studio.state.scores import IMAGE_ROLE, ScoredFile, ScoresModel, csv_of
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import ScoreRow
+from tests.qt import Bot
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -76,13 +75,10 @@ def test_a_file_scored_again_takes_its_own_place(model: ScoresModel) -> None:
     assert model.failed == 0
 
 
-def test_rows_that_come_while_sorted_are_sorted_in(model: ScoresModel, qapp: QApplication) -> None:
+def test_rows_that_come_while_sorted_are_sorted_in(model: ScoresModel, qtbot: Bot) -> None:
     model.sort(SCORE)
     model.add([row("/x/e.png", 2.0)])
-    until = time.monotonic() + 30
-    while names(model)[1] != "e.png" and time.monotonic() < until:
-        qapp.processEvents()
-    assert names(model) == ["d.png", "e.png", "b.png", "a.png", "c.png"]
+    qtbot.waitUntil(lambda: names(model) == ["d.png", "e.png", "b.png", "a.png", "c.png"])
 
 
 def test_images_are_made_of_the_scored_pixels() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,8 @@ from PIL import Image
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scoring import ScoreState, progress_words
-from tests.conftest import start_engine, stop_engine
+from tests.qt import Bot, start_engine, stop_engine
 from tests.small_model import random_images
-
-Wait = Callable[..., None]
 
 
 @pytest.fixture
@@ -29,18 +27,18 @@ def files(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(shared_engine: Engine, qt: Wait) -> Iterator[ScoreState]:
+def state(shared_engine: Engine, qtbot: Bot) -> Iterator[ScoreState]:
     state = ScoreState(shared_engine)
     yield state
     state.clear()
-    qt(lambda: not shared_engine.explorer.asking("score"), "the engine to be free")
+    qtbot.waitUntil(lambda: not shared_engine.explorer.asking("score"))
     state.deleteLater()
 
 
-def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Path, qt: Wait) -> None:
+def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Path, qtbot: Bot) -> None:
     state.add([files])
     assert state.busy
-    qt(lambda: not state.busy, "the scores")
+    qtbot.waitUntil(lambda: not state.busy)
     rows = {Path(row.path).name: row for row in state.rows.files()}
     assert len(rows) == 13
     assert "not an image" in rows["broken.png"].error
@@ -50,107 +48,107 @@ def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Pat
     assert state.model is not None
 
 
-def test_says_when_there_was_nothing_to_score(state: ScoreState, files: Path, tmp_path: Path, qt: Wait) -> None:
+def test_says_when_there_was_nothing_to_score(state: ScoreState, files: Path, tmp_path: Path, qtbot: Bot) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     said: list[tuple[str, ...]] = []
     state.found_nothing.connect(said.append)
     state.add([empty])
     state.add([files])
-    qt(lambda: not state.busy, "the scores")
+    qtbot.waitUntil(lambda: not state.busy)
     assert said == [(str(empty),)]
     assert state.rows.rowCount() == 13
 
 
-def test_files_added_meanwhile_are_scored_after_and_once(state: ScoreState, files: Path, qt: Wait) -> None:
+def test_files_added_meanwhile_are_scored_after_and_once(state: ScoreState, files: Path, qtbot: Bot) -> None:
     state.add([files / "03.png", files / "04.png"])
     state.add([files / "03.png", files / "07.png"])
-    qt(lambda: not state.busy, "the scores")
+    qtbot.waitUntil(lambda: not state.busy)
     assert sorted(Path(row.path).name for row in state.rows.files()) == ["03.png", "04.png", "07.png"]
 
 
-def test_a_score_does_not_depend_on_its_neighbours(state: ScoreState, files: Path, qt: Wait) -> None:
+def test_a_score_does_not_depend_on_its_neighbours(state: ScoreState, files: Path, qtbot: Bot) -> None:
     state.add([files])
-    qt(lambda: not state.busy, "the scores")
+    qtbot.waitUntil(lambda: not state.busy)
     together = state.rows.file(state.rows.row_of(str(files / "03.png"))).score
     state.clear()
     assert state.rows.rowCount() == 0
     state.add([files / "03.png"])
-    qt(lambda: not state.busy, "the score")
+    qtbot.waitUntil(lambda: not state.busy)
     alone = state.rows.file(0).score
     assert together is not None
     assert alone == pytest.approx(together, abs=1e-4)
 
 
-def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(state: ScoreState, files: Path, qt: Wait) -> None:
+def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(state: ScoreState, files: Path, qtbot: Bot) -> None:
     state.add([files] * 3)
-    qt(lambda: state.rows.rowCount() > 0, "the first rows")
+    qtbot.waitUntil(lambda: state.rows.rowCount() > 0)
     state.cancel()
     assert not state.busy
     count = state.rows.rowCount()
-    qt(lambda: not state.stale and progress_words(state), "a moment")
+    qtbot.waitUntil(lambda: bool(not state.stale and progress_words(state)))
     state.clear()
     assert count > 0
     assert state.rows.rowCount() == 0
     state.add([files / "01.png"])
-    qt(lambda: not state.busy, "the next score")
+    qtbot.waitUntil(lambda: not state.busy)
     assert state.rows.rowCount() == 1
 
 
 def test_another_model_makes_the_table_stale_until_it_is_scored_again(
-    state: ScoreState, shared_engine: Engine, files: Path, small_model: Path, other_model: Path, qt: Wait
+    state: ScoreState, shared_engine: Engine, files: Path, small_model: Path, other_model: Path, qtbot: Bot
 ) -> None:
     state.add([files / "03.png"])
-    qt(lambda: not state.busy, "the score")
+    qtbot.waitUntil(lambda: not state.busy)
     before, first = state.rows.file(0).score, state.model
     shared_engine.open_model(str(other_model))
-    qt(lambda: state.stale, "the table to be stale")
+    qtbot.waitUntil(lambda: state.stale)
     assert state.model is first
     state.score_again()
     assert not state.stale
-    qt(lambda: not state.busy and state.rows.rowCount() == 1, "the other score")
+    qtbot.waitUntil(lambda: not state.busy and state.rows.rowCount() == 1)
     assert state.rows.file(0).score != before
     shared_engine.open_model(str(small_model))
-    qt(lambda: state.stale, "the table to be stale again")
+    qtbot.waitUntil(lambda: state.stale)
     state.add([files / "04.png"])
-    qt(lambda: not state.busy and state.rows.rowCount() == 2, "both by the first model")
+    qtbot.waitUntil(lambda: not state.busy and state.rows.rowCount() == 2)
     assert state.rows.file(state.rows.row_of(str(files / "03.png"))).score == pytest.approx(before)
 
 
 def test_the_table_is_written_as_csv_in_the_order_shown(
-    state: ScoreState, files: Path, tmp_path: Path, qt: Wait
+    state: ScoreState, files: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
     state.add([files])
-    qt(lambda: not state.busy, "the scores")
+    qtbot.waitUntil(lambda: not state.busy)
     state.rows.sort(2)
     ends: list[tuple[str, str]] = []
     state.exported.connect(lambda path, error: ends.append((path, error)))
     target = tmp_path / "scores.csv"
     state.export(target)
-    qt(lambda: ends, "the file")
+    qtbot.waitUntil(lambda: bool(ends))
     assert ends == [(str(target), "")]
     lines = target.read_text("utf-8").splitlines()
     assert len(lines) == 14
     values = [float(line.split(",")[1]) for line in lines[1:13]]
     assert values == sorted(values)
     state.export(tmp_path / "missing" / "scores.csv")
-    qt(lambda: len(ends) == 2, "the refusal")
+    qtbot.waitUntil(lambda: len(ends) == 2)
     assert "No such file" in ends[1][1]
 
 
-def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qt: Wait) -> None:
+def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qtbot: Bot) -> None:
     arrived: list[tuple[str, object]] = []
     state.add([files / "03.png"])
-    qt(lambda: not state.busy, "the score")
+    qtbot.waitUntil(lambda: not state.busy)
     state.preview_arrived.connect(lambda path, batch: arrived.append((path, batch)))
     state.ask_preview(str(files / "03.png"))
-    qt(lambda: arrived, "the pixels")
+    qtbot.waitUntil(lambda: bool(arrived))
     assert arrived == [(str(files / "03.png"), state.rows.pixels(0)[0])]
 
 
 @pytest.mark.timeout(600)  # four engines start
-def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path, small_model: Path, qt: Wait) -> None:
-    engine = start_engine(small_model)
+def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path, small_model: Path, qtbot: Bot) -> None:
+    engine = start_engine(qtbot, small_model)
     state = ScoreState(engine)
     asked: list[bool] = []
     state.interrupted.connect(lambda: asked.append(True))
@@ -161,7 +159,7 @@ def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path,
         os.kill(engine.explorer.pid, signal.SIGKILL)
 
     kill()
-    qt(lambda: not state.busy and not state.waiting_for_model and state.rows.rowCount() == 13, "the scores after all")
+    qtbot.waitUntil(lambda: not state.busy and not state.waiting_for_model and state.rows.rowCount() == 13)
     assert not asked
     state.clear()
     killed: list[int] = []
@@ -174,9 +172,9 @@ def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path,
     first = engine.explorer.pid
     state.progressed.connect(kill_again)  # comes in the moment the question is asked, before any answer
     kill()
-    qt(lambda: asked, "the second crash")
+    qtbot.waitUntil(lambda: bool(asked))
     assert state.can_resume
-    qt(lambda: engine.explorer.state == "ready" and not engine.opening, "the engine")
+    qtbot.waitUntil(lambda: engine.explorer.state == "ready" and not engine.opening)
     state.resume()
-    qt(lambda: not state.busy and state.rows.rowCount() == 13, "all scores")
-    stop_engine(engine)
+    qtbot.waitUntil(lambda: not state.busy and state.rows.rowCount() == 13)
+    stop_engine(qtbot, engine)

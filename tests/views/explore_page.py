@@ -1,16 +1,12 @@
 """Explore in a shown window, with its first picture, for the tests of that page."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nvp_studio.state.blend import END_VIEWS, STRIP_VIEW
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.settings import SettingsStore
-from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
-from tests.conftest import wait_for_deletion
+from tests.qt import Bot, open_window
 
-Wait = Callable[..., None]
 _VIEWS = ("explore", "explore-sheet", "explore-read", "explore-save", STRIP_VIEW, *END_VIEWS)
 
 
@@ -22,19 +18,14 @@ def settled(page: ExplorePage) -> bool:
     return shown and not asking and state.sheet is not None
 
 
-def shown_page(engine: Engine, qt: Wait, model: Path, folder: Path) -> Iterator[ExplorePage]:
-    """For a fixture to yield from."""
-    window = MainWindow(engine, SettingsStore(folder / "window.ini"))
-    window.show()
-    qt(window.all_pages_built, "the pages")
+def shown_page(engine: Engine, qtbot: Bot, model: Path, folder: Path) -> ExplorePage:
+    """The page in a shown window, with the first picture of `model`."""
+    window = open_window(qtbot, engine, folder)
     page = window.page("explore")
     assert isinstance(page, ExplorePage)
     engine.open_model(str(model))
-    qt(lambda: not engine.opening and settled(page), "the first picture")
+    qtbot.waitUntil(lambda: not engine.opening and settled(page))
     window.activateWindow()
-    qt(window.isActiveWindow, "the window to be active")
+    qtbot.waitUntil(window.isActiveWindow)
     page.setFocus()
-    yield page
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
+    return page

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolButton
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
@@ -22,23 +20,23 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
 from nvp_studio.views.widgets.blend_panel import BlendPanel
-from tests.conftest import HANG_SECONDS, wait_for_deletion
+from tests.qt import WAIT_SECONDS, Bot
 from tests.small_model import random_images
-from tests.views.explore_page import Wait, settled, shown_page
+from tests.views.explore_page import settled, shown_page
 
 SIZE = 8 * 8
 
 
 @pytest.fixture
-def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> Iterator[ExplorePage]:
+def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
     """The page in a shown window, with its first picture."""
-    yield from shown_page(shared_engine, qt, small_model, tmp_path)
+    return shown_page(shared_engine, qtbot, small_model, tmp_path)
 
 
 @pytest.fixture
-def fragile_page(engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> Iterator[ExplorePage]:
+def fragile_page(engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
     """On an engine of its own, to be killed."""
-    yield from shown_page(engine, qt, small_model, tmp_path)
+    return shown_page(engine, qtbot, small_model, tmp_path)
 
 
 @pytest.fixture
@@ -59,12 +57,12 @@ def strip_picture(page: ExplorePage, index: int) -> bytes:
     return page.blend.strip.images.pixels[index * SIZE : (index + 1) * SIZE]
 
 
-def choose(page: ExplorePage, qt: Wait, files: tuple[Path, Path]) -> None:
+def choose(page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     """Both files as ends."""
     page.blend.open_end(0, files[0])
-    qt(lambda: page.blend.ends[0] is not None, "the first image")
+    qtbot.waitUntil(lambda: page.blend.ends[0] is not None)
     page.blend.open_end(1, files[1])
-    qt(lambda: page.blend.active and page.blend.strip is not None and settled(page), "the blend")
+    qtbot.waitUntil(lambda: page.blend.active and page.blend.strip is not None and settled(page))
 
 
 def place(page: ExplorePage, share: float) -> QPoint:
@@ -73,26 +71,26 @@ def place(page: ExplorePage, share: float) -> QPoint:
 
 
 def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = page.blend_panel
     assert not panel.isVisible()
-    QTest.keyClick(page, Qt.Key.Key_L)
+    qtbot.keyClick(page, Qt.Key.Key_L)
     assert panel.isVisible()
     assert "choose A and B" in panel.strip.words
     assert not panel.row.isEnabled()
 
     page.open_paths([files[0]])
-    qt(lambda: isinstance(page.state.recipe.base, Image) and settled(page), "the first image")
+    qtbot.waitUntil(lambda: isinstance(page.state.recipe.base, Image) and settled(page))
     steps = page.state.undo.count()
-    QTest.keyClick(page, Qt.Key.Key_A)
+    qtbot.keyClick(page, Qt.Key.Key_A)
     assert "Now B" in panel.strip.words
     assert "first.png" in panel.ends[0].toolTip()
     assert page.state.undo.count() == steps, "an end alone changes no picture"
 
     monkeypatch.setattr(page.context, "ask_files", lambda *_: [files[1]])
-    QTest.keyClick(page, Qt.Key.Key_B, Qt.KeyboardModifier.ShiftModifier)
-    qt(lambda: page.blend.strip is not None and settled(page), "the blend")
+    qtbot.keyClick(page, Qt.Key.Key_B, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: page.blend.strip is not None and settled(page))
     assert panel.row.isEnabled()
     assert panel.row.value == 0.5
     assert page.caption.text() == "50 % of the way from first.png to second.png"
@@ -104,7 +102,7 @@ def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
     assert panel.strip.selected == 5
 
     page.window().registry["edit.undo"].trigger()
-    qt(lambda: settled(page), "the picture before")
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.picture.image.pixels == own(0).tobytes()
     assert panel.strip.selected == -1
     page.window().registry["edit.redo"].trigger()
@@ -112,79 +110,81 @@ def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
 
 
 def test_the_slider_moves_between_the_ends_and_a_drag_is_one_undo(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path]
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
-    choose(page, qt, files)
+    choose(page, qtbot, files)
     middle, steps = page.state.picture.image.pixels, page.state.undo.count()
     slider = page.blend_panel.row.slider
-    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=place(page, 0.6))
+    qtbot.mousePress(slider, Qt.MouseButton.LeftButton, pos=place(page, 0.6))
     for share in (0.7, 0.9, 1.0):
-        QTest.mouseMove(slider, place(page, share))
-    qt(lambda: settled(page), "the picture during the drag")
-    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=place(page, 1.0))
-    qt(lambda: settled(page), "the picture")
+        qtbot.mouseMove(slider, place(page, share))
+    qtbot.waitUntil(lambda: settled(page))
+    qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=place(page, 1.0))
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.recipe.base.share == 1.0
     assert page.state.picture.image.pixels == own(1).tobytes()
     assert page.state.undo.count() == steps + 1
     page.window().registry["edit.undo"].trigger()
-    qt(lambda: settled(page), "the picture before")
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.picture.image.pixels == middle
     assert page.blend_panel.row.value == 0.5
 
 
 def test_keys_move_slider_and_strip(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "MERGE_SECONDS", HANG_SECONDS)  # on a busy machine too they are one entry
-    choose(page, qt, files)
+    monkeypatch.setattr(explore, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
+    choose(page, qtbot, files)
     steps = page.state.undo.count()
     panel = page.blend_panel
     panel.row.slider.setFocus()
     for _ in range(2):
-        QTest.keyClick(panel.row.slider, Qt.Key.Key_Right)
+        qtbot.keyClick(panel.row.slider, Qt.Key.Key_Right)
     assert page.state.recipe.base.share == pytest.approx(0.6)
     assert page.state.undo.count() == steps + 1
     assert panel.strip.selected == 6
     panel.strip.setFocus()
-    QTest.keyClick(panel.strip, Qt.Key.Key_Left)
+    qtbot.keyClick(panel.strip, Qt.Key.Key_Left)
     assert page.state.recipe.base.share == pytest.approx(0.5)
-    QTest.mouseClick(panel.strip, Qt.MouseButton.LeftButton, pos=panel.strip.cell_rect(2).center())
-    qt(lambda: settled(page), "the picture")
+    qtbot.mouseClick(panel.strip, Qt.MouseButton.LeftButton, pos=panel.strip.cell_rect(2).center())
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.picture.image.pixels == strip_picture(page, 2)
-    QTest.keyClick(panel.row.slider, Qt.Key.Key_Delete)
+    qtbot.keyClick(panel.row.slider, Qt.Key.Key_Delete)
     assert page.state.recipe.base.share == 0.5
 
 
-def test_other_sliders_act_on_the_blend_and_on_the_strip(page: ExplorePage, qt: Wait, files: tuple[Path, Path]) -> None:
-    choose(page, qt, files)
+def test_other_sliders_act_on_the_blend_and_on_the_strip(
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
+) -> None:
+    choose(page, qtbot, files)
     before = strip_picture(page, 0)
     row = page.latents.temperatures[0]
-    QTest.mouseClick(
+    qtbot.mouseClick(
         row.slider, Qt.MouseButton.LeftButton, pos=QPoint(round(row.slider.x_of(0.3)), row.slider.height() // 2)
     )
     cooled = page.state.temperatures
     assert cooled == pytest.approx((0.3, 0.3), abs=0.02)
-    qt(lambda: settled(page) and strip_picture(page, 0) != before, "the strip")
+    qtbot.waitUntil(lambda: settled(page) and strip_picture(page, 0) != before)
     page.blend.set_share(0.8)
     assert page.state.temperatures == cooled
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.picture.image.pixels == strip_picture(page, 8)
 
 
-def test_an_end_is_what_the_screen_shows_and_what_a_file_shows(page: ExplorePage, qt: Wait, tmp_path: Path) -> None:
+def test_an_end_is_what_the_screen_shows_and_what_a_file_shows(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     page.state.new_sample(7)
-    qt(lambda: settled(page), "the sample")
+    qtbot.waitUntil(lambda: settled(page))
     page.state.set_coordinate(0, 3.0)
-    qt(lambda: settled(page), "the sample on the move")
+    qtbot.waitUntil(lambda: settled(page))
     shown = page.state.picture.image.pixels
     page.state.save_picture(tmp_path / "moved.png", 4)
-    qt(lambda: settled(page) and (tmp_path / "moved.png").exists(), "the file")
+    qtbot.waitUntil(lambda: settled(page) and (tmp_path / "moved.png").exists())
     page.blend.take_picture(0)
     assert page.blend.ends[0] == Image((8, 8, 1), shown, "seed 7")
 
     page.state.new_sample(8)
     page.blend.open_end(1, tmp_path / "moved.png")
-    qt(lambda: page.blend.ends[1] is not None, "the file's image")
+    qtbot.waitUntil(lambda: page.blend.ends[1] is not None)
     assert page.blend.ends[1] == Image((8, 8, 1), shown, "moved.png"), "not the sample that its recipe names"
 
 
@@ -201,7 +201,7 @@ def drag(event: type[QDropEvent], panel: BlendPanel, share: float, paths: list[P
 
 
 def test_a_file_let_go_over_a_half_of_the_panel_becomes_that_end(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path]
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
     panel = page.blend_panel
     page.show_blend(True)
@@ -213,11 +213,11 @@ def test_a_file_let_go_over_a_half_of_the_panel_becomes_that_end(
         assert panel.overlay.words == f"Image {'AB'[end]} of the blend"
         assert drag(QDropEvent, panel, share, [files[end]])
         assert panel.overlay.isHidden()
-        qt(lambda end=end: page.blend.ends[end] is not None, "the image")
+        qtbot.waitUntil(lambda end=end: page.blend.ends[end] is not None)
         assert page.blend.ends[end] == Image((8, 8, 1), own(end).tobytes(), files[end].name)
         if end == 1:
             assert page.state.recipe == before, "one end is no picture yet"
-    qt(lambda: page.blend.active and settled(page), "the blend")
+    qtbot.waitUntil(lambda: page.blend.active and settled(page))
 
 
 def test_what_is_no_single_image_falls_through_the_panel_to_the_window(
@@ -229,106 +229,105 @@ def test_what_is_no_single_image_falls_through_the_panel_to_the_window(
         assert page.blend_panel.overlay.isHidden()
 
 
-def test_a_file_that_is_no_image_is_told_and_changes_nothing(page: ExplorePage, qt: Wait, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_told_and_changes_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     reasons: list[str] = []
     page.state.failed.connect(reasons.append)
     (tmp_path / "words.png").write_bytes(b"This is text.")
     page.blend.open_end(0, tmp_path / "words.png")
-    qt(lambda: reasons, "the reason")
+    qtbot.waitUntil(lambda: bool(reasons))
     assert page.blend.ends == (None, None)
 
 
 def test_a_saved_blend_comes_back_with_its_ends(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path], tmp_path: Path
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    choose(page, qt, files)
+    choose(page, qtbot, files)
     page.blend.set_share(0.3)
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     recipe, ends = page.state.recipe, page.blend.ends
     page.state.save_picture(tmp_path / "blend.png", 1)
-    qt(lambda: settled(page) and (tmp_path / "blend.png").exists(), "the file")
+    qtbot.waitUntil(lambda: settled(page) and (tmp_path / "blend.png").exists())
     page.blend.take_picture(1)
     page.state.new_sample(1)
     page.show_blend(False)
     page.open_paths([tmp_path / "blend.png"])
-    qt(lambda: page.state.recipe == recipe and settled(page), "the blend")
+    qtbot.waitUntil(lambda: page.state.recipe == recipe and settled(page))
     assert page.blend.ends == ends
     assert page.blend_panel.isVisible()
     assert page.blend_panel.row.value == pytest.approx(0.3)
     assert page.blend_panel.strip.selected == 3
 
 
-def test_put_away_the_panel_stays_away(page: ExplorePage, qt: Wait, files: tuple[Path, Path]) -> None:
-    choose(page, qt, files)
+def test_put_away_the_panel_stays_away(page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
+    choose(page, qtbot, files)
     page.setFocus()
-    QTest.keyClick(page, Qt.Key.Key_L)
+    qtbot.keyClick(page, Qt.Key.Key_L)
     page.state.set_coordinate(0, 1.0)
     assert not page.blend_panel.isVisible()
     assert page.blend.active
 
 
 def test_a_model_of_another_size_drops_the_ends_without_a_word_of_failure(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path]
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
     reasons: list[str] = []
     page.state.failed.connect(reasons.append)
-    choose(page, qt, files)
+    choose(page, qtbot, files)
     page.state.engine.open_model("peeps")
-    qt(lambda: not page.state.engine.opening and settled(page), "the other model")
+    qtbot.waitUntil(lambda: not page.state.engine.opening and settled(page))
     assert page.blend.ends == (None, None)
     assert page.blend.strip is None
     assert page.state.recipe.base == Seed(0)
     assert reasons == []
 
 
-def test_the_strip_is_there_again_after_a_kill(fragile_page: ExplorePage, qt: Wait, files: tuple[Path, Path]) -> None:
+def test_the_strip_is_there_again_after_a_kill(fragile_page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     page = fragile_page
-    choose(page, qt, files)
+    choose(page, qtbot, files)
     blend = page.state.recipe
     page.blend.take_picture(0)  # asks for another strip, which the kill may prevent
     os.kill(page.state.engine.explorer.pid, signal.SIGKILL)
-    qt(lambda: not page.blend_panel.isEnabled(), "the panel to rest")
-    qt(lambda: page.blend_panel.isEnabled() and settled(page), "the engine to come back")
+    qtbot.waitUntil(lambda: not page.blend_panel.isEnabled())
+    qtbot.waitUntil(lambda: page.blend_panel.isEnabled() and settled(page))
     assert page.state.recipe != blend
-    qt(lambda: page.blend.strip is not None and strip_picture(page, 0) == page.blend.ends[0].pixels, "the strip")
+    qtbot.waitUntil(lambda: page.blend.strip is not None and strip_picture(page, 0) == page.blend.ends[0].pixels)
 
 
 def test_a_remembered_blend_is_shown_with_its_panel(
-    shared_engine: Engine, qt: Wait, page: ExplorePage, files: tuple[Path, Path], tmp_path: Path
+    shared_engine: Engine, qtbot: Bot, page: ExplorePage, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    choose(page, qt, files)
+    choose(page, qtbot, files)
     recipe = page.state.recipe
     page.window().close()
     window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    qtbot.addWidget(window)
     again = window.page("explore")
     shared_engine.open_model(window.settings.values.model_path)
-    qt(lambda: settled(again) and again.blend.strip is not None, "the picture")
+    qtbot.waitUntil(lambda: settled(again) and again.blend.strip is not None)
     assert again.state.recipe == recipe
     assert isinstance(recipe, Recipe)
     assert isinstance(recipe.base, Blend)
     assert not again.blend_panel.isHidden()
-    window.deleteLater()
-    wait_for_deletion()
 
 
 @pytest.mark.parametrize("size", [QSize(1280, 800), QSize(960, 640), QSize(800, 600)])
 def test_every_button_of_the_page_is_whole_at_every_size(
-    page: ExplorePage, qt: Wait, files: tuple[Path, Path], size: QSize
+    page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], size: QSize
 ) -> None:
     page.window().setMinimumSize(QSize(1, 1))  # as on a small screen
-    choose(page, qt, files)
+    choose(page, qtbot, files)
     page.state.engine.model_opened.emit(replace(page.state.model, name=90 * "w"))
     page.window().resize(size)
-    qt(lambda: page.window().size() == size and page.width() <= size.width(), "the size")
-    qt(lambda: page.toolbar.wrapped == (size.width() < 1280), "the toolbar to find its form")
+    qtbot.waitUntil(lambda: page.window().size() == size and page.width() <= size.width())
+    qtbot.waitUntil(lambda: page.toolbar.wrapped == (size.width() < 1280))
     tools = page.toolbar.findChildren(QToolButton)
     assert len(tools) == 8
     whole = [tool for tool in tools if tool is not page.model_button]
-    qt(lambda: all(tool.width() >= tool.sizeHint().width() for tool in whole), "every tool to be as wide as its words")
+    qtbot.waitUntil(lambda: all(tool.width() >= tool.sizeHint().width() for tool in whole))
     assert page.model_button.width() >= 80
     for end, letter in zip(page.blend_panel.ends, "AB", strict=True):
         assert end.text().split()[0] == letter
-        qt(lambda end=end: end.width() >= end.sizeHint().width(), "the end to be as wide as its words")
+        qtbot.waitUntil(lambda end=end: end.width() >= end.sizeHint().width())
     for widget in (*tools, *page.blend_panel.ends, page.blend_panel.row):
         assert widget.isVisible()
         assert widget.visibleRegion().boundingRect() == widget.rect(), widget.accessibleName()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import PIL.Image
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QImage, QKeySequence, QWheelEvent
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from nvp_studio.recipe import Image, Recipe, Seed
@@ -23,15 +21,15 @@ from nvp_studio.views.pages.explore import ExplorePage
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, qimages, whole_zoom
 from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT, MarkedSlider
-from tests.conftest import HANG_SECONDS, wait_for_deletion
+from tests.qt import WAIT_SECONDS, Bot
 from tests.small_model import random_images
-from tests.views.explore_page import Wait, settled, shown_page
+from tests.views.explore_page import settled, shown_page
 
 
 @pytest.fixture
-def page(shared_engine: Engine, qt: Wait, small_model: Path, tmp_path: Path) -> Iterator[ExplorePage]:
+def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
     """The page in a shown window, with its first picture."""
-    yield from shown_page(shared_engine, qt, small_model, tmp_path)
+    return shown_page(shared_engine, qtbot, small_model, tmp_path)
 
 
 def pixels(page: ExplorePage) -> QImage:
@@ -43,49 +41,51 @@ def place(slider: MarkedSlider, value: float) -> QPoint:
     return QPoint(round(slider.x_of(value)), slider.height() // 2)
 
 
-def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage, qt: Wait) -> None:
+def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage, qtbot: Bot) -> None:
     before, figure = pixels(page), page.score.figure.text()
     row = page.latents.directions[0]
-    QTest.mousePress(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 1.0))
+    qtbot.mousePress(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 1.0))
     for value in (1.5, 2.0, 2.5, 3.0):
-        QTest.mouseMove(row.slider, place(row.slider, value))
-    qt(lambda: settled(page), "the picture during the drag")
+        qtbot.mouseMove(row.slider, place(row.slider, value))
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != before
-    QTest.mouseRelease(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
-    qt(lambda: settled(page), "the picture")
+    qtbot.mouseRelease(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.coordinates[0] == pytest.approx(3.0, abs=0.05)
     assert row.figure.text() == f"{row.value:+.2f}"
     assert page.score.figure.text() != figure
     assert page.state.undo.count() == 1
 
     page.window().registry["edit.undo"].trigger()
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) == before
     assert page.score.figure.text() == figure
 
 
-def test_a_double_click_puts_a_direction_back(page: ExplorePage, qt: Wait) -> None:
+def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> None:
     row = page.latents.directions[4]
     origin = row.value
     page.state.set_coordinate(4, 2.0)
     assert row.value == pytest.approx(2.0)
-    QTest.mouseDClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
+    qtbot.mouseDClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
     assert row.value == pytest.approx(origin, abs=1e-6)
     assert page.state.recipe.offsets == ()
 
 
-def test_arrow_keys_move_a_slider_and_delete_resets_it(page: ExplorePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explore, "MERGE_SECONDS", HANG_SECONDS)  # on a busy machine too they are one entry
+def test_arrow_keys_move_a_slider_and_delete_resets_it(
+    page: ExplorePage, monkeypatch: pytest.MonkeyPatch, qtbot: Bot
+) -> None:
+    monkeypatch.setattr(explore, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
     row = page.latents.directions[1]
     start = row.value
     row.slider.setFocus()
     for _ in range(3):
-        QTest.keyClick(row.slider, Qt.Key.Key_Right)
+        qtbot.keyClick(row.slider, Qt.Key.Key_Right)
     assert page.state.coordinates[1] == pytest.approx(start + 0.15, abs=0.011)
     assert page.state.undo.count() == 1
-    QTest.keyClick(row.slider, Qt.Key.Key_Down)
+    qtbot.keyClick(row.slider, Qt.Key.Key_Down)
     assert QApplication.focusWidget() is page.latents.directions[2].slider
-    QTest.keyClick(row.slider, Qt.Key.Key_Delete)
+    qtbot.keyClick(row.slider, Qt.Key.Key_Delete)
     assert page.state.recipe.offsets == ()
 
 
@@ -115,89 +115,91 @@ def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> Non
     assert slider.value() != value
 
 
-def test_a_value_beyond_the_slider_is_shown_truly(page: ExplorePage, qt: Wait) -> None:
+def test_a_value_beyond_the_slider_is_shown_truly(page: ExplorePage, qtbot: Bot) -> None:
     page.state.set_coordinate(0, 7.25)
     row = page.latents.directions[0]
     assert row.figure.text() == "+7.25"
     assert row.slider.value() == 4 * STEPS_PER_UNIT
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.picture.coordinates[0] == pytest.approx(7.25, abs=1e-3), "showing it did not clamp it"
 
 
-def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qt: Wait) -> None:
-    QTest.keyClick(page, Qt.Key.Key_N)
-    qt(lambda: settled(page), "the sample")
+def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: settled(page))
     seed = page.state.recipe.base.seed
     assert page.seed.value() == seed
     assert page.seed.width() >= 100
     assert page.rect().contains(page.seed.geometry().translated(page.seed.parentWidget().mapTo(page, QPoint())))
     picture = pixels(page)
     page.window().registry["explore.new-sample"].trigger()
-    qt(lambda: settled(page), "another sample")
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != picture
     page.seed.selectAll()
-    QTest.keyClicks(page.seed, str(seed))
-    QTest.keyClick(page.seed, Qt.Key.Key_Return)
-    qt(lambda: settled(page), "the first sample")
+    qtbot.keyClicks(page.seed, str(seed))
+    qtbot.keyClick(page.seed, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) == picture
 
 
-def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qt: Wait) -> None:
+def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qtbot: Bot) -> None:
     all_scales, fine, coarse = page.latents.temperatures
-    QTest.mouseClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.5))
+    qtbot.mouseClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.5))
     assert page.state.temperatures == pytest.approx((0.5, 0.5), abs=0.02)
     assert fine.value == coarse.value == page.state.temperatures[0]
-    QTest.mouseClick(fine.slider, Qt.MouseButton.LeftButton, pos=place(fine.slider, 1.2))
+    qtbot.mouseClick(fine.slider, Qt.MouseButton.LeftButton, pos=place(fine.slider, 1.2))
     assert page.state.temperatures == pytest.approx((1.2, 0.5), abs=0.02)
-    qt(lambda: settled(page), "picture and samples")
+    qtbot.waitUntil(lambda: settled(page))
     assert page.state.sheet.recipes[0].temperatures == page.state.temperatures
-    QTest.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.85))
+    qtbot.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.85))
     assert page.state.temperatures == (0.8, 0.8)
 
 
-def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: ExplorePage, qt: Wait) -> None:
+def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: ExplorePage, qtbot: Bot) -> None:
     assert page.sheet.shown() >= 8
-    QTest.mouseClick(page.sheet, Qt.MouseButton.LeftButton, pos=page.sheet.cell_rect(3).center())
+    qtbot.mouseClick(page.sheet, Qt.MouseButton.LeftButton, pos=page.sheet.cell_rect(3).center())
     chosen = page.state.sheet.recipes[3]
     assert page.state.recipe.base == chosen.base
     assert page.sheet.selected == 3
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     size = 8 * 8
     assert page.state.picture.image.pixels == page.state.sheet.images.pixels[3 * size : 4 * size]
     page.sheet.setFocus()
-    QTest.keyClick(page.sheet, Qt.Key.Key_Right)
+    qtbot.keyClick(page.sheet, Qt.Key.Key_Right)
     assert page.sheet.selected == 4
 
 
-def test_more_samples_are_other_samples(page: ExplorePage, qt: Wait) -> None:
+def test_more_samples_are_other_samples(page: ExplorePage, qtbot: Bot) -> None:
     before = page.state.sheet.images
     page.window().registry["explore.more-samples"].trigger()
-    qt(lambda: page.state.sheet.images != before, "other samples")
+    qtbot.waitUntil(lambda: page.state.sheet.images != before)
 
 
-def test_random_directions_and_reset(page: ExplorePage, qt: Wait) -> None:
+def test_random_directions_and_reset(page: ExplorePage, qtbot: Bot) -> None:
     before = pixels(page)
     page.window().registry["explore.randomize"].trigger()
     assert len(page.state.recipe.offsets) == 12
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != before
     page.window().registry["explore.reset"].trigger()
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) == before
 
 
-def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(page: ExplorePage, qt: Wait, tmp_path: Path) -> None:
+def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path
+) -> None:
     exact = random_images(1, seed=9)[0, :, :, 0]
     PIL.Image.fromarray(exact).save(tmp_path / "exact.png")
     assert page.window().take_paths([tmp_path / "exact.png"])
-    qt(lambda: settled(page) and isinstance(page.state.recipe.base, Image), "the image")
+    qtbot.waitUntil(lambda: settled(page) and isinstance(page.state.recipe.base, Image))
     assert page.state.picture.image.pixels == exact.tobytes()
     assert page.caption.text().startswith("exact.png")
     assert page.seed.value() == -1
 
     PIL.Image.fromarray(np.tile(exact, (4, 7))).save(tmp_path / "large.png")
     page.open_paths([tmp_path / "large.png"])
-    qt(lambda: settled(page) and "large.png" in page.caption.text(), "the image")
+    qtbot.waitUntil(lambda: settled(page) and "large.png" in page.caption.text())
     assert "56x32" in page.caption.text()
 
 
@@ -210,28 +212,27 @@ def test_the_picture_and_its_program_can_be_copied(page: ExplorePage) -> None:
     assert "Recipe.from_json" in QApplication.clipboard().text()
 
 
-def test_the_score_card_says_where_the_picture_lies(page: ExplorePage, qt: Wait) -> None:
+def test_the_score_card_says_where_the_picture_lies(page: ExplorePage, qtbot: Bot) -> None:
     assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}"
     assert f"{page.state.percentile():.0f} % of 100" in page.score.words.text()
 
 
-def test_the_figure_is_dimmed_until_the_pictures_own_score_is_there(page: ExplorePage, qt: Wait) -> None:
-    qt(lambda: not page.score.pending, "the first score")
+def test_the_figure_is_dimmed_until_the_pictures_own_score_is_there(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.waitUntil(lambda: not page.score.pending)
     figure = page.score.figure.text()
     dimmed: list[tuple[bool, str]] = []
     page.state.picture_changed.connect(lambda _: dimmed.append((page.score.pending, page.score.figure.text())))
     page.state.new_sample(17)
-    qt(lambda: settled(page) and not page.score.pending, "the score")
+    qtbot.waitUntil(lambda: settled(page) and not page.score.pending)
     assert dimmed == [(True, figure)]
     assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}" != figure
 
 
-def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qt: Wait, other_model: Path) -> None:
+def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qtbot: Bot, other_model: Path) -> None:
     page.open_paths([other_model])
-    qt(lambda: len(page.latents.directions) == 5 and settled(page), "the other model")
-    wait_for_deletion()
+    qtbot.waitUntil(lambda: len(page.latents.directions) == 5 and settled(page))
     row = page.latents.directions[4]
-    QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
+    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
     assert page.state.coordinates[4] == pytest.approx(2.0, abs=0.05)
     assert page.window().settings.values.recent_models[0] == str(other_model)
 
@@ -244,39 +245,40 @@ def test_the_welcome_leaves_for_good(page: ExplorePage) -> None:
 
 
 def test_the_picture_is_remembered_and_comes_back(
-    shared_engine: Engine, qt: Wait, page: ExplorePage, tmp_path: Path
+    shared_engine: Engine, qtbot: Bot, page: ExplorePage, tmp_path: Path
 ) -> None:
     page.state.new_sample(31)
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     page.state.set_coordinate(5, 1.25)
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     recipe, picture = page.state.recipe, pixels(page)
     page.window().close()
 
     window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
+    qtbot.addWidget(window)
     again = window.page("explore")
     shared_engine.open_model(window.settings.values.model_path)
-    qt(lambda: settled(again), "the picture")
+    qtbot.waitUntil(lambda: settled(again))
     assert again.state.recipe == recipe
     assert pixels(again) == picture
-    window.deleteLater()
-    wait_for_deletion()
 
 
-def test_after_a_kill_the_same_picture_is_there_and_sliders_live(window: MainWindow, engine: Engine, qt: Wait) -> None:
+def test_after_a_kill_the_same_picture_is_there_and_sliders_live(
+    window: MainWindow, engine: Engine, qtbot: Bot
+) -> None:
     page = window.page("explore")
-    qt(lambda: settled(page), "the first picture")
+    qtbot.waitUntil(lambda: settled(page))
     page.state.new_sample(6)
-    qt(lambda: settled(page), "the picture")
+    qtbot.waitUntil(lambda: settled(page))
     before = pixels(page)
     os.kill(engine.explorer.pid, signal.SIGKILL)
-    qt(lambda: not page.latents.isEnabled(), "the sliders to rest")
+    qtbot.waitUntil(lambda: not page.latents.isEnabled())
     assert pixels(page) == before, "the picture stays while the engine is away"
-    qt(lambda: page.latents.isEnabled() and settled(page), "the engine to come back")
+    qtbot.waitUntil(lambda: page.latents.isEnabled() and settled(page))
     assert pixels(page) == before
     row = page.latents.directions[0]
-    QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
-    qt(lambda: settled(page), "the picture")
+    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
+    qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != before
 
 

@@ -1,46 +1,37 @@
 """Changing what a flow consists of: the dialog, and what the form makes of it."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QComboBox, QSpinBox
 
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.settings import SettingsStore
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train import TrainPage
 from nvp_studio.views.widgets.flow_choice import differences, field_names, value_names
-from tests.conftest import wait_for_deletion
+from tests.qt import Bot, open_window
 
-Wait = Callable[..., None]
 SHAPE = (1, 28, 28)
 
 
 @pytest.fixture
-def page(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[TrainPage]:
-    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
-    window.settings.values.runs_folder = str(tmp_path / "runs")
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    window.show_page("train")
+def page(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> TrainPage:
+    def give_up(window: MainWindow) -> None:
+        window.page("train").estimator.give_up()
+
+    window = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "train", before_close=give_up)
     page = window.page("train")
     assert isinstance(page, TrainPage)
-    yield page
-    page.estimator.give_up()
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
+    return page
 
 
-def opened(page: TrainPage) -> FlowDialog:
-    QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+def opened(page: TrainPage, qtbot: Bot) -> FlowDialog:
+    qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     dialog = page.window().findChild(FlowDialog)
     assert dialog is not None
     return dialog
@@ -61,15 +52,18 @@ def choose(dialog: FlowDialog, key: str, value: str) -> None:
 @pytest.mark.usefixtures("qapp")
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("shape", [SHAPE, (3, 64, 64)])
-def test_every_flow_comes_back_as_it_was_shown(name: str, shape: tuple[int, int, int]) -> None:
+def test_every_flow_comes_back_as_it_was_shown(name: str, shape: tuple[int, int, int], qtbot: Bot) -> None:
     flow = preset_config(name, shape)
-    assert FlowDialog(flow, flow).config == flow
+    dialog = FlowDialog(flow, flow)
+    qtbot.addWidget(dialog)
+    assert dialog.config == flow
 
 
 @pytest.mark.usefixtures("qapp")
-def test_every_setting_of_a_flow_has_a_field_and_every_choice_a_name() -> None:
+def test_every_setting_of_a_flow_has_a_field_and_every_choice_a_name(qtbot: Bot) -> None:
     flow = preset_config("studio", SHAPE)
     dialog = FlowDialog(flow, flow)
+    qtbot.addWidget(dialog)
     assert {*dialog.fields, "image_shape"} == set(FlowConfig.__struct_fields__) == {*field_names(), "image_shape"}
     entries = [
         field.itemText(place)
@@ -81,9 +75,10 @@ def test_every_setting_of_a_flow_has_a_field_and_every_choice_a_name() -> None:
 
 
 @pytest.mark.usefixtures("qapp")
-def test_says_what_a_flow_does_and_why_one_cannot_be() -> None:
+def test_says_what_a_flow_does_and_why_one_cannot_be(qtbot: Bot) -> None:
     flow = preset_config("studio", SHAPE)
     dialog = FlowDialog(flow, flow)
+    qtbot.addWidget(dialog)
     assert dialog.words.text() == (
         "26 couplings take images of 1×28×28 to latents of 2×14×14, 4×7×7, 4×7×7 (channels, height, width)."
     )
@@ -98,9 +93,10 @@ def test_says_what_a_flow_does_and_why_one_cannot_be() -> None:
 
 
 @pytest.mark.usefixtures("qapp")
-def test_the_last_scale_mixes_only_where_it_has_checkerboards_and_something_to_mix_by() -> None:
+def test_the_last_scale_mixes_only_where_it_has_checkerboards_and_something_to_mix_by(qtbot: Bot) -> None:
     flow = preset_config("studio", SHAPE)
     dialog = FlowDialog(flow, flow)
+    qtbot.addWidget(dialog)
     assert dialog.fields["final_mixing"].isEnabled()
     choose(dialog, "final_mask", "channel")
     assert not dialog.fields["final_mixing"].isEnabled()
@@ -109,10 +105,10 @@ def test_the_last_scale_mixes_only_where_it_has_checkerboards_and_something_to_m
     assert not dialog.fields["final_mixing"].isEnabled()
 
 
-def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: TrainPage) -> None:
+def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: TrainPage, qtbot: Bot) -> None:
     form = page.form
     assert form.flow.note.isHidden()
-    dialog = opened(page)
+    dialog = opened(page, qtbot)
     whole(dialog, "width").setValue(96)
     choose(dialog, "network", "gated")
     double = dialog.fields["doubling"]
@@ -124,7 +120,7 @@ def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: Trai
     studio = preset_config("studio", SHAPE)
     assert form.config.flow == replace(studio, width=96, network="gated", doubling=True)
 
-    dialog = opened(page)
+    dialog = opened(page, qtbot)
     assert whole(dialog, "width").value() == 96
     dialog.as_preset.click()
     dialog.accept()
@@ -137,7 +133,7 @@ def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: Trai
     assert form.config.flow is None
 
 
-def test_changes_are_kept_for_images_of_another_size(page: TrainPage) -> None:
+def test_changes_are_kept_for_images_of_another_size(page: TrainPage, qtbot: Bot) -> None:
     form = page.form
     form.flow.show_flow(replace(preset_config("studio", SHAPE), width=96))
     form.show_data("peeps")
@@ -153,23 +149,23 @@ def test_changes_are_kept_for_images_of_another_size(page: TrainPage) -> None:
     assert form.config is None
     assert form.problem.startswith("3 scales need sides divisible by 4")
     assert page.estimate.text().startswith("3 scales need")
-    opened(page).accept()
+    opened(page, qtbot).accept()
     assert form.config is not None
     assert form.config.flow is None, "the preset's own number of scales fits"
 
 
-def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Path) -> None:
+def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     (tmp_path / "set.npz").write_bytes(b"")
     page.form.show_data(str(tmp_path / "set.npz"))
-    QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     assert page.window().findChild(FlowDialog) is None
     assert "set image side and colours" in page.window().notices.shown[-1].text
 
 
-def test_images_too_large_for_any_flow_are_said(page: TrainPage) -> None:
+def test_images_too_large_for_any_flow_are_said(page: TrainPage, qtbot: Bot) -> None:
     page.form.fields["image_size"].setMaximum(5000)
     page.form.fields["image_size"].setValue(2000)
-    QTest.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     assert page.window().findChild(FlowDialog) is None
     assert page.window().notices.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."
 

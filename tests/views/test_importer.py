@@ -3,19 +3,19 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 from nvp_studio.views.importer import _FREE_OF_QT, Importer
+from tests.qt import Bot
 
 
-def test_what_imports_qt_runs_in_the_windows_thread(qt: Callable[..., None]) -> None:
+def test_what_imports_qt_runs_in_the_windows_thread(qtbot: Bot) -> None:
     importer = Importer()
     threads: list[threading.Thread] = []
     names: list[str] = []
     importer.imported.connect(names.append)
     importer.start("first", lambda: threads.append(threading.current_thread()))
     importer.start("second", lambda: threads.append(threading.current_thread()))
-    qt(lambda: len(names) == 2)
+    qtbot.waitUntil(lambda: len(names) == 2)
     assert sorted(names) == ["first", "second"]
     assert threads == [threading.main_thread()] * 2
 

@@ -2,13 +2,14 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextDocument
-from PySide6.QtWidgets import QApplication
 
 from nvp_studio.views.widgets.latent_panel import LatentPanel
+from tests.qt import Bot
 
 
-def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) -> None:
+def test_named_directions_come_first_and_keep_their_numbers(qtbot: Bot) -> None:
     panel = LatentPanel()
+    qtbot.addWidget(panel)
     panel.set_model(2, (0.5, 0.25, 0.1, 0.05), ("", "", "A & <b>B</b>", "beard"))
     assert [row.name.text() for row in panel.directions] == ["1", "2", "A && <b>B</b>", "beard"]
     assert panel.directions[2].name.textFormat() is Qt.TextFormat.PlainText
@@ -19,8 +20,8 @@ def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) 
     assert "more like the images with “beard”" in panel.directions[3].toolTip()
     assert "Holds 50.0 %" in panel.directions[0].toolTip()
     panel.resize(300, 600)
-    panel.show()
-    qapp.processEvents()
+    with qtbot.waitExposed(panel):
+        panel.show()
     heights = [row.y() for row in panel.directions]
     assert heights[2] < heights[3] < heights[0] < heights[1]
     edits: list[tuple[int, float]] = []
@@ -32,18 +33,19 @@ def test_named_directions_come_first_and_keep_their_numbers(qapp: QApplication) 
     panel.directions[3].released.emit()
     panel.directions[1].released.emit()
     assert ends == ["beard", "direction 2"]
-    panel.close()
 
 
-def test_tips_have_names_as_they_are(qapp: QApplication) -> None:
+def test_tips_have_names_as_they_are(qtbot: Bot) -> None:
     panel = LatentPanel()
+    qtbot.addWidget(panel)
     panel.set_model(2, (0.5, 0.25), ("Q & A", "R&amp;D"))
     assert "“Q & A”" in panel.directions[0].toolTip()
     assert "“R&amp;D”" in panel.directions[1].toolTip()
 
 
-def test_each_temperature_says_what_it_is_for(qapp: QApplication) -> None:
+def test_each_temperature_says_what_it_is_for(qtbot: Bot) -> None:
     panel = LatentPanel()
+    qtbot.addWidget(panel)
     panel.set_model(4, (), ())
     tips = [row.toolTip() for row in panel.temperatures]
     assert len(set(tips)) == 5
@@ -53,8 +55,9 @@ def test_each_temperature_says_what_it_is_for(qapp: QApplication) -> None:
     assert all("plainest picture" in tip for tip in tips)
 
 
-def test_another_model_has_its_own_names(qapp: QApplication) -> None:
+def test_another_model_has_its_own_names(qtbot: Bot) -> None:
     panel = LatentPanel()
+    qtbot.addWidget(panel)
     panel.set_model(1, (0.5, 0.2), ("", "shoe"))
     panel.set_model(1, (0.5, 0.2), ("", "bag"))
     assert [row.name.text() for row in panel.directions] == ["1", "bag"]

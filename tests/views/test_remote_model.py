@@ -2,14 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 
 from nvp_studio.training.changes import Wish
@@ -19,9 +17,8 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.notify import Notification
 from nvp_studio.views.pages.train import TrainPage
 from tests.far import WORKER, stand_in_for_ssh
+from tests.qt import Bot
 from tests.small_model import random_images
-
-Wait = Callable[..., None]
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
 
@@ -42,7 +39,7 @@ def notices(window: MainWindow, words: str) -> list[Notification]:
 
 
 def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
-    window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path
+    window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "toys.npz", images=random_images(80))
     config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
@@ -51,22 +48,22 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     page._bring_live_to_front()
     assert not explore.isEnabled(), "it has no folder yet"
     there = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
-    qt(lambda: there.exists() and explore.isEnabled(), "a best model, and the window to have heard of its run")
+    qtbot.waitUntil(lambda: there.exists() and explore.isEnabled())
     assert "gpu-box" in explore.toolTip()
     explore.trigger()
     assert notices(window, "Asking gpu-box for the model of far")
-    qt(lambda: window.current_page.key == "explore", "the model")
+    qtbot.waitUntil(lambda: window.current_page.key == "explore")
     here = str(tmp_path / "models" / "gpu-box" / "far.safetensors")
-    qt(lambda: window.engine.model is not None and window.engine.model.path == here, "the model to open")
+    qtbot.waitUntil(lambda: window.engine.model is not None and window.engine.model.path == here)
     assert page.live.phase == "training"
     assert not notices(window, "model of far")
     window.show_page("train")
     page.live.change(Wish(stop=StopRules(minutes=1e-6)))
-    qt(lambda: not page.live.under_way, "the run to end")
+    qtbot.waitUntil(lambda: not page.live.under_way)
     (notice,) = notices(window, "far is finished")
     assert notice.actions[0][0] == "Explore it"
     notice.actions[0][1]()
-    qt(lambda: window.current_page.key == "explore", "the model")
+    qtbot.waitUntil(lambda: window.current_page.key == "explore")
     assert Path(here).read_bytes() == there.read_bytes()
 
 
@@ -81,14 +78,16 @@ while True:
 """
 
 
-def test_the_copy_is_shown_and_can_be_cancelled(window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+def test_the_copy_is_shown_and_can_be_cancelled(
+    window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path
+) -> None:
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
     page.run_on("gpu-box", f"exec {sys.executable} {script}")
     page.live.host, page.live.folder, page.live.name = "gpu-box", "/there/large", "large"
     page.actions_.show_front(None)
     window.registry["run.explore"].trigger()
-    qt(lambda: notices(window, "of 400 MB"), "the first words")
+    qtbot.waitUntil(lambda: bool(notices(window, "of 400 MB")))
     window.registry["run.explore"].trigger()
     assert len(notices(window, "of 400 MB")) == 1, "it is copied once"
     (cancel,) = [
@@ -96,21 +95,21 @@ def test_the_copy_is_shown_and_can_be_cancelled(window: MainWindow, page: TrainP
         for button in window.notices.findChildren(QPushButton)
         if button.text() == "Cancel" and button.isVisible()
     ]
-    QTest.mousePress(cancel, Qt.MouseButton.LeftButton)
+    qtbot.mousePress(cancel, Qt.MouseButton.LeftButton)
     (before,) = notices(window, "of 400 MB")
-    qt(lambda: notices(window, "of 400 MB") != [before], "other words")
-    QTest.mouseRelease(cancel, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: notices(window, "of 400 MB") != [before])
+    qtbot.mouseRelease(cancel, Qt.MouseButton.LeftButton)
     assert not notices(window, "large")
     assert not page.actions_._remote_model.fetch.active
-    qt(lambda: not list((tmp_path / "models").rglob("*large*")), "the temporary file to be removed")
+    qtbot.waitUntil(lambda: not list((tmp_path / "models").rglob("*large*")))
     assert window.current_page.key == "train"
 
 
-def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.live.host, page.live.folder, page.live.name = "gpu-box", str(tmp_path / "there" / "far"), "far"
     page.actions_.show_front(None)
     window.registry["run.explore"].trigger()
-    qt(lambda: notices(window, "Cannot bring the model of far here: "), "the reason")
+    qtbot.waitUntil(lambda: bool(notices(window, "Cannot bring the model of far here: ")))
     (notice,) = notices(window, "far")
     assert notice.text.endswith("is no run of the runs folder there")
     assert notice.level == "error"

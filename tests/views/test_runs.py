@@ -3,7 +3,6 @@
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,11 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
 
 from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.settings import SettingsStore
 from nvp_studio.training.changes import RateChange, Restart, Wish, read_changes, record_changes
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
@@ -27,12 +24,10 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs import RunsPage
 from nvp_studio.views.pages.train import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
-from tests.conftest import wait_for_deletion, wait_until
+from tests.qt import Bot, open_window
 from tests.runs.folders import make_run, make_trained_run, write_sheets
 from tests.runs.test_history import step, write
 from tests.small_model import random_images
-
-Wait = Callable[..., None]
 
 
 @pytest.fixture
@@ -44,23 +39,15 @@ def runs_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def window(shared_engine: Engine, qt: Wait, tmp_path: Path, runs_folder: Path) -> Iterator[MainWindow]:
-    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
-    window.settings.values.runs_folder = str(runs_folder)
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    window.show_page("runs")
-    yield window
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
+def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path, runs_folder: Path) -> MainWindow:
+    return open_window(qtbot, shared_engine, tmp_path, runs_folder, "runs")
 
 
 @pytest.fixture
-def page(window: MainWindow, qt: Wait) -> RunsPage:
+def page(window: MainWindow, qtbot: Bot) -> RunsPage:
     page = window.page("runs")
     assert isinstance(page, RunsPage)
-    qt(lambda: page.board.plot is not None, "the plot")
+    qtbot.waitUntil(lambda: page.board.plot is not None)
     return page
 
 
@@ -104,7 +91,7 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
 
 
 def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
-    window: MainWindow, page: RunsPage, qt: Wait
+    window: MainWindow, page: RunsPage, qtbot: Bot
 ) -> None:
     board, options = page.board, page.board.controls
     controls: list[QWidget] = [
@@ -118,8 +105,8 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
     assert page.minimumSizeHint().width() <= page.width() - (window.width() - window.minimumWidth())
     for size, rows in ((window.minimumSize(), 2), (QSize(1400, 900), 1)):
         window.resize(size)
-        qt(lambda rows=rows: len({place.center().y() // 20 for place in places()}) == rows, f"{rows} rows")
-        qt(lambda: board.rect().contains(places()[-1]), "the last inside")
+        qtbot.waitUntil(lambda rows=rows: len({place.center().y() // 20 for place in places()}) == rows)
+        qtbot.waitUntil(lambda: bool(board.rect().contains(places()[-1])))
         found = places()
         assert all(board.rect().contains(place) for place in found)
         assert not any(one.intersects(other) for one, other in itertools.combinations(found, 2))
@@ -303,12 +290,12 @@ def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> No
     assert page.timelapse.step == 25
 
 
-def test_samples_are_scrubbed_and_played(page: RunsPage, qt: Wait) -> None:
+def test_samples_are_scrubbed_and_played(page: RunsPage, qtbot: Bot) -> None:
     choose(page, "one")
     lapse = page.lapse
     assert lapse.step.text() == "step 100"
     lapse.scrub.setFocus()
-    QTest.keyClick(lapse.scrub, Qt.Key.Key_Left)
+    qtbot.keyClick(lapse.scrub, Qt.Key.Key_Left)
     assert page.timelapse.step == 75
     batch = page.timelapse.batch()
     assert batch is not None
@@ -319,7 +306,7 @@ def test_samples_are_scrubbed_and_played(page: RunsPage, qt: Wait) -> None:
     lapse.scrub.setValue(3)
     lapse.play.click()
     assert page.timelapse.step == 25
-    qt(lambda: page.timelapse.step == 100, "the end of the film")
+    qtbot.waitUntil(lambda: page.timelapse.step == 100)
     lapse.play.click()
     assert not page.timelapse.playing
     lapse.scrub.setValue(3)
@@ -329,7 +316,7 @@ def test_samples_are_scrubbed_and_played(page: RunsPage, qt: Wait) -> None:
 
 
 def test_curves_and_film_are_saved(
-    page: RunsPage, window: MainWindow, tmp_path: Path, qt: Wait, monkeypatch: pytest.MonkeyPatch
+    page: RunsPage, window: MainWindow, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(page, "one", "two")
     for form in ("csv", "svg", "png"):
@@ -345,10 +332,10 @@ def test_curves_and_film_are_saved(
         assert image.width > 200
     monkeypatch.setattr(window.context, "ask_save", lambda *_: tmp_path / "film.gif")
     page.lapse.film.click()
-    qt(lambda: (tmp_path / "film.gif").exists(), "the film")
+    qtbot.waitUntil(lambda: (tmp_path / "film.gif").exists())
     window.registry["runs.csv"].trigger()
-    qt(lambda: (page.runs.folder / "two" / "metrics.csv").exists(), "the exports")
-    qt(lambda: any("metrics.csv" in notice.text for notice in window.notices.shown), "the word")
+    qtbot.waitUntil(lambda: (page.runs.folder / "two" / "metrics.csv").exists())
+    qtbot.waitUntil(lambda: any("metrics.csv" in notice.text for notice in window.notices.shown))
 
 
 def test_a_run_is_renamed_tagged_and_noted(page: RunsPage, window: MainWindow) -> None:
@@ -408,10 +395,10 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     assert form.config.flow is None
 
 
-@pytest.mark.usefixtures("qapp")
-def test_a_change_is_of_the_fields_that_were_touched() -> None:
+def test_a_change_is_of_the_fields_that_were_touched(qtbot: Bot) -> None:
     exact = StopRules(target=3.123456, minutes=90.04)
     parent = QWidget()
+    qtbot.addWidget(parent)
     dialog = ChangeRunDialog(RunChanged(step=5, learning_rate=0.00123456789, stop=exact), parent)
     assert dialog.wish is None
     dialog.learning_rate.setValue(0.002)
@@ -421,7 +408,6 @@ def test_a_change_is_of_the_fields_that_were_touched() -> None:
     dialog.target.setValue(0)
     assert dialog.wish is not None
     assert dialog.wish.stop == StopRules(patience=7, minutes=90.04)
-    parent.deleteLater()
 
 
 def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow) -> None:
@@ -466,21 +452,21 @@ def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainW
 
 
 def test_a_run_that_goes_is_changed_from_its_strip(
-    page: RunsPage, window: MainWindow, tmp_path: Path, qt: Wait
+    page: RunsPage, window: MainWindow, tmp_path: Path, qtbot: Bot
 ) -> None:
     np.savez(tmp_path / "toys.npz", images=random_images(80))
     config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
     live = page.live
     live.start(config, page.runs.folder, "going")
     try:
-        qt(lambda: live.in_loop and live.course is not None and len(live.history.steps) > 2, "the run")
+        qtbot.waitUntil(lambda: live.in_loop and live.course is not None and len(live.history.steps) > 2)
         window.registry["run.change"].trigger()
         dialog = window.findChild(ChangeRunDialog)
         assert dialog.wish is None
         dialog.learning_rate.setValue(0.001)
         dialog.patience.setValue(7)
         dialog.accept()
-        qt(lambda: live.course is not None and live.course.learning_rate == 0.001, "the change")
+        qtbot.waitUntil(lambda: live.course is not None and live.course.learning_rate == 0.001)
         assert live.course is not None
         assert live.course.stop.patience == 7
         assert len(read_changes(Path(live.folder))) == 2
@@ -490,8 +476,8 @@ def test_a_run_that_goes_is_changed_from_its_strip(
         choose(page, "going", "one")
         pick(page.board.controls.quantity, "train")
         count = len(page.board.plot.drawing.curves[live.folder].x)  # type: ignore[union-attr]
-        qt(lambda: len(page.board.plot.drawing.curves[live.folder].x) > count, "the live curve")  # type: ignore[union-attr]
+        qtbot.waitUntil(lambda: len(page.board.plot.drawing.curves[live.folder].x) > count)  # type: ignore[union-attr]
         assert not window.registry["runs.discard"].isEnabled()
     finally:
         live.force_stop()
-        wait_until(lambda: not window.engine.trainer.alive, "the trainer to end")
+        qtbot.waitUntil(lambda: not window.engine.trainer.alive)

@@ -1,37 +1,26 @@
 """The Score page as a person meets it."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtTest import QTest
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
-from tests.conftest import wait_for_deletion
+from tests.qt import Bot, open_window
 from tests.small_model import random_images
-
-Wait = Callable[..., None]
 
 
 @pytest.fixture
-def window(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[MainWindow]:
-    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
-    window.settings.values.runs_folder = str(tmp_path / "runs")
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    window.show_page("score")
-    yield window
-    window.page("score").state.clear()
-    qt(lambda: not shared_engine.explorer.asking("score"), "the engine to be free")
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
+def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
+    def stop_scoring(window: MainWindow) -> None:
+        window.page("score").state.clear()
+        qtbot.waitUntil(lambda: not shared_engine.explorer.asking("score"))
+
+    return open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
 
 
 @pytest.fixture
@@ -52,27 +41,27 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
-def score(window: MainWindow, page: ScorePage, paths: list[Path], qt: Wait) -> None:
+def score(window: MainWindow, page: ScorePage, paths: list[Path], qtbot: Bot) -> None:
     assert window.take_paths(paths)
-    qt(lambda: page.state.rows.rowCount() > 0 and not page.state.busy, "the scores")
+    qtbot.waitUntil(lambda: page.state.rows.rowCount() > 0 and not page.state.busy)
 
 
-def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage, tmp_path: Path, qt: Wait) -> None:
+def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage, tmp_path: Path, qtbot: Bot) -> None:
     empty = tmp_path / "holiday"
     empty.mkdir()
     assert window.take_paths([empty])
-    qt(lambda: window.notices.shown, "the notice")
+    qtbot.waitUntil(lambda: bool(window.notices.shown))
     assert window.notices.shown[0].text == "There are no images in holiday."
 
 
 def test_no_button_is_cut_off_in_the_smallest_window(
-    window: MainWindow, page: ScorePage, files: Path, qt: Wait
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
 ) -> None:
     window.resize(window.minimumSize())
     assert window.take_paths([files])
     assert page.progress.isVisible()
     page.progress_words.setText("Scoring 1,234 of 5,678")
-    qt(lambda: window.width() == window.minimumWidth(), "the size")
+    qtbot.waitUntil(lambda: window.width() == window.minimumWidth())
     layout = page.progress.parentWidget().layout()
     assert layout is not None
     layout.activate()
@@ -95,8 +84,8 @@ def test_says_what_to_do_before_there_are_files(page: ScorePage, files: Path) ->
     assert not page.window().registry["score.export"].isEnabled()
 
 
-def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
-    score(window, page, [files], qt)
+def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
+    score(window, page, [files], qtbot)
     assert page.table.isVisible()
     assert page.progress_words.text() == "9 scored, 1 not readable"
     page.table.selectRow(row_of(page, "photo.jpg"))
@@ -111,52 +100,52 @@ def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: Scor
     assert not window.registry["score.explore"].isEnabled()
 
 
-def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
-    score(window, page, [files], qt)
+def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
+    score(window, page, [files], qtbot)
     header = page.table.horizontalHeader()
     place = QPoint(header.sectionPosition(2) + 20, header.height() // 2)
-    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
     values = [file.score for file in page.state.rows.files()]
     assert values[-1] is None
     found = [value for value in values if value is not None]
     assert found in (sorted(found), sorted(found, reverse=True))
-    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert [file.score for file in page.state.rows.files()][:-1] == found[::-1]
 
 
-def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
-    score(window, page, [files / "3.png"], qt)
+def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
+    score(window, page, [files / "3.png"], qtbot)
     place = page.table.visualRect(page.table.model().index(0, 1)).center()
-    QTest.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    QTest.mouseDClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseDClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert window.current_page.key == "explore"
     explore = window.page("explore").state
-    qt(lambda: explore.notes[:1] == ("3.png",), "the image on Explore")
+    qtbot.waitUntil(lambda: explore.notes[:1] == ("3.png",))
     wanted = page.state.rows.file(0).score
-    qt(lambda: explore.bits_per_dim is not None and abs(explore.bits_per_dim - wanted) < 1e-4, "the same score there")
+    qtbot.waitUntil(lambda: explore.bits_per_dim is not None and abs(explore.bits_per_dim - wanted) < 1e-4)
 
 
 def test_another_model_offers_to_score_again(
-    window: MainWindow, page: ScorePage, files: Path, small_model: Path, other_model: Path, qt: Wait
+    window: MainWindow, page: ScorePage, files: Path, small_model: Path, other_model: Path, qtbot: Bot
 ) -> None:
-    score(window, page, [files / "3.png"], qt)
+    score(window, page, [files / "3.png"], qtbot)
     assert not page.stale.isVisible()
     before = page.state.rows.file(0).score
     window.engine.open_model(str(other_model))
-    qt(page.stale.isVisible, "the offer")
+    qtbot.waitUntil(page.stale.isVisible)
     window.registry["score.again"].trigger()
-    qt(lambda: page.state.rows.rowCount() == 1 and not page.state.busy, "the other score")
+    qtbot.waitUntil(lambda: page.state.rows.rowCount() == 1 and not page.state.busy)
     assert not page.stale.isVisible()
     assert page.state.rows.file(0).score != before
     window.engine.open_model(str(small_model))
-    qt(page.stale.isVisible, "the first model")
+    qtbot.waitUntil(page.stale.isVisible)
 
 
 def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
-    window: MainWindow, page: ScorePage, files: Path, qt: Wait
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
 ) -> None:
-    score(window, page, [files], qt)
-    qt(lambda: page.histogram._scores.size == 9, "the histogram")
+    score(window, page, [files], qtbot)
+    qtbot.waitUntil(lambda: page.histogram._scores.size == 9)
     page.histogram.grab()  # paints
     assert page.histogram._scores.size == 9
     assert len(page.histogram._reference) == 100
@@ -165,8 +154,8 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
     assert page.empty_words.isVisible()
 
 
-def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage, files: Path, qt: Wait) -> None:
-    score(window, page, [files / "1.png"], qt)
+def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
+    score(window, page, [files / "1.png"], qtbot)
     page.table.setColumnWidth(1, 222)
     page.save_state()
     assert window.settings.values.score_columns[1] == 222

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,11 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.settings import SettingsStore
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import open_run
 from nvp_studio.training.stopping import StopRules
@@ -24,10 +21,9 @@ from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.run_dialogs import ChangedDataDialog
 from nvp_studio.views.theme import LIGHT
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
-from tests.conftest import wait_for_deletion, wait_until
+from tests.qt import Bot, open_window
 from tests.small_model import random_images
 
-Wait = Callable[..., None]
 LONG = 1_000_000
 
 
@@ -39,30 +35,25 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def trainer_engine(shared_engine: Engine) -> Engine:
+def trainer_engine(shared_engine: Engine, qtbot: Bot) -> Engine:
     shared_engine.ensure_trainer()
-    wait_until(lambda: shared_engine.trainer.state == "ready", "the trainer")
+    qtbot.waitUntil(lambda: shared_engine.trainer.state == "ready")
     return shared_engine
 
 
 @pytest.fixture
-def window(trainer_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[MainWindow]:
+def window(trainer_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
     before = trainer_engine.trainer.pid
-    window = MainWindow(trainer_engine, SettingsStore(tmp_path / "window.ini"))
-    window.settings.values.runs_folder = str(tmp_path / "runs")
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    window.show_page("train")
-    yield window
-    live = window.page("train").live
-    if live.under_way:
-        live.force_stop()
-    if trainer_engine.trainer.pid != before or live.phase == "interrupted":
-        trainer_engine.trainer.force_stop()
-        qt(lambda: not trainer_engine.trainer.alive, "the trainer to end")
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
+
+    def end_run(window: MainWindow) -> None:
+        live = window.page("train").live
+        if live.under_way:
+            live.force_stop()
+        if trainer_engine.trainer.pid != before or live.phase == "interrupted":
+            trainer_engine.trainer.force_stop()
+            qtbot.waitUntil(lambda: not trainer_engine.trainer.alive)
+
+    return open_window(qtbot, trainer_engine, tmp_path, tmp_path / "runs", "train", before_close=end_run)
 
 
 @pytest.fixture
@@ -163,10 +154,12 @@ def test_every_input_of_the_form_has_a_name_for_screen_readers() -> None:
     assert all(one.accessibleName() or (isinstance(one, QCheckBox) and one.text()) for one in inputs)
 
 
-def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
+def test_a_run_from_the_start_button_to_explore(
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
+) -> None:
     page.form.show_config(small_config(toy_data, steps=25))
     page.form.name.setText("toys")
-    QTest.mouseClick(page.start_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.start_button, Qt.MouseButton.LeftButton)
     assert page.live.phase == "starting"  # at once, in the same event
     assert window.context.strip.content.state
     assert not page.start_button.isEnabled()
@@ -183,7 +176,7 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
 
     page.live.updated.connect(look)
     page.live.phase_changed.connect(look)
-    qt(lambda: page.live.phase == "finished", "the run")
+    qtbot.waitUntil(lambda: page.live.phase == "finished")
     assert "validating: 8 of 8" in said
     assert offered["stop"]
     assert all(offered.pop("stop"))
@@ -194,7 +187,7 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     assert page.view.state.text() == "finished"
     assert page.view.samples.grid.count > 0
     assert page.view.reconstructions.grid.count > 0
-    qt(lambda: page.view.curves.plot is not None, "the plot")
+    qtbot.waitUntil(lambda: page.view.curves.plot is not None)
     assert "step 25" in page.view.curves.reading.text()
     assert window.context.strip.content.fraction == 1.0
     assert "bits/dim" in window.context.strip.content.score
@@ -206,7 +199,7 @@ def test_a_run_from_the_start_button_to_explore(window: MainWindow, page: TrainP
     model = window.engine.model
     window.registry["run.explore"].trigger()
     assert window.current_page.key == "explore"
-    qt(lambda: window.engine.model is not model, "the run's model")
+    qtbot.waitUntil(lambda: window.engine.model is not model)
     assert window.engine.model is not None
     assert window.engine.model.data_title == "toys.npz"
 
@@ -223,40 +216,44 @@ def test_the_form_shows_what_is_trained_in_one_minute(
     assert page.form.budget_kind.currentData() == "minutes"
 
 
-def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
+def test_pause_resume_and_stop_by_their_actions(
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
+) -> None:
     registry = window.registry
     config = msgspec.structs.replace(small_config(toy_data), validation_every=10**6)  # or it may pause in a validation
     page.form.show_config(config)
     page.start_button.click()
-    qt(lambda: page.live.phase == "training" and len(page.live.history.steps) > 2, "the training")
+    qtbot.waitUntil(lambda: page.live.phase == "training" and len(page.live.history.steps) > 2)
     registry["run.pause"].trigger()
     assert window.context.strip.content.state == "pausing…"
-    qt(lambda: page.live.phase == "paused", "the pause")
+    qtbot.waitUntil(lambda: page.live.phase == "paused")
     assert "Resume" in registry["run.pause"].text()
     registry["run.save"].trigger()
     step = page.live.history.steps.values[-1]
-    qt(lambda: [n.text for n in window.notices.shown] == [f"{page.live.name} is saved at step {step:.0f}."], "the save")
+    qtbot.waitUntil(
+        lambda: [n.text for n in window.notices.shown] == [f"{page.live.name} is saved at step {step:.0f}."]
+    )
     registry["run.pause"].trigger()
-    qt(lambda: page.live.phase == "training", "the training again")
+    qtbot.waitUntil(lambda: page.live.phase == "training")
     registry["run.stop"].trigger()
     assert window.context.strip.content.state == "stopping…"
     assert not registry["run.stop"].isEnabled()
-    qt(lambda: page.live.phase == "stopped", "the stop")
+    qtbot.waitUntil(lambda: page.live.phase == "stopped")
     assert page.view.state.text() == "stopped"
     assert page.view.facts.text().startswith("by the user  ·  toys.npz")
     count = len(page.live.history.steps)
     assert registry["run.resume"].isEnabled()
     registry["run.resume"].trigger()
-    qt(lambda: len(page.live.history.steps) > count, "steps after the resume")
+    qtbot.waitUntil(lambda: len(page.live.history.steps) > count)
     registry["run.stop"].trigger()
-    qt(lambda: page.live.phase == "stopped", "the second stop")
+    qtbot.waitUntil(lambda: page.live.phase == "stopped")
     count = len(page.live.history.steps)
     offer = window.notices.shown[-1]
     assert [text for text, _ in offer.actions] == ["Resume"]
     offer.actions[0][1]()
-    qt(lambda: len(page.live.history.steps) > count, "steps after the resume that was offered")
+    qtbot.waitUntil(lambda: len(page.live.history.steps) > count)
     registry["run.stop"].trigger()
-    qt(lambda: page.live.phase == "stopped", "the third stop")
+    qtbot.waitUntil(lambda: page.live.phase == "stopped")
 
     folder = Path(page.live.folder)
     registry["run.discard"].trigger()
@@ -268,10 +265,12 @@ def test_pause_resume_and_stop_by_their_actions(window: MainWindow, page: TrainP
     assert page.table.folder == str(folder)
 
 
-def test_a_zoomed_plot_is_not_moved_by_new_steps(window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait) -> None:
+def test_a_zoomed_plot_is_not_moved_by_new_steps(
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
+) -> None:
     page.form.show_config(small_config(toy_data))
     page.start_button.click()
-    qt(lambda: page.view.curves.plot is not None and len(page.live.history.steps) > 5, "some steps")
+    qtbot.waitUntil(lambda: page.view.curves.plot is not None and len(page.live.history.steps) > 5)
     plot = page.view.curves.plot
     assert plot is not None
     view = plot.getPlotItem().getViewBox()
@@ -279,7 +278,7 @@ def test_a_zoomed_plot_is_not_moved_by_new_steps(window: MainWindow, page: Train
     view.sigRangeChangedManually.emit([True, True])
     shown = view.viewRange()
     count = len(page.live.history.steps)
-    qt(lambda: len(page.live.history.steps) > count + 5, "more steps")
+    qtbot.waitUntil(lambda: len(page.live.history.steps) > count + 5)
     assert view.viewRange() == shown
     assert page.view.curves.fit.isEnabled()
     page.view.curves.fit.click()
@@ -288,24 +287,24 @@ def test_a_zoomed_plot_is_not_moved_by_new_steps(window: MainWindow, page: Train
 
 
 def test_a_killed_trainer_is_said_and_the_run_goes_on(
-    window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
     page.form.show_config(small_config(toy_data))
     page.start_button.click()
-    qt(lambda: len(page.live.history.steps) > 2, "some steps")
+    qtbot.waitUntil(lambda: len(page.live.history.steps) > 2)
     os.kill(window.engine.trainer.pid, signal.SIGKILL)
-    qt(lambda: page.live.phase == "restarting", "the crash")
+    qtbot.waitUntil(lambda: page.live.phase == "restarting")
     said = [notice for notice in window.notices.shown if notice.topic == "run"]
     assert said
     assert "goes on by itself" in said[0].text
     assert "killed" in said[0].report
-    qt(lambda: page.live.phase == "training", "the run to go on")
+    qtbot.waitUntil(lambda: page.live.phase == "training")
 
 
-def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qt: Wait) -> None:
+def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     page.form.show_config(small_config(tmp_path / "nothing.npz"))
     page.start_button.click()
-    qt(lambda: page.live.phase == "failed", "the failure")
+    qtbot.waitUntil(lambda: page.live.phase == "failed")
     said = window.notices.shown[-1]
     assert said.level == "error"
     assert "no data set and no file" in said.text
@@ -313,19 +312,19 @@ def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tm
 
 
 def test_who_continues_with_changed_data_is_told_what_that_means(
-    window: MainWindow, page: TrainPage, tmp_path: Path, qt: Wait
+    window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot
 ) -> None:
     data = tmp_path / "toys.npz"
     np.savez(data, images=random_images(80))
     page.form.show_config(small_config(data))
     page.start_button.click()
-    qt(lambda: len(page.live.history.steps) > 12, "steps with a validation")
+    qtbot.waitUntil(lambda: len(page.live.history.steps) > 12)
     window.registry["run.stop"].trigger()
-    qt(lambda: page.live.phase == "stopped", "the stop")
+    qtbot.waitUntil(lambda: page.live.phase == "stopped")
     folder, count = Path(page.live.folder), len(page.live.history.steps)
     np.savez(data, images=random_images(70))
     window.registry["run.resume"].trigger()
-    qt(lambda: page.live.phase == "failed", "the refusal")
+    qtbot.waitUntil(lambda: page.live.phase == "failed")
 
     dialog = asked_about_changed_data(window)
     assert page.live.reason in " ".join(label.text() for label in dialog.findChildren(QLabel))
@@ -334,10 +333,9 @@ def test_who_continues_with_changed_data_is_told_what_that_means(
     asked_about_changed_data(window).accept()
     assert page.live.phase == "starting"
     assert not [notice for notice in window.notices.shown if notice.topic == "run-data"]
-    qt(lambda: len(page.live.history.steps) > count, "steps with the data as they are now")
+    qtbot.waitUntil(lambda: len(page.live.history.steps) > count)
     assert list((folder / "checkpoints").glob("best-before-step-*.safetensors"))
     assert "have changed" in (folder / "log.txt").read_text()
-    wait_for_deletion()
 
 
 def asked_about_changed_data(window: MainWindow) -> ChangedDataDialog:
@@ -348,13 +346,13 @@ def asked_about_changed_data(window: MainWindow) -> ChangedDataDialog:
 
 
 def test_an_earlier_run_is_opened_with_its_curves(
-    window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
     for name in ("one", "two"):
         page.form.show_config(small_config(toy_data, steps=12))
         page.form.name.setText(name)
         page.start_button.click()
-        qt(lambda: page.live.phase == "finished", "the run")
+        qtbot.waitUntil(lambda: page.live.phase == "finished")
     row = next(row for row, run in enumerate(page.runs.runs) if run.name == "one")
     page.table.selectRow(row)
     assert page.front.opened is not None
@@ -368,11 +366,11 @@ def test_an_earlier_run_is_opened_with_its_curves(
 
 
 def test_a_run_is_followed_wherever_its_folder_is(
-    window: MainWindow, page: TrainPage, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qt: Wait
+    window: MainWindow, page: TrainPage, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Bot
 ) -> None:
     page.form.show_config(small_config(toy_data, steps=12))
     page.start_button.click()
-    qt(lambda: page.live.phase == "finished", "the run")
+    qtbot.waitUntil(lambda: page.live.phase == "finished")
     folder = Path(page.live.folder).rename(tmp_path / "elsewhere")
     monkeypatch.setattr(window.context, "ask_folder", lambda name, title: folder)
     window.show_page("explore")
@@ -385,7 +383,7 @@ def test_a_run_is_followed_wherever_its_folder_is(
     assert window.registry["run.explore"].isEnabled()
 
 
-def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, page: TrainPage, qt: Wait) -> None:
+def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, page: TrainPage, qtbot: Bot) -> None:
     before = window.engine.trainer.pid
     window.registry["run.machine"].trigger()
     dialog = window.findChild(RemoteDialog)
@@ -403,18 +401,17 @@ def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, pa
     assert (values.remote_host, values.remote_command) == ("user@gpu-box", "/opt/nvp/bin/nvp-studio worker")
     page.run_on("", "")
     assert page.machine.isHidden()
-    wait_for_deletion()
 
 
 def test_a_finished_run_is_trained_longer_by_the_forms_budget(
-    window: MainWindow, page: TrainPage, toy_data: Path, qt: Wait
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
     page.form.show_config(small_config(toy_data, steps=12))
     page.start_button.click()
-    qt(lambda: page.live.phase == "finished", "the run")
+    qtbot.waitUntil(lambda: page.live.phase == "finished")
     window.registry["run.resume"].trigger()
     assert page.live.phase == "starting"
-    qt(lambda: page.live.phase == "finished", "the longer run")
+    qtbot.waitUntil(lambda: page.live.phase == "finished")
     assert page.live.history.steps.values.tolist() == list(range(1, 25))
     assert page.runs.rowCount() == 1
     assert page.runs.index(0, 5).data() == "24 / 24"
@@ -438,7 +435,7 @@ def test_folders_and_data_files_can_be_dropped(page: TrainPage, tmp_path: Path) 
 
 
 def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
-    page: TrainPage, qt: Wait, tmp_path: Path
+    page: TrainPage, qtbot: Bot, tmp_path: Path
 ) -> None:
     for number, size in enumerate([(70, 40), (90, 60), (40, 70)] * 4):
         folder = tmp_path / "photos" / ("cats" if number % 2 else "dogs")
@@ -446,7 +443,7 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
         Image.new("RGB", size).save(folder / f"{number}.png")
     form, surveyor = page.form, page.data_choice.surveyor
     page.open_paths([tmp_path / "photos"])
-    qt(lambda: surveyor.found is not None, "the survey")
+    qtbot.waitUntil(lambda: surveyor.found is not None)
     assert form.data_note.text() == (
         "12 images in 2 classes, 40×70 to 90×60. Cropped and resized to 32×32 (Image side, under Advanced)."
     )
@@ -462,55 +459,55 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
 
 
 def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
-    page: TrainPage, qt: Wait, tmp_path: Path
+    page: TrainPage, qtbot: Bot, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("L", (200, 200)).save(tmp_path / name / "one.png")
     form, surveyor = page.form, page.data_choice.surveyor
     page.open_paths([tmp_path / "a"])
-    qt(lambda: form.fields["image_size"].value() == 32, "the suggestion")
+    qtbot.waitUntil(lambda: form.fields["image_size"].value() == 32)
     form.show_data("fashion-mnist")
     assert form.fields["image_size"].value() == 0
     form.show_data(str(tmp_path / "a"))
     form.fields["image_size"].setValue(48)
     page.open_paths([tmp_path / "b"])
-    qt(lambda: surveyor.found is not None, "the survey")
+    qtbot.waitUntil(lambda: surveyor.found is not None)
     assert form.fields["image_size"].value() == 48
     form.show_data("fashion-mnist")
     assert form.fields["image_size"].value() == 48
 
 
-def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.open_paths([tmp_path])
-    qt(lambda: page.data_choice.surveyor.found is not None, "the survey")
+    qtbot.waitUntil(lambda: page.data_choice.surveyor.found is not None)
     assert page.form.data_note.text() == "There are no images in this folder."
     assert page.form.data_note.property("role") == "bad"
 
 
-def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     note, surveyor = page.form.data_note, page.data_choice.surveyor
     np.savez(tmp_path / "set.npz", images=random_images(40), labels=np.arange(40) % 4)
     page.open_paths([tmp_path / "set.npz"])
     assert note.text() == "Looking at what is in it…"
-    qt(lambda: not surveyor.looking, "the survey")
+    qtbot.waitUntil(lambda: not surveyor.looking)
     assert note.text() == "40 images in 4 classes, 8×8."
     (tmp_path / "other.npz").write_bytes(b"no archive")
     page.open_paths([tmp_path / "other.npz"])
-    qt(lambda: not surveyor.looking, "the survey")
+    qtbot.waitUntil(lambda: not surveyor.looking)
     assert "other.npz cannot be read" in note.text()
     assert note.property("role") == "bad"
 
 
-def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qt: Wait, tmp_path: Path) -> None:
+def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     for number, pixels in enumerate(random_images(40)):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")
     page.form.show_config(TrainConfig(data=str(tmp_path), preset="quick", epochs=2, batch_size=4, device="cpu"))
-    qt(lambda: "About" in page.estimate.text(), "the estimate")
+    qtbot.waitUntil(lambda: "About" in page.estimate.text())
 
 
-def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qt: Wait) -> None:
-    qt(lambda: page.view.curves.plot is not None, "the plot")
+def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qtbot: Bot) -> None:
+    qtbot.waitUntil(lambda: page.view.curves.plot is not None)
     plot = page.view.curves.plot
     assert plot is not None
     window.set_theme("dark")

@@ -2,13 +2,11 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -27,36 +25,23 @@ from nvp_studio.views import notify
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.theme import DARK, LIGHT, colors
-from tests.conftest import wait_for_deletion
-
-Wait = Callable[..., None]
+from tests.qt import Bot, open_window
 
 
 @pytest.fixture
-def shared_window(shared_engine: Engine, qt: Wait, tmp_path: Path) -> Iterator[MainWindow]:
-    window = MainWindow(shared_engine, SettingsStore(tmp_path / "window.ini"))
-    window.show()
-    qt(window.all_pages_built, "the pages")
-    yield window
-    window.set_theme("light")
-    close(window)
+def shared_window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
+    return open_window(qtbot, shared_engine, tmp_path, before_close=lambda window: window.set_theme("light"))
 
 
-def close(window: MainWindow) -> None:
-    window.close()
-    window.deleteLater()
-    wait_for_deletion()
-
-
-def test_every_page_of_the_rail_opens_by_click_and_by_shortcut(shared_window: MainWindow, qt: Wait) -> None:
+def test_every_page_of_the_rail_opens_by_click_and_by_shortcut(shared_window: MainWindow, qtbot: Bot) -> None:
     buttons = shared_window.findChild(QWidget, "rail").findChildren(QAbstractButton)
     assert [button.text() for button in buttons][:1] != []
     for number, button in enumerate(buttons, 1):
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         by_click = shared_window.current_page
         assert by_click.isVisible()
         other = buttons[0] if button is not buttons[0] else buttons[-1]
-        QTest.mouseClick(other, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(other, Qt.MouseButton.LeftButton)
         shared_window.registry[f"view.page-{by_click.key}"].trigger()
         assert shared_window.current_page is by_click
         assert button.isChecked()
@@ -94,8 +79,6 @@ def test_menus_palette_and_shortcut_sheet_agree_with_the_registry(shared_window:
     for entry in registry.entries():
         if entry.menu and not entry.action.shortcut().isEmpty():
             assert entry.action.text().replace("&", "").rstrip("…") in text
-    palette.deleteLater()
-    sheet.deleteLater()
 
 
 def test_a_menu_holds_the_same_each_time_it_opens(shared_window: MainWindow) -> None:
@@ -110,15 +93,14 @@ def test_a_menu_holds_the_same_each_time_it_opens(shared_window: MainWindow) -> 
     assert shared_window.registry["view.log"].text()
 
 
-def test_the_palette_runs_what_was_typed(shared_window: MainWindow, qt: Wait) -> None:
+def test_the_palette_runs_what_was_typed(shared_window: MainWindow, qtbot: Bot) -> None:
     palette = CommandPalette(shared_window.registry, shared_window)
     palette.open()
-    QTest.keyClicks(palette.field, "dark th")
+    qtbot.keyClicks(palette.field, "dark th")
     assert palette.list.topLevelItemCount() >= 1
-    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
     assert colors() is DARK
     assert not palette.isVisible()
-    palette.deleteLater()
 
 
 def test_the_palette_follows_what_can_be_done(shared_window: MainWindow) -> None:
@@ -131,17 +113,15 @@ def test_the_palette_follows_what_can_be_done(shared_window: MainWindow) -> None
     assert not palette.list.topLevelItem(0).isDisabled()
     assert palette.list.currentItem() is palette.list.topLevelItem(0)
     action.setEnabled(False)
-    palette.deleteLater()
 
 
-def test_the_palette_finds_letters_in_order_and_says_nothing_to_nonsense(shared_window: MainWindow) -> None:
+def test_the_palette_finds_letters_in_order_and_says_nothing_to_nonsense(shared_window: MainWindow, qtbot: Bot) -> None:
     palette = CommandPalette(shared_window.registry, shared_window)
     palette.field.setText("lgtthm")
     assert found(palette)[0] == "view.theme-light"
     palette.field.setText("zzzzqq")
     assert palette.list.topLevelItemCount() == 0
-    QTest.keyClick(palette.field, Qt.Key.Key_Return)
-    palette.deleteLater()
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
 
 
 def test_the_theme_changes_colours_and_icons_and_is_remembered(shared_window: MainWindow, tmp_path: Path) -> None:
@@ -191,39 +171,39 @@ def test_every_input_has_an_accessible_name(shared_window: MainWindow) -> None:
     assert not nameless
 
 
-def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, qt: Wait) -> None:
+def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, qtbot: Bot) -> None:
     done: list[str] = []
     notify.error("first", topic="a")
     notify.error("second", topic="a")
     notify.warning("third", actions=[("Do it", lambda: done.append("did"))])
     assert [notice.text for notice in shared_window.notices.shown] == ["second", "third"]
     button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Do it")
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert done == ["did"]
     assert [notice.text for notice in shared_window.notices.shown] == ["second"]
     notify.withdraw("a")
     assert not shared_window.notices.isVisible()
 
 
-def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qt: Wait) -> None:
+def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qtbot: Bot) -> None:
     for number in range(3):
         notify.error(f"notice {number} " + "with many words " * 12 * number, report="x")
     bars = [widget for widget in shared_window.notices.children() if isinstance(widget, QFrame)]
     assert len(bars) == 3
     words = [label for bar in bars for label in bar.findChildren(QLabel) if label.text().startswith("notice")]
-    qt(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in words), "room for the words")
+    qtbot.waitUntil(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in words))
     places = [bar.geometry() for bar in bars]
     assert not any(one.intersects(other) for i, one in enumerate(places) for other in places[:i])
     assert shared_window.notices.geometry().bottom() <= shared_window.centralWidget().height()
 
 
-def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qt: Wait) -> None:
+def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qtbot: Bot) -> None:
     notify.error("broken")
     bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
     for key in ("train", "explore", "score"):
         shared_window.show_page(key)
         place = bar.mapTo(shared_window, bar.rect().center())
-        qt(lambda place=place: shared_window.childAt(place) in (bar, *bar.children()), f"the notice above {key}")
+        qtbot.waitUntil(lambda place=place: shared_window.childAt(place) in (bar, *bar.children()))
 
 
 def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
@@ -235,10 +215,10 @@ def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
     assert bar.grab().toImage().pixelColor(bar.width() // 2, 3).name() == DARK.surface
 
 
-def test_a_report_can_be_copied(shared_window: MainWindow, qt: Wait) -> None:
+def test_a_report_can_be_copied(shared_window: MainWindow, qtbot: Bot) -> None:
     notify.error("broken", report="line 1\nline 2")
     button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Copy report")
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert QApplication.clipboard().text() == "line 1\nline 2"
 
 
@@ -258,15 +238,15 @@ def drop(window: MainWindow, paths: list[Path]) -> bool:
 
 
 def test_a_dropped_model_is_opened_on_explore_from_any_page(
-    shared_window: MainWindow, shared_engine: Engine, qt: Wait, small_model: Path, other_model: Path
+    shared_window: MainWindow, shared_engine: Engine, qtbot: Bot, small_model: Path, other_model: Path
 ) -> None:
     pages = [entry for entry in shared_window.registry.entries("view") if entry.key.startswith("view.page-")]
     pages[-1].action.trigger()
     assert drop(shared_window, [other_model])
-    qt(lambda: shared_engine.model.path == str(other_model), "the other model")
+    qtbot.waitUntil(lambda: shared_engine.model.path == str(other_model))
     assert shared_window.current_page.key == "explore"
     assert drop(shared_window, [small_model])
-    qt(lambda: shared_engine.model.path == str(small_model), "the small model")
+    qtbot.waitUntil(lambda: shared_engine.model.path == str(small_model))
 
 
 def test_what_no_page_can_use_is_not_accepted(shared_window: MainWindow, tmp_path: Path) -> None:
@@ -276,21 +256,21 @@ def test_what_no_page_can_use_is_not_accepted(shared_window: MainWindow, tmp_pat
 
 
 def test_a_model_that_cannot_be_opened_is_said(
-    shared_window: MainWindow, shared_engine: Engine, qt: Wait, tmp_path: Path
+    shared_window: MainWindow, shared_engine: Engine, qtbot: Bot, tmp_path: Path
 ) -> None:
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
     drop(shared_window, [path])
-    qt(lambda: shared_window.notices.shown, "a notice")
+    qtbot.waitUntil(lambda: bool(shared_window.notices.shown))
     assert "bad.safetensors" in shared_window.notices.shown[-1].text
 
 
-def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qt: Wait) -> None:
+def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qtbot: Bot) -> None:
     os.kill(engine.explorer.pid, signal.SIGKILL)
-    qt(lambda: window.notices.shown, "the notice")
+    qtbot.waitUntil(lambda: bool(window.notices.shown))
     assert "killed" in window.notices.shown[-1].text
     assert "killed" in window.notices.shown[-1].report
-    qt(lambda: engine.explorer.state == "ready", "the restart")
+    qtbot.waitUntil(lambda: engine.explorer.state == "ready")
     assert [notice.level for notice in window.notices.shown] == ["success"]
 
 
@@ -319,25 +299,19 @@ def test_no_letter_of_a_menu_has_two_items(shared_window: MainWindow) -> None:
         assert len(letters) == len(set(letters)), f"{menu.title()}: {sorted(letters)}"
 
 
-def test_page_and_log_are_there_again_at_the_next_start(shared_engine: Engine, qt: Wait, tmp_path: Path) -> None:
-    path = tmp_path / "window.ini"
-    first = MainWindow(shared_engine, SettingsStore(path))
-    first.show()
-    qt(first.all_pages_built, "the pages")
+def test_page_and_log_are_there_again_at_the_next_start(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> None:
+    first = open_window(qtbot, shared_engine, tmp_path)
     last_page = list(first.registry.entries("view"))
     pages = [entry.key.removeprefix("view.page-") for entry in last_page if entry.key.startswith("view.page-")]
     first.show_page(pages[-1])
     first.registry["view.log"].trigger()
     first.resize(1100, 700)
-    close(first)
+    first.close()
 
-    second = MainWindow(shared_engine, SettingsStore(path))
-    second.show()
-    qt(second.all_pages_built, "the pages")
+    second = open_window(qtbot, shared_engine, tmp_path)
     assert second.current_page.key == pages[-1]
     assert second.log_dock.isVisible()
     assert second.height() == 700
-    close(second)
 
 
 def test_the_window_leaves_room_for_its_frame_on_a_small_screen(shared_window: MainWindow) -> None:
@@ -352,7 +326,7 @@ def test_the_window_leaves_room_for_its_frame_on_a_small_screen(shared_window: M
     assert shared_window.size().toTuple() == (500, 400)
 
 
-def test_letters_in_an_open_menu_are_the_menus_own(shared_window: MainWindow, qt: Wait) -> None:
+def test_letters_in_an_open_menu_are_the_menus_own(shared_window: MainWindow, qtbot: Bot) -> None:
     shared_window.show_page("explore")
     hits: list[str] = []
     page_shortcut = shared_window.registry["explore.randomize"]
@@ -360,7 +334,7 @@ def test_letters_in_an_open_menu_are_the_menus_own(shared_window: MainWindow, qt
     page_shortcut.triggered.connect(lambda: hits.append("page"))
     menu = next(top.menu() for top in shared_window.menuBar().actions() if "View" in top.text().replace("&", ""))
     menu.popup(QPoint(0, 0))
-    QTest.keyClick(menu, Qt.Key.Key_D)
+    qtbot.keyClick(menu, Qt.Key.Key_D)
     assert colors() is DARK
     assert not menu.isVisible()
     assert hits == []

@@ -13,9 +13,7 @@ from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker import client as client_module
 from nvp_studio.worker.client import CrashReport, WorkerClient
 from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered
-from tests.conftest import HANG_SECONDS
-
-Wait = Callable[..., None]
+from tests.qt import WAIT_SECONDS, Bot
 
 
 class Recorder(QObject):
@@ -39,7 +37,7 @@ class Recorder(QObject):
 
 
 @pytest.fixture
-def make_client(qt: Wait) -> Iterator[Callable[..., tuple[WorkerClient, Recorder]]]:
+def make_client(qtbot: Bot) -> Iterator[Callable[..., tuple[WorkerClient, Recorder]]]:
     clients: list[WorkerClient] = []
 
     def make(program: list[str] | None = None) -> tuple[WorkerClient, Recorder]:
@@ -50,7 +48,7 @@ def make_client(qt: Wait) -> Iterator[Callable[..., tuple[WorkerClient, Recorder
     yield make
     for client in clients:
         client.force_stop()
-        qt(lambda client=client: not client.alive, "the worker to end")
+        qtbot.waitUntil(lambda client=client: not client.alive)
         client.deleteLater()
 
 
@@ -58,93 +56,93 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def open_small(client: WorkerClient, recorder: Recorder, path: Path, qt: Wait) -> str:
+def open_small(client: WorkerClient, recorder: Recorder, path: Path, qtbot: Bot) -> str:
     client.start()
     client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(path)))
-    qt(lambda: recorder.of(ModelOpened), "the model to open")
+    qtbot.waitUntil(lambda: bool(recorder.of(ModelOpened)))
     opened = recorder.of(ModelOpened)[-1]
     assert isinstance(opened, ModelOpened)
     return opened.model.digest
 
 
-def test_questions_before_the_start_are_answered_after_it(make_client, qt: Wait, small_model: Path) -> None:
+def test_questions_before_the_start_are_answered_after_it(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
-    assert open_small(client, recorder, small_model, qt)
+    assert open_small(client, recorder, small_model, qtbot)
     assert recorder.states == ["starting", "ready"]
     assert client.welcome is not None
     assert client.pid == client.welcome.pid
 
 
 def test_of_many_questions_of_a_view_the_newest_is_answered_last_and_most_never_asked(
-    make_client, qt: Wait, small_model: Path
+    make_client, qtbot: Bot, small_model: Path
 ) -> None:
     client, recorder = make_client()
-    digest = open_small(client, recorder, small_model, qt)
+    digest = open_small(client, recorder, small_model, qtbot)
     asked = []
     for seed in range(200):
         recipe = Recipe(checkpoint=digest, base=Seed(seed))
         asked.append(client.ask("picture", lambda view, stamp, recipe=recipe: Render(view, stamp, recipe)))
-    qt(lambda: not client.asking("picture"), "all answers")
+    qtbot.waitUntil(lambda: not client.asking("picture"))
 
     rendered = recorder.of(Rendered)
     assert [message.stamp for message in rendered] == [asked[0], asked[-1]]
     assert rendered[-1].recipe.base == Seed(199)
-    qt(lambda: asked[-1] in [message.stamp for message in recorder.of(PictureScored)], "the last picture's score")
+    qtbot.waitUntil(lambda: asked[-1] in [message.stamp for message in recorder.of(PictureScored)])
     assert isinstance(recorder.messages[-1], PictureScored)
 
 
-def test_views_do_not_wait_for_each_other(make_client, qt: Wait, small_model: Path) -> None:
+def test_views_do_not_wait_for_each_other(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
-    digest = open_small(client, recorder, small_model, qt)
+    digest = open_small(client, recorder, small_model, qtbot)
     for view in ("a", "b", "c"):
         client.ask(view, lambda view, stamp: Render(view, stamp, Recipe(checkpoint=digest, base=Seed(1))))
-    qt(lambda: len(recorder.of(Rendered)) == 3, "three answers")
+    qtbot.waitUntil(lambda: len(recorder.of(Rendered)) == 3)
     assert {message.view for message in recorder.of(Rendered)} == {"a", "b", "c"}
 
 
-def test_a_failed_question_frees_its_view(make_client, qt: Wait) -> None:
+def test_a_failed_question_frees_its_view(make_client, qtbot: Bot) -> None:
     client, recorder = make_client()
     client.start()
     client.ask("model", lambda view, stamp: OpenModel(view, stamp, "/nowhere.safetensors"))
-    qt(lambda: recorder.of(Failed), "the failure")
+    qtbot.waitUntil(lambda: bool(recorder.of(Failed)))
     assert not client.asking("model")
     assert "\n" not in recorder.of(Failed)[0].reason
 
 
-def test_a_killed_worker_is_reported_and_restarted(make_client, qt: Wait, small_model: Path) -> None:
+def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
-    open_small(client, recorder, small_model, qt)
+    open_small(client, recorder, small_model, qtbot)
     client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(small_model)))
     first = client.pid
     os.kill(first, signal.SIGKILL)
-    qt(lambda: recorder.states[-1] == "ready" and client.pid != first, "the restart")
+    qtbot.waitUntil(lambda: recorder.states[-1] == "ready" and client.pid != first)
 
     assert recorder.states == ["starting", "ready", "restarting", "ready"]
     assert [report.exit_code for report in recorder.crashes] == [None]
     assert "killed" in recorder.crashes[0].reason
     assert not client.asking("model"), "a crash forgets what was asked"
-    open_small(client, recorder, small_model, qt)
+    open_small(client, recorder, small_model, qtbot)
 
 
-def test_nothing_asked_during_a_restart_is_kept(make_client, qt: Wait, small_model: Path) -> None:
+def test_nothing_asked_during_a_restart_is_kept(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
     client.start()
-    qt(lambda: client.state == "ready", "the start")
+    qtbot.waitUntil(lambda: client.state == "ready")
     os.kill(client.pid, signal.SIGKILL)
-    qt(lambda: client.state == "restarting", "the crash to be seen")
+    qtbot.waitUntil(lambda: client.state == "restarting")
     client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(small_model)))
     assert not client.asking("model")
-    qt(lambda: client.state == "ready", "the restart")
+    qtbot.waitUntil(lambda: client.state == "ready")
     assert not recorder.of(ModelOpened)
 
 
 def test_a_program_that_always_crashes_is_given_up_with_its_last_words(
-    make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
+    make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "RESTART_DELAYS_MILLISECONDS", (1,))
     client, recorder = make_client(python("import sys; sys.stderr.write('no luck today\\n'); sys.exit(3)"))
     client.start()
-    qt(lambda: client.state == "failed", "giving up")
+    qtbot.waitUntil(lambda: client.state == "failed")
 
     assert len(recorder.crashes) == client_module.CRASHES_BEFORE_GIVING_UP
     assert {report.exit_code for report in recorder.crashes} == {3}
@@ -152,22 +150,22 @@ def test_a_program_that_always_crashes_is_given_up_with_its_last_words(
     assert not client.alive
 
 
-def test_a_program_that_does_not_exist_fails_in_words(make_client, qt: Wait) -> None:
+def test_a_program_that_does_not_exist_fails_in_words(make_client, qtbot: Bot) -> None:
     client, recorder = make_client(["/nowhere/python"])
     client.start()
-    qt(lambda: client.state == "failed", "giving up")
+    qtbot.waitUntil(lambda: client.state == "failed")
     assert "/nowhere/python" in recorder.crashes[0].reason
 
 
-def test_a_damaged_stream_ends_the_worker(make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_stream_ends_the_worker(make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "CRASHES_BEFORE_GIVING_UP", 1)
     client, recorder = make_client(python("import sys, time; print('hello', flush=True); time.sleep(60)"))
     client.start()
-    qt(lambda: client.state == "failed", "giving up")
+    qtbot.waitUntil(lambda: client.state == "failed")
     assert "damaged" in recorder.crashes[0].reason
 
 
-def test_a_worker_of_another_protocol_is_not_restarted(make_client, qt: Wait) -> None:
+def test_a_worker_of_another_protocol_is_not_restarted(make_client, qtbot: Bot) -> None:
     code = (
         "import sys; from nvp_studio.worker.framing import encode; from nvp_studio.worker.messages import Refused;"
         "sys.stdin.buffer.read(4); sys.stdout.buffer.write(encode(Refused('version 9 speaks here')));"
@@ -175,69 +173,69 @@ def test_a_worker_of_another_protocol_is_not_restarted(make_client, qt: Wait) ->
     )
     client, recorder = make_client(python(code))
     client.start()
-    qt(lambda: client.state == "failed", "giving up")
+    qtbot.waitUntil(lambda: client.state == "failed")
     assert [report.reason for report in recorder.crashes] == ["version 9 speaks here"]
 
 
-def hold(client: WorkerClient, qt: Wait) -> None:
+def hold(client: WorkerClient, qtbot: Bot) -> None:
     """Stop the worker where it is, and read all that it had said."""
     os.kill(client.pid, signal.SIGSTOP)
     beats = client._pings
-    qt(lambda: client._pings > beats + 1, "two more heartbeats")
+    qtbot.waitUntil(lambda: client._pings > beats + 1)
 
 
 def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
-    make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch
+    make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)  # the import of torch is no hang here
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", WAIT_SECONDS)  # the import of torch is no hang here
     client, recorder = make_client()
     client.start()
-    qt(lambda: client.state == "ready", "the start")
+    qtbot.waitUntil(lambda: client.state == "ready")
     first = client.pid
-    hold(client, qt)
+    hold(client, qtbot)
     monkeypatch.setattr(client_module, "SILENCE_SECONDS", 1.2)
-    qt(lambda: recorder.responsive == [False], "the hang to be noticed")
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
+    qtbot.waitUntil(lambda: recorder.responsive == [False])
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", WAIT_SECONDS)
     client.restart()
-    qt(lambda: client.state == "ready" and client.pid != first, "the restart")
+    qtbot.waitUntil(lambda: client.state == "ready" and client.pid != first)
     assert recorder.responsive == [False, True]
 
 
-def test_the_first_answer_after_a_silence_ends_it(make_client, qt: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_answer_after_a_silence_ends_it(make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that says it is ready answers, though its start took long; no heartbeat is waited for."""
-    monkeypatch.setattr(client_module, "SILENCE_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", WAIT_SECONDS)
     client, recorder = make_client()
     client.start()
-    qt(lambda: client.state == "ready", "the start")
-    hold(client, qt)
+    qtbot.waitUntil(lambda: client.state == "ready")
+    hold(client, qtbot)
     monkeypatch.setattr(client_module, "SILENCE_SECONDS", 0.0)
-    qt(lambda: recorder.responsive == [False], "the silence to be noticed")
+    qtbot.waitUntil(lambda: recorder.responsive == [False])
     client._heartbeat.stop()
     os.kill(client.pid, signal.SIGCONT)
-    qt(lambda: recorder.responsive == [False, True], "a sign of life")
+    qtbot.waitUntil(lambda: recorder.responsive == [False, True])
 
 
-def test_stop_ends_the_process_without_a_crash(make_client, qt: Wait) -> None:
+def test_stop_ends_the_process_without_a_crash(make_client, qtbot: Bot) -> None:
     client, recorder = make_client()
     client.start()
-    qt(lambda: client.state == "ready", "the start")
+    qtbot.waitUntil(lambda: client.state == "ready")
     client.stop()
-    qt(lambda: not client.alive, "the end")
+    qtbot.waitUntil(lambda: not client.alive)
     assert recorder.states == ["starting", "ready", "stopped"]
     assert not recorder.crashes
 
 
-def test_stop_kills_what_ignores_it(make_client, qt: Wait) -> None:
+def test_stop_kills_what_ignores_it(make_client, qtbot: Bot) -> None:
     client, recorder = make_client(python("import time; time.sleep(600)"))
     client.start()
-    qt(lambda: client.pid, "the start")
+    qtbot.waitUntil(lambda: bool(client.pid))
     client.stop(grace_milliseconds=50)
-    qt(lambda: not client.alive, "the end")
+    qtbot.waitUntil(lambda: not client.alive)
     assert recorder.states[-1] == "stopped"
     assert not recorder.crashes
 
 
-def test_stderr_lines_come_whole(make_client, qt: Wait) -> None:
+def test_stderr_lines_come_whole(make_client, qtbot: Bot) -> None:
     code = (
         "import sys, time\n"
         "for part in ('one li', 'ne\\ntwo', '\\n', 'three'):\n"
@@ -246,7 +244,7 @@ def test_stderr_lines_come_whole(make_client, qt: Wait) -> None:
     )
     client, recorder = make_client(python(code))
     client.start()
-    qt(lambda: len(recorder.lines) == 2, "two lines")
+    qtbot.waitUntil(lambda: len(recorder.lines) == 2)
     client.stop()
-    qt(lambda: not client.alive, "the end")
+    qtbot.waitUntil(lambda: not client.alive)
     assert recorder.lines == ["one line", "two", "three"]

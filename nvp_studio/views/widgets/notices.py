@@ -131,7 +131,10 @@ class _Bar(QFrame):
         if notice.actions:
             lifetime = _SUCCESS_WITH_ACTION_MILLISECONDS if notice.level == "success" else None
         if lifetime is not None:
-            QTimer.singleShot(max(lifetime, _MILLISECONDS_A_CHARACTER * len(notice.text)), self, self.closed.emit)
+            timer = QTimer(self)  # which ends with this bar
+            timer.setSingleShot(True)
+            timer.timeout.connect(self.closed)
+            timer.start(max(lifetime, _MILLISECONDS_A_CHARACTER * len(notice.text)))
 
     def reword(self, text: str) -> None:
         """Say this instead."""

@@ -1,0 +1,82 @@
+"""What tests of the window share: a bot that waits long enough, gestures, engines."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt, SignalInstance
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+from pytestqt.wait_signal import MultiSignalBlocker, SignalBlocker
+
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
+from nvp_studio.views.main_window import MainWindow
+
+WAIT_SECONDS = 90.0
+"""No wait in a test takes this long, on a busy machine either; reaching it means a hang."""
+_WAIT_MILLISECONDS = int(1000 * WAIT_SECONDS)
+
+
+class Bot(QtBot):
+    """pytest-qt's bot with another limit of its waits, and a drag."""
+
+    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = _WAIT_MILLISECONDS) -> None:
+        super().waitUntil(callback, timeout=timeout)
+
+    def waitSignal(self, signal: SignalInstance, *, timeout: int = _WAIT_MILLISECONDS, **options: Any) -> SignalBlocker:
+        return super().waitSignal(signal, timeout=timeout, **options)
+
+    def waitSignals(
+        self, signals: list[SignalInstance], *, timeout: int = _WAIT_MILLISECONDS, **options: Any
+    ) -> MultiSignalBlocker:
+        return super().waitSignals(signals, timeout=timeout, **options)
+
+    def mouseDrag(self, widget: QWidget, *places: QPoint, while_held: Callable[[], None] = lambda: None) -> None:
+        """Press the left button at the first place, move over the others, call `while_held`, let go at the last."""
+        self.mousePress(widget, Qt.MouseButton.LeftButton, pos=places[0])
+        for place in places[1:]:
+            self.mouseMove(widget, place)
+        while_held()
+        self.mouseRelease(widget, Qt.MouseButton.LeftButton, pos=places[-1])
+
+
+def open_window(
+    qtbot: QtBot,
+    engine: Engine,
+    folder: Path,
+    runs: Path | None = None,
+    page: str = "",
+    before_close: Callable[[MainWindow], None] | None = None,
+) -> MainWindow:
+    """A shown window with all pages built, its settings in `folder`; it is closed with the test."""
+    window = MainWindow(engine, SettingsStore(folder / "window.ini"))
+    qtbot.addWidget(window, before_close_func=before_close)
+    if runs is not None:
+        window.settings.values.runs_folder = str(runs)
+    window.show()
+    qtbot.waitUntil(window.all_pages_built)
+    if page:
+        window.show_page(page)
+    return window
+
+
+def start_engine(qtbot: QtBot, model: Path) -> Engine:
+    """An engine with `model` open."""
+    engine = Engine()
+    engine.start(str(model))
+    qtbot.waitUntil(lambda: engine.model is not None)
+    return engine
+
+
+def stop_engine(qtbot: QtBot, engine: Engine) -> None:
+    """End both workers and wait until they are gone."""
+    engine.stop()
+    qtbot.waitUntil(lambda: not engine.explorer.alive and not engine.trainer.alive)
+    engine.deleteLater()
+    delete_now()
+
+
+def delete_now() -> None:
+    """Delete what was told to `deleteLater`, without an event loop."""
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
