@@ -141,7 +141,7 @@ def _combo(name: str, entries: Sequence[tuple[str, object]], width: int) -> Comb
     combo = ComboBox()
     combo.setAccessibleName(name)
     combo.setToolTip(name)
-    combo.setFixedWidth(width * SPACE)
+    combo.set_preferred_width(width * SPACE)
     for text, value in entries:
         combo.addItem(text, value)
     return combo

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSizePolicy, QSpinBox, QWidget
 
@@ -22,6 +22,16 @@ class ComboBox(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
+        self._preferred_width = 0
+
+    def set_preferred_width(self, pixels: int) -> None:
+        """Be this wide where there is room, never wider."""
+        self._preferred_width = pixels
+        self.setMaximumWidth(pixels)
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(self._preferred_width or hint.width(), hint.height())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

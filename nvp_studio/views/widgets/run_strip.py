@@ -72,9 +72,6 @@ class RunStrip(QFrame):
         self.name.setText(content.name or self.tr("No run"))
         self.state.setText(content.state)
         set_role(self.state, content.level or "dim")
-        running = content.fraction is not None
-        self.bar.setVisible(running)
-        self.percent.setVisible(running)
         if content.fraction is not None:
             self.bar.setValue(round(1000 * content.fraction))
             self.percent.setText(f"{100 * content.fraction:.0f} %")
@@ -85,8 +82,6 @@ class RunStrip(QFrame):
             (self.remaining, content.remaining),
         ):
             label.setText(text)
-        for label in (self.score, self.remaining):
-            label.setVisible(bool(label.text()))
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -94,17 +89,21 @@ class RunStrip(QFrame):
         self._fit()
 
     def _fit(self) -> None:
-        """In a small window epoch and speed give way to the rest; name and state end in an ellipsis."""
+        """Hide what has no room, in a small window first the speed; name and state end in an ellipsis."""
         gap = 2 * SPACE
+        running = self.content.fraction is not None
         room = self.width() - 5 * SPACE - self._buttons.sizeHint().width()
-        taken = min(self.name.sizeHint().width(), _LEAST_NAME)
-        taken += self.bar.width() + gap if self.content.fraction is not None else 0
-        taken += min(self.state.sizeHint().width(), _MOST_STATE) + gap
-        for label in (self.percent, self.score, self.remaining):
-            taken += label.sizeHint().width() + gap if label.text() else 0
-        for label in (self.epoch, self.speed):
-            taken += label.sizeHint().width() + gap
-            label.setVisible(bool(label.text()) and taken <= room)
+        taken = min(self.name.sizeHint().width(), _LEAST_NAME) + min(self.state.sizeHint().width(), _MOST_STATE) + gap
+        for part, wanted in (
+            (self.percent, running),
+            (self.score, bool(self.score.text())),
+            (self.bar, running),
+            (self.remaining, bool(self.remaining.text())),
+            (self.epoch, bool(self.epoch.text())),
+            (self.speed, bool(self.speed.text())),
+        ):
+            taken += part.sizeHint().width() + gap if wanted else 0
+            part.setVisible(wanted and taken <= room)
 
     def _label(self, row: QHBoxLayout, name: str) -> QLabel:
         label = _SteadyLabel(shrinks=name == "name")

@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QLabel
 
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
+from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.reference_band import ReferenceBand
 
@@ -32,7 +33,8 @@ class ScoreCard(QFrame):
         column.addLayout(row)
         self.band = ReferenceBand()
         column.addWidget(self.band)
-        self.words = text_label()
+        self.words = ElidedLabel()
+        self.words.setProperty("role", "dim")
         column.addWidget(self.words)
         self.setToolTip(
             self.tr(

@@ -9,7 +9,9 @@ from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.layout import hbox
 
 _ONE_ROW = 72 * SPACE
-"""Narrower, the buttons stand below the words."""
+"""Narrower, the buttons are below the words."""
+_BUTTONS_IN_ONE_ROW = 50 * SPACE
+"""Narrower, one button is below the other."""
 
 
 class WelcomeCard(QFrame):
@@ -38,11 +40,12 @@ class WelcomeCard(QFrame):
         self.score = QPushButton(" " + self.tr("Score your images"))
         set_icon(self.score, "gauge")
         self.score.clicked.connect(self.score_chosen)
-        buttons = hbox()
-        buttons.addWidget(self.train)
-        buttons.addWidget(self.score)
-        buttons.addStretch()
-        self._parts.addLayout(buttons)
+        self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._buttons.setSpacing(SPACE)
+        self._buttons.addWidget(self.train)
+        self._buttons.addWidget(self.score)
+        self._buttons.addStretch()
+        self._parts.addLayout(self._buttons)
         close = flat_button("x", self.tr("Close the welcome"), role="dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
@@ -54,5 +57,6 @@ class WelcomeCard(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        narrow = self.width() < _ONE_ROW
-        self._parts.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
+        for layout, least in ((self._parts, _ONE_ROW), (self._buttons, _BUTTONS_IN_ONE_ROW)):
+            narrow = self.width() < least
+            layout.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
