@@ -28,6 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     leaks.record_messages(config.getini("qt_log_ignore"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `slow` all cases but the first of each test marked `slow_repeats`."""
+    seen = set()
+    for item in items:
+        if item.get_closest_marker("slow_repeats"):
+            test = item.nodeid.partition("[")[0]
+            if test in seen:
+                item.add_marker("slow")
+            seen.add(test)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Prepared images of the tests stay among the tests' files, in the processes that they start too."""

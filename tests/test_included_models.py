@@ -23,7 +23,7 @@ def test_scores_are_those_of_the_card(name: str) -> None:
     assert model.info.data.digest == data.digest
     assert data.test is not None
     assert model.info.test is not None
-    scores = model.flow.bits_per_dim(data.test.images[:500])
+    scores = model.flow.bits_per_dim(data.test.images[:250])
     error = scores.std().item() / math.sqrt(len(scores))
     assert abs(scores.mean().item() - model.info.test) < 5 * error
     assert len(model.reference) >= 1000
@@ -34,13 +34,12 @@ def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
     """On images of the test set, samples and images of noise, in float32."""
     model = open_model(name)
     for temperature in (0.5, 0.8):
-        x = model.flow.sample(200, temperature, seed=1)
+        x = model.flow.sample(50, temperature, seed=1)
         assert (model.flow.decode(model.flow.encode(x)[0]) - x).abs().max() < HALF_A_LEVEL
     data = load_data(name)
     assert data.test is not None
-    for seed in (0, 1):
-        assert inverse_error(model.flow, data.test.images[32 * seed : 32 * seed + 32], seed) < HALF_A_LEVEL
-        assert noise_inverse_error(model.flow, 32, seed) < HALF_A_LEVEL
+    assert inverse_error(model.flow, data.test.images[:16], seed=0) < HALF_A_LEVEL
+    assert noise_inverse_error(model.flow, 16, seed=0) < HALF_A_LEVEL
 
 
 @pytest.mark.parametrize("name", INCLUDED_MODELS)
