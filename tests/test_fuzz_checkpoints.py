@@ -81,6 +81,7 @@ def _spoil(chance: random.Random, metadata: dict[str, str]) -> None:
     metadata[key] = json.dumps(fields, default=str)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)  # as many as are asked for
 def test_mutations_are_refused_in_a_line_or_change_nothing(sound: tuple[Path, bytes, Checkpoint]) -> None:
     path, content, original = sound

@@ -61,6 +61,7 @@ def test_what_was_encoded_in_a_batch_is_decoded_alone_to_half_a_grey_level(name:
     assert (alone - x).abs().max() < HALF_A_LEVEL
 
 
+@pytest.mark.slow
 def test_named_directions_of_peeps_do_what_they_say() -> None:
     """Along "glasses", faces that have them lie beyond those that do not."""
     model = open_model("peeps")

@@ -78,6 +78,7 @@ def test_a_clock_that_goes_back_takes_nothing_away(hands: Time) -> None:
     assert found.seconds() == 11
 
 
+@pytest.mark.slow
 def test_a_run_by_minutes_does_not_end_early_by_sleep(tmp_path: Path, hands: Time) -> None:
     """Two minutes of training in steps of ten seconds, with a night in between."""
     config = small_config(write_data(tmp_path / "bars.npz"), steps=None, minutes=2.0, validation_every=1000)

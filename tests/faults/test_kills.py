@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("number", range(RUNS))
 def test_a_run_killed_at_random_times_is_the_run_that_was_not(number: int, tmp_path: Path) -> None:
     """Also the kills that come before the first checkpoint, and those that come while a resumed run is saving."""

@@ -29,6 +29,7 @@ STRIDE = 1 if LONG else 101
 MOST_ALLOCATIONS = 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
 def test_every_allocation_of_a_save_fails(
@@ -81,6 +82,7 @@ main(["resume", sys.argv[2], "--json"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space as Linux has them")
 @pytest.mark.parametrize("times", [1, 1000], ids=["once", "for-ever"])
 def test_a_process_without_memory_for_its_checkpoint(times: int, config: TrainConfig, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def run_with_fault(config: TrainConfig, runs: Path, disk: Disk, patch: pytest.Mo
     return told, words
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
 def test_every_operation_fails(
@@ -76,6 +77,7 @@ def open_state(folder: Path) -> str:
     return open_run(folder).state if (folder / "run.json").exists() else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_every_state_that_a_kill_leaves(
     part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

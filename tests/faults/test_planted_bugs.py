@@ -220,6 +220,7 @@ BUGS: list[tuple[Callable[[Patch], None], Check]] = [
 FOUND = (AssertionError, CheckpointError, RunError, KeyError, pytest.fail.Exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", dict.fromkeys(check for _, check in BUGS), ids=lambda check: check.__name__)
 def test_the_program_as_it_is_passes(
     check: Check, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: Patch
@@ -228,6 +229,7 @@ def test_the_program_as_it_is_passes(
         check(config, whole, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("plant", "check"), BUGS, ids=[plant.__name__ for plant, _ in BUGS])
 def test_a_planted_bug_is_found(
     plant: Callable[[Patch], None],

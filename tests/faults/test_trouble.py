@@ -67,6 +67,7 @@ def test_a_folder_that_becomes_read_only_is_told_and_training_goes_on(
     assert_same_run(whole, tmp_path / "x")
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts of Linux")
 @pytest.mark.parametrize(
     ("trouble", "cause"), [("full", "No space left on device"), ("read-only", "Read-only file system")]
@@ -107,6 +108,7 @@ main(["resume", sys.argv[2], "--json"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 @pytest.mark.parametrize("room", [0, 5000])
 def test_a_full_disk_is_one_line_on_the_command_line(

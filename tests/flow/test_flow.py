@@ -68,6 +68,7 @@ def test_log_determinant_and_inverse_after_training_steps(config: FlowConfig, se
     torch.testing.assert_close(flow.log_prob(x), prior + log_det)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("preset", ["paper", "paper-cifar10", "studio", "quick", "large"])
 def test_float32_inverse_at_full_depth(preset: str) -> None:
     torch.manual_seed(0)

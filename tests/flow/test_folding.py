@@ -56,6 +56,7 @@ def assert_same(found: Flow, expected: Flow, tolerance: float) -> None:
         assert error <= max(tolerance * (1 + truth.abs().amax().item()), 2 * lost), (name, error, lost)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_is_the_flow(name: str, dtype: torch.dtype, tolerance: float) -> None:
@@ -183,6 +184,7 @@ def test_assigned_weights_are_noticed() -> None:
         torch.testing.assert_close(flow.decode(z), other.eval().decode(z), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "batch", "gated"])
 def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
     flow = trained(CONFIGS[name], torch.float32).for_inference()
@@ -208,6 +210,7 @@ def test_shapes_are_numbers_in_a_recording() -> None:
     assert {type(number) for number in seen} == {int}
 
 
+@pytest.mark.slow
 def test_a_recording_ends_with_the_weights_it_was_made_of() -> None:
     flow, other = (trained(CONFIGS["quick"], torch.float32).for_inference() for _ in range(2))
     z = flow.latents(1)

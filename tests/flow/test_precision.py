@@ -47,6 +47,7 @@ def trained_on(config: FlowConfig, device: str) -> Flow:
     return trained(config, torch.float32).to(exact(torch.device(device)))
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_gradient_is_near_that_of_float32(name: str, device: str) -> None:
@@ -106,6 +107,7 @@ def test_rounding_networks_would_lose_the_inverse() -> None:
     assert rounded > 20 * full
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", ["published", "gated", "quick", *LARGE])
 def test_constant_memory_adds_less_than_bfloat16_itself(

@@ -98,6 +98,7 @@ def assert_same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor],
         assert error <= relative * max(norm, 1e-2 * largest), (name, error / max(norm, 1e-30))
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(("dtype", "relative"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_gradients_are_those_of_plain_autograd(name: str, dtype: torch.dtype, relative: float) -> None:

@@ -48,6 +48,7 @@ def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qtbot: Bot, t
     assert "nonsense" in reasons[0]
 
 
+@pytest.mark.slow
 def test_a_batch_of_too_many_pixels_is_not_tried_out(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "channels": 1, "preset": "quick", "steps": 1, "device": "cpu"}
     estimator.want(TrainConfig(image_size=512, batch_size=3, **base))

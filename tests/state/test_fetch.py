@@ -118,6 +118,7 @@ def test_a_run_without_a_model_has_none_to_bring(there: Fetched, qtbot: Bot, tmp
     assert files_here() == []
 
 
+@pytest.mark.slow
 def test_a_lost_connection_leaves_nothing_and_the_next_try_starts_over(
     there: Fetched, qtbot: Bot, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_lost_connection_leaves_nothing_and_the_next_try_starts_over(
     assert (there.paths, len(there.reasons)) == ([str(model_path("gpu-box", str(folder)))], 1)
 
 
+@pytest.mark.slow
 def test_what_a_killed_window_has_left_goes_with_the_next_model(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     path = model_path("gpu-box", "/there/large")
     path.parent.mkdir(parents=True)

@@ -76,6 +76,7 @@ def stop_once_it_goes_on(live: LiveRun, qtbot: Bot) -> None:
     assert open_run(live.folder).step >= live.history.last.step
 
 
+@pytest.mark.slow
 def test_changes_of_a_run_there_are_those_that_were_heard(
     engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_changes_of_a_run_there_are_those_that_were_heard(
     live.deleteLater()
 
 
+@pytest.mark.slow
 def test_the_worker_before_a_lost_connection_is_waited_for(
     engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path
 ) -> None:

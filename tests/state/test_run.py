@@ -60,6 +60,7 @@ def phases(live: LiveRun) -> list[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     from nvp_studio.training.events import RunState
     from nvp_studio.views.pages.train.text import strip_content
@@ -115,6 +116,7 @@ def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_pa
     qtbot.waitUntil(lambda: live.phase == "finished")
 
 
+@pytest.mark.slow
 def test_a_crash_before_it_went_on_loses_no_new_budget(
     live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_crash_before_it_went_on_loses_no_new_budget(
     assert live.history.steps.values.tolist() == list(range(1, 16))
 
 
+@pytest.mark.slow
 def test_a_run_that_had_finished_when_its_engine_was_lost_is_finished(
     live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
@@ -237,6 +240,7 @@ def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     assert live.crash is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["preparing", "begun"])
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(
     moment: str, live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
@@ -259,6 +263,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(
         assert Path(live.folder).name in ("early", "early-2"), "the killed one may have made a folder and told nobody"
 
 
+@pytest.mark.slow
 def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     live.start(config(toy_data), tmp_path, "forced")
     qtbot.waitUntil(lambda: len(live.history.steps) >= 2)

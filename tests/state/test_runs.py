@@ -110,6 +110,7 @@ def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qtbot: Bot) -> Non
     opened.close()
 
 
+@pytest.mark.slow
 def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qtbot: Bot) -> None:
     run = make_run(tmp_path / "one", phase="training")
     write(run, [step(1)])

@@ -146,6 +146,7 @@ def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qtb
     assert arrived == [(str(files / "03.png"), state.rows.pixels(0)[0])]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # four engines start
 def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path, small_model: Path, qtbot: Bot) -> None:
     engine = start_engine(qtbot, small_model)

@@ -102,6 +102,7 @@ def test_a_target_ends_the_run_and_a_larger_budget_lifts_it(
     assert read_metrics(folder)[-1].step == last + 10
 
 
+@pytest.mark.slow
 def test_patience_counts_validations_over_a_stop(tmp_path: Path, make_config: MakeConfig) -> None:
     """With a rate that learns nothing the average hardly moves: the run ends at the same step, stopped or not."""
     config = make_config(

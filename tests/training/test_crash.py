@@ -74,6 +74,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, make_conf
     assert_same_run(start_run(config, tmp_path, "whole"), folder)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_second_checkpoint_starts_over(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=9, validation_every=9)
     folder = train_and_kill(config, tmp_path, 5)
@@ -82,6 +83,7 @@ def test_a_run_killed_before_its_second_checkpoint_starts_over(tmp_path: Path, m
     assert_same_run(start_run(config, tmp_path, "whole"), folder)
 
 
+@pytest.mark.slow
 def test_second_trainer_is_refused_while_the_first_goes_on(tmp_path: Path, make_config: MakeConfig) -> None:
     with training_process(make_config(), tmp_path, 1) as process:
         assert open_run(tmp_path / "killed").state == "training"
@@ -121,6 +123,7 @@ def train_with_full_disk(config: TrainConfig, runs: Path, room_again_at: int) ->
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_training_goes_on(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=12, validation_every=4, checkpoint_minutes=1e-5)
     said = train_with_full_disk(config, tmp_path, room_again_at=0)
@@ -138,6 +141,7 @@ def test_a_full_disk_is_said_and_training_goes_on(tmp_path: Path, make_config: M
     assert_same_run(whole, folder)
 
 
+@pytest.mark.slow
 def test_a_disk_with_room_again_gets_everything(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=14, validation_every=4)
     train_with_full_disk(config, tmp_path, room_again_at=10)

@@ -98,6 +98,7 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("memory", ["fast", "constant"])
 @pytest.mark.parametrize("name", [*FLOWS, *PRESETS])
 def test_every_operation_of_a_run_has_a_deterministic_algorithm(

@@ -50,6 +50,7 @@ def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
     }
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("count", [2, 4])
 def test_several_processes_give_the_losses_of_one(count: int, tmp_path: Path, make_config: MakeConfig) -> None:
     configs = cases(make_config)
@@ -79,6 +80,7 @@ def log_of(folder: Path) -> str:
     return (folder / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_what_one_rank_is_asked_all_do(tmp_path: Path, make_config: MakeConfig) -> None:
     for process in run_on(3, "pause_and_stop_one", tmp_path, make_config(minutes=20)):
         assert process.code == 0, process.err
@@ -89,6 +91,7 @@ def test_what_one_rank_is_asked_all_do(tmp_path: Path, make_config: MakeConfig) 
     assert read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.safetensors").info.step == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signalled", ["early", "second", "all"])
 def test_a_signal_while_a_rank_reads_its_data_stops_the_run(
     signalled: str, tmp_path: Path, make_config: MakeConfig
@@ -100,6 +103,7 @@ def test_a_signal_while_a_rank_reads_its_data_stops_the_run(
     assert_goes_on(tmp_path / "stopped", 0)
 
 
+@pytest.mark.slow
 def test_a_bad_step_of_one_rank_is_skipped_and_rolled_back_by_all(tmp_path: Path, make_config: MakeConfig) -> None:
     for process in run_on(2, "spoil_one", tmp_path, make_config(steps=12)):
         assert process.code == 0, process.err
@@ -119,6 +123,7 @@ def test_an_error_of_one_rank_ends_all_with_one_line(tmp_path: Path, make_config
     assert_goes_on(tmp_path / "failed", 3)
 
 
+@pytest.mark.slow
 def test_a_run_that_its_conditions_ended_goes_on_together(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=40, validation_every=5, stop=StopRules(target=50.0))
     words = (tmp_path, msgspec.json.encode(config).decode(), 12)
@@ -129,6 +134,7 @@ def test_a_run_that_its_conditions_ended_goes_on_together(tmp_path: Path, make_c
     assert [one.step for one in read_metrics(tmp_path / "ended")] == list(range(1, 13))
 
 
+@pytest.mark.slow
 def test_a_rank_lost_in_the_middle_of_a_step_leaves_the_state_before_it(
     tmp_path: Path, make_config: MakeConfig
 ) -> None:
@@ -147,6 +153,7 @@ def test_a_rank_lost_in_the_middle_of_a_step_leaves_the_state_before_it(
             torch.testing.assert_close(tensor, wanted.tensors[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config: MakeConfig) -> None:
     processes = run_on(4, "kill_one", tmp_path, make_config())
     assert [process.code for process in processes] == [1, -signal.SIGKILL, 1, 1]
@@ -156,6 +163,7 @@ def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config
     assert_goes_on(tmp_path / "killed", 5)
 
 
+@pytest.mark.slow
 def test_a_rank_lost_before_a_validation_leaves_it_to_the_resumed_run(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(minutes=1.0)
     assert [process.code for process in run_on(2, "kill_one_before_validation", tmp_path, config)] == [
@@ -201,12 +209,14 @@ def assert_finished_once(ended: subprocess.CompletedProcess[str], runs: Path) ->
     assert open_run(runs / "mine").state == "finished"
 
 
+@pytest.mark.slow
 def test_the_launcher_starts_again_and_the_run_goes_on(tmp_path: Path, data_file: Path) -> None:
     ended = torchrun("tests.training.killed_once", [tmp_path / "killed"], tmp_path, data_file)
     assert_finished_once(ended, tmp_path)
     assert not (tmp_path / "finalized").exists(), "torch may abort a rank that finalizes"
 
 
+@pytest.mark.slow
 def test_the_launcher_starts_again_and_the_run_has_finished(tmp_path: Path, data_file: Path) -> None:
     ended = torchrun("tests.training.killed_late", [tmp_path / "killed", tmp_path / "mine"], tmp_path, data_file)
     assert_finished_once(ended, tmp_path)

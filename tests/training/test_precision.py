@@ -24,6 +24,7 @@ MakeConfig = Callable[..., TrainConfig]
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("memory", ["fast", "constant"])
 def test_a_run_in_bfloat16_resumes_exactly(tmp_path: Path, make_config: MakeConfig, memory: str) -> None:
     flow = msgspec.structs.replace(TINY, law="spline", network="gated", width=8)
@@ -39,6 +40,7 @@ def test_a_run_in_bfloat16_resumes_exactly(tmp_path: Path, make_config: MakeConf
     }
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_about_as_well(tmp_path: Path, make_config: MakeConfig) -> None:
     """Measured: 0.002 bits/dim apart with each of three seeds, which are 0.1 to 0.3 apart themselves."""
     found = {}

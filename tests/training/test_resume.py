@@ -74,6 +74,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert torch.equal(tensor, found[name]), name
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     "changes",
     [
@@ -96,6 +97,7 @@ def test_forty_steps_are_twenty_and_twenty(tmp_path: Path, make_config: MakeConf
     assert_same_run(whole, parts)
 
 
+@pytest.mark.slow
 def test_batch_normalized_flow_resumes_exactly(tmp_path: Path, make_config: MakeConfig) -> None:
     flow = msgspec.structs.replace(
         make_config().flow, normalization="batch", network_norm="batch", weight_norm=True, mixing="none"
@@ -107,6 +109,7 @@ def test_batch_normalized_flow_resumes_exactly(tmp_path: Path, make_config: Make
     assert_same_run(whole, parts)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("changes", [{}, {"normalization": "batch", "network_norm": "batch", "mixing": "none"}])
 def test_a_run_in_constant_memory_resumes_exactly(
     tmp_path: Path, make_config: MakeConfig, changes: dict[str, Any]
@@ -131,6 +134,7 @@ def test_a_run_goes_on_with_another_use_of_memory(tmp_path: Path, make_config: M
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("step", [9, 10, 11])
 def test_resume_around_the_end_of_an_epoch(tmp_path: Path, make_config: MakeConfig, step: int) -> None:
     # 150 images in batches of 15: an epoch ends exactly with step 10.
@@ -141,6 +145,7 @@ def test_resume_around_the_end_of_an_epoch(tmp_path: Path, make_config: MakeConf
     assert_same_run(whole, parts)
 
 
+@pytest.mark.slow
 def test_many_stops_are_as_good_as_none(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=6, validation_every=2)
     whole = start_run(config, tmp_path, "whole")
@@ -160,6 +165,7 @@ def test_validation_leaves_training_alone(tmp_path: Path, make_config: MakeConfi
         assert torch.equal(tensor, last(never)[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accumulate", "parts"), [(4, 10), (1, 3)], ids=["between parts", "before the way back"])
 def test_a_stop_in_the_middle_of_a_step_leaves_it_untaken(
     accumulate: int, parts: int, tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
@@ -244,6 +250,7 @@ def test_a_larger_budget_goes_on(tmp_path: Path, make_config: MakeConfig, events
     assert read_record(parts).config.steps == 20
 
 
+@pytest.mark.slow
 def test_the_best_of_an_earlier_stretch_is_kept(tmp_path: Path, make_config: MakeConfig) -> None:
     """With a learning rate that ruins the model later, the best stays what it was, and is what gets scored."""
     folder = start_run(make_config(steps=60), tmp_path, "run")
@@ -314,6 +321,7 @@ def test_a_process_that_still_holds_the_run_is_waited_for(tmp_path: Path, make_c
     assert open_run(run).step == 6
 
 
+@pytest.mark.slow
 def test_waiting_for_another_process_can_be_stopped(tmp_path: Path, make_config: MakeConfig) -> None:
     run = start_until(3, make_config(steps=6), tmp_path)
     control = Control()

@@ -70,12 +70,14 @@ def test_the_end_is_said_when_the_folder_is_free(tmp_path: Path, make_config: Ma
     assert seen == [("stopped", False), ("finished", False)]
 
 
+@pytest.mark.slow
 def test_noise_scores_worse_than_data(tmp_path: Path, make_config: MakeConfig) -> None:
     flow = load(start_run(make_config(steps=100), tmp_path))
     noise = np.random.default_rng(5).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     assert flow.bits_per_dim(noise).mean().item() >= 8
 
 
+@pytest.mark.slow
 def test_a_share_of_noise_brings_noise_nearer_and_costs_images_little(tmp_path: Path, make_config: MakeConfig) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     found = {}
@@ -226,6 +228,7 @@ def test_budget_in_minutes(tmp_path: Path, make_config: MakeConfig, events: Even
     assert open_run(folder).state == "finished"
 
 
+@pytest.mark.slow
 def test_pictures_come_between_validations_when_those_are_dear(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +294,7 @@ def test_whole_data_set_smaller_than_a_batch(tmp_path: Path, make_config: MakeCo
     assert read_metrics(folder)[-1].epoch == pytest.approx(8.0)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     "changes",
     [

@@ -281,6 +281,7 @@ def test_a_model_of_another_size_drops_the_ends_without_a_word_of_failure(
     assert reasons == []
 
 
+@pytest.mark.slow
 def test_the_strip_is_there_again_after_a_kill(fragile_page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     page = fragile_page
     choose(page, qtbot, files)

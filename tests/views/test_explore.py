@@ -263,6 +263,7 @@ def test_the_picture_is_remembered_and_comes_back(
     assert pixels(again) == picture
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_same_picture_is_there_and_sliders_live(
     window: MainWindow, engine: Engine, qtbot: Bot
 ) -> None:

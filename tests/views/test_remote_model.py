@@ -105,6 +105,7 @@ def test_the_copy_is_shown_and_can_be_cancelled(
     assert window.current_page.key == "train"
 
 
+@pytest.mark.slow_repeats
 def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.live.host, page.live.folder, page.live.name = "gpu-box", str(tmp_path / "there" / "far"), "far"
     page.actions_.show_front(None)

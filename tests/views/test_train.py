@@ -286,6 +286,7 @@ def test_a_zoomed_plot_is_not_moved_by_new_steps(
     assert not page.view.curves.fit.isEnabled()
 
 
+@pytest.mark.slow
 def test_a_killed_trainer_is_said_and_the_run_goes_on(
     window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:

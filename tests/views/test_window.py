@@ -265,6 +265,7 @@ def test_a_model_that_cannot_be_opened_is_said(
     assert "bad.safetensors" in shared_window.notices.shown[-1].text
 
 
+@pytest.mark.slow
 def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qtbot: Bot) -> None:
     os.kill(engine.explorer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: bool(window.notices.shown))

@@ -124,6 +124,7 @@ def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, smal
     open_small(client, recorder, small_model, qtbot)
 
 
+@pytest.mark.slow
 def test_nothing_asked_during_a_restart_is_kept(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
     client.start()
@@ -184,6 +185,7 @@ def hold(client: WorkerClient, qtbot: Bot) -> None:
     qtbot.waitUntil(lambda: client._pings > beats + 1)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +203,7 @@ def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
     assert recorder.responsive == [False, True]
 
 
+@pytest.mark.slow
 def test_the_first_answer_after_a_silence_ends_it(make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that says it is ready answers, though its start took long; no heartbeat is waited for."""
     monkeypatch.setattr(client_module, "SILENCE_SECONDS", WAIT_SECONDS)

@@ -159,6 +159,7 @@ def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_live_worker_survives_whatever_can_be_decoded(
     start_worker: Callable[[], WorkerProcess], tmp_path: Path, model_file: Path

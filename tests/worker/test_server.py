@@ -477,6 +477,7 @@ def test_nobody_reading_ends_the_worker(tmp_path: Path, model_file: Path, images
     assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_killing_the_window_leaves_no_orphan(tmp_path: Path) -> None:
     """A process that had started a worker is killed; the worker finds its stdin at an end and goes."""

@@ -173,6 +173,7 @@ def test_the_next_run_may_be_asked_for_at_the_last_word_of_the_one_before(
     os.close(nowhere)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(("how", "state"), [("stdin", "training"), ("SIGTERM", "paused")])
 def test_the_end_of_the_worker_keeps_the_run(
     how: str, state: str, start_worker: StartWorker, data_file: Path, tmp_path: Path
@@ -211,6 +212,7 @@ def test_a_run_is_resumed_where_it_stopped(start_worker: StartWorker, data_file:
     assert worker.expect(StepMetrics).step == kept + 1
 
 
+@pytest.mark.slow
 def test_a_window_that_is_gone_ends_the_run_with_a_checkpoint(
     start_worker: StartWorker, data_file: Path, tmp_path: Path
 ) -> None:
@@ -225,6 +227,7 @@ def test_a_window_that_is_gone_ends_the_run_with_a_checkpoint(
     assert read_checkpoint(folder / "checkpoints" / "last.safetensors").info.step > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_a_killed_worker_leaves_no_child_and_a_whole_checkpoint(
     start_worker: StartWorker, data_file: Path, tmp_path: Path
