@@ -252,6 +252,7 @@ class Trial:
 
     def resize(self, batch_size: int) -> None:
         """Take batches of this size from now on."""
+        self.config = msgspec.structs.replace(self.config, batch_size=batch_size)
         self.batches = Batches(self.data.train.images, batch_size, self.config.seed, device=torch.device("cpu"))
 
     def step(self, number: int, fraction: float, batch: int | None = None) -> float:
@@ -266,7 +267,7 @@ class Trial:
         noise = self.batches.noise(place) if config.noise_share else x[:0]
         parameters = list(learner.flow.parameters())
         if self.noise_learner is None:
-            aim, loss = objective(learner.flow, x, noise, self.batches, config.noise_share)
+            aim, loss = objective(learner.flow, x, noise, config)
         else:
             aim = loss = self.noise_learner.loss(learner.flow, x)
             parameters += self.noise_learner.dequantizer.parameters()

@@ -3,8 +3,9 @@
 The same (seed, order, step) gives the same batch whatever happened before, so that a resumed run goes on exactly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,22 @@ from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.noise import keyed_generator, step_noise
 from nvp_studio.training.ahead import Ahead, Draw
 from nvp_studio.training.augmentation import NO_AUGMENTATION, Augmentation
+from nvp_studio.training.objective import noise_count
 
 _PIECE = 4096
 """Images that travel to a device at a time, so that a mapped file need not fit into memory on its way."""
+
+
+Range = tuple[int, int]
+"""Places in a batch, from the first up to but without the second."""
+
+
+class MicroBatch(NamedTuple):
+    """The part of a batch that is computed at once: float (n, C, H, W) in [0, 1]."""
+
+    images: Tensor
+    noise: Tensor
+    """Images of uniform noise, of which there may be none."""
 
 
 class Batches:
@@ -42,8 +56,7 @@ class Batches:
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
-        self.noise_count = max(1, batch_size // 16)
-        """Images of noise that go with a batch: one for each sixteen of its images, at least one."""
+        self.noise_count = noise_count(batch_size)
         self._seed = seed
         self._augmentation = augmentation
         self._device = device
@@ -55,7 +68,7 @@ class Batches:
         goes_ahead = _gains_by_a_thread(device) if ahead is None else ahead
         self._drawn: Callable[[Draw], list[Tensor]] = Ahead(self._draw) if goes_ahead else self._draw
 
-    def take(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
+    def take(self, step: int, order: int = 0, places: Range | None = None) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.
 
         Another `order` gives other permutations, augmentation and noise. With `places` (start, stop), those images of
@@ -68,11 +81,18 @@ class Batches:
         images = self._augmentation.apply(images, self._seed, order, step, self.batch_size, start)
         return unit_from_images(images, noise)
 
-    def noise(self, step: int, order: int = 0, places: tuple[int, int] | None = None) -> Tensor:
+    def noise(self, step: int, order: int = 0, places: Range | None = None) -> Tensor:
         """Images of uniform noise for `step`, `noise_count` or those at `places` of them: (n, C, H, W) in [0, 1]."""
         start, stop = places or (0, self.noise_count)
         (noise,) = map(self._move, self._drawn(Draw("noise", step, order, start, stop)))
         return noise
+
+    def micro_batches(
+        self, step: int, order: int, ranges: Iterable[Range], noise_ranges: Iterable[Range]
+    ) -> Iterator[MicroBatch]:
+        """The batch of `step` at these `ranges` of its images and of its images of noise, one after the other."""
+        for images, noise in zip(ranges, noise_ranges, strict=True):
+            yield MicroBatch(self.take(step, order, images), self.noise(step, order, noise))
 
     def _draw(self, draw: Draw) -> list[Tensor]:
         """The host's part of a draw: images, or their numbers where the device has them, and noise."""

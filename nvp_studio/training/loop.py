@@ -1,20 +1,16 @@
-"""The training loop: from a configuration or a run folder to a trained flow, reporting on the way.
+"""The training loop: one step after another, and between steps validation, files and what is asked for meanwhile.
 
-A step: dequantize a batch, take its log-density, step the optimizer, average the weights. Everything random in it is
-keyed by (seed, step), so that a run that was stopped and resumed is the run that was not, to the bit, on one machine
-with one number of threads. Steps are counted as they are taken, whatever came of them: a return to an earlier state
-brings back the weights, and the count goes on.
+Everything random in a step is keyed by (seed, step, number of returns to an earlier state), and everything else that
+it depends on is in a checkpoint: so a run that was stopped and resumed is the run that was not, to the bit, on one
+machine with one number of threads. Steps are counted as they are taken, whatever came of them: a return to an earlier
+state brings back the weights, and the count goes on.
 """
 
 import itertools
-import math
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
-import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo
 from nvp_studio.data.dataset import DataSet
@@ -23,51 +19,36 @@ from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
-from nvp_studio.training.batches import Batches
+from nvp_studio.training.batches import Batches, MicroBatch
 from nvp_studio.training.best import BestModel, explorer_tensors
 from nvp_studio.training.changes import Course
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
-from nvp_studio.training.distributed import add_up_gradients, divided, parts_of, share_statistics, spread
+from nvp_studio.training.distributed import divided, parts_of, share_statistics, spread
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.evaluation import (
-    HALF_A_LEVEL,
-    bits_by_scale,
-    inverse_error,
-    noise_inverse_error,
-    reconstructions,
-    samples,
-    scores,
-)
-from nvp_studio.training.events import RunProgress, StepMetrics
-from nvp_studio.training.guard import MOST_ROLLBACKS, Guard
+from nvp_studio.training.events import StepMetrics
+from nvp_studio.training.guard import MOST_ROLLBACKS, Guard, Verdict
 from nvp_studio.training.keeping import Keeper, Resume
 from nvp_studio.training.learner import Learner, Snapshot
-from nvp_studio.training.objective import objective
+from nvp_studio.training.progress import ProgressReporter
 from nvp_studio.training.publisher import Publisher, insist
 from nvp_studio.training.schedule import Budget, learning_rate
 from nvp_studio.training.steering import Steering
+from nvp_studio.training.step import StepResult, train_step
 from nvp_studio.training.stopping import StopWatch, out_of_time
+from nvp_studio.training.validation import Validator
 
-_SAMPLES = 64
-_TEMPERATURE = 0.8
-_RECONSTRUCTIONS = 16
-_SCALE_IMAGES = 64
-"""Validation images whose bits are told apart by scale."""
 _GOOD_EVERY = 100
 """Steps between copies of the state to return to."""
-_VALIDATION_PART, _SHOW_PART = 12, 30
-"""Under a budget in minutes: how many times as long as it took the last time each of them waits for its next time."""
-_PROGRESS_SECONDS = 0.1
 
 
-class _BrokenOffError(Exception):
-    """A stop was asked for in the middle of a step, which is left untaken."""
+class _StepAbandonedError(Exception):
+    """A stop was asked for in the middle of a step, which is not taken."""
 
 
 class Loop:
-    """One stretch of a run: from its start, or a checkpoint, to its end or a stop."""
+    """One session of a run: from its start, or a checkpoint, to its end or a stop. All ranks go through it together."""
 
     def __init__(
         self,
@@ -79,48 +60,48 @@ class Loop:
         checkpoint: Checkpoint | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        self.ranks = ranks
-        self.asked = Agreement(control, ranks)
         self.config = config
         self.data = data
         self.publisher = publisher
         self.control = control
+        self.asked = Agreement(control, ranks)
+        self.ranks = ranks
         images = data.train.images
         self.budget = Budget(config, len(images))
         self.batches = Batches(
             images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
         if checkpoint is None:
-            flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever its share will be
+            flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever it computes later
             ranks.overwrite(itertools.chain(flow.parameters(), flow.buffers()))
         self.learner = Learner(flow, config)
         share_statistics(flow, ranks)
         self.parts = parts_of(*ranks.share(0, config.batch_size), config.accumulate)
-        """The places in each batch that this rank computes, one part after the other."""
+        """The micro-batches of this rank, as places in the batch."""
         self.step = 0
-        self.guard = Guard()
+        """Steps taken."""
         self.seconds = 0.0
         """The first rank's clock after the last step, which is what all ranks go by."""
-        self.best = BestModel(self.learner.averaged, data, publisher)
-        self.unfinished: StepMetrics | None = None
-        self.course = Course(publisher.folder, config.learning_rate, config.stop)
-        self.watch = StopWatch()
-        self.highest_rate = config.learning_rate
-        """The highest learning rate of the schedule, as changed on the way."""
+        self.over = False
+        """Whether the run ends after the last step; a budget in minutes is looked at after each step alone."""
         self.ended_by = ""
         """The stop condition that ended the run, for a person; empty while none did."""
+        self.unfinished: StepMetrics | None = None
+        """The last step, while the validation that follows it is not through."""
+        self.guard = Guard()
+        self.watch = StopWatch()
+        self.course = Course(publisher.folder, config.learning_rate, config.stop)
+        self.best = BestModel(self.learner.averaged, data, publisher)
         if checkpoint is not None:
             self._go_on_from(checkpoint)
         (self.seconds,) = ranks.of_first(self.seconds)
-        self.clock = Clock(self.seconds)  # after a meeting, for waiting for the other ranks is no training
+        self.clock = Clock(self.seconds)  # only now, for waiting for the other ranks is no training
         self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
-        """Whether the budget is spent; looked at once after each step, as a budget in minutes is spent at any time."""
         self.good: Snapshot = self.learner.capture()
+        """The state to return to."""
         self.keeper = Keeper(config, data, self.learner, self.best, publisher, self.budget, self._standing, ranks)
-        now = time.monotonic()
-        self._validated_at = self._shown_at = now
-        self._validation_cost = self._show_cost = 0.0
-        self._progress_at = 0.0
+        self.validator = Validator(config, data, self.learner, self.best, self.keeper, publisher, self.budget, ranks)
+        self.progress = ProgressReporter(self.budget, self.clock, config.batch_size, publisher)
         self.steering = Steering(self.course, publisher, control, ranks)
         self.steering.tell(self.step)
 
@@ -134,7 +115,7 @@ class Loop:
         self.best = BestModel(self.learner.averaged, self.data, self.publisher, resume.best, resume.best_step)
 
     def run(self) -> bool:
-        """Train until the budget is spent (True) or the control says stop (False)."""
+        """Train until the budget is spent or a condition ends the run (True), or the control says stop (False)."""
         if self.unfinished is not None:
             self._finish_step(self.unfinished)
         while not self.over and self._heed():
@@ -142,57 +123,72 @@ class Loop:
             metrics = self._take_step()
             if metrics is not None:
                 self._finish_step(metrics)
-            self._keep(before)
-            self._progress()
-        self._progress(at_once=True)
+            self._write_files(milestone=int(10 * before) < int(10 * self._fraction()) < 10)
+            self._report_progress()
+        self._report_progress(at_once=True)
         return self.over and self.unfinished is None
 
+    # A step, and what surrounds it
+
     def _take_step(self) -> StepMetrics | None:
-        """Take one step; None when its gradients were of no use, or a stop broke it off."""
+        """Take a step; None when it left the weights as they were, returned to an earlier state, or was abandoned."""
         started = self.clock.seconds()
-        config, guard = self.config, self.guard
-        (self.highest_rate,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
-        rate = learning_rate(config, self.step, self._fraction(), guard.rollbacks, self.highest_rate)
+        (highest,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
+        rate = learning_rate(self.config, self.step, self._fraction(), self.guard.rollbacks, highest)
         try:
-            loss, norm = self._gradients_within_memory()
-        except _BrokenOffError:
+            result = self._step_within_memory(rate)
+        except _StepAbandonedError:
             return None
-        self.step += 1
-        verdict = guard.judge(loss, norm)
-        if verdict == "good":
-            self.learner.update(rate)
-        elif verdict == "skip":
+        if result.verdict == "skip":
             self.publisher.notice("warning", f"step {self.step} is skipped: its loss or gradient is not finite")
-        else:
-            self._roll_back()
-        self.clock.stepped(self.clock.seconds() - started, config.batch_size)
+        elif result.verdict == "roll back":
+            self._roll_back(highest)
+        self.clock.stepped(self.clock.seconds() - started, self.config.batch_size)
         if slept := self.clock.take_slept():
             self.publisher.notice("info", f"the machine slept for {slept / 60:.0f} minutes, which are not counted")
-        if verdict != "good":
+        if result.verdict != "good":
             return None
         return StepMetrics(
             step=self.step,
             epoch=self.budget.epoch(self.step),
             seconds=self.seconds,
-            images=self.step * config.batch_size,
-            train=loss,
+            images=self.step * self.config.batch_size,
+            train=result.loss,
             learning_rate=rate,
-            gradient_norm=norm,
-            skipped=guard.skipped,
-            rollbacks=guard.rollbacks,
+            gradient_norm=result.gradient_norm,
+            skipped=self.guard.skipped,
+            rollbacks=self.guard.rollbacks,
         )
 
-    def _gradients_within_memory(self) -> tuple[float, float]:
-        """As `_gradients_of_all`; whenever memory runs out, in parts of half the size, if they can be divided."""
+    def _step_within_memory(self, rate: float) -> StepResult:
+        """Take the step; as long as memory runs out before the weights change, again in micro-batches of half the size.
+
+        An error before the weights change leaves the flow as it was: batch normalization averages while it computes,
+        and its running statistics are put back.
+        """
+        flow, number = self.learner.flow, self.step
         while True:
+            statistics = [buffer.clone() for buffer in flow.buffers()]
             try:
-                return self._gradients_of_all()
-            except (RuntimeError, MemoryError) as error:
+                return train_step(
+                    self.learner,
+                    self._micro_batches(),
+                    self.config,
+                    rate,
+                    ranks=self.ranks,
+                    check=self._check_stop,
+                    judge=self._judge,
+                )
+            except Exception as error:
+                if self.step != number:
+                    raise
+                for buffer, value in zip(flow.buffers(), statistics, strict=True):
+                    buffer.copy_(value)
                 if not is_out_of_memory(error):
                     raise
-                parts = divided(self.parts, self.learner.flow)
+                parts = divided(self.parts, flow)
                 if parts is None:
-                    self.keeper.save_last()  # the step was not taken, so this state is whole
+                    self.keeper.save_last()
                     raise
             self.parts = parts  # and the handler is left, with all that the error's traceback held
             self.publisher.notice(
@@ -200,57 +196,28 @@ class Loop:
                 f"step {self.step + 1}: out of memory, so from here on each batch is computed in {len(parts)} parts",
             )
 
-    def _gradients_of_all(self) -> tuple[float, float]:
-        """The loss and the norm of the gradients, which all ranks then hold, and with them the time and the end.
+    def _micro_batches(self) -> Iterator[MicroBatch]:
+        """What this rank computes of the batch of the next step."""
+        noise_count = self.batches.noise_count if self.config.noise_share else 0
+        noise = spread(*self.ranks.share(0, noise_count), len(self.parts))
+        return self.batches.micro_batches(self.step, self.guard.rollbacks, self.parts, noise)
 
-        When it fails before all ranks have met, nothing has changed: the step can be taken again.
-        """
-        flow, ranks = self.learner.flow, self.ranks
-        held = [buffer.clone() for buffer in flow.buffers()]
-        try:
-            loss, norm = self.gradients(self._parts())
-            seconds = self.clock.seconds()
-            ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
-            over = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
-            loss, norm, self.seconds, over = ranks.of_first(loss, norm, seconds, over)
-        except Exception:
-            for buffer, value in zip(flow.buffers(), held, strict=True):
-                buffer.copy_(value)  # batch normalization averages while it computes
-            raise
-        self.ended_by, self.over = ended_by, bool(over)
-        return loss, norm
-
-    def gradients(self, parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-        """Leave the clipped gradients of the batch's mean bits/dim in the flow; return it and their norm before.
-
-        The batch is given in parts, images and images of noise, and what other ranks have of it is added.
-        """
-        flow = self.learner.flow
-        self.learner.flow.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=flow.device, dtype=flow.dtype)
-        for x, noise in parts:
-            self._break_off()
-            aim, loss = objective(flow, x, noise, self.batches, self.config.noise_share)
-            self._break_off()
-            aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-            total += loss.detach()
-        mean = add_up_gradients(flow.parameters(), total, self.ranks)
-        return mean, clip_grad_norm_(flow.parameters(), self.config.gradient_clip).item()
-
-    def _break_off(self) -> None:
-        """Leave the step when a stop is asked for; several ranks, which must do so together, end it first."""
+    def _check_stop(self) -> None:
+        """Abandon the step when a stop is asked for; several ranks, which must do so together, end it first."""
         if self.ranks.world == 1 and self.control.stop_reason is not None:
-            raise _BrokenOffError
+            raise _StepAbandonedError
 
-    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """This rank's share of the step's batch, part by part: images and images of noise."""
-        order = self.guard.rollbacks
-        noise = self.ranks.share(0, self.batches.noise_count if self.config.noise_share else 0)
-        for number, part in enumerate(self.parts):
-            places = spread(*noise, len(self.parts))[number]
-            yield self.batches.take(self.step, order, part), self.batches.noise(self.step, order, places)
+    def _judge(self, loss: float, norm: float) -> Verdict:
+        """Count the step, and say what becomes of it; the first rank's numbers, clock and end are those of all."""
+        seconds = self.clock.seconds()
+        ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
+        over: float = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
+        loss, norm, self.seconds, over = self.ranks.of_first(loss, norm, seconds, over)
+        self.step += 1
+        self.ended_by, self.over = ended_by, bool(over)
+        return self.guard.judge(loss, norm)
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, highest_rate: float) -> None:
         """Go back to the last good state, with half the rate and fresh data order; `RunError` the fourth time."""
         self.learner.restore(self.good)
         if self.guard.rollbacks >= MOST_ROLLBACKS:
@@ -258,7 +225,7 @@ class Loop:
             self.keeper.save_last()
             raise RunError(
                 f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
-                f"start again with a learning rate below {self.highest_rate:g}"
+                f"start again with a learning rate below {highest_rate:g}"
             )
         self.guard.rolled_back()
         self.publisher.notice(
@@ -267,29 +234,24 @@ class Loop:
             f"learning rate and fresh data order (time {self.guard.rollbacks} of at most {MOST_ROLLBACKS})",
         )
 
+    # Between steps
+
     def _finish_step(self, metrics: StepMetrics) -> None:
         """Validate when it is time to, and publish the step; a stop during validation leaves the step unfinished."""
         if self.step % _GOOD_EVERY == 0 and self.guard.calm:
             self.good = self.learner.capture()
         again = self.unfinished is not None
         self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
-        if (again or self._validation_due()) and len(self.data.validation.images):
+        if again or (self.over and len(self.data.validation.images)) or self.validator.due(self.step):
             if self.over:
                 self.keeper.save_last()
-                self._progress(at_once=True)  # from here on only a stop is heeded
-            found = self._validate()
+                self._report_progress(at_once=True)  # from here on only a stop is heeded
+            found = self.validator.validate(self.step, self._heed, last=self.over)
             if found is None:
                 return
-            noise_error = noise_inverse_error(self.learner.averaged, _RECONSTRUCTIONS, self.config.seed)
-            metrics = msgspec.structs.replace(
-                metrics,
-                validation=found[0],
-                inverse_error=found[1],
-                noise_inverse_error=noise_error if math.isfinite(noise_error) else None,
-                scale_bits=bits_by_scale(self.learner.averaged, self.data.validation.images[:_SCALE_IMAGES]),
-            )
-            if found[0] is not None:
-                self._consider_stopping(found[0])
+            metrics = msgspec.structs.replace(metrics, **msgspec.structs.asdict(found))
+            if found.validation is not None:
+                self._consider_stopping(found.validation)
         self.unfinished = None
         self.publisher.metrics(metrics)
 
@@ -308,79 +270,47 @@ class Loop:
         """What the first rank says, which alone knows how the run's course was changed."""
         return bool(self.ranks.of_first(said)[0])
 
-    def _validation_due(self) -> bool:
-        if self.over:
-            return True
-        steps = self.budget.validation_steps(self.config)
-        if steps is not None:
-            return self.step % steps == 0
-        elapsed = time.monotonic() - self._validated_at
-        due = elapsed >= max(self.budget.validation_seconds(), _VALIDATION_PART * self._validation_cost)
-        return bool(self.ranks.of_first(due)[0])
-
-    def _validate(self) -> tuple[float | None, float | None] | None:
-        """Validation bits/dim of the averaged weights and the inverse error; None when a stop came first.
-
-        After the last step all validation images are scored; the figure is still over the same first ones as before,
-        so that it can be compared.
-        """
-        started = time.monotonic()
-        images = self.data.validation.images
-        count = self.config.validation_images
-        chosen = images if self.over else images[:count]
-        tell = self.publisher.counter("validating", len(chosen)) if self.over else None
-        found = scores(self.learner.averaged, chosen, self._heed, ranks=self.ranks, count=tell)
-        if found is None:
-            return None
-        value = found[:count].mean().item()
-        if not math.isfinite(value):
-            self.publisher.notice("warning", f"step {self.step}: the averaged model has no finite validation score")
-            return None, None
-        error = inverse_error(self.learner.averaged, images[:_RECONSTRUCTIONS], self.config.seed)
-        if not self.ranks.first:
-            pass  # the first rank keeps the best for all
-        elif error < HALF_A_LEVEL:
-            self.best.offer(self.keeper.info(value, min(count, len(found))), self.learner.averaged.state_dict(), found)
-        else:
-            self.publisher.notice(
-                "warning",
-                f"step {self.step}: encoding and decoding lose up to {256 * error:.2g} grey levels, so this state is "
-                "not taken for the best; a lower learning rate keeps a flow invertible",
-            )
-        self._show()
-        self._validated_at = time.monotonic()
-        self._validation_cost = self._validated_at - started
-        return value, error if math.isfinite(error) else None
-
-    def _show(self) -> None:
-        """Publish samples and reconstructions."""
-        if not self.ranks.first:
-            return
-        started = time.monotonic()
-        averaged, publisher = self.learner.averaged, self.publisher
-        publisher.sheet("samples", self.step, samples(averaged, _SAMPLES, _TEMPERATURE, self.config.seed))
-        originals = self.data.validation.images[:_RECONSTRUCTIONS]
-        if len(originals):
-            publisher.sheet("reconstructions", self.step, reconstructions(averaged, originals))
-        self._shown_at = time.monotonic()
-        self._show_cost = self._shown_at - started
-
-    def _show_due(self, now: float) -> bool:
-        """Whether a budget in minutes wants pictures between its validations, which cost more and are rarer."""
-        if self.over or self.budget.validation_steps(self.config) is not None:
-            return False
-        return now - self._shown_at >= max(self.budget.validation_seconds(), _SHOW_PART * self._show_cost)
-
-    def _keep(self, before: float) -> None:
-        """Write what is due; `before` is the fraction of the budget before the step."""
+    def _write_files(self, *, milestone: bool) -> None:
+        """Write what is due, also a checkpoint that is kept if this is a `milestone`."""
         if not self.ranks.first:
             return
         if not self.over:
             self.keeper.save_best_when_due(self._proceed_alone)
-        if self._show_due(time.monotonic()):
-            self._show()
-        tenth = int(10 * before) < int(10 * self._fraction()) < 10
-        self.keeper.save_checkpoints_when_due(milestone=tenth)
+            if self.validator.sheets_due():
+                self.validator.publish_sheets(self.step)
+        self.keeper.save_checkpoints_when_due(milestone=milestone)
+
+    def _heed(self) -> bool:
+        """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
+        asked = self.asked
+        self._serve()
+        asked.renew()
+        if asked.paused and asked.stop_reason is None:
+            running = self.clock.running
+            self.clock.pause()
+            self.publisher.enter("paused")
+            while asked.paused and asked.stop_reason is None:
+                self.control.wait(0.1)
+                self._serve()
+                asked.renew()
+            if running:
+                self.clock.proceed()
+            if asked.stop_reason is None:
+                self.publisher.enter("training")
+        return asked.stop_reason is None
+
+    def _proceed_alone(self) -> bool:
+        """As `_heed`, in what this rank does while the others wait for it."""
+        return self._heed() if self.ranks.world == 1 else self.control.stop_reason is None
+
+    def _serve(self) -> None:
+        if self.control.take_save():
+            self.keeper.save_last()
+        if self.control.take_sample():
+            self.validator.publish_sheets(self.step)
+        self.steering.grant_wishes(self.step)
+
+    # The end
 
     def stop(self) -> bool:
         """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
@@ -417,70 +347,20 @@ class Loop:
         """Without a best model the last one is what Explore opens."""
         if not self.ranks.first:
             return True
-        averaged = self.learner.averaged
         none = Tensor().double()
-        extra = explorer_tensors(averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
+        extra = explorer_tensors(self.learner.averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
         return self.keeper.save_last(extra)
-
-    def _heed(self) -> bool:
-        """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
-        asked = self.asked
-        self._serve()
-        asked.renew()
-        if asked.paused and asked.stop_reason is None:
-            running = self.clock.running
-            self.clock.pause()
-            self.publisher.enter("paused")
-            while asked.paused and asked.stop_reason is None:
-                self.control.wait(0.1)
-                self._serve()
-                asked.renew()
-            if running:
-                self.clock.proceed()
-            if asked.stop_reason is None:
-                self.publisher.enter("training")
-        return asked.stop_reason is None
-
-    def _proceed_alone(self) -> bool:
-        """As `_heed`, in what this rank does while the others wait for it."""
-        return self._heed() if self.ranks.world == 1 else self.control.stop_reason is None
 
     def _hurry(self) -> bool:
         return self.control.hurry or self.asked.hurry
 
-    def _serve(self) -> None:
-        if self.control.take_save():
-            self.keeper.save_last()
-        if self.control.take_sample():
-            self._show()
-        self.steering.grant_wishes(self.step)
+    # What is told of the run
 
-    def _progress(self, *, at_once: bool = False) -> None:
-        now = time.monotonic()
-        if not at_once and now - self._progress_at < _PROGRESS_SECONDS:
-            return
-        self._progress_at = now
-        seconds = self.clock.seconds()
-        left: float | None
-        if self.budget.total_seconds is not None:
-            left = max(0.0, self.budget.total_seconds - seconds)
-        else:
-            assert self.budget.total_steps is not None
-            left = self.clock.seconds_for((self.budget.total_steps - self.step) * self.config.batch_size)
-        self.publisher.report(
-            RunProgress(
-                step=self.step,
-                fraction=self._fraction(),
-                epoch=self.budget.epoch(self.step),
-                seconds=seconds,
-                images_per_second=self.clock.images_per_second,
-                seconds_left=left,
-                best=self.best.value,
-                best_step=self.best.step,
-            )
-        )
+    def _report_progress(self, *, at_once: bool = False) -> None:
+        self.progress.report(self.step, self._fraction(), self.best, at_once=at_once)
 
     def _fraction(self) -> float:
+        """How much of the budget is used up, 0 to 1."""
         return self.budget.fraction(self.step, self.seconds)
 
     def _standing(self) -> Resume:

@@ -4,17 +4,24 @@ import torch
 from torch import Tensor
 
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
-from nvp_studio.training.batches import Batches
+from nvp_studio.training.config import TrainConfig
 
 
-def objective(flow: Flow, x: Tensor, noise: Tensor, batches: Batches, noise_share: float) -> tuple[Tensor, Tensor]:
-    """What images x and noise (n, C, H, W) add to the objective, and to the mean bits/dim of the images of the batch.
+def noise_count(batch_size: int) -> int:
+    """Images of noise that go with a batch: one for each sixteen of its images, at least one."""
+    return max(1, batch_size // 16)
 
-    x and `noise` are a batch of `batches`, or a part of one: what the parts give adds up. With a `noise_share` the
-    objective is the cross-entropy of data that are images of noise so often, both kinds weighted by their own means.
+
+def objective(flow: Flow, x: Tensor, noise: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor]:
+    """What images x and noise (n, C, H, W) add to the minimized mean, and to the mean bits/dim of the batch's images.
+
+    x and `noise` are a whole batch or a micro-batch: what the micro-batches add sums up to the batch's. With
+    `config.noise_share` = p, the mean is the cross-entropy of data that are an image of noise with probability p:
+    (1 - p) times the mean bits/dim of the images plus p times that of the noise.
     """
     bits = bits_per_dim_from_log_prob(flow(torch.cat((x, noise))), flow.config.dimensions)
-    loss = bits[: len(x)].sum() / batches.batch_size
-    if not noise_share:
+    loss = bits[: len(x)].sum() / config.batch_size
+    share = config.noise_share
+    if not share:
         return loss, loss
-    return (1 - noise_share) * loss + noise_share * bits[len(x) :].sum() / batches.noise_count, loss
+    return (1 - share) * loss + share * bits[len(x) :].sum() / noise_count(config.batch_size), loss

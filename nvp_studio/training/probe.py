@@ -14,9 +14,9 @@ from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig, check_trainable
-from nvp_studio.training.distributed import Parts, parts_of, spread
+from nvp_studio.training.distributed import parts_of, spread
 from nvp_studio.training.learner import Learner
-from nvp_studio.training.objective import objective
+from nvp_studio.training.step import train_step
 
 _LEAST_STEPS = 2
 
@@ -44,25 +44,19 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     batches = Batches(images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=device)
     learner = Learner(flow, config)
     parts = parts_of(0, config.batch_size, config.accumulate)
-    _step(learner, batches, parts, 0, config.noise_share)
+    noise = spread(0, batches.noise_count if config.noise_share else 0, len(parts))
+
+    def step(number: int) -> None:
+        train_step(learner, batches.micro_batches(number, 0, parts, noise), config, 0.0)
+
+    step(0)
     started = time.monotonic()
     steps = 0
     while steps < _LEAST_STEPS or time.monotonic() - started < seconds:
         steps += 1
-        _step(learner, batches, parts, steps, config.noise_share)
+        step(steps)
     speed = steps * config.batch_size / (time.monotonic() - started)
     return ProbeResult(sum(parameter.numel() for parameter in flow.parameters()), speed, _memory(device))
-
-
-def _step(learner: Learner, batches: Batches, parts: Parts, step: int, noise_share: float) -> None:
-    learner.flow.zero_grad(set_to_none=True)
-    noises = spread(0, batches.noise_count if noise_share else 0, len(parts))
-    for places, noise_places in zip(parts, noises, strict=True):
-        x, noise = batches.take(step, places=places), batches.noise(step, places=noise_places)
-        aim, loss = objective(learner.flow, x, noise, batches, noise_share)
-        aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-    learner.update(0.0)
-    loss.item()  # waits for the device
 
 
 def _memory(device: torch.device) -> int:

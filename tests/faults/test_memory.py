@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training import loop
+from nvp_studio.training import step
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.objective import objective
@@ -124,7 +124,7 @@ def test_a_step_without_memory_is_taken_in_smaller_parts(
         return objective(flow, x, *words)
 
     with monkeypatch.context() as inner:
-        inner.setattr(loop, "objective", short)
+        inner.setattr(step, "objective", short)
         if room:
             folder = start_run(config, tmp_path, "short", report=told)
         else:

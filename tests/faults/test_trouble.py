@@ -13,6 +13,7 @@ import pytest
 
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent, StepMetrics
+from nvp_studio.training.guard import Verdict
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import open_run, read_record
 from nvp_studio.training.start import start_run
@@ -130,13 +131,12 @@ def test_a_full_disk_is_one_line_on_the_command_line(
 def test_steps_that_went_astray_are_counted_wherever_the_run_is_told_of(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gradients = Loop.gradients
+    judge = Loop._judge
 
-    def spoilt(self: Loop, parts: object) -> tuple[float, float]:
-        loss, norm = gradients(self, parts)  # type: ignore[arg-type]
-        return (float("nan"), norm) if self.step + 1 in (2, 4, 5, 6) else (loss, norm)
+    def spoilt(self: Loop, loss: float, norm: float) -> Verdict:
+        return judge(self, float("nan") if self.step + 1 in (2, 4, 5, 6) else loss, norm)
 
-    monkeypatch.setattr(Loop, "gradients", spoilt)
+    monkeypatch.setattr(Loop, "_judge", spoilt)
     told = Told()
     run = start_run(msgspec.structs.replace(config, steps=8), tmp_path, "x", report=told)
     assert "step 2 is skipped" in told.notices

@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,22 +13,22 @@ from unittest.mock import patch
 import msgspec
 import psutil
 import torch
-from torch import Tensor
 
 from nvp_studio.commands.console import on_stop
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
 from nvp_studio.training import start
+from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent, StepMetrics
+from nvp_studio.training.guard import Verdict
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.start import join_run, resume_run, start_run
+from nvp_studio.training.validation import Validator
 
-Parts = Iterable[tuple[Tensor, Tensor]]
-
-_run, _take_step, _gradients = Loop.run, Loop._take_step, Loop.gradients
+_run, _take_step, _micro_batches, _judge = Loop.run, Loop._take_step, Loop._micro_batches, Loop._judge
 
 
 def train(ranks: Ranks, runs: str, steps: str, *cases: str) -> None:
@@ -60,65 +60,65 @@ def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:
 def spoil_one(ranks: Ranks, runs: str, config: str) -> None:
     """Train while the second rank's share of steps 4, and 8 to 10, has no finite loss."""
 
-    def spoilt(self: Loop, parts: Parts) -> tuple[float, float]:
+    def spoilt(self: Loop) -> Iterator[MicroBatch]:
         bad = ranks.rank == 1 and self.step + 1 in (4, 8, 9, 10)
-        return _gradients(self, ((x * math.nan if bad else x, noise) for x, noise in parts))
+        for images, noise in _micro_batches(self):
+            yield MicroBatch(images * math.nan if bad else images, noise)
 
-    with patch.object(Loop, "gradients", spoilt):
+    with patch.object(Loop, "_micro_batches", spoilt):
         _train(ranks, Path(runs), "spoilt", config, Control())
 
 
 def fail_one(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank runs out of memory in step 4."""
 
-    def failing(self: Loop, parts: Parts) -> tuple[float, float]:
+    def failing(self: Loop) -> Iterator[MicroBatch]:
         if ranks.rank == 1 and self.step == 3:
             raise torch.OutOfMemoryError("no room for 3 GiB")
-        return _gradients(self, parts)
+        return _micro_batches(self)
 
-    with patch.object(Loop, "gradients", failing):
+    with patch.object(Loop, "_micro_batches", failing):
         _train(ranks, Path(runs), "failed", config, Control())
 
 
 def kill_one(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank is killed in step 6."""
 
-    def dying(self: Loop, parts: Parts) -> tuple[float, float]:
+    def dying(self: Loop) -> Iterator[MicroBatch]:
         if ranks.rank == 1 and self.step == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return _gradients(self, parts)
+        return _micro_batches(self)
 
-    with patch.object(Loop, "gradients", dying):
+    with patch.object(Loop, "_micro_batches", dying):
         _train(ranks, Path(runs), "killed", config, Control())
 
 
 def kill_one_late(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank is killed in step 6, after both have computed it."""
 
-    def dying(self: Loop, parts: Parts) -> tuple[float, float]:
-        found = _gradients(self, parts)
+    def dying(self: Loop, loss: float, norm: float) -> Verdict:
         if ranks.rank == 1 and self.step == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return found
+        return _judge(self, loss, norm)
 
-    with patch.object(Loop, "gradients", dying):
+    with patch.object(Loop, "_judge", dying):
         _train(ranks, Path(runs), "killed", config, Control())
 
 
 def kill_one_before_validation(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank is killed after step 6, when all are about to agree whether to validate."""
-    due = Loop._validation_due
+    due = Validator.due
     second = int(ranks.gather(str(os.getpid()).encode())[1])
 
-    def dying(self: Loop) -> bool:
-        if self.step == 6:
+    def dying(self: Validator, step: int) -> bool:
+        if step == 6:
             if ranks.rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             while psutil.pid_exists(second):
                 time.sleep(0.05)
-        return due(self)
+        return due(self, step)
 
-    with patch.object(Loop, "_validation_due", dying):
+    with patch.object(Validator, "due", dying):
         _train(ranks, Path(runs), "killed", config, Control())
 
 

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.determinism import WORKSPACE, claim_workspace, deterministic
 from nvp_studio.training.errors import RunError
@@ -127,11 +128,13 @@ def test_operations_without_an_algorithm_are_noticed() -> None:
 def test_an_operation_without_an_algorithm_ends_the_run_in_one_line(
     tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
-    def without(self: Loop, parts: Any) -> tuple[float, float]:
-        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
-        return 1.0, 1.0
+    micro_batches = Loop._micro_batches
 
-    monkeypatch.setattr(Loop, "gradients", without)
+    def without(self: Loop) -> Iterator[MicroBatch]:
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+        return micro_batches(self)
+
+    monkeypatch.setattr(Loop, "_micro_batches", without)
     with pytest.raises(RunError, match=r"^put_ has no deterministic algorithm here; train without --deterministic$"):
         start_run(make_config(steps=3, deterministic=True), tmp_path, report=events)
     assert not torch.are_deterministic_algorithms_enabled()

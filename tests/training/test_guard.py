@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunState, StepMetrics
-from nvp_studio.training.guard import Guard
+from nvp_studio.training.guard import Guard, Verdict
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import open_run, read_metrics
 from nvp_studio.training.start import resume_run, start_run
@@ -23,7 +22,7 @@ from tests.training.test_resume import StopAt, assert_same_run
 
 MakeConfig = Callable[..., TrainConfig]
 
-_gradients = Loop.gradients
+_judge = Loop._judge
 
 
 @pytest.fixture
@@ -31,16 +30,15 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes the gradients of the given steps (from 1) NaN, after the real ones were computed."""
 
     def with_steps(*steps: int) -> None:
-        def gradients(self: Loop, x: Tensor) -> tuple[float, float]:
-            loss, norm = _gradients(self, x)
-            if self.step + 1 not in steps:
-                return loss, norm
-            for parameter in self.learner.flow.parameters():
-                assert parameter.grad is not None
-                parameter.grad.fill_(math.nan)
-            return loss, math.nan
+        def judge(self: Loop, loss: float, norm: float) -> Verdict:
+            if self.step + 1 in steps:
+                for parameter in self.learner.flow.parameters():
+                    assert parameter.grad is not None
+                    parameter.grad.fill_(math.nan)
+                norm = math.nan
+            return _judge(self, loss, norm)
 
-        monkeypatch.setattr(Loop, "gradients", gradients)
+        monkeypatch.setattr(Loop, "_judge", judge)
 
     return with_steps
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from nvp_studio.checkpoints import read_checkpoint, slim, write_checkpoint
-from nvp_studio.training import loop
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -182,7 +181,7 @@ def test_a_stop_in_the_middle_of_a_step_leaves_it_untaken(
         return objective(*words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "objective", counted)
+        patch.setattr("nvp_studio.training.step.objective", counted)
         run = start_run(config, tmp_path, "stopped", control=control)
     assert len(computed) == parts
     assert (open_run(run).state, open_run(run).step) == ("stopped", 2)

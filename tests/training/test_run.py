@@ -17,7 +17,7 @@ from PIL import Image
 from nvp_studio.checkpoints import load, read_checkpoint
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataError
-from nvp_studio.training import clock, loop
+from nvp_studio.training import clock, loop, validation
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -188,7 +188,7 @@ def test_a_state_that_cannot_be_inverted_is_not_the_best(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = iter((1e-5, 0.01))
-    monkeypatch.setattr("nvp_studio.training.loop.inverse_error", lambda *_: next(errors))
+    monkeypatch.setattr("nvp_studio.training.validation.inverse_error", lambda *_: next(errors))
     folder = start_run(make_config(steps=20, validation_every=10), tmp_path, report=events)
     assert read_record(folder).status.best_step == 10
     assert [one.inverse_error for one in events.of(StepMetrics) if one.validation is not None] == [1e-5, 0.01]
@@ -234,11 +234,11 @@ def test_pictures_come_between_validations_when_those_are_dear(
 ) -> None:
     """Two minutes in which a step takes a second, a sheet of samples another, and a validation ten."""
     hands = Hands()
-    monkeypatch.setattr(loop, "time", hands)
-    monkeypatch.setattr(clock, "time", hands)
-    monkeypatch.setattr(loop, "samples", hands.taking(1, loop.samples))
-    monkeypatch.setattr(loop, "scores", hands.taking(10, loop.scores))
-    monkeypatch.setattr(loop.Loop, "gradients", hands.taking(1, loop.Loop.gradients))
+    for module in (validation, clock):
+        monkeypatch.setattr(module, "time", hands)
+    monkeypatch.setattr(validation, "samples", hands.taking(1, validation.samples))
+    monkeypatch.setattr(validation, "scores", hands.taking(10, validation.scores))
+    monkeypatch.setattr(loop.Loop, "_micro_batches", hands.taking(1, loop.Loop._micro_batches))
     start_run(make_config(minutes=2), tmp_path, report=events)
     validated = [metrics.step for metrics in events.of(StepMetrics) if metrics.validation is not None]
     shown = [images.step for images in events.of(RunImages) if images.kind == "samples"]

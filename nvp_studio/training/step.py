@@ -1,0 +1,58 @@
+"""One optimizer step: forward, backward, clip, update."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from nvp_studio.ranks import ALONE, Ranks
+from nvp_studio.training.batches import MicroBatch
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.distributed import add_up_gradients
+from nvp_studio.training.guard import Verdict
+from nvp_studio.training.learner import Learner
+from nvp_studio.training.objective import objective
+
+
+class StepResult(NamedTuple):
+    """What came of a step."""
+
+    loss: float
+    """Mean bits/dim of the batch's images, over all ranks."""
+    gradient_norm: float
+    """Before clipping."""
+    verdict: Verdict
+
+
+def train_step(
+    state: Learner,
+    micro_batches: Iterable[MicroBatch],
+    config: TrainConfig,
+    rate: float,
+    *,
+    ranks: Ranks = ALONE,
+    check: Callable[[], None] = lambda: None,
+    judge: Callable[[float, float], Verdict] = lambda loss, norm: "good",
+) -> StepResult:
+    """Take one step on the batch that the micro-batches of all ranks make up, with learning rate `rate`.
+
+    `check` is called before each forward and each backward pass and may raise. `judge` is given the loss and the
+    gradient norm; the weights change only when it returns "good". Until it has been called, nothing but gradients and
+    the running statistics of batch normalization has changed.
+    """
+    flow = state.flow
+    flow.zero_grad(set_to_none=True)
+    loss = torch.zeros((), device=flow.device, dtype=flow.dtype)
+    for images, noise in micro_batches:
+        check()
+        minimized, bits = objective(flow, images, noise, config)
+        check()
+        minimized.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        loss += bits.detach()
+    total = add_up_gradients(flow.parameters(), loss, ranks)
+    norm = clip_grad_norm_(flow.parameters(), config.gradient_clip).item()
+    verdict = judge(total, norm)
+    if verdict == "good":
+        state.update(rate)
+    return StepResult(total, norm, verdict)
