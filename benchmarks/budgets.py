@@ -19,8 +19,9 @@ from typing import Any
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.training.config import TrainConfig, recommended
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import RunRecord, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 
 
 def flow_of(name: str, shape: tuple[int, int, int]) -> FlowConfig:

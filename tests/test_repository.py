@@ -48,7 +48,7 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
         (["nvp_studio.app"], ["torch", "numpy"]),
         (["nvp_studio.views.main_window", "nvp_studio.views.pages.explore"], ["torch"]),
         (["nvp_studio.worker.messages", "nvp_studio.worker.framing", "nvp_studio.training.runs"], ["torch", "PySide6"]),
-        (["nvp_studio.worker.server", "nvp_studio.training.start", "nvp_studio.explore.score"], ["PySide6"]),
+        (["nvp_studio.worker.server", "nvp_studio.training.resume", "nvp_studio.explore.score"], ["PySide6"]),
     ],
 )
 def test_importing_stays_light(modules: list[str], heavy: list[str]) -> None:

@@ -79,6 +79,6 @@ def map_files(
 
 def _reason(error: Exception) -> str:
     """The error in one line, as the run that it happened in reports it."""
-    from nvp_studio.training.start import one_line
+    from nvp_studio.training.errors import failure_line
 
-    return one_line(error)
+    return failure_line(error)

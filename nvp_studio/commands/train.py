@@ -255,7 +255,9 @@ def train(
 
     def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
         from nvp_studio.training.elastic import earlier_run
-        from nvp_studio.training.start import resume_run, settled, start_run
+        from nvp_studio.training.preparation import settled
+        from nvp_studio.training.resume import resume_run
+        from nvp_studio.training.start import start_run
 
         config = _config(recommended(given.get("preset", preset)) | given)
         change = _flow_change(flow or [])
@@ -313,7 +315,7 @@ def resume(
         raise typer.BadParameter(f"precision is auto, float32 or bfloat16, not {precision}")
 
     def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
-        from nvp_studio.training.start import resume_run
+        from nvp_studio.training.resume import resume_run
 
         return resume_run(
             find_run(run, runs),
@@ -383,7 +385,7 @@ def _flow_change(changes: list[str]) -> Callable[[FlowConfig], FlowConfig]:
 
 def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tensorboard: bool) -> None:
     """Run to the end with progress on stderr, then print what came of it; of several ranks the first does."""
-    from nvp_studio.training.start import join_run
+    from nvp_studio.training.join import join_run
 
     control = Control()
     events = EventFollower() if tensorboard else None

@@ -10,7 +10,7 @@ __getattr__, __dir__ = lazy_attributes(
         "Control": "nvp_studio.training.control",
         "TrainConfig": "nvp_studio.training.config",
         "default_runs_folder": "nvp_studio.training.runs",
-        "resume_run": "nvp_studio.training.start",
+        "resume_run": "nvp_studio.training.resume",
         "start_run": "nvp_studio.training.start",
     },
 )

@@ -267,8 +267,9 @@ class Server:
 
     def _train(self, request: RunRequest) -> None:
         """Carry out a run; its events go out as they come."""
+        from nvp_studio.training.resume import resume_run
         from nvp_studio.training.runs import default_runs_folder
-        from nvp_studio.training.start import resume_run, start_run  # not needed by an explorer
+        from nvp_studio.training.start import start_run  # not needed by an explorer
 
         run = self._run
         assert run is not None

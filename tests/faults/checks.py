@@ -14,8 +14,9 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent, StepMetrics
 from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.faults.disk import Recorder, State
 from tests.faults.runs import Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish, write_data
 

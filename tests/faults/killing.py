@@ -13,7 +13,8 @@ import pytest
 
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent, RunStarted
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.resume import resume_run
+from nvp_studio.training.start import start_run
 from tests.faults.runs import make_patient
 
 _context = multiprocessing.get_context("forkserver")

@@ -15,8 +15,9 @@ from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training import keeping, publisher
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunEvent, RunNotice, StepMetrics
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 
 LONG = os.environ.get("NVP_STUDIO_FAULTS") == "long"
 """Whether the long suite is asked for: every operation and every byte, and 1000 kills."""

@@ -8,8 +8,9 @@ import pytest
 from nvp_studio.checkpoints import CheckpointError, read_checkpoint
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunNotice
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import cut_metrics, read_metrics
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.faults import checks
 from tests.faults.runs import LONG, Told, assert_same_run, finish, history, small_config, write_data
 

@@ -16,10 +16,10 @@ from torch import Tensor
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training import step
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.errors import RunError
+from nvp_studio.training.errors import RunError, failure_line
 from nvp_studio.training.objective import objective
 from nvp_studio.training.runs import open_run, read_metrics
-from nvp_studio.training.start import one_line, start_run
+from nvp_studio.training.start import start_run
 from tests.faults import checks
 from tests.faults.memory import REFUSED, Memory
 from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish
@@ -43,7 +43,7 @@ def test_every_allocation_of_a_save_fails(
             try:
                 start_run(config, folder.parent, folder.name, report=told)
             except (RuntimeError, ValueError, OSError) as error:  # what the command line tells in a line
-                words = one_line(error)
+                words = failure_line(error)
         if not memory.failed:
             assert memory.allocations > PARTS * STRIDE
             assert_same_run(whole, folder)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import failure_line
 from nvp_studio.training.runs import open_run
-from nvp_studio.training.start import one_line, start_run
+from nvp_studio.training.start import start_run
 from tests.faults.checks import check_states, recorded_states
 from tests.faults.disk import Disk
 from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish
@@ -29,7 +30,7 @@ def run_with_fault(config: TrainConfig, runs: Path, disk: Disk, patch: pytest.Mo
         try:
             start_run(config, runs, "faulty", report=told)
         except (RuntimeError, ValueError, OSError) as error:  # what the command line tells in a line
-            words = one_line(error)
+            words = failure_line(error)
     assert "Traceback" not in words + told.notices
     assert "\n" not in words
     return told, words

@@ -13,7 +13,7 @@ import pytest
 from nvp_studio import checkpoints, files, locks
 from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training import batches, loop, start
+from nvp_studio.training import batches, loop, resume, session
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.checkpoint_folder import CheckpointFolder
 from nvp_studio.training.config import TrainConfig
@@ -146,7 +146,7 @@ def take_no_lock(patch: Patch) -> None:
 
 def keep_later_metrics(patch: Patch) -> None:
     """The journal is not cut back to the checkpoint."""
-    patch.setattr(start, "cut_metrics", lambda folder, last_step: None)
+    patch.setattr(session, "cut_metrics", lambda folder, last_step: None)
 
 
 def keep_no_previous(patch: Patch) -> None:
@@ -166,12 +166,12 @@ def keep_a_damaged_last(patch: Patch) -> None:
 
 def leave_leftovers(patch: Patch) -> None:
     """Temporary files of a killed process stay for ever."""
-    patch.setattr(start, "remove_leftovers", lambda folder, but: 0)
+    patch.setattr(resume, "remove_leftovers", lambda folder, but: 0)
 
 
 def accept_changed_data(patch: Patch) -> None:
     """The data's digest is not compared."""
-    patch.setattr(start, "_changed_data", lambda record, data: "")
+    patch.setattr(resume, "_changed_data", lambda record, data: "")
 
 
 def save_seldom(patch: Patch) -> None:

@@ -36,7 +36,7 @@ class Ended(typing.NamedTuple):
 def launch(count: int, function: str, *words: object) -> list[Ended]:
     """Run ``module:function(ranks, *words)`` as `count` processes to their ends, as a command would."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nvp_studio.training.start", "nvp_studio.explore.score", "torch.distributed"])
+    context.set_forkserver_preload(["nvp_studio.training.join", "nvp_studio.explore.score", "torch.distributed"])
     with tempfile.TemporaryDirectory() as folder:
         port = _free_port()
         texts = [str(word) for word in words]

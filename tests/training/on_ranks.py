@@ -18,14 +18,16 @@ from nvp_studio.commands.console import on_stop
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
-from nvp_studio.training import start
+from nvp_studio.training import preparation
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent, StepMetrics
 from nvp_studio.training.guard import Verdict
+from nvp_studio.training.join import join_run
 from nvp_studio.training.loop import Loop
-from nvp_studio.training.start import join_run, resume_run, start_run
+from nvp_studio.training.resume import resume_run
+from nvp_studio.training.start import start_run
 from nvp_studio.training.validation import Validator
 
 _run, _take_step, _micro_batches, _judge = Loop.run, Loop._take_step, Loop._micro_batches, Loop._judge
@@ -136,7 +138,7 @@ def stop_while_reading(ranks: Ranks, runs: str, config: str, signalled: str) -> 
             progress(1, 2, "reading")
         return load_data(*words, progress=progress, **others)
 
-    with patch.object(start, "load_data", reading), on_stop(lambda reason: control.stop(reason, hurry=True)):
+    with patch.object(preparation, "load_data", reading), on_stop(lambda reason: control.stop(reason, hurry=True)):
         processes = [int(process) for process in ranks.gather(str(os.getpid()).encode())]  # all hear signals by now
         if ranks.first:
             arguments = msgspec.json.decode(config, type=TrainConfig), Path(runs), "stopped"

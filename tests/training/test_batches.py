@@ -13,7 +13,8 @@ from nvp_studio.training.ahead import Ahead, Draw
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.resume import resume_run
+from nvp_studio.training.start import start_run
 from tests.gpu import DEVICES, needs_cuda
 from tests.training.conftest import bars
 from tests.training.test_resume import assert_same_run, start_until

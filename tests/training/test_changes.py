@@ -25,8 +25,9 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged, RunEvent, RunNotice, RunState, StepMetrics
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from nvp_studio.training.stopping import StopRules, StopWatch
 from tests.training.conftest import Events
 from tests.training.test_resume import assert_same_run

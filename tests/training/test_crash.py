@@ -15,8 +15,9 @@ from nvp_studio.checkpoints import CheckpointError, read_checkpoint
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunNotice, StepMetrics
 from nvp_studio.training.lock import RunLockedError
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.training.conftest import Events
 from tests.training.test_resume import StopAt, assert_same_run
 

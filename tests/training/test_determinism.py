@@ -20,8 +20,9 @@ from nvp_studio.training.determinism import WORKSPACE, claim_workspace, determin
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.loop import Loop
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.gpu import DEVICES, needs_cuda
 from tests.training.conftest import TINY, Events
 from tests.training.test_resume import assert_same_run, start_until

@@ -21,8 +21,9 @@ from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.distributed import check_divisible, parts_of
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from nvp_studio.training.stopping import StopRules
 from tests.training.conftest import TINY, Events, bars
 from tests.training.launch import HANG_SECONDS, ROOT, Ended, launch

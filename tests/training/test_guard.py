@@ -15,8 +15,9 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunState, StepMetrics
 from nvp_studio.training.guard import Guard, Verdict
 from nvp_studio.training.loop import Loop
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.training.conftest import Events
 from tests.training.test_resume import StopAt, assert_same_run
 

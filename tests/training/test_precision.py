@@ -14,8 +14,9 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.distributed import _batch_norm
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.precision import network_type, settled_precision
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import read_metrics, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.gpu import needs_cuda
 from tests.training.conftest import TINY, bars
 from tests.training.test_resume import assert_same_run, last, start_until, timeless
@@ -73,7 +74,7 @@ def test_a_record_from_before_there_was_a_choice_goes_on_in_float32(
         del record["config"][name]
     (parts / "run.json").write_bytes(msgspec.json.encode(record))
     monkeypatch.setattr(
-        "nvp_studio.training.start.settled_precision", lambda wanted, device: {"auto": "bfloat16"}.get(wanted, wanted)
+        "nvp_studio.training.resume.settled_precision", lambda wanted, device: {"auto": "bfloat16"}.get(wanted, wanted)
     )
     resume_run(parts)
     assert read_record(parts).config.precision == "float32"

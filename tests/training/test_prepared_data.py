@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 from nvp_studio.data import image_files
-from nvp_studio.training import start
+from nvp_studio.training import preparation
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunState
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import read_metrics, read_record
+from nvp_studio.training.start import start_run
 from tests.training.conftest import Events, bars
 
 MakeConfig = Callable[..., TrainConfig]
@@ -23,7 +25,7 @@ MakeConfig = Callable[..., TrainConfig]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """100 images in a folder, and a cache of the test's own."""
     monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(start, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(preparation, "_TELL_SECONDS", 0.0)
     path = tmp_path / "photos"
     path.mkdir()
     for number, image in enumerate(bars(100, 5)):
@@ -38,7 +40,7 @@ def fractions(events: Events) -> list[float]:
 
 
 def test_a_run_says_how_much_is_prepared(folder: Path, tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
-    run = start.start_run(make_config(data=str(folder), steps=6, random_shift=1), tmp_path / "runs", report=events)
+    run = start_run(make_config(data=str(folder), steps=6, random_shift=1), tmp_path / "runs", report=events)
     told = fractions(events)
     assert told == sorted(told)
     assert len(set(told)) > 20
@@ -48,7 +50,7 @@ def test_a_run_says_how_much_is_prepared(folder: Path, tmp_path: Path, make_conf
     assert record.config.horizontal_flip is False
     assert record.config.random_shift == 1
     events.clear()
-    start.resume_run(run, steps=8, report=events)
+    resume_run(run, steps=8, report=events)
     assert fractions(events) == []
 
 
@@ -64,7 +66,7 @@ def test_a_stop_while_preparing_keeps_the_rows(
 
     config = make_config(data=str(folder), steps=2)
     with pytest.raises(RunError, match="before training began"):
-        start.start_run(config, tmp_path / "runs", control=control, report=stop_half_way)
+        start_run(config, tmp_path / "runs", control=control, report=stop_half_way)
     assert events[-1].phase == "failed"
     read: list[Path] = []
     real = image_files.read_image
@@ -75,7 +77,7 @@ def test_a_stop_while_preparing_keeps_the_rows(
 
     monkeypatch.setattr(image_files, "read_image", count)
     events.clear()
-    start.start_run(config, tmp_path / "runs", report=events)
+    start_run(config, tmp_path / "runs", report=events)
     assert 40 <= len(read) <= 50
     assert min(fractions(events)) >= 0.5
     assert events[-1].phase == "finished"
@@ -89,8 +91,8 @@ def test_a_run_on_a_mapped_file_is_the_run_in_memory(
     mapped = load_data(str(folder))
     np.savez(tmp_path / "same.npz", x_train=mapped.train.images, x_val=mapped.validation.images)
     changes = {"steps": 10, "horizontal_flip": True, "random_shift": 2}
-    one = start.start_run(make_config(data=str(folder), **changes), tmp_path / "runs", "one")
-    two = start.start_run(make_config(data=str(tmp_path / "same.npz"), **changes), tmp_path / "runs", "two")
+    one = start_run(make_config(data=str(folder), **changes), tmp_path / "runs", "one")
+    two = start_run(make_config(data=str(tmp_path / "same.npz"), **changes), tmp_path / "runs", "two")
     losses = [[metrics.train for metrics in read_metrics(run)] for run in (one, two)]
     assert len(losses[0]) == 10
     assert losses[0] == losses[1]
@@ -98,11 +100,11 @@ def test_a_run_on_a_mapped_file_is_the_run_in_memory(
 
 def test_mirroring_is_decided_by_the_catalogue_and_recorded() -> None:
     for data, mirrored in (("cifar-10", True), ("celeba", True), ("mnist", False), ("fashion-mnist", False)):
-        assert start.settled(TrainConfig(steps=1, data=data)).horizontal_flip is mirrored
-        assert start.settled(TrainConfig(steps=1, data=data, horizontal_flip=False)).horizontal_flip is False
-    settled = start.settled(TrainConfig(steps=1, data="photos", data_root="there"))
+        assert preparation.settled(TrainConfig(steps=1, data=data)).horizontal_flip is mirrored
+        assert preparation.settled(TrainConfig(steps=1, data=data, horizontal_flip=False)).horizontal_flip is False
+    settled = preparation.settled(TrainConfig(steps=1, data="photos", data_root="there"))
     assert settled.horizontal_flip is False
     assert Path(settled.data).is_absolute()
     assert settled.data_root is not None
     assert Path(settled.data_root).is_absolute()
-    assert start.settled(TrainConfig(steps=1, data="hf:some/set")).data == "hf:some/set"
+    assert preparation.settled(TrainConfig(steps=1, data="hf:some/set")).data == "hf:some/set"

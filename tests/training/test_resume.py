@@ -18,8 +18,9 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunImages, RunStarted, RunState, StepMetrics
 from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.objective import objective
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.training.conftest import TINY, Events, bars
 
 MakeConfig = Callable[..., TrainConfig]

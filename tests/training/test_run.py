@@ -32,8 +32,9 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.training.lock import is_locked
+from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
-from nvp_studio.training.start import resume_run, start_run
+from nvp_studio.training.start import start_run
 from tests.training.conftest import Events
 
 MakeConfig = Callable[..., TrainConfig]

@@ -151,7 +151,7 @@ def test_the_next_run_may_be_asked_for_at_the_last_word_of_the_one_before(
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("nvp_studio.training.start.resume_run", fail)
+    monkeypatch.setattr("nvp_studio.training.resume.resume_run", fail)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     server = Server(-1, nowhere)
     following = StartRun(_config(data_file), str(tmp_path))

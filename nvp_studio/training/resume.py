@@ -1,0 +1,194 @@
+"""Resuming a run: from its last checkpoint, on data that are still the same."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from nvp_studio.checkpoints import Checkpoint
+from nvp_studio.data.dataset import DataSet
+from nvp_studio.files import remove_leftovers
+from nvp_studio.ranks import ALONE, Ranks
+from nvp_studio.training.announcement import dismiss
+from nvp_studio.training.changes import WISH
+from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
+from nvp_studio.training.config import TrainConfig, check_trainable
+from nvp_studio.training.control import Control
+from nvp_studio.training.elastic import launch_key, started_again
+from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
+from nvp_studio.training.events import RunNotice, RunState
+from nvp_studio.training.keeping import Resume
+from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.precision import settled_precision
+from nvp_studio.training.preparation import prepare
+from nvp_studio.training.publisher import Report
+from nvp_studio.training.runs import RunRecord, read_metrics, read_record
+from nvp_studio.training.schedule import Budget
+from nvp_studio.training.session import ResumePoint, failure_reported, ignore, run_data, train_session
+
+_OF_OTHERS = (WISH, "labels.json")
+"""Files of a run folder that other processes write while it is resumed."""
+
+
+def resume_run(
+    folder: str | os.PathLike[str],
+    *,
+    control: Control | None = None,
+    report: Report = ignore,
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    memory: Literal["fast", "constant"] | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] | None = None,
+    force: bool = False,
+    patience: float = 0.0,
+    ranks: Ranks = ALONE,
+) -> Path:
+    """Go on with the run in `folder` from its last checkpoint; return the folder.
+
+    A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
+    `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads`, `memory` and
+    `precision` replace the configured ones. Data whose digest is not that of the run's start are refused, unless
+    `force` says to go on with them. `patience` is for who takes up a run whose process was lost: another process that
+    trains in the folder is waited for so many seconds. When the run had finished before it was lost, or before the
+    launcher started this command again, there is nothing left to do, which is told. Reports and raises as `start_run`.
+    """
+    control = control or Control()
+    budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
+    new_budget = any(value is not None for value in budget.values())
+    others = {"device": device, "threads": threads, "memory": memory, "precision": precision}
+    with failure_reported(report):
+        path = Path(folder).absolute()
+        read_record(path)  # before a lock is made in what may be no run folder
+        with _held(path, patience, control, report):
+            record = read_record(path)
+            config = _changed(record.config, budget if new_budget else {}, others)
+            check_trainable(config)
+            if reason := _nothing_left(record, config, new_budget=new_budget):
+                if not (patience or started_again(record.launch)):
+                    raise RunError(reason)
+                _end_again(path, record, report, ranks)
+                return path
+            for part in (path, path / "checkpoints", path / "samples"):
+                remove_leftovers(part, _OF_OTHERS)
+            checkpoint, damage = read_latest(path)
+            if not checkpoint.resume:
+                raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
+            data, flow = prepare(config, control, report, ranks)
+            changed = _changed_data(record, data)
+            if changed and not force:
+                raise DataChangedError(changed)
+            if checkpoint.config != flow.config:
+                raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
+            resume = _resume_of(checkpoint)
+            checkpoint, resume, lost = _without_lost_best(path, checkpoint, resume, bool(changed))
+            if changed:
+                changed += "; going on with the new ones, as was asked"
+            point = ResumePoint(
+                checkpoint,
+                resume,
+                last_is_whole=not damage,
+                lift_stop_rules=new_budget and (record.status.phase == "finished" or bool(resume.ended_by)),
+                warnings=[text for text in (damage, changed, lost) if text],
+            )
+            config = msgspec.structs.replace(config, precision=settled_precision(config.precision, flow.device))
+            record = msgspec.structs.replace(
+                record, config=config, device=str(flow.device), data=run_data(data), launch=launch_key()
+            )
+            end = train_session(path, record, data, flow, control, report, ranks, point)
+        report(end)
+    return path
+
+
+@contextmanager
+def _held(folder: Path, patience: float, control: Control, report: Report) -> Iterator[None]:
+    """Hold the run's lock; who has it is told and waited for, up to `patience` seconds."""
+    until = time.monotonic() + patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(RunLock(folder))
+                break
+            except RunLockedError as error:
+                if control.stop_reason is not None:
+                    raise StoppedError(control.stop_reason) from error
+                if time.monotonic() >= until:
+                    raise
+                report(RunState("preparing", f"{error}; waiting for it to end"))
+        yield
+
+
+def _changed(config: TrainConfig, budget: dict[str, Any], others: dict[str, Any]) -> TrainConfig:
+    """The run's configuration with what a resume changes."""
+    if config.precision == "auto":  # a record says which, unless it is from before there was a choice
+        config = msgspec.structs.replace(config, precision="float32")
+    return msgspec.structs.replace(
+        config, **budget, **{name: value for name, value in others.items() if value is not None}
+    )
+
+
+def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -> str:
+    """In one line, that the run is finished and this configuration leaves it nothing to do; nothing when it does."""
+    if record.status.phase != "finished":
+        return ""
+    if not new_budget:
+        return f"{record.name} is finished; give it a larger budget to go on (steps, epochs or minutes)"
+    again = started_again(record.launch) and config == record.config  # this very command finished it
+    if again or Budget(config, record.data.train_images).fraction(record.status.step, record.status.seconds) >= 1:
+        return f"{record.name} has spent that budget already: it stands at step {record.status.step}"
+    return ""
+
+
+def _end_again(folder: Path, record: RunRecord, report: Report, ranks: Ranks) -> None:
+    """Tell once more how the finished run ended, and let the other ranks go."""
+    dismiss(ranks)
+    for last in read_metrics(folder)[-1:]:
+        report(last)
+    report(RunNotice("info", f"{record.name} had finished before its processes were started again"))
+    report(RunState("finished", record.status.reason))
+
+
+def _changed_data(record: RunRecord, data: DataSet) -> str:
+    """In one line, that the data are not those the run was started with; nothing when they are."""
+    if data.digest == record.data.digest:
+        return ""
+    return (
+        f"the data of {record.config.data} have changed since {record.name} was started: "
+        f"their digest was {record.data.digest}, it is {data.digest}"
+    )
+
+
+def _resume_of(checkpoint: Checkpoint) -> Resume:
+    """What the checkpoint says of the run."""
+    try:
+        return msgspec.json.decode(checkpoint.resume, type=Resume)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"what the checkpoint says of the run is not understood: {failure_line(error)}") from error
+
+
+def _without_lost_best(
+    folder: Path, checkpoint: Checkpoint, resume: Resume, changed: bool
+) -> tuple[Checkpoint, Resume, str]:
+    """What to go on from without a best model that is of no use any more, and in one line why it is not, if so.
+
+    Its file may be damaged; and scores on data that have `changed` do not compare, so it gets another name then.
+    """
+    if resume.best_step is None:
+        return checkpoint, resume, ""
+    path = folder / "checkpoints" / BEST
+    damage = damage_of(path)
+    if not damage and not changed:
+        return checkpoint, resume, ""
+    if changed:
+        with suppress(OSError):
+            path.replace(path.with_name(f"best-before-step-{resume.step:08d}.safetensors"))
+    resume = msgspec.structs.replace(resume, best=None, best_step=None)
+    lost = damage and f"{damage}; the next validation makes a new best"
+    return replace(checkpoint, resume=msgspec.json.encode(resume).decode()), resume, lost

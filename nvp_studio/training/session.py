@@ -1,0 +1,153 @@
+"""A session of a run on the first rank: training from a start or a checkpoint to the end, with all that is recorded."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from nvp_studio.checkpoints import Checkpoint
+from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.flow import Flow
+from nvp_studio.memory import is_out_of_memory
+from nvp_studio.ranks import ALONE, RankLostError, Ranks
+from nvp_studio.training.announcement import announce_run, send_state
+from nvp_studio.training.changes import Restart, StopChange, now, record_changes
+from nvp_studio.training.control import Control
+from nvp_studio.training.determinism import deterministic
+from nvp_studio.training.errors import DataChangedError, RunError, failure_line
+from nvp_studio.training.events import RunEvent, RunStarted, RunState
+from nvp_studio.training.keeping import Resume
+from nvp_studio.training.loop import Loop
+from nvp_studio.training.publisher import Publisher, Report
+from nvp_studio.training.runs import RunData, RunRecord, cut_metrics
+from nvp_studio.training.schedule import Budget
+from nvp_studio.training.stopping import StopRules
+
+
+class ResumePoint(NamedTuple):
+    """What a resumed session goes on from."""
+
+    checkpoint: Checkpoint
+    resume: Resume
+    last_is_whole: bool
+    """Whether it is the last checkpoint, read and verified, and not the one before."""
+    lift_stop_rules: bool
+    """Whether the conditions that ended the run are no longer to hold."""
+    warnings: Sequence[str] = ()
+
+
+def ignore(event: RunEvent) -> None:
+    """Report to nobody."""
+
+
+def train_session(
+    folder: Path,
+    record: RunRecord,
+    data: DataSet,
+    flow: Flow,
+    control: Control,
+    report: Report,
+    ranks: Ranks,
+    point: ResumePoint | None = None,
+) -> RunState:
+    """Train to the end or a stop. The state at the end is in the run's record, and left to the caller to report."""
+    publisher = Publisher(folder, record, report, last_is_whole=point is not None and point.last_is_whole)
+    checkpoint = None if point is None else point.checkpoint
+    loop: Loop | None = None
+    try:
+        announce_run(ranks, record, checkpoint)
+        called_off = ranks.begin(lambda: control.stop_reason)
+        if called_off is not None:
+            control.stop(called_off, hurry=True)
+            ranks = ALONE  # the others do not come; what is left is to save the state
+        send_state(ranks, checkpoint)
+        if point is not None:
+            _record_restart(folder, publisher, point)
+        report(_started(folder, record, data, 0 if point is None else point.resume.step))
+        if point is None and data.notes:
+            publisher.notice("info", "; ".join(data.notes))
+        for text in () if point is None else point.warnings:
+            publisher.notice("warning", text)
+        with deterministic(record.config.deterministic):
+            loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
+            if checkpoint is None:
+                loop.keeper.save_last()
+            publisher.enter("training")
+            return publisher.end(run_to_end(loop, publisher))
+    except Exception as error:
+        if isinstance(error, RankLostError) and loop is not None:
+            loop.keeper.save_last()  # ranks meet before a step changes the weights: these are of whole steps
+        publisher.end(RunState("failed", failure_line(error)))
+        raise
+    finally:
+        publisher.close()
+
+
+def run_to_end(loop: Loop, publisher: Publisher) -> RunState:
+    """Run the loop, then finish the run or keep what a stopped one needs; the state that the run is in then."""
+    if loop.run():
+        cause = loop.ended_by or "the budget is spent"
+        publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
+        info = loop.finish()
+        if loop.asked.stop_reason is None:
+            publisher.update_record(validation=info and info.validation, test=info and info.test)
+            return RunState("finished", loop.ended_by)
+    reason = loop.asked.stop_reason or ""
+    publisher.enter("stopping", reason)
+    saved = loop.stop()
+    return RunState("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")
+
+
+def run_data(data: DataSet) -> RunData:
+    """What a run's record says of its data."""
+    return RunData(
+        title=data.title,
+        digest=data.digest,
+        train_images=len(data.train.images),
+        validation_images=len(data.validation.images),
+    )
+
+
+@contextmanager
+def failure_reported(report: Report) -> Iterator[None]:
+    """Report an error as the run's state, and let it go on to the caller: lack of memory as a `RunError`."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, DataChangedError):
+            report(RunState("failed", error.change, data_changed=True))
+            raise
+        report(RunState("failed", failure_line(error)))
+        if is_out_of_memory(error):
+            raise RunError(failure_line(error)) from error
+        raise
+
+
+def _record_restart(folder: Path, publisher: Publisher, point: ResumePoint) -> None:
+    """Drop the metrics of steps that are taken again, and note where the run goes on."""
+    resume = point.resume
+    cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
+    if point.lift_stop_rules:
+        record_changes(folder, StopChange(resume.step, StopRules()))
+    try:
+        record_changes(folder, Restart(resume.step, now()))
+    except OSError as error:
+        publisher.notice("warning", f"that the run goes on here could not be noted: {failure_line(error)}")
+
+
+def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunStarted:
+    budget = Budget(record.config, len(data.train.images))
+    return RunStarted(
+        folder=str(folder),
+        name=record.name,
+        config=record.config,
+        device=record.device,
+        parameters=record.parameters,
+        train_images=len(data.train.images),
+        validation_images=len(data.validation.images),
+        steps_per_epoch=budget.steps_per_epoch,
+        step=step,
+        total_steps=budget.total_steps,
+        data_title=data.title,
+        notes=data.notes,
+    )
