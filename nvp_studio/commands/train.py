@@ -9,30 +9,28 @@ import typer
 
 from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.on_ranks import command_ranks
+from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunView, astray
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.shelf import find_run
-from nvp_studio.training.config import TrainConfig, recommended
+from nvp_studio.training.config import DEFAULT_MINUTES, TrainConfig, recommended
 from nvp_studio.training.control import Control
+from nvp_studio.training.fields import BUDGET, DATA, PLACE
 from nvp_studio.training.runs import default_runs_folder, read_record
+from nvp_studio.training.stopping import StopRules
 
 if TYPE_CHECKING:
     from nvp_studio.ranks import Ranks
 
-_DEFAULT: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(TrainConfig)}
-DEFAULT_MINUTES = 5.0
 _BUDGETS = ("minutes", "steps", "epochs")
-
-_BUDGET = "Budget (give one)"
-_OPTIMIZER = "Optimization"
-_DATA = "Data and architecture"
-_PLACE = "Where"
+_STOP = "stop_"
+"""What the parameters of stop conditions begin with; `minutes` is both a budget and a condition."""
 
 RunsOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder.", rich_help_panel=_PLACE
+        help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder.", rich_help_panel=PLACE
     ),
 ]
 TensorBoardOption = Annotated[
@@ -40,190 +38,44 @@ TensorBoardOption = Annotated[
     typer.Option(
         "--tensorboard",
         help="Write TensorBoard's event files into the run folder as well (the extra tensorboard).",
-        rich_help_panel=_PLACE,
+        rich_help_panel=PLACE,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
-def _by_preset(name: str) -> str:
-    """What field `name` is when it is not given, for a line of help."""
-    others = {"quick": "for quick", "large": "for large", "paper": "for the paper's presets"}
-    told = [f"{words} {recommended(preset)[name]}" for preset, words in others.items() if name in recommended(preset)]
-    return ", ".join((str(_DEFAULT[name]), *told))
+def _values_by_preset() -> dict[str, str]:
+    """For each field that presets recommend values for, those values in words."""
+    called = {"quick": "for quick", "large": "for large", "paper": "for the paper's presets"}
+    values = {preset: recommended(preset) for preset in called}
+    words = {}
+    for field in msgspec.structs.fields(TrainConfig):
+        told = [f"{called[preset]} {values[preset][field.name]}" for preset in called if field.name in values[preset]]
+        if told:
+            words[field.name] = ", ".join((str(field.default), *told))
+    return words
 
 
+@with_options([*options_of(TrainConfig, without=_values_by_preset()), *options_of(StopRules, prefix=_STOP)])
 def train(
     context: typer.Context,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="A name of 'nvp-studio data list', 'hf:NAME' of Hugging Face, a folder of images, or a file of many.",
-            rich_help_panel=_DATA,
-        ),
-    ] = _DEFAULT["data"],
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.",
-            rich_help_panel=_DATA,
-        ),
-    ] = _DEFAULT["preset"],
     flow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
             help="Change one setting of the preset, such as scales=3 or width=48; may be repeated.",
-            rich_help_panel=_DATA,
+            rich_help_panel=DATA,
         ),
-    ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Side in pixels that a folder's images are brought to.", rich_help_panel=_DATA)
-    ] = None,
-    channels: Annotated[
-        int | None, typer.Option(help="1 for grey, 3 for colour; without it as the data are.", rich_help_panel=_DATA)
-    ] = None,
-    data_root: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.",
-            rich_help_panel=_DATA,
-        ),
-    ] = _DEFAULT["data_root"],
-    minutes: Annotated[
-        float | None,
-        typer.Option(help=f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", rich_help_panel=_BUDGET),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps; repeatable.", rich_help_panel=_BUDGET)] = None,
-    epochs: Annotated[
-        float | None, typer.Option(help="Passes over the training images; repeatable.", rich_help_panel=_BUDGET)
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Images per optimizer step; without it {_by_preset('batch_size')}.", rich_help_panel=_OPTIMIZER
-        ),
-    ] = None,
-    accumulate: Annotated[
-        int,
-        typer.Option(
-            help="Parts that a batch is computed in, one after the other, to take less memory.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = _DEFAULT["accumulate"],
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            help=f"Highest learning rate; without it {_by_preset('learning_rate')}.", rich_help_panel=_OPTIMIZER
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(help=f"muon or adam; without it {_by_preset('optimizer')}.", rich_help_panel=_OPTIMIZER),
-    ] = None,
-    schedule: Annotated[
-        str, typer.Option(help="Learning rate after the warm-up: cosine or constant.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["schedule"],
-    warmup_steps: Annotated[
-        int, typer.Option(help="Steps over which the learning rate rises.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["warmup_steps"],
-    weight_decay: Annotated[
-        float | None,
-        typer.Option(
-            help=f"L2 penalty on weight-normalization scales; without it {_by_preset('weight_decay')}.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = None,
-    ema_decay: Annotated[
-        float, typer.Option(help="Decay of the moving average of the weights.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["ema_decay"],
-    gradient_clip: Annotated[float, typer.Option(help="Largest gradient norm.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
-        "gradient_clip"
-    ],
-    noise_share: Annotated[
-        float | None,
-        typer.Option(
-            help=f"Share of noise images to learn from; without it {_by_preset('noise_share')}.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = None,
-    horizontal_flip: Annotated[
-        bool | None,
-        typer.Option(
-            "--flip/--no-flip",
-            help="Mirror training images at random; without it as suits the data: photographs yes, digits no.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = _DEFAULT["horizontal_flip"],
-    random_shift: Annotated[
-        int,
-        typer.Option(
-            "--shift",
-            help="Pixels by which training images are moved at random, at most; reflections fill the edges.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = _DEFAULT["random_shift"],
-    validation_images: Annotated[
-        int, typer.Option(help="Images scored at each validation.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["validation_images"],
-    validation_every: Annotated[
-        int | None, typer.Option(help="Steps between validations.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["validation_every"],
-    checkpoint_minutes: Annotated[
-        float, typer.Option(help="Longest time between checkpoints, in minutes.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["checkpoint_minutes"],
-    checkpoint_steps: Annotated[
-        int | None, typer.Option(help="Steps between checkpoints, besides the minutes.", rich_help_panel=_OPTIMIZER)
-    ] = _DEFAULT["checkpoint_steps"],
-    memory: Annotated[
-        str,
-        typer.Option(
-            help="fast, or constant: slower, in memory that does not grow with the number of couplings.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = _DEFAULT["memory"],
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="What the networks compute in while training: float32, bfloat16, or auto: bfloat16 on CUDA GPUs that "
-            "multiply in it, else float32. All else, and every score and sample, is float32.",
-            rich_help_panel=_OPTIMIZER,
-        ),
-    ] = _DEFAULT["precision"],
-    deterministic: Annotated[
-        bool,
-        typer.Option(
-            "--deterministic",
-            help="Hold a CUDA GPU to algorithms with one result, for a resume to the bit; slower.",
-            rich_help_panel=_PLACE,
-        ),
-    ] = _DEFAULT["deterministic"],
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", rich_help_panel=_OPTIMIZER)] = _DEFAULT[
-        "seed"
-    ],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_PLACE)] = _DEFAULT[
-        "device"
-    ],
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads; without it one less than the cores.", rich_help_panel=_PLACE)
-    ] = _DEFAULT["threads"],
-    target: Annotated[
-        float | None, typer.Option(help="End once a validation scores this many bits/dim.", rich_help_panel=_BUDGET)
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="End after so many validations without a gain.", rich_help_panel=_BUDGET)
-    ] = None,
-    at_most_minutes: Annotated[
-        float | None, typer.Option(help="End after so many minutes of training in all.", rich_help_panel=_BUDGET)
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(help="Take every setting that is not given from this run.", rich_help_panel=_DATA),
+        typer.Option(help="Take every setting that is not given from this run.", rich_help_panel=DATA),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the run; without it date, data and number.")] = "",
     runs: RunsOption = None,
     tensorboard: TensorBoardOption = False,
     json: JsonOption = False,
+    **fields: Any,
 ) -> None:
     """Train a flow on images.
 
@@ -242,14 +94,12 @@ def train(
 
     `nvp-studio train --like photos --learning-rate 1e-3 --name photos-slow`
     """
-    given = {key: value for key, value in locals().items() if key in _DEFAULT and key != "flow" and value is not None}
+    given = given_fields(context, fields)
+    stop = {key.removeprefix(_STOP): given.pop(key) for key in list(given) if key.startswith(_STOP)}
+    given |= {"stop": stop} if stop else {}
     runs_folder = runs or default_runs_folder()
-    stop = {"target": target, "patience": patience, "minutes": at_most_minutes}
-    given |= {"stop": stop} if any(value is not None for value in stop.values()) else {}
     if like is not None:
-        given = _like(
-            find_run(like, runs), {key: given[key] for key in given if key == "stop" or _was_given(context, key)}
-        )
+        given = _like(find_run(like, runs), given)
     elif not given.keys() & set(_BUDGETS):
         given["minutes"] = DEFAULT_MINUTES
 
@@ -259,7 +109,8 @@ def train(
         from nvp_studio.training.resume import resume_run
         from nvp_studio.training.start import start_run
 
-        config = _config(recommended(given.get("preset", preset)) | given)
+        preset = given.setdefault("preset", fields["preset"])
+        config = _config(recommended(preset) | given)
         change = _flow_change(flow or [])
         earlier = earlier_run(runs_folder, settled(config))
         if earlier is None:
@@ -274,17 +125,17 @@ def train(
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's folder, or its name in the folder of runs.")],
-    minutes: Annotated[float | None, typer.Option(help="New total budget: minutes.", rich_help_panel=_BUDGET)] = None,
-    steps: Annotated[int | None, typer.Option(help="New total budget: steps.", rich_help_panel=_BUDGET)] = None,
-    epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=_BUDGET)] = None,
-    device: Annotated[str | None, typer.Option(help="Another device than before.", rich_help_panel=_PLACE)] = None,
-    threads: Annotated[int | None, typer.Option(help="Another number of CPU threads.", rich_help_panel=_PLACE)] = None,
+    minutes: Annotated[float | None, typer.Option(help="New total budget: minutes.", rich_help_panel=BUDGET)] = None,
+    steps: Annotated[int | None, typer.Option(help="New total budget: steps.", rich_help_panel=BUDGET)] = None,
+    epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=BUDGET)] = None,
+    device: Annotated[str | None, typer.Option(help="Another device than before.", rich_help_panel=PLACE)] = None,
+    threads: Annotated[int | None, typer.Option(help="Another number of CPU threads.", rich_help_panel=PLACE)] = None,
     memory: Annotated[
-        str | None, typer.Option(help="Another use of memory: fast or constant.", rich_help_panel=_PLACE)
+        str | None, typer.Option(help="Another use of memory: fast or constant.", rich_help_panel=PLACE)
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="Another precision of the networks: auto, float32 or bfloat16.", rich_help_panel=_PLACE),
+        typer.Option(help="Another precision of the networks: auto, float32 or bfloat16.", rich_help_panel=PLACE),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     runs: RunsOption = None,
@@ -335,12 +186,6 @@ def resume(
     _follow(start, json, tensorboard)
 
 
-def _was_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stood on the command line."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of the run in `folder` with those that are given in their place."""
     fields: dict[str, Any] = msgspec.to_builtins(read_record(folder).config)
@@ -374,13 +219,13 @@ def _flow_change(changes: list[str]) -> Callable[[FlowConfig], FlowConfig]:
             raise typer.BadParameter(f"--flow takes NAME=VALUE with a name of {known}; not {change!r}")
         values[key] = value
 
-    def change(flow: FlowConfig) -> FlowConfig:
+    def changed(flow: FlowConfig) -> FlowConfig:
         try:
             return msgspec.convert(msgspec.to_builtins(flow) | values, FlowConfig, strict=False)
         except ValueError as error:
             raise typer.BadParameter(f"--flow: {error}") from error
 
-    return change
+    return changed
 
 
 def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tensorboard: bool) -> None:

@@ -4,8 +4,9 @@ The same (seed, order, step) gives the same batch whatever happened before, so t
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -98,14 +99,15 @@ class Batches:
         """The host's part of a draw: images, or their numbers where the device has them, and noise."""
         _, height, width, channels = self._images.shape
         count = draw.stop - draw.start
-        chance = {"salt": draw.order, "first": draw.start}
+        noise_of = partial(step_noise, self._seed, draw.step, salt=draw.order, first=draw.start)
+        drawn: list[npt.NDArray[Any]]
         if draw.kind == "noise":
-            found = [step_noise(self._seed, draw.step, (count, channels, height, width), kind=b"image", **chance)]
+            drawn = [noise_of((count, channels, height, width), kind=b"image")]
         else:
             numbers = self._indices(draw.step, draw.order)[draw.start : draw.stop]
             images = self._images[numbers] if self._on_device is None else numbers
-            found = [images, step_noise(self._seed, draw.step, (count, height, width, channels), **chance)]
-        return [self._ready(torch.from_numpy(part)) for part in found]
+            drawn = [images, noise_of((count, height, width, channels))]
+        return [self._ready(torch.from_numpy(part)) for part in drawn]
 
     def _ready(self, part: Tensor) -> Tensor:
         """Where the device fetches it without holding up this process."""

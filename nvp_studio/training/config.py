@@ -1,87 +1,125 @@
 """The description of a training run: one frozen structure, validated once."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.fields import BUDGET, DATA, OPTIMIZATION, PLACE, described
 from nvp_studio.training.stopping import StopRules
+
+DEFAULT_MINUTES = 5.0
+"""Budget of a run that is given none on the command line."""
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that determines a run besides the data's content.
 
     Exactly one of `steps`, `epochs` and `minutes` is its budget; the learning-rate schedule is tied to it. A run with
-    a budget in minutes follows the clock and is therefore not repeatable to the bit; the other two are.
+    a budget in minutes follows the clock and is therefore not repeatable to the bit; the other two are. A field's
+    description is the help of its option on the command line.
     """
 
-    data: str = "fashion-mnist"
-    """Catalogue name, or the path of a folder or file."""
-    image_size: int | None = None
-    """Side in pixels that images of a folder are brought to; None keeps theirs."""
-    channels: Literal[1, 3] | None = None
-    """Channels that images are brought to; None keeps theirs."""
+    data: Annotated[
+        str,
+        described(
+            "A name of 'nvp-studio data list', 'hf:NAME' of Hugging Face, a folder of images, or a file of many.", DATA
+        ),
+    ] = "fashion-mnist"
+    preset: Annotated[
+        str, described("Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.", DATA)
+    ] = "studio"
+    """Name of the preset that `flow` came from, or is to come from."""
     flow: FlowConfig | None = None
     """The architecture; None takes `preset` for the data's image shape."""
-    preset: str = "studio"
-    """Name of the preset that `flow` came from, or is to come from."""
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None
+    image_size: Annotated[int | None, described("Side in pixels that a folder's images are brought to.", DATA)] = None
+    """None keeps theirs."""
+    channels: Annotated[
+        Literal[1, 3] | None, described("1 for grey, 3 for colour; without it as the data are.", DATA)
+    ] = None
+    data_root: Annotated[
+        str | None,
+        described("Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.", DATA),
+    ] = None
+    minutes: Annotated[
+        float | None, described(f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", BUDGET)
+    ] = None
+    steps: Annotated[int | None, described("Optimizer steps; repeatable.", BUDGET)] = None
+    epochs: Annotated[float | None, described("Passes over the training images; repeatable.", BUDGET)] = None
     stop: StopRules = StopRules()
     """What ends the run before its budget is spent."""
-    batch_size: int = 16
-    """Images per optimizer step, over all processes."""
-    accumulate: int = 1
-    """Parts that a batch is computed in, one after the other, to take less memory; the step is the same."""
-    optimizer: Literal["muon", "adam", "adamax"] = "muon"
+    batch_size: Annotated[int, described("Images per optimizer step.")] = 16
+    """Over all processes."""
+    accumulate: Annotated[
+        int, described("Micro-batches that a batch is computed in, one after the other, to take less memory.")
+    ] = 1
+    """The step is the same."""
+    learning_rate: Annotated[float, described("Highest learning rate.")] = 4e-3
+    optimizer: Annotated[Literal["muon", "adam", "adamax"], described("muon or adam.")] = "muon"
     """`muon` for the matrices of the networks s and t and Adam for all else, or `adam` for all parameters. `adamax` is
     read in records of earlier versions only: `check_trainable` refuses it."""
-    learning_rate: float = 4e-3
-    """The highest learning rate of the schedule."""
-    warmup_steps: int = 200
-    """Steps over which the learning rate rises linearly from zero, at most a tenth of the budget."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """After the warm-up: a cosine down to 2 % over the budget, or constant."""
-    weight_decay: float = 0.0
-    """L2 penalty on weight-normalization scales (paper: 5e-5); 0 for none."""
-    ema_decay: float = 0.999
-    """Decay of the exponential moving average of the weights, per step."""
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient of the loss, which is in bits per dimension."""
-    horizontal_flip: bool | None = None
-    """Whether training images are mirrored at random; None leaves it to what the data show (not digits, for one)."""
-    random_shift: int = 0
-    """Pixels by which training images are moved at random, at most; reflections fill the edges."""
-    data_root: str | None = None
-    """Folder in which a data set of the catalogue is looked for first."""
-    validation_images: int = 2000
-    """Validation images scored at each validation; the last one of a run uses all."""
-    validation_every: int | None = None
-    """Steps between validations; None chooses from the budget."""
-    checkpoint_minutes: float = 2.0
-    """Longest time between two checkpoints, in minutes."""
-    noise_share: float = 0.01
+    schedule: Annotated[
+        Literal["cosine", "constant"], described("Learning rate after the warm-up: cosine or constant.")
+    ] = "cosine"
+    """The cosine falls to 2 % over the budget."""
+    warmup_steps: Annotated[int, described("Steps over which the learning rate rises.")] = 200
+    """Linearly from zero, over at most a tenth of the budget."""
+    weight_decay: Annotated[float, described("L2 penalty on weight-normalization scales.")] = 0.0
+    """The paper takes 5e-5 (section 4.1); 0 for none."""
+    ema_decay: Annotated[float, described("Decay of the moving average of the weights.")] = 0.999
+    """Per step."""
+    gradient_clip: Annotated[float, described("Largest gradient norm.")] = 1.0
+    """Of the loss in bits per dimension."""
+    noise_share: Annotated[float, described("Share of noise images to learn from.")] = 0.01
     """The flow learns the density of data that are images of uniform noise so often. At best that costs images
     -log2(1 - share) / D bits/dim, and it bounds how unlikely noise becomes, so that float32 inverts the flow there."""
-    checkpoint_steps: int | None = None
-    """Steps between two checkpoints; None leaves it to the minutes."""
-    memory: Literal["fast", "constant"] = "fast"
-    """`constant` recomputes activations by the inverse instead of keeping them: slower, in memory that does not grow
-    with the number of couplings."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What the networks s and t compute in while training; everything else, and all that is validated, scored or
-    sampled, is float32. `auto` is bfloat16 on CUDA devices that multiply in it and float32 elsewhere; the record of a
-    run says which."""
-    deterministic: bool = False
-    """Whether a CUDA device is held to algorithms that have one result, so that a resume is exact there too; slower.
-    A CPU is exact without."""
-    seed: int = 0
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
-    threads: int | None = None
-    """CPU threads; None for one less than the cores, at least 1."""
+    horizontal_flip: Annotated[
+        bool | None,
+        described(
+            "Mirror training images at random; without it as suits the data: photographs yes, digits no.",
+            OPTIMIZATION,
+            "--flip/--no-flip",
+        ),
+    ] = None
+    random_shift: Annotated[
+        int,
+        described(
+            "Pixels by which training images are moved at random, at most; reflections fill the edges.",
+            OPTIMIZATION,
+            "--shift",
+        ),
+    ] = 0
+    validation_images: Annotated[int, described("Images scored at each validation.")] = 2000
+    """The last validation of a run uses all."""
+    validation_every: Annotated[int | None, described("Steps between validations.")] = None
+    """None chooses from the budget."""
+    checkpoint_minutes: Annotated[float, described("Longest time between checkpoints, in minutes.")] = 2.0
+    checkpoint_steps: Annotated[int | None, described("Steps between checkpoints, besides the minutes.")] = None
+    memory: Annotated[
+        Literal["fast", "constant"],
+        described("fast, or constant: slower, in memory that does not grow with the number of couplings."),
+    ] = "fast"
+    """`constant` recomputes activations by the inverse instead of keeping them."""
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        described(
+            "What the networks compute in while training: float32, bfloat16, or auto: bfloat16 on CUDA GPUs that "
+            "multiply in it, else float32. All else, and every score and sample, is float32."
+        ),
+    ] = "auto"
+    """The record of a run says which `auto` came to."""
+    seed: Annotated[int, described("Seed of everything random.")] = 0
+    deterministic: Annotated[
+        bool,
+        described(
+            "Hold a CUDA GPU to algorithms with one result, for a resume to the bit; slower.", PLACE, "--deterministic"
+        ),
+    ] = False
+    """A CPU is exact without."""
+    device: Annotated[str, described("auto, cpu, cuda, cuda:1 or mps.", PLACE)] = "auto"
+    threads: Annotated[int | None, described("CPU threads; without it one less than the cores.", PLACE)] = None
+    """At least 1."""
 
     def __post_init__(self) -> None:
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]

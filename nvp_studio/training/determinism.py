@@ -23,7 +23,8 @@ def claim_workspace() -> None:
     if not torch.cuda.is_available():
         return
     found = os.environ.get(WORKSPACE)
-    if found is None and torch.cuda.is_initialized() and torch.cuda.memory_allocated():
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call] # torch leaves it without types
+    if found is None and used and torch.cuda.memory_allocated():
         raise RunError(f"this process has used CUDA already; start it with {WORKSPACE}={_WORKSPACES[0]}")
     if found is not None and found not in _WORKSPACES:
         raise RunError(f"deterministic training needs {WORKSPACE} to be {' or '.join(_WORKSPACES)}, not {found!r}")

@@ -6,7 +6,7 @@ all images push and others that hardly any does; Muon takes the momentum's polar
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ class Muon(torch.optim.Optimizer):
                 self._step(parameters, group["lr"])
 
     def _step(self, parameters: list[nn.Parameter], rate: float) -> None:
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter]["exp_avg"] = torch.zeros_like(parameter)
@@ -55,7 +55,7 @@ class Muon(torch.optim.Optimizer):
         steps = orthogonal(torch.stack([each.flatten(1) for each in ahead]))
         size = -rate * SIZE * max(steps.shape[1:]) ** 0.5
         changes = [step.view_as(parameter) for step, parameter in zip(steps, parameters, strict=True)]
-        torch._foreach_add_(parameters, changes, alpha=size)
+        torch._foreach_add_([*parameters], changes, alpha=size)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def matrices_of(module: nn.Module) -> list[nn.Parameter]:
     at zero, steps that are always equally long keep it from settling, and networks then rather fall silent.
     """
     return [
-        part.weight
+        cast(nn.Parameter, part.weight)
         for name, part in module.named_modules()
         if (isinstance(part, nn.Linear) or (isinstance(part, Convolution) and part.groups == 1 and part.length is None))
         and not name.endswith("leave")

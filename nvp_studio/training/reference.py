@@ -193,7 +193,7 @@ def _between_images(latents: Tensor, mean: Tensor) -> Tensor:
 def _covariance(latents: Tensor, mean: Tensor) -> Tensor:
     """N times the covariance of the latents (D, D)."""
     products = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for rows in latents.split(max(1, _CHUNK_NUMBERS // len(mean))):
+    for rows in torch.split(latents, max(1, _CHUNK_NUMBERS // len(mean))):
         part = rows.double() - mean
         products.addmm_(part.T, part)
     return products

@@ -1,17 +1,21 @@
 """When a run ends before its budget is spent: a score that is good enough, no more gain, or the clock."""
 
+from typing import Annotated
+
 import msgspec
+
+from nvp_studio.training.fields import BUDGET, described
 
 
 class StopRules(msgspec.Struct, frozen=True, kw_only=True):
     """Conditions of which any ends a run; None for none. The run then finishes as if its budget were spent."""
 
-    target: float | None = None
-    """Validation bits/dim to reach."""
-    patience: int | None = None
-    """Validations in a row without a new lowest one."""
-    minutes: float | None = None
-    """Minutes of training over all stretches of the run; by the clock, so the one rule that is not repeatable."""
+    target: Annotated[float | None, described("End once a validation scores this many bits/dim.", BUDGET)] = None
+    patience: Annotated[int | None, described("End after so many validations without a gain.", BUDGET)] = None
+    minutes: Annotated[
+        float | None, described("End after so many minutes of training in all.", BUDGET, "--at-most-minutes")
+    ] = None
+    """Over all sessions of the run; by the clock, so the one rule that is not repeatable."""
 
     def __post_init__(self) -> None:
         if self.patience is not None and self.patience < 1:

@@ -1,0 +1,82 @@
+"""Options of a command made from the described fields of a configuration (`training.fields`)."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+import typer
+
+from nvp_studio.training.fields import Described
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+def options_of(
+    struct: type[msgspec.Struct], *, prefix: str = "", without: Mapping[str, str] | None = None
+) -> Iterator[inspect.Parameter]:
+    """An option for each described field of `struct`, whose parameter is called as the field, after `prefix`.
+
+    The help shows the field's default. Where `without` says in words what holds for a field without its option, it
+    says that instead, and the parameter is None then.
+    """
+    hints = get_type_hints(struct, include_extras=True)
+    for field in msgspec.structs.fields(struct):
+        description = _description(hints[field.name])
+        if description is None:
+            continue
+        words = (without or {}).get(field.name)
+        help = description.help if words is None else f"{description.help.removesuffix('.')}; without it {words}."
+        flags = description.flags or (f"--{field.name.replace('_', '-')}",)
+        option = typer.Option(*flags, help=help, rich_help_panel=description.group)
+        kind, default = _plain_type(hints[field.name]), field.default
+        if words is not None:
+            kind, default = kind | None, None
+        yield inspect.Parameter(
+            prefix + field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=Annotated[kind, option],
+        )
+
+
+def with_options(options: Iterable[inspect.Parameter]) -> Callable[[Function], Function]:
+    """Give a command these options before its own, in place of its parameter `**fields`, which it takes them by."""
+    added = list(options)
+
+    def decorate(command: Function) -> Function:
+        signature = inspect.signature(command, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        context, rest = own[0], [one.replace(kind=one.KEYWORD_ONLY) for one in own[1:]]
+        command.__signature__ = signature.replace(parameters=[context, *added, *rest])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def given_fields(context: typer.Context, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields whose options stood on the command line."""
+
+    def given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    return {name: value for name, value in fields.items() if given(name)}
+
+
+def _description(hint: Any) -> Described | None:
+    for note in getattr(hint, "__metadata__", ()):
+        if isinstance(note, msgspec.Meta) and note.extra is not None:
+            return note.extra.get("described")
+    return None
+
+
+def _plain_type(hint: Any) -> Any:
+    """The type of an option for a field of type `hint`: one of literals takes any value of theirs, checked later."""
+    if get_origin(hint) is Annotated:
+        return _plain_type(get_args(hint)[0])
+    if get_origin(hint) is Literal:
+        return type(get_args(hint)[0])
+    optional = [one for one in get_args(hint) if one is not NoneType]
+    return _plain_type(optional[0]) | None if optional else hint
