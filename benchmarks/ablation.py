@@ -34,9 +34,9 @@ from nvp_studio.training.averaging import average_of
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import inverse_error, noise_inverse_error
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.objective import objective
 from nvp_studio.training.schedule import learning_rate
+from nvp_studio.training.train_state import TrainState
 
 BASE: dict[str, Any] = {
     "preset": "studio",
@@ -206,7 +206,7 @@ def settings(variant: dict[str, Any], shape: tuple[int, int, int], steps: int, s
     return TrainConfig(**training, flow=flow, steps=steps, seed=seed, threads=1, device="cpu")
 
 
-class NoiseLearner:
+class NoiseTrainState:
     """A variational dequantizer that learns beside a flow, by the same loss, rate and average."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -247,8 +247,8 @@ class Trial:
         flow = Flow(config.flow)
         self.resize(config.batch_size)
         flow.initialize(self.batches.take(0), data.train.images)
-        self.learner = Learner(flow, config)
-        self.noise_learner = NoiseLearner(config) if variational else None
+        self.state = TrainState(flow, config)
+        self.noise_state = NoiseTrainState(config) if variational else None
 
     def resize(self, batch_size: int) -> None:
         """Take batches of this size from now on."""
@@ -260,24 +260,24 @@ class Trial:
 
         `batch` is the batch's place in the stream of such batches, `number` without it.
         """
-        learner, config = self.learner, self.config
-        learner.flow.zero_grad(set_to_none=True)
+        state, config = self.state, self.config
+        state.flow.zero_grad(set_to_none=True)
         place = number if batch is None else batch
         x = self.batches.take(place)
         noise = self.batches.noise(place) if config.noise_share else x[:0]
-        parameters = list(learner.flow.parameters())
-        if self.noise_learner is None:
-            aim, loss = objective(learner.flow, x, noise, config)
+        parameters = list(state.flow.parameters())
+        if self.noise_state is None:
+            aim, loss = objective(state.flow, x, noise, config)
         else:
-            aim = loss = self.noise_learner.loss(learner.flow, x)
-            parameters += self.noise_learner.dequantizer.parameters()
+            aim = loss = self.noise_state.loss(state.flow, x)
+            parameters += self.noise_state.dequantizer.parameters()
         aim.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         norm = clip_grad_norm_(parameters, config.gradient_clip)
         if torch.isfinite(norm) and torch.isfinite(loss):
             rate = learning_rate(config, number, fraction)
-            learner.update(rate)
-            if self.noise_learner is not None:
-                self.noise_learner.update(rate)
+            state.update(rate)
+            if self.noise_state is not None:
+                self.noise_state.update(rate)
         return loss.item()
 
 
@@ -336,7 +336,7 @@ def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> d
     started = time.thread_time()
     losses = train(ours, parts)
     seconds = time.thread_time() - started
-    averaged = ours.learner.averaged
+    averaged = ours.state.averaged
     images = data.validation.images[: arguments.images]
     row = {
         "variant": name,
@@ -353,8 +353,8 @@ def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> d
         "inverse_error": inverse_error(averaged, images[:16], seed),
         "noise_inverse_error": noise_inverse_error(averaged, 16, seed),
     }
-    if ours.noise_learner is not None:
-        scores = variational_scores(averaged, ours.noise_learner.averaged, images)
+    if ours.noise_state is not None:
+        scores = variational_scores(averaged, ours.noise_state.averaged, images)
         row["validation_variational"] = round(scores.mean().item(), 4)
     return row
 

@@ -154,7 +154,7 @@ def _step(depth: int, memory: str, device: str, batch: int, steps: int, splines:
 
     from nvp_studio.flow.flow import Flow
     from nvp_studio.training.config import TrainConfig
-    from nvp_studio.training.learner import Learner
+    from nvp_studio.training.train_state import TrainState
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -162,13 +162,13 @@ def _step(depth: int, memory: str, device: str, batch: int, steps: int, splines:
     flow = Flow(_config_of(depth, splines=splines)).to(device)
     x = torch.rand(batch, *flow.config.image_shape, device=device)
     flow.initialize(x[:1])
-    learner = Learner(flow, TrainConfig(steps=steps, memory=memory))  # type: ignore[arg-type] # comes as JSON
+    state = TrainState(flow, TrainConfig(steps=steps, memory=memory))  # type: ignore[arg-type] # comes as JSON
 
     def take_step(images: torch.Tensor) -> float:
         began = time.perf_counter() if cuda else time.process_time()
-        learner.flow.zero_grad(set_to_none=True)
+        state.flow.zero_grad(set_to_none=True)
         (-flow(images).mean() / flow.config.dimensions).backward()  # type: ignore[no-untyped-call]
-        learner.update(1e-4)
+        state.update(1e-4)
         if cuda:
             torch.cuda.synchronize()
         return (time.perf_counter() if cuda else time.process_time()) - began
@@ -217,18 +217,18 @@ def _rounding(depth: int) -> dict[str, Any]:
     from nvp_studio.flow.bijection import Chain
     from nvp_studio.flow.flow import Flow
     from nvp_studio.training.config import TrainConfig
-    from nvp_studio.training.learner import Learner
+    from nvp_studio.training.train_state import TrainState
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     flow = Flow(_config_of(depth))
     flow.initialize(torch.rand(8, *flow.config.image_shape))
-    learner = Learner(flow, TrainConfig(steps=30))
+    state = TrainState(flow, TrainConfig(steps=30))
     for _ in range(30):
-        learner.flow.zero_grad(set_to_none=True)
+        state.flow.zero_grad(set_to_none=True)
         (-flow(torch.rand(8, *flow.config.image_shape)).mean() / flow.config.dimensions).backward()
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
-        learner.update(1e-3)
+        state.update(1e-3)
     x = torch.rand(8, *flow.config.image_shape)
     inputs: list[float] = []
 

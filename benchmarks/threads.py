@@ -28,7 +28,7 @@ def measure(preset: str, threads: int) -> float:
     from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
     from nvp_studio.training.batches import Batches
     from nvp_studio.training.config import TrainConfig, recommended
-    from nvp_studio.training.learner import Learner
+    from nvp_studio.training.train_state import TrainState
 
     torch.set_num_threads(threads)
     data = load_data("fashion-mnist")
@@ -36,15 +36,15 @@ def measure(preset: str, threads: int) -> float:
     batches = Batches(data.train.images, config.batch_size, 0, device=torch.device("cpu"))
     flow = Flow(preset_config(preset, data.image_shape))
     flow.initialize(batches.take(0))
-    learner = Learner(flow, config)
+    state = TrainState(flow, config)
     started = 0.0
     for number in range(_STEPS + 2):
         if number == 2:
             started = time.perf_counter()
-        learner.flow.zero_grad(set_to_none=True)
+        state.flow.zero_grad(set_to_none=True)
         loss = bits_per_dim_from_log_prob(flow(batches.take(number)), flow.config.dimensions).mean()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-        learner.update(1e-4)
+        state.update(1e-4)
     return _STEPS / (time.perf_counter() - started)
 
 

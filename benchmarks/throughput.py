@@ -35,8 +35,8 @@ from benchmarks.plain_flow import PlainFlow
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.precision import settled_precision
+from nvp_studio.training.train_state import TrainState
 
 TRAINING, LIKELIHOOD, DECODE = "training", "log-likelihood", "decoding one image"
 TARGETS = {TRAINING: 2.0, LIKELIHOOD: 2.0, DECODE: 3.0}
@@ -143,16 +143,16 @@ def engine_side(
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     asked_as: type[Flow] = Flow,
 ) -> Side:
-    """The engine, trained by its `Learner` and asked as `build_flow` prepares it."""
+    """The engine, trained by its `TrainState` and asked as `build_flow` prepares it."""
     flow = Flow(config).to(images.device)
     flow.initialize(images)
-    learner = Learner(flow, TrainConfig(steps=1, precision=precision))
+    state = TrainState(flow, TrainConfig(steps=1, precision=precision))
 
     def train() -> None:
-        learner.flow.zero_grad(set_to_none=True)
+        state.flow.zero_grad(set_to_none=True)
         (-flow(images).mean() / config.dimensions).backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(flow.parameters(), 1.0)
-        learner.update(1e-3)
+        state.update(1e-3)
 
     for _ in range(WARM_UP_STEPS):
         train()

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.noise import keyed_generator, step_noise
-from nvp_studio.training.ahead import Ahead, Draw
 from nvp_studio.training.augmentation import NO_AUGMENTATION, Augmentation
 from nvp_studio.training.objective import noise_count
+from nvp_studio.training.prefetch import Draw, Prefetcher
 
 _PIECE = 4096
 """Images that travel to a device at a time, so that a mapped file need not fit into memory on its way."""
@@ -38,10 +38,10 @@ class MicroBatch(NamedTuple):
 class Batches:
     """Batches of always `batch_size` images from a stream that passes over all images epoch after epoch.
 
-    images: uint8 (N, H, W, C); they live on a CUDA `device` when that has room for them (`resident`), else where they
-    are: an array that is mapped from a file is read image by image, so that it may be larger than memory. For a CUDA
-    device the host's part of the next batch is made in a thread meanwhile (`ahead`), in memory that it copies from by
-    itself. Neither changes a bit of a batch.
+    images: uint8 (N, H, W, C); they are copied to a CUDA `device` that has room for them (`resident`), else they stay
+    where they are: an array that is mapped from a file is read image by image, so that it may be larger than memory.
+    For a CUDA device the host's part of the next batch is made in a thread meanwhile (`prefetch`), in pinned memory.
+    Neither changes a bit of a batch.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Batches:
         augmentation: Augmentation = NO_AUGMENTATION,
         device: torch.device,
         resident: bool | None = None,
-        ahead: bool | None = None,
+        prefetch: bool | None = None,
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
@@ -66,8 +66,8 @@ class Batches:
         self._on_device = _sent(images, device) if stays else None
         self._orders: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
         self._one_at_a_time = Lock()
-        goes_ahead = _gains_by_a_thread(device) if ahead is None else ahead
-        self._drawn: Callable[[Draw], list[Tensor]] = Ahead(self._draw) if goes_ahead else self._draw
+        prefetches = _gains_by_a_thread(device) if prefetch is None else prefetch
+        self._drawn: Callable[[Draw], list[Tensor]] = Prefetcher(self._draw) if prefetches else self._draw
 
     def take(self, step: int, order: int = 0, places: Range | None = None) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.

@@ -22,21 +22,21 @@ from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches, MicroBatch
 from nvp_studio.training.best import BestModel, explorer_tensors
 from nvp_studio.training.changes import Course
+from nvp_studio.training.checkpointer import Checkpointer, ResumeState
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import divided, parts_of, share_statistics, spread
+from nvp_studio.training.divergence import MOST_ROLLBACKS, DivergenceDetector, Verdict
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.training.guard import MOST_ROLLBACKS, Guard, Verdict
-from nvp_studio.training.keeping import Keeper, Resume
-from nvp_studio.training.learner import Learner, Snapshot
 from nvp_studio.training.progress import ProgressReporter
-from nvp_studio.training.publisher import Publisher, insist
+from nvp_studio.training.publisher import Publisher, retry
 from nvp_studio.training.schedule import Budget, learning_rate
 from nvp_studio.training.steering import Steering
 from nvp_studio.training.step import StepResult, train_step
-from nvp_studio.training.stopping import StopWatch, out_of_time
+from nvp_studio.training.stopping import StopProgress, out_of_time
+from nvp_studio.training.train_state import Snapshot, TrainState
 from nvp_studio.training.validation import Validator
 
 _GOOD_EVERY = 100
@@ -74,7 +74,7 @@ class Loop:
         if checkpoint is None:
             flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever it computes later
             ranks.overwrite(itertools.chain(flow.parameters(), flow.buffers()))
-        self.learner = Learner(flow, config)
+        self.state = TrainState(flow, config)
         share_statistics(flow, ranks)
         self.parts = parts_of(*ranks.share(0, config.batch_size), config.accumulate)
         """The micro-batches of this rank, as places in the batch."""
@@ -88,37 +88,41 @@ class Loop:
         """The stop condition that ended the run, for a person; empty while none did."""
         self.unfinished: StepMetrics | None = None
         """The last step, while the validation that follows it is not through."""
-        self.guard = Guard()
-        self.watch = StopWatch()
+        self.detector = DivergenceDetector()
+        self.stop_progress = StopProgress()
         self.course = Course(publisher.folder, config.learning_rate, config.stop)
-        self.best = BestModel(self.learner.averaged, data, publisher)
+        self.best = BestModel(self.state.averaged, data, publisher)
         if checkpoint is not None:
-            self._go_on_from(checkpoint)
+            self._restore(checkpoint)
         (self.seconds,) = ranks.of_first(self.seconds)
         self.clock = Clock(self.seconds)  # only now, for waiting for the other ranks is no training
         self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
-        self.good: Snapshot = self.learner.capture()
+        self.last_good: Snapshot = self.state.capture()
         """The state to return to."""
-        self.keeper = Keeper(config, data, self.learner, self.best, publisher, self.budget, self._standing, ranks)
-        self.validator = Validator(config, data, self.learner, self.best, self.keeper, publisher, self.budget, ranks)
+        self.checkpointer = Checkpointer(
+            config, data, self.state, self.best, publisher, self.budget, self._resume_state, ranks
+        )
+        self.validator = Validator(
+            config, data, self.state, self.best, self.checkpointer, publisher, self.budget, ranks
+        )
         self.progress = ProgressReporter(self.budget, self.clock, config.batch_size, publisher)
         self.steering = Steering(self.course, publisher, control, ranks)
         self.steering.tell(self.step)
 
-    def _go_on_from(self, checkpoint: Checkpoint) -> None:
-        resume = msgspec.json.decode(checkpoint.resume, type=Resume)
-        self.learner.restore(Snapshot(checkpoint.tensors, resume.updates))
-        self.step, self.guard, self.unfinished = resume.step, resume.guard, resume.unfinished
-        self.watch = resume.watch
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        resume = msgspec.json.decode(checkpoint.resume, type=ResumeState)
+        self.state.restore(Snapshot(checkpoint.tensors, resume.updates))
+        self.step, self.detector, self.unfinished = resume.step, resume.detector, resume.unfinished
+        self.stop_progress = resume.stop_progress
         self.ended_by = "" if self.course.renewed(resume.step) else resume.ended_by
         self.seconds = resume.seconds
-        self.best = BestModel(self.learner.averaged, self.data, self.publisher, resume.best, resume.best_step)
+        self.best = BestModel(self.state.averaged, self.data, self.publisher, resume.best, resume.best_step)
 
     def run(self) -> bool:
         """Train until the budget is spent or a condition ends the run (True), or the control says stop (False)."""
         if self.unfinished is not None:
             self._finish_step(self.unfinished)
-        while not self.over and self._heed():
+        while not self.over and self._poll_control():
             before = self._fraction()
             metrics = self._take_step()
             if metrics is not None:
@@ -134,7 +138,7 @@ class Loop:
         """Take a step; None when it left the weights as they were, returned to an earlier state, or was abandoned."""
         started = self.clock.seconds()
         (highest,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
-        rate = learning_rate(self.config, self.step, self._fraction(), self.guard.rollbacks, highest)
+        rate = learning_rate(self.config, self.step, self._fraction(), self.detector.rollbacks, highest)
         try:
             result = self._step_within_memory(rate)
         except _StepAbandonedError:
@@ -156,8 +160,8 @@ class Loop:
             train=result.loss,
             learning_rate=rate,
             gradient_norm=result.gradient_norm,
-            skipped=self.guard.skipped,
-            rollbacks=self.guard.rollbacks,
+            skipped=self.detector.skipped,
+            rollbacks=self.detector.rollbacks,
         )
 
     def _step_within_memory(self, rate: float) -> StepResult:
@@ -166,12 +170,12 @@ class Loop:
         An error before the weights change leaves the flow as it was: batch normalization averages while it computes,
         and its running statistics are put back.
         """
-        flow, number = self.learner.flow, self.step
+        flow, number = self.state.flow, self.step
         while True:
             statistics = [buffer.clone() for buffer in flow.buffers()]
             try:
                 return train_step(
-                    self.learner,
+                    self.state,
                     self._micro_batches(),
                     self.config,
                     rate,
@@ -188,7 +192,7 @@ class Loop:
                     raise
                 parts = divided(self.parts, flow)
                 if parts is None:
-                    self.keeper.save_last()
+                    self.checkpointer.save_last()
                     raise
             self.parts = parts  # and the handler is left, with all that the error's traceback held
             self.publisher.notice(
@@ -200,7 +204,7 @@ class Loop:
         """What this rank computes of the batch of the next step."""
         noise_count = self.batches.noise_count if self.config.noise_share else 0
         noise = spread(*self.ranks.share(0, noise_count), len(self.parts))
-        return self.batches.micro_batches(self.step, self.guard.rollbacks, self.parts, noise)
+        return self.batches.micro_batches(self.step, self.detector.rollbacks, self.parts, noise)
 
     def _check_stop(self) -> None:
         """Abandon the step when a stop is asked for; several ranks, which must do so together, end it first."""
@@ -215,38 +219,38 @@ class Loop:
         loss, norm, self.seconds, over = self.ranks.of_first(loss, norm, seconds, over)
         self.step += 1
         self.ended_by, self.over = ended_by, bool(over)
-        return self.guard.judge(loss, norm)
+        return self.detector.judge(loss, norm)
 
     def _roll_back(self, highest_rate: float) -> None:
         """Go back to the last good state, with half the rate and fresh data order; `RunError` the fourth time."""
-        self.learner.restore(self.good)
-        if self.guard.rollbacks >= MOST_ROLLBACKS:
-            self.guard.rolled_back()
-            self.keeper.save_last()
+        self.state.restore(self.last_good)
+        if self.detector.rollbacks >= MOST_ROLLBACKS:
+            self.detector.rolled_back()
+            self.checkpointer.save_last()
             raise RunError(
                 f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
                 f"start again with a learning rate below {highest_rate:g}"
             )
-        self.guard.rolled_back()
+        self.detector.rolled_back()
         self.publisher.notice(
             "warning",
             f"step {self.step}: the loss went astray, so training returns to its last good state with half the "
-            f"learning rate and fresh data order (time {self.guard.rollbacks} of at most {MOST_ROLLBACKS})",
+            f"learning rate and fresh data order (time {self.detector.rollbacks} of at most {MOST_ROLLBACKS})",
         )
 
     # Between steps
 
     def _finish_step(self, metrics: StepMetrics) -> None:
         """Validate when it is time to, and publish the step; a stop during validation leaves the step unfinished."""
-        if self.step % _GOOD_EVERY == 0 and self.guard.calm:
-            self.good = self.learner.capture()
+        if self.step % _GOOD_EVERY == 0 and self.detector.stable:
+            self.last_good = self.state.capture()
         again = self.unfinished is not None
         self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
         if again or (self.over and len(self.data.validation.images)) or self.validator.due(self.step):
             if self.over:
-                self.keeper.save_last()
+                self.checkpointer.save_last()
                 self._report_progress(at_once=True)  # from here on only a stop is heeded
-            found = self.validator.validate(self.step, self._heed, last=self.over)
+            found = self.validator.validate(self.step, self._poll_control, last=self.over)
             if found is None:
                 return
             metrics = msgspec.structs.replace(metrics, **msgspec.structs.asdict(found))
@@ -257,11 +261,11 @@ class Loop:
 
     def _consider_stopping(self, validation: float) -> None:
         """End the run when its rules say so after this validation."""
-        watch = msgspec.structs.replace(self.watch)
-        watch.validated(validation)
-        reason = watch.verdict(self.course.rules(self.step), validation)
+        progress = msgspec.structs.replace(self.stop_progress)
+        progress.validated(validation)
+        reason = progress.verdict(self.course.rules(self.step), validation)
         over = self._agreed(self.over or bool(reason))
-        self.watch = watch  # not before all have met: a step that is made up for is validated again
+        self.stop_progress = progress  # after the collective: when that fails, this validation is done again
         if reason and not self.over:
             self.ended_by = reason
         self.over = over
@@ -275,15 +279,15 @@ class Loop:
         if not self.ranks.first:
             return
         if not self.over:
-            self.keeper.save_best_when_due(self._proceed_alone)
+            self.checkpointer.save_best_when_due(self._poll_control_alone)
             if self.validator.sheets_due():
                 self.validator.publish_sheets(self.step)
-        self.keeper.save_checkpoints_when_due(milestone=milestone)
+        self.checkpointer.save_checkpoints_when_due(milestone=milestone)
 
-    def _heed(self) -> bool:
+    def _poll_control(self) -> bool:
         """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
         asked = self.asked
-        self._serve()
+        self._handle_requests()
         asked.renew()
         if asked.paused and asked.stop_reason is None:
             running = self.clock.running
@@ -291,7 +295,7 @@ class Loop:
             self.publisher.enter("paused")
             while asked.paused and asked.stop_reason is None:
                 self.control.wait(0.1)
-                self._serve()
+                self._handle_requests()
                 asked.renew()
             if running:
                 self.clock.proceed()
@@ -299,13 +303,13 @@ class Loop:
                 self.publisher.enter("training")
         return asked.stop_reason is None
 
-    def _proceed_alone(self) -> bool:
-        """As `_heed`, in what this rank does while the others wait for it."""
-        return self._heed() if self.ranks.world == 1 else self.control.stop_reason is None
+    def _poll_control_alone(self) -> bool:
+        """As `_poll_control`, in what this rank does while the others wait for it."""
+        return self._poll_control() if self.ranks.world == 1 else self.control.stop_reason is None
 
-    def _serve(self) -> None:
+    def _handle_requests(self) -> None:
         if self.control.take_save():
-            self.keeper.save_last()
+            self.checkpointer.save_last()
         if self.control.take_sample():
             self.validator.publish_sheets(self.step)
         self.steering.grant_wishes(self.step)
@@ -314,10 +318,10 @@ class Loop:
 
     def stop(self) -> bool:
         """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
-        saved = insist(self.keeper.save_last)
+        saved = retry(self.checkpointer.save_last)
         if self.best.pending:
             self.best.save(lambda: not self._hurry())
-            self.keeper.save_last()  # which says what the best on disk is
+            self.checkpointer.save_last()  # which says what the best on disk is
         elif self.best.saved_step is None and not self._hurry():
             self._save_explorable_last()
         return saved
@@ -328,17 +332,17 @@ class Loop:
         Raises `RunError` when the disk refused the files that hold the work.
         """
         self.clock.pause()  # the seconds of a run are those it trained
-        info = self.best.finish(self._heed, self._proceed_alone, self.ranks)
+        info = self.best.finish(self._poll_control, self._poll_control_alone, self.ranks)
         self.asked.renew()
         if not self.ranks.first:
             return None
         if self.best.value is None and len(self.data.validation.images):
             self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
         if self.asked.stop_reason is not None:
-            self.keeper.save_last()
+            self.checkpointer.save_last()
             return info
-        written = info is None or self.best.written or insist(self.best.write)
-        saved = insist(self.keeper.save_last if info is not None else self._save_explorable_last)
+        written = info is None or self.best.written or retry(self.best.write)
+        saved = retry(self.checkpointer.save_last if info is not None else self._save_explorable_last)
         if not (saved and written):
             raise RunError("the trained model could not be written; make room for it and resume the run")
         return info
@@ -348,8 +352,8 @@ class Loop:
         if not self.ranks.first:
             return True
         none = Tensor().double()
-        extra = explorer_tensors(self.learner.averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
-        return self.keeper.save_last(extra)
+        extra = explorer_tensors(self.state.averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
+        return self.checkpointer.save_last(extra)
 
     def _hurry(self) -> bool:
         return self.control.hurry or self.asked.hurry
@@ -363,15 +367,15 @@ class Loop:
         """How much of the budget is used up, 0 to 1."""
         return self.budget.fraction(self.step, self.seconds)
 
-    def _standing(self) -> Resume:
-        return Resume(
+    def _resume_state(self) -> ResumeState:
+        return ResumeState(
             step=self.step,
             seconds=self.clock.seconds(),
-            updates=self.learner.updates,
-            guard=self.guard,
+            updates=self.state.updates,
+            detector=self.detector,
             best=self.best.saved_value,
             best_step=self.best.saved_step,
             unfinished=self.unfinished,
-            watch=self.watch,
+            stop_progress=self.stop_progress,
             ended_by=self.ended_by,
         )

@@ -15,8 +15,8 @@ from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.distributed import parts_of, spread
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.step import train_step
+from nvp_studio.training.train_state import TrainState
 
 _LEAST_STEPS = 2
 
@@ -42,12 +42,12 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     channels, height, width = image_shape
     images = keyed_generator(b"probe").integers(0, 256, (config.batch_size, height, width, channels), np.uint8)
     batches = Batches(images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=device)
-    learner = Learner(flow, config)
+    state = TrainState(flow, config)
     parts = parts_of(0, config.batch_size, config.accumulate)
     noise = spread(0, batches.noise_count if config.noise_share else 0, len(parts))
 
     def step(number: int) -> None:
-        train_step(learner, batches.micro_batches(number, 0, parts, noise), config, 0.0)
+        train_step(state, batches.micro_batches(number, 0, parts, noise), config, 0.0)
 
     step(0)
     started = time.monotonic()

@@ -34,8 +34,8 @@ _END_PAUSES = (0.5, 2.0)
 """Seconds before each further try at the end of a run."""
 
 
-def insist(write: Callable[[], bool]) -> bool:
-    """Write at the end of a run, which has no later: a disk that refuses is given a moment."""
+def retry(write: Callable[[], bool]) -> bool:
+    """Call `write` until it returns True, at most three times with pauses; for the end of a run, which has no later."""
     for pause in _END_PAUSES:
         if write():
             return True
@@ -69,7 +69,7 @@ class Publisher:
         self._journal.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
         changes: dict[str, object] = {"phase": state.phase, "reason": state.reason}
         if state.phase in ("finished", "stopped", "failed"):
-            insist(lambda: self.update_record(**changes))
+            retry(lambda: self.update_record(**changes))
         else:
             self.update_record(**changes)
         return state

@@ -17,12 +17,12 @@ from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.announcement import dismiss
 from nvp_studio.training.changes import WISH
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
+from nvp_studio.training.checkpointer import ResumeState
 from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key, started_again
 from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
 from nvp_studio.training.events import RunNotice, RunState
-from nvp_studio.training.keeping import Resume
 from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.precision import settled_precision
 from nvp_studio.training.preparation import prepare
@@ -165,17 +165,17 @@ def _changed_data(record: RunRecord, data: DataSet) -> str:
     )
 
 
-def _resume_of(checkpoint: Checkpoint) -> Resume:
+def _resume_of(checkpoint: Checkpoint) -> ResumeState:
     """What the checkpoint says of the run."""
     try:
-        return msgspec.json.decode(checkpoint.resume, type=Resume)
+        return msgspec.json.decode(checkpoint.resume, type=ResumeState)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise RunError(f"what the checkpoint says of the run is not understood: {failure_line(error)}") from error
 
 
 def _without_lost_best(
-    folder: Path, checkpoint: Checkpoint, resume: Resume, changed: bool
-) -> tuple[Checkpoint, Resume, str]:
+    folder: Path, checkpoint: Checkpoint, resume: ResumeState, changed: bool
+) -> tuple[Checkpoint, ResumeState, str]:
     """What to go on from without a best model that is of no use any more, and in one line why it is not, if so.
 
     Its file may be damaged; and scores on data that have `changed` do not compare, so it gets another name then.

@@ -12,11 +12,11 @@ from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
 from nvp_studio.training.announcement import announce_run, send_state
 from nvp_studio.training.changes import Restart, StopChange, now, record_changes
+from nvp_studio.training.checkpointer import ResumeState
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import deterministic
 from nvp_studio.training.errors import DataChangedError, RunError, failure_line
 from nvp_studio.training.events import RunEvent, RunStarted, RunState
-from nvp_studio.training.keeping import Resume
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.publisher import Publisher, Report
 from nvp_studio.training.runs import RunData, RunRecord, cut_metrics
@@ -28,7 +28,7 @@ class ResumePoint(NamedTuple):
     """What a resumed session goes on from."""
 
     checkpoint: Checkpoint
-    resume: Resume
+    resume: ResumeState
     last_is_whole: bool
     """Whether it is the last checkpoint, read and verified, and not the one before."""
     lift_stop_rules: bool
@@ -71,12 +71,12 @@ def train_session(
         with deterministic(record.config.deterministic):
             loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
             if checkpoint is None:
-                loop.keeper.save_last()
+                loop.checkpointer.save_last()
             publisher.enter("training")
             return publisher.end(run_to_end(loop, publisher))
     except Exception as error:
         if isinstance(error, RankLostError) and loop is not None:
-            loop.keeper.save_last()  # ranks meet before a step changes the weights: these are of whole steps
+            loop.checkpointer.save_last()  # ranks meet before a step changes the weights: these are of whole steps
         publisher.end(RunState("failed", failure_line(error)))
         raise
     finally:

@@ -10,9 +10,9 @@ from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.distributed import add_up_gradients
-from nvp_studio.training.guard import Verdict
-from nvp_studio.training.learner import Learner
+from nvp_studio.training.divergence import Verdict
 from nvp_studio.training.objective import objective
+from nvp_studio.training.train_state import TrainState
 
 
 class StepResult(NamedTuple):
@@ -26,7 +26,7 @@ class StepResult(NamedTuple):
 
 
 def train_step(
-    state: Learner,
+    state: TrainState,
     micro_batches: Iterable[MicroBatch],
     config: TrainConfig,
     rate: float,

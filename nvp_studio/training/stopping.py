@@ -31,8 +31,8 @@ class StopRules(msgspec.Struct, frozen=True, kw_only=True):
         return self.target is None and self.patience is None and self.minutes is None
 
 
-class StopWatch(msgspec.Struct):
-    """What the rules are held against; part of a checkpoint, so that a resumed run ends where it would have."""
+class StopProgress(msgspec.Struct):
+    """The validations so far; part of a checkpoint, so that a resumed run ends where it would have."""
 
     lowest: float | None = None
     """Lowest validation so far, in bits/dim."""

@@ -9,6 +9,7 @@ import msgspec
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
 from nvp_studio.training.best import BestModel
+from nvp_studio.training.checkpointer import Checkpointer
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
@@ -19,10 +20,9 @@ from nvp_studio.training.evaluation import (
     samples,
     scores,
 )
-from nvp_studio.training.keeping import Keeper
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.schedule import Budget
+from nvp_studio.training.train_state import TrainState
 
 _SAMPLES = 64
 _TEMPERATURE = 0.8
@@ -49,9 +49,9 @@ class Validator:
         self,
         config: TrainConfig,
         data: DataSet,
-        state: Learner,
+        state: TrainState,
         best: BestModel,
-        checkpointer: Keeper,
+        checkpointer: Checkpointer,
         publisher: Publisher,
         budget: Budget,
         ranks: Ranks,

@@ -12,7 +12,7 @@ import torch
 
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.training import keeping, publisher
+from nvp_studio.training import checkpointer, publisher
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunEvent, RunNotice, StepMetrics
 from nvp_studio.training.resume import resume_run
@@ -70,7 +70,7 @@ def small_config(data: Path, **changes: Any) -> TrainConfig:
 
 def make_patient(patch: pytest.MonkeyPatch) -> None:
     """Let whatever waits before it tries again not wait."""
-    patch.setattr(keeping, "_RETRY_SECONDS", 0.0)
+    patch.setattr(checkpointer, "_RETRY_SECONDS", 0.0)
     patch.setattr(publisher, "_END_PAUSES", (0.0,))
 
 
@@ -130,7 +130,7 @@ def assert_nothing_lost(folder: Path, promised: int) -> None:
 
 
 def finish(folder: Path, config: TrainConfig, told: Told | None = None) -> Path:
-    """Resume the run to its end; one that had not begun by then is started where it would have been.
+    """ResumeState the run to its end; one that had not begun by then is started where it would have been.
 
     A kill may come after the record said that the run is finished: then there is nothing left to do.
     """

@@ -16,11 +16,11 @@ from nvp_studio.flow.flow import Flow
 from nvp_studio.training import batches, loop, resume, session
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.checkpoint_folder import CheckpointFolder
+from nvp_studio.training.checkpointer import Checkpointer, ResumeState
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.keeping import Keeper, Resume
-from nvp_studio.training.learner import Learner, Snapshot
 from nvp_studio.training.loop import Loop
+from nvp_studio.training.train_state import Snapshot, TrainState
 from tests.faults import checks
 
 Patch = pytest.MonkeyPatch
@@ -87,22 +87,22 @@ def flip_the_log_determinant(patch: Patch) -> None:
 
 def shift_the_data(patch: Patch) -> None:
     """A resumed run takes its images one step too early."""
-    go_on, take = Loop._go_on_from, Batches.take
+    go_on, take = Loop._restore, Batches.take
 
     def resumed(self: Loop, checkpoint: Checkpoint) -> None:
         go_on(self, checkpoint)
         patch.setattr(Batches, "take", lambda self, step, *more: take(self, max(0, step - 1), *more))
 
-    patch.setattr(Loop, "_go_on_from", resumed)
+    patch.setattr(Loop, "_restore", resumed)
 
 
 def _drop(patch: Patch, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
-    restore = Learner.restore
+    restore = TrainState.restore
 
-    def lossy(self: Learner, snapshot: Snapshot) -> None:
+    def lossy(self: TrainState, snapshot: Snapshot) -> None:
         restore(self, Snapshot(change(dict(snapshot.tensors)), snapshot.updates))
 
-    patch.setattr(Learner, "restore", lossy)
+    patch.setattr(TrainState, "restore", lossy)
 
 
 def drop_the_optimizer(patch: Patch) -> None:
@@ -120,12 +120,12 @@ def drop_the_average(patch: Patch) -> None:
 
 def forget_the_updates(patch: Patch) -> None:
     """The number of updates, which the average's decay and the optimizer's bias depend on, is one short."""
-    restore = Learner.restore
+    restore = TrainState.restore
 
-    def short(self: Learner, snapshot: Snapshot) -> None:
+    def short(self: TrainState, snapshot: Snapshot) -> None:
         restore(self, Snapshot(snapshot.tensors, max(1, snapshot.updates - 1)))
 
-    patch.setattr(Learner, "restore", short)
+    patch.setattr(TrainState, "restore", short)
 
 
 def trust_the_digest(patch: Patch) -> None:
@@ -176,7 +176,7 @@ def accept_changed_data(patch: Patch) -> None:
 
 def save_seldom(patch: Patch) -> None:
     """The steps between checkpoints are not heeded."""
-    patch.setattr(Keeper, "_save_due", lambda self, now, step: False)
+    patch.setattr(Checkpointer, "_save_due", lambda self, now, step: False)
 
 
 def forget_the_unfinished_step(patch: Patch) -> None:
@@ -187,7 +187,7 @@ def forget_the_unfinished_step(patch: Patch) -> None:
         @staticmethod
         def decode(data: Any, **how: Any) -> Any:
             found = decode(data, **how)
-            return msgspec.structs.replace(found, unfinished=None) if isinstance(found, Resume) else found
+            return msgspec.structs.replace(found, unfinished=None) if isinstance(found, ResumeState) else found
 
         encode = staticmethod(msgspec.json.encode)
 

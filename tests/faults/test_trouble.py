@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.divergence import Verdict
 from nvp_studio.training.events import RunEvent, StepMetrics
-from nvp_studio.training.guard import Verdict
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import open_run, read_record
 from nvp_studio.training.start import start_run

@@ -22,8 +22,8 @@ from nvp_studio.training import preparation
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
+from nvp_studio.training.divergence import Verdict
 from nvp_studio.training.events import RunEvent, StepMetrics
-from nvp_studio.training.guard import Verdict
 from nvp_studio.training.join import join_run
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.resume import resume_run
@@ -181,6 +181,6 @@ def _train(ranks: Ranks, runs: Path, name: str, text: str, control: Control, ste
 
 def _digest(loop: Loop) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(loop.learner.capture().tensors.items()):
+    for name, tensor in sorted(loop.state.capture().tensors.items()):
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nvp_studio.training import batches as module
-from nvp_studio.training.ahead import Ahead, Draw
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.prefetch import Draw, Prefetcher
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.start import start_run
 from tests.gpu import DEVICES, needs_cuda
@@ -47,10 +47,10 @@ def made(device: str = "cpu", **changes: Any) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("resident", [False, True])
-@pytest.mark.parametrize("ahead", [False, True])
-def test_neither_place_nor_time_changes_a_batch(device: str, resident: bool, ahead: bool) -> None:
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_neither_place_nor_time_changes_a_batch(device: str, resident: bool, prefetch: bool) -> None:
     plain = made()
-    for found, expected in zip(made(device, resident=resident, ahead=ahead), plain, strict=True):
+    for found, expected in zip(made(device, resident=resident, prefetch=prefetch), plain, strict=True):
         assert torch.equal(found, expected)
 
 
@@ -80,9 +80,9 @@ def test_the_next_draw_is_made_before_it_is_asked_for() -> None:
         return wanted.step
 
     first = Draw("images", 0, 0, 0, 4)
-    ahead = Ahead(draw)
-    assert [ahead(first._replace(step=step)) for step in range(5)] == [0, 1, 2, 3, 4]
-    ahead._thread.shutdown()
+    prefetcher = Prefetcher(draw)
+    assert [prefetcher(first._replace(step=step)) for step in range(5)] == [0, 1, 2, 3, 4]
+    prefetcher._thread.shutdown()
     assert sorted(drawn) == [first._replace(step=step) for step in range(6)], "each once, and one more"
 
 
@@ -93,14 +93,14 @@ def test_what_goes_wrong_in_the_thread_is_told_where_the_batch_is_asked_for() ->
         return wanted.step
 
     first = Draw("images", 0, 0, 0, 4)
-    ahead = Ahead(draw)
-    ahead(first)
+    prefetcher = Prefetcher(draw)
+    prefetcher(first)
     with pytest.raises(MemoryError):
-        ahead(first._replace(step=1))
-    assert ahead(first._replace(step=2)) == 2
+        prefetcher(first._replace(step=1))
+    assert prefetcher(first._replace(step=2)) == 2
 
 
-def test_a_run_that_draws_ahead_is_the_same_run(
+def test_a_run_that_prefetches_is_the_same_run(
     tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make_config(steps=12, accumulate=3, random_shift=1)

@@ -28,7 +28,7 @@ from nvp_studio.training.events import RunChanged, RunEvent, RunNotice, RunState
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import start_run
-from nvp_studio.training.stopping import StopRules, StopWatch
+from nvp_studio.training.stopping import StopProgress, StopRules
 from tests.training.conftest import Events
 from tests.training.test_resume import assert_same_run
 
@@ -179,7 +179,7 @@ def test_a_rate_that_makes_no_sense_is_refused(rate: float) -> None:
 
 
 def test_a_watch_counts_from_the_lowest() -> None:
-    watch = StopWatch()
+    watch = StopProgress()
     rules = StopRules(patience=2)
     verdicts = []
     for value in (5.0, 4.0, 4.5, 4.0, 3.0):

@@ -7,8 +7,8 @@ import torch
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.muon import MOMENTUM, SIZE, Muon, matrices_of, orthogonal
+from nvp_studio.training.train_state import TrainState
 from tests.training.conftest import TINY
 
 
@@ -89,7 +89,7 @@ def test_matrices_are_weights_between_feature_maps(flow: FlowConfig, learnt: set
 
 @pytest.mark.parametrize("flow", [TINY, preset_config("paper", (1, 8, 8))], ids=["residual", "weight-normalized"])
 def test_every_parameter_learns_once(flow: FlowConfig) -> None:
-    learner = Learner(Flow(flow), TrainConfig(steps=1, optimizer="muon"))
-    learning = [p for one in learner.optimizers for group in one.param_groups for p in group["params"]]
+    state = TrainState(Flow(flow), TrainConfig(steps=1, optimizer="muon"))
+    learning = [p for one in state.optimizers for group in one.param_groups for p in group["params"]]
     assert len(learning) == len({id(p) for p in learning})
-    assert {id(p) for p in learning} == {id(p) for p in learner.flow.parameters()}
+    assert {id(p) for p in learning} == {id(p) for p in state.flow.parameters()}

@@ -22,10 +22,10 @@ from nvp_studio.training.batches import Batches
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import HALF_A_LEVEL, contact_sheet, inverse_error, noise_inverse_error, scores
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.probe import probe
 from nvp_studio.training.reference import contrasts, principal_directions
 from nvp_studio.training.schedule import Budget, learning_rate
+from nvp_studio.training.train_state import TrainState
 from tests.training.conftest import TINY, bars
 
 CPU = torch.device("cpu")
@@ -138,7 +138,7 @@ def test_average_copies_counters_and_permutations_unchanged() -> None:
 
 def test_weight_decay_is_on_the_lengths_of_filters_alone() -> None:
     flow = Flow(msgspec.structs.replace(TINY, weight_norm=True))
-    (optimizer,) = Learner(flow, TrainConfig(steps=1, weight_decay=5e-5)).optimizers
+    (optimizer,) = TrainState(flow, TrainConfig(steps=1, weight_decay=5e-5)).optimizers
     decayed = {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
     assert decayed == {id(p) for name, p in flow.named_parameters() if name.endswith("length")}
     assert len(decayed) > 10

@@ -1,4 +1,4 @@
-"""The files that hold a run's work: when each is due, and what a checkpoint says besides its tensors."""
+"""The checkpoints of a run: when each file is due, and what it holds."""
 
 import math
 import time
@@ -13,76 +13,80 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
 from nvp_studio.training.best import BestModel, Proceed
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.divergence import DivergenceDetector
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.training.guard import Guard
-from nvp_studio.training.learner import Learner
 from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts
 from nvp_studio.training.schedule import Budget
-from nvp_studio.training.stopping import StopWatch
+from nvp_studio.training.stopping import StopProgress
+from nvp_studio.training.train_state import TrainState
 
 _BEST_SECONDS = 60.0
 """Shortest time between two writings of the best model, which include a principal component analysis."""
-_BEST_PART = 30
-"""How many times as long as it took the last time that writing waits for its next time, if that is longer."""
+_BEST_COST_FACTOR = 30
+"""Nor sooner than this many times what the last writing took."""
 _RETRY_SECONDS = 15.0
-"""Time after which a checkpoint that the disk refused is tried again."""
+"""Time after which a checkpoint that could not be written is tried again."""
 
 
-class Resume(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint says, besides its tensors, to a loop that goes on from it."""
+class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint holds besides its tensors for a run that is resumed from it, as JSON.
+
+    Keys in the file keep their first names: `guard` and `watch`.
+    """
 
     step: int
     seconds: float
     updates: int
-    guard: Guard
+    detector: DivergenceDetector = msgspec.field(name="guard")
     best: float | None
     """Validation of the best model that is on disk, in bits/dim."""
     best_step: int | None
     unfinished: StepMetrics | None
-    """The last step, when the run was stopped before the validation that follows it was through."""
-    watch: StopWatch = msgspec.field(default_factory=StopWatch)
+    """The last step, when the run was stopped before the validation after it was complete."""
+    stop_progress: StopProgress = msgspec.field(default_factory=StopProgress, name="watch")
     ended_by: str = ""
     """The stop condition that ended the run, when one did."""
 
 
-class Keeper:
-    """Writes the last checkpoint, milestones and the best model of one stretch of a run; `standing` tells where it is.
+class Checkpointer:
+    """Writes the last checkpoint, milestones and the best model of one session of a run.
 
-    Only the first rank has files; on the others `save_last` does nothing.
+    `resume_state` gives what a checkpoint of this moment says. Only the first rank writes; on the others `save_last`
+    does nothing.
     """
 
     def __init__(
         self,
         config: TrainConfig,
         data: DataSet,
-        learner: Learner,
+        state: TrainState,
         best: BestModel,
         publisher: Publisher,
         budget: Budget,
-        standing: Callable[[], Resume],
+        resume_state: Callable[[], ResumeState],
         ranks: Ranks,
     ) -> None:
         self._config = config
         self._data = data
         self._contrasts = tuple(contrasts(data))
-        self._learner = learner
+        self._state = state
         self._best = best
         self._publisher = publisher
         self._budget = budget
-        self._standing = standing
+        self._resume_state = resume_state
         self._ranks = ranks
         self._saved_at = self._best_at = time.monotonic()
         self._best_cost = 0.0
         self._refused_at: float | None = None
-        """When the disk refused the last checkpoint, until it takes one."""
+        """When the last checkpoint could not be written; None once one was."""
         self._milestone_due = False
         self._milestone_at = -math.inf
 
     def save_best_when_due(self, proceed: Proceed) -> None:
         """Write the best model if there is a new one and the last writing was long ago."""
         now = time.monotonic()
-        wait = 0.0 if self._best.saved_step is None else max(_BEST_SECONDS, _BEST_PART * self._best_cost)
+        wait = 0.0 if self._best.saved_step is None else max(_BEST_SECONDS, _BEST_COST_FACTOR * self._best_cost)
         if self._best.pending and now - self._best_at >= wait:
             self._best.save(proceed)
             self._best_at = time.monotonic()
@@ -90,18 +94,18 @@ class Keeper:
 
     def save_checkpoints_when_due(self, *, milestone: bool) -> None:
         """Write the last checkpoint if it is time to, and one that stays if this step is a `milestone`."""
-        now, step = time.monotonic(), self._standing().step
+        now, step = time.monotonic(), self._resume_state().step
         if self._save_due(now, step):
             self.save_last()
         self._milestone_due |= milestone
         if self._milestone_due and now - self._milestone_at >= _RETRY_SECONDS:
             saved = self._publisher.checkpoint(
-                f"step-{step:08d}", "milestone", step, lambda: slim(self._checkpoint(self._standing()))
+                f"step-{step:08d}", "milestone", step, lambda: slim(self._checkpoint(self._resume_state()))
             )
             self._milestone_due, self._milestone_at = not saved, -math.inf if saved else now
 
     def _save_due(self, now: float, step: int) -> bool:
-        """Whether it is time for a checkpoint: by minutes, by steps, or because the disk refused the one before."""
+        """Whether it is time for a checkpoint: by minutes, by steps, or because the last one could not be written."""
         interval = 60 * self._config.checkpoint_minutes
         if self._refused_at is not None:
             return now - self._refused_at >= min(interval, _RETRY_SECONDS)
@@ -109,34 +113,34 @@ class Keeper:
         return now - self._saved_at >= interval or (steps is not None and step % steps == 0)
 
     def save_last(self, extra: dict[str, Tensor] | None = None) -> bool:
-        """Write the checkpoint to resume from, with the tensors `extra`; False when the disk refused."""
+        """Write the checkpoint to resume from, with the tensors `extra`; False when it could not be written."""
         if not self._ranks.first:
             return True
-        standing = self._standing()
-        saved = self._publisher.checkpoint("last", "last", standing.step, lambda: self._checkpoint(standing, extra))
+        now = self._resume_state()
+        saved = self._publisher.checkpoint("last", "last", now.step, lambda: self._checkpoint(now, extra))
         self._saved_at = time.monotonic()
         self._refused_at = None if saved else self._saved_at
         self._publisher.update_record(
-            step=standing.step,
+            step=now.step,
             total_steps=self._budget.total_steps,
-            epoch=self._budget.epoch(standing.step),
-            seconds=standing.seconds,
-            images=standing.step * self._config.batch_size,
+            epoch=self._budget.epoch(now.step),
+            seconds=now.seconds,
+            images=now.step * self._config.batch_size,
             best=self._best.value,
             best_step=self._best.step,
-            skipped=standing.guard.skipped,
-            rollbacks=standing.guard.rollbacks,
+            skipped=now.detector.skipped,
+            rollbacks=now.detector.rollbacks,
         )
         return saved
 
-    def _checkpoint(self, standing: Resume, extra: dict[str, Tensor] | None = None) -> Checkpoint:
-        tensors = dict(self._learner.capture().tensors) | (extra or {})
-        resume = msgspec.json.encode(standing).decode()
-        return Checkpoint(self._learner.flow.config, self.info(), tensors, resume)
+    def _checkpoint(self, resume_state: ResumeState, extra: dict[str, Tensor] | None = None) -> Checkpoint:
+        tensors = dict(self._state.capture().tensors) | (extra or {})
+        resume = msgspec.json.encode(resume_state).decode()
+        return Checkpoint(self._state.flow.config, self.info(), tensors, resume)
 
     def info(self, validation: float | None = None, count: int = 0) -> CheckpointInfo:
-        """What a file of this moment says of itself; `validation` in bits/dim is the mean over `count` images."""
-        data, standing = self._data, self._standing()
+        """The information in a file written now; `validation` in bits/dim is the mean over `count` images."""
+        data, now = self._data, self._resume_state()
         return CheckpointInfo(
             name=self._publisher.record.name,
             preset=self._config.preset,
@@ -148,10 +152,10 @@ class Keeper:
                 contrasts=self._contrasts,
                 licence=data.licence,
             ),
-            step=standing.step,
-            epoch=self._budget.epoch(standing.step),
-            seconds=standing.seconds,
-            images=standing.step * self._config.batch_size,
+            step=now.step,
+            epoch=self._budget.epoch(now.step),
+            seconds=now.seconds,
+            images=now.step * self._config.batch_size,
             seed=self._config.seed,
             validation=validation,
             validation_images=count,

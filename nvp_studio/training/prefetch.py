@@ -1,4 +1,4 @@
-"""What the host must do for a batch, done in a thread while the device is still busy with the batch before."""
+"""Prepares the next batch on the host in a thread, while the device computes the current one."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Draw(NamedTuple):
-    """Places `start` to `stop` of the images of a step, or of its images of noise, in an order."""
+    """Which images to draw: those at places `start` to `stop` of a step's batch, or of its images of noise."""
 
     kind: Literal["images", "noise"]
     step: int
@@ -17,11 +17,11 @@ class Draw(NamedTuple):
     stop: int
 
 
-class Ahead(Generic[Value]):
-    """`draw`, of which the same places in the next step are drawn ahead.
+class Prefetcher(Generic[Value]):
+    """Calls `draw`, and in its thread calls it for the same places of the next step as well.
 
-    Every draw is a function of its key alone, so whether it was made ahead changes nothing but when. One that was not
-    foreseen, because training returned to an earlier state or divided its batch anew, is made when it is asked for.
+    What is drawn depends on the key alone, so prefetching changes only when it is computed. A draw that was not
+    prefetched, because training returned to an earlier state or divided its batch differently, is made when asked for.
     """
 
     def __init__(self, draw: Callable[[Draw], Value]) -> None:
@@ -30,7 +30,7 @@ class Ahead(Generic[Value]):
         self._coming: dict[Draw, Future[Value]] = {}
 
     def __call__(self, wanted: Draw) -> Value:
-        """What `draw` gives; an error of the thread is raised here."""
+        """The result of `draw`; an error in the thread is raised here."""
         self._forget_others(wanted)
         coming = self._coming.pop(wanted, None)
         following = wanted._replace(step=wanted.step + 1)
@@ -39,7 +39,7 @@ class Ahead(Generic[Value]):
         return self._draw(wanted) if coming is None else coming.result()
 
     def _forget_others(self, wanted: Draw) -> None:
-        """Let go of what belongs neither to this step nor to the next."""
+        """Drop what belongs neither to this step nor to the next."""
         for draw in list(self._coming):
             if draw.order != wanted.order or not wanted.step <= draw.step <= wanted.step + 1:
                 self._coming.pop(draw).cancel()

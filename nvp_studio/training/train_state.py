@@ -18,13 +18,13 @@ from nvp_studio.training.precision import network_type
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a `Learner`: tensors by their names in a checkpoint, and how many updates led there."""
+    """The state of a `TrainState`: tensors by their names in a checkpoint, and how many updates led there."""
 
     tensors: Mapping[str, Tensor]
     updates: int
 
 
-class Learner:
+class TrainState:
     """A flow in training mode with its optimizers and average; `updates` counts their steps."""
 
     def __init__(self, flow: Flow, config: TrainConfig) -> None:

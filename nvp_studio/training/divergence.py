@@ -1,4 +1,4 @@
-"""Watches the loss of each step and says when to skip the step or to go back to the last good state."""
+"""Detects a training that diverges: which steps to skip, and when to return to an earlier state."""
 
 import math
 from typing import Literal
@@ -11,14 +11,17 @@ MOST_ROLLBACKS = 3
 _MOST_SKIPS = 3
 """Non-finite steps in a row."""
 _FAR = 1.0
-"""Bits/dim above the best that count as lost."""
+"""Bits/dim above the lowest running average from which on a loss counts as diverged."""
 _PATIENCE = 50
-"""Steps in a row that far above the best."""
+"""Steps in a row that far above it."""
 _SMOOTHING = 0.9
 
 
-class Guard(msgspec.Struct):
-    """What the watch remembers; part of a checkpoint, so that a resumed run is watched as if it had not stopped."""
+class DivergenceDetector(msgspec.Struct):
+    """Judges the loss and gradient norm of each step.
+
+    It is part of a checkpoint, under these names, so that a resumed run is judged as if it had not stopped.
+    """
 
     skipped: int = 0
     """Steps skipped so far."""
@@ -28,10 +31,10 @@ class Guard(msgspec.Struct):
     smooth: float | None = None
     """Running average of the loss, in bits/dim."""
     best: float | None = None
-    """Lowest running average since the last return."""
+    """Lowest running average since the last return to an earlier state."""
 
     def judge(self, loss: float, gradient_norm: float) -> Verdict:
-        """The verdict on a step's loss (bits/dim) and gradient norm, given before the weights change."""
+        """What to do with a step of this loss (bits/dim) and gradient norm, before the weights change."""
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             self.skipped += 1
             self.skips_in_row += 1
@@ -43,12 +46,12 @@ class Guard(msgspec.Struct):
         return "roll back" if self.far_in_row >= _PATIENCE else "good"
 
     def rolled_back(self) -> None:
-        """Start the watch anew after a return to the last good state."""
+        """Count a return to the last good state, and forget the losses before it."""
         self.rollbacks += 1
         self.skips_in_row = self.far_in_row = 0
         self.smooth = self.best = None
 
     @property
-    def calm(self) -> bool:
+    def stable(self) -> bool:
         """Whether the present state is worth returning to."""
         return self.skips_in_row == 0 and self.far_in_row == 0

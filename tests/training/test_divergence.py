@@ -11,9 +11,9 @@ import torch
 from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
+from nvp_studio.training.divergence import DivergenceDetector, Verdict
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, RunState, StepMetrics
-from nvp_studio.training.guard import Guard, Verdict
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
@@ -33,7 +33,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def with_steps(*steps: int) -> None:
         def judge(self: Loop, loss: float, norm: float) -> Verdict:
             if self.step + 1 in steps:
-                for parameter in self.learner.flow.parameters():
+                for parameter in self.state.flow.parameters():
                     assert parameter.grad is not None
                     parameter.grad.fill_(math.nan)
                 norm = math.nan
@@ -136,28 +136,28 @@ def test_stop_right_after_a_bad_step_is_exact(
     assert read_metrics(folder)[-1].rollbacks == 1
 
 
-def test_guard_goes_back_after_fifty_steps_far_above_the_best() -> None:
-    guard = Guard()
-    assert all(guard.judge(3.0, 1.0) == "good" for _ in range(20))
-    verdicts = [guard.judge(4.5, 1.0) for _ in range(50)]
+def test_detector_goes_back_after_fifty_steps_far_above_the_best() -> None:
+    detector = DivergenceDetector()
+    assert all(detector.judge(3.0, 1.0) == "good" for _ in range(20))
+    verdicts = [detector.judge(4.5, 1.0) for _ in range(50)]
     assert verdicts == ["good"] * 49 + ["roll back"]
-    assert not guard.calm
-    guard.rolled_back()
-    assert guard.calm
-    assert guard.judge(9.0, 1.0) == "good", "after a return the best is learnt anew"
+    assert not detector.stable
+    detector.rolled_back()
+    assert detector.stable
+    assert detector.judge(9.0, 1.0) == "good", "after a return the best is learnt anew"
 
 
-def test_guard_bears_a_spike_and_a_slow_rise() -> None:
-    guard = Guard()
+def test_detector_bears_a_spike_and_a_slow_rise() -> None:
+    detector = DivergenceDetector()
     losses = [3.0] * 20 + [9.0] * 49 + [3.5] + [9.0] * 49 + [3.9] * 200
-    assert {guard.judge(loss, 1.0) for loss in losses} == {"good"}
+    assert {detector.judge(loss, 1.0) for loss in losses} == {"good"}
 
 
 @pytest.mark.parametrize(("loss", "norm"), [(math.nan, 1.0), (math.inf, 1.0), (3.0, math.inf), (3.0, math.nan)])
-def test_guard_skips_what_is_not_finite(loss: float, norm: float) -> None:
-    guard = Guard()
-    assert [guard.judge(loss, norm) for _ in range(3)] == ["skip", "skip", "roll back"]
-    assert guard.skipped == 3
+def test_detector_skips_what_is_not_finite(loss: float, norm: float) -> None:
+    detector = DivergenceDetector()
+    assert [detector.judge(loss, norm) for _ in range(3)] == ["skip", "skip", "roll back"]
+    assert detector.skipped == 3
 
 
 def test_steps_are_reported_once_each(
