@@ -76,7 +76,7 @@ def write_examples(folder: Path) -> Path:
 
 def train_compared(studio: Studio, steps: int) -> None:
     """The runs to compare, one after the other, to their end."""
-    from nvp_studio.training.changes import Wish
+    from nvp_studio.training.changes import ChangeRequest
     from nvp_studio.training.config import TrainConfig, recommended
 
     live = studio.live
@@ -93,7 +93,7 @@ def train_compared(studio: Studio, steps: int) -> None:
             live.resume(live.folder)
             studio.wait(lambda: live.in_loop and live.course is not None, 60, "run that goes on")
             studio.wait(lambda: live.history.last.step >= 2 * steps // 3, 1800, "second third of the run")
-            live.change(Wish(learning_rate=plain.learning_rate / 2))
+            live.change(ChangeRequest(learning_rate=plain.learning_rate / 2))
         studio.wait(lambda: live.phase == "finished", 1800, "end of the run")
 
 

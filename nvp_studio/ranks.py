@@ -85,8 +85,8 @@ class Ranks:
     def announce(self, word: str, content: bytes = b"") -> None:
         """Let go the ranks that `await_word`, and give them `content`."""
 
-    def await_word(self, word: str, proceed: Callable[[], None]) -> bytes:
-        """Wait, however long, for rank 0 to announce `word`; give its content. `proceed` is called, and may raise."""
+    def await_word(self, word: str, poll: Callable[[], None]) -> bytes:
+        """Wait, however long, for rank 0 to announce `word`; give its content. `poll` is called, and may raise."""
         return b""
 
     def begin(self, stop_reason: Callable[[], str | None]) -> str | None:
@@ -202,8 +202,8 @@ class ProcessGroup(Ranks):
         self._words += 1
         self._store.set(f"{word} {self._words}", content.decode())
 
-    def await_word(self, word: str, proceed: Callable[[], None]) -> bytes:
-        """Wait, however long, for rank 0 to announce `word`; give its content. `proceed` is called, and may raise.
+    def await_word(self, word: str, poll: Callable[[], None]) -> bytes:
+        """Wait, however long, for rank 0 to announce `word`; give its content. `poll` is called, and may raise.
 
         Unlike a meeting point this has no time limit, and signals are heard.
         """
@@ -213,7 +213,7 @@ class ProcessGroup(Ranks):
             while not self._store.check([key]):
                 if self._store.check(["failure"]):
                     raise self._lost()
-                proceed()
+                poll()
                 time.sleep(_POLL_SECONDS)
             return self._store.get(key)
         except dist.DistError as error:

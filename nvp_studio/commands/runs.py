@@ -13,7 +13,7 @@ from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
 from nvp_studio.runs.names import Axis, Kind
 from nvp_studio.runs.shelf import ShelvedRun, SortKey, find_run, list_shelf
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
-from nvp_studio.training.changes import Wish, leave_wish, read_changes
+from nvp_studio.training.changes import ChangeRequest, read_changes, request_change
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder
 from nvp_studio.training.stopping import StopRules
@@ -235,7 +235,7 @@ def change(
     if rules is None and learning_rate is None:
         raise typer.BadParameter("say what is to be changed: a learning rate or a stop condition")
     folder = find_run(run, runs)
-    leave_wish(folder, Wish(learning_rate=learning_rate, stop=rules))
+    request_change(folder, ChangeRequest(learning_rate=learning_rate, stop=rules))
     say("the run takes it after its present step" if is_locked(folder) else "the run takes it when it goes on")
 
 

@@ -9,7 +9,16 @@ from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
-from nvp_studio.training.changes import RateChange, Restart, RunChange, StopChange, Wish, in_force, now, read_changes
+from nvp_studio.training.changes import (
+    ChangeRequest,
+    RateChange,
+    Restart,
+    RunChange,
+    StopChange,
+    in_force,
+    now,
+    read_changes,
+)
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
@@ -266,10 +275,10 @@ class LiveRun(QObject):
         if self.in_loop:
             self._command("sample")
 
-    def change(self, wish: Wish) -> None:
+    def change(self, request: ChangeRequest) -> None:
         """Change learning rate or stop conditions from the next step on."""
         if self.in_loop:
-            self._engine.trainer.send(ChangeRun(wish))
+            self._engine.trainer.send(ChangeRun(request))
 
     # Inside
 

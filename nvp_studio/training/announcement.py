@@ -39,9 +39,9 @@ def dismiss(ranks: Ranks) -> None:
     ranks.announce(_WORD)
 
 
-def await_run(ranks: Ranks, proceed: Callable[[], None]) -> RunAnnouncement | None:
-    """Wait for what the first rank tells; None when that is nothing. `proceed` is called meanwhile and may raise."""
-    content = ranks.await_word(_WORD, proceed)
+def await_run(ranks: Ranks, poll: Callable[[], None]) -> RunAnnouncement | None:
+    """Wait for what the first rank tells; None when that is nothing. `poll` is called meanwhile and may raise."""
+    content = ranks.await_word(_WORD, poll)
     return msgspec.json.decode(content, type=RunAnnouncement) if content else None
 
 

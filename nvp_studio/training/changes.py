@@ -1,8 +1,8 @@
-"""What was changed in a run on its way: learning rate and stop conditions, each with the step that it came after.
+"""Changes of learning rate and stop conditions while a run trains, each with the step after which it was made.
 
-They stand in ``changes.jsonl``, flushed to the disk before they take effect, so that a run that goes on from an earlier
-checkpoint makes them again at the same steps. Lines are only ever added: a line takes the place of earlier ones of its
-kind that belong to later steps. ``wish.json`` is how another process asks for a change.
+They are lines of ``changes.jsonl``, flushed to the disk before they take effect, so that a run resumed from an earlier
+checkpoint makes them again at the same steps. Lines are only ever added: a line replaces earlier ones of its kind that
+belong to the same or later steps. Another process requests a change by writing ``wish.json``.
 """
 
 import os
@@ -18,9 +18,9 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.stopping import StopRules
 
 CHANGES = "changes.jsonl"
-WISH = "wish.json"
+REQUEST_FILE = "wish.json"
 _MOST_BYTES = 20_000_000
-_MOST_WISH_BYTES = 10_000
+_MOST_REQUEST_BYTES = 10_000
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -49,8 +49,8 @@ class Restart(msgspec.Struct, frozen=True, tag="restart"):
 RunChange = RateChange | StopChange | Restart
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be changed; None leaves it as it is."""
+class ChangeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to change; None leaves it as it is."""
 
     learning_rate: float | None = None
     stop: StopRules | None = None
@@ -66,7 +66,7 @@ def now() -> str:
 
 
 def in_force(changes: Iterable[RunChange]) -> tuple[RunChange, ...]:
-    """The changes that stand, by step, from all lines in the order in which they were written."""
+    """The changes that hold, sorted by step, from all lines in the order in which they were written."""
     kept: list[RunChange] = []
     for change in changes:
         kept = [one for one in kept if type(one) is not type(change) or one.step < change.step]
@@ -75,7 +75,7 @@ def in_force(changes: Iterable[RunChange]) -> tuple[RunChange, ...]:
 
 
 def read_changes(folder: Path) -> tuple[RunChange, ...]:
-    """The changes in force of the run in `folder`; lines that are damaged are passed over."""
+    """The changes that hold for the run in `folder`; damaged lines are skipped."""
     decoder = msgspec.json.Decoder(RunChange)
     found: list[RunChange] = []
     try:
@@ -116,46 +116,46 @@ def record_changes(folder: Path, *changes: RunChange) -> None:
         os.close(descriptor)
 
 
-def leave_wish(folder: Path, wish: Wish) -> None:
-    """Ask for a change from outside: a run that goes takes it within seconds, another one when it goes on.
+def request_change(folder: Path, request: ChangeRequest) -> None:
+    """Request a change from another process: a run that trains takes it within seconds, another when it is resumed.
 
-    What an earlier wish that was not taken yet asks for is still asked for, unless this one says otherwise.
+    It is merged with an earlier request that was not taken yet. Raises `RunError` when it cannot be written.
     """
     try:
-        earlier = _read_wish(folder) or Wish()
+        earlier = _read_request(folder) or ChangeRequest()
     except OSError:
-        earlier = Wish()
-    said = {name: value for name in Wish.__struct_fields__ if (value := getattr(wish, name)) is not None}
+        earlier = ChangeRequest()
+    said = {name: value for name in ChangeRequest.__struct_fields__ if (value := getattr(request, name)) is not None}
     try:
-        write_whole(folder / WISH, msgspec.json.encode(msgspec.structs.replace(earlier, **said)))
+        write_whole(folder / REQUEST_FILE, msgspec.json.encode(msgspec.structs.replace(earlier, **said)))
     except OSError as error:
         raise RunError(f"{folder.name} cannot be told: {error.strerror}") from error
 
 
-def take_wish(folder: Path) -> Wish | None:
-    """The wish left for the run in `folder`, which is gone then; None when there is none that can be understood."""
+def take_request(folder: Path) -> ChangeRequest | None:
+    """Read and remove the request for the run in `folder`; None when there is none, or none that can be read."""
     try:
-        wish = _read_wish(folder)
+        request = _read_request(folder)
     except OSError:
         return None
     try:
-        (folder / WISH).unlink()
+        (folder / REQUEST_FILE).unlink()
     except OSError:
-        return None  # or it would be granted again and again
-    return wish
+        return None  # or it would be applied again and again
+    return request
 
 
-def _read_wish(folder: Path) -> Wish | None:
-    """The wish that waits in `folder`, None when it is not understood; raises `OSError` when there is none."""
-    content = read_regular(folder / WISH, _MOST_WISH_BYTES)
+def _read_request(folder: Path) -> ChangeRequest | None:
+    """The request in `folder`, None when it is damaged; raises `OSError` when there is none."""
+    content = read_regular(folder / REQUEST_FILE, _MOST_REQUEST_BYTES)
     try:
-        return msgspec.json.decode(content, type=Wish)
+        return msgspec.json.decode(content, type=ChangeRequest)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 
-class Course:
-    """The changes of a run as its loop needs them: what holds at a step, and a new one from the present step on."""
+class ChangeHistory:
+    """The changes of a run: which learning rate and stop conditions hold for a step, and recording of new ones."""
 
     def __init__(self, folder: Path, learning_rate: float, rules: StopRules) -> None:
         self._folder = folder
@@ -172,18 +172,18 @@ class Course:
         return found
 
     def rules(self, step: int) -> StopRules:
-        """By which rules the run ends with step number `step`."""
+        """The conditions that may end the run after step number `step`."""
         found = self._rules
         for change in self.changes:
             if isinstance(change, StopChange) and change.step < step:
                 found = change.rules
         return found
 
-    def renewed(self, step: int) -> bool:
-        """Whether the rules were given anew at `step` or later, so that an end by earlier ones is not the last word."""
+    def stop_rules_changed_since(self, step: int) -> bool:
+        """Whether stop conditions were changed at `step` or later, so that an end by earlier ones no longer holds."""
         return any(isinstance(change, StopChange) and change.step >= step for change in self.changes)
 
     def record(self, *changes: RunChange) -> None:
-        """Write changes and let them take effect; an `OSError` leaves all as it was."""
+        """Write the changes, then let them take effect; raises `OSError`, and nothing has changed then."""
         record_changes(self._folder, *changes)
         self.changes = in_force((*self.changes, *changes))

@@ -11,7 +11,7 @@ from torch import Tensor
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
-from nvp_studio.training.best import BestModel, Proceed
+from nvp_studio.training.best import BestModel, KeepGoing
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.divergence import DivergenceDetector
 from nvp_studio.training.events import StepMetrics
@@ -83,12 +83,12 @@ class Checkpointer:
         self._milestone_due = False
         self._milestone_at = -math.inf
 
-    def save_best_when_due(self, proceed: Proceed) -> None:
+    def save_best_when_due(self, keep_going: KeepGoing) -> None:
         """Write the best model if there is a new one and the last writing was long ago."""
         now = time.monotonic()
         wait = 0.0 if self._best.saved_step is None else max(_BEST_SECONDS, _BEST_COST_FACTOR * self._best_cost)
         if self._best.pending and now - self._best_at >= wait:
-            self._best.save(proceed)
+            self._best.save(keep_going)
             self._best_at = time.monotonic()
             self._best_cost = self._best_at - now
 

@@ -42,7 +42,7 @@ class Clock:
         self.seconds()
         self._running = False
 
-    def proceed(self) -> None:
+    def unpause(self) -> None:
         """Count again."""
         self._seen, self._busy = time.monotonic(), time.process_time()
         self._running = True

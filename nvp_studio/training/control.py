@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from nvp_studio.training.changes import Wish
+from nvp_studio.training.changes import ChangeRequest
 
 
 class Control:
@@ -16,13 +16,13 @@ class Control:
         self._running.set()
         self._save = threading.Event()
         self._sample = threading.Event()
-        self._wishes: deque[Wish] = deque()
+        self._requests: deque[ChangeRequest] = deque()
 
     def pause(self) -> None:
         """Ask the loop to wait after the current step."""
         self._running.clear()
 
-    def proceed(self) -> None:
+    def unpause(self) -> None:
         """End a pause."""
         self._running.set()
 
@@ -46,9 +46,9 @@ class Control:
         """Ask for a fresh sheet of samples after the current step."""
         self._sample.set()
 
-    def change(self, wish: Wish) -> None:
+    def change(self, request: ChangeRequest) -> None:
         """Ask for another learning rate or other stop conditions from the next step on."""
-        self._wishes.append(wish)
+        self._requests.append(request)
 
     @property
     def stop_reason(self) -> str | None:
@@ -81,6 +81,6 @@ class Control:
         self._sample.clear()
         return asked
 
-    def take_wish(self) -> Wish | None:
+    def take_change(self) -> ChangeRequest | None:
         """The oldest change that was asked for and not taken yet."""
-        return self._wishes.popleft() if self._wishes else None
+        return self._requests.popleft() if self._requests else None

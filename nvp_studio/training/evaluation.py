@@ -23,27 +23,27 @@ Images = npt.NDArray[np.uint8]
 def scores(
     flow: Flow,
     images: Images,
-    proceed: Callable[[], bool],
+    keep_going: Callable[[], bool],
     batch_size: int = 250,
     ranks: Ranks = ALONE,
     count: Callable[[int], object] | None = None,
 ) -> Tensor | None:
-    """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `proceed` ended it early.
+    """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `keep_going` returned False.
 
-    `count` is told before each batch, and at the end, how many images are scored.
-    Every rank scores its share, each image once, and all have the scores of all; `proceed` must say the same to each.
+    Each rank scores a part of the images, and all get all scores; `keep_going` must return the same on each. It is
+    asked before each batch, and `count` is called then and at the end with the number of images scored.
     """
-    found = torch.zeros(len(images), dtype=torch.float64)
+    bits = torch.zeros(len(images), dtype=torch.float64)
     for start in range(0, len(images), batch_size * ranks.world):
-        if not proceed():
+        if not keep_going():
             return None
         if count is not None:
             count(start)
         low, high = ranks.share(start, min(start + batch_size * ranks.world, len(images)))
-        found[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+        bits[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
     if count is not None:
         count(len(images))
-    return ranks.add_up(found)
+    return ranks.add_up(bits)
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches, MicroBatch
 from nvp_studio.training.best import BestModel, explorer_tensors
-from nvp_studio.training.changes import Course
+from nvp_studio.training.change_applier import ChangeApplier
+from nvp_studio.training.changes import ChangeHistory
 from nvp_studio.training.checkpointer import Checkpointer, ResumeState
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
@@ -33,7 +34,6 @@ from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.progress import ProgressReporter
 from nvp_studio.training.publisher import Publisher, retry
 from nvp_studio.training.schedule import Budget, learning_rate
-from nvp_studio.training.steering import Steering
 from nvp_studio.training.step import StepResult, train_step
 from nvp_studio.training.stopping import StopProgress, out_of_time
 from nvp_studio.training.train_state import Snapshot, TrainState
@@ -90,7 +90,7 @@ class Loop:
         """The last step, while the validation that follows it is not through."""
         self.detector = DivergenceDetector()
         self.stop_progress = StopProgress()
-        self.course = Course(publisher.folder, config.learning_rate, config.stop)
+        self.changes = ChangeHistory(publisher.folder, config.learning_rate, config.stop)
         self.best = BestModel(self.state.averaged, data, publisher)
         if checkpoint is not None:
             self._restore(checkpoint)
@@ -106,15 +106,15 @@ class Loop:
             config, data, self.state, self.best, self.checkpointer, publisher, self.budget, ranks
         )
         self.progress = ProgressReporter(self.budget, self.clock, config.batch_size, publisher)
-        self.steering = Steering(self.course, publisher, control, ranks)
-        self.steering.tell(self.step)
+        self.change_applier = ChangeApplier(self.changes, publisher, control, ranks)
+        self.change_applier.report(self.step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         resume = msgspec.json.decode(checkpoint.resume, type=ResumeState)
         self.state.restore(Snapshot(checkpoint.tensors, resume.updates))
         self.step, self.detector, self.unfinished = resume.step, resume.detector, resume.unfinished
         self.stop_progress = resume.stop_progress
-        self.ended_by = "" if self.course.renewed(resume.step) else resume.ended_by
+        self.ended_by = "" if self.changes.stop_rules_changed_since(resume.step) else resume.ended_by
         self.seconds = resume.seconds
         self.best = BestModel(self.state.averaged, self.data, self.publisher, resume.best, resume.best_step)
 
@@ -137,7 +137,7 @@ class Loop:
     def _take_step(self) -> StepMetrics | None:
         """Take a step; None when it left the weights as they were, returned to an earlier state, or was abandoned."""
         started = self.clock.seconds()
-        (highest,) = self.ranks.of_first(self.course.learning_rate(self.step + 1))
+        (highest,) = self.ranks.of_first(self.changes.learning_rate(self.step + 1))
         rate = learning_rate(self.config, self.step, self._fraction(), self.detector.rollbacks, highest)
         try:
             result = self._step_within_memory(rate)
@@ -214,7 +214,7 @@ class Loop:
     def _judge(self, loss: float, norm: float) -> Verdict:
         """Count the step, and say what becomes of it; the first rank's numbers, clock and end are those of all."""
         seconds = self.clock.seconds()
-        ended_by = out_of_time(self.course.rules(self.step + 1), seconds)
+        ended_by = out_of_time(self.changes.rules(self.step + 1), seconds)
         over: float = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
         loss, norm, self.seconds, over = self.ranks.of_first(loss, norm, seconds, over)
         self.step += 1
@@ -263,7 +263,7 @@ class Loop:
         """End the run when its rules say so after this validation."""
         progress = msgspec.structs.replace(self.stop_progress)
         progress.validated(validation)
-        reason = progress.verdict(self.course.rules(self.step), validation)
+        reason = progress.verdict(self.changes.rules(self.step), validation)
         over = self._agreed(self.over or bool(reason))
         self.stop_progress = progress  # after the collective: when that fails, this validation is done again
         if reason and not self.over:
@@ -271,7 +271,7 @@ class Loop:
         self.over = over
 
     def _agreed(self, said: bool) -> bool:
-        """What the first rank says, which alone knows how the run's course was changed."""
+        """What the first rank says, which alone reads the run's changes."""
         return bool(self.ranks.of_first(said)[0])
 
     def _write_files(self, *, milestone: bool) -> None:
@@ -298,7 +298,7 @@ class Loop:
                 self._handle_requests()
                 asked.renew()
             if running:
-                self.clock.proceed()
+                self.clock.unpause()
             if asked.stop_reason is None:
                 self.publisher.enter("training")
         return asked.stop_reason is None
@@ -312,7 +312,7 @@ class Loop:
             self.checkpointer.save_last()
         if self.control.take_sample():
             self.validator.publish_sheets(self.step)
-        self.steering.grant_wishes(self.step)
+        self.change_applier.apply_requests(self.step)
 
     # The end
 

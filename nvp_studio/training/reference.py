@@ -41,7 +41,7 @@ def principal_directions(
     *,
     most: int = 4000,
     seconds: float = float("inf"),
-    proceed: Callable[[], bool] = lambda: True,
+    keep_going: Callable[[], bool] = lambda: True,
     batch_size: int = 200,
 ) -> dict[str, Tensor] | None:
     """Principal component analysis of the latents of up to `most` of the images, uint8 (N, H, W, C).
@@ -51,7 +51,7 @@ def principal_directions(
     of length 1, `mean` (D,), `deviation` (K,), the standard deviation along each, and `shares` (K,) of the total
     variance, the largest first; K is at most 24. Behind them stands a direction for each of `contrasts`, from the mean
     of the latents of the other images to the mean of those that its mask (N,) holds; the directions are not orthogonal
-    to any other. None when `proceed` says so, or there are too few finite latents.
+    to any other. None when `keep_going` says so, or there are too few finite latents.
     """
     dimensions = flow.config.dimensions
     most = min(most, max(3, _MOST_BYTES // (dimensions * flow.dtype.itemsize)))
@@ -61,7 +61,7 @@ def principal_directions(
     latents = torch.empty(len(chosen), dimensions, dtype=flow.dtype)  # memory that is not written to is not taken
     taken = np.empty(0, np.int64)
     for start in range(0, len(chosen), batch_size):
-        if not proceed():
+        if not keep_going():
             return None
         if start >= _LEAST_IMAGES and time.monotonic() > deadline:
             break

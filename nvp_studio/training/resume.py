@@ -15,7 +15,7 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.announcement import dismiss
-from nvp_studio.training.changes import WISH
+from nvp_studio.training.changes import REQUEST_FILE
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.checkpointer import ResumeState
 from nvp_studio.training.config import TrainConfig, check_trainable
@@ -31,7 +31,7 @@ from nvp_studio.training.runs import RunRecord, read_metrics, read_record
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.session import ResumePoint, failure_reported, ignore, run_data, train_session
 
-_OF_OTHERS = (WISH, "labels.json")
+_OF_OTHERS = (REQUEST_FILE, "labels.json")
 """Files of a run folder that other processes write while it is resumed."""
 
 

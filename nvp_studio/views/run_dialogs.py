@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.runs.labels import Labels, tags_from_text
-from nvp_studio.training.changes import Wish
+from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunSummary
@@ -73,7 +73,7 @@ class LabelsDialog(Dialog):
 
 
 class ChangeRunDialog(Dialog):
-    """Learning rate and stop conditions of the run that goes; `wish` gives what was changed."""
+    """Learning rate and stop conditions of the run that goes; `request` gives what was changed."""
 
     def __init__(self, course: RunChanged, parent: QWidget) -> None:
         super().__init__(parent)
@@ -112,7 +112,7 @@ class ChangeRunDialog(Dialog):
         column.addWidget(self.make_buttons(self.tr("Change")))
 
     @property
-    def wish(self) -> Wish | None:
+    def request(self) -> ChangeRequest | None:
         """What a person changed; None when nothing was. A rule whose field was left alone stays what it is."""
         rate, rules = self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes)
         rate_before, rules_before = self._shown
@@ -123,7 +123,7 @@ class ChangeRunDialog(Dialog):
         }
         if rate == rate_before and not changed:
             return None
-        return Wish(
+        return ChangeRequest(
             learning_rate=rate if rate != rate_before else None,
             stop=replace(self._course.stop, **changed) if changed else None,
         )

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from nvp_studio.recipe import Recipe
-from nvp_studio.training.changes import Wish
+from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
     CheckpointSaved,
@@ -159,7 +159,7 @@ class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):
 class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):
     """Change learning rate or stop conditions of the run under way; answered by `RunChanged` once it is recorded."""
 
-    wish: Wish
+    change: ChangeRequest
 
 
 class Probe(msgspec.Struct, frozen=True, tag="probe"):

@@ -185,7 +185,7 @@ class Server:
             self._command(message)
         elif isinstance(message, ChangeRun):
             if self._run is not None:
-                self._run.control.change(message.wish)
+                self._run.control.change(message.change)
         elif isinstance(message, RunRequest):
             self._ask_run(message)
         elif self._run is not None and not self._run.over:
@@ -217,7 +217,7 @@ class Server:
             case "pause":
                 control.pause()
             case "proceed":
-                control.proceed()
+                control.unpause()
             case "stop":
                 control.stop()
             case "save":

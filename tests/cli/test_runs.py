@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nvp_studio.runs.labels import read_labels
-from nvp_studio.training.changes import RateChange, Wish, record_changes, take_wish
+from nvp_studio.training.changes import ChangeRequest, RateChange, record_changes, take_request
 from nvp_studio.training.stopping import StopRules
 from tests.cli.conftest import Run
 from tests.runs.folders import make_trained_run
@@ -104,7 +104,7 @@ def test_a_change_is_left_for_the_run(run: Run, runs: Path) -> None:
     code, _, err = run("runs", "change", "one", "--learning-rate", 0.5, "--patience", 4, "--runs", runs)
     assert code == 0
     assert "when it goes on" in err
-    assert take_wish(runs / "one") == Wish(learning_rate=0.5, stop=StopRules(patience=4))
+    assert take_request(runs / "one") == ChangeRequest(learning_rate=0.5, stop=StopRules(patience=4))
     assert run("runs", "change", "one", "--runs", runs)[0] == 2
     code, _, err = run("runs", "change", "one", "--learning-rate", -1, "--runs", runs)
     assert code == 1

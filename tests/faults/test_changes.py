@@ -1,11 +1,11 @@
-"""A change of a run's course holds once it is on the disk, and leaves no trace when it is refused."""
+"""A change of a run holds once it is on the disk, and leaves no trace when it is refused."""
 
 import itertools
 from pathlib import Path
 
 import pytest
 
-from nvp_studio.training.changes import Course, RateChange, StopChange, read_changes
+from nvp_studio.training.changes import ChangeHistory, RateChange, StopChange, read_changes
 from nvp_studio.training.stopping import StopRules
 from tests.faults.disk import Disk
 
@@ -18,18 +18,18 @@ def test_every_operation_fails(before: tuple[RateChange, ...], for_ever: bool, t
     for number in itertools.count(1):
         folder = tmp_path / str(number)
         folder.mkdir()
-        course = Course(folder, 4e-3, StopRules())
-        course.record(*before)
+        history = ChangeHistory(folder, 4e-3, StopRules())
+        history.record(*before)
         disk = Disk(number, for_ever=for_ever)
         with pytest.MonkeyPatch.context() as patch:
             disk.install(patch)
             try:
-                course.record(*CHANGES)
+                history.record(*CHANGES)
             except OSError:
                 assert disk.failed
-                assert course.changes == read_changes(folder) == before
+                assert history.changes == read_changes(folder) == before
                 continue
-        assert course.changes == read_changes(folder) == (*before, *CHANGES)
+        assert history.changes == read_changes(folder) == (*before, *CHANGES)
         if not disk.failed:
             assert number > 2, "opening, writing and flushing can fail"
             return

@@ -65,7 +65,7 @@ def test_sleep_during_a_pause_changes_nothing(hands: Time) -> None:
     hands.work(5)
     found.pause()
     hands.sleep(HOUR)
-    found.proceed()
+    found.unpause()
     hands.work(5)
     assert found.seconds() == 10
 

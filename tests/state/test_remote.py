@@ -12,7 +12,7 @@ import pytest
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.remote import remote_program, remote_reason
 from nvp_studio.state.run import LiveRun
-from nvp_studio.training.changes import CHANGES, RateChange, Restart, StopChange, Wish
+from nvp_studio.training.changes import CHANGES, ChangeRequest, RateChange, Restart, StopChange
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import open_run
@@ -85,7 +85,7 @@ def test_changes_of_a_run_there_are_those_that_were_heard(
     live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step >= 3)
     (tmp_path / "there" / "far" / CHANGES).write_bytes(b'{"type":"learning-rate","step":1,"learning_rate":0.5}\n')
-    live.change(Wish(learning_rate=0.001, stop=StopRules(patience=100)))
+    live.change(ChangeRequest(learning_rate=0.001, stop=StopRules(patience=100)))
     qtbot.waitUntil(lambda: live.course is not None and live.course.stop.patience == 100)
     assert live.course is not None
     changed = live.course.step

@@ -14,7 +14,7 @@ from nvp_studio.runs.labels import LABELS
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.runs import OpenedRun, RunsModel, duration, sheet_images
 from nvp_studio.state.timelapse import Timelapse
-from nvp_studio.training.changes import CHANGES, WISH, take_wish
+from nvp_studio.training.changes import CHANGES, REQUEST_FILE, take_request
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import METRICS, RECORD, read_metrics
@@ -127,7 +127,14 @@ def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qtbot: Bot) -
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
 def test_pipes_in_the_folder_of_a_stranger_hold_up_nothing(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one", phase="training")
-    for name in (METRICS, CHANGES, WISH, LABELS, "samples/step-00000050.png", "samples/reconstructions-00000050.png"):
+    for name in (
+        METRICS,
+        CHANGES,
+        REQUEST_FILE,
+        LABELS,
+        "samples/step-00000050.png",
+        "samples/reconstructions-00000050.png",
+    ):
         os.mkfifo(run / name)
     opened = OpenedRun(str(run))
     opened.read()
@@ -136,7 +143,7 @@ def test_pipes_in_the_folder_of_a_stranger_hold_up_nothing(tmp_path: Path) -> No
     lapse.show_run(str(run))
     assert (opened.images, lapse.batch()) == ({}, None)
     assert read_metrics(run) == []
-    assert take_wish(run) is None
+    assert take_request(run) is None
     model = RunsModel(tmp_path)
     model.refresh()
     (run / RECORD).unlink()

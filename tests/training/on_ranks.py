@@ -41,7 +41,7 @@ def train(ranks: Ranks, runs: str, steps: str, *cases: str) -> None:
 
 
 def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:
-    """Train until the last rank, and no other, was asked to pause, to proceed and to stop."""
+    """Train until the last rank, and no other, was asked to pause, to continue and to stop."""
     control = Control()
 
     def watched(self: Loop) -> StepMetrics | None:
@@ -53,7 +53,7 @@ def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:
         return metrics
 
     def impatient(self: Control, seconds: float) -> None:
-        self.proceed()
+        self.unpause()
 
     with patch.object(Loop, "_take_step", watched), patch.object(Control, "wait", impatient):
         _train(ranks, Path(runs), "stopped", config, control)

@@ -9,17 +9,17 @@ import pytest
 
 from nvp_studio.training.changes import (
     CHANGES,
-    WISH,
-    Course,
+    REQUEST_FILE,
+    ChangeHistory,
+    ChangeRequest,
     RateChange,
     Restart,
     StopChange,
-    Wish,
     in_force,
-    leave_wish,
     read_changes,
     record_changes,
-    take_wish,
+    request_change,
+    take_request,
 )
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -50,7 +50,7 @@ class Person:
 
 
 def faster(control: Control) -> None:
-    control.change(Wish(learning_rate=0.02))
+    control.change(ChangeRequest(learning_rate=0.02))
 
 
 def test_a_changed_rate_holds_from_the_next_step_on(tmp_path: Path, make_config: MakeConfig) -> None:
@@ -134,13 +134,13 @@ def test_minutes_end_a_run_of_many_steps(tmp_path: Path, make_config: MakeConfig
 
 
 def test_another_process_may_ask_for_a_change(tmp_path: Path, make_config: MakeConfig) -> None:
-    wish = Wish(stop=StopRules(minutes=0.005))
-    person = Person(at_3=lambda _: leave_wish(tmp_path / "run", wish))
+    request = ChangeRequest(stop=StopRules(minutes=0.005))
+    person = Person(at_3=lambda _: request_change(tmp_path / "run", request))
     start_run(make_config(steps=10**6), tmp_path, "run", control=person.control, report=person)
     (change,) = read_changes(tmp_path / "run")
     assert isinstance(change, StopChange)
-    assert change.rules == wish.stop
-    assert take_wish(tmp_path / "run") is None
+    assert change.rules == request.stop
+    assert take_request(tmp_path / "run") is None
 
 
 def test_a_change_that_cannot_be_recorded_is_not_made(tmp_path: Path, make_config: MakeConfig) -> None:
@@ -162,8 +162,8 @@ def test_lines_are_read_around_a_damaged_one(tmp_path: Path) -> None:
         file.write(b'{"type":"learning-rate","st')
     record_changes(tmp_path, RateChange(2, 0.2))
     assert read_changes(tmp_path) == (RateChange(1, 0.1), RateChange(2, 0.2))
-    course = Course(tmp_path, 1.0, StopRules())
-    assert [course.learning_rate(step) for step in (1, 2, 3)] == [1.0, 0.1, 0.2]
+    history = ChangeHistory(tmp_path, 1.0, StopRules())
+    assert [history.learning_rate(step) for step in (1, 2, 3)] == [1.0, 0.1, 0.2]
 
 
 @pytest.mark.parametrize("fields", [{"patience": 0}, {"minutes": 0.0}, {"target": 1e9}, {"target": float("nan")}])
@@ -175,7 +175,7 @@ def test_rules_that_make_no_sense_are_refused(fields: dict[str, float]) -> None:
 @pytest.mark.parametrize("rate", [0.0, -1.0, 11.0, float("nan")])
 def test_a_rate_that_makes_no_sense_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="learning rate"):
-        Wish(learning_rate=rate)
+        ChangeRequest(learning_rate=rate)
 
 
 def test_a_watch_counts_from_the_lowest() -> None:
@@ -195,15 +195,15 @@ def test_bits_of_the_scales_add_up_to_the_score(tmp_path: Path, make_config: Mak
     assert sum(last.scale_bits) == pytest.approx(last.validation, abs=1e-5)
 
 
-def test_a_second_wish_adds_to_one_that_waits(tmp_path: Path) -> None:
-    leave_wish(tmp_path, Wish(learning_rate=0.02))
-    leave_wish(tmp_path, Wish(stop=StopRules(patience=3)))
-    leave_wish(tmp_path, Wish(learning_rate=0.03))
-    assert take_wish(tmp_path) == Wish(learning_rate=0.03, stop=StopRules(patience=3))
-    assert take_wish(tmp_path) is None
+def test_a_second_request_adds_to_one_that_waits(tmp_path: Path) -> None:
+    request_change(tmp_path, ChangeRequest(learning_rate=0.02))
+    request_change(tmp_path, ChangeRequest(stop=StopRules(patience=3)))
+    request_change(tmp_path, ChangeRequest(learning_rate=0.03))
+    assert take_request(tmp_path) == ChangeRequest(learning_rate=0.03, stop=StopRules(patience=3))
+    assert take_request(tmp_path) is None
 
 
-def test_a_wish_takes_the_place_of_one_that_is_not_understood(tmp_path: Path) -> None:
-    (tmp_path / WISH).write_bytes(b"{")
-    leave_wish(tmp_path, Wish(learning_rate=0.02))
-    assert take_wish(tmp_path) == Wish(learning_rate=0.02)
+def test_a_request_replaces_one_that_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / REQUEST_FILE).write_bytes(b"{")
+    request_change(tmp_path, ChangeRequest(learning_rate=0.02))
+    assert take_request(tmp_path) == ChangeRequest(learning_rate=0.02)

@@ -199,17 +199,17 @@ def test_directions_of_too_little_are_none() -> None:
     flow = Flow(TINY).eval()
     assert principal_directions(flow, bars(2, 0)) is None
     assert principal_directions(flow, np.zeros((50, 8, 8, 1), np.uint8)) is None
-    assert principal_directions(flow, bars(50, 0), proceed=lambda: False) is None
+    assert principal_directions(flow, bars(50, 0), keep_going=lambda: False) is None
 
 
 def test_directions_take_fewer_images_when_time_is_short() -> None:
     asked: list[None] = []
 
-    def proceed() -> bool:
+    def keep_going() -> bool:
         asked.append(None)
         return True
 
-    assert principal_directions(Flow(TINY).eval(), bars(1000, 0), seconds=0, proceed=proceed, batch_size=64)
+    assert principal_directions(Flow(TINY).eval(), bars(1000, 0), seconds=0, keep_going=keep_going, batch_size=64)
     assert len(asked) == 5, "four batches make 256 latents, and the fifth is where time is looked at"
 
 
@@ -239,7 +239,7 @@ def test_clock_counts_no_pauses_and_a_window_of_speed() -> None:
     clock = Clock(100.0)
     clock.pause()
     assert clock.seconds() == clock.seconds() >= 100
-    clock.proceed()
+    clock.unpause()
     assert clock.seconds_for(100) is None
     for _ in range(50):
         clock.stepped(1.0, 10)

@@ -265,7 +265,7 @@ def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config:
         control.save()
         _wait(lambda: len(events.of(RunImages)) == 2 and events.of(CheckpointSaved)[-1].step == steps)
         assert len(events.of(StepMetrics)) == steps
-        control.proceed()
+        control.unpause()
         _wait(lambda: len(events.of(StepMetrics)) > steps)
     finally:
         control.stop("enough")

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
-from nvp_studio.training.changes import Wish
+from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
@@ -58,7 +58,7 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     assert page.live.phase == "training"
     assert not notices(window, "model of far")
     window.show_page("train")
-    page.live.change(Wish(stop=StopRules(minutes=1e-6)))
+    page.live.change(ChangeRequest(stop=StopRules(minutes=1e-6)))
     qtbot.waitUntil(lambda: not page.live.under_way)
     (notice,) = notices(window, "far is finished")
     assert notice.actions[0][0] == "Explore it"

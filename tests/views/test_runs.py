@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
 from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
-from nvp_studio.training.changes import RateChange, Restart, Wish, read_changes, record_changes
+from nvp_studio.training.changes import ChangeRequest, RateChange, Restart, read_changes, record_changes
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import read_record
@@ -400,14 +400,14 @@ def test_a_change_is_of_the_fields_that_were_touched(qtbot: Bot) -> None:
     parent = QWidget()
     qtbot.addWidget(parent)
     dialog = ChangeRunDialog(RunChanged(step=5, learning_rate=0.00123456789, stop=exact), parent)
-    assert dialog.wish is None
+    assert dialog.request is None
     dialog.learning_rate.setValue(0.002)
-    assert dialog.wish == Wish(learning_rate=0.002)
+    assert dialog.request == ChangeRequest(learning_rate=0.002)
     dialog.patience.setValue(7)
-    assert dialog.wish == Wish(learning_rate=0.002, stop=replace(exact, patience=7))
+    assert dialog.request == ChangeRequest(learning_rate=0.002, stop=replace(exact, patience=7))
     dialog.target.setValue(0)
-    assert dialog.wish is not None
-    assert dialog.wish.stop == StopRules(patience=7, minutes=90.04)
+    assert dialog.request is not None
+    assert dialog.request.stop == StopRules(patience=7, minutes=90.04)
 
 
 def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow) -> None:
@@ -462,7 +462,7 @@ def test_a_run_that_goes_is_changed_from_its_strip(
         qtbot.waitUntil(lambda: live.in_loop and live.course is not None and len(live.history.steps) > 2)
         window.registry["run.change"].trigger()
         dialog = window.findChild(ChangeRunDialog)
-        assert dialog.wish is None
+        assert dialog.request is None
         dialog.learning_rate.setValue(0.001)
         dialog.patience.setValue(7)
         dialog.accept()

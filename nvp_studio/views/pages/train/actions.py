@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 
-from nvp_studio.training.changes import Wish
+from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.events import CheckpointSaved
 from nvp_studio.training.runs import RunSummary, has_model
 from nvp_studio.views import notify
@@ -163,13 +163,13 @@ class RunActions(QObject):
         if course is None:
             return
         dialog = ChangeRunDialog(course, self._context.window)
-        dialog.accepted.connect(lambda: self._send_change(dialog.wish))
+        dialog.accepted.connect(lambda: self._send_change(dialog.request))
         dialog.open()
 
-    def _send_change(self, wish: Wish | None) -> None:
-        if wish is not None:
+    def _send_change(self, request: ChangeRequest | None) -> None:
+        if request is not None:
             self._changing = True
-            self._live.change(wish)
+            self._live.change(request)
 
     def _on_course_changed(self) -> None:
         self.refresh()
