@@ -119,9 +119,9 @@ def _exchange(preset: str) -> None:
         vector = torch.ones(sum(parameter.numel() for parameter in flow.parameters()))
         times = []
         for _ in range(_ROUNDS):
-            ranks.largest(0.0)  # the others may be late
+            ranks.all_reduce_max(0.0)  # the others may be late
             began = time.perf_counter()
-            ranks.add_up(vector)
+            ranks.all_reduce(vector)
             times.append(time.perf_counter() - began)
         if ranks.first:
             size = vector.numel() * vector.element_size() / 2**20

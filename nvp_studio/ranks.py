@@ -1,8 +1,8 @@
-"""The processes that train, score or encode together: who is which, and what they tell each other.
+"""The processes that train, score or encode together (ranks), and how they communicate.
 
 torch's launcher (`torchrun`), or any that sets the same environment, starts the same command N times; each process is
-a rank. Between CPUs gloo carries what they say, between GPUs NCCL the large tensors and gloo the rest. Nothing is
-pickled: what travels are tensors and bytes.
+a rank. Communication between CPUs is by gloo; between GPUs NCCL takes tensors on them and gloo the rest. Nothing is
+pickled: only tensors and bytes are sent.
 """
 
 import json
@@ -18,24 +18,25 @@ import torch.distributed as dist
 from torch import Tensor
 
 _TIMEOUT = timedelta(minutes=30)
-"""Longest time that one rank waits for another at a meeting point; rank 0 may be writing to a slow disk."""
+"""Longest time that one rank waits for another in a collective; rank 0 may be writing to a slow disk."""
 _POLL_SECONDS = 0.1
 _REASON_SECONDS = 1.0
-"""How long a survivor looks for the reason that a failing rank left behind."""
-_PARTING_SECONDS = 10.0
-"""How long rank 0 stays after a failure for the others to hear of it."""
-_ALL = "all are there"
+"""How long the other ranks look for the reason that a failing rank stored."""
+_LEAVING_SECONDS = 10.0
+"""How long rank 0, which has the store, stays after a failure for the others to read it."""
+_ALL_STARTED = "all ranks have started"
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class RankLostError(RuntimeError):
-    """Another process of this launch failed or was killed; the message is one line that says what is known of it."""
+    """Another process of this launch failed or was killed; the message is one line that says why, as far as known."""
 
 
 class Ranks:
-    """One process alone, which agrees with itself; `ProcessGroup` is several.
+    """The ranks of a process that is alone; `ProcessGroup` are those of several.
 
-    Methods that speak with the others are meeting points: every rank calls them in the same order, or all wait.
+    The methods `broadcast...`, `all_...` and `start_together` are collectives: every rank must call them in the same
+    order, or all wait.
     """
 
     rank = 0
@@ -47,70 +48,70 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is rank 0, which alone writes files and speaks to a person."""
+        """Whether this is rank 0, which alone writes files and reports."""
         return self.rank == 0
 
-    def share(self, start: int, stop: int) -> tuple[int, int]:
-        """The bounds of this rank's share of the range; the shares follow each other and differ by at most one."""
+    def own_range(self, start: int, stop: int) -> tuple[int, int]:
+        """This rank's part of the range; those of all ranks are consecutive, and their sizes differ by at most 1."""
         count = stop - start
         return start + count * self.rank // self.world, start + count * (self.rank + 1) // self.world
 
-    def of_first(self, *values: float) -> tuple[float, ...]:
-        """The values that rank 0 gave."""
+    def broadcast(self, *values: float) -> tuple[float, ...]:
+        """The values of rank 0."""
         return values
 
-    def largest(self, *values: float) -> tuple[float, ...]:
-        """Of each value the largest that any rank gave."""
+    def all_reduce_max(self, *values: float) -> tuple[float, ...]:
+        """The maximum of each value over the ranks."""
         return values
 
-    def add_up(self, tensor: Tensor) -> Tensor:
-        """The tensor with its sum over the ranks in place; the same bits on every rank."""
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """Sum the tensor over the ranks in place and return it; the result has the same bits on every rank."""
         return tensor
 
-    def send(self, data: bytes, source: int = 0) -> bytes:
-        """The bytes that rank `source` gave."""
+    def broadcast_bytes(self, data: bytes, source: int = 0) -> bytes:
+        """The bytes of rank `source`."""
         return data
 
-    def gather(self, data: bytes) -> list[bytes]:
+    def all_gather(self, data: bytes) -> list[bytes]:
         """The bytes of every rank, in their order."""
         return [data]
 
-    def send_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The named tensors of rank 0, on the CPU where they had to travel."""
+    def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The named tensors of rank 0; on the CPU when there are several ranks."""
         return dict(tensors)
 
-    def overwrite(self, tensors: Iterator[Tensor]) -> None:
-        """Bring every tensor to the value it has on rank 0, in place."""
+    def broadcast_in_place(self, tensors: Iterator[Tensor]) -> None:
+        """Overwrite every tensor by its value on rank 0."""
 
-    def announce(self, word: str, content: bytes = b"") -> None:
-        """Let go the ranks that `await_word`, and give them `content`."""
+    def announce(self, key: str, content: bytes = b"") -> None:
+        """Store `content` for the ranks in `await_announcement`."""
 
-    def await_word(self, word: str, poll: Callable[[], None]) -> bytes:
-        """Wait, however long, for rank 0 to announce `word`; give its content. `poll` is called, and may raise."""
+    def await_announcement(self, key: str, poll: Callable[[], None]) -> bytes:
+        """Wait without limit until rank 0 announces `key`; return its content. `poll` is called and may raise."""
         return b""
 
-    def begin(self, stop_reason: Callable[[], str | None]) -> str | None:
-        """Wait until every rank has come here after the same word; None then.
+    def start_together(self, stop_reason: Callable[[], str | None]) -> str | None:
+        """Wait until every rank has called this after the same announcement, and return None.
 
-        When one was asked to stop before, as `stop_reason` or its `call_off` say, none waits any more and all are given
-        the reason.
+        When a rank is asked to stop before that, as its `stop_reason` or `cancel_start` says, all get that reason
+        instead.
         """
         return None
 
-    def call_off(self, reason: str) -> None:
-        """Tell the other ranks, in place of `begin`, that this one will not come."""
+    def cancel_start(self, reason: str) -> None:
+        """Tell the other ranks, instead of `start_together`, that this one will not start."""
 
     def claim_failure(self, reason: str) -> bool:
-        """Leave `reason` for the other ranks; whether this rank is the first to fail, and thus the one to say it."""
+        """Store `reason` for the other ranks; return whether this rank is the first to fail, which has to report it."""
         return True
 
 
 ALONE = Ranks()
-"""The ranks of a process that nobody launched with others."""
+"""The ranks of a process that was not launched together with others."""
 
 
 class ProcessGroup(Ranks):
-    """The ranks of a launch. Raises `RankLostError` from a meeting point that a rank will not come to any more."""
+    """The ranks of a launch; a collective raises `RankLostError` when another rank has ended."""
 
     def __init__(self) -> None:
         self.rank, self.world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -122,10 +123,10 @@ class ProcessGroup(Ranks):
         nccl = gpus >= self.local_world and dist.is_nccl_available()
         try:
             store, _, _ = next(dist.rendezvous("env://", self.rank, self.world, timeout=_TIMEOUT))
-            life = _life(store, self.rank, self.world)
+            prefix = _launch_prefix(store, self.rank, self.world)
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if nccl else "gloo",
-                store=dist.PrefixStore(f"{life}/group", store),
+                store=dist.PrefixStore(f"{prefix}/group", store),
                 rank=self.rank,
                 world_size=self.world,
                 timeout=_TIMEOUT,
@@ -134,137 +135,137 @@ class ProcessGroup(Ranks):
             place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             reason = str(error).splitlines()[0]
             raise RankLostError(f"the {self.world} processes did not find each other at {place}: {reason}") from error
-        self._store = dist.PrefixStore(f"{life}/nvp-studio", store)
-        self._words = 0
+        self._store = dist.PrefixStore(f"{prefix}/nvp-studio", store)
+        self._announcements = 0
 
     def close(self) -> None:
-        """Part from the others after work that ended well."""
+        """Leave the group after work that ended well."""
         dist.destroy_process_group()
 
-    def of_first(self, *values: float) -> tuple[float, ...]:
-        """The values that rank 0 gave."""
+    def broadcast(self, *values: float) -> tuple[float, ...]:
+        """The values of rank 0."""
         tensor = torch.tensor(values, dtype=torch.float64)
-        self._meet(lambda: dist.broadcast(tensor, 0))
+        self._collective(lambda: dist.broadcast(tensor, 0))
         return tuple(tensor.tolist())
 
-    def largest(self, *values: float) -> tuple[float, ...]:
-        """Of each value the largest that any rank gave."""
+    def all_reduce_max(self, *values: float) -> tuple[float, ...]:
+        """The maximum of each value over the ranks."""
         tensor = torch.tensor(values, dtype=torch.float64)
-        self._meet(lambda: dist.all_reduce(tensor, dist.ReduceOp.MAX))
+        self._collective(lambda: dist.all_reduce(tensor, dist.ReduceOp.MAX))
         return tuple(tensor.tolist())
 
-    def add_up(self, tensor: Tensor) -> Tensor:
-        """The tensor with its sum over the ranks in place; the same bits on every rank."""
-        self._meet(lambda: dist.all_reduce(tensor))
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """Sum the tensor over the ranks in place and return it; the result has the same bits on every rank."""
+        self._collective(lambda: dist.all_reduce(tensor))
         return tensor
 
-    def send(self, data: bytes, source: int = 0) -> bytes:
-        """The bytes that rank `source` gave."""
+    def broadcast_bytes(self, data: bytes, source: int = 0) -> bytes:
+        """The bytes of rank `source`."""
         size = torch.tensor([len(data)])
-        self._meet(lambda: dist.broadcast(size, source))
+        self._collective(lambda: dist.broadcast(size, source))
         content = _bytes_tensor(data) if self.rank == source else torch.empty(int(size), dtype=torch.uint8)
         if int(size):
-            self._meet(lambda: dist.broadcast(content, source))
+            self._collective(lambda: dist.broadcast(content, source))
         return content.numpy().tobytes()
 
-    def gather(self, data: bytes) -> list[bytes]:
+    def all_gather(self, data: bytes) -> list[bytes]:
         """The bytes of every rank, in their order."""
         sizes = torch.zeros(self.world, dtype=torch.int64)
         sizes[self.rank] = len(data)
-        self.add_up(sizes)
+        self.all_reduce(sizes)
         padded = torch.zeros(max(1, int(sizes.max())), dtype=torch.uint8)
         padded[: len(data)] = _bytes_tensor(data)
         parts = [torch.empty_like(padded) for _ in range(self.world)]
-        self._meet(lambda: dist.all_gather(parts, padded))
+        self._collective(lambda: dist.all_gather(parts, padded))
         return [part[: int(size)].numpy().tobytes() for part, size in zip(parts, sizes, strict=True)]
 
-    def send_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The named tensors of rank 0, on the CPU."""
         described = [(name, str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()]
-        found: dict[str, Tensor] = {}
-        for name, dtype, shape in json.loads(self.send(json.dumps(described).encode())):
+        received: dict[str, Tensor] = {}
+        for name, dtype, shape in json.loads(self.broadcast_bytes(json.dumps(described).encode())):
             empty = torch.empty(shape, dtype=getattr(torch, dtype))
-            found[name] = tensors[name].detach().cpu().contiguous() if self.first else empty
-        self.overwrite(iter(found.values()))
-        return found
+            received[name] = tensors[name].detach().cpu().contiguous() if self.first else empty
+        self.broadcast_in_place(iter(received.values()))
+        return received
 
-    def overwrite(self, tensors: Iterator[Tensor]) -> None:
-        """Bring every tensor to the value it has on rank 0, in place."""
+    def broadcast_in_place(self, tensors: Iterator[Tensor]) -> None:
+        """Overwrite every tensor by its value on rank 0."""
         for tensor in tensors:
             content = tensor.detach().cpu().contiguous()
             if content.numel():
-                self._meet(lambda content=content: dist.broadcast(content, 0))
+                self._collective(lambda content=content: dist.broadcast(content, 0))
             with torch.no_grad():
                 tensor.copy_(content)
 
-    def announce(self, word: str, content: bytes = b"") -> None:
-        """Let go the ranks that `await_word`, and give them `content`."""
-        self._words += 1
-        self._store.set(f"{word} {self._words}", content.decode())
+    def announce(self, key: str, content: bytes = b"") -> None:
+        """Store `content` for the ranks in `await_announcement`."""
+        self._announcements += 1
+        self._store.set(f"{key} {self._announcements}", content.decode())
 
-    def await_word(self, word: str, poll: Callable[[], None]) -> bytes:
-        """Wait, however long, for rank 0 to announce `word`; give its content. `poll` is called, and may raise.
+    def await_announcement(self, key: str, poll: Callable[[], None]) -> bytes:
+        """Wait without a time limit until rank 0 announces `key`; return its content. `poll` is called, and may raise.
 
-        Unlike a meeting point this has no time limit, and signals are heard.
+        Unlike in a collective, signals are handled meanwhile.
         """
-        self._words += 1
-        key = f"{word} {self._words}"
+        self._announcements += 1
+        numbered = f"{key} {self._announcements}"
         try:
-            while not self._store.check([key]):
+            while not self._store.check([numbered]):
                 if self._store.check(["failure"]):
                     raise self._lost()
                 poll()
                 time.sleep(_POLL_SECONDS)
-            return self._store.get(key)
+            return self._store.get(numbered)
         except dist.DistError as error:
             raise self._lost() from error
 
-    def begin(self, stop_reason: Callable[[], str | None]) -> str | None:
-        """Wait until every rank has come here after the same word; None then.
+    def start_together(self, stop_reason: Callable[[], str | None]) -> str | None:
+        """Wait until every rank has called this after the same announcement, and return None.
 
-        When one was asked to stop before, as `stop_reason` or its `call_off` say, none waits any more and all are given
-        the reason. The first word on whether they begin holds: that of the last to come, or of one that is to stop.
+        When a rank is asked to stop before that, as its `stop_reason` or `cancel_start` says, all get that reason
+        instead. What is stored first holds: that all have started, by the last to call this, or a reason to stop.
         """
-        key = self._beginning()
+        key = self._start_key()
         try:
             if self._store.add(f"{key}, ranks", 1) == self.world:
-                self._store.compare_set(key, "", _ALL)
-            meeting = dist.all_reduce(torch.zeros(1), async_op=True)  # fails when a rank is lost
+                self._store.compare_set(key, "", _ALL_STARTED)
+            barrier = dist.all_reduce(torch.zeros(1), async_op=True)  # fails when a rank is lost
             while not self._store.check([key]):
-                if meeting.is_completed() and not self._store.check([key]):
-                    meeting.wait()
+                if barrier.is_completed() and not self._store.check([key]):
+                    barrier.wait()
                 elif (reason := stop_reason()) is not None:
                     self._store.compare_set(key, "", reason)
                 time.sleep(_POLL_SECONDS)
             said = self._store.get(key).decode()
-            if said == _ALL:
-                meeting.wait()
+            if said == _ALL_STARTED:
+                barrier.wait()
                 return None
         except RuntimeError as error:
             raise self._lost() from error
-        self._part(key)
+        self._leave(key)
         return said
 
-    def call_off(self, reason: str) -> None:
-        """Tell the other ranks, in place of `begin`, that this one will not come."""
-        with suppress(RuntimeError):  # the store went with rank 0: nobody is left to be told
-            self._store.compare_set(self._beginning(), "", reason)
-        self._part(self._beginning())
+    def cancel_start(self, reason: str) -> None:
+        """Tell the other ranks, instead of `start_together`, that this one will not start."""
+        with suppress(RuntimeError):  # rank 0 has ended, and the store with it
+            self._store.compare_set(self._start_key(), "", reason)
+        self._leave(self._start_key())
 
-    def _part(self, key: str) -> None:
-        """Leave a beginning that was called off; rank 0, with which the store goes, stays a moment for the others."""
-        deadline = time.monotonic() + _PARTING_SECONDS
+    def _leave(self, key: str) -> None:
+        """End after a cancelled start; rank 0 waits a moment for the others to read the store, which ends with it."""
+        deadline = time.monotonic() + _LEAVING_SECONDS
         with suppress(RuntimeError):  # it is gone
-            parted = self._store.add(f"{key}, parted", 1)
-            while self.first and parted < self.world and time.monotonic() < deadline:
+            left = self._store.add(f"{key}, left", 1)
+            while self.first and left < self.world and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
-                parted = self._store.add(f"{key}, parted", 0)
+                left = self._store.add(f"{key}, left", 0)
 
-    def _beginning(self) -> str:
-        return f"beginning {self._words}"
+    def _start_key(self) -> str:
+        return f"start {self._announcements}"
 
     def claim_failure(self, reason: str) -> bool:
-        """Leave `reason` for the other ranks; whether this rank is the first to fail, and thus the one to say it."""
+        """Store `reason` for the other ranks; return whether this rank is the first to fail, which has to report it."""
         try:
             is_first = self._store.add("failures", 1) == 1
             if is_first:
@@ -272,18 +273,18 @@ class ProcessGroup(Ranks):
             if self.first:
                 self._await_failures()
         except RuntimeError:
-            return self.rank <= 1  # the store went with rank 0: the next one speaks
+            return self.rank <= 1  # rank 0 has ended, and the store with it: rank 1 reports
         return is_first
 
     def _await_failures(self) -> None:
-        """Stay a moment, for the store may go with this process and the others look there for the reason."""
-        deadline = time.monotonic() + _PARTING_SECONDS
+        """Wait a moment before the store ends with this process: the others look there for the reason."""
+        deadline = time.monotonic() + _LEAVING_SECONDS
         while (missing := self.world - self._store.add("failures", 0)) and time.monotonic() < deadline:
             if missing == 1:  # which may be the one that was killed
                 deadline = min(deadline, time.monotonic() + _REASON_SECONDS)
             time.sleep(_POLL_SECONDS)
 
-    def _meet(self, act: Callable[[], object]) -> None:
+    def _collective(self, act: Callable[[], object]) -> None:
         try:
             act()
         except torch.OutOfMemoryError:
@@ -301,15 +302,16 @@ class ProcessGroup(Ranks):
             else:
                 return RankLostError(self._store.get("failure").decode())
         except RuntimeError:
-            pass  # the store went with rank 0
+            pass  # rank 0 has ended, and the store with it
         return RankLostError(f"one of the {self.world} processes ended without a word (killed, or out of memory)")
 
 
-def _life(store: dist.Store, rank: int, world: int) -> str:
-    """A name for this life of the launch, the same on all ranks and never used before.
+def _launch_prefix(store: dist.Store, rank: int, world: int) -> str:
+    """A prefix of keys for this start of the launch, the same on all ranks and never used before.
 
-    torchrun keeps its store when it starts the processes again, with all that the earlier ones left in it. So each rank
-    shows a name of its own, rank 0 answers to that name, and is sure of a rank once that has repeated the answer.
+    torchrun keeps its store when it starts the processes again, with all that the earlier ones stored. So each rank
+    stores a random name of its own, rank 0 answers to that name with the prefix, and knows that a rank has read the
+    answer when that stores it in turn.
     """
     deadline = time.monotonic() + _TIMEOUT.total_seconds()
 
@@ -323,22 +325,22 @@ def _life(store: dist.Store, rank: int, world: int) -> str:
         name = secrets.token_hex(8)
         store.set(f"hello {rank}", name)
         wait(lambda: store.check([f"answer to {name}"]))
-        life = store.get(f"answer to {name}").decode()
-        store.set(f"{life} {rank}", "heard")
-        return life
-    life = secrets.token_hex(8)
+        prefix = store.get(f"answer to {name}").decode()
+        store.set(f"{prefix} {rank}", "read")
+        return prefix
+    prefix = secrets.token_hex(8)
     missing = set(range(1, world))
 
-    def all_heard() -> bool:
+    def all_read() -> bool:
         for other in sorted(missing):
-            if store.check([f"{life} {other}"]):
+            if store.check([f"{prefix} {other}"]):
                 missing.discard(other)
             elif store.check([f"hello {other}"]):
-                store.set(f"answer to {store.get(f'hello {other}').decode()}", life)
+                store.set(f"answer to {store.get(f'hello {other}').decode()}", prefix)
         return not missing
 
-    wait(all_heard)
-    return life
+    wait(all_read)
+    return prefix
 
 
 def launched() -> bool:

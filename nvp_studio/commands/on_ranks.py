@@ -68,12 +68,12 @@ def map_files(
     remaining = iter(paths)
     while True:
         chunk = [os.fsencode(path) for path in islice(remaining, size * ranks.world)] if ranks.first else []
-        names = msgspec.msgpack.decode(ranks.send(msgspec.msgpack.encode(chunk)), type=list[bytes])
+        names = msgspec.msgpack.decode(ranks.broadcast_bytes(msgspec.msgpack.encode(chunk)), type=list[bytes])
         if not names:
             return
-        low, high = ranks.share(0, len(names))
+        low, high = ranks.own_range(0, len(names))
         rows = work([Path(os.fsdecode(name)) for name in names[low:high]])
-        for part in ranks.gather(msgspec.msgpack.encode(rows)):
+        for part in ranks.all_gather(msgspec.msgpack.encode(rows)):
             yield from decoder.decode(part)
 
 

@@ -21,8 +21,8 @@ from nvp_studio.training.events import (
 from nvp_studio.training.runs import read_record
 
 
-def astray(skipped: int, rollbacks: int) -> str:
-    """How often training went astray, in words; nothing when it never did."""
+def divergences(skipped: int, rollbacks: int) -> str:
+    """How many steps were skipped and how often training returned to an earlier state, in words; empty for none."""
     parts = []
     if skipped:
         parts.append(f"{skipped} {'step' if skipped == 1 else 'steps'} skipped")
@@ -151,14 +151,14 @@ class RunView:
         say(
             f"step {event.step}  epoch {event.epoch:.2f}  {duration(event.seconds)}  "
             f"training {event.train:.4f}  validation {event.validation:.4f} bits/dim"
-            + (f"  ({lost})" if (lost := astray(event.skipped, event.rollbacks)) else "")
+            + (f"  ({lost})" if (lost := divergences(event.skipped, event.rollbacks)) else "")
         )
 
     def _on_progress(self, event: RunProgress) -> None:
         train = f"{self._metrics.train:.3f} bits/dim" if self._metrics else ""
         best = f" (best {event.best:.3f})" if event.best is not None else ""
         left = f" · {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
-        lost = astray(self._metrics.skipped, self._metrics.rollbacks) if self._metrics else ""
+        lost = divergences(self._metrics.skipped, self._metrics.rollbacks) if self._metrics else ""
         details = f"epoch {event.epoch:.2f} · {train}{best} · {event.images_per_second:.0f} images/s{left}"
         details += f" · {lost}" if lost else ""
         self._bar.update(self._task, completed=event.fraction, details=details)

@@ -198,12 +198,12 @@ def _data_rows(
     def rows() -> Iterator[FileScore]:
         size = BATCH * ranks.world
         for start in range(0, len(images), size):
-            if not ranks.of_first(not tally.stopped)[0]:
+            if not ranks.broadcast(not tally.stopped)[0]:
                 return
-            low, high = ranks.share(start, min(start + size, len(images)))
+            low, high = ranks.own_range(start, min(start + size, len(images)))
             found = torch.zeros(min(size, len(images) - start), dtype=torch.float64)
             found[low - start : high - start] = opened.flow.bits_per_dim(images[low:high], samples, seed)
-            for index, value in enumerate(ranks.add_up(found).tolist(), start):
+            for index, value in enumerate(ranks.all_reduce(found).tolist(), start):
                 yield FileScore(f"{split}/{index}", value, opened.percentile(value))
 
     return len(images), rows()

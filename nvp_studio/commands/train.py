@@ -10,7 +10,7 @@ import typer
 from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
-from nvp_studio.commands.run_progress import RunView, astray
+from nvp_studio.commands.run_progress import RunView, divergences
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.shelf import find_run
@@ -266,7 +266,7 @@ def _print_result(result: dict[str, Any]) -> None:
         [
             ("run", folder),
             ("state", f"{state} after {result['step']} steps, {duration(result['seconds'])}"),
-            ("went astray", astray(result["skipped_steps"], result["rollbacks"]) or None),
+            ("diverged", divergences(result["skipped_steps"], result["rollbacks"]) or None),
             ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
             ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
             ("go on", result["go_on"]),

@@ -20,7 +20,7 @@ class Agreement:
         control, ranks = self._control, self._ranks
         reason = control.stop_reason
         from_end = 0 if reason is None else ranks.world - ranks.rank
-        asked, hurry, paused = ranks.largest(from_end, control.hurry, control.paused)
+        asked, hurry, paused = ranks.all_reduce_max(from_end, control.hurry, control.paused)
         if asked and self.stop_reason is None:
-            self.stop_reason = ranks.send((reason or "").encode(), ranks.world - int(asked)).decode()
+            self.stop_reason = ranks.broadcast_bytes((reason or "").encode(), ranks.world - int(asked)).decode()
         self.hurry, self.paused = bool(hurry), bool(paused)

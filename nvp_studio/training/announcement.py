@@ -41,18 +41,18 @@ def dismiss(ranks: Ranks) -> None:
 
 def await_run(ranks: Ranks, poll: Callable[[], None]) -> RunAnnouncement | None:
     """Wait for what the first rank tells; None when that is nothing. `poll` is called meanwhile and may raise."""
-    content = ranks.await_word(_WORD, poll)
+    content = ranks.await_announcement(_WORD, poll)
     return msgspec.json.decode(content, type=RunAnnouncement) if content else None
 
 
 def send_state(ranks: Ranks, checkpoint: Checkpoint | None) -> None:
     """Give the other ranks the state that the run goes on from, for which they `receive_state`."""
     if checkpoint is not None and ranks.world > 1:
-        ranks.send_tensors({name: t for name, t in checkpoint.tensors.items() if name.startswith(_TRAINED)})
+        ranks.broadcast_tensors({name: t for name, t in checkpoint.tensors.items() if name.startswith(_TRAINED)})
 
 
 def receive_state(ranks: Ranks, announcement: RunAnnouncement) -> Checkpoint | None:
     """The checkpoint that the run goes on from, with the tensors that training needs; None at its start."""
     if announcement.config is None or announcement.info is None:
         return None
-    return Checkpoint(announcement.config, announcement.info, ranks.send_tensors({}), announcement.resume)
+    return Checkpoint(announcement.config, announcement.info, ranks.broadcast_tensors({}), announcement.resume)

@@ -84,14 +84,14 @@ class BestModel:
         `keep_going_alone` is asked, which is no collective.
         """
         known = self._info is not None or (ranks.first and self._recall())
-        if not ranks.of_first(known)[0]:
+        if not ranks.broadcast(known)[0]:
             return None
-        self._weights = ranks.send_tensors(self._weights)
+        self._weights = ranks.broadcast_tensors(self._weights)
         flow = self._flow()
         validation = self._data.validation.images
         test_images = self._data.test.images if self._data.test is not None else validation[:0]
         bits: Tensor | None = self._scores
-        unscored = len(validation) if ranks.of_first(len(self._scores) != len(validation))[0] else 0
+        unscored = len(validation) if ranks.broadcast(len(self._scores) != len(validation))[0] else 0
         count = self._publisher.counter("scoring the best model", unscored + len(test_images))
         if unscored:
             bits = scores(flow, validation, keep_going, ranks=ranks, count=count)

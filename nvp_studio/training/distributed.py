@@ -1,14 +1,14 @@
-"""One run on several ranks: each works on its share of every batch, and all keep the same weights, bit for bit.
+"""One run on several ranks: each computes its part of every batch, and all keep the same weights, bit for bit.
 
-The gradients are summed over the ranks by one all-reduce a step instead of by torch's DistributedDataParallel, to which
-this is equal but for three things that a run needs. The batch may be divided unevenly, for it is a sum over images that
-travels and not a mean of means: the global batch is what the user said, whatever the number of ranks. The batch's loss
-travels in the same call, so that every rank judges a step by the same number. And constant memory and shared statistics
-run autograd inside a backward pass, where DistributedDataParallel allows no second use of a parameter. What is given up
-is sending the first gradients while the last are computed; docs/scaling.md says what that costs.
+The gradients are summed over the ranks by one all-reduce a step instead of by torch's DistributedDataParallel, which
+differs in three things that a run needs. The batch may be divided unevenly, since sums over images are reduced and not
+means: the batch size is that of the whole batch, whatever the number of ranks. The batch's loss is reduced in the same
+call, so that every rank judges a step by the same number. And constant memory and shared statistics run autograd inside
+a backward pass, where DistributedDataParallel allows no second use of a parameter. In return, no gradient is sent while
+others are still computed; docs/scaling.md says what that costs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -20,11 +20,9 @@ from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.normalization import RunningBatchNorm
 from nvp_studio.ranks import Ranks
+from nvp_studio.training.batches import Range
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
-
-Parts = list[tuple[int, int]]
-"""Places in a batch, as (start, stop)."""
 
 
 def rank_device(name: str, ranks: Ranks) -> torch.device:
@@ -36,7 +34,7 @@ def rank_device(name: str, ranks: Ranks) -> torch.device:
 
 
 def rank_threads(threads: int | None, ranks: Ranks) -> int:
-    """`threads`, or for None this rank's part of what one process would take."""
+    """`threads`, or for None this rank's part of the threads that one process would take."""
     return max(1, choose_threads(threads) // ranks.local_world) if threads is None else choose_threads(threads)
 
 
@@ -52,39 +50,39 @@ def check_divisible(config: TrainConfig, flow: Flow, ranks: Ranks) -> None:
         raise RunError("batch normalization on several processes needs --memory fast")
 
 
-def spread(start: int, stop: int, count: int) -> Parts:
-    """The range in `count` parts that follow each other, whose sizes differ by at most one; some may be empty."""
+def split_range(start: int, stop: int, count: int) -> list[Range]:
+    """Divide the range into `count` consecutive ones whose sizes differ by at most 1; some may be empty."""
     bounds = [start + (stop - start) * part // count for part in range(count + 1)]
     return list(pairwise(bounds))
 
 
-def parts_of(start: int, stop: int, count: int) -> Parts:
-    """As `spread`, less the empty parts."""
-    return [(low, high) for low, high in spread(start, stop, count) if high > low]
+def micro_batch_ranges(start: int, stop: int, count: int) -> list[Range]:
+    """As `split_range`, without empty ranges."""
+    return [(low, high) for low, high in split_range(start, stop, count) if high > low]
 
 
-def divided(parts: Parts, flow: Flow) -> Parts | None:
-    """The range that `parts` cover in parts of half their size; None when `flow` is not indifferent to that, or one
-    image is the least already.
+def halved(ranges: Sequence[Range], flow: Flow) -> list[Range] | None:
+    """The same places in micro-batches of half the size; None for single images, and for a flow with batch
+    normalization, which needs the whole batch at once.
     """
-    if max(high - low for low, high in parts) == 1 or _batch_norms(flow):
+    if max(high - low for low, high in ranges) == 1 or _batch_norms(flow):
         return None
-    return parts_of(parts[0][0], parts[-1][1], 2 * len(parts))
+    return micro_batch_ranges(ranges[0][0], ranges[-1][1], 2 * len(ranges))
 
 
-def add_up_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, ranks: Ranks) -> float:
-    """Replace each gradient by its sum over the ranks; the sum of their scalar `loss`. One meeting point."""
+def all_reduce_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, ranks: Ranks) -> float:
+    """Replace each gradient by its sum over the ranks, and return the sum of the scalar `loss`; one collective."""
     if ranks.world == 1:
         return loss.item()
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = ranks.add_up(torch.cat([grad.flatten() for grad in grads] + [loss.view(1).to(grads[0].dtype)]))
-    *found, total = torch.split(flat, [grad.numel() for grad in grads] + [1])
-    for grad, summed in zip(grads, found, strict=True):
+    flat = ranks.all_reduce(torch.cat([grad.flatten() for grad in grads] + [loss.view(1).to(grads[0].dtype)]))
+    *sums, total = torch.split(flat, [grad.numel() for grad in grads] + [1])
+    for grad, summed in zip(grads, sums, strict=True):
         grad.copy_(summed.view_as(grad))
     return total.item()
 
 
-def share_statistics(flow: Flow, ranks: Ranks) -> None:
+def share_batch_statistics(flow: Flow, ranks: Ranks) -> None:
     """Let batch normalization in training take its statistics over the batches of all ranks."""
     if ranks.world == 1:
         return
@@ -98,9 +96,9 @@ def share_statistics(flow: Flow, ranks: Ranks) -> None:
 def shared_moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
     """Variance and mean (C,) of x (N, C, H, W) over the images of all ranks and their pixels, with gradients.
 
-    Two meeting points on the way forward, and two on the way back.
+    Two collectives in the forward pass, and two in the backward pass.
     """
-    count = ranks.add_up(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+    count = ranks.all_reduce(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
     mean = _summed(x.sum((0, 2, 3)), ranks) / count
     variance = _summed((x - mean.view(1, -1, 1, 1)).square().sum((0, 2, 3)), ranks) / count
     return variance, mean
@@ -112,11 +110,11 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, summand: Tensor, ranks: Ranks) -> Tensor:
         ctx.ranks = ranks
-        return ranks.add_up(summand.clone())
+        return ranks.all_reduce(summand.clone())
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.ranks.add_up(grad.contiguous().clone()), None
+        return ctx.ranks.all_reduce(grad.contiguous().clone()), None
 
 
 def _summed(summand: Tensor, ranks: Ranks) -> Tensor:
@@ -139,7 +137,7 @@ def _batch_norm(layer: nn.BatchNorm2d, ranks: Ranks, x: Tensor) -> Tensor:
         assert layer.running_var is not None
         assert layer.num_batches_tracked is not None
         assert layer.momentum is not None
-        count = float(ranks.add_up(torch.tensor(float(x.numel() // x.shape[1]))))
+        count = float(ranks.all_reduce(torch.tensor(float(x.numel() // x.shape[1]))))
         layer.num_batches_tracked += 1
         layer.running_mean.lerp_(mean, layer.momentum)
         layer.running_var.lerp_(variance * (count / (count - 1)), layer.momentum)

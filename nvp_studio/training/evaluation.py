@@ -39,11 +39,11 @@ def scores(
             return None
         if count is not None:
             count(start)
-        low, high = ranks.share(start, min(start + batch_size * ranks.world, len(images)))
+        low, high = ranks.own_range(start, min(start + batch_size * ranks.world, len(images)))
         bits[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
     if count is not None:
         count(len(images))
-    return ranks.add_up(bits)
+    return ranks.all_reduce(bits)
 
 
 @torch.no_grad()
@@ -133,6 +133,6 @@ def contact_sheet(images: Images, columns: int) -> bytes:
 
 
 def _to_images(x: Tensor) -> Images:
-    # A model that went astray decodes to NaN, which has no grey level.
+    # A model that diverged decodes to NaN, which has no grey level.
     pixels: Images = images_from_unit(torch.nan_to_num(x)).cpu().numpy()
     return pixels

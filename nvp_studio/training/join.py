@@ -38,11 +38,11 @@ def join_run(ranks: Ranks, control: Control | None = None) -> None:
         record = announcement.record
         data, flow = prepare(record.config, control, ignore, ranks)
     except StoppedError:
-        ranks.call_off(control.stop_reason or "")
+        ranks.cancel_start(control.stop_reason or "")
         return
     if data.digest != record.data.digest:
         raise RunError(f"the data of {record.config.data} are others on this machine than on the first one")
-    if ranks.begin(lambda: control.stop_reason) is not None:
+    if ranks.start_together(lambda: control.stop_reason) is not None:
         return
     checkpoint = receive_state(ranks, announcement)
     publisher = SilentPublisher(record)

@@ -27,7 +27,7 @@ from nvp_studio.training.checkpointer import Checkpointer, ResumeState
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
-from nvp_studio.training.distributed import divided, parts_of, share_statistics, spread
+from nvp_studio.training.distributed import halved, micro_batch_ranges, share_batch_statistics, split_range
 from nvp_studio.training.divergence import MOST_ROLLBACKS, DivergenceDetector, Verdict
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
@@ -73,11 +73,11 @@ class Loop:
         )
         if checkpoint is None:
             flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever it computes later
-            ranks.overwrite(itertools.chain(flow.parameters(), flow.buffers()))
+            ranks.broadcast_in_place(itertools.chain(flow.parameters(), flow.buffers()))
         self.state = TrainState(flow, config)
-        share_statistics(flow, ranks)
-        self.parts = parts_of(*ranks.share(0, config.batch_size), config.accumulate)
-        """The micro-batches of this rank, as places in the batch."""
+        share_batch_statistics(flow, ranks)
+        self.ranges = micro_batch_ranges(*ranks.own_range(0, config.batch_size), config.accumulate)
+        """This rank's micro-batches, as ranges of places in the batch."""
         self.step = 0
         """Steps taken."""
         self.seconds = 0.0
@@ -94,7 +94,7 @@ class Loop:
         self.best = BestModel(self.state.averaged, data, publisher)
         if checkpoint is not None:
             self._restore(checkpoint)
-        (self.seconds,) = ranks.of_first(self.seconds)
+        (self.seconds,) = ranks.broadcast(self.seconds)
         self.clock = Clock(self.seconds)  # only now, for waiting for the other ranks is no training
         self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         self.last_good: Snapshot = self.state.capture()
@@ -137,7 +137,7 @@ class Loop:
     def _take_step(self) -> StepMetrics | None:
         """Take a step; None when it left the weights as they were, returned to an earlier state, or was abandoned."""
         started = self.clock.seconds()
-        (highest,) = self.ranks.of_first(self.changes.learning_rate(self.step + 1))
+        (highest,) = self.ranks.broadcast(self.changes.learning_rate(self.step + 1))
         rate = learning_rate(self.config, self.step, self._fraction(), self.detector.rollbacks, highest)
         try:
             result = self._step_within_memory(rate)
@@ -176,7 +176,7 @@ class Loop:
             try:
                 return train_step(
                     self.state,
-                    self._micro_batches(),
+                    self._next_batch(),
                     self.config,
                     rate,
                     ranks=self.ranks,
@@ -190,21 +190,22 @@ class Loop:
                     buffer.copy_(value)
                 if not is_out_of_memory(error):
                     raise
-                parts = divided(self.parts, flow)
-                if parts is None:
+                smaller = halved(self.ranges, flow)
+                if smaller is None:
                     self.checkpointer.save_last()
                     raise
-            self.parts = parts  # and the handler is left, with all that the error's traceback held
+            self.ranges = smaller  # outside the handler, whose traceback holds the tensors of the failed step
             self.publisher.notice(
                 "warning",
-                f"step {self.step + 1}: out of memory, so from here on each batch is computed in {len(parts)} parts",
+                f"step {self.step + 1}: out of memory, so from here on each batch is computed in "
+                f"{len(smaller)} micro-batches",
             )
 
-    def _micro_batches(self) -> Iterator[MicroBatch]:
+    def _next_batch(self) -> Iterator[MicroBatch]:
         """What this rank computes of the batch of the next step."""
         noise_count = self.batches.noise_count if self.config.noise_share else 0
-        noise = spread(*self.ranks.share(0, noise_count), len(self.parts))
-        return self.batches.micro_batches(self.step, self.detector.rollbacks, self.parts, noise)
+        noise = split_range(*self.ranks.own_range(0, noise_count), len(self.ranges))
+        return self.batches.micro_batches(self.step, self.detector.rollbacks, self.ranges, noise)
 
     def _check_stop(self) -> None:
         """Abandon the step when a stop is asked for; several ranks, which must do so together, end it first."""
@@ -216,7 +217,7 @@ class Loop:
         seconds = self.clock.seconds()
         ended_by = out_of_time(self.changes.rules(self.step + 1), seconds)
         over: float = self.budget.fraction(self.step + 1, seconds) >= 1 or bool(ended_by)
-        loss, norm, self.seconds, over = self.ranks.of_first(loss, norm, seconds, over)
+        loss, norm, self.seconds, over = self.ranks.broadcast(loss, norm, seconds, over)
         self.step += 1
         self.ended_by, self.over = ended_by, bool(over)
         return self.detector.judge(loss, norm)
@@ -228,13 +229,13 @@ class Loop:
             self.detector.rolled_back()
             self.checkpointer.save_last()
             raise RunError(
-                f"the loss went astray {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
+                f"the loss diverged {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
                 f"start again with a learning rate below {highest_rate:g}"
             )
         self.detector.rolled_back()
         self.publisher.notice(
             "warning",
-            f"step {self.step}: the loss went astray, so training returns to its last good state with half the "
+            f"step {self.step}: the loss diverged, so training returns to its last good state with half the "
             f"learning rate and fresh data order (time {self.detector.rollbacks} of at most {MOST_ROLLBACKS})",
         )
 
@@ -272,7 +273,7 @@ class Loop:
 
     def _agreed(self, said: bool) -> bool:
         """What the first rank says, which alone reads the run's changes."""
-        return bool(self.ranks.of_first(said)[0])
+        return bool(self.ranks.broadcast(said)[0])
 
     def _write_files(self, *, milestone: bool) -> None:
         """Write what is due, also a checkpoint that is kept if this is a `milestone`."""

@@ -14,7 +14,7 @@ from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig, check_trainable
-from nvp_studio.training.distributed import parts_of, spread
+from nvp_studio.training.distributed import micro_batch_ranges, split_range
 from nvp_studio.training.step import train_step
 from nvp_studio.training.train_state import TrainState
 
@@ -43,11 +43,11 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     images = keyed_generator(b"probe").integers(0, 256, (config.batch_size, height, width, channels), np.uint8)
     batches = Batches(images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=device)
     state = TrainState(flow, config)
-    parts = parts_of(0, config.batch_size, config.accumulate)
-    noise = spread(0, batches.noise_count if config.noise_share else 0, len(parts))
+    ranges = micro_batch_ranges(0, config.batch_size, config.accumulate)
+    noise = split_range(0, batches.noise_count if config.noise_share else 0, len(ranges))
 
     def step(number: int) -> None:
-        train_step(state, batches.micro_batches(number, 0, parts, noise), config, 0.0)
+        train_step(state, batches.micro_batches(number, 0, ranges, noise), config, 0.0)
 
     step(0)
     started = time.monotonic()

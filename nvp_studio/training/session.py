@@ -56,7 +56,7 @@ def train_session(
     loop: Loop | None = None
     try:
         announce_run(ranks, record, checkpoint)
-        called_off = ranks.begin(lambda: control.stop_reason)
+        called_off = ranks.start_together(lambda: control.stop_reason)
         if called_off is not None:
             control.stop(called_off, hurry=True)
             ranks = ALONE  # the others do not come; what is left is to save the state

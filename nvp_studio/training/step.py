@@ -9,7 +9,7 @@ from torch.nn.utils import clip_grad_norm_
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.distributed import add_up_gradients
+from nvp_studio.training.distributed import all_reduce_gradients
 from nvp_studio.training.divergence import Verdict
 from nvp_studio.training.objective import objective
 from nvp_studio.training.train_state import TrainState
@@ -50,7 +50,7 @@ def train_step(
         check()
         minimized.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         loss += bits.detach()
-    total = add_up_gradients(flow.parameters(), loss, ranks)
+    total = all_reduce_gradients(flow.parameters(), loss, ranks)
     norm = clip_grad_norm_(flow.parameters(), config.gradient_clip).item()
     verdict = judge(total, norm)
     if verdict == "good":

@@ -76,7 +76,7 @@ class Validator:
         if interval is not None:
             return step % interval == 0
         wait = max(self._budget.validation_seconds(), _VALIDATION_PART * self._validation_seconds)
-        return bool(self._ranks.of_first(time.monotonic() - self._validated_at >= wait)[0])
+        return bool(self._ranks.broadcast(time.monotonic() - self._validated_at >= wait)[0])
 
     def sheets_due(self) -> bool:
         """Whether to publish sheets between the validations of a budget in minutes, which cost more and are rarer."""

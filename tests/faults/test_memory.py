@@ -131,7 +131,9 @@ def test_a_step_without_memory_is_taken_in_smaller_parts(
             with pytest.raises(RunError, match=r"^out of memory; take a smaller batch"):
                 start_run(config, tmp_path, "short", report=told)
     parts = [2, 4, 8][: {4: 1, 1: 3, 0: 3}[room]]
-    assert re.findall(r"step 4: out of memory, so from here on .* in (\d) parts", told.notices) == list(map(str, parts))
+    assert re.findall(r"step 4: out of memory, so from here on .* in (\d+) micro-batches", told.notices) == list(
+        map(str, parts)
+    )
     if room:
         for one, other in zip(read_metrics(folder), read_metrics(whole), strict=True):
             assert one.train == pytest.approx(other.train, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Disks that refuse for real, and training that went astray, as a person hears of it."""
+"""Real write errors, and training that diverges, as they are reported to a person."""
 
 import ctypes
 import multiprocessing
@@ -128,7 +128,7 @@ def test_a_full_disk_is_one_line_on_the_command_line(
     assert_same_run(whole, finish(run, config))
 
 
-def test_steps_that_went_astray_are_counted_wherever_the_run_is_told_of(
+def test_steps_that_diverged_are_counted_wherever_the_run_is_reported(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = Loop._judge

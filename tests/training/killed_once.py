@@ -11,7 +11,7 @@ from nvp_studio.cli import main
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.loop import Loop
 
-_micro_batches = Loop._micro_batches
+_next_batch = Loop._next_batch
 
 
 def dying(self: Loop) -> Iterator[MicroBatch]:
@@ -20,9 +20,9 @@ def dying(self: Loop) -> Iterator[MicroBatch]:
     if self.ranks.rank == 1 and self.step == 9 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return _micro_batches(self)
+    return _next_batch(self)
 
 
-Loop._micro_batches = dying  # type: ignore[method-assign]
+Loop._next_batch = dying  # type: ignore[method-assign]
 atexit.register(Path(sys.argv[1]).with_name("finalized").touch)
 main(sys.argv[2:])

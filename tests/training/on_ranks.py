@@ -30,7 +30,7 @@ from nvp_studio.training.resume import resume_run
 from nvp_studio.training.start import start_run
 from nvp_studio.training.validation import Validator
 
-_run, _take_step, _micro_batches, _judge = Loop.run, Loop._take_step, Loop._micro_batches, Loop._judge
+_run, _take_step, _next_batch, _judge = Loop.run, Loop._take_step, Loop._next_batch, Loop._judge
 
 
 def train(ranks: Ranks, runs: str, steps: str, *cases: str) -> None:
@@ -64,10 +64,10 @@ def spoil_one(ranks: Ranks, runs: str, config: str) -> None:
 
     def spoilt(self: Loop) -> Iterator[MicroBatch]:
         bad = ranks.rank == 1 and self.step + 1 in (4, 8, 9, 10)
-        for images, noise in _micro_batches(self):
+        for images, noise in _next_batch(self):
             yield MicroBatch(images * math.nan if bad else images, noise)
 
-    with patch.object(Loop, "_micro_batches", spoilt):
+    with patch.object(Loop, "_next_batch", spoilt):
         _train(ranks, Path(runs), "spoilt", config, Control())
 
 
@@ -77,9 +77,9 @@ def fail_one(ranks: Ranks, runs: str, config: str) -> None:
     def failing(self: Loop) -> Iterator[MicroBatch]:
         if ranks.rank == 1 and self.step == 3:
             raise torch.OutOfMemoryError("no room for 3 GiB")
-        return _micro_batches(self)
+        return _next_batch(self)
 
-    with patch.object(Loop, "_micro_batches", failing):
+    with patch.object(Loop, "_next_batch", failing):
         _train(ranks, Path(runs), "failed", config, Control())
 
 
@@ -89,9 +89,9 @@ def kill_one(ranks: Ranks, runs: str, config: str) -> None:
     def dying(self: Loop) -> Iterator[MicroBatch]:
         if ranks.rank == 1 and self.step == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return _micro_batches(self)
+        return _next_batch(self)
 
-    with patch.object(Loop, "_micro_batches", dying):
+    with patch.object(Loop, "_next_batch", dying):
         _train(ranks, Path(runs), "killed", config, Control())
 
 
@@ -110,7 +110,7 @@ def kill_one_late(ranks: Ranks, runs: str, config: str) -> None:
 def kill_one_before_validation(ranks: Ranks, runs: str, config: str) -> None:
     """Train until the second rank is killed after step 6, when all are about to agree whether to validate."""
     due = Validator.due
-    second = int(ranks.gather(str(os.getpid()).encode())[1])
+    second = int(ranks.all_gather(str(os.getpid()).encode())[1])
 
     def dying(self: Validator, step: int) -> bool:
         if step == 6:
@@ -139,7 +139,7 @@ def stop_while_reading(ranks: Ranks, runs: str, config: str, signalled: str) -> 
         return load_data(*words, progress=progress, **others)
 
     with patch.object(preparation, "load_data", reading), on_stop(lambda reason: control.stop(reason, hurry=True)):
-        processes = [int(process) for process in ranks.gather(str(os.getpid()).encode())]  # all hear signals by now
+        processes = [int(process) for process in ranks.all_gather(str(os.getpid()).encode())]  # all hear signals by now
         if ranks.first:
             arguments = msgspec.json.decode(config, type=TrainConfig), Path(runs), "stopped"
             start_run(*arguments, control=control, ranks=ranks)
@@ -174,7 +174,7 @@ def _train(ranks: Ranks, runs: Path, name: str, text: str, control: Control, ste
             start_run(config, runs, name, control=control, report=report, ranks=ranks)
         else:
             join_run(ranks, control)
-    digests = [digest.decode() for digest in ranks.gather(_digest(loops[0]).encode())]
+    digests = [digest.decode() for digest in ranks.all_gather(_digest(loops[0]).encode())]
     if ranks.first:
         (runs / f"{name}.digests").write_text("\n".join(digests))
 

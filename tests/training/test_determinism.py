@@ -129,13 +129,13 @@ def test_operations_without_an_algorithm_are_noticed() -> None:
 def test_an_operation_without_an_algorithm_ends_the_run_in_one_line(
     tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
-    micro_batches = Loop._micro_batches
+    micro_batches = Loop._next_batch
 
     def without(self: Loop) -> Iterator[MicroBatch]:
         torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
         return micro_batches(self)
 
-    monkeypatch.setattr(Loop, "_micro_batches", without)
+    monkeypatch.setattr(Loop, "_next_batch", without)
     with pytest.raises(RunError, match=r"^put_ has no deterministic algorithm here; train without --deterministic$"):
         start_run(make_config(steps=3, deterministic=True), tmp_path, report=events)
     assert not torch.are_deterministic_algorithms_enabled()

@@ -19,7 +19,7 @@ from nvp_studio.ranks import Ranks
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.distributed import check_divisible, parts_of
+from nvp_studio.training.distributed import check_divisible, micro_batch_ranges
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
@@ -249,10 +249,10 @@ def test_shares_of_a_batch_are_the_batch() -> None:
         for rank in range(4):
             ranks = Ranks()
             ranks.rank, ranks.world = rank, 4
-            shares += [batches.take(step, 1, part) for part in parts_of(*ranks.share(0, 13), 2)]
+            shares += [batches.take(step, 1, part) for part in micro_batch_ranges(*ranks.own_range(0, 13), 2)]
         assert torch.equal(torch.cat(shares), batches.take(step, 1))
 
 
 def test_parts_cover_a_range_once() -> None:
-    assert parts_of(3, 10, 3) == [(3, 5), (5, 7), (7, 10)]
-    assert parts_of(4, 6, 5) == [(4, 5), (5, 6)]
+    assert micro_batch_ranges(3, 10, 3) == [(3, 5), (5, 7), (7, 10)]
+    assert micro_batch_ranges(4, 6, 5) == [(4, 5), (5, 6)]

@@ -239,7 +239,7 @@ def test_pictures_come_between_validations_when_those_are_dear(
         monkeypatch.setattr(module, "time", hands)
     monkeypatch.setattr(validation, "samples", hands.taking(1, validation.samples))
     monkeypatch.setattr(validation, "scores", hands.taking(10, validation.scores))
-    monkeypatch.setattr(loop.Loop, "_micro_batches", hands.taking(1, loop.Loop._micro_batches))
+    monkeypatch.setattr(loop.Loop, "_next_batch", hands.taking(1, loop.Loop._next_batch))
     start_run(make_config(minutes=2), tmp_path, report=events)
     validated = [metrics.step for metrics in events.of(StepMetrics) if metrics.validation is not None]
     shown = [images.step for images in events.of(RunImages) if images.kind == "samples"]
