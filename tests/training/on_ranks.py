@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -37,7 +38,22 @@ def train(ranks: Ranks, runs: str, steps: str, *cases: str) -> None:
     """Train so many steps of a run for each ``name=configuration``."""
     for case in cases:
         name, _, config = case.partition("=")
-        _train(ranks, Path(runs), name, config, Control(), int(steps))
+        with first_gradient(Path(runs) / f"{name}.pt"):
+            _train(ranks, Path(runs), name, config, Control(), int(steps))
+
+
+@contextmanager
+def first_gradient(path: Path) -> Iterator[None]:
+    """Save the clipped gradient of the first step of a run, as a vector, on the first rank."""
+
+    def saving(self: Loop, loss: float, norm: float) -> Verdict:
+        if self.step == 0 and self.ranks.first:
+            grads = [parameter.grad for parameter in self.state.flow.parameters() if parameter.grad is not None]
+            torch.save(torch.cat([grad.flatten() for grad in grads]), path)
+        return _judge(self, loss, norm)
+
+    with patch.object(Loop, "_judge", saving):
+        yield
 
 
 def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:

@@ -27,6 +27,7 @@ from nvp_studio.training.start import start_run
 from nvp_studio.training.stopping import StopRules
 from tests.training.conftest import TINY, Events, bars
 from tests.training.launch import HANG_SECONDS, ROOT, Ended, launch
+from tests.training.on_ranks import first_gradient
 from tests.training.test_resume import StopAt
 
 MakeConfig = Callable[..., TrainConfig]
@@ -34,8 +35,15 @@ MakeConfig = Callable[..., TrainConfig]
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="gloo between local processes"), pytest.mark.timeout(600)]
 
 STEPS = 10
-SAME = 1e-5
-"""Bits/dim."""
+ROUNDING = 1e-5
+"""Bits/dim between losses of the same weights and images: some tens of roundings of a float32 of about 8."""
+GRADIENT_ROUNDING = 1e-4
+"""Relative difference of gradients of the same weights and images, whose terms cancel in part. A rank's gradient that
+is missing, or counted twice, makes a quarter at least."""
+APART = 1e-3
+"""Bits/dim between losses after some steps. Optimizers enlarge differences of rounding, so no processor's figure is
+another's; but the weights can have moved by hardly more than the learning rates so far, 0.001 in all. Other images or
+other noise in a batch make a hundred times as much."""
 
 
 def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
@@ -53,21 +61,24 @@ def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
 
 @pytest.mark.slow_repeats
 @pytest.mark.parametrize("count", [2, 4])
-def test_several_processes_give_the_losses_of_one(count: int, tmp_path: Path, make_config: MakeConfig) -> None:
+def test_several_processes_take_the_steps_of_one(count: int, tmp_path: Path, make_config: MakeConfig) -> None:
     configs = cases(make_config)
     words = [f"{name}={msgspec.json.encode(config).decode()}" for name, config in configs.items()]
     for process in launch(count, "tests.training.on_ranks:train", tmp_path, STEPS, *words):
         assert process.code == 0, process.err
     for name, config in configs.items():
         stop = StopAt(STEPS)
-        alone = read_metrics(start_run(config, tmp_path, f"{name}-alone", control=stop.control, report=stop))
+        with first_gradient(tmp_path / f"{name}-alone.pt"):
+            alone = read_metrics(start_run(config, tmp_path, f"{name}-alone", control=stop.control, report=stop))
+        gradient, summed = (torch.load(tmp_path / f"{stem}.pt") for stem in (f"{name}-alone", name))
+        assert (summed - gradient).norm() < GRADIENT_ROUNDING * gradient.norm(), name
         together = read_metrics(tmp_path / name)
         assert [one.step for one in together] == list(range(1, STEPS + 1))
         for one, other in zip(alone, together, strict=True):
-            assert abs(one.train - other.train) < SAME, (name, one.step)
+            assert abs(one.train - other.train) < (ROUNDING if one.step == 1 else APART), (name, one.step)
             assert (one.validation is None) == (one.step % 5 != 0)
             if one.validation is not None and other.validation is not None:
-                assert abs(one.validation - other.validation) < SAME, (name, one.step)
+                assert abs(one.validation - other.validation) < APART, (name, one.step)
         digests = (tmp_path / f"{name}.digests").read_text().split()
         assert len(digests) == count
         assert len(set(digests)) == 1, "the weights of the ranks are the same, bit for bit"

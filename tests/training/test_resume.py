@@ -131,7 +131,8 @@ def test_a_run_goes_on_with_another_use_of_memory(tmp_path: Path, make_config: M
     assert read_record(parts).config.memory == "constant"
     losses = [[one.train for one in read_metrics(folder)] for folder in (whole, parts)]
     assert losses[0][:6] == losses[1][:6]
-    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert losses[1][6] == pytest.approx(losses[0][6], abs=1e-5), "of the same weights, but for rounding"
+    assert losses[1] == pytest.approx(losses[0], abs=0.01), "which the optimizer enlarges"
 
 
 @pytest.mark.slow_repeats
