@@ -1,11 +1,11 @@
-"""What a run was asked for, agreed among its ranks: a signal reaches each at another moment, all must act as one."""
+"""The requests to a run, made the same on all ranks: a signal reaches each at another moment, all must act alike."""
 
 from nvp_studio.ranks import Ranks
 from nvp_studio.training.control import Control
 
 
 class Agreement:
-    """The requests of every rank's `control`, as they stood when the ranks last met in `renew`."""
+    """The requests of all ranks' controls as of the last `synchronize`."""
 
     def __init__(self, control: Control, ranks: Ranks) -> None:
         self._control = control
@@ -15,8 +15,8 @@ class Agreement:
         self.hurry = False
         self.paused = False
 
-    def renew(self) -> None:
-        """Hear every rank; a meeting point. What any of them was asked for holds for all."""
+    def synchronize(self) -> None:
+        """Collect the requests of every rank, a collective; what one rank was asked for holds for all."""
         control, ranks = self._control, self._ranks
         reason = control.stop_reason
         from_end = 0 if reason is None else ranks.world - ranks.rank

@@ -1,4 +1,4 @@
-"""Changes to training images that leave them plausible: mirroring and small shifts, keyed by counters as all chance is.
+"""Random changes of training images that leave them plausible: mirroring and small shifts, keyed by counters.
 
 The same (seed, order, step) draws the same changes, so that a resumed run sees what it would have seen.
 """

@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights, which is what a checkpoint shows to the world."""
+"""The exponential moving average of the weights, which a loaded checkpoint computes with."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -77,17 +77,17 @@ def in_force(changes: Iterable[RunChange]) -> tuple[RunChange, ...]:
 def read_changes(folder: Path) -> tuple[RunChange, ...]:
     """The changes that hold for the run in `folder`; damaged lines are skipped."""
     decoder = msgspec.json.Decoder(RunChange)
-    found: list[RunChange] = []
+    changes: list[RunChange] = []
     try:
         lines = read_regular(folder / CHANGES, _MOST_BYTES).split(b"\n")
     except OSError:
         return ()
     for line in lines:
         try:
-            found.append(decoder.decode(line))
+            changes.append(decoder.decode(line))
         except (msgspec.MsgspecError, RecursionError):
             continue
-    return in_force(found)
+    return in_force(changes)
 
 
 def record_changes(folder: Path, *changes: RunChange) -> None:
@@ -165,19 +165,19 @@ class ChangeHistory:
 
     def learning_rate(self, step: int) -> float:
         """The highest learning rate of the schedule for step number `step`, from 1."""
-        found = self._learning_rate
+        rate = self._learning_rate
         for change in self.changes:
             if isinstance(change, RateChange) and change.step < step:
-                found = change.learning_rate
-        return found
+                rate = change.learning_rate
+        return rate
 
     def rules(self, step: int) -> StopRules:
         """The conditions that may end the run after step number `step`."""
-        found = self._rules
+        rules = self._rules
         for change in self.changes:
             if isinstance(change, StopChange) and change.step < step:
-                found = change.rules
-        return found
+                rules = change.rules
+        return rules
 
     def stop_rules_changed_since(self, step: int) -> bool:
         """Whether stop conditions were changed at `step` or later, so that an end by earlier ones no longer holds."""

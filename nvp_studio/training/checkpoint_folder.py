@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the last two to go on from, the best, and milestones that are thinned as they age."""
+"""The checkpoint files of a run: the last two to resume from, the best, and milestones, fewer of older steps."""
 
 import math
 import os
@@ -20,11 +20,11 @@ _MILESTONE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
 class Latest(NamedTuple):
-    """What a run goes on from."""
+    """The checkpoint to resume from."""
 
     checkpoint: Checkpoint
     damage: str
-    """Why it is the one before the last, in a line for a person; nothing when it is the last."""
+    """Why it is the one before the last, in one line; empty when it is the last."""
 
 
 class CheckpointFolder:
@@ -50,14 +50,14 @@ class CheckpointFolder:
         return path
 
     def _thin(self) -> None:
-        found = {int(match[1]): match[0] for match in map(_MILESTONE.fullmatch, os.listdir(self._folder)) if match}
-        for step in superfluous(found):
+        names = {int(match[1]): match[0] for match in map(_MILESTONE.fullmatch, os.listdir(self._folder)) if match}
+        for step in superfluous(names):
             with suppress(OSError):  # it stays until the next milestone
-                os.unlink(self._folder / found[step])
+                os.unlink(self._folder / names[step])
 
 
 def damage_of(path: Path) -> str:
-    """Why the checkpoint cannot be read, in one line; nothing when it is whole."""
+    """Why the checkpoint cannot be read, in one line; empty when it is whole."""
     try:
         read_checkpoint(path)
     except CheckpointError as error:

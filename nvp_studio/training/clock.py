@@ -1,4 +1,4 @@
-"""Time in a run: seconds of training without pauses and sleep, speed over a sliding window, and what is left."""
+"""The time of a run: seconds of training without pauses and sleep, speed over a sliding window, and what is left."""
 
 import time
 from collections import deque
@@ -6,15 +6,16 @@ from collections import deque
 _WINDOW_SECONDS = 10.0
 _MOST_OVERHEAD = 3.0
 _ASLEEP_SECONDS = 60.0
-_ASLEEP_SHARE = 0.02
-"""A stretch longer than this between two looks at the clock, in which the process computed for less than this share of
-it, was not training: the laptop slept, or the process was held. Some systems' monotonic clocks go on meanwhile."""
+_ASLEEP_FRACTION = 0.02
+"""When more than this passes between two readings of the clock, and the process computed for less than this fraction of
+it, that was no training: the machine slept, or the process was suspended. On some systems the monotonic clock continues
+meanwhile."""
 
 
 class Clock:
     """Counts the seconds of a run, from `seconds` on; pauses and sleep do not count.
 
-    It never looks at the time of day, which may jump either way.
+    The time of day, which may be changed, is not used.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -27,23 +28,23 @@ class Clock:
         self._step_seconds = 0.0
 
     def seconds(self) -> float:
-        """Seconds so far: steps, validations and checkpoints, over all stretches of the run."""
+        """Seconds so far: steps, validations and checkpoints, over all sessions of the run."""
         if self._running:
             self._count()
         return self._seconds
 
     @property
     def running(self) -> bool:
-        """Whether it counts."""
+        """Whether time is counted."""
         return self._running
 
     def pause(self) -> None:
-        """Stop counting."""
+        """Stop counting time."""
         self.seconds()
         self._running = False
 
     def unpause(self) -> None:
-        """Count again."""
+        """Count time again."""
         self._seen, self._busy = time.monotonic(), time.process_time()
         self._running = True
 
@@ -53,7 +54,7 @@ class Clock:
         return slept
 
     def stepped(self, seconds: float, images: int) -> None:
-        """A step over `images` images took `seconds`."""
+        """Record that a step over `images` images took `seconds`."""
         self._window.append((seconds, images))
         self._window_seconds += seconds
         self._step_seconds += seconds
@@ -76,7 +77,7 @@ class Clock:
         now, busy = time.monotonic(), time.process_time()
         passed, computed = max(0.0, now - self._seen), busy - self._busy
         self._seen, self._busy = now, busy
-        if passed > _ASLEEP_SECONDS and computed < _ASLEEP_SHARE * passed:
+        if passed > _ASLEEP_SECONDS and computed < _ASLEEP_FRACTION * passed:
             self._slept += passed - computed
             passed = computed
         self._seconds += passed

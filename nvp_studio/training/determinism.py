@@ -1,4 +1,4 @@
-"""Runs that repeat to the bit on a GPU as they do on a CPU: torch is held to algorithms that have one result."""
+"""Runs that repeat to the bit on a GPU as they do on a CPU: torch uses deterministic algorithms only."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from nvp_studio.training.errors import RunError
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _WORKSPACES = (":4096:8", ":16:8")
-"""Those with which cuBLAS has one result; the first is the larger and faster one."""
+"""Those with which cuBLAS is deterministic; the first is the larger and faster one."""
 _NO_ALGORITHM = " does not have a deterministic implementation"
 
 
@@ -22,12 +22,12 @@ def claim_workspace() -> None:
     """
     if not torch.cuda.is_available():
         return
-    found = os.environ.get(WORKSPACE)
+    workspace = os.environ.get(WORKSPACE)
     used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call] # torch leaves it without types
-    if found is None and used and torch.cuda.memory_allocated():
+    if workspace is None and used and torch.cuda.memory_allocated():
         raise RunError(f"this process has used CUDA already; start it with {WORKSPACE}={_WORKSPACES[0]}")
-    if found is not None and found not in _WORKSPACES:
-        raise RunError(f"deterministic training needs {WORKSPACE} to be {' or '.join(_WORKSPACES)}, not {found!r}")
+    if workspace is not None and workspace not in _WORKSPACES:
+        raise RunError(f"deterministic training needs {WORKSPACE} to be {' or '.join(_WORKSPACES)}, not {workspace!r}")
     os.environ.setdefault(WORKSPACE, _WORKSPACES[0])
 
 
@@ -47,8 +47,8 @@ def deterministic(wanted: bool) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        operation, found, _ = str(error).partition(_NO_ALGORITHM)
-        if not found:
+        operation, matched, _ = str(error).partition(_NO_ALGORITHM)
+        if not matched:
             raise
         raise RunError(f"{operation} has no deterministic algorithm here; train without --deterministic") from error
     finally:

@@ -105,7 +105,7 @@ def shared_moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over ranks; every rank's loss depends on every rank's summand, so gradients are summed alike."""
+    """The sum over ranks; every rank's loss depends on every rank's summand, so gradients are summed as well."""
 
     @staticmethod
     def forward(ctx: Any, summand: Tensor, ranks: Ranks) -> Tensor:

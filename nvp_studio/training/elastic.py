@@ -1,4 +1,4 @@
-"""Restarts by the launcher: after a process was lost, torchrun starts the same command again, which then goes on."""
+"""Restarts by the launcher: after a process was lost, torchrun runs the same command again, which resumes the run."""
 
 import os
 import platform
@@ -49,7 +49,7 @@ def earlier_run(runs_folder: Path, config: TrainConfig) -> Path | None:
 
 
 def _start_of(process: int) -> str:
-    """When a process began, in the system's ticks, for numbers of processes are used again; empty if it is not told."""
+    """When a process began, in the system's ticks, as process ids are reused; empty where the system does not say."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

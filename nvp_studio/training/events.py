@@ -1,4 +1,4 @@
-"""What a run reports while it goes; the same structures travel to the window and are printed by the command line."""
+"""What a run reports while it trains; the window and the command line get the same structures."""
 
 import math
 from typing import Literal
@@ -39,7 +39,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
     """None when the budget is in minutes."""
     data_title: str
     notes: tuple[str, ...] = ()
-    """What was done to the data on the way in."""
+    """What was changed in the data while they were loaded."""
 
 
 class RunState(msgspec.Struct, frozen=True, tag="run-state"):
@@ -62,7 +62,7 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     step: int
     epoch: float
     seconds: float
-    """Seconds of training so far, over all segments of the run."""
+    """Seconds of training so far, over all sessions of the run."""
     images: int
     train: float
     """Training bits/dim of this step's batch."""

@@ -1,4 +1,4 @@
-"""The files of a run that grow: metrics and log. A full disk delays their lines and does not end the run."""
+"""The files of a run that grow: metrics and log. A full disk delays lines and does not end the run."""
 
 import os
 import time
@@ -14,7 +14,7 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class Journal:
-    """Appends to ``metrics.jsonl`` and ``log.txt``; lines that the disk refuses are kept and tried again."""
+    """Appends to ``metrics.jsonl`` and ``log.txt``; lines that cannot be written are kept and tried again."""
 
     def __init__(self, folder: Path) -> None:
         self._metrics = _Appender(folder / METRICS)
@@ -31,11 +31,11 @@ class Journal:
 
     @property
     def trouble(self) -> str:
-        """Why lines are waiting to be written, or nothing."""
+        """Why lines are waiting to be written; empty when none are."""
         return self._metrics.trouble or self._log.trouble
 
     def flush(self) -> None:
-        """Bring what was written to the disk."""
+        """Flush what was written to the disk."""
         self._metrics.flush()
         self._log.flush()
 

@@ -1,4 +1,4 @@
-"""The training loop: one step after another, and between steps validation, files and what is asked for meanwhile.
+"""The training loop: one step after another, and between steps validation, files and requests.
 
 Everything random in a step is keyed by (seed, step, number of returns to an earlier state), and everything else that
 it depends on is in a checkpoint: so a run that was stopped and resumed is the run that was not, to the bit, on one
@@ -64,7 +64,7 @@ class Loop:
         self.data = data
         self.publisher = publisher
         self.control = control
-        self.asked = Agreement(control, ranks)
+        self.requests = Agreement(control, ranks)
         self.ranks = ranks
         images = data.train.images
         self.budget = Budget(config, len(images))
@@ -81,13 +81,13 @@ class Loop:
         self.step = 0
         """Steps taken."""
         self.seconds = 0.0
-        """The first rank's clock after the last step, which is what all ranks go by."""
+        """The first rank's clock after the last step, which all ranks use."""
         self.over = False
         """Whether the run ends after the last step; a budget in minutes is looked at after each step alone."""
         self.ended_by = ""
         """The stop condition that ended the run, for a person; empty while none did."""
         self.unfinished: StepMetrics | None = None
-        """The last step, while the validation that follows it is not through."""
+        """The last step, while the validation after it is not complete."""
         self.detector = DivergenceDetector()
         self.stop_progress = StopProgress()
         self.changes = ChangeHistory(publisher.folder, config.learning_rate, config.stop)
@@ -95,7 +95,7 @@ class Loop:
         if checkpoint is not None:
             self._restore(checkpoint)
         (self.seconds,) = ranks.broadcast(self.seconds)
-        self.clock = Clock(self.seconds)  # only now, for waiting for the other ranks is no training
+        self.clock = Clock(self.seconds)  # after the collective: waiting for other ranks is no training
         self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         self.last_good: Snapshot = self.state.capture()
         """The state to return to."""
@@ -251,12 +251,12 @@ class Loop:
             if self.over:
                 self.checkpointer.save_last()
                 self._report_progress(at_once=True)  # from here on only a stop is heeded
-            found = self.validator.validate(self.step, self._poll_control, last=self.over)
-            if found is None:
+            result = self.validator.validate(self.step, self._poll_control, last=self.over)
+            if result is None:
                 return
-            metrics = msgspec.structs.replace(metrics, **msgspec.structs.asdict(found))
-            if found.validation is not None:
-                self._consider_stopping(found.validation)
+            metrics = msgspec.structs.replace(metrics, **msgspec.structs.asdict(result))
+            if result.validation is not None:
+                self._consider_stopping(result.validation)
         self.unfinished = None
         self.publisher.metrics(metrics)
 
@@ -286,26 +286,26 @@ class Loop:
         self.checkpointer.save_checkpoints_when_due(milestone=milestone)
 
     def _poll_control(self) -> bool:
-        """Do what the control asks for, wait while it says pause; False when it says stop. All ranks meet here."""
-        asked = self.asked
+        """Handle requests to the run and wait during a pause; False when it is to stop. A collective."""
+        requests = self.requests
         self._handle_requests()
-        asked.renew()
-        if asked.paused and asked.stop_reason is None:
+        requests.synchronize()
+        if requests.paused and requests.stop_reason is None:
             running = self.clock.running
             self.clock.pause()
             self.publisher.enter("paused")
-            while asked.paused and asked.stop_reason is None:
+            while requests.paused and requests.stop_reason is None:
                 self.control.wait(0.1)
                 self._handle_requests()
-                asked.renew()
+                requests.synchronize()
             if running:
                 self.clock.unpause()
-            if asked.stop_reason is None:
+            if requests.stop_reason is None:
                 self.publisher.enter("training")
-        return asked.stop_reason is None
+        return requests.stop_reason is None
 
     def _poll_control_alone(self) -> bool:
-        """As `_poll_control`, in what this rank does while the others wait for it."""
+        """As `_poll_control`, while the other ranks wait for this one, so that it can be no collective."""
         return self._poll_control() if self.ranks.world == 1 else self.control.stop_reason is None
 
     def _handle_requests(self) -> None:
@@ -318,7 +318,7 @@ class Loop:
     # The end
 
     def stop(self) -> bool:
-        """Keep the work: the checkpoint first, then what exploring wants, unless it is to hurry."""
+        """Write the last checkpoint (False if that failed), and what exploring needs unless the run ends at once."""
         saved = retry(self.checkpointer.save_last)
         if self.best.pending:
             self.best.save(lambda: not self._hurry())
@@ -328,18 +328,18 @@ class Loop:
         return saved
 
     def finish(self) -> CheckpointInfo | None:
-        """After the last step: score the best model in full and write it; None when a stop ended that early.
+        """After the last step, score the best model on all images and write it; None when a stop ended that early.
 
-        Raises `RunError` when the disk refused the files that hold the work.
+        Raises `RunError` when the files could not be written.
         """
         self.clock.pause()  # the seconds of a run are those it trained
         info = self.best.finish(self._poll_control, self._poll_control_alone, self.ranks)
-        self.asked.renew()
+        self.requests.synchronize()
         if not self.ranks.first:
             return None
         if self.best.value is None and len(self.data.validation.images):
             self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
-        if self.asked.stop_reason is not None:
+        if self.requests.stop_reason is not None:
             self.checkpointer.save_last()
             return info
         written = info is None or self.best.written or retry(self.best.write)
@@ -349,7 +349,7 @@ class Loop:
         return info
 
     def _save_explorable_last(self) -> bool:
-        """Without a best model the last one is what Explore opens."""
+        """Write the last checkpoint with what exploring needs; Explore opens it when there is no best model."""
         if not self.ranks.first:
             return True
         none = Tensor().double()
@@ -357,9 +357,9 @@ class Loop:
         return self.checkpointer.save_last(extra)
 
     def _hurry(self) -> bool:
-        return self.control.hurry or self.asked.hurry
+        return self.control.hurry or self.requests.hurry
 
-    # What is told of the run
+    # What is reported
 
     def _report_progress(self, *, at_once: bool = False) -> None:
         self.progress.report(self.step, self._fraction(), self.best, at_once=at_once)

@@ -1,4 +1,4 @@
-"""In which number format the networks s and t compute while a run trains, settled for the device that it trains on."""
+"""The number format that the networks s and t compute in during training, chosen for the device."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ import torch
 from nvp_studio.training.errors import RunError
 
 _TENSOR_CORES = (8, 0)
-"""CUDA devices from this compute capability on multiply in bfloat16 themselves; older ones imitate it, slowly."""
+"""CUDA devices from this compute capability on multiply in bfloat16 themselves; older ones emulate it, slowly."""
 
 
 def settled_precision(
@@ -23,5 +23,5 @@ def settled_precision(
 
 
 def network_type(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype | None:
-    """What `Flow.set_precision` takes for it."""
+    """The argument of `Flow.set_precision`: None for float32."""
     return torch.bfloat16 if settled_precision(wanted, device) == "bfloat16" else None

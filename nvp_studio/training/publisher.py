@@ -1,4 +1,4 @@
-"""Everything that leaves the training loop: events, and the files of the run folder, with words when a disk refuses."""
+"""The output of the training loop: events, and the files of the run folder; write errors are reported as notices."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from nvp_studio.training.runs import RunRecord, sheet_name, write_record
 Report = Callable[[RunEvent], None]
 
 _REPEAT_SECONDS = 60.0
-"""The same trouble is not told again sooner."""
+"""Shortest time between two notices of the same write error."""
 _COUNT_SECONDS = 0.5
 _END_PAUSES = (0.5, 2.0)
 """Seconds before each further try at the end of a run."""
@@ -44,7 +44,7 @@ def retry(write: Callable[[], bool]) -> bool:
 
 
 class Publisher:
-    """Reports to `report` and writes to `folder`; an error of the disk becomes a notice and the run goes on."""
+    """Reports events to `report` and writes to `folder`; a write error becomes a notice, and the run continues."""
 
     def __init__(self, folder: Path, record: RunRecord, report: Report, *, last_is_whole: bool = False) -> None:
         self.folder = folder
@@ -52,20 +52,20 @@ class Publisher:
         self.report = report
         self.checkpoints = CheckpointFolder(folder, last_is_whole=last_is_whole)
         self._journal = Journal(folder)
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
     def close(self) -> None:
         """Write the last lines and close the files."""
         self._journal.flush()
-        self._tell_of_journal()
+        self._report_journal()
         self._journal.close()
 
     def enter(self, phase: RunPhase, reason: str = "") -> None:
-        """Say that the run is in a new phase, and write it to its record."""
+        """Report that the run is in a new phase, and write that to its record."""
         self.report(self.end(RunState(phase, reason)))
 
     def end(self, state: RunState) -> RunState:
-        """Write `state` to record and log; saying so is left to the caller, once the folder is free."""
+        """Write `state` to record and log; the caller reports it, once the folder is unlocked."""
         self._journal.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
         changes: dict[str, object] = {"phase": state.phase, "reason": state.reason}
         if state.phase in ("finished", "stopped", "failed"):
@@ -75,34 +75,34 @@ class Publisher:
         return state
 
     def counter(self, what: str, total: int) -> Callable[[int], None]:
-        """A function that is told how many of `total` images are done, and says so twice a second and at the end.
+        """Make a function that reports how many of `total` images are done, twice a second and at the end.
 
-        As the phase's reason, and to nobody but who watches: the record is not written for it.
+        It reports a `RunState` with that as its reason; the run's record is not written.
         """
-        said_at = -_COUNT_SECONDS
+        reported_at = -_COUNT_SECONDS
 
         def count(done: int) -> None:
-            nonlocal said_at
+            nonlocal reported_at
             now = time.monotonic()
-            if total and (now - said_at >= _COUNT_SECONDS or done == total):
-                said_at = now
+            if total and (now - reported_at >= _COUNT_SECONDS or done == total):
+                reported_at = now
                 self.report(RunState("training", f"{what}: {done:,} of {total:,}"))
 
         return count
 
     def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
-        """Tell a person something."""
+        """Report a notice and write it to the log."""
         self._journal.log(f"{level}: {text}")
         self.report(RunNotice(level, text))
 
     def metrics(self, metrics: StepMetrics) -> None:
         """Publish one step."""
         self._journal.metrics(metrics)
-        self._tell_of_journal()
+        self._report_journal()
         self.report(metrics)
 
     def update_record(self, **changes: object) -> bool:
-        """Write the record with these fields of its status changed; False when the disk refused."""
+        """Write the record with these fields of its status changed; False when it could not be written."""
         self.record = msgspec.structs.replace(
             self.record, status=msgspec.structs.replace(self.record.status, **changes)
         )
@@ -111,11 +111,11 @@ class Publisher:
     def checkpoint(self, name: str, kind: CheckpointKind, step: int, make: Callable[[], Checkpoint]) -> bool:
         """Write what `make` gives as ``checkpoints/<name>.safetensors``.
 
-        False when the disk refused, or there was no memory for it, and the earlier file stands.
+        False when it could not be written, or there was no memory for it; the earlier file is unchanged then.
         """
         path = self.folder / "checkpoints" / f"{name}.safetensors"
         self._journal.flush()
-        self._tell_of_journal()
+        self._report_journal()
         if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(name, kind, make())):
             return False
         self._journal.log(f"saved {path.name} at step {step}")
@@ -132,30 +132,30 @@ class Publisher:
             RunImages(kind=kind, step=step, images=ImageBatch((count, height, width, channels), images.tobytes()))
         )
 
-    def _tell_of_journal(self) -> None:
+    def _report_journal(self) -> None:
         if self._journal.trouble:
-            self._trouble(self._journal.trouble)
+            self._write_error(self._journal.trouble)
 
     def _attempt(self, what: str, write: Callable[[], object]) -> bool:
         try:
             write()
         except OSError as error:
-            self._trouble(f"{what} could not be written: {error.strerror}", str(error.strerror))
+            self._write_error(f"{what} could not be written: {error.strerror}", str(error.strerror))
             return False
         except CheckpointError as error:
-            self._trouble(str(error))
+            self._write_error(str(error))
             return False
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            self._trouble(f"{what} could not be written: out of memory", "memory")
+            self._write_error(f"{what} could not be written: out of memory", "memory")
             return False
         return True
 
-    def _trouble(self, text: str, cause: str = "") -> None:
-        """Tell of a disk that refuses, once a minute for the same cause."""
+    def _write_error(self, text: str, cause: str = "") -> None:
+        """Report a write error, once a minute for the same cause."""
         now = time.monotonic()
         key = cause or text
-        if now - self._told.get(key, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
-            self._told[key] = now
+        if now - self._reported.get(key, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
+            self._reported[key] = now
             self.notice("error", f"{text}; training goes on and tries again")

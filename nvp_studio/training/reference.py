@@ -67,10 +67,10 @@ def principal_directions(
             break
         places = chosen[start : start + batch_size]
         batch = torch.from_numpy(images[places]).to(flow.device)
-        found = flow.encode(unit_from_images(batch, 0.5).to(flow.dtype))[0].cpu()
-        finite = torch.isfinite(found).all(1)
+        z = flow.encode(unit_from_images(batch, 0.5).to(flow.dtype))[0].cpu()
+        finite = torch.isfinite(z).all(1)
         kept = int(finite.sum())
-        latents[len(taken) : len(taken) + kept] = found[finite]
+        latents[len(taken) : len(taken) + kept] = z[finite]
         taken = np.concatenate((taken, places[finite.numpy()]))
     return _directions(latents[: len(taken)], {name: mask[taken] for name, mask in (contrasts or {}).items()})
 

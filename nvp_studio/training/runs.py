@@ -98,7 +98,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     folder: str
     state: SummaryState
-    """The phase of the run; `interrupted` when its process ended without a word."""
+    """The phase of the run; `interrupted` when its process ended without recording an end."""
     reason: str
     data_title: str
     preset: str
@@ -187,13 +187,13 @@ def open_run(folder: str | os.PathLike[str]) -> RunSummary:
 
 def list_runs(runs_folder: Path | None = None) -> list[RunSummary]:
     """The runs under `runs_folder`, the newest first; folders that are no runs are passed over."""
-    found: list[RunSummary] = []
+    runs: list[RunSummary] = []
     for folder in _subfolders(default_runs_folder() if runs_folder is None else runs_folder):
         try:
-            found.append(open_run(folder))
+            runs.append(open_run(folder))
         except RunError:
             continue
-    return sorted(found, key=lambda run: (run.started, run.name), reverse=True)
+    return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
 
 def has_model(folder: str | os.PathLike[str]) -> bool:
@@ -208,8 +208,8 @@ def sheet_name(kind: SheetKind, step: int) -> str:
 
 def sheet_of(name: str) -> tuple[SheetKind, int] | None:
     """Kind and step of the sheet that is called `name`; None for what is no sheet."""
-    found = _SHEET.fullmatch(name)
-    return None if found is None else ("samples" if found[1] == "step" else "reconstructions", int(found[2]))
+    match = _SHEET.fullmatch(name)
+    return None if match is None else ("samples" if match[1] == "step" else "reconstructions", int(match[2]))
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> list[StepMetrics]:

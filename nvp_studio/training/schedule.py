@@ -1,13 +1,13 @@
-"""How long a run goes and how fast it learns on the way."""
+"""The budget of a run and the schedule of its learning rate."""
 
 import math
 
 from nvp_studio.training.config import TrainConfig
 
 FLOOR = 0.02
-"""Share of the highest learning rate at which the cosine ends."""
-WARMUP_SHARE = 0.1
-"""Share of the budget that the warm-up takes at most, so that a short run has a main part."""
+"""Fraction of the highest learning rate at which the cosine ends."""
+WARMUP_FRACTION = 0.1
+"""Fraction of the budget that the warm-up takes at most, so that a short run has a main part."""
 
 
 class Budget:
@@ -58,7 +58,7 @@ def learning_rate(
     """
     rate = (config.learning_rate if highest is None else highest) * 0.5**rollbacks
     if step < config.warmup_steps:
-        rate *= min(1.0, max((step + 1) / config.warmup_steps, fraction / WARMUP_SHARE))
+        rate *= min(1.0, max((step + 1) / config.warmup_steps, fraction / WARMUP_FRACTION))
     if config.schedule == "cosine":
         rate *= FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * fraction))
     return rate

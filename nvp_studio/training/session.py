@@ -89,10 +89,10 @@ def run_to_end(loop: Loop, publisher: Publisher) -> RunState:
         cause = loop.ended_by or "the budget is spent"
         publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
         info = loop.finish()
-        if loop.asked.stop_reason is None:
+        if loop.requests.stop_reason is None:
             publisher.update_record(validation=info and info.validation, test=info and info.test)
             return RunState("finished", loop.ended_by)
-    reason = loop.asked.stop_reason or ""
+    reason = loop.requests.stop_reason or ""
     publisher.enter("stopping", reason)
     saved = loop.stop()
     return RunState("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")

@@ -1,4 +1,4 @@
-"""When a run ends before its budget is spent: a score that is good enough, no more gain, or the clock."""
+"""Conditions that end a run before its budget is spent: a score, validations without a gain, or time."""
 
 from typing import Annotated
 
@@ -40,14 +40,14 @@ class StopProgress(msgspec.Struct):
     """Validations since then."""
 
     def validated(self, value: float) -> None:
-        """A validation scored `value`."""
+        """Record a validation that scored `value`."""
         if self.lowest is None or value < self.lowest:
             self.lowest, self.without_gain = value, 0
         else:
             self.without_gain += 1
 
     def verdict(self, rules: StopRules, value: float) -> str:
-        """After a validation that scored `value`: why the run ends, or nothing."""
+        """After a validation that scored `value`: why the run ends; empty when it goes on."""
         if rules.target is not None and value <= rules.target:
             return f"reached {value:.4f} bits/dim, the target was {rules.target:g}"
         if rules.patience is not None and self.without_gain >= rules.patience:
@@ -56,7 +56,7 @@ class StopProgress(msgspec.Struct):
 
 
 def out_of_time(rules: StopRules, seconds: float) -> str:
-    """Why the run ends after `seconds` of training, or nothing."""
+    """Why the run ends after `seconds` of training; empty when it goes on."""
     if rules.minutes is not None and seconds >= 60 * rules.minutes:
         return f"trained for {rules.minutes:g} minutes"
     return ""

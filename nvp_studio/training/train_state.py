@@ -1,4 +1,4 @@
-"""What learns: the flow, its optimizer and the moving average, which are saved, restored and put back together."""
+"""What a step changes: the flow, its optimizers and the moving average; saved, restored and rolled back together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from nvp_studio.training.precision import network_type
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a `TrainState`: tensors by their names in a checkpoint, and how many updates led there."""
+    """A copy of a `TrainState`: tensors by their names in a checkpoint, and the number of updates so far."""
 
     tensors: Mapping[str, Tensor]
     updates: int
@@ -35,7 +35,7 @@ class TrainState:
         convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.optimizers = _optimizers(flow, config)
         self._average = average_of(flow, config.ema_decay)
-        self.averaged.fold()  # what is told of a run holds for the model that is opened later
+        self.averaged.fold()  # so that a run's scores are those of the model when it is opened later
         flow.set_memory(config.memory)  # once the average is made, which takes no gradients
         flow.set_precision(network_type(config.precision, flow.device))
         self.updates = 0
@@ -46,7 +46,7 @@ class TrainState:
         return averaged_flow(self._average)
 
     def update(self, rate: float) -> None:
-        """Take an optimizer step with the gradients at hand and learning rate `rate`, and average the weights."""
+        """Take an optimizer step with the present gradients and learning rate `rate`, and update the average."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
