@@ -86,7 +86,7 @@ def matrix(arguments: list[str]) -> int:
 
 
 def check(arguments: list[str]) -> int:
-    """Lint, formatting, types and the arrows between packages."""
+    """Linter, formatting, types and which packages may import which."""
     install(dev=True)
     tools = VENV_PYTHON.parent
     commands = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports"])
