@@ -56,7 +56,7 @@ class KillLoop:
     def kill(self, role: str, again: bool) -> None:
         """Kill a worker, perhaps once more while it comes back, and wait until all is well."""
         client = getattr(self._studio.engine, role)
-        before, step = self._studio.window.notices.shown, self._step
+        before, step = self._studio.window.notifications.shown, self._step
         kill = {"role": role, "state": client.state, "pid": client.pid}
         os.kill(client.pid, signal.SIGKILL)
         killed = time.perf_counter()
@@ -78,7 +78,7 @@ class KillLoop:
         self._check_checkpoints()
 
     def _said(self, before: list[Any]) -> bool:
-        return any(all(notice is not old for old in before) for notice in self._studio.window.notices.shown)
+        return any(all(notice is not old for old in before) for notice in self._studio.window.notifications.shown)
 
     def _wait_for_picture(self) -> None:
         """Until the explorer answers again with the picture that was asked for last."""

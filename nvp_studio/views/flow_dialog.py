@@ -106,7 +106,7 @@ class FlowDialog(Dialog):
         try:
             text, role = _described(self.config), "dim"
         except ValueError as error:
-            text, role = sentence(error), "bad"
+            text, role = sentence(error), "error"
         self.words.setText(text)
         set_role(self.words, role)
         self.ok.setEnabled(role == "dim")

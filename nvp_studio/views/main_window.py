@@ -25,7 +25,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_model
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.engine_notices import EngineNotices
+from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.menus import LetterMenu
 from nvp_studio.views.page import Page
@@ -33,7 +33,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.log_dock import LogDock
-from nvp_studio.views.widgets.notices import Notices
+from nvp_studio.views.widgets.notification_stack import NotificationStack
 from nvp_studio.views.widgets.rail import Rail
 from nvp_studio.views.window_actions import WindowActions
 
@@ -98,7 +98,7 @@ class MainWindow(QMainWindow):
             [(entry.key, entry.title, entry.icon) for entry in self._entries],
             self.log_dock.toggleViewAction(),
         )
-        self._engine_notices = EngineNotices(engine, self)
+        self._engine_notifications = EngineNotifications(engine, self)
         self._fill_menu_bar()
         self._connect_signals()
         self._restore()
@@ -167,8 +167,8 @@ class MainWindow(QMainWindow):
         self.log_dock = LogDock(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.log_dock.hide()
-        self.notices = Notices(self._stack)
-        self._stack.currentChanged.connect(self.notices.raise_)  # showing a page puts it above everything else
+        self.notifications = NotificationStack(self._stack)
+        self._stack.currentChanged.connect(self.notifications.raise_)  # showing a page puts it above everything else
         self._overlay = DropOverlay(self._stack)
         self._status = QLabel()
         self._status.setObjectName("engine_status")

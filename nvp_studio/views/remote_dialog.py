@@ -28,7 +28,7 @@ class RemoteDialog(Dialog):
         words.setWordWrap(True)
         words.setProperty("role", "dim")
         words.setMinimumWidth(52 * SPACE)
-        self._problem = text_label(role="bad", wrap=True)
+        self._problem = text_label(role="error", wrap=True)
         form = QFormLayout()
         form.addRow(self.tr("&Host"), self._host)
         form.addRow(self.tr("&Command there"), self._command)

@@ -51,7 +51,7 @@ class LabelsDialog(Dialog):
         for text, field in ((self.tr("Name"), self.name), (self.tr("Tags"), self.tags), (self.tr("Note"), self.note)):
             field.setAccessibleName(text)
             form.addRow(text, field)
-        self.problem = text_label(role="bad", wrap=True)
+        self.problem = text_label(role="error", wrap=True)
         column = QVBoxLayout(self)
         column.setSpacing(SPACE)
         column.addLayout(form)

@@ -24,7 +24,7 @@ def show_folder(run: RunSummary) -> None:
 
 
 def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
-    """Move runs to the trash, with a notice about `topic` that puts them back."""
+    """Move runs to the trash, with a notification about `topic` that puts them back."""
     moved: list[tuple[Path, Path]] = []
     for run in runs:
         folder = Path(run.folder)

@@ -38,9 +38,9 @@ class Colors:
     on_accent: str
     selection: str
     """Behind selected text and rows."""
-    good: str
+    success: str
     warning: str
-    bad: str
+    error: str
     plot_raw: str
     """A thin, noisy curve behind the smoothed one."""
 
@@ -57,9 +57,9 @@ LIGHT = Colors(
     accent="#2a63c8",
     on_accent="#ffffff",
     selection="#d5e2fa",
-    good="#1a7f4b",
+    success="#1a7f4b",
     warning="#9a6200",
-    bad="#c22f2f",
+    error="#c22f2f",
     plot_raw="#b7c6e2",
 )
 DARK = Colors(
@@ -74,9 +74,9 @@ DARK = Colors(
     accent="#6ea2f7",
     on_accent="#0d1420",
     selection="#2b4069",
-    good="#57c48a",
+    success="#57c48a",
     warning="#e2b04e",
-    bad="#f07a7a",
+    error="#f07a7a",
     plot_raw="#3d4f73",
 )
 
@@ -177,7 +177,7 @@ def monospace_font(pixels: int = 12) -> QFont:
 
 
 def set_role(widget: QWidget, role: str) -> None:
-    """Give a widget the look of `role` in the style sheet, such as ``dim``, ``warning`` or ``bad``."""
+    """Give a widget the look of `role` in the style sheet, such as ``dim``, ``warning`` or ``error``."""
     if widget.property("role") != role:
         widget.setProperty("role", role)
         widget.style().unpolish(widget)
@@ -236,7 +236,7 @@ def _palette(c: Colors) -> QPalette:
         QPalette.ColorRole.Text: c.text,
         QPalette.ColorRole.Button: c.raised,
         QPalette.ColorRole.ButtonText: c.text,
-        QPalette.ColorRole.BrightText: c.bad,
+        QPalette.ColorRole.BrightText: c.error,
         QPalette.ColorRole.Highlight: c.accent,
         QPalette.ColorRole.HighlightedText: c.on_accent,
         QPalette.ColorRole.Accent: c.accent,
@@ -291,9 +291,9 @@ QLabel[role="dim"] {{ color: {c.dim}; }}
 QLabel[role="dim"]:disabled {{ color: {c.disabled}; }}
 QLabel[role="section"] {{ color: {c.dim}; font-weight: 600; }}
 QLabel[role="heading"] {{ font-size: 20px; font-weight: 600; }}
-QLabel[role="bad"] {{ color: {c.bad}; }}
+QLabel[role="error"] {{ color: {c.error}; }}
 QLabel[role="warning"] {{ color: {c.warning}; }}
-QLabel[role="good"] {{ color: {c.good}; }}
+QLabel[role="success"] {{ color: {c.success}; }}
 QFrame[card="true"] {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 8px; }}
 
 QLineEdit, QAbstractSpinBox, QComboBox {{ background: {c.surface}; color: {c.text}; border: 1px solid {c.border};

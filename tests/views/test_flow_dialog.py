@@ -159,7 +159,7 @@ def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Pat
     page.form.show_data(str(tmp_path / "set.npz"))
     qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     assert page.window().findChild(FlowDialog) is None
-    assert "set image side and colours" in page.window().notices.shown[-1].text
+    assert "set image side and colours" in page.window().notifications.shown[-1].text
 
 
 def test_images_too_large_for_any_flow_are_said(page: TrainPage, qtbot: Bot) -> None:
@@ -167,7 +167,7 @@ def test_images_too_large_for_any_flow_are_said(page: TrainPage, qtbot: Bot) -> 
     page.form.fields["image_size"].setValue(2000)
     qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     assert page.window().findChild(FlowDialog) is None
-    assert page.window().notices.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."
+    assert page.window().notifications.shown[-1].text == "Images are 2000x2000, sides must be at most 1024."
 
 
 def test_a_flow_of_a_run_is_shown_as_its_changes() -> None:

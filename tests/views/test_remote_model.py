@@ -35,7 +35,7 @@ def page(window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def notices(window: MainWindow, words: str) -> list[Notification]:
-    return [notice for notice in window.notices.shown if words in notice.text]
+    return [notice for notice in window.notifications.shown if words in notice.text]
 
 
 def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
@@ -92,7 +92,7 @@ def test_the_copy_is_shown_and_can_be_cancelled(
     assert len(notices(window, "of 400 MB")) == 1, "it is copied once"
     (cancel,) = [
         button
-        for button in window.notices.findChildren(QPushButton)
+        for button in window.notifications.findChildren(QPushButton)
         if button.text() == "Cancel" and button.isVisible()
     ]
     qtbot.mousePress(cancel, Qt.MouseButton.LeftButton)

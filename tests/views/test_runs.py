@@ -335,7 +335,7 @@ def test_curves_and_film_are_saved(
     qtbot.waitUntil(lambda: (tmp_path / "film.gif").exists())
     window.registry["runs.csv"].trigger()
     qtbot.waitUntil(lambda: (page.runs.folder / "two" / "metrics.csv").exists())
-    qtbot.waitUntil(lambda: any("metrics.csv" in notice.text for notice in window.notices.shown))
+    qtbot.waitUntil(lambda: any("metrics.csv" in notice.text for notice in window.notifications.shown))
 
 
 def test_a_run_is_renamed_tagged_and_noted(page: RunsPage, window: MainWindow) -> None:
@@ -359,7 +359,7 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
     choose(page, "one", "two")
     window.registry["runs.discard"].trigger()
     assert names(page) == ["three"]
-    notice = window.notices.shown[-1]
+    notice = window.notifications.shown[-1]
     assert notice.text == "2 runs are in the trash."
     notice.actions[0][1]()
     assert sorted(names(page)) == ["one", "three", "two"]
@@ -422,7 +422,7 @@ def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow
     assert [action.isEnabled() for action in resume] == [False, False]
     train.actions_.resume("/there/far", "another-box")
     assert page.live.phase == "none"
-    assert "another-box" in window.notices.shown[-1].text
+    assert "another-box" in window.notifications.shown[-1].text
     train.run_on("", "")
     assert [action.isEnabled() for action in resume] == [True, True]
 
@@ -434,10 +434,10 @@ def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPag
     choose(page, "one")
     assert page.actions_["discard"].isEnabled()
     live._enter("finished")
-    (notice,) = [notice for notice in window.notices.shown if "one is finished" in notice.text]
+    (notice,) = [notice for notice in window.notifications.shown if "one is finished" in notice.text]
     notice.actions[0][1]()
     assert window.current_page.key != "explore", "the model here is another run's"
-    assert "one is on gpu-box; choose that" in window.notices.shown[-1].text
+    assert "one is on gpu-box; choose that" in window.notifications.shown[-1].text
 
 
 def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainWindow) -> None:
@@ -471,7 +471,7 @@ def test_a_run_that_goes_is_changed_from_its_strip(
         assert live.course.stop.patience == 7
         assert len(read_changes(Path(live.folder))) == 2
         assert len(live.history.changes) == 2
-        assert any("learning rate 0.001" in notice.text for notice in window.notices.shown)
+        assert any("learning rate 0.001" in notice.text for notice in window.notifications.shown)
         page.look_again(live.folder)
         choose(page, "going", "one")
         pick(page.board.controls.quantity, "train")

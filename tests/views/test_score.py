@@ -50,8 +50,8 @@ def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage
     empty = tmp_path / "holiday"
     empty.mkdir()
     assert window.take_paths([empty])
-    qtbot.waitUntil(lambda: bool(window.notices.shown))
-    assert window.notices.shown[0].text == "There are no images in holiday."
+    qtbot.waitUntil(lambda: bool(window.notifications.shown))
+    assert window.notifications.shown[0].text == "There are no images in holiday."
 
 
 def test_no_button_is_cut_off_in_the_smallest_window(

@@ -194,7 +194,7 @@ def test_a_run_from_the_start_button_to_explore(
     assert page.runs.index(0, 1).data() == "finished"
     assert page.start_button.isEnabled()
     assert not window.registry["run.stop"].isVisible()
-    assert any("finished" in notice.text for notice in window.notices.shown)
+    assert any("finished" in notice.text for notice in window.notifications.shown)
 
     model = window.engine.model
     window.registry["run.explore"].trigger()
@@ -231,7 +231,7 @@ def test_pause_resume_and_stop_by_their_actions(
     registry["run.save"].trigger()
     step = page.live.history.steps.values[-1]
     qtbot.waitUntil(
-        lambda: [n.text for n in window.notices.shown] == [f"{page.live.name} is saved at step {step:.0f}."]
+        lambda: [n.text for n in window.notifications.shown] == [f"{page.live.name} is saved at step {step:.0f}."]
     )
     registry["run.pause"].trigger()
     qtbot.waitUntil(lambda: page.live.phase == "training")
@@ -248,7 +248,7 @@ def test_pause_resume_and_stop_by_their_actions(
     registry["run.stop"].trigger()
     qtbot.waitUntil(lambda: page.live.phase == "stopped")
     count = len(page.live.history.steps)
-    offer = window.notices.shown[-1]
+    offer = window.notifications.shown[-1]
     assert [text for text, _ in offer.actions] == ["Resume"]
     offer.actions[0][1]()
     qtbot.waitUntil(lambda: len(page.live.history.steps) > count)
@@ -259,7 +259,7 @@ def test_pause_resume_and_stop_by_their_actions(
     registry["run.discard"].trigger()
     assert not folder.exists()
     assert page.runs.rowCount() == 0
-    notice = window.notices.shown[-1]
+    notice = window.notifications.shown[-1]
     notice.actions[0][1]()
     assert folder.is_dir()
     assert page.table.folder == str(folder)
@@ -295,7 +295,7 @@ def test_a_killed_trainer_is_said_and_the_run_goes_on(
     qtbot.waitUntil(lambda: len(page.live.history.steps) > 2)
     os.kill(window.engine.trainer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: page.live.phase == "restarting")
-    said = [notice for notice in window.notices.shown if notice.topic == "run"]
+    said = [notice for notice in window.notifications.shown if notice.topic == "run"]
     assert said
     assert "goes on by itself" in said[0].text
     assert "killed" in said[0].report
@@ -306,7 +306,7 @@ def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tm
     page.form.show_config(small_config(tmp_path / "nothing.npz"))
     page.start_button.click()
     qtbot.waitUntil(lambda: page.live.phase == "failed")
-    said = window.notices.shown[-1]
+    said = window.notifications.shown[-1]
     assert said.level == "error"
     assert "no data set and no file" in said.text
     assert "nothing.npz" in said.report
@@ -333,7 +333,7 @@ def test_who_continues_with_changed_data_is_told_what_that_means(
     assert page.live.phase == "failed"
     asked_about_changed_data(window).accept()
     assert page.live.phase == "starting"
-    assert not [notice for notice in window.notices.shown if notice.topic == "run-data"]
+    assert not [notice for notice in window.notifications.shown if notice.topic == "run-data"]
     qtbot.waitUntil(lambda: len(page.live.history.steps) > count)
     assert list((folder / "checkpoints").glob("best-before-step-*.safetensors"))
     assert "have changed" in (folder / "log.txt").read_text()
@@ -341,7 +341,7 @@ def test_who_continues_with_changed_data_is_told_what_that_means(
 
 def asked_about_changed_data(window: MainWindow) -> ChangedDataDialog:
     """Press the button of the notice that says so."""
-    notice = next(notice for notice in window.notices.shown if notice.topic == "run-data")
+    notice = next(notice for notice in window.notifications.shown if notice.topic == "run-data")
     notice.actions[0][1]()
     return window.findChildren(ChangedDataDialog)[-1]
 
@@ -483,7 +483,7 @@ def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage,
     page.open_paths([tmp_path])
     qtbot.waitUntil(lambda: page.data_choice.surveyor.found is not None)
     assert page.form.data_note.text() == "There are no images in this folder."
-    assert page.form.data_note.property("role") == "bad"
+    assert page.form.data_note.property("role") == "error"
 
 
 def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
@@ -497,7 +497,7 @@ def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: B
     page.open_paths([tmp_path / "other.npz"])
     qtbot.waitUntil(lambda: not surveyor.looking)
     assert "other.npz cannot be read" in note.text()
-    assert note.property("role") == "bad"
+    assert note.property("role") == "error"
 
 
 def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:

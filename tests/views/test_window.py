@@ -152,7 +152,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 def test_every_text_colour_is_readable_where_it_stands(theme) -> None:
     for ground in (theme.window, theme.surface):
-        for ink in (theme.text, theme.dim, theme.accent, theme.good, theme.warning, theme.bad):
+        for ink in (theme.text, theme.dim, theme.accent, theme.success, theme.warning, theme.error):
             assert contrast(ink, ground) >= 4.5, (ink, ground)
     assert contrast(theme.on_accent, theme.accent) >= 4.5
     assert contrast(theme.text, theme.selection) >= 4.5
@@ -176,30 +176,30 @@ def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, 
     notify.error("first", topic="a")
     notify.error("second", topic="a")
     notify.warning("third", actions=[("Do it", lambda: done.append("did"))])
-    assert [notice.text for notice in shared_window.notices.shown] == ["second", "third"]
-    button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Do it")
+    assert [notice.text for notice in shared_window.notifications.shown] == ["second", "third"]
+    button = next(b for b in shared_window.notifications.findChildren(QAbstractButton) if b.text() == "Do it")
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert done == ["did"]
-    assert [notice.text for notice in shared_window.notices.shown] == ["second"]
+    assert [notice.text for notice in shared_window.notifications.shown] == ["second"]
     notify.withdraw("a")
-    assert not shared_window.notices.isVisible()
+    assert not shared_window.notifications.isVisible()
 
 
 def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qtbot: Bot) -> None:
     for number in range(3):
         notify.error(f"notice {number} " + "with many words " * 12 * number, report="x")
-    bars = [widget for widget in shared_window.notices.children() if isinstance(widget, QFrame)]
+    bars = [widget for widget in shared_window.notifications.children() if isinstance(widget, QFrame)]
     assert len(bars) == 3
     words = [label for bar in bars for label in bar.findChildren(QLabel) if label.text().startswith("notice")]
     qtbot.waitUntil(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in words))
     places = [bar.geometry() for bar in bars]
     assert not any(one.intersects(other) for i, one in enumerate(places) for other in places[:i])
-    assert shared_window.notices.geometry().bottom() <= shared_window.centralWidget().height()
+    assert shared_window.notifications.geometry().bottom() <= shared_window.centralWidget().height()
 
 
 def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qtbot: Bot) -> None:
     notify.error("broken")
-    bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
+    bar = next(widget for widget in shared_window.notifications.children() if isinstance(widget, QFrame))
     for key in ("train", "explore", "score"):
         shared_window.show_page(key)
         place = bar.mapTo(shared_window, bar.rect().center())
@@ -208,7 +208,7 @@ def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qtbot: Bot) -
 
 def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
     notify.error("broken")
-    bar = next(widget for widget in shared_window.notices.children() if isinstance(widget, QFrame))
+    bar = next(widget for widget in shared_window.notifications.children() if isinstance(widget, QFrame))
     before = bar.grab().toImage().pixelColor(bar.width() // 2, 3)
     shared_window.set_theme("dark")
     assert before.name() == LIGHT.surface
@@ -217,7 +217,7 @@ def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
 
 def test_a_report_can_be_copied(shared_window: MainWindow, qtbot: Bot) -> None:
     notify.error("broken", report="line 1\nline 2")
-    button = next(b for b in shared_window.notices.findChildren(QAbstractButton) if b.text() == "Copy report")
+    button = next(b for b in shared_window.notifications.findChildren(QAbstractButton) if b.text() == "Copy report")
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert QApplication.clipboard().text() == "line 1\nline 2"
 
@@ -261,18 +261,18 @@ def test_a_model_that_cannot_be_opened_is_said(
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
     drop(shared_window, [path])
-    qtbot.waitUntil(lambda: bool(shared_window.notices.shown))
-    assert "bad.safetensors" in shared_window.notices.shown[-1].text
+    qtbot.waitUntil(lambda: bool(shared_window.notifications.shown))
+    assert "bad.safetensors" in shared_window.notifications.shown[-1].text
 
 
 @pytest.mark.slow
 def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qtbot: Bot) -> None:
     os.kill(engine.explorer.pid, signal.SIGKILL)
-    qtbot.waitUntil(lambda: bool(window.notices.shown))
-    assert "killed" in window.notices.shown[-1].text
-    assert "killed" in window.notices.shown[-1].report
+    qtbot.waitUntil(lambda: bool(window.notifications.shown))
+    assert "killed" in window.notifications.shown[-1].text
+    assert "killed" in window.notifications.shown[-1].report
     qtbot.waitUntil(lambda: engine.explorer.state == "ready")
-    assert [notice.level for notice in window.notices.shown] == ["success"]
+    assert [notice.level for notice in window.notifications.shown] == ["success"]
 
 
 def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_window: MainWindow) -> None:
@@ -280,15 +280,15 @@ def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_wind
     engine.model_failed.emit(
         "/far/away/run", "/far/away/run/checkpoints/best.safetensors is not a usable checkpoint: no"
     )
-    assert [notice.text for notice in shared_window.notices.shown] == [
+    assert [notice.text for notice in shared_window.notifications.shown] == [
         "run/checkpoints/best.safetensors is not a usable checkpoint: no"
     ]
     engine.model_failed.emit("/far/away/faces.safetensors", "there is no such file")
-    assert shared_window.notices.shown[-1].text == "Cannot open faces.safetensors: there is no such file"
+    assert shared_window.notifications.shown[-1].text == "Cannot open faces.safetensors: there is no such file"
     engine.model_failed.emit(
         "/far/away/faces.safetensors", "/far/away/faces.safetensors is not a usable checkpoint: no"
     )
-    assert shared_window.notices.shown[-1].text == "faces.safetensors is not a usable checkpoint: no"
+    assert shared_window.notifications.shown[-1].text == "faces.safetensors is not a usable checkpoint: no"
 
 
 def test_no_letter_of_a_menu_has_two_items(shared_window: MainWindow) -> None:

@@ -105,7 +105,7 @@ def run_drawing(history: RunHistory, total_steps: int | None) -> Drawing:
             Trace(train, "plot_raw", "thin"),
             Trace(smoothed, "accent", "bold"),
             Trace(validation, "text", "dots"),
-            Trace(ring, "good", "ring"),
+            Trace(ring, "success", "ring"),
         ),
         limits=(
             (0.0, _RIGHT_MARGIN * fitting_steps(last, total_steps)),

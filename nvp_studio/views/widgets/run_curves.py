@@ -106,7 +106,7 @@ class _Legend(QWidget):
                 painter.setPen(QPen(QColor(c.accent), 2))
                 painter.drawLine(left + 2, 10, left + 14, 10)
             else:
-                painter.setPen(QPen(QColor(c.good if mark == "ring" else c.text), 1.5))
+                painter.setPen(QPen(QColor(c.success if mark == "ring" else c.text), 1.5))
                 painter.setBrush(QColor(c.text) if mark == "dot" else Qt.BrushStyle.NoBrush)
                 radius = 2.5 if mark == "dot" else 4.5
                 painter.drawEllipse(QPointF(left + 9, 10), radius, radius)

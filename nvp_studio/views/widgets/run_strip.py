@@ -23,7 +23,7 @@ class StripContent:
     name: str = ""
     state: str = ""
     level: str = ""
-    """``good``, ``warning`` or ``bad`` colours the state word."""
+    """``success``, ``warning`` or ``error`` colours the state word."""
     fraction: float | None = None
     epoch: str = ""
     """Such as "epoch 12 / 40"."""

@@ -14,9 +14,9 @@ _LEVELS = {
     "training": "accent",
     "paused": "warning",
     "stopping": "warning",
-    "finished": "good",
-    "failed": "bad",
-    "interrupted": "bad",
+    "finished": "success",
+    "failed": "error",
+    "interrupted": "error",
 }
 
 

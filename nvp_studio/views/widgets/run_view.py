@@ -21,7 +21,7 @@ class RunHeader:
     name: str = ""
     state: str = ""
     level: str = ""
-    """``good``, ``warning`` or ``bad`` colours the state."""
+    """``success``, ``warning`` or ``error`` colours the state."""
     facts: str = ""
 
 

@@ -249,7 +249,7 @@ class TrainPage(Page):
         self._set_estimate(text, "dim")
 
     def _show_problem(self, problem: str) -> None:
-        self._set_estimate(sentence(problem), "bad")
+        self._set_estimate(sentence(problem), "error")
 
     def _set_estimate(self, text: str, role: str) -> None:
         self.estimate.setText(text)

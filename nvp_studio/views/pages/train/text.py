@@ -18,9 +18,9 @@ _LEVELS: dict[str, str] = {
     "paused": "warning",
     "stopping": "warning",
     "restarting": "warning",
-    "finished": "good",
-    "failed": "bad",
-    "interrupted": "bad",
+    "finished": "success",
+    "failed": "error",
+    "interrupted": "error",
 }
 
 
@@ -49,7 +49,7 @@ def phase_word(phase: Phase | SummaryState) -> str:
 
 
 def phase_level(phase: str) -> str:
-    """``good``, ``warning``, ``bad`` or nothing."""
+    """``success``, ``warning``, ``error`` or nothing."""
     return _LEVELS.get(phase, "")
 
 
@@ -161,7 +161,7 @@ def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     """What a folder or file holds and how its images come to `side` (0: as they are), and the role of that text."""
     found = surveyor.found
     if surveyor.problem:
-        return surveyor.problem, "bad"
+        return surveyor.problem, "error"
     if found is None:
         if not surveyor.looking:
             return "", "dim"
@@ -171,9 +171,9 @@ def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     if found.unread:
         return tr("Data files, read when the run starts."), "dim"
     if found.images == 0:
-        return tr("There are no images in this folder."), "bad"
+        return tr("There are no images in this folder."), "error"
     if found.smallest is None or found.largest is None:
-        return tr("None of the {0} images here can be read.").format(f"{found.images:,}"), "bad"
+        return tr("None of the {0} images here can be read.").format(f"{found.images:,}"), "error"
     words = tr("{0} images").format(f"{found.images:,}") if found.images > 1 else tr("1 image")
     if found.classes:
         words = tr("{0} in {1} classes").format(words, f"{found.classes:,}")

@@ -9,7 +9,7 @@ from nvp_studio.views import notify
 from nvp_studio.worker.client import CrashReport, WorkerClient
 
 
-class EngineNotices(QObject):
+class EngineNotifications(QObject):
     """Notifies a person of what goes wrong with the engine."""
 
     def __init__(self, engine: Engine, parent: QObject) -> None:

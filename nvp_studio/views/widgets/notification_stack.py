@@ -1,4 +1,4 @@
-"""Notices: one line each over the lower edge of the page, so that nothing moves when they come and go."""
+"""Notifications over the lower edge of the page: nothing else moves when they appear and disappear."""
 
 from dataclasses import replace
 
@@ -13,20 +13,20 @@ from nvp_studio.views.widgets.layout import hbox
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
 _MILLISECONDS_A_CHARACTER = 60
-"""Long words stay as long as it takes to read them."""
+"""Long texts stay as long as it takes to read them."""
 _SUCCESS_WITH_ACTION_MILLISECONDS = 30_000
 """With a button a success stays longer; the action is in a menu as well."""
 _ICONS = {
     "info": ("info", "accent"),
-    "success": ("circle-check", "good"),
+    "success": ("circle-check", "success"),
     "warning": ("triangle-alert", "warning"),
-    "error": ("circle-alert", "bad"),
+    "error": ("circle-alert", "error"),
 }
 _MOST = 3
 
 
-class Notices(QWidget):
-    """The stack of notices, laid over the bottom of `host`."""
+class NotificationStack(QWidget):
+    """The newest notifications, one above the other, over the bottom of `host`."""
 
     def __init__(self, host: QWidget) -> None:
         super().__init__(host)
@@ -41,16 +41,18 @@ class Notices(QWidget):
     @property
     def shown(self) -> list[Notification]:
         """The notifications on screen, oldest first."""
-        return [bar.notice for bar in self._bars]
+        return [bar.notification for bar in self._bars]
 
-    def _add(self, notice: Notification) -> None:
+    def _add(self, notification: Notification) -> None:
         for bar in list(self._bars):
-            same = bar.notice == notice or (notice.topic and bar.notice.topic == notice.topic)
+            same = bar.notification == notification or (
+                notification.topic and bar.notification.topic == notification.topic
+            )
             if same:
                 self._remove(bar)
         while len(self._bars) >= _MOST:
             self._remove(self._bars[0])
-        bar = _Bar(notice, self)
+        bar = _Bar(notification, self)
         bar.closed.connect(lambda: self._remove(bar))
         self._bars.append(bar)
         self._place()
@@ -58,13 +60,13 @@ class Notices(QWidget):
 
     def _withdraw(self, topic: str) -> None:
         for bar in list(self._bars):
-            if bar.notice.topic == topic:
+            if bar.notification.topic == topic:
                 self._remove(bar)
 
     def _reword(self, topic: str, text: str) -> None:
         """Change the text in place, so that a button which is pressed at that moment stays pressed."""
         for bar in self._bars:
-            if bar.notice.topic == topic:
+            if bar.notification.topic == topic:
                 bar.reword(text)
                 self._place()
 
@@ -95,59 +97,61 @@ class Notices(QWidget):
 
 
 class _Bar(QFrame):
-    """One notice."""
+    """One notification."""
 
     closed = Signal()
 
-    def __init__(self, notice: Notification, parent: QWidget) -> None:
+    def __init__(self, notification: Notification, parent: QWidget) -> None:
         super().__init__(parent)
-        self.notice = notice
-        self.setObjectName("notice")
+        self.notification = notification
+        self.setObjectName("notification")
         row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         self._image = QLabel()
         row.addWidget(self._image)
-        self._words = QLabel(notice.text)
+        self._words = QLabel(notification.text)
         self._words.setWordWrap(True)
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self._words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         row.addWidget(self._words, 1)
-        if notice.report:
+        if notification.report:
             copy = QPushButton(self.tr("Copy report"))
-            copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notice.report))
+            copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notification.report))
             row.addWidget(copy)
-        for text, act in notice.actions:
+        for text, act in notification.actions:
             button = QPushButton(text)
             button.setProperty("primary", True)
             button.clicked.connect(self.closed)
             button.clicked.connect(lambda _=False, act=act: act())
             row.addWidget(button)
-        close = flat_button("x", self.tr("Close this notice"), role="dim")
+        close = flat_button("x", self.tr("Close this notification"), role="dim")
         close.clicked.connect(self.closed)
         row.addWidget(close)
         self._colour()
         theme().changed.connect(self._colour)
-        lifetime = _LIFETIME_MILLISECONDS.get(notice.level)
-        if notice.actions:
-            lifetime = _SUCCESS_WITH_ACTION_MILLISECONDS if notice.level == "success" else None
+        lifetime = _LIFETIME_MILLISECONDS.get(notification.level)
+        if notification.actions:
+            lifetime = _SUCCESS_WITH_ACTION_MILLISECONDS if notification.level == "success" else None
         if lifetime is not None:
             timer = QTimer(self)  # which ends with this bar
             timer.setSingleShot(True)
             timer.timeout.connect(self.closed)
-            timer.start(max(lifetime, _MILLISECONDS_A_CHARACTER * len(notice.text)))
+            timer.start(max(lifetime, _MILLISECONDS_A_CHARACTER * len(notification.text)))
 
     def reword(self, text: str) -> None:
         """Say this instead."""
-        self.notice = replace(self.notice, text=text)
+        self.notification = replace(self.notification, text=text)
         self._words.setText(text)
 
     def _colour(self) -> None:
         """Take the colours of the theme in force."""
         c = colors()
-        name, role = _ICONS[self.notice.level]
+        name, role = _ICONS[self.notification.level]
         colour = getattr(c, role)
         self._image.setPixmap(pixmap(name, colour, 20, self.devicePixelRatioF()))
-        self.setStyleSheet(f"#notice {{ background: {c.surface}; border: 1px solid {colour}; border-radius: 8px; }}")
+        self.setStyleSheet(
+            f"#notification {{ background: {c.surface}; border: 1px solid {colour}; border-radius: 8px; }}"
+        )
 
     def height_at(self, width: int) -> int:
         """Pixels it needs when it is `width` pixels wide."""
