@@ -119,7 +119,7 @@ class MainWindow(QMainWindow):
 
     @property
     def current_page(self) -> Page:
-        """The page in front."""
+        """The page that is shown."""
         page = self._stack.currentWidget()
         assert isinstance(page, Page)
         return page
@@ -139,7 +139,7 @@ class MainWindow(QMainWindow):
         return len(self._pages) == len(self._entries)
 
     def show_page(self, key: str) -> None:
-        """Bring the page `key` to the front."""
+        """Bring the page `key` to the current."""
         page = self.page(key)
         self._stack.setCurrentWidget(page)
         self._rail.mark(key)
@@ -246,7 +246,7 @@ class MainWindow(QMainWindow):
         return True
 
     def _route(self, paths: list[Path]) -> tuple[str, str] | None:
-        """Which page takes these files, and in which words; the page in front is asked first, models go to Explore."""
+        """Which page takes these files, and in which words; the current page is asked first, models go to Explore."""
         if not paths:
             return None
         order = [self.current_page.key, *(entry.key for entry in self._entries)]

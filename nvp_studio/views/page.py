@@ -19,7 +19,7 @@ class Page(QWidget):
         self.setObjectName(f"page_{self.key}")
 
     def activated(self) -> None:
-        """Called when the page has come to the front."""
+        """Called when the page has come to the current."""
 
     def drop_text(self, paths: list[Path]) -> str:
         """What dropping these files here would do, in a few words ("Score 12 files"); empty if this page cannot."""

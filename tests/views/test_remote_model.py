@@ -45,7 +45,7 @@ def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
     explore = window.registry["run.explore"]
     page.live.start(msgspec.structs.replace(config, checkpoint_minutes=1e-4), tmp_path / "here", "far")
-    page._bring_live_to_front()
+    page._show_live()
     assert not explore.isEnabled(), "it has no folder yet"
     there = tmp_path / "there" / "far" / "checkpoints" / "best.safetensors"
     qtbot.waitUntil(lambda: there.exists() and explore.isEnabled())
@@ -85,7 +85,7 @@ def test_the_copy_is_shown_and_can_be_cancelled(
     script.write_text(SLOW)
     page.run_on("gpu-box", f"exec {sys.executable} {script}")
     page.live.host, page.live.folder, page.live.name = "gpu-box", "/there/large", "large"
-    page.actions_.show_front(None)
+    page.actions_.show_current(None)
     window.registry["run.explore"].trigger()
     qtbot.waitUntil(lambda: bool(notices(window, "of 400 MB")))
     window.registry["run.explore"].trigger()
@@ -108,7 +108,7 @@ def test_the_copy_is_shown_and_can_be_cancelled(
 @pytest.mark.slow_repeats
 def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.live.host, page.live.folder, page.live.name = "gpu-box", str(tmp_path / "there" / "far"), "far"
-    page.actions_.show_front(None)
+    page.actions_.show_current(None)
     window.registry["run.explore"].trigger()
     qtbot.waitUntil(lambda: bool(notices(window, "Cannot bring the model of far here: ")))
     (notice,) = notices(window, "far")

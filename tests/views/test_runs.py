@@ -62,7 +62,7 @@ def names(page: RunsPage) -> list[str]:
 
 
 def choose(page: RunsPage, *chosen: str) -> None:
-    """Select these runs, the first in front."""
+    """Select these runs, the first as the current one."""
     model = page.table.selectionModel()
     model.clearSelection()
     rows = [page.shelf.index(page.shelf.row_of(str(page.runs.folder / name)), 0) for name in chosen]
@@ -267,7 +267,7 @@ def test_axes_say_what_they_count(page: RunsPage) -> None:
     ).all()
 
 
-def test_the_run_in_front_is_the_one_whose_images_are_shown(page: RunsPage) -> None:
+def test_the_current_run_is_the_one_whose_images_are_shown(page: RunsPage) -> None:
     choose(page, "two", "one")
     assert page.lapse.name.text() == "two"
     rows = [page.board.list.item(row) for row in range(page.board.list.count())]

@@ -356,13 +356,13 @@ def test_an_earlier_run_is_opened_with_its_curves(
         qtbot.waitUntil(lambda: page.live.phase == "finished")
     row = next(row for row, run in enumerate(page.runs.runs) if run.name == "one")
     page.table.selectRow(row)
-    assert page.front.opened is not None
+    assert page.shown.opened is not None
     assert page.view.name.text() == "one"
-    assert len(page.front.opened.history.steps) == 12
+    assert len(page.shown.opened.history.steps) == 12
     assert page.view.samples.grid.count > 0
-    assert open_run(page.front.opened.folder).state == "finished"
+    assert open_run(page.shown.opened.folder).state == "finished"
     page.table.selectRow(1 - row)
-    assert page.front.opened is None
+    assert page.shown.opened is None
     assert page.view.name.text() == "two"
 
 
@@ -377,9 +377,9 @@ def test_a_run_is_followed_wherever_its_folder_is(
     window.show_page("explore")
     window.registry["file.follow-run"].trigger()
     assert window.current_page is page
-    assert page.front.opened is not None
-    assert page.front.opened.folder == str(folder)
-    assert len(page.front.opened.history.steps) == 12
+    assert page.shown.opened is not None
+    assert page.shown.opened.folder == str(folder)
+    assert len(page.shown.opened.history.steps) == 12
     assert page.view.samples.grid.count > 0
     assert window.registry["run.explore"].isEnabled()
 

@@ -66,7 +66,7 @@ class BlendPanel(QWidget):
         self.row.name.hide()
         self.row.setToolTip(self.tr("How far from A (0) to B (1). Double-click for the middle."))
         self.row.edited.connect(self.share_edited)
-        self.row.reset_asked.connect(lambda: self.share_edited.emit(0.5))
+        self.row.reset_requested.connect(lambda: self.share_edited.emit(0.5))
         self.row.pressed.connect(self.gesture_begun)
         self.row.released.connect(lambda: self.gesture_ended.emit(self.tr("blend")))
         line = hbox()

@@ -26,12 +26,12 @@ class CurveBoard(CurvePanel):
     """Compares one quantity of the runs that it is given."""
 
     step_pointed = Signal(float)
-    """Under the mouse, a step of the run in front."""
+    """Under the mouse, a step of the current run."""
 
     def __init__(self) -> None:
         super().__init__(QCoreApplication.translate("CurveBoard", "Curves of the chosen runs"), axis_width=58)
         self._series: list[Series] = []
-        self._front = ""
+        self._current = ""
         self._words_of_none = ""
         self._step: float | None = None
         self.controls = CurveOptions(self.fit)
@@ -43,14 +43,14 @@ class CurveBoard(CurvePanel):
         self.list.hidden_changed.connect(self.refresh)
         theme().changed.connect(self._fill_list)
 
-    def show_series(self, series: Sequence[Series], front: str) -> None:
-        """Draw these runs; `front` is the key of the one that the cursor belongs to."""
-        self._series, self._front = list(series), front
+    def show_series(self, series: Sequence[Series], current: str) -> None:
+        """Draw these runs; `current` is the key of the one that the cursor belongs to."""
+        self._series, self._current = list(series), current
         self._fill_list()
         self.refresh()
 
     def show_step(self, step: float | None) -> None:
-        """Put the cursor at a step of the run in front."""
+        """Put the cursor at a step of the current run."""
         self._step = step
         self._place_cursor()
 
@@ -71,7 +71,7 @@ class CurveBoard(CurvePanel):
 
     def refresh(self) -> None:
         """Draw again: a history grew, or there are others to show."""
-        drawing = comparison(self._shown, self._front, self.controls.options)
+        drawing = comparison(self._shown, self._current, self.controls.options)
         some = any(len(points.x) for points in drawing.curves.values())
         words = self._why_empty(bool(drawing.bands) if self.controls.chosen.stacked else some)
         self.show_drawing(drawing, words)
@@ -130,12 +130,12 @@ class CurveBoard(CurvePanel):
 
     def _on_pointed(self, place: float | None) -> None:
         super()._on_pointed(place)
-        front = next((one for one in self._series if one.key == self._front), None)
-        if place is not None and front is not None:
-            self.step_pointed.emit(step_at(front.history, place, self.controls.axis.currentData()))
+        current = next((one for one in self._series if one.key == self._current), None)
+        if place is not None and current is not None:
+            self.step_pointed.emit(step_at(current.history, place, self.controls.axis.currentData()))
 
     def _place_cursor(self) -> None:
-        shown = next((one for one in self._shown if one.key == self._front), None)
+        shown = next((one for one in self._shown if one.key == self._current), None)
         place = None
         if shown is not None and self._step is not None:
             place = place_of_step(shown.history, self._step, self.controls.axis.currentData())
@@ -146,7 +146,7 @@ class CurveBoard(CurvePanel):
 
     def _fill_list(self) -> None:
         if not self.controls.chosen.stacked:
-            self.list.show_series(self._series, self._front)
+            self.list.show_series(self._series, self._current)
         self.show_values()
 
     def _show_runs(self) -> None:
@@ -165,7 +165,7 @@ class CurveBoard(CurvePanel):
     def _show_scales(self) -> None:
         """The part of each scale of the run that is drawn."""
         shown = self._shown
-        one = next((one for one in shown if one.key == self._front), None) or next(iter(shown), None)
+        one = next((one for one in shown if one.key == self._current), None) or next(iter(shown), None)
         values: list[str] = []
         if one is not None:
             steps, layers = stack(one.history)

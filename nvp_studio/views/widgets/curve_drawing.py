@@ -114,14 +114,14 @@ def run_drawing(history: RunHistory, total_steps: int | None) -> Drawing:
     )
 
 
-def comparison(series: Sequence[Series], front: str, options: PlotOptions) -> Drawing:
-    """One quantity of several runs. Layers of scales and marks of changes are those of the run with the key `front`."""
+def comparison(series: Sequence[Series], current: str, options: PlotOptions) -> Drawing:
+    """One quantity of several runs. Layers and marks are those of the run with the key `current`."""
     quantity = QUANTITIES[options.quantity]
     raw = {one.key: last_points(curve(one.history, quantity, options.axis), options.part) for one in series}
     log = options.log and not quantity.stacked and can_be_log(points.y for points in raw.values())
     memory = options.memory if quantity.noisy else 0.0
     curves = {key: smooth_curve(points, memory) for key, points in raw.items()}
-    one = next((one for one in series if one.key == front), None)
+    one = next((one for one in series if one.key == current), None)
     bands: list[Band] = []
     traces: list[Trace] = []
     marks: list[tuple[float, str]] = []

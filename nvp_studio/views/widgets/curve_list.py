@@ -30,8 +30,8 @@ class CurveList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.itemChanged.connect(self._on_item_changed)
 
-    def show_series(self, series: Sequence[Series], front: str) -> None:
-        """List these runs, without values; the one in front is bold."""
+    def show_series(self, series: Sequence[Series], current: str) -> None:
+        """List these runs, without values; the current one is bold."""
         with QSignalBlocker(self):
             self.clear()
             bold = QFont(self.font())
@@ -40,7 +40,7 @@ class CurveList(QListWidget):
                 item = QListWidgetItem(_swatch(one.colour), one.name)
                 item.setData(_KEY_ROLE, one.key)
                 item.setToolTip(one.name)
-                if one.key == front and len(series) > 1:
+                if one.key == current and len(series) > 1:
                     item.setFont(bold)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 hidden = one.key in self.hidden

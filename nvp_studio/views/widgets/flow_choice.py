@@ -70,7 +70,7 @@ def value_names() -> dict[str, str]:
 class FlowChoice(QWidget):
     """A list of presets, a button for what else a flow consists of, and a line on what differs from the preset."""
 
-    change_asked = Signal()
+    change_requested = Signal()
     edited = Signal()
     preset_chosen = Signal()
     """By a person; changes made to another preset are gone then."""
@@ -110,7 +110,7 @@ class FlowChoice(QWidget):
         column.addWidget(self.note)
         self.preset.currentIndexChanged.connect(self.edited)
         self.preset.activated.connect(self._on_preset_chosen)
-        self.button.clicked.connect(self.change_asked)
+        self.button.clicked.connect(self.change_requested)
 
     @property
     def name(self) -> str:

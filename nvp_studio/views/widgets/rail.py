@@ -29,7 +29,7 @@ class Rail(QFrame):
         column.addStretch(1)
 
     def mark(self, key: str) -> None:
-        """Show `key` as the page in front."""
+        """Show `key` as the current page."""
         self._buttons[key].setChecked(True)
 
 

@@ -18,7 +18,7 @@ class MarkedSlider(QSlider):
     only while it has the focus, so that a list of sliders scrolls.
     """
 
-    reset_asked = Signal()
+    reset_requested = Signal()
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__(Qt.Orientation.Horizontal)
@@ -85,11 +85,11 @@ class MarkedSlider(QSlider):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
-            self.reset_asked.emit()
+            self.reset_requested.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.reset_asked.emit()
+            self.reset_requested.emit()
         elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
         else:
@@ -123,7 +123,7 @@ class SliderRow(QWidget):
     edited = Signal(float)
     pressed = Signal()
     released = Signal()
-    reset_asked = Signal()
+    reset_requested = Signal()
 
     def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class SliderRow(QWidget):
         self.slider.valueChanged.connect(self._on_value_changed)
         self.slider.sliderPressed.connect(self.pressed)
         self.slider.sliderReleased.connect(self.released)
-        self.slider.reset_asked.connect(self.reset_asked)
+        self.slider.reset_requested.connect(self.reset_requested)
         self._write()
 
     def show_value(self, value: float, mark: float | None = None) -> None:

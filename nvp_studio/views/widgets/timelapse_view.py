@@ -15,7 +15,7 @@ from nvp_studio.views.widgets.sheets import Sheet
 class TimelapseView(QWidget):
     """Shows a `Timelapse` and moves it."""
 
-    film_asked = Signal()
+    film_requested = Signal()
 
     def __init__(self, timelapse: Timelapse) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class TimelapseView(QWidget):
         self.name.setProperty("role", "dim")
         row.addWidget(self.name, 1)
         self.film = flat_button("film", self.tr("Save as a film"), self.tr("Save as an animated GIF or WebP"))
-        self.film.clicked.connect(self.film_asked)
+        self.film.clicked.connect(self.film_requested)
         row.addWidget(self.film)
         return row
 

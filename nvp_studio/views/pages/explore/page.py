@@ -40,7 +40,7 @@ _WIDEST_MODEL = 20 * SPACE
 
 
 class ExplorePage(Page):
-    """The page in front at the first start."""
+    """The page that is shown at the first start."""
 
     key = "explore"
 

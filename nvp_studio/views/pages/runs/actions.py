@@ -37,21 +37,21 @@ class ShelfActions(QObject):
         super().__init__(page)
         self._context = context
         self._timelapse = timelapse
-        self._front: RunSummary | None = None
+        self._current: RunSummary | None = None
         self._chosen: list[RunSummary] = []
         self._register(page)
 
     def __getitem__(self, key: str) -> QAction:
         return self._context.registry[f"runs.{key}"]
 
-    def show_selection(self, front: RunSummary | None, chosen: list[RunSummary]) -> None:
-        """The actions are about these runs: `front` has the keyboard focus, `chosen` are all selected."""
-        self._front, self._chosen = front, chosen
+    def show_selection(self, current: RunSummary | None, chosen: list[RunSummary]) -> None:
+        """The actions are about these runs: `current` has the keyboard focus, `chosen` are all selected."""
+        self._current, self._chosen = current, chosen
         live = self._context.live
         for key in ("label", "duplicate", "show-folder"):
-            self[key].setEnabled(front is not None)
-        self["explore"].setEnabled(front is not None and has_model(front.folder))
-        resumable = front is not None and front.state in RESUMABLE and not self._context.engine.trainer_host
+            self[key].setEnabled(current is not None)
+        self["explore"].setEnabled(current is not None and has_model(current.folder))
+        resumable = current is not None and current.state in RESUMABLE and not self._context.engine.trainer_host
         self["resume"].setEnabled(resumable and not live.under_way)
         for key in ("csv", "parquet", "tensorboard"):
             self[key].setEnabled(bool(chosen))
@@ -82,7 +82,7 @@ class ShelfActions(QObject):
     # What a person does
 
     def _label(self) -> None:
-        run = self._front
+        run = self._current
         if run is None:
             return
         dialog = LabelsDialog(read_labels(Path(run.folder)), run.name, self._context.window)
@@ -99,7 +99,7 @@ class ShelfActions(QObject):
 
     def _duplicate(self) -> None:
         """Put the run's settings into the form of Train, to be changed and started."""
-        run = self._front
+        run = self._current
         if run is None:
             return
         try:
@@ -113,18 +113,18 @@ class ShelfActions(QObject):
         notify.info(words, topic=_TOPIC)
 
     def _resume(self) -> None:
-        run = self._front
+        run = self._current
         if run is not None:
             self._context.show_page("train")
             self._context.resume_requested.emit(run.folder)
 
     def _explore(self) -> None:
-        if self._front is not None and self["explore"].isEnabled():
-            self._context.open_in_explore([Path(self._front.folder)])
+        if self._current is not None and self["explore"].isEnabled():
+            self._context.open_in_explore([Path(self._current.folder)])
 
     def _show_folder(self) -> None:
-        if self._front is not None:
-            show_folder(self._front)
+        if self._current is not None:
+            show_folder(self._current)
 
     def _discard(self) -> None:
         discard(self._chosen, _TOPIC, self.runs_changed.emit)
@@ -149,7 +149,7 @@ class ShelfActions(QObject):
     # Files, each written by a thread
 
     def save_film(self) -> None:
-        """Write the snapshots of the run in front as a film."""
+        """Write the snapshots of the current run as a film."""
         folder, kind = self._timelapse.folder, self._timelapse.kind
         if not folder:
             return

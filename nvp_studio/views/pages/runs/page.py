@@ -34,7 +34,7 @@ _DRAW_MILLISECONDS = 250
 
 
 class RunsPage(Page):
-    """The table above; below it the curves of the selected runs and, beside them, the samples of the run in front."""
+    """The table above; below it the curves of the selected runs and, beside them, the samples of the current run."""
 
     key = "runs"
 
@@ -63,11 +63,11 @@ class RunsPage(Page):
         if not self.table.selectionModel().hasSelection() and self.shelf.rowCount():
             self.table.selectRow(0)
 
-    # What is in front
+    # Which runs are selected
 
     @property
-    def front(self) -> RunSummary | None:
-        """The run that the keyboard is on."""
+    def current(self) -> RunSummary | None:
+        """The run in the row with the keyboard focus."""
         index = self.table.currentIndex()
         found: RunSummary | None = index.data(SUMMARY_ROLE) if index.isValid() else None
         return found
@@ -135,7 +135,7 @@ class RunsPage(Page):
         self.runs.dataChanged.connect(self._show_actions)
         self.board.step_pointed.connect(self.timelapse.move_to_step)
         self.board.controls.export_requested.connect(self._save_curves)
-        self.lapse.film_asked.connect(self.actions_.save_film)
+        self.lapse.film_requested.connect(self.actions_.save_film)
         self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
         self.live.updated.connect(self._on_live_updated)
         self.live.phase_changed.connect(self._show_actions)
@@ -157,11 +157,11 @@ class RunsPage(Page):
     # The selection
 
     def _show_selection(self) -> None:
-        """Draw the selected runs; the one in front is among them."""
+        """Draw the selected runs; the current one is among them."""
         chosen = self.chosen[:MOST_SERIES]
-        front = self.front
-        if front is not None and chosen and front not in chosen:
-            front = chosen[0]
+        current = self.current
+        if current is not None and chosen and current not in chosen:
+            current = chosen[0]
         self._keep_opened({run.folder for run in chosen})
         self._keep_colours([run.folder for run in chosen])
         series = [
@@ -169,11 +169,11 @@ class RunsPage(Page):
             for run in chosen
             if (history := self._history(run.folder)) is not None
         ]
-        folder = front.folder if front is not None and chosen else ""
+        folder = current.folder if current is not None and chosen else ""
         self.board.show_series(series, folder)
         if self.timelapse.folder != folder:
             self.timelapse.show_run(folder)
-        self.lapse.show_name(self._name(front) if front is not None and folder else "")
+        self.lapse.show_name(self._name(current) if current is not None and folder else "")
         self.board.show_step(self.timelapse.step)
         self._show_actions()
         self._show_count()
@@ -234,7 +234,7 @@ class RunsPage(Page):
         self.count.setText(words)
 
     def _show_actions(self) -> None:
-        self.actions_.show_selection(self.front, self.chosen)
+        self.actions_.show_selection(self.current, self.chosen)
 
     def _search(self) -> None:
         self.search.setFocus()

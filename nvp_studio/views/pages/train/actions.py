@@ -21,20 +21,20 @@ from nvp_studio.worker.client import CrashReport
 _TOPIC = "run"
 STRIP_KEYS = ("pause", "stop", "force-stop", "change", "sample", "save")
 RUN_KEYS = ("resume", "explore", "show-folder", "discard")
-"""Actions on the run in front."""
+"""Actions on the current run."""
 
 
 class RunActions(QObject):
-    """Registers the actions, keeps them in step with the live run and the run in front, and fills the strip."""
+    """Registers the actions, keeps them in step with the live run and the current run, and fills the strip."""
 
-    start_asked = Signal()
-    one_minute_asked = Signal()
-    runs_folder_asked = Signal()
-    follow_asked = Signal()
+    start_requested = Signal()
+    one_minute_requested = Signal()
+    runs_folder_requested = Signal()
+    follow_requested = Signal()
     """A run folder is to be chosen and watched."""
-    machine_asked = Signal()
+    machine_requested = Signal()
     """The machine that runs are trained on is to be chosen."""
-    longer_asked = Signal(object)
+    longer_requested = Signal(object)
     """`RunSummary` of a finished run that is to go on."""
     runs_changed = Signal(str)
     """A run was discarded or brought back; carries the folder to show then, or nothing."""
@@ -43,7 +43,7 @@ class RunActions(QObject):
         super().__init__(parent)
         self._context = context
         self._live = live = context.live
-        self._front: RunSummary | None = None
+        self._current: RunSummary | None = None
         self._changing = False
         self._saving = False
         self._spent = False
@@ -62,14 +62,14 @@ class RunActions(QObject):
     def __getitem__(self, key: str) -> QAction:
         return self._context.registry[f"run.{key}"]
 
-    def show_front(self, summary: RunSummary | None) -> None:
-        """Another run is in front, or it changed: the actions are about this one."""
-        self._front = summary
+    def show_current(self, summary: RunSummary | None) -> None:
+        """Another run is current, or it changed: the actions are about this one."""
+        self._current = summary
         self.refresh()
 
     def refresh(self) -> None:
         """Make each action possible or not, shown or not."""
-        live, front = self._live, self._front
+        live, current = self._live, self._current
         self._spent = live.spent
         self["start"].setEnabled(not live.under_way)
         self["start"].setToolTip(self.tr("A run is under way: stop it first") if live.under_way else self._start_tip)
@@ -87,20 +87,20 @@ class RunActions(QObject):
             self[key].setVisible(live.under_way)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
-        is_live = front is not None and live.under_way and front.folder == live.local_folder
-        here = not self._context.engine.trainer_host  # as the folder of the run in front is
-        resumable = front is not None and front.state in RESUMABLE
-        finished = front is not None and front.state == "finished"
+        is_live = current is not None and live.under_way and current.folder == live.local_folder
+        here = not self._context.engine.trainer_host  # as the folder of the current run is
+        resumable = current is not None and current.state in RESUMABLE
+        finished = current is not None and current.state == "finished"
         self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
         tip = self.tr("Train longer, by as much as the form says") if finished else self.tr("Resume this run")
         elsewhere = self.tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
         self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
         bring = self.tr("Bring the best model of this run from {0} and explore it").format(live.host)
-        self["explore"].setToolTip(bring if self._remote_in_front else self.tr("Explore this run"))
-        self["explore"].setEnabled(has_model(front.folder) if front is not None else self._remote_in_front)
-        self["show-folder"].setEnabled(front is not None)
-        self["discard"].setEnabled(front is not None and not is_live)
+        self["explore"].setToolTip(bring if self._remote_is_current else self.tr("Explore this run"))
+        self["explore"].setEnabled(has_model(current.folder) if current is not None else self._remote_is_current)
+        self["show-folder"].setEnabled(current is not None)
+        self["discard"].setEnabled(current is not None and not is_live)
         self["copy-report"].setEnabled(live.phase != "none")
         self._show_strip()
 
@@ -117,9 +117,9 @@ class RunActions(QObject):
     def _register(self) -> None:
         live = self._live
         add = self._context.registry.add
-        add("run.start", self.tr("&Start training"), self.start_asked.emit, "Ctrl+Return", "play")
+        add("run.start", self.tr("&Start training"), self.start_requested.emit, "Ctrl+Return", "play")
         self._start_tip = self["start"].toolTip()
-        add("run.one-minute", self.tr("Train in &one minute"), self.one_minute_asked.emit, icon="timer")
+        add("run.one-minute", self.tr("Train in &one minute"), self.one_minute_requested.emit, icon="timer")
         add("run.pause", self.tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
         add("run.stop", self.tr("S&top"), live.stop, "Ctrl+.", "square")
         add("run.force-stop", self.tr("&Force stop"), live.force_stop, icon="octagon-x")
@@ -127,15 +127,15 @@ class RunActions(QObject):
         add("run.change", self.tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
         add("run.sample", self.tr("Sa&mple"), live.sample, icon="images", tip=self.tr("Fresh samples now"))
         add("run.save", self.tr("Sa&ve"), self._save, icon="save", tip=self.tr("Write a checkpoint now"))
-        add("run.resume", self.tr("&Resume this run"), self._resume_front, icon="circle-play", separator=True)
+        add("run.resume", self.tr("&Resume this run"), self._resume_current, icon="circle-play", separator=True)
         add("run.explore", self.tr("&Explore this run"), self.explore, "Ctrl+E", "compass")
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
-        add("run.choose-folder", self.tr("R&uns folder…"), self.runs_folder_asked.emit, icon="folder")
+        add("run.choose-folder", self.tr("R&uns folder…"), self.runs_folder_requested.emit, icon="folder")
         text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
-        add("file.follow-run", text, self.follow_asked.emit, icon="folder-open", tip=tip, place=20)
-        add("run.machine", self.tr("Run on &another machine…"), self.machine_asked.emit, icon="monitor")
+        add("file.follow-run", text, self.follow_requested.emit, icon="folder-open", tip=tip, place=20)
+        add("run.machine", self.tr("Run on &another machine…"), self.machine_requested.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)
             self._context.strip.add_action(self[key])
@@ -179,40 +179,40 @@ class RunActions(QObject):
             words = self.tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", course_words(course))
             notify.success(words, topic=_TOPIC)
 
-    def _resume_front(self) -> None:
-        if self._front is None:
+    def _resume_current(self) -> None:
+        if self._current is None:
             return
-        if self._front.state == "finished":
+        if self._current.state == "finished":
             notify.withdraw(_TOPIC)
-            self.longer_asked.emit(self._front)
+            self.longer_requested.emit(self._current)
         else:
-            self.resume(self._front.folder)
+            self.resume(self._current.folder)
 
     def explore(self) -> None:
-        """Open the best of the run in front on Explore, once it is here."""
+        """Open the best of the current run on Explore, once it is here."""
         if not self["explore"].isEnabled():
             return
-        if self._front is not None:
-            self._context.open_in_explore([Path(self._front.folder)])
+        if self._current is not None:
+            self._context.open_in_explore([Path(self._current.folder)])
         else:
             self._bring_model(self._live.host, self._live.folder, self._live.name)
 
     @property
-    def _remote_in_front(self) -> bool:
-        """Whether the run in front is one that lives, or lived, on another machine and has its folder there."""
-        return self._front is None and bool(self._live.host and self._live.folder)
+    def _remote_is_current(self) -> bool:
+        """Whether the current run is one that lives, or lived, on another machine and has its folder there."""
+        return self._current is None and bool(self._live.host and self._live.folder)
 
     def _bring_model(self, host: str, folder: str, name: str) -> None:
         notify.withdraw(_TOPIC)
         self._remote_model.bring(host, folder, name)
 
     def _show_folder(self) -> None:
-        if self._front is not None:
-            show_folder(self._front)
+        if self._current is not None:
+            show_folder(self._current)
 
     def _discard(self) -> None:
-        if self._front is not None:
-            discard([self._front], _TOPIC, self.runs_changed.emit)
+        if self._current is not None:
+            discard([self._current], _TOPIC, self.runs_changed.emit)
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())

@@ -28,7 +28,7 @@ class DataChoice(QObject):
         context.engine.host_changed.connect(self._on_edited)
         form.choose_folder.connect(self._ask_folder)
         form.choose_file.connect(self._ask_file)
-        form.flow.change_asked.connect(self._change_flow)
+        form.flow.change_requested.connect(self._change_flow)
         context.registry.add(
             "run.flow", self.tr("Change the f&low…"), self._show_flow, icon="sliders-horizontal", place=60
         )

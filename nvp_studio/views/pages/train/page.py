@@ -20,7 +20,7 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.train import text as words
 from nvp_studio.views.pages.train.actions import RUN_KEYS, RunActions
 from nvp_studio.views.pages.train.data import DataChoice
-from nvp_studio.views.pages.train.front import FrontRun
+from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, icon_button
@@ -34,7 +34,7 @@ _ONE_MINUTE = TrainConfig(**recommended("quick"), preset="quick", minutes=1, che
 
 
 class TrainPage(Page):
-    """Form on the left; on the right the run in front (curves, images) above the list of all runs."""
+    """Form on the left; on the right the current run (curves, images) above the list of all runs."""
 
     key = "train"
 
@@ -46,14 +46,14 @@ class TrainPage(Page):
         self._to_choose = ""
         self.actions_ = RunActions(context, self)
         self._lay_out()
-        self.front = FrontRun(context, self.view, self)
+        self.shown = ShownRun(context, self.view, self)
         self._refresh = QTimer(self)
         self._refresh.setInterval(_REFRESH_MILLISECONDS)
         self._restore()
         self._connect_signals()
         self.context.refresh_runs()
         self._show_newest()
-        self.front.show_all()
+        self.shown.show_all()
         self._restore_machine()
 
     # What the window asks of a page
@@ -73,7 +73,7 @@ class TrainPage(Page):
         self.data_choice.choose(str(paths[0]))
 
     def follow(self, folder: Path) -> None:
-        """Bring the run in `folder` to the front, wherever that is and whoever trains it."""
+        """Show the run in `folder`, wherever that is and whoever trains it."""
         row = self.runs.row_of(str(folder))
         if row >= 0:
             self.table.choose(row)
@@ -152,12 +152,12 @@ class TrainPage(Page):
         live.begun.connect(self._on_begun)
         live.updated.connect(self._on_live_updated)
         live.checkpoint_saved.connect(lambda _: self.context.refresh_runs())
-        self.actions_.start_asked.connect(self._start)
-        self.actions_.one_minute_asked.connect(self._start_one_minute)
-        self.actions_.longer_asked.connect(self._train_longer)
-        self.actions_.runs_folder_asked.connect(self._choose_runs_folder)
-        self.actions_.follow_asked.connect(self._choose_followed)
-        self.actions_.machine_asked.connect(self._choose_machine)
+        self.actions_.start_requested.connect(self._start)
+        self.actions_.one_minute_requested.connect(self._start_one_minute)
+        self.actions_.longer_requested.connect(self._train_longer)
+        self.actions_.runs_folder_requested.connect(self._choose_runs_folder)
+        self.actions_.follow_requested.connect(self._choose_followed)
+        self.actions_.machine_requested.connect(self._choose_machine)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
         self.data_choice.surveyor.changed.connect(self._show_estimate)
@@ -166,7 +166,7 @@ class TrainPage(Page):
         self.estimator.failed.connect(self._show_problem)
         self.table.chosen.connect(self._show_run)
         self.table.opened.connect(lambda _: self.actions_.explore())
-        self.front.changed.connect(self._show_front)
+        self.shown.changed.connect(self._show_current)
         self._refresh.timeout.connect(self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._on_runs_refreshed)
         self.context.settings_offered.connect(self._take_settings)
@@ -207,7 +207,7 @@ class TrainPage(Page):
         self.context.settings.values.train = self.form.config
         self.context.settings.save()
         self.live.start(config, self.context.runs_folder, name)
-        self._bring_live_to_front()
+        self._show_live()
 
     def _train_longer(self, run: RunSummary) -> None:
         """Add the form's budget to what a finished run has behind it."""
@@ -221,7 +221,7 @@ class TrainPage(Page):
         elif config.minutes is not None:
             self.live.resume(run.folder, minutes=run.seconds / 60 + config.minutes)
         elif config.epochs is not None:
-            self.live.resume(run.folder, epochs=run.step / (self.front.steps_per_epoch or 1) + config.epochs)
+            self.live.resume(run.folder, epochs=run.step / (self.shown.steps_per_epoch or 1) + config.epochs)
 
     def _want_estimate(self) -> None:
         config = self.form.config
@@ -300,7 +300,7 @@ class TrainPage(Page):
             if row >= 0:
                 self._to_choose = ""
                 self.table.choose(row)
-        self._show_front()
+        self._show_current()
 
     def _on_runs_changed(self, folder: str) -> None:
         self._to_choose = folder
@@ -316,8 +316,8 @@ class TrainPage(Page):
             self._show_run("")
 
     def _show_run(self, folder: str) -> None:
-        self.front.show(folder)
-        if folder and folder == self.live.local_folder and self.front.opened is None:
+        self.shown.show(folder)
+        if folder and folder == self.live.local_folder and self.shown.opened is None:
             self._choose_live()
 
     def _choose_live(self) -> None:
@@ -328,8 +328,8 @@ class TrainPage(Page):
         else:
             self.table.clear_choice()
 
-    def _bring_live_to_front(self) -> None:
-        self.front.show_live()
+    def _show_live(self) -> None:
+        self.shown.show_live()
         self._choose_live()
 
     # What runs say
@@ -337,18 +337,18 @@ class TrainPage(Page):
     def _on_phase_changed(self, _phase: str) -> None:
         self.runs.show_live(self.live.summary())
         self.context.refresh_runs()
-        self.front.show_header()
+        self.shown.show_header()
         self._want_estimate()
 
     def _on_begun(self, _started: RunStarted) -> None:
         self.runs.show_live(self.live.summary())
         self._to_choose = self.live.local_folder
         self.context.refresh_runs()
-        self._bring_live_to_front()
+        self._show_live()
 
     def _on_live_updated(self) -> None:
         self.runs.show_live(self.live.summary())
 
-    def _show_front(self) -> None:
+    def _show_current(self) -> None:
         """Tell the actions which run they are about."""
-        self.actions_.show_front(self.front.summary)
+        self.actions_.show_current(self.shown.summary)

@@ -11,7 +11,7 @@ from nvp_studio.views.pages.train import text as words
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 
 
-class FrontRun(QObject):
+class ShownRun(QObject):
     """Keeps a `RunView` showing one run while that run grows."""
 
     changed = Signal()
