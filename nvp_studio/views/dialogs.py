@@ -246,7 +246,7 @@ def _close_row(dialog: QDialog) -> QHBoxLayout:
 class AboutDialog(Dialog):
     """Version, what the program is, and whose work it stands on."""
 
-    def __init__(self, engine_words: str, parent: QWidget) -> None:
+    def __init__(self, engine_text: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("About NVP Studio"))
         self.setFixedWidth(64 * SPACE)
@@ -255,7 +255,7 @@ class AboutDialog(Dialog):
         column.addWidget(title)
         for text, role in (
             (self.tr("Trains RealNVP normalizing flows on images and explores what they learnt."), ""),
-            (engine_words, "dim"),
+            (engine_text, "dim"),
             (
                 self.tr(
                     "Method: Dinh, Sohl-Dickstein and Bengio, “Density estimation using Real NVP”, 2017. "

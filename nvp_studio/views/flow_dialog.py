@@ -44,17 +44,17 @@ class FlowDialog(Dialog):
             for key in keys:
                 self._add(form, key, names[key], hints[key])
             columns.addLayout(form)
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setMinimumHeight(5 * SPACE)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.description = QLabel()
+        self.description.setWordWrap(True)
+        self.description.setMinimumHeight(5 * SPACE)
+        self.description.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.buttons = self.make_buttons(tr("OK"))
         self.as_preset = self.buttons.addButton(tr("As the preset has it"), QDialogButtonBox.ButtonRole.ResetRole)
         self.as_preset.clicked.connect(lambda: self.show_flow(self._preset))
         column = QVBoxLayout(self)
         column.setSpacing(2 * SPACE)
         column.addLayout(columns)
-        column.addWidget(self.words)
+        column.addWidget(self.description)
         column.addWidget(self.buttons)
         self.show_flow(flow)
 
@@ -73,8 +73,8 @@ class FlowDialog(Dialog):
     def _add(self, form: QFormLayout, key: str, name: str, hint: object) -> None:
         field: QWidget
         if get_origin(hint) is Literal:
-            words = value_names()
-            field = combo([(words[value], value) for value in get_args(hint)])
+            text = value_names()
+            field = combo([(text[value], value) for value in get_args(hint)])
             field.setMinimumContentsLength(20)
         elif hint is bool:
             field = QCheckBox(name)
@@ -107,8 +107,8 @@ class FlowDialog(Dialog):
             text, role = _described(self.config), "dim"
         except ValueError as error:
             text, role = sentence(error), "error"
-        self.words.setText(text)
-        set_role(self.words, role)
+        self.description.setText(text)
+        set_role(self.description, role)
         self.ok.setEnabled(role == "dim")
 
 
@@ -143,5 +143,5 @@ def _described(config: FlowConfig) -> str:
     """How images of this shape become latents: the couplings, and the shape of each scale's z."""
     channels, height, width = config.image_shape
     latents = ", ".join("×".join(map(str, scale.shape)) for scale in config.latent_scales)
-    words = tr("{0} couplings take images of {1} to latents of {2} (channels, height, width).")
-    return words.format(config.couplings, f"{channels}×{height}×{width}", latents)
+    text = tr("{0} couplings take images of {1} to latents of {2} (channels, height, width).")
+    return text.format(config.couplings, f"{channels}×{height}×{width}", latents)

@@ -222,7 +222,7 @@ class MainWindow(QMainWindow):
         route = self._route(local_paths(event))
         if route is not None:
             event.acceptProposedAction()
-            self._overlay.show_words(route[1])
+            self._overlay.show_text(route[1])
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
         event.acceptProposedAction()
@@ -253,9 +253,9 @@ class MainWindow(QMainWindow):
         if len(paths) == 1 and is_model(paths[0]):
             order.insert(0, "explore")
         for key in order:
-            words = self.page(key).drop_text(paths)
-            if words:
-                return key, words
+            text = self.page(key).drop_text(paths)
+            if text:
+                return key, text
         return None
 
     # Life of the window

@@ -19,22 +19,22 @@ class RemoteDialog(Dialog):
         self._host.setAccessibleName(self.tr("Host"))
         self._command = QLineEdit(command or DEFAULT_COMMAND)
         self._command.setAccessibleName(self.tr("Command there"))
-        words = QLabel(
+        text = QLabel(
             self.tr(
                 "Runs are trained where ssh leads, by the NVP Studio installed there, and kept in its runs folder. "
                 "Paths of data are paths there. The connection must need no password."
             )
         )
-        words.setWordWrap(True)
-        words.setProperty("role", "dim")
-        words.setMinimumWidth(52 * SPACE)
+        text.setWordWrap(True)
+        text.setProperty("role", "dim")
+        text.setMinimumWidth(52 * SPACE)
         self._problem = text_label(role="error", wrap=True)
         form = QFormLayout()
         form.addRow(self.tr("&Host"), self._host)
         form.addRow(self.tr("&Command there"), self._command)
         column = QVBoxLayout(self)
         column.setSpacing(2 * SPACE)
-        column.addWidget(words)
+        column.addWidget(text)
         column.addLayout(form)
         column.addWidget(self._problem)
         column.addWidget(self.make_buttons(self.tr("OK")))

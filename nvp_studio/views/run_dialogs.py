@@ -97,18 +97,18 @@ class ChangeRunDialog(Dialog):
         for text, field in fields:
             field.setAccessibleName(text)
             form.addRow(text, field)
-        words = QLabel(
+        message = QLabel(
             self.tr(
                 "The learning rate is the schedule's highest. Changes hold from the next step on, are kept with the "
                 "run, and are made again when it goes on from an earlier checkpoint."
             )
         )
-        words.setProperty("role", "dim")
-        words.setWordWrap(True)
+        message.setProperty("role", "dim")
+        message.setWordWrap(True)
         column = QVBoxLayout(self)
         column.setSpacing(SPACE)
         column.addLayout(form)
-        column.addWidget(words)
+        column.addWidget(message)
         column.addWidget(self.make_buttons(self.tr("Change")))
 
     @property
@@ -143,9 +143,9 @@ class ChangedDataDialog(Dialog):
         column.addWidget(_paragraph(self.tr("If you continue anyway,")))
         points = QGridLayout()
         points.setColumnStretch(1, 1)
-        for row, words in enumerate(self._points()):
+        for row, text in enumerate(self._points()):
             points.addWidget(QLabel("•"), row, 0, Qt.AlignmentFlag.AlignTop)
-            points.addWidget(_paragraph(words), row, 1)
+            points.addWidget(_paragraph(text), row, 1)
         column.addLayout(points)
         last = self.tr("If the change was not meant, cancel, bring the data back as they were, and resume.")
         column.addWidget(_paragraph(last))
@@ -177,7 +177,7 @@ class TrashDialog(Dialog):
         self.setWindowTitle(self.tr("Trash"))
         self._restore, self._delete = restore, delete
         self.resize(64 * SPACE, 44 * SPACE)
-        self.words = text_label()
+        self.count = text_label()
         self.list = QListWidget()
         self.list.setAccessibleName(self.tr("Runs in the trash"))
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
@@ -199,7 +199,7 @@ class TrashDialog(Dialog):
         self.list.itemSelectionChanged.connect(self._show_state)
         column = QVBoxLayout(self)
         column.setSpacing(SPACE)
-        column.addWidget(self.words)
+        column.addWidget(self.count)
         column.addWidget(self.list)
         column.addWidget(buttons)
         if runs:
@@ -208,11 +208,11 @@ class TrashDialog(Dialog):
 
     def _delete_chosen(self) -> None:
         count = len(self.list.selectedItems())
-        words = self.tr("Delete {0} for good? This cannot be undone.")
+        text = self.tr("Delete {0} for good? This cannot be undone.")
         what = (
             self.list.selectedItems()[0].text().split("  ·  ")[0] if count == 1 else self.tr("{0} runs").format(count)
         )
-        answer = QMessageBox.question(self, self.windowTitle(), words.format(what))
+        answer = QMessageBox.question(self, self.windowTitle(), text.format(what))
         if answer == QMessageBox.StandardButton.Yes:
             self._act(self._delete)
 
@@ -224,14 +224,14 @@ class TrashDialog(Dialog):
 
     def _show_state(self) -> None:
         count = self.list.count()
-        self.words.setText(self.tr("{0} in the trash").format(count) if count else self.tr("The trash is empty."))
+        self.count.setText(self.tr("{0} in the trash").format(count) if count else self.tr("The trash is empty."))
         some = bool(self.list.selectedItems())
         self.back.setEnabled(some)
         self.forever.setEnabled(some)
 
 
-def _paragraph(words: str, *, dim: bool = False) -> QLabel:
-    label = QLabel(words)
+def _paragraph(text: str, *, dim: bool = False) -> QLabel:
+    label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

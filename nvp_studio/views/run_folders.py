@@ -34,11 +34,11 @@ def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
             notify.error(str(error), topic=f"{topic}-trouble")
     if not moved:
         return
-    words = _tr("{0} is in the trash.").format(moved[0][1].name)
+    text = _tr("{0} is in the trash.").format(moved[0][1].name)
     if len(moved) > 1:
-        words = _tr("{0} runs are in the trash.").format(len(moved))
+        text = _tr("{0} runs are in the trash.").format(len(moved))
     back = partial(put_back, moved, topic, changed)
-    notify.info(words, topic=topic, actions=[(_tr("Put back"), back)])
+    notify.info(text, topic=topic, actions=[(_tr("Put back"), back)])
     changed("")
 
 

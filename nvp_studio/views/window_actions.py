@@ -90,10 +90,10 @@ class WindowActions(QObject):
         sheet.open()
 
     def _show_about(self) -> None:
-        about = AboutDialog(self._engine_words(), self._window)
+        about = AboutDialog(self._engine_text(), self._window)
         about.open()
 
-    def _engine_words(self) -> str:
+    def _engine_text(self) -> str:
         welcome = self._context.engine.explorer.welcome
         if welcome is None:
             return self._context.engine.status

@@ -77,14 +77,14 @@ def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
     assert not panel.isVisible()
     qtbot.keyClick(page, Qt.Key.Key_L)
     assert panel.isVisible()
-    assert "choose A and B" in panel.strip.words
+    assert "choose A and B" in panel.strip.placeholder
     assert not panel.row.isEnabled()
 
     page.open_paths([files[0]])
     qtbot.waitUntil(lambda: isinstance(page.state.recipe.base, Image) and settled(page))
     steps = page.state.undo.count()
     qtbot.keyClick(page, Qt.Key.Key_A)
-    assert "Now B" in panel.strip.words
+    assert "Now B" in panel.strip.placeholder
     assert "first.png" in panel.ends[0].toolTip()
     assert page.state.undo.count() == steps, "an end alone changes no picture"
 
@@ -210,7 +210,7 @@ def test_a_file_let_go_over_a_half_of_the_panel_becomes_that_end(
         assert drag(QDragEnterEvent, panel, 0.5, [files[end]])
         assert drag(QDragMoveEvent, panel, share, [files[end]])
         assert panel.overlay.isVisible()
-        assert panel.overlay.words == f"Image {'AB'[end]} of the blend"
+        assert panel.overlay.text == f"Image {'AB'[end]} of the blend"
         assert drag(QDropEvent, panel, share, [files[end]])
         assert panel.overlay.isHidden()
         qtbot.waitUntil(lambda end=end: page.blend.ends[end] is not None)

@@ -214,7 +214,7 @@ def test_the_picture_and_its_program_can_be_copied(page: ExplorePage) -> None:
 
 def test_the_score_card_says_where_the_picture_lies(page: ExplorePage, qtbot: Bot) -> None:
     assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}"
-    assert f"{page.state.percentile():.0f} % of 100" in page.score.words.text()
+    assert f"{page.state.percentile():.0f} % of 100" in page.score.rank.text()
 
 
 def test_the_figure_is_dimmed_until_the_pictures_own_score_is_there(page: ExplorePage, qtbot: Bot) -> None:

@@ -79,11 +79,11 @@ def test_says_what_a_flow_does_and_why_one_cannot_be(qtbot: Bot) -> None:
     flow = preset_config("studio", SHAPE)
     dialog = FlowDialog(flow, flow)
     qtbot.addWidget(dialog)
-    assert dialog.words.text() == (
+    assert dialog.description.text() == (
         "26 couplings take images of 1×28×28 to latents of 2×14×14, 4×7×7, 4×7×7 (channels, height, width)."
     )
     whole(dialog, "scales").setValue(4)
-    assert dialog.words.text() == "4 scales need sides divisible by 8, not 28x28; 24 or 32x24 or 32 would fit."
+    assert dialog.description.text() == "4 scales need sides divisible by 8, not 28x28; 24 or 32x24 or 32 would fit."
     assert not dialog.ok.isEnabled()
     dialog.as_preset.click()
     assert dialog.ok.isEnabled()

@@ -95,7 +95,7 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
 ) -> None:
     board, options = page.board, page.board.controls
     controls: list[QWidget] = [
-        *(options.quantity, options.axis, options.part, options.smoothing_words, options.smoothing),
+        *(options.quantity, options.axis, options.part, options.smoothing_label, options.smoothing),
         *(options.log, options.clip, board.fit, options.save),
     ]
 
@@ -122,8 +122,8 @@ def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> No
     board = page.board
 
     def said() -> str:
-        assert board.controls.save.isEnabled() != board.words.isVisible(), "what is not drawn is not saved"
-        return board.words.text() if board.words.isVisible() else ""
+        assert board.controls.save.isEnabled() != board.placeholder.isVisible(), "what is not drawn is not saved"
+        return board.placeholder.text() if board.placeholder.isVisible() else ""
 
     page.table.clearSelection()
     assert said().startswith("Choose runs above")
@@ -369,7 +369,7 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
     dialog = window.findChild(TrashDialog)
     assert dialog.list.count() == 1
     dialog.back.click()
-    assert dialog.words.text() == "The trash is empty."
+    assert dialog.count.text() == "The trash is empty."
     assert "one" in names(page)
     assert not list((page.runs.folder / TRASH).iterdir())
     dialog.close()

@@ -60,7 +60,7 @@ def test_no_button_is_cut_off_in_the_smallest_window(
     window.resize(window.minimumSize())
     assert window.take_paths([files])
     assert page.progress.isVisible()
-    page.progress_words.setText("Scoring 1,234 of 5,678")
+    page.progress_label.setText("Scoring 1,234 of 5,678")
     qtbot.waitUntil(lambda: window.width() == window.minimumWidth())
     layout = page.progress.parentWidget().layout()
     assert layout is not None
@@ -76,8 +76,8 @@ def row_of(page: ScorePage, name: str) -> int:
 
 def test_says_what_to_do_before_there_are_files(page: ScorePage, files: Path) -> None:
     assert not page.table.isVisible()
-    assert page.empty_words.isVisible()
-    assert "8×8" in page.empty_words.text()
+    assert page.empty_label.isVisible()
+    assert "8×8" in page.empty_label.text()
     assert page.drop_text([files]) == "Score the images in this folder"
     assert page.drop_text([files / "1.png", files / "2.png"]) == "Score 2 images"
     assert page.drop_text([files / "nothing.txt"]) == ""
@@ -87,7 +87,7 @@ def test_says_what_to_do_before_there_are_files(page: ScorePage, files: Path) ->
 def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
     score(window, page, [files], qtbot)
     assert page.table.isVisible()
-    assert page.progress_words.text() == "9 scored, 1 not readable"
+    assert page.progress_label.text() == "9 scored, 1 not readable"
     page.table.selectRow(row_of(page, "photo.jpg"))
     assert "resized from" in page.preview_notes.text().lower()
     assert page.preview.image is not None
@@ -151,7 +151,7 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
     assert len(page.histogram._reference) == 100
     window.registry["score.clear"].trigger()
     assert not page.table.isVisible()
-    assert page.empty_words.isVisible()
+    assert page.empty_label.isVisible()
 
 
 def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:

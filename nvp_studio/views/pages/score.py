@@ -84,13 +84,13 @@ class ScorePage(Page):
         add("score.explore", self.tr("Open in E&xplore"), self._explore, icon="compass", separator=True)
         add("score.export", self.tr("&Export as CSV…"), self._export, icon="table")
         add("score.clear", self.tr("C&lear the table"), state.clear, icon="trash-2", separator=True)
-        for key, words in (
+        for key, text in (
             ("cancel", self.tr("Cancel")),
             ("continue", self.tr("Continue")),
             ("export", self.tr("Export")),
             ("clear", self.tr("Clear")),
         ):
-            self._action(key).setIconText(words)  # on buttons: all must fit beside the progress in a small window
+            self._action(key).setIconText(text)  # on buttons: all must fit beside the progress in a small window
 
     def _lay_out(self) -> None:
         self._stack = QStackedLayout(self)
@@ -118,10 +118,10 @@ class ScorePage(Page):
         heading = text_label(self.tr("Drop images or folders here"), "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(heading)
-        self.empty_words = text_label()
-        self.empty_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty_words.setWordWrap(True)
-        column.addWidget(self.empty_words)
+        self.empty_label = text_label()
+        self.empty_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty_label.setWordWrap(True)
+        column.addWidget(self.empty_label)
         row = hbox()
         row.addStretch(1)
         row.addWidget(ActionButton(self._action("add-files"), primary=True))
@@ -139,8 +139,8 @@ class ScorePage(Page):
         bar.addWidget(ActionButton(self._action("add-files")))
         bar.addWidget(ActionButton(self._action("add-folder")))
         bar.addSpacing(SPACE)
-        self.progress_words = QLabel()
-        bar.addWidget(self.progress_words)
+        self.progress_label = QLabel()
+        bar.addWidget(self.progress_label)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(20 * SPACE)
@@ -148,10 +148,10 @@ class ScorePage(Page):
         bar.addWidget(self.progress)
         for key in ("cancel", "continue"):
             bar.addWidget(ActionButton(self._action(key)))
-        self.model_words = ElidedLabel()
-        self.model_words.setProperty("role", "dim")
-        self.model_words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        bar.addWidget(self.model_words, 1)
+        self.model_label = ElidedLabel()
+        self.model_label.setProperty("role", "dim")
+        self.model_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        bar.addWidget(self.model_label, 1)
         bar.addWidget(ActionButton(self._action("export")))
         bar.addWidget(ActionButton(self._action("clear")))
         return bar
@@ -160,8 +160,8 @@ class ScorePage(Page):
         frame = card()
         row = QHBoxLayout(frame)
         row.setContentsMargins(2 * SPACE, SPACE, SPACE, SPACE)
-        self.stale_words = ElidedLabel()
-        row.addWidget(self.stale_words, 1)
+        self.stale_label = ElidedLabel()
+        row.addWidget(self.stale_label, 1)
         row.addWidget(ActionButton(self._action("again"), primary=True))
         return frame
 
@@ -188,14 +188,14 @@ class ScorePage(Page):
         return side
 
     def _make_explanation(self) -> QLabel:
-        words = ElidedLabel(
+        text = ElidedLabel(
             self.tr(
                 "Bits/dim: lower is more like the training data; an upper bound, with one dequantization sample. "
                 "Percentile: share of the reference images that score lower."
             )
         )
-        words.setProperty("role", "dim")
-        return words
+        text.setProperty("role", "dim")
+        return text
 
     def _action(self, key: str) -> QAction:
         return self.context.registry[f"score.{key}"]
@@ -224,7 +224,7 @@ class ScorePage(Page):
         state = self.state
         rows = state.rows.rowCount()
         self._stack.setCurrentIndex(1 if rows or state.busy or state.waiting_for_model else 0)
-        self.progress_words.setText(progress_words(state))
+        self.progress_label.setText(progress_words(state))
         self.progress.setVisible(state.busy)
         if state.busy:
             known = state.counted and state.found > 0
@@ -249,24 +249,24 @@ class ScorePage(Page):
         self.stale.setVisible(self.state.stale)
         if self.state.stale and self.state.model is not None and open_model is not None:
             text = self.tr("These scores are by {0}; {1} is open now.")
-            self.stale_words.setText(text.format(self.state.model.name, open_model.name))
+            self.stale_label.setText(text.format(self.state.model.name, open_model.name))
         self.histogram.show_reference(model.reference if model else ())
-        self.model_words.setText(self._describe(model) if model else "")
-        self.empty_words.setText(self._describe_empty(open_model))
+        self.model_label.setText(self._describe(model) if model else "")
+        self.empty_label.setText(self._describe_empty(open_model))
 
     def _describe(self, model: ModelInfo) -> str:
         return self.tr("Scored by {0}").format(model.name) if self.state.model else self.tr("By {0}").format(model.name)
 
     def _describe_empty(self, model: ModelInfo | None) -> str:
-        words = self.tr(
+        text = self.tr(
             "Each file gets its bits per dimension: lower is more like the training data. "
             "Files are cropped and resized to the model's size, and every change is named."
         )
         if model is None:
-            return words
+            return text
         channels, height, width = model.image_shape
         colour = self.tr("grey") if channels == 1 else self.tr("colour")
-        return words + "\n" + self.tr("Model: {0}, {1}×{2} {3}.").format(model.name, width, height, colour)
+        return text + "\n" + self.tr("Model: {0}, {1}×{2} {3}.").format(model.name, width, height, colour)
 
     def _show_file(self, row: int) -> None:
         """Show the file of a row large, with exactly the pixels that were scored."""
@@ -274,7 +274,7 @@ class ScorePage(Page):
         if not 0 <= row < self.state.rows.rowCount():
             self._preview_path = ""
             self.preview.show_image(None)
-            self.preview.show_words(self.tr("Choose a file to see what was scored."))
+            self.preview.set_placeholder(self.tr("Choose a file to see what was scored."))
             for label in (self.preview_name, self.preview_score, self.preview_notes):
                 label.setText("")
             self.histogram.show_mark(None)
@@ -283,22 +283,22 @@ class ScorePage(Page):
         batch, exact = self.state.rows.pixels(row)
         self._preview_path = file.path
         self.preview.show_image(qimage(batch) if batch is not None else None)
-        self.preview.show_words(self.tr("No pixels: this file could not be read."))
+        self.preview.set_placeholder(self.tr("No pixels: this file could not be read."))
         if batch is not None and not exact:
             self.state.ask_preview(file.path)
         self.preview_name.setText(Path(file.path).name)
         self.preview_name.setToolTip(file.path)
         self._action("explore").setEnabled(not file.error)
-        self.preview_score.setText("" if file.score is None else self._score_words(file.score, file.percentile))
+        self.preview_score.setText("" if file.score is None else self._score_text(file.score, file.percentile))
         notes = file.error or ", ".join(file.notes) or self.tr("Scored as it is.")
         self.preview_notes.setText(notes[:1].upper() + notes[1:])
         self.histogram.show_mark(file.score)
 
-    def _score_words(self, score: float, percentile: float | None) -> str:
-        words = self.tr("{0} bits/dim").format(f"{score:.3f}")
+    def _score_text(self, score: float, percentile: float | None) -> str:
+        text = self.tr("{0} bits/dim").format(f"{score:.3f}")
         if percentile is not None:
-            words += self.tr(", above {0} % of the reference images").format(f"{percentile:.1f}")
-        return words
+            text += self.tr(", above {0} % of the reference images").format(f"{percentile:.1f}")
+        return text
 
     def _on_preview_arrived(self, path: str, batch: ImageBatch) -> None:
         if path == self._preview_path:

@@ -27,9 +27,9 @@ class ActionButton(QPushButton):
         self._follow()
 
     def _follow(self) -> None:
-        action, words = self._action, self._action.iconText().removesuffix("…")
+        action, text = self._action, self._action.iconText().removesuffix("…")
         primary = bool(self.property("primary"))
-        self.setText(words if primary else f" {words}")  # the style puts icon and text too close together
+        self.setText(text if primary else f" {text}")  # the style puts icon and text too close together
         self.setAccessibleName(plain_text(action))
         if not primary:
             self.setIcon(action.icon())

@@ -92,7 +92,7 @@ class BlendPanel(QWidget):
         self._names = [self.tr("choose…") if end is None else end.name for end in (a, b)]
         self._write_names()
         self.row.setEnabled(a is not None and b is not None)
-        self.strip.show_words(self._words(a is not None, b is not None))
+        self.strip.set_placeholder(self._placeholder(a is not None, b is not None))
 
     def show_share(self, share: float, *, blended: bool) -> None:
         """Show how far the picture lies, when it is `blended` at all; the slider stays where it was otherwise."""
@@ -135,16 +135,16 @@ class BlendPanel(QWidget):
         return int(event.position().x() >= self.width() / 2)
 
     def _say_where(self, event: QDropEvent) -> None:
-        self.overlay.show_words(self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]))
+        self.overlay.show_text(self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]))
 
     def _write_names(self) -> None:
         """Letter and name on each button, the letter alone where there is room for no more."""
         for letter, button, name in zip("AB", self.ends, self._names, strict=True):
             shown = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST_NAME)
-            words = f" {letter}  {shown}" if self.width() >= _ROOM_FOR_NAMES else f" {letter}"
-            button.setText(words.replace("&", "&&"))
+            text = f" {letter}  {shown}" if self.width() >= _ROOM_FOR_NAMES else f" {letter}"
+            button.setText(text.replace("&", "&&"))
 
-    def _words(self, has_a: bool, has_b: bool) -> str:
+    def _placeholder(self, has_a: bool, has_b: bool) -> str:
         if has_a and has_b:
             return self.tr("The pictures between A and B appear here.")
         if not has_a and not has_b:

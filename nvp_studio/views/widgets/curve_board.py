@@ -32,7 +32,7 @@ class CurveBoard(CurvePanel):
         super().__init__(QCoreApplication.translate("CurveBoard", "Curves of the chosen runs"), axis_width=58)
         self._series: list[Series] = []
         self._current = ""
-        self._words_of_none = ""
+        self._empty_text = ""
         self._step: float | None = None
         self.controls = CurveOptions(self.fit)
         self.list = CurveList()
@@ -54,9 +54,9 @@ class CurveBoard(CurvePanel):
         self._step = step
         self._place_cursor()
 
-    def show_words(self, words: str) -> None:
+    def set_placeholder(self, text: str) -> None:
         """Set the text that is shown while no run is chosen."""
-        self._words_of_none = words
+        self._empty_text = text
         self.refresh()
 
     def content(self, form: str) -> bytes:
@@ -73,9 +73,9 @@ class CurveBoard(CurvePanel):
         """Draw again: a history grew, or there are others to show."""
         drawing = comparison(self._shown, self._current, self.controls.options)
         some = any(len(points.x) for points in drawing.curves.values())
-        words = self._why_empty(bool(drawing.bands) if self.controls.chosen.stacked else some)
-        self.show_drawing(drawing, words)
-        self.controls.save.setEnabled(self.plot is not None and not words)
+        text = self._why_empty(bool(drawing.bands) if self.controls.chosen.stacked else some)
+        self.show_drawing(drawing, text)
+        self.controls.save.setEnabled(self.plot is not None and not text)
         self._place_cursor()
 
     def show_values(self) -> None:
@@ -110,7 +110,7 @@ class CurveBoard(CurvePanel):
     def _why_empty(self, some: bool) -> str:
         """The text in place of the curves; empty when there are `some` to draw."""
         if not self._series:
-            return self._words_of_none
+            return self._empty_text
         if not any(len(one.history.steps) for one in self._series):
             return self.tr("No steps yet")
         if not self._shown:
@@ -160,7 +160,7 @@ class CurveBoard(CurvePanel):
                 value = _number(float(points.y[index]), quantity.digits)
             lines.append((one.name, f"{value} {quantity.unit}".rstrip()))
         self.list.show_values(lines)
-        self.reading.setText(self._place_words())
+        self.reading.setText(self._place_text())
 
     def _show_scales(self) -> None:
         """The part of each scale of the run that is drawn."""
@@ -178,7 +178,7 @@ class CurveBoard(CurvePanel):
         self.list.show_scales(values)
         self.reading.setText(self.list.short(one.name) if one is not None else "")
 
-    def _place_words(self) -> str:
+    def _place_text(self) -> str:
         if self.pointed is None:
             return self.tr("At the end")
         axis = self.controls.axis.currentData()

@@ -36,7 +36,7 @@ class CurveOptions(QWidget):
         column.addWidget(
             WrappingRow(
                 group(self.quantity, self.axis, self.part),
-                group(self.smoothing_words, self.smoothing, self.log, self.clip),
+                group(self.smoothing_label, self.smoothing, self.log, self.clip),
                 group(fit, self.save),
             )
         )
@@ -104,8 +104,8 @@ class CurveOptions(QWidget):
         self.smoothing.setFixedWidth(10 * SPACE)
         self.smoothing.setPageStep(1)
         self.smoothing.setAccessibleName(self.tr("Smoothing"))
-        self.smoothing_words = text_label()
-        self.smoothing_words.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("Smooth {0}").format(2000)))
+        self.smoothing_label = text_label()
+        self.smoothing_label.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("Smooth {0}").format(2000)))
         self.log = QCheckBox(self.tr("Log"))
         self.log.setToolTip(self.tr("Logarithmic where all values are positive"))
         self.clip = QCheckBox(self.tr("Clip outliers"))
@@ -128,12 +128,12 @@ class CurveOptions(QWidget):
 
     def _show_state(self) -> None:
         """Enable what applies to the quantity, and name the smoothing."""
-        for widget in (self.smoothing, self.smoothing_words):
+        for widget in (self.smoothing, self.smoothing_label):
             widget.setEnabled(self.chosen.noisy)
         for box in (self.log, self.clip):
             box.setEnabled(not self.chosen.stacked)
         memory = _MEMORIES[self.smoothing.value()]
-        self.smoothing_words.setText(self.tr("Smooth {0}").format(memory) if memory else self.tr("As it is"))
+        self.smoothing_label.setText(self.tr("Smooth {0}").format(memory) if memory else self.tr("As it is"))
         self.smoothing.setToolTip(self.tr("Average over about {0} steps, at most a quarter of a run").format(memory))
 
 

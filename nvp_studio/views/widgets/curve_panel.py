@@ -31,10 +31,10 @@ class CurvePanel(QWidget):
         self.fit.setEnabled(False)
         self.fit.clicked.connect(lambda: self.follow())
         self.stack = QStackedLayout()
-        self.words = text_label()
-        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.words.setWordWrap(True)
-        self.stack.addWidget(self.words)
+        self.placeholder = text_label()
+        self.placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.placeholder.setWordWrap(True)
+        self.stack.addWidget(self.placeholder)
         self._importer = Importer()
         self._importer.imported.connect(self._on_imported)
         self._importer.start("plot", _import_plot)
@@ -47,13 +47,13 @@ class CurvePanel(QWidget):
         """Show the numbers at `pointed`, or at the end when that is None."""
         raise NotImplementedError
 
-    def show_drawing(self, drawing: Drawing, words: str) -> None:
+    def show_drawing(self, drawing: Drawing, text: str) -> None:
         """Show the drawing, or the words where there are any."""
         self.drawing = drawing
-        self.words.setText(words)
+        self.placeholder.setText(text)
         if self.plot is not None:
             self.plot.show_drawing(drawing)
-        self.stack.setCurrentIndex(0 if words or self.plot is None else 1)
+        self.stack.setCurrentIndex(0 if text or self.plot is None else 1)
         self.show_values()
 
     def follow(self) -> None:

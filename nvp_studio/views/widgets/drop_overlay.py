@@ -19,14 +19,14 @@ class DropOverlay(QWidget):
 
     def __init__(self, host: QWidget) -> None:
         super().__init__(host)
-        self.words = ""
+        self.text = ""
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         host.installEventFilter(self)
         self.hide()
 
-    def show_words(self, words: str) -> None:
-        """Cover the host and show `words`."""
-        self.words = words
+    def show_text(self, text: str) -> None:
+        """Cover the host and show `text`."""
+        self.text = text
         parent = self.parentWidget()
         assert parent is not None
         self.setGeometry(parent.rect())
@@ -51,4 +51,4 @@ class DropOverlay(QWidget):
         painter.drawRoundedRect(self.rect().adjusted(2 * SPACE, 2 * SPACE, -2 * SPACE, -2 * SPACE), 12, 12)
         painter.setPen(QColor(c.text))
         painter.setFont(scaled_font(20, bold=True))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.words)
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.text)

@@ -138,7 +138,7 @@ class FlowChoice(QWidget):
             for key, name in field_names().items()
             if key in self.changes
         )
-        self.note.show_words(", ".join(told))
+        self.note.show_text(", ".join(told))
         self.edited.emit()
 
     def _on_preset_chosen(self) -> None:

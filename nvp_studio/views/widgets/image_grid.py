@@ -27,7 +27,7 @@ class ImageGrid(QWidget):
         self._columns_wanted: int | None = None
         self._under_mouse = -1
         self.selected = -1
-        self.words = ""
+        self.placeholder = ""
         self.gap = 2
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
@@ -45,9 +45,9 @@ class ImageGrid(QWidget):
         self._under_mouse = -1
         self.update()
 
-    def show_words(self, words: str) -> None:
+    def set_placeholder(self, text: str) -> None:
         """What stands there while there are no images."""
-        self.words = words
+        self.placeholder = text
         self.update()
 
     def select(self, index: int) -> None:
@@ -78,7 +78,7 @@ class ImageGrid(QWidget):
         if not self._images:
             painter.setPen(QColor(c.dim))
             painter.setFont(scaled_font(13))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.words)
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)
             return
         for index in range(self.shown()):
             rect = self.cell_rect(index)

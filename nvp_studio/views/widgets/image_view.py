@@ -30,24 +30,24 @@ def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSizeF:
 
 
 class ImageView(QWidget):
-    """One image as large as the space allows; `words` stand in its place while there is none."""
+    """One image as large as the space allows; a placeholder text is shown while there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(QSize(96, 96))
         self.image: QImage | None = None
-        self.words = ""
+        self.placeholder = ""
 
     def show_image(self, image: QImage | None) -> None:
-        """Show `image`, or the words when None."""
+        """Show `image`, or the placeholder when None."""
         self.image = image
         self.update()
 
-    def show_words(self, words: str) -> None:
+    def set_placeholder(self, text: str) -> None:
         """Say `words` in the image's place, or below its middle while it is stale."""
-        if words != self.words:
-            self.words = words
+        if text != self.placeholder:
+            self.placeholder = text
             self.update()
 
     def image_rect(self) -> QRectF:
@@ -67,4 +67,4 @@ class ImageView(QWidget):
             return
         painter.setPen(QColor(colors().dim))
         painter.setFont(scaled_font(15))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.words)
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)

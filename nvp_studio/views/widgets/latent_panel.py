@@ -95,8 +95,8 @@ class LatentPanel(QWidget):
         if list(names) != self._names:
             self._make_directions(list(names))
         for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
-            words = self._direction_name(index)
-            row.setToolTip(self._direction_tip(words, bool(self._names[index]), share))
+            text = self._direction_name(index)
+            row.setToolTip(self._direction_tip(text, bool(self._names[index]), share))
         self._empty.setVisible(not shares)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
@@ -149,26 +149,26 @@ class LatentPanel(QWidget):
 
     def _temperature_tip(self, scale: int | None = None, scales: int = 0) -> str:
         """What a temperature does; of one scale, or of all."""
-        words = self.tr(
+        text = self.tr(
             "How far the latents lie from their mean. 0: the plainest picture;\n"
             "below 1: cleaner and more alike; 1: as the flow learnt them; above: wilder."
         )
         if scale is None:
-            return words
+            return text
         role = self.tr("what lies between fine and coarse")
         if scale == 0:
             role = self.tr("texture and edges, the latents that leave the flow first")
         elif scale == scales - 1:
             role = self.tr("shape and composition, the latents that go through the whole flow")
-        return self.tr("{0}: {1}.").format(self._scale_name(scale, scales), role) + "\n" + words
+        return self.tr("{0}: {1}.").format(self._scale_name(scale, scales), role) + "\n" + text
 
     def _direction_tip(self, name: str, named: bool, share: float) -> str:
         """What moves along a direction, and how much of the differences between images lies along it."""
-        words = self.tr("{0}: along it the training images differ much.")
+        text = self.tr("{0}: along it the training images differ much.")
         if named:
-            words = self.tr("Right: more like the images with “{0}”; left: less.")
+            text = self.tr("Right: more like the images with “{0}”; left: less.")
         about = self.tr("Holds {0} % of the latents' variance. Double-click to put it back.")
-        tip = words.format(name) + "\n" + about.format(f"{100 * share:.1f}")
+        tip = text.format(name) + "\n" + about.format(f"{100 * share:.1f}")
         # A tip that looks like HTML is taken for it, any other is shown as it is.
         return Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip
 
@@ -184,8 +184,8 @@ class LatentPanel(QWidget):
         metrics = self.fontMetrics()
         width = min(_WIDEST_NAME, max([2 * SPACE, *(metrics.horizontalAdvance(name) + SPACE // 2 for name in names)]))
         for index, name in enumerate(names):
-            words = self._direction_name(index)
-            row = SliderRow(name or str(index + 1), words, -REACH, REACH)
+            message = self._direction_name(index)
+            row = SliderRow(name or str(index + 1), message, -REACH, REACH)
             row.name.setFixedWidth(width)
             row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
             row.reset_requested.connect(lambda index=index: self.direction_reset.emit(index))

@@ -11,9 +11,9 @@ class NoteLabel(QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.setWordWrap(True)
-        self.show_words("")
+        self.show_text("")
 
-    def show_words(self, text: str, role: str = "dim") -> None:
+    def show_text(self, text: str, role: str = "dim") -> None:
         """Say `text` in the look of `role`; nothing hides it."""
         self.setText(text)
         self.setVisible(bool(text))

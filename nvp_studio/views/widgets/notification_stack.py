@@ -108,12 +108,12 @@ class _Bar(QFrame):
         row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         self._image = QLabel()
         row.addWidget(self._image)
-        self._words = QLabel(notification.text)
-        self._words.setWordWrap(True)
-        self._words.setTextFormat(Qt.TextFormat.PlainText)
-        self._words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        row.addWidget(self._words, 1)
+        self._text = QLabel(notification.text)
+        self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        row.addWidget(self._text, 1)
         if notification.report:
             copy = QPushButton(self.tr("Copy report"))
             copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notification.report))
@@ -141,7 +141,7 @@ class _Bar(QFrame):
     def reword(self, text: str) -> None:
         """Say this instead."""
         self.notification = replace(self.notification, text=text)
-        self._words.setText(text)
+        self._text.setText(text)
 
     def _colour(self) -> None:
         """Take the colours of the theme in force."""

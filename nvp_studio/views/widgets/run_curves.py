@@ -25,7 +25,7 @@ class RunCurves(CurvePanel):
         self._history = RunHistory()
         self._total_steps: int | None = None
         self._steps_per_epoch: int | None = None
-        self._words_of_none = ""
+        self._empty_text = ""
         self._lay_out()
 
     def show_history(self, history: RunHistory, total_steps: int | None, steps_per_epoch: int | None) -> None:
@@ -35,18 +35,18 @@ class RunCurves(CurvePanel):
         self._history, self._total_steps, self._steps_per_epoch = history, total_steps, steps_per_epoch
         self.refresh()
 
-    def show_words(self, words: str) -> None:
+    def set_placeholder(self, text: str) -> None:
         """Set the text that is shown while there is no curve."""
-        self._words_of_none = words
+        self._empty_text = text
         if not len(self._history.steps):
-            self.words.setText(words)
+            self.placeholder.setText(text)
 
     def refresh(self) -> None:
         """Draw again: the history grew."""
         empty = not len(self._history.steps)
         self._legend.setVisible(not empty)
         drawing = Drawing() if empty else run_drawing(self._history, self._total_steps)
-        self.show_drawing(drawing, self._words_of_none if empty else "")
+        self.show_drawing(drawing, self._empty_text if empty else "")
 
     def show_values(self) -> None:
         """Show the numbers under the mouse, else of the last step."""
@@ -58,14 +58,14 @@ class RunCurves(CurvePanel):
         if self.pointed is not None:
             place = min(place, int(history.steps.values.searchsorted(self.pointed)))
         step = int(history.steps.values[place])
-        words = [self.tr("step {0}").format(f"{step:,}")]
+        text = [self.tr("step {0}").format(f"{step:,}")]
         if self._steps_per_epoch:
-            words.append(self.tr("epoch {0}").format(f"{step / self._steps_per_epoch:.2f}"))
-        words.append(self.tr("training {0}").format(f"{history.smoothed.values[place]:.3f}"))
+            text.append(self.tr("epoch {0}").format(f"{step / self._steps_per_epoch:.2f}"))
+        text.append(self.tr("training {0}").format(f"{history.smoothed.values[place]:.3f}"))
         validated = int(history.validation_steps.values.searchsorted(step, side="right")) - 1
         if validated >= 0:
-            words.append(self.tr("validation {0}").format(f"{history.validation.values[validated]:.3f}"))
-        self.reading.setText("  ·  ".join(words))
+            text.append(self.tr("validation {0}").format(f"{history.validation.values[validated]:.3f}"))
+        self.reading.setText("  ·  ".join(text))
 
     def _plot_made(self, plot: "CurvePlot") -> None:
         plot.set_limits(xMin=0, yMin=-100, yMax=1000, minXRange=5, minYRange=0.005)

@@ -71,8 +71,8 @@ class RunTable(Table):
             return
         painter = QPainter(self.viewport())
         painter.setPen(QColor(colors().dim))
-        words = self.tr("No runs yet. Every run is listed here, to be resumed, explored or compared.")
-        painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, words)
+        text = self.tr("No runs yet. Every run is listed here, to be resumed, explored or compared.")
+        painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, text)
 
     def _folder(self, index: QModelIndex) -> str:
         summary = index.data(self._role) if index.isValid() else None

@@ -33,9 +33,9 @@ class ScoreCard(QFrame):
         column.addLayout(row)
         self.band = ReferenceBand()
         column.addWidget(self.band)
-        self.words = ElidedLabel()
-        self.words.setProperty("role", "dim")
-        column.addWidget(self.words)
+        self.rank = ElidedLabel()
+        self.rank.setProperty("role", "dim")
+        column.addWidget(self.rank)
         self.setToolTip(
             self.tr(
                 "Bits the flow needs for each pixel value of this 8-bit image: lower is more like the training data.\n"
@@ -70,10 +70,10 @@ class ScoreCard(QFrame):
         self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
         self.band.show_score(bits_per_dim)
         if percentile is None:
-            self.words.setText("")
+            self.rank.setText("")
             self.verdict.setText("")
             return
-        self.words.setText(
+        self.rank.setText(
             self.tr("{0} % of {1} reference images score lower").format(_percent(percentile), f"{self._images:,}")
         )
         self.verdict.setText(self._verdict(percentile))

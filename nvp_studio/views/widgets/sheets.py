@@ -17,7 +17,7 @@ _LEAST_SIDE = 48
 class Sheet(QWidget):
     """Title, a word on the right, and images. With `pairs` the second half of a batch belongs below the first."""
 
-    def __init__(self, title: str, words: str, *, pairs: bool = False) -> None:
+    def __init__(self, title: str, text: str, *, pairs: bool = False) -> None:
         super().__init__()
         self._pairs = pairs
         self._batch: ImageBatch | None = None
@@ -32,7 +32,7 @@ class Sheet(QWidget):
         self.grid = ImageGrid()
         self.grid.setAccessibleName(title)
         self.grid.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.grid.show_words(words)
+        self.grid.set_placeholder(text)
         self.grid.setMinimumHeight(2 * _LEAST_SIDE)
         column.addWidget(self.grid, 1)
 

@@ -22,9 +22,9 @@ class TimelapseView(QWidget):
         self._timelapse = timelapse
         column = vbox(self, spacing=SPACE // 2)
         column.addLayout(self._make_top())
-        words = self.tr("Samples appear with a run's first validation.")
-        self.sheet = Sheet(self.tr("From the same noise"), words)
-        self.pairs = Sheet(self.tr("Each below its real image"), words, pairs=True)
+        text = self.tr("Samples appear with a run's first validation.")
+        self.sheet = Sheet(self.tr("From the same noise"), text)
+        self.pairs = Sheet(self.tr("Each below its real image"), text, pairs=True)
         column.addWidget(self.sheet, 1)
         column.addWidget(self.pairs, 1)
         column.addLayout(self._make_bar())

@@ -25,14 +25,14 @@ class WelcomeCard(QFrame):
         super().__init__()
         self.setProperty("card", True)
         row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
-        self._words = words = QLabel()
+        self._text = text = QLabel()
         self.show_data("")
-        words.setTextFormat(Qt.TextFormat.PlainText)
-        words.setWordWrap(True)
-        words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        text.setTextFormat(Qt.TextFormat.PlainText)
+        text.setWordWrap(True)
+        text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._parts.setSpacing(SPACE)
-        self._parts.addWidget(words, 1)
+        self._parts.addWidget(text, 1)
         row.addLayout(self._parts, 1)
         self.train = QPushButton(" " + self.tr("Train in one minute"))
         set_icon(self.train, "play")
@@ -53,7 +53,7 @@ class WelcomeCard(QFrame):
     def show_data(self, title: str) -> None:
         """Say what the open flow learnt; an empty title leaves that out."""
         learnt = self.tr("This flow learnt {0}: drag").format(title) if title else self.tr("Drag")
-        self._words.setText(self.tr("Welcome. {0} the sliders, or drop an image of yours.").format(learnt))
+        self._text.setText(self.tr("Welcome. {0} the sliders, or drop an image of yours.").format(learnt))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -109,7 +109,7 @@ class ExplorePage(Page):
         self.sheet.setFixedHeight(8 * SPACE)
         self.sheet.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.sheet.setAccessibleName(self.tr("Samples to pick from"))
-        self.sheet.show_words(self.tr("Samples to pick from appear here."))
+        self.sheet.set_placeholder(self.tr("Samples to pick from appear here."))
         strip.addWidget(self.sheet, 1)
         strip.addWidget(self._tool("explore.more-samples"))
         column.addLayout(strip)
@@ -131,8 +131,8 @@ class ExplorePage(Page):
         self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
         self.model_button.setMenu(ModelMenu(self.context, self.model_button))
-        self.model_words = ElidedLabel()
-        self.model_words.setProperty("role", "dim")
+        self.model_label = ElidedLabel()
+        self.model_label.setProperty("role", "dim")
         tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
         return WrappingRow(
             self.model_button,
@@ -144,7 +144,7 @@ class ExplorePage(Page):
                 self._tool("explore.save", self.tr("Save")),
                 spacing=SPACE // 2,
             ),
-            filler=self.model_words,
+            filler=self.model_label,
         )
 
     def _tool(self, key: str, text: str = "") -> QToolButton:
@@ -218,7 +218,7 @@ class ExplorePage(Page):
         name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
         self.model_button.setText(f" {name}")
         self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
-        self.model_words.setText(self._describe(model))
+        self.model_label.setText(self._describe(model))
         self.welcome.show_data(model.data_title)
         self.latents.set_model(len(model.latent_shapes), model.direction_shares, model.direction_names)
         self.score.show_reference(model.reference)
@@ -234,13 +234,13 @@ class ExplorePage(Page):
 
     def _describe(self, model: ModelInfo) -> str:
         _, height, width = model.image_shape
-        words = [
+        text = [
             f"{width}×{height}",
             self.tr("{0} parameters").format(short_number(model.parameters)),
         ]
         if model.validation is not None:
-            words.append(self.tr("validation {0}").format(f"{model.validation:.3f}"))
-        return "  ·  ".join(words)
+            text.append(self.tr("validation {0}").format(f"{model.validation:.3f}"))
+        return "  ·  ".join(text)
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         self.seed.blockSignals(True)
@@ -303,8 +303,8 @@ class ExplorePage(Page):
             self.caption.setText(recipe.base.name or " ")
         elif recipe is not None and isinstance(recipe.base, Blend):
             a, b = (_name(end) for end in (recipe.base.a, recipe.base.b))
-            words = self.tr("{0} % of the way from {1} to {2}")
-            self.caption.setText(words.format(f"{100 * recipe.base.share:.0f}", a, b))
+            text = self.tr("{0} % of the way from {1} to {2}")
+            self.caption.setText(text.format(f"{100 * recipe.base.share:.0f}", a, b))
 
     def _show_readiness(self, _status: str = "") -> None:
         engine = self.context.engine
@@ -315,10 +315,10 @@ class ExplorePage(Page):
         for entry in self.context.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
-        self.view.show_words(self.tr("Drawing the first picture…") if ready else engine.status)
+        self.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
             self.model_button.setText(f" {self.tr('Model')}")
-            self.model_words.setText("")
+            self.model_label.setText("")
 
     def _on_saved(self, path: str) -> None:
         notify.success(

@@ -109,8 +109,8 @@ class ShelfActions(QObject):
             return
         self._context.show_page("train")
         self._context.settings_offered.emit(record.config, f"{Path(run.folder).name}-2")
-        words = self.tr("The form has the settings of {0}: change what is to differ and start.").format(run.name)
-        notify.info(words, topic=_TOPIC)
+        text = self.tr("The form has the settings of {0}: change what is to differ and start.").format(run.name)
+        notify.info(text, topic=_TOPIC)
 
     def _resume(self) -> None:
         run = self._current

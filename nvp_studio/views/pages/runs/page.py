@@ -98,7 +98,7 @@ class RunsPage(Page):
         for key in PAGE_KEYS:
             self.table.addAction(self.actions_[key])
         self.board = CurveBoard()
-        self.board.show_words(self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here."))
+        self.board.set_placeholder(self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here."))
         self.lapse = TimelapseView(self.timelapse)
         self.lapse.setMinimumWidth(30 * SPACE)
         columns = splitter(Qt.Orientation.Horizontal, (card(self.board), card(self.lapse)), (3, 1))
@@ -227,11 +227,11 @@ class RunsPage(Page):
     def _show_count(self) -> None:
         shown, total = self.shelf.rowCount(), self.runs.rowCount()
         every = self.tr("1 run") if total == 1 else self.tr("{0} runs").format(total)
-        words = every if shown == total else self.tr("{0} of {1} runs").format(shown, total)
+        text = every if shown == total else self.tr("{0} of {1} runs").format(shown, total)
         chosen = len(self.table.selectionModel().selectedRows())
         if chosen > MOST_SERIES:
-            words += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MOST_SERIES, chosen)
-        self.count.setText(words)
+            text += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MOST_SERIES, chosen)
+        self.count.setText(text)
 
     def _show_actions(self) -> None:
         self.actions_.show_selection(self.current, self.chosen)
@@ -250,7 +250,7 @@ class RunsPage(Page):
         try:
             write_whole(path, self.board.content(form))
         except OSError as error:
-            words = self.tr("{0} could not be written: {1}").format(path.name, error.strerror)
-            notify.error(words, topic="export")
+            text = self.tr("{0} could not be written: {1}").format(path.name, error.strerror)
+            notify.error(text, topic="export")
             return
         notify.success(self.tr("{0} is written.").format(path.name), topic="export")

@@ -12,7 +12,7 @@ from nvp_studio.training.runs import RunSummary, has_model
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train.remote_model import RemoteModel
-from nvp_studio.views.pages.train.text import course_words, strip_content
+from nvp_studio.views.pages.train.text import changes_text, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.theme import set_icon
@@ -155,8 +155,8 @@ class RunActions(QObject):
     def _on_checkpoint_saved(self, saved: CheckpointSaved) -> None:
         if self._saving and saved.kind == "last":
             self._saving = False
-            words = self.tr("{0} is saved at step {1}.").format(self._live.name, f"{saved.step:,}")
-            notify.success(words, topic=_TOPIC)
+            text = self.tr("{0} is saved at step {1}.").format(self._live.name, f"{saved.step:,}")
+            notify.success(text, topic=_TOPIC)
 
     def _change(self) -> None:
         course = self._live.course
@@ -176,8 +176,8 @@ class RunActions(QObject):
         course = self._live.course
         if self._changing and course is not None:
             self._changing = False
-            words = self.tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", course_words(course))
-            notify.success(words, topic=_TOPIC)
+            text = self.tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", changes_text(course))
+            notify.success(text, topic=_TOPIC)
 
     def _resume_current(self) -> None:
         if self._current is None:
@@ -262,9 +262,9 @@ class RunActions(QObject):
         notify.success(text, topic=_TOPIC, actions=[(self.tr("Explore it"), explore)])
 
     def _say_data_changed(self) -> None:
-        words = self.tr("{0} does not go on: its data have changed since it was started.")
+        text = self.tr("{0} does not go on: its data have changed since it was started.")
         notify.warning(
-            words.format(self._live.name),
+            text.format(self._live.name),
             topic=f"{_TOPIC}-data",
             actions=[(self.tr("Continue anyway…"), self._ask_to_go_on)],
         )

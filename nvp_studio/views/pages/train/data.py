@@ -10,7 +10,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.flow_dialog import FlowDialog
-from nvp_studio.views.pages.train import text as words
+from nvp_studio.views.pages.train import text as run_text
 from nvp_studio.views.widgets.train_form import TrainForm
 
 
@@ -103,4 +103,4 @@ class DataChoice(QObject):
         self._show()
 
     def _show(self) -> None:
-        self._form.data_note.show_words(*words.survey_words(self.surveyor, self._form.image_format[0] or 0))
+        self._form.data_note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0] or 0))

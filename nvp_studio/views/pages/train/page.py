@@ -17,7 +17,7 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
-from nvp_studio.views.pages.train import text as words
+from nvp_studio.views.pages.train import text as run_text
 from nvp_studio.views.pages.train.actions import RUN_KEYS, RunActions
 from nvp_studio.views.pages.train.data import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
@@ -241,7 +241,7 @@ class TrainPage(Page):
         elif self.estimator.asking:
             text = self.tr("Measuring how fast this would go…")
         elif estimate is not None:
-            text = words.estimate_words(estimate, self.data_choice.train_images(config))
+            text = run_text.estimate_text(estimate, self.data_choice.train_images(config))
         elif self.estimator.too_large:
             text = self.tr("Batches of so many pixels are not tried out beforehand.")
         else:

@@ -42,7 +42,7 @@ class RemoteModel(QObject):
         text = self.tr("{0} is on {1}; choose that as the machine to train on first.")
         notify.error(text.format(name, place), topic="run")
 
-    def _words(self) -> str:
+    def _progress_text(self) -> str:
         fetch = self.fetch
         if fetch.size is None:
             return self.tr("Asking {0} for the model of {1}…").format(self._host, self._name)
@@ -52,10 +52,10 @@ class RemoteModel(QObject):
     def _show_notice(self) -> None:
         if self.fetch.active:
             cancel = self.tr("Cancel")
-            notify.info(self._words(), topic=_TOPIC, actions=[(cancel, self.fetch.cancel)])
+            notify.info(self._progress_text(), topic=_TOPIC, actions=[(cancel, self.fetch.cancel)])
 
     def _show_progress(self) -> None:
-        notify.reword(_TOPIC, self._words())
+        notify.reword(_TOPIC, self._progress_text())
 
     def _on_fetched(self, path: str) -> None:
         notify.withdraw(_TOPIC)

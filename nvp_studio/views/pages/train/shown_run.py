@@ -7,7 +7,7 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.pages.train import text as words
+from nvp_studio.views.pages.train import text as run_text
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 
 
@@ -103,27 +103,27 @@ class ShownRun(QObject):
     def show_header(self) -> None:
         """Show name, state and facts, which change while a run goes."""
         self._view.show_header(self._header())
-        self._view.curves.show_words(self._empty_words())
+        self._view.curves.set_placeholder(self._placeholder())
 
     def _header(self) -> RunHeader:
         live, opened = self._live, self.opened
         if opened is not None:
             going_on = live.under_way and opened.folder == live.local_folder
             state, reason = (live.phase, live.reason) if going_on else (opened.summary.state, opened.summary.reason)
-            facts = words.facts_of_record(opened.record)
+            facts = run_text.facts_of_record(opened.record)
             facts = f"{reason}  ·  {facts}" if reason else facts
-            return RunHeader(opened.summary.name, words.phase_word(state), words.phase_level(state), facts)
+            return RunHeader(opened.summary.name, run_text.phase_word(state), run_text.phase_level(state), facts)
         if live.phase == "none":
             return RunHeader(self.tr("No run yet"))
         facts = live.reason
         if live.started is not None and (not facts or live.phase == "stopped"):
             started = live.started
-            known = words.facts_of(started.config, started.data_title, started.parameters, started.device)
+            known = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
             facts = f"{facts}  ·  {known}" if facts else known
         name = live.name or self.tr("New run")
-        return RunHeader(name, words.phase_word(live.phase), words.phase_level(live.phase), facts)
+        return RunHeader(name, run_text.phase_word(live.phase), run_text.phase_level(live.phase), facts)
 
-    def _empty_words(self) -> str:
+    def _placeholder(self) -> str:
         if self.is_live and self._live.under_way:
             return self.tr("Curves appear with the first steps.")
         if self.opened is not None:

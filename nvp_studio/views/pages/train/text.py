@@ -61,7 +61,7 @@ def strip_content(live: LiveRun) -> StripContent:
     state = phase_word(live.phase)
     if live.phase == "preparing" and live.reason:
         state = f"{state}: {live.reason}"
-    astray = astray_words(live)
+    astray = recovery_text(live)
     level = phase_level(live.phase)
     if astray:
         state, level = f"{state}, {astray}", level or "warning"
@@ -87,7 +87,7 @@ def strip_content(live: LiveRun) -> StripContent:
     )
 
 
-def astray_words(live: LiveRun) -> str:
+def recovery_text(live: LiveRun) -> str:
     """How often the run under way skipped steps or returned to an earlier state; nothing when it never did."""
     last = live.history.last
     if not live.under_way or last is None or not (last.skipped or last.rollbacks):
@@ -127,20 +127,20 @@ def facts_of_record(record: RunRecord) -> str:
     return facts
 
 
-def course_words(course: RunChanged) -> str:
+def changes_text(course: RunChanged) -> str:
     """Learning rate and stop conditions in a line."""
-    words = [tr("learning rate {0}").format(f"{course.learning_rate:g}")]
+    text = [tr("learning rate {0}").format(f"{course.learning_rate:g}")]
     rules = course.stop
     if rules.target is not None:
-        words.append(tr("stop at {0} bits/dim").format(f"{rules.target:g}"))
+        text.append(tr("stop at {0} bits/dim").format(f"{rules.target:g}"))
     if rules.patience is not None:
-        words.append(tr("after {0} validations without a gain").format(rules.patience))
+        text.append(tr("after {0} validations without a gain").format(rules.patience))
     if rules.minutes is not None:
-        words.append(tr("after {0} min").format(f"{rules.minutes:g}"))
-    return ", ".join(words) if not rules.empty else words[0] + ", " + tr("no stop condition")
+        text.append(tr("after {0} min").format(f"{rules.minutes:g}"))
+    return ", ".join(text) if not rules.empty else text[0] + ", " + tr("no stop condition")
 
 
-def estimate_words(estimate: Estimate, train_images: int | None) -> str:
+def estimate_text(estimate: Estimate, train_images: int | None) -> str:
     """An estimate in three short lines: how long, how fast, how large."""
     speed = [tr("{0} images/s").format(f"{estimate.images_per_second:,.0f}")]
     size = [tr("{0} parameters").format(short_number(estimate.parameters))]
@@ -157,7 +157,7 @@ def estimate_words(estimate: Estimate, train_images: int | None) -> str:
     return "\n".join(", ".join(line) for line in (length, speed, size) if line)
 
 
-def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
+def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     """What a folder or file holds and how its images come to `side` (0: as they are), and the role of that text."""
     found = surveyor.found
     if surveyor.problem:
@@ -174,15 +174,15 @@ def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
         return tr("There are no images in this folder."), "error"
     if found.smallest is None or found.largest is None:
         return tr("None of the {0} images here can be read.").format(f"{found.images:,}"), "error"
-    words = tr("{0} images").format(f"{found.images:,}") if found.images > 1 else tr("1 image")
+    text = tr("{0} images").format(f"{found.images:,}") if found.images > 1 else tr("1 image")
     if found.classes:
-        words = tr("{0} in {1} classes").format(words, f"{found.classes:,}")
-    words += ", " + _pixels(found.smallest)
+        text = tr("{0} in {1} classes").format(text, f"{found.classes:,}")
+    text += ", " + _pixels(found.smallest)
     if not found.alike:
-        words = tr("{0} to {1}").format(words, _pixels(found.largest))
+        text = tr("{0} to {1}").format(text, _pixels(found.largest))
     if found.unreadable:
-        words += tr("; {0} of {1} looked at cannot be read").format(found.unreadable, found.looked_at)
-    words += "."
+        text += tr("; {0} of {1} looked at cannot be read").format(found.unreadable, found.looked_at)
+    text += "."
     role, hint = "warning", ""
     if side and not (found.alike and found.largest == (side, side)):
         role, hint = "dim", tr("Cropped and resized to {0} (Image side, under Advanced).").format(_pixels((side, side)))
@@ -190,7 +190,7 @@ def survey_words(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
         hint = tr("Their sizes differ: choose an image side under Advanced.")
     elif not side and surveyor.suggested_side() is not None:
         hint = tr("Large: an image side of 32 or 64, under Advanced, is learnt much sooner.")
-    return (f"{words} {hint}", role) if hint else (words, "dim")
+    return (f"{text} {hint}", role) if hint else (text, "dim")
 
 
 def _pixels(size: tuple[int, int]) -> str:
@@ -217,7 +217,7 @@ def _score(live: LiveRun, *, briefly: bool) -> str:
         return tr("best {0}").format(f"{best[1]:.3f}")
     if not len(smoothed):
         return ""
-    words = tr("{0} bits/dim").format(f"{smoothed[-1]:.3f}")
+    text = tr("{0} bits/dim").format(f"{smoothed[-1]:.3f}")
     if best is not None:
-        words += tr(" (best {0} @ {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
-    return words
+        text += tr(" (best {0} @ {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
+    return text
