@@ -24,7 +24,7 @@ class WindowContext(QObject):
     """
 
     page_requested = Signal(str)
-    """Bring the page with this key to the current."""
+    """Bring the page with this key to the front."""
     open_requested = Signal(object)
     """`list[Path]`: open these models, run folders or images on Explore."""
     settings_offered = Signal(object, str)
@@ -73,7 +73,7 @@ class WindowContext(QObject):
         self.runs_refreshed.emit()
 
     def show_page(self, key: str) -> None:
-        """Bring the page `key` to the current, made now if it was not yet."""
+        """Bring the page `key` to the front, made now if it was not yet."""
         self.page_requested.emit(key)
 
     def open_in_explore(self, paths: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Command palette, shortcut sheet and about box, all made from the action registry; and what other dialogs share."""
+"""What dialogs have in common; and command palette, shortcut sheet and about box, made from the action registry."""
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPixmap
@@ -152,7 +152,7 @@ class CommandPalette(Dialog):
 
 
 def _blank_icon(side: int) -> QIcon:
-    """Keeps the place of an icon, so that words stand in one column."""
+    """An icon that shows nothing, so that texts with and without an icon are aligned."""
     pixmap = QPixmap(side, side)
     pixmap.fill(Qt.GlobalColor.transparent)
     return QIcon(pixmap)
@@ -244,7 +244,7 @@ def _close_row(dialog: QDialog) -> QHBoxLayout:
 
 
 class AboutDialog(Dialog):
-    """Version, what the program is, and whose work it stands on."""
+    """Version, purpose, licences and credits."""
 
     def __init__(self, engine_text: str, parent: QWidget) -> None:
         super().__init__(parent)

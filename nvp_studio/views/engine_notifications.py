@@ -1,4 +1,4 @@
-"""What is said when an engine crashes, hangs, comes back, or cannot open a model."""
+"""Notifications about the engine: it crashed, hangs, is ready again, or cannot open a model."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from nvp_studio.worker.client import CrashReport, WorkerClient
 
 
 class EngineNotifications(QObject):
-    """Notifies a person of what goes wrong with the engine."""
+    """Listens to the engine and sends the notifications."""
 
     def __init__(self, engine: Engine, parent: QObject) -> None:
         super().__init__(parent)
@@ -23,7 +23,7 @@ class EngineNotifications(QObject):
 
     def _on_crashed(self, report: CrashReport) -> None:
         if report.role != "explorer":
-            return  # the run's page says what that means for the run
+            return  # the Train page notifies of a crash of the trainer
         self._crash_report = report.text()
         notify.warning(
             self.tr("The engine stopped: {0}. It is being restarted; your picture comes back.").format(report.reason),

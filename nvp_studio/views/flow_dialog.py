@@ -1,4 +1,4 @@
-"""The dialog that changes what a flow consists of, field by field, and says what that gives."""
+"""The dialog that edits the settings of a flow and describes the resulting flow."""
 
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -25,10 +25,10 @@ _LEFT = 10
 
 
 class FlowDialog(Dialog):
-    """Shows `flow`; `config` is what the fields say, once accepted."""
+    """Edits `flow`; `config` is the result."""
 
     def __init__(self, flow: FlowConfig, preset: FlowConfig, parent: QWidget | None = None) -> None:
-        """`preset` is what the button *As the preset has it* goes back to; both are for images of one shape."""
+        """The button *As the preset has it* restores `preset`; both are for images of one shape."""
         super().__init__(parent)
         self.setWindowTitle(tr("Change the flow"))
         self._shape = flow.image_shape
@@ -60,7 +60,7 @@ class FlowDialog(Dialog):
 
     @property
     def config(self) -> FlowConfig:
-        """What the fields say; `ValueError` where that is no flow."""
+        """The values of the fields; raises `ValueError` if they are no valid flow."""
         values = {key: input_value(field) for key, field in self.fields.items()}
         return FlowConfig(image_shape=self._shape, **values)
 

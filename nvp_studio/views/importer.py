@@ -11,11 +11,11 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Signal
 
 _FREE_OF_QT = ("numpy", "nvp_studio.data.catalogue")
-"""What the pages import that takes long and knows no Qt."""
+"""Slow imports of the pages that do not import Qt."""
 
 
 class Importer(QObject):
-    """Runs what imports, then says so."""
+    """Imports modules one by one and emits `imported` for each."""
 
     imported = Signal(str)
     """The name given to `start`."""

@@ -38,7 +38,7 @@ from nvp_studio.views.widgets.rail import Rail
 from nvp_studio.views.window_actions import WindowActions
 
 _FRAME = QSize(16, 40)
-"""About what a title bar and borders take of the screen."""
+"""About the width and height of the borders and the title bar."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class MainWindow(QMainWindow):
         return len(self._pages) == len(self._entries)
 
     def show_page(self, key: str) -> None:
-        """Bring the page `key` to the current."""
+        """Bring the page `key` to the front."""
         page = self.page(key)
         self._stack.setCurrentWidget(page)
         self._rail.mark(key)
@@ -246,7 +246,7 @@ class MainWindow(QMainWindow):
         return True
 
     def _route(self, paths: list[Path]) -> tuple[str, str] | None:
-        """Which page takes these files, and in which words; the current page is asked first, models go to Explore."""
+        """(key, text) of the page that opens these files: models on Explore, others on the current page if it can."""
         if not paths:
             return None
         order = [self.current_page.key, *(entry.key for entry in self._entries)]

@@ -1,4 +1,4 @@
-"""Menus that are filled when they open, and whose letters come before those of the page behind them."""
+"""Menus that are filled when they open, and whose mnemonics take precedence over shortcuts of the page."""
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
@@ -6,15 +6,15 @@ from PySide6.QtWidgets import QMenu
 
 
 class LetterMenu(QMenu):
-    """A menu that takes every plain key while it is open.
+    """A menu that receives every key without a modifier while it is open.
 
-    Qt asks the shortcuts first: without this, D in an open menu would be the page's D, not the item with that letter.
+    Qt looks for shortcuts first: without this, D in an open menu would be the page's shortcut D, not the mnemonic.
     """
 
     def empty(self) -> None:
-        """Take out every item, and delete those that the menu made itself.
+        """Remove every item, and delete those that the menu made itself.
 
-        Not `clear`: that leaves Python without the actions that Qt made elsewhere, such as an undo stack's.
+        `clear` would also delete the Python wrappers of actions that Qt made elsewhere, such as those of an undo stack.
         """
         for action in self.actions():
             self.removeAction(action)

@@ -19,14 +19,14 @@ class Page(QWidget):
         self.setObjectName(f"page_{self.key}")
 
     def activated(self) -> None:
-        """Called when the page has come to the current."""
+        """Called when the page has come to the front."""
 
     def drop_text(self, paths: list[Path]) -> str:
         """What dropping these files here would do, in a few words ("Score 12 files"); empty if this page cannot."""
         return ""
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Take files for which `drop_text` gave words."""
+        """Open files for which `drop_text` returned a text."""
 
     def restore_sizes(self, name: str, splitter: QSplitter, sizes: list[int] | None = None) -> None:
         """Give the parts of `splitter` the sizes remembered under `name`, or `sizes`; remember those a person sets."""
@@ -39,4 +39,4 @@ class Page(QWidget):
         self.context.settings.values.splitters[name] = splitter.sizes()
 
     def save_state(self) -> None:
-        """Called when the window closes: put what is to be remembered into `context.settings.values`."""
+        """Called when the window closes: write what has to be remembered into `context.settings.values`."""

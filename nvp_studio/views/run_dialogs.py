@@ -1,4 +1,4 @@
-"""Dialogs about runs: what a person writes on one, what is changed in one that goes, and what lies in the trash."""
+"""Dialogs about runs: labels, changes to the live run, changed data, and the trash."""
 
 from collections.abc import Callable
 
@@ -60,7 +60,7 @@ class LabelsDialog(Dialog):
 
     @property
     def labels(self) -> Labels:
-        """What the fields say; raises `RunError` for what is no tag."""
+        """The values of the fields; raises `RunError` for an invalid tag."""
         return Labels(name=self.name.text(), tags=tags_from_text(self.tags.text()), note=self.note.toPlainText())
 
     def accept(self) -> None:
@@ -130,10 +130,10 @@ class ChangeRunDialog(Dialog):
 
 
 class ChangedDataDialog(Dialog):
-    """What it means that a run goes on although its data have changed; accepted by who wants that."""
+    """Explains what it means to resume a run whose data have changed, and asks whether to do it."""
 
     def __init__(self, name: str, change: str, parent: QWidget) -> None:
-        """`change` says in a line which data, with the digests before and now."""
+        """`change` is a line that names the data, with the digests before and now."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("The data have changed"))
         self.setMinimumWidth(64 * SPACE)
@@ -164,7 +164,7 @@ class ChangedDataDialog(Dialog):
 
 
 class TrashDialog(Dialog):
-    """The runs in the trash, to be put back or deleted for good."""
+    """Lists the runs in the trash, to restore or delete them."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the pages do with run folders: show one in the file manager, throw some away, put them back; said in notices."""
+"""What several pages do with run folders: show one in the file manager, discard some, restore them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ def show_folder(run: RunSummary) -> None:
 
 
 def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
-    """Move runs to the trash, with a notification about `topic` that puts them back."""
+    """Move runs to the trash, with a notification whose button restores them."""
     moved: list[tuple[Path, Path]] = []
     for run in runs:
         folder = Path(run.folder)
@@ -43,7 +43,7 @@ def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
 
 
 def put_back(moved: Sequence[tuple[Path, Path]], topic: str, changed: Changed) -> bool:
-    """Move each run from its place in the trash back to its folder; whether that was possible for all."""
+    """Move each run from the trash back to its folder; returns whether that was possible for all."""
     back: list[Path] = []
     for place, folder in moved:
         try:

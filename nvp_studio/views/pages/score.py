@@ -53,7 +53,7 @@ class ScorePage(Page):
         self._show_file(-1)
         self._show_progress()
 
-    # What the window asks of a page
+    # Methods of every page
 
     def drop_text(self, paths: list[Path]) -> str:
         folders = sum(path.is_dir() for path in paths)
@@ -215,7 +215,7 @@ class ScorePage(Page):
         self.table.chosen.connect(self._show_file)
         self.table.opened.connect(lambda _: self._explore())
 
-    # What the state says
+    # Changes of the state
 
     def _on_status_changed(self, _status: str) -> None:
         self._show_progress()
@@ -322,7 +322,7 @@ class ScorePage(Page):
         else:
             notify.success(self.tr("Wrote {0}.").format(name), topic=_TOPIC)
 
-    # What a person does
+    # Actions of a person
 
     def _ask_files(self) -> None:
         self.context.show_page(self.key)

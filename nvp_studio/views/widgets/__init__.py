@@ -1,1 +1,1 @@
-"""Widgets that know no worker: they show what they are given and say what a person did."""
+"""Widgets show the values they are given and emit signals; they know neither pages nor workers."""

@@ -1,4 +1,4 @@
-"""Buttons: for actions of the registry with words or an icon alone, and flat ones of a widget's own."""
+"""Buttons for actions, with text or an icon alone, and flat buttons for other purposes."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -8,9 +8,9 @@ from nvp_studio.views.theme import ICON_SIZE, set_icon
 
 
 class ActionButton(QPushButton):
-    """A button with words, the action's short ones if it has any, that is possible and shown while its action is.
+    """A button with the short text of its action, enabled and visible while the action is.
 
-    `primary` is for the one thing to do.
+    `primary` is for the most important button of a page or dialog.
     """
 
     def __init__(self, action: QAction, *, primary: bool = False) -> None:
@@ -78,5 +78,5 @@ def flat_button(icon: str, name: str, tip: str = "", role: str = "text") -> QToo
 
 
 def plain_text(action: QAction) -> str:
-    """The action's words without the marks of menus."""
+    """The text of an action without mnemonic and ellipsis."""
     return action.text().replace("&", "").removesuffix("…")

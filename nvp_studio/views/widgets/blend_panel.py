@@ -41,13 +41,13 @@ class ShownEnd:
 
 
 class BlendPanel(QWidget):
-    """Shows two ends and what lies between them, and says what a person did."""
+    """Shows the two images and the pictures between them, with a slider for the place of the picture on screen."""
 
     share_edited = Signal(float)
     """How far from A (0) to B (1)."""
     gesture_begun = Signal()
     gesture_ended = Signal(str)
-    """With the words for the undo menu."""
+    """Carries the text for the undo menu."""
     picked = Signal(int)
     """Number of a picture of the strip."""
     file_dropped = Signal(int, object)

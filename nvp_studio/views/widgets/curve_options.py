@@ -54,7 +54,7 @@ class CurveOptions(QWidget):
 
     @property
     def options(self) -> PlotOptions:
-        """What the controls say."""
+        """The options that the controls show."""
         name, unit = self.quantity.currentText(), self.chosen.unit
         return PlotOptions(
             quantity=self.chosen.key,

@@ -18,7 +18,7 @@ class CurvePanel(QWidget):
     """A plot that is made after the first paint, with the button `fit`. Subclasses lay out `stack` and `fit`."""
 
     def __init__(self, name: str, axis_width: int) -> None:
-        """`name` is read to those who cannot see the plot; `axis_width` is the left axis in pixels."""
+        """`name` is the accessible name of the plot, `axis_width` the width of the left axis in pixels."""
         super().__init__()
         self.setAccessibleName(name)
         self.plot: CurvePlot | None = None
@@ -48,7 +48,7 @@ class CurvePanel(QWidget):
         raise NotImplementedError
 
     def show_drawing(self, drawing: Drawing, text: str) -> None:
-        """Show the drawing, or the words where there are any."""
+        """Show the drawing, or the placeholder text unless it is empty."""
         self.drawing = drawing
         self.placeholder.setText(text)
         if self.plot is not None:

@@ -76,7 +76,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         self._fit()
 
     def set_limits(self, **limits: float) -> None:
-        """Bound how far a person can move and zoom, in the words of `pyqtgraph.ViewBox.setLimits`."""
+        """Limit panning and zooming; see `pyqtgraph.ViewBox.setLimits` for the names."""
         self._view.setLimits(**limits)
 
     def show_cursor(self, place: float | None) -> None:

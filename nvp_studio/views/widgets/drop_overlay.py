@@ -1,4 +1,4 @@
-"""A veil over the page that says what letting go of the dragged files would do."""
+"""A half-transparent overlay that shows what dropping the dragged files would do."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The flow of a run: a preset, and what a person changed in it."""
+"""The flow of a run: a preset, and the settings that differ from it."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ class FlowChoice(QWidget):
     change_requested = Signal()
     edited = Signal()
     preset_chosen = Signal()
-    """By a person; changes made to another preset are gone then."""
+    """A person chose a preset; changes to the one before are dropped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class FlowChoice(QWidget):
 
     @property
     def flow(self) -> FlowConfig | None:
-        """The changed flow, None for the preset as it is; `ValueError` where it cannot be built."""
+        """The changed flow, None for the unchanged preset; raises `ValueError` if it cannot be built."""
         if not self.changes:
             return None
         if self.shape is None:

@@ -46,7 +46,7 @@ class ImageGrid(QWidget):
         self.update()
 
     def set_placeholder(self, text: str) -> None:
-        """What stands there while there are no images."""
+        """Set the text that is shown while there are no images."""
         self.placeholder = text
         self.update()
 

@@ -45,7 +45,7 @@ class ImageView(QWidget):
         self.update()
 
     def set_placeholder(self, text: str) -> None:
-        """Say `words` in the image's place, or below its middle while it is stale."""
+        """Set the text that is shown while there is no image."""
         if text != self.placeholder:
             self.placeholder = text
             self.update()

@@ -111,7 +111,7 @@ def decimal(
 
 
 def input_value(field: QWidget) -> Any:
-    """What a field says."""
+    """The value of a field."""
     if isinstance(field, QComboBox):
         return field.currentData()
     if isinstance(field, QCheckBox):

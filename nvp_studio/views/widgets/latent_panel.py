@@ -27,7 +27,7 @@ _TWO_COLUMNS = 72 * SPACE
 
 
 class LatentPanel(QWidget):
-    """Sliders that say what a person did with them and show what they are told."""
+    """Sliders for temperatures and directions."""
 
     temperature_edited = Signal(float, object)
     """(value, scale or None for all)."""
@@ -35,7 +35,7 @@ class LatentPanel(QWidget):
     direction_reset = Signal(int)
     gesture_begun = Signal()
     gesture_ended = Signal(str)
-    """With the words for the undo menu."""
+    """Carries the text for the undo menu."""
 
     def __init__(self) -> None:
         super().__init__()

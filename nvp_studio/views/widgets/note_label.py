@@ -1,4 +1,4 @@
-"""A line below a field, which takes no room while it has nothing to say."""
+"""A line of text below a field, hidden while it is empty."""
 
 from PySide6.QtWidgets import QLabel
 
@@ -6,7 +6,7 @@ from nvp_studio.views.theme import set_role
 
 
 class NoteLabel(QLabel):
-    """Hidden at first."""
+    """Shows a note in the look of a role."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -14,7 +14,7 @@ class NoteLabel(QLabel):
         self.show_text("")
 
     def show_text(self, text: str, role: str = "dim") -> None:
-        """Say `text` in the look of `role`; nothing hides it."""
+        """Show `text` in the look of `role`; an empty text hides the label."""
         self.setText(text)
         self.setVisible(bool(text))
         set_role(self, role)

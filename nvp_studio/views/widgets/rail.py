@@ -9,7 +9,7 @@ from nvp_studio.views.widgets.layout import vbox
 
 
 class Rail(QFrame):
-    """Exclusive page buttons, icon above word; `page_chosen` carries a page's key."""
+    """Exclusive page buttons, icon above text; `page_chosen` carries the key of the page."""
 
     page_chosen = Signal(str)
 

@@ -12,7 +12,7 @@ _BINS = 48
 
 
 class ReferenceBand(QWidget):
-    """Small histogram of the reference scores with the present score's mark; out of range it stands at the edge."""
+    """Small histogram of the reference scores with a mark at the current score, at the edge if that is out of range."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ReferenceBand(QWidget):
             self.update()
 
     def quantile(self, share: float) -> float:
-        """The score below which that share of the reference lies."""
+        """The score below which this fraction of the reference scores is."""
         scores = self._reference or (0.0,)
         return scores[min(len(scores) - 1, int(share * len(scores)))]
 

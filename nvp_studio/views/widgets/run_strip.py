@@ -1,4 +1,4 @@
-"""The strip at the bottom of every page: which run, how far, how good, how long, and the words to it."""
+"""The strip at the bottom of the window: name, state, progress, score and actions of the live run."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ _MOST_STATE = 44 * SPACE
 
 @dataclass(frozen=True)
 class StripContent:
-    """What the strip shows; every text is ready for the eye and empty when there is nothing to say."""
+    """The texts of the strip, each as displayed; empty for none."""
 
     name: str = ""
     state: str = ""
     level: str = ""
-    """``success``, ``warning`` or ``error`` colours the state word."""
+    """``success``, ``warning`` or ``error``: the colour of the state."""
     fraction: float | None = None
     epoch: str = ""
     """Such as "epoch 12 / 40"."""
@@ -116,7 +116,7 @@ class RunStrip(QFrame):
 
 
 class _SteadyLabel(QLabel):
-    """A label that grows with its text and shrinks only when that got much shorter, so that neighbours stay put."""
+    """A label that grows with its text and shrinks only when that got much shorter, so that neighbours do not move."""
 
     def __init__(self, *, shrinks: bool) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ class RunTable(Table):
 
 
 class _StateDelegate(PlainDelegate):
-    """Writes the state's word in its colour, without its reason where there is no room for it, and no focus frame."""
+    """Paints the state in its colour, without its reason where there is no room for it."""
 
     def __init__(self, role: int, parent: RunTable) -> None:
         super().__init__(parent)

@@ -16,12 +16,12 @@ from nvp_studio.views.widgets.sheets import Sheet
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What stands above the curves."""
+    """The texts above the curves."""
 
     name: str = ""
     state: str = ""
     level: str = ""
-    """``success``, ``warning`` or ``error`` colours the state."""
+    """``success``, ``warning`` or ``error``: the colour of the state."""
     facts: str = ""
 
 
@@ -43,7 +43,7 @@ class RunView(QSplitter):
         self._tools.addWidget(button)
 
     def show_header(self, header: RunHeader) -> None:
-        """Say which run this is."""
+        """Show name, state and facts of the run."""
         self.name.setText(header.name)
         self.name.setToolTip(header.name)
         self.state.setText(header.state)

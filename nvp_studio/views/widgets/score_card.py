@@ -1,4 +1,4 @@
-"""The picture's exact bits/dim, with where that lies among the reference images."""
+"""The exact bits/dim of the picture and its percentile among the reference images."""
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QLabel
@@ -13,7 +13,7 @@ _CALM_MILLISECONDS = 120
 
 
 class ScoreCard(QFrame):
-    """A large figure, the reference band below it and one line of words."""
+    """A large number, the reference band below it and one line of text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,12 +59,12 @@ class ScoreCard(QFrame):
         return bool(self.figure.property("role") == "dim")
 
     def show_pending(self) -> None:
-        """Another picture is shown: dim the figure until its own score comes."""
+        """Another picture is shown: dim the number until its own score arrives."""
         self._calm.stop()
         self._dim(True)
 
     def show_score(self, bits_per_dim: float | None, percentile: float | None) -> None:
-        """Show a score and the share of the reference, in percent, that lies below it."""
+        """Show a score and the percentage of reference scores below it."""
         if self.pending:
             self._calm.start()
         self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
@@ -95,5 +95,5 @@ class ScoreCard(QFrame):
 
 
 def _percent(value: float) -> str:
-    """Whole percents, with a decimal where it tells almost all from all."""
+    """Whole percents, with a decimal below 1 and above 99."""
     return f"{value:.1f}" if 99 < value < 99.95 or 0 < value < 1 else f"{value:.0f}"

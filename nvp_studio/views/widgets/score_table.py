@@ -45,7 +45,7 @@ class ScoreTable(Table):
         self.row_opened.connect(lambda index: self.opened.emit(index.row()))
 
     def show_widths(self, widths: list[int]) -> None:
-        """Take column widths in pixels; the last column takes what is left."""
+        """Set column widths in pixels; the last column takes the rest."""
         if len(widths) != len(_WIDTHS):
             widths = [width * SPACE for width in _WIDTHS]
         for column, width in enumerate(widths):

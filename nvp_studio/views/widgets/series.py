@@ -1,4 +1,4 @@
-"""Runs as series of a plot: a colour each, told apart in both themes."""
+"""Runs as series of a plot, each with a colour for both themes."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ _COLOURS = {
     "dark": ("#6ea2f7", "#f0985a", "#57c48a", "#c48be6", "#f07aa8", "#4cc4d4", "#d8bd4a", "#a9b2c2"),
 }
 MOST_SERIES = len(_COLOURS["light"])
-"""More curves than this in one plot tell nothing."""
+"""More curves than this in one plot cannot be told apart."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One run to be drawn; `key` names it for good (its folder)."""
+    """One run to be drawn; `key` identifies it (its folder)."""
 
     key: str
     name: str

@@ -15,7 +15,7 @@ _LEAST_SIDE = 48
 
 
 class Sheet(QWidget):
-    """Title, a word on the right, and images. With `pairs` the second half of a batch belongs below the first."""
+    """Title, a note on the right, and images. With `pairs` the second half of a batch is shown below the first."""
 
     def __init__(self, title: str, text: str, *, pairs: bool = False) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Sheet(QWidget):
         column.addWidget(self.grid, 1)
 
     def show_batch(self, batch: ImageBatch | None, note: str = "") -> None:
-        """Show the images of `batch`, or the words when None."""
+        """Show the images of `batch`; None: the placeholder."""
         self._batch = batch
         self.note.setText(note)
         self._arrange()

@@ -42,7 +42,7 @@ class MarkedSlider(QSlider):
         return QSize(8 * SPACE, 3 * SPACE)
 
     def x_of(self, value: float) -> float:
-        """Where `value` (in units) lies on the widget, kept within the groove."""
+        """The x coordinate of `value` (in units), kept within the groove."""
         low, high = self.minimum() / STEPS_PER_UNIT, self.maximum() / STEPS_PER_UNIT
         share = (min(max(value, low), high) - low) / (high - low)
         return _HANDLE + share * (self.width() - 2 * _HANDLE)
@@ -118,7 +118,7 @@ class MarkedSlider(QSlider):
 
 
 class SliderRow(QWidget):
-    """Name, slider, figure. `edited` carries what a person chose; `show_value` changes what is seen, silently."""
+    """Name, slider and number. `edited` is emitted when a person moves the slider, not by `show_value`."""
 
     edited = Signal(float)
     pressed = Signal()

@@ -26,7 +26,7 @@ def show_rules(rules: StopRules, target: DoubleSpinBox, patience: SpinBox, minut
 
 
 def rules_of(target: DoubleSpinBox, patience: SpinBox, minutes: DoubleSpinBox) -> StopRules:
-    """The rules that the fields say."""
+    """The rules that the fields describe."""
     return StopRules(target=target.value() or None, patience=patience.value() or None, minutes=minutes.value() or None)
 
 

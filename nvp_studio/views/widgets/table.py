@@ -23,7 +23,7 @@ class Table(QTableView):
     """The row that was double-clicked, or chosen with Return."""
 
     def __init__(self, model: QAbstractItemModel, name: str, row_height: int, least_width: int) -> None:
-        """`name` is read to those who cannot see the table; `least_width` of a column is in steps of the grid."""
+        """`name` is the accessible name; `least_width` of a column is in units of `SPACE`."""
         super().__init__()
         self.setModel(model)
         self.setAccessibleName(name)

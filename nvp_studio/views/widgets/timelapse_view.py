@@ -33,7 +33,7 @@ class TimelapseView(QWidget):
         self._show()
 
     def show_name(self, name: str) -> None:
-        """Say whose images these are."""
+        """Show the name of the run."""
         self.name.setText(name)
 
     def _make_top(self) -> QHBoxLayout:

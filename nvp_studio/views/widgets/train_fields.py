@@ -35,7 +35,7 @@ def main_fields() -> list[Field]:
 
 
 def advanced_fields() -> list[Field]:
-    """The settings that are folded away at first."""
+    """The settings in the advanced part, which is hidden at first."""
     optimizers = [("Muon", "muon"), ("Adam", "adam")]
     schedules = [(tr("Cosine to 2 %"), "cosine"), (tr("Constant"), "constant")]
     memories = [(tr("Fast"), "fast"), (tr("Constant"), "constant")]

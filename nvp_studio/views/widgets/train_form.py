@@ -1,4 +1,4 @@
-"""The form of a training run: what to learn, with which flow, for how long; the rest folded away."""
+"""The form of a training run: data, flow, budget and, in a part that is hidden at first, all other settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ class TrainForm(QWidget):
 
     @property
     def config(self) -> TrainConfig | None:
-        """What the form says; None when that is no valid configuration."""
+        """The configuration in the form; None if it is not valid."""
         try:
             return self._read()
         except ValueError:
@@ -173,7 +173,7 @@ class TrainForm(QWidget):
 
     @property
     def _plain_fields(self) -> list[str]:
-        """Names of the settings whose field says all."""
+        """Names of the settings whose value is that of their field."""
         return [name for name in self.fields if name not in (*_STOP_FIELDS, "horizontal_flip")]
 
     @property
@@ -251,7 +251,7 @@ class TrainForm(QWidget):
         else:
             form.addRow(label, field)
 
-    # What a person does
+    # Actions of a person
 
     def _on_edited(self) -> None:
         if not self._showing:

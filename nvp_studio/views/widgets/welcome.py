@@ -9,13 +9,13 @@ from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.layout import hbox
 
 _ONE_ROW = 72 * SPACE
-"""Narrower, the buttons are below the words."""
+"""Narrower, the buttons are below the text."""
 _BUTTONS_IN_ONE_ROW = 50 * SPACE
 """Narrower, one button is below the other."""
 
 
 class WelcomeCard(QFrame):
-    """One line of welcome with up to two things to do; gone for good once closed."""
+    """One line of welcome with two suggestions; not shown again once closed."""
 
     train_chosen = Signal()
     score_chosen = Signal()

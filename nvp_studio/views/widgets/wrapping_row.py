@@ -1,4 +1,4 @@
-"""A row of controls whose middle moves to a row below where it is too narrow for all of them."""
+"""A row of controls whose middle part moves to a second row when the width does not suffice."""
 
 from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QResizeEvent

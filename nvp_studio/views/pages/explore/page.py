@@ -211,7 +211,7 @@ class ExplorePage(Page):
         self.welcome.train_chosen.connect(lambda: self._leave_welcome("train", "run.one-minute"))
         self.welcome.score_chosen.connect(lambda: self._leave_welcome("score", "score.add-files"))
 
-    # What the state says
+    # Changes of the state
 
     def _on_model_opened(self, model: ModelInfo) -> None:
         metrics = self.model_button.fontMetrics()
@@ -326,7 +326,7 @@ class ExplorePage(Page):
             topic="explore",
         )
 
-    # What a person does
+    # Actions of a person
 
     def show_blend(self, shown: bool) -> None:
         """Show or put away what blends two images."""

@@ -79,7 +79,7 @@ class ShelfActions(QObject):
         add("runs.trash", self.tr("Trash…"), self._show_trash, icon="rotate-ccw")
         add("runs.find", self.tr("&Search runs"), self.search_requested.emit, "Ctrl+F", separator=True)
 
-    # What a person does
+    # Actions of a person
 
     def _label(self) -> None:
         run = self._current

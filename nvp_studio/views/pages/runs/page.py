@@ -30,7 +30,7 @@ from nvp_studio.views.widgets.timelapse_view import TimelapseView
 
 _REFRESH_MILLISECONDS = 2000
 _DRAW_MILLISECONDS = 250
-"""Live curves are drawn anew at most this often: every curve of the plot is reduced again."""
+"""Live curves are redrawn at most this often."""
 
 
 class RunsPage(Page):
@@ -56,7 +56,7 @@ class RunsPage(Page):
         self._connect_signals()
         self._show_selection()
 
-    # What the window asks of a page
+    # Methods of every page
 
     def activated(self) -> None:
         self.look_again()

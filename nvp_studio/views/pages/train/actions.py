@@ -1,4 +1,4 @@
-"""The words to runs: one action each for menu, buttons and run strip, and what is said about how they went."""
+"""Actions on runs, for menu, buttons and run strip, and notifications about the live run."""
 
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,13 @@ class RunActions(QObject):
     one_minute_requested = Signal()
     runs_folder_requested = Signal()
     follow_requested = Signal()
-    """A run folder is to be chosen and watched."""
+    """Choose a run folder to follow."""
     machine_requested = Signal()
-    """The machine that runs are trained on is to be chosen."""
+    """Choose the machine that runs are trained on."""
     longer_requested = Signal(object)
     """`RunSummary` of a finished run that is to go on."""
     runs_changed = Signal(str)
-    """A run was discarded or brought back; carries the folder to show then, or nothing."""
+    """A run was discarded or restored; carries the folder to select, or nothing."""
 
     def __init__(self, context: WindowContext, parent: QObject) -> None:
         super().__init__(parent)
@@ -88,7 +88,7 @@ class RunActions(QObject):
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
         is_live = current is not None and live.under_way and current.folder == live.local_folder
-        here = not self._context.engine.trainer_host  # as the folder of the current run is
+        here = not self._context.engine.trainer_host  # the folder of the current run is on this machine
         resumable = current is not None and current.state in RESUMABLE
         finished = current is not None and current.state == "finished"
         self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
@@ -140,7 +140,7 @@ class RunActions(QObject):
             self[key].setVisible(False)
             self._context.strip.add_action(self[key])
 
-    # What a person does
+    # Actions of a person
 
     def _toggle_pause(self) -> None:
         if self._live.phase in ("pausing", "paused"):
@@ -218,7 +218,7 @@ class RunActions(QObject):
         QGuiApplication.clipboard().setText(self._live.report())
         notify.info(self.tr("Report copied."), topic=_TOPIC)
 
-    # What the run says
+    # Events of the run
 
     def _on_updated(self) -> None:
         if self._live.spent != self._spent:

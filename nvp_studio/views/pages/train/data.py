@@ -1,4 +1,4 @@
-"""Choosing what to train on: the dialogs, and a look at what a folder holds before anything starts."""
+"""Choosing what to train on: the dialogs, and a survey of a folder before anything starts."""
 
 from PySide6.QtCore import QObject
 
@@ -15,14 +15,14 @@ from nvp_studio.views.widgets.train_form import TrainForm
 
 
 class DataChoice(QObject):
-    """Brings data into the form, says below their name what they hold, and suggests a side for its images."""
+    """Puts the chosen data into the form, shows what they contain, and suggests a side for their images."""
 
     def __init__(self, context: WindowContext, form: TrainForm, parent: QObject) -> None:
         super().__init__(parent)
         self._context = context
         self._form = form
         self._chosen = ""
-        """A path that was just chosen, for whose images a side is still to be suggested."""
+        """A path that was just chosen and whose survey is not finished: a side will be suggested for it."""
         self.surveyor = DataSurveyor(context.engine, self)
         self.surveyor.changed.connect(self._on_surveyed)
         context.engine.host_changed.connect(self._on_edited)
@@ -90,7 +90,7 @@ class DataChoice(QObject):
             return
         try:
             flow = choice.flow or preset
-        except ValueError:  # the form says why
+        except ValueError:  # the form shows why
             flow = preset
         dialog = FlowDialog(flow, preset, self._context.window)
         dialog.accepted.connect(lambda: choice.show_flow(dialog.config))

@@ -1,4 +1,4 @@
-"""Train: set up a run, watch it learn, and come back to it later."""
+"""The Train page: set up a run, follow it, and look at earlier runs."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class TrainPage(Page):
         self.shown.show_all()
         self._restore_machine()
 
-    # What the window asks of a page
+    # Methods of every page
 
     def activated(self) -> None:
         self.context.refresh_runs()
@@ -332,7 +332,7 @@ class TrainPage(Page):
         self.shown.show_live()
         self._choose_live()
 
-    # What runs say
+    # Events of runs
 
     def _on_phase_changed(self, _phase: str) -> None:
         self.runs.show_live(self.live.summary())

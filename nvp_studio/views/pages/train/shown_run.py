@@ -91,7 +91,7 @@ class ShownRun(QObject):
         self.show_header()
 
     def show_all(self) -> None:
-        """Show everything of the run anew."""
+        """Show header, curves and images of the run."""
         self.show_header()
         source = self.opened or self._live
         total_steps = self.opened.summary.total_steps if self.opened else self._live.total_steps

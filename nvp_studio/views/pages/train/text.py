@@ -1,4 +1,4 @@
-"""What the Train page and the run strip say: a run's phase, progress, facts and estimate in words."""
+"""Texts of the Train page and the run strip: phase, progress, facts and estimate of a run."""
 
 from PySide6.QtCore import QCoreApplication
 
@@ -30,7 +30,7 @@ def tr(text: str) -> str:
 
 
 def phase_word(phase: Phase | SummaryState) -> str:
-    """The phase in a word or two."""
+    """The phase as shown to a person."""
     return {
         "none": "",
         "starting": tr("starting the engine…"),
@@ -79,7 +79,7 @@ def strip_content(live: LiveRun) -> StripContent:
         name=name,
         state=state,
         level=level,
-        fraction=None if scoring else progress.fraction,  # a bar that is full tells less than the count in its place
+        fraction=None if scoring else progress.fraction,  # the count in `state` says more than a full bar
         epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
         score=_score(live, briefly=scoring),
         speed=speed if going and live.phase == "training" else "",
