@@ -1,7 +1,10 @@
 """What every page of the window is."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from nvp_studio.views.context import WindowContext
@@ -16,6 +19,7 @@ class Page(QWidget):
     def __init__(self, context: WindowContext) -> None:
         super().__init__(context.window)
         self.context = context
+        self._timer = QTimer(self)
         self.setObjectName(f"page_{self.key}")
 
     def activated(self) -> None:
@@ -27,6 +31,20 @@ class Page(QWidget):
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open files for which `drop_text` returned a text."""
+
+    def repeat_while_visible(self, milliseconds: int, slot: Callable[[], object]) -> None:
+        """Call `slot` again and again while the page is visible."""
+        self._timer.setInterval(milliseconds)
+        self._timer.timeout.connect(slot)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._timer.interval():
+            self._timer.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
 
     def restore_sizes(self, name: str, splitter: QSplitter, sizes: list[int] | None = None) -> None:
         """Give the parts of `splitter` the sizes remembered under `name`, or `sizes`; remember those a person sets."""

@@ -12,8 +12,10 @@ ROW_HEIGHT = 26
 _LEVELS = {
     "preparing": "accent",
     "training": "accent",
+    "pausing": "warning",
     "paused": "warning",
     "stopping": "warning",
+    "restarting": "warning",
     "finished": "success",
     "failed": "error",
     "interrupted": "error",

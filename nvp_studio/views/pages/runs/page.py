@@ -1,7 +1,7 @@
 """Runs: all of them in a sortable table, several compared in one plot, one of them through time."""
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -48,8 +48,6 @@ class RunsPage(Page):
         self._opened: dict[str, OpenedRun] = {}
         self._colours: dict[str, int] = {}
         self._lay_out()
-        self._refresh = QTimer(self)
-        self._refresh.setInterval(_REFRESH_MILLISECONDS)
         self._draw = QTimer(self)
         self._draw.setSingleShot(True)
         self._draw.setInterval(_DRAW_MILLISECONDS)
@@ -140,18 +138,13 @@ class RunsPage(Page):
         self.live.updated.connect(self._on_live_updated)
         self.live.phase_changed.connect(self._show_actions)
         self.context.engine.host_changed.connect(self._show_actions)
-        self._refresh.timeout.connect(self._on_refresh)
+        self.repeat_while_visible(_REFRESH_MILLISECONDS, self._on_refresh)
         self._draw.timeout.connect(self.board.refresh)
         self.actions_.search_requested.connect(self._search)
         self.actions_.runs_changed.connect(self.look_again)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._refresh.start()
-
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._refresh.stop()
         self.timelapse.stop()
 
     # The selection

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 from nvp_studio.state.estimate import Estimator
@@ -47,8 +46,6 @@ class TrainPage(Page):
         self.actions_ = RunActions(context, self)
         self._lay_out()
         self.shown = ShownRun(context, self.view, self)
-        self._refresh = QTimer(self)
-        self._refresh.setInterval(_REFRESH_MILLISECONDS)
         self._restore()
         self._connect_signals()
         self.context.refresh_runs()
@@ -167,18 +164,10 @@ class TrainPage(Page):
         self.table.chosen.connect(self._show_run)
         self.table.opened.connect(lambda _: self.actions_.explore())
         self.shown.changed.connect(self._show_current)
-        self._refresh.timeout.connect(self.context.refresh_runs)
+        self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._on_runs_refreshed)
         self.context.settings_offered.connect(self._take_settings)
         self.context.resume_requested.connect(self.actions_.resume)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._refresh.start()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self._refresh.stop()
 
     # The form
 

@@ -12,16 +12,7 @@ from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord, SummaryState
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.widgets.run_strip import StripContent
-
-_LEVELS: dict[str, str] = {
-    "pausing": "warning",
-    "paused": "warning",
-    "stopping": "warning",
-    "restarting": "warning",
-    "finished": "success",
-    "failed": "error",
-    "interrupted": "error",
-}
+from nvp_studio.views.widgets.run_table import state_colour
 
 
 def tr(text: str) -> str:
@@ -50,7 +41,8 @@ def phase_word(phase: Phase | SummaryState) -> str:
 
 def phase_level(phase: str) -> str:
     """``success``, ``warning``, ``error`` or nothing."""
-    return _LEVELS.get(phase, "")
+    colour = state_colour(phase)
+    return colour if colour in ("success", "warning", "error") else ""
 
 
 def strip_content(live: LiveRun) -> StripContent:
