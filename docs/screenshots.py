@@ -174,7 +174,7 @@ def take_timelapse(studio: Studio, output: Path) -> None:
         for part in (0.0, 0.2, 1.0):
             page.timelapse.move_to(round(part * (len(page.timelapse.shots) - 1)))
             studio.spin(0.5)
-            moments.append(as_image(page.lapse.parentWidget().grab()))
+            moments.append(as_image(page.timelapse_view.parentWidget().grab()))
         gap = 8
         width = sum(image.width for image in moments) + gap * (len(moments) - 1)
         strip = Image.new("RGB", (width, moments[0].height), moments[0].getpixel((0, 0)))

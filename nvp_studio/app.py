@@ -63,7 +63,7 @@ def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]
     window.fit_screen()
     window.show()
     if paths:
-        window.painted.connect(lambda: window.take_paths(paths))
+        window.painted.connect(lambda: window.open_paths(paths))
     return app, window
 
 

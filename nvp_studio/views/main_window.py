@@ -27,7 +27,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
-from nvp_studio.views.menus import LetterMenu
+from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
@@ -185,9 +185,9 @@ class MainWindow(QMainWindow):
         self._actions.set_theme(choice)
 
     def _fill_menu_bar(self) -> None:
-        self._menus: dict[str, LetterMenu] = {}
+        self._menus: dict[str, MnemonicMenu] = {}
         for key, title in self.registry.menus.items():
-            menu = LetterMenu(title, self.menuBar())
+            menu = MnemonicMenu(title, self.menuBar())
             self.menuBar().addMenu(menu)
             menu.aboutToShow.connect(partial(self._fill_menu, key))
             self._menus[key] = menu
@@ -233,9 +233,9 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         self._overlay.hide()
         event.acceptProposedAction()
-        self.take_paths(local_paths(event))
+        self.open_paths(local_paths(event))
 
-    def take_paths(self, paths: list[Path]) -> bool:
+    def open_paths(self, paths: list[Path]) -> bool:
         """Do what dropping `paths` on the window means now; False when it means nothing."""
         route = self._route(paths)
         if route is None:

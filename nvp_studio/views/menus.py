@@ -5,7 +5,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QMenu
 
 
-class LetterMenu(QMenu):
+class MnemonicMenu(QMenu):
     """A menu that receives every key without a modifier while it is open.
 
     Qt looks for shortcuts first: without this, D in an open menu would be the page's shortcut D, not the mnemonic.

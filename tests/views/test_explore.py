@@ -191,7 +191,7 @@ def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(
 ) -> None:
     exact = random_images(1, seed=9)[0, :, :, 0]
     PIL.Image.fromarray(exact).save(tmp_path / "exact.png")
-    assert page.window().take_paths([tmp_path / "exact.png"])
+    assert page.window().open_paths([tmp_path / "exact.png"])
     qtbot.waitUntil(lambda: settled(page) and isinstance(page.state.recipe.base, Image))
     assert page.state.picture.image.pixels == exact.tobytes()
     assert page.caption.text().startswith("exact.png")

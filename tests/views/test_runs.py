@@ -47,7 +47,7 @@ def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path, runs_folder: Path)
 def page(window: MainWindow, qtbot: Bot) -> RunsPage:
     page = window.page("runs")
     assert isinstance(page, RunsPage)
-    qtbot.waitUntil(lambda: page.board.plot is not None)
+    qtbot.waitUntil(lambda: page.comparison.plot is not None)
     return page
 
 
@@ -82,7 +82,7 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
     page.table.sortByColumn(best, Qt.SortOrder.DescendingOrder)
     assert names(page) == ["three", "one", "two"]
     change_labels(page.runs.folder / "two", tags=["good"], note="the milk")
-    page.look_again()
+    page.refresh()
     page.search.setText("milk")
     assert names(page) == ["two"]
     assert page.count.text() == "1 of 3 runs"
@@ -93,7 +93,7 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
 def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
     window: MainWindow, page: RunsPage, qtbot: Bot
 ) -> None:
-    board, options = page.board, page.board.controls
+    board, options = page.comparison, page.comparison.controls
     controls: list[QWidget] = [
         *(options.quantity, options.axis, options.part, options.smoothing_label, options.smoothing),
         *(options.log, options.clip, board.fit, options.save),
@@ -118,8 +118,8 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
 def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> None:
     make_run(page.runs.folder / "empty")
     write(make_run(page.runs.folder / "young"), [step(number, train=4.0) for number in (1, 2, 3)])
-    page.look_again()
-    board = page.board
+    page.refresh()
+    board = page.comparison
 
     def said() -> str:
         assert board.controls.save.isEnabled() != board.placeholder.isVisible(), "what is not drawn is not saved"
@@ -149,7 +149,7 @@ def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> No
 def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(page: RunsPage) -> None:
     make_run(page.runs.folder / "brief", phase="stopped", reason="SIGTERM")
     make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")
-    page.look_again()
+    page.refresh()
     column = page.runs.COLUMNS.index("state")
     rows = {page.shelf.index(row, 0).data(): page.shelf.index(row, column) for row in range(page.shelf.rowCount())}
     assert written(page, rows["wordy"]) == "stopped"
@@ -172,15 +172,15 @@ def written(page: RunsPage, index: QModelIndex) -> str:
 
 def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsPage) -> None:
     choose(page, "one", "two")
-    plot = page.board.plot
+    plot = page.comparison.plot
     assert plot is not None
     curves = plot.drawing.curves
     assert [curve.x.tolist() for curve in curves.values()] == [[25, 50, 75, 100]] * 2
-    pick(page.board.controls.axis, "epochs")
+    pick(page.comparison.controls.axis, "epochs")
     assert next(iter(plot.drawing.curves.values())).x.tolist() == [2.5, 5.0, 7.5, 10.0]
-    pick(page.board.controls.quantity, "train")
+    pick(page.comparison.controls.quantity, "train")
     assert len(next(iter(plot.drawing.curves.values())).x) == 100
-    page.board.list.item(0).setCheckState(Qt.CheckState.Unchecked)
+    page.comparison.list.item(0).setCheckState(Qt.CheckState.Unchecked)
     assert list(plot.drawing.curves) == [str(page.runs.folder / "two")]
     choose(page, "one", "two", "three")
     assert len(plot.drawing.curves) == 2, "a run that was switched off stays so"
@@ -188,7 +188,7 @@ def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsP
 
 def test_every_quantity_is_drawn_in_every_way(page: RunsPage) -> None:
     choose(page, "one", "two")
-    board = page.board
+    board = page.comparison
     for quantity in range(board.controls.quantity.count()):
         board.controls.quantity.setCurrentIndex(quantity)
         for axis in range(board.controls.axis.count()):
@@ -203,19 +203,19 @@ def test_every_quantity_is_drawn_in_every_way(page: RunsPage) -> None:
 
 def test_a_logarithmic_axis_is_shown_only_where_all_values_allow_it(page: RunsPage) -> None:
     choose(page, "one")
-    plot = page.board.plot
+    plot = page.comparison.plot
     assert plot is not None
-    page.board.controls.log.setChecked(True)
+    page.comparison.controls.log.setChecked(True)
     assert plot.drawing.log
     write(page.runs.folder / "one", [step(101, validation=-1.0)])
     page._opened[str(page.runs.folder / "one")].read()
-    page.board.refresh()
+    page.comparison.refresh()
     assert not plot.drawing.log
 
 
 def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
     choose(page, "one")
-    plot = page.board.plot
+    plot = page.comparison.plot
     assert plot is not None
     view = plot.getPlotItem().getViewBox()
     view.setRange(xRange=(30, 60), yRange=(3, 4), padding=0)
@@ -223,11 +223,11 @@ def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
     shown = view.viewRange()
     write(page.runs.folder / "one", [step(number, validation=1.0) for number in range(101, 200)])
     page._opened[str(page.runs.folder / "one")].read()
-    page.board.refresh()
+    page.comparison.refresh()
     assert len(next(iter(plot.drawing.curves.values())).x) == 103
     assert view.viewRange() == shown
-    assert page.board.fit.isEnabled()
-    page.board.fit.click()
+    assert page.comparison.fit.isEnabled()
+    page.comparison.fit.click()
     assert view.viewRange() != shown
 
 
@@ -235,9 +235,9 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     folder = page.runs.folder / "one"
     record_changes(folder, Restart(60))
     record_changes(folder, RateChange(80, 0.5))
-    pick(page.board.controls.quantity, "train")
+    pick(page.comparison.controls.quantity, "train")
     choose(page, "one")
-    plot = page.board.plot
+    plot = page.comparison.plot
     assert plot is not None
     (curve,) = plot.drawing.curves.values()
     assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
@@ -245,22 +245,22 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
 
 def test_axes_say_what_they_count(page: RunsPage) -> None:
     choose(page, "one")
-    plot = page.board.plot
+    plot = page.comparison.plot
     assert plot is not None
     left, bottom = (plot.getPlotItem().getAxis(name) for name in ("left", "bottom"))
     assert (left.labelText, bottom.labelText) == ("Validation, bits/dim", "step")
-    pick(page.board.controls.axis, "seconds")
+    pick(page.comparison.controls.axis, "seconds")
     assert bottom.labelText == "minutes of training"
     assert bottom.tickStrings([60.0], bottom.scale, 60.0) == ["1"]
     write(page.runs.folder / "one", [replace(step(101, validation=2.0), seconds=4 * 3600.0)])
     page._opened[str(page.runs.folder / "one")].read()
-    page.board.refresh()
+    page.comparison.refresh()
     assert bottom.labelText == "hours of training"
     assert bottom.tickStrings([7200.0], bottom.scale, 3600.0) == ["2"]
-    pick(page.board.controls.quantity, "learning_rate")
+    pick(page.comparison.controls.quantity, "learning_rate")
     assert left.labelText == "Learning rate"
     assert left.autoSIPrefixScale == 1, "a scale that stands nowhere"
-    assert not page.board.controls.smoothing.isEnabled(), "a schedule has no noise to smooth"
+    assert not page.comparison.controls.smoothing.isEnabled(), "a schedule has no noise to smooth"
     assert (
         next(iter(plot.drawing.curves.values())).y
         == page._opened[str(page.runs.folder / "one")].history.learning_rate.values
@@ -269,30 +269,30 @@ def test_axes_say_what_they_count(page: RunsPage) -> None:
 
 def test_the_current_run_is_the_one_whose_images_are_shown(page: RunsPage) -> None:
     choose(page, "two", "one")
-    assert page.lapse.name.text() == "two"
-    rows = [page.board.list.item(row) for row in range(page.board.list.count())]
+    assert page.timelapse_view.name.text() == "two"
+    rows = [page.comparison.list.item(row) for row in range(page.comparison.list.count())]
     assert [row.text().splitlines()[0] for row in rows if row.font().bold()] == ["two"]
     choose(page, "one")
-    assert page.lapse.name.text() == "one"
+    assert page.timelapse_view.name.text() == "one"
 
 
 def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> None:
     choose(page, "one", "two")
-    plot = page.board.plot
+    plot = page.comparison.plot
     assert plot is not None
     plot.pointed.emit(52.0)
-    assert page.board.list.item(0).text() == "one\n3.500 bits/dim"
-    assert page.board.reading.text() == "At step 52"
+    assert page.comparison.list.item(0).text() == "one\n3.500 bits/dim"
+    assert page.comparison.reading.text() == "At step 52"
     assert page.timelapse.step == 50
     plot.pointed.emit(None)
-    assert page.board.list.item(1).text() == "two\n2.000 bits/dim"
-    page.lapse.scrub.setValue(0)
+    assert page.comparison.list.item(1).text() == "two\n2.000 bits/dim"
+    page.timelapse_view.scrub.setValue(0)
     assert page.timelapse.step == 25
 
 
 def test_samples_are_scrubbed_and_played(page: RunsPage, qtbot: Bot) -> None:
     choose(page, "one")
-    lapse = page.lapse
+    lapse = page.timelapse_view
     assert lapse.step.text() == "step 100"
     lapse.scrub.setFocus()
     qtbot.keyClick(lapse.scrub, Qt.Key.Key_Left)
@@ -321,7 +321,7 @@ def test_curves_and_film_are_saved(
     choose(page, "one", "two")
     for form in ("csv", "svg", "png"):
         monkeypatch.setattr(window.context, "ask_save", lambda *_, form=form: tmp_path / f"curves.{form}")
-        page.board.controls.export_requested.emit(form)
+        page.comparison.controls.export_requested.emit(form)
     rows = list(csv.reader((tmp_path / "curves.csv").read_text().splitlines()))
     assert rows[0] == ["run", "segment", "steps", "validation"]
     assert len(rows) == 9
@@ -331,7 +331,7 @@ def test_curves_and_film_are_saved(
     with Image.open(io.BytesIO((tmp_path / "curves.png").read_bytes())) as image:
         assert image.width > 200
     monkeypatch.setattr(window.context, "ask_save", lambda *_: tmp_path / "film.gif")
-    page.lapse.film.click()
+    page.timelapse_view.film.click()
     qtbot.waitUntil(lambda: (tmp_path / "film.gif").exists())
     window.registry["runs.csv"].trigger()
     qtbot.waitUntil(lambda: (page.runs.folder / "two" / "metrics.csv").exists())
@@ -412,7 +412,7 @@ def test_a_change_is_of_the_fields_that_were_touched(qtbot: Bot) -> None:
 
 def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow) -> None:
     folder = make_trained_run(page.runs.folder / "four", phase="stopped")
-    page.look_again()
+    page.refresh()
     choose(page, "four")
     train = train_page(window)
     train.follow(folder)
@@ -446,9 +446,9 @@ def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainW
     assert page.shelf.rowCount() == 0
     assert not window.registry["runs.label"].isEnabled()
     assert not window.registry["runs.discard"].isEnabled()
-    assert page.board.stack.currentIndex() == 0
+    assert page.comparison.stack.currentIndex() == 0
     assert page.timelapse.step is None
-    assert not page.lapse.play.isEnabled()
+    assert not page.timelapse_view.play.isEnabled()
 
 
 def test_a_run_that_goes_is_changed_from_its_strip(
@@ -472,11 +472,11 @@ def test_a_run_that_goes_is_changed_from_its_strip(
         assert len(read_changes(Path(live.folder))) == 2
         assert len(live.history.changes) == 2
         assert any("learning rate 0.001" in notice.text for notice in window.notifications.shown)
-        page.look_again(live.folder)
+        page.refresh(live.folder)
         choose(page, "going", "one")
-        pick(page.board.controls.quantity, "train")
-        count = len(page.board.plot.drawing.curves[live.folder].x)  # type: ignore[union-attr]
-        qtbot.waitUntil(lambda: len(page.board.plot.drawing.curves[live.folder].x) > count)  # type: ignore[union-attr]
+        pick(page.comparison.controls.quantity, "train")
+        count = len(page.comparison.plot.drawing.curves[live.folder].x)  # type: ignore[union-attr]
+        qtbot.waitUntil(lambda: len(page.comparison.plot.drawing.curves[live.folder].x) > count)  # type: ignore[union-attr]
         assert not window.registry["runs.discard"].isEnabled()
     finally:
         live.force_stop()

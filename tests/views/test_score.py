@@ -42,14 +42,14 @@ def files(tmp_path: Path) -> Path:
 
 
 def score(window: MainWindow, page: ScorePage, paths: list[Path], qtbot: Bot) -> None:
-    assert window.take_paths(paths)
+    assert window.open_paths(paths)
     qtbot.waitUntil(lambda: page.state.rows.rowCount() > 0 and not page.state.busy)
 
 
 def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage, tmp_path: Path, qtbot: Bot) -> None:
     empty = tmp_path / "holiday"
     empty.mkdir()
-    assert window.take_paths([empty])
+    assert window.open_paths([empty])
     qtbot.waitUntil(lambda: bool(window.notifications.shown))
     assert window.notifications.shown[0].text == "There are no images in holiday."
 
@@ -58,7 +58,7 @@ def test_no_button_is_cut_off_in_the_smallest_window(
     window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
 ) -> None:
     window.resize(window.minimumSize())
-    assert window.take_paths([files])
+    assert window.open_paths([files])
     assert page.progress.isVisible()
     page.progress_label.setText("Scoring 1,234 of 5,678")
     qtbot.waitUntil(lambda: window.width() == window.minimumWidth())

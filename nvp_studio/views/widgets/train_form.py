@@ -50,13 +50,13 @@ class TrainForm(QWidget):
         self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         set_icon(self.advanced, "chevron-right", "dim")
         column.addWidget(self.advanced)
-        self._folded = QWidget()
+        self._advanced_part = QWidget()
         form = _form()
-        self._folded.setLayout(form)
+        self._advanced_part.setLayout(form)
         self._add_fields(form, advanced_fields())
         self.fields["checkpoint_steps"].setAccessibleName(self.tr("Save every so many steps"))
-        column.addWidget(self._folded)
-        self._folded.hide()
+        column.addWidget(self._advanced_part)
+        self._advanced_part.hide()
         column.addStretch(1)
         self.advanced.toggled.connect(self._on_advanced_toggled)
         width = max(label.sizeHint().width() for label in self._labels)
@@ -150,7 +150,7 @@ class TrainForm(QWidget):
             self._suggested_side = side
             show_input(self.fields["image_size"], side)
 
-    def unfold(self, unfolded: bool) -> None:
+    def show_advanced(self, unfolded: bool) -> None:
         """Show or hide the advanced fields."""
         self.advanced.setChecked(unfolded)
 
@@ -282,7 +282,7 @@ class TrainForm(QWidget):
             show_input(self.fields[name], suits.get(name, getattr(DEFAULT_CONFIG, name)))
 
     def _on_advanced_toggled(self, unfolded: bool) -> None:
-        self._folded.setVisible(unfolded)
+        self._advanced_part.setVisible(unfolded)
         set_icon(self.advanced, "chevron-down" if unfolded else "chevron-right", "dim")
 
 

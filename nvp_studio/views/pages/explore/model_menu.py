@@ -7,12 +7,12 @@ from PySide6.QtWidgets import QWidget
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.training.runs import list_runs
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.menus import LetterMenu
+from nvp_studio.views.menus import MnemonicMenu
 
 _MOST_RUNS = 12
 
 
-class ModelMenu(LetterMenu):
+class ModelMenu(MnemonicMenu):
     """Filled anew each time it opens."""
 
     def __init__(self, context: WindowContext, parent: QWidget) -> None:

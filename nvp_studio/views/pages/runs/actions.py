@@ -26,7 +26,7 @@ PAGE_KEYS = ("label", "duplicate", "resume", "explore", "show-folder", "csv", "t
 _TOPIC = "runs"
 
 
-class ShelfActions(QObject):
+class RunsActions(QObject):
     """Registers the page's actions and applies them to the selected runs."""
 
     search_requested = Signal()

@@ -18,10 +18,10 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
-from nvp_studio.views.pages.runs.actions import PAGE_KEYS, ShelfActions
+from nvp_studio.views.pages.runs.actions import PAGE_KEYS, RunsActions
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import icon_button
-from nvp_studio.views.widgets.curve_board import CurveBoard
+from nvp_studio.views.widgets.curve_comparison import CurveComparison
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, vbox
 from nvp_studio.views.widgets.run_table import RunTable
@@ -44,7 +44,7 @@ class RunsPage(Page):
         self.runs = context.runs
         self.shelf = ShelfModel(self.runs, self)
         self.timelapse = Timelapse(self)
-        self.actions_ = ShelfActions(context, self, self.timelapse)
+        self.actions_ = RunsActions(context, self, self.timelapse)
         self._opened: dict[str, OpenedRun] = {}
         self._colours: dict[str, int] = {}
         self._lay_out()
@@ -57,7 +57,7 @@ class RunsPage(Page):
     # Methods of every page
 
     def activated(self) -> None:
-        self.look_again()
+        self.refresh()
         if not self.table.selectionModel().hasSelection() and self.shelf.rowCount():
             self.table.selectRow(0)
 
@@ -76,7 +76,7 @@ class RunsPage(Page):
         rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
         return [self.shelf.index(row, 0).data(SUMMARY_ROLE) for row in rows]
 
-    def look_again(self, folder: str = "") -> None:
+    def refresh(self, folder: str = "") -> None:
         """Read the folder of runs again, and choose the run `folder` when it is there."""
         self.context.refresh_runs()
         if folder:
@@ -95,11 +95,13 @@ class RunsPage(Page):
         self.table.setMinimumHeight(14 * SPACE)
         for key in PAGE_KEYS:
             self.table.addAction(self.actions_[key])
-        self.board = CurveBoard()
-        self.board.set_placeholder(self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here."))
-        self.lapse = TimelapseView(self.timelapse)
-        self.lapse.setMinimumWidth(30 * SPACE)
-        columns = splitter(Qt.Orientation.Horizontal, (card(self.board), card(self.lapse)), (3, 1))
+        self.comparison = CurveComparison()
+        self.comparison.set_placeholder(
+            self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here.")
+        )
+        self.timelapse_view = TimelapseView(self.timelapse)
+        self.timelapse_view.setMinimumWidth(30 * SPACE)
+        columns = splitter(Qt.Orientation.Horizontal, (card(self.comparison), card(self.timelapse_view)), (3, 1))
         self.restore_sizes("runs-columns", columns, [800, 300])
         rows = splitter(Qt.Orientation.Vertical, (self.table, columns), (2, 3))
         self.restore_sizes("runs-rows", rows, [200, 400])
@@ -131,17 +133,17 @@ class RunsPage(Page):
         self.shelf.rowsRemoved.connect(self._show_count)
         self.shelf.layoutChanged.connect(self._show_count)
         self.runs.dataChanged.connect(self._show_actions)
-        self.board.step_pointed.connect(self.timelapse.move_to_step)
-        self.board.controls.export_requested.connect(self._save_curves)
-        self.lapse.film_requested.connect(self.actions_.save_film)
-        self.timelapse.moved.connect(lambda: self.board.show_step(self.timelapse.step))
+        self.comparison.step_pointed.connect(self.timelapse.move_to_step)
+        self.comparison.controls.export_requested.connect(self._save_curves)
+        self.timelapse_view.film_requested.connect(self.actions_.save_film)
+        self.timelapse.moved.connect(lambda: self.comparison.show_step(self.timelapse.step))
         self.live.updated.connect(self._on_live_updated)
         self.live.phase_changed.connect(self._show_actions)
         self.context.engine.host_changed.connect(self._show_actions)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self._on_refresh)
-        self._draw.timeout.connect(self.board.refresh)
+        self._draw.timeout.connect(self.comparison.refresh)
         self.actions_.search_requested.connect(self._search)
-        self.actions_.runs_changed.connect(self.look_again)
+        self.actions_.runs_changed.connect(self.refresh)
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -163,11 +165,11 @@ class RunsPage(Page):
             if (history := self._history(run.folder)) is not None
         ]
         folder = current.folder if current is not None and chosen else ""
-        self.board.show_series(series, folder)
+        self.comparison.show_series(series, folder)
         if self.timelapse.folder != folder:
             self.timelapse.show_run(folder)
-        self.lapse.show_name(self._name(current) if current is not None and folder else "")
-        self.board.show_step(self.timelapse.step)
+        self.timelapse_view.show_name(self._name(current) if current is not None and folder else "")
+        self.comparison.show_step(self.timelapse.step)
         self._show_actions()
         self._show_count()
 
@@ -236,12 +238,12 @@ class RunsPage(Page):
     # Files
 
     def _save_curves(self, form: str) -> None:
-        proposal = f"{self.board.controls.chosen.key}.{form}"
+        proposal = f"{self.comparison.controls.chosen.key}.{form}"
         path = self.context.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
         if path is None:
             return
         try:
-            write_whole(path, self.board.content(form))
+            write_whole(path, self.comparison.content(form))
         except OSError as error:
             text = self.tr("{0} could not be written: {1}").format(path.name, error.strerror)
             notify.error(text, topic="export")

@@ -24,7 +24,7 @@ RUN_KEYS = ("resume", "explore", "show-folder", "discard")
 """Actions on the current run."""
 
 
-class RunActions(QObject):
+class TrainActions(QObject):
     """Registers the actions, keeps them in step with the live run and the current run, and fills the strip."""
 
     start_requested = Signal()

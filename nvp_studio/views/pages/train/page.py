@@ -17,7 +17,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.train import text as run_text
-from nvp_studio.views.pages.train.actions import RUN_KEYS, RunActions
+from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
 from nvp_studio.views.pages.train.data import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
@@ -43,7 +43,7 @@ class TrainPage(Page):
         self.runs = context.runs
         self.estimator = Estimator(context.engine, self)
         self._to_choose = ""
-        self.actions_ = RunActions(context, self)
+        self.actions_ = TrainActions(context, self)
         self._lay_out()
         self.shown = ShownRun(context, self.view, self)
         self._restore()
@@ -133,7 +133,7 @@ class TrainPage(Page):
         values = self.context.settings.values
         if values.train is not None:
             self.form.show_config(values.train)
-        self.form.unfold(values.train_advanced)
+        self.form.show_advanced(values.train_advanced)
 
     def _restore_machine(self) -> None:
         values = self.context.settings.values

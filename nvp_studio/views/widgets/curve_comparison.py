@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from nvp_studio.views.widgets.curve_plot import CurvePlot
 
 
-class CurveBoard(CurvePanel):
+class CurveComparison(CurvePanel):
     """Compares one quantity of the runs that it is given."""
 
     step_pointed = Signal(float)
     """Under the mouse, a step of the current run."""
 
     def __init__(self) -> None:
-        super().__init__(QCoreApplication.translate("CurveBoard", "Curves of the chosen runs"), axis_width=58)
+        super().__init__(QCoreApplication.translate("CurveComparison", "Curves of the chosen runs"), axis_width=58)
         self._series: list[Series] = []
         self._current = ""
         self._empty_text = ""
