@@ -36,7 +36,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
     """The place on the bottom axis under the mouse, a float, or None."""
     fit_requested = Signal()
 
-    def __init__(self, parent: QWidget, axis_width: int) -> None:
+    def __init__(self, parent: QWidget | None, axis_width: int) -> None:
         """`axis_width`: pixels of the left axis."""
         super().__init__(parent)
         self.following = True

@@ -1,0 +1,95 @@
+"""What the plots of curves show, before anything is painted."""
+
+import numpy as np
+import pytest
+
+from nvp_studio.runs.history import RunHistory
+from nvp_studio.training.changes import RateChange, Restart
+from nvp_studio.views.widgets.curve_drawing import Drawing, PlotOptions, comparison, run_drawing
+from nvp_studio.views.widgets.series import Series
+from tests.qt import Bot
+from tests.runs.test_history import step
+
+
+def history(steps: int, level: float) -> RunHistory:
+    """Training falls from `level` + 1 to `level`; every tenth step is validated."""
+    made = RunHistory()
+    for number in range(1, steps + 1):
+        value = level + 1 - number / steps
+        made.append(step(number, train=value, validation=value if number % 10 == 0 else None))
+    return made
+
+
+def test_one_run_is_drawn_raw_and_smoothed_with_validations_and_a_ring_around_the_best() -> None:
+    drawing = run_drawing(history(30, 3.0), total_steps=None)
+    raw, smoothed, dots, ring = drawing.traces
+    assert (raw.style, smoothed.style, dots.style, ring.style) == ("thin", "bold", "dots", "ring")
+    assert len(raw.points.x) == len(smoothed.points.x) == 30
+    assert dots.points.x.tolist() == [10, 20, 30]
+    assert (ring.points.x.tolist(), ring.points.y.tolist()) == ([30], [3.0])
+    assert drawing.limits is not None
+    (left, right), (low, high) = drawing.limits
+    assert left == 0
+    assert right > 30
+    assert low <= 3.0 < 4.0 <= high
+
+
+def test_several_runs_are_drawn_on_one_axis_and_what_changed_is_marked_for_the_current_one() -> None:
+    first, second = history(20, 3.0), history(40, 5.0)
+    second.show_changes((Restart(15), RateChange(20, 0.5)))
+    series = [Series("a", "A", first, 0), Series("b", "B", second, 1)]
+    drawing = comparison(series, "b", PlotOptions(quantity="train", memory=0))
+    assert [trace.colour for trace in drawing.traces] == [0, 1]
+    assert [place for place, _ in drawing.marks] == [15, 20]
+    assert drawing.marks[1][1] == "rate 0.5"
+    assert drawing.curves["b"].breaks == (15,)
+    assert comparison(series, "a", PlotOptions(quantity="train")).marks == []
+
+
+def test_a_logarithmic_axis_has_limits_in_powers_of_ten() -> None:
+    drawing = comparison([Series("a", "A", history(20, 99.0), 0)], "a", PlotOptions(quantity="train", log=True))
+    assert drawing.log
+    assert drawing.limits is not None
+    low, high = drawing.limits[1]
+    assert 1.9 < low < high < 2.1
+
+
+def test_nothing_to_draw_is_an_empty_drawing() -> None:
+    drawing = comparison([], "", PlotOptions())
+    assert (list(drawing.traces), drawing.limits, drawing.curves) == ([], None, {})
+
+
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_a_long_curve_is_painted_in_few_points_at_every_zoom_and_keeps_its_extremes(zoomed: bool, qtbot: Bot) -> None:
+    from nvp_studio.views.widgets.curve_plot import CurvePlot
+
+    plot = CurvePlot(None, axis_width=46)
+    qtbot.addWidget(plot)
+    plot.resize(400, 200)
+    plot.show()
+    long = RunHistory()
+    noise = np.random.default_rng(0).normal(size=20_000)
+    for number, value in enumerate(noise, 1):
+        long.append(step(number, train=float(value)))
+    plot.show_drawing(run_drawing(long, None))
+    if zoomed:
+        plot.getPlotItem().getViewBox().setRange(xRange=(5000, 15_000), padding=0)
+    x, y = plot._curves[0][1].getData()
+    assert len(x) <= 4 * plot.width()
+    inside = (long.steps.values >= 5100) & (long.steps.values <= 14_900) if zoomed else long.steps.values <= 19_900
+    assert np.nanmax(y) >= noise[inside].max()
+    assert np.nanmin(y) <= noise[inside].min()
+
+
+def test_a_restarted_run_has_a_gap_in_its_curve(qtbot: Bot) -> None:
+    from nvp_studio.views.widgets.curve_plot import CurvePlot
+
+    plot = CurvePlot(None, axis_width=46)
+    qtbot.addWidget(plot)
+    restarted = history(40, 3.0)
+    restarted.show_changes((Restart(15),))
+    plot.show_drawing(run_drawing(restarted, None))
+    _, y = plot._curves[0][1].getOriginalDataset()
+    assert np.flatnonzero(np.isnan(y)).tolist() == [15]
+    plot.show_drawing(Drawing())
+    assert plot._curves == []
