@@ -199,7 +199,7 @@ class ShortcutSheet(Dialog):
             halves[shorter].addLayout(_shortcut_table(title, entries))
         extra = [
             (self.tr("Arrow keys"), self.tr("Move the slider that has the focus")),
-            (self.tr("Double click"), self.tr("Put a slider back to where the image had it")),
+            (self.tr("Double click"), self.tr("Reset a slider to the value of the image")),
             (self.tr("Esc"), self.tr("Close a dialog")),
         ]
         halves[rows.index(min(rows))].addLayout(_table(self.tr("Sliders and dialogs"), extra))

@@ -26,7 +26,9 @@ class EngineNotifications(QObject):
             return  # the Train page notifies of a crash of the trainer
         self._crash_report = report.text()
         notify.warning(
-            self.tr("The engine stopped: {0}. It is being restarted; your picture comes back.").format(report.reason),
+            self.tr("The engine stopped: {0}. It is being restarted; the picture will be restored.").format(
+                report.reason
+            ),
             topic="crash-explorer",
             report=self._crash_report,
         )
@@ -34,14 +36,14 @@ class EngineNotifications(QObject):
     def _on_explorer_state_changed(self, state: str) -> None:
         if state == "failed":
             notify.error(
-                self.tr("The engine crashed again and again, so it was left off."),
+                self.tr("The engine crashed repeatedly and was not restarted."),
                 topic="crash-explorer",
                 actions=[(self.tr("Start again"), self._engine.explorer.restart)],
                 report=self._crash_report,
             )
         elif state == "ready" and self._crash_report:
             notify.success(
-                self.tr("The engine is back."),
+                self.tr("The engine is ready again."),
                 topic="crash-explorer",
                 report=self._crash_report,
             )
@@ -53,7 +55,7 @@ class EngineNotifications(QObject):
             notify.withdraw(topic)
             return
         notify.error(
-            self.tr("The {0} engine gives no sign of life.").format(client.role),
+            self.tr("The {0} engine does not respond.").format(client.role),
             topic=topic,
             actions=[(self.tr("Restart it"), client.restart)],
         )

@@ -129,13 +129,13 @@ def _tips() -> dict[str, str]:
         "blocks": tr("Blocks in each network"),
         "width": tr("Feature maps of the networks at the finest resolution"),
         "doubling": tr("Twice the feature maps each time the resolution halves, as published"),
-        "leak": tr("Slope of the networks' bends below zero: 0 is relu, more keeps networks from falling silent"),
+        "leak": tr("Slope of the leaky ReLU below zero; 0 is ReLU, whose feature maps can become constant"),
         "network_norm": tr("Inside residual networks"),
         "weight_norm": tr("Of the convolutions of residual networks"),
         "normalization": tr("After couplings: ActNorm learns from the first batch, batch normalization from all"),
         "conditional_prior": tr("Normalize the half that is factored out by the half that stays"),
         "logit_alpha": tr("Pixels x become logit(a + (1 - 2 a) x)"),
-        "equalize": tr("Give frequent levels more room than rare ones: flat colours are learnt far sooner"),
+        "equalize": tr("Map levels so that all are equally frequent: flat colours are learnt far sooner"),
     }
 
 

@@ -21,8 +21,8 @@ class RemoteDialog(Dialog):
         self._command.setAccessibleName(self.tr("Command there"))
         text = QLabel(
             self.tr(
-                "Runs are trained where ssh leads, by the NVP Studio installed there, and kept in its runs folder. "
-                "Paths of data are paths there. The connection must need no password."
+                "Runs are trained on this host over ssh, by the NVP Studio installed there, and stored in its runs "
+                "folder. Paths of data are paths on that host. The connection must not ask for a password."
             )
         )
         text.setWordWrap(True)

@@ -147,14 +147,14 @@ class ChangedDataDialog(Dialog):
             points.addWidget(QLabel("•"), row, 0, Qt.AlignmentFlag.AlignTop)
             points.addWidget(_paragraph(text), row, 1)
         column.addLayout(points)
-        last = self.tr("If the change was not meant, cancel, bring the data back as they were, and resume.")
+        last = self.tr("If the change was not intended, cancel, restore the data, and resume.")
         column.addWidget(_paragraph(last))
         column.addSpacing(SPACE)
         column.addWidget(self.make_buttons(self.tr("Continue anyway")))
 
     def _points(self) -> tuple[str, ...]:
         return (
-            self.tr("it goes on from its last checkpoint and learns from the data as they are now;"),
+            self.tr("it resumes from its last checkpoint and learns from the data as they are now;"),
             self.tr(
                 "its best model so far is kept as best-before-step-<number>, for scores on other data do not compare, "
                 "and the next validation makes a new best;"
@@ -187,8 +187,8 @@ class TrashDialog(Dialog):
             item = QListWidgetItem(text)
             item.setData(Qt.ItemDataRole.UserRole, run.folder)
             self.list.addItem(item)
-        self.back = QPushButton(self.tr("Put back"))
-        self.forever = QPushButton(self.tr("Delete for good…"))
+        self.back = QPushButton(self.tr("Restore"))
+        self.forever = QPushButton(self.tr("Delete permanently…"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(self.back, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(self.forever, QDialogButtonBox.ButtonRole.DestructiveRole)
@@ -208,7 +208,7 @@ class TrashDialog(Dialog):
 
     def _delete_chosen(self) -> None:
         count = len(self.list.selectedItems())
-        text = self.tr("Delete {0} for good? This cannot be undone.")
+        text = self.tr("Delete {0} permanently? This cannot be undone.")
         what = (
             self.list.selectedItems()[0].text().split("  ·  ")[0] if count == 1 else self.tr("{0} runs").format(count)
         )

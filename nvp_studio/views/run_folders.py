@@ -38,7 +38,7 @@ def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
     if len(moved) > 1:
         text = _tr("{0} runs are in the trash.").format(len(moved))
     back = partial(put_back, moved, topic, changed)
-    notify.info(text, topic=topic, actions=[(_tr("Put back"), back)])
+    notify.info(text, topic=topic, actions=[(_tr("Restore"), back)])
     changed("")
 
 

@@ -297,7 +297,7 @@ def test_a_killed_trainer_is_said_and_the_run_goes_on(
     qtbot.waitUntil(lambda: page.live.phase == "restarting")
     said = [notice for notice in window.notifications.shown if notice.topic == "run"]
     assert said
-    assert "goes on by itself" in said[0].text
+    assert "resumes automatically" in said[0].text
     assert "killed" in said[0].report
     qtbot.waitUntil(lambda: page.live.phase == "training")
 

@@ -190,7 +190,7 @@ class ScorePage(Page):
     def _make_explanation(self) -> QLabel:
         text = ElidedLabel(
             self.tr(
-                "Bits/dim: lower is more like the training data; an upper bound, with one dequantization sample. "
+                "Bits/dim: lower is more similar to the training data; an upper bound, with one dequantization sample. "
                 "Percentile: share of the reference images that score lower."
             )
         )
@@ -283,14 +283,14 @@ class ScorePage(Page):
         batch, exact = self.state.rows.pixels(row)
         self._preview_path = file.path
         self.preview.show_image(qimage(batch) if batch is not None else None)
-        self.preview.set_placeholder(self.tr("No pixels: this file could not be read."))
+        self.preview.set_placeholder(self.tr("This file could not be read."))
         if batch is not None and not exact:
             self.state.ask_preview(file.path)
         self.preview_name.setText(Path(file.path).name)
         self.preview_name.setToolTip(file.path)
         self._action("explore").setEnabled(not file.error)
         self.preview_score.setText("" if file.score is None else self._score_text(file.score, file.percentile))
-        notes = file.error or ", ".join(file.notes) or self.tr("Scored as it is.")
+        notes = file.error or ", ".join(file.notes) or self.tr("Scored unchanged.")
         self.preview_notes.setText(notes[:1].upper() + notes[1:])
         self.histogram.show_mark(file.score)
 

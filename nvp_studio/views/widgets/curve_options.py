@@ -110,7 +110,7 @@ class CurveOptions(QWidget):
         self.log.setToolTip(self.tr("Logarithmic where all values are positive"))
         self.clip = QCheckBox(self.tr("Clip outliers"))
         self.clip.setChecked(True)
-        self.clip.setToolTip(self.tr("Leave what lies far outside the middle 98 % out of view"))
+        self.clip.setToolTip(self.tr("Show the middle 98 % of the values and a margin"))
 
     def _make_save(self) -> None:
         tip = self.tr("Save the curves as PNG, SVG or CSV")

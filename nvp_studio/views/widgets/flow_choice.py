@@ -29,7 +29,7 @@ def field_names() -> dict[str, str]:
         "channel_couplings": tr("Channel-wise couplings"),
         "final_couplings": tr("Couplings at the last scale"),
         "final_mask": tr("Masks of the last scale"),
-        "checkerboard": tr("Checkerboards"),
+        "checkerboard": tr("Checkerboard form"),
         "mixing": tr("Mixing of channels"),
         "final_mixing": tr("Mixing at the last scale"),
         "law": tr("Transform of couplings"),
@@ -38,7 +38,7 @@ def field_names() -> dict[str, str]:
         "blocks": tr("Blocks"),
         "width": tr("Width"),
         "doubling": tr("Double the width at each scale"),
-        "leak": tr("Leak below zero"),
+        "leak": tr("Negative slope"),
         "network_norm": tr("Normalization in networks"),
         "weight_norm": tr("Weight normalization"),
         "normalization": tr("Normalization of outputs"),
@@ -124,7 +124,7 @@ class FlowChoice(QWidget):
         if not self.changes:
             return None
         if self.shape is None:
-            raise ValueError(self.tr("a changed flow needs to know the images; set image side and colours"))
+            raise ValueError(self.tr("a changed flow needs the image side and colours to be set"))
         return msgspec.structs.replace(preset_config(self.name, self.shape), **self.changes)
 
     def show_flow(self, flow: FlowConfig | None) -> None:

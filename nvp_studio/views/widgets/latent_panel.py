@@ -57,7 +57,7 @@ class LatentPanel(QWidget):
                 "Directions among the latents of the training images, in standard deviations from their mean:\n"
                 "the numbered ones are those along which they differ most,\n"
                 "the named ones lead to the images that have something in common.\n"
-                "Double-click a slider to put it back."
+                "Double-click a slider to reset it."
             )
         )
         self._head.addWidget(self._title)
@@ -164,10 +164,10 @@ class LatentPanel(QWidget):
 
     def _direction_tip(self, name: str, named: bool, share: float) -> str:
         """What moves along a direction, and how much of the differences between images lies along it."""
-        text = self.tr("{0}: along it the training images differ much.")
+        text = self.tr("{0}: the training images differ much along it.")
         if named:
             text = self.tr("Right: more like the images with “{0}”; left: less.")
-        about = self.tr("Holds {0} % of the latents' variance. Double-click to put it back.")
+        about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it.")
         tip = text.format(name) + "\n" + about.format(f"{100 * share:.1f}")
         # A tip that looks like HTML is taken for it, any other is shown as it is.
         return Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip

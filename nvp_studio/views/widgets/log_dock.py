@@ -25,7 +25,7 @@ class LogDock(QDockWidget):
         self.text.setMaximumBlockCount(_MOST_LINES)
         self.text.setFont(monospace_font())
         self.text.setAccessibleName(self.tr("Log of the engines"))
-        self.text.setPlaceholderText(self.tr("The engines have written nothing yet."))
+        self.text.setPlaceholderText(self.tr("The engines have written no log yet."))
         column.addWidget(self.text)
         buttons = QHBoxLayout()
         buttons.addStretch(1)

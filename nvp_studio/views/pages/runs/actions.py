@@ -109,7 +109,7 @@ class RunsActions(QObject):
             return
         self._context.show_page("train")
         self._context.settings_offered.emit(record.config, f"{Path(run.folder).name}-2")
-        text = self.tr("The form has the settings of {0}: change what is to differ and start.").format(run.name)
+        text = self.tr("The form has the settings of {0}: edit and start.").format(run.name)
         notify.info(text, topic=_TOPIC)
 
     def _resume(self) -> None:

@@ -92,11 +92,11 @@ class TrainActions(QObject):
         resumable = current is not None and current.state in RESUMABLE
         finished = current is not None and current.state == "finished"
         self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
-        tip = self.tr("Train longer, by as much as the form says") if finished else self.tr("Resume this run")
+        tip = self.tr("Train longer, by the budget in the form") if finished else self.tr("Resume this run")
         elsewhere = self.tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
         self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
-        bring = self.tr("Bring the best model of this run from {0} and explore it").format(live.host)
+        bring = self.tr("Copy the best model of this run from {0} and explore it").format(live.host)
         self["explore"].setToolTip(bring if self._remote_is_current else self.tr("Explore this run"))
         self["explore"].setEnabled(has_model(current.folder) if current is not None else self._remote_is_current)
         self["show-folder"].setEnabled(current is not None)
@@ -123,7 +123,7 @@ class TrainActions(QObject):
         add("run.pause", self.tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
         add("run.stop", self.tr("S&top"), live.stop, "Ctrl+.", "square")
         add("run.force-stop", self.tr("&Force stop"), live.force_stop, icon="octagon-x")
-        tip = self.tr("Change learning rate and stop conditions while it goes")
+        tip = self.tr("Change learning rate and stop conditions during the run")
         add("run.change", self.tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
         add("run.sample", self.tr("Sa&mple"), live.sample, icon="images", tip=self.tr("Fresh samples now"))
         add("run.save", self.tr("Sa&ve"), self._save, icon="save", tip=self.tr("Write a checkpoint now"))
@@ -262,7 +262,7 @@ class TrainActions(QObject):
         notify.success(text, topic=_TOPIC, actions=[(self.tr("Explore it"), explore)])
 
     def _say_data_changed(self) -> None:
-        text = self.tr("{0} does not go on: its data have changed since it was started.")
+        text = self.tr("{0} was not resumed: its data have changed since it was started.")
         notify.warning(
             text.format(self._live.name),
             topic=f"{_TOPIC}-data",
@@ -292,7 +292,7 @@ class TrainActions(QObject):
     def _on_crashed(self, report: CrashReport) -> None:
         live = self._live
         if live.phase == "restarting":
-            text = self.tr("The training engine stopped: {0}. The run goes on by itself.")
+            text = self.tr("The training engine stopped: {0}. The run resumes automatically.")
             notify.warning(text.format(report.reason), topic=_TOPIC, report=live.report())
         elif live.phase == "interrupted":
             text = self.tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")
@@ -306,7 +306,7 @@ class TrainActions(QObject):
     def _on_stop_slow(self) -> None:
         self["force-stop"].setVisible(True)
         notify.warning(
-            self.tr("{0} takes long to stop; it is saving its last checkpoint.").format(self._live.name),
+            self.tr("{0} is slow to stop: it is saving its last checkpoint.").format(self._live.name),
             topic=f"{_TOPIC}-stop",
             actions=[(self.tr("Force stop"), self._live.force_stop)],
         )

@@ -80,7 +80,7 @@ class DataChoice(QObject):
     def _change_flow(self) -> None:
         choice, shape = self._form.flow, self.image_shape()
         if shape is None:
-            text = self.tr("A flow is built for images of one size: set image side and colours, under Advanced, first.")
+            text = self.tr("A flow is for images of one size: set image side and colours, under Advanced, first.")
             notify.info(text, topic="flow")
             return
         try:

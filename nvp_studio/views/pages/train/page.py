@@ -228,11 +228,11 @@ class TrainPage(Page):
         if self.live.under_way or self.context.engine.trainer_host:
             text = ""  # how fast another machine is, this one cannot say
         elif self.estimator.asking:
-            text = self.tr("Measuring how fast this would go…")
+            text = self.tr("Measuring the speed of these settings…")
         elif estimate is not None:
             text = run_text.estimate_text(estimate, self.data_choice.train_images(config))
         elif self.estimator.too_large:
-            text = self.tr("Batches of so many pixels are not tried out beforehand.")
+            text = self.tr("No estimate for batches as large as this.")
         else:
             text = ""
         self._set_estimate(text, "dim")

@@ -29,7 +29,7 @@ def phase_word(phase: Phase | SummaryState) -> str:
         "training": tr("training"),
         "pausing": tr("pausing…"),
         "paused": tr("paused"),
-        "resuming": tr("going on…"),
+        "resuming": tr("resuming…"),
         "stopping": tr("stopping…"),
         "finished": tr("finished"),
         "stopped": tr("stopped"),
@@ -181,7 +181,7 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     elif not side and not found.alike:
         hint = tr("Their sizes differ: choose an image side under Advanced.")
     elif not side and surveyor.suggested_side() is not None:
-        hint = tr("Large: an image side of 32 or 64, under Advanced, is learnt much sooner.")
+        hint = tr("Large: with an image side of 32 or 64, under Advanced, training is much faster.")
     return (f"{text} {hint}", role) if hint else (text, "dim")
 
 
