@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,11 +81,10 @@ def _has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _close_on_signals(close: object) -> None:
+def _close_on_signals(close: Callable[[], object]) -> None:
     """Close the window on Ctrl+C and SIGTERM. Qt sleeps in C, so a slow timer lets Python look at its signals."""
     from PySide6.QtCore import QCoreApplication, QTimer
 
-    assert callable(close)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: close())
     timer = QTimer(QCoreApplication.instance())

@@ -148,8 +148,7 @@ class ScorePage(Page):
         bar.addWidget(self.progress)
         for key in ("cancel", "continue"):
             bar.addWidget(ActionButton(self._action(key)))
-        self.model_label = ElidedLabel()
-        self.model_label.setProperty("role", "dim")
+        self.model_label = ElidedLabel(role="dim")
         self.model_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self.model_label, 1)
         bar.addWidget(ActionButton(self._action("export")))
@@ -188,14 +187,13 @@ class ScorePage(Page):
         return side
 
     def _make_explanation(self) -> QLabel:
-        text = ElidedLabel(
+        return ElidedLabel(
             self.tr(
                 "Bits/dim: lower is more similar to the training data; an upper bound, with one dequantization sample. "
                 "Percentile: share of the reference images that score lower."
-            )
+            ),
+            role="dim",
         )
-        text.setProperty("role", "dim")
-        return text
 
     def _action(self, key: str) -> QAction:
         return self.context.registry[f"score.{key}"]

@@ -33,8 +33,7 @@ class ScoreCard(QFrame):
         column.addLayout(row)
         self.band = ReferenceBand()
         column.addWidget(self.band)
-        self.rank = ElidedLabel()
-        self.rank.setProperty("role", "dim")
+        self.rank = ElidedLabel(role="dim")
         column.addWidget(self.rank)
         self.setToolTip(
             self.tr(

@@ -23,8 +23,7 @@ class Sheet(QWidget):
         self._batch: ImageBatch | None = None
         column = vbox(self, spacing=SPACE // 2)
         row = QHBoxLayout()
-        heading = ElidedLabel(title)
-        heading.setProperty("role", "section")
+        heading = ElidedLabel(title, role="section")
         row.addWidget(heading, 1)
         self.note = text_label()
         row.addWidget(self.note)

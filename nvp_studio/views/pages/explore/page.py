@@ -100,8 +100,7 @@ class ExplorePage(Page):
             [self.context.registry[f"explore.{name}"] for name in ("copy-image", "save", "copy-python")]
         )
         column.addWidget(self.view, 1)
-        self.caption = ElidedLabel(" ")
-        self.caption.setProperty("role", "dim")
+        self.caption = ElidedLabel(" ", role="dim")
         self.caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(self.caption)
         strip = hbox()
@@ -131,8 +130,7 @@ class ExplorePage(Page):
         self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
         self.model_button.setMenu(ModelMenu(self.context, self.model_button))
-        self.model_label = ElidedLabel()
-        self.model_label.setProperty("role", "dim")
+        self.model_label = ElidedLabel(role="dim")
         tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
         return WrappingRow(
             self.model_button,

@@ -117,8 +117,7 @@ class RunsPage(Page):
             button.setAccessibleName(self.tr("Clear the search"))
         self.search.setFixedWidth(42 * SPACE)
         row.addWidget(self.search)
-        self.count = ElidedLabel()
-        self.count.setProperty("role", "dim")
+        self.count = ElidedLabel(role="dim")
         row.addWidget(self.count, 1)
         for key in PAGE_KEYS:
             row.addWidget(icon_button(self.actions_[key]))
