@@ -63,7 +63,7 @@ def phases(live: LiveRun) -> list[str]:
 @pytest.mark.slow
 def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     from nvp_studio.training.events import RunState
-    from nvp_studio.views.pages.train.text import strip_content
+    from nvp_studio.views.pages.train.run_text import strip_content
 
     live.start(config(toy_data, 3), tmp_path)
     live._on_message(RunState("preparing", "reading photos: 300 of 1,000", 0.3))

@@ -12,7 +12,7 @@ from nvp_studio.training.runs import RunSummary, has_model
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train.remote_model import RemoteModel
-from nvp_studio.views.pages.train.text import changes_text, strip_content
+from nvp_studio.views.pages.train.run_text import changes_text, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.theme import set_icon

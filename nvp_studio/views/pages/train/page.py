@@ -16,9 +16,9 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
-from nvp_studio.views.pages.train import text as run_text
+from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
-from nvp_studio.views.pages.train.data import DataChoice
+from nvp_studio.views.pages.train.data_choice import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role

@@ -7,7 +7,7 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.pages.train import text as run_text
+from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.widgets.run_view import RunHeader, RunView
 
 

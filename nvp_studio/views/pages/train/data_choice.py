@@ -10,7 +10,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.flow_dialog import FlowDialog
-from nvp_studio.views.pages.train import text as run_text
+from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.widgets.train_form import TrainForm
 
 

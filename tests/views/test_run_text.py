@@ -8,7 +8,7 @@ import pytest
 
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.views.pages.train.text import strip_content
+from nvp_studio.views.pages.train.run_text import strip_content
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -41,7 +41,7 @@ def live_run(skipped: int, rollbacks: int, phase: str = "training") -> LiveRun:
 
 
 @pytest.mark.parametrize(
-    ("skipped", "rollbacks", "words"),
+    ("skipped", "rollbacks", "text"),
     [
         (0, 0, "training"),
         (1, 0, "training, 1 step skipped"),
@@ -49,17 +49,17 @@ def live_run(skipped: int, rollbacks: int, phase: str = "training") -> LiveRun:
         (0, 2, "training, returned 2 times"),
     ],
 )
-def test_the_strip_tells_of_steps_that_went_astray(skipped: int, rollbacks: int, words: str) -> None:
+def test_the_strip_shows_skipped_steps_and_returns(skipped: int, rollbacks: int, text: str) -> None:
     content = strip_content(live_run(skipped, rollbacks))
-    assert content.state == words
+    assert content.state == text
     assert content.level == ("warning" if skipped or rollbacks else "")
 
 
-def test_a_run_that_is_over_says_how_it_ended() -> None:
+def test_a_run_that_is_over_shows_how_it_ended() -> None:
     assert strip_content(live_run(5, 1, "stopped")).state == "stopped"
 
 
-def test_what_is_scored_after_the_last_step_is_counted_and_the_best_is_told_briefly() -> None:
+def test_what_is_scored_after_the_last_step_is_counted_and_the_best_is_shown_briefly() -> None:
     run: Any = live_run(0, 0)
     run.reason, run.spent = "scoring the best model: 1,200 of 15,000", True
     run.started = SimpleNamespace(total_steps=90, steps_per_epoch=9)
