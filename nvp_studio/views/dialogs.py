@@ -102,8 +102,8 @@ class CommandPalette(Dialog):
 
     def _fill(self, text: str) -> None:
         self.list.clear()
-        found = [(rank, entry) for entry in self._entries if (rank := _rank(text, self._title(entry))) is not None]
-        self._items = [self._item(entry) for _, entry in sorted(found, key=lambda pair: pair[0])]
+        matches = [(rank, entry) for entry in self._entries if (rank := _rank(text, self._title(entry))) is not None]
+        self._items = [self._item(entry) for _, entry in sorted(matches, key=lambda pair: pair[0])]
         self.list.addTopLevelItems(self._items)
         self._step(1)
 

@@ -26,8 +26,8 @@ def histogram_range(*groups: Numbers) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def shares(values: Numbers, low: float, high: float, bins: int = _BINS) -> Numbers:
-    """Share of the values in each of equal bins; what lies outside counts at the edges."""
+def relative_counts(values: Numbers, low: float, high: float, bins: int = _BINS) -> Numbers:
+    """Fraction of the values in each of equal bins; what lies outside counts at the edges."""
     if not len(values):
         return np.zeros(bins)
     counts, _ = np.histogram(np.clip(values, low, high), bins, (low, high))
@@ -46,7 +46,7 @@ class Histogram(QWidget):
         self._scores: Numbers = np.empty(0)
         self._mark: float | None = None
         self._span = histogram_range()
-        self._reference_shares = self._score_shares = shares(self._scores, *self._span)
+        self._reference_counts = self._score_counts = relative_counts(self._scores, *self._span)
         theme().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
@@ -70,8 +70,8 @@ class Histogram(QWidget):
 
     def _count(self) -> None:
         self._span = histogram_range(self._reference, self._scores)
-        self._reference_shares = shares(self._reference, *self._span)
-        self._score_shares = shares(self._scores, *self._span)
+        self._reference_counts = relative_counts(self._reference, *self._span)
+        self._score_counts = relative_counts(self._scores, *self._span)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -82,8 +82,8 @@ class Histogram(QWidget):
         plot = QRectF(0.5, 3 * SPACE, self.width() - 1.0, self.height() - 6.0 * SPACE)
         self._paint_key(painter)
         self._paint_axis(painter, plot, low, high)
-        self._paint_bars(painter, plot, self._reference_shares)
-        self._paint_outline(painter, plot, self._score_shares)
+        self._paint_bars(painter, plot, self._reference_counts)
+        self._paint_outline(painter, plot, self._score_counts)
         if self._mark is not None:
             self._paint_mark(painter, plot, (self._mark - low) / (high - low))
 
@@ -147,8 +147,8 @@ class Histogram(QWidget):
         painter.setBrush(accent)
         painter.drawPolygon(QPolygonF(points))
 
-    def _paint_mark(self, painter: QPainter, plot: QRectF, share: float) -> None:
-        x = plot.left() + min(max(share, 0.0), 1.0) * plot.width()
+    def _paint_mark(self, painter: QPainter, plot: QRectF, fraction: float) -> None:
+        x = plot.left() + min(max(fraction, 0.0), 1.0) * plot.width()
         painter.setPen(QPen(QColor(colors().text), 1.5))
         painter.drawLine(QPointF(x, plot.top() - 2), QPointF(x, plot.bottom()))
         painter.setPen(Qt.PenStyle.NoPen)

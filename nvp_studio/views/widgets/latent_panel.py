@@ -88,16 +88,16 @@ class LatentPanel(QWidget):
         """Put a small button for `action` beside the directions' title."""
         self._head.addWidget(icon_button(action))
 
-    def set_model(self, scales: int, shares: Sequence[float], names: Sequence[str]) -> None:
+    def set_model(self, scales: int, fractions: Sequence[float], names: Sequence[str]) -> None:
         """Make the sliders of a model with that many scales and those directions; unnamed ones are principal."""
         if scales != max(0, len(self.temperatures) - 1):
             self._make_temperatures(scales)
         if list(names) != self._names:
             self._make_directions(list(names))
-        for index, (row, share) in enumerate(zip(self.directions, shares, strict=True)):
+        for index, (row, fraction) in enumerate(zip(self.directions, fractions, strict=True)):
             text = self._direction_name(index)
-            row.setToolTip(self._direction_tip(text, bool(self._names[index]), share))
-        self._empty.setVisible(not shares)
+            row.setToolTip(self._direction_tip(text, bool(self._names[index]), fraction))
+        self._empty.setVisible(not fractions)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
         """Show the temperature of each scale, with a mark at its `own`; the first row is all of them together."""
@@ -162,13 +162,13 @@ class LatentPanel(QWidget):
             role = self.tr("shape and composition, the latents that go through the whole flow")
         return self.tr("{0}: {1}.").format(self._scale_name(scale, scales), role) + "\n" + text
 
-    def _direction_tip(self, name: str, named: bool, share: float) -> str:
+    def _direction_tip(self, name: str, named: bool, fraction: float) -> str:
         """What moves along a direction, and how much of the differences between images lies along it."""
         text = self.tr("{0}: the training images differ much along it.")
         if named:
             text = self.tr("Right: more like the images with “{0}”; left: less.")
         about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it.")
-        tip = text.format(name) + "\n" + about.format(f"{100 * share:.1f}")
+        tip = text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}")
         # A tip that looks like HTML is taken for it, any other is shown as it is.
         return Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip
 

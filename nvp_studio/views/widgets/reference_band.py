@@ -43,10 +43,10 @@ class ReferenceBand(QWidget):
             self._score = score
             self.update()
 
-    def quantile(self, share: float) -> float:
+    def quantile(self, fraction: float) -> float:
         """The score below which this fraction of the reference scores is."""
         scores = self._reference or (0.0,)
-        return scores[min(len(scores) - 1, int(share * len(scores)))]
+        return scores[min(len(scores) - 1, int(fraction * len(scores)))]
 
     def paintEvent(self, event: QPaintEvent) -> None:
         c = colors()
@@ -64,9 +64,9 @@ class ReferenceBand(QWidget):
         plot = QRectF(0.5, SPACE, self.width() - 1.0, self.height() - 3.0 * SPACE)
         self._paint_bars(painter, plot)
         painter.setPen(QColor(c.dim))
-        for share in (0.05, 0.95):
-            x = self._x(plot, self.quantile(share))
-            text = f"{self.quantile(share):.2f}"
+        for fraction in (0.05, 0.95):
+            x = self._x(plot, self.quantile(fraction))
+            text = f"{self.quantile(fraction):.2f}"
             width = painter.fontMetrics().horizontalAdvance(text)
             left = min(max(0.0, x - width / 2), self.width() - width)
             painter.drawText(QRectF(left, plot.bottom() + 2, width + 1, 2 * SPACE), Qt.AlignmentFlag.AlignCenter, text)
@@ -106,8 +106,8 @@ class ReferenceBand(QWidget):
 
     def _x(self, plot: QRectF, score: float) -> float:
         low, high = self._span
-        share = min(max((score - low) / (high - low), 0.0), 1.0)
-        return plot.left() + 4 + share * (plot.width() - 8)
+        fraction = min(max((score - low) / (high - low), 0.0), 1.0)
+        return plot.left() + 4 + fraction * (plot.width() - 8)
 
 
 def _histogram(values: Sequence[float], span: tuple[float, float]) -> list[float]:

@@ -44,8 +44,8 @@ class MarkedSlider(QSlider):
     def x_of(self, value: float) -> float:
         """The x coordinate of `value` (in units), kept within the groove."""
         low, high = self.minimum() / STEPS_PER_UNIT, self.maximum() / STEPS_PER_UNIT
-        share = (min(max(value, low), high) - low) / (high - low)
-        return _HANDLE + share * (self.width() - 2 * _HANDLE)
+        fraction = (min(max(value, low), high) - low) / (high - low)
+        return _HANDLE + fraction * (self.width() - 2 * _HANDLE)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         c = colors()
@@ -112,8 +112,8 @@ class MarkedSlider(QSlider):
         self.update()
 
     def _move_to(self, point: QPoint) -> None:
-        share = (point.x() - _HANDLE) / max(1.0, self.width() - 2 * _HANDLE)
-        self.setValue(round(self.minimum() + share * (self.maximum() - self.minimum())))
+        fraction = (point.x() - _HANDLE) / max(1.0, self.width() - 2 * _HANDLE)
+        self.setValue(round(self.minimum() + fraction * (self.maximum() - self.minimum())))
         self.update()
 
 

@@ -67,8 +67,8 @@ class RunsPage(Page):
     def current(self) -> RunSummary | None:
         """The run in the row with the keyboard focus."""
         index = self.table.currentIndex()
-        found: RunSummary | None = index.data(SUMMARY_ROLE) if index.isValid() else None
-        return found
+        summary: RunSummary | None = index.data(SUMMARY_ROLE) if index.isValid() else None
+        return summary
 
     @property
     def chosen(self) -> list[RunSummary]:

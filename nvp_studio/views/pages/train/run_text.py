@@ -151,34 +151,34 @@ def estimate_text(estimate: Estimate, train_images: int | None) -> str:
 
 def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     """What a folder or file holds and how its images come to `side` (0: as they are), and the role of that text."""
-    found = surveyor.found
+    survey = surveyor.found
     if surveyor.problem:
         return surveyor.problem, "error"
-    if found is None:
+    if survey is None:
         if not surveyor.looking:
             return "", "dim"
         if not surveyor.counted:
             return tr("Looking at what is in it…"), "dim"
         return tr("Counting images: {0} so far…").format(f"{surveyor.counted:,}"), "dim"
-    if found.unread:
+    if survey.unread:
         return tr("Data files, read when the run starts."), "dim"
-    if found.images == 0:
+    if survey.images == 0:
         return tr("There are no images in this folder."), "error"
-    if found.smallest is None or found.largest is None:
-        return tr("None of the {0} images here can be read.").format(f"{found.images:,}"), "error"
-    text = tr("{0} images").format(f"{found.images:,}") if found.images > 1 else tr("1 image")
-    if found.classes:
-        text = tr("{0} in {1} classes").format(text, f"{found.classes:,}")
-    text += ", " + _pixels(found.smallest)
-    if not found.alike:
-        text = tr("{0} to {1}").format(text, _pixels(found.largest))
-    if found.unreadable:
-        text += tr("; {0} of {1} looked at cannot be read").format(found.unreadable, found.looked_at)
+    if survey.smallest is None or survey.largest is None:
+        return tr("None of the {0} images here can be read.").format(f"{survey.images:,}"), "error"
+    text = tr("{0} images").format(f"{survey.images:,}") if survey.images > 1 else tr("1 image")
+    if survey.classes:
+        text = tr("{0} in {1} classes").format(text, f"{survey.classes:,}")
+    text += ", " + _pixels(survey.smallest)
+    if not survey.alike:
+        text = tr("{0} to {1}").format(text, _pixels(survey.largest))
+    if survey.unreadable:
+        text += tr("; {0} of {1} looked at cannot be read").format(survey.unreadable, survey.looked_at)
     text += "."
     role, hint = "warning", ""
-    if side and not (found.alike and found.largest == (side, side)):
+    if side and not (survey.alike and survey.largest == (side, side)):
         role, hint = "dim", tr("Cropped and resized to {0} (Image side, under Advanced).").format(_pixels((side, side)))
-    elif not side and not found.alike:
+    elif not side and not survey.alike:
         hint = tr("Their sizes differ: choose an image side under Advanced.")
     elif not side and surveyor.suggested_side() is not None:
         hint = tr("Large: with an image side of 32 or 64, under Advanced, training is much faster.")
