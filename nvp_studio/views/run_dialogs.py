@@ -85,7 +85,7 @@ class ChangeRunDialog(Dialog):
         self.target, self.patience, self.minutes = stop_fields()
         show_rules(course.stop, self.target, self.patience, self.minutes)
         self._shown = (self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes))
-        """What the fields say of `course`, with fewer digits than it may have."""
+        """The values first shown: those of `course`, rounded to the digits of the fields."""
         form = QFormLayout()
         form.setVerticalSpacing(SPACE)
         fields = (

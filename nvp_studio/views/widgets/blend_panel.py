@@ -115,11 +115,11 @@ class BlendPanel(QWidget):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if _image_of(event) is not None:
             event.acceptProposedAction()
-            self._say_where(event)
+            self._show_target(event)
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
         event.acceptProposedAction()
-        self._say_where(event)
+        self._show_target(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         self.overlay.hide()
@@ -134,7 +134,7 @@ class BlendPanel(QWidget):
     def _end_at(self, event: QDropEvent) -> int:
         return int(event.position().x() >= self.width() / 2)
 
-    def _say_where(self, event: QDropEvent) -> None:
+    def _show_target(self, event: QDropEvent) -> None:
         self.overlay.show_text(self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]))
 
     def _write_names(self) -> None:

@@ -73,7 +73,7 @@ class Drawing:
     x_scale: float = 1.0
     """Factor from x to the numbers at the bottom axis."""
     curves: dict[str, Curve] = field(default_factory=dict)
-    """The main curve of each run by its key: smoothed and cut as the options say."""
+    """The main curve of each run by its key: smoothed and cut according to the options."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def advanced_fields() -> list[Field]:
 
 
 def tips() -> dict[str, str]:
-    """What a setting means, where its label does not say all."""
+    """What a setting means, where its label does not explain it."""
     return {
         "batch_size": tr("Images in each step"),
         "learning_rate": tr("The highest of the schedule"),

@@ -107,7 +107,7 @@ class TrainActions(QObject):
     def resume(self, folder: str, host: str = "") -> None:
         """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained."""
         if host != self._context.engine.trainer_host:
-            self._remote_model.say_elsewhere(Path(folder).name, host)
+            self._remote_model.notify_elsewhere(Path(folder).name, host)
             return
         notify.withdraw(_TOPIC)
         self._live.resume(folder)
@@ -240,9 +240,9 @@ class TrainActions(QObject):
                 notify.withdraw(f"{_TOPIC}-data")
         match phase:
             case "finished":
-                self._say_finished()
+                self._notify_finished()
             case "failed" if live.data_changed:
-                self._say_data_changed()
+                self._notify_data_changed()
             case "failed":
                 text = self.tr("{0} failed: {1}").format(live.name or self.tr("The run"), live.reason)
                 notify.error(text, topic=_TOPIC, report=live.report())
@@ -251,7 +251,7 @@ class TrainActions(QObject):
                 again = (self.tr("Resume"), partial(self.resume, live.folder, live.host))
                 notify.success(text, topic=_TOPIC, actions=[again] if live.resumable else [])
 
-    def _say_finished(self) -> None:
+    def _notify_finished(self) -> None:
         live, best = self._live, self._live.history.best
         text = self.tr("{0} is finished.").format(live.name)
         if best is not None:
@@ -261,7 +261,7 @@ class TrainActions(QObject):
             explore = partial(self._bring_model, live.host, live.folder, live.name)
         notify.success(text, topic=_TOPIC, actions=[(self.tr("Explore it"), explore)])
 
-    def _say_data_changed(self) -> None:
+    def _notify_data_changed(self) -> None:
         text = self.tr("{0} was not resumed: its data have changed since it was started.")
         notify.warning(
             text.format(self._live.name),
@@ -276,13 +276,13 @@ class TrainActions(QObject):
             return
         dialog = ChangedDataDialog(live.name, live.reason, self._context.window)
         dialog.accepted.connect(self._resume_anyway)
-        dialog.rejected.connect(self._say_data_changed)
+        dialog.rejected.connect(self._notify_data_changed)
         dialog.open()
 
     def _resume_anyway(self) -> None:
         live = self._live
         if live.host != self._context.engine.trainer_host:
-            self._remote_model.say_elsewhere(live.name, live.host)
+            self._remote_model.notify_elsewhere(live.name, live.host)
             return
         live.resume_anyway()
 

@@ -186,7 +186,7 @@ class TrainPage(Page):
     def _start_one_minute(self) -> None:
         self.context.show_page(self.key)
         if not self.live.under_way:
-            self.form.show_config(_ONE_MINUTE)  # as after any start, the form says what runs
+            self.form.show_config(_ONE_MINUTE)  # as after any start, the form shows the settings of the run
             self._start_run(_ONE_MINUTE, "")
 
     def _start_run(self, config: TrainConfig, name: str) -> None:
@@ -226,7 +226,7 @@ class TrainPage(Page):
         if config is None:
             return  # the problem stays
         if self.live.under_way or self.context.engine.trainer_host:
-            text = ""  # how fast another machine is, this one cannot say
+            text = ""  # the speed of another machine cannot be measured here
         elif self.estimator.asking:
             text = self.tr("Measuring the speed of these settings…")
         elif estimate is not None:

@@ -28,7 +28,7 @@ class RemoteModel(QObject):
     def bring(self, host: str, folder: str, name: str) -> None:
         """Copy the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
         if host != self._context.engine.trainer_host:
-            self.say_elsewhere(name, host)
+            self.notify_elsewhere(name, host)
         elif self.fetch.active:
             self._show_notice()
         else:
@@ -36,7 +36,7 @@ class RemoteModel(QObject):
             self.fetch.start(host, self._context.engine.trainer_command, folder)
             self._show_notice()
 
-    def say_elsewhere(self, name: str, host: str) -> None:
+    def notify_elsewhere(self, name: str, host: str) -> None:
         """Say that the run `name` is on `host` (empty: on this machine), and runs are trained elsewhere."""
         place = host or self.tr("this machine")
         text = self.tr("{0} is on {1}; choose that as the machine to train on first.")

@@ -20,7 +20,7 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("Train", text)
 
 
-def phase_word(phase: Phase | SummaryState) -> str:
+def phase_text(phase: Phase | SummaryState) -> str:
     """The phase as shown to a person."""
     return {
         "none": "",
@@ -50,13 +50,13 @@ def strip_content(live: LiveRun) -> StripContent:
     progress, started = live.progress, live.started
     if live.phase == "none":
         return StripContent()
-    state = phase_word(live.phase)
+    state = phase_text(live.phase)
     if live.phase == "preparing" and live.reason:
         state = f"{state}: {live.reason}"
-    astray = recovery_text(live)
+    recovery = recovery_text(live)
     level = phase_level(live.phase)
-    if astray:
-        state, level = f"{state}, {astray}", level or "warning"
+    if recovery:
+        state, level = f"{state}, {recovery}", level or "warning"
     name = live.name or tr("New run")
     if progress is None or started is None:
         fraction = live.prepared or 0.0 if live.under_way else None
@@ -64,7 +64,7 @@ def strip_content(live: LiveRun) -> StripContent:
     scoring = live.phase == "training" and bool(live.reason or live.spent)
     going = live.in_loop and not live.spent and not scoring
     if scoring:
-        state = (live.reason or tr("scoring the best model…")) + (f", {astray}" if astray else "")
+        state = (live.reason or tr("scoring the best model…")) + (f", {recovery}" if recovery else "")
     speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
     left = progress.seconds_left
     return StripContent(

@@ -44,7 +44,7 @@ class ShownRun(QObject):
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Of the run shown; None when its record does not say."""
+        """Of the run shown; None if its record does not contain it."""
         return (self.opened or self._live).steps_per_epoch
 
     def show(self, folder: str) -> None:
@@ -112,7 +112,7 @@ class ShownRun(QObject):
             state, reason = (live.phase, live.reason) if going_on else (opened.summary.state, opened.summary.reason)
             facts = run_text.facts_of_record(opened.record)
             facts = f"{reason}  ·  {facts}" if reason else facts
-            return RunHeader(opened.summary.name, run_text.phase_word(state), run_text.phase_level(state), facts)
+            return RunHeader(opened.summary.name, run_text.phase_text(state), run_text.phase_level(state), facts)
         if live.phase == "none":
             return RunHeader(self.tr("No run yet"))
         facts = live.reason
@@ -121,7 +121,7 @@ class ShownRun(QObject):
             known = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
             facts = f"{facts}  ·  {known}" if facts else known
         name = live.name or self.tr("New run")
-        return RunHeader(name, run_text.phase_word(live.phase), run_text.phase_level(live.phase), facts)
+        return RunHeader(name, run_text.phase_text(live.phase), run_text.phase_level(live.phase), facts)
 
     def _placeholder(self) -> str:
         if self.is_live and self._live.under_way:
