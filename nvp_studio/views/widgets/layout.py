@@ -50,7 +50,7 @@ def card(content: QWidget | None = None) -> QFrame:
 def splitter(
     orientation: Qt.Orientation, parts: Sequence[QWidget], stretch: Sequence[int], *, handle: int = SPACE
 ) -> QSplitter:
-    """The parts side by side or one above the other, with handles between; `stretch` says which part takes extra room."""
+    """The parts side by side or one above the other, with handles between; `stretch` distributes extra room."""
     result = QSplitter(orientation)
     result.setChildrenCollapsible(False)
     result.setHandleWidth(handle)
