@@ -237,14 +237,14 @@ class ProcessGroup(Ranks):
                 elif (reason := stop_reason()) is not None:
                     self._store.compare_set(key, "", reason)
                 time.sleep(_POLL_SECONDS)
-            said = self._store.get(key).decode()
-            if said == _ALL_STARTED:
+            outcome = self._store.get(key).decode()
+            if outcome == _ALL_STARTED:
                 barrier.wait()
                 return None
         except RuntimeError as error:
             raise self._lost() from error
         self._leave(key)
-        return said
+        return outcome
 
     def cancel_start(self, reason: str) -> None:
         """Tell the other ranks, instead of `start_together`, that this one will not start."""
@@ -255,7 +255,7 @@ class ProcessGroup(Ranks):
     def _leave(self, key: str) -> None:
         """End after a cancelled start; rank 0 waits a moment for the others to read the store, which ends with it."""
         deadline = time.monotonic() + _LEAVING_SECONDS
-        with suppress(RuntimeError):  # it is gone
+        with suppress(RuntimeError):  # rank 0 has ended, and the store with it
             left = self._store.add(f"{key}, left", 1)
             while self.first and left < self.world and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
@@ -303,7 +303,9 @@ class ProcessGroup(Ranks):
                 return RankLostError(self._store.get("failure").decode())
         except RuntimeError:
             pass  # rank 0 has ended, and the store with it
-        return RankLostError(f"one of the {self.world} processes ended without a word (killed, or out of memory)")
+        return RankLostError(
+            f"one of the {self.world} processes ended without an error message (killed, or out of memory)"
+        )
 
 
 def _launch_prefix(store: dist.Store, rank: int, world: int) -> str:
@@ -318,7 +320,7 @@ def _launch_prefix(store: dist.Store, rank: int, world: int) -> str:
     def wait(done: Callable[[], bool]) -> None:
         while not done():
             if time.monotonic() > deadline:
-                raise RankLostError(f"not all of the {world} processes came together")
+                raise RankLostError(f"not all of the {world} processes have started")
             time.sleep(_POLL_SECONDS / 5)
 
     if rank:
@@ -352,7 +354,7 @@ def launched() -> bool:
 def launched_ranks() -> Iterator[Ranks]:
     """The ranks that the launcher's environment describes; without a launcher this process alone.
 
-    An error inside ends without a word to the others but the one of `claim_failure`: their next meeting fails.
+    After an error inside, nothing is sent to the other ranks but by `claim_failure`: their next collective fails.
     """
     if not launched():
         yield ALONE

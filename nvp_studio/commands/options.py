@@ -18,20 +18,20 @@ def options_of(
 ) -> Iterator[inspect.Parameter]:
     """An option for each described field of `struct`, whose parameter is called as the field, after `prefix`.
 
-    The help shows the field's default. Where `without` says in words what holds for a field without its option, it
-    says that instead, and the parameter is None then.
+    The help shows the field's default, or the text that `without` has for the field: what holds without the option. In
+    that case the parameter's default is None.
     """
     hints = get_type_hints(struct, include_extras=True)
     for field in msgspec.structs.fields(struct):
         description = _description(hints[field.name])
         if description is None:
             continue
-        words = (without or {}).get(field.name)
-        help = description.help if words is None else f"{description.help.removesuffix('.')}; without it {words}."
+        text = (without or {}).get(field.name)
+        help = description.help if text is None else f"{description.help.removesuffix('.')}; without it {text}."
         flags = description.flags or (f"--{field.name.replace('_', '-')}",)
         option = typer.Option(*flags, help=help, rich_help_panel=description.group)
         kind, default = _plain_type(hints[field.name]), field.default
-        if words is not None:
+        if text is not None:
             kind, default = kind | None, None
         yield inspect.Parameter(
             prefix + field.name,

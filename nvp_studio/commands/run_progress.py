@@ -22,7 +22,7 @@ from nvp_studio.training.runs import read_record
 
 
 def divergences(skipped: int, rollbacks: int) -> str:
-    """How many steps were skipped and how often training returned to an earlier state, in words; empty for none."""
+    """How many steps were skipped and how often training returned to an earlier state, as text; empty for none."""
     parts = []
     if skipped:
         parts.append(f"{skipped} {'step' if skipped == 1 else 'steps'} skipped")
@@ -35,7 +35,7 @@ class RunView:
     """Shows a run's events on stderr and remembers what its result is made of."""
 
     def __init__(self, follower: Callable[[RunEvent], None] | None = None) -> None:
-        """`follower` is told every event as well."""
+        """`follower` gets every event as well."""
         self._follower = follower
         self._bar = Progress(
             TextColumn("{task.description}"),

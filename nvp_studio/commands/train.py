@@ -45,15 +45,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 
 def _values_by_preset() -> dict[str, str]:
-    """For each field that presets recommend values for, those values in words."""
+    """The values of each field for which presets recommend some, as text."""
     called = {"quick": "for quick", "large": "for large", "paper": "for the paper's presets"}
     values = {preset: recommended(preset) for preset in called}
-    words = {}
+    texts = {}
     for field in msgspec.structs.fields(TrainConfig):
-        told = [f"{called[preset]} {values[preset][field.name]}" for preset in called if field.name in values[preset]]
-        if told:
-            words[field.name] = ", ".join((str(field.default), *told))
-    return words
+        values_of = [
+            f"{called[preset]} {values[preset][field.name]}" for preset in called if field.name in values[preset]
+        ]
+        if values_of:
+            texts[field.name] = ", ".join((str(field.default), *values_of))
+    return texts
 
 
 @with_options([*options_of(TrainConfig, without=_values_by_preset()), *options_of(StopRules, prefix=_STOP)])
@@ -144,8 +146,8 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped or interrupted, exactly where its last checkpoint left it.
 
-    A damaged last checkpoint is told, and the one before taken. Data that have changed since the run was started are
-    refused with both digests.
+    When the last checkpoint is damaged, a warning is printed and the one before used. Data that have changed since the
+    run was started are refused with both digests.
 
     A finished run goes on with a larger budget, which counts from the run's beginning: after `--epochs 10`, another
     ten are `--epochs 20`.

@@ -125,11 +125,11 @@ def request_change(folder: Path, request: ChangeRequest) -> None:
         earlier = _read_request(folder) or ChangeRequest()
     except OSError:
         earlier = ChangeRequest()
-    said = {name: value for name in ChangeRequest.__struct_fields__ if (value := getattr(request, name)) is not None}
+    given = {name: value for name in ChangeRequest.__struct_fields__ if (value := getattr(request, name)) is not None}
     try:
-        write_whole(folder / REQUEST_FILE, msgspec.json.encode(msgspec.structs.replace(earlier, **said)))
+        write_whole(folder / REQUEST_FILE, msgspec.json.encode(msgspec.structs.replace(earlier, **given)))
     except OSError as error:
-        raise RunError(f"{folder.name} cannot be told: {error.strerror}") from error
+        raise RunError(f"{folder.name} cannot be asked for a change: {error.strerror}") from error
 
 
 def take_request(folder: Path) -> ChangeRequest | None:

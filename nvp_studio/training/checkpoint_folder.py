@@ -36,7 +36,7 @@ class CheckpointFolder:
         self._last_is_whole = last_is_whole
 
     def write(self, name: str, kind: CheckpointKind, checkpoint: Checkpoint) -> Path:
-        """Write ``<name>.safetensors``; raises as `write_checkpoint`, and then every earlier file stands.
+        """Write ``<name>.safetensors``; raises as `write_checkpoint`, and then every earlier file is unchanged.
 
         The last one before becomes ``previous``. After a milestone the others are thinned.
         """

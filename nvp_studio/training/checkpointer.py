@@ -78,7 +78,7 @@ class Checkpointer:
         self._ranks = ranks
         self._saved_at = self._best_at = time.monotonic()
         self._best_cost = 0.0
-        self._refused_at: float | None = None
+        self._failed_at: float | None = None
         """When the last checkpoint could not be written; None once one was."""
         self._milestone_due = False
         self._milestone_at = -math.inf
@@ -107,8 +107,8 @@ class Checkpointer:
     def _save_due(self, now: float, step: int) -> bool:
         """Whether it is time for a checkpoint: by minutes, by steps, or because the last one could not be written."""
         interval = 60 * self._config.checkpoint_minutes
-        if self._refused_at is not None:
-            return now - self._refused_at >= min(interval, _RETRY_SECONDS)
+        if self._failed_at is not None:
+            return now - self._failed_at >= min(interval, _RETRY_SECONDS)
         steps = self._config.checkpoint_steps
         return now - self._saved_at >= interval or (steps is not None and step % steps == 0)
 
@@ -119,7 +119,7 @@ class Checkpointer:
         now = self._resume_state()
         saved = self._publisher.checkpoint("last", "last", now.step, lambda: self._checkpoint(now, extra))
         self._saved_at = time.monotonic()
-        self._refused_at = None if saved else self._saved_at
+        self._failed_at = None if saved else self._saved_at
         self._publisher.update_record(
             step=now.step,
             total_steps=self._budget.total_steps,

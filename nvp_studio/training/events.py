@@ -45,7 +45,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
 class RunState(msgspec.Struct, frozen=True, tag="run-state"):
     """The run entered `phase`; `reason` is one line for a person (why it stopped, what failed).
 
-    After the last step of a run `training` is said again with each count of the images that its models are scored on.
+    After the last step of a run, `training` is reported again with the number of images scored so far as its reason.
     """
 
     phase: RunPhase
@@ -84,7 +84,7 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
-    """Where the run stands; sent at most ten times a second."""
+    """How far the run is; sent at most ten times a second."""
 
     step: int
     fraction: float

@@ -9,7 +9,7 @@ PLACE = "Where"
 
 
 class Described(msgspec.Struct, frozen=True):
-    """What is said of a field."""
+    """The description of a field."""
 
     help: str
     group: str

@@ -250,7 +250,7 @@ class Loop:
         if again or (self.over and len(self.data.validation.images)) or self.validator.due(self.step):
             if self.over:
                 self.checkpointer.save_last()
-                self._report_progress(at_once=True)  # from here on only a stop is heeded
+                self._report_progress(at_once=True)  # from here on only a stop is handled
             result = self.validator.validate(self.step, self._poll_control, last=self.over)
             if result is None:
                 return
@@ -271,9 +271,9 @@ class Loop:
             self.ended_by = reason
         self.over = over
 
-    def _agreed(self, said: bool) -> bool:
-        """What the first rank says, which alone reads the run's changes."""
-        return bool(self.ranks.broadcast(said)[0])
+    def _agreed(self, value: bool) -> bool:
+        """The first rank's value, as it alone reads the run's changes."""
+        return bool(self.ranks.broadcast(value)[0])
 
     def _write_files(self, *, milestone: bool) -> None:
         """Write what is due, also a checkpoint that is kept if this is a `milestone`."""

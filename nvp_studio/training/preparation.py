@@ -21,7 +21,7 @@ from nvp_studio.training.errors import RunError, StoppedError
 from nvp_studio.training.events import RunState
 from nvp_studio.training.publisher import Report
 
-_TELL_SECONDS = 0.3
+_REPORT_SECONDS = 0.3
 """Shortest time between two reports on how far the data are read."""
 
 FlowChange = Callable[[FlowConfig], FlowConfig]
@@ -79,16 +79,16 @@ def prepare(
 
 
 def _progress(control: Control, report: Report) -> Callable[[int, int, str], None]:
-    """A function that is told how many of how many images are read; it reports that, and ends a run that is to stop."""
+    """Make a function that reports how many images are read, and raises `StoppedError` when the run is to stop."""
     reported_at = time.monotonic()
 
-    def progress(done: int, total: int, word: str) -> None:
+    def progress(done: int, total: int, action: str) -> None:
         nonlocal reported_at
         if control.stop_reason is not None:
             raise StoppedError(control.stop_reason)
-        if time.monotonic() - reported_at >= _TELL_SECONDS:
+        if time.monotonic() - reported_at >= _REPORT_SECONDS:
             reported_at = time.monotonic()
-            reason = f"{word}: {done:,} of {total:,}" if total else word
+            reason = f"{action}: {done:,} of {total:,}" if total else action
             report(RunState("preparing", reason, done / total if total else None))
 
     return progress

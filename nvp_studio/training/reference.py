@@ -49,7 +49,7 @@ def principal_directions(
     There are fewer of them where the latents would take more than half a GiB. Pixels are dequantized at the middle of
     their level. Returns the checkpoint's tensors `components` (K, D) with rows
     of length 1, `mean` (D,), `deviation` (K,), the standard deviation along each, and `shares` (K,) of the total
-    variance, the largest first; K is at most 24. Behind them stands a direction for each of `contrasts`, from the mean
+    variance, the largest first; K is at most 24. After them comes a direction for each of `contrasts`, from the mean
     of the latents of the other images to the mean of those that its mask (N,) holds; the directions are not orthogonal
     to any other. None when `keep_going` says so, or there are too few finite latents.
     """

@@ -53,12 +53,12 @@ def resume_run(
 ) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
-    A last checkpoint that is damaged or missing is told as a warning, and the one before taken. One of `steps`,
+    When the last checkpoint is damaged or missing, a warning is reported and the one before used. One of `steps`,
     `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads`, `memory` and
     `precision` replace the configured ones. Data whose digest is not that of the run's start are refused, unless
-    `force` says to go on with them. `patience` is for who takes up a run whose process was lost: another process that
+    `force` says to go on with them. With `patience`, for a run whose process was lost, another process that
     trains in the folder is waited for so many seconds. When the run had finished before it was lost, or before the
-    launcher started this command again, there is nothing left to do, which is told. Reports and raises as `start_run`.
+    launcher started this command again, only that is reported. Reports and raises as `start_run`.
     """
     control = control or Control()
     budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
@@ -109,7 +109,7 @@ def resume_run(
 
 @contextmanager
 def _held(folder: Path, patience: float, control: Control, report: Report) -> Iterator[None]:
-    """Hold the run's lock; who has it is told and waited for, up to `patience` seconds."""
+    """Hold the run's lock; report and wait for another process that has it, up to `patience` seconds."""
     until = time.monotonic() + patience
     with ExitStack() as stack:
         while True:
@@ -135,19 +135,19 @@ def _changed(config: TrainConfig, budget: dict[str, Any], others: dict[str, Any]
 
 
 def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -> str:
-    """In one line, that the run is finished and this configuration leaves it nothing to do; nothing when it does."""
+    """Why there is nothing to train, in one line: the run is finished and its budget is spent; empty when there is."""
     if record.status.phase != "finished":
         return ""
     if not new_budget:
         return f"{record.name} is finished; give it a larger budget to go on (steps, epochs or minutes)"
     again = started_again(record.launch) and config == record.config  # this very command finished it
     if again or Budget(config, record.data.train_images).fraction(record.status.step, record.status.seconds) >= 1:
-        return f"{record.name} has spent that budget already: it stands at step {record.status.step}"
+        return f"{record.name} has spent that budget already: it is at step {record.status.step}"
     return ""
 
 
 def _end_again(folder: Path, record: RunRecord, report: Report, ranks: Ranks) -> None:
-    """Tell once more how the finished run ended, and let the other ranks go."""
+    """Report again how the finished run ended, and tell the other ranks that there is nothing to do."""
     dismiss(ranks)
     for last in read_metrics(folder)[-1:]:
         report(last)
@@ -156,7 +156,7 @@ def _end_again(folder: Path, record: RunRecord, report: Report, ranks: Ranks) ->
 
 
 def _changed_data(record: RunRecord, data: DataSet) -> str:
-    """In one line, that the data are not those the run was started with; nothing when they are."""
+    """How the data differ from those that the run was started with, in one line; empty when they do not."""
     if data.digest == record.data.digest:
         return ""
     return (
@@ -176,9 +176,9 @@ def _resume_of(checkpoint: Checkpoint) -> ResumeState:
 def _without_lost_best(
     folder: Path, checkpoint: Checkpoint, resume: ResumeState, changed: bool
 ) -> tuple[Checkpoint, ResumeState, str]:
-    """What to go on from without a best model that is of no use any more, and in one line why it is not, if so.
+    """The checkpoint without its best model, if that can no longer be used, and why in one line, else empty.
 
-    Its file may be damaged; and scores on data that have `changed` do not compare, so it gets another name then.
+    Its file may be damaged; and scores on data that have `changed` do not compare, so it is renamed then.
     """
     if resume.best_step is None:
         return checkpoint, resume, ""

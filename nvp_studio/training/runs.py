@@ -186,7 +186,7 @@ def open_run(folder: str | os.PathLike[str]) -> RunSummary:
 
 
 def list_runs(runs_folder: Path | None = None) -> list[RunSummary]:
-    """The runs under `runs_folder`, the newest first; folders that are no runs are passed over."""
+    """The runs under `runs_folder`, the newest first; folders that are no runs are skipped."""
     runs: list[RunSummary] = []
     for folder in _subfolders(default_runs_folder() if runs_folder is None else runs_folder):
         try:

@@ -64,5 +64,5 @@ def start_run(
         with RunLock(folder):
             write_record(folder, record)
             end = train_session(folder, record, data, flow, control, report, ranks)
-        report(end)  # only now, so that whoever hears of it finds the folder free
+        report(end)  # after the lock is released, so that the folder can be used when this is received
     return folder

@@ -28,7 +28,7 @@ _SAMPLES = 64
 _TEMPERATURE = 0.8
 _RECONSTRUCTIONS = 16
 _SCALE_IMAGES = 64
-"""Validation images whose bits are told apart by scale."""
+"""Validation images whose bits are computed by scale."""
 _VALIDATION_PART, _SHEETS_PART = 12, 30
 """Under a budget in minutes, a validation and the sheets come again after this many times as long as they last took."""
 
@@ -118,7 +118,7 @@ class Validator:
         )
 
     def _invertible(self, step: int, error: float) -> bool:
-        """Whether images come back to half a level; a model for which they do not is told, and never the best."""
+        """Whether images are decoded to within half a level; if not, report it, as such a model cannot be the best."""
         if error < HALF_A_LEVEL:
             return True
         self._publisher.notice(

@@ -170,7 +170,7 @@ def test_a_killed_rank_ends_all_and_the_work_is_kept(tmp_path: Path, make_config
     processes = run_on(4, "kill_one", tmp_path, make_config())
     assert [process.code for process in processes] == [1, -signal.SIGKILL, 1, 1]
     said = [line for process in processes for line in process.err.splitlines() if line.startswith("nvp-studio")]
-    assert said == ["nvp-studio: one of the 4 processes ended without a word (killed, or out of memory)"]
+    assert said == ["nvp-studio: one of the 4 processes ended without an error message (killed, or out of memory)"]
     assert open_run(tmp_path / "killed").reason in said[0]
     assert_goes_on(tmp_path / "killed", 5)
 

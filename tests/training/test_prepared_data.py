@@ -25,7 +25,7 @@ MakeConfig = Callable[..., TrainConfig]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """100 images in a folder, and a cache of the test's own."""
     monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(preparation, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(preparation, "_REPORT_SECONDS", 0.0)
     path = tmp_path / "photos"
     path.mkdir()
     for number, image in enumerate(bars(100, 5)):
