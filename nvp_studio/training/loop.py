@@ -247,7 +247,7 @@ class Loop:
             self.last_good = self.state.capture()
         again = self.unfinished is not None
         self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
-        if again or (self.over and len(self.data.validation.images)) or self.validator.due(self.step):
+        if self.validator.possible and (again or self.over or self.validator.due(self.step)):
             if self.over:
                 self.checkpointer.save_last()
                 self._report_progress(at_once=True)  # from here on only a stop is handled

@@ -68,10 +68,13 @@ class Validator:
         self._validation_seconds = self._sheets_seconds = 0.0
         """What each of them took the last time."""
 
+    @property
+    def possible(self) -> bool:
+        """Whether there are validation images."""
+        return len(self._images) > 0
+
     def due(self, step: int) -> bool:
         """Whether to validate after `step`; a collective under a budget in minutes."""
-        if not len(self._images):
-            return False
         interval = self._budget.validation_steps(self._config)
         if interval is not None:
             return step % interval == 0
