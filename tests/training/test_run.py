@@ -317,16 +317,15 @@ def test_constant_memory_takes_the_same_steps(
 ) -> None:
     """The first loss is of the same weights; rounding differs, and the optimizer enlarges the difference with time."""
     flow = msgspec.structs.replace(make_config().flow, **changes)
-    settings = {"flow": flow, "steps": 15, "learning_rate": 2e-4, "warmup_steps": 0}
     fast, constant = (
-        start_run(make_config(**settings, memory=memory), tmp_path, memory) for memory in ("fast", "constant")
+        start_run(make_config(flow=flow, steps=15, memory=memory), tmp_path, memory) for memory in ("fast", "constant")
     )
     expected, found = (read_metrics(folder) for folder in (fast, constant))
     assert len(found) == 15
     assert expected[-1].train < expected[0].train
     assert found[0].train == pytest.approx(expected[0].train, abs=1e-5)
     assert found[0].gradient_norm == pytest.approx(expected[0].gradient_norm, rel=1e-4)
-    assert [one.train for one in found] == pytest.approx([one.train for one in expected], abs=1e-3)
+    assert [one.train for one in found] == pytest.approx([one.train for one in expected], abs=0.01)
 
 
 @pytest.mark.parametrize(
