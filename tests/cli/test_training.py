@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from nvp_studio.checkpoints import load, peek
+from nvp_studio.commands.options import options_of
 from nvp_studio.commands.run_progress import RunView
+from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunState
 from nvp_studio.training.runs import list_runs
+from nvp_studio.training.stopping import StopRules
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -119,6 +122,28 @@ def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data:
     assert (listed.state, listed.reason) == ("stopped", result["reason"])
     assert f"stopped: {result['reason']}\n" in (tmp_path / "mine" / "log.txt").read_text()
     assert peek(tmp_path / "mine" / "checkpoints" / "last.safetensors").step == result["step"]
+
+
+def test_every_setting_of_a_run_is_an_option() -> None:
+    assert {option.name for option in options_of(TrainConfig)} | {"flow", "stop"} == set(TrainConfig.__struct_fields__)
+    assert {option.name for option in options_of(StopRules)} == set(StopRules.__struct_fields__)
+
+
+def test_the_help_of_an_option_shows_its_default_or_those_of_the_presets(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, _ = run("train", "--help")
+    lines = [" ".join(line.strip("│ ").split()) for line in out.splitlines()]
+    assert code == 0
+    assert "--warmup-steps <int> Steps over which the learning rate rises." in lines
+    assert "[default: 200]" in lines
+    assert (
+        "--batch-size <int> Images per optimizer step; without it 16, for quick 8, for large 128, "
+        "for the paper's presets 64." in lines
+    )
+    assert [line for line in lines if line.startswith("--flip --no-flip <bool> Mirror training images at random;")]
+    assert [line for line in lines if line.startswith("╭─ Budget (give one)")]
 
 
 def test_memory_is_chosen_for_a_run_and_for_its_resume(run: Run, data: Path, tmp_path: Path) -> None:
