@@ -9,6 +9,18 @@ from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.run_states import (
+    IN_LOOP,
+    NOT_BEGUN,
+    NOT_SENT,
+    SUMMARY_STATES,
+    TRANSITIONS,
+    UNDER_WAY,
+    Event,
+    Phase,
+    State,
+    phase_of,
+)
 from nvp_studio.training.changes import (
     ChangeRequest,
     RateChange,
@@ -31,52 +43,22 @@ from nvp_studio.training.events import (
     RunState,
     StepMetrics,
 )
-from nvp_studio.training.runs import RunSummary, SummaryState
+from nvp_studio.training.runs import RunSummary
 from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import Answer, ChangeRun, ResumeRun, RunCommand, StartRun
-
-Phase = Literal[
-    "none",
-    "starting",
-    "preparing",
-    "training",
-    "pausing",
-    "paused",
-    "resuming",
-    "stopping",
-    "finished",
-    "stopped",
-    "failed",
-    "restarting",
-    "interrupted",
-]
-"""Phases of a run, with those between asking and answer: `starting` waits for the engine, `restarting` for the engine
-that comes back after a crash, `interrupted` for a person after it did not."""
 
 SLOW_STOP_MILLISECONDS = 3000
 """From here on a stop offers to be forced."""
 LOCK_PATIENCE_SECONDS = 120.0
 """After a lost connection the worker before may not have noticed yet, and hold the run."""
 
-_UNDER_WAY = frozenset(("starting", "preparing", "training", "pausing", "paused", "resuming", "stopping", "restarting"))
-_SUMMARY_STATES: dict[Phase, SummaryState] = {
-    "starting": "preparing",
-    "preparing": "preparing",
-    "training": "training",
-    "pausing": "training",
-    "paused": "paused",
-    "resuming": "training",
-    "stopping": "stopping",
-    "restarting": "preparing",
-}
-_IN_LOOP = frozenset(("training", "pausing", "paused", "resuming"))
-
 
 class LiveRun(QObject):
-    """At most one run at a time. Every word to it changes `phase` at once; the trainer's answer changes it again.
+    """At most one run at a time, in one of the states of `run_states`.
 
-    After a crash of the trainer the run goes on from its last checkpoint by itself, if it saved one since the last
-    time; else it is `interrupted`, and `resume` is a person's to ask.
+    What a person asks for changes `phase` at once; the trainer's answer changes it again. After a crash of the trainer
+    the run goes on from its last checkpoint by itself, if it saved one since the last crash; else it is `interrupted`
+    until a person resumes it.
     """
 
     phase_changed = Signal(str)
@@ -118,19 +100,15 @@ class LiveRun(QObject):
         self.config: TrainConfig | None = None
         self.crash: CrashReport | None = None
         """Of the crash that interrupted the run; None while all is well."""
+        self._state: State = "none"
         self._request: StartRun | ResumeRun | None = None
-        self._refused: ResumeRun | None = None
-        self._sent = False
-        self._announced = False
-        self._has_checkpoint = False
-        self._may_restart = True
-        self._stop_wanted = False
-        self._killing = False
-        self._changed = False
+        """What the trainer is asked for when it is ready; a run with a checkpoint is resumed."""
+        self._crashed_since_saved = False
+        self._update_due = False
         self._slow_stop = QTimer(self)
         self._slow_stop.setSingleShot(True)
         self._slow_stop.setInterval(SLOW_STOP_MILLISECONDS)
-        self._slow_stop.timeout.connect(self._on_stop_slow)
+        self._slow_stop.timeout.connect(self.stop_is_slow)
         trainer = engine.trainer
         trainer.message.connect(self._on_message)
         trainer.drained.connect(self._on_drained)
@@ -140,22 +118,23 @@ class LiveRun(QObject):
     @property
     def under_way(self) -> bool:
         """Whether a run is going or about to; then no other can start."""
-        return self.phase in _UNDER_WAY
+        return self._state in UNDER_WAY
 
     @property
     def in_loop(self) -> bool:
-        """Whether it trains or is paused, so that it takes words."""
-        return self.phase in _IN_LOOP
+        """Whether it trains or is paused, so that it can be changed."""
+        return self._state in IN_LOOP
 
     @property
     def spent(self) -> bool:
-        """Whether its budget is: it trains no more, its best is scored, and only a stop is heeded."""
+        """Whether its budget is spent: its best model is being scored, and it can only be stopped."""
         return self.progress is not None and self.progress.fraction >= 1
 
     @property
     def resumable(self) -> bool:
         """Whether it ended before its budget and left a folder to go on from."""
-        return self.phase in ("interrupted", "stopped", "failed") and bool(self.folder) and self._has_checkpoint
+        ended = self.phase in ("interrupted", "stopped", "failed")
+        return ended and bool(self.folder) and isinstance(self._request, ResumeRun)
 
     @property
     def local_folder(self) -> str:
@@ -174,12 +153,12 @@ class LiveRun(QObject):
 
     @property
     def data_changed(self) -> bool:
-        """Whether it did not go on because its data are others now, which `resume_anyway` passes over."""
-        return self._refused is not None
+        """Whether it was not resumed because its data have changed; `resume_anyway` resumes it all the same."""
+        return self._state == "refused"
 
     def summary(self) -> RunSummary | None:
         """The run as a row in the list of runs, as it stands now; None while it is not under way in a folder here."""
-        phase = _SUMMARY_STATES.get(self.phase)
+        phase = SUMMARY_STATES.get(self.phase)
         if phase is None or self.started is None or not self.local_folder:
             return None
         best = self.history.best
@@ -225,45 +204,34 @@ class LiveRun(QObject):
         self._begin(ResumeRun(folder, steps, epochs, minutes), Path(folder).name, folder, self.config if same else None)
 
     def resume_anyway(self) -> None:
-        """Ask once more for what was refused because the data have changed, and go on with them as they are now."""
-        if self._refused is not None and not self.under_way:
-            request = msgspec.structs.replace(self._refused, force=True)
+        """Resume a run that was refused because its data have changed, with the data as they are now."""
+        if self.data_changed and isinstance(self._request, ResumeRun):
+            request = msgspec.structs.replace(self._request, force=True)
             self._begin(request, self.name, self.folder, self.config)
 
     def pause(self) -> None:
         """Wait after the present step."""
-        if self.phase == "training":
+        if self._advance("pause"):
             self._command("pause")
-            self._enter("pausing")
 
-    def proceed(self) -> None:
+    def unpause(self) -> None:
         """End the pause."""
-        if self.phase in ("paused", "pausing"):
+        if self._advance("unpause"):
             self._command("proceed")
-            self._enter("resuming")
 
     def stop(self) -> None:
-        """End the run with a checkpoint; one whose engine is not there yet is given up."""
-        if not self.under_way or self.phase == "stopping":
-            return
-        if not self._sent:
-            self._request = None
-            self._enter("interrupted" if self.folder else "stopped", self._tr("stopped before it began"))
-            return
-        self._stop_wanted = True
-        self._command("stop")
-        self._enter("stopping")
-        self._slow_stop.start()
+        """End the run with a checkpoint; one that the trainer was not asked for yet is abandoned."""
+        if self._state in NOT_SENT:
+            self._advance("stop", self._tr("stopped before it began"))
+        elif self._advance("stop"):
+            self._command("stop")
+            self._slow_stop.start()
 
     def force_stop(self) -> None:
         """Kill the trainer; what was learnt since the last checkpoint is lost."""
-        if not self.under_way:
-            return
-        self._forget_request()
-        self._killing = self._engine.trainer.alive
-        self._engine.trainer.force_stop()
-        text = self._tr("stopped by force; it can go on from its last checkpoint")
-        self._enter("interrupted" if self.folder else "stopped", text)
+        if self.under_way:
+            self._engine.trainer.force_stop()
+            self._advance("force stop", self._tr("stopped by force; it can go on from its last checkpoint"))
 
     def save(self) -> None:
         """Write a checkpoint now."""
@@ -283,7 +251,7 @@ class LiveRun(QObject):
     # Inside
 
     def _begin(self, request: StartRun | ResumeRun, name: str, folder: str, config: TrainConfig | None) -> None:
-        host = self._engine.trainer_host
+        trainer, host = self._engine.trainer, self._engine.trainer_host
         if (host, folder) != (self.host, self.folder) or not folder:
             self.history.clear()
             self.images.clear()
@@ -292,67 +260,80 @@ class LiveRun(QObject):
         self.progress = self.prepared = None
         self.course = None
         self.crash = None
-        self._may_restart = True
-        self._stop_wanted = False
-        self._request, self._sent = request, False
-        self._refused = None
-        self._has_checkpoint = isinstance(request, ResumeRun)
-        self._enter("starting")
-        if not self._killing and self._engine.ensure_trainer().state == "ready":
+        self._request = request
+        self._crashed_since_saved = False
+        self._advance("start after kill" if trainer.ending else "start")
+        self._start_trainer()
+
+    def _start_trainer(self) -> None:
+        """Have the trainer started if the run waits for it, and ask it at once if it is there."""
+        if self._state == "starting" and self._engine.ensure_trainer().state == "ready":
             self._send_request()
 
     def _send_request(self) -> None:
-        if self._request is not None:
-            self._sent, self._announced = True, False
+        if self._request is not None and self._advance("ready"):
             self._engine.trainer.send(self._request)
 
     def _command(self, word: Literal["pause", "proceed", "stop", "save", "sample"]) -> None:
         self._engine.trainer.send(RunCommand(word))
 
-    def _enter(self, phase: Phase, reason: str = "") -> None:
-        if (phase, reason) == (self.phase, self.reason):
-            return
-        self.phase, self.reason = phase, reason
+    def _advance(self, event: Event, reason: str = "") -> bool:
+        """Go to the state that `event` leads to and say why; False where it is ignored."""
+        state = TRANSITIONS[self._state].get(event)
+        if state is not None:
+            self._enter(state, reason)
+        return state is not None
+
+    def _enter(self, state: State, reason: str = "") -> None:
+        phase = phase_of(state, bool(self.folder))
+        changed = (phase, reason) != (self.phase, self.reason)
+        self._state, self.phase, self.reason = state, phase, reason
         if phase != "stopping":
             self._slow_stop.stop()
-        self.phase_changed.emit(phase)
-
-    def _forget_request(self) -> None:
-        self._request, self._sent = None, False
+        if changed:
+            self.phase_changed.emit(phase)
 
     def _on_message(self, message: Answer) -> None:
+        if self._state in NOT_SENT:
+            return
         match message:
             case RunStarted():
                 self._on_started(message)
-            case RunState(phase=phase, reason=reason):
-                self.prepared = message.fraction
-                if message.data_changed and isinstance(self._request, ResumeRun):
-                    self._refused = self._request
-                self._on_phase(phase, reason)
+            case RunState():
+                self._on_run_state(message)
             case StepMetrics():
                 self.history.append(message)
-                self._changed = True
-                if self.phase == "resuming":  # the pause was over before the trainer noticed it
-                    self._enter("training")
+                self._update_due = True
+                self._advance("step")
             case RunProgress():
                 self.progress = message
-                self._changed = True
+                self._update_due = True
             case RunImages():
                 self.images[message.kind] = message
                 self.images_changed.emit(message.kind)
             case CheckpointSaved():
-                if message.kind == "last":  # the one that a run goes on from
-                    self._has_checkpoint = True
-                    self._may_restart = self._may_restart or message.step > 0
+                if message.kind == "last":  # the one that a run is resumed from
+                    self._resume_after_crash()
+                    self._crashed_since_saved = self._crashed_since_saved and message.step == 0
                 self.checkpoint_saved.emit(message)
             case RunChanged():
                 self._on_course(message)
             case RunNotice(level=level, text=text):
                 self.noticed.emit(level, text)
 
+    def _on_run_state(self, message: RunState) -> None:
+        self.prepared = message.fraction
+        if message.phase == "finished" and self._state in NOT_BEGUN and self.local_folder:
+            self.history.clear()  # it had finished when its trainer was lost
+            MetricsTail(self.local_folder, self.history).read_all()
+            self._update_due = True
+        self._advance("data changed" if message.data_changed else message.phase, message.reason)
+
     def _on_started(self, message: RunStarted) -> None:
-        self.started, self._announced = message, True
+        self.started = message
         self.name, self.folder, self.config = message.name, message.folder, message.config
+        if isinstance(self._request, ResumeRun):
+            self._resume_after_crash()  # to the budget that was asked for, which is recorded now
         if message.step == 0 or not self.host:
             self.history.clear()
         if self.host:  # its files cannot be read here: what was shown stays
@@ -361,10 +342,12 @@ class LiveRun(QObject):
                 self._mark(Restart(message.step, now()))
         elif message.step > 0:
             MetricsTail(message.folder, self.history).read_all()
-        self._changed = True
-        if self.phase == "preparing":
-            self._enter("preparing")  # how far the data were read is no news any more
+        self._update_due = True
+        self._advance("begun")
         self.begun.emit(message)
+
+    def _resume_after_crash(self) -> None:
+        self._request = ResumeRun(self.folder)
 
     def _on_course(self, message: RunChanged) -> None:
         before, self.course = self.course, message
@@ -375,80 +358,47 @@ class LiveRun(QObject):
                 self._mark(RateChange(message.step, message.learning_rate))
             if message.stop != before.stop:
                 self._mark(StopChange(message.step, message.stop))
-        self._changed = True
+        self._update_due = True
         self.course_changed.emit()
 
     def _mark(self, change: RunChange) -> None:
-        """Add what was heard of a run whose folder is on another machine."""
+        """Add a change of a run whose folder is on another machine."""
         self.history.show_changes(in_force((*self.history.changes, change)))
 
-    def _on_phase(self, phase: Phase, reason: str) -> None:
-        if self._request is None:
-            return  # the end of a run that was given up already
-        if self._stop_wanted and phase in ("preparing", "training", "paused"):
-            return
-        if phase in ("finished", "stopped", "failed"):
-            if self._stop_wanted and phase == "failed" and not self._announced:
-                phase = "stopped"  # it was still reading its data
-            if phase == "finished" and not self._announced and self.local_folder:  # it had finished when it was lost
-                self.history.clear()
-                MetricsTail(self.local_folder, self.history).read_all()
-                self._changed = True
-            self._forget_request()
-        if phase == "training" and self.phase == "pausing":
-            return  # said before it heard of the pause
-        self._enter(phase, reason)
-
     def _on_drained(self) -> None:
-        if self._changed:
-            self._changed = False
+        if self._update_due:
+            self._update_due = False
             self.updated.emit()
 
     def _on_crashed(self, report: CrashReport) -> None:
         if not self.under_way:
             return
         self.crash = report
-        again = self._may_restart and not self._stop_wanted
-        self._may_restart = False
-        if again:
-            if self._has_checkpoint:
-                asked = self._request if isinstance(self._request, ResumeRun) and not self._announced else None
-                request = asked or ResumeRun(self.folder)
-                self._request = msgspec.structs.replace(request, patience=LOCK_PATIENCE_SECONDS)
-            else:
-                self._start_anew()
-            self._sent = False
-            self._enter("restarting", report.reason)
-        else:
-            self._give_up(report.reason)
+        event: Event = "crashed again" if self._crashed_since_saved else "crashed"
+        self._crashed_since_saved = True
+        if TRANSITIONS[self._state].get(event) == "restarting":
+            self._prepare_restart()
+        self._advance(event, report.reason)
         self.crashed.emit(report)
 
-    def _start_anew(self) -> None:
-        """The run died before its first checkpoint: nothing is lost but the folder it had made."""
-        if self.local_folder:
+    def _prepare_restart(self) -> None:
+        if isinstance(self._request, ResumeRun):
+            self._request = msgspec.structs.replace(self._request, patience=LOCK_PATIENCE_SECONDS)
+            return
+        if self.local_folder:  # it died before its first checkpoint: nothing is lost but the folder it had made
             try:
                 discard_run(Path(self.local_folder))
             except RunError as error:
                 self.noticed.emit("warning", str(error))
         self.folder, self.started = "", None
 
-    def _give_up(self, reason: str) -> None:
-        self._forget_request()
-        self._enter("interrupted" if self.folder else "failed", reason)
-
     def _on_trainer_state_changed(self, state: str) -> None:
-        if state == "stopped" and self._killing:
-            self._killing = False
-            if self._request is not None:  # asked for while the process before it was ending
-                self._engine.ensure_trainer()
-        elif state == "ready" and self._request is not None and not self._sent:
+        if state == "ready":
             self._send_request()
-        elif state in ("failed", "stopped") and self.under_way:
-            self._give_up(self.reason or self._tr("the engine is off"))
-
-    def _on_stop_slow(self) -> None:
-        if self.phase == "stopping":
-            self.stop_is_slow.emit()
+        elif state in ("failed", "stopped"):
+            reason = "" if self._state == "queued" else self.reason or self._tr("the engine is off")
+            self._advance("off", reason)
+            self._start_trainer()
 
     def _tr(self, text: str) -> str:
         return QCoreApplication.translate("LiveRun", text)

@@ -179,6 +179,11 @@ class WorkerClient(QObject):
         return self._process is not None
 
     @property
+    def ending(self) -> bool:
+        """Whether the process was told to end, or killed, and still exists."""
+        return self._process is not None and self._stopping
+
+    @property
     def stderr_tail(self) -> tuple[str, ...]:
         """The last lines the worker wrote to stderr."""
         return tuple(self._stderr)

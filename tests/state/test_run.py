@@ -168,7 +168,7 @@ def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path,
     summary = live.summary()
     assert summary is not None
     assert summary.state == "paused"
-    live.proceed()
+    live.unpause()
     assert live.phase == "resuming"
     qtbot.waitUntil(lambda: len(live.history.steps) > count)
     assert live.phase == "training"

@@ -144,7 +144,7 @@ class TrainActions(QObject):
 
     def _toggle_pause(self) -> None:
         if self._live.phase in ("pausing", "paused"):
-            self._live.proceed()
+            self._live.unpause()
         else:
             self._live.pause()
 

@@ -4,7 +4,8 @@ from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.state.estimate import Estimate
-from nvp_studio.state.run import LiveRun, Phase
+from nvp_studio.state.run import LiveRun
+from nvp_studio.state.run_states import Phase
 from nvp_studio.state.runs import duration
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.training.config import TrainConfig

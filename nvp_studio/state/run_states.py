@@ -1,0 +1,150 @@
+"""The states of a run in the trainer as a table: which event leads from which state to which.
+
+An event that is missing in the row of a state is ignored there, such as a late message of a run that was killed.
+"""
+
+from typing import Literal, get_args
+
+from nvp_studio.training.runs import SummaryState
+
+Phase = Literal[
+    "none",
+    "starting",
+    "preparing",
+    "training",
+    "pausing",
+    "paused",
+    "resuming",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "restarting",
+    "interrupted",
+]
+"""What a person sees of a state."""
+
+State = Literal[
+    "none",
+    "queued",  # asked for while the killed trainer before it is still ending
+    "starting",  # waits for the trainer
+    "requested",  # asked of the trainer, no answer yet
+    "preparing",  # the trainer reads the data
+    "begun",  # the trainer has told the run's folder; the first step is prepared
+    "training",
+    "pausing",
+    "paused",
+    "resuming",
+    "cancelling",  # asked to stop before it had begun
+    "stopping",
+    "restarting",  # waits for the trainer that comes back after a crash
+    "finished",
+    "stopped",
+    "failed",
+    "refused",  # failed because its data have changed
+    "abandoned",  # ended by a person without waiting for the trainer
+    "lost",  # ended with its trainer
+]
+
+Event = Literal[
+    # a person
+    "start",
+    "start after kill",  # the same, while a killed trainer is still ending
+    "pause",
+    "unpause",
+    "stop",
+    "force stop",
+    # the run's messages
+    "preparing",
+    "begun",
+    "training",
+    "step",
+    "paused",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "data changed",
+    # the trainer process
+    "ready",
+    "crashed",
+    "crashed again",  # without a checkpoint since the last crash
+    "off",  # stopped, or given up after crashes
+]
+
+STATES: tuple[State, ...] = get_args(State)
+EVENTS: tuple[Event, ...] = get_args(Event)
+
+_Row = dict[Event, State]
+
+_ENDED: _Row = {"start": "starting", "start after kill": "queued"}
+_UNDER_WAY: _Row = {"force stop": "abandoned", "crashed": "restarting", "crashed again": "lost", "off": "lost"}
+_WAITING: _Row = _UNDER_WAY | {"ready": "requested", "stop": "abandoned"}
+_RESULTS: _Row = {"finished": "finished", "stopped": "stopped", "failed": "failed", "data changed": "refused"}
+_PAUSING: _Row = _UNDER_WAY | _RESULTS | {"paused": "paused", "stopping": "stopping"}
+_TRAINING: _Row = _PAUSING | {"training": "training"}
+_BEFORE_BEGUN: _Row = _TRAINING | {"preparing": "preparing", "begun": "begun", "stop": "cancelling"}
+_STOPPING: _Row = _UNDER_WAY | _RESULTS | {"stopping": "stopping", "crashed": "lost"}
+
+TRANSITIONS: dict[State, _Row] = {
+    "none": _ENDED,
+    "queued": {"off": "starting", "stop": "abandoned", "force stop": "abandoned"},
+    "starting": _WAITING,
+    "requested": _BEFORE_BEGUN,
+    "preparing": _BEFORE_BEGUN,
+    "begun": _TRAINING | {"preparing": "begun", "stop": "stopping"},
+    "training": _TRAINING | {"pause": "pausing", "stop": "stopping"},
+    # "training" may have been sent before the trainer read of the pause
+    "pausing": _PAUSING | {"unpause": "resuming", "stop": "stopping"},
+    "paused": _TRAINING | {"unpause": "resuming", "stop": "stopping"},
+    # the pause may be over before the trainer noticed it: then its first message is a step
+    "resuming": _TRAINING | {"step": "training", "stop": "stopping"},
+    # stopped while it reads the data, a run ends with an error
+    "cancelling": _STOPPING | {"begun": "stopping", "failed": "stopped", "data changed": "stopped"},
+    "stopping": _STOPPING,
+    "restarting": _WAITING,
+    "finished": _ENDED,
+    "stopped": _ENDED,
+    "failed": _ENDED,
+    "refused": _ENDED,
+    "abandoned": _ENDED,
+    "lost": _ENDED,
+}
+
+UNDER_WAY = frozenset(state for state in STATES if "force stop" in TRANSITIONS[state])
+"""A run is going or about to; then no other can start."""
+NOT_SENT = frozenset[State](("none", "queued", "starting", "restarting"))
+"""The trainer has not been asked yet: whatever it says is about an earlier run."""
+NOT_BEGUN = frozenset[State](("requested", "preparing", "cancelling"))
+"""The trainer has been asked, and has not told the run's folder."""
+IN_LOOP = frozenset[State](("training", "pausing", "paused", "resuming"))
+"""It trains or is paused, so that it can be changed."""
+SUMMARY_STATES: dict[Phase, SummaryState] = {
+    "starting": "preparing",
+    "preparing": "preparing",
+    "training": "training",
+    "pausing": "training",
+    "paused": "paused",
+    "resuming": "training",
+    "stopping": "stopping",
+    "restarting": "preparing",
+}
+"""State of a run under way in the list of runs."""
+
+
+def phase_of(state: State, has_folder: bool) -> Phase:
+    """What a person sees of `state`; a run that ended before it had a folder leaves nothing to resume."""
+    match state:
+        case "queued" | "requested":
+            return "starting"
+        case "begun":
+            return "preparing"
+        case "cancelling":
+            return "stopping"
+        case "refused":
+            return "failed"
+        case "abandoned":
+            return "interrupted" if has_folder else "stopped"
+        case "lost":
+            return "interrupted" if has_folder else "failed"
+    return state
