@@ -1,7 +1,6 @@
-"""The list of runs as a table, and a run opened from its folder."""
+"""The list of runs as a table."""
 
 import math
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,16 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QSortFilterProxyModel,
     Qt,
-    QTimer,
-    Signal,
 )
-from PySide6.QtGui import QImage
 
-from nvp_studio.files import read_regular
-from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.labels import Labels, read_labels
-from nvp_studio.runs.names import KINDS
 from nvp_studio.runs.shelf import ShelvedRun
-from nvp_studio.runs.snapshots import snapshots
-from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import ImageBatch, RunImages
-from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, list_runs, open_run, read_record
+from nvp_studio.training.runs import RunSummary, list_runs
 
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 SHORT_ROLE = Qt.ItemDataRole.UserRole + 2
 """What stands in a cell too narrow for its text; None where the text has no shorter form."""
-SHEET_COLUMNS = 8
-_FOLLOW_MILLISECONDS = 1000
-_LATELY_SECONDS = 60.0
-_GOING_ON = ("preparing", "training", "paused", "stopping")
-_MOST_SHEET_BYTES = 100_000_000
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -234,129 +219,6 @@ class ShelfModel(QSortFilterProxyModel):
         """The row of a run, -1 when it is not shown."""
         row = self._runs.row_of(folder)
         return self.mapFromSource(self._runs.index(row, 0)).row() if row >= 0 else -1
-
-
-class OpenedRun(QObject):
-    """A run shown from its folder: record, curves and last images. One that someone else trains is followed."""
-
-    updated = Signal()
-    """The curves grew, or the state changed."""
-    images_changed = Signal(str)
-    """``samples`` or ``reconstructions``."""
-
-    def __init__(self, folder: str, parent: QObject | None = None) -> None:
-        """Open the run; `RunError` when it has no readable record."""
-        super().__init__(parent)
-        self.folder = folder
-        self.record: RunRecord = read_record(Path(folder))
-        self.summary: RunSummary = open_run(folder)
-        self.history = RunHistory()
-        self.images: dict[str, RunImages] = {}
-        self._tail = MetricsTail(folder, self.history)
-        self._sheets: dict[str, int] = {}
-        self._caught_up = False
-        self._growths = 0
-        """How often the history grew with nobody here holding the run, of which the first may be its last words."""
-        self._grew = 0.0
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.read)
-
-    @property
-    def steps_per_epoch(self) -> int | None:
-        """None when the record does not say how many images there are."""
-        images = self.record.data.train_images
-        return math.ceil(images / self.record.config.batch_size) if images else None
-
-    def read(self) -> None:
-        """Read what is new: the next piece of a long history, or of a run that goes on elsewhere."""
-        version = self.history.version
-        more = self._tail.read()
-        if self._caught_up and self.history.version != version:
-            self._growths += 1
-            self._grew = time.monotonic()
-        self._caught_up = self._caught_up or not more
-        if more:
-            self._timer.start(0)
-        else:
-            self._read_sheets()
-            if self.summary.state in _GOING_ON or self._written_lately():
-                self._read_summary()
-                self._timer.start(_FOLLOW_MILLISECONDS)
-        if self.history.version != version or not more:
-            self.updated.emit()
-
-    def close(self) -> None:
-        """Read no more."""
-        self._timer.stop()
-
-    def _read_summary(self) -> None:
-        try:
-            self.summary = open_run(self.folder)
-        except RunError:
-            return  # it was just moved away
-        if self.summary.state != "interrupted":
-            self._growths = 0
-        elif self._growths > 1 and time.monotonic() - self._grew < _LATELY_SECONDS:
-            # It grows though nobody here holds it: on another machine, whose lock a shared folder does not show.
-            self.summary = replace(self.summary, state="training")
-
-    def _written_lately(self) -> bool:
-        """Whether the history may grow yet: looked at for a while after its last line, whoever wrote that."""
-        try:
-            return time.time() - (Path(self.folder) / METRICS).stat().st_mtime < _LATELY_SECONDS
-        except OSError:
-            return False
-
-    def _read_sheets(self) -> None:
-        image_shape = self.record.config.flow.image_shape if self.record.config.flow else None
-        if image_shape is None:
-            return
-        shots = snapshots(Path(self.folder))
-        for kind in KINDS:
-            newest = next((shot for shot in reversed(shots) if shot.path(kind) is not None), None)
-            if newest is None or self._sheets.get(kind) == newest.step:
-                continue
-            batch = read_sheet(newest.path(kind), image_shape)
-            if batch is not None and kind == "reconstructions":
-                batch = first_images(batch, 2 * self.record.data.validation_images)
-            if batch is not None:
-                self._sheets[kind] = newest.step
-                self.images[kind] = RunImages(kind=kind, step=newest.step, images=batch)
-                self.images_changed.emit(kind)
-
-
-def read_sheet(path: Path | None, image_shape: tuple[int, int, int]) -> ImageBatch | None:
-    """The images of the sheet at `path`; None without one, and when it cannot be read or is none of `image_shape`."""
-    try:
-        content = b"" if path is None else read_regular(path, _MOST_SHEET_BYTES)
-    except OSError:
-        return None
-    return sheet_images(QImage.fromData(content), image_shape)
-
-
-def sheet_images(sheet: QImage, image_shape: tuple[int, int, int]) -> ImageBatch | None:
-    """Cut a contact sheet of rows of eight into its images; None when it is not one of `image_shape` (C, H, W)."""
-    channels, height, width = image_shape
-    rows = sheet.height() // height
-    if sheet.isNull() or sheet.width() != SHEET_COLUMNS * width or sheet.height() != rows * height:
-        return None
-    form = QImage.Format.Format_Grayscale8 if channels == 1 else QImage.Format.Format_RGB888
-    sheet = sheet.convertToFormat(form)
-    pixels = bytearray()
-    for row in range(rows):
-        for column in range(SHEET_COLUMNS):
-            cell = sheet.copy(column * width, row * height, width, height)
-            data, stride = cell.constBits(), cell.bytesPerLine()
-            for line in range(height):
-                pixels += data[line * stride : line * stride + width * channels]
-    return ImageBatch((rows * SHEET_COLUMNS, height, width, channels), bytes(pixels))
-
-
-def first_images(batch: ImageBatch, count: int) -> ImageBatch:
-    """At most `count` images: a sheet's last row may be filled up with black."""
-    shape = (min(batch.shape[0], count), *batch.shape[1:])
-    return ImageBatch(shape, batch.pixels[: math.prod(shape)])
 
 
 def duration(seconds: float) -> str:

@@ -1,15 +1,15 @@
 """The snapshots of a run as something to scrub and to play."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.names import Kind
 from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, snapshots
-from nvp_studio.state.runs import first_images, read_sheet
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch
-from nvp_studio.training.runs import read_record
+from nvp_studio.training.runs import RunRecord, read_record
 
 PLAY_MILLISECONDS = 160
 
@@ -27,8 +27,7 @@ class Timelapse(QObject):
         self.shots: list[Snapshot] = []
         self.place = -1
         self.kind: Kind = "samples"
-        self._image_shape: tuple[int, int, int] | None = None
-        self._validation_images = 0
+        self._record: RunRecord | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(PLAY_MILLISECONDS)
         self._timer.timeout.connect(self._advance)
@@ -46,15 +45,10 @@ class Timelapse(QObject):
     def show_run(self, folder: str) -> None:
         """Another run, at its newest snapshot; an empty folder is none."""
         self.stop()
-        self.folder, self.shots, self.place, self._image_shape = folder, [], -1, None
+        self.folder, self.shots, self.place, self._record = folder, [], -1, None
         if folder:
-            try:
-                record = read_record(Path(folder))
-            except RunError:
-                pass
-            else:
-                self._image_shape = record.config.flow.image_shape if record.config.flow else None
-                self._validation_images = record.data.validation_images
+            with suppress(RunError):
+                self._record = read_record(Path(folder))
         self.refresh()
         self.moved.emit()
 
@@ -103,12 +97,9 @@ class Timelapse(QObject):
 
     def batch(self) -> ImageBatch | None:
         """The images of the snapshot in front; None when there is no such sheet, or one that cannot be read."""
-        if self.step is None or self._image_shape is None:
+        if self.step is None or self._record is None:
             return None
-        batch = read_sheet(self.shots[self.place].path(self.kind), self._image_shape)
-        if batch is not None and self.kind == "reconstructions":
-            batch = first_images(batch, 2 * self._validation_images)
-        return batch
+        return self.shots[self.place].images(self.kind, self._record)
 
     def _advance(self) -> None:
         self.move_to((self.place + 1) % len(self.shots) if self.shots else -1)

@@ -23,7 +23,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.training.journal import Journal
-from nvp_studio.training.runs import RunRecord, sheet_name, write_record
+from nvp_studio.training.runs import SHEET_COLUMNS, RunRecord, sheet_name, write_record
 
 Report = Callable[[RunEvent], None]
 
@@ -125,7 +125,7 @@ class Publisher:
     def sheet(self, kind: Literal["samples", "reconstructions"], step: int, images: Images) -> None:
         """Publish images (N, H, W, C) and keep them as a contact sheet."""
         name = sheet_name(kind, step)
-        data = contact_sheet(images, columns=8)
+        data = contact_sheet(images, columns=SHEET_COLUMNS)
         self._attempt(f"samples/{name}", lambda: write_whole(self.folder / "samples" / name, data))
         count, height, width, channels = images.shape
         self.report(

@@ -33,6 +33,8 @@ MOST_RECORD_BYTES = 2_000_000
 _MOST_LINE_BYTES = 100_000
 """Of the history, which grows with the run and is read line by line."""
 
+SHEET_COLUMNS = 8
+"""Images in a row of a sheet."""
 _SHEET = re.compile(r"(step|reconstructions)-([0-9]{1,18})\.png")
 
 SummaryState = RunPhase | Literal["interrupted"]

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPersistentModelIndex
-from PySide6.QtGui import QImage
 
 from nvp_studio.runs.labels import LABELS
+from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.runs.trash import discard_run, restore_run
-from nvp_studio.state.runs import OpenedRun, RunsModel, duration, sheet_images
+from nvp_studio.state.opened_run import OpenedRun
+from nvp_studio.state.runs import RunsModel, duration
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.changes import CHANGES, REQUEST_FILE, take_request
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import RunLock
-from nvp_studio.training.runs import METRICS, RECORD, read_metrics
+from nvp_studio.training.runs import METRICS, RECORD, read_metrics, read_record
 from tests.qt import Bot
 from tests.runs.folders import make_run
 from tests.runs.test_history import step, write
@@ -167,16 +168,23 @@ def test_a_folder_without_a_record_is_no_run(tmp_path: Path) -> None:
         OpenedRun(str(tmp_path))
 
 
-def test_colour_sheets_are_cut_and_others_refused() -> None:
-    cells_before = np.random.default_rng(0).integers(0, 256, (8, 3, 5, 3), np.uint8)
-    sheet = np.ascontiguousarray(cells_before.transpose(1, 0, 2, 3).reshape(3, 40, 3))
-    image = QImage(sheet.tobytes(), 40, 3, 120, QImage.Format.Format_RGB888)
-    batch = sheet_images(image, (3, 3, 5))
-    assert batch is not None
-    assert batch.shape == (8, 3, 5, 3)
-    assert batch.pixels == cells_before.tobytes()
-    assert sheet_images(image, (3, 4, 4)) is None
-    assert sheet_images(QImage(), (3, 3, 5)) is None
+def test_colour_sheets_are_cut_and_others_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "one")
+    record = read_record(run)
+    assert record.config.flow is not None
+    flow = msgspec.structs.replace(record.config.flow, image_shape=(3, 4, 8))
+    record = msgspec.structs.replace(record, config=msgspec.structs.replace(record.config, flow=flow))
+    cells_before = np.random.default_rng(0).integers(0, 256, (8, 4, 8, 3), np.uint8)
+    sheet = cells_before.transpose(1, 0, 2, 3).reshape(4, 64, 3)
+    path = run / "samples" / "step-00000050.png"
+    for pixels, images in ((sheet, cells_before), (sheet[:3], None), (sheet[..., 0], None), (sheet[:, 8:], None)):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(path)
+        (shot,) = snapshots(run)
+        batch = shot.images("samples", record)
+        assert (batch and batch.pixels) == (None if images is None else images.tobytes())
+        assert shot.images("reconstructions", record) is None
+    path.write_bytes(b"no image")
+    assert shot.images("samples", record) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.files import write_whole
 from nvp_studio.runs.history import RunHistory
-from nvp_studio.state.runs import SUMMARY_ROLE, OpenedRun, ShelfModel
+from nvp_studio.state.opened_run import OpenedRun
+from nvp_studio.state.runs import SUMMARY_ROLE, ShelfModel
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary

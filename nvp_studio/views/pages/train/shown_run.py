@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.state.runs import OpenedRun
+from nvp_studio.state.opened_run import OpenedRun
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify

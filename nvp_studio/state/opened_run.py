@@ -1,0 +1,102 @@
+"""A run opened from its folder, and followed while another process trains it."""
+
+import math
+import time
+from pathlib import Path
+
+from msgspec.structs import replace
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from nvp_studio.runs.history import MetricsTail, RunHistory
+from nvp_studio.runs.names import KINDS
+from nvp_studio.runs.snapshots import snapshots
+from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import RunImages
+from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, open_run, read_record
+
+_FOLLOW_MILLISECONDS = 1000
+_RECENT_SECONDS = 60.0
+_UNDER_WAY = ("preparing", "training", "paused", "stopping")
+
+
+class OpenedRun(QObject):
+    """A run shown from its folder: record, curves and last images. One that someone else trains is followed."""
+
+    updated = Signal()
+    """The curves grew, or the state changed."""
+    images_changed = Signal(str)
+    """``samples`` or ``reconstructions``."""
+
+    def __init__(self, folder: str, parent: QObject | None = None) -> None:
+        """Open the run; `RunError` when it has no readable record."""
+        super().__init__(parent)
+        self.folder = folder
+        self.record: RunRecord = read_record(Path(folder))
+        self.summary: RunSummary = open_run(folder)
+        self.history = RunHistory()
+        self.images: dict[str, RunImages] = {}
+        self._tail = MetricsTail(folder, self.history)
+        self._caught_up = False
+        self._growths = 0
+        """How often the history grew with nobody here holding the run, of which the first may be its last words."""
+        self._grew = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.read)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """None when the record does not say how many images there are."""
+        images = self.record.data.train_images
+        return math.ceil(images / self.record.config.batch_size) if images else None
+
+    def read(self) -> None:
+        """Read what is new: the next piece of a long history, or of a run that goes on elsewhere."""
+        version = self.history.version
+        more = self._tail.read()
+        if self._caught_up and self.history.version != version:
+            self._growths += 1
+            self._grew = time.monotonic()
+        self._caught_up = self._caught_up or not more
+        if more:
+            self._timer.start(0)
+        else:
+            self._read_sheets()
+            if self.summary.state in _UNDER_WAY or self._written_recently():
+                self._read_summary()
+                self._timer.start(_FOLLOW_MILLISECONDS)
+        if self.history.version != version or not more:
+            self.updated.emit()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._timer.stop()
+
+    def _read_summary(self) -> None:
+        try:
+            self.summary = open_run(self.folder)
+        except RunError:
+            return  # it was just moved away
+        if self.summary.state != "interrupted":
+            self._growths = 0
+        elif self._growths > 1 and time.monotonic() - self._grew < _RECENT_SECONDS:
+            # It grows though nobody here holds it: on another machine, whose lock a shared folder does not show.
+            self.summary = replace(self.summary, state="training")
+
+    def _written_recently(self) -> bool:
+        """Whether the history may grow yet: looked at for a while after its last line, whoever wrote that."""
+        try:
+            return time.time() - (Path(self.folder) / METRICS).stat().st_mtime < _RECENT_SECONDS
+        except OSError:
+            return False
+
+    def _read_sheets(self) -> None:
+        shots = snapshots(Path(self.folder))
+        for kind in KINDS:
+            newest = next((shot for shot in reversed(shots) if shot.path(kind) is not None), None)
+            if newest is None or (kind in self.images and self.images[kind].step == newest.step):
+                continue
+            batch = newest.images(kind, self.record)
+            if batch is not None:
+                self.images[kind] = RunImages(kind=kind, step=newest.step, images=batch)
+                self.images_changed.emit(kind)
