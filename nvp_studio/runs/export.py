@@ -11,6 +11,7 @@ import msgspec
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.runs.event_files import FOLDER, EventFiles
 from nvp_studio.runs.names import KINDS
+from nvp_studio.runs.sheets import MAX_SHEET_BYTES
 from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
@@ -19,7 +20,6 @@ from nvp_studio.training.runs import MOST_RECORD_BYTES, RECORD, read_metrics, re
 
 Format = Literal["csv", "parquet", "tensorboard"]
 _ALWAYS = ("skipped", "rollbacks")
-_MOST_SHEET_BYTES = 100_000_000
 
 
 def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
@@ -97,5 +97,5 @@ def _write_events(folder: Path, metrics: list[StepMetrics], place: Path) -> Path
         for shot in snapshots(folder):
             for kind in KINDS:
                 if (path := shot.path(kind)) is not None:
-                    events.sheet(kind, shot.step, read_regular(path, _MOST_SHEET_BYTES))
+                    events.sheet(kind, shot.step, read_regular(path, MAX_SHEET_BYTES))
     return place

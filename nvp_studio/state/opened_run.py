@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.names import KINDS
+from nvp_studio.runs.sheets import read_sheet
 from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunImages
@@ -96,7 +97,7 @@ class OpenedRun(QObject):
             newest = next((shot for shot in reversed(shots) if shot.path(kind) is not None), None)
             if newest is None or (kind in self.images and self.images[kind].step == newest.step):
                 continue
-            batch = newest.images(kind, self.record)
+            batch = read_sheet(newest.path(kind), kind, self.record)
             if batch is not None:
                 self.images[kind] = RunImages(kind=kind, step=newest.step, images=batch)
                 self.images_changed.emit(kind)

@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.names import Kind
+from nvp_studio.runs.sheets import read_sheet
 from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import ImageBatch
@@ -99,7 +100,7 @@ class Timelapse(QObject):
         """The images of the snapshot in front; None when there is no such sheet, or one that cannot be read."""
         if self.step is None or self._record is None:
             return None
-        return self.shots[self.place].images(self.kind, self._record)
+        return read_sheet(self.shots[self.place].path(self.kind), self.kind, self._record)
 
     def _advance(self) -> None:
         self.move_to((self.place + 1) % len(self.shots) if self.shots else -1)
