@@ -1,4 +1,4 @@
-"""The run in the trainer: what was asked of it, what it says, and what becomes of it when its process dies."""
+"""The run in the trainer process: start, pause, stop and resume it, and show what the trainer reports of it."""
 
 from pathlib import Path
 from typing import Literal
@@ -48,9 +48,9 @@ from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import Answer, ChangeRun, ResumeRun, RunCommand, StartRun
 
 SLOW_STOP_MILLISECONDS = 3000
-"""From here on a stop offers to be forced."""
+"""A stop that takes longer than this offers to be forced."""
 LOCK_PATIENCE_SECONDS = 120.0
-"""After a lost connection the worker before may not have noticed yet, and hold the run."""
+"""How long a resumed run waits for its lock: after a lost connection the old worker may still hold it."""
 
 
 class LiveRun(QObject):
@@ -64,21 +64,21 @@ class LiveRun(QObject):
     phase_changed = Signal(str)
     """The new `phase`; `reason` says why."""
     begun = Signal(object)
-    """`RunStarted`: the run has its folder, or goes on in it."""
+    """`RunStarted`: the run has its folder, or is resumed in it."""
     updated = Signal()
-    """Steps or progress came in; at most 30 times a second."""
+    """New steps or progress; at most 30 times a second."""
     images_changed = Signal(str)
     """``samples`` or ``reconstructions``."""
     noticed = Signal(str, str)
     """(level, text): something a person should know."""
     course_changed = Signal()
-    """Learning rate or stop conditions are others now: `course`."""
+    """Learning rate or stop conditions have changed: `course`."""
     checkpoint_saved = Signal(object)
     """`CheckpointSaved`."""
     crashed = Signal(object)
-    """`CrashReport`; `phase` says already whether the run goes on by itself."""
+    """`CrashReport`; `phase` is already that after the crash, so it says whether the run is restarted."""
     stop_is_slow = Signal()
-    """A stop takes long: offer `force_stop`."""
+    """A stop takes long; `force_stop` should be offered."""
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -88,18 +88,18 @@ class LiveRun(QObject):
         self.name = ""
         self.folder = ""
         self.host = ""
-        """The machine that it is trained on and that has its folder; empty: this one."""
+        """The machine that trains the run and has its folder; empty: this one."""
         self.started: RunStarted | None = None
         self.progress: RunProgress | None = None
         self.prepared: float | None = None
-        """How much of the data is ready, 0 to 1, while they are prepared."""
+        """Fraction of the data that is prepared, 0 to 1; None when not known."""
         self.course: RunChanged | None = None
         """Learning rate and stop conditions in force; None before the run has begun."""
         self.history = RunHistory()
         self.images: dict[str, RunImages] = {}
         self.config: TrainConfig | None = None
         self.crash: CrashReport | None = None
-        """Of the crash that interrupted the run; None while all is well."""
+        """The last crash of its trainer; None without one."""
         self._state: State = "none"
         self._request: StartRun | ResumeRun | None = None
         """What the trainer is asked for when it is ready; a run with a checkpoint is resumed."""
@@ -117,7 +117,7 @@ class LiveRun(QObject):
 
     @property
     def under_way(self) -> bool:
-        """Whether a run is going or about to; then no other can start."""
+        """Whether a run is going or about to start; then no other can start."""
         return self._state in UNDER_WAY
 
     @property
@@ -132,13 +132,13 @@ class LiveRun(QObject):
 
     @property
     def resumable(self) -> bool:
-        """Whether it ended before its budget and left a folder to go on from."""
+        """Whether it ended before its budget was spent and has a checkpoint to resume from."""
         ended = self.phase in ("interrupted", "stopped", "failed")
         return ended and bool(self.folder) and isinstance(self._request, ResumeRun)
 
     @property
     def local_folder(self) -> str:
-        """Its folder where that is on this machine, else nothing: there may be another of this path here."""
+        """Its folder if that is on this machine, else "": this machine may have another folder of the same path."""
         return "" if self.host else self.folder
 
     @property
@@ -157,7 +157,7 @@ class LiveRun(QObject):
         return self._state == "refused"
 
     def summary(self) -> RunSummary | None:
-        """The run as a row in the list of runs, as it stands now; None while it is not under way in a folder here."""
+        """The run as a row in the list of runs; None while no run is under way in a folder of this machine."""
         phase = SUMMARY_STATES.get(self.phase)
         if phase is None or self.started is None or not self.local_folder:
             return None
@@ -178,14 +178,14 @@ class LiveRun(QObject):
         )
 
     def report(self) -> str:
-        """What happened, for pasting somewhere: the run, its configuration, the engine's last lines."""
+        """The run, its configuration and the last lines of its trainer, as text to be copied into a bug report."""
         lines = [f"NVP Studio, run {self.name or '(unnamed)'}: {self.phase}", self.reason, self.folder]
         if self.config is not None:
             lines.append(msgspec.json.encode(self.config).decode())
         lines.append(self.crash.text() if self.crash else "\n".join(self._engine.trainer.stderr_tail))
         return "\n".join(line for line in lines if line)
 
-    # What a person asks
+    # Requests
 
     def start(self, config: TrainConfig, runs_folder: Path, name: str = "") -> None:
         """Start a new run, on another machine in the runs folder there; ignored while one is under way."""
@@ -197,7 +197,7 @@ class LiveRun(QObject):
     def resume(
         self, folder: str, *, steps: int | None = None, epochs: float | None = None, minutes: float | None = None
     ) -> None:
-        """Go on with the run in `folder`, to a new budget if one is given; ignored while one is under way."""
+        """Resume the run in `folder`, to a new budget if one is given; ignored while one is under way."""
         if self.under_way:
             return
         same = (self._engine.trainer_host, folder) == (self.host, self.folder)
@@ -210,7 +210,7 @@ class LiveRun(QObject):
             self._begin(request, self.name, self.folder, self.config)
 
     def pause(self) -> None:
-        """Wait after the present step."""
+        """Pause after the current step."""
         if self._advance("pause"):
             self._command("pause")
 
@@ -248,7 +248,7 @@ class LiveRun(QObject):
         if self.in_loop:
             self._engine.trainer.send(ChangeRun(request))
 
-    # Inside
+    # Transitions
 
     def _begin(self, request: StartRun | ResumeRun, name: str, folder: str, config: TrainConfig | None) -> None:
         trainer, host = self._engine.trainer, self._engine.trainer_host
@@ -257,9 +257,7 @@ class LiveRun(QObject):
             self.images.clear()
             self.started = None
         self.name, self.host, self.folder, self.config = name, host, folder, config
-        self.progress = self.prepared = None
-        self.course = None
-        self.crash = None
+        self.progress = self.prepared = self.course = self.crash = None
         self._request = request
         self._crashed_since_saved = False
         self._advance("start after kill" if trainer.ending else "start")
@@ -313,7 +311,7 @@ class LiveRun(QObject):
                 self.images_changed.emit(message.kind)
             case CheckpointSaved():
                 if message.kind == "last":  # the one that a run is resumed from
-                    self._resume_after_crash()
+                    self._request = ResumeRun(self.folder)
                     self._crashed_since_saved = self._crashed_since_saved and message.step == 0
                 self.checkpoint_saved.emit(message)
             case RunChanged():
@@ -333,7 +331,7 @@ class LiveRun(QObject):
         self.started = message
         self.name, self.folder, self.config = message.name, message.folder, message.config
         if isinstance(self._request, ResumeRun):
-            self._resume_after_crash()  # to the budget that was asked for, which is recorded now
+            self._request = ResumeRun(self.folder)  # to the budget that was asked for, which is recorded now
         if message.step == 0 or not self.host:
             self.history.clear()
         if self.host:  # its files cannot be read here: what was shown stays
@@ -345,9 +343,6 @@ class LiveRun(QObject):
         self._update_due = True
         self._advance("begun")
         self.begun.emit(message)
-
-    def _resume_after_crash(self) -> None:
-        self._request = ResumeRun(self.folder)
 
     def _on_course(self, message: RunChanged) -> None:
         before, self.course = self.course, message
