@@ -1,7 +1,7 @@
 """A run's sheets through time as a film."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +15,28 @@ from nvp_studio.training.errors import RunError
 
 FILM_SUFFIXES = (".gif", ".webp")
 
-_MOST_FRAMES = 600
-_COMFORTABLE = 448
-"""Pixels that a film's longer side has, about; a sheet is enlarged by a whole factor to come near it."""
+_MAX_FRAMES = 600
+_SIDE_PIXELS = 448
+"""A sheet is enlarged by the largest whole factor that keeps its longer side within this."""
 _BAR = 4
 _BAR_COLOUR = (42, 99, 200)
-_GROUND = (230, 232, 236)
+_BACKGROUND = (230, 232, 236)
 _LAST_SECONDS = 1.5
-"""How long the last frame stands."""
+"""How long the last frame is shown."""
 
 
-def thinned(shots: Sequence[Snapshot], most: int = _MOST_FRAMES) -> list[Snapshot]:
+def thinned(shots: Sequence[Snapshot], most: int = _MAX_FRAMES) -> list[Snapshot]:
     """At most `most` snapshots evenly spread, first and last among them."""
     if len(shots) <= most:
         return list(shots)
     return [shots[round(place)] for place in np.linspace(0, len(shots) - 1, most)]
 
 
-def write_film(
-    folder: Path,
-    path: Path,
-    kind: Kind = "samples",
-    frames_per_second: float = 6.0,
-    proceed: Callable[[int, int], bool] = lambda done, total: True,
-) -> int:
+def write_film(folder: Path, path: Path, kind: Kind = "samples", frames_per_second: float = 6.0) -> int:
     """Write the sheets of the run in `folder` as an animated GIF or WebP; returns the number of frames.
 
-    A bar at the lower edge says how far the run is. `proceed(done, total)` is asked before each frame. Raises
-    `RunError` for a run without such sheets, another suffix, or a film that was given up.
+    A bar at the lower edge shows how far the run is. Raises `RunError` for a run without such sheets and for another
+    suffix.
     """
     form = path.suffix.lower()
     if form not in FILM_SUFFIXES:
@@ -52,9 +46,7 @@ def write_film(
         raise RunError(f"{folder.name} has no {kind} yet; they come with its validations")
     last = shots[-1].step or 1
     frames: list[Image.Image] = []
-    for place, shot in enumerate(shots):
-        if not proceed(place, len(shots)):
-            raise RunError("the film was given up")
+    for shot in shots:
         frame = _frame(shot.path(kind), shot.step / last)
         if frame is not None and (not frames or frame.size == frames[0].size):
             frames.append(frame)
@@ -81,9 +73,9 @@ def _frame(path: Path | None, share: float) -> Image.Image | None:
     except ImageError:
         return None
     sheet = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    factor = max(1, _COMFORTABLE // max(sheet.size))
+    factor = max(1, _SIDE_PIXELS // max(sheet.size))
     large = sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
-    frame = Image.new("RGB", (large.width, large.height + _BAR), _GROUND)
+    frame = Image.new("RGB", (large.width, large.height + _BAR), _BACKGROUND)
     frame.paste(large)
     full = max(1, round(share * large.width))
     ImageDraw.Draw(frame).rectangle((0, large.height, full - 1, large.height + _BAR - 1), fill=_BAR_COLOUR)

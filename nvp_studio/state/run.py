@@ -217,7 +217,7 @@ class LiveRun(QObject):
     def unpause(self) -> None:
         """End the pause."""
         if self._advance("unpause"):
-            self._command("proceed")
+            self._command("unpause")
 
     def stop(self) -> None:
         """End the run with a checkpoint; one that the trainer was not asked for yet is abandoned."""
@@ -272,8 +272,8 @@ class LiveRun(QObject):
         if self._request is not None and self._advance("ready"):
             self._engine.trainer.send(self._request)
 
-    def _command(self, word: Literal["pause", "proceed", "stop", "save", "sample"]) -> None:
-        self._engine.trainer.send(RunCommand(word))
+    def _command(self, command: Literal["pause", "unpause", "stop", "save", "sample"]) -> None:
+        self._engine.trainer.send(RunCommand(command))
 
     def _advance(self, event: Event, reason: str = "") -> bool:
         """Go to the state that `event` leads to and say why; False where it is ignored."""

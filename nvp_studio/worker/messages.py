@@ -151,9 +151,9 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
 
 
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):
-    """A word to the run under way."""
+    """A command for the run under way; ignored without one."""
 
-    word: Literal["pause", "proceed", "stop", "save", "sample"]
+    command: Literal["pause", "unpause", "stop", "save", "sample"]
 
 
 class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):

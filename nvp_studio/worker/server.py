@@ -213,10 +213,10 @@ class Server:
         if self._run is None:
             return  # it ended a moment ago
         control = self._run.control
-        match command.word:
+        match command.command:
             case "pause":
                 control.pause()
-            case "proceed":
+            case "unpause":
                 control.unpause()
             case "stop":
                 control.stop()

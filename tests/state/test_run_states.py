@@ -225,7 +225,7 @@ def feed(live: LiveRun, engine: FakeEngine, event: Event, folder: Path) -> None:
 SENDS: dict[Event, Any] = {
     "ready": StartRun,
     "pause": RunCommand("pause"),
-    "unpause": RunCommand("proceed"),
+    "unpause": RunCommand("unpause"),
     "stop": RunCommand("stop"),
 }
 

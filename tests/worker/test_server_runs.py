@@ -110,7 +110,7 @@ def test_commands_reach_the_run(start_worker: StartWorker, data_file: Path, tmp_
     worker.send(Ping(1), Render("explore", 1, Recipe(checkpoint="", base=Seed(0))))
     assert worker.expect(Pong).busy_with == "training"
     assert "run" in worker.expect(Failed, view="explore").reason
-    worker.send(RunCommand("proceed"))
+    worker.send(RunCommand("unpause"))
     _until_phase(worker, "training")
     worker.expect(StepMetrics)
     worker.send(RunCommand("sample"))
