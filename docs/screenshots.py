@@ -106,7 +106,7 @@ def choose_compared(studio: Studio) -> None:
 
     studio.window.show_page("runs")
     page = studio.window.page("runs")
-    rows = [page.shelf.index(row, 0) for row in range(page.shelf.rowCount())]
+    rows = [page.filtered_runs.index(row, 0) for row in range(page.filtered_runs.rowCount())]
     found = {row: row.data(SUMMARY_ROLE) for row in rows}
     chosen = [row for row in rows if found[row].folder != studio.live.folder]
     model, flag = page.table.selectionModel(), QItemSelectionModel.SelectionFlag

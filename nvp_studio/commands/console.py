@@ -113,7 +113,7 @@ def find_model(model: str) -> str:
 
     What is none of these is returned as it is. Raises `RunError` for a name that several runs were given.
     """
-    from nvp_studio.runs.shelf import NoSuchRunError, find_run
+    from nvp_studio.runs.listing import NoSuchRunError, find_run
 
     if not model or Path(model).exists():
         return model

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import bits, duration
+from nvp_studio.runs.listing import ListedRun
 from nvp_studio.runs.names import Axis
-from nvp_studio.runs.shelf import ShelvedRun
 from nvp_studio.training.changes import RateChange, Restart, RunChange
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ HEADINGS = ["run", "state", "data", "preset", "best", "steps", "time", "started"
 """Of the columns of `list_row`."""
 
 
-def run_facts(run: ShelvedRun) -> dict[str, Any]:
+def run_facts(run: ListedRun) -> dict[str, Any]:
     """A run's summary and labels, ready for JSON."""
     labels = {"label": run.labels.name, "note": run.labels.note, "tags": list(run.labels.tags)}
     return {**msgspec.to_builtins(run.summary), **labels}
 
 
-def list_row(run: ShelvedRun) -> list[str]:
+def list_row(run: ListedRun) -> list[str]:
     """One run in the list of runs."""
     one = run.summary
     return [

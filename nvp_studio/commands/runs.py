@@ -10,8 +10,8 @@ from nvp_studio.commands.console import CommandError, print_json, print_table, s
 from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, print_columns, run_facts, shown_rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
+from nvp_studio.runs.listing import ListedRun, SortKey, find_run, list_labelled
 from nvp_studio.runs.names import Axis, Kind
-from nvp_studio.runs.shelf import ShelvedRun, SortKey, find_run, list_shelf
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
 from nvp_studio.training.changes import ChangeRequest, read_changes, request_change
 from nvp_studio.training.lock import is_locked
@@ -49,13 +49,13 @@ def list_(
     """
     folder = runs or default_runs_folder()
     folder = folder / TRASH if trash else folder
-    shelved = list_shelf(folder, sort=sort, tag=tag)
+    listed = list_labelled(folder, sort=sort, tag=tag)
     if json:
-        print_json([run_facts(run) for run in shelved])
-    elif not shelved:
+        print_json([run_facts(run) for run in listed])
+    elif not listed:
         say(f"no runs in {folder}")
     else:
-        print_columns([HEADINGS, *(list_row(run) for run in shelved)])
+        print_columns([HEADINGS, *(list_row(run) for run in listed)])
 
 
 @app.command()
@@ -69,7 +69,7 @@ def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) 
     changes = read_changes(folder)
     if json:
         print_json(
-            run_facts(ShelvedRun(one.summary, one.labels))
+            run_facts(ListedRun(one.summary, one.labels))
             | {
                 "record": msgspec.to_builtins(one.record),
                 "changes": msgspec.to_builtins(changes),
@@ -113,7 +113,7 @@ def compare(
     if json:
         print_json(
             {
-                "runs": [run_facts(ShelvedRun(run.summary, run.labels)) for run in compared],
+                "runs": [run_facts(ListedRun(run.summary, run.labels)) for run in compared],
                 "differences": dict(settings),
                 "axis": by,
                 "validation": [{"at": place, "lowest": scores} for place, scores in along],

@@ -13,7 +13,7 @@ from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunView, divergences
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
-from nvp_studio.runs.shelf import find_run
+from nvp_studio.runs.listing import find_run
 from nvp_studio.training.config import DEFAULT_MINUTES, TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.fields import BUDGET, DATA, PLACE

@@ -16,7 +16,7 @@ from PySide6.QtCore import (
 )
 
 from nvp_studio.runs.labels import Labels, read_labels
-from nvp_studio.runs.shelf import ShelvedRun
+from nvp_studio.runs.listing import ListedRun
 from nvp_studio.training.runs import RunSummary, list_runs
 
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
@@ -68,10 +68,10 @@ class RunsModel(QAbstractTableModel):
         live = self._live
         return replace(live, started=run.started) if live is not None and live.folder == run.folder else run
 
-    def shelved(self, row: int) -> ShelvedRun:
+    def listed(self, row: int) -> ListedRun:
         """The run of a row with its labels."""
         run = self.runs[row]
-        return ShelvedRun(run, self._labels.get(run.folder, Labels()))
+        return ListedRun(run, self._labels.get(run.folder, Labels()))
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not listed."""
@@ -100,15 +100,15 @@ class RunsModel(QAbstractTableModel):
         run, column = self.runs[index.row()], self.COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return self._text(self.shelved(index.row()), column)
+                return self._text(self.listed(index.row()), column)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole:
-                return self._tip(self.shelved(index.row()), column)
+                return self._tip(self.listed(index.row()), column)
             case _ if role == SUMMARY_ROLE:
                 return run
             case _ if role == SORT_ROLE:
-                return self._sort_value(self.shelved(index.row()), column)
+                return self._sort_value(self.listed(index.row()), column)
             case _ if role == SHORT_ROLE and column == "state":
                 return self.state_word(run.state)
         return None
@@ -140,15 +140,15 @@ class RunsModel(QAbstractTableModel):
             self.tr("Tags"),
         )
 
-    def _tip(self, shelved: ShelvedRun, column: str) -> str:
-        run = shelved.summary
+    def _tip(self, listed: ListedRun, column: str) -> str:
+        run = listed.summary
         if column == "state" and run.reason:
             return f"{self.state_word(run.state)}: {run.reason}"
-        return f"{shelved.labels.note}\n\n{run.folder}" if shelved.labels.note else run.folder
+        return f"{listed.labels.note}\n\n{run.folder}" if listed.labels.note else run.folder
 
-    def _sort_value(self, shelved: ShelvedRun, column: str) -> Any:
+    def _sort_value(self, listed: ListedRun, column: str) -> Any:
         """What a column is sorted by; a run without a validation counts as the worst."""
-        run = shelved.summary
+        run = listed.summary
         match column:
             case "best":
                 return math.inf if run.best is None else run.best
@@ -158,15 +158,15 @@ class RunsModel(QAbstractTableModel):
                 return run.seconds
             case "started":
                 return run.started
-        return self._text(shelved, column).lower()
+        return self._text(listed, column).lower()
 
-    def _text(self, shelved: ShelvedRun, column: str) -> str:
-        run = shelved.summary
+    def _text(self, listed: ListedRun, column: str) -> str:
+        run = listed.summary
         match column:
             case "name":
-                return shelved.name
+                return listed.name
             case "tags":
-                return ", ".join(shelved.labels.tags)
+                return ", ".join(listed.labels.tags)
             case "state":
                 word = self.state_word(run.state)
                 return f"{word}: {run.reason}" if run.state == "stopped" and run.reason else word
@@ -196,7 +196,7 @@ class RunsModel(QAbstractTableModel):
         }.get(state, state)
 
 
-class ShelfModel(QSortFilterProxyModel):
+class FilteredRunsModel(QSortFilterProxyModel):
     """A `RunsModel` sorted by a column and reduced to the runs that a text fits."""
 
     def __init__(self, runs: RunsModel, parent: QObject | None = None) -> None:
@@ -213,7 +213,7 @@ class ShelfModel(QSortFilterProxyModel):
         self.setFilterFixedString(text)  # what is sought by `filterAcceptsRow`; this filters all rows again
 
     def filterAcceptsRow(self, row: int, _parent: _Index) -> bool:
-        return self._runs.shelved(row).matches(self._text)
+        return self._runs.listed(row).matches(self._text)
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not shown."""

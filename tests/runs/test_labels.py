@@ -1,11 +1,11 @@
-"""Names, notes and tags on runs, the shelf that finds and sorts them, and the trash."""
+"""Names, notes and tags on runs, the list that finds and sorts them, and the trash."""
 
 from pathlib import Path
 
 import pytest
 
 from nvp_studio.runs.labels import LABELS, Labels, change_labels, read_labels, tags_from_text
-from nvp_studio.runs.shelf import find_run, list_shelf
+from nvp_studio.runs.listing import find_run, list_labelled
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, discarded_runs, restore_run
 from nvp_studio.training.errors import RunError
 from tests.runs.folders import make_run
@@ -58,21 +58,21 @@ def test_runs_are_found_by_folder_and_by_the_name_they_were_given(tmp_path: Path
         find_run(Path("three"), tmp_path)
 
 
-def test_the_shelf_is_sorted_and_filtered(tmp_path: Path) -> None:
+def test_the_list_is_sorted_and_filtered(tmp_path: Path) -> None:
     make_run(tmp_path / "a", "2026-01-03T10:00:00+00:00", best=3.5, seconds=10)
     make_run(tmp_path / "b", "2026-01-02T10:00:00+00:00", best=2.5, seconds=30)
     make_run(tmp_path / "c", "2026-01-01T10:00:00+00:00", seconds=20)
     change_labels(tmp_path / "c", name="Aardvark", tags=["good"], note="remember the milk")
 
     def names(**options: str) -> list[str]:
-        return [Path(run.folder).name for run in list_shelf(tmp_path, **options)]
+        return [Path(run.folder).name for run in list_labelled(tmp_path, **options)]
 
     assert names() == ["a", "b", "c"]
     assert names(sort="best") == ["b", "a", "c"]
     assert names(sort="time") == ["b", "c", "a"]
     assert names(sort="name") == ["a", "c", "b"]
     assert names(tag="good") == ["c"]
-    (run,) = list_shelf(tmp_path, tag="good")
+    (run,) = list_labelled(tmp_path, tag="good")
     assert run.matches("MILK toys")
     assert not run.matches("milk honey")
 

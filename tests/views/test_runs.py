@@ -58,14 +58,14 @@ def train_page(window: MainWindow) -> TrainPage:
 
 
 def names(page: RunsPage) -> list[str]:
-    return [page.shelf.index(row, 0).data() for row in range(page.shelf.rowCount())]
+    return [page.filtered_runs.index(row, 0).data() for row in range(page.filtered_runs.rowCount())]
 
 
 def choose(page: RunsPage, *chosen: str) -> None:
     """Select these runs, the first as the current one."""
     model = page.table.selectionModel()
     model.clearSelection()
-    rows = [page.shelf.index(page.shelf.row_of(str(page.runs.folder / name)), 0) for name in chosen]
+    rows = [page.filtered_runs.index(page.filtered_runs.row_of(str(page.runs.folder / name)), 0) for name in chosen]
     model.setCurrentIndex(rows[0], QItemSelectionModel.SelectionFlag.NoUpdate)
     for row in rows:
         model.select(row, QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows)
@@ -151,7 +151,10 @@ def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(pag
     make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")
     page.refresh()
     column = page.runs.COLUMNS.index("state")
-    rows = {page.shelf.index(row, 0).data(): page.shelf.index(row, column) for row in range(page.shelf.rowCount())}
+    rows = {
+        page.filtered_runs.index(row, 0).data(): page.filtered_runs.index(row, column)
+        for row in range(page.filtered_runs.rowCount())
+    }
     assert written(page, rows["wordy"]) == "stopped"
     assert rows["wordy"].data(Qt.ItemDataRole.ToolTipRole) == rows["wordy"].data()
     page.table.resizeColumnToContents(column)
@@ -351,8 +354,8 @@ def test_a_run_is_renamed_tagged_and_noted(page: RunsPage, window: MainWindow) -
     dialog.accept()
     assert read_labels(page.runs.folder / "one").tags == ("good", "paper")
     assert "first try" in names(page)
-    row = page.shelf.row_of(str(page.runs.folder / "one"))
-    assert page.shelf.index(row, 8).data() == "good, paper"
+    row = page.filtered_runs.row_of(str(page.runs.folder / "one"))
+    assert page.filtered_runs.index(row, 8).data() == "good, paper"
 
 
 def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: RunsPage, window: MainWindow) -> None:
@@ -443,7 +446,7 @@ def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPag
 def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainWindow) -> None:
     choose(page, "one", "two", "three")
     window.registry["runs.discard"].trigger()
-    assert page.shelf.rowCount() == 0
+    assert page.filtered_runs.rowCount() == 0
     assert not window.registry["runs.label"].isEnabled()
     assert not window.registry["runs.discard"].isEnabled()
     assert page.comparison.stack.currentIndex() == 0

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.files import write_whole
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.state.opened_run import OpenedRun
-from nvp_studio.state.runs import SUMMARY_ROLE, ShelfModel
+from nvp_studio.state.runs import SUMMARY_ROLE, FilteredRunsModel
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
@@ -43,7 +43,7 @@ class RunsPage(Page):
         super().__init__(context)
         self.live = context.live
         self.runs = context.runs
-        self.shelf = ShelfModel(self.runs, self)
+        self.filtered_runs = FilteredRunsModel(self.runs, self)
         self.timelapse = Timelapse(self)
         self.actions_ = RunsActions(context, self, self.timelapse)
         self._opened: dict[str, OpenedRun] = {}
@@ -59,7 +59,7 @@ class RunsPage(Page):
 
     def activated(self) -> None:
         self.refresh()
-        if not self.table.selectionModel().hasSelection() and self.shelf.rowCount():
+        if not self.table.selectionModel().hasSelection() and self.filtered_runs.rowCount():
             self.table.selectRow(0)
 
     # Which runs are selected
@@ -75,13 +75,13 @@ class RunsPage(Page):
     def chosen(self) -> list[RunSummary]:
         """The selected runs, as the table orders them."""
         rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
-        return [self.shelf.index(row, 0).data(SUMMARY_ROLE) for row in rows]
+        return [self.filtered_runs.index(row, 0).data(SUMMARY_ROLE) for row in rows]
 
     def refresh(self, folder: str = "") -> None:
         """Read the folder of runs again, and choose the run `folder` when it is there."""
         self.context.refresh_runs()
         if folder:
-            row = self.shelf.row_of(folder)
+            row = self.filtered_runs.row_of(folder)
             if row >= 0:
                 self.table.selectRow(row)
         self._show_selection()
@@ -91,7 +91,7 @@ class RunsPage(Page):
     def _lay_out(self) -> None:
         column = vbox(self, margins=PAGE_MARGINS)
         column.addLayout(self._make_top())
-        self.table = RunTable(self.shelf, SUMMARY_ROLE, sortable=True)
+        self.table = RunTable(self.filtered_runs, SUMMARY_ROLE, sortable=True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setMinimumHeight(14 * SPACE)
         for key in PAGE_KEYS:
@@ -129,9 +129,9 @@ class RunsPage(Page):
         self.table.selectionModel().selectionChanged.connect(self._show_selection)
         self.table.selectionModel().currentRowChanged.connect(self._show_selection)
         self.table.opened.connect(lambda _: self.actions_["explore"].trigger())
-        self.shelf.rowsInserted.connect(self._show_count)
-        self.shelf.rowsRemoved.connect(self._show_count)
-        self.shelf.layoutChanged.connect(self._show_count)
+        self.filtered_runs.rowsInserted.connect(self._show_count)
+        self.filtered_runs.rowsRemoved.connect(self._show_count)
+        self.filtered_runs.layoutChanged.connect(self._show_count)
         self.runs.dataChanged.connect(self._show_actions)
         self.comparison.step_pointed.connect(self.timelapse.move_to_step)
         self.comparison.controls.export_requested.connect(self._save_curves)
@@ -175,7 +175,7 @@ class RunsPage(Page):
 
     def _name(self, run: RunSummary) -> str:
         row = self.runs.row_of(run.folder)
-        return self.runs.shelved(row).name if row >= 0 else run.name
+        return self.runs.listed(row).name if row >= 0 else run.name
 
     def _history(self, folder: str) -> RunHistory | None:
         if folder == self.live.local_folder and self.live.started is not None:
@@ -208,7 +208,7 @@ class RunsPage(Page):
         self.timelapse.refresh()
 
     def _on_searched(self, text: str) -> None:
-        self.shelf.show_matching(text)
+        self.filtered_runs.show_matching(text)
         self._show_count()
 
     def _on_live_updated(self) -> None:
@@ -220,7 +220,7 @@ class RunsPage(Page):
             self._draw.start()
 
     def _show_count(self) -> None:
-        shown, total = self.shelf.rowCount(), self.runs.rowCount()
+        shown, total = self.filtered_runs.rowCount(), self.runs.rowCount()
         every = self.tr("1 run") if total == 1 else self.tr("{0} runs").format(total)
         text = every if shown == total else self.tr("{0} of {1} runs").format(shown, total)
         chosen = len(self.table.selectionModel().selectedRows())

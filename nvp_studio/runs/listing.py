@@ -15,7 +15,7 @@ class NoSuchRunError(RunError):
 
 
 @dataclass(frozen=True)
-class ShelvedRun:
+class ListedRun:
     """One run: what its record says, and its labels."""
 
     summary: RunSummary
@@ -41,7 +41,7 @@ class ShelvedRun:
 
 SortKey = Literal["started", "name", "best", "steps", "time", "data", "preset", "state"]
 _LAST = float("inf")
-SORT_KEYS: dict[SortKey, Callable[[ShelvedRun], tuple[float, str] | str]] = {
+SORT_KEYS: dict[SortKey, Callable[[ListedRun], tuple[float, str] | str]] = {
     "started": lambda run: run.summary.started,
     "name": lambda run: run.name.lower(),
     "best": lambda run: (_LAST if run.summary.best is None else run.summary.best, run.summary.started),
@@ -55,20 +55,20 @@ SORT_KEYS: dict[SortKey, Callable[[ShelvedRun], tuple[float, str] | str]] = {
 NEWEST_OR_LARGEST_FIRST = frozenset(("started", "steps", "time"))
 
 
-def shelve(summaries: Iterable[RunSummary]) -> list[ShelvedRun]:
+def with_labels(summaries: Iterable[RunSummary]) -> list[ListedRun]:
     """Each run with its labels."""
-    return [ShelvedRun(summary, read_labels(Path(summary.folder))) for summary in summaries]
+    return [ListedRun(summary, read_labels(Path(summary.folder))) for summary in summaries]
 
 
-def list_shelf(runs_folder: Path | None = None, *, sort: SortKey = "started", tag: str = "") -> list[ShelvedRun]:
+def list_labelled(runs_folder: Path | None = None, *, sort: SortKey = "started", tag: str = "") -> list[ListedRun]:
     """The runs of `runs_folder`, those with `tag` alone when given; started, steps and time from the top down."""
-    found = shelve(list_runs(runs_folder))
+    found = with_labels(list_runs(runs_folder))
     if tag:
         found = [run for run in found if tag in run.labels.tags]
     return sort_runs(found, sort)
 
 
-def sort_runs(runs: Iterable[ShelvedRun], sort: SortKey) -> list[ShelvedRun]:
+def sort_runs(runs: Iterable[ListedRun], sort: SortKey) -> list[ListedRun]:
     """The runs in the order of `sort`, one of `SORT_KEYS`."""
     return sorted(runs, key=SORT_KEYS[sort], reverse=sort in NEWEST_OR_LARGEST_FIRST)
 
@@ -80,7 +80,7 @@ def find_run(run: Path, runs_folder: Path | None = None) -> Path:
     for candidate in (run, folder / run):
         if (candidate / "run.json").is_file():
             return candidate
-    named = [one for one in list_shelf(folder) if one.labels.name == str(run)]
+    named = [one for one in list_labelled(folder) if one.labels.name == str(run)]
     if len(named) > 1:
         places = ", ".join(Path(one.folder).name for one in named)
         raise RunError(f"{len(named)} runs are called {run}: {places}; name one of these folders")
