@@ -34,10 +34,10 @@ def require_tensorboard() -> None:
 
 
 class EventFiles:
-    """Event files in `folder`: scalars of steps, and sheets. A moment is that of the run's start plus its seconds.
+    """Event files in `folder`: scalars of steps, and sheets.
 
-    Steps that were written already and are taken again (a run that goes on from an earlier checkpoint) are purged by
-    `first_step`.
+    The wall time of an event is the run's start plus its seconds of training.
+    `first_step` makes TensorBoard drop earlier events from that step on: a resumed run takes these steps again.
     """
 
     def __init__(self, folder: Path, created: str, first_step: int = 0) -> None:
@@ -64,7 +64,7 @@ class EventFiles:
         self.close()
 
     def step(self, metrics: StepMetrics) -> None:
-        """Write what a step said."""
+        """Write the scalars of a step."""
         values = {tag: getattr(metrics, name) for name, tag in _SCALARS.items()}
         values["time/seconds"] = metrics.seconds
         for scale, bits in enumerate(metrics.scale_bits):
@@ -73,13 +73,15 @@ class EventFiles:
             done, elapsed = metrics.images - self._last.images, metrics.seconds - self._last.seconds
             values["time/images_per_second"] = done / elapsed
         self._last = metrics
-        found = [self._summary.Value(tag=tag, simple_value=value) for tag, value in values.items() if value is not None]
+        scalars = [
+            self._summary.Value(tag=tag, simple_value=value) for tag, value in values.items() if value is not None
+        ]
         if metrics.validation is not None:
             self._times[metrics.step] = metrics.seconds
-        self._add(metrics.step, metrics.seconds, self._summary(value=found))
+        self._add(metrics.step, metrics.seconds, self._summary(value=scalars))
 
     def sheet(self, kind: str, step: int, png: bytes) -> None:
-        """Write a sheet of images, the content of a PNG file; what is none is passed over."""
+        """Write a sheet of images, the content of a PNG file; anything else is ignored."""
         if len(png) < _PNG_HEADER_BYTES or not png.startswith(b"\x89PNG"):
             return
         width, height = struct.unpack(">II", png[16:_PNG_HEADER_BYTES])
@@ -88,7 +90,7 @@ class EventFiles:
         self._add(step, seconds, self._summary(value=[self._summary.Value(tag=kind, image=image)]))
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Flush and close the file."""
         self._writer.close()
 
     def _add(self, step: int, seconds: float, summary: Any) -> None:
@@ -96,7 +98,7 @@ class EventFiles:
 
 
 class EventFollower:
-    """Writes the event files of a run while it goes: give it every event."""
+    """Writes the event files of a run while it is trained, from the events that it reports."""
 
     def __init__(self) -> None:
         require_tensorboard()
@@ -104,7 +106,7 @@ class EventFollower:
         self._folder = Path()
 
     def report(self, event: RunEvent) -> None:
-        """Take one event of the run."""
+        """Write one event of the run."""
         match event:
             case RunStarted(folder=folder, step=step):
                 self.close()
@@ -117,10 +119,10 @@ class EventFollower:
                 try:
                     self._files.sheet(kind, step, (self._folder / "samples" / sheet_name(kind, step)).read_bytes())
                 except OSError:
-                    return  # a full disk kept the sheet away, which was told already
+                    return  # a full disk kept the sheet away, which was reported already
 
     def close(self) -> None:
-        """The run is over."""
+        """Close the files at the end of the run."""
         if self._files is not None:
             self._files.close()
             self._files = None

@@ -25,9 +25,9 @@ _ALWAYS = ("skipped", "rollbacks")
 def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
     """Write the metrics of the run in `folder` and return where: `place`, or by default a name in the run's folder.
 
-    A table has a row for each step, in which what was not measured is empty, and a column for each scale. TensorBoard
+    A table has a row for each step, in which missing values are empty, and a column for each scale. TensorBoard
     gets a folder with scalars and the sheets of samples. Raises `RunError` for a run without metrics and for a missing
-    optional package, `OSError` when the disk refuses.
+    optional package, `OSError` when the file cannot be written.
     """
     metrics = read_metrics(folder)
     if not metrics:
@@ -42,7 +42,7 @@ def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
 
 
 def table(metrics: list[StepMetrics]) -> dict[str, list[Any]]:
-    """The metrics as columns of equal length; None where a step has no such figure."""
+    """The metrics as columns of equal length; None where a step has no such value."""
     fields = [field.name for field in msgspec.structs.fields(StepMetrics) if field.name != "scale_bits"]
     columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in metrics] for name in fields}
     scales = max(len(one.scale_bits) for one in metrics)
@@ -82,7 +82,7 @@ def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:
 
 
 def _write_events(folder: Path, metrics: list[StepMetrics], place: Path) -> Path:
-    """Event files anew: those of an earlier export would be drawn over by the next."""
+    """Write event files in place of those of an earlier export, which TensorBoard would draw as well."""
     if place.resolve() == (folder / FOLDER).resolve() and is_locked(folder):
         raise RunError(
             f"{folder.name} is being trained and may write event files there itself; "

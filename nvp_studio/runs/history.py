@@ -1,4 +1,4 @@
-"""The curves of one run: what each step said, in arrays that grow, and how to read them from a run folder."""
+"""The history of one run: the metrics of its steps in growing arrays, and how to read them from a run folder."""
 
 import math
 import os
@@ -16,11 +16,11 @@ from nvp_studio.training.runs import METRICS
 Numbers = npt.NDArray[np.float64]
 
 SMOOTHING_STEPS = 50
-"""The smoothed curve is an average with weights that fall by a factor e in this many steps; fewer at the start, where
-the curve falls steeply and a long memory would lag behind."""
-_LEAST_SMOOTHING_STEPS = 3.0
-_SMOOTHING_SHARE = 0.1
-"""At step n the memory is n times this, between the two bounds."""
+"""The smoothed curve is an average whose weights fall by a factor e in this many steps; in fewer at the start, where
+the curve falls steeply and would be smoothed too much."""
+_MIN_SMOOTHING_STEPS = 3.0
+_SMOOTHING_FRACTION = 0.1
+"""At step n it is n times this many steps, within the two bounds."""
 _CHUNK_BYTES = 2**20
 
 
@@ -36,7 +36,7 @@ class Column:
 
     @property
     def values(self) -> Numbers:
-        """The numbers so far, as a view that the next `append` may leave behind."""
+        """The numbers so far, as a view of a buffer that the next `append` may replace."""
         return self._buffer[: self._count]
 
     def append(self, value: float) -> None:
@@ -52,13 +52,13 @@ class Column:
 
 
 class RunHistory:
-    """What each step and each validation said. Steps grow; one that was told already is passed over."""
+    """The metrics of each step and each validation, in the order of their steps; a step that is known is ignored."""
 
     def __init__(self) -> None:
         self.steps = Column()
         self.train = Column()
         self.smoothed = Column()
-        """Exponential average of `train`, corrected for its start."""
+        """Exponential average of `train`, with the bias of its start corrected."""
         self.epochs = Column()
         self.seconds = Column()
         self.images = Column()
@@ -69,15 +69,15 @@ class RunHistory:
         self.validation_epochs = Column()
         self.validation_seconds = Column()
         self.inverse_error = Column()
-        """At each validation; NaN where it was not finite. Likewise the next."""
+        """At each validation; NaN where it was not finite. The next one likewise."""
         self.noise_inverse_error = Column()
         self.scale_bits: list[tuple[float, ...]] = []
-        """Bits/dim of each scale at each validation, finest first; empty where an older run did not tell."""
+        """Bits/dim of each scale at each validation, finest first; empty where an older run has none."""
         self.changes: tuple[RunChange, ...] = ()
-        """Restarts of the run and what a person changed on the way, in the order of their steps."""
+        """Restarts of the run and changes of its settings, in the order of their steps."""
         self.last: StepMetrics | None = None
         self.version = 0
-        """Grows with every change, so that who draws can tell."""
+        """Increases with every change, so that a plot knows when to redraw."""
         self._rollbacks: list[int] = []
         self._average = 0.0
         self._weight = 0.0
@@ -92,14 +92,14 @@ class RunHistory:
 
     @property
     def breaks(self) -> list[int]:
-        """Steps after which a curve starts anew: the run was restarted there, or went back to an earlier state."""
+        """Steps after which a curve has a gap: the run was restarted there, or returned to an earlier state."""
         restarts = [change.step for change in self.changes if isinstance(change, Restart)]
         return sorted({*self._rollbacks, *restarts})
 
     def append(self, metrics: StepMetrics) -> None:
-        """Take one step; the loss of a skipped one may be no number and then has no place on a curve.
+        """Append one step; without its training loss if that is not finite, as in a skipped step.
 
-        A run that went back to an earlier state may take some steps again: what they said before is dropped.
+        A run that returned to an earlier state takes some steps again: their earlier metrics are removed.
         """
         if self.last is not None and metrics.step <= self.last.step:
             if metrics.rollbacks <= self.last.rollbacks:
@@ -110,8 +110,8 @@ class RunHistory:
         self.last = metrics
         self.version += 1
         if np.isfinite(metrics.train):
-            memory = min(SMOOTHING_STEPS, max(_LEAST_SMOOTHING_STEPS, _SMOOTHING_SHARE * len(self.steps)))
-            keep = 1.0 - 1.0 / memory
+            window = min(SMOOTHING_STEPS, max(_MIN_SMOOTHING_STEPS, _SMOOTHING_FRACTION * len(self.steps)))
+            keep = 1.0 - 1.0 / window
             self._average = keep * self._average + (1.0 - keep) * metrics.train
             self._weight = keep * self._weight + (1.0 - keep)
             self.steps.append(metrics.step)
@@ -132,13 +132,13 @@ class RunHistory:
             self.scale_bits.append(metrics.scale_bits)
 
     def show_changes(self, changes: tuple[RunChange, ...]) -> None:
-        """Take what is known of restarts and changes, in place of what was known before."""
+        """Replace the restarts and changes by these."""
         if changes != self.changes:
             self.changes = changes
             self.version += 1
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._cut(0)
         self.changes = ()
         self.last = None
@@ -146,7 +146,7 @@ class RunHistory:
         self.version += 1
 
     def _cut(self, step: int) -> None:
-        """Drop what was said of `step` and later ones."""
+        """Remove `step` and all later ones."""
         count = int(np.searchsorted(self.steps.values, step))
         for column in (
             self.steps,
@@ -190,7 +190,7 @@ class MetricsTail:
         self._decoder = msgspec.json.Decoder(StepMetrics)
 
     def read(self) -> bool:
-        """Take the next piece of the file; whether there is more. A file that was replaced is read from its start."""
+        """Read the next piece of the file; True if there is more. A file that was replaced is read from its start."""
         try:
             with open_regular(self._path) as file:
                 self._notice_replacement(os.fstat(file.fileno()))
@@ -201,13 +201,13 @@ class MetricsTail:
         end = data.rfind(b"\n") + 1
         for line in data[:end].split(b"\n"):
             if line:
-                self._take(line)
+                self._append_line(line)
         self._offset += end
         self._read_changes()
         return len(data) == _CHUNK_BYTES and end > 0
 
     def _notice_replacement(self, status: os.stat_result) -> None:
-        """A resumed run writes its history anew, without the steps that it takes again."""
+        """A resumed run rewrites its history, without the steps that it takes again."""
         file_id = (status.st_dev, status.st_ino)
         if self._file_id is not None and (file_id != self._file_id or status.st_size < self._offset):
             self._offset = 0
@@ -226,11 +226,11 @@ class MetricsTail:
             self.history.show_changes(read_changes(self._folder))
 
     def read_all(self) -> None:
-        """Take all there is now."""
+        """Read all that is there now."""
         while self.read():
             pass
 
-    def _take(self, line: bytes) -> None:
+    def _append_line(self, line: bytes) -> None:
         try:
             metrics = self._decoder.decode(line)
         except (msgspec.MsgspecError, RecursionError):

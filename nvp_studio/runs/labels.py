@@ -1,4 +1,4 @@
-"""What a person writes on a run: another name, a note, tags. It lies beside the run's record, whoever trains in it."""
+"""A person's labels of a run: another name, a note, tags, in a file beside the run's record."""
 
 import re
 from collections.abc import Iterable
@@ -11,37 +11,40 @@ from nvp_studio.training.errors import RunError
 
 LABELS = "labels.json"
 
-_MOST_NAME = 80
-_MOST_NOTE = 10_000
-_MOST_TAG = 40
-_MOST_TAGS = 30
-_MOST_BYTES = 200_000
+_MAX_NAME = 80
+_MAX_NOTE = 10_000
+_MAX_TAG = 40
+_MAX_TAGS = 30
+_MAX_BYTES = 200_000
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``labels.json``; a folder without one has none."""
 
     name: str = ""
-    """The run's name for the eye; empty: the one that it was started with. The folder keeps its own."""
+    """The name to show; empty: the name that the run was started with. The folder is not renamed."""
     note: str = ""
     tags: tuple[str, ...] = ()
 
 
 def read_labels(folder: Path) -> Labels:
-    """The labels of the run in `folder`; none when there is no file, or one that is not to be understood."""
+    """The labels of the run in `folder`; empty without a file, and for one that cannot be read."""
     try:
-        return msgspec.json.decode(read_regular(folder / LABELS, _MOST_BYTES), type=Labels)
+        return msgspec.json.decode(read_regular(folder / LABELS, _MAX_BYTES), type=Labels)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return Labels()
 
 
 def write_labels(folder: Path, labels: Labels) -> Labels:
-    """Tidy `labels`, write them whole and return them; raises `RunError` when they are too long or the disk refuses."""
+    """Write `labels` without superfluous blanks, and return what was written.
+
+    Raises `RunError` for labels that are too long, and when the file cannot be written.
+    """
     tidy = Labels(name=" ".join(labels.name.split()), note=labels.note.strip(), tags=tidy_tags(labels.tags))
-    if len(tidy.name) > _MOST_NAME:
-        raise RunError(f"a name has at most {_MOST_NAME} letters, not {len(tidy.name)}")
-    if len(tidy.note) > _MOST_NOTE:
-        raise RunError(f"a note has at most {_MOST_NOTE} letters, not {len(tidy.note)}")
+    if len(tidy.name) > _MAX_NAME:
+        raise RunError(f"a name has at most {_MAX_NAME} letters, not {len(tidy.name)}")
+    if len(tidy.note) > _MAX_NOTE:
+        raise RunError(f"a note has at most {_MAX_NOTE} letters, not {len(tidy.note)}")
     if not folder.is_dir():
         raise RunError(f"{folder} is gone")
     try:
@@ -67,16 +70,16 @@ def change_labels(
 
 
 def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags in their order, each once, without blanks at their ends; raises `RunError` for what is no tag."""
+    """The tags in their order, without duplicates and superfluous blanks; raises `RunError` for an invalid tag."""
     tidy = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
     for tag in tidy:
-        if len(tag) > _MOST_TAG or not re.fullmatch(r"[^,\x00-\x1f]+", tag):
-            raise RunError(f"a tag has at most {_MOST_TAG} letters and no comma: {tag[:_MOST_TAG]!r}")
-    if len(tidy) > _MOST_TAGS:
-        raise RunError(f"a run has at most {_MOST_TAGS} tags, not {len(tidy)}")
+        if len(tag) > _MAX_TAG or not re.fullmatch(r"[^,\x00-\x1f]+", tag):
+            raise RunError(f"a tag has at most {_MAX_TAG} letters and no comma: {tag[:_MAX_TAG]!r}")
+    if len(tidy) > _MAX_TAGS:
+        raise RunError(f"a run has at most {_MAX_TAGS} tags, not {len(tidy)}")
     return tidy
 
 
 def tags_from_text(text: str) -> tuple[str, ...]:
-    """Tags as a person writes them, with commas between."""
+    """The tags of a comma-separated list."""
     return tidy_tags(text.split(","))

@@ -1,4 +1,4 @@
-"""The runs of a folder with what people wrote on them: found by name, sorted and filtered."""
+"""The runs of a folder with their labels: found by name, sorted and filtered."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,32 +11,32 @@ from nvp_studio.training.runs import RunSummary, default_runs_folder, list_runs
 
 
 class NoSuchRunError(RunError):
-    """Nothing is a run of this path or name."""
+    """No run has this path or name."""
 
 
 @dataclass(frozen=True)
 class ListedRun:
-    """One run: what its record says, and its labels."""
+    """A run: the summary of its record, and its labels."""
 
     summary: RunSummary
     labels: Labels = field(default_factory=Labels)
 
     @property
     def name(self) -> str:
-        """The name that a person gave it, else the one that it was started with."""
+        """The name of its labels, else the one that it was started with."""
         return self.labels.name or self.summary.name
 
     @property
     def folder(self) -> str:
-        """Where it lies."""
+        """Path of its folder."""
         return self.summary.folder
 
     def matches(self, text: str) -> bool:
         """Whether every word of `text` is somewhere in its name, data, preset, state, tags or note."""
         run = self.summary
         own = " ".join((self.name, run.name, run.data_title, run.preset, run.state, *self.labels.tags))
-        place = f"{own} {self.labels.note}".lower()
-        return all(word in place for word in text.lower().split())
+        searched = f"{own} {self.labels.note}".lower()
+        return all(word in searched for word in text.lower().split())
 
 
 SortKey = Literal["started", "name", "best", "steps", "time", "data", "preset", "state"]
@@ -61,21 +61,23 @@ def with_labels(summaries: Iterable[RunSummary]) -> list[ListedRun]:
 
 
 def list_labelled(runs_folder: Path | None = None, *, sort: SortKey = "started", tag: str = "") -> list[ListedRun]:
-    """The runs of `runs_folder`, those with `tag` alone when given; started, steps and time from the top down."""
-    found = with_labels(list_runs(runs_folder))
+    """The runs of `runs_folder` in the order of `sort`, only those with `tag` if one is given."""
+    runs = with_labels(list_runs(runs_folder))
     if tag:
-        found = [run for run in found if tag in run.labels.tags]
-    return sort_runs(found, sort)
+        runs = [run for run in runs if tag in run.labels.tags]
+    return sort_runs(runs, sort)
 
 
 def sort_runs(runs: Iterable[ListedRun], sort: SortKey) -> list[ListedRun]:
-    """The runs in the order of `sort`, one of `SORT_KEYS`."""
+    """The runs in the order of `sort`; by time of start, steps and seconds in descending order."""
     return sorted(runs, key=SORT_KEYS[sort], reverse=sort in NEWEST_OR_LARGEST_FIRST)
 
 
 def find_run(run: Path, runs_folder: Path | None = None) -> Path:
-    """The folder of the run at path `run`, or called so in `runs_folder`; `NoSuchRunError` when there is none, and
-    `RunError` when several are called so."""
+    """The folder of the run at path `run`, or of that name in `runs_folder`.
+
+    Raises `NoSuchRunError` when there is none, and `RunError` when several have that name.
+    """
     folder = default_runs_folder() if runs_folder is None else runs_folder
     for candidate in (run, folder / run):
         if (candidate / "run.json").is_file():

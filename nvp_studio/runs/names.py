@@ -1,9 +1,9 @@
-"""The words by which the command line and the window ask for axes and sheets; nothing heavy is imported for them."""
+"""Names of axes and kinds of sheets, for command line and window; imports nothing that takes long."""
 
 from typing import Literal
 
 Axis = Literal["steps", "epochs", "seconds"]
-"""`seconds` are those of training, over all sessions of a run, without its pauses."""
+"""`seconds` are seconds of training, over all sessions of a run, without its pauses."""
 
 Kind = Literal["samples", "reconstructions"]
 KINDS: tuple[Kind, ...] = ("samples", "reconstructions")

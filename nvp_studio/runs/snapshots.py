@@ -1,4 +1,4 @@
-"""The sheets that a run leaves behind: the same noise and the same real images at each of its snapshots."""
+"""The sheets that a run writes at each validation, from the same noise and the same real images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Snapshot:
 
 def snapshots(folder: Path) -> list[Snapshot]:
     """All snapshots of the run in `folder`, by step."""
-    found: dict[int, dict[Kind, Path]] = {}
+    sheets: dict[int, dict[Kind, Path]] = {}
     try:
         paths = list((folder / "samples").glob("*.png"))
     except OSError:
@@ -32,10 +32,10 @@ def snapshots(folder: Path) -> list[Snapshot]:
         sheet = sheet_of(path.name)
         if sheet is not None and path.is_file():
             kind, step = sheet
-            found.setdefault(step, {})[kind] = path
-    return [Snapshot(step, **found[step]) for step in sorted(found)]
+            sheets.setdefault(step, {})[kind] = path
+    return [Snapshot(step, **sheets[step]) for step in sorted(sheets)]
 
 
 def nearest_snapshot(shots: Sequence[Snapshot], step: float) -> int:
-    """Which snapshot shows the run as it was at `step`: the last one up to it, else the first; -1 without any."""
-    return max((place for place, shot in enumerate(shots) if shot.step <= step), default=0 if shots else -1)
+    """Index of the snapshot that shows the run at `step`: the last one up to it, else the first; -1 without any."""
+    return max((index for index, shot in enumerate(shots) if shot.step <= step), default=0 if shots else -1)

@@ -1,4 +1,4 @@
-"""The trash of a runs folder: runs that nobody wants lie there until they are put back or deleted for good."""
+"""The trash of a runs folder: discarded runs stay there until they are put back or deleted for good."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ TRASH = ".trash"
 
 
 def discard_run(folder: Path) -> Path:
-    """Move a run folder to the trash beside it and return its place there; `RunError` while someone trains in it."""
+    """Move a run folder to the trash beside it and return its place there; `RunError` while it is being trained."""
     if is_locked(folder):
         raise RunError(f"{folder.name} is being trained; stop it first")
     trash = folder.parent / TRASH
@@ -46,7 +46,7 @@ def discarded_runs(runs_folder: Path) -> list[RunSummary]:
 
 
 def delete_for_good(place: Path) -> None:
-    """Delete a run that lies in a trash; `RunError` for anything else, which is not to be lost by a slip."""
+    """Delete a run that is in the trash; `RunError` for any other path, as a safeguard."""
     if place.parent.name != TRASH or not (place / "run.json").is_file():
         raise RunError(f"{place} is not a run in the trash")
     try:

@@ -39,7 +39,7 @@ class Engine(QObject):
         self.trainer_host = ""
         """Where runs are trained; empty: on this machine."""
         self.trainer_command = ""
-        """What starts a worker there, as typed into a shell."""
+        """The shell command that starts a worker there."""
         self._local_program = list(program) if program is not None else worker_program()
         self.model: ModelInfo | None = None
         self.status = ""

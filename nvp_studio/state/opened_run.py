@@ -21,10 +21,10 @@ _UNDER_WAY = ("preparing", "training", "paused", "stopping")
 
 
 class OpenedRun(QObject):
-    """A run shown from its folder: record, curves and last images. One that someone else trains is followed."""
+    """A run read from its folder: record, history and last images; followed while another process trains it."""
 
     updated = Signal()
-    """The curves grew, or the state changed."""
+    """The history or the state has changed."""
     images_changed = Signal(str)
     """``samples`` or ``reconstructions``."""
 
@@ -39,7 +39,7 @@ class OpenedRun(QObject):
         self._tail = MetricsTail(folder, self.history)
         self._caught_up = False
         self._growths = 0
-        """How often the history grew with nobody here holding the run, of which the first may be its last words."""
+        """How often the history grew while the run was not locked; once may be a run's last lines."""
         self._grew = 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -52,7 +52,7 @@ class OpenedRun(QObject):
         return math.ceil(images / self.record.config.batch_size) if images else None
 
     def read(self) -> None:
-        """Read what is new: the next piece of a long history, or of a run that goes on elsewhere."""
+        """Read the next piece of the history, and do so again while there is more or the run is trained elsewhere."""
         version = self.history.version
         more = self._tail.read()
         if self._caught_up and self.history.version != version:
@@ -70,7 +70,7 @@ class OpenedRun(QObject):
             self.updated.emit()
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._timer.stop()
 
     def _read_summary(self) -> None:
@@ -81,11 +81,11 @@ class OpenedRun(QObject):
         if self.summary.state != "interrupted":
             self._growths = 0
         elif self._growths > 1 and time.monotonic() - self._grew < _RECENT_SECONDS:
-            # It grows though nobody here holds it: on another machine, whose lock a shared folder does not show.
+            # it grows without a lock: trained on another machine, whose locks this file system does not show
             self.summary = replace(self.summary, state="training")
 
     def _written_recently(self) -> bool:
-        """Whether the history may grow yet: looked at for a while after its last line, whoever wrote that."""
+        """Whether the history was written in the last minute and may still grow."""
         try:
             return time.time() - (Path(self.folder) / METRICS).stat().st_mtime < _RECENT_SECONDS
         except OSError:

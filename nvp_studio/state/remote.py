@@ -1,11 +1,11 @@
-"""Training on another machine: its worker over ssh, and what went wrong with that in words."""
+"""Workers on another machine: the command that starts one over ssh, and the reason why one ended."""
 
 import os
 import shlex
 from collections.abc import Sequence
 
 DEFAULT_COMMAND = "nvp-studio worker"
-"""What starts the worker there, as typed into a shell."""
+"""The shell command that starts a worker there."""
 _CANNOT_CONNECT = 255
 _NOT_FOUND = 127
 

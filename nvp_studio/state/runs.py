@@ -22,13 +22,13 @@ from nvp_studio.training.runs import RunSummary, list_runs
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 SHORT_ROLE = Qt.ItemDataRole.UserRole + 2
-"""What stands in a cell too narrow for its text; None where the text has no shorter form."""
+"""Text for a cell that is too narrow for its full text; None where there is no shorter form."""
 
 _Index = QModelIndex | QPersistentModelIndex
 
 
 class RunsModel(QAbstractTableModel):
-    """The runs of a folder, newest first; `refresh` looks again and keeps rows in place where it can."""
+    """The runs of a folder, newest first; `refresh` lists it again and keeps selections."""
 
     COLUMNS = ("name", "state", "data", "preset", "best", "steps", "time", "started", "tags")
 
@@ -45,19 +45,19 @@ class RunsModel(QAbstractTableModel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the folder again; views hear only of what changed."""
-        found = [self._now(run) for run in list_runs(self.folder)]
-        before, self._labels = self._labels, {run.folder: read_labels(Path(run.folder)) for run in found}
-        if [run.folder for run in found] != [run.folder for run in self.runs]:
-            self._replace(found)
+        """Read the folder again and emit signals for what has changed."""
+        runs = [self._now(run) for run in list_runs(self.folder)]
+        before, self._labels = self._labels, {run.folder: read_labels(Path(run.folder)) for run in runs}
+        if [run.folder for run in runs] != [run.folder for run in self.runs]:
+            self._replace(runs)
             return
-        for row, (old, new) in enumerate(zip(self.runs, found, strict=True)):
+        for row, (old, new) in enumerate(zip(self.runs, runs, strict=True)):
             if old != new or before.get(new.folder) != self._labels[new.folder]:
                 self.runs[row] = new
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
 
     def show_live(self, live: RunSummary | None) -> None:
-        """Show a run as it stands now, for its folder is written seldom; None: none is under way."""
+        """Show the run under way from memory, since its record is rarely written; None: no run is under way."""
         self._live = live
         row = self.row_of(live.folder) if live is not None else -1
         if live is not None and row >= 0 and self.runs[row] != live:
@@ -69,7 +69,7 @@ class RunsModel(QAbstractTableModel):
         return replace(live, started=run.started) if live is not None and live.folder == run.folder else run
 
     def listed(self, row: int) -> ListedRun:
-        """The run of a row with its labels."""
+        """The run of a row, with its labels."""
         run = self.runs[row]
         return ListedRun(run, self._labels.get(run.folder, Labels()))
 
@@ -113,13 +113,13 @@ class RunsModel(QAbstractTableModel):
                 return self.state_word(run.state)
         return None
 
-    def _replace(self, found: list[RunSummary]) -> None:
-        """Another list, with what views remember of rows (the selection) moved along."""
+    def _replace(self, runs: list[RunSummary]) -> None:
+        """Show another list, in which persistent indexes (such as the selection) stay with their runs."""
         self.layoutAboutToBeChanged.emit()
         old = self.persistentIndexList()
         folders = [self.runs[index.row()].folder for index in old]
-        self.runs = found
-        rows = {run.folder: row for row, run in enumerate(found)}
+        self.runs = runs
+        rows = {run.folder: row for row, run in enumerate(runs)}
         new = [
             self.index(rows[folder], index.column()) if folder in rows else QModelIndex()
             for index, folder in zip(old, folders, strict=True)
@@ -147,7 +147,7 @@ class RunsModel(QAbstractTableModel):
         return f"{listed.labels.note}\n\n{run.folder}" if listed.labels.note else run.folder
 
     def _sort_value(self, listed: ListedRun, column: str) -> Any:
-        """What a column is sorted by; a run without a validation counts as the worst."""
+        """The value that a column is sorted by; a run without a validation counts as the worst."""
         run = listed.summary
         match column:
             case "best":
@@ -183,7 +183,7 @@ class RunsModel(QAbstractTableModel):
         return _moment(run.started)
 
     def state_word(self, state: str) -> str:
-        """The state of a run as a person reads it."""
+        """The state of a run as a translated word."""
         return {
             "preparing": self.tr("preparing"),
             "training": self.tr("training"),
@@ -197,7 +197,7 @@ class RunsModel(QAbstractTableModel):
 
 
 class FilteredRunsModel(QSortFilterProxyModel):
-    """A `RunsModel` sorted by a column and reduced to the runs that a text fits."""
+    """A `RunsModel` sorted by a column and filtered by a text."""
 
     def __init__(self, runs: RunsModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -210,7 +210,7 @@ class FilteredRunsModel(QSortFilterProxyModel):
     def show_matching(self, text: str) -> None:
         """Show the runs with every word of `text` in name, data, preset, state, tags or note."""
         self._text = text
-        self.setFilterFixedString(text)  # what is sought by `filterAcceptsRow`; this filters all rows again
+        self.setFilterFixedString(text)  # `filterAcceptsRow` uses `_text`; this call only filters all rows again
 
     def filterAcceptsRow(self, row: int, _parent: _Index) -> bool:
         return self._runs.listed(row).matches(self._text)
@@ -222,7 +222,7 @@ class FilteredRunsModel(QSortFilterProxyModel):
 
 
 def duration(seconds: float) -> str:
-    """Such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
+    """A duration for a person, such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""The snapshots of a run as something to scrub and to play."""
+"""The snapshots of a run, which can be scrubbed through and played."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +16,10 @@ PLAY_MILLISECONDS = 160
 
 
 class Timelapse(QObject):
-    """One run's snapshots and the place among them; plays them in a circle."""
+    """One run's snapshots and which of them is shown; playing repeats from the start."""
 
     moved = Signal()
-    """Another place, kind or run."""
+    """Another snapshot, kind or run is shown."""
     playing_changed = Signal(bool)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -35,16 +35,16 @@ class Timelapse(QObject):
 
     @property
     def playing(self) -> bool:
-        """Whether it moves by itself."""
+        """Whether it is playing."""
         return self._timer.isActive()
 
     @property
     def step(self) -> int | None:
-        """The step of the snapshot in front; None without any."""
+        """The step of the snapshot shown; None without any."""
         return self.shots[self.place].step if 0 <= self.place < len(self.shots) else None
 
     def show_run(self, folder: str) -> None:
-        """Another run, at its newest snapshot; an empty folder is none."""
+        """Show the newest snapshot of the run in `folder`; "" shows no run."""
         self.stop()
         self.folder, self.shots, self.place, self._record = folder, [], -1, None
         if folder:
@@ -54,15 +54,15 @@ class Timelapse(QObject):
         self.moved.emit()
 
     def refresh(self) -> None:
-        """Look for new snapshots; who stood at the newest one goes along to the new newest."""
+        """Look for new snapshots; if the newest one was shown, the new newest one is shown."""
         if not self.folder:
             return
-        found = snapshots(Path(self.folder))
-        if found == self.shots:
+        shots = snapshots(Path(self.folder))
+        if shots == self.shots:
             return
         at_end = self.place in (-1, len(self.shots) - 1)
-        self.shots = found
-        self.place = len(found) - 1 if at_end else min(self.place, len(found) - 1)
+        self.shots = shots
+        self.place = len(shots) - 1 if at_end else min(self.place, len(shots) - 1)
         self.moved.emit()
 
     def move_to(self, place: int) -> None:
@@ -73,17 +73,17 @@ class Timelapse(QObject):
             self.moved.emit()
 
     def move_to_step(self, step: float) -> None:
-        """Show the run as it was at `step`."""
+        """Show the snapshot nearest to `step`."""
         self.move_to(nearest_snapshot(self.shots, step))
 
     def show_kind(self, kind: Kind) -> None:
-        """Samples or reconstructions."""
+        """Show samples or reconstructions."""
         if kind != self.kind:
             self.kind = kind
             self.moved.emit()
 
     def play(self) -> None:
-        """Begin to move, from the start when it stands at the end."""
+        """Start playing, from the beginning if the last snapshot is shown."""
         if len(self.shots) > 1 and not self.playing:
             if self.place == len(self.shots) - 1:
                 self.move_to(0)
@@ -91,13 +91,13 @@ class Timelapse(QObject):
             self.playing_changed.emit(True)
 
     def stop(self) -> None:
-        """Stand still."""
+        """Stop playing."""
         if self.playing:
             self._timer.stop()
             self.playing_changed.emit(False)
 
     def batch(self) -> ImageBatch | None:
-        """The images of the snapshot in front; None when there is no such sheet, or one that cannot be read."""
+        """The images of the snapshot shown; None without such a sheet, or if it cannot be read."""
         if self.step is None or self._record is None:
             return None
         return read_sheet(self.shots[self.place].path(self.kind), self.kind, self._record)
