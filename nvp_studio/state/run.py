@@ -71,8 +71,8 @@ class LiveRun(QObject):
     """``samples`` or ``reconstructions``."""
     noticed = Signal(str, str)
     """(level, text): something a person should know."""
-    course_changed = Signal()
-    """Learning rate or stop conditions have changed: `course`."""
+    settings_changed = Signal()
+    """Learning rate or stop conditions have changed: `settings`."""
     checkpoint_saved = Signal(object)
     """`CheckpointSaved`."""
     crashed = Signal(object)
@@ -93,7 +93,7 @@ class LiveRun(QObject):
         self.progress: RunProgress | None = None
         self.prepared: float | None = None
         """Fraction of the data that is prepared, 0 to 1; None when not known."""
-        self.course: RunChanged | None = None
+        self.settings: RunChanged | None = None
         """Learning rate and stop conditions in force; None before the run has begun."""
         self.history = RunHistory()
         self.images: dict[str, RunImages] = {}
@@ -257,7 +257,7 @@ class LiveRun(QObject):
             self.images.clear()
             self.started = None
         self.name, self.host, self.folder, self.config = name, host, folder, config
-        self.progress = self.prepared = self.course = self.crash = None
+        self.progress = self.prepared = self.settings = self.crash = None
         self._request = request
         self._crashed_since_saved = False
         self._advance("start after kill" if trainer.ending else "start")
@@ -315,7 +315,7 @@ class LiveRun(QObject):
                     self._crashed_since_saved = self._crashed_since_saved and message.step == 0
                 self.checkpoint_saved.emit(message)
             case RunChanged():
-                self._on_course(message)
+                self._on_settings(message)
             case RunNotice(level=level, text=text):
                 self.noticed.emit(level, text)
 
@@ -335,7 +335,7 @@ class LiveRun(QObject):
         if message.step == 0 or not self.host:
             self.history.clear()
         if self.host:  # its files cannot be read here: what was shown stays
-            self.course = None
+            self.settings = None
             if message.step > 0:
                 self._mark(Restart(message.step, now()))
         elif message.step > 0:
@@ -344,8 +344,8 @@ class LiveRun(QObject):
         self._advance("begun")
         self.begun.emit(message)
 
-    def _on_course(self, message: RunChanged) -> None:
-        before, self.course = self.course, message
+    def _on_settings(self, message: RunChanged) -> None:
+        before, self.settings = self.settings, message
         if not self.host:
             self.history.show_changes(read_changes(Path(self.folder)))
         elif before is not None:
@@ -354,7 +354,7 @@ class LiveRun(QObject):
             if message.stop != before.stop:
                 self._mark(StopChange(message.step, message.stop))
         self._update_due = True
-        self.course_changed.emit()
+        self.settings_changed.emit()
 
     def _mark(self, change: RunChange) -> None:
         """Add a change of a run whose folder is on another machine."""

@@ -75,17 +75,17 @@ class LabelsDialog(Dialog):
 class ChangeRunDialog(Dialog):
     """Learning rate and stop conditions of the run that goes; `request` gives what was changed."""
 
-    def __init__(self, course: RunChanged, parent: QWidget) -> None:
+    def __init__(self, settings: RunChanged, parent: QWidget) -> None:
         super().__init__(parent)
-        self._course = course
+        self._settings = settings
         self.setWindowTitle(self.tr("Change the run"))
         self.setMinimumWidth(48 * SPACE)
         self.learning_rate = decimal(1e-7, 1.0, 7)
-        self.learning_rate.setValue(course.learning_rate)
+        self.learning_rate.setValue(settings.learning_rate)
         self.target, self.patience, self.minutes = stop_fields()
-        show_rules(course.stop, self.target, self.patience, self.minutes)
+        show_rules(settings.stop, self.target, self.patience, self.minutes)
         self._shown = (self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes))
-        """The values first shown: those of `course`, rounded to the digits of the fields."""
+        """The values first shown: those of `settings`, rounded to the digits of the fields."""
         form = QFormLayout()
         form.setVerticalSpacing(SPACE)
         fields = (
@@ -125,7 +125,7 @@ class ChangeRunDialog(Dialog):
             return None
         return ChangeRequest(
             learning_rate=rate if rate != rate_before else None,
-            stop=replace(self._course.stop, **changed) if changed else None,
+            stop=replace(self._settings.stop, **changed) if changed else None,
         )
 
 

@@ -86,14 +86,14 @@ def test_changes_of_a_run_there_are_those_that_were_heard(
     qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step >= 3)
     (tmp_path / "there" / "far" / CHANGES).write_bytes(b'{"type":"learning-rate","step":1,"learning_rate":0.5}\n')
     live.change(ChangeRequest(learning_rate=0.001, stop=StopRules(patience=100)))
-    qtbot.waitUntil(lambda: live.course is not None and live.course.stop.patience == 100)
-    assert live.course is not None
-    changed = live.course.step
+    qtbot.waitUntil(lambda: live.settings is not None and live.settings.stop.patience == 100)
+    assert live.settings is not None
+    changed = live.settings.step
     assert live.history.changes == (RateChange(changed, 0.001), StopChange(changed, StopRules(patience=100)))
     qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step > changed + 3)
     os.kill(engine.trainer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: live.started is not None and live.started.step > changed)
-    qtbot.waitUntil(lambda: live.course is not None)
+    qtbot.waitUntil(lambda: live.settings is not None)
     assert live.started is not None
     assert [change.step for change in live.history.changes] == [changed, changed, live.started.step]
     assert isinstance(live.history.changes[-1], Restart)

@@ -462,16 +462,16 @@ def test_a_run_that_goes_is_changed_from_its_strip(
     live = page.live
     live.start(config, page.runs.folder, "going")
     try:
-        qtbot.waitUntil(lambda: live.in_loop and live.course is not None and len(live.history.steps) > 2)
+        qtbot.waitUntil(lambda: live.in_loop and live.settings is not None and len(live.history.steps) > 2)
         window.registry["run.change"].trigger()
         dialog = window.findChild(ChangeRunDialog)
         assert dialog.request is None
         dialog.learning_rate.setValue(0.001)
         dialog.patience.setValue(7)
         dialog.accept()
-        qtbot.waitUntil(lambda: live.course is not None and live.course.learning_rate == 0.001)
-        assert live.course is not None
-        assert live.course.stop.patience == 7
+        qtbot.waitUntil(lambda: live.settings is not None and live.settings.learning_rate == 0.001)
+        assert live.settings is not None
+        assert live.settings.stop.patience == 7
         assert len(read_changes(Path(live.folder))) == 2
         assert len(live.history.changes) == 2
         assert any("learning rate 0.001" in notice.text for notice in window.notifications.shown)

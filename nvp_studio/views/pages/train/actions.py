@@ -52,7 +52,7 @@ class TrainActions(QObject):
         context.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
         live.updated.connect(self._on_updated)
-        live.course_changed.connect(self._on_course_changed)
+        live.settings_changed.connect(self._on_settings_changed)
         live.checkpoint_saved.connect(self._on_checkpoint_saved)
         live.noticed.connect(self._on_noticed)
         live.crashed.connect(self._on_crashed)
@@ -82,7 +82,7 @@ class TrainActions(QObject):
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
         for key in ("sample", "save"):
             self[key].setEnabled(live.in_loop and not live.spent)
-        self["change"].setEnabled(live.in_loop and not live.spent and live.course is not None)
+        self["change"].setEnabled(live.in_loop and not live.spent and live.settings is not None)
         for key in ("pause", "stop", "change", "sample", "save"):
             self[key].setVisible(live.under_way)
         if live.phase != "stopping":
@@ -159,10 +159,10 @@ class TrainActions(QObject):
             notify.success(text, topic=_TOPIC)
 
     def _change(self) -> None:
-        course = self._live.course
-        if course is None:
+        settings = self._live.settings
+        if settings is None:
             return
-        dialog = ChangeRunDialog(course, self._context.window)
+        dialog = ChangeRunDialog(settings, self._context.window)
         dialog.accepted.connect(lambda: self._send_change(dialog.request))
         dialog.open()
 
@@ -171,12 +171,12 @@ class TrainActions(QObject):
             self._changing = True
             self._live.change(request)
 
-    def _on_course_changed(self) -> None:
+    def _on_settings_changed(self) -> None:
         self.refresh()
-        course = self._live.course
-        if self._changing and course is not None:
+        settings = self._live.settings
+        if self._changing and settings is not None:
             self._changing = False
-            text = self.tr("From step {0} on: {1}.").format(f"{course.step + 1:,}", changes_text(course))
+            text = self.tr("From step {0} on: {1}.").format(f"{settings.step + 1:,}", changes_text(settings))
             notify.success(text, topic=_TOPIC)
 
     def _resume_current(self) -> None:

@@ -120,10 +120,10 @@ def facts_of_record(record: RunRecord) -> str:
     return facts
 
 
-def changes_text(course: RunChanged) -> str:
+def changes_text(settings: RunChanged) -> str:
     """Learning rate and stop conditions in a line."""
-    text = [tr("learning rate {0}").format(f"{course.learning_rate:g}")]
-    rules = course.stop
+    text = [tr("learning rate {0}").format(f"{settings.learning_rate:g}")]
+    rules = settings.stop
     if rules.target is not None:
         text.append(tr("stop at {0} bits/dim").format(f"{rules.target:g}"))
     if rules.patience is not None:
