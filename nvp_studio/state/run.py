@@ -10,9 +10,9 @@ from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.run_states import (
+    ASKED,
     IN_LOOP,
     NOT_BEGUN,
-    NOT_SENT,
     SUMMARY_STATES,
     TRANSITIONS,
     UNDER_WAY,
@@ -221,7 +221,7 @@ class LiveRun(QObject):
 
     def stop(self) -> None:
         """End the run with a checkpoint; one that the trainer was not asked for yet is abandoned."""
-        if self._state in NOT_SENT:
+        if self._state not in ASKED:
             self._advance("stop", self._tr("stopped before it began"))
         elif self._advance("stop"):
             self._command("stop")
@@ -292,8 +292,8 @@ class LiveRun(QObject):
             self.phase_changed.emit(phase)
 
     def _on_message(self, message: Answer) -> None:
-        if self._state in NOT_SENT:
-            return
+        if self._state not in ASKED:
+            return  # a late message of an earlier run
         match message:
             case RunStarted():
                 self._on_started(message)

@@ -30,7 +30,7 @@ State = Literal[
     "starting",  # waits for the trainer
     "requested",  # asked of the trainer, no answer yet
     "preparing",  # the trainer reads the data
-    "begun",  # the trainer has told the run's folder; the first step is prepared
+    "begun",  # the trainer has reported the run's folder and prepares the first step
     "training",
     "pausing",
     "paused",
@@ -113,10 +113,10 @@ TRANSITIONS: dict[State, _Row] = {
 
 UNDER_WAY = frozenset(state for state in STATES if "force stop" in TRANSITIONS[state])
 """A run is going or about to; then no other can start."""
-NOT_SENT = frozenset[State](("none", "queued", "starting", "restarting"))
-"""The trainer has not been asked yet: whatever it says is about an earlier run."""
+ASKED = frozenset(state for state in UNDER_WAY if "finished" in TRANSITIONS[state])
+"""The trainer has been asked for the run: its messages are about this run and no earlier one."""
 NOT_BEGUN = frozenset[State](("requested", "preparing", "cancelling"))
-"""The trainer has been asked, and has not told the run's folder."""
+"""The trainer has been asked, and has not reported the run's folder yet."""
 IN_LOOP = frozenset[State](("training", "pausing", "paused", "resuming"))
 """It trains or is paused, so that it can be changed."""
 SUMMARY_STATES: dict[Phase, SummaryState] = {

@@ -11,10 +11,10 @@ from PySide6.QtCore import QObject, Signal
 from nvp_studio.state import run
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import (
+    ASKED,
     EVENTS,
     IN_LOOP,
     NOT_BEGUN,
-    NOT_SENT,
     STATES,
     TRANSITIONS,
     UNDER_WAY,
@@ -29,7 +29,6 @@ from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import ResumeRun, RunCommand, StartRun
 
 CONFIG = TrainConfig(steps=9)
-SENT = UNDER_WAY - NOT_SENT
 ENDED = set(STATES) - UNDER_WAY - {"none"}
 RESULTS: tuple[Event, ...] = ("finished", "stopped", "failed", "data changed")
 PROGRESS: tuple[Event, ...] = ("preparing", "begun", "training", "step", "paused", "pause", "unpause")
@@ -84,14 +83,14 @@ def test_a_run_under_way_is_the_only_one_and_can_be_ended(state: State) -> None:
     assert after(state, "stop", "off", "off") in ENDED
 
 
-@pytest.mark.parametrize("state", sorted(NOT_SENT & UNDER_WAY))
+@pytest.mark.parametrize("state", sorted(UNDER_WAY - ASKED))
 def test_what_was_not_asked_for_is_answered_by_nothing(state: State) -> None:
     for event in (*RESULTS, *PROGRESS, "stopping"):
         assert after(state, event) == state
     assert after(state, "stop") == "abandoned"
 
 
-@pytest.mark.parametrize("state", sorted(SENT))
+@pytest.mark.parametrize("state", sorted(ASKED))
 def test_what_was_asked_for_ends_with_its_result(state: State) -> None:
     assert after(state, "ready") == state, "it is asked for once"
     assert {after(state, event) for event in RESULTS} <= {"finished", "stopped", "failed", "refused"}
@@ -107,7 +106,7 @@ def test_a_stop_is_not_forgotten(state: State) -> None:
 
 
 def test_a_crash_is_survived_once() -> None:
-    for state in SENT - {"cancelling", "stopping"} | {"starting", "restarting"}:
+    for state in ASKED - {"cancelling", "stopping"} | {"starting", "restarting"}:
         assert after(state, "crashed", "ready") == "requested"
         assert after(state, "crashed again") == "lost"
 
@@ -119,7 +118,7 @@ def test_what_a_person_sees() -> None:
     assert (phase_of("lost", True), phase_of("lost", False)) == ("interrupted", "failed")
     for state in ENDED:
         assert phase_of(state, True) in {"finished", "stopped", "failed", "interrupted"}
-    assert IN_LOOP | NOT_BEGUN <= SENT
+    assert IN_LOOP | NOT_BEGUN <= ASKED
 
 
 # The live run
@@ -242,7 +241,7 @@ def test_every_event_in_every_state(
     assert live.phase == phase_of(target, bool(live.folder))
     assert live.under_way == (target in UNDER_WAY)
     assert engine.trainer.killed == (event == "force stop" and state in UNDER_WAY)
-    asked = event in TRANSITIONS[state] and not (event == "stop" and state in NOT_SENT)
+    asked = event in TRANSITIONS[state] and not (event == "stop" and state not in ASKED)
     expected = SENDS.get(event) if asked else None
     if expected is StartRun:
         assert engine.trainer.sent == [live._request]
