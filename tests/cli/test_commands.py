@@ -305,6 +305,7 @@ class TestScore:
         assert total["scored"] == 260
         assert total["mean_bits_per_dim"] == pytest.approx(nvp_studio.load(model).bits_per_dim(images).mean().item())
 
+    @pytest.mark.slow
     def test_a_reader_that_has_gone_is_no_traceback(self, model: Path, tmp_path: Path) -> None:
         write_images(tmp_path / "in", 200)
         command = f"{sys.executable} -m nvp_studio score {tmp_path}/in -m {model} --csv - | head -1"

@@ -208,6 +208,7 @@ def test_a_run_that_prepares_its_data_can_be_stopped(
     assert 7 <= len(read) < 20
 
 
+@pytest.mark.slow
 def test_a_run_records_augmentation_and_data_root(run: Run, served: Published, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "server").rename(tmp_path / "root" / "mnist")

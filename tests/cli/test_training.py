@@ -93,6 +93,7 @@ def test_what_cannot_be_done_ends_with_1_and_one_line(run: Run, words: list[str]
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.timeout(600)  # a whole process, from the import of torch to its last checkpoint
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data: Path, tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_resources_are_small_and_carry_their_licence() -> None:
     assert "Permission is hereby granted" in licence
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
 def test_damaged_installation_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     folder = tmp_path / "fashion-mnist"

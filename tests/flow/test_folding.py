@@ -90,6 +90,7 @@ def test_a_change_of_type_is_no_change_of_precision() -> None:
     assert_same(copy.deepcopy(found), flow, 1e-10)
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("name", CONFIGS)
 def test_what_was_encoded_is_decoded(name: str) -> None:
     """To the rounding of pixels, with networks in float32, of noise and by weights that learnt nothing."""

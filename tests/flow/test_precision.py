@@ -95,6 +95,7 @@ def test_evaluation_and_initialization_are_of_full_precision() -> None:
     assert torch.equal(half.decode(z), flow.decode(z))
 
 
+@pytest.mark.slow
 def test_rounding_networks_would_lose_the_inverse() -> None:
     """Why nothing but training is done so: a digit that changes its side is heard by all layers after it."""
     half = half_of(trained(LARGE["deep"], torch.float32))

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.messages import ModelInfo
 from tests.qt import Bot, stop_engine
@@ -84,6 +86,7 @@ def test_a_remembered_model_that_is_gone_gives_way_to_the_included_one(qtbot: Bo
     stop_engine(qtbot, engine)
 
 
+@pytest.mark.slow
 def test_the_trainer_runs_only_when_it_is_wanted(engine: Engine, qtbot: Bot) -> None:
     assert not engine.trainer.alive
     trainer = engine.ensure_trainer()

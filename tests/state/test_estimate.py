@@ -21,6 +21,7 @@ def estimator(shared_engine: Engine, qtbot: Bot) -> Iterator[Estimator]:
     estimator.deleteLater()
 
 
+@pytest.mark.slow
 def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "image_size": 8, "channels": 1, "preset": "quick", "device": "cpu"}
     estimator.want(TrainConfig(steps=100, batch_size=4, **base))

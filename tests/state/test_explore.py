@@ -279,6 +279,7 @@ def test_a_saved_picture_brings_its_recipe_back(state: ExploreState, qtbot: Bot,
     assert state.picture.image == picture.image
 
 
+@pytest.mark.slow
 def test_a_crash_brings_back_recipe_undo_and_picture(fragile_state: ExploreState, qtbot: Bot) -> None:
     state = fragile_state
     state.new_sample(4)

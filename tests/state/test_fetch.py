@@ -71,6 +71,7 @@ def large_run(tmp_path: Path, size: int = LARGE) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
     far_engine: Engine, there: Fetched, qtbot: Bot, far_config: TrainConfig, tmp_path: Path
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qtbot: Bot, tm
     assert (there.over(), there.reasons, there.paths) == (True, [], [])
 
 
+@pytest.mark.slow
 def test_a_full_disk_here_is_said(there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = large_run(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -186,6 +188,7 @@ def test_a_full_disk_here_is_said(there: Fetched, qtbot: Bot, tmp_path: Path, mo
     assert (there.paths, files_here()) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     there.start(large_run(tmp_path))

@@ -50,6 +50,7 @@ def test_a_run_is_trained_there_and_shown_here(engine: Engine, qtbot: Bot, confi
     live.deleteLater()
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_taken_up_again(engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path) -> None:
     engine.run_on("gpu-box", WORKER)
     live = LiveRun(engine)

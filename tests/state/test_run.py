@@ -188,6 +188,7 @@ def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path,
     assert live.started.step in (before[-1], before[-1] + 1)  # one more when it stopped while validating
 
 
+@pytest.mark.slow
 def test_no_second_run_while_one_is_under_way(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     live.start(config(toy_data), tmp_path, "one")
     live.start(config(toy_data), tmp_path, "two")
@@ -209,6 +210,7 @@ def test_what_cannot_be_trained_fails_in_words_and_the_next_run_goes(
     qtbot.waitUntil(lambda: live.phase == "finished")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # three trainers start
 def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
@@ -273,6 +275,7 @@ def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: P
     qtbot.waitUntil(lambda: live.phase == "training")
 
 
+@pytest.mark.slow
 def test_a_stop_before_the_engine_is_there_gives_the_run_up(qtbot: Bot, toy_data: Path, tmp_path: Path) -> None:
     engine = Engine()
     live = LiveRun(engine)

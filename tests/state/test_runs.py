@@ -98,6 +98,7 @@ def test_opens_a_run_with_its_curves_and_its_last_images(tmp_path: Path) -> None
     assert opened.images["reconstructions"].images.shape == (10, 8, 8, 1)  # 5 images and 5 below, without the filling
 
 
+@pytest.mark.slow
 def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qtbot: Bot) -> None:
     run = make_run(tmp_path / "one", phase="training")
     write(run, [step(1)])

@@ -112,6 +112,7 @@ def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: DataSurveyo
     assert surveyor.found.images == 7
 
 
+@pytest.mark.slow
 def test_is_asked_once_the_engine_is_there(qapp: object, qtbot: Bot, tmp_path: Path, small_model: Path) -> None:
     engine = Engine()
     surveyor = DataSurveyor(engine)

@@ -63,6 +63,7 @@ def test_a_changed_rate_holds_from_the_next_step_on(tmp_path: Path, make_config:
     assert read_record(folder).config.learning_rate == 0.01, "the record says how the run was started"
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_from_before_a_change_makes_it_again(tmp_path: Path, make_config: MakeConfig) -> None:
     """As after a crash: the last checkpoint is of step 6, the rate was changed after step 10."""
     config = make_config(steps=30)

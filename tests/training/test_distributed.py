@@ -125,6 +125,7 @@ def test_a_bad_step_of_one_rank_is_skipped_and_rolled_back_by_all(tmp_path: Path
     assert len(set((tmp_path / "spoilt.digests").read_text().split())) == 1
 
 
+@pytest.mark.slow
 def test_an_error_of_one_rank_ends_all_with_one_line(tmp_path: Path, make_config: MakeConfig) -> None:
     processes = run_on(2, "fail_one", tmp_path, make_config())
     assert [process.code for process in processes] == [1, 1]

@@ -123,6 +123,7 @@ def test_a_run_in_constant_memory_resumes_exactly(
     assert_same_run(whole, parts)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_use_of_memory(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=12)
     whole = start_run(config, tmp_path, "whole")
@@ -158,6 +159,7 @@ def test_many_stops_are_as_good_as_none(tmp_path: Path, make_config: MakeConfig)
     assert_same_run(whole, parts)
 
 
+@pytest.mark.slow
 def test_validation_leaves_training_alone(tmp_path: Path, make_config: MakeConfig) -> None:
     often = start_run(make_config(validation_every=3, steps=8), tmp_path, "often")
     never = start_run(make_config(validation_every=1000, steps=8), tmp_path, "never")
@@ -190,6 +192,7 @@ def test_a_stop_in_the_middle_of_a_step_leaves_it_untaken(
     assert_same_run(whole, resume_run(run))
 
 
+@pytest.mark.slow
 def test_stop_during_a_validation_makes_up_for_it(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=12, validation_every=6)
     whole = start_run(config, tmp_path, "whole")
@@ -309,6 +312,7 @@ def test_no_run_folder_is_refused(tmp_path: Path) -> None:
         resume_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_process_that_still_holds_the_run_is_waited_for(tmp_path: Path, make_config: MakeConfig) -> None:
     run = start_until(3, make_config(steps=6), tmp_path)
     with ExitStack() as other:

@@ -311,6 +311,7 @@ def test_variants_run_to_their_end(tmp_path: Path, make_config: MakeConfig, chan
     assert open_run(folder).best is not None
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("changes", [{}, {"normalization": "batch", "network_norm": "batch", "mixing": "none"}])
 def test_constant_memory_takes_the_same_steps(
     tmp_path: Path, make_config: MakeConfig, changes: dict[str, object]

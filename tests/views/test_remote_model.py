@@ -38,6 +38,7 @@ def notices(window: MainWindow, words: str) -> list[Notification]:
     return [notice for notice in window.notifications.shown if words in notice.text]
 
 
+@pytest.mark.slow
 def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
     window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path
 ) -> None:

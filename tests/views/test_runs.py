@@ -454,6 +454,7 @@ def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainW
     assert not page.timelapse_view.play.isEnabled()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_is_changed_from_its_strip(
     page: RunsPage, window: MainWindow, tmp_path: Path, qtbot: Bot
 ) -> None:

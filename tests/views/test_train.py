@@ -404,6 +404,7 @@ def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, pa
     assert page.machine.isHidden()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_trained_longer_by_the_forms_budget(
     window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
@@ -500,6 +501,7 @@ def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: B
     assert note.property("role") == "error"
 
 
+@pytest.mark.slow
 def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     for number, pixels in enumerate(random_images(40)):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")

@@ -258,6 +258,7 @@ def _broken(frame: bytes) -> bool:
     return False
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     "request_",
     [

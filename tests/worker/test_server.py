@@ -117,6 +117,7 @@ def test_a_device_that_is_not_there_is_refused(start_worker: StartWorker) -> Non
     assert worker.wait() == 2
 
 
+@pytest.mark.slow
 def test_garbage_ends_the_worker_with_a_reason(start_worker: StartWorker) -> None:
     worker = start_worker()
     worker.greet()
@@ -212,6 +213,7 @@ def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_fol
     assert all(row.percentile is not None for row in rows if not row.error)
 
 
+@pytest.mark.slow
 def test_a_probe_is_answered(shared_worker: WorkerProcess) -> None:
     config = TrainConfig(steps=10, flow=small_config(), batch_size=4)
     shared_worker.send(Probe("probe", 1, config, (1, 8, 8)))
@@ -372,6 +374,7 @@ def test_pings_are_answered_while_scoring(shared_worker: WorkerProcess, images_f
     shared_worker.expect(Cancelled, stamp=40)
 
 
+@pytest.mark.slow
 def test_a_score_keeps_the_model_it_began_with(
     start_worker: StartWorker, model_file: Path, images_folder: Path, tmp_path: Path
 ) -> None:
@@ -424,6 +427,7 @@ def test_what_is_printed_does_not_reach_the_stream(tmp_path: Path) -> None:
         assert word not in done.stdout
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("moment", ["at once", "greeted", "scoring"])
 def test_the_end_of_stdin_ends_the_worker(
     moment: str, start_worker: StartWorker, model_file: Path, images_folder: Path
@@ -439,6 +443,7 @@ def test_the_end_of_stdin_ends_the_worker(
     assert "Traceback" not in worker.stderr()
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.skipif(os.name != "posix", reason="signals as processes know them")
 @pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, "greeted"), (signal.SIGTERM, "scoring")])
 def test_signals_end_the_worker(
@@ -454,6 +459,7 @@ def test_signals_end_the_worker(
     assert "Traceback" not in worker.stderr()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pipes as processes know them")
 def test_nobody_reading_ends_the_worker(tmp_path: Path, model_file: Path, images_folder: Path) -> None:
     """The reading end is closed while stdin stays open: the next answer finds nobody."""
@@ -498,6 +504,7 @@ def test_killing_the_window_leaves_no_orphan(tmp_path: Path) -> None:
     assert gone
 
 
+@pytest.mark.slow
 def test_the_studio_preset_is_served_too(start_worker: StartWorker, tmp_path: Path) -> None:
     """Nothing of the protocol depends on the small flow: pings go on while a larger one renders a long sheet."""
     from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint

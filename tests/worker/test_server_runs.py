@@ -125,6 +125,7 @@ def test_commands_reach_the_run(start_worker: StartWorker, data_file: Path, tmp_
     assert _start(worker, _config(data_file), tmp_path).step == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_start_leaves_the_worker_ready(
     start_worker: StartWorker, data_file: Path, tmp_path: Path
 ) -> None:
@@ -198,6 +199,7 @@ def test_the_end_of_the_worker_keeps_the_run(
     assert kept >= reached
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_where_it_stopped(start_worker: StartWorker, data_file: Path, tmp_path: Path) -> None:
     worker = start_worker()
     worker.greet()
