@@ -20,11 +20,11 @@ from nvp_studio.training.objective import noise_count
 from nvp_studio.training.prefetch import Draw, Prefetcher
 
 _PIECE = 4096
-"""Images that travel to a device at a time, so that a mapped file need not fit into memory on its way."""
+"""Images that are copied to a device at a time, so that a mapped file need not fit into memory."""
 
 
 Range = tuple[int, int]
-"""Places in a batch, from the first up to but without the second."""
+"""Places in a batch: start, and stop (exclusive)."""
 
 
 class MicroBatch(NamedTuple):
@@ -36,7 +36,7 @@ class MicroBatch(NamedTuple):
 
 
 class Batches:
-    """Batches of always `batch_size` images from a stream that passes over all images epoch after epoch.
+    """Batches of `batch_size` images each, from a stream that passes over all images epoch after epoch.
 
     images: uint8 (N, H, W, C); they are copied to a CUDA `device` that has room for them (`resident`), else they stay
     where they are: an array that is mapped from a file is read image by image, so that it may be larger than memory.
@@ -110,7 +110,7 @@ class Batches:
         return [self._ready(torch.from_numpy(part)) for part in drawn]
 
     def _ready(self, part: Tensor) -> Tensor:
-        """Where the device fetches it without holding up this process."""
+        """The tensor in pinned memory, for an asynchronous copy to a CUDA device."""
         if self._device.type != "cuda" or not part.numel():
             return part
         with torch.cuda.device(self._device):
@@ -149,5 +149,5 @@ def _sent(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 def _gains_by_a_thread(device: torch.device) -> bool:
-    """On a CPU the thread would take the time from the training itself."""
+    """On a CPU the thread would take time from training itself."""
     return device.type == "cuda"

@@ -17,7 +17,7 @@ from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts, principal_directions
 
 REFERENCE_IMAGES = 2000
-"""Validation scores that a checkpoint carries at most."""
+"""Most validation scores that a checkpoint holds."""
 
 KeepGoing = Callable[[], bool]
 

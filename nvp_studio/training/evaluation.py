@@ -1,4 +1,4 @@
-"""What a run shows of its model: validation scores, samples from fixed noise, reconstructions of fixed images."""
+"""Evaluation of a model during a run: scores, inversion errors, samples and reconstructions of fixed images."""
 
 import io
 import math
@@ -60,7 +60,7 @@ def reconstructions(flow: Flow, images: Images) -> Images:
 
 
 HALF_A_LEVEL = 1 / 512
-"""Half a grey level of an 8-bit image: a reconstruction from the middle of a level that is closer keeps the level."""
+"""Half a grey level of an 8-bit image; a value in the middle of a level that changes by less keeps its level."""
 
 
 @torch.no_grad()
@@ -76,7 +76,7 @@ def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
 
 @torch.no_grad()
 def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
-    """As `inverse_error`, of images of uniform noise, which lie where a flow has learnt nothing."""
+    """As `inverse_error`, of images of uniform noise, which are far from all data."""
     channels, height, width = flow.config.image_shape
     noise = torch.from_numpy(step_noise(seed, 0, (count, channels, height, width)))
     return _inverse_errors(flow, noise.to(flow.device, flow.dtype)).max().item()

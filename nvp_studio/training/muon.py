@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override] # torch returns a closure's loss
-        """Take a step with the gradients at hand; there is no closure."""
+        """Take a step with the present gradients; a closure is not supported."""
         assert closure is None
         for group in self.param_groups:
             alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """About the polar factor U V' of each matrix U S V': (N, rows, columns), singular values between 0.68 and 1.21.
+    """Approximate polar factor U V' of each matrix U S V' (N, rows, columns), of singular values from 0.68 to 1.21.
 
     By a Newton-Schulz iteration, without a decomposition; what is a thousand times weaker than the whole stays weak.
     """

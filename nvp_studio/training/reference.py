@@ -1,4 +1,4 @@
-"""What a checkpoint carries for exploring: directions among the training images' latents, principal and named ones."""
+"""Directions in the latents of the training images that a checkpoint holds for exploring: principal and named ones."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ Mask = npt.NDArray[np.bool_]
 
 DIRECTIONS = 24
 _MOST_CLASSES = 12
-"""More classes have no sliders."""
+"""With more classes than this, none gets a direction."""
 _MOST_VALUES = 7
-"""Values of an attribute beyond which only its presence has a slider."""
-_LEAST_SHARE = 0.02
-"""Share of the training images that a contrast needs on either side."""
+"""With more values than this, an attribute gets a direction for its presence only."""
+_LEAST_FRACTION = 0.02
+"""Fraction of the training images that a contrast needs on either side."""
 _LEAST_IMAGES = 256
-"""Latents that are taken even when time is short."""
+"""Latents that are computed even when time is short."""
 _MOST_BYTES = 2**29
-"""Of the latents that are held at a time: all there is for images of up to 100x100 in colour."""
+"""Most memory for the latents: enough for 4000 images of up to 100x100 in colour."""
 _BATCH_NUMBERS = 2**20
-"""Of the images that are encoded at a time; a network's values are many times as many."""
+"""Most numbers in the images that are encoded at a time; networks compute many times as many."""
 _CHUNK_NUMBERS = 2**19
-"""Of the latents that are taken to double precision at a time."""
+"""Most numbers of the latents that are converted to double precision at a time."""
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def principal_directions(
     of length 1, `mean` (D,), `deviation` (K,), the standard deviation along each, and `shares` (K,) of the total
     variance, the largest first; K is at most 24. After them comes a direction for each of `contrasts`, from the mean
     of the latents of the other images to the mean of those that its mask (N,) holds; the directions are not orthogonal
-    to any other. None when `keep_going` says so, or there are too few finite latents.
+    to any other. None when `keep_going` returned False, or there are too few finite latents.
     """
     dimensions = flow.config.dimensions
     most = min(most, max(3, _MOST_BYTES // (dimensions * flow.dtype.itemsize)))
@@ -76,7 +76,7 @@ def principal_directions(
 
 
 def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Tensor] | None:
-    """Principal directions of latents (N, D), and those of masks (N,)."""
+    """Principal directions of latents (N, D), and the directions of masks (N,)."""
     if len(latents) < 3:
         return None
     mean = torch.empty(latents.shape[1], dtype=torch.float64)  # made first: pieces between the parts break up the heap
@@ -90,7 +90,7 @@ def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Ten
 
 
 def _columns(latents: Tensor, mean: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """The latents in double precision, some columns at a time, less their mean if that is given."""
+    """Yield the latents in double precision, some columns at a time, minus their mean if that is given."""
     width = max(1, _CHUNK_NUMBERS // len(latents))
     for start in range(0, latents.shape[1], width):
         columns = slice(start, start + width)
@@ -99,7 +99,7 @@ def _columns(latents: Tensor, mean: Tensor | None = None) -> Iterator[tuple[slic
 
 
 def contrasts(data: DataSet) -> dict[str, Mask]:
-    """What can be asked of each training image, as masks (N,): its class, and what its attributes say.
+    """Masks (N,) of the training images that are in a class, or have an attribute or one of its values.
 
     An attribute that may be absent ("none") asks whether it is there; one of few values asks for each of them as well.
     What hardly any image has, or hardly any has not, is left out.
@@ -118,19 +118,19 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
         if len(attribute.values) <= _MOST_VALUES:
             named = list(enumerate(attribute.values))[1:] if absent else _apart(attribute.values)
             masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
-    kept = [(name, mask) for name, mask in masks.items() if _LEAST_SHARE <= mask.mean() <= 1 - _LEAST_SHARE]
+    kept = [(name, mask) for name, mask in masks.items() if _LEAST_FRACTION <= mask.mean() <= 1 - _LEAST_FRACTION]
     return {_short(name, number): mask for number, (name, mask) in enumerate(kept, 1)}
 
 
 def _short(name: str, number: int) -> str:
-    """The name as a checkpoint may hold it: a folder's may be longer. One that is changed has its number in it."""
+    """The name, cut to the length that a checkpoint may hold; a cut one contains its number."""
     if 0 < len(name) <= MAX_NAME:
         return name
     return f"{name[: MAX_NAME - 10].rstrip()}… ({number})" if name else f"({number})"
 
 
 def _apart(names: Sequence[str]) -> list[tuple[int, str]]:
-    """The numbered names; of two, which are each other's opposite, the second."""
+    """The numbered names; of two, which are opposites, only the second."""
     return list(enumerate(names))[1 if len(names) == 2 else 0 :]
 
 
@@ -183,7 +183,7 @@ def _principal(latents: Tensor, mean: Tensor) -> dict[str, Tensor] | None:
 
 
 def _between_images(latents: Tensor, mean: Tensor) -> Tensor:
-    """The products of all pairs of latents less their mean (N, N)."""
+    """The products of all pairs of latents minus their mean (N, N)."""
     products = torch.zeros(len(latents), len(latents), dtype=torch.float64)
     for _, part in _columns(latents, mean):
         products.addmm_(part, part.T)

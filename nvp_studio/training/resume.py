@@ -1,4 +1,4 @@
-"""Resuming a run: from its last checkpoint, on data that are still the same."""
+"""Resuming a run from its last checkpoint."""
 
 import os
 import time
@@ -126,7 +126,7 @@ def _held(folder: Path, patience: float, control: Control, report: Report) -> It
 
 
 def _changed(config: TrainConfig, budget: dict[str, Any], others: dict[str, Any]) -> TrainConfig:
-    """The run's configuration with what a resume changes."""
+    """The configuration with the changes that the caller asks for."""
     if config.precision == "auto":  # a record says which, unless it is from before there was a choice
         config = msgspec.structs.replace(config, precision="float32")
     return msgspec.structs.replace(
@@ -166,11 +166,11 @@ def _changed_data(record: RunRecord, data: DataSet) -> str:
 
 
 def _resume_of(checkpoint: Checkpoint) -> ResumeState:
-    """What the checkpoint says of the run."""
+    """Decode the state of the run in a checkpoint; raises `RunError`."""
     try:
         return msgspec.json.decode(checkpoint.resume, type=ResumeState)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise RunError(f"what the checkpoint says of the run is not understood: {failure_line(error)}") from error
+        raise RunError(f"the state of the run in the checkpoint is damaged: {failure_line(error)}") from error
 
 
 def _without_lost_best(

@@ -1,4 +1,4 @@
-"""A session of a run on the first rank: training from a start or a checkpoint to the end, with all that is recorded."""
+"""A session of a run on the first rank: from a start or a checkpoint to its end, with what is recorded of it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,14 +25,14 @@ from nvp_studio.training.stopping import StopRules
 
 
 class ResumePoint(NamedTuple):
-    """What a resumed session goes on from."""
+    """What a resumed session starts from."""
 
     checkpoint: Checkpoint
     resume: ResumeState
     last_is_whole: bool
     """Whether it is the last checkpoint, read and verified, and not the one before."""
     lift_stop_rules: bool
-    """Whether the conditions that ended the run are no longer to hold."""
+    """Whether to remove the stop conditions, because they ended the run."""
     warnings: Sequence[str] = ()
 
 
@@ -50,7 +50,7 @@ def train_session(
     ranks: Ranks,
     point: ResumePoint | None = None,
 ) -> RunState:
-    """Train to the end or a stop. The state at the end is in the run's record, and left to the caller to report."""
+    """Train to the end or a stop. The final state is written to the run's record; the caller reports it."""
     publisher = Publisher(folder, record, report, last_is_whole=point is not None and point.last_is_whole)
     checkpoint = None if point is None else point.checkpoint
     loop: Loop | None = None
@@ -84,7 +84,7 @@ def train_session(
 
 
 def run_to_end(loop: Loop, publisher: Publisher) -> RunState:
-    """Run the loop, then finish the run or keep what a stopped one needs; the state that the run is in then."""
+    """Run the loop, then finish the run or save a stopped one; return the final state."""
     if loop.run():
         cause = loop.ended_by or "the budget is spent"
         publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
@@ -99,7 +99,7 @@ def run_to_end(loop: Loop, publisher: Publisher) -> RunState:
 
 
 def run_data(data: DataSet) -> RunData:
-    """What a run's record says of its data."""
+    """The data as described in a run's record."""
     return RunData(
         title=data.title,
         digest=data.digest,
@@ -110,7 +110,7 @@ def run_data(data: DataSet) -> RunData:
 
 @contextmanager
 def failure_reported(report: Report) -> Iterator[None]:
-    """Report an error as the run's state, and let it go on to the caller: lack of memory as a `RunError`."""
+    """Report an error as the run's state and raise it again; lack of memory as a `RunError`."""
     try:
         yield
     except Exception as error:
@@ -124,7 +124,7 @@ def failure_reported(report: Report) -> Iterator[None]:
 
 
 def _record_restart(folder: Path, publisher: Publisher, point: ResumePoint) -> None:
-    """Drop the metrics of steps that are taken again, and note where the run goes on."""
+    """Drop the metrics of steps that are taken again, and record the restart."""
     resume = point.resume
     cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
     if point.lift_stop_rules:
