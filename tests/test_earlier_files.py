@@ -17,7 +17,7 @@ import torch
 from typer.testing import CliRunner
 
 import nvp_studio
-from nvp_studio.checkpoints import CheckpointError
+from nvp_studio.checkpoints import CheckpointError, read_checkpoint
 from nvp_studio.cli import app, main
 from nvp_studio.data.images import read_image
 from nvp_studio.explore.model import open_model
@@ -113,6 +113,11 @@ def test_files_score_as_they_did() -> None:
         assert model.flow.bits_per_dim(image[None]).item() == pytest.approx(float(row["bits_per_dim"]), abs=1e-4)
 
 
+def stored_keys(run: Path) -> set[str]:
+    """The keys of what the last checkpoint says of the run."""
+    return set(json.loads(read_checkpoint(run / "checkpoints" / "last.safetensors").resume))
+
+
 def test_a_run_is_read_and_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "earlier"
     shutil.copytree(EARLIER / "runs" / "earlier", folder)
@@ -121,7 +126,10 @@ def test_a_run_is_read_and_goes_on(tmp_path: Path) -> None:
     assert read_record(folder).status.test == 4.6356731741367545
     history: RunHistory = read_history(folder)
     assert history.best is not None
+    keys = stored_keys(folder)
+    assert {"guard", "watch"} < keys
     resume_run(folder, steps=14)
+    assert stored_keys(folder) == keys, "an earlier version reads what this one writes"
     record = read_record(folder)
     assert (record.status.phase, record.status.step) == ("finished", 14)
     after = list(read_metrics(folder))
