@@ -12,10 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
 
 _TIMEOUT = timedelta(minutes=30)
 """Longest time that one rank waits for another in a collective; rank 0 may be writing to a slow disk."""
@@ -114,6 +119,10 @@ class ProcessGroup(Ranks):
     """The ranks of a launch; a collective raises `RankLostError` when another rank has ended."""
 
     def __init__(self) -> None:
+        # Builds of torch without support for several processes lack these two.
+        from torch.distributed.distributed_c10d import PrefixStore
+        from torch.distributed.rendezvous import rendezvous
+
         self.rank, self.world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank))
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE", self.world))
@@ -122,11 +131,11 @@ class ProcessGroup(Ranks):
             torch.cuda.set_device(self.local_rank % gpus)
         nccl = gpus >= self.local_world and dist.is_nccl_available()
         try:
-            store, _, _ = next(dist.rendezvous("env://", self.rank, self.world, timeout=_TIMEOUT))
+            store, _, _ = next(rendezvous("env://", self.rank, self.world, timeout=_TIMEOUT))
             prefix = _launch_prefix(store, self.rank, self.world)
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if nccl else "gloo",
-                store=dist.PrefixStore(f"{prefix}/group", store),
+                store=PrefixStore(f"{prefix}/group", store),
                 rank=self.rank,
                 world_size=self.world,
                 timeout=_TIMEOUT,
@@ -135,7 +144,7 @@ class ProcessGroup(Ranks):
             place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             reason = str(error).splitlines()[0]
             raise RankLostError(f"the {self.world} processes did not find each other at {place}: {reason}") from error
-        self._store = dist.PrefixStore(f"{prefix}/nvp-studio", store)
+        self._store = PrefixStore(f"{prefix}/nvp-studio", store)
         self._announcements = 0
 
     def close(self) -> None:
@@ -194,7 +203,7 @@ class ProcessGroup(Ranks):
         for tensor in tensors:
             content = tensor.detach().cpu().contiguous()
             if content.numel():
-                self._collective(lambda content=content: dist.broadcast(content, 0))
+                self._collective(partial(dist.broadcast, content, 0))
             with torch.no_grad():
                 tensor.copy_(content)
 
@@ -308,7 +317,7 @@ class ProcessGroup(Ranks):
         )
 
 
-def _launch_prefix(store: dist.Store, rank: int, world: int) -> str:
+def _launch_prefix(store: "Store", rank: int, world: int) -> str:
     """A prefix of keys for this start of the launch, the same on all ranks and never used before.
 
     torchrun keeps its store when it starts the processes again, with all that the earlier ones stored. So each rank
@@ -327,7 +336,7 @@ def _launch_prefix(store: dist.Store, rank: int, world: int) -> str:
         name = secrets.token_hex(8)
         store.set(f"hello {rank}", name)
         wait(lambda: store.check([f"answer to {name}"]))
-        prefix = store.get(f"answer to {name}").decode()
+        prefix: str = store.get(f"answer to {name}").decode()
         store.set(f"{prefix} {rank}", "read")
         return prefix
     prefix = secrets.token_hex(8)

@@ -7,19 +7,21 @@ read here: each tensor's bytes go straight from the file into its own memory. Th
 as the library would: where memory is short the library aborts the process, and training is to go on.
 """
 
+import errno
 import json
 import math
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
+from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from nvp_studio.files import open_regular
 from nvp_studio.text import one_line
 
 MAX_FILE_BYTES = 4 * 2**30
@@ -38,6 +40,10 @@ DTYPES = {
 """Names of the element types that a file may use, in the order in which tensors of them are written."""
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
+_OPEN_REASONS = {
+    errno.ENOENT: "there is no such file",
+    errno.EFBIG: f"it is larger than {MAX_FILE_BYTES // 2**30} GiB",
+}
 _NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 
 
@@ -86,14 +92,14 @@ def read_tensors(
             raise TensorFileError(error.strerror or "it cannot be read") from error
 
 
-def _tensor(file: BinaryIO, name: str, entry: TensorEntry) -> Tensor:
+def _tensor(file: BufferedReader, name: str, entry: TensorEntry) -> Tensor:
     """Read the next tensor of the file."""
     try:
         tensor = torch.empty(entry.shape, dtype=entry.dtype)
     except (RuntimeError, MemoryError) as error:
         raise TensorFileError(f"tensor {name} is too large for the free memory") from error
-    target = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
-    if file.readinto(target) < len(target):  # type: ignore[attr-defined] # a BufferedReader
+    target = tensor.reshape(-1).view(torch.uint8).numpy().data
+    if file.readinto(target) < len(target):
         raise TensorFileError("it was cut short while it was read")
     return tensor
 
@@ -125,36 +131,16 @@ def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     return data
 
 
-def _open(path: Path) -> BinaryIO:
-    """Open a regular file of a sensible size; a pipe or device would block for ever."""
+def _open(path: Path) -> BufferedReader:
     try:
-        _check_kind(path.stat())
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        file = os.fdopen(descriptor, "rb")
-        try:
-            _check_kind(os.fstat(descriptor))  # it may have been swapped since
-        except BaseException:
-            file.close()
-            raise
-        return file
-    except FileNotFoundError as error:
-        raise TensorFileError("there is no such file") from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, TensorFileError):
-            raise
-        raise TensorFileError(getattr(error, "strerror", None) or "it cannot be opened") from error
+        return open_regular(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise TensorFileError(_OPEN_REASONS.get(error.errno or 0) or error.strerror or "it cannot be opened") from error
+    except ValueError as error:  # a null character in the path
+        raise TensorFileError("it cannot be opened") from error
 
 
-def _check_kind(status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise TensorFileError("it is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise TensorFileError("it is not a regular file")
-    if status.st_size > MAX_FILE_BYTES:
-        raise TensorFileError(f"it is larger than {MAX_FILE_BYTES // 2**30} GiB")
-
-
-def _header(file: BinaryIO) -> Header:
+def _header(file: BufferedReader) -> Header:
     try:
         size = os.fstat(file.fileno()).st_size
         prefix = file.read(8)

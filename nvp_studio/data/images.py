@@ -2,7 +2,6 @@
 
 import io
 import os
-import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nvp_studio.data.dataset import Images
 from nvp_studio.data.fitting import fit
 from nvp_studio.data.modes import UnsupportedPixelsError, natural_channels, to_uint8
+from nvp_studio.files import open_regular
 
 EXTENSIONS = frozenset(
     {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
@@ -59,7 +59,7 @@ def read_image(
     fit `image_shape` it is cropped around its centre and resized by area; one that fits keeps its very pixels.
     Raises `ImageError` for whatever cannot be read: not a regular file, not an image, damaged, or over `max_pixels`.
     """
-    with _opened(lambda: os.fdopen(_open_regular(path), "rb"), max_pixels) as image:
+    with _opened(lambda: _open_file(path), max_pixels) as image:
         return _read(image, image_shape)
 
 
@@ -97,7 +97,7 @@ def _read(image: Image.Image, image_shape: tuple[int, int, int] | None) -> ReadI
 
 def image_header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
     """Return the shape (C, H, W) that `read_image` would give, from the header alone; raises `ImageError`."""
-    with _opened(lambda: os.fdopen(_open_regular(path), "rb"), max_pixels) as image:
+    with _opened(lambda: _open_file(path), max_pixels) as image:
         return _shape(image)
 
 
@@ -204,28 +204,16 @@ def _opened(open_file: Callable[[], BinaryIO], max_pixels: int) -> Iterator[Imag
         raise ImageError(_reason(error)) from error
 
 
-def _open_regular(path: str | os.PathLike[str]) -> int:
-    """Return a descriptor of the regular file at `path`; nothing here waits for a pipe or wakes a device."""
+def _open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open the regular file at `path`; nothing here waits for a pipe or wakes a device."""
     if os.path.isdir(path):
-        os.scandir(path).close()  # its own error, if it cannot be listed
-        raise ImageError("a folder, not an image file")
-    _check_regular(os.stat(path))
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        _check_regular(os.fstat(descriptor))  # it may have been swapped since
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _check_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError("not a regular file but a pipe, a socket or a device")
-    if status.st_size == 0:
-        raise ImageError("the file is empty")
-    if status.st_size > MAX_FILE_BYTES:
-        raise ImageError(f"too large: {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+        os.scandir(path).close()  # raises the reason, if the folder cannot be listed
+    file = open_regular(path)
+    size = os.fstat(file.fileno()).st_size
+    if 0 < size <= MAX_FILE_BYTES:
+        return file
+    file.close()
+    raise ImageError(f"too large: {size:,} bytes; at most {MAX_FILE_BYTES:,} are read" if size else "the file is empty")
 
 
 def _reason(error: Exception) -> str:
