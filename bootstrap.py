@@ -89,7 +89,8 @@ def check(arguments: list[str]) -> int:
     """Linter, formatting, types and which packages may import which."""
     install(dev=True)
     tools = VENV_PYTHON.parent
-    commands = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports"])
+    types = [["mypy", *platform] for platform in ([], ["--platform", "win32"], ["--platform", "darwin"])]
+    commands = [["ruff", "check"], ["ruff", "format", "--check"], *types, ["lint-imports"]]
     return max(call([str(tools / command[0]), *command[1:], *arguments]) for command in commands)
 
 

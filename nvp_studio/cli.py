@@ -3,6 +3,7 @@
 Exit codes: 0 done (also a training run that was stopped and has kept its work), 1 failed, 2 wrong usage.
 """
 
+import io
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -58,6 +59,7 @@ def _options(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _replace_unprintable()
     debug = _take_debug(words)
     try:
         code = app(words, prog_name="nvp-studio", standalone_mode=False)
@@ -70,6 +72,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         errors.print("nvp-studio: interrupted")
         code = 1
     _leave(code if isinstance(code, int) else 0)
+
+
+def _replace_unprintable() -> None:
+    """Let stdout and stderr write "?" for characters that their encoding lacks, such as "→" in cp1252 on Windows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _leave(code: int) -> NoReturn:

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -14,6 +15,9 @@ from typing import BinaryIO
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 """What a file system says that gives no file a second name."""
+_OPEN_FILES_STAY = os.name == "nt"
+"""Whether the system refuses to rename, replace and remove files that are open."""
+_BUSY_SECONDS = 2.0
 
 
 def write_whole(
@@ -42,11 +46,28 @@ def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] |
             os.fsync(file.fileno())
         if keep is not None:
             _keep(target, Path(keep))
-        os.replace(temporary, target)
+        replace_file(temporary, target)
     except BaseException:
         _remove(temporary)
         raise
     flush_folder(target.parent)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename the file `source` to `target`, in whose place it comes; raises `OSError`.
+
+    Windows refuses that while another process has one of them open, such as the window that reads a checkpoint or a
+    virus scanner, so there it is tried again for `_BUSY_SECONDS`.
+    """
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not _OPEN_FILES_STAY or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
 
 
 def open_regular(path: str | os.PathLike[str], most_bytes: int | None = None) -> BufferedReader:
@@ -126,10 +147,10 @@ def _keep(target: Path, kept: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         with suppress(FileNotFoundError):
-            os.replace(target, kept)
+            replace_file(target, kept)
         return
     try:
-        os.replace(link, kept)
+        replace_file(link, kept)
     finally:
         _remove(link)  # which is still there when both were names of one file: then renaming does nothing
 

@@ -1,5 +1,6 @@
 """What the commands share: results on stdout, everything else on stderr, and stopping when asked to."""
 
+import json
 import signal
 import sys
 import threading
@@ -48,8 +49,14 @@ def say(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print `value` as one line of JSON on stdout; NaN and infinity become null, as JSON has neither."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    """Print `value` as one line of JSON on stdout; NaN and infinity become null, as JSON has neither.
+
+    JSON is UTF-8. Where stdout has another encoding, all but ASCII is written as escapes, which is the same in both.
+    """
+    text = msgspec.json.encode(value).decode()
+    if not text.isascii() and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
+        text = json.dumps(json.loads(text))
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

@@ -297,4 +297,4 @@ def _export_to_stdout(folder: Path, form: str) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as temporary:
-        typer.echo(export_run(folder, "csv", Path(temporary) / "metrics.csv").read_text(), nl=False)
+        typer.echo(export_run(folder, "csv", Path(temporary) / "metrics.csv").read_text("utf-8"), nl=False)

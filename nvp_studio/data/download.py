@@ -1,7 +1,6 @@
 """Downloading a published file: only when asked, resumed where it was interrupted, and verified before it is used."""
 
 import hashlib
-import os
 import shutil
 import time
 from contextlib import closing, suppress
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from nvp_studio.data.arrays import one_line
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.progress import Progress
+from nvp_studio.files import replace_file
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -84,7 +84,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     if not has_published_digest(part, file, progress):
         part.unlink()
         raise DataError(f"{file.name} arrived damaged: its MD5 is not {file.md5}; it was removed, try again")
-    os.replace(part, target)
+    replace_file(part, target)
     return target
 
 

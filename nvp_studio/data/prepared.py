@@ -9,6 +9,7 @@ and for how they were fitted: equal keys mean equal rows. Memory holds no more t
 
 import os
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -207,15 +208,15 @@ def _mapped(folder: Path, manifest: _Manifest) -> Parts:
 
 def _advise(mapped: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]") -> None:
     """Where the file is a large part of the memory, ask for what is touched alone: batches take rows at random."""
-    mmap: Any = getattr(mapped, "_mmap", None)
-    if not hasattr(mmap, "madvise") or not hasattr(os, "sysconf"):
-        return
-    import mmap as constants  # whose advice exists where `madvise` does
+    if sys.platform == "win32":
+        return  # which knows no such advice
+    import mmap
 
     with suppress(OSError, ValueError):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if mapped.nbytes > memory // 2:
-            mmap.madvise(constants.MADV_RANDOM)
+            mapping: Any = getattr(mapped, "_mmap", None)  # numpy has no public name for it
+            mapping.madvise(mmap.MADV_RANDOM)
 
 
 # Preparing

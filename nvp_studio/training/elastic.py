@@ -51,6 +51,6 @@ def earlier_run(runs_folder: Path, config: TrainConfig) -> Path | None:
 def _start_of(process: int) -> str:
     """When a process began, in the system's ticks, as process ids are reused; empty where the system does not say."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
