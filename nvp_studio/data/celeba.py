@@ -9,8 +9,9 @@ import numpy as np
 from nvp_studio.data.arrays import Parts, one_line
 from nvp_studio.data.dataset import Attribute, DataError
 from nvp_studio.data.image_files import ImageFile, common_shape, listing_key, prepared_folder, read_headers, read_rows
-from nvp_studio.data.prepared import PARTS, Plan, load_prepared
+from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.row_writer import PARTS, Plan
 
 _IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba")
 """Folders of the images; the first is how some archives unpack."""

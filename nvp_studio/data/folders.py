@@ -23,8 +23,9 @@ from nvp_studio.data.image_files import (
     read_rows,
 )
 from nvp_studio.data.partition import held_out
-from nvp_studio.data.prepared import PARTS, Plan, load_prepared
+from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.progress import Progress
+from nvp_studio.data.row_writer import PARTS, Plan
 
 # Sub-folders by these names are splits when there is one of training images among them.
 _SPLIT_FOLDERS = {

@@ -19,8 +19,9 @@ from nvp_studio.data.dataset import DataError, Labels
 from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folder, without_size
 from nvp_studio.data.images import ImageError, content_header, decode_image, image_header, read_image
 from nvp_studio.data.partition import held_out
-from nvp_studio.data.prepared import PARTS, Plan, Row, load_prepared
+from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.published import Wish
+from nvp_studio.data.row_writer import PARTS, Plan, Row
 
 PREFIX = "hf:"
 EXTRA = "pip install 'nvp-studio[datasets]'"

@@ -13,8 +13,8 @@ from typing import TypeVar
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.images import ImageError, find_images, image_header, read_image
 from nvp_studio.data.places import cache_folder
-from nvp_studio.data.prepared import Row
 from nvp_studio.data.progress import Progress
+from nvp_studio.data.row_writer import Row
 
 ImageShape = tuple[int, int, int]
 Result = TypeVar("Result")

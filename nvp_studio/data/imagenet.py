@@ -14,8 +14,9 @@ from nvp_studio.data.dataset import DataError, Images, Labels
 from nvp_studio.data.fitting import fit
 from nvp_studio.data.image_files import ImageFile, listing_key, prepared_folder
 from nvp_studio.data.numpy_files import BROKEN_ARCHIVE, open_member, read_arrays, read_header
-from nvp_studio.data.prepared import PARTS, Plan, Row, load_prepared
+from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.row_writer import PARTS, Plan, Row
 
 _TRAIN = tuple(f"train_data_batch_{number}.npz" for number in range(1, 11))
 _VALIDATION = "val_data.npz"

@@ -255,7 +255,7 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypa
     for shade in range(4):
         paint(tmp_path / f"{shade}.png", shade)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr("nvp_studio.data.prepared.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("nvp_studio.data.row_writer.shutil.disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="make room, or name another folder in NVP_STUDIO_CACHE"):
         load_data(str(tmp_path))
 
@@ -279,7 +279,7 @@ def test_whatever_an_ended_process_left_the_next_one_makes_the_same_set(
         paint(folder / f"{shade:02}.png", shade)
     (folder / "05a.png").write_text("no image")
     whole = load_data(str(folder), image_size=4)
-    monkeypatch.setattr("nvp_studio.data.prepared._STRETCH_BYTES", 5 * 16)
+    monkeypatch.setattr("nvp_studio.data.row_writer._CHUNK_BYTES", 5 * 16)
     monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "other"))
 
     class Ended(Exception):  # noqa: N818 - it is no error
