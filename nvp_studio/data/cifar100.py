@@ -1,13 +1,11 @@
 """CIFAR-100 in its binary and its Python version, unpacked or in a tar file, with the 100 fine classes as labels."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from nvp_studio.data.arrays import Parts, one_line
-from nvp_studio.data.cifar import VALIDATION_IMAGES, archive_members, is_archive
+from nvp_studio.data.arrays import Parts
+from nvp_studio.data.cifar import VALIDATION_IMAGES
+from nvp_studio.data.cifar_files import CifarFormat
 from nvp_studio.data.cifar_pickle import read_python_batch
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
@@ -28,12 +26,16 @@ LABEL_NAMES = (
 )
 # fmt: on
 
-_RECORD = 2 + 3 * 32 * 32
-"""A coarse label, a fine label, then the pixels."""
-_NAMES = re.compile(r"(train|test)(\.bin)?")
+_FORMAT = CifarFormat(
+    "CIFAR-100",
+    label_bytes=2,  # a coarse label, then a fine one
+    classes=len(LABEL_NAMES),
+    names=re.compile(r"(train|test)(\.bin)?"),
+    most_bytes=160 * 2**20,
+    most_binary_bytes=160 * 2**20,
+)
 _FOLDERS = ("", "cifar-100-binary", "cifar-100-python")
 _ARCHIVES = ("cifar-100-binary.tar.gz", "cifar-100-python.tar.gz")
-_MOST_FILE_BYTES = 160 * 2**20
 
 
 def find_cifar100(folder: Path) -> Path | None:
@@ -46,51 +48,20 @@ def find_cifar100(folder: Path) -> Path | None:
 
 def _holds_records(folder: Path) -> bool:
     path = folder / "train.bin"
-    return path.is_file() and path.stat().st_size > 0 and path.stat().st_size % _RECORD == 0
+    return path.is_file() and path.stat().st_size > 0 and path.stat().st_size % _FORMAT.record_bytes == 0
 
 
 def read_cifar100(place: Path, wish: Wish | None = None) -> Parts:
     """Return the images and fine labels in a folder or archive; raises `DataError`."""
     splits: dict[str, Split] = {}
-    for name, content in _files(place):
-        binary = name.endswith(".bin")
-        splits[name.removesuffix(".bin")] = _binary(content, name) if binary else _python(content, name)
+    for name, content in _FORMAT.read_files(place):
+        if name.endswith(".bin"):
+            splits[name.removesuffix(".bin")] = _FORMAT.binary_split(content, name)
+        else:
+            splits[name] = _FORMAT.split(*read_python_batch(content, name, "fine_labels"), name)
     if "train" not in splits:
         raise DataError(f"no training images of CIFAR-100 in {place.name}")
     return Parts(splits["train"], test=splits.get("test"), label_names=LABEL_NAMES)
-
-
-def _files(place: Path) -> Iterator[tuple[str, bytes]]:
-    if is_archive(place):
-        yield from archive_members(place, _NAMES, "CIFAR-100", _MOST_FILE_BYTES)
-        return
-    try:
-        found = sorted(path for path in place.iterdir() if _NAMES.fullmatch(path.name) and path.is_file())
-        for path in found:
-            if path.stat().st_size > _MOST_FILE_BYTES:
-                raise DataError(f"{path.name} has {path.stat().st_size:,} bytes; it is not CIFAR-100")
-            yield path.name, path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{place.name} cannot be read: {one_line(error)}") from error
-
-
-def _binary(content: bytes, name: str) -> Split:
-    if not content or len(content) % _RECORD:
-        raise DataError(f"{name} is not a file of CIFAR-100: its size is no multiple of {_RECORD}")
-    records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
-    planes = records[:, 2:].reshape(-1, 3, 32, 32)
-    return _checked(Split(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 1].astype(np.int64)), name)
-
-
-def _python(content: bytes, name: str) -> Split:
-    return _checked(Split(*read_python_batch(content, name, "fine_labels")), name)
-
-
-def _checked(split: Split, name: str) -> Split:
-    assert split.labels is not None
-    if not 0 <= split.labels.min() <= split.labels.max() < len(LABEL_NAMES):
-        raise DataError(f"{name} is not a file of CIFAR-100: it has a label {split.labels.max()}")
-    return split
 
 
 CIFAR100 = Published(

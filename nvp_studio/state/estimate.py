@@ -8,8 +8,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from nvp_studio.data import cifar
 from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.cifar import CIFAR10, find_cifar
+from nvp_studio.data.cifar_files import is_archive
 from nvp_studio.data.images import ImageError, image_header
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_image_file
@@ -163,8 +164,8 @@ def train_images_of(config: TrainConfig) -> int | None:
 def _first_image_shape(folder: Path) -> ImageShape | None:
     """The shape of one image in a folder, looked for among its first few names and those of its sub-folders."""
     try:
-        if cifar.is_archive(folder) or cifar.find_cifar(folder):
-            return CATALOGUE[cifar.NAME].image_shape  # its sheets are images of thousands of images
+        if is_archive(folder) or find_cifar(folder):
+            return CIFAR10.image_shape  # its sheets are images of thousands of images
         names = list(islice(folder.iterdir(), _MOST_NAMES))
         for sub in [name for name in names if name.is_dir()][:2]:
             names += islice(sub.iterdir(), _MOST_NAMES)

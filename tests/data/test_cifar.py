@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nvp_studio.data import cifar, load_data
+from nvp_studio.data import cifar, cifar_files, load_data
 from nvp_studio.data.catalogue import CATALOGUE, CIFAR10, entry_of
 from nvp_studio.data.cifar_pickle import read_python_batch
 from nvp_studio.data.dataset import DataError, DataSet
@@ -250,7 +250,7 @@ def test_archives_of_anything_else_are_refused(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(DataError, match="more than 100 files"):
         load_data(str(path))
     write_archive(path, {"zeros.txt": bytes(300_000)})
-    monkeypatch.setattr(cifar, "_MOST_ARCHIVE_BYTES", 200_000)
+    monkeypatch.setattr(cifar_files, "_MOST_ARCHIVE_BYTES", 200_000)
     with pytest.raises(DataError, match="holds more than 200,000 bytes"):
         load_data(str(path))
 
