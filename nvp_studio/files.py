@@ -104,8 +104,8 @@ def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -
     removed = 0
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
-            found = _TEMPORARY.fullmatch(entry.name)
-            if found and found[1] not in but and entry.is_file(follow_symlinks=False):
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match and match[1] not in but and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):
                     os.unlink(entry.path)
                     removed += 1

@@ -87,8 +87,8 @@ def _attributes(
     if missing is not None or not names:
         raise DataError(f"{path.name} says nothing of {missing or 'any attribute'}")
     values = np.array([[value == "1" for value in rows[name]] for name in ordered], np.uint8)
-    found = tuple(Attribute(name.replace("_", " ").lower(), ("none", "present")) for name in names)
-    return found, values
+    attributes = tuple(Attribute(name.replace("_", " ").lower(), ("none", "present")) for name in names)
+    return attributes, values
 
 
 def _table(path: Path, columns: int | None) -> tuple[list[str], dict[str, list[str]]]:

@@ -121,8 +121,8 @@ def _sheet(content: bytes, name: str) -> Images:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             warnings.simplefilter("ignore")  # remarks on odd metadata
             if image.mode != "RGB" or image.width != 32 * 32 or image.height > _MOST_SHEET_ROWS:
-                found = f"{image.width}x{image.height} {image.mode}"
-                raise ValueError(f"{found}, not 1024 wide, at most {_MOST_SHEET_ROWS:,} high and RGB")
+                shape = f"{image.width}x{image.height} {image.mode}"
+                raise ValueError(f"{shape}, not 1024 wide, at most {_MOST_SHEET_ROWS:,} high and RGB")
             return np.array(image).reshape(-1, 32, 32, 3)
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files
         raise DataError(f"{name} is not a sheet of CIFAR-10: {one_line(error)}") from error

@@ -18,8 +18,8 @@ class _InPackage(Published):
 
     def find_anywhere(self, data_root: object = None) -> Path | None:
         """Where the package is installed, or None."""
-        found = find_spec("sklearn")
-        return Path(found.origin).parent if found is not None and found.origin is not None else None
+        spec = find_spec("sklearn")
+        return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
 
     @property
     def how_to_get(self) -> str:
@@ -33,10 +33,10 @@ def read_digits(place: Path, wish: Wish | None = None) -> Parts:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise DataError(f"scikit-learn cannot be imported: {error}") from error
-    found = load_digits()
-    levels = np.rint(found.images * 255 / _LEVELS).astype(np.uint8)
+    digits = load_digits()
+    levels = np.rint(digits.images * 255 / _LEVELS).astype(np.uint8)
     return Parts(
-        Split(levels[..., None], found.target.astype(np.int64)),
+        Split(levels[..., None], digits.target.astype(np.int64)),
         notes=(f"{_LEVELS + 1} grey levels spread over 0..255",),
     )
 

@@ -40,7 +40,7 @@ _SPLIT_FOLDERS = {
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Entry:
     """A readable image file, which split it is in, and the class it shows, if any."""
 
     file: ImageFile
@@ -77,8 +77,8 @@ def load_folder(
 
 def outline(files: Sequence[ImageFile]) -> tuple[int, int]:
     """How many of `files` are for training, and the number of classes, as `load_folder` tells them by their names."""
-    found = _labelled(_divided(files))
-    return sum(one.part == "train" for one in found), len({one.label for one in found} - {None})
+    entries = _labelled(_divided(files))
+    return sum(one.part == "train" for one in entries), len({one.label for one in entries} - {None})
 
 
 def _plan(
@@ -88,42 +88,42 @@ def _plan(
     if not readable:
         raise DataError(f"no image files that can be read ({problems[0]}) in {folder}")
     image_shape = common_shape(shapes, image_size, channels)
-    found = sorted(_labelled(_divided(readable)), key=lambda one: PARTS.index(one.part))  # each split in one piece
-    names = tuple(sorted({one.label for one in found if one.label is not None}))
+    entries = sorted(_labelled(_divided(readable)), key=lambda one: PARTS.index(one.part))  # each split in one piece
+    names = tuple(sorted({one.label for one in entries if one.label is not None}))
     number = {name: index for index, name in enumerate(names)}
-    chosen = [one.file for one in found]
+    chosen = [one.file for one in entries]
     return Plan(
         title=Path(os.path.abspath(folder)).name or str(folder),
         image_shape=image_shape,
-        parts=np.array([PARTS.index(one.part) for one in found], np.uint8),
+        parts=np.array([PARTS.index(one.part) for one in entries], np.uint8),
         rows=lambda first: read_rows(chosen[first:], image_shape),
-        labels=np.array([number[one.label] for one in found if one.label is not None], np.int64) if names else None,
+        labels=np.array([number[one.label] for one in entries if one.label is not None], np.int64) if names else None,
         label_names=names,
         problems=tuple(problems),
     )
 
 
-def _divided(files: Sequence[ImageFile]) -> list[_Found]:
+def _divided(files: Sequence[ImageFile]) -> list[_Entry]:
     """Give each file its split and its class: by folders where they say so, otherwise validation by `held_out`."""
     tops = {file.relative.split("/")[0] for file in files if "/" in file.relative}
     by_folder = "train" in {_SPLIT_FOLDERS.get(top.lower()) for top in tops} and all(
         file.relative.split("/")[0].lower() in _SPLIT_FOLDERS for file in files
     )
-    found = []
+    entries = []
     for file in files:
         below = file.relative.split("/")
         part = _SPLIT_FOLDERS[below.pop(0).lower()] if by_folder else "train"
-        found.append(_Found(file, part, below[0] if len(below) > 1 else None))
-    if any(one.part == "validation" for one in found):
-        return found
-    train = [index for index, one in enumerate(found) if one.part == "train"]
-    for index, chosen in zip(train, held_out([found[index].file.relative for index in train]), strict=True):
+        entries.append(_Entry(file, part, below[0] if len(below) > 1 else None))
+    if any(one.part == "validation" for one in entries):
+        return entries
+    train = [index for index, one in enumerate(entries) if one.part == "train"]
+    for index, chosen in zip(train, held_out([entries[index].file.relative for index in train]), strict=True):
         if chosen:
-            found[index] = replace(found[index], part="validation")
-    return found
+            entries[index] = replace(entries[index], part="validation")
+    return entries
 
 
-def _labelled(files: list[_Found]) -> list[_Found]:
+def _labelled(files: list[_Entry]) -> list[_Entry]:
     """Drop labels that are no classes: those of fewer than two sub-folders, or with files beside the sub-folders."""
     labels = {file.label for file in files}
     if None not in labels and len(labels) > 1:

@@ -115,14 +115,14 @@ def _open(name: str, download: bool) -> dict[str, Any]:
     library = _library(download)
     with _explained(name):
         if path is not None and path.is_dir() and any((path / file).is_file() for file in _SAVED):
-            found = library.load_from_disk(str(path))
+            loaded = library.load_from_disk(str(path))
         elif path is not None:
-            found = library.load_dataset("parquet", data_files=_parquet_files(path))
+            loaded = library.load_dataset("parquet", data_files=_parquet_files(path))
         elif download:
-            found = library.load_dataset(name)
+            loaded = library.load_dataset(name)
         else:
-            found = _on_this_machine(library, name)
-    splits = dict(found) if isinstance(found, Mapping) else {"train": found}
+            loaded = _on_this_machine(library, name)
+    splits = dict(loaded) if isinstance(loaded, Mapping) else {"train": loaded}
     named = {_SPLITS[split]: rows for split, rows in splits.items() if split in _SPLITS and len(rows)}
     if "train" not in named:
         raise DataError(f"{name} has no split 'train' but {', '.join(splits) or 'none'}")
@@ -142,12 +142,12 @@ def _on_this_machine(library: Any, name: str) -> Any:
 def _parquet_files(path: Path) -> dict[str, list[str]]:
     """The files of each split, told by their folders or names, such as train-00000-of-00002.parquet."""
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    found: dict[str, list[str]] = {}
+    files_of: dict[str, list[str]] = {}
     for file in files:
         words = [file.stem.split("-")[0].lower(), file.parent.name.lower()]
         part = next((_SPLITS[word] for word in words if word in _SPLITS), "train")
-        found.setdefault(part, []).append(str(file))
-    return found
+        files_of.setdefault(part, []).append(str(file))
+    return files_of
 
 
 def _fingerprint(split: Any) -> str:
@@ -181,10 +181,10 @@ def _plan(spec: str, splits: dict[str, Any], wish: Wish) -> Plan:
 
 def _column(split: Any, kind: Any, spec: str, wanted: str = "") -> str | None:
     """The first column of this kind; one that is `wanted` must be there."""
-    found = next((name for name, feature in split.features.items() if isinstance(feature, kind)), None)
-    if found is None and wanted:
+    column = next((name for name, feature in split.features.items() if isinstance(feature, kind)), None)
+    if column is None and wanted:
         raise DataError(f"{spec} has no column of {wanted}: {', '.join(split.features)}")
-    return found
+    return column
 
 
 def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
@@ -202,8 +202,8 @@ def _image_shape(splits: Iterable[Any], column: str, downloads: Sequence[Path], 
     for split in splits:
         for row in islice(split, _SHAPES_LOOKED_AT):
             try:
-                found = _image_in(row[column], downloads)
-                shapes[content_header(found) if isinstance(found, bytes) else image_header(found)] += 1
+                source = _image_in(row[column], downloads)
+                shapes[content_header(source) if isinstance(source, bytes) else image_header(source)] += 1
             except ImageError:
                 continue
     if not shapes:
@@ -220,8 +220,8 @@ def _rows(
         split = int(np.searchsorted(stops, number, side="right"))
         place = int(number - (stops[split] - len(splits[split])))
         try:
-            found = _image_in(splits[split][place][column], downloads)
-            image = decode_image(found, image_shape) if isinstance(found, bytes) else read_image(found, image_shape)
+            source = _image_in(splits[split][place][column], downloads)
+            image = decode_image(source, image_shape) if isinstance(source, bytes) else read_image(source, image_shape)
         except ImageError as error:
             yield Row(None, problem=f"image {number}: {error}")
         else:

@@ -73,12 +73,12 @@ def read_headers(
     problems: list[str] = []
     headers = _mapped_in_order(_header, files)
     try:
-        for done, (file, found) in enumerate(zip(files, headers, strict=True), start=1):
-            if isinstance(found, ImageError):
-                problems.append(f"{file.relative}: {found}")
+        for done, (file, shape) in enumerate(zip(files, headers, strict=True), start=1):
+            if isinstance(shape, ImageError):
+                problems.append(f"{file.relative}: {shape}")
             else:
                 readable.append(file)
-                shapes[found] += 1
+                shapes[shape] += 1
             if progress is not None and done % _TELL_EVERY == 0:
                 progress(done, len(files), "looking at the images")
     finally:
@@ -132,9 +132,9 @@ def _mapped_in_order(call: Callable[[ImageFile], Result], files: Sequence[ImageF
         try:
             waiting.extend(pool.submit(call, file) for file in islice(pending, 4 * threads))
             while waiting:
-                found = waiting.popleft().result()
+                result = waiting.popleft().result()
                 waiting.extend(pool.submit(call, file) for file in islice(pending, 1))
-                yield found
+                yield result
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -63,14 +63,14 @@ def read_imagenet(side: int, folder: Path, wish: Wish) -> Parts:
 def _batches(folder: Path, side: int) -> list[ImageFile]:
     train = (folder, folder / f"Imagenet{side}_train_npz", folder / f"Imagenet{side}_train")
     validation = (folder, folder / f"Imagenet{side}_val_npz", folder / f"Imagenet{side}_val")
-    found = []
+    files = []
     for name in (*_TRAIN, _VALIDATION):
         places = validation if name == _VALIDATION else train
         path = next((place / name for place in places if (place / name).is_file()), None)
         if path is None:
             raise DataError(f"no {name} in {folder}")
-        found.append(ImageFile(path, path.relative_to(folder).as_posix()))
-    return found
+        files.append(ImageFile(path, path.relative_to(folder).as_posix()))
+    return files
 
 
 def _labels(path: Path) -> Labels:

@@ -254,10 +254,10 @@ def _text(image: Image.Image) -> dict[str, str]:
     if image.format != "PNG":
         return {}
     # Pillow would decode all frames of an animation to reach texts behind them.
-    found = image.info if getattr(image, "is_animated", False) else getattr(image, "text", {})
+    chunks = image.info if getattr(image, "is_animated", False) else getattr(image, "text", {})
     text: dict[str, str] = {}
     room = MAX_TEXT_CHARACTERS
-    for key, value in found.items():
+    for key, value in chunks.items():
         if not isinstance(key, str) or not isinstance(value, str) or len(key) + len(value) > room:
             continue
         room -= len(key) + len(value)

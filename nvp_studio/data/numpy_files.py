@@ -89,14 +89,14 @@ def _load_archive(archive: zipfile.ZipFile, name: str) -> Parts:
         labels = _read_member(archive, members[labels_key], name)
         return Split(images, as_labels(labels, len(images), f"{labels_key} in {name}"))
 
-    found = {part: _named(members, pairs) for part, pairs in _NPZ_NAMES.items()}
-    train = found["train"]
+    named = {part: _named(members, pairs) for part, pairs in _NPZ_NAMES.items()}
+    train = named["train"]
     if train is None and len(members) == 1:
         train = (next(iter(members)), "")
     if train is None:
         there = ", ".join(sorted(members)[:8]) or "nothing"
         raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
-    validation, test = (None if pair is None else split(*pair) for pair in (found["validation"], found["test"]))
+    validation, test = (None if pair is None else split(*pair) for pair in (named["validation"], named["test"]))
     return numbered(Parts(split(*train), validation, test, notes=tuple(notes)))
 
 

@@ -71,15 +71,15 @@ def load_prepared(
     An exception that `progress` raises ends the preparing after the rows so far are on disk; the next call goes on
     from there. While another process prepares the same, this one waits. Raises `DataError`.
     """
-    found = _opened(folder, key)
-    if found is not None:
-        return found
+    parts = _opened(folder, key)
+    if parts is not None:
+        return parts
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with LockFile(folder / "lock") as lock:
             _wait_for_lock(lock, progress)
-            found = _opened(folder, key)
-            return found if found is not None else _prepare(folder, key, source, make_plan(), progress)
+            parts = _opened(folder, key)
+            return parts if parts is not None else _prepare(folder, key, source, make_plan(), progress)
     except OSError as error:
         raise DataError(
             f"the prepared images cannot be kept in {folder}: {one_line(error)}; make room there, or name another "

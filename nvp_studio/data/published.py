@@ -75,16 +75,16 @@ class Published:
             places.append(root)
         for place in places:
             try:
-                found = self.find(place) if place.is_dir() else None
+                path = self.find(place) if place.is_dir() else None
             except OSError:
-                found = None
-            if found is not None:
-                return found
+                path = None
+            if path is not None:
+                return path
         return None
 
     def find_anywhere(self, data_root: str | os.PathLike[str] | None = None) -> Path | None:
         """Where the set is on this machine, `data_root` first; None when it is nowhere."""
-        return next((found for root in data_roots(data_root) if (found := self.find_in(root)) is not None), None)
+        return next((path for root in data_roots(data_root) if (path := self.find_in(root)) is not None), None)
 
     def load(self, wish: Wish) -> tuple[Path, Parts]:
         """Return the set and where it was found; raises `DataError`, which says how to get it when it is nowhere."""
@@ -107,13 +107,13 @@ class Published:
 
     def _checked(self, parts: Parts, place: Path) -> Parts:
         """Hold what was read to the size of the whole set; a small share of its files may be unreadable."""
-        found = [0 if split is None else len(split) for split in (parts.train, parts.validation, parts.test)]
+        counts = [0 if split is None else len(split) for split in (parts.train, parts.validation, parts.test)]
         whole = [self.train_images, self.validation_images, self.test_images]
-        no_more = all(count <= most for count, most in zip(found, whole, strict=True))
+        no_more = all(count <= most for count, most in zip(counts, whole, strict=True))
         tolerable = parts.unreadable <= _MOST_UNREADABLE * sum(whole)
-        if no_more and tolerable and sum(found) + parts.unreadable == sum(whole):
+        if no_more and tolerable and sum(counts) + parts.unreadable == sum(whole):
             return parts
-        held = " and ".join(f"{count:,}" for count in found if count)
+        held = " and ".join(f"{count:,}" for count in counts if count)
         wanted = " and ".join(f"{count:,}" for count in whole if count)
         damage = f"; {parts.unreadable:,} files are unreadable" if parts.unreadable else ""
         raise DataError(f"{place} is not the whole of {self.title}: it holds {held} images, not {wanted}{damage}")
