@@ -59,12 +59,12 @@ def check_shapes(shapes: Shapes, config: FlowConfig) -> None:
         wanted["reference.bits_per_dim"] = (torch.float64, (min(count, MAX_REFERENCE),))
     for name in wanted.keys() - shapes.keys():
         raise TensorFileError(f"tensor {name} is missing")
-    for name, shape in shapes.items():
+    for name, stored in shapes.items():
         if name not in wanted:
             raise TensorFileError(f"tensor {name} does not belong to its configuration")
-        if shape != wanted[name]:
+        if stored != wanted[name]:
             raise TensorFileError(
-                f"tensor {name} is {_told(*shape)}, its configuration asks for {_told(*wanted[name])}"
+                f"tensor {name} is {_told(*stored)}, its configuration asks for {_told(*wanted[name])}"
             )
 
 

@@ -123,7 +123,7 @@ def prepare(
     """
     from nvp_studio.data.catalogue import CATALOGUE, load_data
     from nvp_studio.data.hugging_face import PREFIX, download_size, load_hugging_face
-    from nvp_studio.data.published import Wish
+    from nvp_studio.data.published import LoadOptions
 
     started = time.monotonic()
     entry = CATALOGUE.get(name)
@@ -133,7 +133,7 @@ def prepare(
         elif download_files and name.startswith(PREFIX):
             size = download_size(name)
             say(f"{name}: {'of unknown size' if size is None else _megabytes(size)} from Hugging Face")
-            load_hugging_face(name, Wish(image_size, channels, data_root, progress), download=True)
+            load_hugging_face(name, LoadOptions(image_size, channels, data_root, progress), download=True)
         elif download_files and entry is None:
             raise CommandError(f"there is nothing to download for {name}; see 'nvp-studio data list'")
         data = load_data(name, image_size=image_size, channels=channels, data_root=data_root, progress=progress)

@@ -21,7 +21,7 @@ from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST
 from nvp_studio.data.imagenet import IMAGENET
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.progress import Progress
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 from nvp_studio.data.svhn import SVHN
 
 MAX_IMAGE_SIZE = 1024
@@ -43,7 +43,7 @@ class CatalogueEntry:
     licence: str
     credit: str
     label_names: tuple[str, ...]
-    load: Callable[[Wish], DataSet]
+    load: Callable[[LoadOptions], DataSet]
     attributes: tuple[Attribute, ...] = ()
     mirror: bool = False
     published: Published | None = None
@@ -61,8 +61,8 @@ PUBLISHED = (DIGITS, MNIST, KMNIST, *EMNIST, CIFAR10, CIFAR100, SVHN, *IMAGENET,
 def entry_of(published: Published) -> CatalogueEntry:
     """The catalogue's entry of a set that does not ship."""
 
-    def load(wish: Wish) -> DataSet:
-        place, parts = published.load(wish)
+    def load(options: LoadOptions) -> DataSet:
+        place, parts = published.load(options)
         data = _data_set(published.name, place, replace(parts, label_names=published.label_names))
         return replace(data, title=published.title, licence=published.licence, credit=published.credit)
 
@@ -94,7 +94,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         licence=fashion_mnist.LICENCE,
         credit=fashion_mnist.CREDIT,
         label_names=fashion_mnist.LABEL_NAMES,
-        load=lambda wish: fashion_mnist.load_fashion_mnist(wish.progress),
+        load=lambda options: fashion_mnist.load_fashion_mnist(options.progress),
     ),
     peeps.NAME: CatalogueEntry(
         name=peeps.NAME,
@@ -105,7 +105,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         licence=peeps.LICENCE,
         credit=peeps.CREDIT,
         label_names=(),
-        load=lambda wish: peeps.load_peeps(wish.progress),
+        load=lambda options: peeps.load_peeps(options.progress),
         attributes=peeps.ATTRIBUTES,
     ),
     **{published.name: entry_of(published) for published in PUBLISHED},
@@ -139,13 +139,13 @@ def load_data(
         raise DataError(f"an image size must be from 1 to {MAX_IMAGE_SIZE}, not {image_size}")
     if channels not in (None, 1, 3):
         raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
-    wish = Wish(image_size, channels, None if data_root is None else os.fspath(data_root), progress)
+    options = LoadOptions(image_size, channels, None if data_root is None else os.fspath(data_root), progress)
     try:
         entry = CATALOGUE.get(spec)
         if entry is not None:
-            return _fitted(entry.load(wish), image_size, channels, progress)
+            return _fitted(entry.load(options), image_size, channels, progress)
         if is_hugging_face(spec):
-            parts = load_hugging_face(spec, wish)
+            parts = load_hugging_face(spec, options)
             return replace(_data_set(spec, Path(spec), parts), title=spec.removeprefix(PREFIX))
         return _load_path(spec, image_size, channels, progress)
     except OSError as error:

@@ -10,7 +10,7 @@ from nvp_studio.data.arrays import Parts, one_line
 from nvp_studio.data.dataset import Attribute, DataError
 from nvp_studio.data.image_files import ImageFile, common_shape, listing_key, prepared_folder, read_headers, read_rows
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 from nvp_studio.data.row_writer import PARTS, Plan
 
 _IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba")
@@ -25,7 +25,7 @@ def find_celeba(folder: Path) -> Path | None:
     return folder if _images_folder(folder) is not None and _first(folder, _PARTITION) is not None else None
 
 
-def read_celeba(folder: Path, wish: Wish) -> Parts:
+def read_celeba(folder: Path, options: LoadOptions) -> Parts:
     """Return the images in their published partition, with their attributes where the list of these is there."""
     images = _images_folder(folder)
     partition = _first(folder, _PARTITION)
@@ -38,7 +38,7 @@ def read_celeba(folder: Path, wish: Wish) -> Parts:
     files = [ImageFile(images / name, name) for name in ordered]
     attributes = _first(folder, _ATTRIBUTES)
     lists = [ImageFile(path, path.name) for path in (partition, attributes) if path is not None]
-    settings = (wish.image_size, wish.channels)
+    settings = (options.image_size, options.channels)
 
     def make_plan() -> Plan:
         missing = len(numbers.keys() - set(os.listdir(images)))
@@ -48,7 +48,7 @@ def read_celeba(folder: Path, wish: Wish) -> Parts:
         _, shapes, problems = read_headers(files[:20])
         if not shapes:
             raise DataError(f"no images that can be read in {images} ({problems[0]})")
-        image_shape = common_shape(shapes, wish.image_size, wish.channels)
+        image_shape = common_shape(shapes, options.image_size, options.channels)
         names, values = _attributes(attributes, ordered)
         return Plan(
             title="CelebA",
@@ -64,7 +64,7 @@ def read_celeba(folder: Path, wish: Wish) -> Parts:
         listing_key([*files, *lists], *settings),
         str(folder),
         make_plan,
-        wish.progress,
+        options.progress,
     )
 
 

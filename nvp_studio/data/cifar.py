@@ -165,7 +165,7 @@ CIFAR10 = Published(
     credit="Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
     find=find_cifar,
-    read=lambda place, wish: load_cifar(place),
+    read=lambda place, options: load_cifar(place),
     label_names=LABEL_NAMES,
     files=(
         RemoteFile(

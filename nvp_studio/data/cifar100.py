@@ -9,7 +9,7 @@ from nvp_studio.data.cifar_files import CifarFormat
 from nvp_studio.data.cifar_pickle import read_python_batch
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 
 # fmt: off
 LABEL_NAMES = (
@@ -51,7 +51,7 @@ def _holds_records(folder: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0 and path.stat().st_size % _FORMAT.record_bytes == 0
 
 
-def read_cifar100(place: Path, wish: Wish | None = None) -> Parts:
+def read_cifar100(place: Path, options: LoadOptions | None = None) -> Parts:
     """Return the images and fine labels in a folder or archive; raises `DataError`."""
     splits: dict[str, Split] = {}
     for name, content in _FORMAT.read_files(place):

@@ -7,7 +7,7 @@ import numpy as np
 
 from nvp_studio.data.arrays import Parts
 from nvp_studio.data.dataset import DataError, Split
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 
 _LEVELS = 16
 """The highest grey level in the files; the lowest is 0."""
@@ -27,7 +27,7 @@ class _InPackage(Published):
         return "it comes with scikit-learn: pip install scikit-learn"
 
 
-def read_digits(place: Path, wish: Wish | None = None) -> Parts:
+def read_digits(place: Path, options: LoadOptions | None = None) -> Parts:
     """Return the digits; they are one split, from which validation is held out."""
     try:
         from sklearn.datasets import load_digits

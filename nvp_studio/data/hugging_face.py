@@ -20,7 +20,7 @@ from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folde
 from nvp_studio.data.images import ImageError, content_header, decode_image, image_header, read_image
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.published import Wish
+from nvp_studio.data.published import LoadOptions
 from nvp_studio.data.row_writer import PARTS, Plan, Row
 
 PREFIX = "hf:"
@@ -50,7 +50,7 @@ def is_hugging_face(spec: str) -> bool:
         return False
 
 
-def load_hugging_face(spec: str, wish: Wish, *, download: bool = False) -> Parts:
+def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False) -> Parts:
     """Return the images of `spec`, prepared and mapped into memory.
 
     The first column of images is taken, and the first of class labels. Splits by the names train, validation and test
@@ -58,14 +58,14 @@ def load_hugging_face(spec: str, wish: Wish, *, download: bool = False) -> Parts
     `DataError`.
     """
     splits = _open(spec.removeprefix(PREFIX), download)
-    settings = (wish.image_size, wish.channels)
+    settings = (options.image_size, options.channels)
     key = hashlib.sha256(repr((settings, [(name, _fingerprint(split)) for name, split in splits.items()])).encode())
     return load_prepared(
         prepared_folder(_local(spec) or spec, *settings),
         key.hexdigest(),
         spec,
-        lambda: _plan(spec, splits, wish),
-        wish.progress,
+        lambda: _plan(spec, splits, options),
+        options.progress,
     )
 
 
@@ -154,7 +154,7 @@ def _fingerprint(split: Any) -> str:
     return f"{split._fingerprint} {len(split)}"
 
 
-def _plan(spec: str, splits: dict[str, Any], wish: Wish) -> Plan:
+def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
     library = _library(download=False)
     first = splits["train"]
     column = _column(first, library.Image, spec, "images")
@@ -171,7 +171,7 @@ def _plan(spec: str, splits: dict[str, Any], wish: Wish) -> Plan:
     labels = _labels(splits.values(), label)
     return Plan(
         title=spec.removeprefix(PREFIX),
-        image_shape=(image_shape := _image_shape(encoded.values(), column, downloads, wish)),
+        image_shape=(image_shape := _image_shape(encoded.values(), column, downloads, options)),
         parts=parts[order].astype(np.uint8),
         rows=lambda number: _rows(list(encoded.values()), column, downloads, order[number:], image_shape),
         labels=None if labels is None else labels[order],
@@ -195,9 +195,9 @@ def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
     return None if len(labels) and labels.min() < 0 else labels
 
 
-def _image_shape(splits: Iterable[Any], column: str, downloads: Sequence[Path], wish: Wish) -> ImageShape:
-    if wish.image_size is not None and wish.channels is not None:
-        return wish.channels, wish.image_size, wish.image_size
+def _image_shape(splits: Iterable[Any], column: str, downloads: Sequence[Path], options: LoadOptions) -> ImageShape:
+    if options.image_size is not None and options.channels is not None:
+        return options.channels, options.image_size, options.image_size
     shapes: Counter[ImageShape] = Counter()
     for split in splits:
         for row in islice(split, _SHAPES_LOOKED_AT):
@@ -208,7 +208,7 @@ def _image_shape(splits: Iterable[Any], column: str, downloads: Sequence[Path], 
                 continue
     if not shapes:
         raise DataError("none of the images can be read")
-    return common_shape(shapes, wish.image_size, wish.channels)
+    return common_shape(shapes, options.image_size, options.channels)
 
 
 def _rows(

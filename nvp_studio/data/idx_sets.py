@@ -15,7 +15,7 @@ from nvp_studio.data.arrays import ZIP_PACKINGS, Parts, one_line
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.idx import holds_pairs, idx_file, load_idx, load_idx_pair
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 
 _SHAPE = (1, 28, 28)
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -50,7 +50,7 @@ def _find_idx(folder: Path) -> Path | None:
     return folder if holds_pairs(folder, "train", "t10k") else None
 
 
-def _read_idx(folder: Path, wish: Wish) -> Parts:
+def _read_idx(folder: Path, options: LoadOptions) -> Parts:
     return load_idx(folder)
 
 
@@ -67,7 +67,7 @@ def _start(kind: str, part: str) -> str:
     return f"emnist-{kind}-{part}"
 
 
-def read_emnist(kind: str, place: Path, wish: Wish) -> Parts:
+def read_emnist(kind: str, place: Path, options: LoadOptions) -> Parts:
     """Return one of EMNIST's sets, upright: its files hold every image turned and mirrored.
 
     The letters are numbered from 1 in their files, here from 0 as everywhere.

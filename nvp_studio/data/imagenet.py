@@ -15,7 +15,7 @@ from nvp_studio.data.fitting import fit
 from nvp_studio.data.image_files import ImageFile, listing_key, prepared_folder
 from nvp_studio.data.numpy_files import BROKEN_ARCHIVE, open_member, read_arrays, read_header
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 from nvp_studio.data.row_writer import PARTS, Plan, Row
 
 _TRAIN = tuple(f"train_data_batch_{number}.npz" for number in range(1, 11))
@@ -36,12 +36,12 @@ def find_imagenet(side: int, folder: Path) -> Path | None:
         return None
 
 
-def read_imagenet(side: int, folder: Path, wish: Wish) -> Parts:
+def read_imagenet(side: int, folder: Path, options: LoadOptions) -> Parts:
     """Return the training images and the published validation images; there are no test images with labels."""
     files = _batches(folder, side)
-    settings = (side, wish.image_size, wish.channels)
-    size = wish.image_size or side
-    image_shape = (wish.channels or 3, size, size)
+    settings = (side, options.image_size, options.channels)
+    size = options.image_size or side
+    image_shape = (options.channels or 3, size, size)
 
     def make_plan() -> Plan:
         labels = [_labels(file.path) for file in files]
@@ -56,7 +56,7 @@ def read_imagenet(side: int, folder: Path, wish: Wish) -> Parts:
         )
 
     return load_prepared(
-        prepared_folder(folder, *settings), listing_key(files, *settings), str(folder), make_plan, wish.progress
+        prepared_folder(folder, *settings), listing_key(files, *settings), str(folder), make_plan, options.progress
     )
 
 

@@ -86,7 +86,7 @@ def _sixteen_bit(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, .
     white = 4095 if rawmode == "I;12" else 65535
     pixels = _scaled(values, white)
     notes: tuple[str, ...] = ("12-bit to 8-bit" if white == 4095 else "16-bit to 8-bit",)
-    if getattr(image, "tag_v2", {}).get(262) == 0:  # TIFF's WhiteIsZero, which Pillow heeds for 8 bits only
+    if getattr(image, "tag_v2", {}).get(262) == 0:  # TIFF's WhiteIsZero, which Pillow applies to 8 bits only
         pixels = 255 - pixels
         notes += ("white-is-zero inverted",)
     key = image.info.get("transparency")

@@ -16,7 +16,7 @@ _MOST_UNREADABLE = 0.01
 
 
 @dataclass(frozen=True)
-class Wish:
+class LoadOptions:
     """How the images of a data set are wanted; `image_size` and `channels` are None to leave them as they are.
 
     `data_root` is a folder in which files are looked for first. `progress` may raise, which ends the loading.
@@ -48,7 +48,7 @@ class Published:
     credit: str
     homepage: str
     find: Callable[[Path], Path | None]
-    read: Callable[[Path, Wish], Parts]
+    read: Callable[[Path, LoadOptions], Parts]
     label_names: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
     by_hand: str = ""
@@ -86,14 +86,14 @@ class Published:
         """Where the set is on this machine, `data_root` first; None when it is nowhere."""
         return next((path for root in data_roots(data_root) if (path := self.find_in(root)) is not None), None)
 
-    def load(self, wish: Wish) -> tuple[Path, Parts]:
+    def load(self, options: LoadOptions) -> tuple[Path, Parts]:
         """Return the set and where it was found; raises `DataError`, which says how to get it when it is nowhere."""
-        place = self.find_anywhere(wish.data_root)
+        place = self.find_anywhere(options.data_root)
         if place is None:
             raise DataError(f"{self.title} is not on this machine: {self.how_to_get}")
-        if wish.progress is not None:
-            wish.progress(0, 0, f"opening {place.name}")
-        return place, self._checked(self.read(place, wish), place)
+        if options.progress is not None:
+            options.progress(0, 0, f"opening {place.name}")
+        return place, self._checked(self.read(place, options), place)
 
     @property
     def how_to_get(self) -> str:

@@ -10,7 +10,7 @@ from nvp_studio.data.arrays import Parts, as_images, as_labels, one_line
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile, has_published_digest
 from nvp_studio.data.progress import Progress
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 
 EXTRA = "pip install 'nvp-studio[mat]'"
 _URL = "http://ufldl.stanford.edu/housenumbers/"
@@ -23,9 +23,9 @@ def find_svhn(folder: Path) -> Path | None:
     return folder if all((folder / file.name).is_file() for file in (TRAIN, TEST)) else None
 
 
-def read_svhn(folder: Path, wish: Wish | None = None) -> Parts:
+def read_svhn(folder: Path, options: LoadOptions | None = None) -> Parts:
     """Return images and labels; the files number the digits from 1 to 10, which is zero. Raises `DataError`."""
-    progress = wish.progress if wish is not None else None
+    progress = options.progress if options is not None else None
     train, test = (_split(folder / file.name, file, progress) for file in (TRAIN, TEST))
     return Parts(train, test=test, label_names=tuple("0123456789"))
 

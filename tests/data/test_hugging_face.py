@@ -13,7 +13,7 @@ from PIL import Image
 from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.hugging_face import is_hugging_face, load_hugging_face
-from nvp_studio.data.published import Wish
+from nvp_studio.data.published import LoadOptions
 
 RNG = np.random.default_rng(13)
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own, over versions of what it is made of
@@ -68,7 +68,7 @@ def row(content: bytes | None = None, path: str | None = None) -> dict[str, dict
 
 def test_loading_never_reaches_for_the_network_whatever_the_environment_says(stand_in: types.SimpleNamespace) -> None:
     stand_in.rows = [row(png(np.full((4, 4, 3), number, np.uint8))) for number in range(8)]
-    load_hugging_face("hf:some/set", Wish(), download=True)
+    load_hugging_face("hf:some/set", LoadOptions(), download=True)
     load_data("hf:some/set")
     assert stand_in.states == [(["0", "0"], False, False), (["1", "1"], True, True)]
 

@@ -19,7 +19,7 @@ from nvp_studio.data.dataset import DataError
 from nvp_studio.data.digits import DIGITS, read_digits
 from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST, read_emnist
 from nvp_studio.data.imagenet import IMAGENET, read_imagenet
-from nvp_studio.data.published import Published, Wish
+from nvp_studio.data.published import LoadOptions, Published
 from tests.data.cifar_files import pickled, random_batch, write_archive, write_folder
 from tests.data.published_files import write_celeba, write_idx_pair, write_imagenet, write_mnist
 from tests.hostile import data_files as hostile
@@ -88,7 +88,7 @@ def test_mnist_and_its_like_are_found_below_a_data_root(published: Published, fo
     train, test, labels = greys(30), greys(10), np.arange(30) % 10
     write_idx_pair(tmp_path / folder, "train", train, labels)
     write_idx_pair(tmp_path / folder, "t10k", test, labels[:10])
-    place, parts = shortened(published, 30, 10).load(Wish(data_root=str(tmp_path)))
+    place, parts = shortened(published, 30, 10).load(LoadOptions(data_root=str(tmp_path)))
     assert place == tmp_path / folder
     np.testing.assert_array_equal(parts.train.images[..., 0], train)
     np.testing.assert_array_equal(parts.train.labels, labels)
@@ -137,7 +137,7 @@ def test_labels_are_found_whether_or_not_they_are_gzipped_like_the_images(tmp_pa
     path = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
     path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
     path.unlink()
-    _, parts = shortened(MNIST, 4, 3).load(Wish(data_root=str(tmp_path)))
+    _, parts = shortened(MNIST, 4, 3).load(LoadOptions(data_root=str(tmp_path)))
     np.testing.assert_array_equal(parts.train.labels, np.arange(4))
 
 
@@ -161,7 +161,7 @@ def test_emnist_is_turned_upright_and_numbered_from_zero(place: str, tmp_path: P
                 archive.write(path, f"gzip/{path.name}")
                 path.unlink()
     published = next(one for one in EMNIST if one.name == "emnist-letters")
-    found, parts = shortened(published, 40, 10).load(Wish(data_root=str(tmp_path)))
+    found, parts = shortened(published, 40, 10).load(LoadOptions(data_root=str(tmp_path)))
     assert found == {"plain": folder, "gzip folder": files, "zip": folder / "gzip.zip"}[place]
     np.testing.assert_array_equal(parts.train.images[..., 0], train)
     np.testing.assert_array_equal(parts.train.labels, labels - 1)
@@ -179,7 +179,7 @@ def test_only_the_four_files_of_an_emnist_archive_are_unpacked(tmp_path: Path) -
         archive.writestr("gzip/emnist-digits-other-ubyte.gz", b"to be damaged")
     content = (tmp_path / "gzip.zip").read_bytes()
     (tmp_path / "gzip.zip").write_bytes(content.replace(b"to be damaged", b"to be Damaged"))
-    parts = read_emnist("digits", tmp_path / "gzip.zip", Wish())
+    parts = read_emnist("digits", tmp_path / "gzip.zip", LoadOptions())
     assert len(parts.train) == 3
 
 
@@ -187,14 +187,14 @@ def test_an_emnist_archive_without_the_set_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
         archive.writestr("gzip/other.txt", "")
     with pytest.raises(DataError, match="no emnist-balanced-train-images"):
-        read_emnist("balanced", tmp_path / "gzip.zip", Wish())
+        read_emnist("balanced", tmp_path / "gzip.zip", LoadOptions())
     files = {f"emnist-balanced-{part}-labels-idx1-ubyte.gz": b"" for part in ("train", "test")}
     (tmp_path / "gzip.zip").write_bytes(hostile.packed(files, zipfile.ZIP_LZMA))
     with pytest.raises(DataError, match=r"labels-idx1-ubyte.gz in gzip.zip is neither stored nor deflated"):
-        read_emnist("balanced", tmp_path / "gzip.zip", Wish())
+        read_emnist("balanced", tmp_path / "gzip.zip", LoadOptions())
     (tmp_path / "gzip.zip").write_bytes(b"PK\3\4 no archive")
     with pytest.raises(DataError, match=r"gzip.zip cannot be unpacked"):
-        read_emnist("balanced", tmp_path / "gzip.zip", Wish())
+        read_emnist("balanced", tmp_path / "gzip.zip", LoadOptions())
 
 
 def cifar100_files(form: str, count: int = 12) -> tuple[dict[str, bytes], np.ndarray, np.ndarray]:
@@ -249,7 +249,7 @@ def write_svhn(folder: Path, arrays: dict[str, np.ndarray], patch: pytest.Monkey
 def test_svhn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = RNG.integers(0, 256, (20, 32, 32, 3), np.uint8), np.arange(20) % 10 + 1
     write_svhn(tmp_path, {"X": images.transpose(1, 2, 3, 0), "y": labels.astype(np.uint8)[:, None]}, monkeypatch)
-    place, parts = shortened(svhn.SVHN, 20, 20).load(Wish(data_root=str(tmp_path)))
+    place, parts = shortened(svhn.SVHN, 20, 20).load(LoadOptions(data_root=str(tmp_path)))
     assert place == tmp_path
     assert parts.test is not None
     for split in (parts.train, parts.test):
@@ -282,7 +282,7 @@ def test_imagenet_is_copied_batch_by_batch(tmp_path: Path) -> None:
     counts = [3, 300, 2, 1, 4, 2, 3, 2, 1, 2, 5]
     batches = write_imagenet(tmp_path / "root", 32, counts, RNG)
     published, other = IMAGENET
-    place, parts = shortened(published, sum(counts[:-1]), 0, 5).load(Wish(data_root=str(tmp_path / "root")))
+    place, parts = shortened(published, sum(counts[:-1]), 0, 5).load(LoadOptions(data_root=str(tmp_path / "root")))
     assert place == tmp_path / "root"
     assert other.find_in(tmp_path / "root") is None
     np.testing.assert_array_equal(parts.train.images, np.concatenate(batches[:-1]))
@@ -304,9 +304,9 @@ def test_an_interrupted_imagenet_goes_on(tmp_path: Path) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        read_imagenet(32, tmp_path / "root", Wish(progress=cancel))
+        read_imagenet(32, tmp_path / "root", LoadOptions(progress=cancel))
     steps: list[int] = []
-    parts = read_imagenet(32, tmp_path / "root", Wish(progress=lambda done, total, word: steps.append(done)))
+    parts = read_imagenet(32, tmp_path / "root", LoadOptions(progress=lambda done, total, word: steps.append(done)))
     assert min(step for step in steps if step) == 290
     np.testing.assert_array_equal(parts.train.images, np.concatenate(batches[:-1]))
 
@@ -315,16 +315,16 @@ def test_damaged_batches_of_imagenet_are_refused(tmp_path: Path) -> None:
     write_imagenet(tmp_path, 32, [2] * 11, RNG)
     np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((2, 3072), np.uint8), labels=np.array([0, 1]))
     with pytest.raises(DataError, match=r"labels in train_data_batch_3.npz are not whole numbers from 1 to 1000"):
-        read_imagenet(32, tmp_path, Wish())
+        read_imagenet(32, tmp_path, LoadOptions())
     np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((2, 3071), np.uint8), labels=np.array([1, 2]))
     with pytest.raises(DataError, match=r"train_data_batch_3.npz holds uint8 \(2, 3071\), not images of 32x32"):
-        read_imagenet(32, tmp_path, Wish())
+        read_imagenet(32, tmp_path, LoadOptions())
     np.savez(tmp_path / "train_data_batch_3.npz", data=np.zeros((3, 3072), np.uint8), labels=np.array([1, 2]))
     with pytest.raises(DataError, match=r"train_data_batch_3.npz has 2 labels for 3 images"):
-        read_imagenet(32, tmp_path, Wish())
+        read_imagenet(32, tmp_path, LoadOptions())
     (tmp_path / "train_data_batch_3.npz").write_bytes(b"no archive")
     with pytest.raises(DataError, match=r"train_data_batch_3.npz cannot be read"):
-        read_imagenet(32, tmp_path, Wish())
+        read_imagenet(32, tmp_path, LoadOptions())
 
 
 def test_a_damaged_first_batch_of_imagenet_is_none(tmp_path: Path) -> None:
@@ -349,13 +349,13 @@ def test_batches_of_imagenet_are_held_to_the_bounds_of_numpy_files(tmp_path: Pat
     ):
         path.write_bytes(hostile.packed(arrays, method))
         with pytest.raises(DataError, match=r"header promises|packed in a way that NumPy does not use"):
-            read_imagenet(32, tmp_path, Wish())
+            read_imagenet(32, tmp_path, LoadOptions())
 
 
 @pytest.mark.parametrize("csv", [False, True])
 def test_celeba(csv: bool, tmp_path: Path) -> None:
     parts_of = write_celeba(tmp_path / "celeba", csv=csv)
-    place, parts = shortened(CELEBA, 13, 4, 3).load(Wish(image_size=8, data_root=str(tmp_path)))
+    place, parts = shortened(CELEBA, 13, 4, 3).load(LoadOptions(image_size=8, data_root=str(tmp_path)))
     assert place == tmp_path / "celeba"
     assert parts.train.images.shape == (13, 8, 8, 3)
     shades = [split.images[:, 0, 0, 0].tolist() for split in (parts.train, parts.validation, parts.test) if split]
@@ -369,7 +369,7 @@ def test_celeba_without_a_size_keeps_its_own(tmp_path: Path) -> None:
     write_celeba(tmp_path)
     (tmp_path / "list_attr_celeba.txt").unlink()
     (tmp_path / "img_align_celeba" / "000002.jpg").write_bytes(b"no image")
-    parts = read_celeba(tmp_path, Wish())
+    parts = read_celeba(tmp_path, LoadOptions())
     assert parts.train.images.shape == (12, 218, 178, 3)
     assert parts.train.attributes is None
     assert "1 unreadable file skipped (000002.jpg: not an image" in parts.notes[0]
@@ -380,30 +380,30 @@ def test_a_partly_unpacked_celeba_is_refused(tmp_path: Path) -> None:
     for number in (3, 14):
         (tmp_path / "img_align_celeba" / f"{number:06}.jpg").unlink()
     with pytest.raises(DataError, match=r"2 of the 20 images are not in .*img_align_celeba; unpack all of them"):
-        shortened(CELEBA, 13, 4, 3).load(Wish(image_size=8, data_root=str(tmp_path)))
+        shortened(CELEBA, 13, 4, 3).load(LoadOptions(image_size=8, data_root=str(tmp_path)))
 
 
 def test_a_hundredth_of_a_set_may_be_unreadable(tmp_path: Path) -> None:
     parts_of = list(write_celeba(tmp_path, count=110).values())
     published = shortened(CELEBA, parts_of.count(0), parts_of.count(2), parts_of.count(1))
     (tmp_path / "img_align_celeba" / "000020.jpg").write_bytes(b"no image")
-    _, parts = published.load(Wish(image_size=8, data_root=str(tmp_path)))
+    _, parts = published.load(LoadOptions(image_size=8, data_root=str(tmp_path)))
     assert parts.test is not None
     assert len(parts.test) == published.test_images - 1
     (tmp_path / "img_align_celeba" / "000030.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"it holds 13 and 3 and 92 images, not 13 and 3 and 94; 2 files are unread"):
-        published.load(Wish(image_size=8, data_root=str(tmp_path)))
+        published.load(LoadOptions(image_size=8, data_root=str(tmp_path)))
 
 
 def test_broken_lists_of_celeba_are_refused(tmp_path: Path) -> None:
     write_celeba(tmp_path)
     (tmp_path / "list_attr_celeba.txt").write_text("1\nSmiling\n000001.jpg 1\n")
     with pytest.raises(DataError, match=r"list_attr_celeba.txt says nothing of 000002.jpg"):
-        read_celeba(tmp_path, Wish())
+        read_celeba(tmp_path, LoadOptions())
     for content in ("", "000001.jpg\n", "000001.jpg 7\n", "\xff"):
         (tmp_path / "list_eval_partition.txt").write_bytes(content.encode("latin-1"))
         with pytest.raises(DataError, match=r"list_eval_partition.txt"):
-            read_celeba(tmp_path, Wish())
+            read_celeba(tmp_path, LoadOptions())
 
 
 def test_digits_come_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
