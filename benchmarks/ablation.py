@@ -347,14 +347,14 @@ def run(name: str, data: DataSet, arguments: argparse.Namespace, seed: int) -> d
         "steps": steps,
         "batch": parts[-1].batch_size,
         "seconds": round(seconds, 1),
-        "parameters": sum(p.numel() for p in averaged.parameters()),
+        "parameters": sum(p.numel() for p in averaged.flow.parameters()),
         "train": round(statistics.fmean(losses[-100:]), 4),
         "validation": round(averaged.bits_per_dim(images).mean().item(), 4),
         "inverse_error": inverse_error(averaged, images[:16], seed),
         "noise_inverse_error": noise_inverse_error(averaged, 16, seed),
     }
     if ours.noise_state is not None:
-        scores = variational_scores(averaged, ours.noise_state.averaged, images)
+        scores = variational_scores(averaged.flow, ours.noise_state.averaged, images)
         row["validation_variational"] = round(scores.mean().item(), 4)
     return row
 

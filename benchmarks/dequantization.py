@@ -17,35 +17,34 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import sum_per_image
-from nvp_studio.flow.coupling import ChannelCoupling
+from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.coupling import ChannelMask, Coupling
 from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
-from nvp_studio.flow.laws import CouplingLaw, coupling_law
 from nvp_studio.flow.networks import Convolution, DepthwiseBlock, coupling_network
 from nvp_studio.flow.noise import content_noise
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Corner, gather, scatter
+from nvp_studio.flow.transforms import SplineTransform
 
 _LEAST = 2.0**-17
 """Noise is held so far from 0 and 1 before its logit is taken."""
 
 
-class ConditionalCoupling(ChannelCoupling):
+class ConditionalCoupling(Coupling):
     """A channel-wise coupling whose network sees a context beside the half that stays."""
 
     def __init__(self, channels: int, context: int, width: int, pieces: int, *, flip: bool) -> None:
-        def network(inputs: int, outputs: int) -> nn.Module:
-            return coupling_network("depthwise", inputs + context, width, outputs, 1)
-
-        def law(changes: int) -> CouplingLaw:
-            return coupling_law("spline", changes, pieces)
-
-        super().__init__(channels, network, law, flip=flip)
+        mask = ChannelMask((channels, 1, 1), flip=flip)
+        transform = SplineTransform(mask.changes, pieces)
+        inputs, outputs = mask.network_shape[0] + context, transform.params_per_value * mask.changes
+        config = FlowConfig(image_shape=(1, 2, 2), network="depthwise", blocks=1)
+        super().__init__(mask, transform, coupling_network(config, inputs, width, outputs))
 
     def given(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """x (N, C, H, W), context (N, context, H, W) -> y and log|det dy/dx| (N,)."""
-        x1, x2 = self.split(x)
-        y2, log_slope = self.law(x2, self.network(torch.cat((x1, context), 1)))
-        return self.merge(x1, y2), sum_per_image(log_slope)
+        x1, x2 = self.mask.split(x)
+        y2, log_derivative = self.law(x2, self.network(torch.cat((x1, context), 1)))
+        return self.mask.merge(x1, y2), sum_per_image(log_derivative)
 
 
 class VariationalDequantizer(nn.Module):

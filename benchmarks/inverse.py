@@ -15,13 +15,13 @@ from torch import Tensor
 import nvp_studio
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.flow.dequantization import unit_from_images
-from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.training.evaluation import HALF_A_LEVEL
 
 BATCH = 100
 
 
-def kinds(flow: Flow, data: str, count: int, temperatures: list[float]) -> Iterator[tuple[str, Tensor]]:
+def kinds(flow: Inference, data: str, count: int, temperatures: list[float]) -> Iterator[tuple[str, Tensor]]:
     """What to send there and back, with its name."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(count, *flow.config.image_shape, generator=generator)

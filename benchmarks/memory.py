@@ -191,16 +191,16 @@ def _saved(preset: str, shape: tuple[int, int, int], memory: str) -> dict[str, A
     `between` is kept between the passes; in constant memory, `peak` adds the largest layer of the backward pass.
     """
     from nvp_studio.flow.config import preset_config
-    from nvp_studio.flow.coupling import MaskedCheckerboardCoupling, SplitCoupling
+    from nvp_studio.flow.coupling import Coupling
+    from nvp_studio.flow.engine.training import accelerate
     from nvp_studio.flow.flow import Flow
 
-    flow = Flow(preset_config(preset, shape)).train()
-    flow.set_memory(memory)  # type: ignore[arg-type] # comes as JSON
+    flow = accelerate(Flow(preset_config(preset, shape)).train(), memory)  # type: ignore[arg-type] # comes as JSON
     one, two = (_kept_between(flow, count) for count in (1, 2))
     between = peak = two - one
     if memory == "constant":
         peak += max(two - one for one, two in zip(_kept_by_layers(flow, 1), _kept_by_layers(flow, 2), strict=True))
-    couplings = sum(isinstance(part, MaskedCheckerboardCoupling | SplitCoupling) for part in flow.modules())
+    couplings = sum(isinstance(part, Coupling) for part in flow.modules())
     return {"between": between, "peak": peak, "couplings": couplings}
 
 
@@ -215,6 +215,7 @@ def _rounding(depth: int) -> dict[str, Any]:
     import torch
 
     from nvp_studio.flow.bijection import Chain
+    from nvp_studio.flow.engine.training import accelerate
     from nvp_studio.flow.flow import Flow
     from nvp_studio.training.config import TrainConfig
     from nvp_studio.training.train_state import TrainState
@@ -234,7 +235,7 @@ def _rounding(depth: int) -> dict[str, Any]:
 
     def compare(chain: torch.nn.Module, given: tuple[torch.Tensor], outputs: tuple[torch.Tensor, torch.Tensor]) -> None:
         assert isinstance(chain, Chain)
-        error = (chain.inverse(outputs[0])[0] - given[0]).abs().amax() / given[0].abs().amax().clamp(min=1)
+        error = (chain.inverse(outputs[0]) - given[0]).abs().amax() / given[0].abs().amax().clamp(min=1)
         inputs.append(error.item())
 
     handles = [part.register_forward_hook(compare) for part in flow.modules() if isinstance(part, Chain)]
@@ -251,7 +252,7 @@ def _rounding(depth: int) -> dict[str, Any]:
     expected = gradient(copy.deepcopy(flow).double(), x.double())
     errors: dict[str, float] = {}
     for mode in MODES:
-        flow.set_memory(mode)
+        accelerate(flow, mode)
         errors[mode] = (torch.linalg.vector_norm(gradient(flow, x) - expected) / expected.norm()).item()
     again = sum(not error <= torch.finfo(torch.float32).eps ** 0.5 for error in inputs)
     return {"input": max(inputs), **errors, "again": again}

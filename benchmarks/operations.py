@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.flow.engine.training import accelerate
 from nvp_studio.flow.flow import Flow
 
 
@@ -42,7 +43,7 @@ class _Count(TorchDispatchMode):
 def counted(config: FlowConfig) -> tuple[int, float, float, int]:
     """Parameters, GFLOP an image forward and backward, and operations of both."""
     torch.manual_seed(0)
-    flow = Flow(config).train()
+    flow = accelerate(Flow(config).train())
     x = torch.rand(2, *config.image_shape)
     flow.initialize(x)
     with FlopCounterMode(display=False) as forward:

@@ -20,22 +20,22 @@ from nvp_studio.flow.networks import PlainNetwork
 
 
 def loudness(flow: Flow, x: Tensor) -> dict[str, tuple[float, float]]:
-    """For each network by its name: the shares of values above zero and of silent feature maps, for images x."""
+    """For each network by its name: the parts of values above zero and of silent feature maps, for images x."""
     found: dict[str, tuple[float, float]] = {}
 
-    def listen(name: str) -> None:
-        def hear(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+    def measure(name: str) -> None:
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
             above = output > 0
             silent = ~above.amax((0, 2, 3))
             found[name] = (above.float().mean().item(), silent.float().mean().item())
 
-        network.blocks.register_forward_hook(hear)
+        network.blocks.register_forward_hook(hook)
 
     for name, network in flow.named_modules():
         if isinstance(network, PlainNetwork):
-            listen(name)
+            measure(name)
     with torch.no_grad():
-        flow.train().encode(x)  # unfolded, by the modules that are listened to
+        flow.encode(x)
     return found
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64)
     arguments = parser.parse_args()
     images = load_data(arguments.data).validation.images[: arguments.images]
-    found = loudness(load(arguments.model), unit_from_images(torch.from_numpy(images), 0.5))
+    found = loudness(load(arguments.model).flow, unit_from_images(torch.from_numpy(images), 0.5))
     print("| network | values above zero | silent feature maps |\n|---|---:|---:|")
     for name, (above, silent) in found.items():
         print(f"| {name.removeprefix('body.scales.')} | {above:.3f} | {silent:.2f} |")

@@ -1,4 +1,4 @@
-"""Throughput of the engine against the same architecture written plainly (`plain_flow`), in one interleaved run.
+"""Throughput of the engine against the plain mathematics of `nvp_studio.flow`, in one interleaved run.
 
     python -m benchmarks.throughput                              # the studio preset at 28x28, torch's default threads
     python -m benchmarks.throughput --shape 3 32 32 --threads 1
@@ -9,12 +9,14 @@
 Each round times both, one right after the other and in alternating order, so that what else the machine does falls on
 both alike; what counts is the median over the rounds of the ratio within a round. A training step is zero_grad,
 forward, backward, clipping and the optimizer's step; the engine's includes the moving average of its weights, and its
-networks compute in what a run would choose on the device. On CUDA the plain program multiplies in TensorFloat-32, which
+networks compute in what a run would choose on the device. The plain side is the flow without `engine.accelerate`, its
+checkerboards masked as published, trained by torch's Adam. On CUDA it multiplies in TensorFloat-32, which
 is torch's default for convolutions, and the engine never does.
-Log-likelihoods and decoding are without gradients, the engine's by the flow as `build_flow` prepares it.
+Log-likelihoods and decoding are without gradients, the engine's by `Inference`.
 """
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -31,8 +33,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from benchmarks.plain_flow import PlainFlow
 from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.precision import settled_precision
@@ -127,12 +129,10 @@ def main() -> None:
     _print_table(found, engine.name, plain.name, with_targets=plain.name == PLAIN)
 
 
-class Narrow(Flow):
-    """Lets values pass in the type of the weights when it answers, too."""
+class Narrow(Inference):
+    """Values pass through the couplings in the type of the weights."""
 
-    @property
-    def latent_dtype(self) -> torch.dtype:
-        """As in training."""
+    def _value_type(self) -> torch.dtype:
         return self.dtype
 
 
@@ -141,7 +141,7 @@ def engine_side(
     images: Tensor,
     z: Tensor,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    asked_as: type[Flow] = Flow,
+    asked_as: type[Inference] = Inference,
 ) -> Side:
     """The engine, trained by its `TrainState` and asked as `build_flow` prepares it."""
     flow = Flow(config).to(images.device)
@@ -156,9 +156,7 @@ def engine_side(
 
     for _ in range(WARM_UP_STEPS):
         train()
-    asked = asked_as(config)
-    asked.load_state_dict(flow.state_dict())
-    asked = asked.to(images.device).for_inference()
+    asked = asked_as(copy.deepcopy(flow))
     asked.record_decoding()
     work = {
         TRAINING: train,
@@ -170,8 +168,10 @@ def engine_side(
 
 
 def plain_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
-    """The plain program, with torch's defaults."""
-    flow = PlainFlow(config).to(images.device).train()
+    """The flow as it is built, its checkerboards masked as published, with torch's defaults."""
+    config = msgspec.structs.replace(config, checkerboard="masked")
+    flow = Flow(config).to(images.device).train()
+    flow.initialize(images)
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
 
     def train() -> None:
@@ -182,13 +182,11 @@ def plain_side(config: FlowConfig, images: Tensor, z: Tensor) -> Side:
 
     for _ in range(WARM_UP_STEPS):
         train()
-    asked = PlainFlow(config)
-    asked.load_state_dict(flow.state_dict())
-    asked = asked.to(images.device).eval()
+    asked = copy.deepcopy(flow).eval()
     work = {
         TRAINING: train,
         LIKELIHOOD: torch.no_grad()(lambda: asked(images)),
-        DECODE: lambda: asked.decode(z),
+        DECODE: torch.no_grad()(lambda: asked.decode(z)),
     }
     return Side(PLAIN, work, sum(parameter.numel() for parameter in flow.parameters()), tensor_float=True)
 

@@ -29,6 +29,7 @@ from nvp_studio.checkpoint_checks import check_shapes, check_values, read_config
 from nvp_studio.device import exact
 from nvp_studio.files import write_whole
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.resources import INCLUDED_MODELS, resource_path
 from nvp_studio.tensor_file import Header, TensorFileError, pack_tensors, read_header, read_tensors
@@ -196,18 +197,18 @@ def find_checkpoint(path: str | os.PathLike[str] = "") -> Path:
     raise CheckpointError(f"{target} holds no checkpoint; give a run folder or a .safetensors file")
 
 
-def build_flow(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Flow:
-    """The checkpoint's flow with the averaged weights, in evaluation mode, frozen and folded for inference."""
+def build_flow(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Inference:
+    """The checkpoint's flow with the averaged weights, for inference."""
     flow = _new_flow(checkpoint.config)
     flow.load_state_dict(checkpoint.group("average"))
-    return flow.to(exact(torch.device(device))).for_inference()
+    return Inference(flow.to(exact(torch.device(device))))
 
 
-def load(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> Flow:
+def load(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> Inference:
     """Load the flow of a checkpoint file, or of a run folder its best, or the included model of that name.
 
-    An empty path is the first included model. The flow has the averaged weights and is in evaluation mode. Raises
-    `CheckpointError`.
+    An empty path is the first included model. The flow has the averaged weights, and is prepared to answer questions;
+    to train it on, take `flow.flow`. Raises `CheckpointError`.
     """
     return build_flow(read_checkpoint(find_checkpoint(path)), device)
 

@@ -8,6 +8,7 @@ import torch
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.dequantization import unit_from_images
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 
 
@@ -65,7 +66,9 @@ def write_small_model(
             "directions.deviation": deviation.contiguous(),
             "directions.shares": deviation.square() / widths.square().sum() * len(z),
         }
-    tensors["reference.bits_per_dim"] = flow.bits_per_dim(random_images(100, image_shape, seed=1)).sort().values
+    tensors["reference.bits_per_dim"] = (
+        Inference(flow).bits_per_dim(random_images(100, image_shape, seed=1)).sort().values
+    )
     info = CheckpointInfo(
         name="small",
         preset="quick",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, build_flow, find_checkpoint, read_checkpoint
-from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.recipe import Image, Seed
 
 
@@ -35,9 +35,9 @@ class Directions:
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A flow in evaluation mode with the averaged weights, and the facts that came with it."""
+    """A flow with the averaged weights, and the facts that came with it."""
 
-    flow: Flow = field(repr=False)
+    flow: Inference = field(repr=False)
     path: str
     """The checkpoint file it was read from."""
     digest: str
@@ -63,7 +63,7 @@ class OpenedModel:
     @property
     def parameters(self) -> int:
         """Number of trained parameters."""
-        return sum(parameter.numel() for parameter in self.flow.parameters())
+        return sum(parameter.numel() for parameter in self.flow.flow.parameters())
 
     def percentile(self, bits_per_dim: float) -> float | None:
         """Share of the reference images, in percent, that score lower; None when there is no reference."""
@@ -90,7 +90,7 @@ def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "
     )
 
 
-def _directions(checkpoint: Checkpoint, flow: Flow) -> Directions | None:
+def _directions(checkpoint: Checkpoint, flow: Inference) -> Directions | None:
     tensors = checkpoint.group("directions")
     if not tensors or not len(tensors["components"]):
         return None

@@ -1,10 +1,10 @@
-"""Coupling layers: half of the values stay and say how each of the others is transformed (sections 3.2 to 3.4).
+"""Coupling layers (sections 3.2 to 3.4): a part x1 of the values stays and says how each of the others, x2, changes.
 
     y1 = x1
-    y2 = law(x2; network(x1))              log|det dy/dx| = sum of log d(law)/d(x2)
+    y2 = transform(x2; network(x1))        log|det dy/dx| = sum of log d(y2)/d(x2)
 
-What the halves are is the mask's choice, made by the classes here: the two colours of a checkerboard, or the two halves
-of the channels. What is done to a value is the law's choice (`laws.py`): the paper's affine map, or a richer one.
+A mask says which values are x1 and x2 (section 3.4): the two colours of a checkerboard, or two halves of the channels.
+What is done to a value is the transform's choice (`transforms`): the paper's affine map, or a spline.
 """
 
 from collections.abc import Callable
@@ -13,130 +13,153 @@ import torch
 from torch import Tensor, nn
 
 from nvp_studio.flow.bijection import Bijection, sum_per_image
-from nvp_studio.flow.laws import CouplingLaw
-from nvp_studio.flow.precision import Conditioned
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, gather, scatter
+from nvp_studio.flow.transforms import ElementwiseTransform
 
-MakeNetwork = Callable[[int, int], nn.Module]
-"""(input channels, output channels) -> a network from (N, inputs, H, W) to (N, outputs, H, W)."""
-MakeLaw = Callable[[int], CouplingLaw]
-"""Channels of x2 -> the law for its values."""
+Shape = tuple[int, int, int]
+"""(channels, height, width) of a tensor, without the first dimension N."""
 
 
-class SplitCoupling(Conditioned, Bijection):
-    """A coupling whose halves are tensors of their own, so that nothing is computed for the half that stays."""
+class Mask(nn.Module):
+    """Divides x (N, C, H, W) into x1, which the network sees, and x2, which is transformed."""
 
-    def __init__(self, stays: int, changes: int, make_network: MakeNetwork, make_law: MakeLaw) -> None:
-        super().__init__()
-        self.law = make_law(changes)
-        self.network = make_network(stays, self.law.numbers * changes)
+    network_shape: Shape
+    """Of x1."""
+    changes: int
+    """Channels of x2."""
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Take x apart into x1, which stays, and x2, which is transformed."""
+        """x -> x1, x2."""
         raise NotImplementedError
 
     def merge(self, x1: Tensor, x2: Tensor) -> Tensor:
-        """Put together what `split` took apart."""
+        """The inverse of `split`."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Equations 7 and 8 of the paper, with log-determinant from equation 6."""
-        x1, x2 = self.split(x)
-        y2, log_slope = self.law(x2, self.conditioned_on(x1))
-        return self.merge(x1, y2), sum_per_image(log_slope)
-
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The law is undone value by value, the network never."""
-        y1, y2 = self.split(y)
-        x2, log_slope = self.law.inverse(y2, self.conditioned_on(y1))
-        return self.merge(y1, x2), sum_per_image(log_slope)
-
-    def undo(self, y: Tensor) -> Tensor:
-        """The x of `inverse` alone."""
-        y1, y2 = self.split(y)
-        return self.merge(y1, self.law.undo(y2, self.conditioned_on(y1)))
+    def only_changing(self, values: Tensor) -> Tensor:
+        """`values`, of the shape of x2, with zeros where x2 holds values that stay; here it holds none."""
+        return values
 
 
-class ChannelCoupling(SplitCoupling):
-    """Channel-wise mask: the first half of the channels stays, or with `flip` the second."""
+class ChannelMask(Mask):
+    """The first half of the channels stays, or with `flip` the second. Raises `ValueError` for a single channel."""
 
-    def __init__(self, channels: int, make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool) -> None:
+    def __init__(self, shape: Shape, *, flip: bool) -> None:
+        super().__init__()
+        channels, height, width = shape
         if channels < 2:
             raise ValueError(f"a channel-wise mask needs at least 2 channels, not {channels}")
         first = channels // 2
-        stays = channels - first if flip else first
-        super().__init__(stays, channels - stays, make_network, make_law)
+        self.sizes = first, channels - first
         self.flip = flip
-        self.first = first
+        stays, self.changes = reversed(self.sizes) if flip else self.sizes
+        self.network_shape = stays, height, width
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> the halves of its channels."""
-        a, b = x[:, : self.first], x[:, self.first :]
-        return (b, a) if self.flip else (a, b)
+        first, second = x.split_with_sizes(self.sizes, 1)
+        return (second, first) if self.flip else (first, second)
 
     def merge(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Concatenate the halves in their order."""
         return torch.cat((x2, x1) if self.flip else (x1, x2), 1)
 
 
-class PackedCheckerboardCoupling(SplitCoupling):
-    """Checkerboard mask computed on packed halves: each colour becomes 2 C channels at half the resolution.
+class PackedCheckerboardMask(Mask):
+    """The cells with even row + column stay, or with `flip` the others: a checkerboard on its packed colours.
 
-    The cells with even row + column stay, or with `flip` the others. Sides must be even.
+    Each colour becomes 2 C channels at half the resolution, so that nothing is computed for cells that stay. Sides must
+    be even.
     """
 
-    def __init__(self, channels: int, make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool) -> None:
-        super().__init__(2 * channels, 2 * channels, make_network, make_law)
+    def __init__(self, shape: Shape, *, flip: bool) -> None:
+        super().__init__()
+        channels, height, width = shape
         even, odd = DIAGONAL_ORDER[:2], DIAGONAL_ORDER[2:]
-        self.stays, self.changes = (odd, even) if flip else (even, odd)
+        self.flip = flip
+        self.stays, self.moves = (odd, even) if flip else (even, odd)
+        self.changes = 2 * channels
+        self.network_shape = 2 * channels, height // 2, width // 2
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> the two colours, each (N, 2 C, H/2, W/2)."""
-        return gather(x, self.stays), gather(x, self.changes)
+        return gather(x, self.stays), gather(x, self.moves)
 
     def merge(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Interleave the colours again."""
         count, channels, height, width = x1.shape
         x = x1.new_empty(count, channels // 2, 2 * height, 2 * width)
         scatter(x1, self.stays, x)
-        scatter(x2, self.changes, x)
+        scatter(x2, self.moves, x)
         return x
 
 
-class MaskedCheckerboardCoupling(Conditioned, Bijection):
-    """Checkerboard mask as published: the networks see the full grid with the changing cells set to zero (equation 9).
+class CheckerboardMask(Mask):
+    """A checkerboard as published (equation 9): x1 is b * x with the mask b as its last channel, x2 is all of x.
 
-    The mask is their last input channel. Any size, odd sides included.
+    Of any size, odd sides included. b is 1 where row + column is even, or with `flip` odd; those cells stay.
     """
 
     mask: Tensor
+    """b, (1, 1, H, W)."""
 
-    def __init__(
-        self, channels: int, height: int, width: int, make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool
-    ) -> None:
+    def __init__(self, shape: Shape, *, flip: bool) -> None:
         super().__init__()
-        self.law = make_law(channels)
-        self.network = make_network(channels + 1, self.law.numbers * channels)
+        channels, height, width = shape
+        self.changes = channels
+        self.network_shape = channels + 1, height, width
         self.register_buffer("mask", checkerboard(height, width, flip=flip), persistent=False)
 
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """b * x with b as a further channel, and x."""
+        return torch.cat((x * self.mask, self.mask.expand(len(x), -1, -1, -1)), 1), x
+
+    def merge(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """b * x1 + (1 - b) * x2."""
+        return torch.where(self.mask > 0, x1[:, :-1], x2)
+
+    def only_changing(self, values: Tensor) -> Tensor:
+        """(1 - b) * values."""
+        return values * (1 - self.mask)
+
+
+class Coupling(Bijection):
+    """A coupling of the values that `mask` divides.
+
+    `network` maps x1 (N, inputs, H, W) to the parameters of the transform of x2 (N, changes, H, W): an output of
+    (N, params_per_value * changes, H, W).
+    """
+
+    def __init__(self, mask: Mask, transform: ElementwiseTransform, network: nn.Module) -> None:
+        super().__init__()
+        self.mask = mask
+        self.law = transform  # the name that its parameters have in checkpoints
+        self.network = network
+        self.run_network: Callable[[nn.Module, Tensor], Tensor] = run_network
+        """How the network is called; `engine` puts functions here that compute it in another precision."""
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Equation 9: the cells where the mask is 1 stay as they are."""
-        return self._applied(x, *self.law(x, self._numbers(x)))
+        """Equations 7 and 8, with the log-determinant of equation 6."""
+        x1, x2 = self.mask.split(x)
+        y2, log_derivative = self.law(x2, self.run_network(self.network, x1))
+        return self.mask.merge(x1, y2), sum_per_image(self.mask.only_changing(log_derivative))
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo `forward`; the cells that say how are unchanged in y."""
-        return self._applied(y, *self.law.inverse(y, self._numbers(y)))
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Only the transform is inverted, value by value; the network never."""
+        y1, y2 = self.mask.split(y)
+        x2, log_derivative = self.law.inverse_with_log_derivative(y2, self.run_network(self.network, y1))
+        return self.mask.merge(y1, x2), sum_per_image(self.mask.only_changing(log_derivative))
 
-    def undo(self, y: Tensor) -> Tensor:
-        """The x of `inverse` alone."""
-        return torch.where(self.mask > 0, y, self.law.undo(y, self._numbers(y)))
+    def inverse(self, y: Tensor) -> Tensor:
+        """As `inverse_with_log_det`, without the log-determinant."""
+        y1, y2 = self.mask.split(y)
+        return self.mask.merge(y1, self.law.inverse(y2, self.run_network(self.network, y1)))
 
-    def _numbers(self, x: Tensor) -> Tensor:
-        mask = self.mask.expand(len(x), -1, -1, -1)
-        return self.conditioned_on(torch.cat((x * self.mask, mask), 1))
 
-    def _applied(self, x: Tensor, changed: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.where(self.mask > 0, x, changed), sum_per_image(log_slope * (1 - self.mask))
+def run_network(network: nn.Module, x1: Tensor) -> Tensor:
+    """The network's output for x1, in the type that it has."""
+    output: Tensor = network(x1)
+    return output
 
 
 def checkerboard(height: int, width: int, *, flip: bool = False) -> Tensor:
@@ -145,11 +168,8 @@ def checkerboard(height: int, width: int, *, flip: bool = False) -> Tensor:
     return ((cells + (0 if flip else 1)) % 2).to(torch.get_default_dtype()).view(1, 1, height, width)
 
 
-def checkerboard_coupling(
-    shape: tuple[int, int, int], make_network: MakeNetwork, make_law: MakeLaw, *, flip: bool, packed: bool
-) -> SplitCoupling | MaskedCheckerboardCoupling:
-    """A checkerboard coupling for tensors of `shape` (C, H, W): packed when asked for and the sides are even."""
-    channels, height, width = shape
-    if packed and height % 2 == 0 and width % 2 == 0:
-        return PackedCheckerboardCoupling(channels, make_network, make_law, flip=flip)
-    return MaskedCheckerboardCoupling(channels, height, width, make_network, make_law, flip=flip)
+def checkerboard_mask(shape: Shape, *, flip: bool, packed: bool) -> Mask:
+    """A checkerboard mask for tensors of `shape`: packed when asked for and both sides are even."""
+    _, height, width = shape
+    kind = PackedCheckerboardMask if packed and height % 2 == 0 and width % 2 == 0 else CheckerboardMask
+    return kind(shape, flip=flip)

@@ -28,13 +28,13 @@ class InvertibleConv1x1(Bijection):
         self.log_diagonal = nn.Parameter(torch.log(torch.abs(diagonal)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix; the log-determinant is H * W * log|det W|."""
+        """y = W x; the log-determinant is H * W * log|det W|."""
         lower, upper = self._triangles()
         weight = self.permutation @ lower @ upper
         return functional.conv2d(x, weight[:, :, None, None]), constant_log_det(x, self.log_diagonal.sum())
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Unmix by the inverse matrix, from two triangular solves."""
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """x = W^-1 y, the inverse from two triangular solves."""
         lower, upper = self._triangles()
         half = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
         weight = torch.linalg.solve_triangular(upper, half, upper=True)

@@ -1,11 +1,10 @@
 """The residual networks s and t inside the coupling layers (section 4.1); they need no inverse."""
 
-from collections.abc import Callable, Mapping
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from nvp_studio.flow.config import FlowConfig
 
 _ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it without types
 
@@ -66,9 +65,9 @@ class Convolution(nn.Conv2d):
         )
 
 
-def bend(x: Tensor, leak: float, *, fresh: bool = True) -> Tensor:
-    """max(x, leak * x); x itself is overwritten if it is `fresh`, needed by nobody else, and there is a leak."""
-    return functional.leaky_relu(x, leak, inplace=fresh) if leak else functional.relu(x)
+def leaky_relu(x: Tensor, slope: float, *, inplace: bool = True) -> Tensor:
+    """max(x, slope * x); may overwrite x unless `inplace` is false."""
+    return functional.leaky_relu(x, slope, inplace=inplace) if slope else functional.relu(x)
 
 
 class ResidualBlock(nn.Module):
@@ -103,11 +102,10 @@ class ResidualNetwork(nn.Module):
         outputs: int,
         blocks: int,
         *,
-        norm: Literal["batch", "none"] = "none",
+        batch_norm: bool = False,
         weight_norm: bool = False,
     ) -> None:
         super().__init__()
-        batch_norm = norm == "batch"
         self.enter_norm = nn.BatchNorm2d(inputs) if batch_norm else None
         self.enter = Convolution(2 * inputs if batch_norm else inputs, width, 3, bias=True, weight_norm=weight_norm)
         self.blocks = nn.ModuleList(
@@ -134,7 +132,7 @@ class ResidualNetwork(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """x + a * sigmoid(b) with (a, b) = conv1x1(bend(conv3x3(bend(x)))) (after Ho et al. 2019, section 3.3)."""
+    """x + a * sigmoid(b) with (a, b) = conv1x1(f(conv3x3(f(x)))), f a leaky ReLU (Ho et al. 2019, section 3.3)."""
 
     def __init__(self, width: int, leak: float) -> None:
         super().__init__()
@@ -144,12 +142,15 @@ class GatedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> (N, width, H, W)."""
-        h = self.second(bend(self.first(bend(x, self.leak, fresh=False)), self.leak))
+        h = self.second(leaky_relu(self.first(leaky_relu(x, self.leak, inplace=False)), self.leak))
         return x + functional.glu(h, 1)
 
 
 class DepthwiseBlock(nn.Module):
-    """x + conv1x1(bend(conv1x1(depthwise conv3x3(x)))), twice as wide in the middle: an eighth of the products."""
+    """x + conv1x1(f(conv1x1(depthwise conv3x3(x)))), f a leaky ReLU, with twice the channels between the 1x1 ones.
+
+    It takes an eighth of the multiplications of two 3x3 convolutions.
+    """
 
     def __init__(self, width: int, leak: float) -> None:
         super().__init__()
@@ -160,19 +161,19 @@ class DepthwiseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> (N, width, H, W)."""
-        change: Tensor = self.narrow(bend(self.widen(self.spatial(x)), self.leak))
+        change: Tensor = self.narrow(leaky_relu(self.widen(self.spatial(x)), self.leak))
         return x + change
 
 
-FAR = 3.0
-"""Values are held within this distance of zero before a network sees them: three deviations, where layers normalize."""
+INPUT_CLAMP = 3.0
+"""Inputs of a network are clamped to this distance from zero: three standard deviations, where layers normalize."""
 
 
 class PlainNetwork(nn.Module):
     """A 3x3 convolution, blocks one after another, and a 1x1 convolution that starts at zero.
 
-    What it says is bounded by its weights, because its input is held within `FAR`: values that run away in an image
-    unlike those learnt do not drive others away, layer after layer, until rounding is all that is left of the image.
+    Its input is clamped, which bounds its output by its weights: values that grow beyond all bounds in an image unlike
+    those of the training cannot make others grow, layer after layer, until rounding is all that is left of the image.
     """
 
     def __init__(self, inputs: int, width: int, outputs: int, blocks: list[nn.Module], leak: float) -> None:
@@ -185,39 +186,25 @@ class PlainNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
         count, _, height, width = x.shape
-        h = bend(self.blocks(self.enter(x.clamp(-FAR, FAR))), self.leak)
-        # As a product of matrices the last convolution leaves each of its numbers in one piece, as the laws want them,
-        # and costs half of a convolution that comes from channels side by side.
+        h = leaky_relu(self.blocks(self.enter(x.clamp(-INPUT_CLAMP, INPUT_CLAMP))), self.leak)
+        # The last convolution as a product of matrices: its output then has the channels outermost, as the transforms
+        # want it, and it costs half as much as a convolution of an input with the channels innermost.
         weight = self.leave.weight.flatten(1).expand(count, -1, -1)
         assert self.leave.bias is not None
         result = torch.baddbmm(self.leave.bias.view(1, -1, 1), weight, h.flatten(2))
         return result.view(count, self.leave.out_channels, height, width)
 
 
-_PLAIN_BLOCKS: Mapping[str, Callable[[int, float], nn.Module]] = {
-    "gated": GatedBlock,
-    "depthwise": DepthwiseBlock,
-}
-
-
-def coupling_network(
-    kind: Literal["residual", "gated", "depthwise"],
-    inputs: int,
-    width: int,
-    outputs: int,
-    blocks: int,
-    *,
-    batch_norm: bool = False,
-    weight_norm: bool = False,
-    leak: float = 0.0,
-) -> nn.Module:
-    """A network from (N, inputs, H, W) to (N, outputs, H, W) that starts as zero."""
-    block = _PLAIN_BLOCKS.get(kind)
-    if block is not None:
-        return PlainNetwork(inputs, width, outputs, [block(width, leak) for _ in range(blocks)], leak)
-    return ResidualNetwork(
-        inputs, width, outputs, blocks, norm="batch" if batch_norm else "none", weight_norm=weight_norm
-    )
+def coupling_network(config: FlowConfig, inputs: int, width: int, outputs: int) -> nn.Module:
+    """A network of the kind of `config` from (N, inputs, H, W) to (N, outputs, H, W) that starts as zero."""
+    if config.network == "residual":
+        batch_norm = config.network_norm == "batch"
+        return ResidualNetwork(
+            inputs, width, outputs, config.blocks, batch_norm=batch_norm, weight_norm=config.weight_norm
+        )
+    block = GatedBlock if config.network == "gated" else DepthwiseBlock
+    blocks: list[nn.Module] = [block(width, config.leak) for _ in range(config.blocks)]
+    return PlainNetwork(inputs, width, outputs, blocks, config.leak)
 
 
 def _norm(width: int, batch_norm: bool) -> nn.Module:

@@ -33,8 +33,8 @@ class ActNorm(Bijection):
         y = (x + per_channel(self.bias)) * per_channel(torch.exp(self.log_scale))
         return y, constant_log_det(x, self.log_scale.sum())
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo the normalization."""
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """x = exp(-log_scale) * y - bias."""
         x = y * per_channel(torch.exp(-self.log_scale)) - per_channel(self.bias)
         return x, constant_log_det(y, -self.log_scale.sum())
 
@@ -42,9 +42,9 @@ class ActNorm(Bijection):
 class RunningBatchNorm(Bijection):
     """y = (x - mean) / sqrt(variance + eps) with running averages that include the current batch (appendix E).
 
-    In training the averages take the batch in first, mean <- momentum * mean + (1 - momentum) * batch mean, and the
-    gradient flows through the batch's part only. In evaluation they are constants; only then is the layer a bijection
-    of single images, and only then may it be inverted.
+    In training the averages are updated by the batch first, mean <- momentum * mean + (1 - momentum) * batch mean, and
+    the gradient flows through the batch's part only. In evaluation they are constants; only then is the layer a
+    bijection of single images, and only then may it be inverted.
     """
 
     mean: Tensor
@@ -74,14 +74,14 @@ class RunningBatchNorm(Bijection):
         y = (x - per_channel(mean)) * per_channel(torch.exp(log_scale))
         return y, constant_log_det(x, log_scale.sum())
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo the normalization with the running averages; raises `RuntimeError` in training mode."""
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """x = y * sqrt(variance + eps) + mean; raises `RuntimeError` in training mode."""
         if self.training:
             raise RuntimeError("batch normalization has an inverse in evaluation mode only; call eval() first")
         return self.recompute(y), constant_log_det(y, 0.5 * torch.log(self.variance + self.eps).sum())
 
     def recompute(self, y: Tensor) -> Tensor:
-        """Undo the normalization of the batch that the running averages took in last."""
+        """Invert the normalization of the batch that last updated the running averages."""
         deviation = torch.exp(0.5 * torch.log(self.variance + self.eps))
         return y * per_channel(deviation) + per_channel(self.mean)
 
@@ -100,10 +100,6 @@ def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.var_mean(x, dim=(0, 2, 3), correction=0)
 
 
-def normalization(kind: Literal["actnorm", "batch", "none"], channels: int) -> list[Bijection]:
-    """The normalization layer of `kind` as a list of one, or none."""
-    if kind == "actnorm":
-        return [ActNorm(channels)]
-    if kind == "batch":
-        return [RunningBatchNorm(channels)]
-    return []
+def normalization(kind: Literal["actnorm", "batch", "none"], channels: int) -> Bijection:
+    """The normalization layer of `kind`, which must not be none."""
+    return ActNorm(channels) if kind == "actnorm" else RunningBatchNorm(channels)

@@ -1,4 +1,4 @@
-"""From pixel values in [0, 1] to the whole real line (section 4.1), with room for the levels that images consist of."""
+"""From pixel values in [0, 1] to the whole real line (section 4.1), after an optional histogram equalization."""
 
 import math
 
@@ -12,13 +12,13 @@ from nvp_studio.flow.bijection import Bijection, sum_per_image
 from nvp_studio.flow.dequantization import LEVELS
 
 EXPONENT = 0.7
-"""Of the frequency of a level; `docs/ablation.md` has what others give."""
+"""The power of a level's frequency that it gets of [0, 1]; `docs/ablation.md` compares others."""
 
 LEAST_SHARE = 0.1 / LEVELS
-"""What a level that never occurs gets of [0, 1]: a tenth of what each had by itself."""
+"""The part of [0, 1] of a level that never occurs: a tenth of a 256th."""
 
 _MOST_VALUES = 2**24
-"""Whose levels are counted."""
+"""Pixel values that are counted at most."""
 
 
 class Logit(Bijection):
@@ -34,8 +34,8 @@ class Logit(Bijection):
         log_p, log_q = torch.log(p), torch.log1p(-p)
         return log_p - log_q, sum_per_image(math.log1p(-2 * self.alpha) - log_p - log_q)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """x = (sigmoid(y) - a) / (1 - 2 a), which leaves [0, 1] by up to a / (1 - 2 a) where the model strays."""
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """x = (sigmoid(y) - a) / (1 - 2 a), which leaves [0, 1] by up to a / (1 - 2 a) for some y."""
         x = (torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
         log_p, log_q = functional.logsigmoid(y), functional.logsigmoid(-y)
         return x, sum_per_image(log_p + log_q - math.log1p(-2 * self.alpha))
@@ -44,11 +44,11 @@ class Logit(Bijection):
 class Equalization(Bijection):
     """Histogram equalization: u = F(x) for each channel, rising from 0 to 1 and linear within each of the 256 levels.
 
-    A level that many pixels of the training images have gets much of [0, 1] instead of a 256th: the part of F that it
-    takes grows as the power `EXPONENT` of its frequency. With 1 that would be the distribution function, which leaves
-    rare levels, such as those along edges, less room than couplings can work in. Every level keeps `LEAST_SHARE`, so
-    that values are stretched and compressed by bounded factors, and both directions are well conditioned. The identity
-    until `initialize`; values beyond [0, 1] continue the outermost levels.
+    A level that many pixels of the training images have gets a large part of [0, 1] instead of a 256th: its part grows
+    as the power `EXPONENT` of its frequency. (The power 1 would be the distribution function, which leaves rare levels,
+    such as those along edges, too little.) Every level keeps `LEAST_SHARE`, so that the derivative is bounded from
+    below and above, and both directions are well conditioned. It is the identity until `initialize`; values outside of
+    [0, 1] are mapped as the outermost levels are.
     """
 
     edges: Tensor
@@ -73,7 +73,7 @@ class Equalization(Bijection):
         start, width = self._level(levels.long())
         return start + width * (x * LEVELS - levels), sum_per_image(torch.log(width * LEVELS))
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """x = F^-1(y)."""
         values = y.detach().transpose(0, 1).flatten(1).contiguous()
         levels = torch.searchsorted(self.edges[:, 1:-1].to(values.dtype).contiguous(), values, right=True)
@@ -89,7 +89,7 @@ class Equalization(Bijection):
 
 
 class Preprocessing(Bijection):
-    """What stands before the first coupling: the logit, of equalized values where that is asked for."""
+    """The map before the first layer: the logit, with `equalize` after the equalization."""
 
     def __init__(self, channels: int, alpha: float, *, equalize: bool) -> None:
         super().__init__()
@@ -105,10 +105,10 @@ class Preprocessing(Bijection):
         y, second = self.logit(u)
         return y, first + second
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo the logit, then the equalization."""
-        u, first = self.logit.inverse(y)
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of the logit, then that of the equalization."""
+        u, first = self.logit.inverse_with_log_det(y)
         if self.equalization is None:
             return u, first
-        x, second = self.equalization.inverse(u)
+        x, second = self.equalization.inverse_with_log_det(u)
         return x, first + second

@@ -27,7 +27,7 @@ def gather(x: Tensor, corners: tuple[Corner, ...]) -> Tensor:
 
 
 def scatter(parts: Tensor, corners: tuple[Corner, ...], out: Tensor) -> None:
-    """Put channels that `gather` collected back to their corners of `out` (N, C, H, W)."""
+    """The inverse of `gather`: write the channels to their corners of `out` (N, C, H, W)."""
     for part, (row, column) in zip(parts.chunk(len(corners), 1), corners, strict=True):
         out[:, :, row::2, column::2] = part
 
@@ -45,16 +45,20 @@ class Squeeze(Bijection):
             raise ValueError(f"a squeeze needs even sides, not {x.shape[2]}x{x.shape[3]}")
         return gather(x, self.order), x.new_zeros(len(x))
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Un-squeeze."""
+    def inverse(self, y: Tensor) -> Tensor:
+        """(N, 4 C, H/2, W/2) -> (N, C, H, W)."""
         count, channels, height, width = y.shape
         x = y.new_empty(count, channels // 4, 2 * height, 2 * width)
         scatter(y, self.order, x)
-        return x, y.new_zeros(count)
+        return x
+
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """As `inverse`; the log-determinant is 0."""
+        return self.inverse(y), y.new_zeros(len(y))
 
 
 class Unsqueeze(Bijection):
-    """The inverse of `Squeeze` as a layer of its own."""
+    """The inverse of `Squeeze` as a layer."""
 
     def __init__(self, order: tuple[Corner, ...] = READING_ORDER) -> None:
         super().__init__()
@@ -63,9 +67,9 @@ class Unsqueeze(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 4 C, H/2, W/2) -> (N, C, H, W)."""
-        return self._squeeze.inverse(x)
+        return self._squeeze.inverse_with_log_det(x)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> (N, 4 C, H/2, W/2)."""
         y, log_det = self._squeeze(y)
         return y, log_det

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, read_checkpoint
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.evaluation import scores
@@ -122,14 +123,14 @@ class BestModel:
         self._weights = checkpoint.group("average")
         return True
 
-    def _flow(self) -> Flow:
+    def _flow(self) -> Inference:
         flow = copy.deepcopy(self._template)
         flow.load_state_dict(self._weights)
-        return flow.eval()
+        return Inference(flow)
 
 
 def explorer_tensors(
-    flow: Flow, data: DataSet, bits: Tensor, keep_going: KeepGoing, images: int, seconds: float
+    flow: Inference, data: DataSet, bits: Tensor, keep_going: KeepGoing, images: int, seconds: float
 ) -> dict[str, Tensor]:
     """The tensors for exploring: directions among the latents and, if there are any, the sorted scores `bits` (N,)."""
     directions = principal_directions(

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
-from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.engine.inference import Inference
+from nvp_studio.flow.flow import bits_per_dim_from_log_prob
 from nvp_studio.flow.noise import content_noise, step_noise
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.ranks import ALONE, Ranks
@@ -21,7 +22,7 @@ Images = npt.NDArray[np.uint8]
 
 
 def scores(
-    flow: Flow,
+    flow: Inference,
     images: Images,
     keep_going: Callable[[], bool],
     batch_size: int = 250,
@@ -47,13 +48,13 @@ def scores(
 
 
 @torch.no_grad()
-def samples(flow: Flow, count: int, temperature: float, seed: int) -> Images:
+def samples(flow: Inference, count: int, temperature: float, seed: int) -> Images:
     """Sampled images; the same noise each time."""
     return _to_images(flow.sample(count, temperature, seed))
 
 
 @torch.no_grad()
-def reconstructions(flow: Flow, images: Images) -> Images:
+def reconstructions(flow: Inference, images: Images) -> Images:
     """The images, and below them (second half of the batch) their reconstructions decode(encode(x))."""
     x = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), 0.5)
     return np.concatenate([images, _to_images(flow.decode(torch.nan_to_num(flow.encode(x)[0])))])
@@ -64,7 +65,7 @@ HALF_A_LEVEL = 1 / 512
 
 
 @torch.no_grad()
-def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
+def inverse_error(flow: Inference, images: Images, seed: int = 0) -> float:
     """The largest |decode(encode(x)) - x|, in units of [0, 1]; infinite when something is not finite.
 
     x are the images (N, H, W, C) themselves and as many samples at temperature 1.
@@ -75,7 +76,7 @@ def inverse_error(flow: Flow, images: Images, seed: int = 0) -> float:
 
 
 @torch.no_grad()
-def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
+def noise_inverse_error(flow: Inference, count: int, seed: int = 0) -> float:
     """As `inverse_error`, of images of uniform noise, which are far from all data."""
     channels, height, width = flow.config.image_shape
     noise = torch.from_numpy(step_noise(seed, 0, (count, channels, height, width)))
@@ -83,7 +84,7 @@ def noise_inverse_error(flow: Flow, count: int, seed: int = 0) -> float:
 
 
 @torch.no_grad()
-def _inverse_errors(flow: Flow, x: Tensor) -> Tensor:
+def _inverse_errors(flow: Inference, x: Tensor) -> Tensor:
     """The largest |decode(z) - x| of each image (N,) of x (N, C, H, W), z = encode(x); infinite where not finite.
 
     z is rounded to the type of the weights first. As it came, a folded flow gives x back to the bit or nearly; rounded,
@@ -95,7 +96,7 @@ def _inverse_errors(flow: Flow, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def bits_by_scale(flow: Flow, images: Images) -> tuple[float, ...]:
+def bits_by_scale(flow: Inference, images: Images) -> tuple[float, ...]:
     """What each scale, finest first, adds to the mean bits/dim of images (N, H, W, C); they sum up to it.
 
     A scale's part is the code length of its slice of z less the log-determinant of its layers. What belongs to pixels
@@ -104,16 +105,12 @@ def bits_by_scale(flow: Flow, images: Images) -> tuple[float, ...]:
     """
     noise = torch.from_numpy(content_noise(np.ascontiguousarray(images), 0, 0)).to(flow.device, flow.dtype)
     x = unit_from_images(torch.from_numpy(np.array(images)).to(flow.device), noise)
-    h, pixels = flow.preprocessing(x)
+    h, pixels = flow.preprocessing(x.to(flow.latent_dtype))
     dimensions = flow.config.dimensions
     level_bits = bits_per_dim_from_log_prob(pixels.double().mean(), dimensions).item()
     parts: list[float] = []
-    for number, (latent, scale) in enumerate(zip(flow.scales, flow.body.scales, strict=True), 1):
-        h, log_det = scale(h)
-        out = h
-        if number < len(flow.scales):
-            h, out = h.chunk(2, 1)
-        nats = (standard_normal_log_prob(out.flatten(1)) + log_det).double().mean().item()
+    for latent, (z, log_det) in zip(flow.scales, flow.body.by_scale(h), strict=True):
+        nats = (standard_normal_log_prob(z) + log_det).double().mean().item()
         share = (latent.stop - latent.start) / dimensions
         parts.append(share * level_bits - nats / dimensions / math.log(2))
     return tuple(parts) if all(map(math.isfinite, parts)) else ()

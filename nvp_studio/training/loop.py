@@ -91,7 +91,7 @@ class Loop:
         self.detector = DivergenceDetector()
         self.stop_progress = StopProgress()
         self.changes = ChangeHistory(publisher.folder, config.learning_rate, config.stop)
-        self.best = BestModel(self.state.averaged, data, publisher)
+        self.best = BestModel(self.state.averaged_flow, data, publisher)
         if checkpoint is not None:
             self._restore(checkpoint)
         (self.seconds,) = ranks.broadcast(self.seconds)
@@ -116,7 +116,7 @@ class Loop:
         self.stop_progress = resume.stop_progress
         self.ended_by = "" if self.changes.stop_rules_changed_since(resume.step) else resume.ended_by
         self.seconds = resume.seconds
-        self.best = BestModel(self.state.averaged, self.data, self.publisher, resume.best, resume.best_step)
+        self.best = BestModel(self.state.averaged_flow, self.data, self.publisher, resume.best, resume.best_step)
 
     def run(self) -> bool:
         """Train until the budget is spent or a condition ends the run (True), or the control says stop (False)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from nvp_studio.checkpoints import MAX_NAME
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.dequantization import unit_from_images
-from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.noise import keyed_generator
 
 Mask = npt.NDArray[np.bool_]
@@ -35,7 +35,7 @@ _CHUNK_NUMBERS = 2**19
 
 @torch.no_grad()
 def principal_directions(
-    flow: Flow,
+    flow: Inference,
     images: npt.NDArray[np.uint8],
     contrasts: Mapping[str, Mask] | None = None,
     *,

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim import Adam, Optimizer
 
+from nvp_studio.flow.engine.inference import Inference
+from nvp_studio.flow.engine.training import accelerate
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.config import TrainConfig
@@ -35,15 +37,18 @@ class TrainState:
         convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.optimizers = _optimizers(flow, config)
         self._average = average_of(flow, config.ema_decay)
-        self.averaged.fold()  # so that a run's scores are those of the model when it is opened later
-        flow.set_memory(config.memory)  # once the average is made, which takes no gradients
-        flow.set_precision(network_type(config.precision, flow.device))
+        accelerate(flow, config.memory, network_type(config.precision, flow.device))
         self.updates = 0
 
     @property
-    def averaged(self) -> Flow:
+    def averaged_flow(self) -> Flow:
         """The flow with the averaged weights, in evaluation mode."""
         return averaged_flow(self._average)
+
+    @property
+    def averaged(self) -> Inference:
+        """The flow with the averaged weights as they are now, computed as the model that is opened later."""
+        return Inference(self.averaged_flow)
 
     def update(self, rate: float) -> None:
         """Take an optimizer step with the present gradients and learning rate `rate`, and update the average."""
@@ -57,7 +62,7 @@ class TrainState:
     def capture(self) -> Snapshot:
         """A copy of the whole state, on the device."""
         tensors = {f"weights.{name}": tensor.detach().clone() for name, tensor in self.flow.state_dict().items()}
-        tensors |= {f"average.{name}": tensor.clone() for name, tensor in self.averaged.state_dict().items()}
+        tensors |= {f"average.{name}": tensor.clone() for name, tensor in self.averaged_flow.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in self._optimizer_vectors()}
         return Snapshot(tensors, self.updates)
 
@@ -71,7 +76,7 @@ class TrainState:
         if not groups["weights"] or (snapshot.updates and not groups["optimizer"]):
             raise RunError("the checkpoint holds nothing to resume from, only a finished model")
         self.flow.load_state_dict(groups["weights"])
-        self.averaged.load_state_dict(groups["average"])
+        self.averaged_flow.load_state_dict(groups["average"])
         self._average.n_averaged.fill_(snapshot.updates)
         self._restore_optimizer(groups["optimizer"], snapshot.updates)
         self.updates = snapshot.updates

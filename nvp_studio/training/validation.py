@@ -106,7 +106,7 @@ class Validator:
             error = inverse_error(averaged, self._images[:_RECONSTRUCTIONS], self._config.seed)
             if self._ranks.first and self._invertible(step, error):
                 info = self._checkpointer.info(value, min(count, len(bits)))
-                self._best.offer(info, averaged.state_dict(), bits)
+                self._best.offer(info, averaged.flow.state_dict(), bits)
             self.publish_sheets(step)
         else:
             self._publisher.notice("warning", f"step {step}: the averaged model has no finite validation score")

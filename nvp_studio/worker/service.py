@@ -21,7 +21,7 @@ from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, draw, render
 from nvp_studio.explore.score import FileScore, score_batches
-from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.messages import (
@@ -77,7 +77,7 @@ class Service:
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
         self._scored_at = 0.0
-        self._recorded: Flow | None = None
+        self._recorded: Inference | None = None
 
     def welcome(self) -> Welcome:
         """What the window is told first."""
@@ -141,7 +141,7 @@ class Service:
         yield PictureScored(request.view, request.stamp, float(model.flow.bits_per_dim(drawing.images)[0]))
         self._scored_at = time.monotonic()
 
-    def _record(self, flow: Flow) -> None:
+    def _record(self, flow: Inference) -> None:
         """Once a model has shown its first picture, see to faster ones on the side."""
         if flow is not self._recorded:
             self._recorded = flow

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training import step
 from nvp_studio.training.config import TrainConfig
@@ -149,14 +150,14 @@ def test_a_validation_without_memory_scores_smaller_batches(
     config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is memory for one image at a time wherever a flow computes without gradients."""
-    log_prob = Flow.log_prob
+    log_prob = Inference.log_prob
 
-    def short(flow: Flow, x: Tensor) -> Tensor:
+    def short(flow: Inference, x: Tensor) -> Tensor:
         if not torch.is_grad_enabled() and len(x) > 1:
             raise RuntimeError(REFUSED)
         return log_prob(flow, x)
 
-    monkeypatch.setattr(Flow, "log_prob", short)
+    monkeypatch.setattr(Inference, "log_prob", short)
     folder = start_run(config, tmp_path, "short")
     for one, other in zip(read_metrics(folder), read_metrics(whole), strict=True):
         assert one.train == other.train

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nvp_studio.flow import Flow, FlowConfig, images_from_unit, preset_config, unit_from_images
+from nvp_studio.flow import Flow, FlowConfig, Inference, images_from_unit, preset_config, unit_from_images
 from nvp_studio.flow.flow import bits_per_dim_from_log_prob
 from nvp_studio.flow.noise import content_noise
 from tests.flow.jacobian import train_a_little
 
 
-def untouched_flow(shape: tuple[int, int, int]) -> Flow:
+def untouched_flow(shape: tuple[int, int, int]) -> Inference:
     """A flow that is the logit alone: couplings start as the identity, no normalization."""
-    return Flow(FlowConfig(image_shape=shape, scales=1, normalization="none", width=2, blocks=0)).double()
+    return Inference(Flow(FlowConfig(image_shape=shape, scales=1, normalization="none", width=2, blocks=0)).double())
 
 
 def random_images(count: int, height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_uniform_bytes_under_the_identity_flow(channels: int) -> None:
 def test_uniformly_random_images_cost_at_least_8_bits_under_any_trained_model(normalization: str) -> None:
     torch.manual_seed(0)
     config = FlowConfig(image_shape=(1, 8, 8), scales=2, width=8, blocks=1, normalization=normalization)
-    flow = train_a_little(Flow(config), steps=30)
+    flow = Inference(train_a_little(Flow(config), steps=30))
     assert flow.bits_per_dim(random_images(500, 8, 8, 1)).mean() >= 8
 
 
@@ -56,7 +56,9 @@ def test_uniform_model_scores_eight() -> None:
 def test_probabilities_of_all_images_of_one_pixel_sum_to_at_most_one() -> None:
     """The bound gives each 8-bit image at most its probability; summed over all levels at most 1, and nearly 1."""
     torch.manual_seed(0)
-    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 1, 1), scales=1, width=4, blocks=1)).double(), steps=20)
+    flow = Inference(
+        train_a_little(Flow(FlowConfig(image_shape=(1, 1, 1), scales=1, width=4, blocks=1)).double(), steps=20)
+    )
     levels = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1)
     one = torch.exp2(-flow.bits_per_dim(levels, samples=1)).sum().item()
     many = torch.exp2(-flow.bits_per_dim(levels, samples=400)).sum().item()
@@ -67,7 +69,9 @@ def test_probabilities_of_all_images_of_one_pixel_sum_to_at_most_one() -> None:
 def test_four_level_toy_sums_to_at_most_one() -> None:
     """One pixel of four grey levels (256 / 64): the integral over each quarter is its probability."""
     torch.manual_seed(0)
-    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 1, 1), scales=1, width=4, blocks=1)).double(), steps=20)
+    flow = Inference(
+        train_a_little(Flow(FlowConfig(image_shape=(1, 1, 1), scales=1, width=4, blocks=1)).double(), steps=20)
+    )
     u = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     with torch.no_grad():
         probabilities = [torch.exp(flow.log_prob(((level + u) / 4).view(-1, 1, 1, 1))).mean() / 4 for level in range(4)]
@@ -76,7 +80,7 @@ def test_four_level_toy_sums_to_at_most_one() -> None:
 
 
 def test_bits_per_dim_is_the_formula_on_dequantized_images() -> None:
-    flow = train_a_little(Flow(FlowConfig(image_shape=(3, 4, 4), width=4, blocks=1)).double())
+    flow = Inference(train_a_little(Flow(FlowConfig(image_shape=(3, 4, 4), width=4, blocks=1)).double()))
     images = random_images(5, 4, 4, 3)
     noise = torch.from_numpy(content_noise(images, 7, 0)).double()
     x = (torch.from_numpy(images).double() + noise).permute(0, 3, 1, 2) / 256
@@ -95,7 +99,7 @@ def test_grey_and_colour_count_their_dimensions() -> None:
 
 
 def test_scores_do_not_depend_on_the_batch() -> None:
-    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double())
+    flow = Inference(train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double()))
     images = random_images(7, 4, 4, 1)
     whole = flow.bits_per_dim(images, batch_size=256)
     torch.testing.assert_close(flow.bits_per_dim(images, batch_size=3), whole)
@@ -108,7 +112,7 @@ def test_scores_do_not_depend_on_the_batch() -> None:
 def test_a_batch_that_memory_does_not_hold_is_scored_in_smaller_ones(
     room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double())
+    flow = Inference(train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double()))
     images = random_images(23, 4, 4, 1)
     whole, log_prob = flow.bits_per_dim(images, samples=2), flow.log_prob
 
@@ -126,16 +130,9 @@ def test_a_batch_that_memory_does_not_hold_is_scored_in_smaller_ones(
 
 def test_more_samples_tighten_the_bound() -> None:
     torch.manual_seed(0)
-    flow = train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)), steps=30)
+    flow = Inference(train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)), steps=30))
     images = random_images(50, 4, 4, 1) // 64 * 64
     assert flow.bits_per_dim(images, samples=16).mean() < flow.bits_per_dim(images, samples=1).mean()
-
-
-def test_scoring_can_be_given_up_between_batches() -> None:
-    flow = untouched_flow((1, 4, 4))
-    answers = iter([True, False])
-    scores = flow.bits_per_dim(random_images(9, 4, 4, 1), batch_size=4, proceed=lambda: next(answers))
-    assert len(scores) == 4
 
 
 def test_refusals() -> None:
@@ -159,7 +156,7 @@ def test_every_level_survives_the_way_to_unit_and_back() -> None:
 
 
 def test_exact_reconstruction_of_images_by_a_default_model() -> None:
-    flow = train_a_little(Flow(preset_config("quick", (1, 28, 28))))
+    flow = Inference(train_a_little(Flow(preset_config("quick", (1, 28, 28)))))
     images = torch.from_numpy(random_images(4, 28, 28, 1))
     with torch.no_grad():
         z, _ = flow.encode(unit_from_images(images, 0.5))

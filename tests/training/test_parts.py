@@ -14,6 +14,7 @@ from torch import nn
 from nvp_studio.checkpoints import MAX_NAME
 from nvp_studio.data.dataset import Attribute, DataSet, Split
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training import reference
 from nvp_studio.training.augmentation import Augmentation
@@ -151,7 +152,7 @@ def test_directions_are_those_of_a_singular_value_decomposition(count: int) -> N
     flow = Flow(TINY)
     images = bars(count, 3)
     flow.initialize(unit_from_images(torch.from_numpy(images), 0.5))
-    found = principal_directions(flow.eval(), images)
+    found = principal_directions(Inference(flow), images)
     assert found is not None
     with torch.no_grad():
         latents = flow.encode(unit_from_images(torch.from_numpy(images), 0.5))[0].double()
@@ -170,7 +171,7 @@ def test_directions_do_not_depend_on_how_much_is_computed_at_a_time(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    flow = Flow(TINY).eval()
+    flow = Inference(Flow(TINY))
     images = bars(count, 3)
     masks = {"left": images[:, 0, :4].max((1, 2)) > 128}
     at_once = principal_directions(flow, images, masks)
@@ -187,7 +188,7 @@ def test_directions_do_not_depend_on_how_much_is_computed_at_a_time(
 
 
 def test_directions_hold_no_more_latents_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow, images = Flow(TINY).eval(), bars(300, 3)
+    flow, images = Inference(Flow(TINY)), bars(300, 3)
     monkeypatch.setattr(reference, "_MOST_BYTES", 100 * flow.config.dimensions * 4)
     found, fewer = principal_directions(flow, images), principal_directions(flow, images, most=100)
     assert found is not None
@@ -196,7 +197,7 @@ def test_directions_hold_no_more_latents_than_there_is_room_for(monkeypatch: pyt
 
 
 def test_directions_of_too_little_are_none() -> None:
-    flow = Flow(TINY).eval()
+    flow = Inference(Flow(TINY))
     assert principal_directions(flow, bars(2, 0)) is None
     assert principal_directions(flow, np.zeros((50, 8, 8, 1), np.uint8)) is None
     assert principal_directions(flow, bars(50, 0), keep_going=lambda: False) is None
@@ -225,7 +226,7 @@ def test_contact_sheet_shows_every_image_in_its_place() -> None:
 
 
 def test_scores_weigh_every_image_alike_and_end_when_asked() -> None:
-    flow = Flow(TINY).eval()
+    flow = Inference(Flow(TINY))
     images = bars(10, 0)
     found = scores(flow, images, lambda: True, batch_size=4)
     assert found is not None
@@ -260,16 +261,17 @@ def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: 
 
 def test_inverse_error_tells_a_sound_flow_from_one_without_a_usable_inverse() -> None:
     torch.manual_seed(0)
-    flow = Flow(TINY).eval()
+    flow = Inference(Flow(TINY))
     images = bars(4, 0)
     assert inverse_error(flow, images) < 1e-5
     assert noise_inverse_error(flow, 4) < 1e-5
     with torch.no_grad():
-        for name, parameter in flow.named_parameters():
+        for name, parameter in flow.flow.named_parameters():
             if name.endswith("law.scale"):
                 parameter.fill_(30.0)
             elif "leave" in name:
                 parameter.normal_()
+    flow = Inference(flow.flow)
     assert inverse_error(flow, images) > HALF_A_LEVEL
     assert noise_inverse_error(flow, 4) > HALF_A_LEVEL
 
@@ -305,7 +307,7 @@ def test_classes_with_long_names_or_none_get_names_that_a_checkpoint_may_hold() 
 
 def test_a_named_direction_leads_from_the_others_to_those_that_have_it() -> None:
     torch.manual_seed(0)
-    flow = Flow(TINY).eval()
+    flow = Inference(Flow(TINY))
     bright = np.arange(300) % 3 == 0
     images = bars(300, 0) // 2 + np.where(bright, 100, 0).astype(np.uint8)[:, None, None, None]
     plain = principal_directions(flow, images)

@@ -1,8 +1,8 @@
-"""The decoding of a single image recorded as one graph, which runs without Python between its operations.
+"""A function of a tensor recorded as one graph, which runs without Python between its operations.
 
-A single image is small: what its operations cost is mostly Python's way to them. TorchScript's tracing takes about a
-second and needs no compiler on the machine; the same operations run in the same order, to the same bits. Its first few
-calls are slow and made here.
+For a single image most of the time of decoding is Python's. TorchScript's tracing takes about a second and needs no
+compiler on the machine; the same operations run in the same order, to the same bits. The first few calls of the graph
+are slow and made here.
 """
 
 import warnings
@@ -15,18 +15,18 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 _FIRST_CALLS = 3
-"""Calls in which TorchScript looks at shapes and prepares its plan."""
+"""Calls in which TorchScript examines shapes and prepares the execution."""
 
 
 @torch.no_grad()
 def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[[Tensor], Tensor]:
-    """`function` as a graph for arguments of the shape of `example`; tensors that it takes from elsewhere are kept.
+    """`function` as a graph for arguments of the shape of `example`; other tensors that it uses become constants.
 
     Only for functions whose operations do not depend on values.
     """
-    function(example)  # what is made once and kept is no part of the graph
+    function(example)  # so that tensors which are cached at the first call become constants
     with warnings.catch_warnings():
-        # Tracing warns of newer ways, `torch.compile`, which needs a compiler and minutes.
+        # Tracing recommends `torch.compile`, which needs a compiler and minutes.
         warnings.simplefilter("ignore")
         with _silent_tracing(), _FixedShapes():
             graph = torch.jit.trace(function, (example,), check_trace=False)  # type: ignore[no-untyped-call]
@@ -43,9 +43,9 @@ def recorded(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[
 
 @contextmanager
 def _silent_tracing() -> Iterator[None]:
-    """Without a warning of each shape that is taken for fixed, which is what is meant here.
+    """Without a warning for each shape that becomes a constant, which is intended here.
 
-    Python's filters of warnings are those of all threads: another one may put them back while this one is tracing.
+    Python's warning filters are shared by all threads: another one may restore them while this one is tracing.
     """
     engine: Any = torch._C
     before = engine._jit_get_tracer_state_warn()
@@ -57,12 +57,12 @@ def _silent_tracing() -> Iterator[None]:
 
 
 class _FixedShapes(TorchFunctionMode):
-    """Shapes are numbers to those who ask; tracing would record the question, and all that is computed from it."""
+    """Gives shapes as numbers; tracing would record each request of one, and all that is computed from it."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """As any function's, but for shapes."""
+        """Call `func`; of a shape, return a `torch.Size` of numbers."""
         result = func(*args, **(kwargs or {}))
         return torch.Size(int(side) for side in result) if func == _SHAPE else result
 

@@ -1,0 +1,256 @@
+"""A flow wrapped for inference gives what the flow gives, up to rounding, and refuses what is no question to it."""
+
+import copy
+import math
+
+import msgspec
+import pytest
+import torch
+from torch import Tensor
+
+from nvp_studio.flow import Flow, FlowConfig, Inference, preset_config
+from nvp_studio.flow.engine.recording import recorded
+from tests.flow.engine.test_reversible import CONFIGS as LAYERS
+from tests.flow.engine.test_reversible import trained
+from tests.flow.jacobian import perturb, slogdet_of_jacobian, train_a_little
+
+CONFIGS = LAYERS | {
+    "studio": preset_config("studio", (1, 28, 28)),
+    "spline-colour": msgspec.structs.replace(LAYERS["conv1x1"], law="spline", pieces=1, conditional_prior=True),
+    "batch": msgspec.structs.replace(LAYERS["spline"], mixing="conv1x1", normalization="batch"),
+}
+
+
+def images(config: FlowConfig, dtype: torch.dtype, count: int = 3) -> Tensor:
+    """As those that the flows were trained on, amid their grey levels: between two, equalization is not smooth."""
+    ramp = torch.linspace(0.2, 0.8, config.dimensions, dtype=dtype).view(1, *config.image_shape)
+    noise = torch.rand(count, *config.image_shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
+    return ((0.7 * ramp + 0.3 * noise) * 256).floor() / 256 + 0.5 / 256
+
+
+def answers(flow: Flow | Inference, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """Both directions for images x and latents z; what is in nats for each dimension."""
+    dimensions = flow.config.dimensions
+    with torch.no_grad():
+        latents, log_det = flow.encode(x)
+        back, back_log_det = flow.decode_with_log_det(z)
+        return {
+            "z": latents,
+            "log_det": log_det / dimensions,
+            "decoded": flow.decode(z),
+            "decoded with log_det": back,
+            "log_det of decoding": back_log_det / dimensions,
+        }
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_it_is_the_flow(name: str, dtype: torch.dtype, tolerance: float) -> None:
+    """To `tolerance`; where rounding takes more from the plain flow, to no more than twice what it takes there."""
+    flow = trained(CONFIGS[name], dtype).eval()
+    x = images(flow.config, dtype)
+    with torch.no_grad():
+        z, _ = flow.encode(x)
+    exact = answers(copy.deepcopy(flow).double(), x.double(), z.double())
+    plain, wrapped = answers(flow, x, z), answers(Inference(flow), x, z)
+    for key, truth in exact.items():
+        lost = (plain[key] - truth).abs().amax().item()
+        error = (wrapped[key] - truth).abs().amax().item()
+        assert error <= max(tolerance * (1 + truth.abs().amax().item()), 2 * lost), (key, error, lost)
+
+
+@pytest.mark.parametrize("name", ["spline", "spline-colour", "conv1x1"])
+def test_latents_beyond_the_data(name: str) -> None:
+    flow = trained(CONFIGS[name], torch.float64).eval()
+    z = 6 * Inference(copy.deepcopy(flow)).latents(4)
+    with torch.no_grad():
+        expected, log_det = flow.decode_with_log_det(z)
+        wrapped = Inference(flow)
+        torch.testing.assert_close(wrapped.decode(z), expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(wrapped.decode_with_log_det(z)[1], log_det, rtol=1e-9, atol=1e-9)
+
+
+def test_its_log_determinant_is_its_jacobians() -> None:
+    flow = Inference(trained(LAYERS["spline"], torch.float64))
+    x = images(flow.config, torch.float64, 1)
+    log_det = flow.encode(x)[1]
+    torch.testing.assert_close(log_det, slogdet_of_jacobian(lambda v: flow.encode(v)[0], x), rtol=1e-8, atol=1e-8)
+
+
+def test_double_computes_in_float64_and_leaves_the_first_as_it_is() -> None:
+    flow = trained(CONFIGS["studio"], torch.float32).eval()
+    single = Inference(copy.deepcopy(flow))
+    double = single.double()
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    x = images(flow.config, torch.float64)
+    with torch.no_grad():
+        expected, _ = flow.double().encode(x)
+    torch.testing.assert_close(double.encode(x)[0], expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow_repeats
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_was_encoded_is_decoded(name: str) -> None:
+    """To the rounding of pixels, with networks in float32, of noise and by weights that learnt nothing."""
+    trained_flow = trained(CONFIGS[name], torch.float32)
+    perturb(trained_flow, seed=3, size=0.05)
+    generator = torch.Generator().manual_seed(2)
+    flow = Inference(trained_flow)
+    x = torch.rand(50, *flow.config.image_shape, generator=generator)
+    z, log_det = flow.encode(x)
+    assert (flow.dtype, z.dtype, log_det.dtype) == (torch.float32, torch.float64, torch.float64)
+    torch.testing.assert_close(flow.decode(z), x, rtol=0, atol=1e-6)
+    back, inverse_log_det = flow.decode_with_log_det(z)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-6)
+    torch.testing.assert_close(inverse_log_det, -log_det, rtol=1e-6, atol=1e-3)
+
+
+def test_the_flows_state_is_untouched() -> None:
+    flow = trained(CONFIGS["quick"], torch.float32)
+    before = {name: tensor.clone() for name, tensor in flow.state_dict().items()}
+    names = [name for name, _ in flow.named_modules()]
+    wrapped = Inference(flow)
+    wrapped.decode(wrapped.latents(1))
+    assert [name for name, _ in flow.named_modules()] == names
+    assert flow.state_dict().keys() == before.keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in flow.state_dict().items())
+
+
+def test_the_wrapped_flow_can_be_trained_on() -> None:
+    flow = Inference(trained(CONFIGS["quick"], torch.float64)).flow.train().requires_grad_()
+    flow(images(flow.config, torch.float64)).sum().backward()
+    assert all(parameter.grad is not None for parameter in flow.parameters())
+
+
+def test_gradients_with_respect_to_images_and_latents() -> None:
+    flow = trained(CONFIGS["quick"], torch.float64).eval().requires_grad_(False)
+    x = images(flow.config, torch.float64)
+    with torch.no_grad():
+        z, _ = flow.encode(x)
+    gradients = []
+    for each in (flow, Inference(flow)):
+        pixels, latents = x.clone().requires_grad_(), z.clone().requires_grad_()
+        encoded, log_det = each.encode(pixels)
+        (encoded.square().sum() + log_det.sum() + each.decode(latents).square().sum()).backward()
+        gradients.append((pixels.grad, latents.grad))
+    for expected, got in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-8, atol=1e-8)
+
+
+def test_gradients_after_an_answer_in_inference_mode() -> None:
+    flow = Inference(trained(CONFIGS["conv1x1"], torch.float32))
+    z = flow.latents(2, seed=1)
+    with torch.inference_mode():
+        expected = flow.decode(z).clone()
+    z = z.clone().requires_grad_()
+    x = flow.decode(z)
+    torch.testing.assert_close(x.detach(), expected)
+    x.sum().backward()
+    assert z.grad is not None
+    assert z.grad.abs().sum() > 0
+
+
+def test_a_flow_made_in_inference_mode_answers() -> None:
+    with torch.inference_mode():
+        assert torch.isfinite(Inference(Flow(CONFIGS["conv1x1"])).sample(1)).all()
+
+
+@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "batch", "gated"])
+def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
+    flow = Inference(trained(CONFIGS[name], torch.float32))
+    z = 1.5 * flow.latents(6, seed=1)
+    with torch.inference_mode():
+        expected = [flow.decode(one) for one in z.split(1)]
+    flow.record_decoding()
+    for grad in (torch.inference_mode, torch.no_grad):
+        with grad():
+            assert all(torch.equal(flow.decode(one), image) for one, image in zip(z.split(1), expected, strict=True))
+            torch.testing.assert_close(flow.decode(z), torch.cat(expected))
+
+
+def test_shapes_are_numbers_in_a_recording() -> None:
+    seen: list[object] = []
+
+    def rows(x: Tensor) -> Tensor:
+        seen.extend(x.shape)
+        return x.view(x.shape[0], -1) + x.shape[-1]
+
+    example = torch.zeros(2, 3, 4)
+    assert torch.equal(recorded(rows, example)(example + 1), torch.full((2, 12), 5.0))
+    assert {type(number) for number in seen} == {int}
+
+
+def test_gradients_go_past_a_recording() -> None:
+    flow = Inference(trained(CONFIGS["quick"], torch.float32))
+    z = flow.latents(1).requires_grad_()
+    (expected,) = torch.autograd.grad(flow.decode(z).sum(), z)
+    flow.record_decoding()
+    (found,) = torch.autograd.grad(flow.decode(z).sum(), z)
+    assert torch.equal(found, expected)
+    assert found.any()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_non_finite_input_is_refused_by_name(value: float) -> None:
+    flow = Inference(Flow(FlowConfig(image_shape=(1, 4, 4), width=2, blocks=0)))
+    x = torch.full((1, 1, 4, 4), 0.5)
+    x[0, 0, 1, 2] = value
+    with pytest.raises(ValueError, match=r"^x holds NaN or infinite values"):
+        flow.encode(x)
+    with pytest.raises(ValueError, match=r"^x holds NaN or infinite values"):
+        flow.log_prob(x)
+    with pytest.raises(ValueError, match=r"^z holds NaN or infinite values"):
+        flow.decode(x.flatten(1))
+
+
+def test_wrong_shapes_and_ranges_are_refused() -> None:
+    flow = Inference(Flow(FlowConfig(image_shape=(1, 4, 4), width=2, blocks=0)))
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 1, 4, 4\), not \(2, 1, 4, 5\)"):
+        flow.encode(torch.zeros(2, 1, 4, 5))
+    with pytest.raises(ValueError, match=r"x must lie in \[0, 1\], not \[0, 255\]"):
+        flow.encode(torch.linspace(0, 255, 16).view(1, 1, 4, 4))
+    with pytest.raises(ValueError, match="z must have shape"):
+        flow.decode(torch.zeros(1, 15))
+    with pytest.raises(ValueError, match="2 temperatures for 1 scales"):
+        Inference(Flow(FlowConfig(image_shape=(1, 4, 4), scales=1, width=2, blocks=0))).sample(1, (1.0, 1.0))
+    with pytest.raises(ValueError, match="temperatures must be finite"):
+        flow.sample(1, math.nan)
+
+
+@pytest.mark.parametrize("network", ["residual", "gated", "depthwise"])
+def test_empty_batches_pass(network: str) -> None:
+    config = FlowConfig(image_shape=(3, 4, 4), width=2, blocks=1, law="spline", network=network)  # type: ignore[arg-type]
+    plain = Flow(config)
+    assert plain.encode(torch.zeros(0, 3, 4, 4))[0].shape == (0, 48)
+    flow = Inference(plain)
+    assert flow.encode(torch.zeros(0, 3, 4, 4))[0].shape == (0, 48)
+    assert flow.sample(0).shape == (0, 3, 4, 4)
+
+
+def test_samples_are_keyed_by_seed_and_index() -> None:
+    flow = Inference(train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1))))
+    many, few = flow.sample(5, seed=3), flow.sample(2, seed=3)
+    torch.testing.assert_close(many[:2], few)
+    assert not torch.equal(many[0], many[1])
+    assert not torch.equal(few, flow.sample(2, seed=4))
+    assert many.min() >= 0
+    assert many.max() <= 1
+
+
+def test_temperature_scales_each_slice() -> None:
+    flow = Inference(Flow(FlowConfig(image_shape=(1, 4, 4), scales=2, width=2, blocks=0)))
+    z = flow.latents(3, seed=1)
+    cooled = flow.latents(3, (0.5, 0.0), seed=1)
+    assert torch.equal(cooled[:, :8], z[:, :8] * 0.5)
+    assert not cooled[:, 8:].any()
+    torch.testing.assert_close(flow.sample(3, 0.0), flow.sample(1, 0.0, seed=9).expand(3, -1, -1, -1))
+
+
+def test_samples_have_the_density_they_are_given() -> None:
+    # E[log p] of the model's own samples is minus its entropy: the same from x's side and from z's side
+    flow = Inference(train_a_little(Flow(FlowConfig(image_shape=(1, 4, 4), width=4, blocks=1)).double(), steps=20))
+    z = flow.latents(64, seed=2)
+    with torch.no_grad():
+        x, log_det = flow.decode_with_log_det(z)
+        prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+        torch.testing.assert_close(flow.flow(x), prior - log_det)
