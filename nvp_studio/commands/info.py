@@ -80,7 +80,7 @@ def _checkpoint_facts(model: str) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "info": msgspec.to_builtins(checkpoint.info),
         "config": msgspec.to_builtins(checkpoint.config),
-        "parameters": sum(tensor.numel() for tensor in build_flow(checkpoint).parameters()),
+        "parameters": sum(tensor.numel() for tensor in build_flow(checkpoint).flow.parameters()),
         "latent_shapes": [scale.shape for scale in checkpoint.config.latent_scales],
         "direction_shares": directions["shares"].tolist()[: len(directions["shares"]) - len(names)]
         if directions
