@@ -43,6 +43,7 @@ def answers(flow: Flow | Inference, x: Tensor, z: Tensor) -> dict[str, Tensor]:
         }
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_is_the_flow(name: str, dtype: torch.dtype, tolerance: float) -> None:
@@ -155,6 +156,7 @@ def test_a_flow_made_in_inference_mode_answers() -> None:
         assert torch.isfinite(Inference(Flow(CONFIGS["conv1x1"])).sample(1)).all()
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "batch", "gated"])
 def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
     flow = Inference(trained(CONFIGS[name], torch.float32))
