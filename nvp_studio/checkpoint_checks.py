@@ -64,12 +64,12 @@ def check_shapes(shapes: Shapes, config: FlowConfig) -> None:
             raise TensorFileError(f"tensor {name} does not belong to its configuration")
         if stored != wanted[name]:
             raise TensorFileError(
-                f"tensor {name} is {_told(*stored)}, its configuration asks for {_told(*wanted[name])}"
+                f"tensor {name} is {_described(*stored)}, its configuration asks for {_described(*wanted[name])}"
             )
 
 
 def check_values(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse numbers that no training leaves behind, and that layers take for granted not to meet."""
+    """Refuse values that no training produces and that layers do not handle."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise TensorFileError(f"tensor {name} holds NaN or infinite values")
@@ -79,7 +79,7 @@ def check_values(tensors: Mapping[str, Tensor]) -> None:
 
 
 def _check_bounds(fields: object) -> None:
-    """Refuse a configuration that would be costly merely to look at, before a `FlowConfig` is made of it."""
+    """Refuse a configuration whose examination alone would be costly, before a `FlowConfig` is made of it."""
     if not isinstance(fields, dict):
         raise TensorFileError("its configuration is not a table")
     for name, limit in MOST.items():
@@ -129,7 +129,7 @@ def _wanted_directions(shapes: Shapes, dimensions: int) -> dict[str, tuple[torch
     }
 
 
-def _told(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
+def _described(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
     return f"{str(dtype).removeprefix('torch.')} {'x'.join(map(str, shape)) or 'scalar'}"
 
 

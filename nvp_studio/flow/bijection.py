@@ -33,7 +33,7 @@ class Bijection(nn.Module):
 
 
 class Chain(Bijection):
-    """Bijections one after another; the log-determinants add up (section 3.3)."""
+    """Bijections one after another; the log-determinants add up (section 3.5)."""
 
     def __init__(self, layers: Iterable[Bijection]) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ class Scale(msgspec.Struct, frozen=True):
 
 
 class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Architecture of a RealNVP (Dinh, Sohl-Dickstein and Bengio 2017, sections 3.3 to 3.7).
+    """Architecture of a RealNVP (Dinh, Sohl-Dickstein and Bengio 2017, sections 3.2 to 3.7).
 
     Raises `ValueError` on construction when the parts do not fit together, naming image sizes that would.
     """
@@ -51,28 +51,28 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     mixing: Literal["none", "conv1x1"] = "none"
     """Channel mixing before each channel-wise coupling: none, or an invertible 1x1 convolution."""
     law: Literal["affine", "spline"] = "affine"
-    """What couplings do to a value: an affine map as published, or a rational-quadratic spline."""
+    """The elementwise transform of the couplings: an affine map as published, or a rational-quadratic spline."""
     pieces: int = 4
     """Bins of the spline."""
     network: Literal["residual", "gated", "depthwise"] = "residual"
     """Blocks of the networks: two 3x3 convolutions as published, gated ones, or a depthwise 3x3 between 1x1."""
     leak: float = 0.0
-    """Slope below zero of what networks of other kinds than `residual` bend by: max(x, leak * x). With 0 it is relu,
-    and a network whose values have all fallen below zero is silent, and learns no more."""
+    """Slope below zero of the leaky ReLU max(x, leak * x) in networks of other kinds than `residual`. With 0 it is
+    ReLU: a feature map whose values are all below zero is constant then, and its weights get no gradient any more."""
     final_mask: Literal["checkerboard", "channel"] = "checkerboard"
     """Masks of the couplings at the last scale."""
     final_mixing: bool = False
-    """Whether `mixing` also goes before each checkerboard coupling of the last scale. Without it the channels that
-    never meet another squeeze, 12 at each position of a colour image of three scales, stay apart."""
+    """Whether `mixing` also goes before each checkerboard coupling of the last scale, where no squeeze mixes the
+    channels (12 at each position of a colour image of three scales)."""
     conditional_prior: bool = False
-    """Whether a further coupling normalizes the factored-out half given the half that stays, at each scale but the
-    last: the same density as a Gaussian prior whose mean and deviation follow what stays."""
+    """Whether a further coupling normalizes the factored-out half given the other half, at each scale but the last: the
+    same density as a Gaussian prior whose mean and deviation depend on the other half."""
     logit_alpha: float = 0.05
-    """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1. The smaller it is, the more room the darkest and
-    the brightest level get, which many images consist of in large part."""
+    """The a of the preprocessing logit(a + (1 - 2 a) x), section 4.1. The smaller it is, the larger the range of
+    the darkest and the brightest level, which many images consist of in large part."""
     equalize: bool = False
-    """Whether x is first equalized: the more a level is found in training images, the more of [0, 1] it gets. Flat
-    colours are spikes of the density otherwise, which couplings are slow to learn."""
+    """Whether x is first equalized: the more frequent a level is in the training images, the more of [0, 1] it gets.
+    Otherwise flat colours are spikes of the density, which couplings learn slowly."""
 
     def __post_init__(self) -> None:
         channels, height, width = self.image_shape

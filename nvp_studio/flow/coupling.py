@@ -139,13 +139,13 @@ class Coupling(Bijection):
         """How the network is called; `engine` puts functions here that compute it in another precision."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Equations 7 and 8, with the log-determinant of equation 6."""
+        """Equations 4 and 5 (9 with a masked checkerboard), with the log-determinant of equation 6."""
         x1, x2 = self.mask.split(x)
         y2, log_derivative = self.law(x2, self.run_network(self.network, x1))
         return self.mask.merge(x1, y2), sum_per_image(self.mask.only_changing(log_derivative))
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Only the transform is inverted, value by value; the network never."""
+        """Equation 8: only the transform is inverted, value by value; the network never."""
         y1, y2 = self.mask.split(y)
         x2, log_derivative = self.law.inverse_with_log_derivative(y2, self.run_network(self.network, y1))
         return self.mask.merge(y1, x2), sum_per_image(self.mask.only_changing(log_derivative))

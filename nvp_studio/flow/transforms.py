@@ -53,7 +53,7 @@ class AffineTransform(ElementwiseTransform):
         return per_channel(self.scale) * torch.tanh(s), t
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """y = x * exp(s) + t (equation 7)."""
+        """y = x * exp(s) + t (equation 5)."""
         s, t = self.log_scale_and_shift(params)
         return x * torch.exp(s) + t, s
 
