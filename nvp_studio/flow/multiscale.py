@@ -37,7 +37,7 @@ class MultiScale(Bijection):
         return torch.cat(slices, 1), sum(log_dets[1:], log_dets[0])
 
     def by_scale(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each scale, finest first: its slice of z (N, d) and the log-determinant (N,) of its layers (equations 13 to 16)."""
+        """Equations 13 to 16: for each scale, finest first, its slice of z (N, d) and its log-determinant (N,)."""
         for scale, latent in zip(self.scales, self.latents, strict=True):
             x, log_det = scale(x)
             if latent is not self.latents[-1]:
