@@ -109,7 +109,7 @@ def variational_bits(flow: Flow, dequantizer: VariationalDequantizer, levels: Te
 def variational_scores(
     flow: Flow, dequantizer: VariationalDequantizer, images: npt.NDArray[np.uint8], batch_size: int = 250
 ) -> Tensor:
-    """Bits/dim of each image (N, H, W, C), float64 (N,), with the noise that `Flow.bits_per_dim` takes."""
+    """Bits/dim of each image (N, H, W, C), float64 (N,), with the noise that `Inference.bits_per_dim` takes."""
     scores: list[Tensor] = []
     for start in range(0, len(images), batch_size):
         batch = np.ascontiguousarray(images[start : start + batch_size])

@@ -36,7 +36,7 @@ class Rendering(Drawing):
     """Decoded recipes, in their order, with their scores."""
 
     bits_per_dim: npt.NDArray[np.float64]
-    """(N,): scores of these 8-bit images, as `Flow.bits_per_dim` gives them with one sample and seed 0."""
+    """(N,): scores of these 8-bit images, as `Inference.bits_per_dim` gives them with one sample and seed 0."""
 
 
 def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
