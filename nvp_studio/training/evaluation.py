@@ -91,7 +91,7 @@ def _inverse_errors(flow: Inference, x: Tensor) -> Tensor:
     it tells what is left when networks sum up in another order, as in batches of another size or on another machine.
     """
     z = flow.encode(x)[0]
-    errors = (flow.decode(torch.nan_to_num(z).to(flow.dtype)) - x).abs().amax((1, 2, 3))
+    errors = (flow.decode(torch.nan_to_num(z.to(flow.dtype))) - x).abs().amax((1, 2, 3))
     return torch.where(torch.isfinite(z).all(1) & torch.isfinite(errors), errors, math.inf)
 
 

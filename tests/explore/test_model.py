@@ -16,7 +16,7 @@ from tests.small_model import random_images, write_small_model
 def test_the_opened_flow_is_the_loaded_one(model: OpenedModel, model_file: Path) -> None:
     images = random_images(5)
     assert torch.equal(model.flow.bits_per_dim(images), load(model_file).bits_per_dim(images))
-    assert not model.flow.training
+    assert not model.flow.flow.training
     assert model.image_shape == (1, 8, 8)
     assert model.pixel_shape == (8, 8, 1)
     assert model.directions is not None

@@ -320,7 +320,7 @@ def test_a_named_direction_leads_from_the_others_to_those_that_have_it() -> None
     torch.testing.assert_close(found["components"][:-1], plain["components"])
     direction = found["components"][-1]
     assert direction.norm().item() == pytest.approx(1, abs=1e-5)
-    latents = flow.encode(unit_from_images(torch.from_numpy(images), 0.5))[0].detach()
+    latents = flow.encode(unit_from_images(torch.from_numpy(images), 0.5))[0].float()
     along = (latents - found["mean"]) @ direction
     assert along.std().item() == pytest.approx(found["deviation"][-1].item(), rel=1e-3)
     assert along[torch.from_numpy(bright)].min() > along[torch.from_numpy(~bright)].max()
