@@ -62,7 +62,9 @@ class _FixedShapes(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Call `func`; of a shape, return a `torch.Size` of numbers."""
+        """Call `func`; return a shape as a `torch.Size` of numbers, and a length, of which torch warns, as a number."""
+        if func is Tensor.__len__:
+            return int(_SHAPE(args[0])[0])
         result = func(*args, **(kwargs or {}))
         return torch.Size(int(side) for side in result) if func == _SHAPE else result
 

@@ -174,7 +174,7 @@ def test_shapes_are_numbers_in_a_recording() -> None:
     seen: list[object] = []
 
     def rows(x: Tensor) -> Tensor:
-        seen.extend(x.shape)
+        seen.extend((*x.shape, len(x)))
         return x.view(x.shape[0], -1) + x.shape[-1]
 
     example = torch.zeros(2, 3, 4)
