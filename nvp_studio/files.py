@@ -1,4 +1,4 @@
-"""Writing files whole: a reader sees the old content or the new, never a part. Reading files that may be no files."""
+"""Writing files atomically, so that a reader sees the old content or the new; opening only what is a regular file."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
-"""What a file system says that gives no file a second name."""
+"""Errors of file systems without hard links."""
 _OPEN_FILES_STAY = os.name == "nt"
 """Whether the system refuses to rename, replace and remove files that are open."""
 _BUSY_SECONDS = 2.0
@@ -27,8 +27,8 @@ def write_whole(
 
     The bytes go to a temporary name in the same folder, are flushed to disk, renamed over `path`, and the folder
     entry is flushed too. On any error the temporary file is removed, the old file stays and the `OSError` is raised.
-    What stood at `path` stays as `keep`, a path in the same folder, when one is given: it has both names until the new
-    file takes `path`, so that one of the two is there at any moment.
+    With `keep`, a path in the same folder, the previous file is kept under that name. It is linked there first and has
+    both names until the new file replaces `path`, so that one of the two exists at any moment.
     """
     with stream_whole(path, keep=keep) as file:
         file.write(data)
@@ -96,10 +96,10 @@ def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes:
 
 
 def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -> int:
-    """Remove the temporary files that a killed process left in `folder`; how many.
+    """Remove the temporary files that a killed process left in `folder`, and return their number.
 
-    Only for files that nobody else writes at the moment, which may be so for those called as in `but`. What cannot be
-    removed is left.
+    No other process may be writing into `folder`, except the files whose names are in `but`, which are left alone, like
+    what cannot be removed.
     """
     removed = 0
     with suppress(OSError):
@@ -113,7 +113,7 @@ def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk: a new file whose name is not flushed may be gone after a power cut."""
+    """Flush the entries of `folder` to disk: a new file whose entry is not flushed may be gone after a power cut."""
     if os.name != "posix":
         return  # other systems give no handle on a folder
     descriptor = os.open(folder, os.O_RDONLY)
@@ -137,7 +137,7 @@ def _temporary(target: Path) -> Path:
 
 
 def _keep(target: Path, kept: Path) -> None:
-    """Let the file at `target`, if there is one, be found at `kept` too."""
+    """Link the file at `target`, if there is one, to `kept`, or move it there on a file system without links."""
     link = _temporary(kept)
     try:
         os.link(target, link)

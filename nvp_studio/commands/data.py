@@ -129,7 +129,7 @@ def prepare(
     entry = CATALOGUE.get(name)
     with _progress() as progress:
         if download_files and entry is not None and entry.published is not None:
-            _bring(entry.published, data_root, progress)
+            _download_set(entry.published, data_root, progress)
         elif download_files and name.startswith(PREFIX):
             size = download_size(name)
             say(f"{name}: {'of unknown size' if size is None else _megabytes(size)} from Hugging Face")
@@ -165,8 +165,8 @@ def prepare(
     )
 
 
-def _bring(published: "Published", data_root: str | None, progress: "Progress") -> None:
-    """Download the files of a set that is not on this machine yet, its size said before."""
+def _download_set(published: "Published", data_root: str | None, progress: "Progress") -> None:
+    """Print the size and licence of a set that is not on this machine yet, and download its files."""
     from nvp_studio.data.download import download, size_of
 
     place = published.find_anywhere(data_root)

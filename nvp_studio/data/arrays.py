@@ -1,4 +1,4 @@
-"""What all readers of array files share: arrays to images and labels, and a distrust of what headers promise."""
+"""Helpers of all readers of array files: arrays to images and labels, bounds for what headers promise, reasons."""
 
 import io
 import zipfile
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
-from nvp_studio.text import one_line as printable_line
+from nvp_studio.text import one_line
 
 # Deflate cannot pack more than 1032 bytes into one.
 MOST_DEFLATE_GAINS = 1032
@@ -27,7 +27,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What was found on disk, before it is divided: `validation` and `test` are None where the source has none.
+    """The images of a source: `validation` and `test` are None where it has none.
 
     `digest` is `digest_of` the splits where that is known already. `unreadable` counts image files that were left out.
     """
@@ -134,8 +134,8 @@ def check_size(size: int, name: str) -> None:
         raise DataError(f"{name} is too large: {size:,} bytes; at most {MAX_DATA_BYTES:,} are held in memory")
 
 
-def one_line(error: Exception) -> str:
-    """Say what an error says, in one line and without the path."""
+def reason_of(error: Exception) -> str:
+    """The reason that an error gives, in one line and without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return printable_line(error, 200) or type(error).__name__
+    return one_line(error, 200) or type(error).__name__

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nvp_studio.data import cifar, cifar_files, fashion_mnist, idx, numpy_files, peeps
-from nvp_studio.data.arrays import Parts, check_size, one_line
+from nvp_studio.data.arrays import Parts, check_size, reason_of
 from nvp_studio.data.celeba import CELEBA
 from nvp_studio.data.cifar import CIFAR10
 from nvp_studio.data.cifar100 import CIFAR100
@@ -149,7 +149,7 @@ def load_data(
             return replace(_data_set(spec, Path(spec), parts), title=spec.removeprefix(PREFIX))
         return _load_path(spec, image_size, channels, progress)
     except OSError as error:
-        raise DataError(f"{spec} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{spec} cannot be read: {reason_of(error)}") from error
     except MemoryError as error:
         raise DataError(
             f"{spec} is too large for the free memory; choose a smaller image size or fewer images"

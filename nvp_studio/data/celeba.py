@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, one_line
+from nvp_studio.data.arrays import Parts, reason_of
 from nvp_studio.data.dataset import Attribute, DataError
 from nvp_studio.data.image_files import ImageFile, common_shape, listing_key, prepared_folder, read_headers, read_rows
 from nvp_studio.data.prepared import load_prepared
@@ -101,7 +101,7 @@ def _table(path: Path, columns: int | None) -> tuple[list[str], dict[str, list[s
             raise DataError(f"{path.name} is too large for a list of CelebA")
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
     names: list[str] = []
     rows: dict[str, list[str]] = {}
     for line in lines:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nvp_studio.data.arrays import Parts, as_labels, one_line
+from nvp_studio.data.arrays import Parts, as_labels, reason_of
 from nvp_studio.data.cifar_files import CifarFormat, is_archive
 from nvp_studio.data.cifar_pickle import read_python_batch
 from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Images, Labels, Split
@@ -125,7 +125,7 @@ def _sheet(content: bytes, name: str) -> Images:
                 raise ValueError(f"{shape}, not 1024 wide, at most {_MOST_SHEET_ROWS:,} high and RGB")
             return np.array(image).reshape(-1, 32, 32, 3)
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files
-        raise DataError(f"{name} is not a sheet of CIFAR-10: {one_line(error)}") from error
+        raise DataError(f"{name} is not a sheet of CIFAR-10: {reason_of(error)}") from error
 
 
 def _sheet_labels(content: bytes, name: str) -> Labels:
@@ -134,7 +134,7 @@ def _sheet_labels(content: bytes, name: str) -> Labels:
     try:
         values = np.array(json.loads(content))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name} is not a list of labels: {one_line(error)}") from error
+        raise DataError(f"{name} is not a list of labels: {reason_of(error)}") from error
     return as_labels(values, len(values) if values.ndim else 0, name)
 
 

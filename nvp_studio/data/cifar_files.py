@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from nvp_studio.data.arrays import one_line
+from nvp_studio.data.arrays import reason_of
 from nvp_studio.data.dataset import DataError, Images, Labels, Split
 
 # The largest archive has 187 MB unpacked.
@@ -55,7 +55,7 @@ class CifarFormat:
                 self._check_size(file.stat().st_size, file.name, most)
                 yield file.name, file.read_bytes()
         except OSError as error:
-            raise DataError(f"{place.name} cannot be read: {one_line(error)}") from error
+            raise DataError(f"{place.name} cannot be read: {reason_of(error)}") from error
 
     def binary_split(self, content: bytes, name: str) -> Split:
         """The images and labels of a binary file; raises `DataError`."""
@@ -93,7 +93,7 @@ class CifarFormat:
         except DataError:
             raise
         except Exception as error:  # damaged headers fail in many ways
-            raise DataError(f"{path.name} is not a sound tar.gz file: {one_line(error)}") from error
+            raise DataError(f"{path.name} is not a sound tar.gz file: {reason_of(error)}") from error
 
     def _check_size(self, size: int, name: str, most: int) -> None:
         if size > most:

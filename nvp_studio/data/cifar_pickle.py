@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nvp_studio.data.arrays import one_line
+from nvp_studio.data.arrays import reason_of
 from nvp_studio.data.dataset import DataError, Images, Labels
 
 # A published batch has an opcode for some 600 bytes, and at most about 250 000 of them.
@@ -47,7 +47,7 @@ def read_python_batch(content: bytes, name: str, labels_key: str = "labels") -> 
         if len(labels) != len(planes) or any(type(label) is not int for label in labels):
             raise ValueError("its labels are not one whole number for each image")
     except Exception as error:  # bytes that are no such batch fail in as many ways as there are opcodes
-        raise DataError(f"{name} is not a CIFAR Python batch: {one_line(error)}") from error
+        raise DataError(f"{name} is not a CIFAR Python batch: {reason_of(error)}") from error
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.array(labels, np.int64)
 
 

@@ -25,7 +25,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Attribute:
-    """Something that can be said of every image of a set: `values[k]` names value k, and "none" its absence."""
+    """A property of every image of a set: `values[k]` names value k, where "none" means that it is absent."""
 
     name: str
     values: tuple[str, ...]
@@ -69,7 +69,7 @@ class DataSet:
     """Images to train on, to choose by and, where there are any, to test on.
 
     `name` is what `load_data` was asked for, `title` is for people, `label_names[k]` names label k, `attributes[a]`
-    says what column a of the splits' attributes means, and `notes` tell what was done to the images on the way here.
+    says what column a of the splits' attributes means, and `notes` tell how the images were converted.
     `digest` is `digest_of` the splits: equal digests mean equal data.
     """
 

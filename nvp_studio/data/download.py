@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nvp_studio.data.arrays import one_line
+from nvp_studio.data.arrays import reason_of
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.progress import Progress
 from nvp_studio.files import replace_file
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 SECONDS = 30.0
-"""Silence of a server that counts as its end."""
+"""Time after which a server that sends nothing is given up."""
 TRIES = 3
 _PIECE = 2**18
 _SPARE_BYTES = 64 * 2**20
@@ -46,14 +46,14 @@ def size_of(file: RemoteFile) -> int | None:
     from http.client import HTTPException
 
     try:
-        with closing(_ask(file, method="HEAD")) as answer:
+        with closing(_request(file, method="HEAD")) as answer:
             return _whole_size(answer, 0)
     except (OSError, HTTPException, ValueError) as error:
         raise _failure(file, error) from error
 
 
 def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
-    """Bring `file` into `folder` and return its path; one that is there is verified instead.
+    """Download `file` into `folder` and return its path; a file that is there is verified instead.
 
     What has arrived is kept in NAME.part when the connection breaks or `progress` raises, and the next call goes on
     from there. A file whose checksum is not the published one is removed. Raises `DataError`, in one line.
@@ -69,17 +69,17 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder} cannot be made: {one_line(error)}") from error
+        raise DataError(f"{folder} cannot be made: {reason_of(error)}") from error
     for left in reversed(range(TRIES)):
-        before = _present(part)
+        before = _size_on_disk(part)
         try:
             _fetch(file, part, progress)
             break
         except DataError:
             raise
         except (OSError, HTTPException, ValueError) as error:
-            # A connection that brought something may be tried again; one that was never made may not.
-            if not left or _present(part) <= before:
+            # Tried again only after bytes have arrived: a connection that cannot be made is told at once.
+            if not left or _size_on_disk(part) <= before:
                 raise _failure(file, error, part) from error
     if not has_published_digest(part, file, progress):
         part.unlink()
@@ -89,9 +89,9 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
 
 
 def _fetch(file: RemoteFile, part: Path, progress: Progress | None) -> None:
-    """Append to `part` what it lacks."""
-    done = _present(part)
-    with closing(_ask(file, first=done)) as answer:
+    """Download what `part` lacks, and append it."""
+    done = _size_on_disk(part)
+    with closing(_request(file, first=done)) as answer:
         if answer.status == _RANGE_REFUSED:  # it is whole already, or longer than the file
             if _whole_size(answer, 0) == done:
                 return
@@ -112,7 +112,7 @@ def _fetch(file: RemoteFile, part: Path, progress: Progress | None) -> None:
         raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
-def _ask(file: RemoteFile, *, method: str = "GET", first: int = 0) -> "HTTPResponse":
+def _request(file: RemoteFile, *, method: str = "GET", first: int = 0) -> "HTTPResponse":
     if urlsplit(file.url).scheme not in ("http", "https"):
         raise ValueError(f"{file.url} is no web address")
     headers = {"User-Agent": "nvp-studio", "Accept-Encoding": "identity"}
@@ -164,7 +164,7 @@ def has_published_digest(path: Path, file: RemoteFile, progress: Progress | None
     return digest.hexdigest() == file.md5
 
 
-def _present(path: Path) -> int:
+def _size_on_disk(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size
     return 0
@@ -173,8 +173,8 @@ def _present(path: Path) -> int:
 def _failure(file: RemoteFile, error: Exception, part: Path | None = None) -> DataError:
     host = urlsplit(file.url).netloc
     reason = getattr(error, "reason", error)  # of a connection that was not made, what the system says
-    words = one_line(reason) if isinstance(reason, Exception) else str(reason)
-    kept = _present(part) if part is not None else 0
+    words = reason_of(reason) if isinstance(reason, Exception) else str(reason)
+    kept = _size_on_disk(part) if part is not None else 0
     rest = f" ({kept:,} bytes are kept, the next download goes on from there)" if kept else ""
     return DataError(
         f"{file.name} cannot be downloaded from {host}: {words}{rest}; without a connection, put the file from "

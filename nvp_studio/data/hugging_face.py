@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, one_line
+from nvp_studio.data.arrays import Parts, reason_of
 from nvp_studio.data.dataset import DataError, Labels
 from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folder, without_size
 from nvp_studio.data.images import ImageError, content_header, decode_image, image_header, read_image
@@ -106,7 +106,7 @@ def _explained(name: str) -> "Generator[None, None, None]":
     except DataError:
         raise
     except Exception as error:  # the library raises whatever its readers and its network do
-        raise DataError(f"{name} cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
+        raise DataError(f"{name} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
 
 
 def _open(name: str, download: bool) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _on_this_machine(library: Any, name: str) -> Any:
         return library.load_dataset(name)
     except Exception as error:
         raise DataError(
-            f"{name} is not on this machine ({one_line(error)}); "
+            f"{name} is not on this machine ({reason_of(error)}); "
             f"'nvp-studio data prepare {PREFIX}{name} --download' brings it"
         ) from error
 
@@ -241,7 +241,7 @@ def _image_in(value: Any, downloads: Sequence[Path]) -> bytes | Path:
     try:
         path = Path(named).resolve()
     except (OSError, ValueError, RuntimeError) as error:
-        raise ImageError(one_line(error)) from error
+        raise ImageError(reason_of(error)) from error
     if not any(path.is_relative_to(folder) for folder in downloads):
         raise ImageError("not in the data themselves, which name a file elsewhere")
     return path

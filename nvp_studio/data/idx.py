@@ -18,8 +18,8 @@ from nvp_studio.data.arrays import (
     as_labels,
     check_size,
     numbered,
-    one_line,
     read_into,
+    reason_of,
 )
 from nvp_studio.data.dataset import DataError, Split
 
@@ -88,7 +88,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
         with _idx_stream(path) as file:
             return _read_idx_stream(file, path)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
 
 
 def _read_idx_stream(file: gzip.GzipFile | io.BufferedReader, path: Path) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data.arrays import ZIP_PACKINGS, Parts, one_line
+from nvp_studio.data.arrays import ZIP_PACKINGS, Parts, reason_of
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.idx import holds_pairs, idx_file, load_idx, load_idx_pair
@@ -95,7 +95,7 @@ def _unzip(path: Path, kind: str, folder: Path) -> None:
                 with archive.open(item) as source, open(folder / name, "wb") as target:
                     shutil.copyfileobj(source, target)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise DataError(f"{path.name} cannot be unpacked: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be unpacked: {reason_of(error)}") from error
 
 
 def _read_emnist_folder(kind: str, folder: Path) -> Parts:

@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, one_line, read_exactly
+from nvp_studio.data.arrays import Parts, read_exactly, reason_of
 from nvp_studio.data.dataset import DataError, Images, Labels
 from nvp_studio.data.fitting import fit
 from nvp_studio.data.image_files import ImageFile, listing_key, prepared_folder
@@ -123,7 +123,7 @@ def _opened(path: Path, side: int) -> Iterator[tuple[IO[bytes], int]]:
                     raise DataError(f"{path.name} holds {dtype} {shape}, not images of {side}x{side}")
                 yield member, shape[0]
     except (*BROKEN_ARCHIVE, KeyError) as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
 
 
 def _published(side: int) -> Published:

@@ -158,8 +158,8 @@ def _listed(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-class _NoRemarks:
-    """Silences warnings while at least one thread is inside; the filters of the module `warnings` are all threads'."""
+class _NoWarnings:
+    """Suppresses warnings while at least one thread is inside: all threads have the same filters of `warnings`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -182,7 +182,7 @@ class _NoRemarks:
                 self._kept = None
 
 
-_NO_REMARKS = _NoRemarks()
+_NO_WARNINGS = _NoWarnings()
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def _opened(open_file: Callable[[], BinaryIO], max_pixels: int) -> Iterator[Imag
     """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
     try:
         with (
-            _NO_REMARKS,  # of Pillow on odd metadata; sizes are checked right here
+            _NO_WARNINGS,  # Pillow warns of odd metadata; sizes are checked below
             open_file() as file,
             Image.open(file, formats=FORMATS) as image,
         ):

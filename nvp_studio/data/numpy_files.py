@@ -19,8 +19,8 @@ from nvp_studio.data.arrays import (
     as_labels,
     check_size,
     numbered,
-    one_line,
     read_into,
+    reason_of,
 )
 from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Split
 
@@ -44,7 +44,7 @@ def load_npy(path: Path) -> Parts:
         with open(path, "rb") as file:
             values = _read_npy(file, path.stat().st_size, path.name)
     except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
     images, notes = as_images(values, path.name)
     return Parts(Split(images), notes=notes)
 
@@ -59,7 +59,7 @@ def load_npz(path: Path) -> Parts:
         with zipfile.ZipFile(path) as archive:
             return _load_archive(archive, path.name)
     except BROKEN_ARCHIVE as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
@@ -74,7 +74,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]
                 raise DataError(f"there is no array {missing[0]} in {path.name}")
             return {name: _read_member(archive, members[name], path.name, kinds="biufU") for name in names}
     except BROKEN_ARCHIVE as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
 
 
 def _load_archive(archive: zipfile.ZipFile, name: str) -> Parts:
@@ -147,7 +147,7 @@ def read_header(
     except DataError:
         raise
     except Exception as error:  # the header is a Python literal; parsing a broken one raises many classes
-        raise DataError(f"{name} is not a NumPy array file: {one_line(error)}") from error
+        raise DataError(f"{name} is not a NumPy array file: {reason_of(error)}") from error
     shape, fortran_order, dtype = header
     if dtype.hasobject:
         raise DataError(f"{name} holds Python objects, which are not loaded; save plain numbers")

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import msgspec
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, one_line
+from nvp_studio.data.arrays import Parts, reason_of
 from nvp_studio.data.dataset import Attribute, DataError, Split, digest_of
 from nvp_studio.data.progress import Progress
 from nvp_studio.data.row_writer import PARTS, REASONS_SHOWN, Plan, RowWriter, journal_lines, journal_path, pixels_path
@@ -82,7 +82,7 @@ def load_prepared(
             return parts if parts is not None else _prepare(folder, key, source, make_plan(), progress)
     except OSError as error:
         raise DataError(
-            f"the prepared images cannot be kept in {folder}: {one_line(error)}; make room there, or name another "
+            f"the prepared images cannot be kept in {folder}: {reason_of(error)}; make room there, or name another "
             "folder in NVP_STUDIO_CACHE"
         ) from error
 

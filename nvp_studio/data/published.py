@@ -12,7 +12,7 @@ from nvp_studio.data.places import data_folder, data_roots
 from nvp_studio.data.progress import Progress
 
 _MOST_UNREADABLE = 0.01
-"""Share of a set's files that may be unreadable."""
+"""Fraction of a set's files that may be unreadable."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Published:
         )
 
     def _checked(self, parts: Parts, place: Path) -> Parts:
-        """Hold what was read to the size of the whole set; a small share of its files may be unreadable."""
+        """Return `parts`; `DataError` unless they are the whole set, of which few files may be unreadable."""
         counts = [0 if split is None else len(split) for split in (parts.train, parts.validation, parts.test)]
         whole = [self.train_images, self.validation_images, self.test_images]
         no_more = all(count <= most for count, most in zip(counts, whole, strict=True))

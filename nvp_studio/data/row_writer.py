@@ -35,7 +35,7 @@ REASONS_SHOWN = 3
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What became of one image of the source: uint8 `pixels` (H, W, C), or a `problem` in words that has a name."""
+    """One image of the source: uint8 `pixels` (H, W, C), or None and the `problem`, which names the file."""
 
     pixels: Images | None
     notes: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Plan:
     """What is to be prepared: N images of one shape (C, H, W), each with its part, labels and attributes.
 
     `parts` (N,) are places in `PARTS`, ascending, for each part is one piece of the file; `rows(k)` yields the rows
-    from number k on. `problems` are files that were found unreadable before.
+    from number k on. `problems` name files that are known to be unreadable.
     """
 
     title: str

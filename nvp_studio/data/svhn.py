@@ -6,7 +6,7 @@ C array by the type number of an element). It is therefore given the published f
 
 from pathlib import Path
 
-from nvp_studio.data.arrays import Parts, as_images, as_labels, one_line
+from nvp_studio.data.arrays import Parts, as_images, as_labels, reason_of
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile, has_published_digest
 from nvp_studio.data.progress import Progress
@@ -40,7 +40,7 @@ def _split(path: Path, file: RemoteFile, progress: Progress | None) -> Split:
             raise DataError(f"{path} is not the published file: its MD5 is not {file.md5}; download it again")
         arrays = loadmat(path, variable_names=["X", "y"])
     except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {one_line(error)}") from error
+        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
     images, _ = as_images(arrays["X"].transpose(3, 0, 1, 2), f"X in {path.name}")
     return Split(images, as_labels(arrays["y"], len(images), f"y in {path.name}") % 10)
 
