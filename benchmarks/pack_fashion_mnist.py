@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nvp_studio.data.dataset import digest_of
-from nvp_studio.data.fashion_mnist import LABEL_NAMES, load_fashion_mnist
+from nvp_studio.data.fashion_mnist import FASHION_MNIST, LABEL_NAMES
 from nvp_studio.files import write_whole
 
 Bytes = npt.NDArray[np.uint8]
@@ -60,7 +60,7 @@ def pack(images: Bytes, labels: Bytes) -> None:
         print(f"{LABEL_NAMES[label]:12s} {best:8s}", {order: len(data) for order, data in packed.items()}, flush=True)
     total = sum(path.stat().st_size for path in RESOURCES.glob("*.xz"))
     start = time.process_time()
-    data = load_fashion_mnist()
+    data = FASHION_MNIST.load()
     print(f"{total:,} bytes, unpacked in {time.process_time() - start:.2f} s of processor time")
     print("digest", digest_of(data.train, data.validation, data.test))
 

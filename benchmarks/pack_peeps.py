@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nvp_studio.data.dataset import digest_of
-from nvp_studio.data.peeps import ATTRIBUTES, SIDE, load_peeps
+from nvp_studio.data.peeps import ATTRIBUTES, PEEPS, SIDE
 from nvp_studio.files import write_whole
 
 Bytes = npt.NDArray[np.uint8]
@@ -51,7 +51,7 @@ def pack(images: Bytes, attributes: Bytes) -> None:
     write_whole(RESOURCES / "images.xz", xz(images.tobytes()))
     write_whole(RESOURCES / "attributes.xz", xz(attributes.tobytes()))
     start = time.process_time()
-    data = load_peeps()
+    data = PEEPS.load()
     print(f"unpacked in {time.process_time() - start:.2f} s of processor time")
     print("bytes", {path.name: path.stat().st_size for path in RESOURCES.glob("*.xz")})
     print("sha-256 of the pixels", hashlib.sha256(images.tobytes()).hexdigest())
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     arguments = parser.parse_args()
     if arguments.action == "sheet":
-        faces = Image.fromarray(sheet_of(load_peeps().train.images[:128], 16))
+        faces = Image.fromarray(sheet_of(PEEPS.load().train.images[:128], 16))
         faces.resize((1024, 512), Image.Resampling.NEAREST).save(arguments.path, optimize=True)
         return
     {"pack": pack, "measure": measure}[arguments.action](*read_rendered(arguments.path))

@@ -7,19 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data import cifar, cifar_files, fashion_mnist, idx, numpy_files, peeps
+from nvp_studio.data import cifar, cifar_files, idx, numpy_files
 from nvp_studio.data.arrays import Parts, check_size, reason_of
 from nvp_studio.data.celeba import CELEBA
 from nvp_studio.data.cifar import CIFAR10
 from nvp_studio.data.cifar100 import CIFAR100
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.digits import DIGITS
+from nvp_studio.data.fashion_mnist import FASHION_MNIST
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
 from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST
 from nvp_studio.data.imagenet import IMAGENET
+from nvp_studio.data.included import Included
 from nvp_studio.data.partition import FRACTION, held_out
+from nvp_studio.data.peeps import PEEPS
 from nvp_studio.data.progress import Progress
 from nvp_studio.data.published import LoadOptions, Published
 from nvp_studio.data.svhn import SVHN
@@ -84,30 +87,24 @@ def entry_of(published: Published) -> CatalogueEntry:
     )
 
 
+def included_entry(included: Included) -> CatalogueEntry:
+    """The catalogue's entry of a set that ships with the program."""
+    return CatalogueEntry(
+        name=included.name,
+        title=included.title,
+        images=included.images,
+        train_images=included.train_images,
+        image_shape=included.image_shape,
+        licence=included.licence,
+        credit=included.credit,
+        label_names=included.label_names,
+        load=lambda options: included.load(options.progress),
+        attributes=included.attributes,
+    )
+
+
 CATALOGUE: dict[str, CatalogueEntry] = {
-    fashion_mnist.NAME: CatalogueEntry(
-        name=fashion_mnist.NAME,
-        title=fashion_mnist.TITLE,
-        images=fashion_mnist.TRAIN_IMAGES + fashion_mnist.VALIDATION_IMAGES + fashion_mnist.TEST_IMAGES,
-        train_images=fashion_mnist.TRAIN_IMAGES,
-        image_shape=(1, fashion_mnist.SIDE, fashion_mnist.SIDE),
-        licence=fashion_mnist.LICENCE,
-        credit=fashion_mnist.CREDIT,
-        label_names=fashion_mnist.LABEL_NAMES,
-        load=lambda options: fashion_mnist.load_fashion_mnist(options.progress),
-    ),
-    peeps.NAME: CatalogueEntry(
-        name=peeps.NAME,
-        title=peeps.TITLE,
-        images=peeps.TRAIN_IMAGES + peeps.VALIDATION_IMAGES + peeps.TEST_IMAGES,
-        train_images=peeps.TRAIN_IMAGES,
-        image_shape=(3, peeps.SIDE, peeps.SIDE),
-        licence=peeps.LICENCE,
-        credit=peeps.CREDIT,
-        label_names=(),
-        load=lambda options: peeps.load_peeps(options.progress),
-        attributes=peeps.ATTRIBUTES,
-    ),
+    **{included.name: included_entry(included) for included in (FASHION_MNIST, PEEPS)},
     **{published.name: entry_of(published) for published in PUBLISHED},
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nvp_studio.data import DataSet, fashion_mnist, load_data
+from nvp_studio.data import DataSet, load_data
 from nvp_studio.data.dataset import DataError, digest_of
 from nvp_studio.resources import resource_path
 
@@ -73,7 +73,7 @@ def test_resources_are_small_and_carry_their_licence() -> None:
 @pytest.mark.slow_repeats
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
 def test_damaged_installation_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
-    folder = tmp_path / "fashion-mnist"
+    folder = tmp_path / "resources" / "data" / "fashion-mnist"
     shutil.copytree(resource_path("data/fashion-mnist"), folder)
     victim = folder / "images-5-rows.xz"
     content = bytearray(victim.read_bytes())
@@ -83,6 +83,6 @@ def test_damaged_installation_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
     if damage == "flipped":
         content[len(content) // 2] ^= 1
         victim.write_bytes(content)
-    monkeypatch.setattr(fashion_mnist, "resource_path", lambda name: folder)
+    monkeypatch.setattr("nvp_studio.resources._PACKAGE", tmp_path)
     with pytest.raises(DataError, match="reinstall"):
         load_data("fashion-mnist")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nvp_studio.data import DataSet, load_data, peeps
+from nvp_studio.data import DataSet, load_data
 from nvp_studio.data.dataset import DataError, digest_of
 from nvp_studio.resources import resource_path
 
@@ -87,8 +87,8 @@ def test_resources_are_small_and_carry_their_licence() -> None:
 def test_damaged_installation_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str, damage: str
 ) -> None:
-    shutil.copytree(resource_path("data/peeps"), tmp_path / "data" / "peeps")
-    path = tmp_path / "data" / "peeps" / victim
+    shutil.copytree(resource_path("data/peeps"), tmp_path / "resources" / "data" / "peeps")
+    path = tmp_path / "resources" / "data" / "peeps" / victim
     content = bytearray(path.read_bytes())
     path.unlink()
     if damage == "cut":
@@ -96,6 +96,6 @@ def test_damaged_installation_is_reported(
     if damage == "flipped":
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    monkeypatch.setattr(peeps, "resource_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("nvp_studio.resources._PACKAGE", tmp_path)
     with pytest.raises(DataError, match="reinstall"):
         load_data("peeps")
