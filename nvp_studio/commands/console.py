@@ -92,7 +92,7 @@ def printable(path: str) -> str:
 
 @contextmanager
 def on_stop(act: Callable[[str], None]) -> Iterator[None]:
-    """Call `act` with a reason at the first Ctrl+C, SIGTERM or SIGHUP; a second one ends the command at once.
+    """Call `act` with a reason at the first Ctrl+C, SIGTERM, SIGHUP or SIGBREAK; a second one ends the command at once.
 
     A SIGHUP that is ignored (`nohup`) stays ignored.
     """
@@ -105,8 +105,9 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
         act("Ctrl+C" if number == signal.SIGINT else signal.Signals(number).name)
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
+    # A terminal that is closed sends SIGHUP on Unix and SIGBREAK on Windows.
+    closing = [getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    numbers += [number for number in closing if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
