@@ -1,4 +1,4 @@
-"""What a checkpoint from anywhere must prove before it is believed: its configuration, its shapes, its values.
+"""Checks of a checkpoint from an unknown source: its configuration, its shapes, its values.
 
 Everything before the values is arithmetic on the header: nothing is built, and nothing allocated but small tables.
 """
@@ -19,7 +19,7 @@ from nvp_studio.tensor_file import TensorFileError
 MAX_DIRECTIONS = 256
 MAX_REFERENCE = 100_000
 MAX_ACTIVATION_BYTES = 512 * 2**20
-"""Largest tensor that one image may bring about on its way through the flow; a pass takes a few times that."""
+"""Largest tensor that the flow may compute for one image; a pass takes a few times that."""
 
 Shapes = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 """Type and shape of tensors by name."""
@@ -164,4 +164,4 @@ _PROMISES: dict[str, tuple[str, Callable[[Tensor], bool]]] = {
     "running_var": ("holds negative variances", _not_negative),
     "deviation": ("holds negative deviations", _not_negative),
 }
-"""By the last part of a tensor's name, which only these have: what it says of one that breaks the promise."""
+"""By the last part of a tensor's name: what is said of one with other values, and the check of the values."""

@@ -1,4 +1,4 @@
-"""The checkpoint: one safetensors file with a flow's weights and all that explains them, checked before it is believed.
+"""The checkpoint: one safetensors file with a flow's weights and where they come from, checked before it is used.
 
 Tensors in the file:
 
@@ -42,7 +42,7 @@ MAX_NAME = 100
 _MAX_CHARACTERS = 5000
 
 Line = Annotated[str, msgspec.Meta(max_length=_MAX_CHARACTERS)]
-"""Words that are shown, or a path."""
+"""Characters of a text that is shown, or of a path."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -253,6 +253,6 @@ def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
 
 
 def _new_flow(config: FlowConfig) -> Flow:
-    """A flow about to be filled; its random initialization leaves the caller's random numbers alone."""
+    """A flow whose weights are to be loaded; its random initialization does not advance torch's global generator."""
     with torch.random.fork_rng(devices=[]):
         return Flow(config)

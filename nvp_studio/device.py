@@ -23,7 +23,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def exact(device: torch.device) -> torch.device:
-    """The device, on which float32 is float32 from now on.
+    """Disable TensorFloat-32 on the device, and return it.
 
     Left alone, CUDA's convolutions round what they multiply to the ten bits of TensorFloat-32, by up to 2^-11 of its
     size in every layer, and half a grey level is 2^-9 of the whole range: what decodes would not be what was encoded.

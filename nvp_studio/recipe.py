@@ -1,4 +1,4 @@
-"""The recipe of a picture: one small immutable structure that says how Explore made it.
+"""The recipe of a picture: an immutable structure that says how the picture was made.
 
 Undo history, the text chunk of a saved PNG, the command line's replay and the decode request are this same object.
 """
@@ -29,7 +29,7 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
 
 
 class Blend(msgspec.Struct, frozen=True, tag="blend"):
-    """Base latent: between those of two others, turned from one to the other at every scale (`rendering.between`)."""
+    """Base latent: an interpolation between two others at every scale (`rendering.between`)."""
 
     a: Seed | Image
     b: Seed | Image

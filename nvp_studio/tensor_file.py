@@ -1,4 +1,4 @@
-"""safetensors files under limits of our own: the header is checked before anything is allocated or believed.
+"""safetensors files under limits of our own: the header is checked before anything is allocated.
 
 The format: eight bytes with the header's length, the header (JSON: tensor name -> dtype, shape and byte range, and
 `__metadata__` with strings), then the tensors' bytes. The library that reads it accepts more than a program should that
@@ -48,7 +48,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 
 
 class TensorFileError(ValueError):
-    """The file cannot be used; the message is one line that says why, whatever the file put into it."""
+    """The file cannot be used; the message says why in one printable line, whatever text the file contains."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(one_line(reason))
@@ -200,7 +200,7 @@ def _is_counts(value: object) -> bool:
 
 
 def _check_ranges(entries: Mapping[str, TensorEntry], data_bytes: int) -> None:
-    """Tensors must lie one behind the other and fill the file: no overlap, no gap, nothing hidden behind them."""
+    """Tensors must lie one after the other and fill the file, without overlap, gap or bytes after the last."""
     end = 0
     for name, entry in _in_order(entries):
         if entry.start != end:
@@ -224,7 +224,7 @@ def _is_text(text: str) -> bool:
 
 
 def _resembles(start: bytes) -> str:
-    """What the first bytes remind of, for the reason's end."""
+    """The format that the first bytes suggest, as the end of a reason."""
     if start.startswith(b"\x80"):
         return "; it looks like a pickle, which is never loaded"
     if start.startswith(b"PK\x03\x04"):

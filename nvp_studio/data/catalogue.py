@@ -32,7 +32,7 @@ MAX_IMAGE_SIZE = 1024
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """What can be said about a data set before it is loaded.
+    """What is known of a data set before it is loaded.
 
     `image_shape` is (C, H, W), `train_images` about how many will train. `mirror` says that mirrored images are as
     plausible as the others. `published` is None for a set that ships with the program.
@@ -218,7 +218,7 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
 
 
 def _fitted(data: DataSet, image_size: int | None, channels: int | None, progress: Progress | None) -> DataSet:
-    """Bring all images to the asked size and channels, with a note of it and a digest of the result."""
+    """Resize all images to the given size and channels, with a note of it and the digest of the result."""
     old_channels, height, width = data.image_shape
     size = (height, width) if image_size is None else (image_size, image_size)
     image_shape = (channels or old_channels, *size)

@@ -1,4 +1,4 @@
-"""CelebA: aligned photographs of faces, with forty things said of each and the published partition."""
+"""CelebA: aligned photographs of faces, with forty attributes of each and the published partition."""
 
 import os
 import re

@@ -9,11 +9,11 @@ from PIL import Image
 from nvp_studio.data.dataset import Images
 
 _SMALL_SIZE = 100_000
-"""Numbers in an image up to which running sums are faster than going row by row."""
+"""Up to this many values in an image, running sums are faster than one row after the other."""
 
 
 def fit(pixels: Images, image_shape: tuple[int, int, int]) -> tuple[Images, tuple[str, ...]]:
-    """Bring one image `(H, W, C)` to `image_shape` (C, H, W); return it with what was done, in words.
+    """Crop and resize one image `(H, W, C)` to `image_shape` (C, H, W); return it with a note of each conversion.
 
     The image is cropped around its centre to the aspect, then made smaller by averaging areas or larger by bilinear
     interpolation, then turned to grey or colour. What already fits is returned as it is, the same array.
@@ -72,9 +72,9 @@ def average_areas(pixels: Images, height: int, width: int) -> Images:
 
 
 def _area_sums(values: npt.NDArray[Any], new: int) -> npt.NDArray[np.int64]:
-    """Sum `values` (old, ...) over each of `new` equal stretches of the first axis, in units of 1/new.
+    """Sum `values` (old, ...) over each of `new` equal intervals of the first axis, in units of 1/new.
 
-    By running sums: where a stretch ends inside an element, that counts by its part.
+    By running sums: where an interval ends inside an element, that counts by its part.
     """
     old = len(values)
     running = np.zeros((old + 1, *values.shape[1:]), np.int64)

@@ -41,7 +41,7 @@ _SPLIT_FOLDERS = {
 
 @dataclass(frozen=True)
 class _Entry:
-    """A readable image file, which split it is in, and the class it shows, if any."""
+    """An image file with its split and its class, if it has one."""
 
     file: ImageFile
     part: str
@@ -76,7 +76,7 @@ def load_folder(
 
 
 def outline(files: Sequence[ImageFile]) -> tuple[int, int]:
-    """How many of `files` are for training, and the number of classes, as `load_folder` tells them by their names."""
+    """The number of training images among `files` and the number of classes, by their names as in `load_folder`."""
     entries = _labelled(_divided(files))
     return sum(one.part == "train" for one in entries), len({one.label for one in entries} - {None})
 
@@ -104,7 +104,7 @@ def _plan(
 
 
 def _divided(files: Sequence[ImageFile]) -> list[_Entry]:
-    """Give each file its split and its class: by folders where they say so, otherwise validation by `held_out`."""
+    """Assign a split and a class to each file: by its folders, else validation images by `held_out`."""
     tops = {file.relative.split("/")[0] for file in files if "/" in file.relative}
     by_folder = "train" in {_SPLIT_FOLDERS.get(top.lower()) for top in tops} and all(
         file.relative.split("/")[0].lower() in _SPLIT_FOLDERS for file in files
@@ -124,7 +124,7 @@ def _divided(files: Sequence[ImageFile]) -> list[_Entry]:
 
 
 def _labelled(files: list[_Entry]) -> list[_Entry]:
-    """Drop labels that are no classes: those of fewer than two sub-folders, or with files beside the sub-folders."""
+    """Drop the labels unless all files are in sub-folders, and in at least two of them."""
     labels = {file.label for file in files}
     if None not in labels and len(labels) > 1:
         return files

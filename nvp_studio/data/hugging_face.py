@@ -28,9 +28,9 @@ EXTRA = "pip install 'nvp-studio[datasets]'"
 
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 _SAVED = ("dataset_dict.json", "state.json")
-"""Files by which a folder is known that `save_to_disk` wrote."""
+"""Files that `save_to_disk` writes, by which its folders are recognized."""
 _SHAPES_LOOKED_AT = 200
-"""Images of a split whose headers are read to learn the shape, where it is not asked for."""
+"""Images of a split whose headers are read to find the shape, where none is given."""
 
 
 def is_hugging_face(spec: str) -> bool:
@@ -77,7 +77,7 @@ def download_size(name: str) -> int | None:
 
 
 def _library(download: bool) -> Any:
-    """The library, which reaches for the network only for a `download`, whatever the environment says."""
+    """The library, which uses the network only for a `download`, whatever the environment says."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         os.environ[name] = "0" if download else "1"
     try:
@@ -100,7 +100,7 @@ def _local(spec: str) -> Path | None:
 
 @contextmanager
 def _explained(name: str) -> "Generator[None, None, None]":
-    """Turn whatever the library raises into a line for a person."""
+    """Turn whatever the library raises into a `DataError`."""
     try:
         yield
     except DataError:
@@ -110,7 +110,7 @@ def _explained(name: str) -> "Generator[None, None, None]":
 
 
 def _open(name: str, download: bool) -> dict[str, Any]:
-    """The splits by our names, `train` among them."""
+    """The splits by the names in `PARTS`; `train` is always among them."""
     path = _local(name)
     library = _library(download)
     with _explained(name):

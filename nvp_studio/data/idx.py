@@ -24,7 +24,7 @@ from nvp_studio.data.arrays import (
 from nvp_studio.data.dataset import DataError, Split
 
 _DIMENSIONS = {"images": 3, "labels": 1}
-"""The number in a file's name, by its content."""
+"""Dimensions of the array, which stand in the file's name, by its content."""
 
 
 def is_idx(path: Path) -> bool:

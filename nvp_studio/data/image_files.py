@@ -1,4 +1,4 @@
-"""Many image files as rows to be prepared: what identifies them, their shapes, and their pixels read by threads."""
+"""Many image files as the rows of a prepared set: a key of the files, their shapes, their pixels read by threads."""
 
 import hashlib
 import os
@@ -20,14 +20,14 @@ ImageShape = tuple[int, int, int]
 Result = TypeVar("Result")
 
 _PREPARATION = 1
-"""Counted up when the same files would give other pixels."""
+"""Increased when a change of the program gives other pixels for the same files."""
 _MOST_THREADS = 8
 _TELL_EVERY = 500
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file and its name below the folder that is read, with slashes whatever the system."""
+    """An image file and its path relative to the folder that is read, with slashes on every system."""
 
     path: Path
     relative: str
@@ -124,7 +124,7 @@ def _header(file: ImageFile) -> ImageShape | ImageError:
 
 
 def _mapped_in_order(call: Callable[[ImageFile], Result], files: Sequence[ImageFile]) -> Generator[Result, None, None]:
-    """Yield `call` of each file in order, computed in threads some files ahead; decoders work outside Python's lock."""
+    """Yield `call(file)` in order, computed some files ahead by threads; decoders release the interpreter's lock."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[Result]] = deque()
     pending = iter(files)

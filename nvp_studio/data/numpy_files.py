@@ -110,7 +110,7 @@ def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kin
 
 
 def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> IO[bytes]:
-    """Open an array in the .npz file `name`; raises `DataError` when it could ask for more than its bytes hold."""
+    """Open an array in the .npz file `name`; raises `DataError` when it promises more than its bytes can hold."""
     if item.compress_type not in ZIP_PACKINGS:
         raise DataError(f"{item.filename} in {name} is packed in a way that NumPy does not use")
     if item.file_size > item.compress_size * MOST_DEFLATE_GAINS + _MOST_HEADER_BYTES:

@@ -1,6 +1,6 @@
-"""How the loading of data tells how far it is."""
+"""The callback by which loading data reports its progress."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""Called with what is done, the total (0 while unknown) and a word; what it raises ends the loading."""
+"""Called with the count done, the total (0 while unknown) and a description; an exception from it ends the loading."""

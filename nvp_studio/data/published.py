@@ -1,4 +1,4 @@
-"""What is known of a published data set that does not ship: where its files are and come from, how they are read."""
+"""Published data sets that do not ship with the program: where their files come from and how they are read."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _MOST_UNREADABLE = 0.01
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How the images of a data set are wanted; `image_size` and `channels` are None to leave them as they are.
+    """Options of loading a data set; `image_size` and `channels` are None to leave the images as they are.
 
     `data_root` is a folder in which files are looked for first. `progress` may raise, which ends the loading.
     """
@@ -97,7 +97,7 @@ class Published:
 
     @property
     def how_to_get(self) -> str:
-        """In words, how a person comes by the files."""
+        """How a person gets the files, as part of a sentence."""
         if not self.files:
             return f"{self.by_hand} into {self.home}"
         return (

@@ -19,11 +19,11 @@ from nvp_studio.data.images import ImageError, find_images, image_header
 
 _FIRST_HEADERS = 200
 _HEADER_EVERY = 50
-"""Sizes are read of the first files, and then of one in so many."""
+"""Headers are read of the first files, and then of every n-th."""
 _MOST_FILE_BYTES = 256 * 2**20
-"""Data files of more than that are not read before a run does."""
+"""Larger data files are left unread until a run needs them."""
 _MOST_OUTLINED = 20_000
-"""Splits and classes are told from as many names, spread over all, so that one step does not take long."""
+"""Splits and classes are estimated from this many names, spread evenly, so that no step takes long."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class DataSurvey:
     """What is known of a folder or file.
 
     `train` is the number of images that a run learns from, about, where there are many; `smallest` and `largest` are
-    (width, height) of those looked at, by area, None where none could be read; `alike` says that all of those have one
+    (width, height) of those looked at, by area, None where none could be read; `alike` says that all of these have one
     size. `unreadable` of the `looked_at` files are no images. `unread` says that these are data files of which no more
     is told before they are read, for their size or because a library reads them.
     """
@@ -62,7 +62,7 @@ def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey
 
 
 def _survey_files(path: Path) -> DataSurvey:
-    """Of a data file, or a folder of such: read whole, unless that takes long."""
+    """Survey a data file, or a folder of them, by reading it, unless it is large."""
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
     if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MOST_FILE_BYTES:
         return DataSurvey(unread=True)
