@@ -192,7 +192,7 @@ def _saved(preset: str, shape: tuple[int, int, int], memory: str) -> dict[str, A
     """
     from nvp_studio.flow.config import preset_config
     from nvp_studio.flow.coupling import Coupling
-    from nvp_studio.flow.engine.training import accelerate
+    from nvp_studio.flow.engine.acceleration import accelerate
     from nvp_studio.flow.flow import Flow
 
     flow = accelerate(Flow(preset_config(preset, shape)).train(), memory)  # type: ignore[arg-type] # comes as JSON
@@ -215,7 +215,7 @@ def _rounding(depth: int) -> dict[str, Any]:
     import torch
 
     from nvp_studio.flow.bijection import Chain
-    from nvp_studio.flow.engine.training import accelerate
+    from nvp_studio.flow.engine.acceleration import accelerate
     from nvp_studio.flow.flow import Flow
     from nvp_studio.training.config import TrainConfig
     from nvp_studio.training.train_state import TrainState

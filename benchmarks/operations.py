@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nvp_studio.flow.config import FlowConfig, preset_config
-from nvp_studio.flow.engine.training import accelerate
+from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.flow import Flow
 
 

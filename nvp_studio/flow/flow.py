@@ -18,8 +18,8 @@ from nvp_studio.flow.prior import standard_normal_log_prob
 class Flow(nn.Module):
     """A RealNVP: log p(x) = log N(f(x); 0, I) + log|det df/dx| over images x in [0, 1]^D (section 3.1).
 
-    It computes plainly, by the equations. `engine.training.accelerate` makes it fast for training, `engine.inference`
-    wraps it to sample, score, encode and decode.
+    It computes plainly, by the equations. `engine.acceleration.accelerate` makes it fast for training, and
+    `engine.inference.Inference` wraps it to sample, score, encode and decode.
 
     Example::
 

@@ -23,5 +23,5 @@ def settled_precision(
 
 
 def network_type(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype | None:
-    """The argument of `flow.engine.training.accelerate`: None for float32."""
+    """The argument of `flow.engine.acceleration.accelerate`: None for float32."""
     return torch.bfloat16 if settled_precision(wanted, device) == "bfloat16" else None

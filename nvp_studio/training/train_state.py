@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim import Adam, Optimizer
 
+from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.engine.inference import Inference
-from nvp_studio.flow.engine.training import accelerate
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.config import TrainConfig

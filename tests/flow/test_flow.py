@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nvp_studio.flow import Flow, FlowConfig, preset_config
 from nvp_studio.flow.coupling import Coupling
-from nvp_studio.flow.engine.training import accelerate
+from nvp_studio.flow.engine.acceleration import accelerate
 from tests.flow.jacobian import slogdet_of_jacobian, train_a_little
 
 

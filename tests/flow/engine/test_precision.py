@@ -11,7 +11,7 @@ from torch import Tensor
 from nvp_studio.device import exact
 from nvp_studio.flow import Flow, FlowConfig, preset_config
 from nvp_studio.flow.engine import reversible
-from nvp_studio.flow.engine.training import accelerate
+from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.networks import Convolution
 from tests.flow.engine.test_reversible import BASE, CONFIGS, flow_gradients, images, trained
 from tests.gpu import DEVICES
