@@ -41,7 +41,7 @@ class KillLoop:
         self.kills: list[dict[str, Any]] = []
         self.broken: list[str] = []
         self.unrestored: list[str] = []
-        studio.engine.trainer.message.connect(self._on_message)
+        studio.engine.trainer.run_event.connect(self._on_message)
         self._mover = QTimer()
         self._mover.timeout.connect(self._move_a_slider)
         self._mover.start(30)

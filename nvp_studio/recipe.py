@@ -3,6 +3,8 @@
 Undo history, the text chunk of a saved PNG, the command line's replay and the decode request are this same object.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from nvp_studio.text import one_line
@@ -49,6 +51,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     offsets: tuple[tuple[int, float], ...] = ()
     """(direction, standard deviations) pairs, sorted by direction, zeros left out."""
 
+    def with_offset(self, direction: int, offset: float) -> "Recipe":
+        """The recipe with another offset along one direction, in standard deviations; 0 is left out."""
+        offsets = dict(self.offsets) | {direction: offset}
+        kept = sorted((index, value) for index, value in offsets.items() if index != direction or abs(value) > 1e-6)
+        return msgspec.structs.replace(self, offsets=tuple(kept))
+
+    def with_temperatures(self, values: Sequence[float]) -> "Recipe":
+        """The recipe with these temperatures, one for each scale, finest first; 1 throughout is written as nothing."""
+        plain = all(abs(value - 1.0) < 1e-9 for value in values)
+        return msgspec.structs.replace(self, temperatures=() if plain else tuple(values))
+
     def to_json(self) -> str:
         """The recipe as one line of JSON."""
         return msgspec.json.encode(self).decode()
@@ -62,3 +75,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
             raise ValueError(f"not a recipe: {one_line(error)}") from error
         return recipe
+
+
+def fits(base: Seed | Image | Blend, image_shape: tuple[int, int, int]) -> bool:
+    """Whether the images that `base` is made of have this shape, (channels, height, width)."""
+    if isinstance(base, Blend):
+        return fits(base.a, image_shape) and fits(base.b, image_shape)
+    channels, height, width = image_shape
+    return isinstance(base, Seed) or base.shape == (height, width, channels)

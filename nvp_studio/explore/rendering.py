@@ -26,9 +26,15 @@ class Drawing:
 
     images: npt.NDArray[np.uint8]
     """(N, H, W, C)."""
-    coordinates: npt.NDArray[np.float64]
-    """(N, K): where each base lies along the directions, in standard deviations from the training set's mean, plus the
-    recipe's own offset along each; what an offset adds along another, oblique direction does not count."""
+    base_coordinates: npt.NDArray[np.float64]
+    """(N, K): where each base lies along the directions, in standard deviations from the training set's mean."""
+    offsets: npt.NDArray[np.float64]
+    """(N, K): how far each recipe moves its base along the directions, in the same unit."""
+
+    @property
+    def coordinates(self) -> npt.NDArray[np.float64]:
+        """(N, K): base coordinates and offsets; what an offset adds along another, oblique direction does not count."""
+        return self.base_coordinates + self.offsets
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,8 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
     if recipe.temperatures:
         z = model.flow.with_temperature(z, recipe.temperatures)
     if recipe.offsets and model.directions is not None:
-        steps = torch.zeros(len(model.directions), dtype=torch.float64)
-        for index, value in recipe.offsets:
-            steps[index] += value
-        z = z + (steps.to(z) * model.directions.deviation) @ model.directions.components
+        steps = torch.from_numpy(_offsets(model, [recipe])[0]).to(z)
+        z = z + (steps * model.directions.deviation) @ model.directions.components
     if not torch.isfinite(z).all():
         raise ValueError("the recipe leads too far out for the model's numbers; move its values towards 0")
     return z
@@ -154,28 +158,36 @@ def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
     """
     height, width, channels = model.pixel_shape
     if not recipes:
-        return Drawing(np.empty((0, height, width, channels), np.uint8), np.empty((0, len(model.directions or ()))))
+        none = np.empty((0, len(model.directions or ())))
+        return Drawing(np.empty((0, height, width, channels), np.uint8), none, none)
     z = torch.cat([latent(model, recipe) for recipe in recipes])
     x = model.flow.decode(z)
     if not torch.isfinite(x).all():
         raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
-    return Drawing(images_from_unit(x).cpu().numpy(), _coordinates(model, recipes))
+    images = images_from_unit(x).cpu().numpy()
+    return Drawing(images, _base_coordinates(model, recipes), _offsets(model, recipes))
 
 
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
     """Decode recipes as one batch (`draw`) and score the 8-bit pictures, which takes about as long again."""
     drawing = draw(model, recipes)
-    return Rendering(drawing.images, drawing.coordinates, model.flow.bits_per_dim(drawing.images).numpy())
+    scores = model.flow.bits_per_dim(drawing.images).numpy()
+    return Rendering(drawing.images, drawing.base_coordinates, drawing.offsets, scores)
 
 
-def _coordinates(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:
+def _base_coordinates(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:
     if model.directions is None:
         return np.empty((len(recipes), 0))
     z = torch.cat([latent(model, msgspec.structs.replace(recipe, offsets=())) for recipe in recipes])
     along = (z - model.directions.mean) @ model.directions.components.T
     deviation = model.directions.deviation.clamp_min(torch.finfo(along.dtype).tiny)
-    found: npt.NDArray[np.float64] = (along / deviation).to("cpu", torch.float64).numpy()
-    for row, recipe in zip(found, recipes, strict=True):
+    coordinates: npt.NDArray[np.float64] = (along / deviation).to("cpu", torch.float64).numpy()
+    return coordinates
+
+
+def _offsets(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:
+    offsets = np.zeros((len(recipes), len(model.directions or ())))
+    for row, recipe in zip(offsets, recipes, strict=True):
         for index, value in recipe.offsets:
             row[index] += value
-    return found
+    return offsets

@@ -1,16 +1,16 @@
 """Blending on Explore: two ends, the pictures between them, and how far from one to the other the picture lies."""
 
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from nvp_studio.recipe import Blend, Image, Recipe, Seed
-from nvp_studio.state.explore import ExploreState, fits
+from nvp_studio.recipe import Blend, Image, Recipe, Seed, fits
+from nvp_studio.state.explore import ExploreState
+from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, ModelInfo, PictureRead, ReadPicture, RenderSheet, Sheet
 
-STRIP_VIEW = "explore-between"
-END_VIEWS = ("explore-end-a", "explore-end-b")
 STRIP_SHARES = tuple(step / 10 for step in range(11))
 MIDDLE = 0.5
 
@@ -36,11 +36,11 @@ class BlendState(QObject):
         self.share = MIDDLE
         self.strip: Sheet | None = None
         self._asked: Recipe | None = None
-        self._answered = False
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh_strip)
         explore.engine.model_opened.connect(self._on_model_opened)
-        explore.engine.explorer.message.connect(self._on_message)
+        self._strip_channel = explore.engine.explorer.channel("blend strip", self)
+        self._end_channels = tuple(explore.engine.explorer.channel(f"blend {name}", self) for name in "ab")
         if explore.recipe is not None:
             self._on_recipe_changed(explore.recipe)
 
@@ -64,9 +64,7 @@ class BlendState(QObject):
     def open_end(self, end: int, path: Path) -> None:
         """Make an image file an end; its pixels count, not a recipe inside."""
         if self.explore.model is not None and self.explore.engine.explorer.state == "ready":
-            self.explore.engine.explorer.ask(
-                END_VIEWS[end], lambda view, stamp: ReadPicture(view, stamp, str(path), plain=True)
-            )
+            self._end_channels[end].ask(ReadPicture(str(path), plain=True), partial(self._on_end_read, end))
 
     def set_share(self, share: float) -> None:
         """Show the picture `share` of the way from A to B."""
@@ -88,7 +86,13 @@ class BlendState(QObject):
     def _recipe(self, share: float) -> Recipe | None:
         """The blend at `share`: with the sliders as they are when it is one of these ends already, else untouched."""
         now, model, (a, b) = self.explore.recipe, self.explore.model, self.ends
-        if now is None or model is None or a is None or b is None or not (fits(a, model) and fits(b, model)):
+        if (
+            now is None
+            or model is None
+            or a is None
+            or b is None
+            or not (fits(a, model.image_shape) and fits(b, model.image_shape))
+        ):
             return None
         blend = Blend(a, b, share)
         if isinstance(now.base, Blend) and (now.base.a, now.base.b) == self.ends:
@@ -106,12 +110,10 @@ class BlendState(QObject):
         self._refresh_strip()
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        ends = tuple(end if end is not None and fits(end, model) else None for end in self.ends)
+        ends = tuple(end if end is not None and fits(end, model.image_shape) else None for end in self.ends)
         if ends != self.ends:
             self.ends = (ends[0], ends[1])
             self.ends_changed.emit()
-        if not self._answered:
-            self._asked = None  # the engine that was asked is gone
         self._refresh_strip()
 
     def _refresh_strip(self) -> None:
@@ -123,30 +125,33 @@ class BlendState(QObject):
         if wanted == self._asked:
             return
         self._asked = wanted
-        self._answered = wanted is None
         if wanted is None:
             self._show_strip(None)
             return
         ends = wanted.base
         assert isinstance(ends, Blend)
         recipes = tuple(replace(wanted, base=replace(ends, share=share)) for share in STRIP_SHARES)
-        engine.ask(STRIP_VIEW, lambda view, stamp: RenderSheet(view, stamp, recipes))
+        self._strip_channel.ask(RenderSheet(recipes), self._on_strip)
 
     def _show_strip(self, strip: Sheet | None) -> None:
         self.strip = strip
         self.strip_changed.emit(strip)
 
-    def _on_message(self, message: Answer) -> None:
-        match message:
-            case Sheet(view=view) if view == STRIP_VIEW:
-                self._answered = True
-                self._show_strip(message)
-            case PictureRead(view=view, recipe=Recipe(base=Image() as image)) if view in END_VIEWS:
-                self._set_end(END_VIEWS.index(view), image)
-            case Failed(view=view, reason=reason) if view in (STRIP_VIEW, *END_VIEWS):
-                if view == STRIP_VIEW:
-                    self._answered = True
-                    self._show_strip(None)
+    def _on_strip(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case Sheet():
+                self._show_strip(answer)
+            case Failed(reason=reason):
+                self._show_strip(None)
+                self.explore.failed.emit(reason)
+            case WorkerLost():
+                self._asked = None  # so that it is asked for again once the model is open again
+
+    def _on_end_read(self, end: int, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case PictureRead(recipe=Recipe(base=Image() as image)):
+                self._set_end(end, image)
+            case Failed(reason=reason):
                 self.explore.failed.emit(reason)
 
 

@@ -6,10 +6,10 @@ from functools import partial
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program, remote_reason
-from nvp_studio.worker.client import CrashReport, WorkerClient, worker_program
+from nvp_studio.worker.channel import WorkerLost
+from nvp_studio.worker.client import CrashReport, WorkerClient
 from nvp_studio.worker.messages import Answer, Failed, ModelInfo, ModelOpened, OpenModel
-
-MODEL_VIEW = "model"
+from nvp_studio.worker.process import worker_program
 
 
 class Engine(QObject):
@@ -44,14 +44,12 @@ class Engine(QObject):
         self.model: ModelInfo | None = None
         self.status = ""
         self._path: str | None = None
-        self._asked: dict[int, str] = {}
-        """Paths of the models asked for, by stamp."""
+        self._model_channel = self.explorer.channel("model", self)
         self._quitting = False
         for client in (self.explorer, self.trainer):
             client.crashed.connect(self._on_crashed)
             client.state_changed.connect(self._on_state_changed)
             client.responsive_changed.connect(self._on_responsive_changed)
-        self.explorer.message.connect(self._on_message)
 
     def start(self, model_path: str = "") -> None:
         """Start the explorer and open the model at `model_path` (empty: the included one)."""
@@ -94,7 +92,7 @@ class Engine(QObject):
     @property
     def opening(self) -> bool:
         """Whether a model is being opened."""
-        return self.explorer.asking(MODEL_VIEW) or (self.explorer.state != "ready" and self._path is not None)
+        return self._model_channel.asking or (self.explorer.state != "ready" and self._path is not None)
 
     @property
     def model_path(self) -> str:
@@ -110,22 +108,21 @@ class Engine(QObject):
         """Open a checkpoint file, a run folder's best, or (empty path) the included model."""
         self.model_opening.emit(path)
         if self.explorer.state == "ready":
-            self._asked[self.explorer.ask(MODEL_VIEW, lambda view, stamp: OpenModel(view, stamp, path))] = path
+            self._model_channel.ask(OpenModel(path), partial(self._on_model, path))
         else:
             self._path = path
             if self.explorer.state in ("stopped", "failed"):
                 self.explorer.start()
         self._update_status()
 
-    def _on_message(self, message: Answer) -> None:
-        match message:
-            case ModelOpened(view=view, stamp=stamp, model=model) if view == MODEL_VIEW:
+    def _on_model(self, path: str, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case ModelOpened(model=model):
                 self.model = model
-                self._path = self._asked.pop(stamp)
+                self._path = path
                 self._update_status()
                 self.model_opened.emit(model)
-            case Failed(view=view, stamp=stamp, reason=reason) if view == MODEL_VIEW:
-                path = self._asked.pop(stamp)
+            case Failed(reason=reason):
                 self._update_status()
                 self.model_failed.emit(path, reason)
                 if self.model is None and path:
@@ -134,7 +131,6 @@ class Engine(QObject):
 
     def _on_state_changed(self, state: str) -> None:
         if self.sender() is self.explorer and state == "ready" and self._path is not None:
-            self._asked.clear()
             self.open_model(self._path)
         self._update_status()
         self._check_stopped()
@@ -166,6 +162,6 @@ class Engine(QObject):
                 return tr("Engine", "Engine is off")
         if not self.explorer.responsive:
             return tr("Engine", "Engine does not answer")
-        if self.explorer.asking(MODEL_VIEW):
+        if self._model_channel.asking:
             return tr("Engine", "Opening the model…")
         return tr("Engine", "Ready on {0}").format(self.device_name)

@@ -1,7 +1,9 @@
 """What a run would take: the engine's probe of a configuration, asked for once the form has been still for a moment."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,9 +17,9 @@ from nvp_studio.data.images import ImageError, image_header
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.worker.messages import Answer, Cancelled, Failed, Probe, Probed
+from nvp_studio.worker.channel import WorkerLost
+from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 
-VIEW = "estimate"
 _STILL_MILLISECONDS = 700
 _MOST_NAMES = 200
 _MOST_PIXELS = 2**19
@@ -69,13 +71,11 @@ class Estimator(QObject):
         self.too_large = False
         """Whether there is no estimate because a batch takes more memory than anybody has asked for yet."""
         self._wanted: TrainConfig | None = None
-        self._asked: TrainConfig | None = None
         self._still = QTimer(self)
         self._still.setSingleShot(True)
         self._still.setInterval(_STILL_MILLISECONDS)
         self._still.timeout.connect(self._ask)
-        engine.trainer.message.connect(self._on_message)
-        engine.trainer.state_changed.connect(self._on_state_changed)
+        self._channel = engine.trainer.channel("estimate", self)
 
     def want(self, config: TrainConfig) -> None:
         """Estimate `config` a little later, unless that is known already."""
@@ -85,8 +85,7 @@ class Estimator(QObject):
         self._wanted = config
         self.too_large = False
         if self.estimate is not None and _same_speed(self.estimate.config, config):
-            found = self.estimate
-            self._set(Estimate(config, found.parameters, found.images_per_second, found.memory_bytes))
+            self._set(dataclasses.replace(self.estimate, config=config))
             return
         self._set(None)
         self._still.start()
@@ -94,7 +93,7 @@ class Estimator(QObject):
     def give_up(self) -> None:
         """A run is about to start: leave the trainer to it."""
         self._still.stop()
-        self._engine.trainer.cancel(VIEW)
+        self._channel.cancel()
         self._set_asking(False)
         self._wanted = None
 
@@ -109,27 +108,18 @@ class Estimator(QObject):
             self.too_large = True
             self._set(None)
             return
-        self._asked = config
-        self._engine.ensure_trainer().ask(VIEW, lambda view, stamp: Probe(view, stamp, config, shape))
-        self._set_asking(True)
+        self._engine.ensure_trainer()
+        self._set_asking(self._channel.ask(Probe(config, shape), partial(self._on_answer, config)))
 
-    def _on_message(self, message: Answer) -> None:
-        match message:
-            case Probed(view=view) if view == VIEW:
-                self._set_asking(False)
-                if self._asked is not None and self._asked == self._wanted:
-                    found = (message.parameters, message.images_per_second, message.memory_bytes)
-                    self._set(Estimate(self._asked, *found))
-            case Failed(view=view, reason=reason) if view == VIEW:
-                self._set_asking(False)
-                if self._asked == self._wanted:
-                    self.failed.emit(reason)
-            case Cancelled(view=view) if view == VIEW:
-                self._set_asking(False)
-
-    def _on_state_changed(self, state: str) -> None:
-        if state in ("restarting", "failed", "stopped"):
-            self._set_asking(False)
+    def _on_answer(self, config: TrainConfig, answer: Answer | WorkerLost) -> None:
+        self._set_asking(self._channel.asking)
+        if config != self._wanted:
+            return
+        match answer:
+            case Probed():
+                self._set(Estimate(config, answer.parameters, answer.images_per_second, answer.memory_bytes))
+            case Failed(reason=reason):
+                self.failed.emit(reason)
 
     def _set(self, estimate: Estimate | None) -> None:
         self.estimate = estimate

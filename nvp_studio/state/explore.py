@@ -1,16 +1,17 @@
 """What Explore shows: a recipe, its picture, the edits that led to it and the strip of samples to pick from."""
 
 import random
-import time
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 from PySide6.QtCore import QCoreApplication, QObject, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
-from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Image, Recipe, Seed, fits
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.recipe_edit import RecipeEdit
+from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import (
     Answer,
     Failed,
@@ -27,10 +28,7 @@ from nvp_studio.worker.messages import (
     Sheet,
 )
 
-VIEW, SHEET_VIEW, READ_VIEW, SAVE_VIEW = "explore", "explore-sheet", "explore-read", "explore-save"
 SHEET_IMAGES = 24
-MERGE_SECONDS = 1.0
-"""Edits of the same thing by keys or wheel closer than this are one undo entry."""
 MOST_SEED = 2**31 - 1
 SAMPLE_TEMPERATURE = 0.8
 """Of a first sample; a little below 1 shows the typical images, as the sheets of a run do."""
@@ -70,7 +68,6 @@ class ExploreState(QObject):
         self.picture_recipe: Recipe | None = None
         self.bits_per_dim: float | None = None
         """Of the picture shown; None until it is scored."""
-        self._picture_stamp = 0
         self.notes: tuple[str, ...] = ()
         self.sheet: Sheet | None = None
         self.render_seconds = 0.0
@@ -83,8 +80,10 @@ class ExploreState(QObject):
         self._sheet_temperatures: tuple[float, ...] = ()
         self._random = random.Random()
         engine.model_opened.connect(self._on_model_opened)
-        engine.explorer.message.connect(self._on_message)
-        engine.explorer.state_changed.connect(self._on_engine_state_changed)
+        self._pictures = engine.explorer.channel("picture", self)
+        self._sheets = engine.explorer.channel("samples", self)
+        self._reading = engine.explorer.channel("open image", self)
+        self._saving = engine.explorer.channel("save picture", self)
         if engine.model is not None:
             self._on_model_opened(engine.model)
 
@@ -148,7 +147,7 @@ class ExploreState(QObject):
         """Close the gesture; `text` names it in the undo menu."""
         before, self._gesture = self._gesture, None
         if before is not None and self.recipe is not None and before != self.recipe:
-            self.undo.push(_Edit(self, text, before, self.recipe, ""))
+            self.undo.push(RecipeEdit(self.apply, text, before, self.recipe, ""))
         self._refresh_sheet_temperatures()
         self.gesture_ended.emit()
 
@@ -175,13 +174,13 @@ class ExploreState(QObject):
             return
         text = self.direction_title(direction)
         offset = value - self._origin[direction]
-        self._edit(_with_offset(self.recipe, direction, offset), text, f"direction-{direction}")
+        self._edit(self.recipe.with_offset(direction, offset), text, f"direction-{direction}")
 
     def reset_direction(self, direction: int) -> None:
         """Back to where the base latent has it."""
         if self.recipe is not None:
             text = QCoreApplication.translate("ExploreState", "reset of {0}").format(self.direction_title(direction))
-            self._edit(_with_offset(self.recipe, direction, 0.0), text)
+            self._edit(self.recipe.with_offset(direction, 0.0), text)
 
     def set_temperature(self, value: float, scale: int | None = None) -> None:
         """Set the temperature of one scale, or (None) of all."""
@@ -191,13 +190,14 @@ class ExploreState(QObject):
         if scale is not None:
             values[scale] = value
         text = QCoreApplication.translate("ExploreState", "temperature")
-        self._edit(_with_temperatures(self.recipe, values), text, f"temperature-{scale}")
+        self._edit(self.recipe.with_temperatures(values), text, f"temperature-{scale}")
 
     def reset(self) -> None:
         """All directions and temperatures back to the image's own."""
         if self.recipe is not None:
             text = QCoreApplication.translate("ExploreState", "reset")
-            self._edit(_with_temperatures(replace(self.recipe, offsets=()), [self.own_temperature] * self.scales), text)
+            recipe = replace(self.recipe, offsets=())
+            self._edit(recipe.with_temperatures([self.own_temperature] * self.scales), text)
 
     def randomize(self) -> None:
         """Draw a place along every principal direction from a standard normal distribution."""
@@ -207,7 +207,7 @@ class ExploreState(QObject):
         for direction, (origin, name) in enumerate(zip(self._origin, self.model.direction_names, strict=True)):
             if name:
                 continue
-            recipe = _with_offset(recipe, direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
+            recipe = recipe.with_offset(direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
         self._edit(recipe, QCoreApplication.translate("ExploreState", "random directions"))
 
     def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = (), merge_key: str = "") -> None:
@@ -224,17 +224,12 @@ class ExploreState(QObject):
         if self.model is None or self.engine.explorer.state != "ready":
             self._files_waiting = [path]
             return
-        text = str(path)
-        self.engine.explorer.ask(READ_VIEW, lambda view, stamp: ReadPicture(view, stamp, text))
-        self._set_busy(True)
+        self._set_busy(self._reading.ask(ReadPicture(str(path)), self._on_image_read))
 
     def save_picture(self, path: Path, scale: int) -> None:
         """Write the picture as a PNG with its recipe inside, each pixel `scale` pixels wide."""
-        recipe = self.recipe
-        if recipe is not None:
-            self.engine.explorer.ask(
-                SAVE_VIEW, lambda view, stamp: SavePicture(view, stamp, recipe, str(path), max(1, scale))
-            )
+        if self.recipe is not None:
+            self._saving.ask(SavePicture(self.recipe, str(path), max(1, scale)), self._on_saved)
 
     def python_code(self) -> str:
         """A short program that makes the picture again with the public functions."""
@@ -265,7 +260,7 @@ class ExploreState(QObject):
             for seed in range(self._sheet_seed, self._sheet_seed + SHEET_IMAGES)
         )
         self._sheet_temperatures = temperatures
-        self.engine.explorer.ask(SHEET_VIEW, lambda view, stamp: RenderSheet(view, stamp, recipes))
+        self._sheets.ask(RenderSheet(recipes), self._on_sheet)
 
     def _refresh_sheet_temperatures(self) -> None:
         if self.recipe is not None and self.recipe.temperatures != self._sheet_temperatures:
@@ -279,7 +274,7 @@ class ExploreState(QObject):
         if self._gesture is not None:
             self.apply(recipe)
             return
-        self.undo.push(_Edit(self, text, self.recipe, recipe, merge_key))
+        self.undo.push(RecipeEdit(self.apply, text, self.recipe, recipe, merge_key))
         self._refresh_sheet_temperatures()
 
     def apply(self, recipe: Recipe) -> None:
@@ -298,51 +293,57 @@ class ExploreState(QObject):
     def _ask_picture(self) -> None:
         recipe = self.recipe
         if recipe is not None and self.model is not None and self.engine.explorer.state == "ready":
-            self._ask_render(recipe)
+            self._pictures.ask(Render(recipe), partial(self._on_picture, recipe))
 
-    def _ask_render(self, recipe: Recipe) -> None:
-        self.engine.explorer.ask(VIEW, lambda view, stamp: Render(view, stamp, recipe))
-
-    def _on_message(self, message: Answer) -> None:
-        match message:
-            case Rendered(view=view) if view == VIEW:
-                self._on_rendered(message)
-            case PictureScored(view=view) if view == VIEW:
-                self._set_score(message.bits_per_dim)
-            case Sheet(view=view) if view == SHEET_VIEW:
-                self.sheet = message
-                self.sheet_changed.emit(message)
-            case PictureRead(view=view) if view == READ_VIEW:
-                self._set_busy(False)
-                name = Path(message.path).name
-                text = QCoreApplication.translate("ExploreState", "opening {0}").format(name)
-                self.show(message.recipe, text, (name, *message.notes))
-            case PictureSaved(view=view, path=path) if view == SAVE_VIEW:
-                self.saved.emit(path)
-            case Failed(view=view, reason=reason) if view in (VIEW, SHEET_VIEW, READ_VIEW, SAVE_VIEW):
-                if view == READ_VIEW:
-                    self._set_busy(False)
-                if view == VIEW:
-                    self._on_render_failed(message)
+    def _on_picture(self, recipe: Recipe, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case Rendered():
+                self._on_rendered(recipe, answer)
+            case PictureScored(bits_per_dim=score):
+                self._set_score(score)
+            case Failed(reason=reason):
+                self._on_render_failed(recipe)
                 self.failed.emit(reason)
 
-    def _on_rendered(self, message: Rendered) -> None:
-        self.picture, self.picture_recipe, self.bits_per_dim = message.picture, message.recipe, None
-        self._picture_stamp = message.stamp
-        self.render_seconds = message.seconds
-        if self.recipe is not None and _same_origin(message.recipe, self.recipe):
-            offsets = dict(message.recipe.offsets)
-            self._origin = tuple(
-                value - offsets.get(index, 0.0) for index, value in enumerate(message.picture.coordinates)
-            )
-        self.picture_changed.emit(message.picture)
+    def _on_sheet(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case Sheet():
+                self.sheet = answer
+                self.sheet_changed.emit(answer)
+            case Failed(reason=reason):
+                self.failed.emit(reason)
 
-    def _on_render_failed(self, message: Failed) -> None:
+    def _on_image_read(self, answer: Answer | WorkerLost) -> None:
+        self._set_busy(self._reading.asking)
+        match answer:
+            case PictureRead():
+                name = Path(answer.path).name
+                text = QCoreApplication.translate("ExploreState", "opening {0}").format(name)
+                self.show(answer.recipe, text, (name, *answer.notes))
+            case Failed(reason=reason):
+                self.failed.emit(reason)
+
+    def _on_saved(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case PictureSaved(path=path):
+                self.saved.emit(path)
+            case Failed(reason=reason):
+                self.failed.emit(reason)
+
+    def _on_rendered(self, recipe: Recipe, answer: Rendered) -> None:
+        self.picture, self.picture_recipe, self.bits_per_dim = answer.picture, recipe, None
+        self.render_seconds = answer.seconds
+        if self.recipe is not None and _same_origin(recipe, self.recipe):
+            self._origin = answer.picture.base_coordinates
+        self.picture_changed.emit(answer.picture)
+
+    def _on_render_failed(self, recipe: Recipe) -> None:
         """The picture before stays; when the failed request has displaced its score, ask again."""
-        if message.stamp == self._picture_stamp:
+        if recipe == self.picture_recipe:
             self._set_score(None)
         elif self.picture_recipe is not None and self.bits_per_dim is None:
-            self._ask_render(self.picture_recipe)
+            before = self.picture_recipe
+            self._pictures.ask(Render(before), partial(self._on_picture, before))
 
     def _set_score(self, score: float | None) -> None:
         self.bits_per_dim = score
@@ -369,15 +370,11 @@ class ExploreState(QObject):
         if wanted is not None and wanted.checkpoint == model.digest:
             return wanted
         base: Seed | Image | Blend = self.recipe.base if self.recipe else Seed(0)
-        if not fits(base, model):
+        if not fits(base, model.image_shape):
             base = Seed(0)
             self._set_notes(())
         temperature = SAMPLE_TEMPERATURE if isinstance(base, Seed) else 1.0
-        return _with_temperatures(Recipe(checkpoint=model.digest, base=base), [temperature] * len(model.latent_shapes))
-
-    def _on_engine_state_changed(self, state: str) -> None:
-        if state != "ready":
-            self._set_busy(False)
+        return Recipe(checkpoint=model.digest, base=base).with_temperatures([temperature] * len(model.latent_shapes))
 
     def _set_notes(self, notes: tuple[str, ...]) -> None:
         if notes != self.notes:
@@ -390,40 +387,6 @@ class ExploreState(QObject):
             self.busy_changed.emit(busy)
 
 
-class _Edit(QUndoCommand):
-    """From one recipe to another; quick edits of the same thing become one."""
-
-    def __init__(self, state: ExploreState, text: str, before: Recipe, after: Recipe, merge_key: str) -> None:
-        super().__init__(text)
-        self._state, self._before, self._after = state, before, after
-        self._merge_key, self._when = merge_key, time.monotonic()
-
-    def id(self) -> int:
-        return 1 if self._merge_key else -1
-
-    def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, _Edit) or other._merge_key != self._merge_key:
-            return False
-        if other._when - self._when > MERGE_SECONDS:
-            return False
-        self._after, self._when = other._after, other._when
-        return True
-
-    def undo(self) -> None:
-        self._state.apply(self._before)
-
-    def redo(self) -> None:
-        self._state.apply(self._after)
-
-
-def fits(base: Seed | Image | Blend, model: ModelInfo) -> bool:
-    """Whether the images of `base` have the size of `model`'s."""
-    if isinstance(base, Blend):
-        return fits(base.a, model) and fits(base.b, model)
-    channels, height, width = model.image_shape
-    return isinstance(base, Seed) or base.shape == (height, width, channels)
-
-
 def _remembered(text: str) -> Recipe | None:
     try:
         return Recipe.from_json(text) if text else None
@@ -433,16 +396,3 @@ def _remembered(text: str) -> Recipe | None:
 
 def _same_origin(one: Recipe, other: Recipe) -> bool:
     return one.base == other.base and one.temperatures == other.temperatures and one.checkpoint == other.checkpoint
-
-
-def _with_offset(recipe: Recipe, direction: int, offset: float) -> Recipe:
-    offsets = dict(recipe.offsets)
-    offsets.pop(direction, None)
-    if abs(offset) > 1e-6:
-        offsets[direction] = offset
-    return replace(recipe, offsets=tuple(sorted(offsets.items())))
-
-
-def _with_temperatures(recipe: Recipe, values: Sequence[float]) -> Recipe:
-    plain = all(abs(value - 1.0) < 1e-9 for value in values)
-    return replace(recipe, temperatures=() if plain else tuple(values))

@@ -110,7 +110,7 @@ class LiveRun(QObject):
         self._slow_stop.setInterval(SLOW_STOP_MILLISECONDS)
         self._slow_stop.timeout.connect(self.stop_is_slow)
         trainer = engine.trainer
-        trainer.message.connect(self._on_message)
+        trainer.run_event.connect(self._on_message)
         trainer.drained.connect(self._on_drained)
         trainer.crashed.connect(self._on_crashed)
         trainer.state_changed.connect(self._on_trainer_state_changed)

@@ -10,9 +10,8 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 from nvp_studio.files import write_whole
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scores import ScoredFile, ScoresModel, csv_of
+from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo, Score, ScoreDone, ScoreRows
-
-VIEW, PREVIEW_VIEW = "score", "score-preview"
 
 
 class ScoreState(QObject):
@@ -50,13 +49,12 @@ class ScoreState(QObject):
         self._asked: list[str] = []
         self._waiting: deque[tuple[str, ...]] = deque()
         self._current: tuple[str, ...] = ()
-        self._stamp = 0
         self._resumed = False
         self._changed = False
         engine.model_opened.connect(self._on_model_opened)
-        engine.explorer.message.connect(self._on_message)
         engine.explorer.drained.connect(self._on_drained)
-        engine.explorer.crashed.connect(self._on_crashed)
+        self._channel = engine.explorer.channel("score", self)
+        self._previews = engine.explorer.channel("score preview", self)
 
     @property
     def stale(self) -> bool:
@@ -93,8 +91,7 @@ class ScoreState(QObject):
 
     def score_again(self) -> None:
         """Score everything that was asked for with the model open now."""
-        if self.busy:
-            self._engine.explorer.cancel(VIEW)
+        self._channel.cancel()
         self._forget()
         self._waiting.clear()
         self.rows.clear()
@@ -114,8 +111,7 @@ class ScoreState(QObject):
     def cancel(self) -> None:
         """Score no more; rows that are there stay."""
         self._waiting.clear()
-        if self.busy:
-            self._engine.explorer.cancel(VIEW)
+        self._channel.cancel()
         self._forget()
         self.progressed.emit()
 
@@ -131,7 +127,7 @@ class ScoreState(QObject):
 
     def ask_preview(self, path: str) -> None:
         """Have the exact pixels of a file read once more."""
-        self._engine.explorer.ask(PREVIEW_VIEW, lambda view, stamp: Score(view, stamp, (path,)))
+        self._previews.ask(Score((path,)), self._on_preview)
 
     def export(self, path: Path) -> None:
         """Write the rows in the order shown as CSV; `exported` says how that went."""
@@ -165,36 +161,38 @@ class ScoreState(QObject):
         paths = self._current = self._waiting.popleft()
         self.busy, self.counted = True, False
         self.done = self.found = 0
-        self._stamp = engine.explorer.ask(VIEW, lambda view, stamp: Score(view, stamp, paths))
+        self._channel.ask(Score(paths), self._on_answer)
         self.progressed.emit()
 
     def _forget(self) -> None:
         self.busy, self.counted = False, True
         self._current = ()
 
-    def _on_message(self, message: Answer) -> None:
-        if getattr(message, "view", None) == VIEW and (not self.busy or getattr(message, "stamp", None) != self._stamp):
-            return  # of a question that was given up
-        match message:
-            case ScoreRows(view=view) if view == VIEW:
-                self.rows.add(message.rows)
-                self.done, self.found, self.counted = message.done, message.found, message.counted
+    def _on_answer(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case ScoreRows():
+                self.rows.add(answer.rows)
+                self.done, self.found, self.counted = answer.done, answer.found, answer.counted
                 self._changed = True
-            case ScoreDone(view=view) if view == VIEW:
-                self.seconds = message.seconds
+            case ScoreDone():
+                self.seconds = answer.seconds
                 asked, found = self._current, self.found
                 self._on_ended()
                 if not found:
                     self.found_nothing.emit(asked)
-            case Cancelled(view=view) if view == VIEW:
+            case Cancelled():
                 self._on_ended()
-            case Failed(view=view, reason=reason) if view == VIEW:
+            case Failed(reason=reason):
                 self._on_ended()
                 self.failed.emit(reason)
-            case ScoreRows(view=view) if view == PREVIEW_VIEW:
-                for row in message.rows:
-                    if row.thumbnail is not None:
-                        self.preview_arrived.emit(row.path, row.thumbnail)
+            case WorkerLost():
+                self._on_lost()
+
+    def _on_preview(self, answer: Answer | WorkerLost) -> None:
+        if isinstance(answer, ScoreRows):
+            for row in answer.rows:
+                if row.thumbnail is not None:
+                    self.preview_arrived.emit(row.path, row.thumbnail)
 
     def _on_ended(self) -> None:
         self._forget()
@@ -206,10 +204,8 @@ class ScoreState(QObject):
             self._changed = False
             self.progressed.emit()
 
-    def _on_crashed(self, report: object) -> None:
-        """Go on by itself once; a file that kills the engine again is a person's to judge."""
-        if not self.busy:
-            return
+    def _on_lost(self) -> None:
+        """Go on by itself once; whether a file that ends the engine again is scored is left to the person."""
         self.busy = False
         if not self._resumed:
             self._resumed = True

@@ -6,9 +6,9 @@ from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.state.engine import Engine
+from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Survey, Surveyed, Surveying
 
-VIEW = "survey"
 LARGEST_SIDE = 64
 """Longest side, in pixels, of images that are trained as they are; others are brought to `USUAL_SIDE` at first."""
 USUAL_SIDE = 32
@@ -30,7 +30,7 @@ class DataSurveyor(QObject):
         self.found: Surveyed | None = None
         self.problem = ""
         """One line: why it cannot be told what is in it."""
-        engine.explorer.message.connect(self._on_message)
+        self._channel = engine.explorer.channel("survey", self)
         engine.explorer.state_changed.connect(self._on_state_changed)
 
     @property
@@ -44,8 +44,7 @@ class DataSurveyor(QObject):
         path = "" if elsewhere or not data or not os.path.exists(os.path.expanduser(data)) else data
         if path == self.data and not again:
             return
-        if self.data:
-            self._engine.explorer.cancel(VIEW)
+        self._channel.cancel()
         self.data, self.counted, self.found, self.problem = path, 0, None, ""
         self._ask()
         self.changed.emit()
@@ -64,21 +63,19 @@ class DataSurveyor(QObject):
 
     def _ask(self) -> None:
         if self.data and self._engine.explorer.state == "ready":
-            self._engine.explorer.ask(VIEW, lambda view, stamp: Survey(view, stamp, self.data))
+            self._channel.ask(Survey(self.data), self._on_answer)
 
     def _on_state_changed(self, state: str) -> None:
         if state == "ready" and self.looking:
             self._ask()
 
-    def _on_message(self, message: Answer) -> None:
-        if not self.data:
-            return  # the last word about a folder that was given up
-        match message:
-            case Surveying(view=view, images=images) if view == VIEW:
+    def _on_answer(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case Surveying(images=images):
                 self.counted = images
-            case Surveyed(view=view) if view == VIEW:
-                self.found = message
-            case Failed(view=view, reason=reason) if view == VIEW:
+            case Surveyed():
+                self.found = answer
+            case Failed(reason=reason):
                 self.problem = reason
             case _:
                 return

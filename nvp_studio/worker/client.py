@@ -1,32 +1,32 @@
 """The window's end of a worker process: started, spoken to, watched and restarted, on QtCore alone."""
 
-import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.training.events import RunImages, RunProgress, StepMetrics
+from nvp_studio.worker.channel import Channel, Question, WorkerLost
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
+from nvp_studio.worker.mailbox import Mailbox
 from nvp_studio.worker.messages import (
     PROTOCOL,
     Answer,
-    Cancel,
-    Cancelled,
     Hello,
     Ping,
     Pong,
     Refused,
-    Request,
+    Reply,
+    RunEvent,
     ScoreRows,
-    Surveying,
     Welcome,
+    WindowMessage,
+    WorkerMessage,
 )
+from nvp_studio.worker.process import Process, worker_program
 
 DRAIN_MILLISECONDS = 33
 HEARTBEAT_MILLISECONDS = 500
@@ -36,7 +36,6 @@ CRASHES_BEFORE_GIVING_UP = 4
 STABLE_SECONDS = 30.0
 """A worker that lived this long is forgiven its earlier crashes."""
 RESTART_DELAYS_MILLISECONDS = (100, 500, 1500)
-STDERR_LINES = 60
 _KILL_MILLISECONDS = 2000
 
 Explain = Callable[[int | None, bool, Sequence[str]], str]
@@ -44,8 +43,6 @@ Explain = Callable[[int | None, bool, Sequence[str]], str]
 
 _BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
 """What comes in streams and can wait for the next drain; everything else is delivered at once."""
-_NOT_THE_LAST = (ScoreRows, Surveying)
-"""Answers that others to the same question follow."""
 
 
 @dataclass(frozen=True)
@@ -66,58 +63,19 @@ class CrashReport:
         return "\n".join((head, *self.stderr_tail))
 
 
-@dataclass
-class _View:
-    """One asking view: the stamp being worked on, the newest question waiting behind it, the stamp answered last."""
-
-    in_flight: int | None = None
-    answered: int | None = None
-    waiting: tuple[int, Callable[[str, int], Request]] | None = None
-    cancelled: bool = False
-
-
-@dataclass
-class _Mailbox:
-    """Messages between two drains; of a kind that shows a present state only the newest is kept."""
-
-    messages: list[Answer] = field(default_factory=list)
-    places: dict[object, int] = field(default_factory=dict)
-
-    def put(self, message: Answer) -> None:
-        key = _replaceable(message)
-        if key is not None and key in self.places:
-            self.messages[self.places[key]] = message
-            return
-        if key is not None:
-            self.places[key] = len(self.messages)
-        self.messages.append(message)
-
-    def take(self) -> list[Answer]:
-        messages, self.messages, self.places = self.messages, [], {}
-        return messages
-
-
-def _replaceable(message: Answer) -> object | None:
-    match message:
-        case RunProgress():
-            return RunProgress
-        case RunImages():
-            return RunImages, message.kind
-    return None
-
-
 class WorkerClient(QObject):
     """One worker process.
 
     States: ``stopped``, ``starting``, ``ready``, ``restarting`` (it crashed and comes back), ``failed`` (given up).
-    What is asked before the first ``ready`` waits for it. A crash forgets everything asked, and nothing is taken while
-    ``restarting`` or ``failed``: whoever wants something still asks again once the state is ``ready``.
+    Requests go through channels (`channel`), which tell the answers to who asked. What is asked before the first
+    ``ready`` waits for it; when the process ends, all that is unanswered ends with `WorkerLost`.
     """
 
-    message = Signal(object)
-    """Every answer but `Pong`, in order: what comes in streams (steps, progress, rows) at 30 Hz, the rest at once."""
+    run_event = Signal(object)
+    """What the worker reports of its run, in order."""
     drained = Signal()
-    """After each batch of `message` emits: the moment to redraw once for all of them."""
+    """After each batch of run events and answers: the moment to redraw once for all of them. What comes in streams
+    (steps, progress, rows) comes in batches at 30 Hz, the rest at once."""
     state_changed = Signal(str)
     crashed = Signal(object)
     """A `CrashReport`, before the state changes."""
@@ -137,15 +95,15 @@ class WorkerClient(QObject):
         self.threads: int | None = None
         self._program = list(program) if program is not None else worker_program()
         self._explain: Explain | None = None
-        self._process: QProcess | None = None
-        self._reader = FrameReader[Answer](Answer)
+        self._process: Process | None = None
+        self._reader = FrameReader[WorkerMessage](WorkerMessage)
         self._stopping = False
-        self._unsent: list[Request] = []
-        self._views: dict[str, _View] = {}
-        self._stamp = 0
-        self._mailbox = _Mailbox()
-        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self._stderr_rest = b""
+        self._unsent: list[WindowMessage] = []
+        self._channels: dict[str, Channel] = {}
+        self._channels_made = 0
+        self._request_id = 0
+        self._mailbox = Mailbox()
+        self._stderr_tail: tuple[str, ...] = ()
         self._crashes = 0
         self._ready_since = 0.0
         self._last_sign = 0.0
@@ -171,7 +129,7 @@ class WorkerClient(QObject):
     @property
     def pid(self) -> int:
         """Process id, 0 when there is none."""
-        return self._process.processId() if self._process is not None else 0
+        return self._process.pid if self._process is not None else 0
 
     @property
     def alive(self) -> bool:
@@ -186,7 +144,7 @@ class WorkerClient(QObject):
     @property
     def stderr_tail(self) -> tuple[str, ...]:
         """The last lines the worker wrote to stderr."""
-        return tuple(self._stderr)
+        return self._stderr_tail if self._process is None else tuple(self._process.stderr_tail)
 
     def start(self) -> None:
         """Start the process, unless there is one already; earlier crashes are forgotten."""
@@ -200,10 +158,12 @@ class WorkerClient(QObject):
         self._restart.stop()
         self._unsent.clear()
         if self._process is None:
+            lost = self._lose_questions()
             self._set_state("stopped")
+            self._tell_lost(lost)
             return
         self._stopping = True
-        self._process.closeWriteChannel()
+        self._process.close_stdin()
         self._kill.start(grace_milliseconds)
 
     def force_stop(self) -> None:
@@ -225,62 +185,50 @@ class WorkerClient(QObject):
 
     def wait_stopped(self, milliseconds: int) -> bool:
         """Block until the process has ended, at most so long; only for the moment of quitting."""
-        return self._process is None or self._process.waitForFinished(milliseconds)
+        return self._process is None or self._process.wait(milliseconds)
 
-    def send(self, message: Request) -> None:
-        """Send a message that asks for no stamped answer; kept until the worker is ready."""
+    def channel(self, name: str, parent: QObject) -> Channel:
+        """A channel for the requests of `parent`, which it ends with; `name` says what they are about."""
+        self._channels_made += 1
+        key = f"{name} {self._channels_made}"
+        channel = self._channels[key] = Channel(key, self, parent)
+        channel.destroyed.connect(lambda *_: self._channels.pop(key, None))
+        return channel
+
+    @property
+    def asking(self) -> bool:
+        """Whether a request of any channel is in flight."""
+        return any(channel.asking for channel in self._channels.values())
+
+    @property
+    def accepts_requests(self) -> bool:
+        """Whether a request can be taken now; one taken before the worker is ready is sent then."""
+        return self.state in ("stopped", "starting", "ready")
+
+    def next_request_id(self) -> int:
+        """A number greater than all before."""
+        self._request_id += 1
+        return self._request_id
+
+    def send(self, message: WindowMessage) -> None:
+        """Send a message that is not answered to who asked; kept until the worker is ready."""
         if self.state == "ready":
             self._write(message)
-        elif self.state in ("stopped", "starting"):
+        elif self.accepts_requests:
             self._unsent.append(message)
-
-    def ask(self, view: str, make: Callable[[str, int], Request]) -> int:
-        """Ask a question for `view`, built by `make(view, stamp)`, and return its stamp.
-
-        One question per view is in flight; of those asked meanwhile only the newest is sent when it is answered.
-        """
-        self._stamp += 1
-        if self.state in ("restarting", "failed"):
-            return self._stamp
-        state = self._views.setdefault(view, _View())
-        if state.in_flight is None:
-            state.in_flight = self._stamp
-            self.send(make(view, self._stamp))
-        else:
-            state.waiting = (self._stamp, make)
-        return self._stamp
-
-    def cancel(self, view: str) -> None:
-        """Give up what `view` asked; its question in flight ends with `Cancelled`, one that waits is dropped."""
-        state = self._views.get(view)
-        if state is None or state.in_flight is None:
-            return
-        state.waiting = None
-        state.cancelled = True
-        self.send(Cancel(view))
-
-    def asking(self, view: str) -> bool:
-        """Whether a question of `view` is unanswered."""
-        state = self._views.get(view)
-        return state is not None and state.in_flight is not None
 
     def _launch(self) -> None:
         self._stopping = False
         self._damage, self._refused = "", False
-        self._reader = FrameReader[Answer](Answer)
-        self._stderr.clear()
-        self._stderr_rest = b""
+        self._reader = FrameReader[WorkerMessage](WorkerMessage)
+        self._stderr_tail = ()
         self.welcome = None
-        process = QProcess(self)
-        process.setProgram(self._program[0])
-        process.setArguments(self._program[1:])
-        process.setProcessEnvironment(_environment())
+        process = self._process = Process(self._program, self)
         process.started.connect(self._on_started)
-        process.readyReadStandardOutput.connect(self._on_output)
-        process.readyReadStandardError.connect(self._on_stderr)
-        process.finished.connect(self._on_finished)
-        process.errorOccurred.connect(self._on_error)
-        self._process = process
+        process.received.connect(self._on_received)
+        process.stderr_line.connect(self.log_line)
+        process.ended.connect(self._on_ended)
+        process.failed_to_start.connect(self._on_failed_to_start)
         if self.state != "restarting":
             self._set_state("starting")
         process.start()
@@ -291,69 +239,70 @@ class WorkerClient(QObject):
         self._heartbeat.start()
         self._drain.start()
 
-    def _on_error(self, error: QProcess.ProcessError) -> None:
-        if error != QProcess.ProcessError.FailedToStart or self._process is None:
-            return  # every other error is followed by finished
-        reason = f"cannot start {self._program[0]}: {self._process.errorString()}"
-        self._forget_process()
-        self._give_up(reason)
+    def _on_failed_to_start(self, reason: str) -> None:
+        lost = self._forget_process()
+        self._report_crash(reason, None)
+        self._set_state("failed")
+        self._tell_lost(lost)
 
-    def _on_output(self) -> None:
-        if self._process is None:
-            return
-        chunk = self._process.readAllStandardOutput().data()
+    def _on_received(self, data: bytes) -> None:
         try:
-            for message in self._reader.feed(chunk):
+            for message in self._reader.feed(data):
                 self._receive(message)
         except FrameError as error:
             self._damage = f"the engine sent a damaged message ({error})"
-            self._process.kill()
+            if self._process is not None:
+                self._process.kill()
 
-    def _receive(self, message: Answer) -> None:
+    def _receive(self, message: WorkerMessage) -> None:
         self._last_sign = time.monotonic()
         self._set_responsive(True)
-        if isinstance(message, Pong):
-            self.busy_with, self.busy_seconds = message.busy_with, message.busy_seconds
-            return
-        if isinstance(message, Refused):
-            self._damage, self._refused = message.reason, True
-            return
-        if self._is_stale(message):
-            return
-        self._mailbox.put(message)
+        match message:
+            case Pong():
+                self.busy_with, self.busy_seconds = message.busy_with, message.busy_seconds
+            case Refused(reason=reason):
+                self._damage, self._refused = reason, True
+            case Reply(answer=answer):
+                channel = self._channels.get(message.channel)
+                question = channel.accept(message) if channel is not None else None
+                if question is not None:
+                    self._mailbox.put((question, answer))
+                    self._drain_unless_batched(answer)
+            case _:
+                self._mailbox.put(message)
+                self._drain_unless_batched(message)
+
+    def _drain_unless_batched(self, message: Answer | Welcome | RunEvent) -> None:
         if not isinstance(message, _BATCHED):
             self._on_drain()
 
-    def _is_stale(self, message: Answer) -> bool:
-        """Whether nobody waits for this answer any more; sends the view's waiting question when this one ends."""
-        view, stamp = getattr(message, "view", None), getattr(message, "stamp", None)
-        if view is None:
-            return False
-        state = self._views.get(view)
-        if state is not None and stamp == state.answered:
-            return isinstance(message, Cancelled)  # the second part of the answer; nothing is left to be cancelled
-        if state is None or state.in_flight != stamp:
-            return True
-        superseded = state.cancelled and state.waiting is not None
-        if not isinstance(message, _NOT_THE_LAST):
-            self._answered(view, state)
-        return superseded
-
-    def _answered(self, view: str, state: _View) -> None:
-        state.answered, state.in_flight, state.cancelled = state.in_flight, None, False
-        if state.waiting is None:
-            return
-        (state.in_flight, make), state.waiting = state.waiting, None
-        self.send(make(view, state.in_flight))
-
     def _on_drain(self) -> None:
-        messages = self._mailbox.take()
-        for message in messages:
+        delivered = False
+        while (message := self._mailbox.take()) is not None:
+            delivered = True
             if isinstance(message, Welcome):
                 self._on_welcome(message)
-            self.message.emit(message)
-        if messages:
+            elif isinstance(message, tuple):
+                self._tell(*message)
+            else:
+                self.run_event.emit(message)
+        if delivered:
             self.drained.emit()
+
+    def _tell(self, question: Question, answer: Answer | WorkerLost) -> None:
+        if question.on_answer is None or question.ask.channel not in self._channels:
+            return
+        try:
+            question.on_answer(answer)
+        except Exception:  # as in a slot of Qt: the others are told their answers all the same
+            sys.excepthook(*sys.exc_info())
+
+    def _lose_questions(self) -> list[Question]:
+        return [question for channel in self._channels.values() for question in channel.lose()]
+
+    def _tell_lost(self, questions: list[Question]) -> None:
+        for question in questions:
+            self._tell(question, WorkerLost())
 
     def _on_welcome(self, welcome: Welcome) -> None:
         self.welcome = welcome
@@ -363,36 +312,21 @@ class WorkerClient(QObject):
             self._write(request)
         self._set_state("ready")
 
-    def _on_stderr(self) -> None:
-        if self._process is None:
-            return
-        *lines, self._stderr_rest = (self._stderr_rest + self._process.readAllStandardError().data()).split(b"\n")
-        for line in lines:
-            self._log(line)
-
-    def _log(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip()
-        if text:
-            self._stderr.append(text)
-            self.log_line.emit(text)
-
-    def _on_finished(self, exit_code: int, status: QProcess.ExitStatus) -> None:
-        self._on_output()
-        self._on_stderr()
-        if self._stderr_rest:
-            self._log(self._stderr_rest)
+    def _on_ended(self, code: int | None) -> None:
         self._on_drain()
-        by_signal = status == QProcess.ExitStatus.CrashExit
-        code = None if by_signal else exit_code
-        damage, refused = self._damage, self.welcome is None and bool(self._damage)
+        reason, refused = self._damage, self.welcome is None and bool(self._damage)
         if self._explain is not None and not self._refused:
-            damage = self._explain(code, bool(damage), self.stderr_tail)
+            reason = self._explain(code, bool(reason), self.stderr_tail)
             refused = self.welcome is None
-        self._forget_process()
+        lost = self._forget_process()
+        self._enter_state_after(code, reason or _reason(code), refused)
+        self._tell_lost(lost)
+
+    def _enter_state_after(self, code: int | None, reason: str, refused: bool) -> None:
+        """Say that the process has ended and why, unless that was wanted, and start another one if that may help."""
         if self._stopping:
             self._set_state("stopped")
             return
-        reason = damage or _reason(exit_code, by_signal)
         self._report_crash(reason, code)
         if self.welcome is not None and time.monotonic() - self._ready_since > STABLE_SECONDS:
             self._crashes = 0
@@ -404,24 +338,22 @@ class WorkerClient(QObject):
         delays = RESTART_DELAYS_MILLISECONDS
         self._restart.start(delays[min(self._crashes - 1, len(delays) - 1)])
 
-    def _give_up(self, reason: str) -> None:
-        self._report_crash(reason, None)
-        self._set_state("failed")
-
     def _report_crash(self, reason: str, exit_code: int | None) -> None:
         self.crashed.emit(CrashReport(self.role, reason, exit_code, self.stderr_tail, datetime.now()))
 
-    def _forget_process(self) -> None:
+    def _forget_process(self) -> list[Question]:
+        """Let go of a process that has ended; returns the questions that it has not answered."""
         for timer in (self._heartbeat, self._drain, self._kill):
             timer.stop()
         if self._process is not None:
+            self._stderr_tail = self.stderr_tail
             self._process.deleteLater()
             self._process = None
         self._unsent.clear()
-        self._views.clear()
-        self._mailbox.take()
+        self._mailbox.clear()
         self.busy_with, self.busy_seconds = "", 0.0
         self._set_responsive(True)
+        return self._lose_questions()
 
     def _on_heartbeat(self) -> None:
         now = time.monotonic()
@@ -432,7 +364,7 @@ class WorkerClient(QObject):
         self._write(Ping(self._pings))
         self._set_responsive(now - self._last_sign < SILENCE_SECONDS)
 
-    def _write(self, message: Request) -> None:
+    def _write(self, message: WindowMessage) -> None:
         if self._process is not None and not self._stopping:
             self._process.write(encode(message))
 
@@ -447,25 +379,10 @@ class WorkerClient(QObject):
             self.responsive_changed.emit(responsive)
 
 
-def worker_program() -> list[str]:
-    """The command of a local worker: this interpreter, without the current folder among its modules (-P)."""
-    return [sys.executable, "-P", "-m", "nvp_studio.worker"]
-
-
-def _environment() -> QProcessEnvironment:
-    """Ours, with the package's folder first in PYTHONPATH so that a checkout's worker is the checkout's."""
-    environment = QProcessEnvironment.systemEnvironment()
-    folder = str(Path(__file__).resolve().parents[2])
-    others = environment.value("PYTHONPATH", "")
-    environment.insert("PYTHONPATH", os.pathsep.join(filter(None, (folder, others))))
-    environment.insert("PYTHONUTF8", "1")
-    return environment
-
-
-def _reason(exit_code: int, by_signal: bool) -> str:
-    if by_signal:
+def _reason(code: int | None) -> str:
+    if code is None:
         return "the process was killed or crashed (out of memory is the usual cause)"
-    return f"the process ended by itself with code {exit_code}"
+    return f"the process ended by itself with code {code}"
 
 
 def _timer(parent: QObject, milliseconds: int, slot: Callable[[], None], single_shot: bool = False) -> QTimer:

@@ -1,7 +1,8 @@
-"""The words between window and worker: typed structures with neither torch nor Qt behind them.
+"""The messages between window and worker: typed structures that import neither torch nor Qt.
 
-Every request carries the `view` that asks and that view's `stamp`, a number that grows. A worker works on the newest
-request of a view only, and each answer repeats view and stamp, so that a late answer can be told and dropped.
+Most of them are requests and their answers. A request travels in an `Ask`, which names the channel that it belongs to
+and has a number of its own; each of its answers comes back in a `Reply` with that channel and number. A worker works on
+the newest request of a channel alone. What concerns the worker as a whole or the run it trains has no channel.
 """
 
 from typing import Literal
@@ -23,7 +24,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 7
+PROTOCOL = 8
 """Version of these messages; both ends must agree."""
 
 
@@ -67,68 +68,6 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
     busy_seconds: float = 0.0
 
 
-class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
-    """Give up the newest request of `view`; a request under way ends at its next step with `Cancelled`."""
-
-    view: str
-
-
-class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
-    """Load the checkpoint file at `path`, or the best of the run folder at `path`; empty: the included model."""
-
-    view: str
-    stamp: int
-    path: str = ""
-
-
-class Render(msgspec.Struct, frozen=True, tag="render"):
-    """Decode `recipe` with the open model: answered by `Rendered` at once and by the picture's `PictureScored`,
-    which is left out for most pictures that a newer request of the view follows."""
-
-    view: str
-    stamp: int
-    recipe: Recipe
-
-
-class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
-    """Decode several recipes at once, answered by one `Sheet` in the same order."""
-
-    view: str
-    stamp: int
-    recipes: tuple[Recipe, ...]
-
-
-class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
-    """Read an image file for Explore: a recipe saved inside comes back as it was, any other image as a base latent."""
-
-    view: str
-    stamp: int
-    path: str
-    plain: bool = False
-    """Whether to leave a recipe inside aside and take the image itself."""
-
-
-class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
-    """Decode `recipe` and write it to `path` as a PNG with the recipe inside, each pixel `scale` pixels wide."""
-
-    view: str
-    stamp: int
-    recipe: Recipe
-    path: str
-    scale: int = 1
-
-
-class Score(msgspec.Struct, frozen=True, tag="score"):
-    """Bits/dim of every image under `paths` (files and folders), streamed as `ScoreRows` and closed by `ScoreDone`."""
-
-    view: str
-    stamp: int
-    paths: tuple[str, ...]
-    samples: int = 1
-    """Dequantization samples of the importance-weighted bound."""
-    seed: int = 0
-
-
 class StartRun(msgspec.Struct, frozen=True, tag="start-run"):
     """Create a run folder under `runs_folder` and train in it until it ends; one run per worker."""
 
@@ -162,11 +101,53 @@ class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):
     change: ChangeRequest
 
 
+class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
+    """Load the checkpoint file at `path`, or the best of the run folder at `path`; empty: the included model."""
+
+    path: str = ""
+
+
+class Render(msgspec.Struct, frozen=True, tag="render"):
+    """Decode `recipe` with the open model: answered by `Rendered` at once and by the picture's `PictureScored`,
+    which is left out for most pictures that a newer request of the channel follows."""
+
+    recipe: Recipe
+
+
+class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
+    """Decode several recipes at once, answered by one `Sheet` in the same order."""
+
+    recipes: tuple[Recipe, ...]
+
+
+class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
+    """Read an image file for Explore: a recipe saved inside comes back as it was, any other image as a base latent."""
+
+    path: str
+    plain: bool = False
+    """Whether to leave a recipe inside aside and take the image itself."""
+
+
+class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
+    """Decode `recipe` and write it to `path` as a PNG with the recipe inside, each pixel `scale` pixels wide."""
+
+    recipe: Recipe
+    path: str
+    scale: int = 1
+
+
+class Score(msgspec.Struct, frozen=True, tag="score"):
+    """Bits/dim of every image under `paths` (files and folders), streamed as `ScoreRows` and closed by `ScoreDone`."""
+
+    paths: tuple[str, ...]
+    samples: int = 1
+    """Dequantization samples of the importance-weighted bound."""
+    seed: int = 0
+
+
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """Estimate what a run of `config` would take, by a few steps on made-up images."""
 
-    view: str
-    stamp: int
     config: TrainConfig
     image_shape: tuple[int, int, int]
     """(channels, height, width)."""
@@ -175,28 +156,29 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
 class Survey(msgspec.Struct, frozen=True, tag="survey"):
     """What the folder or file at `path` holds to train on: `Surveying` as its images are counted, then `Surveyed`."""
 
-    view: str
-    stamp: int
     path: str
 
 
-Request = (
-    Hello
-    | Ping
-    | Cancel
-    | OpenModel
-    | Render
-    | RenderSheet
-    | ReadPicture
-    | SavePicture
-    | Score
-    | StartRun
-    | ResumeRun
-    | RunCommand
-    | ChangeRun
-    | Probe
-    | Survey
-)
+Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe | Survey
+"""What a worker is asked for on a channel."""
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """A request that replaces older ones of `channel`; one that is under way ends at its next step with `Cancelled`."""
+
+    channel: str
+    request_id: int
+    """Greater than that of any earlier request to this worker."""
+    request: Request
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Cancel the newest request of `channel`; one under way ends at its next step with `Cancelled`."""
+
+    channel: str
+
+
+WindowMessage = Hello | Ping | Ask | Cancel | StartRun | ResumeRun | RunCommand | ChangeRun
 """Anything the window sends."""
 
 
@@ -228,8 +210,6 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):
     """Answer to `OpenModel`."""
 
-    view: str
-    stamp: int
     model: ModelInfo
 
 
@@ -238,36 +218,29 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 
     image: ImageBatch
     """One image, shape (1, H, W, C)."""
-    coordinates: tuple[float, ...]
-    """Where the base lies along each direction, in standard deviations from the training set's mean, plus the recipe's
-    offset along it."""
+    base_coordinates: tuple[float, ...]
+    """Where the base lies along each direction, in standard deviations from the training set's mean, before the
+    recipe's offsets."""
 
 
 class Rendered(msgspec.Struct, frozen=True, tag="rendered"):
-    """First answer to `Render`; the view may ask again from here on."""
+    """First answer to `Render`; the next request of the channel may be sent from here on."""
 
-    view: str
-    stamp: int
-    recipe: Recipe
     picture: Picture
     seconds: float
     """Time the worker spent on it."""
 
 
 class PictureScored(msgspec.Struct, frozen=True, tag="picture-scored"):
-    """Second answer to `Render`, before any answer to a newer request of the view: the score of the 8-bit image in
+    """Second answer to `Render`, before any answer to a newer request of the channel: the score of the 8-bit image in
     `Rendered`, as Score would give it for its file."""
 
-    view: str
-    stamp: int
     bits_per_dim: float
 
 
 class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
     """Answer to `RenderSheet`."""
 
-    view: str
-    stamp: int
     recipes: tuple[Recipe, ...]
     images: ImageBatch
     bits_per_dim: tuple[float, ...]
@@ -276,8 +249,6 @@ class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
 class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
     """Answer to `ReadPicture`: a recipe ready to render; `notes` say what was done to the image on the way."""
 
-    view: str
-    stamp: int
     path: str
     recipe: Recipe
     had_recipe: bool
@@ -287,8 +258,6 @@ class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
 class PictureSaved(msgspec.Struct, frozen=True, tag="picture-saved"):
     """Answer to `SavePicture`."""
 
-    view: str
-    stamp: int
     path: str
 
 
@@ -308,8 +277,6 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
 class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
     """Some more rows of a `Score`; `found` files are known so far, `counted` says whether that is all of them."""
 
-    view: str
-    stamp: int
     rows: tuple[ScoreRow, ...]
     done: int
     found: int
@@ -319,8 +286,6 @@ class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
 class ScoreDone(msgspec.Struct, frozen=True, tag="score-done"):
     """A `Score` came to its end."""
 
-    view: str
-    stamp: int
     scored: int
     failed: int
     seconds: float
@@ -329,8 +294,6 @@ class ScoreDone(msgspec.Struct, frozen=True, tag="score-done"):
 class Probed(msgspec.Struct, frozen=True, tag="probed"):
     """Answer to `Probe`."""
 
-    view: str
-    stamp: int
     parameters: int
     images_per_second: float
     memory_bytes: int
@@ -340,8 +303,6 @@ class Probed(msgspec.Struct, frozen=True, tag="probed"):
 class Surveying(msgspec.Struct, frozen=True, tag="surveying"):
     """Of a `Survey`: so many images are found so far."""
 
-    view: str
-    stamp: int
     images: int
 
 
@@ -351,8 +312,6 @@ class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
     `data.survey.DataSurvey` says more of each.
     """
 
-    view: str
-    stamp: int
     images: int
     train: int
     classes: int
@@ -367,24 +326,16 @@ class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
     """The request was given up before its end."""
 
-    view: str
-    stamp: int
-
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The request could not be served; `reason` is one line for a person, `details` a traceback for a report."""
 
-    view: str
-    stamp: int
     reason: str
     details: str = ""
 
 
 Answer = (
-    Welcome
-    | Refused
-    | Pong
-    | ModelOpened
+    ModelOpened
     | Rendered
     | PictureScored
     | Sheet
@@ -397,13 +348,22 @@ Answer = (
     | Surveyed
     | Cancelled
     | Failed
-    | RunStarted
-    | RunState
-    | StepMetrics
-    | RunProgress
-    | RunImages
-    | CheckpointSaved
-    | RunChanged
-    | RunNotice
 )
+"""What a worker answers to a request."""
+NOT_LAST = (ScoreRows, Surveying)
+"""Answers after which the request goes on: the next request of the channel is not sent yet."""
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply"):
+    """An answer to the request of this channel and number."""
+
+    channel: str
+    request_id: int
+    answer: Answer
+
+
+RunEvent = RunStarted | RunState | StepMetrics | RunProgress | RunImages | CheckpointSaved | RunChanged | RunNotice
+"""What a worker reports of the run it trains."""
+
+WorkerMessage = Welcome | Refused | Pong | Reply | RunEvent
 """Anything the worker sends."""

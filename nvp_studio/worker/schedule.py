@@ -1,4 +1,4 @@
-"""Which request is worked on next: in the order they came, of each view the newest only, short ones before long."""
+"""Which request is worked on next: in the order they came, of each channel the newest only, short before long ones."""
 
 import threading
 from collections.abc import Iterator
@@ -6,19 +6,16 @@ from dataclasses import dataclass, field
 
 from nvp_studio.worker.messages import (
     Answer,
-    OpenModel,
+    Ask,
     Probe,
-    ReadPicture,
-    Render,
     RenderSheet,
+    Request,
     ResumeRun,
-    SavePicture,
     Score,
     StartRun,
     Survey,
 )
 
-ViewRequest = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe | Survey
 RunRequest = StartRun | ResumeRun
 
 
@@ -26,23 +23,28 @@ RunRequest = StartRun | ResumeRun
 class Task:
     """A request that is worked on, step by step."""
 
-    request: ViewRequest
+    ask: Ask
     steps: Iterator[Answer | None] | None = None
     """What is left to do, yielding answers; None before the first step."""
-    _given_up: threading.Event = field(default_factory=threading.Event)
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.ask.request
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody wants the rest any more; looked at between steps."""
-        return self._given_up.is_set()
+        """Whether the remaining answers are no longer wanted; read between steps."""
+        return self._cancelled.is_set()
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Mark as cancelled, from any thread."""
-        self._given_up.set()
+        self._cancelled.set()
 
-    def given_up_within(self, seconds: float) -> bool:
-        """Wait at most so long for it to be cancelled; whether it is."""
-        return self._given_up.wait(seconds)
+    def cancelled_within(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the task to be cancelled, and return whether it is."""
+        return self._cancelled.wait(seconds)
 
     @property
     def long(self) -> bool:
@@ -55,33 +57,29 @@ class Schedule:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._queue: list[ViewRequest | RunRequest] = []
+        self._queue: list[Ask | RunRequest] = []
         self._tasks: list[Task] = []
         self._closed = False
 
-    def put(self, request: ViewRequest | RunRequest) -> None:
-        """Add a request; older ones of its view are forgotten, and given up where they are under way."""
+    def put(self, request: Ask | RunRequest) -> None:
+        """Add a request; older ones of its channel are dropped, and cancelled where they are under way."""
         with self._changed:
-            if not isinstance(request, RunRequest):
-                self._queue = [other for other in self._queue if _view(other) != request.view]
-                self._give_up(request.view)
+            if isinstance(request, Ask):
+                self._drop(request.channel)
             self._queue.append(request)
             self._changed.notify_all()
 
-    def cancel(self, view: str) -> ViewRequest | None:
-        """Give up what `view` asked; returns the request if it had only waited. One under way ends at its next step."""
+    def cancel(self, channel: str) -> Ask | None:
+        """Cancel the request of `channel`, and return it if it was still waiting. A task ends at its next step."""
         with self._changed:
-            waiting = [other for other in self._queue if not isinstance(other, RunRequest) and other.view == view]
-            self._queue = [other for other in self._queue if _view(other) != view]
-            self._give_up(view)
-            return waiting[-1] if waiting else None
+            return self._drop(channel)
 
     def close(self) -> None:
         """Let `take` return None from now on."""
         with self._changed:
             self._closed = True
             for task in self._tasks:
-                task.give_up()
+                task.cancel()
             self._changed.notify_all()
 
     def take(self) -> Task | RunRequest | None:
@@ -105,24 +103,25 @@ class Schedule:
         with self._changed:
             return list(self._tasks)
 
-    def _begin(self, request: ViewRequest | RunRequest) -> Task | RunRequest:
+    def _begin(self, request: Ask | RunRequest) -> Task | RunRequest:
         if isinstance(request, RunRequest):
             return request
         self._tasks.append(Task(request))
         return self._tasks[-1]
 
     def _next_task(self) -> Task:
-        """Scores yield to everything else; within a kind the turn goes round."""
+        """Scores come after everything else; tasks of one kind take turns."""
         task = min(self._tasks, key=lambda task: isinstance(task.request, Score))
         self._tasks.remove(task)
         self._tasks.append(task)
         return task
 
-    def _give_up(self, view: str) -> None:
+    def _drop(self, channel: str) -> Ask | None:
+        """Remove the waiting request of a channel and cancel its task under way; returns the waiting one."""
         for task in self._tasks:
-            if task.request.view == view:
-                task.give_up()
-
-
-def _view(request: ViewRequest | RunRequest) -> str | None:
-    return None if isinstance(request, RunRequest) else request.view
+            if task.ask.channel == channel:
+                task.cancel()
+        waiting = [other for other in self._queue if isinstance(other, Ask) and other.channel == channel]
+        for ask in waiting:
+            self._queue.remove(ask)
+        return waiting[-1] if waiting else None

@@ -26,6 +26,7 @@ from nvp_studio.worker.framing import FrameError, read_messages
 from nvp_studio.worker.messages import (
     PROTOCOL,
     Answer,
+    Ask,
     Cancel,
     Cancelled,
     ChangeRun,
@@ -39,16 +40,17 @@ from nvp_studio.worker.messages import (
     Refused,
     Render,
     RenderSheet,
-    Request,
+    Reply,
     ResumeRun,
     RunCommand,
     SavePicture,
     Score,
     StartRun,
     Survey,
+    WindowMessage,
 )
 from nvp_studio.worker.outbox import Outbox
-from nvp_studio.worker.schedule import RunRequest, Schedule, Task, ViewRequest
+from nvp_studio.worker.schedule import RunRequest, Schedule, Task
 
 if TYPE_CHECKING:
     from nvp_studio.worker.service import Service
@@ -146,6 +148,9 @@ class Server:
             print(f"the engine did not come to its end in time ({reason}); leaving", file=sys.stderr)
             leave(self._exit_status or int(saving))
 
+    def _reply(self, ask: Ask, answer: Answer) -> None:
+        self._outbox.send(Reply(ask.channel, ask.request_id, answer))
+
     def _finish(self) -> int:
         self._outbox.close(WRITING_SECONDS)
         self._finished.set()
@@ -155,7 +160,7 @@ class Server:
 
     def _read(self) -> None:
         try:
-            for message in read_messages(self._incoming, Request):
+            for message in read_messages(self._incoming, WindowMessage):
                 if not self._receive(message):
                     return
         except FrameError as error:
@@ -178,9 +183,9 @@ class Server:
             self._refuse("the first message was not a greeting; is this another program?")
             return False
         elif isinstance(message, Cancel):
-            waiting = self._schedule.cancel(message.view)
+            waiting = self._schedule.cancel(message.channel)
             if waiting is not None:
-                self._outbox.send(Cancelled(waiting.view, waiting.stamp))
+                self._reply(waiting, Cancelled())
         elif isinstance(message, RunCommand):
             self._command(message)
         elif isinstance(message, ChangeRun):
@@ -189,7 +194,7 @@ class Server:
         elif isinstance(message, RunRequest):
             self._ask_run(message)
         elif self._run is not None and not self._run.over:
-            self._outbox.send(Failed(message.view, message.stamp, "this engine is busy with a run"))
+            self._reply(message, Failed("this engine is busy with a run"))
         else:
             self._schedule.put(message)
         return True
@@ -240,17 +245,17 @@ class Server:
         try:
             if task.steps is None:
                 task.steps = service.steps(task)
-            ended = self._step(task, task.steps) if task.long else self._all_steps(task.steps)
+            ended = self._step(task, task.steps) if task.long else self._all_steps(task, task.steps)
         except Exception as error:  # whatever goes wrong with one request, the next one is served
-            self._outbox.send(_failed(task.request, error))
+            self._reply(task.ask, Failed(failure_line(error), traceback.format_exc()))
             ended = True
         if ended:
             self._schedule.finish(task)
 
-    def _all_steps(self, steps: Iterator[Answer | None]) -> bool:
+    def _all_steps(self, task: Task, steps: Iterator[Answer | None]) -> bool:
         for answer in steps:
             if answer is not None:
-                self._outbox.send(answer)
+                self._reply(task.ask, answer)
         return True
 
     def _step(self, task: Task, steps: Iterator[Answer | None]) -> bool:
@@ -260,9 +265,9 @@ class Server:
         except StopIteration:
             return True
         if task.cancelled:
-            self._outbox.send(Cancelled(task.request.view, task.request.stamp))
+            self._reply(task.ask, Cancelled())
         elif answer is not None:
-            self._outbox.send(answer)
+            self._reply(task.ask, answer)
         return task.cancelled
 
     def _train(self, request: RunRequest) -> None:
@@ -273,7 +278,7 @@ class Server:
 
         run = self._run
         assert run is not None
-        self._give_up_tasks()
+        self._cancel_tasks()
         self._busy = (_BUSY_WITH[type(request)], time.monotonic())
 
         def report(event: Any) -> None:
@@ -304,14 +309,10 @@ class Server:
         if self._run is run:
             self._run = None
 
-    def _give_up_tasks(self) -> None:
+    def _cancel_tasks(self) -> None:
         for task in self._schedule.tasks():
             self._schedule.finish(task)
-            self._outbox.send(Cancelled(task.request.view, task.request.stamp))
-
-
-def _failed(request: ViewRequest, error: Exception) -> Failed:
-    return Failed(request.view, request.stamp, failure_line(error), traceback.format_exc())
+            self._reply(task.ask, Cancelled())
 
 
 def failure_line(error: Exception) -> str:

@@ -126,19 +126,20 @@ class Service:
         render(model, [Recipe(checkpoint=model.digest, base=Seed(0))])  # the first call of each kernel is slow
         model.base_latents.clear()
         self._model = model
-        yield ModelOpened(request.view, request.stamp, _model_info(model))
+        yield ModelOpened(_model_info(model))
 
     def _render(self, model: OpenedModel, request: Render, task: Task) -> Iterator[Answer | None]:
         """The picture as soon as it is decoded; its score takes as long again, and a newer picture seldom waits."""
         began = time.perf_counter()
         drawing = draw(model, [request.recipe])
-        picture = Picture(image=_image_batch(drawing.images), coordinates=tuple(drawing.coordinates[0].tolist()))
-        yield Rendered(request.view, request.stamp, request.recipe, picture, time.perf_counter() - began)
+        base_coordinates = tuple(drawing.base_coordinates[0].tolist())
+        picture = Picture(image=_image_batch(drawing.images), base_coordinates=base_coordinates)
+        yield Rendered(picture, time.perf_counter() - began)
         self._record(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
-        if task.given_up_within(_NEWER_SECONDS) and not overdue:
+        if task.cancelled_within(_NEWER_SECONDS) and not overdue:
             return
-        yield PictureScored(request.view, request.stamp, float(model.flow.bits_per_dim(drawing.images)[0]))
+        yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
         self._scored_at = time.monotonic()
 
     def _record(self, flow: Inference) -> None:
@@ -158,18 +159,18 @@ def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Ans
     parts = parts or [render(model, [])]
     images = _image_batch(np.concatenate([part.images for part in parts]))
     scores = np.concatenate([part.bits_per_dim for part in parts])
-    yield Sheet(request.view, request.stamp, request.recipes, images, tuple(scores.tolist()))
+    yield Sheet(request.recipes, images, tuple(scores.tolist()))
 
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
     file = read_picture(model, request.path, plain=request.plain)
-    yield PictureRead(request.view, request.stamp, request.path, file.recipe, file.had_recipe, file.notes)
+    yield PictureRead(request.path, file.recipe, file.had_recipe, file.notes)
 
 
 def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
     save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.scale)
-    yield PictureSaved(request.view, request.stamp, request.path)
+    yield PictureSaved(request.path)
 
 
 def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool]) -> Iterator[Answer | None]:
@@ -186,8 +187,8 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
         more, counted = (0, True) if counted else _count_some(counting)
         counted_so_far += more
         found = max(counted_so_far, done)
-        yield ScoreRows(request.view, request.stamp, tuple(map(_score_row, rows)), done, found, counted)
-    yield ScoreDone(request.view, request.stamp, done - failed, failed, time.perf_counter() - began)
+        yield ScoreRows(tuple(map(_score_row, rows)), done, found, counted)
+    yield ScoreDone(done - failed, failed, time.perf_counter() - began)
 
 
 def _count_some(files: Iterator[Path]) -> tuple[int, bool]:
@@ -209,15 +210,15 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
         parameters, images_per_second, memory_bytes = probe(request.config, request.image_shape)
     finally:
         torch.set_num_threads(threads)
-    yield Probed(request.view, request.stamp, parameters, images_per_second, memory_bytes)
+    yield Probed(parameters, images_per_second, memory_bytes)
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
     for found in survey_data(Path(request.path).expanduser()):
         if isinstance(found, int):
-            yield Surveying(request.view, request.stamp, found)
+            yield Surveying(found)
         else:
-            yield Surveyed(request.view, request.stamp, **asdict(found))
+            yield Surveyed(**asdict(found))
 
 
 def _score_row(row: FileScore) -> ScoreRow:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from nvp_studio.explore.model import open_model
 from nvp_studio.recipe import Image, Recipe, Seed
-from nvp_studio.state import explore
+from nvp_studio.state import recipe_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
 from tests.qt import WAIT_SECONDS, Bot, delete_now
@@ -26,7 +26,7 @@ def settled(state: ExploreState) -> bool:
         and state.picture_recipe == state.recipe
         and state.bits_per_dim is not None
         and state.sheet is not None
-        and not any(state.engine.explorer.asking(view) for view in ("explore", "explore-sheet", "explore-read"))
+        and not state.engine.explorer.asking
     )
 
 
@@ -55,7 +55,7 @@ def test_the_first_picture_is_a_sample_with_its_score_and_place(state: ExploreSt
     assert state.recipe.base == Seed(0)
     assert state.picture is not None
     assert state.picture.image.shape == (1, 8, 8, 1)
-    assert state.origin == pytest.approx(state.picture.coordinates)
+    assert state.origin == state.picture.base_coordinates
     assert len(state.origin) == 12
     assert state.sheet is not None
     assert state.sheet.images.shape[0] == SHEET_IMAGES
@@ -66,10 +66,10 @@ def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreStat
     state.set_coordinate(3, 2.5)
     assert state.coordinates[3] == pytest.approx(2.5)
     qtbot.waitUntil(lambda: settled(state))
-    assert state.picture is not None
-    assert state.picture.coordinates[3] == pytest.approx(2.5, abs=1e-3)
+    assert state.origin == pytest.approx(before, abs=1e-3)
     others = [index for index in range(12) if index != 3]
-    assert [state.picture.coordinates[i] for i in others] == pytest.approx([before[i] for i in others], abs=1e-3)
+    assert state.coordinates[3] == pytest.approx(2.5, abs=1e-3)
+    assert [state.coordinates[i] for i in others] == pytest.approx([before[i] for i in others], abs=1e-3)
 
     state.reset_direction(3)
     assert state.recipe is not None
@@ -140,7 +140,7 @@ def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState)
 def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     state: ExploreState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are quick
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are quick
     for value in (0.5, 0.6, 0.7):
         state.set_coordinate(1, value)
     for value in (0.5, 0.6):
@@ -148,7 +148,7 @@ def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     assert state.undo.count() == 2
     state.undo.undo()
     assert dict(state.recipe.offsets).keys() == {1}
-    monkeypatch.setattr(explore, "MERGE_SECONDS", -1.0)
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", -1.0)
     state.set_coordinate(1, 0.8)
     assert state.undo.count() == 2, "a later step is an entry of its own"
 

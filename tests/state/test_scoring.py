@@ -31,7 +31,7 @@ def state(shared_engine: Engine, qtbot: Bot) -> Iterator[ScoreState]:
     state = ScoreState(shared_engine)
     yield state
     state.clear()
-    qtbot.waitUntil(lambda: not shared_engine.explorer.asking("score"))
+    qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
     state.deleteLater()
 
 

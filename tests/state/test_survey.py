@@ -25,7 +25,7 @@ def surveyor(shared_engine: Engine, qtbot: Bot) -> Iterator[DataSurveyor]:
     surveyor = DataSurveyor(shared_engine)
     yield surveyor
     surveyor.look_at("")
-    qtbot.waitUntil(lambda: not shared_engine.explorer.asking("survey"))
+    qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
     surveyor.deleteLater()
 
 
@@ -96,7 +96,7 @@ def test_only_the_last_folder_is_told_of(surveyor: DataSurveyor, qtbot: Bot, tmp
     assert (str(second), 20) not in told
     surveyor.look_at(str(first))
     surveyor.look_at("fashion-mnist")
-    qtbot.waitUntil(lambda: not surveyor._engine.explorer.asking("survey"))
+    qtbot.waitUntil(lambda: not surveyor._engine.explorer.asking)
     assert (surveyor.data, surveyor.found) == ("", None)
 
 

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-from nvp_studio.state.blend import END_VIEWS, STRIP_VIEW
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore import ExplorePage
 from tests.qt import Bot, open_window
-
-_VIEWS = ("explore", "explore-sheet", "explore-read", "explore-save", STRIP_VIEW, *END_VIEWS)
 
 
 def settled(page: ExplorePage) -> bool:
     """Whether the page shows all that was asked for, picture and figure."""
     state = page.state
-    asking = any(state.engine.explorer.asking(view) for view in _VIEWS)
     shown = state.recipe is not None and state.picture_recipe == state.recipe and state.bits_per_dim is not None
-    return shown and not asking and state.sheet is not None
+    return shown and not state.engine.explorer.asking and state.sheet is not None
 
 
 def shown_page(engine: Engine, qtbot: Bot, model: Path, folder: Path) -> ExplorePage:

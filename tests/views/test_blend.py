@@ -13,7 +13,7 @@ from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QToolButton
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
-from nvp_studio.state import explore
+from nvp_studio.state import recipe_edit
 from nvp_studio.state.blend import STRIP_SHARES
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -133,7 +133,7 @@ def test_the_slider_moves_between_the_ends_and_a_drag_is_one_undo(
 def test_keys_move_slider_and_strip(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
     choose(page, qtbot, files)
     steps = page.state.undo.count()
     panel = page.blend_panel

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage, QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from nvp_studio.recipe import Image, Recipe, Seed
-from nvp_studio.state import explore
+from nvp_studio.state import recipe_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.training.events import ImageBatch
@@ -75,7 +75,7 @@ def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> 
 def test_arrow_keys_move_a_slider_and_delete_resets_it(
     page: ExplorePage, monkeypatch: pytest.MonkeyPatch, qtbot: Bot
 ) -> None:
-    monkeypatch.setattr(explore, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
     row = page.latents.directions[1]
     start = row.value
     row.slider.setFocus()
@@ -121,7 +121,7 @@ def test_a_value_beyond_the_slider_is_shown_truly(page: ExplorePage, qtbot: Bot)
     assert row.figure.text() == "+7.25"
     assert row.slider.value() == 4 * STEPS_PER_UNIT
     qtbot.waitUntil(lambda: settled(page))
-    assert page.state.picture.coordinates[0] == pytest.approx(7.25, abs=1e-3), "showing it did not clamp it"
+    assert page.state.coordinates[0] == pytest.approx(7.25, abs=1e-3), "showing it did not clamp it"
 
 
 def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qtbot: Bot) -> None:

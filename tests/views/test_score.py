@@ -18,7 +18,7 @@ from tests.small_model import random_images
 def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
     def stop_scoring(window: MainWindow) -> None:
         window.page("score").state.clear()
-        qtbot.waitUntil(lambda: not shared_engine.explorer.asking("score"))
+        qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
 
     return open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
 

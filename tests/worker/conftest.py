@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nvp_studio.worker.messages import ModelOpened, OpenModel
+from nvp_studio.worker.messages import Ask, ModelOpened, OpenModel
 from tests.small_model import write_small_model
 from tests.worker.process import WorkerProcess, worker_process
 
@@ -23,7 +23,7 @@ def shared_worker(tmp_path_factory: pytest.TempPathFactory, model_file: Path) ->
     """A greeted worker with the small model open."""
     with worker_process(tmp_path_factory.mktemp("worker")) as process:
         process.greet()
-        process.send(OpenModel("model", 1, str(model_file)))
+        process.send(Ask("model", 1, OpenModel(str(model_file))))
         process.expect(ModelOpened)
         yield process
 

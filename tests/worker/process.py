@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nvp_studio.worker.framing import encode, read_messages
-from nvp_studio.worker.messages import PROTOCOL, Answer, Failed, Hello, Ping, Pong, Welcome
+from nvp_studio.worker.messages import PROTOCOL, Failed, Hello, Ping, Pong, Reply, Welcome, WorkerMessage
 
 HANG_SECONDS = 90.0
 """No next answer on a busy machine takes this long unless the worker hangs."""
@@ -50,7 +50,7 @@ class WorkerProcess:
         self._reading.start()
 
     def _read(self) -> None:
-        for answer in read_messages(self._stdout.fileno(), Answer):
+        for answer in read_messages(self._stdout.fileno(), WorkerMessage):
             self._answers.put(answer)
             if self._deaf:
                 self._stdout.close()
@@ -81,15 +81,32 @@ class WorkerProcess:
         return self._answers.get(timeout=seconds)
 
     def expect(self, kind: type[Kind], /, **fields: object) -> Kind:
-        """The next answer of this kind with these fields; others before it are passed over, but not for ever."""
+        """The next message of this kind with these fields; others before it are passed over, but not for ever.
+
+        Of an answer, `channel` and `request_id` are those of its reply.
+        """
+        found = self._expect(kind, fields)
+        return found.answer if isinstance(found, Reply) else found  # type: ignore[no-any-return, return-value]
+
+    def expect_reply(self, kind: type, /, **fields: object) -> Reply:
+        """The same for an answer, with its channel and request id."""
+        found = self._expect(kind, fields)
+        assert isinstance(found, Reply)
+        return found
+
+    def _expect(self, kind: type, fields: dict[str, object]) -> Any:
         until = time.monotonic() + EXPECT_SECONDS
         passed: list[Any] = []
-        while (answer := self._next_before(until, kind, fields, passed)) is not None:
-            if isinstance(answer, kind) and all(getattr(answer, name) == value for name, value in fields.items()):
-                return answer
-            if isinstance(answer, Failed):
-                raise AssertionError(f"{answer.view} {answer.stamp} failed: {answer.reason}\n{answer.details}")
-            passed.append(answer)
+        while (message := self._next_before(until, kind, fields, passed)) is not None:
+            content = message.answer if isinstance(message, Reply) else message
+            told = _fields(message) | _fields(content)
+            if isinstance(content, kind) and all(told.get(name) == value for name, value in fields.items()):
+                return message
+            if isinstance(content, Failed):
+                raise AssertionError(
+                    f"{message.channel} {message.request_id} failed: {content.reason}\n{content.details}"
+                )
+            passed.append(content)
         raise AssertionError(f"the worker ended without {_told(kind, fields, passed)}\n{self.stderr()}")
 
     def _next_before(self, until: float, kind: type, fields: dict[str, object], passed: list[Any]) -> Any:
@@ -131,6 +148,10 @@ class WorkerProcess:
             self.process.wait()
         self._reading.join()
         self._stdout.close()
+
+
+def _fields(message: Any) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in message.__struct_fields__}
 
 
 def _told(kind: type, fields: dict[str, object], passed: list[Any]) -> str:

@@ -11,8 +11,9 @@ from PySide6.QtCore import QObject
 
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker import client as client_module
+from nvp_studio.worker.channel import Channel, WorkerLost
 from nvp_studio.worker.client import CrashReport, WorkerClient
-from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered
+from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered, Request
 from tests.qt import WAIT_SECONDS, Bot
 
 
@@ -21,19 +22,26 @@ class Recorder(QObject):
 
     def __init__(self, client: WorkerClient) -> None:
         super().__init__(client)
-        self.messages: list[Answer] = []
+        self.answers: list[Answer | WorkerLost] = []
         self.states: list[str] = []
         self.crashes: list[CrashReport] = []
         self.lines: list[str] = []
         self.responsive: list[bool] = []
-        client.message.connect(self.messages.append)
         client.state_changed.connect(self.states.append)
         client.crashed.connect(self.crashes.append)
         client.log_line.connect(self.lines.append)
         client.responsive_changed.connect(self.responsive.append)
 
-    def of(self, kind: type) -> list[Answer]:
-        return [message for message in self.messages if isinstance(message, kind)]
+        self._client = client
+        self._channels: dict[str, Channel] = {}
+
+    def ask(self, channel: str, request: Request) -> bool:
+        if channel not in self._channels:
+            self._channels[channel] = self._client.channel(channel, self)
+        return self._channels[channel].ask(request, self.answers.append)
+
+    def of(self, kind: type) -> list[Answer | WorkerLost]:
+        return [answer for answer in self.answers if isinstance(answer, kind)]
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def python(code: str) -> list[str]:
 
 def open_small(client: WorkerClient, recorder: Recorder, path: Path, qtbot: Bot) -> str:
     client.start()
-    client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(path)))
+    recorder.ask("model", OpenModel(str(path)))
     qtbot.waitUntil(lambda: bool(recorder.of(ModelOpened)))
     opened = recorder.of(ModelOpened)[-1]
     assert isinstance(opened, ModelOpened)
@@ -73,46 +81,44 @@ def test_questions_before_the_start_are_answered_after_it(make_client, qtbot: Bo
     assert client.pid == client.welcome.pid
 
 
-def test_of_many_questions_of_a_view_the_newest_is_answered_last_and_most_never_asked(
+def test_of_many_questions_on_a_channel_the_newest_is_answered_last_and_most_never_asked(
     make_client, qtbot: Bot, small_model: Path
 ) -> None:
     client, recorder = make_client()
     digest = open_small(client, recorder, small_model, qtbot)
-    asked = []
+    channel = client.channel("picture", recorder)
+    told: list[tuple[int, type]] = []
     for seed in range(200):
         recipe = Recipe(checkpoint=digest, base=Seed(seed))
-        asked.append(client.ask("picture", lambda view, stamp, recipe=recipe: Render(view, stamp, recipe)))
-    qtbot.waitUntil(lambda: not client.asking("picture"))
+        channel.ask(Render(recipe), lambda answer, seed=seed: told.append((seed, type(answer))))
+    qtbot.waitUntil(lambda: (199, PictureScored) in told)
 
-    rendered = recorder.of(Rendered)
-    assert [message.stamp for message in rendered] == [asked[0], asked[-1]]
-    assert rendered[-1].recipe.base == Seed(199)
-    qtbot.waitUntil(lambda: asked[-1] in [message.stamp for message in recorder.of(PictureScored)])
-    assert isinstance(recorder.messages[-1], PictureScored)
+    assert not client.asking
+    assert [seed for seed, kind in told if kind is Rendered] == [0, 199]
+    assert told[-1] == (199, PictureScored)
 
 
-def test_views_do_not_wait_for_each_other(make_client, qtbot: Bot, small_model: Path) -> None:
+def test_channels_do_not_wait_for_each_other(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
     digest = open_small(client, recorder, small_model, qtbot)
-    for view in ("a", "b", "c"):
-        client.ask(view, lambda view, stamp: Render(view, stamp, Recipe(checkpoint=digest, base=Seed(1))))
+    for channel in ("a", "b", "c"):
+        assert recorder.ask(channel, Render(Recipe(checkpoint=digest, base=Seed(1))))
     qtbot.waitUntil(lambda: len(recorder.of(Rendered)) == 3)
-    assert {message.view for message in recorder.of(Rendered)} == {"a", "b", "c"}
 
 
-def test_a_failed_question_frees_its_view(make_client, qtbot: Bot) -> None:
+def test_a_failed_question_frees_its_channel(make_client, qtbot: Bot) -> None:
     client, recorder = make_client()
     client.start()
-    client.ask("model", lambda view, stamp: OpenModel(view, stamp, "/nowhere.safetensors"))
+    recorder.ask("model", OpenModel("/nowhere.safetensors"))
     qtbot.waitUntil(lambda: bool(recorder.of(Failed)))
-    assert not client.asking("model")
+    assert not client.asking
     assert "\n" not in recorder.of(Failed)[0].reason
 
 
 def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
     open_small(client, recorder, small_model, qtbot)
-    client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(small_model)))
+    recorder.ask("model", OpenModel(str(small_model)))
     first = client.pid
     os.kill(first, signal.SIGKILL)
     qtbot.waitUntil(lambda: recorder.states[-1] == "ready" and client.pid != first)
@@ -120,7 +126,8 @@ def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, smal
     assert recorder.states == ["starting", "ready", "restarting", "ready"]
     assert [report.exit_code for report in recorder.crashes] == [None]
     assert "killed" in recorder.crashes[0].reason
-    assert not client.asking("model"), "a crash forgets what was asked"
+    assert not client.asking
+    assert isinstance(recorder.answers[-1], WorkerLost), "who asked is told"
     open_small(client, recorder, small_model, qtbot)
 
 
@@ -131,8 +138,8 @@ def test_nothing_asked_during_a_restart_is_kept(make_client, qtbot: Bot, small_m
     qtbot.waitUntil(lambda: client.state == "ready")
     os.kill(client.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: client.state == "restarting")
-    client.ask("model", lambda view, stamp: OpenModel(view, stamp, str(small_model)))
-    assert not client.asking("model")
+    assert not recorder.ask("model", OpenModel(str(small_model)))
+    assert not client.asking
     qtbot.waitUntil(lambda: client.state == "ready")
     assert not recorder.of(ModelOpened)
 

@@ -17,7 +17,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import ImageBatch, RunStarted, StepMetrics
 from nvp_studio.worker.framing import MAX_FRAME_BYTES, FrameError, FrameReader, encode, read_messages
 from nvp_studio.worker.messages import (
-    Answer,
+    Ask,
     Cancelled,
     Failed,
     Hello,
@@ -27,7 +27,7 @@ from nvp_studio.worker.messages import (
     Probe,
     Render,
     Rendered,
-    Request,
+    Reply,
     Score,
     ScoreRow,
     ScoreRows,
@@ -35,6 +35,8 @@ from nvp_studio.worker.messages import (
     Survey,
     Surveyed,
     Surveying,
+    WindowMessage,
+    WorkerMessage,
 )
 
 _RECIPE = Recipe(
@@ -47,23 +49,25 @@ _CONFIG = TrainConfig(steps=5, flow=preset_config("quick", (1, 8, 8)))
 _REQUESTS = [
     Hello(1),
     Ping(2**40),
-    Render("explore", 3, _RECIPE),
-    Score("score", 1, ("a", "b\u0394"), samples=4),
+    Ask("explore", 3, Render(_RECIPE)),
+    Ask("score", 1, Score(("a", "b\u0394"), samples=4)),
     StartRun(_CONFIG, "runs"),
-    Probe("train", 2, _CONFIG, (1, 8, 8)),
-    Survey("survey", 1, "a"),
+    Ask("train", 2, Probe(_CONFIG, (1, 8, 8))),
+    Ask("survey", 1, Survey("a")),
 ]
 _BATCH = ImageBatch((1, 4, 4, 1), bytes(16))
 _ANSWERS = [
-    Rendered("explore", 3, _RECIPE, Picture(image=_BATCH, coordinates=(0.5, -1.0)), 0.01),
-    PictureScored("explore", 3, 3.25),
-    ScoreRows(
-        "score", 1, (ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True
+    Reply("explore", 3, Rendered(Picture(image=_BATCH, base_coordinates=(0.5, -1.0)), 0.01)),
+    Reply("explore", 3, PictureScored(3.25)),
+    Reply(
+        "score",
+        1,
+        ScoreRows((ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
     ),
-    Failed("explore", 4, "reason", "details"),
-    Cancelled("score", 1),
-    Surveying("survey", 1, 7),
-    Surveyed("survey", 1, 12, 11, 2, (8, 8), None, True, 12, 1, False),
+    Reply("explore", 4, Failed("reason", "details")),
+    Reply("score", 1, Cancelled()),
+    Reply("survey", 1, Surveying(7)),
+    Reply("survey", 1, Surveyed(12, 11, 2, (8, 8), None, True, 12, 1, False)),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunStarted(
         folder="f",
@@ -82,7 +86,7 @@ _ANSWERS = [
 
 
 def test_every_message_comes_back_as_it_was() -> None:
-    for kind, messages in ((Request, _REQUESTS), (Answer, _ANSWERS)):
+    for kind, messages in ((WindowMessage, _REQUESTS), (WorkerMessage, _ANSWERS)):
         assert FrameReader(kind).feed(b"".join(map(encode, messages))) == messages
 
 
@@ -90,21 +94,21 @@ def test_every_message_comes_back_as_it_was() -> None:
 def test_cuts_of_the_stream_change_nothing(messages: list[msgspec.Struct], cuts: list[int]) -> None:
     stream = b"".join(map(encode, messages))
     places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
-    reader = FrameReader(Request)
+    reader = FrameReader(WindowMessage)
     received = [message for a, b in itertools.pairwise(places) for message in reader.feed(stream[a:b])]
     assert received == messages
     assert not reader.inside_frame
 
 
 def test_single_bytes_give_the_same_messages() -> None:
-    reader = FrameReader(Answer)
+    reader = FrameReader(WorkerMessage)
     stream = b"".join(map(encode, _ANSWERS))
     assert [m for i in range(len(stream)) for m in reader.feed(stream[i : i + 1])] == _ANSWERS
 
 
 @pytest.mark.parametrize("kind", ["request", "answer"])
 def test_ten_thousand_mutations_raise_frame_errors_only_and_stay_below_the_cap(kind: str) -> None:
-    expected, messages = (Request, _REQUESTS) if kind == "request" else (Answer, _ANSWERS)
+    expected, messages = (WindowMessage, _REQUESTS) if kind == "request" else (WorkerMessage, _ANSWERS)
     frames = [encode(message) for message in messages]
     chance = random.Random(20261123)
     refused = 0
@@ -162,7 +166,7 @@ def _damage(chance: random.Random, frame: bytearray) -> bytearray:
     ids=lambda body: f"{len(body)}-{bytes(body[:6]).hex()}",
 )
 def test_foreign_bodies_are_frame_errors(body: bytes) -> None:
-    reader = FrameReader(Request)
+    reader = FrameReader(WindowMessage)
     with pytest.raises(FrameError):
         reader.feed(struct.pack("<I", len(body)) + body)
     with pytest.raises(FrameError):  # and the reader does not go on as if nothing had happened
@@ -171,13 +175,13 @@ def test_foreign_bodies_are_frame_errors(body: bytes) -> None:
 
 def test_a_length_above_the_cap_is_refused_at_once() -> None:
     with pytest.raises(FrameError, match="announced"):
-        FrameReader(Request).feed(struct.pack("<I", MAX_FRAME_BYTES + 1))
+        FrameReader(WindowMessage).feed(struct.pack("<I", MAX_FRAME_BYTES + 1))
 
 
 def test_a_message_above_the_cap_is_not_sent() -> None:
     recipe = Recipe(checkpoint="", base=Image((1, 1, 1), bytes(MAX_FRAME_BYTES)))
     with pytest.raises(FrameError, match="larger"):
-        encode(Render("explore", 1, recipe))
+        encode(Ask("explore", 1, Render(recipe)))
 
 
 def test_impossible_values_are_refused_when_read() -> None:
@@ -185,7 +189,7 @@ def test_impossible_values_are_refused_when_read() -> None:
     body = msgspec.to_builtins(StartRun(_CONFIG, "runs"))
     body["config"]["flow"]["scales"] = 2**40
     with pytest.raises(FrameError, match="scales"):
-        FrameReader(Request).feed(_frame(body))
+        FrameReader(WindowMessage).feed(_frame(body))
 
 
 def _frame(body: object) -> bytes:
@@ -194,12 +198,12 @@ def _frame(body: object) -> bytes:
 
 
 def test_reading_a_descriptor_ends_with_the_stream() -> None:
-    messages = [Ping(number) for number in range(20)] + [Render("explore", 1, Recipe(checkpoint="", base=Seed(1)))]
+    messages = [Ping(number) for number in range(20)] + [Ask("explore", 1, Render(Recipe(checkpoint="", base=Seed(1))))]
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as source:
         with os.fdopen(writing, "wb") as sink:
             sink.write(b"".join(map(encode, messages)))
-        assert list(read_messages(source.fileno(), Request)) == messages
+        assert list(read_messages(source.fileno(), WindowMessage)) == messages
 
 
 def test_a_stream_cut_within_a_frame_is_an_error() -> None:
@@ -207,7 +211,7 @@ def test_a_stream_cut_within_a_frame_is_an_error() -> None:
     with os.fdopen(reading, "rb") as source:
         with os.fdopen(writing, "wb") as sink:
             sink.write(encode(Ping(1)) + encode(Ping(2))[:-1])
-        stream = read_messages(source.fileno(), Request)
+        stream = read_messages(source.fileno(), WindowMessage)
         assert next(stream) == Ping(1)
         with pytest.raises(FrameError, match="ended"):
             next(stream)
@@ -216,7 +220,7 @@ def test_a_stream_cut_within_a_frame_is_an_error() -> None:
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_noise_is_never_more_than_a_frame_error(noise: bytes) -> None:
-    reader = FrameReader(Request)
+    reader = FrameReader(WindowMessage)
     try:
         reader.feed(struct.pack("<I", len(noise)) + noise)
     except FrameError:

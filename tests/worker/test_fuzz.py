@@ -18,7 +18,7 @@ from nvp_studio.training.events import CheckpointSaved, ImageBatch, RunImages, R
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
-    Answer,
+    Ask,
     Cancel,
     Failed,
     Hello,
@@ -33,7 +33,7 @@ from nvp_studio.worker.messages import (
     Render,
     Rendered,
     RenderSheet,
-    Request,
+    Reply,
     ResumeRun,
     RunCommand,
     SavePicture,
@@ -45,6 +45,8 @@ from nvp_studio.worker.messages import (
     Survey,
     Surveyed,
     Surveying,
+    WindowMessage,
+    WorkerMessage,
 )
 from tests.fuzzing import cases, damaged, with_an_extreme
 from tests.small_model import random_images
@@ -63,35 +65,37 @@ _REQUESTS: list[msgspec.Struct] = [
     Hello(PROTOCOL, "cpu", 1),
     Ping(3),
     Cancel("explore"),
-    OpenModel("model", 1, "a"),
-    Render("explore", 3, _RECIPE),
-    RenderSheet("sheet", 2, (_RECIPE, Recipe(checkpoint="", base=Seed(4)))),
-    ReadPicture("explore", 4, "a.png"),
-    SavePicture("explore", 5, _RECIPE, "b.png", 2),
-    Score("score", 1, ("a", "b"), samples=4),
+    Ask("model", 1, OpenModel("a")),
+    Ask("explore", 3, Render(_RECIPE)),
+    Ask("sheet", 2, RenderSheet((_RECIPE, Recipe(checkpoint="", base=Seed(4))))),
+    Ask("explore", 4, ReadPicture("a.png")),
+    Ask("explore", 5, SavePicture(_RECIPE, "b.png", 2)),
+    Ask("score", 1, Score(("a", "b"), samples=4)),
     StartRun(_CONFIG, "runs"),
     ResumeRun("run", steps=9),
     RunCommand("pause"),
-    Probe("train", 2, _CONFIG, (1, 8, 8)),
-    Survey("survey", 1, "a"),
+    Ask("train", 2, Probe(_CONFIG, (1, 8, 8))),
+    Ask("survey", 1, Survey("a")),
 ]
 _ANSWERS: list[msgspec.Struct] = [
     Refused("no"),
     Pong(3, "rendering", 0.5),
-    Rendered("explore", 3, _RECIPE, Picture(image=_BATCH, coordinates=(0.5, -1.0)), 0.01),
-    Sheet("sheet", 2, (_RECIPE,), _BATCH, (3.5,)),
-    PictureRead("explore", 4, "a.png", _RECIPE, True, ("note",)),
-    ScoreRows(
-        "score", 1, (ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True
+    Reply("explore", 3, Rendered(Picture(image=_BATCH, base_coordinates=(0.5, -1.0)), 0.01)),
+    Reply("sheet", 2, Sheet((_RECIPE,), _BATCH, (3.5,))),
+    Reply("explore", 4, PictureRead("a.png", _RECIPE, True, ("note",))),
+    Reply(
+        "score",
+        1,
+        ScoreRows((ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
     ),
-    Failed("explore", 4, "reason", "details"),
+    Reply("explore", 4, Failed("reason", "details")),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunImages(kind="samples", step=3, images=_BATCH),
     RunState("training"),
     RunNotice("info", "text"),
     CheckpointSaved("a", 3, "last"),
-    Surveying("survey", 1, 7),
-    Surveyed("survey", 1, 12, 11, 2, (8, 8), None, True, 12, 1, False),
+    Reply("survey", 1, Surveying(7)),
+    Reply("survey", 1, Surveyed(12, 11, 2, (8, 8), None, True, 12, 1, False)),
 ]
 
 
@@ -111,7 +115,9 @@ def mutation(chance: random.Random, message: msgspec.Struct) -> bytes:
 
 
 @pytest.mark.timeout(3600)  # as many as are asked for
-@pytest.mark.parametrize(("kind", "messages"), [(Request, _REQUESTS), (Answer, _ANSWERS)], ids=["requests", "answers"])
+@pytest.mark.parametrize(
+    ("kind", "messages"), [(WindowMessage, _REQUESTS), (WorkerMessage, _ANSWERS)], ids=["requests", "answers"]
+)
 def test_mutated_frames_are_refused_or_give_whole_messages(kind: Any, messages: list[msgspec.Struct]) -> None:
     refused = taken = 0
     for index, chance in cases(CASES):
@@ -148,14 +154,14 @@ def _safe_requests(folder: Path, model: Path) -> list[msgspec.Struct]:
         Hello(PROTOCOL, "cpu", 1),
         Ping(3),
         Cancel("explore"),
-        OpenModel("model", 1, str(model)),
-        Render("explore", 3, _RECIPE),
-        RenderSheet("sheet", 2, (_RECIPE, Recipe(checkpoint="", base=Seed(4)))),
-        ReadPicture("explore", 4, str(folder / "a.png")),
-        Score("score", 1, (str(folder), str(folder / "b.png"))),
+        Ask("model", 1, OpenModel(str(model))),
+        Ask("explore", 3, Render(_RECIPE)),
+        Ask("sheet", 2, RenderSheet((_RECIPE, Recipe(checkpoint="", base=Seed(4))))),
+        Ask("explore", 4, ReadPicture(str(folder / "a.png"))),
+        Ask("score", 1, Score((str(folder), str(folder / "b.png")))),
         ResumeRun(str(folder)),
         RunCommand("pause"),
-        Survey("survey", 1, str(folder)),
+        Ask("survey", 1, Survey(str(folder))),
     ]
 
 
@@ -170,7 +176,7 @@ def test_a_live_worker_survives_whatever_can_be_decoded(
     (folder / "b.png").write_bytes(b"not an image")
     worker = start_worker()
     worker.greet()
-    worker.send(OpenModel("model", 0, str(model_file)))
+    worker.send(Ask("model", 0, OpenModel(str(model_file))))
     requests = _safe_requests(folder, model_file)
     waiting: list[tuple[int, bytes]] = []
     sent = 0
@@ -184,8 +190,8 @@ def test_a_live_worker_survives_whatever_can_be_decoded(
         if len(waiting) == _AT_ONCE:
             _expect_pong(worker, index, waiting)
             waiting = []
-    for view in ("explore", "sheet", "score", "survey"):
-        worker.send(Cancel(view))
+    for channel in ("explore", "sheet", "score", "survey"):
+        worker.send(Cancel(channel))
     _expect_pong(worker, -2, waiting)
     assert sent > 0
     _expect_picture(worker, model_file)
@@ -196,11 +202,16 @@ def test_a_live_worker_survives_whatever_can_be_decoded(
 
 def _expect_picture(worker: WorkerProcess, model: Path) -> None:
     """The worker opens a model and draws, once the last of the runs it was asked to resume has failed."""
-    last = OpenModel("last", 1, str(model)), Render("last", 2, Recipe(checkpoint="", base=Seed(1)))
+    last = Ask("last", 1, OpenModel(str(model))), Ask("last", 2, Render(Recipe(checkpoint="", base=Seed(1))))
     worker.send(*last)
-    while not isinstance(answer := worker.next(), Rendered) or answer.view != "last":
-        assert answer is not None, worker.stderr()
-        if isinstance(answer, Failed) and (answer.view, answer.stamp) == ("last", 2):
+    while True:
+        reply = worker.next()
+        assert reply is not None, worker.stderr()
+        if not isinstance(reply, Reply) or (reply.channel, reply.request_id) != ("last", 2):
+            continue
+        if isinstance(reply.answer, Rendered):
+            return
+        if isinstance(reply.answer, Failed):
             time.sleep(0.1)
             worker.send(*last)
 
@@ -208,14 +219,15 @@ def _expect_picture(worker: WorkerProcess, model: Path) -> None:
 def _decodable(chance: random.Random, message: msgspec.Struct) -> bytes | None:
     """A mutation that is a message all the same; None when it is none, or one that would write or train."""
     frame = mutation(chance, message)
-    reader = FrameReader[Any](Request)
+    reader = FrameReader[Any](WindowMessage)
     try:
         found = reader.feed(frame)
     except FrameError:
         return None
     if not found or reader.inside_frame:
         return None
-    harmless = all(not isinstance(item, SavePicture | StartRun | Probe) and _stays(item) for item in found)
+    contents = [item.request if isinstance(item, Ask) else item for item in found]
+    harmless = all(not isinstance(item, SavePicture | StartRun | Probe) and _stays(item) for item in contents)
     return frame if harmless else None
 
 
@@ -232,7 +244,8 @@ def _expect_pong(worker: WorkerProcess, number: int, sent: list[tuple[int, bytes
     while not isinstance(answer := worker.next(), Pong) or answer.number != number:
         if answer is None:
             pytest.fail(f"the worker ended with {worker.wait()} after one of the cases {sent}: {worker.stderr()}")
-        if isinstance(answer, Failed) and not (answer.reason.isprintable() and answer.reason):
+        failed = answer.answer if isinstance(answer, Reply) else None
+        if isinstance(failed, Failed) and not (failed.reason.isprintable() and failed.reason):
             pytest.fail(f"a reason of several lines after one of the cases {sent}: {answer}")
 
 
@@ -252,7 +265,7 @@ def test_a_live_worker_says_why_it_cannot_read_on(start_worker: Callable[[], Wor
 
 def _broken(frame: bytes) -> bool:
     try:
-        FrameReader[Any](Request).feed(frame)
+        FrameReader[Any](WindowMessage).feed(frame)
     except FrameError:
         return True
     return False
@@ -262,27 +275,27 @@ def _broken(frame: bytes) -> bool:
 @pytest.mark.parametrize(
     "request_",
     [
-        Probe("p", 1, msgspec.structs.replace(_CONFIG, batch_size=2**50), (1, 8, 8)),
-        Probe("p", 1, _CONFIG, (1, 2**40, 2**40)),
-        Probe("p", 1, _CONFIG, (1, -8, 8)),
-        Probe("p", 1, msgspec.structs.replace(_CONFIG, device="toaster"), (1, 8, 8)),
-        Score("p", 1, ("/nothing",), samples=2**60),
-        RenderSheet("p", 1, (Recipe(checkpoint="", base=Seed(1)),) * 5000),
-        SavePicture("p", 1, Recipe(checkpoint="", base=Seed(1)), "/nothing/a.png", 2**40),
-        SavePicture("p", 1, Recipe(checkpoint="", base=Seed(1)), "a\0b.png"),
-        Render("p", 1, Recipe(checkpoint="", base=Seed(1), offsets=((0, 1e308),))),
-        Render("p", 1, Recipe(checkpoint="", base=Image((8, 8, 1), b""))),
-        ReadPicture("p", 1, "\0"),
-        OpenModel("p", 1, "\0"),
-        Survey("p", 1, "\0"),
-        Survey("p", 1, "~nobody" * 9999),
+        Ask("p", 1, Probe(msgspec.structs.replace(_CONFIG, batch_size=2**50), (1, 8, 8))),
+        Ask("p", 1, Probe(_CONFIG, (1, 2**40, 2**40))),
+        Ask("p", 1, Probe(_CONFIG, (1, -8, 8))),
+        Ask("p", 1, Probe(msgspec.structs.replace(_CONFIG, device="toaster"), (1, 8, 8))),
+        Ask("p", 1, Score(("/nothing",), samples=2**60)),
+        Ask("p", 1, RenderSheet((Recipe(checkpoint="", base=Seed(1)),) * 5000)),
+        Ask("p", 1, SavePicture(Recipe(checkpoint="", base=Seed(1)), "/nothing/a.png", 2**40)),
+        Ask("p", 1, SavePicture(Recipe(checkpoint="", base=Seed(1)), "a\0b.png")),
+        Ask("p", 1, Render(Recipe(checkpoint="", base=Seed(1), offsets=((0, 1e308),)))),
+        Ask("p", 1, Render(Recipe(checkpoint="", base=Image((8, 8, 1), b"")))),
+        Ask("p", 1, ReadPicture("\0")),
+        Ask("p", 1, OpenModel("\0")),
+        Ask("p", 1, Survey("\0")),
+        Ask("p", 1, Survey("~nobody" * 9999)),
     ],
     ids=lambda request: type(request).__name__,
 )
 def test_an_impossible_request_fails_in_one_line(shared_worker: WorkerProcess, request_: msgspec.Struct) -> None:
     shared_worker.send(request_)
-    while not isinstance(answer := shared_worker.next(), Failed):
-        assert answer is not None, shared_worker.stderr()
-    assert answer.reason.isprintable()
-    shared_worker.send(Render("after", 1, Recipe(checkpoint="", base=Seed(1))))
-    shared_worker.expect(Rendered, view="after")
+    while not (isinstance(reply := shared_worker.next(), Reply) and isinstance(reply.answer, Failed)):
+        assert reply is not None, shared_worker.stderr()
+    assert reply.answer.reason.isprintable()
+    shared_worker.send(Ask("after", 1, Render(Recipe(checkpoint="", base=Seed(1)))))
+    shared_worker.expect(Rendered, channel="after")

@@ -12,7 +12,7 @@ import pytest
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.worker import outbox
 from nvp_studio.worker.framing import FrameReader
-from nvp_studio.worker.messages import Answer, Pong
+from nvp_studio.worker.messages import Pong, WorkerMessage
 from nvp_studio.worker.outbox import Outbox
 
 HANG_SECONDS = 60.0
@@ -43,7 +43,7 @@ def test_order_is_kept_and_steps_travel_together(pipe: _Pipe, monkeypatch: pytes
     for number in range(50):
         pipe.outbox.send(_step(number))
     pipe.outbox.send(Pong(1))
-    reader = FrameReader[Answer](Answer)
+    reader = FrameReader[WorkerMessage](WorkerMessage)
     chunks = []
     while not chunks or not isinstance(chunks[-1][-1], Pong):
         chunks.append(reader.feed(os.read(pipe.reading, 2**20)))
@@ -55,7 +55,7 @@ def test_order_is_kept_and_steps_travel_together(pipe: _Pipe, monkeypatch: pytes
 
 def test_steps_alone_are_written_too(pipe: _Pipe) -> None:
     pipe.outbox.send(_step(1))
-    assert FrameReader(Answer).feed(os.read(pipe.reading, 2**20)) == [_step(1)]
+    assert FrameReader(WorkerMessage).feed(os.read(pipe.reading, 2**20)) == [_step(1)]
     os.close(pipe.reading)
 
 
@@ -64,7 +64,7 @@ def test_closing_writes_what_waits(pipe: _Pipe) -> None:
         pipe.outbox.send(_step(number))
     assert pipe.outbox.close(HANG_SECONDS)
     pipe.outbox.send(Pong(1))
-    assert FrameReader(Answer).feed(os.read(pipe.reading, 2**20)) == [*map(_step, range(20))]
+    assert FrameReader(WorkerMessage).feed(os.read(pipe.reading, 2**20)) == [*map(_step, range(20))]
     os.close(pipe.reading)
 
 
@@ -72,8 +72,8 @@ def test_a_slow_reader_holds_up_nobody(pipe: _Pipe) -> None:
     """Far more than a pipe holds is taken at once; it arrives when somebody reads."""
     for number in range(20_000):
         pipe.outbox.send(_step(number))
-    reader = FrameReader[Answer](Answer)
-    received: list[Answer] = []
+    reader = FrameReader[WorkerMessage](WorkerMessage)
+    received: list[WorkerMessage] = []
     while len(received) < 20_000:
         received += reader.feed(os.read(pipe.reading, 2**20))
     os.close(pipe.reading)
@@ -111,7 +111,7 @@ def test_a_writing_thread_that_has_no_turn_is_waited_for(monkeypatch: pytest.Mon
     pipe.outbox.send(Pong(1))
     threading.Timer(0.2, pass_by).start()
     assert pipe.outbox.close(HANG_SECONDS)
-    assert FrameReader(Answer).feed(os.read(pipe.reading, 2**20)) == [Pong(1)]
+    assert FrameReader(WorkerMessage).feed(os.read(pipe.reading, 2**20)) == [Pong(1)]
     os.close(pipe.reading)
     os.close(pipe.writing)
 

@@ -31,9 +31,9 @@ def test_other_answers_without_end_do_not_hold_up_a_test(tmp_path: Path, monkeyp
     worker.stderr_file.write_text("the last words")
     worker._answers = chatter  # type: ignore[assignment]
     with pytest.raises(AssertionError) as failure:
-        worker.expect(Cancelled, stamp=2)
+        worker.expect(Cancelled, request_id=2)
     said = str(failure.value)
-    assert said.startswith("waited in vain for Cancelled {'stamp': 2}; it said ")
+    assert said.startswith("waited in vain for Cancelled {'request_id': 2}; it said ")
     assert f"{EXPECT_SECONDS:.0f} Pong\n" in said
     assert "Pong(number=7, busy_with='talking'" in said
     assert said.endswith("the last words")

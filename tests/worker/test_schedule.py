@@ -1,4 +1,4 @@
-"""The schedule: newest of each view, short before long, scores last, nothing lost on the way."""
+"""The schedule: newest of each channel, short before long, scores last, nothing lost on the way."""
 
 import threading
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvp_studio.recipe import Recipe, Seed
-from nvp_studio.worker.messages import OpenModel, Render, RenderSheet, ResumeRun, Score
+from nvp_studio.worker.messages import Ask, OpenModel, Render, RenderSheet, ResumeRun, Score
 from nvp_studio.worker.schedule import Schedule, Task
 
 _RECIPE = Recipe(checkpoint="", base=Seed(0))
@@ -20,39 +20,39 @@ def _taken(schedule: Schedule) -> Task:
 
 def test_requests_come_out_in_order() -> None:
     schedule = Schedule()
-    requests = [OpenModel("model", 1), Render("explore", 2, _RECIPE), Score("score", 3, ())]
+    requests = [Ask("model", 1, OpenModel()), Ask("explore", 2, Render(_RECIPE)), Ask("score", 3, Score(()))]
     for request in requests:
         schedule.put(request)
-    assert [_taken(schedule).request for _ in requests] == requests
+    assert [_taken(schedule).ask for _ in requests] == requests
 
 
 def test_a_newer_request_takes_the_place_of_one_that_waits() -> None:
     schedule = Schedule()
-    for stamp in range(5):
-        schedule.put(Render("explore", stamp, _RECIPE))
-    schedule.put(Render("other", 9, _RECIPE))
-    assert [_taken(schedule).request.stamp for _ in range(2)] == [4, 9]
+    for request_id in range(5):
+        schedule.put(Ask("explore", request_id, Render(_RECIPE)))
+    schedule.put(Ask("other", 9, Render(_RECIPE)))
+    assert [_taken(schedule).ask.request_id for _ in range(2)] == [4, 9]
 
 
-def test_a_newer_request_gives_up_the_one_under_way() -> None:
+def test_a_newer_request_cancels_the_one_under_way() -> None:
     schedule = Schedule()
-    schedule.put(Score("score", 1, ()))
+    schedule.put(Ask("score", 1, Score(())))
     task = _taken(schedule)
-    schedule.put(Render("explore", 1, _RECIPE))
+    schedule.put(Ask("explore", 1, Render(_RECIPE)))
     assert not task.cancelled
-    schedule.put(Score("score", 2, ()))
+    schedule.put(Ask("score", 2, Score(())))
     assert task.cancelled
 
 
 def test_scores_wait_for_everything_else() -> None:
     schedule = Schedule()
-    schedule.put(Score("score", 1, ()))
-    schedule.put(RenderSheet("sheet", 2, ()))
+    schedule.put(Ask("score", 1, Score(())))
+    schedule.put(Ask("sheet", 2, RenderSheet(())))
     score, sheet = _taken(schedule), _taken(schedule)
     assert [_taken(schedule) for _ in range(3)] == [sheet] * 3
-    schedule.put(Render("explore", 3, _RECIPE))
+    schedule.put(Ask("explore", 3, Render(_RECIPE)))
     render = _taken(schedule)
-    assert render.request.stamp == 3
+    assert render.ask.request_id == 3
     schedule.finish(render)
     schedule.finish(sheet)
     assert _taken(schedule) is score
@@ -60,17 +60,17 @@ def test_scores_wait_for_everything_else() -> None:
 
 def test_long_tasks_of_a_kind_take_turns() -> None:
     schedule = Schedule()
-    schedule.put(Score("a", 1, ()))
-    schedule.put(Score("b", 2, ()))
+    schedule.put(Ask("a", 1, Score(())))
+    schedule.put(Ask("b", 2, Score(())))
     a, b = _taken(schedule), _taken(schedule)
     assert [_taken(schedule) for _ in range(4)] == [a, b, a, b]
 
 
 def test_cancelling() -> None:
     schedule = Schedule()
-    schedule.put(Score("score", 1, ()))
+    schedule.put(Ask("score", 1, Score(())))
     task = _taken(schedule)
-    waiting = Render("explore", 1, _RECIPE)
+    waiting = Ask("explore", 1, Render(_RECIPE))
     schedule.put(waiting)
     assert schedule.cancel("nobody") is None
     assert schedule.cancel("explore") == waiting
@@ -79,9 +79,9 @@ def test_cancelling() -> None:
     assert schedule.take() is task  # for its last step
 
 
-def test_closing_wakes_who_waits_and_gives_up_the_rest() -> None:
+def test_closing_ends_the_wait_and_cancels_the_rest() -> None:
     schedule = Schedule()
-    schedule.put(Score("score", 1, ()))
+    schedule.put(Ask("score", 1, Score(())))
     task = _taken(schedule)
     schedule.finish(task)
     taken: list[object] = []
@@ -90,20 +90,20 @@ def test_closing_wakes_who_waits_and_gives_up_the_rest() -> None:
     schedule.close()
     waiting.join(60)
     assert taken == [None]
-    schedule.put(Render("explore", 1, _RECIPE))
+    schedule.put(Ask("explore", 1, Render(_RECIPE)))
     assert schedule.take() is None
 
 
 def test_a_run_is_never_displaced() -> None:
     schedule = Schedule()
     schedule.put(ResumeRun("a"))
-    schedule.put(Render("explore", 1, _RECIPE))
+    schedule.put(Ask("explore", 1, Render(_RECIPE)))
     assert schedule.take() == ResumeRun("a")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40))
-def test_the_newest_of_every_view_is_served_and_the_others_are_not(steps: list[tuple[str, bool]]) -> None:
-    """However puts and takes alternate: each view's last request comes out, and in the order of their stamps."""
+def test_the_newest_of_every_channel_is_served_and_the_others_are_not(steps: list[tuple[str, bool]]) -> None:
+    """However puts and takes alternate: each channel's last request comes out, and in the order of their numbers."""
     schedule = Schedule()
     newest: dict[str, int] = {}
     waiting: set[str] = set()
@@ -111,19 +111,19 @@ def test_the_newest_of_every_view_is_served_and_the_others_are_not(steps: list[t
 
     def serve() -> None:
         task = _taken(schedule)
-        served.append((task.request.view, task.request.stamp))
-        waiting.discard(task.request.view)
+        served.append((task.ask.channel, task.ask.request_id))
+        waiting.discard(task.ask.channel)
         schedule.finish(task)
 
-    for stamp, (view, take) in enumerate(steps):
-        schedule.put(Render(view, stamp, _RECIPE))
-        newest[view] = stamp
-        waiting.add(view)
+    for request_id, (channel, take) in enumerate(steps):
+        schedule.put(Ask(channel, request_id, Render(_RECIPE)))
+        newest[channel] = request_id
+        waiting.add(channel)
         if take:
             serve()
     while waiting:
         serve()
     assert set(newest.items()) <= set(served)
-    for view in newest:
-        stamps = [stamp for other, stamp in served if other == view]
-        assert stamps == sorted(set(stamps))
+    for channel in newest:
+        ids = [request_id for other, request_id in served if other == channel]
+        assert ids == sorted(set(ids))

@@ -25,7 +25,7 @@ from nvp_studio.worker import service as service_module
 from nvp_studio.worker.framing import FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
-    Answer,
+    Ask,
     Cancel,
     Cancelled,
     Failed,
@@ -44,6 +44,7 @@ from nvp_studio.worker.messages import (
     Render,
     Rendered,
     RenderSheet,
+    Reply,
     SavePicture,
     Score,
     ScoreDone,
@@ -53,6 +54,7 @@ from nvp_studio.worker.messages import (
     Surveyed,
     Surveying,
     Welcome,
+    WorkerMessage,
 )
 from nvp_studio.worker.schedule import Task
 from nvp_studio.worker.server import failure_line
@@ -105,7 +107,7 @@ def test_another_protocol_is_refused(start_worker: StartWorker) -> None:
 
 def test_who_does_not_greet_is_refused(start_worker: StartWorker, model_file: Path) -> None:
     worker = start_worker()
-    worker.send(OpenModel("model", 1, str(model_file)))
+    worker.send(Ask("model", 1, OpenModel(str(model_file))))
     assert "greeting" in worker.expect(Refused).reason
     assert worker.wait() == 2
 
@@ -140,8 +142,8 @@ def test_pings_are_answered_while_torch_loads(start_worker: StartWorker) -> None
 
 
 def test_opening_tells_what_the_file_holds(shared_worker: WorkerProcess, model_file: Path) -> None:
-    shared_worker.send(OpenModel("model", 2, str(model_file)))
-    model = shared_worker.expect(ModelOpened, stamp=2).model
+    shared_worker.send(Ask("model", 2, OpenModel(str(model_file))))
+    model = shared_worker.expect(ModelOpened, request_id=2).model
     expected = open_model(model_file)
     assert model.digest == expected.digest
     assert model.image_shape == (1, 8, 8)
@@ -154,41 +156,40 @@ def test_opening_tells_what_the_file_holds(shared_worker: WorkerProcess, model_f
 
 def test_a_render_is_what_explore_gives(shared_worker: WorkerProcess, model_file: Path) -> None:
     recipe = _recipe(4, temperatures=(0.5, 1.0), offsets=((3, 2.0),))
-    shared_worker.send(Render("explore", 1, recipe))
+    shared_worker.send(Ask("explore", 1, Render(recipe)))
     answer = shared_worker.expect(Rendered)
     expected = render(open_model(model_file), [recipe])
-    assert answer.recipe == recipe
     assert answer.picture.image.shape == (1, 8, 8, 1)
     shown = np.frombuffer(answer.picture.image.pixels, np.uint8).reshape(1, 8, 8, 1)
     assert np.abs(shown.astype(int) - expected.images).max() <= 1
-    assert answer.picture.coordinates == pytest.approx(expected.coordinates[0], abs=1e-3)
-    scored = shared_worker.expect(PictureScored, stamp=1)
+    assert answer.picture.base_coordinates == pytest.approx(expected.base_coordinates[0], abs=1e-3)
+    scored = shared_worker.expect(PictureScored, request_id=1)
     assert scored.bits_per_dim == float(open_model(model_file).flow.bits_per_dim(shown.copy())[0])
 
 
 def test_a_sheet_keeps_the_order(shared_worker: WorkerProcess) -> None:
     recipes = tuple(_recipe(seed) for seed in range(30))
-    shared_worker.send(RenderSheet("sheet", 1, recipes))
-    sheet = shared_worker.expect(Sheet, stamp=1)
+    shared_worker.send(Ask("sheet", 1, RenderSheet(recipes)))
+    sheet = shared_worker.expect(Sheet, request_id=1)
     assert sheet.recipes == recipes
     assert sheet.images.shape == (30, 8, 8, 1)
     assert len(sheet.bits_per_dim) == 30
-    shared_worker.send(Render("explore", 2, recipes[17]))
-    single = shared_worker.expect(Rendered, stamp=2).picture
+    shared_worker.send(Ask("explore", 2, Render(recipes[17])))
+    single = shared_worker.expect(Rendered, request_id=2).picture
     cell = np.frombuffer(sheet.images.pixels, np.uint8)[17 * 64 : 18 * 64].astype(int)
     assert np.abs(cell - np.frombuffer(single.image.pixels, np.uint8)).max() <= 1
-    shared_worker.send(RenderSheet("sheet", 3, ()))
-    assert shared_worker.expect(Sheet, stamp=3).images.shape == (0, 8, 8, 1)
+    shared_worker.send(Ask("sheet", 3, RenderSheet(())))
+    assert shared_worker.expect(Sheet, request_id=3).images.shape == (0, 8, 8, 1)
 
 
 def test_a_saved_picture_can_be_read_and_scores_what_was_shown(shared_worker: WorkerProcess, tmp_path: Path) -> None:
     recipe = _recipe(9, offsets=((0, 1.0),))
     path = str(tmp_path / "picture.png")
-    shared_worker.send(Render("explore", 3, recipe), SavePicture("save", 1, recipe, path))
-    shown = shared_worker.expect(Rendered, stamp=3).picture
-    score = shared_worker.expect(PictureScored, stamp=3).bits_per_dim
+    shared_worker.send(Ask("explore", 3, Render(recipe)), Ask("save", 1, SavePicture(recipe, path)))
+    shown = shared_worker.expect(Rendered, request_id=3).picture
+    score = shared_worker.expect(PictureScored, request_id=3).bits_per_dim
     shared_worker.expect(PictureSaved)
-    shared_worker.send(ReadPicture("read", 1, path), Score("score", 1, (path,)))
+    shared_worker.send(Ask("read", 1, ReadPicture(path)), Ask("score", 1, Score((path,))))
     read = shared_worker.expect(PictureRead)
     assert read.had_recipe
     assert (read.recipe.base, read.recipe.offsets) == (recipe.base, recipe.offsets)
@@ -200,7 +201,7 @@ def test_a_saved_picture_can_be_read_and_scores_what_was_shown(shared_worker: Wo
 
 
 def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_folder: Path) -> None:
-    shared_worker.send(Score("score", 2, (str(images_folder),)))
+    shared_worker.send(Ask("score", 2, Score((str(images_folder),))))
     rows = []
     while len(rows) < 600:
         part = shared_worker.expect(ScoreRows)
@@ -216,7 +217,7 @@ def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_fol
 @pytest.mark.slow
 def test_a_probe_is_answered(shared_worker: WorkerProcess) -> None:
     config = TrainConfig(steps=10, flow=small_config(), batch_size=4)
-    shared_worker.send(Probe("probe", 1, config, (1, 8, 8)))
+    shared_worker.send(Ask("probe", 1, Probe(config, (1, 8, 8))))
     probed = shared_worker.expect(Probed)
     assert probed.images_per_second > 0
     assert probed.parameters > 0
@@ -224,9 +225,9 @@ def test_a_probe_is_answered(shared_worker: WorkerProcess) -> None:
 
 
 def test_a_folder_is_counted(shared_worker: WorkerProcess, images_folder: Path) -> None:
-    shared_worker.send(Survey("survey", 3, str(images_folder)))
+    shared_worker.send(Ask("survey", 3, Survey(str(images_folder))))
     counts = []
-    while isinstance(answer := shared_worker.next(), Surveying):
+    while isinstance(answer := shared_worker.next().answer, Surveying):
         counts.append(answer.images)
     assert counts == sorted(counts)
     assert isinstance(answer, Surveyed)
@@ -248,29 +249,31 @@ def test_a_folder_is_counted(shared_worker: WorkerProcess, images_folder: Path) 
 def test_a_recipe_that_cannot_be_is_refused_in_a_line(
     shared_worker: WorkerProcess, recipe: Recipe, reason: str
 ) -> None:
-    shared_worker.send(Render("explore", 5, recipe))
-    failed = shared_worker.expect(Failed, stamp=5)
+    shared_worker.send(Ask("explore", 5, Render(recipe)))
+    failed = shared_worker.expect(Failed, request_id=5)
     assert reason in failed.reason
     assert "\n" not in failed.reason
     assert "Traceback" in failed.details
-    shared_worker.send(RenderSheet("sheet", 6, (_recipe(), recipe)))
-    assert reason in shared_worker.expect(Failed, view="sheet").reason
-    shared_worker.send(Render("explore", 7, _recipe()))
-    shared_worker.expect(Rendered, stamp=7)
+    shared_worker.send(Ask("sheet", 6, RenderSheet((_recipe(), recipe))))
+    assert reason in shared_worker.expect(Failed, channel="sheet").reason
+    shared_worker.send(Ask("explore", 7, Render(_recipe())))
+    shared_worker.expect(Rendered, request_id=7)
 
 
 def test_a_file_that_is_no_model_leaves_the_open_one(shared_worker: WorkerProcess, tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(bytes(1000))
-    shared_worker.send(OpenModel("model", 8, str(tmp_path / "x.safetensors")), Render("explore", 8, _recipe()))
-    assert "x.safetensors" in shared_worker.expect(Failed, view="model", stamp=8).reason
-    shared_worker.expect(Rendered, stamp=8)
+    shared_worker.send(
+        Ask("model", 8, OpenModel(str(tmp_path / "x.safetensors"))), Ask("explore", 8, Render(_recipe()))
+    )
+    assert "x.safetensors" in shared_worker.expect(Failed, channel="model", request_id=8).reason
+    shared_worker.expect(Rendered, request_id=8)
 
 
 def test_pictures_that_cannot_be_read_or_written_fail_alone(shared_worker: WorkerProcess, tmp_path: Path) -> None:
-    shared_worker.send(ReadPicture("read", 9, str(tmp_path / "gone.png")))
-    assert shared_worker.expect(Failed, view="read").reason
-    shared_worker.send(SavePicture("save", 9, _recipe(), str(tmp_path / "no" / "folder" / "a.png")))
-    failed = shared_worker.expect(Failed, view="save")
+    shared_worker.send(Ask("read", 9, ReadPicture(str(tmp_path / "gone.png"))))
+    assert shared_worker.expect(Failed, channel="read").reason
+    shared_worker.send(Ask("save", 9, SavePicture(_recipe(), str(tmp_path / "no" / "folder" / "a.png"))))
+    failed = shared_worker.expect(Failed, channel="save")
     assert "No such file" in failed.reason
     assert "\n" not in failed.reason
 
@@ -278,7 +281,7 @@ def test_pictures_that_cannot_be_read_or_written_fail_alone(shared_worker: Worke
 def test_without_a_model_there_is_nothing_to_render(start_worker: StartWorker) -> None:
     worker = start_worker()
     worker.greet()
-    worker.send(Render("explore", 1, _recipe()))
+    worker.send(Ask("explore", 1, Render(_recipe())))
     assert "open" in worker.expect(Failed).reason
 
 
@@ -297,12 +300,12 @@ def test_reasons_are_one_line_for_a_person(tmp_path: Path) -> None:
 # Newest wins, cancelling, fairness
 
 
-def test_the_newest_of_a_view_wins(shared_worker: WorkerProcess) -> None:
+def test_the_newest_of_a_channel_wins(shared_worker: WorkerProcess) -> None:
     """Of a burst in one write, what had not begun when a newer one came is never answered."""
-    shared_worker.send(*(Render("slider", stamp, _recipe(stamp)) for stamp in range(1000, 1400)))
+    shared_worker.send(*(Ask("slider", request_id, Render(_recipe(request_id))) for request_id in range(1000, 1400)))
     answered = []
     while not answered or answered[-1] != 1399:
-        answered.append(shared_worker.expect(Rendered, view="slider").stamp)
+        answered.append(shared_worker.expect_reply(Rendered, channel="slider").request_id)
     assert answered == sorted(set(answered))
     assert len(answered) < 100
 
@@ -312,66 +315,66 @@ def test_a_picture_comes_before_its_score_which_a_newer_one_saves(
 ) -> None:
     monkeypatch.setattr(service_module, "_SCORE_SECONDS", 1e9)  # the first score is not overdue at any load
     service = Service("cpu", 1)
-    list(service.steps(Task(OpenModel("model", 1, str(model_file)))))
-    task = Task(Render("explore", 2, _recipe()))
+    list(service.steps(Task(Ask("model", 1, OpenModel(str(model_file))))))
+    task = Task(Ask("explore", 2, Render(_recipe())))
     assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
     steps = service.steps(task)
     assert isinstance(next(steps), Rendered)
-    task.give_up()
+    task.cancel()
     assert list(steps) == []
 
 
 def test_an_endless_drag_is_scored_now_and_then(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service("cpu", 1)
-    list(service.steps(Task(OpenModel("model", 1, str(model_file)))))
+    list(service.steps(Task(Ask("model", 1, OpenModel(str(model_file))))))
     monkeypatch.setattr(service_module, "_SCORE_SECONDS", 0.0)
-    task = Task(Render("explore", 2, _recipe()))
-    task.give_up()
+    task = Task(Ask("explore", 2, Render(_recipe())))
+    task.cancel()
     assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
 
 
-def test_views_do_not_displace_each_other(shared_worker: WorkerProcess) -> None:
-    shared_worker.send(*(Render(f"view-{index}", 1, _recipe(index)) for index in range(8)))
-    views = {shared_worker.expect(Rendered, stamp=1).view for _ in range(8)}
-    assert views == {f"view-{index}" for index in range(8)}
+def test_channels_do_not_replace_each_other(shared_worker: WorkerProcess) -> None:
+    shared_worker.send(*(Ask(f"channel-{index}", 1, Render(_recipe(index))) for index in range(8)))
+    channels = {shared_worker.expect_reply(Rendered, request_id=1).channel for _ in range(8)}
+    assert channels == {f"channel-{index}" for index in range(8)}
 
 
 def test_a_score_ends_when_cancelled_and_serves_renders_meanwhile(
     shared_worker: WorkerProcess, images_folder: Path
 ) -> None:
-    shared_worker.send(Score("score", 20, (str(images_folder),) * 100))
-    shared_worker.expect(ScoreRows, stamp=20)
-    for stamp in (21, 22, 23):
-        shared_worker.send(Render("explore", stamp, _recipe(stamp)), Ping(stamp))
-        shared_worker.expect(Rendered, stamp=stamp)
-    shared_worker.send(RenderSheet("sheet", 24, tuple(_recipe(seed) for seed in range(20))))
-    shared_worker.expect(Sheet, stamp=24)
+    shared_worker.send(Ask("score", 20, Score((str(images_folder),) * 100)))
+    shared_worker.expect(ScoreRows, request_id=20)
+    for request_id in (21, 22, 23):
+        shared_worker.send(Ask("explore", request_id, Render(_recipe(request_id))), Ping(request_id))
+        shared_worker.expect(Rendered, request_id=request_id)
+    shared_worker.send(Ask("sheet", 24, RenderSheet(tuple(_recipe(seed) for seed in range(20)))))
+    shared_worker.expect(Sheet, request_id=24)
     shared_worker.send(Cancel("score"))
-    shared_worker.expect(Cancelled, view="score", stamp=20)
+    shared_worker.expect(Cancelled, channel="score", request_id=20)
     shared_worker.until_idle()
 
 
 def test_a_newer_score_takes_the_place_of_the_one_under_way(shared_worker: WorkerProcess, images_folder: Path) -> None:
-    shared_worker.send(Score("score", 30, (str(images_folder),) * 100))
-    shared_worker.expect(ScoreRows, stamp=30)
-    shared_worker.send(Score("score", 31, (str(images_folder / "0001.png"),)))
+    shared_worker.send(Ask("score", 30, Score((str(images_folder),) * 100)))
+    shared_worker.expect(ScoreRows, request_id=30)
+    shared_worker.send(Ask("score", 31, Score((str(images_folder / "0001.png"),))))
     answers = []
-    while not isinstance(answer := shared_worker.next(), ScoreDone):
-        answers.append(answer)
-    assert answer.stamp == 31
-    assert Cancelled("score", 30) in answers
+    while not isinstance((reply := shared_worker.next()).answer, ScoreDone):
+        answers.append(reply)
+    assert reply.request_id == 31
+    assert Reply("score", 30, Cancelled()) in answers
 
 
 def test_pings_are_answered_while_scoring(shared_worker: WorkerProcess, images_folder: Path) -> None:
-    shared_worker.send(Score("score", 40, (str(images_folder),) * 100, samples=4))
-    shared_worker.expect(ScoreRows, stamp=40)
+    shared_worker.send(Ask("score", 40, Score((str(images_folder),) * 100, samples=4)))
+    shared_worker.expect(ScoreRows, request_id=40)
     words = set()
     for number in range(50):
         shared_worker.send(Ping(number))
         words.add(shared_worker.expect(Pong, number=number).busy_with)
     assert "scoring" in words
     shared_worker.send(Cancel("score"))
-    shared_worker.expect(Cancelled, stamp=40)
+    shared_worker.expect(Cancelled, request_id=40)
 
 
 @pytest.mark.slow
@@ -382,17 +385,19 @@ def test_a_score_keeps_the_model_it_began_with(
     worker.greet()
     write_small_model(tmp_path / "other.safetensors", seed=3)
     first, other = open_model(model_file), open_model(tmp_path / "other.safetensors")
-    worker.send(OpenModel("model", 1, str(model_file)))
+    worker.send(Ask("model", 1, OpenModel(str(model_file))))
     worker.expect(ModelOpened)
-    worker.send(Score("score", 1, (str(images_folder),)))
-    worker.send(OpenModel("model", 2, str(tmp_path / "other.safetensors")), Score("second", 1, (str(images_folder),)))
+    worker.send(Ask("score", 1, Score((str(images_folder),))))
+    worker.send(
+        Ask("model", 2, OpenModel(str(tmp_path / "other.safetensors"))), Ask("second", 1, Score((str(images_folder),)))
+    )
     scores: dict[str, list[float]] = {"score": [], "second": []}
     ended = 0
     while ended < 2:
-        answer = worker.next()
-        if isinstance(answer, ScoreRows):
-            scores[answer.view] += [row.bits_per_dim for row in answer.rows if row.bits_per_dim is not None]
-        ended += isinstance(answer, ScoreDone)
+        reply = worker.next()
+        if isinstance(reply.answer, ScoreRows):
+            scores[reply.channel] += [row.bits_per_dim for row in reply.answer.rows if row.bits_per_dim is not None]
+        ended += isinstance(reply.answer, ScoreDone)
     images = np.delete(random_images(600), 5, axis=0)
     assert scores["score"] == pytest.approx(first.flow.bits_per_dim(images).numpy(), abs=1e-4)
     assert scores["second"] == pytest.approx(other.flow.bits_per_dim(images).numpy(), abs=1e-4)
@@ -420,7 +425,7 @@ def test_what_is_printed_does_not_reach_the_stream(tmp_path: Path) -> None:
         timeout=HANG_SECONDS,
         check=False,
     )
-    pong, refused = FrameReader(Answer).feed(done.stdout)
+    pong, refused = FrameReader(WorkerMessage).feed(done.stdout)
     assert (pong.number, type(refused)) == (3, Refused)
     for word in (b"printed", b"written", b"echoed"):
         assert word in done.stderr
@@ -436,7 +441,7 @@ def test_the_end_of_stdin_ends_the_worker(
     if moment != "at once":
         worker.greet()
     if moment == "scoring":
-        worker.send(OpenModel("model", 1, str(model_file)), Score("score", 1, (str(images_folder),) * 1000))
+        worker.send(Ask("model", 1, OpenModel(str(model_file))), Ask("score", 1, Score((str(images_folder),) * 1000)))
         worker.expect(ScoreRows)
     worker.close_stdin()
     assert worker.wait() == 0
@@ -452,7 +457,7 @@ def test_signals_end_the_worker(
     worker = start_worker()
     worker.greet()
     if moment == "scoring":
-        worker.send(OpenModel("model", 1, str(model_file)), Score("score", 1, (str(images_folder),) * 1000))
+        worker.send(Ask("model", 1, OpenModel(str(model_file))), Ask("score", 1, Score((str(images_folder),) * 1000)))
         worker.expect(ScoreRows)
     worker.process.send_signal(number)
     assert worker.wait() == 0
@@ -470,8 +475,8 @@ def test_nobody_reading_ends_the_worker(tmp_path: Path, model_file: Path, images
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(encode(Hello(PROTOCOL, "cpu", 1)) + encode(OpenModel("model", 1, str(model_file))))
-        process.stdin.write(encode(Score("score", 1, (str(images_folder),) * 1000)))
+        process.stdin.write(encode(Hello(PROTOCOL, "cpu", 1)) + encode(Ask("model", 1, OpenModel(str(model_file)))))
+        process.stdin.write(encode(Ask("score", 1, Score((str(images_folder),) * 1000))))
         process.stdin.flush()
         process.stdout.read(5000)
         process.stdout.close()
@@ -525,11 +530,11 @@ def test_the_studio_preset_is_served_too(start_worker: StartWorker, tmp_path: Pa
     write_checkpoint(tmp_path / "fresh.safetensors", Checkpoint(flow.config, info, tensors))
     worker = start_worker()
     worker.greet()
-    worker.send(OpenModel("model", 1, str(tmp_path / "fresh.safetensors")))
+    worker.send(Ask("model", 1, OpenModel(str(tmp_path / "fresh.safetensors"))))
     model = worker.expect(ModelOpened).model
     assert model.direction_shares == ()
-    worker.send(RenderSheet("sheet", 1, tuple(_recipe(seed) for seed in range(1000))), Ping(1))
+    worker.send(Ask("sheet", 1, RenderSheet(tuple(_recipe(seed) for seed in range(1000)))), Ping(1))
     answer = worker.next()
     assert isinstance(answer, Pong)
     worker.send(Cancel("sheet"))
-    worker.expect(Cancelled, view="sheet")
+    worker.expect(Cancelled, channel="sheet")

@@ -22,6 +22,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.worker.messages import (
+    Ask,
     Failed,
     ModelOpened,
     OpenModel,
@@ -93,9 +94,9 @@ def test_a_run_reports_and_its_model_opens(start_worker: StartWorker, data_file:
     assert [answer for answer in answers if isinstance(answer, RunProgress)][-1].fraction == 1
     for saved in (answer for answer in answers if isinstance(answer, CheckpointSaved)):
         assert Path(saved.path).exists()
-    worker.send(OpenModel("model", 1, started.folder))
+    worker.send(Ask("model", 1, OpenModel(started.folder)))
     model = worker.expect(ModelOpened).model
-    worker.send(Render("explore", 1, Recipe(checkpoint=model.digest, base=Seed(0))))
+    worker.send(Ask("explore", 1, Render(Recipe(checkpoint=model.digest, base=Seed(0)))))
     worker.expect(Rendered)
     worker.until_idle()
 
@@ -107,9 +108,9 @@ def test_commands_reach_the_run(start_worker: StartWorker, data_file: Path, tmp_
     worker.expect(StepMetrics)
     worker.send(RunCommand("pause"))
     _until_phase(worker, "paused")
-    worker.send(Ping(1), Render("explore", 1, Recipe(checkpoint="", base=Seed(0))))
+    worker.send(Ping(1), Ask("explore", 1, Render(Recipe(checkpoint="", base=Seed(0)))))
     assert worker.expect(Pong).busy_with == "training"
-    assert "run" in worker.expect(Failed, view="explore").reason
+    assert "run" in worker.expect(Failed, channel="explore").reason
     worker.send(RunCommand("unpause"))
     _until_phase(worker, "training")
     worker.expect(StepMetrics)
@@ -144,7 +145,7 @@ def test_a_run_that_cannot_start_leaves_the_worker_ready(
     assert _phases(_until_phase(worker, "finished"))[-1] == "finished"
 
 
-def test_the_next_run_may_be_asked_for_at_the_last_word_of_the_one_before(
+def test_the_next_run_may_be_asked_for_at_the_end_of_the_one_before(
     tmp_path: Path, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However late the main thread has its next turn, and whatever the one before failed of."""

@@ -1,0 +1,40 @@
+"""An entry of Explore's undo history."""
+
+import time
+from collections.abc import Callable
+
+from PySide6.QtGui import QUndoCommand
+
+from nvp_studio.recipe import Recipe
+
+MERGE_SECONDS = 1.0
+"""Edits of the same thing by keys or wheel closer than this are one undo entry."""
+
+
+class RecipeEdit(QUndoCommand):
+    """From one recipe to another; quick edits of the same thing become one."""
+
+    def __init__(
+        self, apply: Callable[[Recipe], None], text: str, before: Recipe, after: Recipe, merge_key: str
+    ) -> None:
+        """`apply` shows a recipe; edits of one `merge_key` are merged where they follow each other quickly."""
+        super().__init__(text)
+        self._apply, self._before, self._after = apply, before, after
+        self._merge_key, self._when = merge_key, time.monotonic()
+
+    def id(self) -> int:
+        return 1 if self._merge_key else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        if not isinstance(other, RecipeEdit) or other._merge_key != self._merge_key:
+            return False
+        if other._when - self._when > MERGE_SECONDS:
+            return False
+        self._after, self._when = other._after, other._when
+        return True
+
+    def undo(self) -> None:
+        self._apply(self._before)
+
+    def redo(self) -> None:
+        self._apply(self._after)
