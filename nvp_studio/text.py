@@ -15,6 +15,11 @@ def one_line(text: object, most: int = MOST_CHARACTERS) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
+def printable(text: str) -> str:
+    """Return `text` with bytes of a path that are not UTF-8 as escapes, so that every stream and JSON can hold it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def error_line(error: BaseException) -> str:
     """Return what went wrong as one line: an `OSError` with its file, else the first line of the error's message.
 

@@ -85,11 +85,6 @@ def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:
     )
 
 
-def printable(path: str) -> str:
-    """The path with bytes that are no UTF-8 as escapes, which every stream and JSON take."""
-    return path.encode("utf-8", "backslashreplace").decode()
-
-
 @contextmanager
 def on_stop(act: Callable[[str], None]) -> Iterator[None]:
     """Call `act` with a reason at the first Ctrl+C, SIGTERM, SIGHUP or SIGBREAK; a second one ends the command at once.

@@ -15,12 +15,11 @@ from nvp_studio.commands.console import (
     find_model,
     print_json,
     print_table,
-    printable,
     progress_bar,
     say,
 )
 from nvp_studio.commands.on_ranks import command_ranks, map_files, open_on_rank
-from nvp_studio.text import one_line
+from nvp_studio.text import one_line, printable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,16 +1,14 @@
 """`nvp-studio score`: exact bits per dimension of image files, or of a data set's split."""
 
-import csv
 import io
 import math
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -21,21 +19,21 @@ from nvp_studio.commands.console import (
     Stopped,
     on_stop,
     print_json,
-    printable,
     progress_bar,
     say,
 )
 from nvp_studio.commands.on_ranks import command_ranks, map_files, open_on_rank
+from nvp_studio.csv_file import csv_writer
+from nvp_studio.score_row import COLUMNS, ScoreRow
+from nvp_studio.text import printable
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
-    from nvp_studio.explore.score import FileScore
     from nvp_studio.ranks import Ranks
 
 BATCH = 256
 FILES = 64
 """Image files that a rank reads and scores before their rows are written."""
-COLUMNS = ("path", "bits_per_dim", "percentile", "notes", "error")
 
 
 def score(
@@ -112,7 +110,7 @@ class Tally:
         self._sum = 0.0
         self._squares = 0.0
 
-    def add(self, row: "FileScore") -> None:
+    def add(self, row: ScoreRow) -> None:
         """Take a row into account."""
         if row.bits_per_dim is None:
             self.failed += 1
@@ -139,31 +137,18 @@ class Tally:
         return math.sqrt(variance / self.scored)
 
 
-class _Scored(msgspec.Struct, array_like=True):
-    """A `FileScore` without pixels, as it travels between ranks; the path as bytes, for it may be no UTF-8."""
-
-    path: bytes
-    bits_per_dim: float | None
-    percentile: float | None
-    notes: tuple[str, ...]
-    error: str
-
-
 def _file_rows(
     opened: "OpenedModel", files: list[Path], samples: int, seed: int, tally: Tally, ranks: "Ranks"
-) -> Iterator["FileScore"]:
+) -> Iterator[ScoreRow]:
     from nvp_studio.data.images import find_images
-    from nvp_studio.explore.score import FileScore, score_files
+    from nvp_studio.explore.score import score_files
 
-    def work(paths: Sequence[Path]) -> list[_Scored]:
-        return [
-            _Scored(os.fsencode(row.path), row.bits_per_dim, row.percentile, row.notes, row.error)
-            for row in score_files(opened, paths, samples, seed)
-        ]
+    def work(paths: Sequence[Path]) -> list[ScoreRow]:
+        rows = score_files(opened, paths, samples, seed)
+        return [msgspec.structs.replace(row, path=printable(row.path), pixels=None) for row in rows]
 
     paths = takewhile(lambda path: not tally.stopped, find_images(files))
-    for row in map_files(ranks, paths, FILES, work, _Scored):
-        yield FileScore(os.fsdecode(row.path), row.bits_per_dim, row.percentile, notes=row.notes, error=row.error)
+    return map_files(ranks, paths, FILES, work, ScoreRow)
 
 
 def _data_rows(
@@ -175,12 +160,11 @@ def _data_rows(
     seed: int,
     tally: Tally,
     ranks: "Ranks",
-) -> tuple[int, Iterator["FileScore"]]:
+) -> tuple[int, Iterator[ScoreRow]]:
     """The number of images of a split, and a row for each, named ``split/index``."""
     import torch
 
     from nvp_studio.data.catalogue import CATALOGUE, load_data
-    from nvp_studio.explore.score import FileScore
 
     channels, height, width = opened.image_shape
     entry = CATALOGUE.get(data)
@@ -195,7 +179,7 @@ def _data_rows(
         raise CommandError(f"{data} has no split {split!r}; choose one of {names}")
     images = chosen.images[:limit]
 
-    def rows() -> Iterator[FileScore]:
+    def rows() -> Iterator[ScoreRow]:
         size = BATCH * ranks.world
         for start in range(0, len(images), size):
             if not ranks.broadcast(not tally.stopped)[0]:
@@ -204,29 +188,30 @@ def _data_rows(
             found = torch.zeros(min(size, len(images) - start), dtype=torch.float64)
             found[low - start : high - start] = opened.flow.bits_per_dim(images[low:high], samples, seed)
             for index, value in enumerate(ranks.all_reduce(found).tolist(), start):
-                yield FileScore(f"{split}/{index}", value, opened.percentile(value))
+                yield ScoreRow(path=f"{split}/{index}", bits_per_dim=value, percentile=opened.percentile(value))
 
     return len(images), rows()
 
 
 @contextmanager
-def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[["FileScore"], None]]:
+def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[[ScoreRow], object]]:
     """What takes each row: stdout as a table (unless `quiet`), JSON or CSV, or a CSV file, whole at the end."""
     show = _drop if quiet else _print_row_as_json if json else _print_row
     if csv_file is None:
         yield show
         return
     if csv_file == "-":
-        yield _csv_writer(sys.stdout)
+        write_cells = csv_writer(sys.stdout, COLUMNS)
+        yield lambda row: write_cells(row.cells())
         return
     from nvp_studio.files import stream_whole
 
     with stream_whole(csv_file) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        write_csv = _csv_writer(text)
+        write_cells = csv_writer(text, COLUMNS)
 
-        def write(row: "FileScore") -> None:
-            write_csv(row)
+        def write(row: ScoreRow) -> None:
+            write_cells(row.cells())
             if json:
                 show(row)
 
@@ -234,41 +219,21 @@ def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[
         text.detach()  # flushed; the file is closed by who opened it
 
 
-def _csv_writer(stream: TextIO) -> Callable[["FileScore"], None]:
-    """Write the heading to `stream` and return what writes a row."""
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow(COLUMNS)
-
-    def write(row: "FileScore") -> None:
-        number = "" if row.bits_per_dim is None else f"{row.bits_per_dim:.6f}"
-        percentile = "" if row.percentile is None else f"{row.percentile:.2f}"
-        words = (printable(row.path), "; ".join(row.notes), row.error)
-        path, notes, error = (_safe(word) for word in words)
-        table.writerow((path, number, percentile, notes, error))
-
-    return write
-
-
-def _safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: one that starts like it gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _drop(row: "FileScore") -> None:
+def _drop(row: ScoreRow) -> None:
     """Take a row that only counts in the whole."""
 
 
-def _print_row(row: "FileScore") -> None:
+def _print_row(row: ScoreRow) -> None:
     if row.bits_per_dim is None:
-        say(f"{printable(row.path)}: {row.error}")
+        say(f"{row.path}: {row.error}")
         return
     percentile = "" if row.percentile is None else f"{row.percentile:5.1f} %"
     notes = f"  ({', '.join(row.notes)})" if row.notes else ""
-    typer.echo(f"{row.bits_per_dim:9.4f}  {percentile:>7}  {printable(row.path)}{notes}")
+    typer.echo(f"{row.bits_per_dim:9.4f}  {percentile:>7}  {row.path}{notes}")
 
 
-def _print_row_as_json(row: "FileScore") -> None:
-    print_json({name: getattr(row, name) for name in COLUMNS} | {"path": printable(row.path)})
+def _print_row_as_json(row: ScoreRow) -> None:
+    print_json({name: getattr(row, name) for name in COLUMNS})
 
 
 def _print_tally(tally: Tally, path: str, samples: int, json: bool, quiet: bool) -> None:

@@ -3,10 +3,10 @@
 from nvp_studio._lazy import lazy_attributes
 
 __all__ = [
-    "FileScore",
     "OpenedModel",
     "PictureFile",
     "Rendering",
+    "ScoreRow",
     "latent",
     "open_model",
     "picture_png",
@@ -20,10 +20,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_attributes(
     __name__,
     {
-        "FileScore": "nvp_studio.explore.score",
         "OpenedModel": "nvp_studio.explore.model",
         "PictureFile": "nvp_studio.explore.pictures",
         "Rendering": "nvp_studio.explore.rendering",
+        "ScoreRow": "nvp_studio.score_row",
         "latent": "nvp_studio.explore.rendering",
         "open_model": "nvp_studio.explore.model",
         "picture_png": "nvp_studio.explore.pictures",

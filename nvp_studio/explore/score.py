@@ -4,30 +4,18 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
+from msgspec.structs import replace
 
 from nvp_studio.data.images import ImageError, find_images, read_image
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.image_batch import ImageBatch
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.text import error_line
 
 MAX_SAMPLES = 1000
 """Most dequantization samples of a bound; a batch of them cannot be interrupted."""
-
-
-@dataclass(frozen=True)
-class FileScore:
-    """One file's score, or the reason it has none (`error`; then `bits_per_dim` is None)."""
-
-    path: str
-    bits_per_dim: float | None = None
-    percentile: float | None = None
-    """Share of the reference images, in percent, that score lower (fit the model better)."""
-    pixels: npt.NDArray[np.uint8] | None = None
-    """(H, W, C): what was scored, at the model's size."""
-    notes: tuple[str, ...] = ()
-    error: str = ""
 
 
 def _never() -> bool:
@@ -41,7 +29,7 @@ def score_files(
     seed: int = 0,
     batch_size: int = 64,
     cancelled: Callable[[], bool] = _never,
-) -> Iterator[FileScore]:
+) -> Iterator[ScoreRow]:
     """Yield the score of every image file under `paths` (files and folders), in the order they are found.
 
     A file that cannot be read or scored gives a row with the reason. `samples` are the dequantization samples of the
@@ -60,13 +48,13 @@ def score_batches(
     cancelled: Callable[[], bool] = _never,
     *,
     patience: float = math.inf,
-) -> Iterator[list[FileScore]]:
+) -> Iterator[list[ScoreRow]]:
     """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full."""
     if not 1 <= samples <= MAX_SAMPLES:
         raise ValueError(f"samples must be at least 1 and at most {MAX_SAMPLES}, not {samples}")
     if batch_size < 1:
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
-    rows: list[FileScore] = []
+    rows: list[ScoreRow] = []
     began = time.monotonic()
     for path in find_images(os.fspath(path) for path in paths):
         if cancelled():
@@ -80,34 +68,30 @@ def score_batches(
         yield _scored(model, rows, samples, seed)
 
 
-def _read(model: OpenedModel, path: str) -> FileScore:
+def _read(model: OpenedModel, path: str) -> ScoreRow:
     try:
         image = read_image(path, model.image_shape)
     except (ImageError, OSError, MemoryError) as error:
-        return FileScore(path, error=_reason(error))
-    return FileScore(path, pixels=image.pixels, notes=image.notes)
+        return ScoreRow(path=path, error=error_line(error))
+    return ScoreRow(path=path, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
 
 
-def _scored(model: OpenedModel, rows: list[FileScore], samples: int, seed: int) -> list[FileScore]:
+def _scored(model: OpenedModel, rows: list[ScoreRow], samples: int, seed: int) -> list[ScoreRow]:
     """The rows with the scores of those that have pixels."""
-    images = [row.pixels for row in rows if row.pixels is not None]
+    images = [row.pixels.array() for row in rows if row.pixels is not None]
     if not images:
         return rows
     try:
-        scores = model.flow.bits_per_dim(np.stack(images), samples, seed).tolist()
+        scores = model.flow.bits_per_dim(np.concatenate(images), samples, seed).tolist()
     except (ValueError, RuntimeError) as error:
         if len(rows) == 1:
-            return [replace(rows[0], error=f"cannot be scored: {_reason(error)}")]
+            return [replace(rows[0], error=f"cannot be scored: {error_line(error)}")]
         return [row for single in rows for row in _scored(model, [single], samples, seed)]
     remaining = iter(scores)
     return [row if row.pixels is None else _with_score(model, row, next(remaining)) for row in rows]
 
 
-def _with_score(model: OpenedModel, row: FileScore, score: float) -> FileScore:
+def _with_score(model: OpenedModel, row: ScoreRow, score: float) -> ScoreRow:
     if not math.isfinite(score):
         return replace(row, error="cannot be scored: the model gives it no finite number")
     return replace(row, bits_per_dim=score, percentile=model.percentile(score))
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

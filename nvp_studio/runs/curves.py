@@ -1,7 +1,5 @@
 """What can be drawn of a run and how: quantities, axes, smoothing, clipping, segments; plain arithmetic on arrays."""
 
-import csv
-import io
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nvp_studio.csv_file import csv_cell, csv_text
 from nvp_studio.runs.history import Numbers, RunHistory
 from nvp_studio.runs.names import Axis
 
@@ -229,20 +228,13 @@ def nearest(points: Curve, place: float) -> int | None:
 
 def curves_csv(axis: Axis, quantity: str, named: Sequence[tuple[str, Curve]]) -> str:
     """Curves as CSV text in long form: a line for each point of each run."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("run", "segment", axis, quantity))
-    for name, points in named:
-        for number, part in enumerate(points.segments(), 1):
-            for x, y in zip(points.x[part], points.y[part], strict=True):
-                writer.writerow((csv_cell(name), number, f"{x:.10g}", f"{y:.10g}"))
-    return text.getvalue()
-
-
-def csv_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula and every encoder takes."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    rows = (
+        (csv_cell(name), number, f"{x:.10g}", f"{y:.10g}")
+        for name, points in named
+        for number, part in enumerate(points.segments(), 1)
+        for x, y in zip(points.x[part], points.y[part], strict=True)
+    )
+    return csv_text(("run", "segment", axis, quantity), rows)
 
 
 def axis_limits(curves: Sequence[Curve]) -> tuple[float, float] | None:

@@ -1,13 +1,12 @@
 """A run's metrics for other programs: CSV, Parquet (with pyarrow) and TensorBoard's event files (with tensorboard)."""
 
-import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from nvp_studio.csv_file import csv_text
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.runs.event_files import FOLDER, EventFiles
 from nvp_studio.runs.names import KINDS
@@ -37,7 +36,7 @@ def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
     target = place or folder / f"metrics.{form}"
     target.parent.mkdir(parents=True, exist_ok=True)
     columns = table(metrics)
-    write_whole(target, _csv(columns) if form == "csv" else _parquet(columns, folder))
+    write_whole(target, _csv(columns).encode() if form == "csv" else _parquet(columns, folder))
     return target
 
 
@@ -53,17 +52,8 @@ def table(metrics: list[StepMetrics]) -> dict[str, list[Any]]:
     return columns
 
 
-def _csv(columns: dict[str, list[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(_rows(columns))
-    return text.getvalue().encode()
-
-
-def _rows(columns: dict[str, list[Any]]) -> Iterator[list[Any]]:
-    for row in zip(*columns.values(), strict=True):
-        yield ["" if value is None else value for value in row]
+def _csv(columns: dict[str, list[Any]]) -> str:
+    return csv_text(columns, zip(*columns.values(), strict=True))
 
 
 def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:

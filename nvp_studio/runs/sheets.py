@@ -4,8 +4,8 @@ from pathlib import Path
 
 from nvp_studio.data.images import ImageError, decode_image
 from nvp_studio.files import read_regular
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.runs.names import Kind
-from nvp_studio.training.events import ImageBatch
 from nvp_studio.training.runs import SHEET_COLUMNS, RunRecord
 
 MAX_SHEET_BYTES = 100_000_000

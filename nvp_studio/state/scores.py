@@ -1,13 +1,10 @@
-"""The table of scored files: light with 100 000 rows, sorted by itself, written as CSV."""
+"""The table of scored files: light with 100 000 rows, sorted by itself."""
 
-import csv
-import io
 import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -22,13 +19,12 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QImage
 
-from nvp_studio.runs.curves import csv_cell
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.runs.history import Column
-from nvp_studio.training.events import ImageBatch
-from nvp_studio.worker.messages import ScoreRow
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.state.qimages import qimage
 
 IMAGE_ROLE = Qt.ItemDataRole.UserRole
-CSV_COLUMNS = ("path", "bits_per_dim", "percentile", "notes", "error")
 THUMBNAIL_SIDE = 32
 MOST_PIXEL_BYTES = 192 * 2**20
 """Exact pixels are kept for as many rows as fit; of the others a thumbnail, and the pixels are asked for again."""
@@ -37,17 +33,6 @@ _RESORT_SECONDS = 0.5
 
 _Index = QModelIndex | QPersistentModelIndex
 _ColumnName = Literal["image", "name", "score", "percentile", "notes"]
-
-
-@dataclass(frozen=True)
-class ScoredFile:
-    """One row, whole."""
-
-    path: str
-    score: float | None
-    percentile: float | None
-    notes: tuple[str, ...]
-    error: str
 
 
 class ScoresModel(QAbstractTableModel):
@@ -88,15 +73,15 @@ class ScoresModel(QAbstractTableModel):
         """Number of rows without a score."""
         return len(self._paths) - len(self.scores)
 
-    def file(self, row: int) -> ScoredFile:
-        """The content of a row."""
+    def file(self, row: int) -> ScoreRow:
+        """The content of a row, without its pixels (`pixels`)."""
         item = int(self._order[row])
-        return ScoredFile(
-            self._paths[item],
-            _number(self._scores.values[item]),
-            _number(self._percentiles.values[item]),
-            self._notes[item],
-            self._errors[item],
+        return ScoreRow(
+            path=self._paths[item],
+            bits_per_dim=_number(self._scores.values[item]),
+            percentile=_number(self._percentiles.values[item]),
+            notes=self._notes[item],
+            error=self._errors[item],
         )
 
     def pixels(self, row: int) -> tuple[ImageBatch | None, bool]:
@@ -131,7 +116,7 @@ class ScoresModel(QAbstractTableModel):
             self._percentiles.append(_float(row.percentile))
             self._notes.append(row.notes)
             self._errors.append(row.error)
-            self._keep_pixels(row.thumbnail)
+            self._keep_pixels(row.pixels)
         self._order = np.concatenate([self._order, np.arange(first, len(self._paths))])
         self.endInsertRows()
         self._ask_resort()
@@ -149,13 +134,19 @@ class ScoresModel(QAbstractTableModel):
         self._order = np.empty(0, np.int64)
         self.endResetModel()
 
-    def files(self) -> Iterator[ScoredFile]:
-        """All rows in the order shown, as they are now; the iterator may be used on another thread."""
+    def files(self) -> Iterator[ScoreRow]:
+        """All rows in the order shown, as they are now, without pixels; the iterator may be used on another thread."""
         order = self._order.tolist()
         paths, notes, errors = self._paths.copy(), self._notes.copy(), self._errors.copy()
         scores, percentiles = self._scores.values.copy(), self._percentiles.values.copy()
         return (
-            ScoredFile(paths[item], _number(scores[item]), _number(percentiles[item]), notes[item], errors[item])
+            ScoreRow(
+                path=paths[item],
+                bits_per_dim=_number(scores[item]),
+                percentile=_number(percentiles[item]),
+                notes=notes[item],
+                error=errors[item],
+            )
             for item in order
         )
 
@@ -282,39 +273,11 @@ class ScoresModel(QAbstractTableModel):
         return ("", self.tr("File"), self.tr("Bits/dim"), self.tr("Percentile"), self.tr("Notes"))
 
 
-def csv_of(files: Iterable[ScoredFile]) -> str:
-    """The rows as CSV with a heading; no cell is taken for a formula by a spreadsheet."""
-    stream = io.StringIO()
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow(CSV_COLUMNS)
-    for file in files:
-        table.writerow(
-            (
-                csv_cell(file.path),
-                "" if file.score is None else f"{file.score:.6f}",
-                "" if file.percentile is None else f"{file.percentile:.2f}",
-                csv_cell("; ".join(file.notes)),
-                csv_cell(file.error),
-            )
-        )
-    return stream.getvalue()
-
-
-def qimage(batch: ImageBatch, index: int = 0) -> QImage:
-    """One image of a batch as an RGB32 `QImage` of its own memory."""
-    _, height, width, channels = batch.shape
-    size = height * width * channels
-    form = QImage.Format.Format_Grayscale8 if channels == 1 else QImage.Format.Format_RGB888
-    data = batch.pixels[index * size : (index + 1) * size]
-    return QImage(data, width, height, width * channels, form).convertToFormat(QImage.Format.Format_RGB32)
-
-
 def _reduced(batch: ImageBatch) -> ImageBatch:
     """Every n-th pixel, so that the thumbnail's size is not exceeded."""
-    _, height, width, channels = batch.shape
+    _, height, width, _ = batch.shape
     step = max(1, math.ceil(max(height, width) / THUMBNAIL_SIDE))
-    pixels = np.frombuffer(batch.pixels, np.uint8).reshape(height, width, channels)[::step, ::step]
-    return ImageBatch((1, *pixels.shape), pixels.tobytes())
+    return ImageBatch.of(batch.array()[:, ::step, ::step])
 
 
 def _float(value: float | None) -> float:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
+from nvp_studio.csv_file import csv_text
 from nvp_studio.files import write_whole
+from nvp_studio.score_row import COLUMNS, ScoreRow
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.scores import ScoredFile, ScoresModel, csv_of
+from nvp_studio.state.scores import ScoresModel
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo, Score, ScoreDone, ScoreRows
 
@@ -131,14 +133,13 @@ class ScoreState(QObject):
 
     def export(self, path: Path) -> None:
         """Write the rows in the order shown as CSV; `exported` says how that went."""
-        files = self.rows.files()
-        threading.Thread(target=self._write_csv, args=(path, files), name="csv export").start()
+        threading.Thread(target=self._write_csv, args=(path, self.rows.files()), name="csv export").start()
 
     # Inside
 
-    def _write_csv(self, path: Path, files: Iterator[ScoredFile]) -> None:
+    def _write_csv(self, path: Path, rows: Iterator[ScoreRow]) -> None:
         try:
-            write_whole(path, csv_of(files).encode("utf-8"))
+            write_whole(path, csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
         except OSError as error:
             self.exported.emit(str(path), error.strerror or str(error))
         else:
@@ -191,8 +192,8 @@ class ScoreState(QObject):
     def _on_preview(self, answer: Answer | WorkerLost) -> None:
         if isinstance(answer, ScoreRows):
             for row in answer.rows:
-                if row.thumbnail is not None:
-                    self.preview_arrived.emit(row.path, row.thumbnail)
+                if row.pixels is not None:
+                    self.preview_arrived.emit(row.path, row.pixels)
 
     def _on_ended(self) -> None:
         self._forget()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.runs.names import Kind
 from nvp_studio.runs.sheets import read_sheet
 from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, snapshots
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import ImageBatch
 from nvp_studio.training.runs import RunRecord, read_record
 
 PLAY_MILLISECONDS = 160

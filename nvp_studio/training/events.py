@@ -1,25 +1,14 @@
 """What a run reports while it trains; the window and the command line get the same structures."""
 
-import math
 from typing import Literal
 
 import msgspec
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.stopping import StopRules
 
 RunPhase = Literal["preparing", "training", "paused", "stopping", "finished", "stopped", "failed"]
-
-
-class ImageBatch(msgspec.Struct, frozen=True):
-    """uint8 images as raw bytes in (N, H, W, C) order."""
-
-    shape: tuple[int, int, int, int]
-    pixels: bytes
-
-    def __post_init__(self) -> None:
-        if min(self.shape) < 0 or math.prod(self.shape) != len(self.pixels):
-            raise ValueError(f"images of shape {self.shape} do not have {len(self.pixels)} bytes")
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):

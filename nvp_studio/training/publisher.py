@@ -9,12 +9,12 @@ import msgspec
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.files import write_whole
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.training.checkpoint_folder import CheckpointFolder, CheckpointKind
 from nvp_studio.training.evaluation import Images, contact_sheet
 from nvp_studio.training.events import (
     CheckpointSaved,
-    ImageBatch,
     RunEvent,
     RunImages,
     RunNotice,
@@ -127,10 +127,7 @@ class Publisher:
         name = sheet_name(kind, step)
         data = contact_sheet(images, columns=SHEET_COLUMNS)
         self._attempt(f"samples/{name}", lambda: write_whole(self.folder / "samples" / name, data))
-        count, height, width, channels = images.shape
-        self.report(
-            RunImages(kind=kind, step=step, images=ImageBatch((count, height, width, channels), images.tobytes()))
-        )
+        self.report(RunImages(kind=kind, step=step, images=ImageBatch.of(images)))
 
     def _report_journal(self) -> None:
         if self._journal.trouble:

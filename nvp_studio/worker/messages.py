@@ -9,12 +9,13 @@ from typing import Literal
 
 import msgspec
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
+from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
     CheckpointSaved,
-    ImageBatch,
     RunChanged,
     RunImages,
     RunNotice,
@@ -259,19 +260,6 @@ class PictureSaved(msgspec.Struct, frozen=True, tag="picture-saved"):
     """Answer to `SavePicture`."""
 
     path: str
-
-
-class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One file's score, or the reason it has none (`error`; then `bits_per_dim` is None)."""
-
-    path: str
-    bits_per_dim: float | None = None
-    percentile: float | None = None
-    """Share of the reference images, in percent, that score lower (fit the model better)."""
-    thumbnail: ImageBatch | None = None
-    """The pixels that were scored, at the model's size."""
-    notes: tuple[str, ...] = ()
-    error: str = ""
 
 
 class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from nvp_studio import __version__
@@ -20,10 +19,12 @@ from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import read_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, draw, render
-from nvp_studio.explore.score import FileScore, score_batches
+from nvp_studio.explore.score import score_batches
 from nvp_studio.flow.engine.inference import Inference
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe, Seed
-from nvp_studio.training.events import ImageBatch
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.text import printable
 from nvp_studio.worker.messages import (
     PROTOCOL,
     Answer,
@@ -43,7 +44,6 @@ from nvp_studio.worker.messages import (
     SavePicture,
     Score,
     ScoreDone,
-    ScoreRow,
     ScoreRows,
     Sheet,
     Survey,
@@ -133,7 +133,7 @@ class Service:
         began = time.perf_counter()
         drawing = draw(model, [request.recipe])
         base_coordinates = tuple(drawing.base_coordinates[0].tolist())
-        picture = Picture(image=_image_batch(drawing.images), base_coordinates=base_coordinates)
+        picture = Picture(image=ImageBatch.of(drawing.images), base_coordinates=base_coordinates)
         yield Rendered(picture, time.perf_counter() - began)
         self._record(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
@@ -157,7 +157,7 @@ def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Ans
         parts.append(render(model, request.recipes[start : start + batch]))
         yield None
     parts = parts or [render(model, [])]
-    images = _image_batch(np.concatenate([part.images for part in parts]))
+    images = ImageBatch.of(np.concatenate([part.images for part in parts]))
     scores = np.concatenate([part.bits_per_dim for part in parts])
     yield Sheet(request.recipes, images, tuple(scores.tolist()))
 
@@ -187,7 +187,7 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
         more, counted = (0, True) if counted else _count_some(counting)
         counted_so_far += more
         found = max(counted_so_far, done)
-        yield ScoreRows(tuple(map(_score_row, rows)), done, found, counted)
+        yield ScoreRows(tuple(map(_sendable, rows)), done, found, counted)
     yield ScoreDone(done - failed, failed, time.perf_counter() - began)
 
 
@@ -221,20 +221,9 @@ def _survey(request: Survey) -> Iterator[Answer | None]:
             yield Surveyed(**asdict(found))
 
 
-def _score_row(row: FileScore) -> ScoreRow:
-    return ScoreRow(
-        path=row.path,
-        bits_per_dim=row.bits_per_dim,
-        percentile=row.percentile,
-        thumbnail=None if row.pixels is None else _image_batch(row.pixels[np.newaxis]),
-        notes=row.notes,
-        error=row.error,
-    )
-
-
-def _image_batch(images: npt.NDArray[np.uint8]) -> ImageBatch:
-    count, height, width, channels = images.shape
-    return ImageBatch((count, height, width, channels), images.tobytes())
+def _sendable(row: ScoreRow) -> ScoreRow:
+    """The row with a path that a message can hold: bytes of it that are not UTF-8 as escapes."""
+    return msgspec.structs.replace(row, path=printable(row.path))
 
 
 def _model_info(model: OpenedModel) -> ModelInfo:

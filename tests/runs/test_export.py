@@ -7,13 +7,14 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.runs.compare import comparison_csv, differences, open_for_comparison, scores_along
 from nvp_studio.runs.event_files import FOLDER, EventFollower
 from nvp_studio.runs.export import export_run
 from nvp_studio.runs.snapshots import nearest_snapshot, snapshots
 from nvp_studio.runs.timelapse import thinned, write_film
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import ImageBatch, RunImages, RunStarted
+from nvp_studio.training.events import RunImages, RunStarted
 from nvp_studio.training.lock import RunLock
 from nvp_studio.training.runs import read_record, write_record
 from tests.hostile.data_files import png

@@ -7,10 +7,11 @@ import math
 import pytest
 from PySide6.QtCore import QPersistentModelIndex, Qt
 
+from nvp_studio.csv_file import csv_text
+from nvp_studio.image_batch import ImageBatch
+from nvp_studio.score_row import COLUMNS, ScoreRow
 from nvp_studio.state import scores
-from nvp_studio.state.scores import IMAGE_ROLE, ScoredFile, ScoresModel, csv_of
-from nvp_studio.training.events import ImageBatch
-from nvp_studio.worker.messages import ScoreRow
+from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from tests.qt import Bot
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -83,7 +84,7 @@ def test_rows_that_come_while_sorted_are_sorted_in(model: ScoresModel, qtbot: Bo
 
 def test_images_are_made_of_the_scored_pixels() -> None:
     model = ScoresModel()
-    model.add([row("/a", 1.0, thumbnail=ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])))])
+    model.add([row("/a", 1.0, pixels=ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])))])
     image = model.index(0, 0).data(IMAGE_ROLE)
     assert [image.pixelColor(x, y).red() for y in range(2) for x in range(3)] == [0, 50, 100, 150, 200, 250]
     assert model.pixels(0) == (ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])), True)
@@ -93,7 +94,7 @@ def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytes
     monkeypatch.setattr(scores, "MOST_PIXEL_BYTES", 2 * 100 * 100 * 3)
     model = ScoresModel()
     batch = ImageBatch((1, 100, 100, 3), bytes(100 * 100 * 3))
-    model.add([row(f"/{number}", 1.0, thumbnail=batch) for number in range(4)])
+    model.add([row(f"/{number}", 1.0, pixels=batch) for number in range(4)])
     assert [model.pixels(place)[1] for place in range(4)] == [True, True, False, False]
     small, _ = model.pixels(3)
     assert small is not None
@@ -106,7 +107,7 @@ def test_a_hundred_thousand_rows_are_added_and_sorted() -> None:
         model.add([row(f"/x/{(7919 * n) % 100_000:06d}.png", float(n % 977)) for n in range(start, start + 1000)])
     model.sort(SCORE, Qt.SortOrder.DescendingOrder)
     assert model.rowCount() == 100_000
-    assert model.file(0).score == 976.0
+    assert model.file(0).bits_per_dim == 976.0
     model.sort(NAME)
     assert names(model)[:2] == ["000000.png", "000001.png"]
 
@@ -116,16 +117,16 @@ def test_clearing_empties_everything(model: ScoresModel) -> None:
     assert model.rowCount() == 0
     assert len(model.scores) == 0
     model.add([row("/x/b.png", 4.0)])
-    assert model.file(0) == ScoredFile("/x/b.png", 4.0, 40.0, (), "")
+    assert model.file(0) == row("/x/b.png", 4.0)
 
 
 def test_csv_comes_back_as_it_was_and_holds_no_formula() -> None:
-    files = [
-        ScoredFile('/a "b",c.png', 1.23456789, 50.0, ("one", "two"), ""),
-        ScoredFile("=HYPERLINK(1)", None, None, (), "-1 is not an image"),
-        ScoredFile("/bad\udcff.png", 2.0, None, (), ""),
+    rows = [
+        ScoreRow(path='/a "b",c.png', bits_per_dim=1.23456789, percentile=50.0, notes=("one", "two")),
+        ScoreRow(path="=HYPERLINK(1)", error="-1 is not an image"),
+        ScoreRow(path="/bad\udcff.png", bits_per_dim=2.0),
     ]
-    lines = list(csv.reader(io.StringIO(csv_of(files))))
+    lines = list(csv.reader(io.StringIO(csv_text(COLUMNS, (row.cells() for row in rows)))))
     assert lines[0] == ["path", "bits_per_dim", "percentile", "notes", "error"]
     assert lines[1] == ['/a "b",c.png', "1.234568", "50.00", "one; two", ""]
     assert lines[2] == ["'=HYPERLINK(1)", "", "", "", "'-1 is not an image"]
@@ -133,5 +134,5 @@ def test_csv_comes_back_as_it_was_and_holds_no_formula() -> None:
 
 
 def test_numbers_of_failed_rows_are_not_scores(model: ScoresModel) -> None:
-    assert model.file(1).score is None
+    assert model.file(1).bits_per_dim is None
     assert not any(math.isnan(value) for value in model.scores)

@@ -11,15 +11,16 @@ from PySide6.QtCore import QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QImage, QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state import recipe_edit
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.qimages import qimages
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.image_view import ImageView, qimages, whole_zoom
+from nvp_studio.views.widgets.image_view import ImageView, whole_zoom
 from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT, MarkedSlider
 from tests.qt import WAIT_SECONDS, Bot
 from tests.small_model import random_images

@@ -93,7 +93,7 @@ def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: Scor
     assert page.preview.image is not None
     assert (page.preview.image.width(), page.preview.image.height()) == (8, 8)
     file = page.state.rows.file(row_of(page, "photo.jpg"))
-    assert f"{file.score:.3f} bits/dim" in page.preview_score.text()
+    assert f"{file.bits_per_dim:.3f} bits/dim" in page.preview_score.text()
     page.table.selectRow(row_of(page, "broken.png"))
     assert page.preview.image is None
     assert "not an image" in page.preview_notes.text().lower()
@@ -105,12 +105,12 @@ def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files
     header = page.table.horizontalHeader()
     place = QPoint(header.sectionPosition(2) + 20, header.height() // 2)
     qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    values = [file.score for file in page.state.rows.files()]
+    values = [file.bits_per_dim for file in page.state.rows.files()]
     assert values[-1] is None
     found = [value for value in values if value is not None]
     assert found in (sorted(found), sorted(found, reverse=True))
     qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert [file.score for file in page.state.rows.files()][:-1] == found[::-1]
+    assert [file.bits_per_dim for file in page.state.rows.files()][:-1] == found[::-1]
 
 
 def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
@@ -121,7 +121,7 @@ def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: Scor
     assert window.current_page.key == "explore"
     explore = window.page("explore").state
     qtbot.waitUntil(lambda: explore.notes[:1] == ("3.png",))
-    wanted = page.state.rows.file(0).score
+    wanted = page.state.rows.file(0).bits_per_dim
     qtbot.waitUntil(lambda: explore.bits_per_dim is not None and abs(explore.bits_per_dim - wanted) < 1e-4)
 
 
@@ -130,13 +130,13 @@ def test_another_model_offers_to_score_again(
 ) -> None:
     score(window, page, [files / "3.png"], qtbot)
     assert not page.stale.isVisible()
-    before = page.state.rows.file(0).score
+    before = page.state.rows.file(0).bits_per_dim
     window.engine.open_model(str(other_model))
     qtbot.waitUntil(page.stale.isVisible)
     window.registry["score.again"].trigger()
     qtbot.waitUntil(lambda: page.state.rows.rowCount() == 1 and not page.state.busy)
     assert not page.stale.isVisible()
-    assert page.state.rows.file(0).score != before
+    assert page.state.rows.file(0).bits_per_dim != before
     window.engine.open_model(str(small_model))
     qtbot.waitUntil(page.stale.isVisible)
 

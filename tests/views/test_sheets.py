@@ -1,6 +1,6 @@
 """Sheets of images: pairs one below the other, in as few incomplete rows as their size allows."""
 
-from nvp_studio.training.events import ImageBatch
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.views.widgets.sheets import Sheet
 from tests.qt import Bot
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import QObject
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe, Seed
-from nvp_studio.training.events import ImageBatch
 from nvp_studio.worker.channel import Channel
 from nvp_studio.worker.messages import (
     Answer,

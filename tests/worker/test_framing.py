@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvp_studio.flow.config import preset_config
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.events import ImageBatch, RunStarted, StepMetrics
+from nvp_studio.training.events import RunStarted, StepMetrics
 from nvp_studio.worker.framing import MAX_FRAME_BYTES, FrameError, FrameReader, encode, read_messages
 from nvp_studio.worker.messages import (
     Ask,
@@ -29,7 +31,6 @@ from nvp_studio.worker.messages import (
     Rendered,
     Reply,
     Score,
-    ScoreRow,
     ScoreRows,
     StartRun,
     Survey,
@@ -62,7 +63,7 @@ _ANSWERS = [
     Reply(
         "score",
         1,
-        ScoreRows((ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
+        ScoreRows((ScoreRow(path="a", bits_per_dim=2, pixels=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
     ),
     Reply("explore", 4, Failed("reason", "details")),
     Reply("score", 1, Cancelled()),

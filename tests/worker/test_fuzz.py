@@ -12,9 +12,11 @@ import PIL.Image
 import pytest
 
 from nvp_studio.flow.config import preset_config
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.events import CheckpointSaved, ImageBatch, RunImages, RunNotice, RunState, StepMetrics
+from nvp_studio.training.events import CheckpointSaved, RunImages, RunNotice, RunState, StepMetrics
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -38,7 +40,6 @@ from nvp_studio.worker.messages import (
     RunCommand,
     SavePicture,
     Score,
-    ScoreRow,
     ScoreRows,
     Sheet,
     StartRun,
@@ -86,7 +87,7 @@ _ANSWERS: list[msgspec.Struct] = [
     Reply(
         "score",
         1,
-        ScoreRows((ScoreRow(path="a", bits_per_dim=2, thumbnail=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
+        ScoreRows((ScoreRow(path="a", bits_per_dim=2, pixels=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
     ),
     Reply("explore", 4, Failed("reason", "details")),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),

@@ -195,8 +195,8 @@ def test_a_saved_picture_can_be_read_and_scores_what_was_shown(shared_worker: Wo
     assert (read.recipe.base, read.recipe.offsets) == (recipe.base, recipe.offsets)
     (row,) = shared_worker.expect(ScoreRows).rows
     assert row.bits_per_dim == score
-    assert row.thumbnail is not None
-    assert row.thumbnail.pixels == shown.image.pixels
+    assert row.pixels is not None
+    assert row.pixels.pixels == shown.image.pixels
     shared_worker.expect(ScoreDone, scored=1, failed=0)
 
 

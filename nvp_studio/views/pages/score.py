@@ -13,10 +13,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.paths import image_filter, is_image_file
-from nvp_studio.state.scores import qimage
+from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scoring import ScoreState, progress_words
-from nvp_studio.training.events import ImageBatch
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -287,10 +287,11 @@ class ScorePage(Page):
         self.preview_name.setText(Path(file.path).name)
         self.preview_name.setToolTip(file.path)
         self._action("explore").setEnabled(not file.error)
-        self.preview_score.setText("" if file.score is None else self._score_text(file.score, file.percentile))
+        score = file.bits_per_dim
+        self.preview_score.setText("" if score is None else self._score_text(score, file.percentile))
         notes = file.error or ", ".join(file.notes) or self.tr("Scored unchanged.")
         self.preview_notes.setText(notes[:1].upper() + notes[1:])
-        self.histogram.show_mark(file.score)
+        self.histogram.show_mark(score)
 
     def _score_text(self, score: float, percentile: float | None) -> str:
         text = self.tr("{0} bits/dim").format(f"{score:.3f}")

@@ -18,12 +18,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.paths import is_image_file
-from nvp_studio.training.events import ImageBatch
+from nvp_studio.state.qimages import qimages
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.image_view import qimages
 from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 

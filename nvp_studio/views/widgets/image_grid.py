@@ -4,9 +4,9 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from nvp_studio.training.events import ImageBatch
+from nvp_studio.image_batch import ImageBatch
+from nvp_studio.state.qimages import qimages
 from nvp_studio.views.theme import SPACE, colors, scaled_font
-from nvp_studio.views.widgets.image_view import qimages
 
 
 class ImageGrid(QWidget):

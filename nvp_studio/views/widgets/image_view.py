@@ -4,21 +4,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from nvp_studio.training.events import ImageBatch
 from nvp_studio.views.theme import colors, scaled_font
-
-
-def qimages(batch: ImageBatch) -> list[QImage]:
-    """The images of a batch as RGB32 `QImage`s of their own memory."""
-    count, height, width, channels = batch.shape
-    form = QImage.Format.Format_Grayscale8 if channels == 1 else QImage.Format.Format_RGB888
-    size = height * width * channels
-    return [
-        QImage(batch.pixels[i * size : (i + 1) * size], width, height, width * channels, form).convertToFormat(
-            QImage.Format.Format_RGB32
-        )
-        for i in range(count)
-    ]
 
 
 def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSizeF:

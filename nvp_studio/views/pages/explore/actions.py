@@ -10,10 +10,10 @@ from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state.blend import BlendState
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.paths import image_filter
+from nvp_studio.state.qimages import qimages
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
-from nvp_studio.views.widgets.image_view import qimages
 
 _SAVED_SIDE = 448
 """About how many pixels wide a saved picture is made, by a whole factor."""

@@ -9,12 +9,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.blend import STRIP_SHARES, BlendState, End
 from nvp_studio.state.explore import MOST_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
-from nvp_studio.training.events import ImageBatch
+from nvp_studio.state.qimages import qimages
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.numbers import short_number
@@ -26,7 +27,7 @@ from nvp_studio.views.widgets.action_button import icon_button, tool_button
 from nvp_studio.views.widgets.blend_panel import BlendPanel, ShownEnd
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.image_view import ImageView, qimages
+from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.inputs import SpinBox
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox

@@ -1,0 +1,28 @@
+"""8-bit images as they travel between window and worker."""
+
+import math
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+
+class ImageBatch(msgspec.Struct, frozen=True):
+    """uint8 images as raw bytes in (N, H, W, C) order."""
+
+    shape: tuple[int, int, int, int]
+    pixels: bytes
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 0 or math.prod(self.shape) != len(self.pixels):
+            raise ValueError(f"images of shape {self.shape} do not have {len(self.pixels)} bytes")
+
+    @staticmethod
+    def of(images: npt.NDArray[np.uint8]) -> "ImageBatch":
+        """The batch of an array (N, H, W, C)."""
+        count, height, width, channels = images.shape
+        return ImageBatch((count, height, width, channels), images.tobytes())
+
+    def array(self) -> npt.NDArray[np.uint8]:
+        """The images as an array (N, H, W, C) that cannot be written to."""
+        return np.frombuffer(self.pixels, np.uint8).reshape(self.shape)
