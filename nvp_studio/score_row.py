@@ -15,7 +15,7 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     bits_per_dim: float | None = None
     percentile: float | None = None
-    """Share of the reference images, in percent, that score lower (fit the model better)."""
+    """Percentage of the reference images that score lower (fit the model better)."""
     pixels: ImageBatch | None = None
     """One image: what was scored, at the model's size; None where it could not be read, or is not needed."""
     notes: tuple[str, ...] = ()

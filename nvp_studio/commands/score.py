@@ -185,9 +185,9 @@ def _data_rows(
             if not ranks.broadcast(not tally.stopped)[0]:
                 return
             low, high = ranks.own_range(start, min(start + size, len(images)))
-            found = torch.zeros(min(size, len(images) - start), dtype=torch.float64)
-            found[low - start : high - start] = opened.flow.bits_per_dim(images[low:high], samples, seed)
-            for index, value in enumerate(ranks.all_reduce(found).tolist(), start):
+            scores = torch.zeros(min(size, len(images) - start), dtype=torch.float64)
+            scores[low - start : high - start] = opened.flow.bits_per_dim(images[low:high], samples, seed)
+            for index, value in enumerate(ranks.all_reduce(scores).tolist(), start):
                 yield ScoreRow(path=f"{split}/{index}", bits_per_dim=value, percentile=opened.percentile(value))
 
     return len(images), rows()

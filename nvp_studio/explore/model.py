@@ -24,13 +24,13 @@ class Directions:
     """(D,), mean of the latents."""
     deviation: Tensor
     """(K,), standard deviation of the latents along each direction."""
-    shares: tuple[float, ...]
-    """K shares of the latents' whole variance."""
+    explained_variance: tuple[float, ...]
+    """K fractions of the latents' whole variance, one along each direction."""
     names: tuple[str, ...]
     """K names; empty for a principal direction."""
 
     def __len__(self) -> int:
-        return len(self.shares)
+        return len(self.explained_variance)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class OpenedModel:
         return sum(parameter.numel() for parameter in self.flow.flow.parameters())
 
     def percentile(self, bits_per_dim: float) -> float | None:
-        """Share of the reference images, in percent, that score lower; None when there is no reference."""
+        """Percentage of the reference images that score lower; None when there is no reference."""
         if not len(self.reference):
             return None
         return 100.0 * float(np.searchsorted(self.reference, bits_per_dim, side="left")) / len(self.reference)
@@ -102,7 +102,7 @@ def _directions(checkpoint: Checkpoint, flow: Inference) -> Directions | None:
         components=tensors["components"].to(flow.device, flow.latent_dtype),
         mean=tensors["mean"].to(flow.device, flow.latent_dtype),
         deviation=tensors["deviation"].to(flow.device, flow.latent_dtype),
-        shares=tuple(tensors["shares"].tolist()),
+        explained_variance=tuple(tensors["shares"].tolist()),
         names=("",) * (count - len(contrasts)) + contrasts,
     )
 

@@ -20,9 +20,9 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 
-_STILL_MILLISECONDS = 700
-_MOST_NAMES = 200
-_MOST_PIXELS = 2**19
+_DELAY_MILLISECONDS = 700
+_MAX_NAMES = 200
+_MAX_PIXELS = 2**19
 """Of a batch that is tried out: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
 
 ImageShape = tuple[int, int, int]
@@ -71,13 +71,13 @@ class Estimator(QObject):
         self.too_large = False
         """Whether there is no estimate because a batch takes more memory than anybody has asked for yet."""
         self._wanted: TrainConfig | None = None
-        self._still = QTimer(self)
-        self._still.setSingleShot(True)
-        self._still.setInterval(_STILL_MILLISECONDS)
-        self._still.timeout.connect(self._ask)
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(_DELAY_MILLISECONDS)
+        self._delay.timeout.connect(self._ask)
         self._channel = engine.trainer.channel("estimate", self)
 
-    def want(self, config: TrainConfig) -> None:
+    def request(self, config: TrainConfig) -> None:
         """Estimate `config` a little later, unless that is known already."""
         config = _relevant(config)
         if config == self._wanted:
@@ -88,11 +88,11 @@ class Estimator(QObject):
             self._set(dataclasses.replace(self.estimate, config=config))
             return
         self._set(None)
-        self._still.start()
+        self._delay.start()
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """A run is about to start: leave the trainer to it."""
-        self._still.stop()
+        self._delay.stop()
         self._channel.cancel()
         self._set_asking(False)
         self._wanted = None
@@ -104,7 +104,7 @@ class Estimator(QObject):
         shape = image_shape_of(config)
         if shape is None:
             return  # known only once the data are read
-        if config.batch_size * shape[1] * shape[2] > _MOST_PIXELS:
+        if config.batch_size * shape[1] * shape[2] > _MAX_PIXELS:
             self.too_large = True
             self._set(None)
             return
@@ -136,10 +136,10 @@ def image_shape_of(config: TrainConfig) -> ImageShape | None:
     if config.data in CATALOGUE:
         channels, height, width = CATALOGUE[config.data].image_shape
     else:
-        found = _first_image_shape(Path(os.path.expanduser(config.data)))
-        if found is None and (config.image_size is None or config.channels is None):
+        shape = _first_image_shape(Path(os.path.expanduser(config.data)))
+        if shape is None and (config.image_size is None or config.channels is None):
             return None
-        channels, height, width = found or (1, 1, 1)
+        channels, height, width = shape or (1, 1, 1)
     if config.image_size is not None:
         height = width = config.image_size
     return config.channels or channels, height, width
@@ -156,9 +156,9 @@ def _first_image_shape(folder: Path) -> ImageShape | None:
     try:
         if is_archive(folder) or find_cifar(folder):
             return CIFAR10.image_shape  # its sheets are images of thousands of images
-        names = list(islice(folder.iterdir(), _MOST_NAMES))
+        names = list(islice(folder.iterdir(), _MAX_NAMES))
         for sub in [name for name in names if name.is_dir()][:2]:
-            names += islice(sub.iterdir(), _MOST_NAMES)
+            names += islice(sub.iterdir(), _MAX_NAMES)
         first = next(name for name in names if is_image_file(name))
         return image_header(first)
     except (OSError, StopIteration, ImageError):

@@ -125,7 +125,7 @@ class ExploreState(QObject):
         return tuple(value + offsets.get(index, 0.0) for index, value in enumerate(self._origin))
 
     def percentile(self) -> float | None:
-        """Share of the reference images, in percent, that score lower than the picture."""
+        """Percentage of the reference images that score lower than the picture."""
         score = self.bits_per_dim
         if score is None or self.model is None or not self.model.reference:
             return None

@@ -24,11 +24,11 @@ class ScoreState(QObject):
     """
 
     progressed = Signal()
-    """Rows came, or busy, found and finished counts changed."""
+    """Rows came, or `busy`, `done` or `total` changed."""
     model_changed = Signal()
     """Another model is open, or the table belongs to another one than before: look at `stale`."""
     failed = Signal(str)
-    found_nothing = Signal(object)
+    no_images = Signal(object)
     """What was asked for, a tuple of paths, holds no image."""
     interrupted = Signal()
     """The engine died while scoring and `resume` is needed to go on."""
@@ -44,7 +44,7 @@ class ScoreState(QObject):
         self.model: ModelInfo | None = None
         """The model of the scores in the table."""
         self.done = 0
-        self.found = 0
+        self.total = 0
         self.counted = True
         self.busy = False
         self.seconds = 0.0
@@ -123,7 +123,7 @@ class ScoreState(QObject):
         self.cancel()
         self.rows.clear()
         self.model = None
-        self.done = self.found = 0
+        self.done = self.total = 0
         self.progressed.emit()
         self.model_changed.emit()
 
@@ -161,7 +161,7 @@ class ScoreState(QObject):
             self.model_changed.emit()
         paths = self._current = self._waiting.popleft()
         self.busy, self.counted = True, False
-        self.done = self.found = 0
+        self.done = self.total = 0
         self._channel.ask(Score(paths), self._on_answer)
         self.progressed.emit()
 
@@ -173,14 +173,14 @@ class ScoreState(QObject):
         match answer:
             case ScoreRows():
                 self.rows.add(answer.rows)
-                self.done, self.found, self.counted = answer.done, answer.found, answer.counted
+                self.done, self.total, self.counted = answer.done, answer.total, answer.counted
                 self._changed = True
             case ScoreDone():
                 self.seconds = answer.seconds
-                asked, found = self._current, self.found
+                asked, total = self._current, self.total
                 self._on_ended()
-                if not found:
-                    self.found_nothing.emit(asked)
+                if not total:
+                    self.no_images.emit(asked)
             case Cancelled():
                 self._on_ended()
             case Failed(reason=reason):
@@ -228,7 +228,7 @@ def progress_words(state: ScoreState) -> str:
     if state.waiting_for_model:
         return tr("ScoreState", "Waiting for the engine…")
     if state.busy and state.counted:
-        return tr("ScoreState", "Scoring {0} of {1}").format(f"{state.done:,}", f"{state.found:,}")
+        return tr("ScoreState", "Scoring {0} of {1}").format(f"{state.done:,}", f"{state.total:,}")
     if state.busy:
         return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{state.done:,}")
     scored, failed = len(state.rows.scores), state.rows.failed

@@ -18,46 +18,46 @@ class DataSurveyor(QObject):
     """Knows what is in one folder or file at a time."""
 
     changed = Signal()
-    """`found`, `counted` or `problem` is another."""
+    """`result`, `images_counted` or `error` changed."""
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
         self.data = ""
         """The path that is asked about; empty: none."""
-        self.counted = 0
+        self.images_counted = 0
         """Images found so far."""
-        self.found: Surveyed | None = None
-        self.problem = ""
+        self.result: Surveyed | None = None
+        self.error = ""
         """One line: why it cannot be told what is in it."""
         self._channel = engine.explorer.channel("survey", self)
         engine.explorer.state_changed.connect(self._on_state_changed)
 
     @property
-    def looking(self) -> bool:
+    def running(self) -> bool:
         """Whether an answer is to come."""
-        return bool(self.data) and self.found is None and not self.problem
+        return bool(self.data) and self.result is None and not self.error
 
-    def look_at(self, data: str, *, again: bool = False) -> None:
+    def survey(self, data: str, *, again: bool = False) -> None:
         """Look at `data` if that is a path of the machine that trains, and that is this one; once, or `again`."""
         elsewhere = data in CATALOGUE or self._engine.trainer_host
         path = "" if elsewhere or not data or not os.path.exists(os.path.expanduser(data)) else data
         if path == self.data and not again:
             return
         self._channel.cancel()
-        self.data, self.counted, self.found, self.problem = path, 0, None, ""
+        self.data, self.images_counted, self.result, self.error = path, 0, None, ""
         self._ask()
         self.changed.emit()
 
     @property
     def train_images(self) -> int | None:
         """About how many of the images are for training, None where that is not known."""
-        return self.found.train if self.found is not None and self.found.train else None
+        return self.result.train if self.result is not None and self.result.train else None
 
     def suggested_side(self) -> int | None:
         """The side that the images are best brought to, None where they can be trained as they are."""
-        found = self.found
-        if found is None or found.largest is None or (found.alike and max(found.largest) <= LARGEST_SIDE):
+        result = self.result
+        if result is None or result.largest is None or (result.alike and max(result.largest) <= LARGEST_SIDE):
             return None
         return USUAL_SIDE
 
@@ -66,17 +66,17 @@ class DataSurveyor(QObject):
             self._channel.ask(Survey(self.data), self._on_answer)
 
     def _on_state_changed(self, state: str) -> None:
-        if state == "ready" and self.looking:
+        if state == "ready" and self.running:
             self._ask()
 
     def _on_answer(self, answer: Answer | WorkerLost) -> None:
         match answer:
             case Surveying(images=images):
-                self.counted = images
+                self.images_counted = images
             case Surveyed():
-                self.found = answer
+                self.result = answer
             case Failed(reason=reason):
-                self.problem = reason
+                self.error = reason
             case _:
                 return
         self.changed.emit()

@@ -200,8 +200,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     epoch: float
     validation: float | None
     """Bits/dim on validation images when it was saved."""
-    direction_shares: tuple[float, ...]
-    """Share of the latents' variance along each direction; empty when the file has none."""
+    explained_variance: tuple[float, ...]
+    """Fraction of the latents' variance along each direction; empty when the file has none."""
     direction_names: tuple[str, ...]
     """Empty for a principal direction, else what the images have in common that it leads to."""
     reference: tuple[float, ...]
@@ -263,11 +263,11 @@ class PictureSaved(msgspec.Struct, frozen=True, tag="picture-saved"):
 
 
 class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
-    """Some more rows of a `Score`; `found` files are known so far, `counted` says whether that is all of them."""
+    """Some more rows of a `Score`; `done` of the `total` files counted so far are scored, `counted`: these are all."""
 
     rows: tuple[ScoreRow, ...]
     done: int
-    found: int
+    total: int
     counted: bool
 
 
@@ -289,7 +289,7 @@ class Probed(msgspec.Struct, frozen=True, tag="probed"):
 
 
 class Surveying(msgspec.Struct, frozen=True, tag="surveying"):
-    """Of a `Survey`: so many images are found so far."""
+    """Of a `Survey`: the number of images counted so far."""
 
     images: int
 

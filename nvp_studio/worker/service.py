@@ -186,8 +186,8 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
         failed += sum(bool(row.error) for row in rows)
         more, counted = (0, True) if counted else _count_some(counting)
         counted_so_far += more
-        found = max(counted_so_far, done)
-        yield ScoreRows(tuple(map(_sendable, rows)), done, found, counted)
+        total = max(counted_so_far, done)
+        yield ScoreRows(tuple(map(_sendable, rows)), done, total, counted)
     yield ScoreDone(done - failed, failed, time.perf_counter() - began)
 
 
@@ -214,11 +214,8 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
-    for found in survey_data(Path(request.path).expanduser()):
-        if isinstance(found, int):
-            yield Surveying(found)
-        else:
-            yield Surveyed(**asdict(found))
+    for step in survey_data(Path(request.path).expanduser()):
+        yield Surveying(step) if isinstance(step, int) else Surveyed(**asdict(step))
 
 
 def _sendable(row: ScoreRow) -> ScoreRow:
@@ -239,7 +236,7 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         step=model.info.step,
         epoch=model.info.epoch,
         validation=model.info.validation,
-        direction_shares=() if model.directions is None else model.directions.shares,
+        explained_variance=() if model.directions is None else model.directions.explained_variance,
         direction_names=() if model.directions is None else model.directions.names,
         reference=tuple(model.reference.tolist()),
     )

@@ -59,7 +59,7 @@ def test_another_model_takes_its_place(engine: Engine, qtbot: Bot, other_model: 
     qtbot.waitUntil(lambda: bool(opened))
     assert engine.model is not None
     assert engine.model.path == str(other_model)
-    assert len(engine.model.direction_shares) == 5
+    assert len(engine.model.explained_variance) == 5
     assert engine.model_path == str(other_model)
 
 

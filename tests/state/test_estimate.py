@@ -24,8 +24,8 @@ def estimator(shared_engine: Engine, qtbot: Bot) -> Iterator[Estimator]:
 @pytest.mark.slow
 def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "image_size": 8, "channels": 1, "preset": "quick", "device": "cpu"}
-    estimator.want(TrainConfig(steps=100, batch_size=4, **base))
-    estimator.want(TrainConfig(steps=100, batch_size=8, **base))
+    estimator.request(TrainConfig(steps=100, batch_size=4, **base))
+    estimator.request(TrainConfig(steps=100, batch_size=8, **base))
     assert estimator.estimate is None
     qtbot.waitUntil(lambda: estimator.estimate is not None)
     found = estimator.estimate
@@ -35,7 +35,7 @@ def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qtbot: Bot
     assert found.images_per_second > 0
     assert found.seconds(None) == 800 / found.images_per_second
 
-    estimator.want(TrainConfig(minutes=5, batch_size=8, **base))  # another budget needs no other probe
+    estimator.request(TrainConfig(minutes=5, batch_size=8, **base))  # another budget needs no other probe
     assert not estimator.asking
     assert estimator.estimate is not None
     assert estimator.estimate.seconds(None) == 300
@@ -44,7 +44,7 @@ def test_asks_the_engine_once_the_form_is_still(estimator: Estimator, qtbot: Bot
 def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     reasons: list[str] = []
     estimator.failed.connect(reasons.append)
-    estimator.want(TrainConfig(data=str(tmp_path), image_size=8, channels=1, preset="nonsense", steps=1))
+    estimator.request(TrainConfig(data=str(tmp_path), image_size=8, channels=1, preset="nonsense", steps=1))
     qtbot.waitUntil(lambda: bool(reasons))
     assert "nonsense" in reasons[0]
 
@@ -52,11 +52,11 @@ def test_a_flow_that_cannot_be_built_is_said(estimator: Estimator, qtbot: Bot, t
 @pytest.mark.slow
 def test_a_batch_of_too_many_pixels_is_not_tried_out(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "channels": 1, "preset": "quick", "steps": 1, "device": "cpu"}
-    estimator.want(TrainConfig(image_size=512, batch_size=3, **base))
+    estimator.request(TrainConfig(image_size=512, batch_size=3, **base))
     qtbot.waitUntil(lambda: estimator.too_large)
     assert not estimator.asking
     assert estimator.estimate is None
-    estimator.want(TrainConfig(image_size=8, batch_size=3, **base))
+    estimator.request(TrainConfig(image_size=8, batch_size=3, **base))
     assert not estimator.too_large
     qtbot.waitUntil(lambda: estimator.estimate is not None)
 

@@ -52,7 +52,7 @@ def test_says_when_there_was_nothing_to_score(state: ScoreState, files: Path, tm
     empty = tmp_path / "empty"
     empty.mkdir()
     said: list[tuple[str, ...]] = []
-    state.found_nothing.connect(said.append)
+    state.no_images.connect(said.append)
     state.add([empty])
     state.add([files])
     qtbot.waitUntil(lambda: not state.busy)

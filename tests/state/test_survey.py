@@ -24,19 +24,19 @@ def paint(folder: Path, count: int, size: tuple[int, int] = (8, 8)) -> Path:
 def surveyor(shared_engine: Engine, qtbot: Bot) -> Iterator[DataSurveyor]:
     surveyor = DataSurveyor(shared_engine)
     yield surveyor
-    surveyor.look_at("")
+    surveyor.survey("")
     qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
     surveyor.deleteLater()
 
 
 def test_counts_the_images_of_a_folder(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
-    surveyor.look_at(str(paint(tmp_path / "a", 20)))
-    assert surveyor.looking
-    qtbot.waitUntil(lambda: not surveyor.looking)
-    assert surveyor.found is not None
-    assert surveyor.found.images == 20
-    assert surveyor.train_images == surveyor.found.train
-    assert 10 < surveyor.found.train < 20
+    surveyor.survey(str(paint(tmp_path / "a", 20)))
+    assert surveyor.running
+    qtbot.waitUntil(lambda: not surveyor.running)
+    assert surveyor.result is not None
+    assert surveyor.result.images == 20
+    assert surveyor.train_images == surveyor.result.train
+    assert 10 < surveyor.result.train < 20
     assert surveyor.suggested_side() is None
 
 
@@ -46,77 +46,77 @@ def test_a_side_is_suggested_for_large_images_and_different_ones(
 ) -> None:
     for size in sizes:
         paint(tmp_path / "a", 3, size)
-    surveyor.look_at(str(tmp_path / "a"))
-    qtbot.waitUntil(lambda: not surveyor.looking)
+    surveyor.survey(str(tmp_path / "a"))
+    qtbot.waitUntil(lambda: not surveyor.running)
     assert surveyor.suggested_side() == USUAL_SIDE
 
 
 def test_what_is_no_path_is_not_asked_about(surveyor: DataSurveyor, tmp_path: Path) -> None:
     for data in ("fashion-mnist", "", str(tmp_path / "gone")):
-        surveyor.look_at(data)
-        assert not surveyor.looking
+        surveyor.survey(data)
+        assert not surveyor.running
 
 
 def test_a_data_file_is_read(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=random_images(20, seed=3))
-    surveyor.look_at(str(tmp_path / "set.npz"))
-    qtbot.waitUntil(lambda: not surveyor.looking)
-    assert surveyor.found is not None
-    assert surveyor.found.images == 20
-    assert surveyor.found.largest == (8, 8)
+    surveyor.survey(str(tmp_path / "set.npz"))
+    qtbot.waitUntil(lambda: not surveyor.running)
+    assert surveyor.result is not None
+    assert surveyor.result.images == 20
+    assert surveyor.result.largest == (8, 8)
 
 
 def test_a_file_that_is_no_data_has_a_problem(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "set.npz").write_bytes(b"no archive")
-    surveyor.look_at(str(tmp_path / "set.npz"))
-    qtbot.waitUntil(lambda: not surveyor.looking)
-    assert "set.npz cannot be read" in surveyor.problem
+    surveyor.survey(str(tmp_path / "set.npz"))
+    qtbot.waitUntil(lambda: not surveyor.running)
+    assert "set.npz cannot be read" in surveyor.error
 
 
 def test_a_path_of_another_machine_is_not_looked_for_here(far_engine: Engine, tmp_path: Path) -> None:
     surveyor = DataSurveyor(far_engine)
     far_engine.run_on("gpu-box")
-    surveyor.look_at(str(tmp_path))
-    assert not surveyor.looking
+    surveyor.survey(str(tmp_path))
+    assert not surveyor.running
     far_engine.run_on("")
-    surveyor.look_at(str(tmp_path))
-    assert surveyor.looking
+    surveyor.survey(str(tmp_path))
+    assert surveyor.running
 
 
 def test_only_the_last_folder_is_told_of(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
     first, second = paint(tmp_path / "a", 20), paint(tmp_path / "b", 3)
     told: list[tuple[str, int]] = []
-    surveyor.changed.connect(lambda: told.append((surveyor.data, surveyor.found.images if surveyor.found else -1)))
-    surveyor.look_at(str(first))
-    surveyor.look_at(str(second))
-    surveyor.look_at(str(first))
-    surveyor.look_at(str(second))
-    qtbot.waitUntil(lambda: not surveyor.looking)
+    surveyor.changed.connect(lambda: told.append((surveyor.data, surveyor.result.images if surveyor.result else -1)))
+    surveyor.survey(str(first))
+    surveyor.survey(str(second))
+    surveyor.survey(str(first))
+    surveyor.survey(str(second))
+    qtbot.waitUntil(lambda: not surveyor.running)
     assert (str(second), 3) in told
     assert (str(second), 20) not in told
-    surveyor.look_at(str(first))
-    surveyor.look_at("fashion-mnist")
+    surveyor.survey(str(first))
+    surveyor.survey("fashion-mnist")
     qtbot.waitUntil(lambda: not surveyor._engine.explorer.asking)
-    assert (surveyor.data, surveyor.found) == ("", None)
+    assert (surveyor.data, surveyor.result) == ("", None)
 
 
 def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
     folder = paint(tmp_path / "a", 3)
-    surveyor.look_at(str(folder))
-    qtbot.waitUntil(lambda: not surveyor.looking)
+    surveyor.survey(str(folder))
+    qtbot.waitUntil(lambda: not surveyor.running)
     paint(folder, 4, (9, 9))
-    surveyor.look_at(str(folder))
-    assert surveyor.found is not None
-    surveyor.look_at(str(folder), again=True)
-    qtbot.waitUntil(lambda: surveyor.found is not None)
-    assert surveyor.found.images == 7
+    surveyor.survey(str(folder))
+    assert surveyor.result is not None
+    surveyor.survey(str(folder), again=True)
+    qtbot.waitUntil(lambda: surveyor.result is not None)
+    assert surveyor.result.images == 7
 
 
 @pytest.mark.slow
 def test_is_asked_once_the_engine_is_there(qapp: object, qtbot: Bot, tmp_path: Path, small_model: Path) -> None:
     engine = Engine()
     surveyor = DataSurveyor(engine)
-    surveyor.look_at(str(paint(tmp_path / "a", 3)))
+    surveyor.survey(str(paint(tmp_path / "a", 3)))
     engine.start(str(small_model))
-    qtbot.waitUntil(lambda: surveyor.found is not None)
+    qtbot.waitUntil(lambda: surveyor.result is not None)
     stop_engine(qtbot, engine)

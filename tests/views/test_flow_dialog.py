@@ -22,7 +22,7 @@ SHAPE = (1, 28, 28)
 @pytest.fixture
 def page(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> TrainPage:
     def give_up(window: MainWindow) -> None:
-        window.page("train").estimator.give_up()
+        window.page("train").estimator.cancel()
 
     window = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "train", before_close=give_up)
     page = window.page("train")

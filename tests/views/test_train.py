@@ -445,7 +445,7 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
         Image.new("RGB", size).save(folder / f"{number}.png")
     form, surveyor = page.form, page.data_choice.surveyor
     page.open_paths([tmp_path / "photos"])
-    qtbot.waitUntil(lambda: surveyor.found is not None)
+    qtbot.waitUntil(lambda: surveyor.result is not None)
     assert form.data_note.text() == (
         "12 images in 2 classes, 40×70 to 90×60. Cropped and resized to 32×32 (Image side, under Advanced)."
     )
@@ -474,7 +474,7 @@ def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
     form.show_data(str(tmp_path / "a"))
     form.fields["image_size"].setValue(48)
     page.open_paths([tmp_path / "b"])
-    qtbot.waitUntil(lambda: surveyor.found is not None)
+    qtbot.waitUntil(lambda: surveyor.result is not None)
     assert form.fields["image_size"].value() == 48
     form.show_data("fashion-mnist")
     assert form.fields["image_size"].value() == 48
@@ -482,7 +482,7 @@ def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
 
 def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.open_paths([tmp_path])
-    qtbot.waitUntil(lambda: page.data_choice.surveyor.found is not None)
+    qtbot.waitUntil(lambda: page.data_choice.surveyor.result is not None)
     assert page.form.data_note.text() == "There are no images in this folder."
     assert page.form.data_note.property("role") == "error"
 
@@ -492,11 +492,11 @@ def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: B
     np.savez(tmp_path / "set.npz", images=random_images(40), labels=np.arange(40) % 4)
     page.open_paths([tmp_path / "set.npz"])
     assert note.text() == "Looking at what is in it…"
-    qtbot.waitUntil(lambda: not surveyor.looking)
+    qtbot.waitUntil(lambda: not surveyor.running)
     assert note.text() == "40 images in 4 classes, 8×8."
     (tmp_path / "other.npz").write_bytes(b"no archive")
     page.open_paths([tmp_path / "other.npz"])
-    qtbot.waitUntil(lambda: not surveyor.looking)
+    qtbot.waitUntil(lambda: not surveyor.running)
     assert "other.npz cannot be read" in note.text()
     assert note.property("role") == "error"
 

@@ -149,7 +149,7 @@ def test_opening_tells_what_the_file_holds(shared_worker: WorkerProcess, model_f
     assert model.image_shape == (1, 8, 8)
     assert model.latent_shapes == tuple(scale.shape for scale in expected.flow.scales)
     assert model.parameters == expected.parameters
-    assert len(model.direction_shares) == 12
+    assert len(model.explained_variance) == 12
     assert list(model.reference) == sorted(model.reference)
     assert (model.name, model.step, model.validation) == ("small", 7, 4.5)
 
@@ -532,7 +532,7 @@ def test_the_studio_preset_is_served_too(start_worker: StartWorker, tmp_path: Pa
     worker.greet()
     worker.send(Ask("model", 1, OpenModel(str(tmp_path / "fresh.safetensors"))))
     model = worker.expect(ModelOpened).model
-    assert model.direction_shares == ()
+    assert model.explained_variance == ()
     worker.send(Ask("sheet", 1, RenderSheet(tuple(_recipe(seed) for seed in range(1000)))), Ping(1))
     answer = worker.next()
     assert isinstance(answer, Pong)

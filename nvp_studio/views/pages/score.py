@@ -203,7 +203,7 @@ class ScorePage(Page):
         state.progressed.connect(self._show_progress)
         state.model_changed.connect(self._show_model)
         state.failed.connect(lambda reason: notify.error(reason, topic=_TOPIC))
-        state.found_nothing.connect(self._on_found_nothing)
+        state.no_images.connect(self._on_no_images)
         state.interrupted.connect(self._on_interrupted)
         state.preview_arrived.connect(self._on_preview_arrived)
         state.exported.connect(self._on_exported)
@@ -225,8 +225,8 @@ class ScorePage(Page):
         self.progress_label.setText(progress_words(state))
         self.progress.setVisible(state.busy)
         if state.busy:
-            known = state.counted and state.found > 0
-            self.progress.setRange(0, state.found if known else 0)
+            known = state.counted and state.total > 0
+            self.progress.setRange(0, state.total if known else 0)
             self.progress.setValue(state.done if known else 0)
         going = state.busy or state.waiting_for_model
         self._action("cancel").setEnabled(going)
@@ -303,7 +303,7 @@ class ScorePage(Page):
         if path == self._preview_path:
             self.preview.show_image(qimage(batch))
 
-    def _on_found_nothing(self, paths: tuple[str, ...]) -> None:
+    def _on_no_images(self, paths: tuple[str, ...]) -> None:
         names = ", ".join(Path(path).name or path for path in paths)
         notify.warning(self.tr("There are no images in {0}.").format(names), topic=_TOPIC)
 

@@ -219,7 +219,7 @@ class ExplorePage(Page):
         self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
         self.model_label.setText(self._describe(model))
         self.welcome.show_data(model.data_title)
-        self.latents.set_model(len(model.latent_shapes), model.direction_shares, model.direction_names)
+        self.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
         self.score.show_reference(model.reference)
         self._remember_model(self.context.engine.model_path)
         self._show_readiness()

@@ -37,7 +37,7 @@ class DataChoice(QObject):
     def choose(self, data: str) -> None:
         """Train on `data`, a path that a person has just chosen."""
         self._chosen = data
-        self.surveyor.look_at(data, again=True)
+        self.surveyor.survey(data, again=True)
         self._form.show_data(data)
 
     def train_images(self, config: TrainConfig) -> int | None:
@@ -63,7 +63,7 @@ class DataChoice(QObject):
 
     def _on_edited(self) -> None:
         form = self._form
-        self.surveyor.look_at(form.data_name)
+        self.surveyor.survey(form.data_name)
         if form.flow.changes:
             form.flow.shape = form.shown_shape or self.image_shape() or form.flow.shape
         self._show()
@@ -97,7 +97,7 @@ class DataChoice(QObject):
         dialog.open()
 
     def _on_surveyed(self) -> None:
-        if self.surveyor.found is not None and self._chosen == self.surveyor.data:
+        if self.surveyor.result is not None and self._chosen == self.surveyor.data:
             self._chosen = ""
             self._form.suggest_side(self.surveyor.suggested_side() or 0)
         self._show()

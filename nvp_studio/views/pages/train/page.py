@@ -192,7 +192,7 @@ class TrainPage(Page):
     def _start_run(self, config: TrainConfig, name: str) -> None:
         if self.live.under_way:
             return
-        self.estimator.give_up()
+        self.estimator.cancel()
         self.context.settings.values.train = self.form.config
         self.context.settings.save()
         self.live.start(config, self.context.runs_folder, name)
@@ -204,7 +204,7 @@ class TrainPage(Page):
         if config is None:
             self._show_problem(self.form.problem)
             return
-        self.estimator.give_up()
+        self.estimator.cancel()
         if config.steps is not None:
             self.live.resume(run.folder, steps=run.step + config.steps)
         elif config.minutes is not None:
@@ -218,7 +218,7 @@ class TrainPage(Page):
             self._show_problem(self.form.problem)
             return
         if self.isVisible() and not self.live.under_way and not self.context.engine.trainer_host:
-            self.estimator.want(config)
+            self.estimator.request(config)
         self._show_estimate()
 
     def _show_estimate(self) -> None:

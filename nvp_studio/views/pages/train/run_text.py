@@ -152,15 +152,15 @@ def estimate_text(estimate: Estimate, train_images: int | None) -> str:
 
 def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     """What a folder or file holds and how its images come to `side` (0: as they are), and the role of that text."""
-    survey = surveyor.found
-    if surveyor.problem:
-        return surveyor.problem, "error"
+    survey = surveyor.result
+    if surveyor.error:
+        return surveyor.error, "error"
     if survey is None:
-        if not surveyor.looking:
+        if not surveyor.running:
             return "", "dim"
-        if not surveyor.counted:
+        if not surveyor.images_counted:
             return tr("Looking at what is in it…"), "dim"
-        return tr("Counting images: {0} so far…").format(f"{surveyor.counted:,}"), "dim"
+        return tr("Counting images: {0} so far…").format(f"{surveyor.images_counted:,}"), "dim"
     if survey.unread:
         return tr("Data files, read when the run starts."), "dim"
     if survey.images == 0:
