@@ -19,6 +19,7 @@ from nvp_studio.recipe import PNG_KEY, Image, Recipe
 from nvp_studio.text import one_line
 
 _MAX_SIDE = 16_384
+"""Of a picture file, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class PictureFile:
     """What was done on the way, for a person."""
 
 
-def picture_png(pixels: npt.NDArray[np.uint8], recipe: Recipe, scale: int = 1) -> bytes:
-    """The picture (H, W, C) as a PNG file with its recipe inside, each pixel a square of `scale` pixels."""
+def picture_png(pixels: npt.NDArray[np.uint8], recipe: Recipe, pixel_size: int = 1) -> bytes:
+    """The picture (H, W, C) as a PNG file with its recipe inside, each pixel a square of `pixel_size` pixels."""
     height, width, channels = pixels.shape
-    if not 1 <= scale <= max(1, _MAX_SIDE // max(height, width)):
-        raise ValueError(f"a scale of {scale} is not possible for {width}x{height} pixels")
-    large = pixels.repeat(scale, 0).repeat(scale, 1)
+    if not 1 <= pixel_size <= max(1, _MAX_SIDE // max(height, width)):
+        raise ValueError(f"a scale of {pixel_size} is not possible for {width}x{height} pixels")
+    large = pixels.repeat(pixel_size, 0).repeat(pixel_size, 1)
     text = PngInfo()
     text.add_itxt(PNG_KEY, recipe.to_json())
     text.add_itxt("Software", f"NVP Studio {__version__}")
@@ -46,9 +47,11 @@ def picture_png(pixels: npt.NDArray[np.uint8], recipe: Recipe, scale: int = 1) -
     return file.getvalue()
 
 
-def save_picture(path: str | os.PathLike[str], pixels: npt.NDArray[np.uint8], recipe: Recipe, scale: int = 1) -> None:
-    """Write `picture_png` to `path`, whole; `OSError` when the disk refuses."""
-    write_whole(path, picture_png(pixels, recipe, scale))
+def save_picture(
+    path: str | os.PathLike[str], pixels: npt.NDArray[np.uint8], recipe: Recipe, pixel_size: int = 1
+) -> None:
+    """Write `picture_png` to `path`, in one piece; `OSError` when the disk refuses."""
+    write_whole(path, picture_png(pixels, recipe, pixel_size))
 
 
 def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False) -> PictureFile:

@@ -55,14 +55,14 @@ class BlendState(QObject):
         return self.explore.recipe is not None and isinstance(self.explore.recipe.base, Blend)
 
     def take_picture(self, end: int) -> None:
-        """Make the picture on screen an end: exactly its pixels, whatever sliders it was made with."""
+        """Make the picture on screen an end, by its pixels."""
         picture, recipe = self.explore.picture, self.explore.picture_recipe
         if picture is not None and recipe is not None:
             _, height, width, channels = picture.image.shape
             self._set_end(end, Image((height, width, channels), picture.image.pixels, _title(recipe)))
 
     def open_end(self, end: int, path: Path) -> None:
-        """Make an image file an end; its pixels count, not a recipe inside."""
+        """Make an image file an end, by its pixels and not by a recipe in it."""
         if self.explore.model is not None and self.explore.engine.explorer.state == "ready":
             self._end_channels[end].ask(ReadPicture(str(path), plain=True), partial(self._on_end_read, end))
 
@@ -72,7 +72,7 @@ class BlendState(QObject):
         if recipe is not None:
             self.explore.show(recipe, QCoreApplication.translate("BlendState", "blend"), merge_key="blend")
 
-    # Inside
+    # Internal
 
     def _set_end(self, end: int, base: End) -> None:
         self.ends = (base, self.ends[1]) if end == 0 else (self.ends[0], base)
@@ -84,7 +84,7 @@ class BlendState(QObject):
         self._refresh_strip()
 
     def _recipe(self, share: float) -> Recipe | None:
-        """The blend at `share`: with the sliders as they are when it is one of these ends already, else untouched."""
+        """The blend at `share`: of a picture that is a blend of these ends the sliders stay, else they are at rest."""
         now, model, (a, b) = self.explore.recipe, self.explore.model, self.ends
         if (
             now is None
@@ -156,7 +156,7 @@ class BlendState(QObject):
 
 
 def _title(recipe: Recipe) -> str:
-    """What a picture is called as an end."""
+    """The name of a picture as an end of a blend."""
     match recipe.base:
         case Seed(seed=seed):
             return QCoreApplication.translate("BlendState", "seed {0}").format(seed)

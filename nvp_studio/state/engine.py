@@ -13,7 +13,7 @@ from nvp_studio.worker.process import worker_program
 
 
 class Engine(QObject):
-    """The explorer, always there; the trainer, while a run goes; and the open model, opened again after a crash."""
+    """The explorer, which always runs; the trainer, started when needed; the open model, reopened after a crash."""
 
     status_changed = Signal(str)
     """One line for a person: what the engine is doing."""
@@ -126,7 +126,7 @@ class Engine(QObject):
                 self._update_status()
                 self.model_failed.emit(path, reason)
                 if self.model is None and path:
-                    self._path = ""  # what was remembered is gone: fall back to the included model
+                    self._path = ""  # the remembered file is gone: open the included model
                     self.open_model("")
 
     def _on_state_changed(self, state: str) -> None:

@@ -1,4 +1,4 @@
-"""What a run would take: the engine's probe of a configuration, asked for once the form has been still for a moment."""
+"""How long a run would take and how much memory: probed by the trainer shortly after the form was changed last."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 _DELAY_MILLISECONDS = 700
 _MAX_NAMES = 200
 _MAX_PIXELS = 2**19
-"""Of a batch that is tried out: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
+"""Pixels of a batch that is probed at most: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
 
 ImageShape = tuple[int, int, int]
 
@@ -55,10 +55,10 @@ class Estimate:
 
 
 class Estimator(QObject):
-    """Asks the trainer what a configuration would take, while no run keeps it busy."""
+    """Asks the trainer what a configuration would take, while it trains nothing."""
 
     estimated = Signal(object)
-    """An `Estimate`, or None: there is none for what the form says now."""
+    """An `Estimate`, or None where there is none for the present configuration."""
     asking_changed = Signal(bool)
     failed = Signal(str)
     """The configuration cannot work; one line why."""
@@ -69,7 +69,7 @@ class Estimator(QObject):
         self.estimate: Estimate | None = None
         self.asking = False
         self.too_large = False
-        """Whether there is no estimate because a batch takes more memory than anybody has asked for yet."""
+        """Whether there is no estimate because probing the batch would take too much memory."""
         self._wanted: TrainConfig | None = None
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
@@ -78,7 +78,7 @@ class Estimator(QObject):
         self._channel = engine.trainer.channel("estimate", self)
 
     def request(self, config: TrainConfig) -> None:
-        """Estimate `config` a little later, unless that is known already."""
+        """Estimate `config` a little later, unless its estimate is known."""
         config = _relevant(config)
         if config == self._wanted:
             return
@@ -91,7 +91,7 @@ class Estimator(QObject):
         self._delay.start()
 
     def cancel(self) -> None:
-        """A run is about to start: leave the trainer to it."""
+        """Cancel the probe, for a run is about to start on the trainer."""
         self._delay.stop()
         self._channel.cancel()
         self._set_asking(False)

@@ -29,9 +29,9 @@ from nvp_studio.worker.messages import (
 )
 
 SHEET_IMAGES = 24
-MOST_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1
 SAMPLE_TEMPERATURE = 0.8
-"""Of a first sample; a little below 1 shows the typical images, as the sheets of a run do."""
+"""Of a new sample. A little below 1 shows typical images, as the sheets of a run do."""
 
 
 class ExploreState(QObject):
@@ -41,13 +41,13 @@ class ExploreState(QObject):
     """
 
     recipe_changed = Signal(object)
-    """The `Recipe` wanted now; its picture follows."""
+    """The present `Recipe`; its picture follows."""
     picture_changed = Signal(object)
     """The `Picture` of `picture_recipe`, or None when there is none any more. Its score follows."""
     scored = Signal(object)
     """Bits/dim of the picture shown, or None when they cannot be had."""
     notes_changed = Signal(object)
-    """What was done to the opened image, as a tuple of words."""
+    """What was done to the opened image, as a tuple of short texts."""
     sheet_changed = Signal(object)
     """`Sheet` of samples to pick from, or None."""
     busy_changed = Signal(bool)
@@ -87,7 +87,7 @@ class ExploreState(QObject):
         if engine.model is not None:
             self._on_model_opened(engine.model)
 
-    # What there is
+    # The present state
 
     @property
     def model(self) -> ModelInfo | None:
@@ -155,7 +155,7 @@ class ExploreState(QObject):
         """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
         if self.recipe is None:
             return
-        seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MOST_SEED))
+        seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MAX_SEED))
         text = QCoreApplication.translate("ExploreState", "new sample")
         temperatures = self.recipe.temperatures
         if not isinstance(self.recipe.base, Seed):
@@ -163,7 +163,7 @@ class ExploreState(QObject):
         self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), text)
 
     def direction_title(self, direction: int) -> str:
-        """What a direction is called in the midst of a sentence."""
+        """The name of a direction as it is written inside a sentence."""
         names = self.model.direction_names if self.model is not None else ()
         number = QCoreApplication.translate("ExploreState", "direction {0}").format(direction + 1)
         return (names[direction] if direction < len(names) else "") or number
@@ -211,7 +211,7 @@ class ExploreState(QObject):
         self._edit(recipe, QCoreApplication.translate("ExploreState", "random directions"))
 
     def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = (), merge_key: str = "") -> None:
-        """Show a recipe from elsewhere, as one undoable edit; quick ones of one `merge_key` are one."""
+        """Show any recipe, as one undoable edit; quick ones of one `merge_key` are merged."""
         if self.model is not None:
             recipe = replace(recipe, checkpoint=self.model.digest)
         self._edit(recipe, text, merge_key)
@@ -226,10 +226,10 @@ class ExploreState(QObject):
             return
         self._set_busy(self._reading.ask(ReadPicture(str(path)), self._on_image_read))
 
-    def save_picture(self, path: Path, scale: int) -> None:
-        """Write the picture as a PNG with its recipe inside, each pixel `scale` pixels wide."""
+    def save_picture(self, path: Path, pixel_size: int) -> None:
+        """Write the picture as a PNG with its recipe inside, each pixel a square of `pixel_size` pixels."""
         if self.recipe is not None:
-            self._saving.ask(SavePicture(self.recipe, str(path), max(1, scale)), self._on_saved)
+            self._saving.ask(SavePicture(self.recipe, str(path), max(1, pixel_size)), self._on_saved)
 
     def python_code(self) -> str:
         """A short program that makes the picture again with the public functions."""
@@ -266,7 +266,7 @@ class ExploreState(QObject):
         if self.recipe is not None and self.recipe.temperatures != self._sheet_temperatures:
             self._ask_sheet()
 
-    # Inside
+    # Internal
 
     def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
         if self.recipe is None or recipe == self.recipe:
@@ -278,7 +278,7 @@ class ExploreState(QObject):
         self._refresh_sheet_temperatures()
 
     def apply(self, recipe: Recipe) -> None:
-        """Make `recipe` the wanted one, without an undo entry; for undo commands."""
+        """Make `recipe` the present one, without an undo entry; for undo commands."""
         if recipe == self.recipe:
             return
         same_origin = self.recipe is not None and _same_origin(recipe, self.recipe)
@@ -338,7 +338,7 @@ class ExploreState(QObject):
         self.picture_changed.emit(answer.picture)
 
     def _on_render_failed(self, recipe: Recipe) -> None:
-        """The picture before stays; when the failed request has displaced its score, ask again."""
+        """The picture before stays; if the failed request replaced that of its score, ask for the score again."""
         if recipe == self.picture_recipe:
             self._set_score(None)
         elif self.picture_recipe is not None and self.bits_per_dim is None:
@@ -365,7 +365,7 @@ class ExploreState(QObject):
             self.open_image(path)
 
     def _first_recipe(self, model: ModelInfo) -> Recipe:
-        """What a model shows first: what is remembered of it, else the base of the model before, else a sample."""
+        """The first recipe of a model: the remembered one, else with the base shown before, else a sample."""
         wanted, self._wanted = self._wanted, None
         if wanted is not None and wanted.checkpoint == model.digest:
             return wanted

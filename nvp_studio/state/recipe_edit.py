@@ -8,11 +8,11 @@ from PySide6.QtGui import QUndoCommand
 from nvp_studio.recipe import Recipe
 
 MERGE_SECONDS = 1.0
-"""Edits of the same thing by keys or wheel closer than this are one undo entry."""
+"""Seconds within which edits of the same thing by keys or wheel become one undo entry."""
 
 
 class RecipeEdit(QUndoCommand):
-    """From one recipe to another; quick edits of the same thing become one."""
+    """A change from one recipe to another; quick changes of the same thing become one entry."""
 
     def __init__(
         self, apply: Callable[[Recipe], None], text: str, before: Recipe, after: Recipe, merge_key: str

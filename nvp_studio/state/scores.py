@@ -26,8 +26,8 @@ from nvp_studio.state.qimages import qimage
 
 IMAGE_ROLE = Qt.ItemDataRole.UserRole
 THUMBNAIL_SIDE = 32
-MOST_PIXEL_BYTES = 192 * 2**20
-"""Exact pixels are kept for as many rows as fit; of the others a thumbnail, and the pixels are asked for again."""
+MAX_PIXEL_BYTES = 192 * 2**20
+"""Exact pixels are kept for as many rows as fit, of the others a thumbnail; their pixels are read again when needed."""
 _CACHED_IMAGES = 512
 _RESORT_SECONDS = 0.5
 
@@ -98,18 +98,18 @@ class ScoresModel(QAbstractTableModel):
         return path in self._items
 
     def add(self, rows: Sequence[ScoreRow]) -> None:
-        """Take rows; one whose file is in the table already takes the place of the older."""
-        fresh: dict[str, ScoreRow] = {}
+        """Add rows; a row of a file that is in the table already replaces the older one."""
+        new: dict[str, ScoreRow] = {}
         for row in rows:
             if row.path in self._items:
                 self._update(row)
             else:
-                fresh[row.path] = row
-        if not fresh:
+                new[row.path] = row
+        if not new:
             return
         first = len(self._paths)
-        self.beginInsertRows(QModelIndex(), first, first + len(fresh) - 1)
-        for path, row in fresh.items():
+        self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
+        for path, row in new.items():
             self._items[path] = len(self._paths)
             self._paths.append(path)
             self._scores.append(_float(row.bits_per_dim))
@@ -150,7 +150,7 @@ class ScoresModel(QAbstractTableModel):
             for item in order
         )
 
-    # Qt's side
+    # QAbstractTableModel
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:
         return 0 if parent.isValid() else len(self._order)
@@ -202,7 +202,7 @@ class ScoresModel(QAbstractTableModel):
         self.layoutChanged.emit()
         self._sort_cost = time.perf_counter() - began
 
-    # Inside
+    # Internal
 
     def _permutation(self, column: int, descending: bool) -> npt.NDArray[np.int64]:
         name = self.COLUMNS[column] if column >= 0 else "image"
@@ -216,7 +216,7 @@ class ScoresModel(QAbstractTableModel):
         return np.array(sorted(range(len(texts)), key=texts.__getitem__, reverse=descending), np.int64)
 
     def _ask_resort(self) -> None:
-        """Sort once more a little later: seldom enough that sorting takes a small share of the time."""
+        """Sort again a little later, so rarely that sorting takes at most a tenth of the time."""
         if self._sorted_by is not None and not self._resort.isActive():
             self._resort.start(round(1000 * max(_RESORT_SECONDS, 10 * self._sort_cost)))
 
@@ -234,7 +234,7 @@ class ScoresModel(QAbstractTableModel):
         self._ask_resort()
 
     def _keep_pixels(self, batch: ImageBatch | None) -> None:
-        exact = batch is not None and self._pixel_bytes + len(batch.pixels) <= MOST_PIXEL_BYTES
+        exact = batch is not None and self._pixel_bytes + len(batch.pixels) <= MAX_PIXEL_BYTES
         if batch is not None and not exact:
             batch = _reduced(batch)
         self._pixel_bytes += len(batch.pixels) if batch is not None else 0

@@ -81,11 +81,11 @@ class ScoreState(QObject):
 
     def add(self, paths: Iterable[Path]) -> None:
         """Score files and folders, after what is being scored."""
-        fresh = tuple(str(path) for path in paths)
-        if not fresh:
+        new = tuple(str(path) for path in paths)
+        if not new:
             return
-        self._asked += [path for path in fresh if path not in self._asked]
-        self._waiting.append(fresh)
+        self._asked += [path for path in new if path not in self._asked]
+        self._waiting.append(new)
         if self.stale and not self.busy:
             self.score_again()
         else:
@@ -94,7 +94,7 @@ class ScoreState(QObject):
     def score_again(self) -> None:
         """Score everything that was asked for with the model open now."""
         self._channel.cancel()
-        self._forget()
+        self._reset_progress()
         self._waiting.clear()
         self.rows.clear()
         self.model = None
@@ -114,7 +114,7 @@ class ScoreState(QObject):
         """Score no more; rows that are there stay."""
         self._waiting.clear()
         self._channel.cancel()
-        self._forget()
+        self._reset_progress()
         self.progressed.emit()
 
     def clear(self) -> None:
@@ -135,7 +135,7 @@ class ScoreState(QObject):
         """Write the rows in the order shown as CSV; `exported` says how that went."""
         threading.Thread(target=self._write_csv, args=(path, self.rows.files()), name="csv export").start()
 
-    # Inside
+    # Internal
 
     def _write_csv(self, path: Path, rows: Iterator[ScoreRow]) -> None:
         try:
@@ -165,7 +165,7 @@ class ScoreState(QObject):
         self._channel.ask(Score(paths), self._on_answer)
         self.progressed.emit()
 
-    def _forget(self) -> None:
+    def _reset_progress(self) -> None:
         self.busy, self.counted = False, True
         self._current = ()
 
@@ -196,7 +196,7 @@ class ScoreState(QObject):
                     self.preview_arrived.emit(row.path, row.pixels)
 
     def _on_ended(self) -> None:
-        self._forget()
+        self._reset_progress()
         self._resumed = False
         self._start_next()
 

@@ -63,7 +63,7 @@ class SettingsStore(QObject):
         self.values = _decode(str(self._file.value(_KEY, "") or ""))
 
     def save(self) -> None:
-        """Write the values; a disk that refuses costs the memory of them and nothing else."""
+        """Write the values; where the disk refuses they are lost at the end, and nothing else fails."""
         self._file.setValue(_KEY, msgspec.json.encode(self.values).decode())
         self._file.sync()
         self.changed.emit()

@@ -1,4 +1,4 @@
-"""What the folder or file that the form names holds: asked of the explorer, which has time also while a run goes."""
+"""The contents of the folder or file that the form names, surveyed by the explorer, which is free during a run too."""
 
 import os
 
@@ -10,12 +10,12 @@ from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Survey, Surveyed, Surveying
 
 LARGEST_SIDE = 64
-"""Longest side, in pixels, of images that are trained as they are; others are brought to `USUAL_SIDE` at first."""
+"""Longest side, in pixels, of images that are trained as they are; for others `USUAL_SIDE` is suggested."""
 USUAL_SIDE = 32
 
 
 class DataSurveyor(QObject):
-    """Knows what is in one folder or file at a time."""
+    """Surveys one folder or file at a time."""
 
     changed = Signal()
     """`result`, `images_counted` or `error` changed."""
@@ -24,22 +24,22 @@ class DataSurveyor(QObject):
         super().__init__(parent)
         self._engine = engine
         self.data = ""
-        """The path that is asked about; empty: none."""
+        """The path that is surveyed; empty: none."""
         self.images_counted = 0
-        """Images found so far."""
+        """Images counted so far."""
         self.result: Surveyed | None = None
         self.error = ""
-        """One line: why it cannot be told what is in it."""
+        """Why it cannot be surveyed, in one line."""
         self._channel = engine.explorer.channel("survey", self)
         engine.explorer.state_changed.connect(self._on_state_changed)
 
     @property
     def running(self) -> bool:
-        """Whether an answer is to come."""
+        """Whether the survey goes on."""
         return bool(self.data) and self.result is None and not self.error
 
     def survey(self, data: str, *, again: bool = False) -> None:
-        """Look at `data` if that is a path of the machine that trains, and that is this one; once, or `again`."""
+        """Survey `data` if it is a path on this machine and runs are trained here; the same path only if `again`."""
         elsewhere = data in CATALOGUE or self._engine.trainer_host
         path = "" if elsewhere or not data or not os.path.exists(os.path.expanduser(data)) else data
         if path == self.data and not again:
@@ -55,7 +55,7 @@ class DataSurveyor(QObject):
         return self.result.train if self.result is not None and self.result.train else None
 
     def suggested_side(self) -> int | None:
-        """The side that the images are best brought to, None where they can be trained as they are."""
+        """The side to resize the images to, None where they can be trained as they are."""
         result = self.result
         if result is None or result.largest is None or (result.alike and max(result.largest) <= LARGEST_SIDE):
             return None

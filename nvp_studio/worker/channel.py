@@ -61,7 +61,7 @@ class Channel(QObject):
     def ask(self, request: Request, on_answer: OnAnswer) -> bool:
         """Ask for something, and call `on_answer` with each of its answers, in order; returns False if it is not taken.
 
-        The last answer is the request's own, or `Failed`, or `Cancelled` where the worker gave it up, or `WorkerLost`.
+        The last answer is the request's own, or `Failed`, or `Cancelled` where the worker ended it, or `WorkerLost`.
         Nothing is told of a request that a newer one replaced before it was sent. A worker that restarts, or is not
         restarted any more, takes no request: whoever still wants something asks again once it is ready.
         """

@@ -31,10 +31,10 @@ from nvp_studio.worker.process import Process, worker_program
 DRAIN_MILLISECONDS = 33
 HEARTBEAT_MILLISECONDS = 500
 SILENCE_SECONDS = 5.0
-"""No `Pong` for this long while the process lives: it hangs."""
+"""A process that sends nothing for this long hangs."""
 CRASHES_BEFORE_GIVING_UP = 4
 STABLE_SECONDS = 30.0
-"""A worker that lived this long is forgiven its earlier crashes."""
+"""After running for this long a worker's earlier crashes no longer count."""
 RESTART_DELAYS_MILLISECONDS = (100, 500, 1500)
 _KILL_MILLISECONDS = 2000
 
@@ -66,7 +66,7 @@ class CrashReport:
 class WorkerClient(QObject):
     """One worker process.
 
-    States: ``stopped``, ``starting``, ``ready``, ``restarting`` (it crashed and comes back), ``failed`` (given up).
+    States: ``stopped``, ``starting``, ``ready``, ``restarting`` (after a crash), ``failed`` (not restarted any more).
     Requests go through channels (`channel`), which tell the answers to who asked. What is asked before the first
     ``ready`` waits for it; when the process ends, all that is unanswered ends with `WorkerLost`.
     """
@@ -80,7 +80,7 @@ class WorkerClient(QObject):
     crashed = Signal(object)
     """A `CrashReport`, before the state changes."""
     responsive_changed = Signal(bool)
-    """False: the process lives and gives no sign of life; True: it does again."""
+    """False: the process exists but does not answer; True: it answers again."""
     log_line = Signal(str)
 
     def __init__(self, role: str, program: Sequence[str] | None = None, parent: QObject | None = None) -> None:
@@ -106,7 +106,7 @@ class WorkerClient(QObject):
         self._stderr_tail: tuple[str, ...] = ()
         self._crashes = 0
         self._ready_since = 0.0
-        self._last_sign = 0.0
+        self._last_message = 0.0
         self._last_beat = 0.0
         self._pings = 0
         self._damage = ""
@@ -117,9 +117,10 @@ class WorkerClient(QObject):
         self._kill = _timer(self, 0, self.force_stop, single_shot=True)
 
     def set_program(self, program: Sequence[str], explain: "Explain | None" = None) -> None:
-        """Start `program` from now on; a process of another is killed.
+        """Start `program` from now on; a process of another program is killed.
 
-        `explain` says why one ended, for one that is somewhere else; without a word from it there is no second try.
+        `explain` gives the reason why a process ended, for a worker on another machine. Such a worker that never
+        greeted is not started again.
         """
         if self._process is not None:
             self.force_stop()
@@ -174,7 +175,7 @@ class WorkerClient(QObject):
             self._process.kill()
 
     def restart(self) -> None:
-        """Kill the process, if there is one, and start another; for a worker that hangs or was given up."""
+        """Kill the process, if there is one, and start another; for a worker that hangs or has failed."""
         self._crashes = 0
         if self._process is None:
             self._restart.stop()
@@ -234,7 +235,7 @@ class WorkerClient(QObject):
         process.start()
 
     def _on_started(self) -> None:
-        self._last_sign = self._last_beat = time.monotonic()
+        self._last_message = self._last_beat = time.monotonic()
         self._write(Hello(protocol=PROTOCOL, device=self.device, threads=self.threads))
         self._heartbeat.start()
         self._drain.start()
@@ -255,7 +256,7 @@ class WorkerClient(QObject):
                 self._process.kill()
 
     def _receive(self, message: WorkerMessage) -> None:
-        self._last_sign = time.monotonic()
+        self._last_message = time.monotonic()
         self._set_responsive(True)
         match message:
             case Pong():
@@ -358,11 +359,11 @@ class WorkerClient(QObject):
     def _on_heartbeat(self) -> None:
         now = time.monotonic()
         if now - self._last_beat > 4 * HEARTBEAT_MILLISECONDS / 1000:
-            self._last_sign = now  # the window itself slept; the worker is not to blame
+            self._last_message = now  # the window itself was suspended
         self._last_beat = now
         self._pings += 1
         self._write(Ping(self._pings))
-        self._set_responsive(now - self._last_sign < SILENCE_SECONDS)
+        self._set_responsive(now - self._last_message < SILENCE_SECONDS)
 
     def _write(self, message: WindowMessage) -> None:
         if self._process is not None and not self._stopping:

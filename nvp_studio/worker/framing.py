@@ -1,7 +1,7 @@
 """Frames on a byte stream: a 4-byte little-endian length, then one message as msgpack.
 
-A frame is at most 64 MB. Whatever arrives, reading raises `FrameError` and nothing else, and a length is checked before
-anything is kept for it.
+A frame is at most 64 MB. Reading raises `FrameError` and no other error, whatever bytes arrive, and checks a length
+before it allocates memory for it.
 """
 
 import os
@@ -89,7 +89,7 @@ class FrameReader(Generic[Message]):
         try:
             with memoryview(self._buffer) as whole, whole[start:stop] as body:
                 return self._decoder.decode(body)
-        except Exception as error:  # a decoder fed with foreign bytes may raise more than its own kind of error
+        except Exception as error:  # the decoder may raise other errors than its own for arbitrary bytes
             raise FrameError(f"damaged frame: {one_line(error) or type(error).__name__}") from error
 
 

@@ -56,7 +56,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
-    """Sign of life asked of the worker's reading thread; answered even while torch computes."""
+    """Asks the worker's reading thread whether it runs; answered also while torch computes."""
 
     number: int
 
@@ -122,19 +122,20 @@ class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
 
 
 class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
-    """Read an image file for Explore: a recipe saved inside comes back as it was, any other image as a base latent."""
+    """Read an image file for Explore: the recipe saved in it, or else a recipe with the image as its base."""
 
     path: str
     plain: bool = False
-    """Whether to leave a recipe inside aside and take the image itself."""
+    """Whether to ignore a recipe in the file and use the image itself."""
 
 
 class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
-    """Decode `recipe` and write it to `path` as a PNG with the recipe inside, each pixel `scale` pixels wide."""
+    """Decode `recipe` and write it to `path` as a PNG that holds the recipe; its pixels become larger squares."""
 
     recipe: Recipe
     path: str
-    scale: int = 1
+    pixel_size: int = 1
+    """Side of the square that each pixel becomes."""
 
 
 class Score(msgspec.Struct, frozen=True, tag="score"):
@@ -312,7 +313,7 @@ class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
-    """The request was given up before its end."""
+    """The request was cancelled before its end."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

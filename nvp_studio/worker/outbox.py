@@ -1,4 +1,4 @@
-"""What the worker has to say, written by a thread of its own: computing never waits for a slow reader."""
+"""Messages of the worker to the window, written by a thread of its own so that computing waits for no slow reader."""
 
 import os
 import threading
@@ -11,12 +11,12 @@ import msgspec
 from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.worker.framing import encode
 
-LAZY_SECONDS = 1 / 30
-"""How long messages that nobody waits for are gathered before they are written together."""
-MOST_WAITING_BYTES = 2**27
-"""From here on `send` waits for the reader."""
+BATCH_SECONDS = 1 / 30
+"""Seconds that steps and progress of a run wait for more of them, to be written together."""
+MAX_WAITING_BYTES = 2**27
+"""With more than this waiting to be written, `send` waits for the reader."""
 
-_LAZY = (StepMetrics, RunProgress)
+_BATCHED = (StepMetrics, RunProgress)
 
 
 class Outbox:
@@ -41,22 +41,22 @@ class Outbox:
         """Queue a message; `FrameError` when it is larger than a frame may be."""
         frame = encode(message)
         with self._changed:
-            while self._waiting_bytes > MOST_WAITING_BYTES and not self._closed:
+            while self._waiting_bytes > MAX_WAITING_BYTES and not self._closed:
                 self._changed.wait()
             if self._closed:
                 return
             self._waiting.append(frame)
             self._waiting_bytes += len(frame)
-            due = time.monotonic() + (LAZY_SECONDS if isinstance(message, _LAZY) else 0)
+            due = time.monotonic() + (BATCH_SECONDS if isinstance(message, _BATCHED) else 0)
             if self._due is None or due < self._due:
                 self._due = due
                 self._changed.notify_all()
 
     def close(self, seconds: float) -> bool:
-        """Write what waits; whether all of it was written. Nothing can be sent any more.
+        """Write all that waits and refuse further messages; returns whether all was written.
 
-        A reader gets at most so long. The time begins with the writing: another thread may keep the writing one from
-        its turn for longer, as the import of torch does.
+        Writing may take `seconds`. They count from its beginning, for the import of torch in another thread can keep
+        the writing thread from running for longer.
         """
         until: float | None = None
         with self._changed:
@@ -79,7 +79,7 @@ class Outbox:
             try:
                 self._write(data)
             except OSError:
-                self._give_up()
+                self._drop_all()
                 return
             with self._changed:
                 self._writing = False
@@ -104,7 +104,7 @@ class Outbox:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
-    def _give_up(self) -> None:
+    def _drop_all(self) -> None:
         with self._changed:
             self._closed, self._writing = True, False
             self._waiting.clear()

@@ -1,7 +1,7 @@
 """The worker process: a thread that reads requests, a thread that writes answers, and the main thread that computes.
 
 stdin and stdout are moved to private descriptors first, so that a stray ``print`` ends up on stderr. The reading thread
-is up before torch is imported and answers `Ping` whatever the main thread does. The process ends when stdin does, on
+starts before torch is imported and answers `Ping` whatever the main thread does. The process ends when stdin does, on
 SIGTERM, and when nobody reads its answers any more; a run under way saves a last checkpoint first.
 """
 
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
     from nvp_studio.worker.service import Service
 
 GRACE_SECONDS = 2.0
-"""How long the step under way may take when the process is to end."""
+"""Seconds that the step under way may take when the process is to end."""
 RUN_GRACE_SECONDS = 300.0
 """The same for a run that saves its last checkpoint."""
 WRITING_SECONDS = 1.0
-"""How long the last answers may take to be read."""
+"""Seconds that the window may take to read the last answers."""
 
 REFUSED_EXIT = 2
 
@@ -86,8 +86,8 @@ class _Run:
     phase: str = ""
 
     @property
-    def over(self) -> bool:
-        """Whether its last word is out; what comes then is meant for the time after it."""
+    def ended(self) -> bool:
+        """Whether it has reported its end; a request that arrives after that may be served."""
         return self.phase in ("finished", "stopped", "failed")
 
 
@@ -131,9 +131,9 @@ class Server:
         return self._finish()
 
     def end(self, reason: str, exit_status: int = 0) -> None:
-        """Bring the process to its end from a thread that does not compute; returns when the main thread is through.
+        """End the process from a thread that does not compute; returns once the main thread has finished.
 
-        What is under way gets a time of grace: a run to save its last checkpoint, anything else to end its step.
+        What is under way gets some time: a run to save its last checkpoint, anything else to end its step.
         """
         self._exit_status = self._exit_status or exit_status
         self._schedule.close()
@@ -142,11 +142,11 @@ class Server:
             run.control.stop(reason, hurry=True)
         elif not self._serving:
             self._outbox.close(WRITING_SECONDS)
-            leave(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
+            exit_now(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
         saving = run is not None and run.phase not in ("", "preparing")
         if not self._finished.wait(RUN_GRACE_SECONDS if saving else GRACE_SECONDS):
-            print(f"the engine did not come to its end in time ({reason}); leaving", file=sys.stderr)
-            leave(self._exit_status or int(saving))
+            print(f"the engine did not end in time ({reason}); exiting", file=sys.stderr)
+            exit_now(self._exit_status or int(saving))
 
     def _reply(self, ask: Ask, answer: Answer) -> None:
         self._outbox.send(Reply(ask.channel, ask.request_id, answer))
@@ -166,14 +166,14 @@ class Server:
         except FrameError as error:
             self._refuse(f"what arrives is not a message of this version of NVP Studio ({error})")
             return
-        except Exception:  # a worker that hears nobody must not stay
+        except Exception:  # a worker that can receive nothing must end
             traceback.print_exc()
             self.end("the engine could not read on", 1)
             return
         self.end("the window was closed")
 
     def _receive(self, message: Any) -> bool:
-        """Deal with one message; False when there shall be no other."""
+        """Handle one message; returns whether to read the next."""
         if isinstance(message, Ping):
             busy, since = self._busy or ("", time.monotonic())
             self._outbox.send(Pong(message.number, busy, time.monotonic() - since))
@@ -192,8 +192,8 @@ class Server:
             if self._run is not None:
                 self._run.control.change(message.change)
         elif isinstance(message, RunRequest):
-            self._ask_run(message)
-        elif self._run is not None and not self._run.over:
+            self._queue_run(message)
+        elif self._run is not None and not self._run.ended:
             self._reply(message, Failed("this engine is busy with a run"))
         else:
             self._schedule.put(message)
@@ -230,8 +230,8 @@ class Server:
             case "sample":
                 control.sample()
 
-    def _ask_run(self, request: RunRequest) -> None:
-        if self._run is not None and not self._run.over:
+    def _queue_run(self, request: RunRequest) -> None:
+        if self._run is not None and not self._run.ended:
             self._outbox.send(RunNotice("error", "a run is under way in this engine already; stop it first"))
             return
         self._run = _Run()
@@ -271,7 +271,7 @@ class Server:
         return task.cancelled
 
     def _train(self, request: RunRequest) -> None:
-        """Carry out a run; its events go out as they come."""
+        """Train, and send the events of the run as they come."""
         from nvp_studio.training.resume import resume_run
         from nvp_studio.training.runs import default_runs_folder
         from nvp_studio.training.start import start_run  # not needed by an explorer
@@ -302,7 +302,7 @@ class Server:
                     force=request.force,
                 )
         except Exception as error:  # a broken run leaves the worker ready for the next
-            if not isinstance(error, RunError | OSError):  # which say all there is to say
+            if not isinstance(error, RunError | OSError):  # whose message says what a person needs
                 traceback.print_exc()
             if run.phase != "failed":
                 report(RunState("failed", failure_line(error)))
@@ -321,8 +321,8 @@ def failure_line(error: Exception) -> str:
     return f"not enough memory for this ({line})" if is_out_of_memory(error) else line
 
 
-def leave(exit_status: int) -> NoReturn:
-    """End the process now: threads may be blocked in system calls, and all that matters is on disk."""
+def exit_now(exit_status: int) -> NoReturn:
+    """End the process without waiting for threads, which may be blocked in system calls; all files are written."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_status)
@@ -334,7 +334,7 @@ def main() -> NoReturn:
     faulthandler.enable()
     server = Server(incoming, outgoing)
     _end_on_signals(server)
-    leave(server.serve())
+    exit_now(server.serve())
 
 
 def _take_standard_streams() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Answers to requests: the part of the worker that computes, with torch."""
+"""Answers to requests: the part of the worker that computes with torch."""
 
 import os
 import platform
@@ -55,20 +55,22 @@ from nvp_studio.worker.schedule import Task
 
 _CPU_BATCH = 8
 _GPU_BATCH = 256
-_MOST_RECIPES = 1024
-"""Pictures of a sheet, which are held in memory until it is whole."""
-_PATIENCE_SECONDS = 0.05
+_MAX_RECIPES = 1024
+"""Most pictures of a sheet, which are held in memory until it is complete."""
+_READING_SECONDS = 0.05
+"""A batch of files that took this long to read is scored before it is full."""
 _COUNTING_SECONDS = 0.005
+"""Time for counting files after each batch that was scored."""
 _NEWER_SECONDS = 0.01
-"""How long a picture's score waits for a newer picture to be asked for: about the window's way from one answer to the
-next question. At rest it delays the score by as much."""
+"""How long a picture's score waits for a request of a newer picture: about the time the window takes from an answer to
+its next request. Without one the score is this much later."""
 _SCORE_SECONDS = 0.75
-"""While newer pictures come without end, one in so long is scored all the same: of pictures of 30 ms, fewer than one in
-twenty waits for a score."""
+"""While newer pictures are requested all the time, one is scored after each such interval: of pictures of 30 ms fewer
+than one in twenty waits for a score."""
 
 
 class Service:
-    """One open model and the questions it can be asked."""
+    """Answers requests, with the model that is open."""
 
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
         """Choose device and threads; `ValueError` when there is no such device."""
@@ -80,7 +82,7 @@ class Service:
         self._recorded: Inference | None = None
 
     def welcome(self) -> Welcome:
-        """What the window is told first."""
+        """The first message to the window."""
         return Welcome(
             protocol=PROTOCOL,
             version=__version__,
@@ -129,7 +131,7 @@ class Service:
         yield ModelOpened(_model_info(model))
 
     def _render(self, model: OpenedModel, request: Render, task: Task) -> Iterator[Answer | None]:
-        """The picture as soon as it is decoded; its score takes as long again, and a newer picture seldom waits."""
+        """The picture as soon as it is decoded, then its score, which takes as long; none if a newer is requested."""
         began = time.perf_counter()
         drawing = draw(model, [request.recipe])
         base_coordinates = tuple(drawing.base_coordinates[0].tolist())
@@ -143,15 +145,15 @@ class Service:
         self._scored_at = time.monotonic()
 
     def _record(self, flow: Inference) -> None:
-        """Once a model has shown its first picture, see to faster ones on the side."""
+        """After the first picture of a model, record its decoding in a thread, which makes single pictures faster."""
         if flow is not self._recorded:
             self._recorded = flow
             threading.Thread(target=flow.record_decoding, name="recording", daemon=True).start()
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
-    if len(request.recipes) > _MOST_RECIPES:
-        raise ValueError(f"a sheet of {len(request.recipes):,} pictures is too large; the most is {_MOST_RECIPES:,}")
+    if len(request.recipes) > _MAX_RECIPES:
+        raise ValueError(f"a sheet of {len(request.recipes):,} pictures is too large; the most is {_MAX_RECIPES:,}")
     parts: list[Rendering] = []
     for start in range(0, len(request.recipes), batch):
         parts.append(render(model, request.recipes[start : start + batch]))
@@ -169,7 +171,7 @@ def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
 
 def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
-    save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.scale)
+    save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.pixel_size)
     yield PictureSaved(request.path)
 
 
@@ -177,9 +179,9 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
     began = time.perf_counter()
     done = failed = counted_so_far = 0
     counted = False
-    counting = find_images(request.paths)  # a second walk, ahead of the first: the total without keeping the paths
+    counting = find_images(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
     batches = score_batches(
-        model, request.paths, request.samples, request.seed, batch, cancelled, patience=_PATIENCE_SECONDS
+        model, request.paths, request.samples, request.seed, batch, cancelled, patience=_READING_SECONDS
     )
     for rows in batches:
         done += len(rows)
@@ -192,7 +194,7 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
 
 
 def _count_some(files: Iterator[Path]) -> tuple[int, bool]:
-    """Count on for a moment: how many more files, and whether those were the last."""
+    """Count files for `_COUNTING_SECONDS`; returns how many, and whether those were the last."""
     until = time.monotonic() + _COUNTING_SECONDS
     count = 0
     for _ in files:

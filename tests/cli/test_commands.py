@@ -230,7 +230,7 @@ class TestEncodeAndDecode:
         opened = open_model(model)
         recipe = Recipe(checkpoint=opened.digest, base=Seed(5), temperatures=(0.5, 1.0), offsets=((1, 2.0),))
         image = render(opened, [recipe]).images[0]
-        save_picture(tmp_path / "picture.png", image, recipe, scale=4)
+        save_picture(tmp_path / "picture.png", image, recipe, pixel_size=4)
         code, _, _ = run("decode", "--recipe", tmp_path / "picture.png", "-m", model, "-o", tmp_path / "again.png")
         assert code == 0
         assert (pixels(tmp_path / "again.png") == image[..., 0]).all()

@@ -91,7 +91,7 @@ def test_images_are_made_of_the_scored_pixels() -> None:
 
 
 def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores, "MOST_PIXEL_BYTES", 2 * 100 * 100 * 3)
+    monkeypatch.setattr(scores, "MAX_PIXEL_BYTES", 2 * 100 * 100 * 3)
     model = ScoresModel()
     batch = ImageBatch((1, 100, 100, 3), bytes(100 * 100 * 3))
     model.add([row(f"/{number}", 1.0, pixels=batch) for number in range(4)])

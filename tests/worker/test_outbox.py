@@ -39,7 +39,7 @@ def _step(number: int) -> StepMetrics:
 
 
 def test_order_is_kept_and_steps_travel_together(pipe: _Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "LAZY_SECONDS", HANG_SECONDS)  # however slowly they come, they wait for each other
+    monkeypatch.setattr(outbox, "BATCH_SECONDS", HANG_SECONDS)  # however slowly they come, they wait for each other
     for number in range(50):
         pipe.outbox.send(_step(number))
     pipe.outbox.send(Pong(1))

@@ -162,10 +162,10 @@ def test_the_next_run_may_be_asked_for_at_the_end_of_the_one_before(
     def answer(message: object) -> None:
         told.append(message)
         if isinstance(message, RunState) and message.phase == "failed":
-            server._ask_run(following)
+            server._queue_run(following)
 
     monkeypatch.setattr(server._outbox, "send", answer)
-    server._ask_run(ResumeRun(str(tmp_path / "no-run")))
+    server._queue_run(ResumeRun(str(tmp_path / "no-run")))
     request = server._schedule.take()
     assert isinstance(request, ResumeRun)
     server._train(request)

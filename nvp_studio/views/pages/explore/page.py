@@ -13,7 +13,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.blend import STRIP_SHARES, BlendState, End
-from nvp_studio.state.explore import MOST_SEED, ExploreState
+from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimages
 from nvp_studio.views import notify
@@ -162,7 +162,7 @@ class ExplorePage(Page):
         row.addStretch(1)
         label = text_label(self.tr("Seed"))
         self.seed = SpinBox()
-        self.seed.setRange(-1, MOST_SEED)
+        self.seed.setRange(-1, MAX_SEED)
         self.seed.setSpecialValueText(self.tr("image"))
         self.seed.setFixedWidth(15 * SPACE)
         self.seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
