@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Images = npt.NDArray[np.uint8]
 
 BATCH = 64
-_MOST_RECIPE_BYTES = 16 * 2**20
+_MAX_RECIPE_BYTES = 16 * 2**20
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -70,7 +70,7 @@ def sample(
     images = _decode(opened, latents, "sampling")
     _write_images(output, images, [f"sample-{index:05}" for index in range(n)], scale)
     result = {"output": str(output), "images": n, "seed": seed, "temperature": spread, "checkpoint": opened.digest}
-    _tell(result, json)
+    _print_result(result, json)
 
 
 def encode(
@@ -82,7 +82,7 @@ def encode(
 ) -> None:
     """Compute the exact latents of images, from which `decode` gives the same 8-bit images again.
 
-    Images are brought to the model's size first; each such change is said. The file holds the arrays `z` (N, D),
+    Images are resized to the model's size first; each such change is printed. The file holds the arrays `z` (N, D),
     `names`, `exact` (whether decoding gave the same pixels here), `image_shape` and `checkpoint`. A file that cannot be
     read is named and left out, and the command ends with 1.
 
@@ -112,8 +112,8 @@ def encode(
         with progress_bar("images") as bar:
             task = bar.add_task("encoding", total=None)
             for row in rows:
-                if row.said:
-                    say(f"{row.name}: {row.said}")
+                if row.note:
+                    say(f"{row.name}: {row.note}")
                 if row.z:
                     names.append(row.name)
                     latents.append(np.frombuffer(row.z))
@@ -135,7 +135,7 @@ def encode(
     inexact = exact.count(False)
     if inexact:
         say(f"{inexact} images do not decode to exactly the same pixels; they are marked in the array `exact`")
-    _tell({"output": str(output), "images": len(names), "exact": len(names) - inexact, "failed": failed}, json)
+    _print_result({"output": str(output), "images": len(names), "exact": len(names) - inexact, "failed": failed}, json)
     if failed:
         raise typer.Exit(1)
 
@@ -170,7 +170,7 @@ def decode(
     z, names = _read_latents(opened, latents, force)
     images = _decode(opened, z, "decoding")
     _write_images(output, images, [f"{index:05}-{Path(name).stem}" for index, name in enumerate(names)], scale)
-    _tell({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
+    _print_result({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
 
 
 def _open(model: str, device: str) -> "OpenedModel":
@@ -181,17 +181,17 @@ def _open(model: str, device: str) -> "OpenedModel":
 
 
 class _Encoded(msgspec.Struct, array_like=True):
-    """What became of a file, as it travels between ranks: without `z` (float64 bytes) it cannot be read."""
+    """The result for one file, as sent between ranks; without `z` (float64 bytes) the file cannot be read."""
 
     name: str
-    said: str = ""
-    """What was changed, or why it cannot be read."""
+    note: str = ""
+    """How the image was changed, or why it cannot be read."""
     z: bytes = b""
     exact: bool = False
 
 
 def _encode_files(opened: "OpenedModel", paths: Sequence[Path]) -> list[_Encoded]:
-    """A row for each image file, brought to the model's size and encoded."""
+    """A row for each image file, resized to the model's size and encoded."""
     import numpy as np
 
     from nvp_studio.data.images import ImageError, read_image
@@ -244,7 +244,7 @@ def _decode(opened: "OpenedModel", latents: Any, description: str) -> "Images":
 
 
 def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: int | None, json: bool) -> None:
-    """Render the recipe inside `picture`; a PNG output carries it on."""
+    """Render the recipe in `picture`; a PNG output holds it as well."""
     from nvp_studio.explore.pictures import read_picture, save_picture
     from nvp_studio.explore.rendering import render
     from nvp_studio.recipe import Recipe
@@ -263,15 +263,15 @@ def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: in
         save_picture(output, rendering.images[0], recipe, scale or 1)
     else:
         _write_images(output, rendering.images, [picture.stem], scale)
-    _tell({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
+    _print_result({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
 
 
 def _recipe_text(path: Path) -> bytes:
-    """The content of a recipe's file, which a pipe or a large file cannot be."""
+    """The content of a recipe file; refuses what is not a regular file and what is too large."""
     if path.exists() and not path.is_file():
         raise CommandError(f"{path} is not a regular file")
-    if path.stat().st_size > _MOST_RECIPE_BYTES:
-        raise CommandError(f"{path} is larger than any recipe ({_MOST_RECIPE_BYTES // 2**20} MB)")
+    if path.stat().st_size > _MAX_RECIPE_BYTES:
+        raise CommandError(f"{path} is larger than any recipe ({_MAX_RECIPE_BYTES // 2**20} MB)")
     return path.read_bytes()
 
 
@@ -305,7 +305,7 @@ def _read_latents(opened: "OpenedModel", path: Path, force: bool) -> tuple[Any, 
 
 
 def _write_images(output: Path, images: "Images", names: list[str], scale: int | None) -> None:
-    """Write images (N, H, W, C) as `output`'s ending asks: .png, .npz, or a folder."""
+    """Write images (N, H, W, C) to `output` in the form that its suffix names: .png, .npz, or else a folder."""
     import numpy as np
 
     from nvp_studio.commands.sheet import contact_sheet, png
@@ -325,7 +325,7 @@ def _write_images(output: Path, images: "Images", names: list[str], scale: int |
             write_whole(output / f"{name}.png", png(image))
 
 
-def _tell(result: dict[str, Any], json: bool) -> None:
+def _print_result(result: dict[str, Any], json: bool) -> None:
     if json:
         print_json(result)
     else:

@@ -101,7 +101,7 @@ def score(
 
 
 class Tally:
-    """Counts and sums over rows, so that no row has to be kept."""
+    """Counts and sums over rows, computed without keeping them."""
 
     def __init__(self) -> None:
         self.scored = 0
@@ -195,7 +195,7 @@ def _data_rows(
 
 @contextmanager
 def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[[ScoreRow], object]]:
-    """What takes each row: stdout as a table (unless `quiet`), JSON or CSV, or a CSV file, whole at the end."""
+    """Writes rows: to stdout as a table (unless `quiet`), JSON or CSV, or to a CSV file, complete at the end."""
     show = _drop if quiet else _print_row_as_json if json else _print_row
     if csv_file is None:
         yield show
@@ -220,7 +220,7 @@ def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[
 
 
 def _drop(row: ScoreRow) -> None:
-    """Take a row that only counts in the whole."""
+    """Write nothing: with `--data` only the summary is printed."""
 
 
 def _print_row(row: ScoreRow) -> None:

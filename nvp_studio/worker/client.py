@@ -1,4 +1,4 @@
-"""The window's end of a worker process: started, spoken to, watched and restarted, on QtCore alone."""
+"""The window's side of a worker: starts the process, exchanges messages with it, watches and restarts it."""
 
 import sys
 import time
