@@ -205,11 +205,11 @@ def feed(live: LiveRun, engine: FakeEngine, event: Event, folder: Path) -> None:
         case "force stop":
             live.force_stop()
         case "begun":
-            trainer.message.emit(started(folder))
+            trainer.run_event.emit(started(folder))
         case "step":
-            trainer.message.emit(STEP)
+            trainer.run_event.emit(STEP)
         case "data changed":
-            trainer.message.emit(RunState("failed", data_changed=True))
+            trainer.run_event.emit(RunState("failed", data_changed=True))
         case "ready":
             trainer.state_changed.emit("ready")
         case "off":
@@ -218,7 +218,7 @@ def feed(live: LiveRun, engine: FakeEngine, event: Event, folder: Path) -> None:
             live._crashed_since_saved = event == "crashed again"
             trainer.crashed.emit(CrashReport("trainer", "boom", 1, (), datetime.now()))
         case _:
-            trainer.message.emit(RunState(event))
+            trainer.run_event.emit(RunState(event))
 
 
 SENDS: dict[Event, Any] = {
@@ -263,8 +263,8 @@ def test_after_a_forced_stop_the_next_run_waits_for_the_end(live: LiveRun, engin
     live.force_stop()
     engine.trainer.ending = True
     live.start(CONFIG, tmp_path, "next")
-    engine.trainer.message.emit(RunState("training"))
-    engine.trainer.message.emit(started(tmp_path / "first"))
+    engine.trainer.run_event.emit(RunState("training"))
+    engine.trainer.run_event.emit(started(tmp_path / "first"))
     assert (live.phase, live.folder, len(engine.trainer.sent)) == ("starting", "", 1), "that was about the first one"
     engine.trainer.ending, engine.trainer.state = False, "stopped"
     engine.trainer.state_changed.emit("stopped")
@@ -280,7 +280,7 @@ def test_a_new_budget_is_asked_for_until_the_run_has_begun(live: LiveRun, engine
     engine.trainer.crashed.emit(crash)
     engine.trainer.state_changed.emit("ready")
     assert engine.trainer.sent[1] == ResumeRun(str(tmp_path), steps=99, patience=run.LOCK_PATIENCE_SECONDS)
-    engine.trainer.message.emit(started(tmp_path, 5))
+    engine.trainer.run_event.emit(started(tmp_path, 5))
     live._crashed_since_saved = False
     engine.trainer.crashed.emit(crash)
     engine.trainer.state_changed.emit("ready")
@@ -292,7 +292,7 @@ def test_changed_data_can_be_passed_over(live: LiveRun, engine: FakeEngine, tmp_
     live.resume(str(tmp_path), steps=99)
     live.resume_anyway()
     assert len(engine.trainer.sent) == 1, "nothing was refused yet"
-    engine.trainer.message.emit(RunState("failed", "other data", data_changed=True))
+    engine.trainer.run_event.emit(RunState("failed", "other data", data_changed=True))
     assert live.data_changed
     live.resume_anyway()
     assert engine.trainer.sent[1] == ResumeRun(str(tmp_path), steps=99, force=True)

@@ -206,8 +206,8 @@ def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_fol
     while len(rows) < 600:
         part = shared_worker.expect(ScoreRows)
         rows += part.rows
-        assert part.done == len(rows) <= part.found
-    assert (part.found, part.counted) == (600, True)
+        assert part.done == len(rows) <= part.total
+    assert (part.total, part.counted) == (600, True)
     done = shared_worker.expect(ScoreDone)
     assert (done.scored, done.failed) == (599, 1)
     assert [os.path.basename(row.path) for row in rows if row.error] == ["0005.png"]
