@@ -45,7 +45,7 @@ from nvp_studio.training.events import (
 )
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.worker.client import CrashReport
-from nvp_studio.worker.messages import Answer, ChangeRun, ResumeRun, RunCommand, StartRun
+from nvp_studio.worker.messages import ChangeRun, ResumeRun, RunCommand, RunEvent, StartRun
 
 SLOW_STOP_MILLISECONDS = 3000
 """A stop that takes longer than this offers to be forced."""
@@ -291,7 +291,7 @@ class LiveRun(QObject):
         if changed:
             self.phase_changed.emit(phase)
 
-    def _on_message(self, message: Answer) -> None:
+    def _on_message(self, message: RunEvent) -> None:
         if self._state not in ASKED:
             return  # a late message of an earlier run
         match message:

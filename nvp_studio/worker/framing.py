@@ -38,10 +38,10 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 class FrameReader(Generic[Message]):
-    """Turns the chunks of a stream, cut anywhere, into messages of one kind (`Request` or `Answer`).
+    """Turns the chunks of a stream, cut anywhere, into messages of one kind (`WindowMessage` or `WorkerMessage`).
 
-    >>> from nvp_studio.worker.messages import Ping, Request
-    >>> reader = FrameReader[Request](Request)
+    >>> from nvp_studio.worker.messages import Ping, WindowMessage
+    >>> reader = FrameReader[WindowMessage](WindowMessage)
     >>> frame = encode(Ping(7))
     >>> reader.feed(frame[:3]), reader.feed(frame[3:])
     ([], [Ping(number=7)])
