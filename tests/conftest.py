@@ -1,4 +1,4 @@
-"""Settings of every test, and for tests of the window: an offscreen application, real engines, a hunt for leaks."""
+"""Settings of every test, and for tests of the window: an offscreen application, real engines, a check for leaks."""
 
 import os
 from collections.abc import Iterator
@@ -111,6 +111,28 @@ def shared_engine(qapp: "QApplication", request: pytest.FixtureRequest, small_mo
     leaks.keep(engine)
     yield engine
     stop_engine(bot, engine)
+
+
+@pytest.fixture
+def trainer_engine(shared_engine: "Engine", qtbot: Bot) -> "Engine":
+    """The shared engine with its trainer ready, which one test leaves to the next."""
+    if shared_engine.trainer.state == "failed":
+        shared_engine.trainer.restart()
+    shared_engine.ensure_trainer()
+    qtbot.waitUntil(lambda: shared_engine.trainer.state == "ready")
+    return shared_engine
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """80 small grey images in an .npz file."""
+    import numpy as np
+
+    from tests.small_model import random_images
+
+    path = tmp_path_factory.mktemp("data") / "toys.npz"
+    np.savez(path, images=random_images(80))
+    return path
 
 
 @pytest.fixture

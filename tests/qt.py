@@ -4,14 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt, SignalInstance
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl, SignalInstance
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from pytestqt.wait_signal import MultiSignalBlocker, SignalBlocker
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.widgets.sliders import MarkedSlider
 
 WAIT_SECONDS = 90.0
 """No wait in a test takes this long, on a busy machine either; reaching it means a hang."""
@@ -59,6 +61,28 @@ def open_window(
     if page:
         window.show_page(page)
     return window
+
+
+def on_slider(slider: MarkedSlider, value: float) -> QPoint:
+    """Where the handle of `slider` is at `value`."""
+    return QPoint(round(slider.x_of(value)), slider.height() // 2)
+
+
+def send_drag(event: type[QDropEvent], widget: QWidget, paths: list[Path], place: float = 0.5) -> bool:
+    """Send an event of a drag of files over `widget`, `place` of the way from left to right; whether it is accepted."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    point = QPoint(round(place * widget.width()), widget.height() // 2)
+    position = QPointF(point) if event is QDropEvent else point
+    sent = event(position, Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    sent.ignore()
+    QApplication.sendEvent(widget, sent)
+    return sent.isAccepted()
+
+
+def drop(widget: QWidget, paths: list[Path], place: float = 0.5) -> bool:
+    """Drag files to a place of `widget`, as `send_drag` counts it, and let go; whether they were accepted."""
+    return send_drag(QDragEnterEvent, widget, paths, place) and send_drag(QDropEvent, widget, paths, place)
 
 
 def start_engine(qtbot: QtBot, model: Path) -> Engine:

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import TrainConfig
 from tests.far import stand_in_for_ssh
 from tests.qt import Bot
-from tests.small_model import random_images
 
 
 @pytest.fixture
@@ -25,8 +23,6 @@ def far_engine(qapp: object, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def far_config(tmp_path: Path) -> TrainConfig:
+def far_config(toy_data: Path) -> TrainConfig:
     """A run of a few quick steps."""
-    path = tmp_path / "toys.npz"
-    np.savez(path, images=random_images(80))
-    return TrainConfig(data=str(path), preset="quick", steps=6, batch_size=8, device="cpu", validation_images=8)
+    return TrainConfig(data=str(toy_data), preset="quick", steps=6, batch_size=8, device="cpu", validation_images=8)

@@ -20,7 +20,7 @@ from tests.small_model import random_images
 
 
 def settled(state: ExploreState) -> bool:
-    """Whether the picture shown is the one wanted and scored, and nothing is asked any more."""
+    """Whether the picture shown is the one requested last, with its score, and no request is pending."""
     return (
         state.recipe is not None
         and state.picture_recipe == state.recipe
@@ -120,12 +120,10 @@ def test_a_score_belongs_to_the_picture_shown(state: ExploreState, qtbot: Bot) -
 
 
 def test_a_recipe_that_cannot_be_drawn_leaves_a_scored_picture(state: ExploreState, qtbot: Bot) -> None:
-    reasons: list[str] = []
-    state.failed.connect(reasons.append)
     state.new_sample(6)
     drawable = state.recipe
-    state.show(replace(drawable, offsets=((0, 1e200),)), "too far")
-    qtbot.waitUntil(lambda: bool(reasons))
+    with qtbot.waitSignal(state.failed):
+        state.show(replace(drawable, offsets=((0, 1e200),)), "too far")
     qtbot.waitUntil(lambda: state.picture_recipe == drawable and state.bits_per_dim is not None)
 
 
@@ -140,7 +138,7 @@ def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState)
 def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     state: ExploreState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are quick
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
     for value in (0.5, 0.6, 0.7):
         state.set_coordinate(1, value)
     for value in (0.5, 0.6):
@@ -153,7 +151,7 @@ def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     assert state.undo.count() == 2, "a later step is an entry of its own"
 
 
-def test_undo_of_everything_is_the_beginning(state: ExploreState, qtbot: Bot) -> None:
+def test_undoing_everything_restores_the_first_picture(state: ExploreState, qtbot: Bot) -> None:
     first = state.recipe
     state.new_sample(5)
     qtbot.waitUntil(lambda: settled(state))
@@ -232,7 +230,9 @@ def test_an_image_file_of_the_models_size_is_shown_exactly(state: ExploreState, 
     assert state.notes[0] == "shirt.png"
 
 
-def test_what_was_done_to_an_image_is_said_until_another_base(state: ExploreState, qtbot: Bot, tmp_path: Path) -> None:
+def test_the_conversion_of_an_image_is_shown_until_another_base(
+    state: ExploreState, qtbot: Bot, tmp_path: Path
+) -> None:
     large = np.arange(40 * 30, dtype=np.uint16).reshape(30, 40).astype(np.uint8)
     state.open_image(write_image(tmp_path / "large.png", large))
     qtbot.waitUntil(lambda: not state.busy and settled(state))
@@ -244,14 +244,12 @@ def test_what_was_done_to_an_image_is_said_until_another_base(state: ExploreStat
 
 
 def test_a_file_that_is_no_image_fails_in_one_line(state: ExploreState, qtbot: Bot, tmp_path: Path) -> None:
-    reasons: list[str] = []
-    state.failed.connect(reasons.append)
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     before = state.recipe
-    state.open_image(path)
-    qtbot.waitUntil(lambda: bool(reasons))
-    assert "\n" not in reasons[0]
+    with qtbot.waitSignal(state.failed) as failed:
+        state.open_image(path)
+    assert "\n" not in failed.args[0]
     assert state.recipe == before
     assert not state.busy
 
@@ -263,15 +261,13 @@ def test_a_saved_picture_brings_its_recipe_back(state: ExploreState, qtbot: Bot,
     state.set_coordinate(2, -1.5)
     qtbot.waitUntil(lambda: settled(state))
     wanted, picture = state.recipe, state.picture
-    saved: list[str] = []
-    state.saved.connect(saved.append)
-    state.save_picture(tmp_path / "picture.png", scale)
-    qtbot.waitUntil(lambda: bool(saved))
-    with PIL.Image.open(saved[0]) as image:
+    with qtbot.waitSignal(state.saved) as saved:
+        state.save_picture(tmp_path / "picture.png", scale)
+    with PIL.Image.open(saved.args[0]) as image:
         assert image.size == (8 * scale, 8 * scale)
 
     state.new_sample(3)
-    state.open_image(Path(saved[0]))
+    state.open_image(Path(saved.args[0]))
     qtbot.waitUntil(lambda: not state.busy and settled(state))
     assert state.recipe == wanted
     assert state.picture is not None

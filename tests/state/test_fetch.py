@@ -58,12 +58,12 @@ def there(qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def files_here() -> list[str]:
-    """All that is kept of other machines, but for the lock."""
+    """Names of the files below the folder for models of other machines, without the lock."""
     return sorted(path.name for path in models_folder().rglob("*") if path.is_file() and path.name != ".lock")
 
 
 def large_run(tmp_path: Path, size: int = LARGE) -> Path:
-    """A run there whose model takes a while to come; of random bytes, for nobody opens it."""
+    """A run on the other machine whose model takes a while to copy; random bytes, as nobody opens it."""
     folder = tmp_path / "there" / "large"
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "run.json").write_text("{}")
@@ -72,7 +72,7 @@ def large_run(tmp_path: Path, size: int = LARGE) -> Path:
 
 
 @pytest.mark.slow
-def test_the_best_of_a_run_comes_here_while_it_trains_and_after(
+def test_the_best_model_is_copied_during_a_run_and_after_it(
     far_engine: Engine, there: Fetched, qtbot: Bot, far_config: TrainConfig, tmp_path: Path
 ) -> None:
     far_engine.run_on("gpu-box", WORKER)
@@ -110,7 +110,7 @@ def test_a_large_model_is_copied_with_progress(there: Fetched, qtbot: Bot, tmp_p
     assert progress == sorted(progress)
 
 
-def test_a_run_without_a_model_has_none_to_bring(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
+def test_a_run_without_a_model_is_reported(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     folder = large_run(tmp_path, 1)
     (folder / "checkpoints" / "best.safetensors").unlink()
     there.start(folder)
@@ -134,7 +134,9 @@ def test_a_lost_connection_leaves_nothing_and_the_next_try_starts_over(
 
 
 @pytest.mark.slow
-def test_what_a_killed_window_has_left_goes_with_the_next_model(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
+def test_a_temporary_file_of_a_killed_window_is_removed_by_the_next_copy(
+    there: Fetched, qtbot: Bot, tmp_path: Path
+) -> None:
     path = model_path("gpu-box", "/there/large")
     path.parent.mkdir(parents=True)
     (path.parent / ".large.safetensors.0123abcd.tmp").write_bytes(b"part")
@@ -160,7 +162,7 @@ def test_cancel_leaves_what_was_there_before(there: Fetched, qtbot: Bot, tmp_pat
 
 
 @pytest.mark.parametrize("what", ["silent", "reads nothing"])
-def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qtbot: Bot, tmp_path: Path, what: str) -> None:
+def test_a_copy_from_a_silent_machine_can_be_cancelled(there: Fetched, qtbot: Bot, tmp_path: Path, what: str) -> None:
     there.start("/there/" + "x" * 10**6, command=other_machine(tmp_path, what))
     there.start("/there/other")
     assert there.fetch.active
@@ -169,7 +171,7 @@ def test_a_machine_that_sends_nothing_can_be_left(there: Fetched, qtbot: Bot, tm
 
 
 @pytest.mark.slow
-def test_a_full_disk_here_is_said(there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = large_run(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     there.start(folder)
@@ -189,7 +191,7 @@ def test_a_full_disk_here_is_said(there: Fetched, qtbot: Bot, tmp_path: Path, mo
 
 
 @pytest.mark.slow
-def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     there.start(large_run(tmp_path))
     qtbot.waitUntil(there.over)
@@ -206,14 +208,16 @@ def test_a_folder_that_cannot_be_made_is_said(there: Fetched, qtbot: Bot, tmp_pa
     ],
     ids=["no connection", "no program", "banner", "exit code"],
 )
-def test_what_is_wrong_there_is_said(there: Fetched, qtbot: Bot, host: str, command: str, reason: str) -> None:
+def test_errors_of_the_other_machine_are_reported(
+    there: Fetched, qtbot: Bot, host: str, command: str, reason: str
+) -> None:
     there.start("/there/far", host, command)
     qtbot.waitUntil(there.over)
     assert (len(there.reasons), there.paths) == (1, [])
     assert reason in there.reasons[0]
 
 
-def test_a_missing_ssh_is_said(there: Fetched, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ssh_is_reported(there: Fetched, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NVP_STUDIO_SSH", "/no/ssh")
     there.start("/there/far")
     qtbot.waitUntil(there.over)
@@ -278,7 +282,7 @@ def other_machine(tmp_path: Path, case: str) -> str:
         ("many lines of stderr", "the engine on gpu-box ended with code 1 ([2Jlast)"),
     ],
 )
-def test_a_machine_that_lies_leaves_nothing(there: Fetched, qtbot: Bot, tmp_path: Path, lie: str, reason: str) -> None:
+def test_a_false_answer_leaves_no_file(there: Fetched, qtbot: Bot, tmp_path: Path, lie: str, reason: str) -> None:
     there.start("/there/far", command=other_machine(tmp_path, lie))
     qtbot.waitUntil(there.over)
     assert (there.reasons, there.paths, files_here()) == ([reason], [], [])
@@ -306,7 +310,7 @@ class SlowDisk(io.BytesIO):
 def test_a_slow_disk_holds_up_the_sender(
     there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What arrives is not piled up in memory; the window goes on."""
+    """Received data are not buffered without limit, and the window stays responsive."""
     go_on = threading.Event()
     disk = SlowDisk(go_on)
     monkeypatch.setattr(fetch, "stream_whole", lambda _: nullcontext(disk))
@@ -314,7 +318,8 @@ def test_a_slow_disk_holds_up_the_sender(
     before = set(psutil.Process().children())  # of other tests: those that multiprocessing keeps
     there.start(folder)
     qtbot.waitUntil(lambda: there.fetch.size == LARGE)
-    qtbot.wait(300)
+    with qtbot.assertNotEmitted(there.fetch.progressed, wait=300):
+        pass
     assert (there.fetch.done, len(set(psutil.Process().children()) - before)) == (0, 1), "the sender waits"
     go_on.set()
     qtbot.waitUntil(there.over)

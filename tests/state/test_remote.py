@@ -78,7 +78,7 @@ def stop_once_it_goes_on(live: LiveRun, qtbot: Bot) -> None:
 
 
 @pytest.mark.slow
-def test_changes_of_a_run_there_are_those_that_were_heard(
+def test_changes_of_a_remote_run_are_those_received(
     engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path
 ) -> None:
     engine.run_on("gpu-box", WORKER)
@@ -104,7 +104,7 @@ def test_changes_of_a_run_there_are_those_that_were_heard(
 
 
 @pytest.mark.slow
-def test_the_worker_before_a_lost_connection_is_waited_for(
+def test_a_run_resumes_once_the_lost_worker_has_ended(
     engine: Engine, qtbot: Bot, config: TrainConfig, tmp_path: Path
 ) -> None:
     engine.run_on("gpu-box", WORKER)
@@ -130,7 +130,7 @@ def test_the_worker_before_a_lost_connection_is_waited_for(
     ],
     ids=["no connection", "no program", "other version", "banner"],
 )
-def test_what_is_wrong_there_is_said(
+def test_errors_of_the_other_machine_are_reported(
     engine: Engine, qtbot: Bot, config: TrainConfig, host: str, command: str, reason: str, tmp_path: Path
 ) -> None:
     engine.run_on(host, command)
@@ -144,12 +144,12 @@ def test_what_is_wrong_there_is_said(
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=boom", "two words", ""])
-def test_what_is_no_host_is_refused(host: str) -> None:
+def test_an_invalid_host_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="not the name of a machine"):
         remote_program(host)
 
 
-def test_an_end_without_words_has_its_code() -> None:
+def test_an_end_without_a_message_has_its_exit_code() -> None:
     assert (
         remote_reason("gpu-box", 3, False, ["out of memory"])
         == "the engine on gpu-box ended with code 3 (out of memory)"

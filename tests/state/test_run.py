@@ -19,24 +19,6 @@ from tests.small_model import random_images
 UNTIL_STOPPED = 1_000_000
 
 
-@pytest.fixture(scope="session")
-def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """80 small grey images in an .npz file."""
-    path = tmp_path_factory.mktemp("data") / "toys.npz"
-    np.savez(path, images=random_images(80))
-    return path
-
-
-@pytest.fixture
-def trainer_engine(shared_engine: Engine, qtbot: Bot) -> Engine:
-    """The shared engine with its trainer ready, which one test leaves to the next."""
-    if shared_engine.trainer.state == "failed":
-        shared_engine.trainer.restart()
-    shared_engine.ensure_trainer()
-    qtbot.waitUntil(lambda: shared_engine.trainer.state == "ready")
-    return shared_engine
-
-
 @pytest.fixture
 def live(trainer_engine: Engine, qtbot: Bot) -> Iterator[LiveRun]:
     before = trainer_engine.trainer.pid
@@ -104,14 +86,14 @@ def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_pa
     assert live.data_changed
     assert before in live.reason
     assert "--force" not in live.reason, "that is the command line's word"
-    said: list[str] = []
-    live.noticed.connect(lambda _level, text: said.append(text))
+    notices: list[str] = []
+    live.noticed.connect(lambda _level, text: notices.append(text))
     live.resume_anyway()
     assert not live.data_changed
     qtbot.waitUntil(lambda: live.phase == "finished")
     assert live.history.steps.values.tolist() == list(range(1, 16)), "to the budget that was asked for at first"
     assert read_record(Path(live.folder)).data.digest != before
-    assert before in said[0]
+    assert before in notices[0]
     live.resume(live.folder, steps=16)
     qtbot.waitUntil(lambda: live.phase == "finished")
 
@@ -139,7 +121,7 @@ def test_a_crash_before_it_went_on_loses_no_new_budget(
 def test_a_run_that_had_finished_when_its_engine_was_lost_is_finished(
     live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
-    """Nothing that it said of its training arrived."""
+    """None of its messages about training arrived."""
     live.start(config(toy_data, 12), tmp_path, "toys")
     qtbot.waitUntil(lambda: live.phase == "finished")
     seen = phases(live)
@@ -163,7 +145,8 @@ def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path,
     assert live.phase == "pausing"
     qtbot.waitUntil(lambda: live.phase == "paused")
     count = len(live.history.steps)
-    qtbot.wait(300)
+    with qtbot.assertNotEmitted(live.phase_changed, wait=300):
+        pass
     assert len(live.history.steps) == count
     summary = live.summary()
     assert summary is not None
@@ -198,7 +181,7 @@ def test_no_second_run_while_one_is_under_way(live: LiveRun, toy_data: Path, tmp
     assert [folder.name for folder in tmp_path.iterdir()] == ["one"]
 
 
-def test_what_cannot_be_trained_fails_in_words_and_the_next_run_goes(
+def test_a_run_that_cannot_start_fails_with_a_reason_and_the_next_starts(
     live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:
     live.start(config(tmp_path / "nothing"), tmp_path / "runs")
@@ -276,14 +259,15 @@ def test_a_forced_stop_can_be_resumed(live: LiveRun, toy_data: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_stop_before_the_engine_is_there_gives_the_run_up(qtbot: Bot, toy_data: Path, tmp_path: Path) -> None:
+def test_a_stop_before_the_engine_is_ready_cancels_the_run(qtbot: Bot, toy_data: Path, tmp_path: Path) -> None:
     engine = Engine()
     live = LiveRun(engine)
     live.start(config(toy_data), tmp_path)
     live.stop()
     assert live.phase == "stopped"
     qtbot.waitUntil(lambda: engine.trainer.state == "ready")
-    qtbot.wait(300)
+    with qtbot.assertNotEmitted(live.phase_changed, wait=300):
+        pass
     assert live.phase == "stopped"
     assert not list(tmp_path.iterdir())
     engine.stop()

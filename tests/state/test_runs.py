@@ -30,7 +30,7 @@ def cells(model: RunsModel, row: int) -> list[str]:
     return [model.index(row, column).data() for column in range(model.columnCount())]
 
 
-def test_lists_runs_newest_first_in_words(tmp_path: Path) -> None:
+def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     make_run(tmp_path / "old", step=100, best=3.25, seconds=75)
     make_run(tmp_path / "new", "2026-01-02T10:00:00+00:00", phase="training", step=7)
     (tmp_path / "no-run").mkdir()
@@ -127,7 +127,7 @@ def test_follows_a_run_whose_lock_is_not_seen_here(tmp_path: Path, qtbot: Bot) -
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
-def test_pipes_in_the_folder_of_a_stranger_hold_up_nothing(tmp_path: Path) -> None:
+def test_named_pipes_in_a_folder_do_not_block(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one", phase="training")
     for name in (
         METRICS,
@@ -154,7 +154,7 @@ def test_pipes_in_the_folder_of_a_stranger_hold_up_nothing(tmp_path: Path) -> No
     assert model.runs == []
 
 
-def test_files_beside_the_sheets_are_passed_over(tmp_path: Path) -> None:
+def test_other_files_among_the_sheets_are_ignored(tmp_path: Path) -> None:
     run = make_run(tmp_path / "one")
     Image.fromarray(np.zeros((16, 64), np.uint8)).save(run / "samples" / "step-00000050.png")
     for name in ("step-abc.png", "step-\u00b2.png", "step-00000060.png.png"):
@@ -190,7 +190,7 @@ def test_colour_sheets_are_cut_and_others_refused(tmp_path: Path) -> None:
     ("seconds", "words"),
     [(0, "0 s"), (59.6, "1 min 00 s"), (725, "12 min 05 s"), (2400, "40 min"), (12000, "3 h 20 min")],
 )
-def test_durations_in_words(seconds: float, words: str) -> None:
+def test_durations_are_written_with_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 

@@ -48,15 +48,17 @@ def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Pat
     assert state.model is not None
 
 
-def test_says_when_there_was_nothing_to_score(state: ScoreState, files: Path, tmp_path: Path, qtbot: Bot) -> None:
+def test_a_folder_without_images_to_score_is_reported(
+    state: ScoreState, files: Path, tmp_path: Path, qtbot: Bot
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    said: list[tuple[str, ...]] = []
-    state.no_images.connect(said.append)
+    empty_paths: list[tuple[str, ...]] = []
+    state.no_images.connect(empty_paths.append)
     state.add([empty])
     state.add([files])
     qtbot.waitUntil(lambda: not state.busy)
-    assert said == [(str(empty),)]
+    assert empty_paths == [(str(empty),)]
     assert state.rows.rowCount() == 13
 
 
@@ -80,15 +82,17 @@ def test_a_score_does_not_depend_on_its_neighbours(state: ScoreState, files: Pat
     assert alone == pytest.approx(together, abs=1e-4)
 
 
-def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(state: ScoreState, files: Path, qtbot: Bot) -> None:
+def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(
+    state: ScoreState, shared_engine: Engine, files: Path, qtbot: Bot
+) -> None:
     state.add([files] * 3)
     qtbot.waitUntil(lambda: state.rows.rowCount() > 0)
     state.cancel()
     assert not state.busy
     count = state.rows.rowCount()
-    qtbot.waitUntil(lambda: bool(not state.stale and progress_words(state)))
+    qtbot.waitUntil(lambda: not shared_engine.explorer.asking("score"))
+    assert state.rows.rowCount() == count
     state.clear()
-    assert count > 0
     assert state.rows.rowCount() == 0
     state.add([files / "01.png"])
     qtbot.waitUntil(lambda: not state.busy)
@@ -121,29 +125,25 @@ def test_the_table_is_written_as_csv_in_the_order_shown(
     state.add([files])
     qtbot.waitUntil(lambda: not state.busy)
     state.rows.sort(2)
-    ends: list[tuple[str, str]] = []
-    state.exported.connect(lambda path, error: ends.append((path, error)))
     target = tmp_path / "scores.csv"
-    state.export(target)
-    qtbot.waitUntil(lambda: bool(ends))
-    assert ends == [(str(target), "")]
+    with qtbot.waitSignal(state.exported) as exported:
+        state.export(target)
+    assert exported.args == [str(target), ""]
     lines = target.read_text("utf-8").splitlines()
     assert len(lines) == 14
     values = [float(line.split(",")[1]) for line in lines[1:13]]
     assert values == sorted(values)
-    state.export(tmp_path / "missing" / "scores.csv")
-    qtbot.waitUntil(lambda: len(ends) == 2)
-    assert "No such file" in ends[1][1]
+    with qtbot.waitSignal(state.exported) as refused:
+        state.export(tmp_path / "missing" / "scores.csv")
+    assert "No such file" in refused.args[1]
 
 
 def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qtbot: Bot) -> None:
-    arrived: list[tuple[str, object]] = []
     state.add([files / "03.png"])
     qtbot.waitUntil(lambda: not state.busy)
-    state.preview_arrived.connect(lambda path, batch: arrived.append((path, batch)))
-    state.ask_preview(str(files / "03.png"))
-    qtbot.waitUntil(lambda: bool(arrived))
-    assert arrived == [(str(files / "03.png"), state.rows.pixels(0)[0])]
+    with qtbot.waitSignal(state.preview_arrived) as arrived:
+        state.ask_preview(str(files / "03.png"))
+    assert arrived.args == [str(files / "03.png"), state.rows.pixels(0)[0]]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Settings survive a restart, foreign hands and older versions."""
+"""Settings survive a restart, edits by hand and older versions."""
 
 from pathlib import Path
 

@@ -51,7 +51,7 @@ def test_a_side_is_suggested_for_large_images_and_different_ones(
     assert surveyor.suggested_side() == USUAL_SIDE
 
 
-def test_what_is_no_path_is_not_asked_about(surveyor: DataSurveyor, tmp_path: Path) -> None:
+def test_a_name_that_is_no_path_is_not_surveyed(surveyor: DataSurveyor, tmp_path: Path) -> None:
     for data in ("fashion-mnist", "", str(tmp_path / "gone")):
         surveyor.survey(data)
         assert not surveyor.running
@@ -66,14 +66,14 @@ def test_a_data_file_is_read(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path)
     assert surveyor.result.largest == (8, 8)
 
 
-def test_a_file_that_is_no_data_has_a_problem(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
+def test_a_file_without_data_has_a_problem(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "set.npz").write_bytes(b"no archive")
     surveyor.survey(str(tmp_path / "set.npz"))
     qtbot.waitUntil(lambda: not surveyor.running)
     assert "set.npz cannot be read" in surveyor.error
 
 
-def test_a_path_of_another_machine_is_not_looked_for_here(far_engine: Engine, tmp_path: Path) -> None:
+def test_a_remote_path_is_not_surveyed_here(far_engine: Engine, tmp_path: Path) -> None:
     surveyor = DataSurveyor(far_engine)
     far_engine.run_on("gpu-box")
     surveyor.survey(str(tmp_path))
@@ -83,7 +83,7 @@ def test_a_path_of_another_machine_is_not_looked_for_here(far_engine: Engine, tm
     assert surveyor.running
 
 
-def test_only_the_last_folder_is_told_of(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
+def test_only_the_last_folder_is_reported(surveyor: DataSurveyor, qtbot: Bot, tmp_path: Path) -> None:
     first, second = paint(tmp_path / "a", 20), paint(tmp_path / "b", 3)
     told: list[tuple[str, int]] = []
     surveyor.changed.connect(lambda: told.append((surveyor.data, surveyor.result.images if surveyor.result else -1)))
@@ -113,7 +113,7 @@ def test_a_folder_is_counted_again_when_it_is_chosen_again(surveyor: DataSurveyo
 
 
 @pytest.mark.slow
-def test_is_asked_once_the_engine_is_there(qapp: object, qtbot: Bot, tmp_path: Path, small_model: Path) -> None:
+def test_the_survey_waits_for_the_engine(qapp: object, qtbot: Bot, tmp_path: Path, small_model: Path) -> None:
     engine = Engine()
     surveyor = DataSurveyor(engine)
     surveyor.survey(str(paint(tmp_path / "a", 3)))

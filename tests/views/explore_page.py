@@ -1,4 +1,4 @@
-"""Explore in a shown window, with its first picture, for the tests of that page."""
+"""The Explore page in a shown window, with its first picture, for the tests of that page."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.qt import Bot, open_window
 
 
 def settled(page: ExplorePage) -> bool:
-    """Whether the page shows all that was asked for, picture and figure."""
+    """Whether the page shows the picture, score and samples that were requested last."""
     state = page.state
     shown = state.recipe is not None and state.picture_recipe == state.recipe and state.bits_per_dim is not None
     return shown and not state.engine.explorer.asking and state.sheet is not None

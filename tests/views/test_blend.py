@@ -1,4 +1,4 @@
-"""Blending two images on Explore, with a real engine behind, and the page's toolbar where it is narrow."""
+"""Blending two images on the Explore page, on a real engine, and the page's toolbar in a narrow window."""
 
 import os
 import signal
@@ -8,9 +8,9 @@ import numpy as np
 import PIL.Image
 import pytest
 from msgspec.structs import replace
-from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QToolButton
+from PySide6.QtWidgets import QToolButton
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state import recipe_edit
@@ -19,8 +19,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
-from nvp_studio.views.widgets.blend_panel import BlendPanel
-from tests.qt import WAIT_SECONDS, Bot
+from tests.qt import WAIT_SECONDS, Bot, on_slider, send_drag
 from tests.small_model import random_images
 from tests.views.explore_page import settled, shown_page
 
@@ -65,12 +64,7 @@ def choose(page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     qtbot.waitUntil(lambda: page.blend.active and page.blend.strip is not None and settled(page))
 
 
-def place(page: ExplorePage, share: float) -> QPoint:
-    slider = page.blend_panel.row.slider
-    return QPoint(round(slider.x_of(share)), slider.height() // 2)
-
-
-def test_two_own_images_are_blended_by_keys_and_the_way_is_said(
+def test_two_image_files_are_blended_by_keys_and_the_caption_names_them(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = page.blend_panel
@@ -115,11 +109,8 @@ def test_the_slider_moves_between_the_ends_and_a_drag_is_one_undo(
     choose(page, qtbot, files)
     middle, steps = page.state.picture.image.pixels, page.state.undo.count()
     slider = page.blend_panel.row.slider
-    qtbot.mousePress(slider, Qt.MouseButton.LeftButton, pos=place(page, 0.6))
-    for share in (0.7, 0.9, 1.0):
-        qtbot.mouseMove(slider, place(page, share))
-    qtbot.waitUntil(lambda: settled(page))
-    qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=place(page, 1.0))
+    places = [on_slider(slider, value) for value in (0.6, 0.7, 0.9, 1.0)]
+    qtbot.mouseDrag(slider, *places, while_held=lambda: qtbot.waitUntil(lambda: settled(page)))
     qtbot.waitUntil(lambda: settled(page))
     assert page.state.recipe.base.share == 1.0
     assert page.state.picture.image.pixels == own(1).tobytes()
@@ -133,7 +124,7 @@ def test_the_slider_moves_between_the_ends_and_a_drag_is_one_undo(
 def test_keys_move_slider_and_strip(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
     choose(page, qtbot, files)
     steps = page.state.undo.count()
     panel = page.blend_panel
@@ -159,9 +150,7 @@ def test_other_sliders_act_on_the_blend_and_on_the_strip(
     choose(page, qtbot, files)
     before = strip_picture(page, 0)
     row = page.latents.temperatures[0]
-    qtbot.mouseClick(
-        row.slider, Qt.MouseButton.LeftButton, pos=QPoint(round(row.slider.x_of(0.3)), row.slider.height() // 2)
-    )
+    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 0.3))
     cooled = page.state.temperatures
     assert cooled == pytest.approx((0.3, 0.3), abs=0.02)
     qtbot.waitUntil(lambda: settled(page) and strip_picture(page, 0) != before)
@@ -171,7 +160,7 @@ def test_other_sliders_act_on_the_blend_and_on_the_strip(
     assert page.state.picture.image.pixels == strip_picture(page, 8)
 
 
-def test_an_end_is_what_the_screen_shows_and_what_a_file_shows(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
+def test_an_end_of_a_blend_has_the_pixels_shown_or_read(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     page.state.new_sample(7)
     qtbot.waitUntil(lambda: settled(page))
     page.state.set_coordinate(0, 3.0)
@@ -188,30 +177,18 @@ def test_an_end_is_what_the_screen_shows_and_what_a_file_shows(page: ExplorePage
     assert page.blend.ends[1] == Image((8, 8, 1), shown, "moved.png"), "not the sample that its recipe names"
 
 
-def drag(event: type[QDropEvent], panel: BlendPanel, share: float, paths: list[Path]) -> bool:
-    """Send an event of a drag over `panel`, `share` of the way from left to right; whether it is accepted."""
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    point = QPoint(round(share * panel.width()), panel.height() // 2)
-    where = QPointF(point) if event is QDropEvent else point
-    sent = event(where, Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
-    sent.ignore()
-    QApplication.sendEvent(panel, sent)
-    return sent.isAccepted()
-
-
-def test_a_file_let_go_over_a_half_of_the_panel_becomes_that_end(
+def test_a_file_dropped_on_a_half_of_the_panel_becomes_that_end(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
     panel = page.blend_panel
     page.show_blend(True)
     before = page.state.recipe
     for end, share in ((1, 0.8), (0, 0.2)):
-        assert drag(QDragEnterEvent, panel, 0.5, [files[end]])
-        assert drag(QDragMoveEvent, panel, share, [files[end]])
+        assert send_drag(QDragEnterEvent, panel, [files[end]], 0.5)
+        assert send_drag(QDragMoveEvent, panel, [files[end]], share)
         assert panel.overlay.isVisible()
         assert panel.overlay.text == f"Image {'AB'[end]} of the blend"
-        assert drag(QDropEvent, panel, share, [files[end]])
+        assert send_drag(QDropEvent, panel, [files[end]], share)
         assert panel.overlay.isHidden()
         qtbot.waitUntil(lambda end=end: page.blend.ends[end] is not None)
         assert page.blend.ends[end] == Image((8, 8, 1), own(end).tobytes(), files[end].name)
@@ -220,21 +197,19 @@ def test_a_file_let_go_over_a_half_of_the_panel_becomes_that_end(
     qtbot.waitUntil(lambda: page.blend.active and settled(page))
 
 
-def test_what_is_no_single_image_falls_through_the_panel_to_the_window(
+def test_a_drop_of_anything_but_one_image_is_left_to_the_window(
     page: ExplorePage, files: tuple[Path, Path], small_model: Path
 ) -> None:
     page.show_blend(True)
     for paths, accepted in (([*files], True), ([small_model], True), ([], False)):
-        assert drag(QDragEnterEvent, page.blend_panel, 0.2, paths) == accepted
+        assert send_drag(QDragEnterEvent, page.blend_panel, paths, 0.2) == accepted
         assert page.blend_panel.overlay.isHidden()
 
 
-def test_a_file_that_is_no_image_is_told_and_changes_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
-    reasons: list[str] = []
-    page.state.failed.connect(reasons.append)
+def test_a_file_that_is_no_image_is_reported_and_changes_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "words.png").write_bytes(b"This is text.")
-    page.blend.open_end(0, tmp_path / "words.png")
-    qtbot.waitUntil(lambda: bool(reasons))
+    with qtbot.waitSignal(page.state.failed):
+        page.blend.open_end(0, tmp_path / "words.png")
     assert page.blend.ends == (None, None)
 
 
@@ -258,7 +233,7 @@ def test_a_saved_blend_comes_back_with_its_ends(
     assert page.blend_panel.strip.selected == 3
 
 
-def test_put_away_the_panel_stays_away(page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
+def test_the_panel_stays_hidden_once_hidden(page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     choose(page, qtbot, files)
     page.setFocus()
     qtbot.keyClick(page, Qt.Key.Key_L)
@@ -267,7 +242,7 @@ def test_put_away_the_panel_stays_away(page: ExplorePage, qtbot: Bot, files: tup
     assert page.blend.active
 
 
-def test_a_model_of_another_size_drops_the_ends_without_a_word_of_failure(
+def test_a_model_of_another_size_removes_the_ends_without_an_error(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
     reasons: list[str] = []
@@ -282,11 +257,11 @@ def test_a_model_of_another_size_drops_the_ends_without_a_word_of_failure(
 
 
 @pytest.mark.slow
-def test_the_strip_is_there_again_after_a_kill(fragile_page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
+def test_the_strip_is_restored_after_a_crash(fragile_page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     page = fragile_page
     choose(page, qtbot, files)
     blend = page.state.recipe
-    page.blend.take_picture(0)  # asks for another strip, which the kill may prevent
+    page.blend.take_picture(0)  # requests another strip, which may not arrive before the kill
     os.kill(page.state.engine.explorer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: not page.blend_panel.isEnabled())
     qtbot.waitUntil(lambda: page.blend_panel.isEnabled() and settled(page))

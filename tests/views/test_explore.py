@@ -1,4 +1,4 @@
-"""Explore under a person's hands: mouse, keys, files and the clipboard, with a real engine behind."""
+"""The Explore page by mouse, keys, files and clipboard, on a real engine."""
 
 import os
 import signal
@@ -21,8 +21,8 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore import ExplorePage
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, whole_zoom
-from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT, MarkedSlider
-from tests.qt import WAIT_SECONDS, Bot
+from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT
+from tests.qt import WAIT_SECONDS, Bot, on_slider
 from tests.small_model import random_images
 from tests.views.explore_page import settled, shown_page
 
@@ -38,19 +38,16 @@ def pixels(page: ExplorePage) -> QImage:
     return page.view.image.copy()
 
 
-def place(slider: MarkedSlider, value: float) -> QPoint:
-    return QPoint(round(slider.x_of(value)), slider.height() // 2)
-
-
 def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage, qtbot: Bot) -> None:
     before, figure = pixels(page), page.score.figure.text()
     row = page.latents.directions[0]
-    qtbot.mousePress(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 1.0))
-    for value in (1.5, 2.0, 2.5, 3.0):
-        qtbot.mouseMove(row.slider, place(row.slider, value))
-    qtbot.waitUntil(lambda: settled(page))
-    assert pixels(page) != before
-    qtbot.mouseRelease(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
+
+    def picture_follows() -> None:
+        qtbot.waitUntil(lambda: settled(page))
+        assert pixels(page) != before
+
+    places = [on_slider(row.slider, value) for value in (1.0, 1.5, 2.0, 2.5, 3.0)]
+    qtbot.mouseDrag(row.slider, *places, while_held=picture_follows)
     qtbot.waitUntil(lambda: settled(page))
     assert page.state.coordinates[0] == pytest.approx(3.0, abs=0.05)
     assert row.figure.text() == f"{row.value:+.2f}"
@@ -68,7 +65,7 @@ def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> 
     origin = row.value
     page.state.set_coordinate(4, 2.0)
     assert row.value == pytest.approx(2.0)
-    qtbot.mouseDClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
+    qtbot.mouseDClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 2.0))
     assert row.value == pytest.approx(origin, abs=1e-6)
     assert page.state.recipe.offsets == ()
 
@@ -76,7 +73,7 @@ def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> 
 def test_arrow_keys_move_a_slider_and_delete_resets_it(
     page: ExplorePage, monkeypatch: pytest.MonkeyPatch, qtbot: Bot
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # on a busy machine too they are one entry
+    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
     row = page.latents.directions[1]
     start = row.value
     row.slider.setFocus()
@@ -116,7 +113,7 @@ def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> Non
     assert slider.value() != value
 
 
-def test_a_value_beyond_the_slider_is_shown_truly(page: ExplorePage, qtbot: Bot) -> None:
+def test_a_value_beyond_the_sliders_range_is_shown_unclipped(page: ExplorePage, qtbot: Bot) -> None:
     page.state.set_coordinate(0, 7.25)
     row = page.latents.directions[0]
     assert row.figure.text() == "+7.25"
@@ -145,14 +142,14 @@ def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qt
 
 def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qtbot: Bot) -> None:
     all_scales, fine, coarse = page.latents.temperatures
-    qtbot.mouseClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.5))
+    qtbot.mouseClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=on_slider(all_scales.slider, 0.5))
     assert page.state.temperatures == pytest.approx((0.5, 0.5), abs=0.02)
     assert fine.value == coarse.value == page.state.temperatures[0]
-    qtbot.mouseClick(fine.slider, Qt.MouseButton.LeftButton, pos=place(fine.slider, 1.2))
+    qtbot.mouseClick(fine.slider, Qt.MouseButton.LeftButton, pos=on_slider(fine.slider, 1.2))
     assert page.state.temperatures == pytest.approx((1.2, 0.5), abs=0.02)
     qtbot.waitUntil(lambda: settled(page))
     assert page.state.sheet.recipes[0].temperatures == page.state.temperatures
-    qtbot.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=place(all_scales.slider, 0.85))
+    qtbot.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=on_slider(all_scales.slider, 0.85))
     assert page.state.temperatures == (0.8, 0.8)
 
 
@@ -233,12 +230,12 @@ def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qtb
     page.open_paths([other_model])
     qtbot.waitUntil(lambda: len(page.latents.directions) == 5 and settled(page))
     row = page.latents.directions[4]
-    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 2.0))
+    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 2.0))
     assert page.state.coordinates[4] == pytest.approx(2.0, abs=0.05)
     assert page.window().settings.values.recent_models[0] == str(other_model)
 
 
-def test_the_welcome_leaves_for_good(page: ExplorePage) -> None:
+def test_a_closed_welcome_does_not_return(page: ExplorePage) -> None:
     assert page.welcome.isVisible()
     page.welcome.closed.emit()
     assert not page.welcome.isVisible()
@@ -265,9 +262,7 @@ def test_the_picture_is_remembered_and_comes_back(
 
 
 @pytest.mark.slow
-def test_after_a_kill_the_same_picture_is_there_and_sliders_live(
-    window: MainWindow, engine: Engine, qtbot: Bot
-) -> None:
+def test_after_a_crash_the_picture_is_restored_and_sliders_work(window: MainWindow, engine: Engine, qtbot: Bot) -> None:
     page = window.page("explore")
     qtbot.waitUntil(lambda: settled(page))
     page.state.new_sample(6)
@@ -279,7 +274,7 @@ def test_after_a_kill_the_same_picture_is_there_and_sliders_live(
     qtbot.waitUntil(lambda: page.latents.isEnabled() and settled(page))
     assert pixels(page) == before
     row = page.latents.directions[0]
-    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=place(row.slider, 3.0))
+    qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 3.0))
     qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != before
 
@@ -340,7 +335,7 @@ def test_a_contact_sheet_shows_every_cell_inside_itself(qapp: QApplication, coun
     assert not any(one.intersects(other) for i, one in enumerate(rects) for other in rects[:i])
 
 
-def test_shortcuts_named_in_the_brief_are_there(page: ExplorePage) -> None:
+def test_every_documented_shortcut_exists(page: ExplorePage) -> None:
     registry = page.window().registry
     assert registry["explore.open-image"].shortcut() == QKeySequence("Ctrl+O")
     assert registry["explore.save"].shortcut() == QKeySequence("Ctrl+S")

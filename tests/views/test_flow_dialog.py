@@ -1,4 +1,4 @@
-"""Changing what a flow consists of: the dialog, and what the form makes of it."""
+"""The dialog that changes the configuration of a flow, and the form that shows the result."""
 
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def test_every_setting_of_a_flow_has_a_field_and_every_choice_a_name(qtbot: Bot)
 
 
 @pytest.mark.usefixtures("qapp")
-def test_says_what_a_flow_does_and_why_one_cannot_be(qtbot: Bot) -> None:
+def test_the_dialog_describes_a_flow_or_why_it_is_impossible(qtbot: Bot) -> None:
     flow = preset_config("studio", SHAPE)
     dialog = FlowDialog(flow, flow)
     qtbot.addWidget(dialog)
@@ -105,7 +105,7 @@ def test_the_last_scale_mixes_only_where_it_has_checkerboards_and_something_to_m
     assert not dialog.fields["final_mixing"].isEnabled()
 
 
-def test_a_changed_flow_is_told_trained_and_forgotten_with_its_preset(page: TrainPage, qtbot: Bot) -> None:
+def test_a_changed_flow_is_described_and_trained_until_another_preset(page: TrainPage, qtbot: Bot) -> None:
     form = page.form
     assert form.flow.note.isHidden()
     dialog = opened(page, qtbot)
@@ -154,7 +154,7 @@ def test_changes_are_kept_for_images_of_another_size(page: TrainPage, qtbot: Bot
     assert form.config.flow is None, "the preset's own number of scales fits"
 
 
-def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
+def test_data_of_unknown_size_must_be_chosen_first(page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     (tmp_path / "set.npz").write_bytes(b"")
     page.form.show_data(str(tmp_path / "set.npz"))
     qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
@@ -162,7 +162,7 @@ def test_data_of_unknown_size_are_asked_for_first(page: TrainPage, tmp_path: Pat
     assert "set image side and colours" in page.window().notifications.shown[-1].text
 
 
-def test_images_too_large_for_any_flow_are_said(page: TrainPage, qtbot: Bot) -> None:
+def test_images_too_large_for_any_flow_are_reported(page: TrainPage, qtbot: Bot) -> None:
     page.form.fields["image_size"].setMaximum(5000)
     page.form.fields["image_size"].setValue(2000)
     qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)

@@ -35,7 +35,7 @@ def test_named_directions_come_first_and_keep_their_numbers(qtbot: Bot) -> None:
     assert ends == ["beard", "direction 2"]
 
 
-def test_tips_have_names_as_they_are(qtbot: Bot) -> None:
+def test_tool_tips_show_names_unescaped(qtbot: Bot) -> None:
     panel = LatentPanel()
     qtbot.addWidget(panel)
     panel.set_model(2, (0.5, 0.25), ("Q & A", "R&amp;D"))
@@ -43,7 +43,7 @@ def test_tips_have_names_as_they_are(qtbot: Bot) -> None:
     assert "“R&amp;D”" in panel.directions[1].toolTip()
 
 
-def test_each_temperature_says_what_it_is_for(qtbot: Bot) -> None:
+def test_each_temperature_has_a_tool_tip(qtbot: Bot) -> None:
     panel = LatentPanel()
     qtbot.addWidget(panel)
     panel.set_model(4, (), ())

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
@@ -18,7 +17,6 @@ from nvp_studio.views.notify import Notification
 from nvp_studio.views.pages.train import TrainPage
 from tests.far import WORKER, stand_in_for_ssh
 from tests.qt import Bot
-from tests.small_model import random_images
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
 
@@ -40,10 +38,9 @@ def notices(window: MainWindow, words: str) -> list[Notification]:
 
 @pytest.mark.slow
 def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
-    window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path
+    window: MainWindow, page: TrainPage, qtbot: Bot, toy_data: Path, tmp_path: Path
 ) -> None:
-    np.savez(tmp_path / "toys.npz", images=random_images(80))
-    config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
+    config = TrainConfig(data=str(toy_data), preset="quick", steps=10**6, batch_size=8, device="cpu")
     explore = window.registry["run.explore"]
     page.live.start(msgspec.structs.replace(config, checkpoint_minutes=1e-4), tmp_path / "here", "far")
     page._show_live()
@@ -107,7 +104,7 @@ def test_the_copy_is_shown_and_can_be_cancelled(
 
 
 @pytest.mark.slow_repeats
-def test_what_goes_wrong_is_said(window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
+def test_errors_are_reported(window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.live.host, page.live.folder, page.live.name = "gpu-box", str(tmp_path / "there" / "far"), "far"
     page.actions_.show_current(None)
     window.registry["run.explore"].trigger()

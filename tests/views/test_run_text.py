@@ -1,4 +1,4 @@
-"""What the run strip says of a run that goes."""
+"""The texts of the run strip."""
 
 from types import SimpleNamespace
 from typing import Any, cast

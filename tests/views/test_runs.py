@@ -1,11 +1,10 @@
-"""The Runs page as a person meets it: the table, curves of several runs, samples through time, labels and the trash."""
+"""The Runs page: the table, curves of several runs, samples over time, labels and the trash."""
 
 import csv
 import io
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
 from msgspec.structs import replace
 from PIL import Image
@@ -27,7 +26,6 @@ from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDia
 from tests.qt import Bot, open_window
 from tests.runs.folders import make_run, make_trained_run, write_sheets
 from tests.runs.test_history import step, write
-from tests.small_model import random_images
 
 
 @pytest.fixture
@@ -115,38 +113,38 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
         )
 
 
-def test_where_there_is_nothing_to_draw_the_board_says_why(page: RunsPage) -> None:
+def test_a_plot_without_curves_says_why(page: RunsPage) -> None:
     make_run(page.runs.folder / "empty")
     write(make_run(page.runs.folder / "young"), [step(number, train=4.0) for number in (1, 2, 3)])
     page.refresh()
     board = page.comparison
 
-    def said() -> str:
+    def placeholder() -> str:
         assert board.controls.save.isEnabled() != board.placeholder.isVisible(), "what is not drawn is not saved"
         return board.placeholder.text() if board.placeholder.isVisible() else ""
 
     page.table.clearSelection()
-    assert said().startswith("Choose runs above")
+    assert placeholder().startswith("Choose runs above")
     choose(page, "empty")
-    assert said() == "No steps yet"
+    assert placeholder() == "No steps yet"
     choose(page, "young")
     for quantity in ("validation", "scale_bits", "inverse_error", "noise_inverse_error"):
         pick(board.controls.quantity, quantity)
-        assert said() == "No validation yet"
+        assert placeholder() == "No validation yet"
     pick(board.controls.quantity, "train")
-    assert said() == ""
+    assert placeholder() == ""
     choose(page, "one", "young")
     pick(board.controls.quantity, "validation")
-    assert said() == ""
+    assert placeholder() == ""
     pick(board.controls.quantity, "noise_inverse_error")
-    assert said() == "Inverse error of noise: no values yet"
+    assert placeholder() == "Inverse error of noise: no values yet"
     pick(board.controls.quantity, "validation")
     for row in range(board.list.count()):
         board.list.item(row).setCheckState(Qt.CheckState.Unchecked)
-    assert said() == "No curve is ticked"
+    assert placeholder() == "No curve is ticked"
 
 
-def test_a_state_with_a_long_reason_is_its_word_alone_where_there_is_no_room(page: RunsPage) -> None:
+def test_a_narrow_column_shows_a_state_without_its_reason(page: RunsPage) -> None:
     make_run(page.runs.folder / "brief", phase="stopped", reason="SIGTERM")
     make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")
     page.refresh()
@@ -246,7 +244,7 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
 
 
-def test_axes_say_what_they_count(page: RunsPage) -> None:
+def test_axes_are_labelled_with_their_quantities(page: RunsPage) -> None:
     choose(page, "one")
     plot = page.comparison.plot
     assert plot is not None
@@ -398,7 +396,7 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     assert form.config.flow is None
 
 
-def test_a_change_is_of_the_fields_that_were_touched(qtbot: Bot) -> None:
+def test_a_change_holds_only_the_fields_that_were_edited(qtbot: Bot) -> None:
     exact = StopRules(target=3.123456, minutes=90.04)
     parent = QWidget()
     qtbot.addWidget(parent)
@@ -456,10 +454,9 @@ def test_without_runs_the_page_says_what_it_is_for(page: RunsPage, window: MainW
 
 @pytest.mark.slow
 def test_a_run_that_goes_is_changed_from_its_strip(
-    page: RunsPage, window: MainWindow, tmp_path: Path, qtbot: Bot
+    page: RunsPage, window: MainWindow, toy_data: Path, qtbot: Bot
 ) -> None:
-    np.savez(tmp_path / "toys.npz", images=random_images(80))
-    config = TrainConfig(data=str(tmp_path / "toys.npz"), preset="quick", steps=10**6, batch_size=8, device="cpu")
+    config = TrainConfig(data=str(toy_data), preset="quick", steps=10**6, batch_size=8, device="cpu")
     live = page.live
     live.start(config, page.runs.folder, "going")
     try:

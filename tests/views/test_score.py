@@ -1,4 +1,4 @@
-"""The Score page as a person meets it."""
+"""The Score page, on a real engine."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def score(window: MainWindow, page: ScorePage, paths: list[Path], qtbot: Bot) ->
     qtbot.waitUntil(lambda: page.state.rows.rowCount() > 0 and not page.state.busy)
 
 
-def test_an_empty_folder_is_said_to_be_empty(window: MainWindow, page: ScorePage, tmp_path: Path, qtbot: Bot) -> None:
+def test_an_empty_folder_is_reported(window: MainWindow, page: ScorePage, tmp_path: Path, qtbot: Bot) -> None:
     empty = tmp_path / "holiday"
     empty.mkdir()
     assert window.open_paths([empty])
@@ -74,7 +74,7 @@ def row_of(page: ScorePage, name: str) -> int:
     return next(row for row, file in enumerate(page.state.rows.files()) if Path(file.path).name == name)
 
 
-def test_says_what_to_do_before_there_are_files(page: ScorePage, files: Path) -> None:
+def test_the_page_explains_itself_before_files_are_added(page: ScorePage, files: Path) -> None:
     assert not page.table.isVisible()
     assert page.empty_label.isVisible()
     assert "8×8" in page.empty_label.text()

@@ -1,4 +1,4 @@
-"""The Train page as a person meets it: the form, a run from start to end, and what comes after."""
+"""The Train page: the form, a run from start to end, and the actions on a finished run."""
 
 import os
 import signal
@@ -27,20 +27,6 @@ from tests.small_model import random_images
 LONG = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "toys.npz"
-    np.savez(path, images=random_images(80))
-    return path
-
-
-@pytest.fixture
-def trainer_engine(shared_engine: Engine, qtbot: Bot) -> Engine:
-    shared_engine.ensure_trainer()
-    qtbot.waitUntil(lambda: shared_engine.trainer.state == "ready")
-    return shared_engine
-
-
 @pytest.fixture
 def window(trainer_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
     before = trainer_engine.trainer.pid
@@ -67,9 +53,9 @@ def small_config(data: Path, steps: int = LONG) -> TrainConfig:
     return TrainConfig(data=str(data), preset="quick", steps=steps, batch_size=8, device="cpu", validation_every=10)
 
 
-@pytest.mark.usefixtures("qapp")
-def test_the_form_gives_back_every_field_it_is_given() -> None:
+def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
     form = TrainForm()
+    qtbot.addWidget(form)
     assert form.config == DEFAULT_CONFIG
     config = TrainConfig(
         data="/somewhere/else",
@@ -112,9 +98,9 @@ def test_the_form_gives_back_every_field_it_is_given() -> None:
     assert form.config.accumulate == 3, "a batch of three has no five parts"
 
 
-@pytest.mark.usefixtures("qapp")
-def test_choosing_a_preset_brings_the_settings_that_suit_it() -> None:
+def test_choosing_a_preset_brings_the_settings_that_suit_it(qtbot: Bot) -> None:
     form = TrainForm()
+    qtbot.addWidget(form)
     for preset, expected in (("paper", ("adam", 64, 1e-3, 5e-5)), ("quick", ("muon", 8, 8e-3, 0.0))):
         place = form.preset.findData(preset)
         form.preset.setCurrentIndex(place)
@@ -124,9 +110,9 @@ def test_choosing_a_preset_brings_the_settings_that_suit_it() -> None:
         assert (found.optimizer, found.batch_size, found.learning_rate, found.weight_decay) == expected
 
 
-@pytest.mark.usefixtures("qapp")
-def test_mirroring_follows_the_data_until_a_person_says_otherwise() -> None:
+def test_mirroring_follows_the_data_until_the_user_sets_it(qtbot: Bot) -> None:
     form = TrainForm()
+    qtbot.addWidget(form)
     assert form.config is not None
     assert (form.config.horizontal_flip, form.fields["horizontal_flip"].isChecked()) == (None, False)
     form.show_data("cifar-10")
@@ -139,11 +125,11 @@ def test_mirroring_follows_the_data_until_a_person_says_otherwise() -> None:
     assert (form.config.horizontal_flip, form.fields["horizontal_flip"].isChecked()) == (None, False)
 
 
-@pytest.mark.usefixtures("qapp")
-def test_every_input_of_the_form_has_a_name_for_screen_readers() -> None:
+def test_every_input_of_the_form_has_a_name_for_screen_readers(qtbot: Bot) -> None:
     from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
 
     form = TrainForm()
+    qtbot.addWidget(form)
     inputs = [
         one
         for kind in (QAbstractSpinBox, QComboBox, QCheckBox, QLineEdit)
@@ -165,19 +151,19 @@ def test_a_run_from_the_start_button_to_explore(
     assert not page.start_button.isEnabled()
     assert "stop it first" in page.start_button.toolTip()
     assert window.registry["run.stop"].isVisible()
-    said: list[str] = []
+    states: list[str] = []
     offered: dict[str, list[bool]] = {key: [] for key in ("pause", "change", "sample", "save", "stop")}
 
     def look() -> None:
-        said.append(window.context.strip.content.state)
-        if said[-1] == "finding the directions of the best model":
+        states.append(window.context.strip.content.state)
+        if states[-1] == "finding the directions of the best model":
             for key, shown in offered.items():
                 shown.append(window.registry[f"run.{key}"].isEnabled())
 
     page.live.updated.connect(look)
     page.live.phase_changed.connect(look)
     qtbot.waitUntil(lambda: page.live.phase == "finished")
-    assert "validating: 8 of 8" in said
+    assert "validating: 8 of 8" in states
     assert offered["stop"]
     assert all(offered.pop("stop"))
     assert not any(enabled for shown in offered.values() for enabled in shown), "nothing else is heeded then"
@@ -287,7 +273,7 @@ def test_a_zoomed_plot_is_not_moved_by_new_steps(
 
 
 @pytest.mark.slow
-def test_a_killed_trainer_is_said_and_the_run_goes_on(
+def test_a_killed_trainer_is_reported_and_the_run_continues(
     window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
     page.form.show_config(small_config(toy_data))
@@ -295,24 +281,24 @@ def test_a_killed_trainer_is_said_and_the_run_goes_on(
     qtbot.waitUntil(lambda: len(page.live.history.steps) > 2)
     os.kill(window.engine.trainer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: page.live.phase == "restarting")
-    said = [notice for notice in window.notifications.shown if notice.topic == "run"]
-    assert said
-    assert "resumes automatically" in said[0].text
-    assert "killed" in said[0].report
+    shown = [notice for notice in window.notifications.shown if notice.topic == "run"]
+    assert shown
+    assert "resumes automatically" in shown[0].text
+    assert "killed" in shown[0].report
     qtbot.waitUntil(lambda: page.live.phase == "training")
 
 
-def test_failures_are_said_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
+def test_failures_are_shown_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     page.form.show_config(small_config(tmp_path / "nothing.npz"))
     page.start_button.click()
     qtbot.waitUntil(lambda: page.live.phase == "failed")
-    said = window.notifications.shown[-1]
-    assert said.level == "error"
-    assert "no data set and no file" in said.text
-    assert "nothing.npz" in said.report
+    shown = window.notifications.shown[-1]
+    assert shown.level == "error"
+    assert "no data set and no file" in shown.text
+    assert "nothing.npz" in shown.report
 
 
-def test_who_continues_with_changed_data_is_told_what_that_means(
+def test_continuing_with_changed_data_asks_for_confirmation(
     window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot
 ) -> None:
     data = tmp_path / "toys.npz"
@@ -480,14 +466,14 @@ def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
     assert form.fields["image_size"].value() == 48
 
 
-def test_a_folder_without_images_is_said_before_anything_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
+def test_a_folder_without_images_is_reported_before_a_run_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     page.open_paths([tmp_path])
     qtbot.waitUntil(lambda: page.data_choice.surveyor.result is not None)
     assert page.form.data_note.text() == "There are no images in this folder."
     assert page.form.data_note.property("role") == "error"
 
 
-def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
+def test_a_data_file_is_described_before_a_run_starts(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     note, surveyor = page.form.data_note, page.data_choice.surveyor
     np.savez(tmp_path / "set.npz", images=random_images(40), labels=np.arange(40) % 4)
     page.open_paths([tmp_path / "set.npz"])
@@ -502,7 +488,7 @@ def test_a_data_file_is_told_of_before_anything_starts(page: TrainPage, qtbot: B
 
 
 @pytest.mark.slow
-def test_the_length_of_a_run_by_epochs_is_told_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
+def test_the_length_of_a_run_by_epochs_is_shown_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     for number, pixels in enumerate(random_images(40)):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")
     page.form.show_config(TrainConfig(data=str(tmp_path), preset="quick", epochs=2, batch_size=4, device="cpu"))

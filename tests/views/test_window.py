@@ -1,12 +1,12 @@
-"""The window as a person meets it: pages, menus, palette, theme, notices, drops, memory, the end."""
+"""The main window: pages, menus, palette, theme, notifications, drops, settings, closing."""
 
 import os
 import signal
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -25,7 +25,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.theme import DARK, LIGHT, colors
-from tests.qt import Bot, open_window
+from tests.qt import Bot, drop, open_window
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_the_palette_follows_what_can_be_done(shared_window: MainWindow) -> None
     action.setEnabled(False)
 
 
-def test_the_palette_finds_letters_in_order_and_says_nothing_to_nonsense(shared_window: MainWindow, qtbot: Bot) -> None:
+def test_the_palette_matches_letters_in_order(shared_window: MainWindow, qtbot: Bot) -> None:
     palette = CommandPalette(shared_window.registry, shared_window)
     palette.field.setText("lgtthm")
     assert found(palette)[0] == "view.theme-light"
@@ -222,21 +222,6 @@ def test_a_report_can_be_copied(shared_window: MainWindow, qtbot: Bot) -> None:
     assert QApplication.clipboard().text() == "line 1\nline 2"
 
 
-def drop(window: MainWindow, paths: list[Path]) -> bool:
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    point = QPoint(400, 300)
-    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(point, Qt.DropAction.CopyAction, mime, buttons, keys)
-    enter.ignore()
-    QApplication.sendEvent(window, enter)
-    if not enter.isAccepted():
-        return False
-    event = QDropEvent(QPointF(point), Qt.DropAction.CopyAction, mime, buttons, keys)
-    QApplication.sendEvent(window, event)
-    return True
-
-
 def test_a_dropped_model_is_opened_on_explore_from_any_page(
     shared_window: MainWindow, shared_engine: Engine, qtbot: Bot, small_model: Path, other_model: Path
 ) -> None:
@@ -249,13 +234,13 @@ def test_a_dropped_model_is_opened_on_explore_from_any_page(
     qtbot.waitUntil(lambda: shared_engine.model.path == str(small_model))
 
 
-def test_what_no_page_can_use_is_not_accepted(shared_window: MainWindow, tmp_path: Path) -> None:
+def test_a_drop_that_no_page_can_use_is_refused(shared_window: MainWindow, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("nothing to see")
     assert not drop(shared_window, [path])
 
 
-def test_a_model_that_cannot_be_opened_is_said(
+def test_a_model_that_cannot_be_opened_is_reported(
     shared_window: MainWindow, shared_engine: Engine, qtbot: Bot, tmp_path: Path
 ) -> None:
     path = tmp_path / "bad.safetensors"
@@ -266,7 +251,9 @@ def test_a_model_that_cannot_be_opened_is_said(
 
 
 @pytest.mark.slow
-def test_a_crash_is_said_and_settled(window: MainWindow, engine: Engine, qtbot: Bot) -> None:
+def test_a_crash_is_reported_and_its_notification_replaced_after_the_restart(
+    window: MainWindow, engine: Engine, qtbot: Bot
+) -> None:
     os.kill(engine.explorer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: bool(window.notifications.shown))
     assert "killed" in window.notifications.shown[-1].text
@@ -300,7 +287,7 @@ def test_no_letter_of_a_menu_has_two_items(shared_window: MainWindow) -> None:
         assert len(letters) == len(set(letters)), f"{menu.title()}: {sorted(letters)}"
 
 
-def test_page_and_log_are_there_again_at_the_next_start(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> None:
+def test_page_and_log_are_restored_at_the_next_start(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> None:
     first = open_window(qtbot, shared_engine, tmp_path)
     last_page = list(first.registry.entries("view"))
     pages = [entry.key.removeprefix("view.page-") for entry in last_page if entry.key.startswith("view.page-")]

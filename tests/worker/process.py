@@ -1,4 +1,4 @@
-"""A real worker process for tests, spoken to through pipes."""
+"""A real worker process for tests, connected by pipes."""
 
 import os
 import queue
@@ -77,7 +77,7 @@ class WorkerProcess:
         self._reading.join()
 
     def next(self, seconds: float = HANG_SECONDS) -> Any:
-        """The next answer; None when the worker has said its last."""
+        """The next answer; None at the end of the worker's output."""
         return self._answers.get(timeout=seconds)
 
     def expect(self, kind: type[Kind], /, **fields: object) -> Kind:
@@ -124,7 +124,7 @@ class WorkerProcess:
             self.send(Ping(-1))
 
     def rest(self) -> list[Any]:
-        """Everything said until the end."""
+        """All answers until the end of the output."""
         answers = []
         while (answer := self.next()) is not None:
             answers.append(answer)
@@ -137,7 +137,7 @@ class WorkerProcess:
         return self.stderr_file.read_text("utf-8", "replace")
 
     def end(self) -> None:
-        """Let nothing of the process remain."""
+        """End the process and close its pipes."""
         if not self._stdin.closed:
             with suppress(BrokenPipeError):
                 self._stdin.close()
@@ -155,7 +155,7 @@ def _fields(message: Any) -> dict[str, Any]:
 
 
 def _told(kind: type, fields: dict[str, object], passed: list[Any]) -> str:
-    """What was expected and what came in its place: how many of each kind, and the last in full."""
+    """The expected and the received answers: how many of each kind, and the last in full."""
     counts = ", ".join(f"{count} {name}" for name, count in Counter(type(one).__name__ for one in passed).items())
     last = "".join(f"\n  {repr(one)[:300]}" for one in passed[-_MOST_TOLD:])
     return f"{kind.__name__} {fields}; it said {counts or 'nothing'}{last}"

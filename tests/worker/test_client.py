@@ -1,4 +1,4 @@
-"""The window's end of a worker: order, newest wins, crashes, hangs and ends, with real processes."""
+"""The client of a worker process: order of requests, crashes, hangs and ends, with real processes."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.qt import WAIT_SECONDS, Bot
 
 
 class Recorder(QObject):
-    """Everything a client said, in order."""
+    """Everything that a client emitted, in order."""
 
     def __init__(self, client: WorkerClient) -> None:
         super().__init__(client)
@@ -81,7 +81,7 @@ def test_questions_before_the_start_are_answered_after_it(make_client, qtbot: Bo
     assert client.pid == client.welcome.pid
 
 
-def test_of_many_questions_on_a_channel_the_newest_is_answered_last_and_most_never_asked(
+def test_of_many_requests_only_the_first_and_the_newest_are_answered(
     make_client, qtbot: Bot, small_model: Path
 ) -> None:
     client, recorder = make_client()
@@ -144,7 +144,7 @@ def test_nothing_asked_during_a_restart_is_kept(make_client, qtbot: Bot, small_m
     assert not recorder.of(ModelOpened)
 
 
-def test_a_program_that_always_crashes_is_given_up_with_its_last_words(
+def test_a_program_that_always_crashes_is_abandoned_with_its_last_output(
     make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "RESTART_DELAYS_MILLISECONDS", (1,))
@@ -158,7 +158,7 @@ def test_a_program_that_always_crashes_is_given_up_with_its_last_words(
     assert not client.alive
 
 
-def test_a_program_that_does_not_exist_fails_in_words(make_client, qtbot: Bot) -> None:
+def test_a_program_that_does_not_exist_fails_with_a_reason(make_client, qtbot: Bot) -> None:
     client, recorder = make_client(["/nowhere/python"])
     client.start()
     qtbot.waitUntil(lambda: client.state == "failed")
@@ -186,7 +186,7 @@ def test_a_worker_of_another_protocol_is_not_restarted(make_client, qtbot: Bot) 
 
 
 def hold(client: WorkerClient, qtbot: Bot) -> None:
-    """Stop the worker where it is, and read all that it had said."""
+    """Suspend the worker, and read all that it had sent."""
     os.kill(client.pid, signal.SIGSTOP)
     beats = client._pings
     qtbot.waitUntil(lambda: client._pings > beats + 1)
@@ -212,7 +212,7 @@ def test_a_worker_that_hangs_is_noticed_and_can_be_restarted(
 
 @pytest.mark.slow
 def test_the_first_answer_after_a_silence_ends_it(make_client, qtbot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that says it is ready answers, though its start took long; no heartbeat is waited for."""
+    """Any message shows that the worker responds again; no heartbeat is needed."""
     monkeypatch.setattr(client_module, "SILENCE_SECONDS", WAIT_SECONDS)
     client, recorder = make_client()
     client.start()
@@ -245,7 +245,7 @@ def test_stop_kills_what_ignores_it(make_client, qtbot: Bot) -> None:
     assert not recorder.crashes
 
 
-def test_stderr_lines_come_whole(make_client, qtbot: Bot) -> None:
+def test_lines_of_stderr_are_reported_whole(make_client, qtbot: Bot) -> None:
     code = (
         "import sys, time\n"
         "for part in ('one li', 'ne\\ntwo', '\\n', 'three'):\n"
