@@ -29,7 +29,7 @@ class CurvePanel(QWidget):
         tip = self.tr("Show all of the curves and follow them (double click)")
         self.fit = flat_button("scan-search", self.tr("Fit the curves"), tip, "dim")
         self.fit.setEnabled(False)
-        self.fit.clicked.connect(lambda: self.follow())
+        self.fit.clicked.connect(self.follow)
         self.stack = QStackedLayout()
         self.placeholder = text_label()
         self.placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)

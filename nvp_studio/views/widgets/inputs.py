@@ -136,11 +136,11 @@ def show_input(field: QWidget, value: Any) -> None:
 
 
 def on_input(field: QWidget, slot: Callable[[], object]) -> None:
-    """Call `slot` after each change of a field."""
+    """Call `slot` after each change of a field; a bound method of a widget, which Qt disconnects with the widget."""
     if isinstance(field, QComboBox):
-        field.currentIndexChanged.connect(lambda _: slot())
+        field.currentIndexChanged.connect(slot)
     elif isinstance(field, QCheckBox):
-        field.toggled.connect(lambda _: slot())
+        field.toggled.connect(slot)
     else:
         assert isinstance(field, QSpinBox | QDoubleSpinBox)
-        field.valueChanged.connect(lambda _: slot())
+        field.valueChanged.connect(slot)
