@@ -1,10 +1,13 @@
 """8-bit images as they travel between window and worker."""
 
 import math
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class ImageBatch(msgspec.Struct, frozen=True):
@@ -18,11 +21,13 @@ class ImageBatch(msgspec.Struct, frozen=True):
             raise ValueError(f"images of shape {self.shape} do not have {len(self.pixels)} bytes")
 
     @staticmethod
-    def of(images: npt.NDArray[np.uint8]) -> "ImageBatch":
+    def of(images: "npt.NDArray[np.uint8]") -> "ImageBatch":
         """The batch of an array (N, H, W, C)."""
         count, height, width, channels = images.shape
         return ImageBatch((count, height, width, channels), images.tobytes())
 
-    def array(self) -> npt.NDArray[np.uint8]:
+    def array(self) -> "npt.NDArray[np.uint8]":
         """The images as an array (N, H, W, C) that cannot be written to."""
+        import numpy as np  # not at the top: configurations and messages are imported without it
+
         return np.frombuffer(self.pixels, np.uint8).reshape(self.shape)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import grimp
 import PIL.Image
 import pytest
 from packaging.requirements import Requirement
@@ -59,6 +61,18 @@ def test_importing_stays_light(modules: list[str], heavy: list[str]) -> None:
 
 def test_every_module_opens_with_a_sentence() -> None:
     assert [path for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))] == []
+
+
+def test_no_module_has_more_than_400_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Imports within functions and those for types alone count as well."""
+    graph = grimp.build_graph("nvp_studio", exclude_type_checking_imports=False, cache_dir=None)
+    arrows = {module: graph.find_modules_directly_imported_by(module) - {module} for module in graph.modules}
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names a circle
 
 
 def test_nothing_is_unpickled_or_evaluated() -> None:

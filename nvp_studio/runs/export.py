@@ -10,12 +10,11 @@ from nvp_studio.csv_file import csv_text
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.runs.event_files import FOLDER, EventFiles
 from nvp_studio.runs.names import KINDS
-from nvp_studio.runs.sheets import MAX_SHEET_BYTES
 from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.lock import is_locked
-from nvp_studio.training.runs import MOST_RECORD_BYTES, RECORD, read_metrics, read_record
+from nvp_studio.training.runs import MAX_SHEET_BYTES, MOST_RECORD_BYTES, RECORD, read_metrics, read_record
 
 Format = Literal["csv", "parquet", "tensorboard"]
 _ALWAYS = ("skipped", "rollbacks")

@@ -6,9 +6,7 @@ from nvp_studio.data.images import ImageError, decode_image
 from nvp_studio.files import read_regular
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.runs.names import Kind
-from nvp_studio.training.runs import SHEET_COLUMNS, RunRecord
-
-MAX_SHEET_BYTES = 100_000_000
+from nvp_studio.training.runs import MAX_SHEET_BYTES, SHEET_COLUMNS, RunRecord
 
 
 def read_sheet(path: Path | None, kind: Kind, record: RunRecord) -> ImageBatch | None:

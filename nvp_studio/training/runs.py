@@ -35,6 +35,8 @@ _MOST_LINE_BYTES = 100_000
 
 SHEET_COLUMNS = 8
 """Images in a row of a sheet."""
+MAX_SHEET_BYTES = 100_000_000
+"""Size of the largest file that is read as a sheet."""
 _SHEET = re.compile(r"(step|reconstructions)-([0-9]{1,18})\.png")
 
 SummaryState = RunPhase | Literal["interrupted"]
