@@ -6,13 +6,17 @@ import math
 import msgspec
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from nvp_studio.flow import Flow, FlowConfig, Inference, preset_config
+from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.engine.recording import recorded
 from tests.flow.engine.test_reversible import CONFIGS as LAYERS
-from tests.flow.engine.test_reversible import trained
+from tests.flow.engine.test_reversible import assert_same_gradients, flow_gradients, trained
 from tests.flow.jacobian import perturb, slogdet_of_jacobian, train_a_little
+from tests.flow.test_flow import configs
 
 CONFIGS = LAYERS | {
     "studio": preset_config("studio", (1, 28, 28)),
@@ -58,6 +62,26 @@ def test_it_is_the_flow(name: str, dtype: torch.dtype, tolerance: float) -> None
         lost = (plain[key] - truth).abs().amax().item()
         error = (wrapped[key] - truth).abs().amax().item()
         assert error <= max(tolerance * (1 + truth.abs().amax().item()), 2 * lost), (key, error, lost)
+
+
+@settings(max_examples=25)
+@given(configs(), st.integers(0, 2**16))
+def test_any_flow_is_the_same_when_it_is_fast(config: FlowConfig, seed: int) -> None:
+    """In float64: both directions of the inference, and the gradients of accelerated training."""
+    torch.manual_seed(seed)
+    flow = train_a_little(Flow(config).double(), seed=seed)
+    flow.zero_grad(set_to_none=True)
+    x = images(config, torch.float64, 2)
+    with torch.no_grad():
+        z, _ = flow.encode(x)
+    accelerated = accelerate(copy.deepcopy(flow).train(), "constant" if seed % 2 else "fast")
+    assert_same_gradients(flow_gradients(accelerated, x), flow_gradients(flow.train(), x), 1e-8)
+    flow.eval()
+    wrapped = answers(Inference(copy.deepcopy(flow)), x, z)
+    for key, expected in answers(flow, x, z).items():
+        torch.testing.assert_close(
+            wrapped[key], expected, rtol=1e-9, atol=1e-9, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 @pytest.mark.parametrize("name", ["spline", "spline-colour", "conv1x1"])
