@@ -87,8 +87,8 @@ def noise_inverse_error(flow: Inference, count: int, seed: int = 0) -> float:
 def _inverse_errors(flow: Inference, x: Tensor) -> Tensor:
     """The largest |decode(z) - x| of each image (N,) of x (N, C, H, W), z = encode(x); infinite where not finite.
 
-    z is rounded to the type of the weights first. As it came, a folded flow gives x back to the bit or nearly; rounded,
-    it tells what is left when networks sum up in another order, as in batches of another size or on another machine.
+    z is rounded to the type of the weights first. As it came, x comes back nearly exactly in the same batch; rounded,
+    the error is about what is left when networks sum in another order, as in other batches or on another machine.
     """
     z = flow.encode(x)[0]
     errors = (flow.decode(torch.nan_to_num(z.to(flow.dtype))) - x).abs().amax((1, 2, 3))

@@ -29,8 +29,9 @@ class Inference:
     format that they are fastest with. Gradients of the answers by x and z are exact.
 
     Values pass through the couplings in float64, where the device has it, and latents come in it, so that `decode`
-    gives back what was encoded up to rounding errors far below a grey level. Networks compute in the type of the
-    weights.
+    gives back what was encoded up to rounding errors far below a grey level, in the same batch. In a batch of another
+    size networks may sum in another order: the error then was below half a grey level wherever it was measured.
+    Networks compute in the type of the weights.
 
     Example::
 
