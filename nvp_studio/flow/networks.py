@@ -55,7 +55,7 @@ class Convolution(nn.Conv2d):
         an image encoded in a batch would be decoded less exactly alone.
         """
         return (
-            len(x) == 1
+            x.shape[0] == 1
             and self.groups == 1
             and self.kernel_size[0] > 1
             and x.shape[2] * x.shape[3] <= 16
