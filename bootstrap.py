@@ -68,12 +68,16 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests that take minutes, without a screen: all but those marked `slow`."""
-    return test_all(["-m", "not slow", *arguments])
+    """Run the tests without a screen, all but the long ones."""
+    return _pytest(["-m", "not slow", *arguments])
 
 
-def test_all(arguments: list[str]) -> int:
-    """Run all tests, without a screen."""
+def test_long(arguments: list[str]) -> int:
+    """Run the long tests, which are marked `slow`."""
+    return _pytest(["-m", "slow", *arguments])
+
+
+def _pytest(arguments: list[str]) -> int:
     _prepare_tests()
     workers = str(min(8, os.cpu_count() or 1))
     return call([str(VENV_PYTHON), "-m", "pytest", "-n", workers, *arguments])
@@ -275,7 +279,7 @@ if __name__ == "__main__":
     tasks = {
         "run": run,
         "test": test,
-        "test-all": test_all,
+        "test-long": test_long,
         "matrix": matrix,
         "check": check,
         "setup": setup,

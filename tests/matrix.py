@@ -5,7 +5,7 @@ digits. The settings here make one machine choose what others would. No test may
 
 Arguments that are not options of this script go to pytest:
 
-    make matrix                                            everything, several times as long as `make test-all`
+    make matrix                                            all tests, the long ones too, under each setting
     make matrix ARGS="--numerics"                          the tests of `NUMERICS` only
     make matrix ARGS="--settings avx2 sse41 -- tests/flow" these settings, this folder
 
