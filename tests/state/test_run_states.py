@@ -127,7 +127,7 @@ def test_what_a_person_sees() -> None:
 class FakeTrainer(QObject):
     """A `WorkerClient` without a process."""
 
-    message = Signal(object)
+    run_event = Signal(object)
     drained = Signal()
     crashed = Signal(object)
     state_changed = Signal(str)
