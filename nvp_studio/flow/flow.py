@@ -50,7 +50,11 @@ class Flow(nn.Module):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-density in nats, (N,), of images x (N, C, H, W) over [0, 1]^D; nothing is checked."""
+        """As `log_prob`; called as `flow(x)`, so that hooks run."""
+        return self.log_prob(x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density in nats, (N,), of images x (N, C, H, W) over [0, 1]^D; nothing is checked (section 3.1)."""
         z, log_det = self.encode(x)
         return standard_normal_log_prob(z) + log_det
 
