@@ -199,7 +199,7 @@ class WorkerClient(QObject):
     @property
     def asking(self) -> bool:
         """Whether a request of any channel is in flight."""
-        return any(channel.asking for channel in self._channels.values())
+        return any(channel.asking for channel in list(self._channels.values()))
 
     @property
     def accepts_requests(self) -> bool:
@@ -299,7 +299,8 @@ class WorkerClient(QObject):
             sys.excepthook(*sys.exc_info())
 
     def _lose_questions(self) -> list[Question]:
-        return [question for channel in self._channels.values() for question in channel.lose()]
+        channels = list(self._channels.values())  # a copy, as garbage collection may end channels meanwhile
+        return [question for channel in channels for question in channel.lose()]
 
     def _tell_lost(self, questions: list[Question]) -> None:
         for question in questions:

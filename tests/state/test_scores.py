@@ -72,7 +72,7 @@ def test_a_selected_row_stays_itself_when_sorted(model: ScoresModel) -> None:
 def test_a_file_scored_again_takes_its_own_place(model: ScoresModel) -> None:
     model.add([row("/x/c.png", 2.0), row("/z/new.png", 9.0)])
     assert names(model) == ["b.png", "c.png", "a.png", "d.png", "new.png"]
-    assert model.file(1).score == 2.0
+    assert model.file(1).bits_per_dim == 2.0
     assert model.failed == 0
 
 

@@ -42,7 +42,9 @@ def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Pat
     rows = {Path(row.path).name: row for row in state.rows.files()}
     assert len(rows) == 13
     assert "not an image" in rows["broken.png"].error
-    assert all(row.score is not None and row.percentile is not None for name, row in rows.items() if name[0] in "01")
+    assert all(
+        row.bits_per_dim is not None and row.percentile is not None for name, row in rows.items() if name[0] in "01"
+    )
     assert rows["05.png"].notes[0].startswith("resized from 30")
     assert progress_words(state) == "12 scored, 1 not readable"
     assert state.model is not None
@@ -72,12 +74,12 @@ def test_files_added_meanwhile_are_scored_after_and_once(state: ScoreState, file
 def test_a_score_does_not_depend_on_its_neighbours(state: ScoreState, files: Path, qtbot: Bot) -> None:
     state.add([files])
     qtbot.waitUntil(lambda: not state.busy)
-    together = state.rows.file(state.rows.row_of(str(files / "03.png"))).score
+    together = state.rows.file(state.rows.row_of(str(files / "03.png"))).bits_per_dim
     state.clear()
     assert state.rows.rowCount() == 0
     state.add([files / "03.png"])
     qtbot.waitUntil(lambda: not state.busy)
-    alone = state.rows.file(0).score
+    alone = state.rows.file(0).bits_per_dim
     assert together is not None
     assert alone == pytest.approx(together, abs=1e-4)
 
@@ -90,7 +92,7 @@ def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(
     state.cancel()
     assert not state.busy
     count = state.rows.rowCount()
-    qtbot.waitUntil(lambda: not shared_engine.explorer.asking("score"))
+    qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
     assert state.rows.rowCount() == count
     state.clear()
     assert state.rows.rowCount() == 0
@@ -104,19 +106,19 @@ def test_another_model_makes_the_table_stale_until_it_is_scored_again(
 ) -> None:
     state.add([files / "03.png"])
     qtbot.waitUntil(lambda: not state.busy)
-    before, first = state.rows.file(0).score, state.model
+    before, first = state.rows.file(0).bits_per_dim, state.model
     shared_engine.open_model(str(other_model))
     qtbot.waitUntil(lambda: state.stale)
     assert state.model is first
     state.score_again()
     assert not state.stale
     qtbot.waitUntil(lambda: not state.busy and state.rows.rowCount() == 1)
-    assert state.rows.file(0).score != before
+    assert state.rows.file(0).bits_per_dim != before
     shared_engine.open_model(str(small_model))
     qtbot.waitUntil(lambda: state.stale)
     state.add([files / "04.png"])
     qtbot.waitUntil(lambda: not state.busy and state.rows.rowCount() == 2)
-    assert state.rows.file(state.rows.row_of(str(files / "03.png"))).score == pytest.approx(before)
+    assert state.rows.file(state.rows.row_of(str(files / "03.png"))).bits_per_dim == pytest.approx(before)
 
 
 def test_the_table_is_written_as_csv_in_the_order_shown(
