@@ -1,18 +1,21 @@
 """Street View House Numbers: 32x32 colour images of digits, cropped, in the MATLAB files of their "format 2".
 
-SciPy reads these. Its reader trusts what a file says, so that a damaged one can end the process (SciPy 1.17.1 indexes a
-C array by the type number of an element). It is therefore given the published files alone, told by their MD5.
+SciPy reads them: the published files, told by their MD5, in this process, others in one of their own (`mat_file.py`).
 """
 
 from pathlib import Path
 
+import numpy as np
+
 from nvp_studio.data.arrays import Parts, as_images, as_labels, reason_of
 from nvp_studio.data.dataset import DataError, Split
 from nvp_studio.data.download import RemoteFile, has_published_digest
+from nvp_studio.data.mat_file import read_mat_apart
 from nvp_studio.data.progress import Progress
 from nvp_studio.data.published import LoadOptions, Published
 
 EXTRA = "pip install 'nvp-studio[mat]'"
+_ARRAYS = ("X", "y")
 _URL = "http://ufldl.stanford.edu/housenumbers/"
 TRAIN = RemoteFile(_URL + "train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373", 182_040_794)
 TEST = RemoteFile(_URL + "test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3", 64_275_384)
@@ -36,13 +39,22 @@ def _split(path: Path, file: RemoteFile, progress: Progress | None) -> Split:
     except ImportError as error:
         raise DataError(f"{path.name} is read by the library scipy, which is not installed: {EXTRA}") from error
     try:
-        if not has_published_digest(path, file, progress):
-            raise DataError(f"{path} is not the published file: its MD5 is not {file.md5}; download it again")
-        arrays = loadmat(path, variable_names=["X", "y"])
+        if has_published_digest(path, file, progress):
+            arrays = loadmat(path, variable_names=_ARRAYS)
+        else:
+            arrays = read_mat_apart(path, _ARRAYS, progress)
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
-    images, _ = as_images(arrays["X"].transpose(3, 0, 1, 2), f"X in {path.name}")
-    return Split(images, as_labels(arrays["y"], len(images), f"y in {path.name}") % 10)
+    pixels, labels = arrays.get("X"), arrays.get("y")
+    if pixels is None or labels is None or pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3):
+        raise DataError(f"{path.name} is not a file of SVHN: it needs the arrays X (32, 32, 3, N) and y")
+    images, _ = as_images(pixels.transpose(3, 0, 1, 2), f"X in {path.name}")
+    if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
+        labels = labels.astype(np.int64)
+    numbers = as_labels(labels, len(images), f"y in {path.name}")
+    if not 1 <= numbers.min() <= numbers.max() <= 10:
+        raise DataError(f"{path.name} is not a file of SVHN: its labels are not 1 to 10")
+    return Split(images, numbers % 10)
 
 
 SVHN = Published(

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import struct
 import sys
 import types
 import zipfile
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nvp_studio.data import load_data, svhn
+from nvp_studio.data import load_data, mat_file, svhn
 from nvp_studio.data.catalogue import CATALOGUE, PUBLISHED
 from nvp_studio.data.celeba import CELEBA, read_celeba
 from nvp_studio.data.cifar100 import CIFAR100, LABEL_NAMES, read_cifar100
@@ -236,40 +237,110 @@ def test_what_is_not_cifar100_is_refused(tmp_path: Path) -> None:
         read_cifar100(write_folder(tmp_path / "other", {"test.bin": files["test.bin"]}))
 
 
-def write_svhn(folder: Path, arrays: dict[str, np.ndarray], patch: pytest.MonkeyPatch) -> None:
-    """Both files of SVHN with these arrays, as if they had been published."""
+def svhn_arrays(count: int) -> dict[str, np.ndarray]:
+    images = RNG.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    return {"X": images.transpose(1, 2, 3, 0), "y": (np.arange(count) % 10 + 1).astype(np.uint8)[:, None]}
+
+
+def write_svhn(folder: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Both files of SVHN with these arrays."""
     savemat = pytest.importorskip("scipy.io").savemat
+    savemat(folder / "train_32x32.mat", arrays, do_compression=True)
+    savemat(folder / "test_32x32.mat", arrays)
+
+
+def declare_published(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let the files of SVHN in `folder` have the MD5 of the published ones, and nothing else be read."""
     for name in ("TRAIN", "TEST"):
         file = getattr(svhn, name)
-        savemat(folder / file.name, arrays, do_compression=name == "TRAIN")
         digest = hashlib.md5((folder / file.name).read_bytes(), usedforsecurity=False).hexdigest()
         patch.setattr(svhn, name, replace(file, md5=digest))
+    patch.setattr(mat_file, "_CODE", "raise SystemExit('not the published file')")
 
 
-def test_svhn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images, labels = RNG.integers(0, 256, (20, 32, 32, 3), np.uint8), np.arange(20) % 10 + 1
-    write_svhn(tmp_path, {"X": images.transpose(1, 2, 3, 0), "y": labels.astype(np.uint8)[:, None]}, monkeypatch)
+@pytest.mark.parametrize("published", [False, True])
+def test_svhn(published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = svhn_arrays(20)
+    write_svhn(tmp_path, arrays)
+    if published:
+        declare_published(tmp_path, monkeypatch)
     place, parts = shortened(svhn.SVHN, 20, 20).load(LoadOptions(data_root=str(tmp_path)))
     assert place == tmp_path
     assert parts.test is not None
     for split in (parts.train, parts.test):
-        np.testing.assert_array_equal(split.images, images)
-        np.testing.assert_array_equal(split.labels, labels % 10)
+        np.testing.assert_array_equal(split.images, arrays["X"].transpose(3, 0, 1, 2))
+        np.testing.assert_array_equal(split.labels, np.arange(1, 21) % 10)
     assert parts.label_names == tuple("0123456789")
 
 
-def test_files_of_svhn_that_are_not_the_published_ones_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    labels = np.array([[1], [2]], np.uint8)
-    write_svhn(tmp_path, {"X": RNG.integers(0, 256, (32, 32, 3, 2), np.uint8), "y": labels}, monkeypatch)
+def test_svhn_as_matlab_and_others_save_it_again(tmp_path: Path) -> None:
+    arrays = svhn_arrays(3)
+    write_svhn(tmp_path, arrays | {"X": arrays["X"] / 255, "y": arrays["y"].astype(float), "other": {"field": 1}})
+    parts = svhn.read_svhn(tmp_path)
+    np.testing.assert_array_equal(parts.train.images, arrays["X"].transpose(3, 0, 1, 2))
+    np.testing.assert_array_equal(parts.train.labels, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"X": {"field": 1}}, "cannot be read: X is not an array of numbers"),
+        ({"X": "text"}, "cannot be read: X is not an array of numbers"),
+        ({"X": np.zeros((3, 32, 32, 2), np.uint8)}, r"is not a file of SVHN: it needs the arrays X \(32, 32, 3, N\)"),
+        ({"X": None}, "is not a file of SVHN: it needs the arrays X"),
+        ({"y": np.array([[0], [1]])}, "is not a file of SVHN: its labels are not 1 to 10"),
+        ({"y": np.array([[0.5], [1]])}, "not one whole number for each of 2 images"),
+    ],
+)
+def test_what_is_not_svhn_is_refused(change: dict[str, object], reason: str, tmp_path: Path) -> None:
+    arrays = svhn_arrays(2) | change
+    write_svhn(tmp_path, {name: value for name, value in arrays.items() if value is not None})
+    with pytest.raises(DataError, match=reason) as caught:
+        svhn.read_svhn(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_files_of_svhn_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_svhn(tmp_path, svhn_arrays(2))
     path = tmp_path / "test_32x32.mat"
     whole = path.read_bytes()
-    for content in (b"", whole[:-20], whole + b"x", whole.replace(b"MATLAB", b"matlab")):
+    pixels = whole.index(struct.pack("=II", 2, 32 * 32 * 3 * 2))  # of type 2, bytes
+    crash = whole[:pixels] + struct.pack("=I", 1000) + whole[pixels + 4 :]  # ends the process with SciPy 1.17.1
+    for content in (b"", whole[:-20], whole[:3000], whole + b"x", b"MATLAB 5.0" * 100, crash):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"test_32x32\.mat is not the published file: its MD5 is not") as caught:
+        with pytest.raises(DataError, match=r"^test_32x32\.mat cannot be read: .") as caught:
             svhn.read_svhn(tmp_path)
         assert "\n" not in str(caught.value)
+    path.write_bytes(whole)
+    monkeypatch.setattr(mat_file, "MAX_DATA_BYTES", 32 * 32 * 3 * 2 - 1)
+    with pytest.raises(DataError, match=r"train_32x32\.mat cannot be read: X is too large"):
+        svhn.read_svhn(tmp_path)
+
+
+@pytest.mark.parametrize("scipy", ["import os; os.abort()", "import time; time.sleep(60)"])
+def test_a_reader_of_svhn_that_crashes_or_never_ends_is_told(
+    scipy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_svhn(tmp_path, svhn_arrays(2))
+    monkeypatch.setattr(mat_file, "_CODE", scipy)
+    monkeypatch.setattr(mat_file, "SECONDS", 60.0 if "abort" in scipy else 0.0)
+    with pytest.raises(DataError, match=r"train_32x32\.mat cannot be read: SciPy (crashed on it|did not finish)"):
+        svhn.read_svhn(tmp_path)
+
+
+def test_reading_svhn_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_svhn(tmp_path, svhn_arrays(2))
+    monkeypatch.setattr(mat_file, "_CODE", "import time; time.sleep(60)")
+
+    class Cancelled(Exception):  # noqa: N818 - it is no error
+        pass
+
+    def cancel(done: int, total: int, word: str) -> None:
+        if word.startswith("reading"):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        svhn.read_svhn(tmp_path, LoadOptions(progress=cancel))
 
 
 def test_without_scipy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
