@@ -19,7 +19,7 @@ from nvp_studio.files import remove_leftovers, stream_whole
 from nvp_studio.locks import LockFile
 from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.state.remote import remote_program, remote_reason
-from nvp_studio.text import one_line
+from nvp_studio.text import error_line, one_line
 from nvp_studio.worker.send_model import MAX_MODEL_BYTES, OPTION, ModelHeader
 
 _POLL_MILLISECONDS = 200
@@ -152,6 +152,8 @@ class _Copy:
             self.problem = one_line(error)
         except OSError as error:
             self.problem = one_line(f"{error.filename or self.path.parent}: {error.strerror or error}")
+        except Exception as error:  # without a reason the copy would count as complete
+            self.problem = error_line(error)
         finally:
             self.over = True
 

@@ -190,6 +190,18 @@ def test_a_full_disk_is_reported(there: Fetched, qtbot: Bot, tmp_path: Path, mon
     assert (there.paths, files_here()) == ([], [])
 
 
+def test_an_unforeseen_error_of_a_copy_is_no_success(
+    there: Fetched, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_usage(folder: Path) -> None:
+        raise ValueError("no such figure")
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    there.start(large_run(tmp_path, 1000))
+    qtbot.waitUntil(there.over)
+    assert (there.reasons, there.paths, files_here()) == (["no such figure"], [], [])
+
+
 @pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_reported(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
