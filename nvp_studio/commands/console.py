@@ -54,7 +54,7 @@ def print_json(value: object) -> None:
     JSON is UTF-8. Where stdout has another encoding, all but ASCII is written as escapes, which is the same in both.
     """
     text = msgspec.json.encode(value).decode()
-    if not text.isascii() and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
+    if not text.isascii() and (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
         text = json.dumps(json.loads(text))
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,10 +1,12 @@
 """The command line as its users meet it: words in, files and exit codes out."""
 
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import PIL.Image
 import pytest
 
 from nvp_studio.cli import main
+from nvp_studio.commands.console import print_json
 from nvp_studio.runs.labels import change_labels
 from tests.cli.conftest import Run
 from tests.runs.folders import make_run
@@ -31,6 +34,12 @@ def write_images(folder: Path, count: int, side: int = 8) -> list[Path]:
 def pixels(path: Path) -> np.ndarray:
     with PIL.Image.open(path) as image:
         return np.asarray(image)
+
+
+def test_json_goes_to_a_stream_without_an_encoding_too() -> None:
+    with redirect_stdout(io.StringIO()) as stream:
+        print_json({"name": "朝顔"})
+    assert json.loads(stream.getvalue()) == {"name": "朝顔"}
 
 
 class TestUsage:
