@@ -19,7 +19,7 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     pixels: ImageBatch | None = None
     """One image: what was scored, at the model's size; None where it could not be read, or is not needed."""
     notes: tuple[str, ...] = ()
-    """What was done to the image to bring it to the model's size and channels."""
+    """How the image was changed to the model's size and channels."""
     error: str = ""
 
     def cells(self) -> tuple[str, ...]:

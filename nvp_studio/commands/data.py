@@ -53,7 +53,7 @@ def list_data(data_root: RootOption = None, json: JsonOption = False) -> None:
         typer.echo(f"{row['name']:<{width}}  {columns}  {row['title']}")
     typer.echo(f"{PREFIX + 'NAME':<{width}}  {'':>9}  {'':>14}  {'':<14}  an image data set of Hugging Face")
     if prepared:
-        typer.echo(f"\nprepared, in {cache_folder()} (may be deleted, they are made again from the originals):")
+        typer.echo(f"\nprepared, in {cache_folder()} (may be deleted; they are made again from the originals):")
     for row in prepared:
         state = "" if row["finished"] else ", unfinished"
         source = row["source"] or row["folder"]
@@ -94,7 +94,7 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
             ("homepage", facts["homepage"]),
             ("place", facts["place"] or ("inside the program" if published is None else "not on this machine")),
         ]
-        + [("file", _file_words(file)) for file in files]
+        + [("file", _file_text(file)) for file in files]
     )
     if published is not None and facts["place"] is None:
         print_table([("to get it", published.how_to_get)])
@@ -104,16 +104,16 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, 'hf:NAME', or a folder of images.")],
     download_files: Annotated[
-        bool, typer.Option("--download", help="Bring the files from where they are published, if they are not here.")
+        bool, typer.Option("--download", help="Download the files, if they are not on this machine.")
     ] = False,
     data_root: RootOption = None,
-    image_size: Annotated[int | None, typer.Option(help="Side in pixels that images are brought to.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels to which images are resized.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour; without it as they are.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Get a data set ready: find its files (or download them, only with --download), verify and read them once.
 
-    Ctrl+C stops it; the next time it goes on where it was.
+    Ctrl+C stops it; the next call continues from there.
 
     **Examples**
 
@@ -177,14 +177,13 @@ def _download_set(published: "Published", data_root: str | None, progress: "Prog
         raise CommandError(f"{published.title} cannot be downloaded by a program: {published.how_to_get}")
     sizes = [size_of(file) for file in published.files]
     known = sum(size for size in sizes if size is not None)
-    words = _megabytes(known) + (" and files of unknown size" if None in sizes else "")
-    home = published.home
-    say(f"{published.title}: {words} from {published.files[0].url.split('/')[2]} into {home}")
+    size = _megabytes(known) + (" and files of unknown size" if None in sizes else "")
+    say(f"{published.title}: {size} from {published.files[0].url.split('/')[2]} into {published.home}")
     say(f"licence: {published.licence}")
     for file in published.files:
         if file.md5 is None:
-            say(f"{file.name} has no published checksum and is taken as it comes")
-        download(file, home, progress)
+            say(f"{file.name} has no published checksum; its content cannot be verified")
+        download(file, published.home, progress)
 
 
 @contextmanager
@@ -198,20 +197,20 @@ def _progress() -> "Iterator[Progress]":
 
     with on_stop(stop), progress_bar("") as bar:
         task = bar.add_task("looking", total=None)
-        told, shown = 0.0, ""
+        shown_at, shown = 0.0, ""
 
-        def progress(done: int, total: int, word: str) -> None:
-            nonlocal told, shown
+        def progress(done: int, total: int, description: str) -> None:
+            nonlocal shown_at, shown
             if reason:
-                raise Stopped(f"stopped by {reason}; the next call goes on where this one was")
+                raise Stopped(f"stopped by {reason}; the next call continues from there")
             now = time.monotonic()
-            if now - told < 0.1 and word == shown:
+            if now - shown_at < 0.1 and description == shown:
                 return
-            if word != shown:
-                bar.reset(task, description=word)
+            if description != shown:
+                bar.reset(task, description=description)
                 if not errors.is_terminal:
-                    say(word)
-            told, shown = now, word
+                    say(description)
+            shown_at, shown = now, description
             bar.update(task, completed=done, total=total or None)
 
         yield progress
@@ -264,7 +263,7 @@ def _shape(image_shape: tuple[int, int, int]) -> str:
     return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
 
 
-def _file_words(file: "RemoteFile") -> str:
+def _file_text(file: "RemoteFile") -> str:
     size = "size not stated" if file.size is None else _megabytes(file.size)
     return f"{file.url} ({size}, {f'MD5 {file.md5}' if file.md5 else 'no published checksum'})"
 

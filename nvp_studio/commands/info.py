@@ -13,7 +13,7 @@ def info(
     model: Annotated[str, typer.Argument(metavar="[MODEL|RUN]", help=MODEL_HELP)] = "",
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
 ) -> None:
-    """Show what is in a checkpoint (verified on the way), and where its run stands.
+    """Show what is in a checkpoint (which is verified), and the state of its run.
 
     **Examples**
 

@@ -32,7 +32,7 @@ def divergences(skipped: int, rollbacks: int) -> str:
 
 
 class RunView:
-    """Shows a run's events on stderr and remembers what its result is made of."""
+    """Shows a run's events on stderr and keeps what its result needs."""
 
     def __init__(self, follower: Callable[[RunEvent], None] | None = None) -> None:
         """`follower` gets every event as well."""
@@ -89,7 +89,7 @@ class RunView:
                 say(event.text if event.level == "info" else f"{event.level}: {event.text}")
 
     def result(self, folder: Path) -> dict[str, Any]:
-        """What came of the run, ready for JSON; the figures are those stored with its best checkpoint."""
+        """The result of the run, ready for JSON; the figures are those stored with its best checkpoint."""
         from nvp_studio.checkpoints import CheckpointError, find_checkpoint, peek
 
         best, test, validated, tested = self._validation, None, 0, 0
@@ -124,7 +124,7 @@ class RunView:
         }
 
     def _how_to_go_on(self, folder: Path, config: TrainConfig) -> str:
-        """The command that goes on: as planned after a stop, with twice the budget after the end."""
+        """The command that resumes the run: with its budget after a stop, with twice the budget after the end."""
         command = f"nvp-studio resume {folder}"
         if self._state.phase != "finished":
             return command
@@ -141,7 +141,7 @@ class RunView:
         for note in event.notes:
             say(f"data: {note}")
         if event.step:
-            say(f"going on from step {event.step}")
+            say(f"resuming from step {event.step}")
 
     def _on_metrics(self, event: StepMetrics) -> None:
         self._metrics = event

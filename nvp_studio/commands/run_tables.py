@@ -124,7 +124,7 @@ def _change_text(change: RunChange) -> str:
     if isinstance(change, RateChange):
         return f"after step {change.step:,}: learning rate {change.learning_rate:g}"
     if isinstance(change, Restart):
-        return f"after step {change.step:,}: went on at {change.at}"
+        return f"after step {change.step:,}: resumed at {change.at}"
     rules = {name: value for name, value in msgspec.to_builtins(change.rules).items() if value is not None}
-    words = ", ".join(f"{name} {value:g}" for name, value in rules.items())
-    return f"after step {change.step:,}: stop at {words}" if words else f"after step {change.step:,}: no stop condition"
+    text = ", ".join(f"{name} {value:g}" for name, value in rules.items())
+    return f"after step {change.step:,}: stop at {text}" if text else f"after step {change.step:,}: no stop condition"

@@ -1,4 +1,4 @@
-"""`nvp-studio runs`: the runs of a folder listed, shown, compared, labelled, changed, exported and thrown away."""
+"""`nvp-studio runs`: the runs of a folder listed, shown, compared, labelled, changed, exported and deleted."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from nvp_studio.training.runs import default_runs_folder
 from nvp_studio.training.stopping import StopRules
 
 app = typer.Typer(
-    help="List, compare, label, export and throw away runs.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="List, compare, label, export and delete runs.", no_args_is_help=True, rich_markup_mode="markdown"
 )
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder, or its name in the folder of runs.")]
@@ -60,7 +60,7 @@ def list_(
 
 @app.command()
 def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) -> None:
-    """Show where a run stands, how it was set up, and what was changed on the way."""
+    """Show the state of a run, its settings, and what was changed while it ran."""
     from nvp_studio.runs.compare import open_for_comparison
     from nvp_studio.runs.snapshots import snapshots
 
@@ -91,7 +91,7 @@ def compare(
     runs: FolderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare runs: the settings in which they differ, what came of them, the lowest validation along the way.
+    """Compare runs: the settings in which they differ, their results, the lowest validation during training.
 
     **Examples**
 
@@ -172,17 +172,19 @@ def timelapse(
 @app.command()
 def rename(
     run: RunArgument,
-    name: Annotated[str, typer.Argument(help="The new name; '' brings back the first one.")],
+    name: Annotated[str, typer.Argument(help="The new name; '' restores the first one.")],
     runs: FolderOption = None,
 ) -> None:
-    """Give a run another name; its folder keeps its own, so that a run can be renamed while it goes."""
+    """Give a run another name; its folder keeps its own, so that a run can be renamed while it is trained."""
     change_labels(find_run(run, runs), name=name)
 
 
 @app.command()
 def note(
     run: RunArgument,
-    text: Annotated[str | None, typer.Argument(help="The note; '' takes it away; without it it is shown.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="The note; '' deletes it; without a text the note is shown.")
+    ] = None,
     runs: FolderOption = None,
 ) -> None:
     """Write a note on a run, or show it."""
@@ -197,7 +199,7 @@ def note(
 def tag(
     run: RunArgument,
     tags: Annotated[list[str] | None, typer.Argument(help="Tags to add; without any they are shown.")] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="A tag to take away; may be repeated.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A tag to remove; may be repeated.")] = None,
     runs: FolderOption = None,
 ) -> None:
     """Tag a run, and show its tags."""
@@ -219,9 +221,9 @@ def change(
     no_stop: Annotated[bool, typer.Option("--no-stop", help="Lift all stop conditions.")] = False,
     runs: FolderOption = None,
 ) -> None:
-    """Change learning rate or stop conditions of a run while it goes; one that does not go changes when it goes on.
+    """Change learning rate or stop conditions of a run while it is trained, else when it is resumed.
 
-    The conditions given take the place of all that held before.
+    The conditions given replace all earlier ones.
 
     **Examples**
 
@@ -236,7 +238,7 @@ def change(
         raise typer.BadParameter("say what is to be changed: a learning rate or a stop condition")
     folder = find_run(run, runs)
     request_change(folder, ChangeRequest(learning_rate=learning_rate, stop=rules))
-    say("the run takes it after its present step" if is_locked(folder) else "the run takes it when it goes on")
+    say("it takes effect after the present step" if is_locked(folder) else "it takes effect when the run is resumed")
 
 
 @app.command()
@@ -246,7 +248,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting for good.")] = False,
     runs: FolderOption = None,
 ) -> None:
-    """Move runs to the trash of the runs folder; `runs restore` brings them back.
+    """Move runs to the trash of the runs folder; `runs restore` moves them back.
 
     **Examples**
 
@@ -267,7 +269,7 @@ def rm(
 
 @app.command()
 def restore(names: RunsArgument, runs: FolderOption = None) -> None:
-    """Bring runs back from the trash."""
+    """Move runs back from the trash."""
     for place in [_in_trash(name, runs) for name in names]:
         folder = place.parent.parent / place.name
         restore_run(place, folder)

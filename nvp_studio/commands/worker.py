@@ -11,7 +11,7 @@ def worker(
         typer.Option("--send-model", help="Write the model of the run named on stdin to stdout, and end."),
     ] = False,
 ) -> None:
-    """Compute for a window: the window starts this itself and speaks to it on stdin and stdout."""
+    """Compute for a window, which starts this process itself and exchanges messages with it on stdin and stdout."""
     if send_model:
         from nvp_studio.worker import send_model as sender
 

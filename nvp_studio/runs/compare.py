@@ -1,4 +1,4 @@
-"""Several runs side by side: in which settings they differ, what came of each, and their scores along the way."""
+"""Several runs side by side: the settings in which they differ, their results, and their scores during training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from nvp_studio.runs.names import Axis
 from nvp_studio.training.runs import RunRecord, RunSummary, open_run, read_record
 
 _ROWS = 8
-"""Places on the axis at which the scores of several runs are told."""
+"""Number of places on the axis at which the scores of several runs are given."""
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run with all that a comparison looks at."""
+    """One run with all that a comparison needs."""
 
     folder: str
     record: RunRecord
@@ -30,7 +30,7 @@ class ComparedRun:
 
     @property
     def name(self) -> str:
-        """Its name for the eye."""
+        """The name of its labels, else the one that it was started with."""
         return self.labels.name or self.summary.name
 
 
@@ -51,31 +51,31 @@ def differences(records: Sequence[RunRecord]) -> list[tuple[str, list[Any]]]:
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
+            flat |= _flat(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = tuple(value) if isinstance(value, list) else value
-    return found
+            flat[f"{prefix}{name}"] = tuple(value) if isinstance(value, list) else value
+    return flat
 
 
 def scores_along(histories: Sequence[RunHistory], axis: Axis) -> list[tuple[float, list[float | None]]]:
     """The lowest validation that each run had reached at places evenly spread over `axis`; None before its first
-    validation and behind its end."""
+    validation and after its end."""
     curves = [curve(history, QUANTITIES["validation"], axis) for history in histories]
     limits = axis_limits(curves)
     if limits is None:
         return []
-    found: list[tuple[float, list[float | None]]] = []
+    rows: list[tuple[float, list[float | None]]] = []
     for place in np.linspace(0.0, limits[1], _ROWS + 1)[1:]:
         scores: list[float | None] = []
         for points in curves:
             known = int(np.searchsorted(points.x, place + 1e-9 * abs(place), side="right"))
             over = not len(points.x) or place > points.x[-1] * (1 + 1e-9)
             scores.append(None if over or not known else float(points.y[:known].min()))
-        found.append((float(place), scores))
-    return found
+        rows.append((float(place), scores))
+    return rows
 
 
 def comparison_csv(runs: Sequence[ComparedRun], axis: Axis, quantity: str) -> str:

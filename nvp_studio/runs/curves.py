@@ -13,9 +13,9 @@ from nvp_studio.runs.names import Axis
 
 _RATE_STEPS = 20
 """Images/s are taken over this many steps."""
-_LEAST_MEMORY = 1.0
-_MOST_SHARE = 0.25
-"""A smoothed curve remembers at most this share of all its points, or it would lag behind the whole run."""
+_MIN_MEMORY = 1.0
+_MAX_MEMORY_FRACTION = 0.25
+"""The memory of a smoothed curve is at most this fraction of its points; with more it would lag behind the run."""
 _TAIL = 0.01
 _CLIP_MARGIN = 1.5
 
@@ -29,14 +29,14 @@ class Curve:
     breaks: tuple[int, ...] = ()
 
     def segments(self) -> list[slice]:
-        """The stretches between breaks, each to be drawn on its own."""
+        """The ranges of points between breaks, each to be drawn on its own."""
         places = [0, *self.breaks, len(self.x)]
         return [slice(first, last) for first, last in itertools.pairwise(places) if last > first]
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that a run tells at each step, or at each validation."""
+    """A quantity that is measured at each step of a run, or at each validation."""
 
     key: str
     unit: str
@@ -47,7 +47,7 @@ class Quantity:
     """Layers that add up; drawn by `stack`."""
     digits: int = 3
     scattered: bool = True
-    """Whether one step's value says little; a line of such values is smoothed."""
+    """Whether the values scatter from step to step; a line of such values is smoothed."""
 
     @property
     def noisy(self) -> bool:
@@ -79,8 +79,8 @@ def rates(seconds: Numbers, images: Numbers) -> Numbers:
     elapsed = seconds - seconds[before] if count else seconds
     done = images - images[before] if count else images
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Numbers = np.where(elapsed > 0, done / elapsed, np.nan)
-    return found
+        per_second: Numbers = np.where(elapsed > 0, done / elapsed, np.nan)
+    return per_second
 
 
 def curve(history: RunHistory, quantity: Quantity, axis: Axis = "steps") -> Curve:
@@ -95,7 +95,7 @@ def curve(history: RunHistory, quantity: Quantity, axis: Axis = "steps") -> Curv
 
 
 def axis_values(history: RunHistory, axis: Axis, *, at_validations: bool) -> Numbers:
-    """Where each step or validation stands on `axis`."""
+    """The position of each step or validation on `axis`."""
     if at_validations:
         columns = {
             "steps": history.validation_steps,
@@ -108,7 +108,7 @@ def axis_values(history: RunHistory, axis: Axis, *, at_validations: bool) -> Num
 
 
 def place_of_step(history: RunHistory, step: float, axis: Axis) -> float:
-    """Where `step` stands on `axis`, between the points that are known; 0 before any."""
+    """The position of `step` on `axis`, interpolated between the points that are known; 0 before any."""
     if axis == "steps":
         return float(step)
     if not len(history.steps):
@@ -117,7 +117,7 @@ def place_of_step(history: RunHistory, step: float, axis: Axis) -> float:
 
 
 def step_at(history: RunHistory, place: float, axis: Axis) -> float:
-    """The step that stands at `place` of `axis`: the inverse of `place_of_step`."""
+    """The step at `place` on `axis`: the inverse of `place_of_step`."""
     if axis == "steps":
         return float(place)
     if not len(history.steps):
@@ -144,8 +144,8 @@ def smooth(values: Numbers, memory: float) -> Numbers:
     The first value is the first point's own, and a constant stays what it is. A memory of 1 or less changes nothing;
     one of more than a quarter of all points is cut to that.
     """
-    memory = min(memory, _MOST_SHARE * len(values))
-    if memory <= _LEAST_MEMORY or not len(values):
+    memory = min(memory, _MAX_MEMORY_FRACTION * len(values))
+    if memory <= _MIN_MEMORY or not len(values):
         return values
     keep = 1.0 - 1.0 / memory
     smoothed = np.empty(len(values))
@@ -162,17 +162,17 @@ def smooth(values: Numbers, memory: float) -> Numbers:
 
 
 def smooth_curve(points: Curve, memory: float) -> Curve:
-    """The curve with each segment smoothed on its own, so that none leans on what another run of the code left."""
+    """The curve with each segment smoothed on its own, so that none depends on the points of another segment."""
     parts = [smooth(points.y[part], memory) for part in points.segments()]
     return Curve(points.x, np.concatenate(parts) if parts else points.y, points.breaks)
 
 
-def last_points(points: Curve, share: float) -> Curve:
-    """The end of a curve: its last `share` of the axis, 0 to 1."""
-    if share >= 1 or not len(points.x):
+def last_points(points: Curve, fraction: float) -> Curve:
+    """The end of a curve: its last `fraction` of the axis, 0 to 1."""
+    if fraction >= 1 or not len(points.x):
         return points
     low, high = float(points.x[0]), float(points.x[-1])
-    first = int(np.searchsorted(points.x, high - share * (high - low)))
+    first = int(np.searchsorted(points.x, high - fraction * (high - low)))
     breaks = tuple(place - first for place in points.breaks if place > first)
     return Curve(points.x[first:], points.y[first:], breaks)
 
@@ -209,9 +209,9 @@ def value_range(values: Sequence[Numbers], *, clip: bool) -> tuple[float, float]
 
 def _common_range(values: Numbers) -> tuple[float, float]:
     low, high = (float(number) for number in np.quantile(values, (_TAIL, 1 - _TAIL)))
-    room = _CLIP_MARGIN * (high - low) / 2
+    margin = _CLIP_MARGIN * (high - low) / 2
     least, most = float(values.min()), float(values.max())
-    return max(least, low - room), min(most, high + room)
+    return max(least, low - margin), min(most, high + margin)
 
 
 def nearest(points: Curve, place: float) -> int | None:

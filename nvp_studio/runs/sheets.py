@@ -29,4 +29,4 @@ def read_sheet(path: Path | None, kind: Kind, record: RunRecord) -> ImageBatch |
     images = images.reshape(-1, height, width, channels)
     if kind == "reconstructions":  # the sheet's last row may be filled up with black
         images = images[: 2 * record.data.validation_images]
-    return ImageBatch((images.shape[0], height, width, channels), images.tobytes())
+    return ImageBatch.of(images)

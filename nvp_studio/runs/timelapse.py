@@ -64,8 +64,8 @@ def write_film(folder: Path, path: Path, kind: Kind = "samples", frames_per_seco
     return len(frames)
 
 
-def _frame(path: Path | None, share: float) -> Image.Image | None:
-    """A sheet enlarged by a whole factor above a bar that is full to `share`; None when it cannot be read."""
+def _frame(path: Path | None, progress: float) -> Image.Image | None:
+    """A sheet enlarged by a whole factor, above a bar filled to `progress`; None when it cannot be read."""
     if path is None:
         return None
     try:
@@ -77,6 +77,6 @@ def _frame(path: Path | None, share: float) -> Image.Image | None:
     large = sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
     frame = Image.new("RGB", (large.width, large.height + _BAR), _BACKGROUND)
     frame.paste(large)
-    full = max(1, round(share * large.width))
+    full = max(1, round(progress * large.width))
     ImageDraw.Draw(frame).rectangle((0, large.height, full - 1, large.height + _BAR - 1), fill=_BAR_COLOUR)
     return frame

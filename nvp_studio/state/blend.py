@@ -84,7 +84,7 @@ class BlendState(QObject):
         self._refresh_strip()
 
     def _recipe(self, share: float) -> Recipe | None:
-        """The blend at `share`: of a picture that is a blend of these ends the sliders stay, else they are at rest."""
+        """The blend at `share`: a picture that is a blend of these ends keeps its sliders, else they are reset."""
         now, model, (a, b) = self.explore.recipe, self.explore.model, self.ends
         if (
             now is None

@@ -28,7 +28,7 @@ class Engine(QObject):
     crashed = Signal(object)
     """`CrashReport` of either worker."""
     stopped = Signal()
-    """After `stop`, once neither worker lives."""
+    """After `stop`, once both workers have ended."""
     hung = Signal(object, bool)
     """(`WorkerClient`, whether it hangs): offer to restart it while it does."""
 

@@ -13,7 +13,7 @@ _NOT_FOUND = 127
 def remote_program(host: str, command: str = DEFAULT_COMMAND) -> list[str]:
     """The local command whose stdin and stdout are those of the worker on `host` (as ssh takes it: ``user@gpu-box``).
 
-    ssh asks nothing, for there is nobody at its terminal, and notices a dead line within a minute. The environment
+    ssh asks no questions, for it has no terminal, and notices a lost connection within a minute. The environment
     variable NVP_STUDIO_SSH names another program with ssh's arguments. Raises `ValueError` for what is no host.
     """
     if not host or host.startswith("-") or any(character.isspace() for character in host):

@@ -380,7 +380,7 @@ class LiveRun(QObject):
         if isinstance(self._request, ResumeRun):
             self._request = msgspec.structs.replace(self._request, patience=LOCK_PATIENCE_SECONDS)
             return
-        if self.local_folder:  # it died before its first checkpoint: nothing is lost but the folder it had made
+        if self.local_folder:  # it ended before its first checkpoint: only its new folder is lost
             try:
                 discard_run(Path(self.local_folder))
             except RunError as error:

@@ -31,7 +31,7 @@ class ScoreState(QObject):
     no_images = Signal(object)
     """What was asked for, a tuple of paths, holds no image."""
     interrupted = Signal()
-    """The engine died while scoring and `resume` is needed to go on."""
+    """The engine ended while scoring; `resume` continues."""
     preview_arrived = Signal(str, object)
     """(path, `ImageBatch`): exact pixels asked for by `ask_preview`."""
     exported = Signal(str, str)
@@ -152,7 +152,7 @@ class ScoreState(QObject):
         engine = self._engine
         if engine.model is None or engine.explorer.state != "ready" or engine.opening:
             self.progressed.emit()
-            return  # goes on when a model opens
+            return  # continues when a model opens
         if self.stale:
             self.score_again()
             return
@@ -222,8 +222,8 @@ class ScoreState(QObject):
         self._start_next()
 
 
-def progress_words(state: ScoreState) -> str:
-    """How far the scoring is, in words."""
+def progress_text(state: ScoreState) -> str:
+    """How far the scoring is, as a line of text."""
     tr = QCoreApplication.translate
     if state.waiting_for_model:
         return tr("ScoreState", "Waiting for the engine…")
@@ -232,5 +232,5 @@ def progress_words(state: ScoreState) -> str:
     if state.busy:
         return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{state.done:,}")
     scored, failed = len(state.rows.scores), state.rows.failed
-    words = tr("ScoreState", "{0} scored").format(f"{scored:,}")
-    return words + tr("ScoreState", ", {0} not readable").format(f"{failed:,}") if failed else words
+    text = tr("ScoreState", "{0} scored").format(f"{scored:,}")
+    return text + tr("ScoreState", ", {0} not readable").format(f"{failed:,}") if failed else text

@@ -1,4 +1,4 @@
-"""``python -m nvp_studio.worker``: a worker process, spoken to on stdin and stdout."""
+"""``python -m nvp_studio.worker``: a worker process, which exchanges messages on stdin and stdout."""
 
 import sys
 

@@ -110,7 +110,7 @@ class Server:
         """Answer requests until there will be none; called on the main thread."""
         threading.Thread(target=self._read, name="requests", daemon=True).start()
         try:
-            from nvp_studio.worker.service import Service  # takes seconds, for it brings torch
+            from nvp_studio.worker.service import Service  # takes seconds, because it imports torch
 
             self._greeted.wait()
             assert self._hello is not None

@@ -186,7 +186,7 @@ def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pyte
     _interrupted_at(7, monkeypatch)
     code, _, err = run("data", "prepare", photos, "--image-size", 8)
     assert code == 1
-    assert "stopped by Ctrl+C; the next call goes on where this one was" in err
+    assert "stopped by Ctrl+C; the next call continues from there" in err
     (row,) = json.loads(run("data", "list", "--json")[1])["prepared"]
     assert not row["finished"]
     written = row["images"]

@@ -103,7 +103,7 @@ def test_throws_away_brings_back_and_deletes(run: Run, runs: Path) -> None:
 def test_a_change_is_left_for_the_run(run: Run, runs: Path) -> None:
     code, _, err = run("runs", "change", "one", "--learning-rate", 0.5, "--patience", 4, "--runs", runs)
     assert code == 0
-    assert "when it goes on" in err
+    assert "when the run is resumed" in err
     assert take_request(runs / "one") == ChangeRequest(learning_rate=0.5, stop=StopRules(patience=4))
     assert run("runs", "change", "one", "--runs", runs)[0] == 2
     code, _, err = run("runs", "change", "one", "--learning-rate", -1, "--runs", runs)

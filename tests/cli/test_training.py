@@ -64,7 +64,7 @@ def test_a_finished_run_goes_on_with_a_larger_budget(run: Run, data: Path, tmp_p
     code, out, err = run("resume", "mine", "--runs", runs, "--steps", 14, "--json")
     assert code == 0, err
     assert result_of(out)["step"] == 14
-    assert "going on from step 10" in err
+    assert "resuming from step 10" in err
     steps = [json.loads(line)["step"] for line in (runs / "mine" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 15))
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.scoring import ScoreState, progress_words
+from nvp_studio.state.scoring import ScoreState, progress_text
 from tests.qt import Bot, start_engine, stop_engine
 from tests.small_model import random_images
 
@@ -46,7 +46,7 @@ def test_scores_a_folder_with_a_row_for_every_file(state: ScoreState, files: Pat
         row.bits_per_dim is not None and row.percentile is not None for name, row in rows.items() if name[0] in "01"
     )
     assert rows["05.png"].notes[0].startswith("resized from 30")
-    assert progress_words(state) == "12 scored, 1 not readable"
+    assert progress_text(state) == "12 scored, 1 not readable"
     assert state.model is not None
 
 

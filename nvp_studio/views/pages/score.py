@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.state.qimages import qimage
-from nvp_studio.state.scoring import ScoreState, progress_words
+from nvp_studio.state.scoring import ScoreState, progress_text
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -222,7 +222,7 @@ class ScorePage(Page):
         state = self.state
         rows = state.rows.rowCount()
         self._stack.setCurrentIndex(1 if rows or state.busy or state.waiting_for_model else 0)
-        self.progress_label.setText(progress_words(state))
+        self.progress_label.setText(progress_text(state))
         self.progress.setVisible(state.busy)
         if state.busy:
             known = state.counted and state.total > 0
