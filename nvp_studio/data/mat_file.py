@@ -52,7 +52,13 @@ def read_mat_apart(path: Path, names: Collection[str], progress: Progress | None
     try:
         with TemporaryDirectory(prefix="nvp-studio-") as folder:
             with subprocess.Popen(
-                command, cwd=folder, stdin=null, stdout=null, stderr=pipe, creationflags=flags
+                command,
+                cwd=folder,
+                stdin=null,
+                stdout=null,
+                stderr=pipe,
+                creationflags=flags,
+                start_new_session=True,  # Ctrl+C ends this process's reading, which ends the other
             ) as process:
                 try:
                     reason = _wait(process, path.name, progress)
