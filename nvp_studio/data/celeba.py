@@ -94,7 +94,7 @@ def _attributes(
 def _table(path: Path, columns: int | None) -> tuple[list[str], dict[str, list[str]]]:
     """The names of the columns, if the file has them, and for each image its values.
 
-    The lists go around as published, with spaces between the words, and as CSV with a heading.
+    The lists are found as published, with spaces between the words, and as CSV with a heading.
     """
     try:
         if path.stat().st_size > _MOST_TEXT_BYTES:

