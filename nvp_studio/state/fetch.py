@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from nvp_studio.files import remove_leftovers, stream_whole
 from nvp_studio.locks import LockFile
 from nvp_studio.state.paths import MODEL_SUFFIX
-from nvp_studio.state.remote import remote_program, remote_reason
+from nvp_studio.state.remote import remote_program, remote_reason, with_option
 from nvp_studio.text import error_line, one_line
 from nvp_studio.worker.send_model import MAX_MODEL_BYTES, OPTION, ModelHeader
 
@@ -80,7 +80,7 @@ class ModelFetch(QObject):
         """Copy the model of the run in `folder` on `host`, where `command` starts a worker; ignored while active."""
         if self._copy is None:
             self.done, self.size = 0, None
-            self._copy = _Copy(host, remote_program(host, f"{command} {OPTION}"), folder)
+            self._copy = _Copy(host, remote_program(host, with_option(command, OPTION)), folder)
             self._copy.start()
             self._poll.start()
 

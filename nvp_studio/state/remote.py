@@ -1,6 +1,7 @@
 """Workers on another machine: the command that starts one over ssh, and the reason why one ended."""
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -8,6 +9,8 @@ DEFAULT_COMMAND = "nvp-studio worker"
 """The shell command that starts a worker there."""
 _CANNOT_CONNECT = 255
 _NOT_FOUND = 127
+_WORKER = re.compile(r"nvp[-_]studio[ .]worker(?![\w./-])")
+"""The worker in a shell command: `nvp-studio worker`, or a module of Python."""
 
 
 def remote_program(host: str, command: str = DEFAULT_COMMAND) -> list[str]:
@@ -21,6 +24,15 @@ def remote_program(host: str, command: str = DEFAULT_COMMAND) -> list[str]:
     ssh = shlex.split(os.environ.get("NVP_STUDIO_SSH", "")) or ["ssh"]
     options = ["BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
     return [*ssh, "-T", *(word for option in options for word in ("-o", option)), host, command]
+
+
+def with_option(command: str, option: str) -> str:
+    """The shell command with an option for the worker: behind its name, as in ``bash -lc 'nvp-studio worker'``.
+
+    A command that does not name the worker gets the option at its end, such as a script that hands on its arguments.
+    """
+    end = max((match.end() for match in _WORKER.finditer(command)), default=len(command))
+    return f"{command[:end]} {option}{command[end:]}"
 
 
 def remote_reason(host: str, exit_code: int | None, damaged: bool, stderr_tail: Sequence[str]) -> str:

@@ -119,6 +119,12 @@ def test_a_run_without_a_model_is_reported(there: Fetched, qtbot: Bot, tmp_path:
     assert files_here() == []
 
 
+def test_a_worker_inside_a_quoted_command_sends_the_model(there: Fetched, qtbot: Bot, tmp_path: Path) -> None:
+    there.start(large_run(tmp_path, 1000), command=f"sh -c '{WORKER}'")
+    qtbot.waitUntil(there.over)
+    assert (there.reasons, len(there.paths)) == ([], 1)
+
+
 @pytest.mark.slow
 def test_a_lost_connection_leaves_nothing_and_the_next_try_starts_over(
     there: Fetched, qtbot: Bot, tmp_path: Path

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.remote import remote_program, remote_reason
+from nvp_studio.state.remote import remote_program, remote_reason, with_option
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import CHANGES, ChangeRequest, RateChange, Restart, StopChange
 from nvp_studio.training.config import TrainConfig
@@ -23,6 +23,21 @@ from tests.qt import Bot
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
 
 OTHER_VERSION = f"exec {sys.executable} -c 'import nvp_studio.worker.server as s; s.PROTOCOL += 1; s.main()'"
+
+
+@pytest.mark.parametrize(
+    ("command", "with_it"),
+    [
+        ("nvp-studio worker", "nvp-studio worker --x"),
+        ("/venvs/nvp-studio.worker/bin/nvp-studio worker", "/venvs/nvp-studio.worker/bin/nvp-studio worker --x"),
+        ("bash -lc 'nvp-studio worker'", "bash -lc 'nvp-studio worker --x'"),
+        ("(cd flows; python -P -m nvp_studio worker 2>log)", "(cd flows; python -P -m nvp_studio worker --x 2>log)"),
+        ("nice python -m nvp_studio.worker", "nice python -m nvp_studio.worker --x"),
+        ("./my-worker", "./my-worker --x"),
+    ],
+)
+def test_an_option_goes_to_the_worker_of_a_command(command: str, with_it: str) -> None:
+    assert with_option(command, "--x") == with_it
 
 
 @pytest.fixture
