@@ -207,8 +207,8 @@ def build_flow(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> In
 def load(path: str | os.PathLike[str] = "", device: str | torch.device = "cpu") -> Inference:
     """Load the flow of a checkpoint file, or of a run folder its best, or the included model of that name.
 
-    An empty path is the first included model. The flow has the averaged weights, and is prepared to answer questions;
-    to train it on, take `flow.flow`. Raises `CheckpointError`.
+    An empty path is the first included model. The flow has the averaged weights and is prepared for inference; to
+    train it further, take `flow.flow.requires_grad_()`. Raises `CheckpointError`.
     """
     return build_flow(read_checkpoint(find_checkpoint(path)), device)
 

@@ -25,8 +25,9 @@ def choose_device(name: str = "auto") -> torch.device:
 def exact(device: torch.device) -> torch.device:
     """Disable TensorFloat-32 on the device, and return it.
 
-    Left alone, CUDA's convolutions round what they multiply to the ten bits of TensorFloat-32, by up to 2^-11 of its
-    size in every layer, and half a grey level is 2^-9 of the whole range: what decodes would not be what was encoded.
+    By default, CUDA's convolutions round what they multiply to the ten bits of TensorFloat-32, by up to 2^-11 of its
+    size in every layer, and half a grey level is 2^-9 of the whole range: images would not be decoded as they were
+    encoded.
     """
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
@@ -37,8 +38,8 @@ def exact(device: torch.device) -> torch.device:
 def choose_threads(threads: int | None = None) -> int:
     """`threads`, or for None one less than the cores this process may use, at least 1.
 
-    The core left free keeps the window and everything else alive; two busy threads on two busy cores were measured to
-    train several times slower than one.
+    The core left free keeps the window and other programs responsive; two busy threads on two busy cores were measured
+    to train several times slower than one.
     """
     if threads is not None:
         return min(max(1, threads), max(_MOST_THREADS, os.cpu_count() or 1))

@@ -1,4 +1,4 @@
-"""A trained flow opened for questions, with what its checkpoint says of the data it was trained on."""
+"""A trained flow opened for exploring, with what its checkpoint holds about the data it was trained on."""
 
 import os
 from dataclasses import dataclass, field

@@ -72,14 +72,14 @@ def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
 def _check_image(model: OpenedModel, image: Image) -> None:
     if tuple(image.shape) != model.pixel_shape:
         raise ValueError(
-            f"the recipe's image is {_told(image.shape)}, the open model's are {_told(model.pixel_shape)}; "
+            f"the recipe's image is {_size(image.shape)}, the open model's are {_size(model.pixel_shape)}; "
             "open the model that it was made with"
         )
     if len(image.pixels) != math.prod(image.shape):
         raise ValueError(f"the recipe's image has {len(image.pixels)} bytes instead of {math.prod(image.shape)}")
 
 
-def _told(shape: Sequence[int]) -> str:
+def _size(shape: Sequence[int]) -> str:
     height, width, channels = shape
     return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
 

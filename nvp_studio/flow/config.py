@@ -222,7 +222,7 @@ def _studio(image_shape: tuple[int, int, int]) -> FlowConfig:
 
 
 def _quick(image_shape: tuple[int, int, int]) -> FlowConfig:
-    """Visible learning within a minute on two cores: of small flows those of three scales draw whole things first."""
+    """Visible learning within a minute on two cores; small flows draw whole objects soonest with three scales."""
     return msgspec.structs.replace(
         _studio(image_shape),
         width=32,

@@ -1,4 +1,4 @@
-"""Coupling layers (sections 3.2 to 3.4): a part x1 of the values stays and says how each of the others, x2, changes.
+"""Coupling layers (sections 3.2 to 3.4): a part x1 of the values stays and determines how the others, x2, change.
 
     y1 = x1
     y2 = transform(x2; network(x1))        log|det dy/dx| = sum of log d(y2)/d(x2)

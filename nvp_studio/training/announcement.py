@@ -9,7 +9,7 @@ from nvp_studio.flow.config import FlowConfig
 from nvp_studio.ranks import Ranks
 from nvp_studio.training.runs import RunRecord
 
-_WORD = "the run begins"
+_KEY = "the run begins"
 
 
 class RunAnnouncement(msgspec.Struct, frozen=True):
@@ -31,17 +31,17 @@ def announce_run(ranks: Ranks, record: RunRecord, checkpoint: Checkpoint | None)
     announcement = RunAnnouncement(record)
     if checkpoint is not None:
         announcement = RunAnnouncement(record, checkpoint.config, checkpoint.info, checkpoint.resume)
-    ranks.announce(_WORD, msgspec.json.encode(announcement))
+    ranks.announce(_KEY, msgspec.json.encode(announcement))
 
 
 def dismiss(ranks: Ranks) -> None:
     """Tell the other ranks, in place of `announce_run`, that there is nothing to do."""
-    ranks.announce(_WORD)
+    ranks.announce(_KEY)
 
 
 def await_run(ranks: Ranks, poll: Callable[[], None]) -> RunAnnouncement | None:
     """Wait for what the first rank tells; None when that is nothing. `poll` is called meanwhile and may raise."""
-    content = ranks.await_announcement(_WORD, poll)
+    content = ranks.await_announcement(_KEY, poll)
     return msgspec.json.decode(content, type=RunAnnouncement) if content else None
 
 

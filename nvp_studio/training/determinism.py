@@ -15,10 +15,10 @@ _NO_ALGORITHM = " does not have a deterministic implementation"
 
 
 def claim_workspace() -> None:
-    """Give cuBLAS a workspace with which its results repeat; before this process uses CUDA, for it is looked at once.
+    """Give cuBLAS a workspace with which it is deterministic; call this before the process uses CUDA.
 
-    It stays for the process: taking it back would change nothing but what the environment says. Raises `RunError` when
-    it is too late, or the environment asks for another one.
+    cuBLAS reads the setting once, so it stays for the process. Raises `RunError` when it is too late, or the
+    environment asks for another one.
     """
     if not torch.cuda.is_available():
         return

@@ -42,7 +42,7 @@ class RunState(msgspec.Struct, frozen=True, tag="run-state"):
     fraction: float | None = None
     """How much of the data is prepared, 0 to 1, where that is known."""
     data_changed: bool = False
-    """The run failed to go on because its data are others now; `reason` says which, and `force` passes over it."""
+    """The run was not resumed because its data have changed; `reason` says how, and `force` resumes it all the same."""
 
 
 class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):

@@ -61,7 +61,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """Approximate polar factor U V' of each matrix U S V' (N, rows, columns), of singular values from 0.68 to 1.21.
 
-    By a Newton-Schulz iteration, without a decomposition; what is a thousand times weaker than the whole stays weak.
+    By a Newton-Schulz iteration, without a decomposition; singular values below a thousandth of the norm stay small.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
@@ -76,7 +76,7 @@ def matrices_of(module: nn.Module) -> list[nn.Parameter]:
     """The weights that map feature maps to feature maps: of linear maps, and of full convolutions as they are.
 
     Not those with weight normalization, which have lengths beside directions, nor the last one of a network: it starts
-    at zero, steps that are always equally long keep it from settling, and networks then rather fall silent.
+    at zero, and steps of constant length keep it from converging; the ReLUs of its network then tend to stay at zero.
     """
     return [
         cast(nn.Parameter, part.weight)

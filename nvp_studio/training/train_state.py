@@ -108,7 +108,7 @@ class TrainState:
             for parameter in (p for group in optimizer.param_groups for p in group["params"]):
                 state = optimizer.state[parameter]
                 for name in _STATES[type(optimizer)]:
-                    # Laid out in memory as the parameter is, which the fused optimizers take for granted.
+                    # Laid out in memory as the parameter is, as the fused optimizers require.
                     part = parts[name][parameter].view_as(parameter)
                     state[name] = torch.empty_like(parameter, requires_grad=False).copy_(part)
                 if not isinstance(optimizer, Muon):

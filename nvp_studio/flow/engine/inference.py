@@ -1,4 +1,4 @@
-"""Questions to a trained flow: images to latents and back, exact densities, samples and bits per dimension."""
+"""Inference with a trained flow: images to latents and back, exact densities, samples and bits per dimension."""
 
 import copy
 import math
@@ -22,11 +22,11 @@ from nvp_studio.memory import is_out_of_memory
 
 
 class Inference:
-    """A `Flow` prepared to answer questions fast, with its weights as they are now.
+    """A `Flow` prepared for fast inference, with its weights as they are now.
 
     What depends on the weights alone is computed here (`folding`): after a change of the weights, make another one. The
     flow is put into evaluation mode, its parameters take no gradients any more, and its convolutions get the memory
-    format that they are fastest with. Gradients of the answers by x and z are exact.
+    format that they are fastest with. Gradients of the results with respect to x and z are exact.
 
     Values pass through the couplings in float64, where the device has it, and latents come in it, so that `decode`
     gives back what was encoded up to rounding errors far below a grey level, in the same batch. In a batch of another
