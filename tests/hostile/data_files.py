@@ -111,6 +111,25 @@ def _bomb(size: int) -> bytes:
     return b"".join(packer.compress(bytes(2**20)) for _ in range(size // 2**20)) + packer.flush()
 
 
+def mat(content: bytes) -> bytes:
+    """A file of MATLAB's level 5 with this behind its header."""
+    return b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM" + content
+
+
+def mat_array(*shape: int, kind: int = 9, name: bytes = b"X", size: int = 16) -> bytes:
+    """An array of bytes with this shape, `size` of them promised and 16 there."""
+    body = struct.pack("<IIII", 6, 8, kind, 0)
+    body += struct.pack(f"<II{len(shape)}i", 5, 4 * len(shape), *shape)
+    body += struct.pack("<II", 1, len(name)) + name + bytes(-len(name) % 8)
+    body += struct.pack("<II", 2, size) + bytes(16)
+    return struct.pack("<II", 14, len(body)) + body
+
+
+def mat_packed(content: bytes) -> bytes:
+    packed_content = zlib.compress(content)
+    return struct.pack("<II", 15, len(packed_content)) + packed_content
+
+
 PLAIN = array_file(np.zeros((4, 3, 3), np.uint8))
 OBJECTS = array_file(np.array([Intruder(), Intruder()], dtype=object), pickled=True)
 JPEG, PNG, GIF, TIFF, WEBP = (encoded(kind) for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP"))
@@ -209,6 +228,13 @@ DATA_FILES: dict[str, tuple[str, Build, str]] = {
         ),
         "a list of labels has at most",
     ),
+    # MATLAB's files
+    "bomb.mat": ("mat", holds(mat(mat_packed(mat_array(2**31 - 1, 2)))), "cannot reshape|Unable to allocate"),
+    "terabytes.mat": ("mat", holds(mat(mat_array(2**31 - 1, 2**31 - 1))), "X is too large"),
+    "gigabytes.mat": ("mat", holds(mat(mat_packed(mat_array(2**31 - 1, 1, size=2**31 - 1)))), "cannot be read: "),
+    "cells.mat": ("mat", holds(mat(mat_array(1, 1, kind=1))), "not an array of numbers"),
+    "cut.mat": ("mat", holds(mat(mat_array(4, 4))[:-1]), "could not read bytes"),
+    "text.mat": ("mat", holds(b"MATLAB 5.0" * 20), "Unknown mat file type"),
     # What is no data
     "pipe": ("data", os.mkfifo, "neither a file nor a folder"),
     "zeros": ("data", lambda path: path.symlink_to("/dev/zero"), "neither a file nor a folder"),
