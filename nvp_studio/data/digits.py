@@ -23,7 +23,7 @@ class _InPackage(Published):
 
     @property
     def how_to_get(self) -> str:
-        """In words, how a person comes by it."""
+        """How a person gets it, as part of a sentence."""
         return "it comes with scikit-learn: pip install scikit-learn"
 
 

@@ -135,7 +135,7 @@ def _on_this_machine(library: Any, name: str) -> Any:
     except Exception as error:
         raise DataError(
             f"{name} is not on this machine ({reason_of(error)}); "
-            f"'nvp-studio data prepare {PREFIX}{name} --download' brings it"
+            f"'nvp-studio data prepare {PREFIX}{name} --download' downloads it"
         ) from error
 
 

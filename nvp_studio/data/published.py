@@ -101,7 +101,7 @@ class Published:
         if not self.files:
             return f"{self.by_hand} into {self.home}"
         return (
-            f"'nvp-studio data prepare {self.name} --download' brings it, or put "
+            f"'nvp-studio data prepare {self.name} --download' downloads it, or put "
             f"{', '.join(file.name for file in self.files)} from {self.homepage} into {self.home}"
         )
 

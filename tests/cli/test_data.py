@@ -106,7 +106,7 @@ def test_a_set_in_detail(run: Run, tmp_path: Path) -> None:
 def test_nothing_is_downloaded_unasked(run: Run, served: Published, tmp_path: Path) -> None:
     code, _, err = run("data", "prepare", "mnist")
     assert code == 1
-    assert "MNIST is not on this machine: 'nvp-studio data prepare mnist --download' brings it" in err
+    assert "MNIST is not on this machine: 'nvp-studio data prepare mnist --download' downloads it" in err
     assert not (tmp_path / "data").exists()
 
 

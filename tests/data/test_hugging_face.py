@@ -188,7 +188,7 @@ def test_parquet_rows_that_name_files_are_skipped(library: object, tmp_path: Pat
 
 
 def test_a_name_that_is_not_here_is_told_without_a_download(library: object) -> None:
-    with pytest.raises(DataError, match=r"nobody/nothing is not on this machine .*--download' brings it") as caught:
+    with pytest.raises(DataError, match=r"nobody/nothing is not on this machine .*--download' downloads it") as caught:
         load_data("hf:nobody/nothing")
     assert "\n" not in str(caught.value)
 
