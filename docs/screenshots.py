@@ -91,7 +91,7 @@ def train_compared(studio: Studio, steps: int) -> None:
             live.stop()
             studio.wait(lambda: live.phase == "stopped", 60, "stop")
             live.resume(live.folder)
-            studio.wait(lambda: live.in_loop and live.course is not None, 60, "run that goes on")
+            studio.wait(lambda: live.in_loop and live.settings is not None, 60, "run that goes on")
             studio.wait(lambda: live.history.last.step >= 2 * steps // 3, 1800, "second third of the run")
             live.change(ChangeRequest(learning_rate=plain.learning_rate / 2))
         studio.wait(lambda: live.phase == "finished", 1800, "end of the run")

@@ -21,7 +21,7 @@ from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_inpu
 from nvp_studio.views.widgets.layout import hbox, text_label
 
 _LEFT = 10
-"""Fields in the first of two columns: the layout of the flow, with the law of its couplings."""
+"""Fields in the first of two columns: the layout of the flow, with the transform of its couplings."""
 
 
 class FlowDialog(Dialog):

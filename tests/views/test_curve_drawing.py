@@ -81,6 +81,32 @@ def test_a_long_curve_is_painted_in_few_points_at_every_zoom_and_keeps_its_extre
     assert np.nanmin(y) <= noise[inside].min()
 
 
+def test_a_curve_of_many_validations_is_drawn_without_dots() -> None:
+    for steps, styles in ((4000, ["bold", "dots"]), (4010, ["bold"])):
+        drawing = comparison([Series("a", "A", history(steps, 3.0), 0)], "a", PlotOptions())
+        assert [trace.style for trace in drawing.traces] == styles
+
+
+def test_another_unit_of_the_axis_is_shown_in_full_after_a_zoom(qtbot: Bot) -> None:
+    from nvp_studio.views.widgets.curve_plot import CurvePlot
+
+    plot = CurvePlot(None, axis_width=46)
+    qtbot.addWidget(plot)
+    plot.show()
+    view = plot.getPlotItem().getViewBox()
+    series = [Series("a", "A", history(20, 99.0), 0)]
+    plot.show_drawing(comparison(series, "a", PlotOptions(quantity="train")))
+    view.setRange(xRange=(5, 6), yRange=(99.2, 99.4), padding=0)
+    view.sigRangeChangedManually.emit((True, True))
+    assert not plot.following
+    logarithmic = comparison(series, "a", PlotOptions(quantity="train", log=True))
+    plot.show_drawing(logarithmic)
+    plot.grab()
+    assert logarithmic.limits is not None
+    assert view.viewRange()[1] == pytest.approx(logarithmic.limits[1])
+    assert plot.following
+
+
 def test_a_restarted_run_has_a_gap_in_its_curve(qtbot: Bot) -> None:
     from nvp_studio.views.widgets.curve_plot import CurvePlot
 

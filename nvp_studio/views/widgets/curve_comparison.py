@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, Signal
@@ -17,9 +16,6 @@ from nvp_studio.views.widgets.curve_options import CurveOptions
 from nvp_studio.views.widgets.curve_panel import CurvePanel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.series import Series
-
-if TYPE_CHECKING:
-    from nvp_studio.views.widgets.curve_plot import CurvePlot
 
 
 class CurveComparison(CurvePanel):
@@ -97,9 +93,6 @@ class CurveComparison(CurvePanel):
         side.addWidget(self.list, 1)
         row.addLayout(side)
         column.addLayout(row, 1)
-
-    def _plot_made(self, plot: "CurvePlot") -> None:
-        self.controls.save.setEnabled(True)
 
     # What changes
 

@@ -33,6 +33,8 @@ _MARGIN = 0.04
 """Empty part of each axis, at both ends together."""
 _RIGHT_MARGIN = 1.015
 """The same for a run of known length, so that a mark on its last step is whole."""
+_MOST_DOTS = 400
+"""Of a curve with more validations the line alone is drawn."""
 _LONG_SECONDS = 3 * 3600
 """From here on a time axis counts hours."""
 
@@ -147,7 +149,8 @@ def comparison(series: Sequence[Series], current: str, options: PlotOptions) -> 
 
 def _traces(colour: int, raw: Curve, smoothed: Curve, is_smoothed: bool, at_validations: bool) -> list[Trace]:
     if at_validations:
-        return [Trace(smoothed, colour, "bold"), Trace(raw, colour, "dots")]
+        line = Trace(smoothed, colour, "bold")
+        return [line, Trace(raw, colour, "dots")] if len(raw.x) <= _MOST_DOTS else [line]
     if is_smoothed:
         return [Trace(raw, colour, "faint"), Trace(smoothed, colour, "bold")]
     return [Trace(raw, colour, "thin")]

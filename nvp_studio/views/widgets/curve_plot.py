@@ -62,8 +62,11 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
 
     def show_drawing(self, drawing: Drawing) -> None:
         """Show this from now on, at another range if the axes follow."""
+        if drawing.log != self.drawing.log:
+            self._set_following(True)  # a range in the other unit shows nothing
         self.drawing = drawing
         self._item.setLogMode(y=drawing.log)
+        self._view.disableAutoRange()  # which a change of the mode enables
         self._label_axes()
         if self.following:
             self._fit()

@@ -209,5 +209,4 @@ class LatentPanel(QWidget):
 
 
 def _section(text: str) -> QLabel:
-    label = text_label(text, "section")
-    return label
+    return text_label(text, "section")
