@@ -73,7 +73,7 @@ class LabelsDialog(Dialog):
 
 
 class ChangeRunDialog(Dialog):
-    """Learning rate and stop conditions of the run that goes; `request` gives what was changed."""
+    """Learning rate and stop conditions of the live run; `request` gives what was changed."""
 
     def __init__(self, settings: RunChanged, parent: QWidget) -> None:
         super().__init__(parent)
@@ -100,7 +100,7 @@ class ChangeRunDialog(Dialog):
         message = QLabel(
             self.tr(
                 "The learning rate is the schedule's highest. Changes hold from the next step on, are kept with the "
-                "run, and are made again when it goes on from an earlier checkpoint."
+                "run, and are made again when it resumes from an earlier checkpoint."
             )
         )
         message.setProperty("role", "dim")

@@ -260,7 +260,7 @@ def test_axes_are_labelled_with_their_quantities(page: RunsPage) -> None:
     assert bottom.tickStrings([7200.0], bottom.scale, 3600.0) == ["2"]
     pick(page.comparison.controls.quantity, "learning_rate")
     assert left.labelText == "Learning rate"
-    assert left.autoSIPrefixScale == 1, "a scale that stands nowhere"
+    assert left.autoSIPrefixScale == 1, "a factor that is shown nowhere"
     assert not page.comparison.controls.smoothing.isEnabled(), "a schedule has no noise to smooth"
     assert (
         next(iter(plot.drawing.curves.values())).y
@@ -313,7 +313,7 @@ def test_samples_are_scrubbed_and_played(page: RunsPage, qtbot: Bot) -> None:
     lapse.scrub.setValue(3)
     write_sheets(page.runs.folder / "one", 120, 9)
     page.timelapse.refresh()
-    assert page.timelapse.step == 120, "who looks at the newest goes along"
+    assert page.timelapse.step == 120, "the newest snapshot stays in view"
 
 
 def test_curves_and_film_are_saved(

@@ -328,7 +328,7 @@ class ExplorePage(Page):
     # Actions of a person
 
     def show_blend(self, shown: bool) -> None:
-        """Show or put away what blends two images."""
+        """Show or hide the panel that blends two images."""
         self.blend_panel.setVisible(shown)
         self.context.registry["explore.blend"].setChecked(shown)
 

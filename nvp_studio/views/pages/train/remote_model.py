@@ -1,4 +1,4 @@
-"""Copies the model of a run on another machine to this one and opens it on Explore; a notice shows the progress."""
+"""Copies the model of a run on another machine to this one, with its progress in a notification, and opens it."""
 
 from pathlib import Path
 

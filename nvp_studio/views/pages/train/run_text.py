@@ -204,7 +204,7 @@ def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
 
 
 def _score(live: LiveRun, *, briefly: bool) -> str:
-    """Where training stands and the best; the best alone where the count of what is scored needs the room."""
+    """Current and best bits/dim; with `briefly` the best alone, as the progress of scoring needs the room."""
     smoothed, best = live.history.smoothed.values, live.history.best
     if briefly and best is not None:
         return tr("best {0}").format(f"{best[1]:.3f}")

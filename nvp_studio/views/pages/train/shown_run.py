@@ -101,7 +101,7 @@ class ShownRun(QObject):
         self.changed.emit()
 
     def show_header(self) -> None:
-        """Show name, state and facts, which change while a run goes."""
+        """Show name, state and facts, which change during a run."""
         self._view.show_header(self._header())
         self._view.curves.set_placeholder(self._placeholder())
 
