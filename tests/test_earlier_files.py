@@ -146,7 +146,9 @@ def test_a_run_of_a_removed_optimizer_is_shown_and_explored_but_not_trained(tmp_
     assert nvp_studio.load(folder).config == read_record(folder).config.flow
     before = (folder / "run.json").read_bytes()
     for budget in ({}, {"steps": 9}):
-        with pytest.raises(RunError, match=r"^the optimizer adamax was removed from this program; take muon or adam$"):
+        with pytest.raises(
+            RunError, match=r"^the optimizer adamax was removed from this program; start a new run with muon or adam$"
+        ):
             resume_run(folder, **budget)
     assert (folder / "run.json").read_bytes() == before
 
@@ -159,6 +161,6 @@ def test_a_run_like_one_of_a_removed_optimizer_wants_another(
         main(words)
     assert ended.value.code == 1
     assert capsys.readouterr().err == (
-        "nvp-studio: the optimizer adamax was removed from this program; take muon or adam\n"
+        "nvp-studio: the optimizer adamax was removed from this program; start a new run with muon or adam\n"
     )
     assert not list(tmp_path.iterdir())

@@ -152,7 +152,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
 def check_trainable(config: TrainConfig) -> None:
     """Raise `RunError` for a configuration of an earlier version that can be read but not trained any more."""
     if config.optimizer == "adamax":
-        raise RunError("the optimizer adamax was removed from this program; take muon or adam")
+        raise RunError("the optimizer adamax was removed from this program; start a new run with muon or adam")
 
 
 def recommended(preset: str) -> dict[str, Any]:
