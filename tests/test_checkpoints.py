@@ -1,4 +1,4 @@
-"""The checkpoint file: what is written comes back, and nothing else is believed."""
+"""The checkpoint file: what is written comes back, and nothing else is accepted."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,10 @@ from nvp_studio.checkpoints import (
 )
 from nvp_studio.flow.flow import Flow
 from nvp_studio.tensor_file import pack_tensors
+from nvp_studio.training.batches import MicroBatch
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.step import train_step
+from nvp_studio.training.train_state import TrainState
 from tests.hostile.model_files import CONFIG, INFO, sound_checkpoint
 
 
@@ -67,6 +71,16 @@ def test_load_gives_the_averaged_weights_ready_to_use(file: Path, checkpoint: Ch
     x = torch.rand(3, 1, 4, 4)
     torch.testing.assert_close(flow.log_prob(x).float(), expected(x))
     assert torch.equal(nvp_studio.load(file).log_prob(x), flow.log_prob(x))
+
+
+def test_a_loaded_flow_can_be_trained_further(file: Path) -> None:
+    flow = load(file).flow.requires_grad_()
+    config = TrainConfig(steps=1, batch_size=2, noise_share=0.0)
+    before = [parameter.clone() for parameter in flow.parameters()]
+    images = torch.rand(2, *flow.config.image_shape)
+    result = train_step(TrainState(flow, config), [MicroBatch(images, images[:0])], config, 1e-2)
+    assert result.verdict == "good"
+    assert any(not torch.equal(now, then) for now, then in zip(flow.parameters(), before, strict=True))
 
 
 def test_load_leaves_random_numbers_alone(file: Path) -> None:
