@@ -102,7 +102,7 @@ class RunStrip(QFrame):
             (self.epoch, bool(self.epoch.text())),
             (self.speed, bool(self.speed.text())),
         ):
-            taken += part.sizeHint().width() + gap if wanted else 0
+            taken += max(part.sizeHint().width(), part.minimumWidth()) + gap if wanted else 0
             part.setVisible(wanted and taken <= room)
 
     def _label(self, row: QHBoxLayout, name: str) -> QLabel:
