@@ -1,6 +1,7 @@
 """The table of a run's states, and `LiveRun` in every state with every event, without a trainer."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -165,13 +166,19 @@ def engine(qapp: object) -> FakeEngine:
     return FakeEngine()
 
 
-@pytest.fixture
-def live(engine: FakeEngine, tmp_path: Path) -> Iterator[LiveRun]:
+@contextmanager
+def asked_run(engine: FakeEngine, folder: Path) -> Iterator[LiveRun]:
     """A live run that has been asked for, with a folder that is not there."""
     live = LiveRun(engine)  # type: ignore[arg-type]
-    live._request = StartRun(CONFIG, str(tmp_path))
+    live._request = StartRun(CONFIG, str(folder))
     yield live
     live.deleteLater()
+
+
+@pytest.fixture
+def live(engine: FakeEngine, tmp_path: Path) -> Iterator[LiveRun]:
+    with asked_run(engine, tmp_path) as live:
+        yield live
 
 
 def started(folder: Path, step: int = 0) -> RunStarted:
@@ -229,25 +236,31 @@ SENDS: dict[Event, Any] = {
 }
 
 
-@pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("state", STATES)
-def test_every_event_in_every_state(
-    state: State, event: Event, live: LiveRun, engine: FakeEngine, tmp_path: Path
-) -> None:
+def test_every_event_in_every_state(state: State, qapp: object, tmp_path: Path) -> None:
+    for event in EVENTS:
+        engine = FakeEngine()
+        with asked_run(engine, tmp_path) as live:
+            check_event(state, event, live, engine, tmp_path / "run")
+
+
+def check_event(state: State, event: Event, live: LiveRun, engine: FakeEngine, folder: Path) -> None:
+    """Put `live` into `state`, make `event` happen, and compare what follows with the table."""
+    case = f"{event} in {state}"
     live._enter(state)
-    feed(live, engine, event, tmp_path / "run")
+    feed(live, engine, event, folder)
     target = TRANSITIONS[state].get(event, state)
-    assert live._state == target
-    assert live.phase == phase_of(target, bool(live.folder))
-    assert live.under_way == (target in UNDER_WAY)
-    assert engine.trainer.killed == (event == "force stop" and state in UNDER_WAY)
+    assert live._state == target, case
+    assert live.phase == phase_of(target, bool(live.folder)), case
+    assert live.under_way == (target in UNDER_WAY), case
+    assert engine.trainer.killed == (event == "force stop" and state in UNDER_WAY), case
     asked = event in TRANSITIONS[state] and not (event == "stop" and state not in ASKED)
     expected = SENDS.get(event) if asked else None
     if expected is StartRun:
-        assert engine.trainer.sent == [live._request]
+        assert engine.trainer.sent == [live._request], case
     else:
-        assert engine.trainer.sent == ([expected] if expected is not None else [])
-    assert engine.started == (1 if target == "starting" != state else 0)
+        assert engine.trainer.sent == ([expected] if expected is not None else []), case
+    assert engine.started == (1 if target == "starting" != state else 0), case
 
 
 def test_a_ready_trainer_is_asked_at_once(live: LiveRun, engine: FakeEngine, tmp_path: Path) -> None:
