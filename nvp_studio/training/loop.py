@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, Ranks
@@ -72,6 +73,7 @@ class Loop:
             images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
         if checkpoint is None:
+            accelerate(flow)  # plain splines have a sum without a deterministic algorithm on CUDA
             flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever it computes later
             ranks.broadcast_in_place(itertools.chain(flow.parameters(), flow.buffers()))
         self.state = TrainState(flow, config)
