@@ -16,6 +16,7 @@ def test_they_are_small_together() -> None:
     assert sum(find_checkpoint(name).stat().st_size for name in INCLUDED_MODELS) <= 12e6
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("name", INCLUDED_MODELS)
 def test_scores_are_those_of_the_card(name: str) -> None:
     model = open_model(name)
@@ -29,6 +30,7 @@ def test_scores_are_those_of_the_card(name: str) -> None:
     assert len(model.reference) >= 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INCLUDED_MODELS)
 def test_they_can_be_inverted_to_half_a_grey_level(name: str) -> None:
     """On images of the test set, samples and images of noise, in float32."""

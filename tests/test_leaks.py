@@ -95,6 +95,7 @@ def test_each_kind_of_leak_is_reported(run_tests: RunTests) -> None:
         assert words in text
 
 
+@pytest.mark.slow
 def test_marked_kept_and_deleted_objects_are_permitted(run_tests: RunTests) -> None:
     counts, _ = run_tests(
         """
@@ -123,6 +124,7 @@ def test_without_qt():
     assert counts == {"passed": 4}
 
 
+@pytest.mark.slow
 def test_a_warning_of_qt_and_an_exception_in_a_slot_fail_a_test(run_tests: RunTests) -> None:
     counts, text = run_tests(
         """

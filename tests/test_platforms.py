@@ -44,6 +44,7 @@ def test_no_module_needs_a_module_of_unix_to_be_imported() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_console_that_lacks_characters_gets_others_for_them(encoding: str, tmp_path: Path) -> None:
     """As on Windows, where what is piped or written to a file is in the code page of the system."""

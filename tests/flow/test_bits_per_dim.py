@@ -41,6 +41,7 @@ def test_uniform_bytes_under_the_identity_flow(channels: int) -> None:
     assert expected > 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalization", ["actnorm", "batch"])
 def test_uniformly_random_images_cost_at_least_8_bits_under_any_trained_model(normalization: str) -> None:
     torch.manual_seed(0)

@@ -230,6 +230,7 @@ def test_an_image_file_of_the_models_size_is_shown_exactly(state: ExploreState, 
     assert state.notes[0] == "shirt.png"
 
 
+@pytest.mark.slow
 def test_the_conversion_of_an_image_is_shown_until_another_base(
     state: ExploreState, qtbot: Bot, tmp_path: Path
 ) -> None:
@@ -243,6 +244,7 @@ def test_the_conversion_of_an_image_is_shown_until_another_base(
     assert state.notes == ()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_image_fails_in_one_line(state: ExploreState, qtbot: Bot, tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
@@ -324,6 +326,7 @@ def test_a_remembered_recipe_is_shown_once_its_model_is_open(
     assert state.recipe == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{", '{"checkpoint": 1}'])
 def test_a_damaged_memory_of_a_recipe_is_ignored(shared_engine: Engine, qtbot: Bot, text: str) -> None:
     engine = shared_engine

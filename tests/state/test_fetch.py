@@ -216,6 +216,7 @@ def test_a_folder_that_cannot_be_made_is_reported(there: Fetched, qtbot: Bot, tm
     assert there.reasons == [f"{tmp_path / 'models' / 'gpu-box'}: Not a directory"]
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     ("host", "command", "reason"),
     [
@@ -287,6 +288,7 @@ def other_machine(tmp_path: Path, case: str) -> str:
     return f"exec {sys.executable} {script} '{case}'"
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     ("lie", "reason"),
     [

@@ -181,6 +181,7 @@ def test_no_second_run_while_one_is_under_way(live: LiveRun, toy_data: Path, tmp
     assert [folder.name for folder in tmp_path.iterdir()] == ["one"]
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_start_fails_with_a_reason_and_the_next_starts(
     live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot
 ) -> None:

@@ -101,6 +101,7 @@ def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytes
     assert max(small.shape[1:3]) <= scores.THUMBNAIL_SIDE
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_added_and_sorted() -> None:
     model = ScoresModel()
     for start in range(0, 100_000, 1000):

@@ -144,6 +144,7 @@ def test_keys_move_slider_and_strip(
     assert page.state.recipe.base.share == 0.5
 
 
+@pytest.mark.slow
 def test_other_sliders_act_on_the_blend_and_on_the_strip(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
@@ -160,6 +161,7 @@ def test_other_sliders_act_on_the_blend_and_on_the_strip(
     assert page.state.picture.image.pixels == strip_picture(page, 8)
 
 
+@pytest.mark.slow
 def test_an_end_of_a_blend_has_the_pixels_shown_or_read(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     page.state.new_sample(7)
     qtbot.waitUntil(lambda: settled(page))
@@ -177,6 +179,7 @@ def test_an_end_of_a_blend_has_the_pixels_shown_or_read(page: ExplorePage, qtbot
     assert page.blend.ends[1] == Image((8, 8, 1), shown, "moved.png"), "not the sample that its recipe names"
 
 
+@pytest.mark.slow
 def test_a_file_dropped_on_a_half_of_the_panel_becomes_that_end(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
@@ -197,6 +200,7 @@ def test_a_file_dropped_on_a_half_of_the_panel_becomes_that_end(
     qtbot.waitUntil(lambda: page.blend.active and settled(page))
 
 
+@pytest.mark.slow
 def test_a_drop_of_anything_but_one_image_is_left_to_the_window(
     page: ExplorePage, files: tuple[Path, Path], small_model: Path
 ) -> None:
@@ -206,6 +210,7 @@ def test_a_drop_of_anything_but_one_image_is_left_to_the_window(
         assert page.blend_panel.overlay.isHidden()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_image_is_reported_and_changes_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     (tmp_path / "words.png").write_bytes(b"This is text.")
     with qtbot.waitSignal(page.state.failed):
@@ -233,6 +238,7 @@ def test_a_saved_blend_comes_back_with_its_ends(
     assert page.blend_panel.strip.selected == 3
 
 
+@pytest.mark.slow
 def test_the_panel_stays_hidden_once_hidden(page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]) -> None:
     choose(page, qtbot, files)
     page.setFocus()
@@ -242,6 +248,7 @@ def test_the_panel_stays_hidden_once_hidden(page: ExplorePage, qtbot: Bot, files
     assert page.blend.active
 
 
+@pytest.mark.slow
 def test_a_model_of_another_size_removes_the_ends_without_an_error(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path]
 ) -> None:
@@ -269,6 +276,7 @@ def test_the_strip_is_restored_after_a_crash(fragile_page: ExplorePage, qtbot: B
     qtbot.waitUntil(lambda: page.blend.strip is not None and strip_picture(page, 0) == page.blend.ends[0].pixels)
 
 
+@pytest.mark.slow
 def test_a_remembered_blend_is_shown_with_its_panel(
     shared_engine: Engine, qtbot: Bot, page: ExplorePage, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -286,6 +294,7 @@ def test_a_remembered_blend_is_shown_with_its_panel(
     assert not again.blend_panel.isHidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [QSize(1280, 800), QSize(960, 640), QSize(800, 600)])
 def test_every_button_of_the_page_is_whole_at_every_size(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], size: QSize

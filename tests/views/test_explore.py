@@ -60,6 +60,7 @@ def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage
     assert page.score.figure.text() == figure
 
 
+@pytest.mark.slow
 def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> None:
     row = page.latents.directions[4]
     origin = row.value
@@ -87,6 +88,7 @@ def test_arrow_keys_move_a_slider_and_delete_resets_it(
     assert page.state.recipe.offsets == ()
 
 
+@pytest.mark.slow
 def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> None:
     slider = page.latents.directions[0].slider
     page.setFocus()
@@ -113,6 +115,7 @@ def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> Non
     assert slider.value() != value
 
 
+@pytest.mark.slow
 def test_a_value_beyond_the_sliders_range_is_shown_unclipped(page: ExplorePage, qtbot: Bot) -> None:
     page.state.set_coordinate(0, 7.25)
     row = page.latents.directions[0]
@@ -167,12 +170,14 @@ def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: Explor
     assert page.sheet.selected == 4
 
 
+@pytest.mark.slow
 def test_more_samples_are_other_samples(page: ExplorePage, qtbot: Bot) -> None:
     before = page.state.sheet.images
     page.window().registry["explore.more-samples"].trigger()
     qtbot.waitUntil(lambda: page.state.sheet.images != before)
 
 
+@pytest.mark.slow
 def test_random_directions_and_reset(page: ExplorePage, qtbot: Bot) -> None:
     before = pixels(page)
     page.window().registry["explore.randomize"].trigger()
@@ -226,6 +231,7 @@ def test_the_figure_is_dimmed_until_the_pictures_own_score_is_there(page: Explor
     assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}" != figure
 
 
+@pytest.mark.slow
 def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qtbot: Bot, other_model: Path) -> None:
     page.open_paths([other_model])
     qtbot.waitUntil(lambda: len(page.latents.directions) == 5 and settled(page))
@@ -235,6 +241,7 @@ def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qtb
     assert page.window().settings.values.recent_models[0] == str(other_model)
 
 
+@pytest.mark.slow
 def test_a_closed_welcome_does_not_return(page: ExplorePage) -> None:
     assert page.welcome.isVisible()
     page.welcome.closed.emit()
@@ -323,6 +330,7 @@ def test_the_large_view_paints_pixels_as_sharp_squares(qapp: QApplication) -> No
     assert grabbed.pixelColor(50, 49).red() == 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 5, 16, 64])
 def test_a_contact_sheet_shows_every_cell_inside_itself(qapp: QApplication, count: int) -> None:
     grid = ImageGrid()

@@ -88,6 +88,7 @@ def test_the_table_is_sorted_by_its_headings_and_searched(page: RunsPage) -> Non
     assert page.count.text() == "3 runs"
 
 
+@pytest.mark.slow
 def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
     window: MainWindow, page: RunsPage, qtbot: Bot
 ) -> None:
@@ -113,6 +114,7 @@ def test_the_controls_of_the_curves_wrap_in_the_smallest_window_and_stay_whole(
         )
 
 
+@pytest.mark.slow
 def test_a_plot_without_curves_says_why(page: RunsPage) -> None:
     make_run(page.runs.folder / "empty")
     write(make_run(page.runs.folder / "young"), [step(number, train=4.0) for number in (1, 2, 3)])
@@ -144,6 +146,7 @@ def test_a_plot_without_curves_says_why(page: RunsPage) -> None:
     assert placeholder() == "No curve is ticked"
 
 
+@pytest.mark.slow
 def test_a_narrow_column_shows_a_state_without_its_reason(page: RunsPage) -> None:
     make_run(page.runs.folder / "brief", phase="stopped", reason="SIGTERM")
     make_run(page.runs.folder / "wordy", phase="stopped", reason="SIGTERM; the last checkpoint could not be written")
@@ -187,6 +190,7 @@ def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsP
     assert len(plot.drawing.curves) == 2, "a run that was switched off stays so"
 
 
+@pytest.mark.slow
 def test_every_quantity_is_drawn_in_every_way(page: RunsPage) -> None:
     choose(page, "one", "two")
     board = page.comparison
@@ -232,6 +236,7 @@ def test_live_steps_never_reset_a_zoom(page: RunsPage) -> None:
     assert view.viewRange() != shown
 
 
+@pytest.mark.slow
 def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     folder = page.runs.folder / "one"
     record_changes(folder, Restart(60))
@@ -244,6 +249,7 @@ def test_a_restarted_run_is_drawn_in_segments(page: RunsPage) -> None:
     assert [curve.x[part][0] for part in curve.segments()] == [1, 61]
 
 
+@pytest.mark.slow
 def test_axes_are_labelled_with_their_quantities(page: RunsPage) -> None:
     choose(page, "one")
     plot = page.comparison.plot
@@ -277,6 +283,7 @@ def test_the_current_run_is_the_one_whose_images_are_shown(page: RunsPage) -> No
     assert page.timelapse_view.name.text() == "one"
 
 
+@pytest.mark.slow
 def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> None:
     choose(page, "one", "two")
     plot = page.comparison.plot

@@ -251,6 +251,7 @@ def test_pause_resume_and_stop_by_their_actions(
     assert page.table.folder == str(folder)
 
 
+@pytest.mark.slow
 def test_a_zoomed_plot_is_not_moved_by_new_steps(
     window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
@@ -495,6 +496,7 @@ def test_the_length_of_a_run_by_epochs_is_shown_for_a_folder_too(page: TrainPage
     qtbot.waitUntil(lambda: "About" in page.estimate.text())
 
 
+@pytest.mark.slow
 def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qtbot: Bot) -> None:
     qtbot.waitUntil(lambda: page.view.curves.plot is not None)
     plot = page.view.curves.plot

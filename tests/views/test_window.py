@@ -81,6 +81,7 @@ def test_menus_palette_and_shortcut_sheet_agree_with_the_registry(shared_window:
             assert entry.action.text().replace("&", "").rstrip("…") in text
 
 
+@pytest.mark.slow
 def test_a_menu_holds_the_same_each_time_it_opens(shared_window: MainWindow) -> None:
     for top in shared_window.menuBar().actions():
         menu = top.menu()
@@ -103,6 +104,7 @@ def test_the_palette_runs_what_was_typed(shared_window: MainWindow, qtbot: Bot) 
     assert not palette.isVisible()
 
 
+@pytest.mark.slow
 def test_the_palette_follows_what_can_be_done(shared_window: MainWindow) -> None:
     action = shared_window.registry["run.resume"]
     assert not action.isEnabled()
@@ -115,6 +117,7 @@ def test_the_palette_follows_what_can_be_done(shared_window: MainWindow) -> None
     action.setEnabled(False)
 
 
+@pytest.mark.slow
 def test_the_palette_matches_letters_in_order(shared_window: MainWindow, qtbot: Bot) -> None:
     palette = CommandPalette(shared_window.registry, shared_window)
     palette.field.setText("lgtthm")
@@ -185,6 +188,7 @@ def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, 
     assert not shared_window.notifications.isVisible()
 
 
+@pytest.mark.slow
 def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qtbot: Bot) -> None:
     for number in range(3):
         notify.error(f"notice {number} " + "with many words " * 12 * number, report="x")
@@ -197,6 +201,7 @@ def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qtbo
     assert shared_window.notifications.geometry().bottom() <= shared_window.centralWidget().height()
 
 
+@pytest.mark.slow
 def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qtbot: Bot) -> None:
     notify.error("broken")
     bar = next(widget for widget in shared_window.notifications.children() if isinstance(widget, QFrame))
@@ -206,6 +211,7 @@ def test_a_notice_stays_above_the_pages(shared_window: MainWindow, qtbot: Bot) -
         qtbot.waitUntil(lambda place=place: shared_window.childAt(place) in (bar, *bar.children()))
 
 
+@pytest.mark.slow
 def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
     notify.error("broken")
     bar = next(widget for widget in shared_window.notifications.children() if isinstance(widget, QFrame))
@@ -215,6 +221,7 @@ def test_a_notice_follows_the_theme(shared_window: MainWindow) -> None:
     assert bar.grab().toImage().pixelColor(bar.width() // 2, 3).name() == DARK.surface
 
 
+@pytest.mark.slow
 def test_a_report_can_be_copied(shared_window: MainWindow, qtbot: Bot) -> None:
     notify.error("broken", report="line 1\nline 2")
     button = next(b for b in shared_window.notifications.findChildren(QAbstractButton) if b.text() == "Copy report")
@@ -262,6 +269,7 @@ def test_a_crash_is_reported_and_its_notification_replaced_after_the_restart(
     assert [notice.level for notice in window.notifications.shown] == ["success"]
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_window: MainWindow) -> None:
     engine = shared_window.engine
     engine.model_failed.emit(
@@ -278,6 +286,7 @@ def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_wind
     assert shared_window.notifications.shown[-1].text == "faces.safetensors is not a usable checkpoint: no"
 
 
+@pytest.mark.slow
 def test_no_letter_of_a_menu_has_two_items(shared_window: MainWindow) -> None:
     for top in shared_window.menuBar().actions():
         menu = top.menu()
@@ -314,6 +323,7 @@ def test_the_window_leaves_room_for_its_frame_on_a_small_screen(shared_window: M
     assert shared_window.size().toTuple() == (500, 400)
 
 
+@pytest.mark.slow
 def test_letters_in_an_open_menu_are_the_menus_own(shared_window: MainWindow, qtbot: Bot) -> None:
     shared_window.show_page("explore")
     hits: list[str] = []

@@ -221,6 +221,7 @@ def test_shapes_are_numbers_in_a_recording() -> None:
     assert {type(number) for number in seen} == {int}
 
 
+@pytest.mark.slow
 def test_gradients_go_past_a_recording() -> None:
     flow = Inference(trained(CONFIGS["quick"], torch.float32))
     z = flow.latents(1).requires_grad_()
