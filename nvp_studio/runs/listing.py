@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nvp_studio.runs.labels import Labels, read_labels
 from nvp_studio.training.errors import RunError
@@ -41,7 +41,7 @@ class ListedRun:
 
 SortKey = Literal["started", "name", "best", "steps", "time", "data", "preset", "state"]
 _LAST = float("inf")
-SORT_KEYS: dict[SortKey, Callable[[ListedRun], tuple[float, str] | str]] = {
+SORT_KEYS: dict[str, Callable[[ListedRun], Any]] = {
     "started": lambda run: run.summary.started,
     "name": lambda run: run.name.lower(),
     "best": lambda run: (_LAST if run.summary.best is None else run.summary.best, run.summary.started),

@@ -57,78 +57,67 @@ class Estimate:
 class Estimator(QObject):
     """Asks the trainer what a configuration would take, while it trains nothing."""
 
-    estimated = Signal(object)
-    """An `Estimate`, or None where there is none for the present configuration."""
-    asking_changed = Signal(bool)
-    failed = Signal(str)
-    """The configuration cannot work; one line why."""
+    changed = Signal()
+    """Look at `estimate`, `asking`, `too_large` and `problem`."""
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
         self.estimate: Estimate | None = None
-        self.asking = False
+        """None where there is none for the configuration that was requested last."""
         self.too_large = False
         """Whether there is no estimate because probing the batch would take too much memory."""
+        self.problem = ""
+        """Why the configuration cannot work, in one line."""
         self._wanted: TrainConfig | None = None
-        self._delay = QTimer(self)
-        self._delay.setSingleShot(True)
-        self._delay.setInterval(_DELAY_MILLISECONDS)
+        self._delay = QTimer(self, singleShot=True, interval=_DELAY_MILLISECONDS)
         self._delay.timeout.connect(self._ask)
         self._channel = engine.trainer.channel("estimate", self)
 
+    @property
+    def asking(self) -> bool:
+        """Whether the trainer is probing a configuration."""
+        return self._channel.asking
+
     def request(self, config: TrainConfig) -> None:
         """Estimate `config` a little later, unless its estimate is known."""
-        config = _relevant(config)
+        config = replace(config, seed=0)  # which changes neither time nor memory
         if config == self._wanted:
             return
         self._wanted = config
-        self.too_large = False
+        self.too_large, self.problem = False, ""
         if self.estimate is not None and _same_speed(self.estimate.config, config):
-            self._set(dataclasses.replace(self.estimate, config=config))
-            return
-        self._set(None)
-        self._delay.start()
+            self.estimate = dataclasses.replace(self.estimate, config=config)
+        else:
+            self.estimate = None
+            self._delay.start()
+        self.changed.emit()
 
     def cancel(self) -> None:
         """Cancel the probe, for a run is about to start on the trainer."""
         self._delay.stop()
         self._channel.cancel()
-        self._set_asking(False)
         self._wanted = None
 
     def _ask(self) -> None:
         config = self._wanted
-        if config is None:
-            return
-        shape = image_shape_of(config)
-        if shape is None:
-            return  # known only once the data are read
-        if config.batch_size * shape[1] * shape[2] > _MAX_PIXELS:
-            self.too_large = True
-            self._set(None)
-            return
-        self._engine.ensure_trainer()
-        self._set_asking(self._channel.ask(Probe(config, shape), partial(self._on_answer, config)))
+        shape = None if config is None else image_shape_of(config)
+        if config is None or shape is None:
+            return  # the shape is known only once the data are read
+        self.too_large = config.batch_size * shape[1] * shape[2] > _MAX_PIXELS
+        if not self.too_large:
+            self._engine.ensure_trainer()
+            self._channel.ask(Probe(config, shape), partial(self._on_answer, config))
+        self.changed.emit()
 
     def _on_answer(self, config: TrainConfig, answer: Answer | WorkerLost) -> None:
-        self._set_asking(self._channel.asking)
-        if config != self._wanted:
-            return
-        match answer:
-            case Probed():
-                self._set(Estimate(config, answer.parameters, answer.images_per_second, answer.memory_bytes))
-            case Failed(reason=reason):
-                self.failed.emit(reason)
-
-    def _set(self, estimate: Estimate | None) -> None:
-        self.estimate = estimate
-        self.estimated.emit(estimate)
-
-    def _set_asking(self, asking: bool) -> None:
-        if asking != self.asking:
-            self.asking = asking
-            self.asking_changed.emit(asking)
+        if config == self._wanted:
+            match answer:
+                case Probed():
+                    self.estimate = Estimate(config, answer.parameters, answer.images_per_second, answer.memory_bytes)
+                case Failed(reason=reason):
+                    self.problem = reason
+        self.changed.emit()
 
 
 def image_shape_of(config: TrainConfig) -> ImageShape | None:
@@ -163,11 +152,6 @@ def _first_image_shape(folder: Path) -> ImageShape | None:
         return image_header(first)
     except (OSError, StopIteration, ImageError):
         return None
-
-
-def _relevant(config: TrainConfig) -> TrainConfig:
-    """The configuration without what changes neither time nor memory."""
-    return replace(config, seed=0)
 
 
 def _same_speed(one: TrainConfig, other: TrainConfig) -> bool:

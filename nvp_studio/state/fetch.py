@@ -5,15 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.files import remove_leftovers, stream_whole
 from nvp_studio.locks import LockFile
@@ -22,7 +21,6 @@ from nvp_studio.state.remote import remote_program, remote_reason, with_option
 from nvp_studio.text import error_line, one_line
 from nvp_studio.worker.send_model import MAX_MODEL_BYTES, OPTION, ModelHeader
 
-_POLL_MILLISECONDS = 200
 _CHUNK = 2**20
 _MAX_HEADER_BYTES = 10_000
 _EXIT_SECONDS = 5.0
@@ -47,90 +45,29 @@ def model_path(host: str, folder: str) -> Path:
     return models_folder() / _file_name(host) / (_file_name(run) + MODEL_SUFFIX)
 
 
-class ModelFetch(QObject):
-    """Copies one model at a time from another machine to this one.
-
-    It ends with `fetched`, with `failed`, or without a signal after `cancel`; only `fetched` leaves a file.
-    """
-
-    progressed = Signal()
-    """`done` or `size` has changed; at most five times a second."""
-    fetched = Signal(str)
-    """The path of the complete file."""
-    failed = Signal(str)
-    """Why the copy was given up, in one line."""
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.done = 0
-        """Bytes in the file."""
-        self.size: int | None = None
-        """Bytes of the whole file; None until the other machine has sent it."""
-        self._copy: _Copy | None = None
-        self._poll = QTimer(self)
-        self._poll.setInterval(_POLL_MILLISECONDS)
-        self._poll.timeout.connect(self._on_poll)
-
-    @property
-    def active(self) -> bool:
-        """Whether a model is being copied."""
-        return self._copy is not None
-
-    def start(self, host: str, command: str, folder: str) -> None:
-        """Copy the model of the run in `folder` on `host`, where `command` starts a worker; ignored while active."""
-        if self._copy is None:
-            self.done, self.size = 0, None
-            self._copy = _Copy(host, remote_program(host, with_option(command, OPTION)), folder)
-            self._copy.start()
-            self._poll.start()
-
-    def cancel(self) -> None:
-        """End the copy; what is there of the file is removed."""
-        if self._copy is not None:
-            self._copy.cancel()
-            self._end()
-
-    def _end(self) -> None:
-        self._copy = None
-        self._poll.stop()
-
-    def _on_poll(self) -> None:
-        copy = self._copy
-        if copy is None:
-            return
-        over = copy.over
-        if (copy.done, copy.size) != (self.done, self.size):
-            self.done, self.size = copy.done, copy.size
-            self.progressed.emit()
-        if not over or self._copy is None:
-            return
-        self._end()
-        if copy.problem:
-            self.failed.emit(copy.problem)
-        else:
-            self.fetched.emit(str(copy.path))
-
-
 class _CopyError(Exception):
     """Why a copy was given up, for a person."""
 
 
-class _Copy:
-    """One copy: a process whose output is the model, and a thread that writes it into a file.
+class ModelCopy:
+    """A copy of one model: a process whose output is the model, and a thread that writes it into a file.
 
     The file appears under its name when it is complete and has the digest that was sent. A slow disk holds up the
     sender, since no more is read than has been written.
     """
 
-    def __init__(self, host: str, program: Sequence[str], folder: str) -> None:
+    def __init__(self, host: str, command: str, folder: str) -> None:
+        """Of the run in `folder` on `host`, where `command` starts a worker."""
         self.path = model_path(host, folder)
         self.done = 0
+        """Bytes in the file."""
         self.size: int | None = None
+        """Bytes of the whole file; None until the other machine has sent it."""
         self.over = False
         self.problem = ""
         """Why there is no file, in one line; empty when there is one."""
         self._host = host
-        self._program = program
+        self._program = remote_program(host, with_option(command, OPTION))
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._cancelled = threading.Event()
@@ -140,7 +77,7 @@ class _Copy:
         threading.Thread(target=self._run, name="model copy", daemon=True).start()
 
     def cancel(self) -> None:
-        """End the process, and with it the thread."""
+        """End the process, and with it the thread; what is there of the file is removed."""
         self._cancelled.set()
         if self._process is not None:
             self._process.kill()
@@ -158,22 +95,9 @@ class _Copy:
             self.over = True
 
     def _receive(self) -> None:
-        try:
-            process = self._process = subprocess.Popen(
-                self._program,
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        except OSError as error:
-            raise _CopyError(f"cannot start {self._program[0]}: {error.strerror}") from error
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        stderr = _Tail(process.stderr)
-        with process.stdin, process.stdout:
+        with tempfile.TemporaryFile() as stderr, self._start_process(stderr) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
             try:
                 self._check_cancelled()
                 with suppress(OSError), process.stdin:  # a process that has ended reads nothing
@@ -183,9 +107,22 @@ class _Copy:
                 self._write_file(process.stdout, header)
             finally:
                 process.kill()
-                process.wait()
 
-    def _read_header(self, process: subprocess.Popen[bytes], stderr: "_Tail") -> ModelHeader:
+    def _start_process(self, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        try:
+            self._process = subprocess.Popen(
+                self._program,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise _CopyError(f"cannot start {self._program[0]}: {error.strerror}") from error
+        return self._process
+
+    def _read_header(self, process: subprocess.Popen[bytes], stderr: IO[bytes]) -> ModelHeader:
         assert process.stdout is not None
         line = process.stdout.readline(_MAX_HEADER_BYTES)
         self._check_cancelled()
@@ -193,12 +130,10 @@ class _Copy:
             header = msgspec.json.decode(line, type=ModelHeader)
         except (msgspec.DecodeError, UnicodeDecodeError):
             code = None
-            if line:
-                process.kill()  # it may go on writing what nobody reads
-            else:
+            if not line:
                 with suppress(subprocess.TimeoutExpired):
                     code = process.wait(_EXIT_SECONDS)
-            raise _CopyError(remote_reason(self._host, code, bool(line), stderr.lines())) from None
+            raise _CopyError(remote_reason(self._host, code, bool(line), _last_lines(stderr))) from None
         if header.error:
             raise _CopyError(header.error)
         if not 0 < header.size <= MAX_MODEL_BYTES:
@@ -236,24 +171,9 @@ class _Copy:
             raise _CopyError("cancelled")
 
 
-class _Tail:
-    """The end of what a process writes to stderr, read by a thread so that the process is never held up."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._end = b""
-        self._thread = threading.Thread(target=self._read, name="model copy stderr", daemon=True)
-        self._thread.start()
-
-    def lines(self) -> list[str]:
-        """The last lines, once the process has ended."""
-        self._thread.join(_EXIT_SECONDS)
-        return [line for line in self._end.decode("utf-8", "replace").splitlines() if line.strip()]
-
-    def _read(self) -> None:
-        with self._stream as stream:
-            while chunk := stream.read(_TAIL_BYTES):
-                self._end = (self._end + chunk)[-_TAIL_BYTES:]
+def _last_lines(stderr: IO[bytes]) -> list[str]:
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    return [line for line in stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 def megabytes(count: int) -> str:

@@ -5,6 +5,8 @@ An event that is missing in the row of a state is ignored there, such as a late 
 
 from typing import Literal, get_args
 
+from PySide6.QtCore import QCoreApplication
+
 from nvp_studio.training.runs import SummaryState
 
 Phase = Literal[
@@ -73,7 +75,6 @@ Event = Literal[
 ]
 
 STATES: tuple[State, ...] = get_args(State)
-EVENTS: tuple[Event, ...] = get_args(Event)
 
 _Row = dict[Event, State]
 
@@ -148,3 +149,26 @@ def phase_of(state: State, has_folder: bool) -> Phase:
         case "lost":
             return "interrupted" if has_folder else "failed"
     return state
+
+
+def phase_text(phase: Phase | SummaryState) -> str:
+    """The phase as shown to a person, in the list of runs and elsewhere."""
+
+    def tr(text: str) -> str:
+        return QCoreApplication.translate("Run", text)
+
+    return {
+        "none": "",
+        "starting": tr("starting the engine…"),
+        "preparing": tr("preparing"),
+        "training": tr("training"),
+        "pausing": tr("pausing…"),
+        "paused": tr("paused"),
+        "resuming": tr("resuming…"),
+        "stopping": tr("stopping…"),
+        "finished": tr("finished"),
+        "stopped": tr("stopped"),
+        "failed": tr("failed"),
+        "restarting": tr("engine crashed, restarting…"),
+        "interrupted": tr("interrupted"),
+    }[phase]

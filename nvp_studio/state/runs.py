@@ -1,6 +1,5 @@
 """The list of runs as a table."""
 
-import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ from PySide6.QtCore import (
 )
 
 from nvp_studio.runs.labels import Labels, read_labels
-from nvp_studio.runs.listing import ListedRun
+from nvp_studio.runs.listing import SORT_KEYS, ListedRun
+from nvp_studio.state.run_states import phase_text
 from nvp_studio.training.runs import RunSummary, list_runs
 
 SUMMARY_ROLE = Qt.ItemDataRole.UserRole
-SORT_ROLE = Qt.ItemDataRole.UserRole + 1
-SHORT_ROLE = Qt.ItemDataRole.UserRole + 2
-"""Text for a cell that is too narrow for its full text; None where there is no shorter form."""
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -97,20 +94,16 @@ class RunsModel(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or not 0 <= index.row() < len(self.runs):
             return None
-        run, column = self.runs[index.row()], self.COLUMNS[index.column()]
+        run, column = self.listed(index.row()), self.COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return self._text(self.listed(index.row()), column)
+                return _text(run, column)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole:
-                return self._tip(self.listed(index.row()), column)
+                return _tip(run, column)
             case _ if role == SUMMARY_ROLE:
-                return run
-            case _ if role == SORT_ROLE:
-                return self._sort_value(self.listed(index.row()), column)
-            case _ if role == SHORT_ROLE and column == "state":
-                return self.state_word(run.state)
+                return run.summary
         return None
 
     def _replace(self, runs: list[RunSummary]) -> None:
@@ -140,61 +133,6 @@ class RunsModel(QAbstractTableModel):
             self.tr("Tags"),
         )
 
-    def _tip(self, listed: ListedRun, column: str) -> str:
-        run = listed.summary
-        if column == "state" and run.reason:
-            return f"{self.state_word(run.state)}: {run.reason}"
-        return f"{listed.labels.note}\n\n{run.folder}" if listed.labels.note else run.folder
-
-    def _sort_value(self, listed: ListedRun, column: str) -> Any:
-        """The value that a column is sorted by; a run without a validation counts as the worst."""
-        run = listed.summary
-        match column:
-            case "best":
-                return math.inf if run.best is None else run.best
-            case "steps":
-                return float(run.step)  # a Qt integer has 32 bits
-            case "time":
-                return run.seconds
-            case "started":
-                return run.started
-        return self._text(listed, column).lower()
-
-    def _text(self, listed: ListedRun, column: str) -> str:
-        run = listed.summary
-        match column:
-            case "name":
-                return listed.name
-            case "tags":
-                return ", ".join(listed.labels.tags)
-            case "state":
-                word = self.state_word(run.state)
-                return f"{word}: {run.reason}" if run.state == "stopped" and run.reason else word
-            case "data":
-                return run.data_title
-            case "preset":
-                return run.preset
-            case "best":
-                return "–" if run.best is None else f"{run.best:.3f}"
-            case "steps":
-                return f"{run.step:,}" if run.total_steps is None else f"{run.step:,} / {run.total_steps:,}"
-            case "time":
-                return duration(run.seconds)
-        return _moment(run.started)
-
-    def state_word(self, state: str) -> str:
-        """The state of a run as a translated word."""
-        return {
-            "preparing": self.tr("preparing"),
-            "training": self.tr("training"),
-            "paused": self.tr("paused"),
-            "stopping": self.tr("stopping"),
-            "finished": self.tr("finished"),
-            "stopped": self.tr("stopped"),
-            "failed": self.tr("failed"),
-            "interrupted": self.tr("interrupted"),
-        }.get(state, state)
-
 
 class FilteredRunsModel(QSortFilterProxyModel):
     """A `RunsModel` sorted by a column and filtered by a text."""
@@ -204,7 +142,6 @@ class FilteredRunsModel(QSortFilterProxyModel):
         self._runs = runs
         self._text = ""
         self.setSourceModel(runs)
-        self.setSortRole(SORT_ROLE)
         self.sort(RunsModel.COLUMNS.index("started"), Qt.SortOrder.DescendingOrder)
 
     def show_matching(self, text: str) -> None:
@@ -214,6 +151,10 @@ class FilteredRunsModel(QSortFilterProxyModel):
 
     def filterAcceptsRow(self, row: int, _parent: _Index) -> bool:
         return self._runs.listed(row).matches(self._text)
+
+    def lessThan(self, left: _Index, right: _Index) -> bool:
+        key = SORT_KEYS.get(RunsModel.COLUMNS[left.column()], _tags)
+        return bool(key(self._runs.listed(left.row())) < key(self._runs.listed(right.row())))
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not shown."""
@@ -231,6 +172,40 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s" if minutes < 20 else f"{minutes} min"
     hours, rest = divmod(whole, 3600)
     return f"{hours} h {rest // 60:02d} min"
+
+
+def _tip(listed: ListedRun, column: str) -> str:
+    run = listed.summary
+    if column == "state" and run.reason:
+        return f"{phase_text(run.state)}: {run.reason}"
+    return f"{listed.labels.note}\n\n{run.folder}" if listed.labels.note else run.folder
+
+
+def _text(listed: ListedRun, column: str) -> str:
+    run = listed.summary
+    match column:
+        case "name":
+            return listed.name
+        case "tags":
+            return _tags(listed)
+        case "state":
+            word = phase_text(run.state)
+            return f"{word}: {run.reason}" if run.state == "stopped" and run.reason else word
+        case "data":
+            return run.data_title
+        case "preset":
+            return run.preset
+        case "best":
+            return "–" if run.best is None else f"{run.best:.3f}"
+        case "steps":
+            return f"{run.step:,}" if run.total_steps is None else f"{run.step:,} / {run.total_steps:,}"
+        case "time":
+            return duration(run.seconds)
+    return _moment(run.started)
+
+
+def _tags(listed: ListedRun) -> str:
+    return ", ".join(listed.labels.tags)
 
 
 def _moment(started: str) -> str:

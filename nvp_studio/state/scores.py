@@ -3,12 +3,12 @@
 import math
 import os
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
@@ -17,10 +17,8 @@ from PySide6.QtCore import (
     Qt,
     QTimer,
 )
-from PySide6.QtGui import QImage
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.runs.history import Column
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.qimages import qimage
 
@@ -28,7 +26,6 @@ IMAGE_ROLE = Qt.ItemDataRole.UserRole
 THUMBNAIL_SIDE = 32
 MAX_PIXEL_BYTES = 192 * 2**20
 """Exact pixels are kept for as many rows as fit, of the others a thumbnail; their pixels are read again when needed."""
-_CACHED_IMAGES = 512
 _RESORT_SECONDS = 0.5
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -36,58 +33,41 @@ _ColumnName = Literal["image", "name", "score", "percentile", "notes"]
 
 
 class ScoresModel(QAbstractTableModel):
-    """Scored files; rows are kept in the order they came and shown through a permutation, which is what sorting makes.
-
-    100 000 rows stay light: numbers live in arrays, pixels as bytes, images are made when a row is painted.
-    """
+    """Scored files, kept in the order they came and shown through a permutation, which is what sorting makes."""
 
     COLUMNS: tuple[_ColumnName, ...] = ("image", "name", "score", "percentile", "notes")
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._paths: list[str] = []
+        self._rows: list[ScoreRow] = []
         self._items: dict[str, int] = {}
-        self._scores = Column()
-        self._percentiles = Column()
-        self._notes: list[tuple[str, ...]] = []
-        self._errors: list[str] = []
-        self._pixels: list[ImageBatch | None] = []
-        self._exact: list[bool] = []
+        """Place in `_rows` by path."""
+        self._thumbnails: set[str] = set()
+        """Paths of the rows whose pixels are a thumbnail."""
         self._pixel_bytes = 0
         self._order: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._images: OrderedDict[int, QImage] = OrderedDict()
         self._sorted_by: tuple[int, Qt.SortOrder] | None = None
         self._sort_cost = 0.0
-        self._resort = QTimer(self)
-        self._resort.setSingleShot(True)
+        self._resort = QTimer(self, singleShot=True)
         self._resort.timeout.connect(self._sort_again)
 
     @property
     def scores(self) -> npt.NDArray[np.float64]:
         """Bits/dim of the rows that have one, in no order to rely on."""
-        values = self._scores.values
-        return values[np.isfinite(values)]
+        return np.array([row.bits_per_dim for row in self._rows if row.bits_per_dim is not None], np.float64)
 
     @property
     def failed(self) -> int:
         """Number of rows without a score."""
-        return len(self._paths) - len(self.scores)
+        return sum(row.bits_per_dim is None for row in self._rows)
 
     def file(self, row: int) -> ScoreRow:
-        """The content of a row, without its pixels (`pixels`)."""
-        item = int(self._order[row])
-        return ScoreRow(
-            path=self._paths[item],
-            bits_per_dim=_number(self._scores.values[item]),
-            percentile=_number(self._percentiles.values[item]),
-            notes=self._notes[item],
-            error=self._errors[item],
-        )
+        """The content of a row; its pixels may be a thumbnail (`is_thumbnail`)."""
+        return self._rows[int(self._order[row])]
 
-    def pixels(self, row: int) -> tuple[ImageBatch | None, bool]:
-        """The scored pixels of a row and whether they are exactly those, or a thumbnail that stands for them."""
-        item = int(self._order[row])
-        return self._pixels[item], self._exact[item]
+    def is_thumbnail(self, row: int) -> bool:
+        """Whether the pixels of a row are a thumbnail that stands for those that were scored."""
+        return self.file(row).path in self._thumbnails
 
     def row_of(self, path: str) -> int:
         """The row of a file, -1 when it is not in the table."""
@@ -98,7 +78,7 @@ class ScoresModel(QAbstractTableModel):
         return path in self._items
 
     def add(self, rows: Sequence[ScoreRow]) -> None:
-        """Add rows; a row of a file that is in the table already replaces the older one."""
+        """Add rows; a row of a file that is in the table already replaces the older one, whose pixels stay."""
         new: dict[str, ScoreRow] = {}
         for row in rows:
             if row.path in self._items:
@@ -107,48 +87,28 @@ class ScoresModel(QAbstractTableModel):
                 new[row.path] = row
         if not new:
             return
-        first = len(self._paths)
+        first = len(self._rows)
         self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
         for path, row in new.items():
-            self._items[path] = len(self._paths)
-            self._paths.append(path)
-            self._scores.append(_float(row.bits_per_dim))
-            self._percentiles.append(_float(row.percentile))
-            self._notes.append(row.notes)
-            self._errors.append(row.error)
-            self._keep_pixels(row.pixels)
-        self._order = np.concatenate([self._order, np.arange(first, len(self._paths))])
+            self._items[path] = len(self._rows)
+            self._rows.append(self._within_memory(row))
+        self._order = np.concatenate([self._order, np.arange(first, len(self._rows))])
         self.endInsertRows()
         self._ask_resort()
 
     def clear(self) -> None:
         """Empty the table; the order it is sorted in stays."""
         self.beginResetModel()
-        for items in (self._paths, self._notes, self._errors, self._pixels, self._exact):
-            items.clear()
+        self._rows.clear()
         self._items.clear()
-        self._images.clear()
-        self._scores.cut(0)
-        self._percentiles.cut(0)
+        self._thumbnails.clear()
         self._pixel_bytes = 0
         self._order = np.empty(0, np.int64)
         self.endResetModel()
 
-    def files(self) -> Iterator[ScoreRow]:
-        """All rows in the order shown, as they are now, without pixels; the iterator may be used on another thread."""
-        order = self._order.tolist()
-        paths, notes, errors = self._paths.copy(), self._notes.copy(), self._errors.copy()
-        scores, percentiles = self._scores.values.copy(), self._percentiles.values.copy()
-        return (
-            ScoreRow(
-                path=paths[item],
-                bits_per_dim=_number(scores[item]),
-                percentile=_number(percentiles[item]),
-                notes=notes[item],
-                error=errors[item],
-            )
-            for item in order
-        )
+    def files(self) -> list[ScoreRow]:
+        """All rows in the order shown."""
+        return [self._rows[item] for item in self._order]
 
     # QAbstractTableModel
 
@@ -176,16 +136,16 @@ class ScoresModel(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or not 0 <= index.row() < len(self._order):
             return None
-        item, column = int(self._order[index.row()]), self.COLUMNS[index.column()]
+        row, column = self.file(index.row()), self.COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return self._text(item, column)
+                return _text(row, column)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole if column in ("name", "notes"):
-                return self._paths[item] if column == "name" else self._text(item, column)
+                return row.path if column == "name" else _text(row, column)
             case _ if role == IMAGE_ROLE and column == "image":
-                return self._image(item)
+                return None if row.pixels is None else qimage(row.pixels)
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -207,12 +167,13 @@ class ScoresModel(QAbstractTableModel):
     def _permutation(self, column: int, descending: bool) -> npt.NDArray[np.int64]:
         name = self.COLUMNS[column] if column >= 0 else "image"
         if name in ("score", "percentile"):
-            values = (self._scores if name == "score" else self._percentiles).values
+            numbers = [row.bits_per_dim if name == "score" else row.percentile for row in self._rows]
+            values = np.array(numbers, np.float64)  # None becomes NaN, which is sorted to the end
             return np.argsort(-values if descending else values, kind="stable")
         if name == "image":
-            places = np.arange(len(self._paths))
+            places = np.arange(len(self._rows))
             return places[::-1] if descending else places
-        texts = [self._text(item, name).casefold() for item in range(len(self._paths))]
+        texts = [_text(row, name).casefold() for row in self._rows]
         return np.array(sorted(range(len(texts)), key=texts.__getitem__, reverse=descending), np.int64)
 
     def _ask_resort(self) -> None:
@@ -226,48 +187,21 @@ class ScoresModel(QAbstractTableModel):
 
     def _update(self, row: ScoreRow) -> None:
         item = self._items[row.path]
-        self._scores.values[item] = _float(row.bits_per_dim)
-        self._percentiles.values[item] = _float(row.percentile)
-        self._notes[item], self._errors[item] = row.notes, row.error
+        self._rows[item] = replace(row, pixels=self._rows[item].pixels)
         place = self.row_of(row.path)
         self.dataChanged.emit(self.index(place, 0), self.index(place, len(self.COLUMNS) - 1))
         self._ask_resort()
 
-    def _keep_pixels(self, batch: ImageBatch | None) -> None:
-        exact = batch is not None and self._pixel_bytes + len(batch.pixels) <= MAX_PIXEL_BYTES
-        if batch is not None and not exact:
-            batch = _reduced(batch)
-        self._pixel_bytes += len(batch.pixels) if batch is not None else 0
-        self._pixels.append(batch)
-        self._exact.append(exact)
-
-    def _image(self, item: int) -> QImage | None:
-        batch = self._pixels[item]
-        if batch is None:
-            return None
-        image = self._images.pop(item, None)
-        if image is None:
-            image = qimage(batch)
-        self._images[item] = image
-        if len(self._images) > _CACHED_IMAGES:
-            self._images.popitem(last=False)
-        return image
-
-    def _text(self, item: int, column: _ColumnName) -> str:
-        match column:
-            case "image":
-                return ""
-            case "name":
-                return os.path.basename(self._paths[item])
-            case "notes":
-                return self._errors[item] or ", ".join(self._notes[item])
-            case "score":
-                return _format(self._scores.values[item], 3)
-        return _format(self._percentiles.values[item], 1)
-
-    def is_error(self, row: int) -> bool:
-        """Whether the row's file could not be scored."""
-        return bool(self._errors[int(self._order[row])])
+    def _within_memory(self, row: ScoreRow) -> ScoreRow:
+        """The row with its pixels if there is room for them, else with a thumbnail."""
+        if row.pixels is None:
+            return row
+        if self._pixel_bytes + len(row.pixels.pixels) > MAX_PIXEL_BYTES:
+            self._thumbnails.add(row.path)
+            row = replace(row, pixels=_reduced(row.pixels))
+        assert row.pixels is not None
+        self._pixel_bytes += len(row.pixels.pixels)
+        return row
 
     def _titles(self) -> tuple[str, ...]:
         return ("", self.tr("File"), self.tr("Bits/dim"), self.tr("Percentile"), self.tr("Notes"))
@@ -280,16 +214,21 @@ def _reduced(batch: ImageBatch) -> ImageBatch:
     return ImageBatch.of(batch.array()[:, ::step, ::step])
 
 
-def _float(value: float | None) -> float:
-    return math.nan if value is None else value
+def _text(row: ScoreRow, column: _ColumnName) -> str:
+    match column:
+        case "image":
+            return ""
+        case "name":
+            return os.path.basename(row.path)
+        case "notes":
+            return row.error or ", ".join(row.notes)
+        case "score":
+            return _format(row.bits_per_dim, 3)
+    return _format(row.percentile, 1)
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _format(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+def _format(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _alignment(column: _ColumnName) -> Qt.AlignmentFlag:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -137,7 +137,7 @@ class ScoreState(QObject):
 
     # Internal
 
-    def _write_csv(self, path: Path, rows: Iterator[ScoreRow]) -> None:
+    def _write_csv(self, path: Path, rows: list[ScoreRow]) -> None:
         try:
             write_whole(path, csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
         except OSError as error:

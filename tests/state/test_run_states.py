@@ -13,7 +13,6 @@ from nvp_studio.state import run
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import (
     ASKED,
-    EVENTS,
     IN_LOOP,
     NOT_BEGUN,
     STATES,
@@ -47,7 +46,7 @@ def after(state: State, *events: Event) -> State:
 
 def test_every_state_has_a_row_and_is_reached() -> None:
     assert set(TRANSITIONS) == set(STATES)
-    assert {event for row in TRANSITIONS.values() for event in row} == set(EVENTS)
+    assert {event for row in TRANSITIONS.values() for event in row} == set(get_args(Event))
     reached: set[State] = {"none"}
     while more := {state for known in reached for state in TRANSITIONS[known].values()} - reached:
         reached |= more
@@ -238,7 +237,7 @@ SENDS: dict[Event, Any] = {
 
 @pytest.mark.parametrize("state", STATES)
 def test_every_event_in_every_state(state: State, qapp: object, tmp_path: Path) -> None:
-    for event in EVENTS:
+    for event in get_args(Event):
         engine = FakeEngine()
         with asked_run(engine, tmp_path) as live:
             check_event(state, event, live, engine, tmp_path / "run")

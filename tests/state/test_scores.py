@@ -87,7 +87,8 @@ def test_images_are_made_of_the_scored_pixels() -> None:
     model.add([row("/a", 1.0, pixels=ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])))])
     image = model.index(0, 0).data(IMAGE_ROLE)
     assert [image.pixelColor(x, y).red() for y in range(2) for x in range(3)] == [0, 50, 100, 150, 200, 250]
-    assert model.pixels(0) == (ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250])), True)
+    assert model.file(0).pixels == ImageBatch((1, 2, 3, 1), bytes([0, 50, 100, 150, 200, 250]))
+    assert not model.is_thumbnail(0)
 
 
 def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,8 +96,8 @@ def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytes
     model = ScoresModel()
     batch = ImageBatch((1, 100, 100, 3), bytes(100 * 100 * 3))
     model.add([row(f"/{number}", 1.0, pixels=batch) for number in range(4)])
-    assert [model.pixels(place)[1] for place in range(4)] == [True, True, False, False]
-    small, _ = model.pixels(3)
+    assert [model.is_thumbnail(place) for place in range(4)] == [False, False, True, True]
+    small = model.file(3).pixels
     assert small is not None
     assert max(small.shape[1:3]) <= scores.THUMBNAIL_SIDE
 

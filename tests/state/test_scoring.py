@@ -145,7 +145,7 @@ def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qtb
     qtbot.waitUntil(lambda: not state.busy)
     with qtbot.waitSignal(state.preview_arrived) as arrived:
         state.ask_preview(str(files / "03.png"))
-    assert arrived.args == [str(files / "03.png"), state.rows.pixels(0)[0]]
+    assert arrived.args == [str(files / "03.png"), state.rows.file(0).pixels]
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def test_the_copy_is_shown_and_can_be_cancelled(
     qtbot.waitUntil(lambda: notices(window, "of 400 MB") != [before])
     qtbot.mouseRelease(cancel, Qt.MouseButton.LeftButton)
     assert not notices(window, "large")
-    assert not page.actions_._remote_model.fetch.active
+    assert page.actions_._remote_model.copy is None
     qtbot.waitUntil(lambda: not list((tmp_path / "models").rglob("*large*")))
     assert window.current_page.key == "train"
 

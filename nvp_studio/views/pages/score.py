@@ -239,7 +239,7 @@ class ScorePage(Page):
         if not self._histogram_due.isActive():
             self._histogram_due.start(_HISTOGRAM_MILLISECONDS if state.busy else 0)
         if self.table.currentIndex().row() < 0 and rows and not state.busy:
-            self.table.selectRow(next((row for row in range(rows) if not state.rows.is_error(row)), 0))
+            self.table.selectRow(next((row for row in range(rows) if not state.rows.file(row).error), 0))
 
     def _show_model(self) -> None:
         open_model = self.context.engine.model
@@ -278,11 +278,10 @@ class ScorePage(Page):
             self.histogram.show_mark(None)
             return
         file = self.state.rows.file(row)
-        batch, exact = self.state.rows.pixels(row)
         self._preview_path = file.path
-        self.preview.show_image(qimage(batch) if batch is not None else None)
+        self.preview.show_image(qimage(file.pixels) if file.pixels is not None else None)
         self.preview.set_placeholder(self.tr("This file could not be read."))
-        if batch is not None and not exact:
+        if self.state.rows.is_thumbnail(row):
             self.state.ask_preview(file.path)
         self.preview_name.setText(Path(file.path).name)
         self.preview_name.setToolTip(file.path)
@@ -336,7 +335,7 @@ class ScorePage(Page):
 
     def _explore(self) -> None:
         row = self.table.currentIndex().row()
-        if row >= 0 and not self.state.rows.is_error(row):
+        if row >= 0 and not self.state.rows.file(row).error:
             self.context.open_in_explore([Path(self.state.rows.file(row).path)])
 
     def _export(self) -> None:

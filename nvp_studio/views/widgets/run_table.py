@@ -4,7 +4,7 @@ from PySide6.QtCore import QAbstractItemModel, QCoreApplication, QModelIndex, QP
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem
 
-from nvp_studio.state.runs import SHORT_ROLE
+from nvp_studio.state.run_states import phase_text
 from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
@@ -90,14 +90,14 @@ class _StateDelegate(PlainDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
-        short = index.data(SHORT_ROLE)
-        if short is not None and option.rect.isValid() and not self._fits(option):
-            option.text = short
-        if index.column() == 1:
-            summary = index.data(self._role)
-            colour = QColor(getattr(colors(), state_colour(summary.state if summary else "")))
-            option.palette.setColor(QPalette.ColorRole.Text, colour)
-            option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
+        if index.column() != 1:
+            return
+        state = index.data(self._role).state
+        if option.rect.isValid() and not self._fits(option):
+            option.text = phase_text(state)
+        colour = QColor(getattr(colors(), state_colour(state)))
+        option.palette.setColor(QPalette.ColorRole.Text, colour)
+        option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
 
     def _fits(self, option: QStyleOptionViewItem) -> bool:
         """Whether the whole text can be seen; a cell that is asked for its size has no room yet to judge by."""

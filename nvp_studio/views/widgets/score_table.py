@@ -68,7 +68,7 @@ class _ScoreDelegate(PlainDelegate):
         name = self._model.COLUMNS[index.column()]
         if name != "notes":
             return
-        colour = QColor(colors().error if self._model.is_error(index.row()) else colors().dim)
+        colour = QColor(colors().error if self._model.file(index.row()).error else colors().dim)
         option.palette.setColor(QPalette.ColorRole.Text, colour)
         option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
 

@@ -27,13 +27,6 @@ RUN_KEYS = ("resume", "explore", "show-folder", "discard")
 class TrainActions(QObject):
     """Registers the actions, keeps them in step with the live run and the current run, and fills the strip."""
 
-    start_requested = Signal()
-    one_minute_requested = Signal()
-    runs_folder_requested = Signal()
-    follow_requested = Signal()
-    """Choose a run folder to follow."""
-    machine_requested = Signal()
-    """Choose the machine that runs are trained on."""
     longer_requested = Signal(object)
     """`RunSummary` of a finished run that is to go on."""
     runs_changed = Signal(str)
@@ -48,6 +41,7 @@ class TrainActions(QObject):
         self._saving = False
         self._spent = False
         self._remote_model = RemoteModel(context, self)
+        self._start_tip = self["start"].toolTip()
         self._register()
         context.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
@@ -117,9 +111,6 @@ class TrainActions(QObject):
     def _register(self) -> None:
         live = self._live
         add = self._context.registry.add
-        add("run.start", self.tr("&Start training"), self.start_requested.emit, "Ctrl+Return", "play")
-        self._start_tip = self["start"].toolTip()
-        add("run.one-minute", self.tr("Train in &one minute"), self.one_minute_requested.emit, icon="timer")
         add("run.pause", self.tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
         add("run.stop", self.tr("S&top"), live.stop, "Ctrl+.", "square")
         add("run.force-stop", self.tr("&Force stop"), live.force_stop, icon="octagon-x")
@@ -132,10 +123,6 @@ class TrainActions(QObject):
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
-        add("run.choose-folder", self.tr("R&uns folder…"), self.runs_folder_requested.emit, icon="folder")
-        text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
-        add("file.follow-run", text, self.follow_requested.emit, icon="folder-open", tip=tip, place=20)
-        add("run.machine", self.tr("Run on &another machine…"), self.machine_requested.emit, icon="monitor")
         for key in STRIP_KEYS:
             self[key].setVisible(False)
             self._context.strip.add_action(self[key])

@@ -42,7 +42,7 @@ class TrainPage(Page):
         self.live = context.live
         self.runs = context.runs
         self.estimator = Estimator(context.engine, self)
-        self._to_choose = ""
+        self._add_actions()
         self.actions_ = TrainActions(context, self)
         self._lay_out()
         self.shown = ShownRun(context, self.view, self)
@@ -84,6 +84,15 @@ class TrainPage(Page):
         values.train_advanced = self.form.advanced.isChecked()
 
     # Construction
+
+    def _add_actions(self) -> None:
+        add = self.context.registry.add
+        add("run.start", self.tr("&Start training"), self._start, "Ctrl+Return", "play")
+        add("run.one-minute", self.tr("Train in &one minute"), self._start_one_minute, icon="timer")
+        add("run.choose-folder", self.tr("R&uns folder…"), self._choose_runs_folder, icon="folder", place=55)
+        text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
+        add("file.follow-run", text, self._choose_followed, icon="folder-open", tip=tip, place=20)
+        add("run.machine", self.tr("Run on &another machine…"), self._choose_machine, icon="monitor", place=55)
 
     def _lay_out(self) -> None:
         columns = splitter(Qt.Orientation.Horizontal, (self._make_left(), self._make_right()), (0, 1))
@@ -149,23 +158,16 @@ class TrainPage(Page):
         live.begun.connect(self._on_begun)
         live.updated.connect(self._on_live_updated)
         live.checkpoint_saved.connect(lambda _: self.context.refresh_runs())
-        self.actions_.start_requested.connect(self._start)
-        self.actions_.one_minute_requested.connect(self._start_one_minute)
         self.actions_.longer_requested.connect(self._train_longer)
-        self.actions_.runs_folder_requested.connect(self._choose_runs_folder)
-        self.actions_.follow_requested.connect(self._choose_followed)
-        self.actions_.machine_requested.connect(self._choose_machine)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
         self.data_choice.surveyor.changed.connect(self._show_estimate)
-        self.estimator.estimated.connect(lambda _: self._show_estimate())
-        self.estimator.asking_changed.connect(lambda _: self._show_estimate())
-        self.estimator.failed.connect(self._show_problem)
+        self.estimator.changed.connect(self._show_estimate)
         self.table.chosen.connect(self._show_run)
         self.table.opened.connect(lambda _: self.actions_.explore())
         self.shown.changed.connect(self._show_current)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
-        self.context.runs_refreshed.connect(self._on_runs_refreshed)
+        self.context.runs_refreshed.connect(self._show_current)
         self.context.settings_offered.connect(self._take_settings)
         self.context.resume_requested.connect(self.actions_.resume)
 
@@ -173,9 +175,7 @@ class TrainPage(Page):
 
     def _start(self) -> None:
         config = self.form.config
-        if config is None:
-            self._show_problem(self.form.problem)
-        else:
+        if config is not None:
             self._start_run(config, self.form.run_name)
             self.form.name.clear()
 
@@ -202,7 +202,6 @@ class TrainPage(Page):
         """Add the form's budget to what a finished run has behind it."""
         config = self.form.config
         if config is None:
-            self._show_problem(self.form.problem)
             return
         self.estimator.cancel()
         if config.steps is not None:
@@ -214,35 +213,31 @@ class TrainPage(Page):
 
     def _want_estimate(self) -> None:
         config = self.form.config
-        if config is None:
-            self._show_problem(self.form.problem)
-            return
-        if self.isVisible() and not self.live.under_way and not self.context.engine.trainer_host:
+        if config is not None and self.isVisible() and self._can_estimate:
             self.estimator.request(config)
         self._show_estimate()
 
+    @property
+    def _can_estimate(self) -> bool:
+        """The speed of another machine cannot be measured here."""
+        return not self.live.under_way and not self.context.engine.trainer_host
+
     def _show_estimate(self) -> None:
-        estimate, config = self.estimator.estimate, self.form.config
+        """Show how long a run of the form would take, or why it cannot work."""
+        estimator, config = self.estimator, self.form.config
+        text, problem = "", ""
         if config is None:
-            return  # the problem stays
-        if self.live.under_way or self.context.engine.trainer_host:
-            text = ""  # the speed of another machine cannot be measured here
-        elif self.estimator.asking:
-            text = self.tr("Measuring the speed of these settings…")
-        elif estimate is not None:
-            text = run_text.estimate_text(estimate, self.data_choice.train_images(config))
-        elif self.estimator.too_large:
-            text = self.tr("No estimate for batches as large as this.")
-        else:
-            text = ""
-        self._set_estimate(text, "dim")
-
-    def _show_problem(self, problem: str) -> None:
-        self._set_estimate(sentence(problem), "error")
-
-    def _set_estimate(self, text: str, role: str) -> None:
-        self.estimate.setText(text)
-        set_role(self.estimate, role)
+            problem = self.form.problem
+        elif self._can_estimate:
+            problem = estimator.problem
+            if estimator.asking:
+                text = self.tr("Measuring the speed of these settings…")
+            elif estimator.estimate is not None:
+                text = run_text.estimate_text(estimator.estimate, self.data_choice.train_images(config))
+            elif estimator.too_large:
+                text = self.tr("No estimate for batches as large as this.")
+        self.estimate.setText(sentence(problem) if problem else text)
+        set_role(self.estimate, "error" if problem else "dim")
 
     # The runs
 
@@ -283,19 +278,12 @@ class TrainPage(Page):
         self.machine.setVisible(bool(host))
         self._want_estimate()
 
-    def _on_runs_refreshed(self) -> None:
-        if self._to_choose:
-            row = self.runs.row_of(self._to_choose)
-            if row >= 0:
-                self._to_choose = ""
-                self.table.choose(row)
-        self._show_current()
-
     def _on_runs_changed(self, folder: str) -> None:
-        self._to_choose = folder
         self.table.clear_choice()
         self.context.refresh_runs()
-        if not folder:
+        if folder:
+            self.table.choose(self.runs.row_of(folder))
+        else:
             self._show_newest()
 
     def _show_newest(self) -> None:
@@ -310,9 +298,8 @@ class TrainPage(Page):
             self._choose_live()
 
     def _choose_live(self) -> None:
-        """Select the live run in the list, now or once it is listed."""
+        """Select the live run in the list."""
         if self.live.local_folder:
-            self._to_choose = self.live.local_folder
             self.table.choose(self.runs.row_of(self.live.local_folder))
         else:
             self.table.clear_choice()
@@ -331,7 +318,6 @@ class TrainPage(Page):
 
     def _on_begun(self, _started: RunStarted) -> None:
         self.runs.show_live(self.live.summary())
-        self._to_choose = self.live.local_folder
         self.context.refresh_runs()
         self._show_live()
 

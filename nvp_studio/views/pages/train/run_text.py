@@ -5,12 +5,12 @@ from PySide6.QtCore import QCoreApplication
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
-from nvp_studio.state.run_states import Phase
+from nvp_studio.state.run_states import phase_text
 from nvp_studio.state.runs import duration
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
-from nvp_studio.training.runs import RunRecord, SummaryState
+from nvp_studio.training.runs import RunRecord
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.widgets.run_strip import StripContent
 from nvp_studio.views.widgets.run_table import state_colour
@@ -19,25 +19,6 @@ from nvp_studio.views.widgets.run_table import state_colour
 def tr(text: str) -> str:
     """`text` in the person's language."""
     return QCoreApplication.translate("Train", text)
-
-
-def phase_text(phase: Phase | SummaryState) -> str:
-    """The phase as shown to a person."""
-    return {
-        "none": "",
-        "starting": tr("starting the engine…"),
-        "preparing": tr("preparing"),
-        "training": tr("training"),
-        "pausing": tr("pausing…"),
-        "paused": tr("paused"),
-        "resuming": tr("resuming…"),
-        "stopping": tr("stopping…"),
-        "finished": tr("finished"),
-        "stopped": tr("stopped"),
-        "failed": tr("failed"),
-        "restarting": tr("engine crashed, restarting…"),
-        "interrupted": tr("interrupted"),
-    }[phase]
 
 
 def phase_level(phase: str) -> str:

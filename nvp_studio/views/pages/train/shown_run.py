@@ -3,6 +3,7 @@
 from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.state.opened_run import OpenedRun
+from nvp_studio.state.run_states import phase_text
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
@@ -112,7 +113,7 @@ class ShownRun(QObject):
             state, reason = (live.phase, live.reason) if going_on else (opened.summary.state, opened.summary.reason)
             facts = run_text.facts_of_record(opened.record)
             facts = f"{reason}  ·  {facts}" if reason else facts
-            return RunHeader(opened.summary.name, run_text.phase_text(state), run_text.phase_level(state), facts)
+            return RunHeader(opened.summary.name, phase_text(state), run_text.phase_level(state), facts)
         if live.phase == "none":
             return RunHeader(self.tr("No run yet"))
         facts = live.reason
@@ -121,7 +122,7 @@ class ShownRun(QObject):
             known = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
             facts = f"{facts}  ·  {known}" if facts else known
         name = live.name or self.tr("New run")
-        return RunHeader(name, run_text.phase_text(live.phase), run_text.phase_level(live.phase), facts)
+        return RunHeader(name, phase_text(live.phase), run_text.phase_level(live.phase), facts)
 
     def _placeholder(self) -> str:
         if self.is_live and self._live.under_way:
