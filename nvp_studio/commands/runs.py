@@ -11,9 +11,10 @@ from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, 
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
 from nvp_studio.runs.listing import ListedRun, SortKey, find_run, list_labelled
-from nvp_studio.runs.names import Axis, Kind
+from nvp_studio.runs.names import Axis
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
 from nvp_studio.training.changes import ChangeRequest, read_changes, request_change
+from nvp_studio.training.events import SheetKind
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder
 from nvp_studio.training.stopping import StopRules
@@ -158,7 +159,7 @@ def export(
 def timelapse(
     run: RunArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .gif or .webp file.")],
-    kind: Annotated[Kind, typer.Option(help="Which images.")] = "samples",
+    kind: Annotated[SheetKind, typer.Option(help="Which images.")] = "samples",
     fps: Annotated[float, typer.Option(min=0.5, max=50, help="Frames per second.")] = 6.0,
     runs: FolderOption = None,
 ) -> None:

@@ -9,10 +9,9 @@ import msgspec
 from nvp_studio.csv_file import csv_text
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.runs.event_files import FOLDER, EventFiles
-from nvp_studio.runs.names import KINDS
 from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import StepMetrics
+from nvp_studio.training.events import SHEET_KINDS, StepMetrics
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import MAX_SHEET_BYTES, MOST_RECORD_BYTES, RECORD, read_metrics, read_record
 
@@ -84,7 +83,7 @@ def _write_events(folder: Path, metrics: list[StepMetrics], place: Path) -> Path
         for one in metrics:
             events.step(one)
         for shot in snapshots(folder):
-            for kind in KINDS:
+            for kind in SHEET_KINDS:
                 if (path := shot.path(kind)) is not None:
                     events.sheet(kind, shot.step, read_regular(path, MAX_SHEET_BYTES))
     return place

@@ -1,9 +1,6 @@
-"""Names of axes and kinds of sheets, for command line and window; imports nothing that takes long."""
+"""Names of axes, for command line and window; imports nothing that takes long."""
 
 from typing import Literal
 
 Axis = Literal["steps", "epochs", "seconds"]
 """`seconds` are seconds of training, over all sessions of a run, without its pauses."""
-
-Kind = Literal["samples", "reconstructions"]
-KINDS: tuple[Kind, ...] = ("samples", "reconstructions")

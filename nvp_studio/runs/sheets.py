@@ -5,11 +5,11 @@ from pathlib import Path
 from nvp_studio.data.images import ImageError, decode_image
 from nvp_studio.files import read_regular
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.runs.names import Kind
+from nvp_studio.training.events import SheetKind
 from nvp_studio.training.runs import MAX_SHEET_BYTES, SHEET_COLUMNS, RunRecord
 
 
-def read_sheet(path: Path | None, kind: Kind, record: RunRecord) -> ImageBatch | None:
+def read_sheet(path: Path | None, kind: SheetKind, record: RunRecord) -> ImageBatch | None:
     """The images of the sheet at `path`, which is one of this kind and of the run with this record.
 
     None without a path, and for a file that cannot be read or is no sheet of images of the run's shape.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nvp_studio.runs.names import Kind
+from nvp_studio.training.events import SheetKind
 from nvp_studio.training.runs import sheet_of
 
 
@@ -16,14 +16,14 @@ class Snapshot:
     samples: Path | None = None
     reconstructions: Path | None = None
 
-    def path(self, kind: Kind) -> Path | None:
+    def path(self, kind: SheetKind) -> Path | None:
         """The file of the sheet of this kind."""
         return self.samples if kind == "samples" else self.reconstructions
 
 
 def snapshots(folder: Path) -> list[Snapshot]:
     """All snapshots of the run in `folder`, by step."""
-    sheets: dict[int, dict[Kind, Path]] = {}
+    sheets: dict[int, dict[SheetKind, Path]] = {}
     try:
         paths = list((folder / "samples").glob("*.png"))
     except OSError:

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 
 from nvp_studio.data.images import ImageError, read_image
 from nvp_studio.files import write_whole
-from nvp_studio.runs.names import Kind
 from nvp_studio.runs.snapshots import Snapshot, snapshots
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import SheetKind
 
 FILM_SUFFIXES = (".gif", ".webp")
 
@@ -32,7 +32,7 @@ def thinned(shots: Sequence[Snapshot], most: int = _MAX_FRAMES) -> list[Snapshot
     return [shots[round(place)] for place in np.linspace(0, len(shots) - 1, most)]
 
 
-def write_film(folder: Path, path: Path, kind: Kind = "samples", frames_per_second: float = 6.0) -> int:
+def write_film(folder: Path, path: Path, kind: SheetKind = "samples", frames_per_second: float = 6.0) -> int:
     """Write the sheets of the run in `folder` as an animated GIF or WebP; returns the number of frames.
 
     A bar at the lower edge shows how far the run is. Raises `RunError` for a run without such sheets and for another

@@ -24,10 +24,9 @@ class BlendState(QObject):
     ends are those of the recipe when it is a blend, and else what was chosen last.
     """
 
-    ends_changed = Signal()
-    share_changed = Signal(float)
-    strip_changed = Signal(object)
-    """`Sheet` of the pictures between the ends, one for each of `STRIP_SHARES`, or None."""
+    changed = Signal()
+    """`ends`, `share` or `active` may have changed."""
+    strip_changed = Signal()
 
     def __init__(self, explore: ExploreState) -> None:
         super().__init__(explore)
@@ -35,24 +34,19 @@ class BlendState(QObject):
         self.ends: tuple[End | None, End | None] = (None, None)
         self.share = MIDDLE
         self.strip: Sheet | None = None
+        """The pictures between the ends, one for each of `STRIP_SHARES`."""
         self._asked: Recipe | None = None
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh_strip)
         explore.engine.model_opened.connect(self._on_model_opened)
         self._strip_channel = explore.engine.explorer.channel("blend strip", self)
         self._end_channels = tuple(explore.engine.explorer.channel(f"blend {name}", self) for name in "ab")
-        if explore.recipe is not None:
-            self._on_recipe_changed(explore.recipe)
-
-    @property
-    def complete(self) -> bool:
-        """Whether both ends are chosen."""
-        return None not in self.ends
+        self._on_recipe_changed(explore.recipe)
 
     @property
     def active(self) -> bool:
         """Whether the wanted picture is a blend."""
-        return self.explore.recipe is not None and isinstance(self.explore.recipe.base, Blend)
+        return isinstance(self.explore.recipe.base, Blend)
 
     def take_picture(self, end: int) -> None:
         """Make the picture on screen an end, by its pixels."""
@@ -70,50 +64,41 @@ class BlendState(QObject):
         """Show the picture `share` of the way from A to B."""
         recipe = self._recipe(max(0.0, min(share, 1.0)))
         if recipe is not None:
-            self.explore.show(recipe, QCoreApplication.translate("BlendState", "blend"), merge_key="blend")
+            self.explore.show(recipe, self.tr("blend"), merge_key="blend")
 
     # Internal
 
     def _set_end(self, end: int, base: End) -> None:
         self.ends = (base, self.ends[1]) if end == 0 else (self.ends[0], base)
-        self.ends_changed.emit()
+        self.changed.emit()
         recipe = self._recipe(self.share if self.active else MIDDLE)
         if recipe is not None:
-            text = QCoreApplication.translate("BlendState", "image {0} of the blend").format("AB"[end])
+            text = self.tr("image {0} of the blend").format("AB"[end])
             self.explore.show(recipe, text)
         self._refresh_strip()
 
     def _recipe(self, share: float) -> Recipe | None:
         """The blend at `share`: a picture that is a blend of these ends keeps its sliders, else they are reset."""
         now, model, (a, b) = self.explore.recipe, self.explore.model, self.ends
-        if (
-            now is None
-            or model is None
-            or a is None
-            or b is None
-            or not (fits(a, model.image_shape) and fits(b, model.image_shape))
-        ):
+        if model is None or a is None or b is None:
             return None
         blend = Blend(a, b, share)
+        if not fits(blend, model.image_shape):
+            return None
         if isinstance(now.base, Blend) and (now.base.a, now.base.b) == self.ends:
             return replace(now, base=blend)
         return Recipe(checkpoint=now.checkpoint, base=blend)
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         if isinstance(recipe.base, Blend):
-            if (recipe.base.a, recipe.base.b) != self.ends:
-                self.ends = (recipe.base.a, recipe.base.b)
-                self.ends_changed.emit()
-            if recipe.base.share != self.share:
-                self.share = recipe.base.share
-        self.share_changed.emit(self.share)
+            self.ends, self.share = (recipe.base.a, recipe.base.b), recipe.base.share
+        self.changed.emit()
         self._refresh_strip()
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        ends = tuple(end if end is not None and fits(end, model.image_shape) else None for end in self.ends)
-        if ends != self.ends:
-            self.ends = (ends[0], ends[1])
-            self.ends_changed.emit()
+        a, b = (end if end is not None and fits(end, model.image_shape) else None for end in self.ends)
+        self.ends = (a, b)
+        self.changed.emit()
         self._refresh_strip()
 
     def _refresh_strip(self) -> None:
@@ -135,7 +120,7 @@ class BlendState(QObject):
 
     def _show_strip(self, strip: Sheet | None) -> None:
         self.strip = strip
-        self.strip_changed.emit(strip)
+        self.strip_changed.emit()
 
     def _on_strip(self, answer: Answer | WorkerLost) -> None:
         match answer:

@@ -1,14 +1,15 @@
 """What Explore shows: a recipe, its picture, the edits that led to it and the strip of samples to pick from."""
 
 import random
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from nvp_studio.recipe import Blend, Image, Recipe, Seed, fits
+from nvp_studio.recipe import Recipe, Seed, fits
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.recipe_edit import RecipeEdit
 from nvp_studio.worker.channel import WorkerLost
@@ -43,15 +44,13 @@ class ExploreState(QObject):
     recipe_changed = Signal(object)
     """The present `Recipe`; its picture follows."""
     picture_changed = Signal(object)
-    """The `Picture` of `picture_recipe`, or None when there is none any more. Its score follows."""
+    """The `Picture` of `picture_recipe`. Its score follows."""
     scored = Signal(object)
     """Bits/dim of the picture shown, or None when they cannot be had."""
-    notes_changed = Signal(object)
-    """What was done to the opened image, as a tuple of short texts."""
+    notes_changed = Signal()
+    """`notes` or `busy` has changed."""
     sheet_changed = Signal(object)
-    """`Sheet` of samples to pick from, or None."""
-    busy_changed = Signal(bool)
-    """Whether an image file is being read."""
+    """`Sheet` of samples to pick from."""
     failed = Signal(str)
     saved = Signal(str)
     """Path of the picture file that was written."""
@@ -63,19 +62,20 @@ class ExploreState(QObject):
         self.engine = engine
         self.undo = QUndoStack(self)
         self.undo.setUndoLimit(500)
-        self.recipe: Recipe | None = None
+        self.recipe = Recipe(checkpoint="", base=Seed(0))
+        with suppress(ValueError):
+            self.recipe = Recipe.from_json(remembered)
         self.picture: Picture | None = None
         self.picture_recipe: Recipe | None = None
         self.bits_per_dim: float | None = None
         """Of the picture shown; None until it is scored."""
         self.notes: tuple[str, ...] = ()
+        """What was done to the opened image, in short texts."""
         self.sheet: Sheet | None = None
-        self.render_seconds = 0.0
-        self.busy = False
-        self._origin: tuple[float, ...] = ()
+        self.origin: tuple[float, ...] = ()
+        """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
         self._gesture: Recipe | None = None
-        self._wanted = _remembered(remembered)
-        self._files_waiting: list[Path] = []
+        self._file_waiting: Path | None = None
         self._sheet_seed = 1
         self._sheet_temperatures: tuple[float, ...] = ()
         self._random = random.Random()
@@ -102,27 +102,23 @@ class ExploreState(QObject):
     @property
     def temperatures(self) -> tuple[float, ...]:
         """Temperature of each scale, finest first."""
-        if self.recipe is None or not self.recipe.temperatures:
-            return (1.0,) * self.scales
-        return self.recipe.temperatures
+        return self.recipe.temperatures or (1.0,) * self.scales
 
     @property
     def own_temperature(self) -> float:
         """The temperature a reset goes back to: 1 shows an opened image as it is."""
-        return SAMPLE_TEMPERATURE if self.recipe is None or isinstance(self.recipe.base, Seed) else 1.0
+        return SAMPLE_TEMPERATURE if isinstance(self.recipe.base, Seed) else 1.0
 
     @property
-    def origin(self) -> tuple[float, ...]:
-        """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
-        return self._origin
+    def busy(self) -> bool:
+        """Whether an image file is being read."""
+        return self._reading.asking
 
     @property
     def coordinates(self) -> tuple[float, ...]:
         """Where the wanted picture lies along each direction: the origin and the offsets."""
-        if self.recipe is None:
-            return ()
         offsets = dict(self.recipe.offsets)
-        return tuple(value + offsets.get(index, 0.0) for index, value in enumerate(self._origin))
+        return tuple(value + offsets.get(index, 0.0) for index, value in enumerate(self.origin))
 
     def percentile(self) -> float | None:
         """Percentage of the reference images that score lower than the picture."""
@@ -146,69 +142,57 @@ class ExploreState(QObject):
     def end_gesture(self, text: str) -> None:
         """Close the gesture; `text` names it in the undo menu."""
         before, self._gesture = self._gesture, None
-        if before is not None and self.recipe is not None and before != self.recipe:
+        if before is not None and before != self.recipe:
             self.undo.push(RecipeEdit(self.apply, text, before, self.recipe, ""))
         self._refresh_sheet_temperatures()
         self.gesture_ended.emit()
 
     def new_sample(self, seed: int | None = None) -> None:
         """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
-        if self.recipe is None:
-            return
         seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MAX_SEED))
-        text = QCoreApplication.translate("ExploreState", "new sample")
         temperatures = self.recipe.temperatures
         if not isinstance(self.recipe.base, Seed):
             temperatures = (SAMPLE_TEMPERATURE,) * self.scales
-        self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), text)
+        self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), self.tr("new sample"))
 
     def direction_title(self, direction: int) -> str:
         """The name of a direction as it is written inside a sentence."""
         names = self.model.direction_names if self.model is not None else ()
-        number = QCoreApplication.translate("ExploreState", "direction {0}").format(direction + 1)
+        number = self.tr("direction {0}").format(direction + 1)
         return (names[direction] if direction < len(names) else "") or number
 
     def set_coordinate(self, direction: int, value: float) -> None:
         """Move along `direction` to `value` standard deviations from the training set's mean."""
-        if self.recipe is None or direction >= len(self._origin):
-            return
-        text = self.direction_title(direction)
-        offset = value - self._origin[direction]
-        self._edit(self.recipe.with_offset(direction, offset), text, f"direction-{direction}")
+        if direction < len(self.origin):
+            recipe = self.recipe.with_offset(direction, value - self.origin[direction])
+            self._edit(recipe, self.direction_title(direction), f"direction-{direction}")
 
     def reset_direction(self, direction: int) -> None:
         """Back to where the base latent has it."""
-        if self.recipe is not None:
-            text = QCoreApplication.translate("ExploreState", "reset of {0}").format(self.direction_title(direction))
-            self._edit(self.recipe.with_offset(direction, 0.0), text)
+        text = self.tr("reset of {0}").format(self.direction_title(direction))
+        self._edit(self.recipe.with_offset(direction, 0.0), text)
 
     def set_temperature(self, value: float, scale: int | None = None) -> None:
         """Set the temperature of one scale, or (None) of all."""
-        if self.recipe is None:
-            return
         values = [value] * self.scales if scale is None else list(self.temperatures)
         if scale is not None:
             values[scale] = value
-        text = QCoreApplication.translate("ExploreState", "temperature")
-        self._edit(self.recipe.with_temperatures(values), text, f"temperature-{scale}")
+        self._edit(self.recipe.with_temperatures(values), self.tr("temperature"), f"temperature-{scale}")
 
     def reset(self) -> None:
         """All directions and temperatures back to the image's own."""
-        if self.recipe is not None:
-            text = QCoreApplication.translate("ExploreState", "reset")
-            recipe = replace(self.recipe, offsets=())
-            self._edit(recipe.with_temperatures([self.own_temperature] * self.scales), text)
+        recipe = replace(self.recipe, offsets=())
+        self._edit(recipe.with_temperatures([self.own_temperature] * self.scales), self.tr("reset"))
 
     def randomize(self) -> None:
         """Draw a place along every principal direction from a standard normal distribution."""
-        if self.recipe is None or self.model is None or not self._origin:
+        if self.model is None or not self.origin:
             return
         recipe = self.recipe
-        for direction, (origin, name) in enumerate(zip(self._origin, self.model.direction_names, strict=True)):
-            if name:
-                continue
-            recipe = recipe.with_offset(direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
-        self._edit(recipe, QCoreApplication.translate("ExploreState", "random directions"))
+        for direction, (origin, name) in enumerate(zip(self.origin, self.model.direction_names, strict=True)):
+            if not name:
+                recipe = recipe.with_offset(direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
+        self._edit(recipe, self.tr("random directions"))
 
     def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = (), merge_key: str = "") -> None:
         """Show any recipe, as one undoable edit; quick ones of one `merge_key` are merged."""
@@ -222,18 +206,18 @@ class ExploreState(QObject):
     def open_image(self, path: Path) -> None:
         """Read an image file in the engine: its recipe if it holds one, else its exact latent."""
         if self.model is None or self.engine.explorer.state != "ready":
-            self._files_waiting = [path]
+            self._file_waiting = path
             return
-        self._set_busy(self._reading.ask(ReadPicture(str(path)), self._on_image_read))
+        self._reading.ask(ReadPicture(str(path)), self._on_image_read)
+        self.notes_changed.emit()
 
     def save_picture(self, path: Path, pixel_size: int) -> None:
         """Write the picture as a PNG with its recipe inside, each pixel a square of `pixel_size` pixels."""
-        if self.recipe is not None:
-            self._saving.ask(SavePicture(self.recipe, str(path), max(1, pixel_size)), self._on_saved)
+        self._saving.ask(SavePicture(self.recipe, str(path), max(1, pixel_size)), self._on_saved)
 
     def python_code(self) -> str:
         """A short program that makes the picture again with the public functions."""
-        if self.recipe is None or self.model is None:
+        if self.model is None:
             return ""
         return (
             "from nvp_studio import Recipe\n"
@@ -254,7 +238,7 @@ class ExploreState(QObject):
     def _ask_sheet(self) -> None:
         if self.model is None or self.engine.explorer.state != "ready":
             return
-        digest, temperatures = self.model.digest, self.recipe.temperatures if self.recipe else ()
+        digest, temperatures = self.model.digest, self.recipe.temperatures
         recipes = tuple(
             Recipe(checkpoint=digest, base=Seed(seed), temperatures=temperatures)
             for seed in range(self._sheet_seed, self._sheet_seed + SHEET_IMAGES)
@@ -263,13 +247,13 @@ class ExploreState(QObject):
         self._sheets.ask(RenderSheet(recipes), self._on_sheet)
 
     def _refresh_sheet_temperatures(self) -> None:
-        if self.recipe is not None and self.recipe.temperatures != self._sheet_temperatures:
+        if self.recipe.temperatures != self._sheet_temperatures:
             self._ask_sheet()
 
     # Internal
 
     def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
-        if self.recipe is None or recipe == self.recipe:
+        if recipe == self.recipe:
             return
         if self._gesture is not None:
             self.apply(recipe)
@@ -281,24 +265,26 @@ class ExploreState(QObject):
         """Make `recipe` the present one, without an undo entry; for undo commands."""
         if recipe == self.recipe:
             return
-        same_origin = self.recipe is not None and _same_origin(recipe, self.recipe)
-        if self.recipe is None or self.recipe.base != recipe.base:
+        if self.recipe.base != recipe.base:
             self._set_notes(())
+        if not _same_origin(recipe, self.recipe):
+            self.origin = ()
         self.recipe = recipe
-        if not same_origin:
-            self._origin = ()
         self.recipe_changed.emit(recipe)
         self._ask_picture()
 
     def _ask_picture(self) -> None:
         recipe = self.recipe
-        if recipe is not None and self.model is not None and self.engine.explorer.state == "ready":
+        if self.model is not None and self.engine.explorer.state == "ready":
             self._pictures.ask(Render(recipe), partial(self._on_picture, recipe))
 
     def _on_picture(self, recipe: Recipe, answer: Answer | WorkerLost) -> None:
         match answer:
-            case Rendered():
-                self._on_rendered(recipe, answer)
+            case Rendered(picture=picture):
+                self.picture, self.picture_recipe, self.bits_per_dim = picture, recipe, None
+                if _same_origin(recipe, self.recipe):
+                    self.origin = picture.base_coordinates
+                self.picture_changed.emit(picture)
             case PictureScored(bits_per_dim=score):
                 self._set_score(score)
             case Failed(reason=reason):
@@ -314,12 +300,11 @@ class ExploreState(QObject):
                 self.failed.emit(reason)
 
     def _on_image_read(self, answer: Answer | WorkerLost) -> None:
-        self._set_busy(self._reading.asking)
+        self.notes_changed.emit()
         match answer:
             case PictureRead():
                 name = Path(answer.path).name
-                text = QCoreApplication.translate("ExploreState", "opening {0}").format(name)
-                self.show(answer.recipe, text, (name, *answer.notes))
+                self.show(answer.recipe, self.tr("opening {0}").format(name), (name, *answer.notes))
             case Failed(reason=reason):
                 self.failed.emit(reason)
 
@@ -329,13 +314,6 @@ class ExploreState(QObject):
                 self.saved.emit(path)
             case Failed(reason=reason):
                 self.failed.emit(reason)
-
-    def _on_rendered(self, recipe: Recipe, answer: Rendered) -> None:
-        self.picture, self.picture_recipe, self.bits_per_dim = answer.picture, recipe, None
-        self.render_seconds = answer.seconds
-        if self.recipe is not None and _same_origin(recipe, self.recipe):
-            self._origin = answer.picture.base_coordinates
-        self.picture_changed.emit(answer.picture)
 
     def _on_render_failed(self, recipe: Recipe) -> None:
         """The picture before stays; if the failed request replaced that of its score, ask for the score again."""
@@ -350,48 +328,27 @@ class ExploreState(QObject):
         self.scored.emit(score)
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        same = self.recipe is not None and self.recipe.checkpoint == model.digest
-        if not same:
+        if self.recipe.checkpoint != model.digest:
             self.undo.clear()
             self._gesture = None
-            self._origin = ()
+            self.origin = ()
             self.sheet = None
-            self.recipe = self._first_recipe(model)
+            if not fits(self.recipe.base, model.image_shape):
+                self.recipe = replace(self.recipe, base=Seed(0))
+                self._set_notes(())
+            recipe = Recipe(checkpoint=model.digest, base=self.recipe.base)
+            self.recipe = recipe.with_temperatures([self.own_temperature] * self.scales)
             self.recipe_changed.emit(self.recipe)
         self._ask_picture()
         self._ask_sheet()
-        waiting, self._files_waiting = self._files_waiting, []
-        for path in waiting:
+        path, self._file_waiting = self._file_waiting, None
+        if path is not None:
             self.open_image(path)
-
-    def _first_recipe(self, model: ModelInfo) -> Recipe:
-        """The first recipe of a model: the remembered one, else with the base shown before, else a sample."""
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None and wanted.checkpoint == model.digest:
-            return wanted
-        base: Seed | Image | Blend = self.recipe.base if self.recipe else Seed(0)
-        if not fits(base, model.image_shape):
-            base = Seed(0)
-            self._set_notes(())
-        temperature = SAMPLE_TEMPERATURE if isinstance(base, Seed) else 1.0
-        return Recipe(checkpoint=model.digest, base=base).with_temperatures([temperature] * len(model.latent_shapes))
 
     def _set_notes(self, notes: tuple[str, ...]) -> None:
         if notes != self.notes:
             self.notes = notes
-            self.notes_changed.emit(notes)
-
-    def _set_busy(self, busy: bool) -> None:
-        if busy != self.busy:
-            self.busy = busy
-            self.busy_changed.emit(busy)
-
-
-def _remembered(text: str) -> Recipe | None:
-    try:
-        return Recipe.from_json(text) if text else None
-    except ValueError:
-        return None
+            self.notes_changed.emit()
 
 
 def _same_origin(one: Recipe, other: Recipe) -> bool:

@@ -8,11 +8,10 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.history import MetricsTail, RunHistory
-from nvp_studio.runs.names import KINDS
 from nvp_studio.runs.sheets import read_sheet
 from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunImages
+from nvp_studio.training.events import SHEET_KINDS, RunImages
 from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, open_run, read_record
 
 _FOLLOW_MILLISECONDS = 1000
@@ -41,8 +40,7 @@ class OpenedRun(QObject):
         self._growths = 0
         """How often the history grew while the run was not locked; once may be a run's last lines."""
         self._grew = 0.0
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
+        self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.read)
 
     @property
@@ -93,7 +91,7 @@ class OpenedRun(QObject):
 
     def _read_sheets(self) -> None:
         shots = snapshots(Path(self.folder))
-        for kind in KINDS:
+        for kind in SHEET_KINDS:
             newest = next((shot for shot in reversed(shots) if shot.path(kind) is not None), None)
             if newest is None or (kind in self.images and self.images[kind].step == newest.step):
                 continue

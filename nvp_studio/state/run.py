@@ -105,9 +105,7 @@ class LiveRun(QObject):
         """What the trainer is asked for when it is ready; a run with a checkpoint is resumed."""
         self._crashed_since_saved = False
         self._update_due = False
-        self._slow_stop = QTimer(self)
-        self._slow_stop.setSingleShot(True)
-        self._slow_stop.setInterval(SLOW_STOP_MILLISECONDS)
+        self._slow_stop = QTimer(self, singleShot=True, interval=SLOW_STOP_MILLISECONDS)
         self._slow_stop.timeout.connect(self.stop_is_slow)
         trainer = engine.trainer
         trainer.run_event.connect(self._on_message)
@@ -269,7 +267,7 @@ class LiveRun(QObject):
             self._send_request()
 
     def _send_request(self) -> None:
-        if self._request is not None and self._advance("ready"):
+        if self._request is not None and self._advance("ready", self.reason):  # why it is restarted stays
             self._engine.trainer.send(self._request)
 
     def _command(self, command: Literal["pause", "unpause", "stop", "save", "sample"]) -> None:

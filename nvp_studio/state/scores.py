@@ -74,9 +74,6 @@ class ScoresModel(QAbstractTableModel):
         item = self._items.get(path)
         return -1 if item is None else int(np.flatnonzero(self._order == item)[0])
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._items
-
     def add(self, rows: Sequence[ScoreRow]) -> None:
         """Add rows; a row of a file that is in the table already replaces the older one, whose pixels stay."""
         new: dict[str, ScoreRow] = {}

@@ -47,7 +47,6 @@ class ScoreState(QObject):
         self.total = 0
         self.counted = True
         self.busy = False
-        self.seconds = 0.0
         self._asked: list[str] = []
         self._waiting: deque[tuple[str, ...]] = deque()
         self._current: tuple[str, ...] = ()
@@ -176,7 +175,6 @@ class ScoreState(QObject):
                 self.done, self.total, self.counted = answer.done, answer.total, answer.counted
                 self._changed = True
             case ScoreDone():
-                self.seconds = answer.seconds
                 asked, total = self._current, self.total
                 self._on_ended()
                 if not total:

@@ -6,10 +6,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.runs.names import Kind
 from nvp_studio.runs.sheets import read_sheet
 from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, snapshots
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import SheetKind
 from nvp_studio.training.runs import RunRecord, read_record
 
 PLAY_MILLISECONDS = 160
@@ -27,10 +27,9 @@ class Timelapse(QObject):
         self.folder = ""
         self.shots: list[Snapshot] = []
         self.place = -1
-        self.kind: Kind = "samples"
+        self.kind: SheetKind = "samples"
         self._record: RunRecord | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(PLAY_MILLISECONDS)
+        self._timer = QTimer(self, interval=PLAY_MILLISECONDS)
         self._timer.timeout.connect(self._advance)
 
     @property
@@ -76,7 +75,7 @@ class Timelapse(QObject):
         """Show the snapshot nearest to `step`."""
         self.move_to(nearest_snapshot(self.shots, step))
 
-    def show_kind(self, kind: Kind) -> None:
+    def show_kind(self, kind: SheetKind) -> None:
         """Show samples or reconstructions."""
         if kind != self.kind:
             self.kind = kind

@@ -9,6 +9,8 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.stopping import StopRules
 
 RunPhase = Literal["preparing", "training", "paused", "stopping", "finished", "stopped", "failed"]
+SheetKind = Literal["samples", "reconstructions"]
+SHEET_KINDS: tuple[SheetKind, ...] = ("samples", "reconstructions")
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
@@ -90,7 +92,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
 class RunImages(msgspec.Struct, frozen=True, kw_only=True, tag="images"):
     """A fresh sheet: samples from the run's fixed noise, or fixed validation images above their reconstructions."""
 
-    kind: Literal["samples", "reconstructions"]
+    kind: SheetKind
     step: int
     images: ImageBatch
 

@@ -21,7 +21,7 @@ from nvp_studio.files import open_regular, read_regular, write_whole
 from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunPhase, StepMetrics
+from nvp_studio.training.events import RunPhase, SheetKind, StepMetrics
 from nvp_studio.training.lock import is_locked
 
 RECORD = "run.json"
@@ -40,7 +40,6 @@ MAX_SHEET_BYTES = 100_000_000
 _SHEET = re.compile(r"(step|reconstructions)-([0-9]{1,18})\.png")
 
 SummaryState = RunPhase | Literal["interrupted"]
-SheetKind = Literal["samples", "reconstructions"]
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):

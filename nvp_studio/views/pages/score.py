@@ -43,8 +43,7 @@ class ScorePage(Page):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.state = ScoreState(context.engine, self)
         self._preview_path = ""
-        self._histogram_due = QTimer(self)
-        self._histogram_due.setSingleShot(True)
+        self._histogram_due = QTimer(self, singleShot=True)
         self._histogram_due.timeout.connect(lambda: self.histogram.show_scores(self.state.rows.scores))
         self._add_actions()
         self._lay_out()
@@ -112,15 +111,13 @@ class ScorePage(Page):
         empty = QWidget()
         column = vbox(empty, spacing=2 * SPACE, margins=(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE))
         column.addStretch(2)
-        self._empty_icon = QLabel()
-        self._empty_icon.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty_icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         column.addWidget(self._empty_icon)
         heading = text_label(self.tr("Drop images or folders here"), "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(heading)
-        self.empty_label = text_label()
+        self.empty_label = text_label(wrap=True)
         self.empty_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty_label.setWordWrap(True)
         column.addWidget(self.empty_label)
         row = hbox()
         row.addStretch(1)
@@ -141,8 +138,7 @@ class ScorePage(Page):
         bar.addSpacing(SPACE)
         self.progress_label = QLabel()
         bar.addWidget(self.progress_label)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
+        self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(20 * SPACE)
         self.progress.setAccessibleName(self.tr("Progress of scoring"))
         bar.addWidget(self.progress)
@@ -209,14 +205,11 @@ class ScorePage(Page):
         state.exported.connect(self._on_exported)
         state.rows.modelReset.connect(lambda: self._show_file(-1))
         state.rows.dataChanged.connect(lambda *_: self._show_file(self.table.currentIndex().row()))
-        self.context.engine.status_changed.connect(self._on_status_changed)
+        self.context.engine.status_changed.connect(self._show_progress)
         self.table.chosen.connect(self._show_file)
-        self.table.opened.connect(lambda _: self._explore())
+        self.table.opened.connect(self._explore)
 
     # Changes of the state
-
-    def _on_status_changed(self, _status: str) -> None:
-        self._show_progress()
 
     def _show_progress(self) -> None:
         state = self.state

@@ -10,7 +10,7 @@ from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state.blend import BlendState
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.paths import image_filter
-from nvp_studio.state.qimages import qimages
+from nvp_studio.state.qimages import qimage
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -89,18 +89,16 @@ class ExploreActions(QObject):
         self._save_scaled(1)
 
     def _save_scaled(self, scale: int) -> None:
-        recipe = self._state.recipe
-        if recipe is None:
-            return
-        stem = _file_stem(recipe)
+        stem = _file_stem(self._state.recipe)
         path = self._context.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
         if path is not None:
             self._state.save_picture(path, scale)
 
     def _copy_image(self) -> None:
         if self._state.picture is None:
+            notify.info(self.tr("There is no picture yet."), topic="explore")
             return
-        image = qimages(self._state.picture.image)[0]
+        image = qimage(self._state.picture.image)
         factor = max(1, round(_SAVED_SIDE / max(image.width(), image.height())))
         QGuiApplication.clipboard().setImage(image.scaled(image.size() * factor))
         notify.info(self.tr("Picture copied."), topic="explore")

@@ -23,17 +23,16 @@ class ModelMenu(MnemonicMenu):
 
     def _fill(self) -> None:
         self.empty()
-        registry, values = self._context.registry, self._context.settings.values
+        registry = self._context.registry
         for name in INCLUDED_MODELS:
             self.addAction(registry[f"file.open-{name}"])
-        runs = [
-            run for run in list_runs(Path(values.runs_folder) if values.runs_folder else None) if run.best is not None
-        ]
+        runs = [run for run in list_runs(self._context.runs_folder) if run.best is not None]
         self._add_models(
             self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MOST_RUNS]]
         )
         known = {run.folder for run in runs}
-        recent = [path for path in values.recent_models if path not in known and Path(path).exists()]
+        recent = self._context.settings.values.recent_models
+        recent = [path for path in recent if path not in known and Path(path).exists()]
         self._add_models(self.tr("Recent"), [(path, Path(path).name) for path in recent])
         self.addSeparator()
         self.addAction(registry["file.open-model"])

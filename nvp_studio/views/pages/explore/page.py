@@ -15,7 +15,7 @@ from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.blend import STRIP_SHARES, BlendState, End
 from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
-from nvp_studio.state.qimages import qimages
+from nvp_studio.state.qimages import qimage
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.numbers import short_number
@@ -55,8 +55,7 @@ class ExplorePage(Page):
         """Whether the picture was a blend; the panel opens when it becomes one."""
         self._lay_out()
         self._connect_signals()
-        self._on_ends_changed()
-        self._on_strip_changed(self.blend.strip)
+        self._on_blend_changed()
         if context.engine.model is not None:
             self._on_model_opened(context.engine.model)
         self._show_readiness()
@@ -77,7 +76,7 @@ class ExplorePage(Page):
 
     def save_state(self) -> None:
         values = self.context.settings.values
-        values.recipe = self.state.recipe.to_json() if self.state.recipe else ""
+        values.recipe = self.state.recipe.to_json()
         values.model_path = self.context.engine.model_path
 
     # Construction
@@ -187,7 +186,6 @@ class ExplorePage(Page):
         state.scored.connect(self._on_scored)
         state.sheet_changed.connect(self._on_sheet_changed)
         state.notes_changed.connect(self._show_caption)
-        state.busy_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         state.saved.connect(self._on_saved)
         self.actions_.blend_shown.connect(self.show_blend)
@@ -198,8 +196,7 @@ class ExplorePage(Page):
         self.latents.direction_reset.connect(state.reset_direction)
         self.latents.gesture_begun.connect(state.begin_gesture)
         self.latents.gesture_ended.connect(state.end_gesture)
-        self.blend.ends_changed.connect(self._on_ends_changed)
-        self.blend.share_changed.connect(self._on_share_changed)
+        self.blend.changed.connect(self._on_blend_changed)
         self.blend.strip_changed.connect(self._on_strip_changed)
         self.blend_panel.share_edited.connect(self.blend.set_share)
         self.blend_panel.picked.connect(lambda index: self.blend.set_share(STRIP_SHARES[index]))
@@ -223,8 +220,7 @@ class ExplorePage(Page):
         self.score.show_reference(model.reference)
         self._remember_model(self.context.engine.model_path)
         self._show_readiness()
-        if self.state.recipe is not None:
-            self._on_recipe_changed(self.state.recipe)
+        self._on_recipe_changed(self.state.recipe)
 
     def _remember_model(self, path: str) -> None:
         values = self.context.settings.values
@@ -251,10 +247,8 @@ class ExplorePage(Page):
         self._mark_sample()
         self._show_caption()
 
-    def _on_picture_changed(self, picture: Picture | None) -> None:
-        if picture is None:
-            return
-        self.view.show_image(qimages(picture.image)[0])
+    def _on_picture_changed(self, picture: Picture) -> None:
+        self.view.show_image(qimage(picture.image))
         self.score.show_pending()
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
@@ -271,39 +265,37 @@ class ExplorePage(Page):
         self.sheet.show_batch(sheet.images, tips=tips)
         self._mark_sample()
 
-    def _on_ends_changed(self) -> None:
+    def _on_blend_changed(self) -> None:
         self.blend_panel.show_ends(*(_shown(end) for end in self.blend.ends))
-
-    def _on_share_changed(self, share: float) -> None:
-        self.blend_panel.show_share(share, blended=self.blend.active)
+        self.blend_panel.show_share(self.blend.share, blended=self.blend.active)
         if self.blend.active and not self._blended:
             self.show_blend(True)
         self._blended = self.blend.active
 
-    def _on_strip_changed(self, strip: Sheet | None) -> None:
-        self.blend_panel.show_strip(strip.images if strip is not None else None)
-        self._on_share_changed(self.blend.share)
+    def _on_strip_changed(self) -> None:
+        self.blend_panel.show_strip(self.blend.strip.images if self.blend.strip is not None else None)
+        self.blend_panel.show_share(self.blend.share, blended=self.blend.active)
 
     def _mark_sample(self) -> None:
         recipe, sheet = self.state.recipe, self.state.sheet
         bases = [one.base for one in sheet.recipes] if sheet else []
-        self.sheet.select(bases.index(recipe.base) if recipe is not None and recipe.base in bases else -1)
+        self.sheet.select(bases.index(recipe.base) if recipe.base in bases else -1)
 
-    def _show_caption(self, _news: object = None) -> None:
+    def _show_caption(self) -> None:
         if self.state.busy:
             self.caption.setText(self.tr("Reading the image…"))
             return
-        recipe = self.state.recipe
         if self.state.notes:
             self.caption.setText("  ·  ".join(self.state.notes))
-        elif recipe is not None and isinstance(recipe.base, Seed):
-            self.caption.setText(self.tr("Sample of seed {0}").format(recipe.base.seed))
-        elif recipe is not None and isinstance(recipe.base, Image):
-            self.caption.setText(recipe.base.name or " ")
-        elif recipe is not None and isinstance(recipe.base, Blend):
-            a, b = (_name(end) for end in (recipe.base.a, recipe.base.b))
-            text = self.tr("{0} % of the way from {1} to {2}")
-            self.caption.setText(text.format(f"{100 * recipe.base.share:.0f}", a, b))
+            return
+        match self.state.recipe.base:
+            case Seed(seed=seed):
+                self.caption.setText(self.tr("Sample of seed {0}").format(seed))
+            case Image(name=name):
+                self.caption.setText(name or " ")
+            case Blend(a=a, b=b, share=share):
+                text = self.tr("{0} % of the way from {1} to {2}")
+                self.caption.setText(text.format(f"{100 * share:.0f}", _name(a), _name(b)))
 
     def _show_readiness(self, _status: str = "") -> None:
         engine = self.context.engine
@@ -341,7 +333,7 @@ class ExplorePage(Page):
     def _on_seed_edited(self, seed: int) -> None:
         if seed >= 0:
             self.state.new_sample(seed)
-        elif self.state.recipe is not None:
+        else:
             self._on_recipe_changed(self.state.recipe)
 
     def _close_welcome(self) -> None:

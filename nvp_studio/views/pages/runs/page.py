@@ -49,9 +49,7 @@ class RunsPage(Page):
         self._opened: dict[str, OpenedRun] = {}
         self._colours: dict[str, int] = {}
         self._lay_out()
-        self._draw = QTimer(self)
-        self._draw.setSingleShot(True)
-        self._draw.setInterval(_DRAW_MILLISECONDS)
+        self._draw = QTimer(self, singleShot=True, interval=_DRAW_MILLISECONDS)
         self._connect_signals()
         self._show_selection()
 
@@ -110,10 +108,9 @@ class RunsPage(Page):
 
     def _make_top(self) -> QHBoxLayout:
         row = hbox()
-        self.search = QLineEdit()
-        self.search.setPlaceholderText(self.tr("Search name, data, preset, state, tags, notes"))
+        placeholder = self.tr("Search name, data, preset, state, tags, notes")
+        self.search = QLineEdit(placeholderText=placeholder, clearButtonEnabled=True)
         self.search.setAccessibleName(self.tr("Search runs"))
-        self.search.setClearButtonEnabled(True)
         for button in self.search.findChildren(QAbstractButton):
             button.setAccessibleName(self.tr("Clear the search"))
         self.search.setFixedWidth(42 * SPACE)
@@ -128,7 +125,7 @@ class RunsPage(Page):
         self.search.textChanged.connect(self._on_searched)
         self.table.selectionModel().selectionChanged.connect(self._show_selection)
         self.table.selectionModel().currentRowChanged.connect(self._show_selection)
-        self.table.opened.connect(lambda _: self.actions_["explore"].trigger())
+        self.table.opened.connect(self.actions_["explore"].trigger)
         self.filtered_runs.rowsInserted.connect(self._show_count)
         self.filtered_runs.rowsRemoved.connect(self._show_count)
         self.filtered_runs.layoutChanged.connect(self._show_count)

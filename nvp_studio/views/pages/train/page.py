@@ -11,7 +11,6 @@ from nvp_studio.state.remote import DEFAULT_COMMAND
 from nvp_studio.state.runs import SUMMARY_ROLE
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
-from nvp_studio.training.events import RunStarted
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -106,8 +105,7 @@ class TrainPage(Page):
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
         self.data_choice = DataChoice(self.context, self.form, self)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
+        scroll = QScrollArea(widgetResizable=True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(self.form)
@@ -156,15 +154,15 @@ class TrainPage(Page):
         live = self.live
         live.phase_changed.connect(self._on_phase_changed)
         live.begun.connect(self._on_begun)
-        live.updated.connect(self._on_live_updated)
-        live.checkpoint_saved.connect(lambda _: self.context.refresh_runs())
+        live.updated.connect(self._list_live)
+        live.checkpoint_saved.connect(self.context.refresh_runs)
         self.actions_.longer_requested.connect(self._train_longer)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
         self.data_choice.surveyor.changed.connect(self._show_estimate)
         self.estimator.changed.connect(self._show_estimate)
         self.table.chosen.connect(self._show_run)
-        self.table.opened.connect(lambda _: self.actions_.explore())
+        self.table.opened.connect(self.actions_.explore)
         self.shown.changed.connect(self._show_current)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._show_current)
@@ -305,23 +303,23 @@ class TrainPage(Page):
             self.table.clear_choice()
 
     def _show_live(self) -> None:
-        self.shown.show_live()
+        self.shown.show("")
         self._choose_live()
 
     # Events of runs
 
-    def _on_phase_changed(self, _phase: str) -> None:
-        self.runs.show_live(self.live.summary())
+    def _on_phase_changed(self) -> None:
+        self._list_live()
         self.context.refresh_runs()
         self.shown.show_header()
         self._want_estimate()
 
-    def _on_begun(self, _started: RunStarted) -> None:
-        self.runs.show_live(self.live.summary())
+    def _on_begun(self) -> None:
+        self._list_live()
         self.context.refresh_runs()
         self._show_live()
 
-    def _on_live_updated(self) -> None:
+    def _list_live(self) -> None:
         self.runs.show_live(self.live.summary())
 
     def _show_current(self) -> None:

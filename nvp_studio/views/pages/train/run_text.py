@@ -2,7 +2,6 @@
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
@@ -169,11 +168,6 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
 
 def _pixels(size: tuple[int, int]) -> str:
     return "×".join(map(str, size))
-
-
-def data_title(config: TrainConfig) -> str:
-    """The name of a configuration's data for the eye."""
-    return CATALOGUE[config.data].title if config.data in CATALOGUE else config.data
 
 
 def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:

@@ -5,6 +5,7 @@ from PySide6.QtCore import QObject, Signal
 from nvp_studio.state.opened_run import OpenedRun
 from nvp_studio.state.run_states import phase_text
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.events import SHEET_KINDS
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -57,11 +58,6 @@ class ShownRun(QObject):
             self._open(folder)
         self.show_all()
 
-    def show_live(self) -> None:
-        """Show the live run."""
-        self._close()
-        self.show_all()
-
     def _close(self) -> None:
         if self.opened is not None:
             self.opened.close()
@@ -97,7 +93,7 @@ class ShownRun(QObject):
         source = self.opened or self._live
         total_steps = self.opened.summary.total_steps if self.opened else self._live.total_steps
         self._view.show_history(source.history, total_steps, self.steps_per_epoch)
-        for kind in ("samples", "reconstructions"):
+        for kind in SHEET_KINDS:
             self._view.show_images(kind, source.images.get(kind))
         self.changed.emit()
 
@@ -108,21 +104,19 @@ class ShownRun(QObject):
 
     def _header(self) -> RunHeader:
         live, opened = self._live, self.opened
-        if opened is not None:
-            going_on = live.under_way and opened.folder == live.local_folder
-            state, reason = (live.phase, live.reason) if going_on else (opened.summary.state, opened.summary.reason)
-            facts = run_text.facts_of_record(opened.record)
-            facts = f"{reason}  ·  {facts}" if reason else facts
-            return RunHeader(opened.summary.name, phase_text(state), run_text.phase_level(state), facts)
-        if live.phase == "none":
+        if opened is None and live.phase == "none":
             return RunHeader(self.tr("No run yet"))
-        facts = live.reason
-        if live.started is not None and (not facts or live.phase == "stopped"):
+        phase, reason = live.phase, live.reason
+        name, facts = live.name or self.tr("New run"), ""
+        if opened is not None:
+            name, facts = opened.summary.name, run_text.facts_of_record(opened.record)
+            if not live.under_way or opened.folder != live.local_folder:
+                phase, reason = opened.summary.state, opened.summary.reason
+        elif live.started is not None and (not reason or phase == "stopped"):
             started = live.started
-            known = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
-            facts = f"{facts}  ·  {known}" if facts else known
-        name = live.name or self.tr("New run")
-        return RunHeader(name, phase_text(live.phase), run_text.phase_level(live.phase), facts)
+            facts = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
+        facts = "  ·  ".join(filter(None, (reason, facts)))
+        return RunHeader(name, phase_text(phase), run_text.phase_level(phase), facts)
 
     def _placeholder(self) -> str:
         if self.is_live and self._live.under_way:
