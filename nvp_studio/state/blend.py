@@ -53,7 +53,7 @@ class BlendState(QObject):
         picture, recipe = self.explore.picture, self.explore.picture_recipe
         if picture is not None and recipe is not None:
             _, height, width, channels = picture.image.shape
-            self._set_end(end, Image((height, width, channels), picture.image.pixels, _title(recipe)))
+            self._set_end(end, Image((height, width, channels), picture.image.pixels, base_title(recipe.base)))
 
     def open_end(self, end: int, path: Path) -> None:
         """Make an image file an end, by its pixels and not by a recipe in it."""
@@ -140,12 +140,12 @@ class BlendState(QObject):
                 self.explore.failed.emit(reason)
 
 
-def _title(recipe: Recipe) -> str:
-    """The name of a picture as an end of a blend."""
-    match recipe.base:
+def base_title(base: Seed | Image | Blend) -> str:
+    """What a picture with this base is called as an end of a blend."""
+    match base:
         case Seed(seed=seed):
             return QCoreApplication.translate("BlendState", "seed {0}").format(seed)
         case Image(name=name):
-            return name
-        case _:
+            return name or QCoreApplication.translate("BlendState", "image")
+        case Blend():
             return QCoreApplication.translate("BlendState", "a blend")

@@ -134,12 +134,6 @@ def image_shape_of(config: TrainConfig) -> ImageShape | None:
     return config.channels or channels, height, width
 
 
-def train_images_of(config: TrainConfig) -> int | None:
-    """About how many training images there are, where that is known without reading the data."""
-    entry = CATALOGUE.get(config.data)
-    return None if entry is None else entry.train_images
-
-
 def _first_image_shape(folder: Path) -> ImageShape | None:
     """The shape of one image in a folder, looked for among its first few names and those of its sub-folders."""
     try:

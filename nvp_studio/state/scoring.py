@@ -85,10 +85,7 @@ class ScoreState(QObject):
             return
         self._asked += [path for path in new if path not in self._asked]
         self._waiting.append(new)
-        if self.stale and not self.busy:
-            self.score_again()
-        else:
-            self._start_next()
+        self._start_next()
 
     def score_again(self) -> None:
         """Score everything that was asked for with the model open now."""

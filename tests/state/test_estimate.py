@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of, train_images_of
+from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of
 from nvp_studio.training.config import TrainConfig
 from tests.qt import Bot
 
@@ -71,12 +71,10 @@ def test_epochs_and_seconds_follow_from_the_budget() -> None:
 def test_the_shape_of_images_is_known_before_they_are_read(tmp_path: Path) -> None:
     assert image_shape_of(TrainConfig(steps=1)) == (1, 28, 28)
     assert image_shape_of(TrainConfig(steps=1, image_size=32, channels=3)) == (3, 32, 32)
-    assert train_images_of(TrainConfig(steps=1)) == 55_000
     assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) is None
     (tmp_path / "class").mkdir()
     Image.new("RGB", (20, 12)).save(tmp_path / "class" / "one.png")
     assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) == (3, 12, 20)
-    assert train_images_of(TrainConfig(data=str(tmp_path), steps=1)) is None
 
 
 def test_the_shape_of_cifar_is_known_without_reading_it(tmp_path: Path) -> None:

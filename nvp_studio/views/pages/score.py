@@ -242,11 +242,9 @@ class ScorePage(Page):
             text = self.tr("These scores are by {0}; {1} is open now.")
             self.stale_label.setText(text.format(self.state.model.name, open_model.name))
         self.histogram.show_reference(model.reference if model else ())
-        self.model_label.setText(self._describe(model) if model else "")
+        text = self.tr("Scored by {0}") if self.state.model else self.tr("By {0}")
+        self.model_label.setText(text.format(model.name) if model else "")
         self.empty_label.setText(self._describe_empty(open_model))
-
-    def _describe(self, model: ModelInfo) -> str:
-        return self.tr("Scored by {0}").format(model.name) if self.state.model else self.tr("By {0}").format(model.name)
 
     def _describe_empty(self, model: ModelInfo | None) -> str:
         text = self.tr(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QSizePolicy,
     QToolButton,
@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.state.blend import STRIP_SHARES, BlendState, End
+from nvp_studio.state.blend import STRIP_SHARES, BlendState, End, base_title
 from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
@@ -295,9 +295,9 @@ class ExplorePage(Page):
                 self.caption.setText(name or " ")
             case Blend(a=a, b=b, share=share):
                 text = self.tr("{0} % of the way from {1} to {2}")
-                self.caption.setText(text.format(f"{100 * share:.0f}", _name(a), _name(b)))
+                self.caption.setText(text.format(f"{100 * share:.0f}", base_title(a), base_title(b)))
 
-    def _show_readiness(self, _status: str = "") -> None:
+    def _show_readiness(self) -> None:
         engine = self.context.engine
         ready = engine.explorer.state == "ready" and engine.model is not None
         self._panel.setEnabled(ready)
@@ -348,13 +348,7 @@ class ExplorePage(Page):
             QTimer.singleShot(0, self.context.registry[action], self.context.registry[action].trigger)
 
 
-def _name(end: End) -> str:
-    if isinstance(end, Image):
-        return end.name or "image"
-    return QCoreApplication.translate("ExplorePage", "seed {0}").format(end.seed)
-
-
 def _shown(end: End | None) -> ShownEnd | None:
     if isinstance(end, Image):
-        return ShownEnd(_name(end), ImageBatch((1, *end.shape), end.pixels))
-    return ShownEnd(_name(end)) if end is not None else None
+        return ShownEnd(base_title(end), ImageBatch((1, *end.shape), end.pixels))
+    return ShownEnd(base_title(end)) if end is not None else None

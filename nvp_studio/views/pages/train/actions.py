@@ -100,11 +100,9 @@ class TrainActions(QObject):
 
     def resume(self, folder: str, host: str = "") -> None:
         """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained."""
-        if host != self._context.engine.trainer_host:
-            self._remote_model.notify_elsewhere(Path(folder).name, host)
-            return
-        notify.withdraw(_TOPIC)
-        self._live.resume(folder)
+        if self._remote_model.check_host(Path(folder).name, host):
+            notify.withdraw(_TOPIC)
+            self._live.resume(folder)
 
     # Construction
 
@@ -267,11 +265,8 @@ class TrainActions(QObject):
         dialog.open()
 
     def _resume_anyway(self) -> None:
-        live = self._live
-        if live.host != self._context.engine.trainer_host:
-            self._remote_model.notify_elsewhere(live.name, live.host)
-            return
-        live.resume_anyway()
+        if self._remote_model.check_host(self._live.name, self._live.host):
+            self._live.resume_anyway()
 
     def _on_noticed(self, level: notify.Level, text: str) -> None:
         notify.send(level, self.tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")

@@ -2,8 +2,9 @@
 
 from PySide6.QtCore import QObject
 
+from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.flow.config import preset_config
-from nvp_studio.state.estimate import image_shape_of, train_images_of
+from nvp_studio.state.estimate import image_shape_of
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig
@@ -42,7 +43,8 @@ class DataChoice(QObject):
 
     def train_images(self, config: TrainConfig) -> int | None:
         """About how many training images there are, None where that is not known yet."""
-        return train_images_of(config) or self.surveyor.train_images
+        entry = CATALOGUE.get(config.data)
+        return self.surveyor.train_images if entry is None else entry.train_images
 
     def _ask_folder(self) -> None:
         folder = self._context.ask_folder("data", self.tr("A folder of images, or of data files"))

@@ -25,8 +25,7 @@ class RemoteModel(QObject):
 
     def bring(self, host: str, folder: str, name: str) -> None:
         """Copy the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
-        if host != self._context.engine.trainer_host:
-            self.notify_elsewhere(name, host)
+        if not self.check_host(name, host):
             return
         if self.copy is None:
             self._name, self._host = name, host
@@ -41,11 +40,13 @@ class RemoteModel(QObject):
             self.copy.cancel()
             self._end()
 
-    def notify_elsewhere(self, name: str, host: str) -> None:
-        """Say that the run `name` is on `host` (empty: on this machine), and runs are trained elsewhere."""
-        place = host or self.tr("this machine")
-        text = self.tr("{0} is on {1}; choose that as the machine to train on first.")
-        notify.error(text.format(name, place), topic="run")
+    def check_host(self, name: str, host: str) -> bool:
+        """Whether runs are trained on `host` (empty: on this machine), where the run `name` is; says so if not."""
+        here = host == self._context.engine.trainer_host
+        if not here:
+            text = self.tr("{0} is on {1}; choose that as the machine to train on first.")
+            notify.error(text.format(name, host or self.tr("this machine")), topic="run")
+        return here
 
     def _progress_text(self, copy: ModelCopy) -> str:
         if copy.size is None:
