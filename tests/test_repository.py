@@ -48,7 +48,7 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
         (["nvp_studio"], ["torch", "PySide6", "numpy"]),
         (["nvp_studio.cli"], ["torch", "PySide6", "numpy"]),
         (["nvp_studio.app"], ["torch", "numpy"]),
-        (["nvp_studio.views.main_window", "nvp_studio.views.pages.explore"], ["torch"]),
+        (["nvp_studio.views.main_window", "nvp_studio.views.pages.explore.page"], ["torch"]),
         (["nvp_studio.worker.messages", "nvp_studio.worker.framing", "nvp_studio.training.runs"], ["torch", "PySide6"]),
         (["nvp_studio.worker.server", "nvp_studio.training.resume", "nvp_studio.explore.score"], ["PySide6"]),
     ],

@@ -61,10 +61,10 @@ def page_entries() -> tuple[PageEntry, ...]:
     """The pages, in their order on screen."""
     tr = partial(QCoreApplication.translate, "MainWindow")
     return (
-        PageEntry("train", tr("Train"), "graduation-cap", "train:TrainPage"),
-        PageEntry("explore", tr("Explore"), "compass", "explore:ExplorePage"),
+        PageEntry("train", tr("Train"), "graduation-cap", "train.page:TrainPage"),
+        PageEntry("explore", tr("Explore"), "compass", "explore.page:ExplorePage"),
         PageEntry("score", tr("Score"), "gauge", "score:ScorePage"),
-        PageEntry("runs", tr("Runs"), "chart-line", "runs:RunsPage"),
+        PageEntry("runs", tr("Runs"), "chart-line", "runs.page:RunsPage"),
     )
 
 

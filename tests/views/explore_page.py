@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.views.pages.explore import ExplorePage
+from nvp_studio.views.pages.explore.page import ExplorePage
 from tests.qt import Bot, open_window
 
 

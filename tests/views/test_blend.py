@@ -18,7 +18,7 @@ from nvp_studio.state.blend import STRIP_SHARES
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.explore import ExplorePage
+from nvp_studio.views.pages.explore.page import ExplorePage
 from tests.qt import WAIT_SECONDS, Bot, on_slider, send_drag
 from tests.small_model import random_images
 from tests.views.explore_page import settled, shown_page

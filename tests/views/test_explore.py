@@ -18,7 +18,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.qimages import qimages
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.explore import ExplorePage
+from nvp_studio.views.pages.explore.page import ExplorePage
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView, whole_zoom
 from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT

@@ -12,7 +12,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.widgets.flow_choice import differences, field_names, value_names
 from tests.qt import Bot, open_window
 

@@ -14,7 +14,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.notify import Notification
-from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.pages.train.page import TrainPage
 from tests.far import WORKER, stand_in_for_ssh
 from tests.qt import Bot
 

@@ -20,8 +20,8 @@ from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import read_record
 from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.runs import RunsPage
-from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.pages.runs.page import RunsPage
+from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
 from tests.qt import Bot, open_window
 from tests.runs.folders import make_run, make_trained_run, write_sheets

@@ -16,7 +16,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import open_run
 from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.train import TrainPage
+from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.run_dialogs import ChangedDataDialog
 from nvp_studio.views.theme import LIGHT

@@ -1,5 +1,1 @@
 """The Runs page."""
-
-from nvp_studio.views.pages.runs.page import RunsPage
-
-__all__ = ["RunsPage"]
