@@ -20,12 +20,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nvp_studio.data import load_data
+from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.data.dataset import digest_of
-from nvp_studio.data.fashion_mnist import FASHION_MNIST, LABEL_NAMES
 from nvp_studio.files import write_whole
 
 Bytes = npt.NDArray[np.uint8]
 RESOURCES = Path(__file__).resolve().parent.parent / "resources" / "data" / "fashion-mnist"
+LABEL_NAMES = CATALOGUE["fashion-mnist"].label_names
 ORDERS: dict[str, tuple[int, int, int]] = {"rows": (0, 1, 2), "columns": (0, 2, 1)}
 # An image is 784 bytes and resembles others of its class anywhere: a megabyte of history is as good as eight, and
 # keeps unpacking light. Four bits of literal context and no alignment suit pixels best of the settings tried.
@@ -60,7 +62,7 @@ def pack(images: Bytes, labels: Bytes) -> None:
         print(f"{LABEL_NAMES[label]:12s} {best:8s}", {order: len(data) for order, data in packed.items()}, flush=True)
     total = sum(path.stat().st_size for path in RESOURCES.glob("*.xz"))
     start = time.process_time()
-    data = FASHION_MNIST.load()
+    data = load_data("fashion-mnist")
     print(f"{total:,} bytes, unpacked in {time.process_time() - start:.2f} s of processor time")
     print("digest", digest_of(data.train, data.validation, data.test))
 

@@ -23,12 +23,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nvp_studio.data import load_data
+from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.data.dataset import digest_of
-from nvp_studio.data.peeps import ATTRIBUTES, PEEPS, SIDE
 from nvp_studio.files import write_whole
 
 Bytes = npt.NDArray[np.uint8]
 RESOURCES = Path(__file__).resolve().parent.parent / "resources" / "data" / "peeps"
+ATTRIBUTES = CATALOGUE["peeps"].attributes
+SIDE = 32
 XZ = {"preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}
 
 
@@ -38,7 +41,7 @@ def read_rendered(folder: Path) -> tuple[Bytes, Bytes]:
     labels = json.loads((folder / "labels.json").read_text("utf-8"))
     names = {attribute.name: list(attribute.values) for attribute in ATTRIBUTES}
     if list(labels["attributes"].items()) != list(names.items()):
-        raise SystemExit("the names in render.mjs and those in nvp_studio/data/peeps.py differ")
+        raise SystemExit("the names in render.mjs and those in resources/data/catalogue.toml differ")
     return images, np.array(labels["labels"], np.uint8)
 
 
@@ -51,7 +54,7 @@ def pack(images: Bytes, attributes: Bytes) -> None:
     write_whole(RESOURCES / "images.xz", xz(images.tobytes()))
     write_whole(RESOURCES / "attributes.xz", xz(attributes.tobytes()))
     start = time.process_time()
-    data = PEEPS.load()
+    data = load_data("peeps")
     print(f"unpacked in {time.process_time() - start:.2f} s of processor time")
     print("bytes", {path.name: path.stat().st_size for path in RESOURCES.glob("*.xz")})
     print("sha-256 of the pixels", hashlib.sha256(images.tobytes()).hexdigest())
@@ -120,7 +123,7 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     arguments = parser.parse_args()
     if arguments.action == "sheet":
-        faces = Image.fromarray(sheet_of(PEEPS.load().train.images[:128], 16))
+        faces = Image.fromarray(sheet_of(load_data("peeps").train.images[:128], 16))
         faces.resize((1024, 512), Image.Resampling.NEAREST).save(arguments.path, optimize=True)
         return
     {"pack": pack, "measure": measure}[arguments.action](*read_rendered(arguments.path))

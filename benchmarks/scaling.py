@@ -94,9 +94,9 @@ def _write_images(path: Path) -> None:
     """A part of Fashion-MNIST, so that the validation that ends a run takes no time worth mentioning."""
     import numpy as np
 
-    from nvp_studio.data.fashion_mnist import FASHION_MNIST
+    from nvp_studio.data import load_data
 
-    images = FASHION_MNIST.load().train.images
+    images = load_data("fashion-mnist").train.images
     np.savez(path, x_train=images[:2048], x_val=images[2048:2064], x_test=images[2064:2080])
 
 

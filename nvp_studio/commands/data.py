@@ -22,9 +22,8 @@ from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
 if TYPE_CHECKING:
     from nvp_studio.data.catalogue import CatalogueEntry
     from nvp_studio.data.download import RemoteFile
+    from nvp_studio.data.options import Progress
     from nvp_studio.data.prepared import PreparedInfo
-    from nvp_studio.data.progress import Progress
-    from nvp_studio.data.published import Published
 
 app = typer.Typer(
     help="List the data sets, describe one, get one ready.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -65,8 +64,6 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
     """Show what is known of a data set: size, licence, whether it is on this machine, and how to get it."""
     entry = _entry(name)
     facts = _facts(entry, data_root)
-    published = entry.published
-    files = published.files if published else ()
     facts |= {
         "train_images": entry.train_images,
         "classes": list(entry.label_names),
@@ -74,8 +71,8 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
         "mirrored_in_training": entry.mirror,
         "licence": entry.licence,
         "credit": entry.credit,
-        "homepage": published.homepage if published else None,
-        "files": [{"url": file.url, "md5": file.md5, "bytes": file.size} for file in files],
+        "homepage": entry.homepage,
+        "files": [{"url": file.url, "md5": file.md5, "bytes": file.size} for file in entry.files],
     }
     if json:
         print_json(facts)
@@ -92,12 +89,12 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
             ("licence", entry.licence),
             ("credit", entry.credit),
             ("homepage", facts["homepage"]),
-            ("place", facts["place"] or ("inside the program" if published is None else "not on this machine")),
+            ("place", facts["place"] or ("inside the program" if entry.ships else "not on this machine")),
         ]
-        + [("file", _file_text(file)) for file in files]
+        + [("file", _file_text(file)) for file in entry.files]
     )
-    if published is not None and facts["place"] is None:
-        print_table([("to get it", published.how_to_get)])
+    if not entry.ships and facts["place"] is None:
+        print_table([("to get it", entry.how_to_get)])
 
 
 @app.command()
@@ -123,13 +120,13 @@ def prepare(
     """
     from nvp_studio.data.catalogue import CATALOGUE, load_data
     from nvp_studio.data.hugging_face import PREFIX, download_size, load_hugging_face
-    from nvp_studio.data.published import LoadOptions
+    from nvp_studio.data.options import LoadOptions
 
     started = time.monotonic()
     entry = CATALOGUE.get(name)
     with _progress() as progress:
-        if download_files and entry is not None and entry.published is not None:
-            _download_set(entry.published, data_root, progress)
+        if download_files and entry is not None and not entry.ships:
+            _download_set(entry, data_root, progress)
         elif download_files and name.startswith(PREFIX):
             size = download_size(name)
             say(f"{name}: {'of unknown size' if size is None else _megabytes(size)} from Hugging Face")
@@ -165,25 +162,25 @@ def prepare(
     )
 
 
-def _download_set(published: "Published", data_root: str | None, progress: "Progress") -> None:
+def _download_set(entry: "CatalogueEntry", data_root: str | None, progress: "Progress") -> None:
     """Print the size and licence of a set that is not on this machine yet, and download its files."""
     from nvp_studio.data.download import download, size_of
 
-    place = published.find_anywhere(data_root)
+    place = entry.find_anywhere(data_root)
     if place is not None:
-        say(f"{published.title} is here already: {place}")
+        say(f"{entry.title} is here already: {place}")
         return
-    if not published.files:
-        raise CommandError(f"{published.title} cannot be downloaded by a program: {published.how_to_get}")
-    sizes = [size_of(file) for file in published.files]
+    if not entry.files:
+        raise CommandError(f"{entry.title} cannot be downloaded by a program: {entry.how_to_get}")
+    sizes = [size_of(file) for file in entry.files]
     known = sum(size for size in sizes if size is not None)
     size = _megabytes(known) + (" and files of unknown size" if None in sizes else "")
-    say(f"{published.title}: {size} from {published.files[0].url.split('/')[2]} into {published.home}")
-    say(f"licence: {published.licence}")
-    for file in published.files:
+    say(f"{entry.title}: {size} from {entry.files[0].url.split('/')[2]} into {entry.home}")
+    say(f"licence: {entry.licence}")
+    for file in entry.files:
         if file.md5 is None:
             say(f"{file.name} has no published checksum; its content cannot be verified")
-        download(file, published.home, progress)
+        download(file, entry.home, progress)
 
 
 @contextmanager
@@ -225,10 +222,9 @@ def _entry(name: str) -> "CatalogueEntry":
 
 
 def _facts(entry: "CatalogueEntry", data_root: str | None) -> dict[str, Any]:
-    published = entry.published
-    place = published.find_anywhere(data_root) if published else None
-    state = "in the program" if published is None else "here" if place else "to download"
-    if published is not None and place is None and not published.files:
+    place = None if entry.ships else entry.find_anywhere(data_root)
+    state = "in the program" if entry.ships else "here" if place else "to download"
+    if not entry.ships and place is None and not entry.files:
         state = "to get by hand"
     return {
         "name": entry.name,

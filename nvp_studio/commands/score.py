@@ -168,7 +168,7 @@ def _data_rows(
 
     channels, height, width = opened.image_shape
     entry = CATALOGUE.get(data)
-    ships = entry is not None and entry.published is None
+    ships = entry is not None and entry.ships
     size = height if height == width and not ships else None
     loaded = load_data(data, image_size=size, channels=channels)
     if loaded.image_shape != opened.image_shape:

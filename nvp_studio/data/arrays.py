@@ -1,7 +1,11 @@
 """Helpers of all readers of array files: arrays to images and labels, bounds for what headers promise, reasons."""
 
 import io
+import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -9,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
+from nvp_studio.data.levels import exact_levels
 from nvp_studio.text import one_line
 
-# Deflate cannot pack more than 1032 bytes into one.
-MOST_DEFLATE_GAINS = 1032
 ZIP_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How files in a zip archive may be packed; other ways may ask for gigabytes merely to unpack."""
+
+# What reading a damaged file or archive raises; unpacking is of the kinds above, but its directory may name any.
+_DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
 
 
 class Readable(Protocol):
@@ -26,8 +32,8 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The images of a source: `validation` and `test` are None where it has none.
+class LoadedData:
+    """What a reader gives: the images of a source, `validation` and `test` None where it has none.
 
     `digest` is `digest_of` the splits where that is known already. `unreadable` counts image files that were left out.
     """
@@ -45,42 +51,20 @@ class Parts:
 def as_images(values: npt.NDArray[Any], name: str) -> tuple[Images, tuple[str, ...]]:
     """Return `values` as uint8 `(N, H, W, C)`, with what was done; raises `DataError` when they are not images.
 
-    `(N, H, W)` is grey, `(N, C, H, W)` with C 1 or 3 is turned. Numbers other than bytes must be whole in 0..255, or
-    multiples of 1/255 in 0..1, because bits per dimension are defined for 8-bit pixels.
+    `(N, H, W)` is grey, `(N, C, H, W)` with C 1 or 3 is turned. Which numbers are taken: `exact_levels`.
     """
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
     if values.ndim == 3:
         values = values[..., None]
     if values.ndim == 4 and values.shape[3] not in (1, 3) and values.shape[1] in (1, 3):
         values = values.transpose(0, 2, 3, 1)
-        notes.append("channels moved last")
+        notes = ("channels moved last",)
     if values.ndim != 4 or values.shape[3] not in (1, 3) or 0 in values.shape:
         raise DataError(
             f"{name} has shape {values.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3"
         )
-    if values.dtype != np.uint8:
-        values, note = _bytes_from(values, name)
-        notes.append(note)
-    return np.ascontiguousarray(values), tuple(notes)
-
-
-def _bytes_from(values: npt.NDArray[Any], name: str) -> tuple[Images, str]:
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255), "true and false to white and black"
-    if values.dtype.kind not in "iuf":
-        raise DataError(f"{name} holds {values.dtype}, not pixels")
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 255):  # also when there is a NaN
-        raise DataError(f"{name} has values from {low} to {high}; pixels must be 0..255")
-    if values.dtype.kind == "f" and high <= 1:
-        pixels = np.rint(values * 255).astype(np.uint8)
-        if np.abs(values * 255 - pixels).max() > 0.02:
-            raise DataError(f"{name} is not 8-bit: its values in 0..1 are no multiples of 1/255")
-        return pixels, "float 0..1 to 8-bit"
-    pixels = values.astype(np.uint8)
-    if not np.array_equal(pixels, values):
-        raise DataError(f"{name} is not 8-bit: its values in 0..255 are not whole numbers")
-    return pixels, f"{values.dtype} to 8-bit"
+    images, conversion = exact_levels(values, name)
+    return np.ascontiguousarray(images), notes + conversion
 
 
 def as_labels(values: npt.NDArray[Any], count: int, name: str) -> Labels:
@@ -93,45 +77,39 @@ def as_labels(values: npt.NDArray[Any], count: int, name: str) -> Labels:
     return labels
 
 
-def numbered(parts: Parts) -> Parts:
+def numbered(data: LoadedData) -> LoadedData:
     """Name the labels by their numbers."""
-    splits = (parts.train, parts.validation, parts.test)
-    highest = max(
-        (int(s.labels.max()) for s in splits if s is not None and s.labels is not None and len(s)), default=-1
-    )
+    labels = [split.labels for split in (data.train, data.validation, data.test) if split is not None]
+    highest = max((int(one.max()) for one in labels if one is not None and len(one)), default=-1)
     if highest >= 10_000:
         raise DataError(f"there is a label {highest}; at most 10 000 classes are supported")
-    names = tuple(str(label) for label in range(highest + 1))
-    return replace(parts, label_names=names)
+    return replace(data, label_names=tuple(map(str, range(highest + 1))))
 
 
-def read_into(file: Readable, target: npt.NDArray[np.uint8]) -> int:
-    """Fill `target` from `file` in pieces, so that no second copy of it is in memory; return the bytes read."""
+def read_into(file: Readable, target: npt.NDArray[np.uint8], name: str) -> None:
+    """Fill `target` from `file` in pieces, so that no second copy of it is in memory; `DataError` when it ends."""
     done = 0
     while done < len(target):
         piece = file.read(min(io.DEFAULT_BUFFER_SIZE * 128, len(target) - done))
         if not piece:
-            break
+            raise DataError(f"{name} is cut short: its header promises more bytes than it has")
         target[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
         done += len(piece)
-    return done
-
-
-def read_exactly(file: Readable, size: int) -> bytes:
-    """Return the next `size` bytes; raises `EOFError` when there are fewer."""
-    content = b""
-    while len(content) < size:
-        piece = file.read(size - len(content))
-        if not piece:
-            raise EOFError("cut short")
-        content += piece
-    return content
 
 
 def check_size(size: int, name: str) -> None:
     """Refuse what would not fit `MAX_DATA_BYTES`."""
     if size > MAX_DATA_BYTES:
         raise DataError(f"{name} is too large: {size:,} bytes; at most {MAX_DATA_BYTES:,} are held in memory")
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Make a `DataError` of what a file or archive `name` raises that is damaged or cannot be read."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise DataError(f"{name} cannot be read: {reason_of(error)}") from error
 
 
 def reason_of(error: Exception) -> str:

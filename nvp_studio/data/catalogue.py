@@ -1,112 +1,213 @@
 """The data sets a person can name, and `load_data`, which turns a name or a path into a data set."""
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from nvp_studio.data import cifar, cifar_files, idx, numpy_files
-from nvp_studio.data.arrays import Parts, check_size, reason_of
-from nvp_studio.data.celeba import CELEBA
-from nvp_studio.data.cifar import CIFAR10
-from nvp_studio.data.cifar100 import CIFAR100
+from nvp_studio.data.arrays import LoadedData, check_size, reason_of
+from nvp_studio.data.celeba import find_celeba, read_celeba
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
-from nvp_studio.data.digits import DIGITS
-from nvp_studio.data.fashion_mnist import FASHION_MNIST
+from nvp_studio.data.digits import find_digits, read_digits
+from nvp_studio.data.download import RemoteFile
+from nvp_studio.data.fashion_mnist import read_fashion_mnist
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
-from nvp_studio.data.idx_sets import EMNIST, KMNIST, MNIST
-from nvp_studio.data.imagenet import IMAGENET
-from nvp_studio.data.included import Included
+from nvp_studio.data.imagenet import find_imagenet, read_imagenet
+from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
-from nvp_studio.data.peeps import PEEPS
-from nvp_studio.data.progress import Progress
-from nvp_studio.data.published import LoadOptions, Published
-from nvp_studio.data.svhn import SVHN
+from nvp_studio.data.peeps import read_peeps
+from nvp_studio.data.places import data_folder, data_roots
+from nvp_studio.data.svhn import find_svhn, read_svhn
+from nvp_studio.resources import resource_path
 
 MAX_IMAGE_SIZE = 1024
+_MAX_UNREADABLE = 0.01
+"""Fraction of a set's files that may be unreadable."""
+_BATCH = 1000
+"""Images that are resized between two reports."""
 
 
-@dataclass(frozen=True)
-class CatalogueEntry:
-    """What is known of a data set before it is loaded.
+class _Format(NamedTuple):
+    """How the files of a set are found and read; both functions take the set's `variant` first.
 
-    `image_shape` is (C, H, W), `train_images` about how many will train. `mirror` says that mirrored images are as
-    plausible as the others. `published` is None for a set that ships with the program.
+    `find` says where in a folder of a data root the set is, or None; `read` reads what was found.
+    """
+
+    find: Callable[[str, Path], Path | None]
+    read: Callable[[str, Path, LoadOptions], LoadedData]
+
+
+def _nowhere(variant: str, folder: Path) -> None:
+    """Of a set that ships: no folder is looked into for it."""
+
+
+FORMATS = {
+    "fashion-mnist": _Format(_nowhere, read_fashion_mnist),
+    "peeps": _Format(_nowhere, read_peeps),
+    "digits": _Format(find_digits, read_digits),
+    "mnist": _Format(idx.find_mnist, idx.read_mnist),
+    "emnist": _Format(idx.find_emnist, idx.read_emnist),
+    "cifar": _Format(cifar.find_cifar, cifar.read_cifar),
+    "svhn": _Format(find_svhn, read_svhn),
+    "imagenet": _Format(find_imagenet, read_imagenet),
+    "celeba": _Format(find_celeba, read_celeba),
+}
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a data set before it is loaded: an entry of `resources/data/catalogue.toml`.
+
+    A set that does not ship is looked for in the folders of a data root by its own name or `folder`, by the
+    `other_folders` that other programs use, and, where its files cannot be those of another set (`unmistakable`), in
+    the root itself.
     """
 
     name: str
     title: str
-    images: int
-    train_images: int
+    format: str
+    """Key of `FORMATS`."""
+    variant: str = ""
+    """Which of the sets of its format it is."""
     image_shape: tuple[int, int, int]
-    licence: str
-    credit: str
-    label_names: tuple[str, ...]
-    load: Callable[[LoadOptions], DataSet]
+    """(C, H, W)."""
+    counts: tuple[int, int, int]
+    """Images that its files name for training, validation and test."""
+    held_out: int | None = None
+    """How many `held_out` takes of the training images, where that was counted; about a tenth otherwise."""
+    label_names: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     mirror: bool = False
-    published: Published | None = None
+    """Whether mirrored images are as plausible as the others, so that training may mirror them."""
+    licence: str
+    credit: str
+    homepage: str | None = None
+    ships: bool = False
+    """Whether it comes with the program."""
+    digest: str = ""
+    """`digest_of` a set that ships, so that it need not be computed at each start; the tests compare it."""
+    files: tuple[RemoteFile, ...] = ()
+    """What a download brings."""
+    by_hand: str = ""
+    """Where a person gets the files of a set that cannot be downloaded; {home} stands for the folder."""
+    folder: str = ""
+    """Folder of a data root that downloads go to; empty for one of the set's name."""
+    other_folders: tuple[str, ...] = ()
+    unmistakable: bool = False
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(self.counts)
+
+    @property
+    def train_images(self) -> int:
+        """About how many images will train."""
+        train, validation, _ = self.counts
+        if validation:
+            return train
+        return train - (round(FRACTION * train) if self.held_out is None else self.held_out)
+
+    @property
+    def home(self) -> Path:
+        """The folder that a download fills."""
+        return data_folder() / (self.folder or self.name)
+
+    @property
+    def how_to_get(self) -> str:
+        """How a person gets the files, as part of a sentence."""
+        if not self.files:
+            return self.by_hand.format(home=self.home)
+        return (
+            f"'nvp-studio data prepare {self.name} --download' downloads it, or put "
+            f"{', '.join(file.name for file in self.files)} from {self.homepage} into {self.home}"
+        )
 
     @property
     def on_this_machine(self) -> bool:
         """Whether it can be loaded without a download."""
-        return self.published is None or self.published.find_anywhere() is not None
+        return self.find_anywhere() is not None
+
+    def find_anywhere(self, data_root: str | os.PathLike[str] | None = None) -> Path | None:
+        """Where the set is on this machine, `data_root` first; None when it is nowhere."""
+        if self.ships:
+            return resource_path(f"data/{self.name}")
+        return next((path for root in data_roots(data_root) if (path := self.find_in(root)) is not None), None)
+
+    def find_in(self, root: Path) -> Path | None:
+        """Where the set is below `root`, or None."""
+        places = [root / (self.folder or self.name), *(root / other for other in self.other_folders)]
+        if self.unmistakable or _plain(root.name) in (_plain(self.name), _plain(self.folder)):
+            places.append(root)
+        for place in places:
+            try:
+                path = FORMATS[self.format].find(self.variant, place)
+            except OSError:
+                continue
+            if path is not None:
+                return path
+        return None
+
+    def load(self, options: LoadOptions) -> DataSet:
+        """Return the set; raises `DataError`, which says how to get it when it is nowhere."""
+        place = self.find_anywhere(options.data_root)
+        if place is None:
+            raise DataError(f"{self.title} is not on this machine: {self.how_to_get}")
+        options.progress(0, 0, f"opening {place.name}")
+        loaded = FORMATS[self.format].read(self.variant, place, options)
+        if self.ships:
+            loaded = self._divided(loaded)
+        self._check_counts(loaded, place)
+        data = _data_set(self.name, place, replace(loaded, label_names=self.label_names))
+        return replace(data, title=self.title, licence=self.licence, credit=self.credit)
+
+    def _divided(self, loaded: LoadedData) -> LoadedData:
+        """Divide the images of a set that ships, which its files hold as one split."""
+        train, validation, _ = self.counts
+        return LoadedData(
+            loaded.train.part(slice(train)),
+            loaded.train.part(slice(train, train + validation)),
+            loaded.train.part(slice(train + validation, None)),
+            attributes=self.attributes,
+            digest=self.digest,
+        )
+
+    def _check_counts(self, loaded: LoadedData, place: Path) -> None:
+        """Raise `DataError` unless these are the images of the whole set, of which few files may be unreadable."""
+        counts = [0 if split is None else len(split) for split in (loaded.train, loaded.validation, loaded.test)]
+        no_more = all(count <= most for count, most in zip(counts, self.counts, strict=True))
+        tolerable = loaded.unreadable <= _MAX_UNREADABLE * self.images
+        if no_more and tolerable and sum(counts) + loaded.unreadable == self.images:
+            return
+        held = " and ".join(f"{count:,}" for count in counts if count)
+        wanted = " and ".join(f"{count:,}" for count in self.counts if count)
+        damage = f"; {loaded.unreadable:,} files are unreadable" if loaded.unreadable else ""
+        raise DataError(f"{place} is not the whole of {self.title}: it holds {held} images, not {wanted}{damage}")
 
 
-PUBLISHED = (DIGITS, MNIST, KMNIST, *EMNIST, CIFAR10, CIFAR100, SVHN, *IMAGENET, CELEBA)
-"""The data sets that do not ship; most of them are looked for in data folders."""
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
-def entry_of(published: Published) -> CatalogueEntry:
-    """The catalogue's entry of a set that does not ship."""
-
-    def load(options: LoadOptions) -> DataSet:
-        place, parts = published.load(options)
-        data = _data_set(published.name, place, replace(parts, label_names=published.label_names))
-        return replace(data, title=published.title, licence=published.licence, credit=published.credit)
-
-    validation = published.validation_images
-    held = published.held_out_images or round(FRACTION * published.train_images)
-    train = published.train_images - (0 if validation else held)
-    return CatalogueEntry(
-        name=published.name,
-        title=published.title,
-        images=published.train_images + validation + published.test_images,
-        train_images=train,
-        image_shape=published.image_shape,
-        licence=published.licence,
-        credit=published.credit,
-        label_names=published.label_names,
-        load=load,
-        mirror=published.mirror,
-        published=published,
-    )
+def _read_catalogue() -> dict[str, CatalogueEntry]:
+    tables: dict[str, dict[str, Any]] = tomllib.loads(resource_path("data/catalogue.toml").read_text("utf-8"))
+    entries = {}
+    for name, table in tables.items():
+        facts = tables.get(table.pop("like", ""), {}) | table | {"name": name}
+        if classes := facts.pop("classes", 0):
+            facts["label_names"] = [str(number) for number in range(1, classes + 1)]
+        entries[name] = msgspec.convert(facts, CatalogueEntry)
+    return entries
 
 
-def included_entry(included: Included) -> CatalogueEntry:
-    """The catalogue's entry of a set that ships with the program."""
-    return CatalogueEntry(
-        name=included.name,
-        title=included.title,
-        images=included.images,
-        train_images=included.train_images,
-        image_shape=included.image_shape,
-        licence=included.licence,
-        credit=included.credit,
-        label_names=included.label_names,
-        load=lambda options: included.load(options.progress),
-        attributes=included.attributes,
-    )
-
-
-CATALOGUE: dict[str, CatalogueEntry] = {
-    **{included.name: included_entry(included) for included in (FASHION_MNIST, PEEPS)},
-    **{published.name: entry_of(published) for published in PUBLISHED},
-}
+CATALOGUE = _read_catalogue()
 
 
 def load_data(
@@ -136,15 +237,15 @@ def load_data(
         raise DataError(f"an image size must be from 1 to {MAX_IMAGE_SIZE}, not {image_size}")
     if channels not in (None, 1, 3):
         raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
-    options = LoadOptions(image_size, channels, None if data_root is None else os.fspath(data_root), progress)
+    root = None if data_root is None else os.fspath(data_root)
+    options = LoadOptions(image_size, channels, root, progress or no_progress)
     try:
-        entry = CATALOGUE.get(spec)
-        if entry is not None:
-            return _fitted(entry.load(options), image_size, channels, progress)
+        if spec in CATALOGUE:
+            return _fitted(CATALOGUE[spec].load(options), options)
         if is_hugging_face(spec):
-            parts = load_hugging_face(spec, options)
-            return replace(_data_set(spec, Path(spec), parts), title=spec.removeprefix(PREFIX))
-        return _load_path(spec, image_size, channels, progress)
+            loaded = load_hugging_face(spec, options)
+            return replace(_data_set(spec, Path(spec), loaded), title=spec.removeprefix(PREFIX))
+        return _load_path(spec, options)
     except OSError as error:
         raise DataError(f"{spec} cannot be read: {reason_of(error)}") from error
     except MemoryError as error:
@@ -153,26 +254,25 @@ def load_data(
         ) from error
 
 
-def _load_path(spec: str, image_size: int | None, channels: int | None, progress: Progress | None) -> DataSet:
+def _load_path(spec: str, options: LoadOptions) -> DataSet:
     path = Path(os.path.expanduser(spec))
     if not spec or not os.path.exists(path):
         known = ", ".join(CATALOGUE)
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
-    if progress is not None:
-        progress(0, 0, f"opening {path.name}")
-    parts = _load_arrays(path)
-    if parts is not None:
-        return _fitted(_data_set(spec, path, parts), image_size, channels, progress)
-    return _data_set(spec, path, load_folder(path, image_size=image_size, channels=channels, progress=progress))
+    options.progress(0, 0, f"opening {path.name}")
+    loaded = _load_arrays(path)
+    if loaded is not None:
+        return _fitted(_data_set(spec, path, loaded), options)
+    return _data_set(spec, path, load_folder(path, options))
 
 
-def _load_arrays(path: Path) -> Parts | None:
+def _load_arrays(path: Path) -> LoadedData | None:
     """Return what an array file or a folder of them holds, None for a folder of other files."""
     if path.is_dir():
         if idx.holds_idx(path):
             return idx.load_idx(path)
-        place = cifar.find_cifar(path)
-        return None if place is None else cifar.load_cifar(place)
+        place = cifar.find_cifar("cifar-10", path)
+        return None if place is None else _load_cifar(place)
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()
@@ -181,7 +281,7 @@ def _load_arrays(path: Path) -> Parts | None:
     if suffix == ".npy":
         return numpy_files.load_npy(path)
     if suffix == ".bin" or cifar_files.is_archive(path):
-        return cifar.load_cifar(path)
+        return _load_cifar(path)
     if idx.is_idx(path):
         return idx.load_idx(path)
     raise DataError(
@@ -190,15 +290,19 @@ def _load_arrays(path: Path) -> Parts | None:
     )
 
 
-def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
-    train, validation, digest = parts.train, parts.validation, parts.digest
+def _load_cifar(path: Path) -> LoadedData:
+    return replace(cifar.read_cifar("cifar-10", path), label_names=CATALOGUE["cifar-10"].label_names)
+
+
+def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
+    train, validation, digest = loaded.train, loaded.validation, loaded.digest
     if validation is None:
         digest = ""
         if len(train) < 2:
             raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
         chosen = held_out([str(index) for index in range(len(train))])
         train, validation = train.part(~chosen), train.part(chosen)
-    splits = (train, validation, parts.test)
+    splits = (train, validation, loaded.test)
     if len({split.images.shape[1:] for split in splits if split is not None}) > 1:
         raise DataError(f"the training, validation and test images of {path.name} differ in shape")
     name = os.path.abspath(path)
@@ -207,45 +311,40 @@ def _data_set(spec: str, path: Path, parts: Parts) -> DataSet:
         title=Path(name).name or name,
         train=train,
         validation=validation,
-        test=parts.test,
-        label_names=parts.label_names,
+        test=loaded.test,
+        label_names=loaded.label_names,
         licence="",
         credit="",
         digest=digest or digest_of(*splits),
-        notes=parts.notes,
-        attributes=parts.attributes,
+        notes=loaded.notes,
+        attributes=loaded.attributes,
     )
 
 
-def _fitted(data: DataSet, image_size: int | None, channels: int | None, progress: Progress | None) -> DataSet:
-    """Resize all images to the given size and channels, with a note of it and the digest of the result."""
+def _fitted(data: DataSet, options: LoadOptions) -> DataSet:
+    """Resize all images to the size and channels asked for, with a note of it and the digest of the result."""
     old_channels, height, width = data.image_shape
-    size = (height, width) if image_size is None else (image_size, image_size)
-    image_shape = (channels or old_channels, *size)
+    size = (height, width) if options.image_size is None else (options.image_size, options.image_size)
+    image_shape = (options.channels or old_channels, *size)
     if image_shape == data.image_shape:
         return data
     total = sum(map(len, data.splits))
     check_size(total * image_shape[0] * size[0] * size[1], data.title)
-    notes = fit(data.train.images[0], image_shape)[1]
     done = 0
     splits = []
     for split in data.splits:
         images = np.empty((len(split), *size, image_shape[0]), np.uint8)
-        for start, batch in _batches(split.images, 1000):
+        for start in range(0, len(split), _BATCH):
+            batch = split.images[start : start + _BATCH]
             images[start : start + len(batch)] = _fitted_batch(batch, image_shape)
             done += len(batch)
-            if progress is not None:
-                progress(done, total, f"resizing {data.title}")
+            options.progress(done, total, f"resizing {data.title}")
         splits.append(replace(split, images=images))
     train, validation = splits[:2]
     test = splits[2] if data.test is not None else None
+    notes = (*data.notes, *fit(data.train.images[0], image_shape)[1])
     digest = digest_of(train, validation, test)
-    return replace(data, train=train, validation=validation, test=test, digest=digest).with_notes(notes)
-
-
-def _batches(images: Images, size: int) -> Iterator[tuple[int, Images]]:
-    for start in range(0, len(images), size):
-        yield start, images[start : start + size]
+    return replace(data, train=train, validation=validation, test=test, digest=digest, notes=notes)
 
 
 def _fitted_batch(images: Images, image_shape: tuple[int, int, int]) -> Images:

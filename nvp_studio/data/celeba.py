@@ -6,34 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, reason_of
-from nvp_studio.data.dataset import Attribute, DataError
-from nvp_studio.data.image_files import ImageFile, common_shape, listing_key, prepared_folder, read_headers, read_rows
+from nvp_studio.data.arrays import LoadedData, reading
+from nvp_studio.data.dataset import SPLITS, Attribute, DataError
+from nvp_studio.data.image_files import ImageFile, common_shape, listing_key, read_headers, read_rows
+from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.published import LoadOptions, Published
-from nvp_studio.data.row_writer import PARTS, Plan
+from nvp_studio.data.row_writer import Plan
 
 _IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba")
 """Folders of the images; the first is how some archives unpack."""
 _PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 _ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
-_MOST_TEXT_BYTES = 64 * 2**20
+_MAX_TEXT_BYTES = 64 * 2**20
 
 
-def find_celeba(folder: Path) -> Path | None:
+def find_celeba(variant: str, folder: Path) -> Path | None:
     """Return `folder` when it holds the aligned images and the list of their partition."""
     return folder if _images_folder(folder) is not None and _first(folder, _PARTITION) is not None else None
 
 
-def read_celeba(folder: Path, options: LoadOptions) -> Parts:
+def read_celeba(variant: str, folder: Path, options: LoadOptions) -> LoadedData:
     """Return the images in their published partition, with their attributes where the list of these is there."""
     images = _images_folder(folder)
     partition = _first(folder, _PARTITION)
     if images is None or partition is None:
         raise DataError(f"{folder} holds no CelebA: it needs img_align_celeba and list_eval_partition.txt")
     numbers = {name: int(values[0]) for name, values in _table(partition, 1)[1].items()}
-    if not set(numbers.values()) <= set(range(len(PARTS))):
-        raise DataError(f"{partition.name} names other parts than 0, 1 and 2")
+    if not set(numbers.values()) <= set(range(len(SPLITS))):
+        raise DataError(f"{partition.name} names other splits than 0, 1 and 2")
     ordered = sorted(numbers, key=lambda name: (numbers[name], name))
     files = [ImageFile(images / name, name) for name in ordered]
     attributes = _first(folder, _ATTRIBUTES)
@@ -48,24 +48,18 @@ def read_celeba(folder: Path, options: LoadOptions) -> Parts:
         _, shapes, problems = read_headers(files[:20])
         if not shapes:
             raise DataError(f"no images that can be read in {images} ({problems[0]})")
-        image_shape = common_shape(shapes, options.image_size, options.channels)
+        image_shape = common_shape(shapes, options)
         names, values = _attributes(attributes, ordered)
         return Plan(
             title="CelebA",
             image_shape=image_shape,
-            parts=np.array([numbers[name] for name in ordered], np.uint8),
+            splits=np.array([numbers[name] for name in ordered], np.uint8),
             rows=lambda first: read_rows(files[first:], image_shape),
             attributes=values,
             attribute_names=names,
         )
 
-    return load_prepared(
-        prepared_folder(folder, *settings),
-        listing_key([*files, *lists], *settings),
-        str(folder),
-        make_plan,
-        options.progress,
-    )
+    return load_prepared(folder, settings, listing_key([*files, *lists], *settings), make_plan, options.progress)
 
 
 def _images_folder(folder: Path) -> Path | None:
@@ -96,12 +90,10 @@ def _table(path: Path, columns: int | None) -> tuple[list[str], dict[str, list[s
 
     The lists are found as published, with spaces between the words, and as CSV with a heading.
     """
-    try:
-        if path.stat().st_size > _MOST_TEXT_BYTES:
+    with reading(path.name):
+        if path.stat().st_size > _MAX_TEXT_BYTES:
             raise DataError(f"{path.name} is too large for a list of CelebA")
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
     names: list[str] = []
     rows: dict[str, list[str]] = {}
     for line in lines:
@@ -116,24 +108,3 @@ def _table(path: Path, columns: int | None) -> tuple[list[str], dict[str, list[s
     if not rows or any(len(values) != wanted for values in rows.values()):
         raise DataError(f"{path.name} is not a list of CelebA with {wanted} values for each image")
     return names, rows
-
-
-CELEBA = Published(
-    name="celeba",
-    title="CelebA",
-    image_shape=(3, 218, 178),
-    train_images=162_770,
-    validation_images=19_867,
-    test_images=19_962,
-    licence="for non-commercial research only",
-    credit="Liu, Luo, Wang and Tang: Deep Learning Face Attributes in the Wild (2015), arXiv:1411.7766",
-    homepage="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
-    find=find_celeba,
-    read=read_celeba,
-    by_hand=(
-        "download img_align_celeba.zip, list_eval_partition.txt and list_attr_celeba.txt from "
-        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html by hand and unpack them"
-    ),
-    unmistakable=True,
-    mirror=True,
-)

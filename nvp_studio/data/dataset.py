@@ -1,8 +1,7 @@
 """A data set: uint8 images in named splits, in memory or mapped from a file, with what a person should know of it."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,18 @@ from nvp_studio.text import one_line
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
+
+SPLITS = ("train", "validation", "test")
+SPLIT_BY_NAME = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""The split that a folder or file of this name (in small letters) stands for."""
 
 MAX_DATA_BYTES = 8 * 2**30
 """More pixels than this (in bytes) are refused where a source is held in memory whole."""
@@ -105,10 +116,6 @@ class DataSet:
         """The shape (C, H, W) of every image, in the order that a flow's configuration has it."""
         height, width, channels = self.train.images.shape[1:]
         return channels, height, width
-
-    def with_notes(self, notes: Iterable[str]) -> "DataSet":
-        """Return the same data with more `notes` behind its own."""
-        return replace(self, notes=(*self.notes, *notes))
 
 
 def digest_of(*splits: Split | None) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from nvp_studio.data.arrays import reason_of
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.progress import Progress
+from nvp_studio.data.options import Progress, no_progress
 from nvp_studio.files import replace_file
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def size_of(file: RemoteFile) -> int | None:
         raise _failure(file, error) from error
 
 
-def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
+def download(file: RemoteFile, folder: Path, progress: Progress = no_progress) -> Path:
     """Download `file` into `folder` and return its path; a file that is there is verified instead.
 
     What has arrived is kept in NAME.part when the connection breaks or `progress` raises, and the next call goes on
@@ -88,7 +88,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     return target
 
 
-def _fetch(file: RemoteFile, part: Path, progress: Progress | None) -> None:
+def _fetch(file: RemoteFile, part: Path, progress: Progress) -> None:
     """Download what `part` lacks, and append it."""
     done = _size_on_disk(part)
     with closing(_request(file, first=done)) as answer:
@@ -106,8 +106,7 @@ def _fetch(file: RemoteFile, part: Path, progress: Progress | None) -> None:
             while piece := answer.read(_PIECE):
                 target.write(piece)
                 done += len(piece)
-                if progress is not None:
-                    progress(done, total or 0, f"downloading {file.name}")
+                progress(done, total or 0, f"downloading {file.name}")
     if total is not None and done < total:
         raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
 
@@ -148,7 +147,7 @@ def _check_room(part: Path, wanted: int) -> None:
         raise DataError(f"{wanted:,} bytes are to be downloaded but {part.parent} has only {free:,} free")
 
 
-def has_published_digest(path: Path, file: RemoteFile, progress: Progress | None) -> bool:
+def has_published_digest(path: Path, file: RemoteFile, progress: Progress) -> bool:
     """Whether the file at `path` has the published checksum, or there is none to compare with."""
     if file.md5 is None:
         return True
@@ -158,7 +157,7 @@ def has_published_digest(path: Path, file: RemoteFile, progress: Progress | None
         while piece := content.read(8 * _PIECE):
             digest.update(piece)
             done += len(piece)
-            if progress is not None and time.monotonic() - told > 0.1:
+            if time.monotonic() - told > 0.1:
                 told = time.monotonic()
                 progress(done, size, f"checking {file.name}")
     return digest.hexdigest() == file.md5

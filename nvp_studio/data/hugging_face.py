@@ -7,26 +7,25 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, reason_of
-from nvp_studio.data.dataset import DataError, Labels
-from nvp_studio.data.image_files import ImageShape, common_shape, prepared_folder, without_size
-from nvp_studio.data.images import ImageError, content_header, decode_image, image_header, read_image
+from nvp_studio.data.arrays import LoadedData, reason_of
+from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError, Labels
+from nvp_studio.data.image_files import ImageShape, common_shape, without_size
+from nvp_studio.data.images import ImageError, image_header, read_image
+from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.published import LoadOptions
-from nvp_studio.data.row_writer import PARTS, Plan, Row
+from nvp_studio.data.row_writer import Plan, Row
 
 PREFIX = "hf:"
 EXTRA = "pip install 'nvp-studio[datasets]'"
 
-_SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 _SAVED = ("dataset_dict.json", "state.json")
 """Files that `save_to_disk` writes, by which its folders are recognized."""
 _SHAPES_LOOKED_AT = 200
@@ -50,7 +49,7 @@ def is_hugging_face(spec: str) -> bool:
         return False
 
 
-def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False) -> Parts:
+def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False) -> LoadedData:
     """Return the images of `spec`, prepared and mapped into memory.
 
     The first column of images is taken, and the first of class labels. Splits by the names train, validation and test
@@ -59,14 +58,9 @@ def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False
     """
     splits = _open(spec.removeprefix(PREFIX), download)
     settings = (options.image_size, options.channels)
-    key = hashlib.sha256(repr((settings, [(name, _fingerprint(split)) for name, split in splits.items()])).encode())
-    return load_prepared(
-        prepared_folder(_local(spec) or spec, *settings),
-        key.hexdigest(),
-        spec,
-        lambda: _plan(spec, splits, options),
-        options.progress,
-    )
+    prints = [(name, f"{split._fingerprint} {len(split)}") for name, split in splits.items()]
+    key = hashlib.sha256(repr((settings, prints)).encode()).hexdigest()
+    return load_prepared(_local(spec) or spec, settings, key, lambda: _plan(spec, splits, options), options.progress)
 
 
 def download_size(name: str) -> int | None:
@@ -110,7 +104,7 @@ def _explained(name: str) -> "Generator[None, None, None]":
 
 
 def _open(name: str, download: bool) -> dict[str, Any]:
-    """The splits by the names in `PARTS`; `train` is always among them."""
+    """The splits by the names in `SPLITS`; `train` is always among them."""
     path = _local(name)
     library = _library(download)
     with _explained(name):
@@ -121,22 +115,18 @@ def _open(name: str, download: bool) -> dict[str, Any]:
         elif download:
             loaded = library.load_dataset(name)
         else:
-            loaded = _on_this_machine(library, name)
+            try:
+                loaded = library.load_dataset(name)
+            except Exception as error:
+                raise DataError(
+                    f"{name} is not on this machine ({reason_of(error)}); "
+                    f"'nvp-studio data prepare {PREFIX}{name} --download' downloads it"
+                ) from error
     splits = dict(loaded) if isinstance(loaded, Mapping) else {"train": loaded}
-    named = {_SPLITS[split]: rows for split, rows in splits.items() if split in _SPLITS and len(rows)}
+    named = {SPLIT_BY_NAME[split]: rows for split, rows in splits.items() if split in SPLIT_BY_NAME and len(rows)}
     if "train" not in named:
         raise DataError(f"{name} has no split 'train' but {', '.join(splits) or 'none'}")
-    return {part: named[part] for part in PARTS if part in named}
-
-
-def _on_this_machine(library: Any, name: str) -> Any:
-    try:
-        return library.load_dataset(name)
-    except Exception as error:
-        raise DataError(
-            f"{name} is not on this machine ({reason_of(error)}); "
-            f"'nvp-studio data prepare {PREFIX}{name} --download' downloads it"
-        ) from error
+    return {split: named[split] for split in SPLITS if split in named}
 
 
 def _parquet_files(path: Path) -> dict[str, list[str]]:
@@ -145,46 +135,41 @@ def _parquet_files(path: Path) -> dict[str, list[str]]:
     files_of: dict[str, list[str]] = {}
     for file in files:
         words = [file.stem.split("-")[0].lower(), file.parent.name.lower()]
-        part = next((_SPLITS[word] for word in words if word in _SPLITS), "train")
-        files_of.setdefault(part, []).append(str(file))
+        split = next((SPLIT_BY_NAME[word] for word in words if word in SPLIT_BY_NAME), "train")
+        files_of.setdefault(split, []).append(str(file))
     return files_of
-
-
-def _fingerprint(split: Any) -> str:
-    return f"{split._fingerprint} {len(split)}"
 
 
 def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
     library = _library(download=False)
     first = splits["train"]
-    column = _column(first, library.Image, spec, "images")
-    assert column is not None
-    encoded = {part: split.cast_column(column, library.Image(decode=False)) for part, split in splits.items()}
-    label = _column(first, library.ClassLabel, spec)
-    downloads = _downloads(library) if _local(spec) is None else ()
-    parts = np.repeat([PARTS.index(part) for part in splits], [len(split) for split in splits.values()])
-    order = np.arange(len(parts))
+    column = _column(first, library.Image)
+    if column is None:
+        raise DataError(f"{spec} has no column of images: {', '.join(first.features)}")
+    encoded = [split.cast_column(column, library.Image(decode=False)) for split in splits.values()]
+    label = _column(first, library.ClassLabel)
+    folders = _download_folders(library) if _local(spec) is None else ()
+    numbers = np.repeat([SPLITS.index(name) for name in splits], [len(split) for split in splits.values()])
+    order = np.arange(len(numbers))
     if "validation" not in splits:
         chosen = held_out([str(number) for number in range(len(first))])
-        parts[: len(first)][chosen] = PARTS.index("validation")
-        order = np.argsort(parts, kind="stable")
+        numbers[: len(first)][chosen] = SPLITS.index("validation")
+        order = np.argsort(numbers, kind="stable")
     labels = _labels(splits.values(), label)
+    image_shape = _image_shape(encoded, column, folders, options)
     return Plan(
         title=spec.removeprefix(PREFIX),
-        image_shape=(image_shape := _image_shape(encoded.values(), column, downloads, options)),
-        parts=parts[order].astype(np.uint8),
-        rows=lambda number: _rows(list(encoded.values()), column, downloads, order[number:], image_shape),
+        image_shape=image_shape,
+        splits=numbers[order].astype(np.uint8),
+        rows=lambda number: _rows(encoded, column, folders, order[number:], image_shape),
         labels=None if labels is None else labels[order],
         label_names=() if labels is None or label is None else tuple(first.features[label].names),
     )
 
 
-def _column(split: Any, kind: Any, spec: str, wanted: str = "") -> str | None:
-    """The first column of this kind; one that is `wanted` must be there."""
-    column = next((name for name, feature in split.features.items() if isinstance(feature, kind)), None)
-    if column is None and wanted:
-        raise DataError(f"{spec} has no column of {wanted}: {', '.join(split.features)}")
-    return column
+def _column(split: Any, kind: Any) -> str | None:
+    """The first column of this kind."""
+    return next((name for name, feature in split.features.items() if isinstance(feature, kind)), None)
 
 
 def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
@@ -195,24 +180,20 @@ def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
     return None if len(labels) and labels.min() < 0 else labels
 
 
-def _image_shape(splits: Iterable[Any], column: str, downloads: Sequence[Path], options: LoadOptions) -> ImageShape:
+def _image_shape(splits: list[Any], column: str, folders: Sequence[Path], options: LoadOptions) -> ImageShape:
     if options.image_size is not None and options.channels is not None:
         return options.channels, options.image_size, options.image_size
     shapes: Counter[ImageShape] = Counter()
-    for split in splits:
-        for row in islice(split, _SHAPES_LOOKED_AT):
-            try:
-                source = _image_in(row[column], downloads)
-                shapes[content_header(source) if isinstance(source, bytes) else image_header(source)] += 1
-            except ImageError:
-                continue
+    for row in chain.from_iterable(islice(split, _SHAPES_LOOKED_AT) for split in splits):
+        with suppress(ImageError):
+            shapes[image_header(_image_in(row[column], folders))] += 1
     if not shapes:
         raise DataError("none of the images can be read")
-    return common_shape(shapes, options.image_size, options.channels)
+    return common_shape(shapes, options)
 
 
 def _rows(
-    splits: list[Any], column: str, downloads: Sequence[Path], numbers: Iterable[int], image_shape: ImageShape
+    splits: list[Any], column: str, folders: Sequence[Path], numbers: Iterable[int], image_shape: ImageShape
 ) -> Generator[Row, None, None]:
     """Yield the images with these numbers, counted through all splits."""
     stops = np.cumsum([len(split) for split in splits])
@@ -220,18 +201,17 @@ def _rows(
         split = int(np.searchsorted(stops, number, side="right"))
         place = int(number - (stops[split] - len(splits[split])))
         try:
-            source = _image_in(splits[split][place][column], downloads)
-            image = decode_image(source, image_shape) if isinstance(source, bytes) else read_image(source, image_shape)
+            image = read_image(_image_in(splits[split][place][column], folders), image_shape)
         except ImageError as error:
             yield Row(None, problem=f"image {number}: {error}")
         else:
             yield Row(image.pixels, tuple(map(without_size, image.notes)))
 
 
-def _image_in(value: Any, downloads: Sequence[Path]) -> bytes | Path:
+def _image_in(value: Any, folders: Sequence[Path]) -> bytes | Path:
     """The content of an image file, which stands in the row, or the file that the row names.
 
-    Whoever wrote the row may have named any file of this machine; only those in `downloads` are taken.
+    Whoever wrote the row may have named any file of this machine; only those in `folders` are taken.
     """
     content, named = (None, None) if value is None else (value.get("bytes"), value.get("path"))
     if content is not None:
@@ -242,12 +222,12 @@ def _image_in(value: Any, downloads: Sequence[Path]) -> bytes | Path:
         path = Path(named).resolve()
     except (OSError, ValueError, RuntimeError) as error:
         raise ImageError(reason_of(error)) from error
-    if not any(path.is_relative_to(folder) for folder in downloads):
+    if not any(path.is_relative_to(folder) for folder in folders):
         raise ImageError("not in the data themselves, which name a file elsewhere")
     return path
 
 
-def _downloads(library: Any) -> tuple[Path, ...]:
+def _download_folders(library: Any) -> tuple[Path, ...]:
     """The folders that the library downloads to."""
     import huggingface_hub
 

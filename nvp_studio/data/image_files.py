@@ -5,6 +5,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,8 +13,7 @@ from typing import TypeVar
 
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.images import ImageError, find_images, image_header, read_image
-from nvp_studio.data.places import cache_folder
-from nvp_studio.data.progress import Progress
+from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.row_writer import Row
 
 ImageShape = tuple[int, int, int]
@@ -33,12 +33,12 @@ class ImageFile:
     relative: str
 
 
-def list_images(folder: Path, progress: Progress | None = None) -> list[ImageFile]:
+def list_images(folder: Path, progress: Progress = no_progress) -> list[ImageFile]:
     """Return all image files in `folder` and below, in a fixed order."""
     files: list[ImageFile] = []
     for path in find_images([folder]):
         files.append(ImageFile(path, path.relative_to(folder).as_posix()))
-        if progress is not None and len(files) % _TELL_EVERY == 0:
+        if len(files) % _TELL_EVERY == 0:
             progress(0, 0, f"{len(files):,} images found")
     return files
 
@@ -56,41 +56,30 @@ def listing_key(files: Sequence[ImageFile], *settings: object) -> str:
     return digest.hexdigest()
 
 
-def prepared_folder(source: Path | str, *settings: object) -> Path:
-    """Where the images of `source`, a path or a name, are kept that were prepared with `settings`."""
-    whole = source if isinstance(source, str) else os.path.abspath(source)
-    digest = hashlib.sha256(os.fsencode(whole) + repr(settings).encode()).hexdigest()
-    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(whole).name)[:40]
-    return cache_folder() / f"{name or 'images'}-{digest[:12]}"
-
-
 def read_headers(
-    files: Sequence[ImageFile], progress: Progress | None = None
+    files: Sequence[ImageFile], progress: Progress = no_progress
 ) -> tuple[list[ImageFile], Counter[ImageShape], list[str]]:
     """Return the files whose header can be read, a count of their shapes, and what is wrong with the others."""
     readable: list[ImageFile] = []
     shapes: Counter[ImageShape] = Counter()
     problems: list[str] = []
-    headers = _mapped_in_order(_header, files)
-    try:
+    with closing(_mapped_in_order(_header, files)) as headers:
         for done, (file, shape) in enumerate(zip(files, headers, strict=True), start=1):
             if isinstance(shape, ImageError):
                 problems.append(f"{file.relative}: {shape}")
             else:
                 readable.append(file)
                 shapes[shape] += 1
-            if progress is not None and done % _TELL_EVERY == 0:
+            if done % _TELL_EVERY == 0:
                 progress(done, len(files), "looking at the images")
-    finally:
-        headers.close()
     return readable, shapes, problems
 
 
-def common_shape(shapes: Counter[ImageShape], image_size: int | None, channels: int | None) -> ImageShape:
+def common_shape(shapes: Counter[ImageShape], options: LoadOptions) -> ImageShape:
     """The shape that images of `shapes` come to; `DataError` where their sizes differ and none is asked for."""
-    channels = channels or max(shape[0] for shape in shapes)
-    if image_size is not None:
-        return channels, image_size, image_size
+    channels = options.channels or max(shape[0] for shape in shapes)
+    if options.image_size is not None:
+        return channels, options.image_size, options.image_size
     sizes = Counter[tuple[int, int]]()
     for (_, height, width), count in shapes.items():
         sizes[height, width] += count

@@ -1,7 +1,6 @@
 """ImageNet made small, 32x32 or 64x64: the npz batches, copied image by image to where they are mapped from."""
 
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -9,14 +8,14 @@ from typing import IO
 
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, read_exactly, reason_of
-from nvp_studio.data.dataset import DataError, Images, Labels
+from nvp_studio.data.arrays import LoadedData, read_into
+from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
 from nvp_studio.data.fitting import fit
-from nvp_studio.data.image_files import ImageFile, listing_key, prepared_folder
-from nvp_studio.data.numpy_files import BROKEN_ARCHIVE, open_member, read_arrays, read_header
+from nvp_studio.data.image_files import ImageFile, listing_key
+from nvp_studio.data.numpy_files import open_archive, open_member, read_arrays, read_header
+from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.published import LoadOptions, Published
-from nvp_studio.data.row_writer import PARTS, Plan, Row
+from nvp_studio.data.row_writer import Plan, Row
 
 _TRAIN = tuple(f"train_data_batch_{number}.npz" for number in range(1, 11))
 _VALIDATION = "val_data.npz"
@@ -24,11 +23,12 @@ _CLASSES = 1000
 _PIECE_ROWS = 256
 
 
-def find_imagenet(side: int, folder: Path) -> Path | None:
-    """Return `folder` when it holds the batches of this size, in itself or in the folders that the archives make.
+def find_imagenet(variant: str, folder: Path) -> Path | None:
+    """Return `folder` when it holds the batches of the size `variant`, in itself or in the folders of its archives.
 
     The first batch tells the size; a damaged one is none. Damage in another is told by its name when it is read.
     """
+    side = int(variant)
     try:
         with _opened(_batches(folder, side)[0].path, side):
             return folder
@@ -36,8 +36,9 @@ def find_imagenet(side: int, folder: Path) -> Path | None:
         return None
 
 
-def read_imagenet(side: int, folder: Path, options: LoadOptions) -> Parts:
+def read_imagenet(variant: str, folder: Path, options: LoadOptions) -> LoadedData:
     """Return the training images and the published validation images; there are no test images with labels."""
+    side = int(variant)
     files = _batches(folder, side)
     settings = (side, options.image_size, options.channels)
     size = options.image_size or side
@@ -45,19 +46,16 @@ def read_imagenet(side: int, folder: Path, options: LoadOptions) -> Parts:
 
     def make_plan() -> Plan:
         labels = [_labels(file.path) for file in files]
-        parts = [PARTS.index("validation" if file.path.name == _VALIDATION else "train") for file in files]
+        splits = [SPLITS.index("validation" if file.path.name == _VALIDATION else "train") for file in files]
         return Plan(
             title=f"ImageNet, {side}x{side}",
             image_shape=image_shape,
-            parts=np.repeat(np.array(parts, np.uint8), [len(one) for one in labels]),
+            splits=np.repeat(np.array(splits, np.uint8), [len(one) for one in labels]),
             rows=partial(_rows, files, [len(one) for one in labels], side, image_shape),
             labels=np.concatenate(labels),
-            label_names=tuple(str(number) for number in range(1, _CLASSES + 1)),
         )
 
-    return load_prepared(
-        prepared_folder(folder, *settings), listing_key(files, *settings), str(folder), make_plan, options.progress
-    )
+    return load_prepared(folder, settings, listing_key(files, *settings), make_plan, options.progress)
 
 
 def _batches(folder: Path, side: int) -> list[ImageFile]:
@@ -85,7 +83,7 @@ def _labels(path: Path) -> Labels:
 
 def _rows(
     files: Sequence[ImageFile], counts: Sequence[int], side: int, image_shape: tuple[int, int, int], first: int
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """Yield the images from number `first` on, fitted to `image_shape`."""
     for file, count in zip(files, counts, strict=True):
         if first >= count:
@@ -106,48 +104,21 @@ def _planes(path: Path, count: int, side: int, first: int) -> Iterator[Images]:
         member.seek(first * row_bytes, 1)
         while first < count:
             rows = min(_PIECE_ROWS, count - first)
-            content = read_exactly(member, rows * row_bytes)
-            yield np.frombuffer(content, np.uint8).reshape(rows, 3, side, side)
+            piece = np.empty(rows * row_bytes, np.uint8)
+            read_into(member, piece, path.name)
+            yield piece.reshape(rows, 3, side, side)
             first += rows
 
 
 @contextmanager
 def _opened(path: Path, side: int) -> Iterator[tuple[IO[bytes], int]]:
     """The images of a batch as bytes, and how many; what is wrong with it, here or in the body, is a `DataError`."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            item = archive.getinfo("data.npy")
-            with open_member(archive, item, path.name) as member:
-                shape, fortran_order, dtype = read_header(member, item.file_size, path.name, "u")
-                if dtype != np.uint8 or fortran_order or len(shape) != 2 or shape[1] != 3 * side * side:
-                    raise DataError(f"{path.name} holds {dtype} {shape}, not images of {side}x{side}")
-                yield member, shape[0]
-    except (*BROKEN_ARCHIVE, KeyError) as error:
-        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
-
-
-def _published(side: int) -> Published:
-    return Published(
-        name=f"imagenet{side}",
-        title=f"ImageNet, {side}x{side}",
-        image_shape=(3, side, side),
-        train_images=1_281_167,
-        validation_images=50_000,
-        test_images=0,
-        licence="for non-commercial research and education, on terms to be agreed to on image-net.org",
-        credit="Chrabaszcz, Loshchilov and Hutter: A Downsampled Variant of ImageNet (2017), arXiv:1707.08819",
-        homepage="https://image-net.org/download-images",
-        find=partial(find_imagenet, side),
-        read=partial(read_imagenet, side),
-        label_names=tuple(str(number) for number in range(1, _CLASSES + 1)),
-        by_hand=(
-            "it needs an account: log in on image-net.org, download the npz files of the "
-            f"{side}x{side} images for training and validation, and unpack them"
-        ),
-        other_folders=("ImageNet", "imagenet"),
-        unmistakable=True,
-        mirror=True,
-    )
-
-
-IMAGENET = (_published(32), _published(64))
+    with open_archive(path) as (archive, members):
+        if "data" not in members:
+            raise DataError(f"there is no array data in {path.name}")
+        item = members["data"]
+        with open_member(archive, item, path.name) as member:
+            shape, fortran_order, dtype = read_header(member, item.file_size, path.name, "u")
+            if dtype != np.uint8 or fortran_order or len(shape) != 2 or shape[1] != 3 * side * side:
+                raise DataError(f"{path.name} holds {dtype} {shape}, not images of {side}x{side}")
+            yield member, shape[0]

@@ -2,9 +2,8 @@
 
 import io
 import os
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,8 @@ MAX_FILE_BYTES = 512 * 2**20
 MAX_TEXT_CHARACTERS = 2**20
 _ORIENTATION = 0x0112  # the EXIF tag
 
+warnings.filterwarnings("ignore", module="PIL")  # of odd metadata, and of sizes, which are checked here
+
 
 class ImageError(ValueError):
     """An image file that cannot be read; the message is a one-line reason without the path."""
@@ -47,34 +48,15 @@ class ReadImage:
     text: dict[str, str]
 
 
-def read_image(
-    path: str | os.PathLike[str],
-    image_shape: tuple[int, int, int] | None = None,
-    *,
-    max_pixels: int = MAX_PIXELS,
-) -> ReadImage:
-    """Read the image file at `path`, and bring it to `image_shape` (C, H, W) if that is given.
+def read_image(source: str | os.PathLike[str] | bytes, image_shape: tuple[int, int, int] | None = None) -> ReadImage:
+    """Read the image file at the path `source`, or with this content, and bring it to `image_shape` (C, H, W) if given.
 
     The image is turned upright by its EXIF tag, laid over white where it is transparent, and brought to 8 bits. To
     fit `image_shape` it is cropped around its centre and resized by area; one that fits keeps its very pixels.
-    Raises `ImageError` for whatever cannot be read: not a regular file, not an image, damaged, or over `max_pixels`.
+    Raises `ImageError` for whatever cannot be read: not a regular file, not an image, damaged, or over `MAX_PIXELS`.
     """
-    with _opened(lambda: _open_file(path), max_pixels) as image:
+    with _opened(source) as image:
         return _read(image, image_shape)
-
-
-def decode_image(
-    content: bytes, image_shape: tuple[int, int, int] | None = None, *, max_pixels: int = MAX_PIXELS
-) -> ReadImage:
-    """Do as `read_image` with the content of an image file."""
-    with _opened(lambda: io.BytesIO(content), max_pixels) as image:
-        return _read(image, image_shape)
-
-
-def content_header(content: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
-    """Do as `image_header` with the content of an image file."""
-    with _opened(lambda: io.BytesIO(content), max_pixels) as image:
-        return _shape(image)
 
 
 def _read(image: Image.Image, image_shape: tuple[int, int, int] | None) -> ReadImage:
@@ -95,21 +77,17 @@ def _read(image: Image.Image, image_shape: tuple[int, int, int] | None) -> ReadI
     return ReadImage(pixels, tuple(notes), size, text)
 
 
-def image_header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
+def image_header(source: str | os.PathLike[str] | bytes) -> tuple[int, int, int]:
     """Return the shape (C, H, W) that `read_image` would give, from the header alone; raises `ImageError`."""
-    with _opened(lambda: _open_file(path), max_pixels) as image:
-        return _shape(image)
-
-
-def _shape(image: Image.Image) -> tuple[int, int, int]:
-    width, height = image.size
-    if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
-        stored = getattr(image, "tag_v2", {})
-        width, height = stored.get(256, width), stored.get(257, height)
-    # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
-    if width != height and _orientation(image) in range(5, 9):
-        width, height = height, width
-    return natural_channels(image.mode), height, width
+    with _opened(source) as image:
+        width, height = image.size
+        if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
+            stored = getattr(image, "tag_v2", {})
+            width, height = stored.get(256, width), stored.get(257, height)
+        # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
+        if width != height and _orientation(image) in range(5, 9):
+            width, height = height, width
+        return natural_channels(image.mode), height, width
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -158,45 +136,17 @@ def _listed(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-class _NoWarnings:
-    """Suppresses warnings while at least one thread is inside: all threads have the same filters of `warnings`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._kept: warnings.catch_warnings[None] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._kept is None:
-                self._kept = warnings.catch_warnings()
-                self._kept.__enter__()
-                warnings.simplefilter("ignore")
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._kept is not None:
-                self._kept.__exit__(None, None, None)
-                self._kept = None
-
-
-_NO_WARNINGS = _NoWarnings()
-
-
 @contextmanager
-def _opened(open_file: Callable[[], BinaryIO], max_pixels: int) -> Iterator[Image.Image]:
+def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
     """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
     try:
         with (
-            _NO_WARNINGS,  # Pillow warns of odd metadata; sizes are checked below
-            open_file() as file,
+            io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file,
             Image.open(file, formats=FORMATS) as image,
         ):
             width, height = image.size
-            if width * height > max_pixels:
-                raise ImageError(f"too large: {width}x{height} pixels; at most {max_pixels:,} pixels are read")
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} pixels are read")
             yield image
     except ImageError:
         raise

@@ -5,13 +5,12 @@ transparent pixels, all without a word; so each mode has its own way here and an
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from nvp_studio.data.dataset import Images
+from nvp_studio.data.levels import rounded_levels, scaled_levels
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 # PNG grey below 8 bits is spread over 0..255 by Pillow, the transparent grey in `info` is not.
@@ -84,7 +83,7 @@ def _with_alpha(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ..
 def _sixteen_bit(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
     values = np.array(image).astype(np.uint16)
     white = 4095 if rawmode == "I;12" else 65535
-    pixels = _scaled(values, white)
+    pixels = scaled_levels(values, white)
     notes: tuple[str, ...] = ("12-bit to 8-bit" if white == 4095 else "16-bit to 8-bit",)
     if getattr(image, "tag_v2", {}).get(262) == 0:  # TIFF's WhiteIsZero, which Pillow applies to 8 bits only
         pixels = 255 - pixels
@@ -104,7 +103,7 @@ def _integer(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]
     always_sixteen = image.format in ("PNG", "PPM", "JPEG2000")
     if high <= 255 and not always_sixteen:
         return values.astype(np.uint8), ("32-bit integers to 8-bit",)
-    return _scaled(values, 65535), ("16-bit to 8-bit",)
+    return scaled_levels(values, 65535), ("16-bit to 8-bit",)
 
 
 def _float(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
@@ -114,18 +113,11 @@ def _float(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
     low, high = values.min(), values.max()
     if low < 0 or high > 255:
         raise UnsupportedPixelsError(f"its float pixels range from {low:g} to {high:g}; scale them to 0..1")
-    if high <= 1:
-        return np.rint(values * 255).astype(np.uint8), ("float 0..1 to 8-bit",)
-    return np.rint(values).astype(np.uint8), ("float 0..255 to 8-bit",)
+    return rounded_levels(values)
 
 
 def _to_rgb(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
     return np.array(image.convert("RGB")), (f"{image.mode} to RGB",)
-
-
-def _scaled(values: npt.NDArray[Any], white: int) -> Images:
-    """Map 0..`white` to 0..255, rounded to nearest."""
-    return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
 
 
 _WAYS: dict[str, Callable[[Image.Image, str], tuple[Images, tuple[str, ...]]]] = {

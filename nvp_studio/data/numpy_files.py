@@ -1,10 +1,9 @@
 """NumPy's .npz and .npy files of images and labels; Python objects in them are never loaded."""
 
 import math
-import struct
 import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,23 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.arrays import (
-    MOST_DEFLATE_GAINS,
     ZIP_PACKINGS,
-    Parts,
+    LoadedData,
     as_images,
     as_labels,
     check_size,
     numbered,
     read_into,
+    reading,
     reason_of,
 )
 from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Split
 
-_MOST_HEADER_BYTES = 10_000
-_MOST_DIMENSIONS = 8
-
-# What reading a damaged archive raises; unpacking is of the kinds above, but its directory may name any.
-BROKEN_ARCHIVE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
+_MAX_HEADER_BYTES = 10_000
+_MAX_DIMENSIONS = 8
+_MAX_DEFLATE_GAIN = 1032
+"""Deflate cannot pack more than this many bytes into one."""
 
 # The names in use: Keras, MedMNIST, and plain ones.
 _NPZ_NAMES = {
@@ -38,70 +36,62 @@ _NPZ_NAMES = {
 }
 
 
-def load_npy(path: Path) -> Parts:
+def load_npy(path: Path) -> LoadedData:
     """Load one array of images from a .npy file."""
-    try:
-        with open(path, "rb") as file:
-            values = _read_npy(file, path.stat().st_size, path.name)
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
+    with reading(path.name), open(path, "rb") as file:
+        values = _read_npy(file, path.stat().st_size, path.name)
     images, notes = as_images(values, path.name)
-    return Parts(Split(images), notes=notes)
+    return LoadedData(Split(images), notes=notes)
 
 
-def load_npz(path: Path) -> Parts:
+def load_npz(path: Path) -> LoadedData:
     """Load images and labels from a .npz file.
 
     Arrays are found by name (`x_train`, `y_train`, `x_test`, ...; `train_images`, `train_labels`, ...; `images`,
     `labels`); a file with one array needs no name.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _load_archive(archive, path.name)
-    except BROKEN_ARCHIVE as error:
-        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
+    name = path.name
+    notes: list[str] = []
+    with open_archive(path) as (archive, members):
+
+        def split(images_key: str, labels_key: str) -> Split:
+            images, conversions = as_images(_read_member(archive, members[images_key], name), f"{images_key} in {name}")
+            notes.extend(note for note in conversions if note not in notes)
+            if labels_key not in members:
+                return Split(images)
+            labels = _read_member(archive, members[labels_key], name)
+            return Split(images, as_labels(labels, len(images), f"{labels_key} in {name}"))
+
+        named = {
+            split_name: next((pair for pair in pairs if pair[0] in members), None)
+            for split_name, pairs in _NPZ_NAMES.items()
+        }
+        train = named["train"]
+        if train is None and len(members) == 1:
+            train = (next(iter(members)), "")
+        if train is None:
+            there = ", ".join(sorted(members)[:8]) or "nothing"
+            raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
+        validation, test = (None if pair is None else split(*pair) for pair in (named["validation"], named["test"]))
+        return numbered(LoadedData(split(*train), validation, test, notes=tuple(notes)))
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of numbers or text with these names in a .npz file; raises `DataError` when it lacks one."""
     if path.exists() and not path.is_file():
         raise DataError(f"{path.name} is not a regular file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
-            missing = [name for name in names if name not in members]
-            if missing:
-                raise DataError(f"there is no array {missing[0]} in {path.name}")
-            return {name: _read_member(archive, members[name], path.name, kinds="biufU") for name in names}
-    except BROKEN_ARCHIVE as error:
-        raise DataError(f"{path.name} cannot be read: {reason_of(error)}") from error
+    with open_archive(path) as (archive, members):
+        missing = [name for name in names if name not in members]
+        if missing:
+            raise DataError(f"there is no array {missing[0]} in {path.name}")
+        return {name: _read_member(archive, members[name], path.name, kinds="biufU") for name in names}
 
 
-def _load_archive(archive: zipfile.ZipFile, name: str) -> Parts:
-    members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
-    notes: list[str] = []
-
-    def split(images_key: str, labels_key: str) -> Split:
-        images, conversions = as_images(_read_member(archive, members[images_key], name), f"{images_key} in {name}")
-        notes.extend(note for note in conversions if note not in notes)
-        if labels_key not in members:
-            return Split(images)
-        labels = _read_member(archive, members[labels_key], name)
-        return Split(images, as_labels(labels, len(images), f"{labels_key} in {name}"))
-
-    named = {part: _named(members, pairs) for part, pairs in _NPZ_NAMES.items()}
-    train = named["train"]
-    if train is None and len(members) == 1:
-        train = (next(iter(members)), "")
-    if train is None:
-        there = ", ".join(sorted(members)[:8]) or "nothing"
-        raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
-    validation, test = (None if pair is None else split(*pair) for pair in (named["validation"], named["test"]))
-    return numbered(Parts(split(*train), validation, test, notes=tuple(notes)))
-
-
-def _named(members: Mapping[str, object], pairs: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-    return next((pair for pair in pairs if pair[0] in members), None)
+@contextmanager
+def open_archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """Open a .npz file and give its arrays by name; what is wrong with it, here or in the body, is a `DataError`."""
+    with reading(path.name), zipfile.ZipFile(path) as archive:
+        yield archive, {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
 
 
 def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
@@ -113,7 +103,7 @@ def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> I
     """Open an array in the .npz file `name`; raises `DataError` when it promises more than its bytes can hold."""
     if item.compress_type not in ZIP_PACKINGS:
         raise DataError(f"{item.filename} in {name} is packed in a way that NumPy does not use")
-    if item.file_size > item.compress_size * MOST_DEFLATE_GAINS + _MOST_HEADER_BYTES:
+    if item.file_size > item.compress_size * _MAX_DEFLATE_GAIN + _MAX_HEADER_BYTES:
         raise DataError(f"{item.filename} in {name} promises more than its bytes can hold")
     return archive.open(item)
 
@@ -124,8 +114,7 @@ def _read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt
     promised = math.prod(shape) * dtype.itemsize
     check_size(promised, name)
     data = np.empty(promised, np.uint8)
-    if read_into(file, data) < promised:
-        raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
+    read_into(file, data, name)
     return data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
 
 
@@ -139,9 +128,9 @@ def read_header(
     try:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
-            header = np.lib.format.read_array_header_1_0(file, max_header_size=_MOST_HEADER_BYTES)
+            header = np.lib.format.read_array_header_1_0(file, max_header_size=_MAX_HEADER_BYTES)
         elif version == (2, 0):
-            header = np.lib.format.read_array_header_2_0(file, max_header_size=_MOST_HEADER_BYTES)
+            header = np.lib.format.read_array_header_2_0(file, max_header_size=_MAX_HEADER_BYTES)
         else:
             raise DataError(f"{name} has a version of the format that is not supported")
     except DataError:
@@ -158,6 +147,6 @@ def read_header(
     promised = math.prod(shape) * dtype.itemsize
     if promised > size:
         raise DataError(f"{name} is cut short: its header promises {promised:,} bytes")
-    if len(shape) > _MOST_DIMENSIONS or any(type(side) is not int or side > MAX_DATA_BYTES for side in shape):
+    if len(shape) > _MAX_DIMENSIONS or any(type(side) is not int or side > MAX_DATA_BYTES for side in shape):
         raise DataError(f"{name} has an impossible shape")
     return shape, fortran_order, dtype

@@ -5,6 +5,7 @@ attributes and `manifest.json` with the rest. KEY stands for the original files 
 fitted: equal keys mean equal rows.
 """
 
+import hashlib
 import io
 import os
 import sys
@@ -19,12 +20,23 @@ from zipfile import BadZipFile
 import msgspec
 import numpy as np
 
-from nvp_studio.data.arrays import Parts, reason_of
-from nvp_studio.data.dataset import Attribute, DataError, Split, digest_of
-from nvp_studio.data.progress import Progress
-from nvp_studio.data.row_writer import PARTS, REASONS_SHOWN, Plan, RowWriter, journal_lines, journal_path, pixels_path
+from nvp_studio.data.arrays import LoadedData, reason_of
+from nvp_studio.data.dataset import SPLITS, Attribute, DataError, Split, digest_of
+from nvp_studio.data.options import Progress
+from nvp_studio.data.places import cache_folder
+from nvp_studio.data.row_writer import (
+    REASONS_SHOWN,
+    Plan,
+    RowTally,
+    journal_lines,
+    journal_path,
+    pixels_path,
+    write_rows,
+)
 from nvp_studio.files import write_whole
 from nvp_studio.locks import LockFile
+
+Settings = tuple[object, ...]
 
 _FORMAT = 2
 _MANIFEST = "manifest.json"
@@ -39,7 +51,7 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     image_shape: tuple[int, int, int]
     counts: tuple[int, int, int]
-    """Images of each of `PARTS`."""
+    """Images of each of `SPLITS`."""
     digest: str
     """`digest_of` the splits; empty when there are no validation images yet."""
     label_names: tuple[str, ...]
@@ -64,27 +76,38 @@ class PreparedInfo:
 
 
 def load_prepared(
-    folder: Path, key: str, source: str, make_plan: Callable[[], Plan], progress: Progress | None = None
-) -> Parts:
-    """Return the images prepared in `folder` under `key`, mapped into memory; prepare them first where they are not.
+    source: Path | str, settings: Settings, key: str, make_plan: Callable[[], Plan], progress: Progress
+) -> LoadedData:
+    """Return the images of `source`, a path or a name, mapped into memory; prepare them first where they are not.
+
+    `settings` are the size and so on that are asked for; each have a folder in the cache. Where that holds images under
+    another `key`, the source has changed.
 
     An exception that `progress` raises ends the preparing after the rows so far are on disk; the next call goes on
     from there. While another process prepares the same, this one waits. Raises `DataError`.
     """
-    parts = _opened(folder, key)
-    if parts is not None:
-        return parts
+    folder = _prepared_folder(source, settings)
+    loaded = _opened(folder, key)
+    if loaded is not None:
+        return loaded
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with LockFile(folder / "lock") as lock:
             _wait_for_lock(lock, progress)
-            parts = _opened(folder, key)
-            return parts if parts is not None else _prepare(folder, key, source, make_plan(), progress)
+            loaded = _opened(folder, key)
+            return loaded if loaded is not None else _prepare(folder, key, str(source), make_plan(), progress)
     except OSError as error:
         raise DataError(
             f"the prepared images cannot be kept in {folder}: {reason_of(error)}; make room there, or name another "
             "folder in NVP_STUDIO_CACHE"
         ) from error
+
+
+def _prepared_folder(source: Path | str, settings: Settings) -> Path:
+    whole = source if isinstance(source, str) else os.path.abspath(source)
+    digest = hashlib.sha256(os.fsencode(whole) + repr(settings).encode()).hexdigest()
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(whole).name)[:40]
+    return cache_folder() / f"{name or 'images'}-{digest[:12]}"
 
 
 def info_of(folder: Path) -> PreparedInfo | None:
@@ -108,7 +131,7 @@ def info_of(folder: Path) -> PreparedInfo | None:
 # Opening what is there
 
 
-def _opened(folder: Path, key: str) -> Parts | None:
+def _opened(folder: Path, key: str) -> LoadedData | None:
     manifest = _read_manifest(folder)
     if manifest is None or manifest.key != key:
         return None
@@ -126,7 +149,7 @@ def _read_manifest(folder: Path) -> _Manifest | None:
     return manifest if manifest.format == _FORMAT else None
 
 
-def _mapped(folder: Path, manifest: _Manifest) -> Parts:
+def _mapped(folder: Path, manifest: _Manifest) -> LoadedData:
     channels, height, width = manifest.image_shape
     count = sum(manifest.counts)
     path = pixels_path(folder, manifest.key)
@@ -140,16 +163,14 @@ def _mapped(folder: Path, manifest: _Manifest) -> Parts:
         labels = rows["labels"].astype(np.int64) if "labels" in rows else None
         attributes = rows["attributes"].astype(np.uint8) if "attributes" in rows else None
     whole = Split(images, labels, attributes)
-    stops = np.cumsum(manifest.counts)
-    splits = [
-        whole.part(slice(int(stop) - size, int(stop))) if size else None
-        for stop, size in zip(stops, manifest.counts, strict=True)
-    ]
-    train, validation, test = splits
-    return Parts(
-        whole.part(slice(0)) if train is None else train,
-        validation,
-        test,
+    stops = np.cumsum(manifest.counts).tolist()
+    train, validation, test = (
+        whole.part(slice(stop - size, stop)) for stop, size in zip(stops, manifest.counts, strict=True)
+    )
+    return LoadedData(
+        train,
+        validation if len(validation) else None,
+        test if len(test) else None,
         manifest.label_names,
         manifest.notes,
         tuple(Attribute(name, values) for name, values in manifest.attributes),
@@ -174,23 +195,20 @@ def _advise(mapped: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]") -> None:
 # Preparing
 
 
-def _wait_for_lock(lock: LockFile, progress: Progress | None) -> None:
+def _wait_for_lock(lock: LockFile, progress: Progress) -> None:
     while not lock.try_lock():
-        if progress is not None:
-            progress(0, 0, f"waiting for {lock.holder()}, which prepares the same images")
+        progress(0, 0, f"waiting for {lock.holder()}, which prepares the same images")
         time.sleep(0.1)
 
 
-def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress | None) -> Parts:
+def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress) -> LoadedData:
     _remove_others(folder, key)
-    with RowWriter(folder, key, plan) as writer:
-        writer.run(progress)
-        chosen = np.ones(len(plan.parts), bool)
-        chosen[writer.left_out] = False
-        notes = _notes(writer)
-    counts = np.bincount(plan.parts[chosen], minlength=len(PARTS))
+    tally = write_rows(folder, key, plan, progress)
+    chosen = np.ones(len(plan.splits), bool)
+    chosen[tally.left_out] = False
+    counts = np.bincount(plan.splits[chosen], minlength=len(SPLITS))
     if not counts[0]:
-        reason = f" that can be read ({writer.problems[0]})" if writer.problems else ""
+        reason = f" that can be read ({tally.problems[0]})" if tally.problems else ""
         raise DataError(f"no training images{reason} in {source}")
     tables = {
         name: values[chosen]
@@ -210,26 +228,24 @@ def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress
         digest="",
         label_names=plan.label_names,
         attributes=tuple((attribute.name, attribute.values) for attribute in plan.attribute_names),
-        notes=notes,
-        unreadable=writer.problem_count,
+        notes=_notes(tally),
+        unreadable=tally.problem_count,
     )
-    if progress is not None:
-        progress(len(plan.parts), len(plan.parts), f"checking {plan.title}")
-    parts = _mapped(folder, manifest)
-    if parts.validation is not None:
-        manifest = msgspec.structs.replace(manifest, digest=digest_of(parts.train, parts.validation, parts.test))
+    progress(len(plan.splits), len(plan.splits), f"checking {plan.title}")
+    loaded = _mapped(folder, manifest)
+    if loaded.validation is not None:
+        manifest = msgspec.structs.replace(manifest, digest=digest_of(loaded.train, loaded.validation, loaded.test))
     write_whole(folder / _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
     with suppress(OSError):
         journal_path(folder, key).unlink()
     return _mapped(folder, manifest)
 
 
-def _notes(writer: RowWriter) -> tuple[str, ...]:
-    notes = [f"{_counted(count, 'image')} {note}" for note, count in writer.notes.most_common()]
-    problems = writer.problems
-    if problems:
-        skipped = _counted(writer.problem_count, "unreadable file")
-        notes.append(f"{skipped} skipped ({'; '.join(problems[:REASONS_SHOWN])})")
+def _notes(tally: RowTally) -> tuple[str, ...]:
+    notes = [f"{_counted(count, 'image')} {note}" for note, count in tally.notes.most_common()]
+    if tally.problems:
+        skipped = _counted(tally.problem_count, "unreadable file")
+        notes.append(f"{skipped} skipped ({'; '.join(tally.problems[:REASONS_SHOWN])})")
     return tuple(notes)
 
 

@@ -5,12 +5,14 @@
 process goes on after the last whole chunk, however this one ends. Memory holds one chunk.
 """
 
+import math
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,11 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import Attribute, DataError, Images, Labels
-from nvp_studio.data.progress import Progress
+from nvp_studio.data.options import Progress
 
 Numbers = npt.NDArray[np.uint8]
-
-PARTS = ("train", "validation", "test")
 
 _CHUNK_BYTES = 8 * 2**20
 _CHUNK_SECONDS = 2.0
@@ -44,16 +44,16 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be prepared: N images of one shape (C, H, W), each with its part, labels and attributes.
+    """What is to be prepared: N images of one shape (C, H, W), each with its split, labels and attributes.
 
-    `parts` (N,) are places in `PARTS`, ascending, for each part is one piece of the file; `rows(k)` yields the rows
+    `splits` (N,) are indices in `SPLITS`, ascending, for each split is one piece of the file; `rows(k)` yields the rows
     from number k on. `problems` name files that are known to be unreadable.
     """
 
     title: str
     image_shape: tuple[int, int, int]
-    parts: Numbers
-    rows: Callable[[int], Iterator[Row]]
+    splits: Numbers
+    rows: Callable[[int], Generator[Row, None, None]]
     labels: Labels | None = None
     label_names: tuple[str, ...] = ()
     attributes: Numbers | None = None
@@ -70,109 +70,102 @@ class _Chunk(msgspec.Struct, frozen=True, kw_only=True):
     notes: dict[str, int]
 
 
-class RowWriter:
-    """Appends the rows of a plan to the pixel file, from where an earlier writer was interrupted.
+@dataclass
+class RowTally:
+    """What has come of the images of a plan so far: how many were `taken`, and the numbers of those `left_out`."""
 
-    A context manager; entering raises `DataError` where the disk has no room for all rows.
-    """
+    problems: list[str]
+    """Of the first images that were left out, the reasons."""
+    problem_count: int
+    taken: int = 0
+    left_out: list[int] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
 
-    def __init__(self, folder: Path, key: str, plan: Plan) -> None:
-        channels, height, width = plan.image_shape
-        self._plan = plan
-        self._shape = (height, width, channels)
-        self._row_bytes = height * width * channels
-        self._pixels_path, self._journal_path = pixels_path(folder, key), journal_path(folder, key)
-        self.taken = 0
-        self.left_out: list[int] = []
-        self.problems = list(plan.problems)
-        self.problem_count = len(plan.problems)
-        self.notes: Counter[str] = Counter()
-
-    def __enter__(self) -> "RowWriter":
-        self._pixels = _opened_for_appending(self._pixels_path)
-        self._journal = _opened_for_appending(self._journal_path)
-        self._resume()
-        free = shutil.disk_usage(self._pixels_path.parent).free
-        wanted = (len(self._plan.parts) - self.taken) * self._row_bytes
-        if wanted + _SPARE_BYTES > free:
-            self.__exit__()
-            raise DataError(
-                f"preparing {self._plan.title} takes {wanted / 1e9:.2f} GB in {self._pixels_path.parent}, where "
-                f"{free / 1e9:.2f} GB are free; make room, or name another folder in NVP_STUDIO_CACHE"
-            )
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._pixels.close()
-        self._journal.close()
-
-    def run(self, progress: Progress | None) -> None:
-        """Write all rows that are not written yet; what `progress` raises ends it when those so far are on disk."""
-        total = len(self._plan.parts)
-        if self.taken == total:
-            return
-        if self.taken and progress is not None:
-            progress(self.taken, total, f"going on with {self._plan.title}")
-        rows = self._plan.rows(self.taken)
-        chunk: list[Row] = []
-        started = time.monotonic()
-        try:
-            for row in rows:
-                chunk.append(row)
-                if progress is not None:
-                    progress(self.taken + len(chunk), total, f"reading {self._plan.title}")
-                full = len(chunk) * self._row_bytes >= _CHUNK_BYTES
-                if full or time.monotonic() - started >= _CHUNK_SECONDS:
-                    self._append(chunk)
-                    chunk, started = [], time.monotonic()
-        finally:
-            close = getattr(rows, "close", None)
-            if close is not None:
-                close()
-            if chunk:
-                self._append(chunk)
-        if self.taken != total:
-            raise DataError(f"{self._plan.title} ended after {self.taken:,} of {total:,} images")
-
-    def _append(self, chunk: list[Row]) -> None:
-        pixels = [row.pixels for row in chunk if row.pixels is not None]
-        if any(image.shape != self._shape for image in pixels):
-            raise DataError(f"an image of {self._plan.title} is not {self._shape}")
-        if pixels:
-            self._pixels.write(np.ascontiguousarray(np.stack(pixels)).data)
-            _to_disk(self._pixels)
-        notes = Counter(note for row in chunk for note in row.notes)
-        line = _Chunk(
-            taken=len(chunk),
-            left_out=tuple(self.taken + place for place, row in enumerate(chunk) if row.pixels is None),
-            problems=tuple(row.problem for row in chunk if row.pixels is None),
-            notes=dict(notes),
-        )
-        self._journal.write(msgspec.json.encode(line) + b"\n")
-        _to_disk(self._journal)
-        self._count(line)
-
-    def _count(self, line: _Chunk) -> None:
+    def add(self, line: _Chunk) -> None:
+        """Count a line of the journal."""
         self.taken += line.taken
         self.left_out += line.left_out
         self.problem_count += len(line.problems)
         self.problems += line.problems[: max(0, REASONS_SHOWN - len(self.problems))]
         self.notes.update(line.notes)
 
-    def _resume(self) -> None:
-        """Continue after the last whole chunk of an earlier writer; what it wrote after that is cut off."""
-        room = self._pixels_path.stat().st_size // self._row_bytes
-        journal_end = 0
-        for line, stop in journal_lines(self._journal_path.read_bytes()):
-            rows = self.taken + line.taken - len(self.left_out) - len(line.left_out)
-            if rows > room or self.taken + line.taken > len(self._plan.parts):
-                break
-            self._count(line)
-            journal_end = stop
-        self._journal.truncate(journal_end)
-        self._pixels.truncate((self.taken - len(self.left_out)) * self._row_bytes)
-        self._journal.seek(0, os.SEEK_END)
-        self._pixels.seek(0, os.SEEK_END)
+
+def write_rows(folder: Path, key: str, plan: Plan, progress: Progress) -> RowTally:
+    """Write all rows of `plan` to the pixel file, from where an earlier call was interrupted.
+
+    What `progress` raises ends it when the rows so far are on disk. Raises `DataError` where the disk has no room for
+    all rows, and `OSError`.
+    """
+    total = len(plan.splits)
+    row_bytes = math.prod(plan.image_shape)
+    with _opened(pixels_path(folder, key)) as pixels, _opened(journal_path(folder, key)) as journal:
+        tally = _resume(pixels, journal, plan)
+        free = shutil.disk_usage(folder).free
+        wanted = (total - tally.taken) * row_bytes
+        if wanted + _SPARE_BYTES > free:
+            raise DataError(
+                f"preparing {plan.title} takes {wanted / 1e9:.2f} GB in {folder}, where {free / 1e9:.2f} GB are free; "
+                "make room, or name another folder in NVP_STUDIO_CACHE"
+            )
+        if tally.taken == total:
+            return tally
+        if tally.taken:
+            progress(tally.taken, total, f"going on with {plan.title}")
+        chunk: list[Row] = []
+        started = time.monotonic()
+        with closing(plan.rows(tally.taken)) as rows:
+            try:
+                for row in rows:
+                    chunk.append(row)
+                    progress(tally.taken + len(chunk), total, f"reading {plan.title}")
+                    full = len(chunk) * row_bytes >= _CHUNK_BYTES
+                    if full or time.monotonic() - started >= _CHUNK_SECONDS:
+                        _append(pixels, journal, plan, tally, chunk)
+                        chunk, started = [], time.monotonic()
+            finally:
+                if chunk:
+                    _append(pixels, journal, plan, tally, chunk)
+    if tally.taken != total:
+        raise DataError(f"{plan.title} ended after {tally.taken:,} of {total:,} images")
+    return tally
+
+
+def _append(pixels: BinaryIO, journal: BinaryIO, plan: Plan, tally: RowTally, chunk: list[Row]) -> None:
+    channels, height, width = plan.image_shape
+    images = [row.pixels for row in chunk if row.pixels is not None]
+    if any(image.shape != (height, width, channels) for image in images):
+        raise DataError(f"an image of {plan.title} is not {(height, width, channels)}")
+    if images:
+        pixels.write(np.ascontiguousarray(np.stack(images)).data)
+        _to_disk(pixels)
+    line = _Chunk(
+        taken=len(chunk),
+        left_out=tuple(tally.taken + place for place, row in enumerate(chunk) if row.pixels is None),
+        problems=tuple(row.problem for row in chunk if row.pixels is None),
+        notes=dict(Counter(note for row in chunk for note in row.notes)),
+    )
+    journal.write(msgspec.json.encode(line) + b"\n")
+    _to_disk(journal)
+    tally.add(line)
+
+
+def _resume(pixels: BinaryIO, journal: BinaryIO, plan: Plan) -> RowTally:
+    """Go behind the last whole chunk of an earlier call, and cut off what was written after that."""
+    tally = RowTally(list(plan.problems), len(plan.problems))
+    row_bytes = math.prod(plan.image_shape)
+    room = os.fstat(pixels.fileno()).st_size // row_bytes
+    journal_end = 0
+    for line, stop in journal_lines(journal.read()):
+        rows = tally.taken + line.taken - len(tally.left_out) - len(line.left_out)
+        if rows > room or tally.taken + line.taken > len(plan.splits):
+            break
+        tally.add(line)
+        journal_end = stop
+    journal.truncate(journal_end)
+    pixels.truncate((tally.taken - len(tally.left_out)) * row_bytes)
+    journal.seek(0, os.SEEK_END)
+    pixels.seek(0, os.SEEK_END)
+    return tally
 
 
 def journal_lines(content: bytes) -> Iterator[tuple[_Chunk, int]]:
@@ -187,7 +180,7 @@ def journal_lines(content: bytes) -> Iterator[tuple[_Chunk, int]]:
         start = end + 1
 
 
-def _opened_for_appending(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BinaryIO:
     return open(path, "r+b" if path.exists() else "w+b")
 
 

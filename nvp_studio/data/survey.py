@@ -20,9 +20,9 @@ from nvp_studio.data.images import ImageError, find_images, image_header
 _FIRST_HEADERS = 200
 _HEADER_EVERY = 50
 """Headers are read of the first files, and then of every n-th."""
-_MOST_FILE_BYTES = 256 * 2**20
+_MAX_FILE_BYTES = 256 * 2**20
 """Larger data files are left unread until a run needs them."""
-_MOST_OUTLINED = 20_000
+_MAX_OUTLINED = 20_000
 """Splits and classes are estimated from this many names, spread evenly, so that no step takes long."""
 
 
@@ -55,7 +55,7 @@ def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey
     """
     if not path.exists():
         raise DataError(f"there is no folder and no file {path}")
-    if path.is_file() or is_hugging_face(str(path)) or idx.holds_idx(path) or cifar.find_cifar(path) is not None:
+    if path.is_file() or is_hugging_face(str(path)) or idx.holds_idx(path) or cifar.find_cifar("cifar-10", path):
         yield _survey_files(path)
     else:
         yield from _survey_images(path, patience)
@@ -64,7 +64,7 @@ def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey
 def _survey_files(path: Path) -> DataSurvey:
     """Survey a data file, or a folder of them, by reading it, unless it is large."""
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-    if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MOST_FILE_BYTES:
+    if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MAX_FILE_BYTES:
         return DataSurvey(unread=True)
     data = load_data(str(path))
     _, height, width = data.image_shape
@@ -96,7 +96,7 @@ def _survey_images(folder: Path, patience: float) -> Iterator[int | DataSurvey]:
             yield len(files)
             until = time.monotonic() + patience
     by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
-    every = 1 + len(files) // _MOST_OUTLINED
+    every = 1 + len(files) // _MAX_OUTLINED
     train, classes = outline(files[::every])
     yield DataSurvey(
         images=len(files),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nvp_studio.data.images import ImageError, decode_image
+from nvp_studio.data.images import ImageError, read_image
 from nvp_studio.files import read_regular
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.training.events import SheetKind
@@ -18,7 +18,7 @@ def read_sheet(path: Path | None, kind: SheetKind, record: RunRecord) -> ImageBa
     if path is None or flow is None:
         return None
     try:
-        pixels = decode_image(read_regular(path, MAX_SHEET_BYTES)).pixels
+        pixels = read_image(read_regular(path, MAX_SHEET_BYTES)).pixels
     except (OSError, ImageError):
         return None
     channels, height, width = flow.image_shape

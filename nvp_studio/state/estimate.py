@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.data.cifar import CIFAR10, find_cifar
+from nvp_studio.data.cifar import find_cifar
 from nvp_studio.data.cifar_files import is_archive
 from nvp_studio.data.images import ImageError, image_header
 from nvp_studio.state.engine import Engine
@@ -137,8 +137,8 @@ def image_shape_of(config: TrainConfig) -> ImageShape | None:
 def _first_image_shape(folder: Path) -> ImageShape | None:
     """The shape of one image in a folder, looked for among its first few names and those of its sub-folders."""
     try:
-        if is_archive(folder) or find_cifar(folder):
-            return CIFAR10.image_shape  # its sheets are images of thousands of images
+        if is_archive(folder) or find_cifar("cifar-10", folder):
+            return CATALOGUE["cifar-10"].image_shape  # its sheets are images of thousands of images
         names = list(islice(folder.iterdir(), _MAX_NAMES))
         for sub in [name for name in names if name.is_dir()][:2]:
             names += islice(sub.iterdir(), _MAX_NAMES)

@@ -6,19 +6,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
-from nvp_studio.data import catalogue, image_files
+from nvp_studio.data import image_files
+from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry
 from nvp_studio.data.download import RemoteFile
-from nvp_studio.data.idx_sets import MNIST
-from nvp_studio.data.published import Published
 from tests.cli.conftest import Run
 from tests.data.published_files import write_mnist
 
@@ -33,7 +32,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CatalogueEntry]:
     """A small MNIST in the catalogue, published by a server of the test's own."""
     folder = tmp_path / "server"
     write_mnist(folder, *(RNG.integers(0, 256, (count, 28, 28), np.uint8) for count in (40, 10)))
@@ -52,9 +51,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publishe
         )
         for path in sorted(folder.iterdir())
     )
-    published = replace(MNIST, train_images=40, test_images=10, files=files)
-    monkeypatch.setitem(catalogue.CATALOGUE, "mnist", catalogue.entry_of(published))
-    yield published
+    entry = replace(CATALOGUE["mnist"], counts=(40, 0, 10), files=files)
+    monkeypatch.setitem(CATALOGUE, "mnist", entry)
+    yield entry
     server.shutdown()
     server.server_close()
     thread.join()
@@ -103,14 +102,14 @@ def test_a_set_in_detail(run: Run, tmp_path: Path) -> None:
     assert "no data set 'nonsense' in the catalogue" in err
 
 
-def test_nothing_is_downloaded_unasked(run: Run, served: Published, tmp_path: Path) -> None:
+def test_nothing_is_downloaded_unasked(run: Run, served: CatalogueEntry, tmp_path: Path) -> None:
     code, _, err = run("data", "prepare", "mnist")
     assert code == 1
     assert "MNIST is not on this machine: 'nvp-studio data prepare mnist --download' downloads it" in err
     assert not (tmp_path / "data").exists()
 
 
-def test_a_download_says_its_size_and_gets_the_set_ready(run: Run, served: Published, tmp_path: Path) -> None:
+def test_a_download_says_its_size_and_gets_the_set_ready(run: Run, served: CatalogueEntry, tmp_path: Path) -> None:
     code, out, err = run("data", "prepare", "mnist", "--download")
     assert code == 0, err
     size = sum(path.stat().st_size for path in (tmp_path / "server").iterdir())
@@ -124,7 +123,7 @@ def test_a_download_says_its_size_and_gets_the_set_ready(run: Run, served: Publi
     assert facts["images"]["test"] == 10
 
 
-def test_an_interrupted_download_is_finished(run: Run, served: Published, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_finished(run: Run, served: CatalogueEntry, tmp_path: Path) -> None:
     (tmp_path / "data" / "mnist").mkdir(parents=True)
     for file in served.files[2:]:
         (tmp_path / "data" / "mnist" / file.name).write_bytes((tmp_path / "server" / file.name).read_bytes())
@@ -136,7 +135,7 @@ def test_an_interrupted_download_is_finished(run: Run, served: Published, tmp_pa
     assert sum(json.loads(out)["images"].values()) == 50
 
 
-def test_a_damaged_download_is_refused(run: Run, served: Published, tmp_path: Path) -> None:
+def test_a_damaged_download_is_refused(run: Run, served: CatalogueEntry, tmp_path: Path) -> None:
     path = tmp_path / "server" / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes() + b"x")
     code, _, err = run("data", "prepare", "mnist", "--download")
@@ -209,7 +208,7 @@ def test_a_run_that_prepares_its_data_can_be_stopped(
 
 
 @pytest.mark.slow
-def test_a_run_records_augmentation_and_data_root(run: Run, served: Published, tmp_path: Path) -> None:
+def test_a_run_records_augmentation_and_data_root(run: Run, served: CatalogueEntry, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "server").rename(tmp_path / "root" / "mnist")
     words = ["train", "--data", "mnist", "--steps", 2, "--batch-size", 4, "--device", "cpu", "--threads", 1]

@@ -13,7 +13,7 @@ from PIL import Image
 from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.hugging_face import is_hugging_face, load_hugging_face
-from nvp_studio.data.published import LoadOptions
+from nvp_studio.data.options import LoadOptions
 
 RNG = np.random.default_rng(13)
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own, over versions of what it is made of

@@ -325,11 +325,13 @@ def test_a_small_file_of_vast_pixels_is_refused_by_its_header(tmp_path: Path) ->
             image_header(path)
 
 
-def test_pixel_cap_can_be_chosen(tmp_path: Path) -> None:
+def test_the_bound_on_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, Image.fromarray(GREY), "a.png")
-    read_image(path, max_pixels=784)
+    monkeypatch.setattr(images, "MAX_PIXELS", 784)
+    read_image(path)
+    monkeypatch.setattr(images, "MAX_PIXELS", 783)
     with pytest.raises(ImageError, match="28x28 pixels; at most 783"):
-        read_image(path, max_pixels=783)
+        read_image(path)
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
@@ -359,7 +361,7 @@ def test_damage_is_read_or_refused_in_one_line(tmp_path: Path, name: str, data: 
     path = tmp_path / name
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
-        image = read_image(path, (3, 8, 8), max_pixels=10**6)
+        image = read_image(path, (3, 8, 8))
     except ImageError as error:
         reason = str(error)
         assert reason

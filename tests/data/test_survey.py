@@ -51,7 +51,7 @@ def test_tells_sizes_and_what_cannot_be_read(tmp_path: Path) -> None:
 def test_a_large_folder_is_counted_whole_and_looked_at_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surveying, "_FIRST_HEADERS", 5)
     monkeypatch.setattr(surveying, "_HEADER_EVERY", 10)
-    monkeypatch.setattr(surveying, "_MOST_OUTLINED", 20)
+    monkeypatch.setattr(surveying, "_MAX_OUTLINED", 20)
     paint_all(tmp_path, ("a", "b"), 60)
     *counts, found = survey_data(tmp_path, patience=0.0)
     assert counts == list(range(1, 61))
@@ -76,7 +76,7 @@ def test_data_files_are_read(tmp_path: Path, folder: bool) -> None:
 
 
 def test_large_data_files_are_read_when_the_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surveying, "_MOST_FILE_BYTES", 5)
+    monkeypatch.setattr(surveying, "_MAX_FILE_BYTES", 5)
     (tmp_path / "data_batch_1.png").write_bytes(b"a sheet of ten thousand images")
     (tmp_path / "train_lables.json").write_bytes(b"[]")
     assert survey(tmp_path) == DataSurvey(unread=True)

@@ -17,7 +17,7 @@ from nvp_studio.checkpoints import load
 from nvp_studio.commands.pictures import _read_latents, _recipe_text
 from nvp_studio.data import load_data
 from nvp_studio.data.images import read_image
-from nvp_studio.data.mat_file import read_mat_apart
+from nvp_studio.data.mat_file import read_mat
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.rendering import latent
 from nvp_studio.recipe import Recipe
@@ -38,7 +38,7 @@ def main() -> None:
         "data": lambda path: load_data(str(path)),
         "image": lambda path: read_image(path, (1, 8, 8)),
         "recipe": lambda path: latent(model, Recipe.from_json(_recipe_text(path))),
-        "mat": lambda path: read_mat_apart(path, ("X", "y"), None),
+        "mat": lambda path: read_mat(path, ("X", "y")),
         "latents": lambda path: _read_latents(model, path, force=False),
     }
     load(sys.argv[1])

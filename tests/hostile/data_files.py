@@ -169,8 +169,8 @@ DATA_FILES: dict[str, tuple[str, Build, str]] = {
         "impossible shape|cut short",
     ),
     # IDX
-    "terabytes-idx3-ubyte": ("data", holds(idx(2**32 - 1, 2**20, 2**20)), "cut short: its header promises"),
-    "terabytes-idx3-ubyte.gz": ("data", holds(gzip.compress(idx(2**32 - 1, 2**20))), "cut short: its header promises"),
+    "terabytes-idx3-ubyte": ("data", holds(idx(2**32 - 1, 2**20, 2**20)), "is too large"),
+    "terabytes-idx3-ubyte.gz": ("data", holds(gzip.compress(idx(2**32 - 1, 2**20))), "is too large"),
     "cut-idx3-ubyte": ("data", holds(idx(4, 3, 3, data=bytes(35))), "cut short"),
     "more-idx3-ubyte": ("data", holds(idx(4, 3, 3, data=bytes(37))), "longer than its header"),
     "empty-idx3-ubyte": ("data", holds(idx(0, 3, 3)), "shape"),
@@ -204,7 +204,7 @@ DATA_FILES: dict[str, tuple[str, Build, str]] = {
     "long-name.tar.gz": ("data", holds(tar(("x", 2**27, b"L"))), "a name or a note of"),
     "long-note.tar.gz": ("data", holds(tar(("x", 2**27, b"x"))), "a name or a note of"),
     "crowd.tar.gz": ("data", holds(tar(*((f"f{n}", b"", b"0") for n in range(200)))), "more than 100 files"),
-    "link.tar.gz": ("data", holds(tar(("data_batch_1", b"", b"2"))), "no batches"),
+    "link.tar.gz": ("data", holds(tar(("data_batch_1", b"", b"2"))), "no training images"),
     "cut.tar.gz": ("data", holds(tar(("data_batch_1", bytes(4000), b"0"))[:-20]), "not a sound tar.gz"),
     "text.tar.gz": ("data", holds(b"text"), "not a sound tar.gz"),
     "sheets": (

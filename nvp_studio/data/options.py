@@ -1,0 +1,24 @@
+"""Options of loading data, and the callback by which loading reports its progress."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Progress = Callable[[int, int, str], None]
+"""Called with the count done, the total (0 while unknown) and a description; an exception from it ends the loading."""
+
+
+def no_progress(done: int, total: int, description: str) -> None:
+    """A `Progress` for a caller who wants no reports."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Options of loading a data set; `image_size` and `channels` are None to leave the images as they are.
+
+    `data_root` is a folder in which files are looked for first.
+    """
+
+    image_size: int | None = None
+    channels: int | None = None
+    data_root: str | None = None
+    progress: Progress = no_progress
