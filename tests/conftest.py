@@ -1,5 +1,6 @@
 """Settings of every test, and for tests of the window: an offscreen application, real engines, a check for leaks."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["QT_QPA_PLATFORM"] = os.environ.get("NVP_STUDIO_TEST_PLATFORM", "offscreen")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     leaks.record_messages(config.getini("qt_log_ignore"))
+
+
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage, and no search for leaks, go through the objects of all imported modules."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

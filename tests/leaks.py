@@ -91,8 +91,8 @@ def living() -> Living:
         if widget.parent() is None and widget.objectName() not in _OUTLIVES_TESTS:
             found["widget", _address(widget)] = f"widget {_name(widget)}"
     kept_processes = set()
-    for thing in gc.get_objects():
-        if not issubclass(type(thing), QObject) or not shiboken6.isValid(thing):
+    for thing in shiboken6.getAllValidWrappers():
+        if not isinstance(thing, QObject):
             continue
         kept = any(owner in _kept for owner in _with_parents(thing))
         if isinstance(thing, QTimer) and thing.isActive() and not kept:
