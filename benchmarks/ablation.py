@@ -12,12 +12,13 @@ number of steps gives the same weights again. The test images are never looked a
 """
 
 import argparse
+import copy
 import json
 import statistics
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
@@ -30,13 +31,12 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.config import preset_config
 from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training.averaging import average_of
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import inverse_error, noise_inverse_error
-from nvp_studio.training.objective import objective
 from nvp_studio.training.schedule import learning_rate
-from nvp_studio.training.train_state import TrainState
+from nvp_studio.training.step import objective
+from nvp_studio.training.train_state import TrainState, update_average
 
 BASE: dict[str, Any] = {
     "preset": "studio",
@@ -214,12 +214,9 @@ class NoiseTrainState:
         self.dequantizer = VariationalDequantizer(config.flow.image_shape[0])
         convert_conv2d_weight_memory_format(self.dequantizer, torch.channels_last)
         self.optimizer = torch.optim.Adam(self.dequantizer.parameters(), fused=True)
-        self._average = average_of(self.dequantizer, config.ema_decay)
-
-    @property
-    def averaged(self) -> VariationalDequantizer:
-        """The dequantizer with the averaged weights."""
-        return cast(VariationalDequantizer, self._average.module)
+        self.averaged = copy.deepcopy(self.dequantizer).requires_grad_(False).eval()
+        self._decay = config.ema_decay
+        self._updates = 0
 
     def loss(self, flow: Flow, x: Tensor) -> Tensor:
         """Bits/dim of the images of x, which are dequantized anew, by the noise that they came with."""
@@ -233,7 +230,8 @@ class NoiseTrainState:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        self._average.update_parameters(self.dequantizer)
+        update_average(self.averaged, self.dequantizer, self._decay, self._updates)
+        self._updates += 1
 
 
 class Trial:

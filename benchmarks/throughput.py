@@ -37,8 +37,7 @@ from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.precision import settled_precision
-from nvp_studio.training.train_state import TrainState
+from nvp_studio.training.train_state import TrainState, settled_precision
 
 TRAINING, LIKELIHOOD, DECODE = "training", "log-likelihood", "decoding one image"
 TARGETS = {TRAINING: 2.0, LIKELIHOOD: 2.0, DECODE: 3.0}

@@ -241,7 +241,7 @@ def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tens
         def stop(reason: str) -> None:
             if ranks.first:
                 say("Stopping after this step and saving; once more ends at once, without saving.")
-            control.stop("SIGINT (Ctrl+C)" if reason == "Ctrl+C" else reason, hurry=reason != "Ctrl+C")
+            control.stop("SIGINT (Ctrl+C)" if reason == "Ctrl+C" else reason, at_once=reason != "Ctrl+C")
 
         with on_stop(stop):
             if not ranks.first:

@@ -4,9 +4,9 @@ The same (seed, order, step) gives the same batch whatever happened before, so t
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from threading import Lock
-from typing import Any, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,19 @@ from torch import Tensor
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.noise import keyed_generator, step_noise
 from nvp_studio.training.augmentation import NO_AUGMENTATION, Augmentation
-from nvp_studio.training.objective import noise_count
-from nvp_studio.training.prefetch import Draw, Prefetcher
 
 _PIECE = 4096
 """Images that are copied to a device at a time, so that a mapped file need not fit into memory."""
-
+_ORDERS = 4
+"""Permutations of all images that are kept; a batch takes from those of two epochs at most, if it is no larger."""
 
 Range = tuple[int, int]
 """Places in a batch: start, and stop (exclusive)."""
+
+
+def noise_count(batch_size: int) -> int:
+    """Images of noise that go with a batch: one for each sixteen of its images, at least one."""
+    return max(1, batch_size // 16)
 
 
 class MicroBatch(NamedTuple):
@@ -33,6 +37,40 @@ class MicroBatch(NamedTuple):
     images: Tensor
     noise: Tensor
     """Images of uniform noise, of which there may be none."""
+
+
+class Draw(NamedTuple):
+    """Which images to draw: those at places `start` to `stop` of a step's batch, or of its images of noise."""
+
+    kind: Literal["images", "noise"]
+    step: int
+    order: int
+    start: int
+    stop: int
+
+
+class Prefetcher:
+    """Calls `draw`, and in its thread calls it for the same places of the next step as well.
+
+    What is drawn depends on the key alone, so prefetching changes only when it is computed. A draw that was not
+    prefetched, because training returned to an earlier state or divided its batch differently, is made when asked for.
+    """
+
+    def __init__(self, draw: Callable[[Draw], list[Tensor]]) -> None:
+        self._draw = draw
+        self._thread = ThreadPoolExecutor(1, "next batch")
+        self._coming: dict[Draw, Future[list[Tensor]]] = {}
+
+    def __call__(self, wanted: Draw) -> list[Tensor]:
+        """The result of `draw`; an error in the thread is raised here."""
+        for draw in list(self._coming):  # what belongs neither to this step nor to the next
+            if draw.order != wanted.order or not wanted.step <= draw.step <= wanted.step + 1:
+                self._coming.pop(draw).cancel()
+        coming = self._coming.pop(wanted, None)
+        following = wanted._replace(step=wanted.step + 1)
+        if following not in self._coming:
+            self._coming[following] = self._thread.submit(self._draw, following)
+        return self._draw(wanted) if coming is None else coming.result()
 
 
 class Batches:
@@ -64,8 +102,7 @@ class Batches:
         self._images = images
         stays = _fits(images, device) if resident is None else resident
         self._on_device = _sent(images, device) if stays else None
-        self._orders: dict[tuple[int, int], npt.NDArray[np.int64]] = {}
-        self._one_at_a_time = Lock()
+        self._order = lru_cache(_ORDERS)(partial(_permutation, seed, len(images)))
         prefetches = _gains_by_a_thread(device) if prefetch is None else prefetch
         self._drawn: Callable[[Draw], list[Tensor]] = Prefetcher(self._draw) if prefetches else self._draw
 
@@ -122,16 +159,11 @@ class Batches:
     def _indices(self, step: int, order: int) -> npt.NDArray[np.int64]:
         stream = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs, places = np.divmod(stream, self.count)
-        return np.concatenate([self._order(int(e), order)[places[epochs == e]] for e in np.unique(epochs)])
+        return np.concatenate([self._order(order, int(e))[places[epochs == e]] for e in np.unique(epochs)])
 
-    def _order(self, epoch: int, order: int) -> npt.NDArray[np.int64]:
-        key = (epoch, order)
-        with self._one_at_a_time:
-            if key not in self._orders:
-                if len(self._orders) > 4:
-                    self._orders.clear()
-                self._orders[key] = keyed_generator(b"order", self._seed, order, epoch).permutation(self.count)
-            return self._orders[key]
+
+def _permutation(seed: int, count: int, order: int, epoch: int) -> npt.NDArray[np.int64]:
+    return keyed_generator(b"order", seed, order, epoch).permutation(count)
 
 
 def _fits(images: npt.NDArray[np.uint8], device: torch.device) -> bool:

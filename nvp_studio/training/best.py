@@ -10,11 +10,10 @@ from torch import Tensor
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, read_checkpoint
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.engine.inference import Inference
-from nvp_studio.flow.flow import Flow
-from nvp_studio.ranks import ALONE, Ranks
-from nvp_studio.training.evaluation import scores
+from nvp_studio.training.checkpoint_folder import BEST
+from nvp_studio.training.context import LoopContext
+from nvp_studio.training.evaluation import finite, scores
 from nvp_studio.training.events import RunState
-from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts, principal_directions
 
 REFERENCE_IMAGES = 2000
@@ -26,13 +25,10 @@ KeepGoing = Callable[[], bool]
 class BestModel:
     """Keeps the best weights and writes ``best.safetensors``, with directions and reference scores.
 
-    `value` and `step` are those of the file of an earlier session of the run, if there is one. `flow` is a flow of the
-    run's architecture, of which a copy takes the weights to be scored.
+    `value` and `step` are those of the file of an earlier session of the run, if there is one.
     """
 
-    def __init__(
-        self, flow: Flow, data: DataSet, publisher: Publisher, value: float | None = None, step: int | None = None
-    ) -> None:
+    def __init__(self, context: LoopContext, value: float | None = None, step: int | None = None) -> None:
         self.value = value
         """Lowest validation, in bits/dim."""
         self.step = step
@@ -40,9 +36,7 @@ class BestModel:
         self.saved_step = step
         self.pending = False
         """Whether the file is older than the weights in memory, or lacks something."""
-        self._template = flow
-        self._data = data
-        self._publisher = publisher
+        self._context = context
         self._info: CheckpointInfo | None = None
         self._weights: dict[str, Tensor] = {}
         self._scores = torch.empty(0, dtype=torch.float64)
@@ -63,37 +57,38 @@ class BestModel:
         """Write the file, without directions when `keep_going` ends their computation."""
         if self._info is None:
             return
-        self._directions = explorer_tensors(self._flow(), self._data, self._scores, keep_going, images, seconds)
+        self._directions = explorer_tensors(self._flow(), self._context.data, self._scores, keep_going, images, seconds)
         self.write()
 
     def write(self) -> bool:
         """Write the file with the directions computed last; False when it could not be written."""
         assert self._info is not None
         tensors = {f"average.{name}": tensor for name, tensor in self._weights.items()} | self._directions
-        checkpoint = Checkpoint(self._template.config, self._info, tensors)
-        self.written = self._publisher.checkpoint("best", "best", self._info.step, lambda: checkpoint)
+        checkpoint = Checkpoint(self._context.state.averaged_flow.config, self._info, tensors)
+        self.written = self._context.publisher.checkpoint("best", self._info.step, lambda: checkpoint)
         if self.written:
             self.saved_value, self.saved_step = self.value, self.step
             self.pending = "directions.mean" not in self._directions
         return self.written
 
-    def finish(self, keep_going: KeepGoing, keep_going_alone: KeepGoing, ranks: Ranks = ALONE) -> CheckpointInfo | None:
+    def finish(self, keep_going: KeepGoing, keep_going_alone: KeepGoing) -> CheckpointInfo | None:
         """Score the best model on all validation and test images, write it, and return its information.
 
         None when there is none, when `keep_going` returned False, and on all ranks but the first. The first rank has
         the best weights; all score them together, and it writes the file while the others wait: meanwhile
         `keep_going_alone` is asked, which is no collective.
         """
+        data, ranks, publisher = self._context.data, self._context.ranks, self._context.publisher
         known = self._info is not None or (ranks.first and self._recall())
         if not ranks.broadcast(known)[0]:
             return None
         self._weights = ranks.broadcast_tensors(self._weights)
         flow = self._flow()
-        validation = self._data.validation.images
-        test_images = self._data.test.images if self._data.test is not None else validation[:0]
+        validation = data.validation.images
+        test_images = data.test.images if data.test is not None else validation[:0]
         bits: Tensor | None = self._scores
         unscored = len(validation) if ranks.broadcast(len(self._scores) != len(validation))[0] else 0
-        count = self._publisher.counter("scoring the best model", unscored + len(test_images))
+        count = publisher.counter("scoring the best model", unscored + len(test_images))
         if unscored:
             bits = scores(flow, validation, keep_going, ranks=ranks, count=count)
         tested = None
@@ -104,12 +99,12 @@ class BestModel:
         self._scores = bits
         self._info = msgspec.structs.replace(
             self._info,
-            validation=_finite_mean(bits),
+            validation=finite(bits.mean().item()),
             validation_images=len(bits),
-            test=_finite_mean(tested),
+            test=finite(tested.mean().item()),
             test_images=len(tested),
         )
-        self._publisher.report(RunState("training", "finding the directions of the best model"))
+        publisher.report(RunState("training", "finding the directions of the best model"))
         self.save(keep_going_alone, images=4000, seconds=30.0)
         return self._info
 
@@ -117,14 +112,14 @@ class BestModel:
         """Read the best model of an earlier session from its file."""
         if self.value is None:
             return False
-        checkpoint = read_checkpoint(self._publisher.folder / "checkpoints" / "best.safetensors")
-        named = msgspec.structs.replace(checkpoint.info.data, contrasts=tuple(contrasts(self._data)))
+        checkpoint = read_checkpoint(self._context.publisher.folder / "checkpoints" / BEST)
+        named = msgspec.structs.replace(checkpoint.info.data, contrasts=tuple(contrasts(self._context.data)))
         self._info = msgspec.structs.replace(checkpoint.info, data=named)
         self._weights = checkpoint.group("average")
         return True
 
     def _flow(self) -> Inference:
-        flow = copy.deepcopy(self._template)
+        flow = copy.deepcopy(self._context.state.averaged_flow)
         flow.load_state_dict(self._weights)
         return Inference(flow)
 
@@ -141,8 +136,3 @@ def explorer_tensors(
     if len(finite):
         tensors["reference.bits_per_dim"] = finite.sort().values
     return tensors
-
-
-def _finite_mean(bits: Tensor) -> float | None:
-    mean = bits.mean().item() if len(bits) else float("nan")
-    return mean if mean - mean == 0 else None

@@ -19,8 +19,8 @@ from nvp_studio.training.stopping import StopRules
 
 CHANGES = "changes.jsonl"
 REQUEST_FILE = "wish.json"
-_MOST_BYTES = 20_000_000
-_MOST_REQUEST_BYTES = 10_000
+_MAX_BYTES = 20_000_000
+_MAX_REQUEST_BYTES = 10_000
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -79,7 +79,7 @@ def read_changes(folder: Path) -> tuple[RunChange, ...]:
     decoder = msgspec.json.Decoder(RunChange)
     changes: list[RunChange] = []
     try:
-        lines = read_regular(folder / CHANGES, _MOST_BYTES).split(b"\n")
+        lines = read_regular(folder / CHANGES, _MAX_BYTES).split(b"\n")
     except OSError:
         return ()
     for line in lines:
@@ -121,10 +121,7 @@ def request_change(folder: Path, request: ChangeRequest) -> None:
 
     It is merged with an earlier request that was not taken yet. Raises `RunError` when it cannot be written.
     """
-    try:
-        earlier = _read_request(folder) or ChangeRequest()
-    except OSError:
-        earlier = ChangeRequest()
+    earlier = _read_request(folder) or ChangeRequest()
     given = {name: value for name in ChangeRequest.__struct_fields__ if (value := getattr(request, name)) is not None}
     try:
         write_whole(folder / REQUEST_FILE, msgspec.json.encode(msgspec.structs.replace(earlier, **given)))
@@ -134,10 +131,7 @@ def request_change(folder: Path, request: ChangeRequest) -> None:
 
 def take_request(folder: Path) -> ChangeRequest | None:
     """Read and remove the request for the run in `folder`; None when there is none, or none that can be read."""
-    try:
-        request = _read_request(folder)
-    except OSError:
-        return None
+    request = _read_request(folder)
     try:
         (folder / REQUEST_FILE).unlink()
     except OSError:
@@ -146,11 +140,10 @@ def take_request(folder: Path) -> ChangeRequest | None:
 
 
 def _read_request(folder: Path) -> ChangeRequest | None:
-    """The request in `folder`, None when it is damaged; raises `OSError` when there is none."""
-    content = read_regular(folder / REQUEST_FILE, _MOST_REQUEST_BYTES)
+    """The request in `folder`; None when there is none, or none that can be read."""
     try:
-        return msgspec.json.decode(content, type=ChangeRequest)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return msgspec.json.decode(read_regular(folder / REQUEST_FILE, _MAX_REQUEST_BYTES), type=ChangeRequest)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 
@@ -183,7 +176,15 @@ class ChangeHistory:
         """Whether stop conditions were changed at `step` or later, so that an end by earlier ones no longer holds."""
         return any(isinstance(change, StopChange) and change.step >= step for change in self.changes)
 
-    def record(self, *changes: RunChange) -> None:
-        """Write the changes, then let them take effect; raises `OSError`, and nothing has changed then."""
+    def make(self, request: ChangeRequest, step: int) -> None:
+        """Write the changes from the step after `step` on, then let them take effect.
+
+        Raises `OSError`, and nothing has changed then.
+        """
+        changes: list[RunChange] = []
+        if request.learning_rate is not None:
+            changes.append(RateChange(step, request.learning_rate))
+        if request.stop is not None:
+            changes.append(StopChange(step, request.stop))
         record_changes(self._folder, *changes)
         self.changes = in_force((*self.changes, *changes))

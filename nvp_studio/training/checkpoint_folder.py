@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 
@@ -15,16 +15,8 @@ CheckpointKind = Literal["last", "best", "milestone"]
 LAST = "last.safetensors"
 PREVIOUS = "previous.safetensors"
 BEST = "best.safetensors"
-MOST_MILESTONES = 16
+MAX_MILESTONES = 16
 _MILESTONE = re.compile(r"step-(\d{8,})\.safetensors")
-
-
-class Latest(NamedTuple):
-    """The checkpoint to resume from."""
-
-    checkpoint: Checkpoint
-    damage: str
-    """Why it is the one before the last, in one line; empty when it is the last."""
 
 
 class CheckpointFolder:
@@ -35,19 +27,21 @@ class CheckpointFolder:
         self._folder = run_folder / "checkpoints"
         self._last_is_whole = last_is_whole
 
-    def write(self, name: str, kind: CheckpointKind, checkpoint: Checkpoint) -> Path:
-        """Write ``<name>.safetensors``; raises as `write_checkpoint`, and then every earlier file is unchanged.
+    def path(self, kind: CheckpointKind, step: int) -> Path:
+        """The file of the checkpoint of this kind that is written after `step`."""
+        return self._folder / (f"step-{step:08d}.safetensors" if kind == "milestone" else f"{kind}.safetensors")
+
+    def write(self, kind: CheckpointKind, step: int, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; raises as `write_checkpoint`, and then every earlier file is unchanged.
 
         The last one before becomes ``previous``. After a milestone the others are thinned.
         """
-        path = self._folder / f"{name}.safetensors"
         keep = self._folder / PREVIOUS if kind == "last" and self._last_is_whole else None
-        write_checkpoint(path, checkpoint, keep=keep)
+        write_checkpoint(self.path(kind, step), checkpoint, keep=keep)
         if kind == "last":
             self._last_is_whole = True
         elif kind == "milestone":
             self._thin()
-        return path
 
     def _thin(self) -> None:
         names = {int(match[1]): match[0] for match in map(_MILESTONE.fullmatch, os.listdir(self._folder)) if match}
@@ -65,11 +59,14 @@ def damage_of(path: Path) -> str:
     return ""
 
 
-def read_latest(run_folder: Path) -> Latest:
-    """Read the last checkpoint, or where that is damaged or missing the one before; raises `CheckpointError`."""
+def read_latest(run_folder: Path) -> tuple[Checkpoint, str]:
+    """Read the last checkpoint, or where that is damaged or missing the one before and why it is that one, in one line.
+
+    Raises `CheckpointError`.
+    """
     folder = run_folder / "checkpoints"
     try:
-        return Latest(read_checkpoint(folder / LAST), "")
+        return read_checkpoint(folder / LAST), ""
     except CheckpointError as error:
         if not (folder / PREVIOUS).exists():
             raise
@@ -78,10 +75,10 @@ def read_latest(run_folder: Path) -> Latest:
         checkpoint = read_checkpoint(folder / PREVIOUS)
     except CheckpointError as error:
         raise CheckpointError(f"{damage}; nor can the one before be used: {error}") from error
-    return Latest(checkpoint, f"{damage}; going on from the one before, of step {checkpoint.info.step}")
+    return checkpoint, f"{damage}; going on from the one before, of step {checkpoint.info.step}"
 
 
-def superfluous(steps: Iterable[int], most: int = MOST_MILESTONES) -> list[int]:
+def superfluous(steps: Iterable[int], most: int = MAX_MILESTONES) -> list[int]:
     """The milestones to drop so that `most` remain: the first and the newest stay, those between end up at about even
     distances on a logarithmic scale of steps, so that a long run keeps its beginning and all of its length.
     """

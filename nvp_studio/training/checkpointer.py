@@ -2,24 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from torch import Tensor
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, slim
-from nvp_studio.data.dataset import DataSet
-from nvp_studio.ranks import Ranks
-from nvp_studio.training.best import BestModel, KeepGoing
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.best import BestModel, KeepGoing, explorer_tensors
+from nvp_studio.training.context import LoopContext
 from nvp_studio.training.divergence import DivergenceDetector
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.reference import contrasts
-from nvp_studio.training.schedule import Budget
 from nvp_studio.training.stopping import StopProgress
-from nvp_studio.training.train_state import TrainState
 
 _BEST_SECONDS = 60.0
 """Shortest time between two writings of the best model, which include a principal component analysis."""
@@ -49,6 +45,13 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     """The stop condition that ended the run, when one did."""
 
 
+class SavedState(NamedTuple):
+    """What a resumed session goes on from."""
+
+    resume: ResumeState
+    tensors: Mapping[str, Tensor]
+
+
 class Checkpointer:
     """Writes the last checkpoint, milestones and the best model of one session of a run.
 
@@ -56,26 +59,11 @@ class Checkpointer:
     does nothing.
     """
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        data: DataSet,
-        state: TrainState,
-        best: BestModel,
-        publisher: Publisher,
-        budget: Budget,
-        resume_state: Callable[[], ResumeState],
-        ranks: Ranks,
-    ) -> None:
-        self._config = config
-        self._data = data
-        self._contrasts = tuple(contrasts(data))
-        self._state = state
+    def __init__(self, context: LoopContext, best: BestModel, resume_state: Callable[[], ResumeState]) -> None:
+        self._context = context
         self._best = best
-        self._publisher = publisher
-        self._budget = budget
         self._resume_state = resume_state
-        self._ranks = ranks
+        self._contrasts = tuple(contrasts(context.data))
         self._saved_at = self._best_at = time.monotonic()
         self._best_cost = 0.0
         self._failed_at: float | None = None
@@ -99,33 +87,35 @@ class Checkpointer:
             self.save_last()
         self._milestone_due |= milestone
         if self._milestone_due and now - self._milestone_at >= _RETRY_SECONDS:
-            saved = self._publisher.checkpoint(
-                f"step-{step:08d}", "milestone", step, lambda: slim(self._checkpoint(self._resume_state()))
+            saved = self._context.publisher.checkpoint(
+                "milestone", step, lambda: slim(self._checkpoint(self._resume_state()))
             )
             self._milestone_due, self._milestone_at = not saved, -math.inf if saved else now
 
     def _save_due(self, now: float, step: int) -> bool:
         """Whether it is time for a checkpoint: by minutes, by steps, or because the last one could not be written."""
-        interval = 60 * self._config.checkpoint_minutes
+        config = self._context.config
+        interval = 60 * config.checkpoint_minutes
         if self._failed_at is not None:
             return now - self._failed_at >= min(interval, _RETRY_SECONDS)
-        steps = self._config.checkpoint_steps
+        steps = config.checkpoint_steps
         return now - self._saved_at >= interval or (steps is not None and step % steps == 0)
 
     def save_last(self, extra: dict[str, Tensor] | None = None) -> bool:
         """Write the checkpoint to resume from, with the tensors `extra`; False when it could not be written."""
-        if not self._ranks.first:
+        context = self._context
+        if not context.ranks.first:
             return True
         now = self._resume_state()
-        saved = self._publisher.checkpoint("last", "last", now.step, lambda: self._checkpoint(now, extra))
+        saved = context.publisher.checkpoint("last", now.step, lambda: self._checkpoint(now, extra))
         self._saved_at = time.monotonic()
         self._failed_at = None if saved else self._saved_at
-        self._publisher.update_record(
+        context.publisher.update_record(
             step=now.step,
-            total_steps=self._budget.total_steps,
-            epoch=self._budget.epoch(now.step),
+            total_steps=context.budget.total_steps,
+            epoch=context.budget.epoch(now.step),
             seconds=now.seconds,
-            images=now.step * self._config.batch_size,
+            images=now.step * context.config.batch_size,
             best=self._best.value,
             best_step=self._best.step,
             skipped=now.detector.skipped,
@@ -133,17 +123,26 @@ class Checkpointer:
         )
         return saved
 
+    def save_explorable_last(self, keep_going: KeepGoing) -> bool:
+        """`save_last` with what exploring needs; Explore opens it when there is no best model."""
+        if not self._context.ranks.first:
+            return True
+        none = Tensor().double()
+        return self.save_last(
+            explorer_tensors(self._context.state.averaged, self._context.data, none, keep_going, 2000, 5.0)
+        )
+
     def _checkpoint(self, resume_state: ResumeState, extra: dict[str, Tensor] | None = None) -> Checkpoint:
-        tensors = dict(self._state.capture().tensors) | (extra or {})
-        resume = msgspec.json.encode(resume_state).decode()
-        return Checkpoint(self._state.flow.config, self.info(), tensors, resume)
+        state = self._context.state
+        tensors = dict(state.capture().tensors) | (extra or {})
+        return Checkpoint(state.flow.config, self.info(), tensors, msgspec.json.encode(resume_state).decode())
 
     def info(self, validation: float | None = None, count: int = 0) -> CheckpointInfo:
         """The information in a file written now; `validation` in bits/dim is the mean over `count` images."""
-        data, now = self._data, self._resume_state()
+        config, data, now = self._context.config, self._context.data, self._resume_state()
         return CheckpointInfo(
-            name=self._publisher.record.name,
-            preset=self._config.preset,
+            name=self._context.publisher.record.name,
+            preset=config.preset,
             data=DataInfo(
                 name=data.name,
                 title=data.title,
@@ -153,12 +152,12 @@ class Checkpointer:
                 licence=data.licence,
             ),
             step=now.step,
-            epoch=self._budget.epoch(now.step),
+            epoch=self._context.budget.epoch(now.step),
             seconds=now.seconds,
-            images=now.step * self._config.batch_size,
-            seed=self._config.seed,
+            images=now.step * config.batch_size,
+            seed=config.seed,
             validation=validation,
             validation_images=count,
-            train_config=msgspec.json.encode(self._config).decode(),
+            train_config=msgspec.json.encode(config).decode(),
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
         )

@@ -2,6 +2,8 @@
 
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _WINDOW_SECONDS = 10.0
 _MOST_OVERHEAD = 3.0
@@ -33,20 +35,19 @@ class Clock:
             self._count()
         return self._seconds
 
-    @property
-    def running(self) -> bool:
-        """Whether time is counted."""
-        return self._running
-
     def pause(self) -> None:
         """Stop counting time."""
         self.seconds()
         self._running = False
 
-    def unpause(self) -> None:
-        """Count time again."""
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count no time within the block."""
+        running = self._running
+        self.pause()
+        yield
         self._seen, self._busy = time.monotonic(), time.process_time()
-        self._running = True
+        self._running = running
 
     def take_slept(self) -> float:
         """Seconds that were not counted because the machine slept, since the last call."""

@@ -2,21 +2,26 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from typing import Literal
 
 from nvp_studio.training.changes import ChangeRequest
 
+Request = Literal["save", "sample"] | ChangeRequest
+"""A checkpoint, a fresh sheet of samples, or another learning rate or other stop conditions, after the current step."""
+
 
 class Control:
-    """Flags that the training loop looks at between steps; every method may be called from any thread."""
+    """What the training loop looks at between steps; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self._stop_reason: str | None = None
-        self._hurry = False
+        self.stop_reason: str | None = None
+        """Why the loop is to stop, or None."""
+        self.at_once = False
+        """Whether the end is to come at once."""
         self._running = threading.Event()
         self._running.set()
-        self._save = threading.Event()
-        self._sample = threading.Event()
-        self._requests: deque[ChangeRequest] = deque()
+        self._requests: deque[Request] = deque()
 
     def pause(self) -> None:
         """Ask the loop to wait after the current step."""
@@ -26,39 +31,21 @@ class Control:
         """End a pause."""
         self._running.set()
 
-    def stop(self, reason: str = "by the user", *, hurry: bool = False) -> None:
+    def stop(self, reason: str = "by the user", *, at_once: bool = False) -> None:
         """Ask the loop to save a checkpoint and end; also ends a pause. The first `reason` is kept; it reads on from
         "stopped: ".
 
-        With `hurry`, now or in a later call, it leaves out what the checkpoint carries for exploring, which may take
+        With `at_once`, now or in a later call, it leaves out what the checkpoint carries for exploring, which may take
         seconds to compute.
         """
-        self._hurry = self._hurry or hurry
-        if self._stop_reason is None:
-            self._stop_reason = reason
+        self.at_once = self.at_once or at_once
+        if self.stop_reason is None:
+            self.stop_reason = reason
         self._running.set()
 
-    def save(self) -> None:
-        """Ask for a checkpoint after the current step."""
-        self._save.set()
-
-    def sample(self) -> None:
-        """Ask for a fresh sheet of samples after the current step."""
-        self._sample.set()
-
-    def change(self, request: ChangeRequest) -> None:
-        """Ask for another learning rate or other stop conditions from the next step on."""
+    def request(self, request: Request) -> None:
+        """Ask for something to be done after the current step."""
         self._requests.append(request)
-
-    @property
-    def stop_reason(self) -> str | None:
-        """Why the loop is to stop, or None."""
-        return self._stop_reason
-
-    @property
-    def hurry(self) -> bool:
-        """Whether the end is to come at once."""
-        return self._hurry
 
     @property
     def paused(self) -> bool:
@@ -69,18 +56,7 @@ class Control:
         """Wait until the pause ends, at most `seconds`."""
         self._running.wait(seconds)
 
-    def take_save(self) -> bool:
-        """Whether a checkpoint was asked for since the last call."""
-        asked = self._save.is_set()
-        self._save.clear()
-        return asked
-
-    def take_sample(self) -> bool:
-        """Whether samples were asked for since the last call."""
-        asked = self._sample.is_set()
-        self._sample.clear()
-        return asked
-
-    def take_change(self) -> ChangeRequest | None:
-        """The oldest change that was asked for and not taken yet."""
-        return self._requests.popleft() if self._requests else None
+    def take_requests(self) -> Iterator[Request]:
+        """Yield what was requested and not taken yet, the oldest first."""
+        while self._requests:
+            yield self._requests.popleft()

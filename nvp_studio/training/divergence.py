@@ -7,8 +7,8 @@ import msgspec
 
 Verdict = Literal["good", "skip", "roll back"]
 
-MOST_ROLLBACKS = 3
-_MOST_SKIPS = 3
+MAX_ROLLBACKS = 3
+_MAX_SKIPS = 3
 """Non-finite steps in a row."""
 _FAR = 1.0
 """Bits/dim above the lowest running average from which on a loss counts as diverged."""
@@ -38,7 +38,7 @@ class DivergenceDetector(msgspec.Struct):
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             self.skipped += 1
             self.skips_in_row += 1
-            return "roll back" if self.skips_in_row >= _MOST_SKIPS else "skip"
+            return "roll back" if self.skips_in_row >= _MAX_SKIPS else "skip"
         self.skips_in_row = 0
         self.smooth = loss if self.smooth is None else _SMOOTHING * self.smooth + (1 - _SMOOTHING) * loss
         self.best = self.smooth if self.best is None else min(self.best, self.smooth)

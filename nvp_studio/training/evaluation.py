@@ -116,6 +116,11 @@ def bits_by_scale(flow: Inference, images: Images) -> tuple[float, ...]:
     return tuple(parts) if all(map(math.isfinite, parts)) else ()
 
 
+def finite(value: float) -> float | None:
+    """The value, None for NaN and infinity."""
+    return value if math.isfinite(value) else None
+
+
 def contact_sheet(images: Images, columns: int) -> bytes:
     """All images side by side in rows of `columns`, as the content of a PNG file."""
     count, height, width, channels = images.shape

@@ -7,33 +7,32 @@ state brings back the weights, and the count goes on.
 """
 
 import itertools
+import time
 from collections.abc import Iterator
 
 import msgspec
-from torch import Tensor
 
-from nvp_studio.checkpoints import Checkpoint, CheckpointInfo
+from nvp_studio.checkpoints import CheckpointInfo
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, Ranks
-from nvp_studio.training.agreement import Agreement
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches, MicroBatch
-from nvp_studio.training.best import BestModel, explorer_tensors
-from nvp_studio.training.change_applier import ChangeApplier
-from nvp_studio.training.changes import ChangeHistory
-from nvp_studio.training.checkpointer import Checkpointer, ResumeState
+from nvp_studio.training.best import BestModel
+from nvp_studio.training.changes import ChangeHistory, ChangeRequest
+from nvp_studio.training.checkpointer import Checkpointer, ResumeState, SavedState
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.context import LoopContext
 from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import halved, micro_batch_ranges, share_batch_statistics, split_range
-from nvp_studio.training.divergence import MOST_ROLLBACKS, DivergenceDetector, Verdict
+from nvp_studio.training.divergence import MAX_ROLLBACKS, DivergenceDetector, Verdict
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import StepMetrics
-from nvp_studio.training.progress import ProgressReporter
+from nvp_studio.training.events import RunChanged, RunProgress, StepMetrics
 from nvp_studio.training.publisher import Publisher, retry
+from nvp_studio.training.requests import Requests
 from nvp_studio.training.schedule import Budget, learning_rate
 from nvp_studio.training.step import StepResult, train_step
 from nvp_studio.training.stopping import StopProgress, out_of_time
@@ -42,6 +41,8 @@ from nvp_studio.training.validation import Validator
 
 _GOOD_EVERY = 100
 """Steps between copies of the state to return to."""
+_REPORT_SECONDS = 0.1
+"""Shortest time between two reports of the progress."""
 
 
 class _StepAbandonedError(Exception):
@@ -58,21 +59,20 @@ class Loop:
         flow: Flow,
         publisher: Publisher,
         control: Control,
-        checkpoint: Checkpoint | None = None,
+        saved: SavedState | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         self.config = config
-        self.data = data
         self.publisher = publisher
         self.control = control
-        self.requests = Agreement(control, ranks)
+        self.requests = Requests(control, publisher.folder, ranks)
         self.ranks = ranks
         images = data.train.images
         self.budget = Budget(config, len(images))
         self.batches = Batches(
             images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
-        if checkpoint is None:
+        if saved is None:
             accelerate(flow)  # plain splines have a sum without a deterministic algorithm on CUDA
             flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever it computes later
             ranks.broadcast_in_place(itertools.chain(flow.parameters(), flow.buffers()))
@@ -93,32 +93,28 @@ class Loop:
         self.detector = DivergenceDetector()
         self.stop_progress = StopProgress()
         self.changes = ChangeHistory(publisher.folder, config.learning_rate, config.stop)
-        self.best = BestModel(self.state.averaged_flow, data, publisher)
-        if checkpoint is not None:
-            self._restore(checkpoint)
+        context = LoopContext(config, data, self.state, publisher, self.budget, ranks)
+        self.best = BestModel(context)
+        if saved is not None:
+            self._restore(saved)
+            self.best = BestModel(context, saved.resume.best, saved.resume.best_step)
         (self.seconds,) = ranks.broadcast(self.seconds)
         self.clock = Clock(self.seconds)  # after the collective: waiting for other ranks is no training
         self.over = self._agreed(self._fraction() >= 1 or bool(self.ended_by))
         self.last_good: Snapshot = self.state.capture()
         """The state to return to."""
-        self.checkpointer = Checkpointer(
-            config, data, self.state, self.best, publisher, self.budget, self._resume_state, ranks
-        )
-        self.validator = Validator(
-            config, data, self.state, self.best, self.checkpointer, publisher, self.budget, ranks
-        )
-        self.progress = ProgressReporter(self.budget, self.clock, config.batch_size, publisher)
-        self.change_applier = ChangeApplier(self.changes, publisher, control, ranks)
-        self.change_applier.report(self.step)
+        self.checkpointer = Checkpointer(context, self.best, self._resume_state)
+        self.validator = Validator(context, self.best, self.checkpointer)
+        self._reported_at = 0.0
+        self._report_changes()
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        resume = msgspec.json.decode(checkpoint.resume, type=ResumeState)
-        self.state.restore(Snapshot(checkpoint.tensors, resume.updates))
+    def _restore(self, saved: SavedState) -> None:
+        resume = saved.resume
+        self.state.restore(Snapshot(saved.tensors, resume.updates))
         self.step, self.detector, self.unfinished = resume.step, resume.detector, resume.unfinished
         self.stop_progress = resume.stop_progress
         self.ended_by = "" if self.changes.stop_rules_changed_since(resume.step) else resume.ended_by
         self.seconds = resume.seconds
-        self.best = BestModel(self.state.averaged_flow, self.data, self.publisher, resume.best, resume.best_step)
 
     def run(self) -> bool:
         """Train until the budget is spent or a condition ends the run (True), or the control says stop (False)."""
@@ -227,18 +223,18 @@ class Loop:
     def _roll_back(self, highest_rate: float) -> None:
         """Go back to the last good state, with half the rate and fresh data order; `RunError` the fourth time."""
         self.state.restore(self.last_good)
-        if self.detector.rollbacks >= MOST_ROLLBACKS:
+        if self.detector.rollbacks >= MAX_ROLLBACKS:
             self.detector.rolled_back()
             self.checkpointer.save_last()
             raise RunError(
-                f"the loss diverged {MOST_ROLLBACKS + 1} times, at last in step {self.step}; "
+                f"the loss diverged {MAX_ROLLBACKS + 1} times, at last in step {self.step}; "
                 f"start again with a learning rate below {highest_rate:g}"
             )
         self.detector.rolled_back()
         self.publisher.notice(
             "warning",
             f"step {self.step}: the loss diverged, so training returns to its last good state with half the "
-            f"learning rate and fresh data order (time {self.detector.rollbacks} of at most {MOST_ROLLBACKS})",
+            f"learning rate and fresh data order (time {self.detector.rollbacks} of at most {MAX_ROLLBACKS})",
         )
 
     # Between steps
@@ -289,33 +285,44 @@ class Loop:
 
     def _poll_control(self) -> bool:
         """Handle requests to the run and wait during a pause; False when it is to stop. A collective."""
-        requests = self.requests
         self._handle_requests()
-        requests.synchronize()
-        if requests.paused and requests.stop_reason is None:
-            running = self.clock.running
-            self.clock.pause()
-            self.publisher.enter("paused")
-            while requests.paused and requests.stop_reason is None:
-                self.control.wait(0.1)
-                self._handle_requests()
-                requests.synchronize()
-            if running:
-                self.clock.unpause()
-            if requests.stop_reason is None:
+        if self.requests.paused:
+            with self.clock.paused():
+                self.publisher.enter("paused")
+                while self.requests.paused:
+                    self.control.wait(0.1)
+                    self._handle_requests()
+            if self.requests.stop_reason is None:
                 self.publisher.enter("training")
-        return requests.stop_reason is None
+        return self.requests.stop_reason is None
 
     def _poll_control_alone(self) -> bool:
         """As `_poll_control`, while the other ranks wait for this one, so that it can be no collective."""
         return self._poll_control() if self.ranks.world == 1 else self.control.stop_reason is None
 
     def _handle_requests(self) -> None:
-        if self.control.take_save():
-            self.checkpointer.save_last()
-        if self.control.take_sample():
-            self.validator.publish_sheets(self.step)
-        self.change_applier.apply_requests(self.step)
+        for request in self.requests.take():
+            if request == "save":
+                self.checkpointer.save_last()
+            elif request == "sample":
+                self.validator.publish_sheets(self.step)
+            else:
+                self._change(request)
+        self.requests.synchronize()
+
+    def _change(self, request: ChangeRequest) -> None:
+        """Make a change from the next step on, but not one that cannot be recorded: no resume would repeat it."""
+        try:
+            self.changes.make(request, self.step)
+        except OSError as error:
+            self.publisher.notice("error", f"the change could not be recorded, so it is not made: {error.strerror}")
+            return
+        self._report_changes()
+
+    def _report_changes(self) -> None:
+        """Report the learning rate and the stop conditions that hold from the next step on."""
+        rate, stop = self.changes.learning_rate(self.step + 1), self.changes.rules(self.step + 1)
+        self.publisher.report(RunChanged(step=self.step, learning_rate=rate, stop=stop))
 
     # The end
 
@@ -323,10 +330,10 @@ class Loop:
         """Write the last checkpoint (False if that failed), and what exploring needs unless the run ends at once."""
         saved = retry(self.checkpointer.save_last)
         if self.best.pending:
-            self.best.save(lambda: not self._hurry())
+            self.best.save(self.requests.has_time)
             self.checkpointer.save_last()  # which says what the best on disk is
-        elif self.best.saved_step is None and not self._hurry():
-            self._save_explorable_last()
+        elif self.best.saved_step is None and self.requests.has_time():
+            self.checkpointer.save_explorable_last(self.requests.has_time)
         return saved
 
     def finish(self) -> CheckpointInfo | None:
@@ -335,36 +342,45 @@ class Loop:
         Raises `RunError` when the files could not be written.
         """
         self.clock.pause()  # the seconds of a run are those it trained
-        info = self.best.finish(self._poll_control, self._poll_control_alone, self.ranks)
+        info = self.best.finish(self._poll_control, self._poll_control_alone)
         self.requests.synchronize()
         if not self.ranks.first:
             return None
-        if self.best.value is None and len(self.data.validation.images):
+        if self.best.value is None and self.validator.possible:
             self.publisher.notice("warning", "no state could be validated and inverted, so the run has no best model")
         if self.requests.stop_reason is not None:
             self.checkpointer.save_last()
             return info
         written = info is None or self.best.written or retry(self.best.write)
-        saved = retry(self.checkpointer.save_last if info is not None else self._save_explorable_last)
+        if info is not None:
+            saved = retry(self.checkpointer.save_last)
+        else:
+            saved = retry(lambda: self.checkpointer.save_explorable_last(self.requests.has_time))
         if not (saved and written):
             raise RunError("the trained model could not be written; make room for it and resume the run")
         return info
 
-    def _save_explorable_last(self) -> bool:
-        """Write the last checkpoint with what exploring needs; Explore opens it when there is no best model."""
-        if not self.ranks.first:
-            return True
-        none = Tensor().double()
-        extra = explorer_tensors(self.state.averaged, self.data, none, lambda: not self._hurry(), 2000, 5.0)
-        return self.checkpointer.save_last(extra)
-
-    def _hurry(self) -> bool:
-        return self.control.hurry or self.requests.hurry
-
     # What is reported
 
     def _report_progress(self, *, at_once: bool = False) -> None:
-        self.progress.report(self.step, self._fraction(), self.best, at_once=at_once)
+        """Report how far the run is, unless that was done a moment ago or `at_once` asks for it."""
+        now = time.monotonic()
+        if not at_once and now - self._reported_at < _REPORT_SECONDS:
+            return
+        self._reported_at = now
+        seconds = self.clock.seconds()
+        self.publisher.report(
+            RunProgress(
+                step=self.step,
+                fraction=self._fraction(),
+                epoch=self.budget.epoch(self.step),
+                seconds=seconds,
+                images_per_second=self.clock.images_per_second,
+                seconds_left=self.budget.seconds_left(self.step, seconds, self.clock),
+                best=self.best.value,
+                best_step=self.best.step,
+            )
+        )
 
     def _fraction(self) -> float:
         """How much of the budget is used up, 0 to 1."""

@@ -23,7 +23,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.training.journal import Journal
-from nvp_studio.training.runs import SHEET_COLUMNS, RunRecord, sheet_name, write_record
+from nvp_studio.training.runs import LOG, METRICS, SHEET_COLUMNS, RunRecord, sheet_name, write_record
 
 Report = Callable[[RunEvent], None]
 
@@ -51,14 +51,15 @@ class Publisher:
         self.record = record
         self.report = report
         self.checkpoints = CheckpointFolder(folder, last_is_whole=last_is_whole)
-        self._journal = Journal(folder)
+        self._metrics = Journal(folder / METRICS)
+        self._log = Journal(folder / LOG)
         self._reported: dict[str, float] = {}
 
     def close(self) -> None:
         """Write the last lines and close the files."""
-        self._journal.flush()
-        self._report_journal()
-        self._journal.close()
+        self._flush()
+        self._metrics.close()
+        self._log.close()
 
     def enter(self, phase: RunPhase, reason: str = "") -> None:
         """Report that the run is in a new phase, and write that to its record."""
@@ -66,7 +67,7 @@ class Publisher:
 
     def end(self, state: RunState) -> RunState:
         """Write `state` to record and log; the caller reports it, once the folder is unlocked."""
-        self._journal.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
+        self.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
         changes: dict[str, object] = {"phase": state.phase, "reason": state.reason}
         if state.phase in ("finished", "stopped", "failed"):
             retry(lambda: self.update_record(**changes))
@@ -92,13 +93,13 @@ class Publisher:
 
     def notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """Report a notice and write it to the log."""
-        self._journal.log(f"{level}: {text}")
+        self.log(f"{level}: {text}")
         self.report(RunNotice(level, text))
 
     def metrics(self, metrics: StepMetrics) -> None:
         """Publish one step."""
-        self._journal.metrics(metrics)
-        self._report_journal()
+        self._append(self._metrics, msgspec.json.encode(metrics))
+        self._report_trouble()
         self.report(metrics)
 
     def update_record(self, **changes: object) -> bool:
@@ -108,17 +109,16 @@ class Publisher:
         )
         return self._attempt("run.json", lambda: write_record(self.folder, self.record))
 
-    def checkpoint(self, name: str, kind: CheckpointKind, step: int, make: Callable[[], Checkpoint]) -> bool:
-        """Write what `make` gives as ``checkpoints/<name>.safetensors``.
+    def checkpoint(self, kind: CheckpointKind, step: int, make: Callable[[], Checkpoint]) -> bool:
+        """Write what `make` gives as the run's checkpoint of this kind.
 
         False when it could not be written, or there was no memory for it; the earlier file is unchanged then.
         """
-        path = self.folder / "checkpoints" / f"{name}.safetensors"
-        self._journal.flush()
-        self._report_journal()
-        if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(name, kind, make())):
+        path = self.checkpoints.path(kind, step)
+        self._flush()
+        if not self._attempt(f"the checkpoint {path.name}", lambda: self.checkpoints.write(kind, step, make())):
             return False
-        self._journal.log(f"saved {path.name} at step {step}")
+        self.log(f"saved {path.name} at step {step}")
         self.report(CheckpointSaved(str(path), step, kind))
         return True
 
@@ -129,9 +129,21 @@ class Publisher:
         self._attempt(f"samples/{name}", lambda: write_whole(self.folder / "samples" / name, data))
         self.report(RunImages(kind=kind, step=step, images=ImageBatch.of(images)))
 
-    def _report_journal(self) -> None:
-        if self._journal.trouble:
-            self._write_error(self._journal.trouble)
+    def log(self, text: str) -> None:
+        """Write one line with date and time to the log."""
+        self._append(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}".encode())
+
+    def _append(self, journal: Journal, line: bytes) -> None:
+        journal.append(line + b"\n")
+
+    def _flush(self) -> None:
+        self._metrics.flush()
+        self._log.flush()
+        self._report_trouble()
+
+    def _report_trouble(self) -> None:
+        if trouble := self._metrics.trouble or self._log.trouble:
+            self._write_error(trouble)
 
     def _attempt(self, what: str, write: Callable[[], object]) -> bool:
         try:

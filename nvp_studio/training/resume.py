@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,22 +13,28 @@ from nvp_studio.checkpoints import Checkpoint
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
-from nvp_studio.training.announcement import dismiss
 from nvp_studio.training.changes import REQUEST_FILE
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
-from nvp_studio.training.checkpointer import ResumeState
+from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key, started_again
 from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
 from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.training.lock import RunLock, RunLockedError
-from nvp_studio.training.precision import settled_precision
 from nvp_studio.training.preparation import prepare
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.runs import RunRecord, read_metrics, read_record
 from nvp_studio.training.schedule import Budget
-from nvp_studio.training.session import ResumePoint, failure_reported, ignore, run_data, train_session
+from nvp_studio.training.session import (
+    ResumePoint,
+    announce_no_run,
+    failure_reported,
+    ignore,
+    run_data,
+    train_session,
+)
+from nvp_studio.training.train_state import settled_precision
 
 _OF_OTHERS = (REQUEST_FILE, "labels.json")
 """Files of a run folder that other processes write while it is resumed."""
@@ -88,12 +93,11 @@ def resume_run(
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
             resume = _resume_of(checkpoint)
-            checkpoint, resume, lost = _without_lost_best(path, checkpoint, resume, bool(changed))
+            resume, lost = _without_lost_best(path, resume, bool(changed))
             if changed:
                 changed += "; going on with the new ones, as was asked"
             point = ResumePoint(
-                checkpoint,
-                resume,
+                SavedState(resume, checkpoint.tensors),
                 last_is_whole=not damage,
                 lift_stop_rules=new_budget and (record.status.phase == "finished" or bool(resume.ended_by)),
                 warnings=[text for text in (damage, changed, lost) if text],
@@ -148,7 +152,7 @@ def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -
 
 def _end_again(folder: Path, record: RunRecord, report: Report, ranks: Ranks) -> None:
     """Report again how the finished run ended, and tell the other ranks that there is nothing to do."""
-    dismiss(ranks)
+    announce_no_run(ranks)
     for last in read_metrics(folder)[-1:]:
         report(last)
     report(RunNotice("info", f"{record.name} had finished before its processes were started again"))
@@ -173,22 +177,19 @@ def _resume_of(checkpoint: Checkpoint) -> ResumeState:
         raise RunError(f"the state of the run in the checkpoint is damaged: {failure_line(error)}") from error
 
 
-def _without_lost_best(
-    folder: Path, checkpoint: Checkpoint, resume: ResumeState, changed: bool
-) -> tuple[Checkpoint, ResumeState, str]:
-    """The checkpoint without its best model, if that can no longer be used, and why in one line, else empty.
+def _without_lost_best(folder: Path, resume: ResumeState, changed: bool) -> tuple[ResumeState, str]:
+    """The state without its best model, if that can no longer be used, and why in one line, else empty.
 
     Its file may be damaged; and scores on data that have `changed` do not compare, so it is renamed then.
     """
     if resume.best_step is None:
-        return checkpoint, resume, ""
+        return resume, ""
     path = folder / "checkpoints" / BEST
     damage = damage_of(path)
     if not damage and not changed:
-        return checkpoint, resume, ""
+        return resume, ""
     if changed:
         with suppress(OSError):
             path.replace(path.with_name(f"best-before-step-{resume.step:08d}.safetensors"))
-    resume = msgspec.structs.replace(resume, best=None, best_step=None)
     lost = damage and f"{damage}; the next validation makes a new best"
-    return replace(checkpoint, resume=msgspec.json.encode(resume).decode()), resume, lost
+    return msgspec.structs.replace(resume, best=None, best_step=None), lost

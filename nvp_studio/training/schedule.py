@@ -2,6 +2,7 @@
 
 import math
 
+from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 
 FLOOR = 0.02
@@ -19,6 +20,7 @@ class Budget:
         if config.epochs is not None:
             self.total_steps = max(1, math.ceil(config.epochs * train_images / config.batch_size))
         self.total_seconds = None if config.minutes is None else config.minutes * 60
+        self._batch_size = config.batch_size
         self._epochs_per_step = config.batch_size / train_images
 
     def epoch(self, step: int) -> float:
@@ -31,6 +33,13 @@ class Budget:
             return min(1.0, step / self.total_steps)
         assert self.total_seconds is not None
         return min(1.0, seconds / self.total_seconds)
+
+    def seconds_left(self, step: int, seconds: float, clock: Clock) -> float | None:
+        """Seconds to the end after `step` steps and `seconds` seconds, by the speed so far for a budget in steps."""
+        if self.total_seconds is not None:
+            return max(0.0, self.total_seconds - seconds)
+        assert self.total_steps is not None
+        return clock.seconds_for((self.total_steps - step) * self._batch_size)
 
     def validation_steps(self, config: TrainConfig) -> int | None:
         """Steps between validations: about twenty in a run, at least one an epoch, not closer than 100 steps.

@@ -1,18 +1,18 @@
 """A session of a run on the first rank: from a start or a checkpoint to its end, with what is recorded of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nvp_studio.checkpoints import Checkpoint
+import msgspec
+
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
-from nvp_studio.training.announcement import announce_run, send_state
 from nvp_studio.training.changes import Restart, StopChange, now, record_changes
-from nvp_studio.training.checkpointer import ResumeState
+from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import deterministic
 from nvp_studio.training.errors import DataChangedError, RunError, failure_line
@@ -23,12 +23,15 @@ from nvp_studio.training.runs import RunData, RunRecord, cut_metrics
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.stopping import StopRules
 
+_ANNOUNCEMENT = "the run begins"
+_TRAINED = ("weights.", "average.", "optimizer.")
+"""Prefixes of the tensors that training goes on from."""
+
 
 class ResumePoint(NamedTuple):
     """What a resumed session starts from."""
 
-    checkpoint: Checkpoint
-    resume: ResumeState
+    saved: SavedState
     last_is_whole: bool
     """Whether it is the last checkpoint, read and verified, and not the one before."""
     lift_stop_rules: bool
@@ -52,25 +55,24 @@ def train_session(
 ) -> RunState:
     """Train to the end or a stop. The final state is written to the run's record; the caller reports it."""
     publisher = Publisher(folder, record, report, last_is_whole=point is not None and point.last_is_whole)
-    checkpoint = None if point is None else point.checkpoint
     loop: Loop | None = None
     try:
-        announce_run(ranks, record, checkpoint)
+        ranks.announce(_ANNOUNCEMENT, msgspec.json.encode(record))
         called_off = ranks.start_together(lambda: control.stop_reason)
         if called_off is not None:
-            control.stop(called_off, hurry=True)
+            control.stop(called_off, at_once=True)
             ranks = ALONE  # the others do not come; what is left is to save the state
-        send_state(ranks, checkpoint)
+        saved = share_state(ranks, None if point is None else point.saved)
         if point is not None:
             _record_restart(folder, publisher, point)
-        report(_started(folder, record, data, 0 if point is None else point.resume.step))
+        report(_started(folder, record, data, 0 if saved is None else saved.resume.step))
         if point is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
         for text in () if point is None else point.warnings:
             publisher.notice("warning", text)
         with deterministic(record.config.deterministic):
-            loop = Loop(record.config, data, flow, publisher, control, checkpoint, ranks)
-            if checkpoint is None:
+            loop = Loop(record.config, data, flow, publisher, control, saved, ranks)
+            if saved is None:
                 loop.checkpointer.save_last()
             publisher.enter("training")
             return publisher.end(run_to_end(loop, publisher))
@@ -96,6 +98,27 @@ def run_to_end(loop: Loop, publisher: Publisher) -> RunState:
     publisher.enter("stopping", reason)
     saved = loop.stop()
     return RunState("stopped", reason if saved else f"{reason}; the last checkpoint could not be written")
+
+
+def await_run(ranks: Ranks, poll: Callable[[], None]) -> RunRecord | None:
+    """Wait for the run that the first rank announces; None when there is none. `poll` is called and may raise."""
+    content = ranks.await_announcement(_ANNOUNCEMENT, poll)
+    return msgspec.json.decode(content, type=RunRecord) if content else None
+
+
+def announce_no_run(ranks: Ranks) -> None:
+    """Tell the other ranks that there is nothing to do."""
+    ranks.announce(_ANNOUNCEMENT)
+
+
+def share_state(ranks: Ranks, saved: SavedState | None = None) -> SavedState | None:
+    """Give all ranks the first one's state to go on from, None at the start of a run; a collective."""
+    content = ranks.broadcast_bytes(msgspec.json.encode(saved and saved.resume))
+    resume = msgspec.json.decode(content, type=ResumeState | None)
+    if resume is None:
+        return None
+    tensors = {} if saved is None else {n: t for n, t in saved.tensors.items() if n.startswith(_TRAINED)}
+    return SavedState(resume, ranks.broadcast_tensors(tensors))
 
 
 def run_data(data: DataSet) -> RunData:
@@ -125,7 +148,7 @@ def failure_reported(report: Report) -> Iterator[None]:
 
 def _record_restart(folder: Path, publisher: Publisher, point: ResumePoint) -> None:
     """Drop the metrics of steps that are taken again, and record the restart."""
-    resume = point.resume
+    resume = point.saved.resume
     cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
     if point.lift_stop_rules:
         record_changes(folder, StopChange(resume.step, StopRules()))

@@ -15,11 +15,11 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key
 from nvp_studio.training.lock import RunLock
-from nvp_studio.training.precision import settled_precision
 from nvp_studio.training.preparation import FlowChange, prepare, settled, unchanged
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.runs import RunRecord, create_run_folder, write_record
 from nvp_studio.training.session import failure_reported, ignore, run_data, train_session
+from nvp_studio.training.train_state import settled_precision
 
 
 def start_run(

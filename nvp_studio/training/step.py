@@ -1,17 +1,18 @@
-"""One optimizer step: forward, backward, clip, update."""
+"""One optimizer step: forward, backward, clip, update; and what it minimizes."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
 from nvp_studio.ranks import ALONE, Ranks
-from nvp_studio.training.batches import MicroBatch
+from nvp_studio.training.batches import MicroBatch, noise_count
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.distributed import all_reduce_gradients
 from nvp_studio.training.divergence import Verdict
-from nvp_studio.training.objective import objective
 from nvp_studio.training.train_state import TrainState
 
 
@@ -56,3 +57,18 @@ def train_step(
     if verdict == "good":
         state.update(rate)
     return StepResult(total, norm, verdict)
+
+
+def objective(flow: Flow, x: Tensor, noise: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor]:
+    """What images x and noise (n, C, H, W) add to the minimized mean, and to the mean bits/dim of the batch's images.
+
+    x and `noise` are a whole batch or a micro-batch: what the micro-batches add sums up to the batch's. With
+    `config.noise_share` = p, the mean is the cross-entropy of data that are an image of noise with probability p:
+    (1 - p) times the mean bits/dim of the images plus p times that of the noise.
+    """
+    bits = bits_per_dim_from_log_prob(flow(torch.cat((x, noise))), flow.config.dimensions)
+    loss = bits[: len(x)].sum() / config.batch_size
+    share = config.noise_share
+    if not share:
+        return loss, loss
+    return (1 - share) * loss + share * bits[len(x) :].sum() / noise_count(config.batch_size), loss

@@ -1,21 +1,56 @@
 """What a step changes: the flow, its optimizers and the moving average; saved, restored and rolled back together."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim import Adam, Optimizer
 
 from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.muon import Muon, matrices_of
-from nvp_studio.training.precision import network_type
+
+_TENSOR_CORES = (8, 0)
+"""CUDA devices from this compute capability on multiply in bfloat16 themselves; older ones emulate it, slowly."""
+
+
+def settled_precision(
+    wanted: Literal["auto", "float32", "bfloat16"], device: torch.device
+) -> Literal["float32", "bfloat16"]:
+    """What the networks s and t compute in during training: `auto` is bfloat16 where the device gains by it, else
+    float32. Raises `RunError` when the device has no bfloat16.
+    """
+    capable = device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TENSOR_CORES
+    if wanted == "auto":
+        return "bfloat16" if capable else "float32"
+    if wanted == "bfloat16" and not capable and device.type != "cpu":
+        raise RunError(f"{device} does not compute in bfloat16; take precision float32")
+    return wanted
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, current: nn.Module, decay: float, updates: int) -> None:
+    """Update an exponential moving average of parameters and buffers that has had so many `updates`.
+
+    The decay is min(`decay`, (1 + updates) / (10 + updates)), so that a short run is not dominated by its beginning,
+    and 0 at first. Buffers that are no floating-point numbers are copied: an average of counters would be rounded to
+    something else.
+    """
+    weight = 1 - min(decay, (1 + updates) / (10 + updates)) if updates else 1.0
+    averages, values = (chain(module.parameters(), module.buffers()) for module in (average, current))
+    for mean, value in zip(averages, values, strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, weight)
+        else:
+            mean.copy_(value)
 
 
 @dataclass(frozen=True)
@@ -36,14 +71,11 @@ class TrainState:
         self.flow = flow.train()
         convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.optimizers = _optimizers(flow, config)
-        self._average = average_of(flow, config.ema_decay)
-        accelerate(flow, config.memory, network_type(config.precision, flow.device))
+        self.averaged_flow = copy.deepcopy(flow).requires_grad_(False).eval()
+        self._decay = config.ema_decay
+        bfloat16 = settled_precision(config.precision, flow.device) == "bfloat16"
+        accelerate(flow, config.memory, torch.bfloat16 if bfloat16 else None)
         self.updates = 0
-
-    @property
-    def averaged_flow(self) -> Flow:
-        """The flow with the averaged weights, in evaluation mode."""
-        return averaged_flow(self._average)
 
     @property
     def averaged(self) -> Inference:
@@ -56,7 +88,7 @@ class TrainState:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
-        self._average.update_parameters(self.flow)
+        update_average(self.averaged_flow, self.flow, self._decay, self.updates)
         self.updates += 1
 
     def capture(self) -> Snapshot:
@@ -77,7 +109,6 @@ class TrainState:
             raise RunError("the checkpoint holds nothing to resume from, only a finished model")
         self.flow.load_state_dict(groups["weights"])
         self.averaged_flow.load_state_dict(groups["average"])
-        self._average.n_averaged.fill_(snapshot.updates)
         self._restore_optimizer(groups["optimizer"], snapshot.updates)
         self.updates = snapshot.updates
 

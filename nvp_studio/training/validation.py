@@ -6,23 +6,20 @@ from collections.abc import Callable
 
 import msgspec
 
-from nvp_studio.data.dataset import DataSet
-from nvp_studio.ranks import Ranks
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.training.best import BestModel
 from nvp_studio.training.checkpointer import Checkpointer
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.context import LoopContext
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
     bits_by_scale,
+    finite,
     inverse_error,
     noise_inverse_error,
     reconstructions,
     samples,
     scores,
 )
-from nvp_studio.training.publisher import Publisher
-from nvp_studio.training.schedule import Budget
-from nvp_studio.training.train_state import TrainState
 
 _SAMPLES = 64
 _TEMPERATURE = 0.8
@@ -43,27 +40,13 @@ class ValidationResult(msgspec.Struct, frozen=True):
 
 
 class Validator:
-    """Validates the averaged weights of `state` when that is due, and publishes samples and reconstructions."""
+    """Validates the averaged weights when that is due, and publishes samples and reconstructions."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        data: DataSet,
-        state: TrainState,
-        best: BestModel,
-        checkpointer: Checkpointer,
-        publisher: Publisher,
-        budget: Budget,
-        ranks: Ranks,
-    ) -> None:
-        self._config = config
-        self._images = data.validation.images
-        self._state = state
+    def __init__(self, context: LoopContext, best: BestModel, checkpointer: Checkpointer) -> None:
+        self._context = context
+        self._images = context.data.validation.images
         self._best = best
         self._checkpointer = checkpointer
-        self._publisher = publisher
-        self._budget = budget
-        self._ranks = ranks
         self._validated_at = self._shown_at = time.monotonic()
         self._validation_seconds = self._sheets_seconds = 0.0
         """What each of them took the last time."""
@@ -75,17 +58,19 @@ class Validator:
 
     def due(self, step: int) -> bool:
         """Whether to validate after `step`; a collective under a budget in minutes."""
-        interval = self._budget.validation_steps(self._config)
+        context = self._context
+        interval = context.budget.validation_steps(context.config)
         if interval is not None:
             return step % interval == 0
-        wait = max(self._budget.validation_seconds(), _VALIDATION_PART * self._validation_seconds)
-        return bool(self._ranks.broadcast(time.monotonic() - self._validated_at >= wait)[0])
+        wait = max(context.budget.validation_seconds(), _VALIDATION_PART * self._validation_seconds)
+        return bool(context.ranks.broadcast(time.monotonic() - self._validated_at >= wait)[0])
 
     def sheets_due(self) -> bool:
         """Whether to publish sheets between the validations of a budget in minutes, which cost more and are rarer."""
-        if self._budget.validation_steps(self._config) is not None:
+        budget = self._context.budget
+        if budget.validation_steps(self._context.config) is not None:
             return False
-        wait = max(self._budget.validation_seconds(), _SHEETS_PART * self._sheets_seconds)
+        wait = max(budget.validation_seconds(), _SHEETS_PART * self._sheets_seconds)
         return time.monotonic() - self._shown_at >= wait
 
     def validate(self, step: int, keep_going: Callable[[], bool], *, last: bool) -> ValidationResult | None:
@@ -95,28 +80,29 @@ class Validator:
         as before, so that it can be compared.
         """
         started = time.monotonic()
-        averaged, count = self._state.averaged, self._config.validation_images
+        ranks, seed = self._context.ranks, self._context.config.seed
+        averaged, count = self._context.state.averaged, self._context.config.validation_images
         chosen = self._images if last else self._images[:count]
-        counter = self._publisher.counter("validating", len(chosen)) if last else None
-        bits = scores(averaged, chosen, keep_going, ranks=self._ranks, count=counter)
+        counter = self._context.publisher.counter("validating", len(chosen)) if last else None
+        bits = scores(averaged, chosen, keep_going, ranks=ranks, count=counter)
         if bits is None:
             return None
         value, error = bits[:count].mean().item(), math.nan
         if math.isfinite(value):
-            error = inverse_error(averaged, self._images[:_RECONSTRUCTIONS], self._config.seed)
-            if self._ranks.first and self._invertible(step, error):
+            error = inverse_error(averaged, self._images[:_RECONSTRUCTIONS], seed)
+            if ranks.first and self._invertible(step, error):
                 info = self._checkpointer.info(value, min(count, len(bits)))
                 self._best.offer(info, averaged.flow.state_dict(), bits)
-            self.publish_sheets(step)
+            self.publish_sheets(step, averaged)
         else:
-            self._publisher.notice("warning", f"step {step}: the averaged model has no finite validation score")
+            self._context.publisher.notice("warning", f"step {step}: the averaged model has no finite validation score")
         self._validated_at = time.monotonic()
         self._validation_seconds = self._validated_at - started
-        noise_error = noise_inverse_error(averaged, _RECONSTRUCTIONS, self._config.seed)
+        noise_error = noise_inverse_error(averaged, _RECONSTRUCTIONS, seed)
         return ValidationResult(
-            validation=_finite(value),
-            inverse_error=_finite(error),
-            noise_inverse_error=_finite(noise_error),
+            validation=finite(value),
+            inverse_error=finite(error),
+            noise_inverse_error=finite(noise_error),
             scale_bits=bits_by_scale(averaged, self._images[:_SCALE_IMAGES]),
         )
 
@@ -124,26 +110,23 @@ class Validator:
         """Whether images are decoded to within half a level; if not, report it, as such a model cannot be the best."""
         if error < HALF_A_LEVEL:
             return True
-        self._publisher.notice(
+        self._context.publisher.notice(
             "warning",
             f"step {step}: encoding and decoding lose up to {256 * error:.2g} grey levels, so this state is "
             "not taken for the best; a lower learning rate keeps a flow invertible",
         )
         return False
 
-    def publish_sheets(self, step: int) -> None:
-        """Publish samples from fixed noise and reconstructions of fixed validation images."""
-        if not self._ranks.first:
+    def publish_sheets(self, step: int, averaged: Inference | None = None) -> None:
+        """Publish samples from fixed noise and reconstructions of fixed validation images, by the `averaged` model."""
+        if not self._context.ranks.first:
             return
         started = time.monotonic()
-        averaged = self._state.averaged
-        self._publisher.sheet("samples", step, samples(averaged, _SAMPLES, _TEMPERATURE, self._config.seed))
+        publisher, seed = self._context.publisher, self._context.config.seed
+        averaged = averaged or self._context.state.averaged
+        publisher.sheet("samples", step, samples(averaged, _SAMPLES, _TEMPERATURE, seed))
         originals = self._images[:_RECONSTRUCTIONS]
         if len(originals):
-            self._publisher.sheet("reconstructions", step, reconstructions(averaged, originals))
+            publisher.sheet("reconstructions", step, reconstructions(averaged, originals))
         self._shown_at = time.monotonic()
         self._sheets_seconds = self._shown_at - started
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

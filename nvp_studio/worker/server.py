@@ -139,7 +139,7 @@ class Server:
         self._schedule.close()
         run = self._run
         if run is not None:
-            run.control.stop(reason, hurry=True)
+            run.control.stop(reason, at_once=True)
         elif not self._serving:
             self._outbox.close(WRITING_SECONDS)
             exit_now(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
@@ -190,7 +190,7 @@ class Server:
             self._command(message)
         elif isinstance(message, ChangeRun):
             if self._run is not None:
-                self._run.control.change(message.change)
+                self._run.control.request(message.change)
         elif isinstance(message, RunRequest):
             self._queue_run(message)
         elif self._run is not None and not self._run.ended:
@@ -226,9 +226,9 @@ class Server:
             case "stop":
                 control.stop()
             case "save":
-                control.save()
+                control.request("save")
             case "sample":
-                control.sample()
+                control.request("sample")
 
     def _queue_run(self, request: RunRequest) -> None:
         if self._run is not None and not self._run.ended:

@@ -91,7 +91,7 @@ class StopAfter:
 
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, StepMetrics) and event.step >= self._step:
-            self.control.stop(self._reason, hurry=True)
+            self.control.stop(self._reason, at_once=True)
 
 
 def stopped_run(config: TrainConfig, runs: Path, step: int = 3, name: str = "x") -> Path:

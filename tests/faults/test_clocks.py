@@ -63,9 +63,8 @@ def test_a_long_step_and_a_slow_disk_are_counted(hands: Time) -> None:
 def test_sleep_during_a_pause_changes_nothing(hands: Time) -> None:
     found = Clock()
     hands.work(5)
-    found.pause()
-    hands.sleep(HOUR)
-    found.unpause()
+    with found.paused():
+        hands.sleep(HOUR)
     hands.work(5)
     assert found.seconds() == 10
 

@@ -18,9 +18,9 @@ from nvp_studio.flow.flow import Flow
 from nvp_studio.training import step
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError, failure_line
-from nvp_studio.training.objective import objective
 from nvp_studio.training.runs import open_run, read_metrics
 from nvp_studio.training.start import start_run
+from nvp_studio.training.step import objective
 from tests.faults import checks
 from tests.faults.memory import REFUSED, Memory
 from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish

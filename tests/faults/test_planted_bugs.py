@@ -6,17 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
 import numpy as np
 import pytest
 
 from nvp_studio import checkpoints, files, locks
-from nvp_studio.checkpoints import Checkpoint, CheckpointError
+from nvp_studio.checkpoints import CheckpointError
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training import batches, loop, resume, session
+from nvp_studio.training import batches, resume, session
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.checkpoint_folder import CheckpointFolder
-from nvp_studio.training.checkpointer import Checkpointer, ResumeState
+from nvp_studio.training.checkpointer import Checkpointer, SavedState
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.loop import Loop
@@ -89,8 +88,8 @@ def shift_the_data(patch: Patch) -> None:
     """A resumed run takes its images one step too early."""
     go_on, take = Loop._restore, Batches.take
 
-    def resumed(self: Loop, checkpoint: Checkpoint) -> None:
-        go_on(self, checkpoint)
+    def resumed(self: Loop, saved: SavedState) -> None:
+        go_on(self, saved)
         patch.setattr(Batches, "take", lambda self, step, *more: take(self, max(0, step - 1), *more))
 
     patch.setattr(Loop, "_restore", resumed)
@@ -181,20 +180,13 @@ def save_seldom(patch: Patch) -> None:
 
 def forget_the_unfinished_step(patch: Patch) -> None:
     """A run that ended between a step and its validation forgets that step's line."""
-    decode = msgspec.json.decode
+    restore = Loop._restore
 
-    class Forgetful:
-        @staticmethod
-        def decode(data: Any, **how: Any) -> Any:
-            found = decode(data, **how)
-            return msgspec.structs.replace(found, unfinished=None) if isinstance(found, ResumeState) else found
+    def restored(self: Loop, saved: SavedState) -> None:
+        restore(self, saved)
+        self.unfinished = None
 
-        encode = staticmethod(msgspec.json.encode)
-
-    class Module:
-        json, structs, Struct = Forgetful, msgspec.structs, msgspec.Struct
-
-    patch.setattr(loop, "msgspec", Module)
+    patch.setattr(Loop, "_restore", restored)
 
 
 BUGS: list[tuple[Callable[[Patch], None], Check]] = [

@@ -65,7 +65,7 @@ def pause_and_stop_one(ranks: Ranks, runs: str, config: str) -> None:
         if ranks.rank == ranks.world - 1 and self.step == 3:
             control.pause()
         if ranks.rank == ranks.world - 1 and self.step == 6:
-            control.stop("the last rank was asked to", hurry=True)
+            control.stop("the last rank was asked to", at_once=True)
         return metrics
 
     def impatient(self: Control, seconds: float) -> None:
@@ -154,7 +154,7 @@ def stop_while_reading(ranks: Ranks, runs: str, config: str, signalled: str) -> 
             progress(1, 2, "reading")
         return load_data(*words, progress=progress, **others)
 
-    with patch.object(preparation, "load_data", reading), on_stop(lambda reason: control.stop(reason, hurry=True)):
+    with patch.object(preparation, "load_data", reading), on_stop(lambda reason: control.stop(reason, at_once=True)):
         processes = [int(process) for process in ranks.all_gather(str(os.getpid()).encode())]  # all hear signals by now
         if ranks.first:
             arguments = msgspec.json.decode(config, type=TrainConfig), Path(runs), "stopped"

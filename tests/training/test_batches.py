@@ -10,9 +10,8 @@ import torch
 
 from nvp_studio.training import batches as module
 from nvp_studio.training.augmentation import Augmentation
-from nvp_studio.training.batches import Batches
+from nvp_studio.training.batches import Batches, Draw, Prefetcher
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.prefetch import Draw, Prefetcher
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.start import start_run
 from tests.gpu import DEVICES, needs_cuda
@@ -75,29 +74,29 @@ def test_images_live_on_a_gpu_that_has_room_for_four_times_as_many(
 def test_the_next_draw_is_made_before_it_is_asked_for() -> None:
     drawn: list[Draw] = []
 
-    def draw(wanted: Draw) -> int:
+    def draw(wanted: Draw) -> list[torch.Tensor]:
         drawn.append(wanted)
-        return wanted.step
+        return [torch.tensor(wanted.step)]
 
     first = Draw("images", 0, 0, 0, 4)
     prefetcher = Prefetcher(draw)
-    assert [prefetcher(first._replace(step=step)) for step in range(5)] == [0, 1, 2, 3, 4]
+    assert [prefetcher(first._replace(step=step))[0].item() for step in range(5)] == [0, 1, 2, 3, 4]
     prefetcher._thread.shutdown()
     assert sorted(drawn) == [first._replace(step=step) for step in range(6)], "each once, and one more"
 
 
 def test_what_goes_wrong_in_the_thread_is_told_where_the_batch_is_asked_for() -> None:
-    def draw(wanted: Draw) -> int:
+    def draw(wanted: Draw) -> list[torch.Tensor]:
         if wanted.step == 1:
             raise MemoryError
-        return wanted.step
+        return [torch.tensor(wanted.step)]
 
     first = Draw("images", 0, 0, 0, 4)
     prefetcher = Prefetcher(draw)
     prefetcher(first)
     with pytest.raises(MemoryError):
         prefetcher(first._replace(step=1))
-    assert prefetcher(first._replace(step=2)) == 2
+    assert prefetcher(first._replace(step=2))[0].item() == 2
 
 
 def test_a_run_that_prefetches_is_the_same_run(

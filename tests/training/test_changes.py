@@ -50,7 +50,7 @@ class Person:
 
 
 def faster(control: Control) -> None:
-    control.change(ChangeRequest(learning_rate=0.02))
+    control.request(ChangeRequest(learning_rate=0.02))
 
 
 def test_a_changed_rate_holds_from_the_next_step_on(tmp_path: Path, make_config: MakeConfig) -> None:
@@ -71,7 +71,7 @@ def test_a_run_that_goes_on_from_before_a_change_makes_it_again(tmp_path: Path, 
     whole = start_run(config, tmp_path, "whole", control=person.control, report=person)
     kept = tmp_path / "kept.safetensors"
     person = Person(
-        at_6=lambda control: control.save(),
+        at_6=lambda control: control.request("save"),
         at_8=lambda _: shutil.copy(tmp_path / "parts" / "checkpoints" / "last.safetensors", kept),
         at_10=faster,
         at_20=lambda control: control.stop(),

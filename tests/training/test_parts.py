@@ -1,5 +1,6 @@
 """The parts of training on their own: batches, schedule, average, directions, evaluation, probe, device."""
 
+import copy
 import io
 import math
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training import reference
 from nvp_studio.training.augmentation import Augmentation
-from nvp_studio.training.averaging import average_of, averaged_flow
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
@@ -26,7 +26,7 @@ from nvp_studio.training.evaluation import HALF_A_LEVEL, contact_sheet, inverse_
 from nvp_studio.training.probe import probe
 from nvp_studio.training.reference import contrasts, principal_directions
 from nvp_studio.training.schedule import Budget, learning_rate
-from nvp_studio.training.train_state import TrainState
+from nvp_studio.training.train_state import TrainState, update_average
 from tests.training.conftest import TINY, bars
 
 CPU = torch.device("cpu")
@@ -106,16 +106,16 @@ def test_budget_counts_what_it_is_given_in() -> None:
 
 def test_average_is_the_weighted_sum_of_its_past() -> None:
     flow = Flow(TINY)
-    average = average_of(flow, decay=0.5)
+    average = copy.deepcopy(flow)
     expected = 0.0
     parameter = next(flow.parameters())
     for count, value in enumerate([4.0, 8.0, -2.0, 3.0, 3.5, 1.0]):
         with torch.no_grad():
             parameter.fill_(value)
-        average.update_parameters(flow)
+        update_average(average, flow, 0.5, count)
         decay = min(0.5, (1 + count) / (10 + count)) if count else 0.0
         expected = decay * expected + (1 - decay) * value
-    assert next(averaged_flow(average).parameters()).flatten()[0].item() == pytest.approx(expected)
+    assert next(average.parameters()).flatten()[0].item() == pytest.approx(expected)
 
 
 def test_average_copies_counters_and_permutations_unchanged() -> None:
@@ -126,11 +126,11 @@ def test_average_copies_counters_and_permutations_unchanged() -> None:
             self.order = nn.Buffer(torch.tensor([2, 0, 1]))
 
     flow = Counting()
-    average = average_of(flow, decay=0.999)
-    for _ in range(4):
+    average = copy.deepcopy(flow)
+    for count in range(4):
         flow.counter += 1
-        average.update_parameters(flow)
-    state = averaged_flow(average).state_dict()
+        update_average(average, flow, 0.999, count)
+    state = average.state_dict()
     assert state["counter"].item() == 9
     assert state["order"].tolist() == [2, 0, 1]
     for name, tensor in flow.state_dict().items():
@@ -238,9 +238,8 @@ def test_scores_weigh_every_image_alike_and_end_when_asked() -> None:
 
 def test_clock_counts_no_pauses_and_a_window_of_speed() -> None:
     clock = Clock(100.0)
-    clock.pause()
-    assert clock.seconds() == clock.seconds() >= 100
-    clock.unpause()
+    with clock.paused():
+        assert clock.seconds() == clock.seconds() >= 100
     assert clock.seconds_for(100) is None
     for _ in range(50):
         clock.stepped(1.0, 10)

@@ -13,10 +13,10 @@ from nvp_studio.ranks import ALONE
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.distributed import _batch_norm
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.precision import network_type, settled_precision
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import read_metrics, read_record
 from nvp_studio.training.start import start_run
+from nvp_studio.training.train_state import settled_precision
 from tests.gpu import needs_cuda
 from tests.training.conftest import TINY, bars
 from tests.training.test_resume import assert_same_run, last, start_until, timeless
@@ -95,8 +95,7 @@ def test_a_run_goes_on_with_another_precision(tmp_path: Path, make_config: MakeC
 def test_precision_suits_the_device() -> None:
     assert settled_precision("auto", CPU) == "float32"
     assert settled_precision("auto", torch.device("mps")) == "float32"
-    assert network_type("float32", CPU) is None
-    assert network_type("bfloat16", CPU) == torch.bfloat16
+    assert settled_precision("bfloat16", CPU) == "bfloat16"
     with pytest.raises(RunError, match="does not compute in bfloat16"):
         settled_precision("bfloat16", torch.device("mps"))
 

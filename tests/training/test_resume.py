@@ -1,6 +1,6 @@
 """Stopping and resuming changes nothing: weights and metrics are those of the run that was not stopped, to the bit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from nvp_studio.checkpoints import read_checkpoint, slim, write_checkpoint
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.control import Control
+from nvp_studio.training.control import Control, Request
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunImages, RunStarted, RunState, StepMetrics
 from nvp_studio.training.lock import RunLock, RunLockedError
-from nvp_studio.training.objective import objective
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import start_run
+from nvp_studio.training.step import objective
 from tests.training.conftest import TINY, Events, bars
 
 MakeConfig = Callable[..., TrainConfig]
@@ -181,7 +181,7 @@ def test_a_stop_in_the_middle_of_a_step_leaves_it_untaken(
     def counted(*words: Any) -> tuple[Tensor, Tensor]:
         computed.append(words)
         if len(computed) == parts:
-            control.stop("SIGTERM", hurry=True)
+            control.stop("SIGTERM", at_once=True)
         return objective(*words)
 
     with monkeypatch.context() as patch:
@@ -208,12 +208,12 @@ def test_stop_during_a_validation_makes_up_for_it(tmp_path: Path, make_config: M
             if isinstance(event, StepMetrics):
                 self.done = event.step
 
-        def take_save(self) -> bool:
+        def take_requests(self) -> Iterator[Request]:
             if self.done == 5:
                 self.done = -1
             elif self.done == -1:
                 self.stop()
-            return super().take_save()
+            return super().take_requests()
 
     control = StopInValidation()
     parts = start_run(config, tmp_path, "parts", control=control, report=control)

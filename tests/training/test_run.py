@@ -261,8 +261,8 @@ def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config:
         control.pause()
         _wait(lambda: events.of(RunState)[-1].phase == "paused")
         steps = len(events.of(StepMetrics))
-        control.sample()
-        control.save()
+        control.request("sample")
+        control.request("save")
         _wait(lambda: len(events.of(RunImages)) == 2 and events.of(CheckpointSaved)[-1].step == steps)
         assert len(events.of(StepMetrics)) == steps
         control.unpause()
@@ -277,12 +277,12 @@ def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config:
     assert "directions.components" in last.tensors, "without a best model, the last one is what Explore opens"
 
 
-def test_stop_in_a_hurry_leaves_out_the_directions(tmp_path: Path, make_config: MakeConfig) -> None:
+def test_stop_at_once_leaves_out_the_directions(tmp_path: Path, make_config: MakeConfig) -> None:
     control = Control()
 
     def report(event: object) -> None:
         if isinstance(event, StepMetrics):
-            control.stop("quit", hurry=True)
+            control.stop("quit", at_once=True)
 
     folder = start_run(make_config(steps=1000), tmp_path, control=control, report=report)
     last = read_checkpoint(folder / "checkpoints" / "last.safetensors")
