@@ -1,15 +1,22 @@
 """Locks on files. The operating system releases a lock when its process ends, however it ends."""
 
+import errno
 import os
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Errors of file systems without locks."""
 _HOLDER_BYTES = 200
 """Bytes of a lock file that are read to learn who holds it."""
 _LOOK_AGAIN = 0.005
 """Seconds until a lock that is held is looked at again: whoever looks holds it for an instant."""
+
+
+class NoLocksError(OSError):
+    """The file system does not support locks; the message is one line that says so."""
 
 
 class LockFile:
@@ -32,11 +39,12 @@ class LockFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
+        self._descriptor = -1
 
     def try_lock(self) -> bool:
         """Take the lock without waiting; False while another process, or another `LockFile`, holds it.
 
-        Raises `OSError`, in one line, where the file system does not support locks.
+        Raises `NoLocksError`, and `OSError` when the lock cannot be tried.
         """
         if not _lock(self._descriptor, self._path):
             return False
@@ -77,5 +85,7 @@ def _lock(descriptor: int, path: Path) -> bool:
     try:
         return lock_descriptor(descriptor, blocking=False)
     except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
         reason = f"the file system of {path.parent} does not support locks ({error.strerror})"
-        raise OSError(error.errno, reason) from error
+        raise NoLocksError(error.errno, reason) from error

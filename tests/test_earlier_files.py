@@ -24,6 +24,7 @@ from nvp_studio.explore.model import open_model
 from nvp_studio.explore.pictures import read_picture
 from nvp_studio.explore.rendering import render
 from nvp_studio.recipe import Recipe
+from nvp_studio.runs.compare import open_for_comparison
 from nvp_studio.runs.history import RunHistory, read_history
 from nvp_studio.training import resume_run
 from nvp_studio.training.errors import RunError
@@ -74,6 +75,9 @@ def test_a_run_with_a_removed_option_is_listed_and_refused_by_name(tmp_path: Pat
     for use in (read_record, resume_run):
         with pytest.raises(RunError, match=r"networks with self-attention .* no longer has"):
             use(folder)
+    shown = CliRunner().invoke(app, ["runs", "show", str(folder), "--json"])
+    assert json.loads(shown.stdout)["record"]["config"]["flow"] is None
+    assert open_for_comparison(folder).history.last is not None
     like = CliRunner().invoke(app, ["train", "--like", str(folder)])
     assert isinstance(like.exception, RunError)
     assert "networks with self-attention" in str(like.exception)

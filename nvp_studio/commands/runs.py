@@ -10,7 +10,7 @@ from nvp_studio.commands.console import CommandError, print_json, print_table, s
 from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, print_columns, run_facts, shown_rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
-from nvp_studio.runs.listing import ListedRun, SortKey, find_run, list_labelled
+from nvp_studio.runs.listing import SortKey, find_run, list_labelled
 from nvp_studio.runs.names import Axis
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
 from nvp_studio.training.changes import ChangeRequest, read_changes, request_change
@@ -70,7 +70,7 @@ def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) 
     changes = read_changes(folder)
     if json:
         print_json(
-            run_facts(ListedRun(one.summary, one.labels))
+            run_facts(one)
             | {
                 "record": msgspec.to_builtins(one.record),
                 "changes": msgspec.to_builtins(changes),
@@ -114,7 +114,7 @@ def compare(
     if json:
         print_json(
             {
-                "runs": [run_facts(ListedRun(run.summary, run.labels)) for run in compared],
+                "runs": [run_facts(run) for run in compared],
                 "differences": dict(settings),
                 "axis": by,
                 "validation": [{"at": place, "lowest": scores} for place, scores in along],

@@ -10,33 +10,27 @@ import numpy as np
 
 from nvp_studio.runs.curves import QUANTITIES, axis_limits, curve, curves_csv
 from nvp_studio.runs.history import RunHistory, read_history
-from nvp_studio.runs.labels import Labels, read_labels
+from nvp_studio.runs.labels import read_labels
+from nvp_studio.runs.listing import ListedRun
 from nvp_studio.runs.names import Axis
-from nvp_studio.training.runs import RunRecord, RunSummary, open_run, read_record
+from nvp_studio.training.runs import RunRecord, open_run, read_record
 
 _ROWS = 8
 """Number of places on the axis at which the scores of several runs are given."""
 
 
 @dataclass(frozen=True)
-class ComparedRun:
+class ComparedRun(ListedRun):
     """One run with all that a comparison needs."""
 
-    folder: str
     record: RunRecord
-    summary: RunSummary
-    labels: Labels
     history: RunHistory
-
-    @property
-    def name(self) -> str:
-        """The name of its labels, else the one that it was started with."""
-        return self.labels.name or self.summary.name
 
 
 def open_for_comparison(folder: Path) -> ComparedRun:
     """Read a run's record, labels and history; raises `RunError`."""
-    return ComparedRun(str(folder), read_record(folder), open_run(folder), read_labels(folder), read_history(folder))
+    record = read_record(folder, for_training=False)
+    return ComparedRun(open_run(folder), read_labels(folder), record, read_history(folder))
 
 
 def differences(records: Sequence[RunRecord]) -> list[tuple[str, list[Any]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nvp_studio.csv_file import csv_cell, csv_text
-from nvp_studio.runs.history import Numbers, RunHistory
+from nvp_studio.runs.history import Column, Numbers, RunHistory
 from nvp_studio.runs.names import Axis
 
 _RATE_STEPS = 20
@@ -46,25 +46,23 @@ class Quantity:
     stacked: bool = False
     """Layers that add up; drawn by `stack`."""
     digits: int = 3
-    scattered: bool = True
-    """Whether the values scatter from step to step; a line of such values is smoothed."""
-
-    @property
-    def noisy(self) -> bool:
-        """Whether smoothing shows more of it than it hides."""
-        return self.scattered and not self.at_validations
-
-
-def _rates(history: RunHistory) -> Numbers:
-    return rates(history.seconds.values, history.images.values)
+    noisy: bool = False
+    """Whether the values scatter from step to step, so that smoothing shows more of them than it hides."""
 
 
 _QUANTITIES = (
-    Quantity("train", "bits/dim", False, lambda history: history.train.values),
+    Quantity("train", "bits/dim", False, lambda history: history.train.values, noisy=True),
     Quantity("validation", "bits/dim", True, lambda history: history.validation.values),
-    Quantity("images_per_second", "images/s", False, _rates, digits=0),
-    Quantity("learning_rate", "", False, lambda history: history.learning_rate.values, digits=6, scattered=False),
-    Quantity("gradient_norm", "", False, lambda history: history.gradient_norm.values),
+    Quantity(
+        "images_per_second",
+        "images/s",
+        False,
+        lambda history: rates(history.seconds.values, history.images.values),
+        digits=0,
+        noisy=True,
+    ),
+    Quantity("learning_rate", "", False, lambda history: history.learning_rate.values, digits=6),
+    Quantity("gradient_norm", "", False, lambda history: history.gradient_norm.values, noisy=True),
     Quantity("scale_bits", "bits/dim", True, lambda history: history.validation.values, stacked=True),
     Quantity("inverse_error", "", True, lambda history: history.inverse_error.values, digits=8),
     Quantity("noise_inverse_error", "", True, lambda history: history.noise_inverse_error.values, digits=8),
@@ -87,24 +85,17 @@ def curve(history: RunHistory, quantity: Quantity, axis: Axis = "steps") -> Curv
     """The points of `quantity` that are numbers, by `axis`, cut into the run's segments."""
     x, y = axis_values(history, axis, at_validations=quantity.at_validations), quantity.values(history)
     steps = (history.validation_steps if quantity.at_validations else history.steps).values
-    good = np.isfinite(y)
-    if not good.all():
-        x, y, steps = x[good], y[good], steps[good]
+    finite = np.isfinite(y)
+    if not finite.all():
+        x, y, steps = x[finite], y[finite], steps[finite]
     places = np.searchsorted(steps, history.breaks, side="right")
     return Curve(x, y, tuple(sorted({int(place) for place in places if 0 < place < len(x)})))
 
 
 def axis_values(history: RunHistory, axis: Axis, *, at_validations: bool) -> Numbers:
     """The position of each step or validation on `axis`."""
-    if at_validations:
-        columns = {
-            "steps": history.validation_steps,
-            "epochs": history.validation_epochs,
-            "seconds": history.validation_seconds,
-        }
-    else:
-        columns = {"steps": history.steps, "epochs": history.epochs, "seconds": history.seconds}
-    return columns[axis].values
+    column: Column = getattr(history, f"validation_{axis}" if at_validations else axis)
+    return column.values
 
 
 def place_of_step(history: RunHistory, step: float, axis: Axis) -> float:
@@ -179,13 +170,8 @@ def last_points(points: Curve, fraction: float) -> Curve:
 
 def can_be_log(values: Iterable[Numbers]) -> bool:
     """Whether a logarithmic axis shows all of it: there are values, and every one is positive."""
-    some = False
-    for part in values:
-        if len(part):
-            some = True
-            if not float(part.min()) > 0:
-                return False
-    return some
+    some = [part for part in values if len(part)]
+    return bool(some) and all(float(part.min()) > 0 for part in some)
 
 
 def value_range(values: Sequence[Numbers], *, clip: bool) -> tuple[float, float] | None:
@@ -216,14 +202,9 @@ def _common_range(values: Numbers) -> tuple[float, float]:
 
 def nearest(points: Curve, place: float) -> int | None:
     """Which point of the curve is closest to `place` on the axis; None when there are none."""
-    if not len(points.x):
-        return None
     right = int(np.searchsorted(points.x, place))
-    if right == 0:
-        return 0
-    if right == len(points.x):
-        return right - 1
-    return right if points.x[right] - place < place - points.x[right - 1] else right - 1
+    beside = range(max(0, right - 1), min(right + 1, len(points.x)))
+    return min(beside, key=lambda index: abs(float(points.x[index]) - place), default=None)
 
 
 def curves_csv(axis: Axis, quantity: str, named: Sequence[tuple[str, Curve]]) -> str:

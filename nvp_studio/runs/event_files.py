@@ -4,7 +4,6 @@ import struct
 import time
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from nvp_studio.training.errors import RunError
@@ -55,14 +54,6 @@ class EventFiles:
             status = SessionLog(status=SessionLog.START)
             self._writer.add_event(Event(wall_time=time.time(), step=first_step, session_log=status))
 
-    def __enter__(self) -> "EventFiles":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def step(self, metrics: StepMetrics) -> None:
         """Write the scalars of a step."""
         values = {tag: getattr(metrics, name) for name, tag in _SCALARS.items()}
@@ -111,7 +102,7 @@ class EventFollower:
             case RunStarted(folder=folder, step=step):
                 self.close()
                 self._folder = Path(folder)
-                created = read_record(self._folder).created
+                created = read_record(self._folder, for_training=False).created
                 self._files = EventFiles(self._folder / FOLDER, created, step + 1 if step else 0)
             case StepMetrics() if self._files is not None:
                 self._files.step(event)

@@ -1,6 +1,7 @@
 """A run's metrics for other programs: CSV, Parquet (with pyarrow) and TensorBoard's event files (with tensorboard)."""
 
 import io
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,10 @@ from nvp_studio.runs.snapshots import snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import SHEET_KINDS, StepMetrics
 from nvp_studio.training.lock import is_locked
-from nvp_studio.training.runs import MAX_SHEET_BYTES, MOST_RECORD_BYTES, RECORD, read_metrics, read_record
+from nvp_studio.training.runs import MAX_RECORD_BYTES, MAX_SHEET_BYTES, RECORD, read_metrics, read_record
 
 Format = Literal["csv", "parquet", "tensorboard"]
-_ALWAYS = ("skipped", "rollbacks")
+_WHOLE_NUMBERS = ("step", "images", "skipped", "rollbacks")
 
 
 def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
@@ -60,9 +61,8 @@ def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:
         import pyarrow.parquet
     except ImportError as error:
         raise RunError("Parquet needs pyarrow: pip install 'nvp-studio[parquet]'") from error
-    whole = {"step", "images", *_ALWAYS}
-    types = {name: arrow.int64() if name in whole else arrow.float64() for name in columns}
-    about = {"nvp-studio.run": read_regular(folder / RECORD, MOST_RECORD_BYTES)}
+    types = {name: arrow.int64() if name in _WHOLE_NUMBERS else arrow.float64() for name in columns}
+    about = {"nvp-studio.run": read_regular(folder / RECORD, MAX_RECORD_BYTES)}
     schema = arrow.schema(list(types.items()), metadata=about)
     file = io.BytesIO()
     pyarrow.parquet.write_table(arrow.table(columns, schema=schema), file, compression="zstd")
@@ -76,10 +76,10 @@ def _write_events(folder: Path, metrics: list[StepMetrics], place: Path) -> Path
             f"{folder.name} is being trained and may write event files there itself; "
             "give another folder, or export once it has ended"
         )
-    record = read_record(folder)
+    created = read_record(folder, for_training=False).created
     for old in place.glob("events.out.tfevents.*"):
         old.unlink()
-    with EventFiles(place, record.created) as events:
+    with closing(EventFiles(place, created)) as events:
         for one in metrics:
             events.step(one)
         for shot in snapshots(folder):

@@ -2,6 +2,7 @@
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -79,6 +80,14 @@ class RunHistory:
         self.version = 0
         """Increases with every change, so that a plot knows when to redraw."""
         self._rollbacks: list[int] = []
+        self._of_steps = (
+            *(self.steps, self.train, self.smoothed, self.epochs, self.seconds, self.images),
+            *(self.learning_rate, self.gradient_norm),
+        )
+        self._of_validations = (
+            *(self.validation_steps, self.validation, self.validation_epochs, self.validation_seconds),
+            *(self.inverse_error, self.noise_inverse_error),
+        )
         self._average = 0.0
         self._weight = 0.0
 
@@ -114,21 +123,18 @@ class RunHistory:
             keep = 1.0 - 1.0 / window
             self._average = keep * self._average + (1.0 - keep) * metrics.train
             self._weight = keep * self._weight + (1.0 - keep)
-            self.steps.append(metrics.step)
-            self.train.append(metrics.train)
-            self.smoothed.append(self._average / self._weight)
-            self.epochs.append(metrics.epoch)
-            self.seconds.append(metrics.seconds)
-            self.images.append(metrics.images)
-            self.learning_rate.append(metrics.learning_rate)
-            self.gradient_norm.append(metrics.gradient_norm)
+            smoothed = self._average / self._weight
+            _append(
+                self._of_steps,
+                *(metrics.step, metrics.train, smoothed, metrics.epoch, metrics.seconds, metrics.images),
+                *(metrics.learning_rate, metrics.gradient_norm),
+            )
         if metrics.validation is not None and np.isfinite(metrics.validation):
-            self.validation_steps.append(metrics.step)
-            self.validation.append(metrics.validation)
-            self.validation_epochs.append(metrics.epoch)
-            self.validation_seconds.append(metrics.seconds)
-            self.inverse_error.append(_number(metrics.inverse_error))
-            self.noise_inverse_error.append(_number(metrics.noise_inverse_error))
+            _append(
+                self._of_validations,
+                *(metrics.step, metrics.validation, metrics.epoch, metrics.seconds),
+                *(metrics.inverse_error, metrics.noise_inverse_error),
+            )
             self.scale_bits.append(metrics.scale_bits)
 
     def show_changes(self, changes: tuple[RunChange, ...]) -> None:
@@ -148,33 +154,18 @@ class RunHistory:
     def _cut(self, step: int) -> None:
         """Remove `step` and all later ones."""
         count = int(np.searchsorted(self.steps.values, step))
-        for column in (
-            self.steps,
-            self.train,
-            self.smoothed,
-            self.epochs,
-            self.seconds,
-            self.images,
-            self.learning_rate,
-            self.gradient_norm,
-        ):
+        for column in self._of_steps:
             column.cut(count)
         count = int(np.searchsorted(self.validation_steps.values, step))
-        for column in (
-            self.validation_steps,
-            self.validation,
-            self.validation_epochs,
-            self.validation_seconds,
-            self.inverse_error,
-            self.noise_inverse_error,
-        ):
+        for column in self._of_validations:
             column.cut(count)
         del self.scale_bits[count:]
         self._rollbacks = [place for place in self._rollbacks if place < step]
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _append(columns: tuple[Column, ...], *values: float | None) -> None:
+    for column, value in zip(columns, values, strict=True):
+        column.append(math.nan if value is None else value)
 
 
 class MetricsTail:
@@ -199,9 +190,9 @@ class MetricsTail:
         except OSError:
             return False
         end = data.rfind(b"\n") + 1
-        for line in data[:end].split(b"\n"):
-            if line:
-                self._append_line(line)
+        for line in data[:end].splitlines():
+            with suppress(msgspec.MsgspecError, RecursionError):
+                self.history.append(self._decoder.decode(line))
         self._offset += end
         self._read_changes()
         return len(data) == _CHUNK_BYTES and end > 0
@@ -229,13 +220,6 @@ class MetricsTail:
         """Read all that is there now."""
         while self.read():
             pass
-
-    def _append_line(self, line: bytes) -> None:
-        try:
-            metrics = self._decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError):
-            return
-        self.history.append(metrics)
 
 
 def read_history(folder: str | Path) -> RunHistory:

@@ -1,7 +1,7 @@
 """The runs of a folder with their labels: found by name, sorted and filtered."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ class ListedRun:
     """A run: the summary of its record, and its labels."""
 
     summary: RunSummary
-    labels: Labels = field(default_factory=Labels)
+    labels: Labels
 
     @property
     def name(self) -> str:
@@ -55,14 +55,9 @@ SORT_KEYS: dict[str, Callable[[ListedRun], Any]] = {
 NEWEST_OR_LARGEST_FIRST = frozenset(("started", "steps", "time"))
 
 
-def with_labels(summaries: Iterable[RunSummary]) -> list[ListedRun]:
-    """Each run with its labels."""
-    return [ListedRun(summary, read_labels(Path(summary.folder))) for summary in summaries]
-
-
 def list_labelled(runs_folder: Path | None = None, *, sort: SortKey = "started", tag: str = "") -> list[ListedRun]:
     """The runs of `runs_folder` in the order of `sort`, only those with `tag` if one is given."""
-    runs = with_labels(list_runs(runs_folder))
+    runs = [ListedRun(summary, read_labels(Path(summary.folder))) for summary in list_runs(runs_folder)]
     if tag:
         runs = [run for run in runs if tag in run.labels.tags]
     return sort_runs(runs, sort)

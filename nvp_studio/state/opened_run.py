@@ -8,8 +8,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.history import MetricsTail, RunHistory
-from nvp_studio.runs.sheets import read_sheet
-from nvp_studio.runs.snapshots import snapshots
+from nvp_studio.runs.snapshots import read_sheet, snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import SHEET_KINDS, RunImages
 from nvp_studio.training.runs import METRICS, RunRecord, RunSummary, open_run, read_record
@@ -31,7 +30,7 @@ class OpenedRun(QObject):
         """Open the run; `RunError` when it has no readable record."""
         super().__init__(parent)
         self.folder = folder
-        self.record: RunRecord = read_record(Path(folder))
+        self.record: RunRecord = read_record(Path(folder), for_training=False)
         self.summary: RunSummary = open_run(folder)
         self.history = RunHistory()
         self.images: dict[str, RunImages] = {}

@@ -6,8 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.runs.sheets import read_sheet
-from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, snapshots
+from nvp_studio.runs.snapshots import Snapshot, nearest_snapshot, read_sheet, snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import SheetKind
 from nvp_studio.training.runs import RunRecord, read_record
@@ -48,7 +47,7 @@ class Timelapse(QObject):
         self.folder, self.shots, self.place, self._record = folder, [], -1, None
         if folder:
             with suppress(RunError):
-                self._record = read_record(Path(folder))
+                self._record = read_record(Path(folder), for_training=False)
         self.refresh()
         self.moved.emit()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _WINDOW_SECONDS = 10.0
-_MOST_OVERHEAD = 3.0
+_MAX_OVERHEAD = 3.0
 _ASLEEP_SECONDS = 60.0
 _ASLEEP_FRACTION = 0.02
 """When more than this passes between two readings of the clock, and the process computed for less than this fraction of
@@ -72,7 +72,7 @@ class Clock:
         if not self._window:
             return None
         overhead = (self.seconds() - self._start) / max(self._step_seconds, 1e-9)
-        return images / max(self.images_per_second, 1e-9) * min(max(overhead, 1.0), _MOST_OVERHEAD)
+        return images / max(self.images_per_second, 1e-9) * min(max(overhead, 1.0), _MAX_OVERHEAD)
 
     def _count(self) -> None:
         now, busy = time.monotonic(), time.process_time()

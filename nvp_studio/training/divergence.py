@@ -10,7 +10,7 @@ Verdict = Literal["good", "skip", "roll back"]
 MAX_ROLLBACKS = 3
 _MAX_SKIPS = 3
 """Non-finite steps in a row."""
-_FAR = 1.0
+_DIVERGED_BITS = 1.0
 """Bits/dim above the lowest running average from which on a loss counts as diverged."""
 _PATIENCE = 50
 """Steps in a row that far above it."""
@@ -42,7 +42,7 @@ class DivergenceDetector(msgspec.Struct):
         self.skips_in_row = 0
         self.smooth = loss if self.smooth is None else _SMOOTHING * self.smooth + (1 - _SMOOTHING) * loss
         self.best = self.smooth if self.best is None else min(self.best, self.smooth)
-        self.far_in_row = self.far_in_row + 1 if loss > self.best + _FAR else 0
+        self.far_in_row = self.far_in_row + 1 if loss > self.best + _DIVERGED_BITS else 0
         return "roll back" if self.far_in_row >= _PATIENCE else "good"
 
     def rolled_back(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from nvp_studio import locks
-from nvp_studio.locks import LockFile
+from nvp_studio.locks import LockFile, NoLocksError
 from nvp_studio.training.errors import RunError
 
 _NAME = "run.lock"
@@ -45,7 +45,7 @@ class RunLock(LockFile):
                 if time.monotonic() > until:
                     raise RunLockedError(f"{self._run} is being trained by {self.holder()}")
                 time.sleep(_POLL_SECONDS)
-        except OSError as error:
+        except NoLocksError as error:
             raise RunError(f"{error.strerror}, and a run needs one; choose a folder on another disk") from error
 
 

@@ -17,15 +17,15 @@ from nvp_studio.flow.noise import keyed_generator
 Mask = npt.NDArray[np.bool_]
 
 DIRECTIONS = 24
-_MOST_CLASSES = 12
+_MAX_CLASSES = 12
 """With more classes than this, none gets a direction."""
-_MOST_VALUES = 7
+_MAX_VALUES = 7
 """With more values than this, an attribute gets a direction for its presence only."""
 _LEAST_FRACTION = 0.02
 """Fraction of the training images that a contrast needs on either side."""
 _LEAST_IMAGES = 256
 """Latents that are computed even when time is short."""
-_MOST_BYTES = 2**29
+_MAX_BYTES = 2**29
 """Most memory for the latents: enough for 4000 images of up to 100x100 in colour."""
 _BATCH_NUMBERS = 2**20
 """Most numbers in the images that are encoded at a time; networks compute many times as many."""
@@ -54,7 +54,7 @@ def principal_directions(
     to any other. None when `keep_going` returned False, or there are too few finite latents.
     """
     dimensions = flow.config.dimensions
-    most = min(most, max(3, _MOST_BYTES // (dimensions * flow.dtype.itemsize)))
+    most = min(most, max(3, _MAX_BYTES // (dimensions * flow.dtype.itemsize)))
     batch_size = max(1, min(batch_size, _BATCH_NUMBERS // dimensions))
     chosen = np.sort(keyed_generator(b"directions").permutation(len(images))[:most])
     deadline = time.monotonic() + seconds
@@ -105,7 +105,7 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
     What hardly any image has, or hardly any has not, is left out.
     """
     masks: dict[str, Mask] = {}
-    if data.train.labels is not None and len(data.label_names) <= _MOST_CLASSES:
+    if data.train.labels is not None and len(data.label_names) <= _MAX_CLASSES:
         masks |= {name: data.train.labels == value for value, name in _apart(data.label_names)}
     for column, attribute in enumerate(data.attributes):
         assert data.train.attributes is not None
@@ -115,7 +115,7 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
             masks[attribute.name] = values > 0
         if absent and len(attribute.values) == 2:
             continue
-        if len(attribute.values) <= _MOST_VALUES:
+        if len(attribute.values) <= _MAX_VALUES:
             named = list(enumerate(attribute.values))[1:] if absent else _apart(attribute.values)
             masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
     kept = [(name, mask) for name, mask in masks.items() if _LEAST_FRACTION <= mask.mean() <= 1 - _LEAST_FRACTION]

@@ -8,11 +8,11 @@ A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` 
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 import platformdirs
@@ -29,8 +29,8 @@ METRICS = "metrics.jsonl"
 LOG = "log.txt"
 MODEL_FILES = ("best.safetensors", "last.safetensors", "previous.safetensors")
 """Checkpoints of a run that can be opened, the first of them that is there before the others."""
-MOST_RECORD_BYTES = 2_000_000
-_MOST_LINE_BYTES = 100_000
+MAX_RECORD_BYTES = 2_000_000
+_MAX_LINE_BYTES = 100_000
 """Of the history, which grows with the run and is read line by line."""
 
 SHEET_COLUMNS = 8
@@ -39,6 +39,7 @@ MAX_SHEET_BYTES = 100_000_000
 """Size of the largest file that is read as a sheet."""
 _SHEET = re.compile(r"(step|reconstructions)-([0-9]{1,18})\.png")
 
+Record = TypeVar("Record")
 SummaryState = RunPhase | Literal["interrupted"]
 
 
@@ -149,26 +150,30 @@ def write_record(folder: Path, record: RunRecord) -> None:
     write_whole(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1))
 
 
-def read_record(folder: Path) -> RunRecord:
-    """Read ``run.json``; raises `RunError`."""
-    try:
-        fields = msgspec.json.decode(read_regular(folder / RECORD, MOST_RECORD_BYTES))
-        refuse_removed_options(fields)
+def read_record(folder: Path, *, for_training: bool = True) -> RunRecord:
+    """Read ``run.json``; raises `RunError`.
+
+    A flow with an option that this version no longer has is refused, unless the record is not `for_training`: then it
+    has no `config.flow`.
+    """
+
+    def decode(content: bytes) -> RunRecord:
+        fields = msgspec.json.decode(content)
+        try:
+            refuse_removed_options(fields)
+        except RemovedOptionError:
+            if for_training:
+                raise
+            fields["config"]["flow"] = None
         return msgspec.convert(fields, RunRecord)
-    except RemovedOptionError as error:
-        raise RunError(f"the run in {folder} cannot be opened: {error}") from error
-    except FileNotFoundError as error:
-        raise RunError(f"{folder} is not a run folder: it has no {RECORD}") from error
-    except OSError as error:
-        raise RunError(f"{folder / RECORD} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise RunError(f"{folder / RECORD} is damaged: {error}") from error
+
+    return _read(folder, decode)
 
 
 def open_run(folder: str | os.PathLike[str]) -> RunSummary:
     """Summarize the run in `folder`; raises `RunError`."""
     path = Path(folder)
-    brief = _read_brief(path)
+    brief = _read(path, msgspec.json.Decoder(_BriefRecord).decode)
     status = brief.status
     over = status.phase in ("finished", "stopped", "failed")
     state: SummaryState = status.phase if over or is_locked(path) else "interrupted"
@@ -242,12 +247,17 @@ class _BriefRecord(msgspec.Struct):
     status: RunStatus
 
 
-def _read_brief(folder: Path) -> _BriefRecord:
+def _read(folder: Path, decode: Callable[[bytes], Record]) -> Record:
+    """Read ``run.json``; raises `RunError`."""
     try:
-        return msgspec.json.decode(read_regular(folder / RECORD, MOST_RECORD_BYTES), type=_BriefRecord)
+        return decode(read_regular(folder / RECORD, MAX_RECORD_BYTES))
+    except RemovedOptionError as error:
+        raise RunError(f"the run in {folder} cannot be opened: {error}") from error
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} is not a run folder: it has no {RECORD}") from error
     except OSError as error:
-        raise RunError(f"{folder} is not a run folder: {RECORD}: {error.strerror}") from error
-    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"{folder / RECORD} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, RecursionError, LookupError, TypeError) as error:
         raise RunError(f"{folder / RECORD} is damaged: {error}") from error
 
 
@@ -255,7 +265,7 @@ def _metrics_lines(path: Path) -> Iterator[tuple[bytes, StepMetrics]]:
     decoder = msgspec.json.Decoder(StepMetrics)
     try:
         with open_regular(path) as file:
-            while line := file.readline(_MOST_LINE_BYTES):
+            while line := file.readline(_MAX_LINE_BYTES):
                 with suppress(msgspec.MsgspecError, RecursionError):
                     yield line.rstrip(b"\n"), decoder.decode(line)
     except OSError:

@@ -157,7 +157,7 @@ def test_snapshots_are_those_of_both_kinds_by_step(tmp_path: Path) -> None:
     (run / "samples" / "step-00000061.png").mkdir()
     shots = snapshots(run)
     assert [shot.step for shot in shots] == [25, 50, 60, 75, 100]
-    assert shots[2].reconstructions is None
+    assert shots[2].path("reconstructions") is None
     assert [nearest_snapshot(shots, place) for place in (0, 25, 49, 70, 999)] == [0, 0, 0, 2, 4]
     assert nearest_snapshot([], 5) == -1
     assert [shot.step for shot in thinned(shots, 3)] == [25, 60, 100]

@@ -10,7 +10,7 @@ from PIL import Image
 from PySide6.QtCore import QPersistentModelIndex
 
 from nvp_studio.runs.labels import LABELS
-from nvp_studio.runs.sheets import read_sheet
+from nvp_studio.runs.snapshots import read_sheet
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.opened_run import OpenedRun
 from nvp_studio.state.runs import RunsModel, duration
