@@ -28,8 +28,8 @@ def options_of(
             continue
         text = (without or {}).get(field.name)
         help = description.help if text is None else f"{description.help.removesuffix('.')}; without it {text}."
-        flags = description.flags or (f"--{field.name.replace('_', '-')}",)
-        option = typer.Option(*flags, help=help, rich_help_panel=description.group)
+        flags = description.flags or f"--{field.name.replace('_', '-')}"
+        option = typer.Option(flags, help=help, rich_help_panel=description.group)
         kind, default = _plain_type(hints[field.name]), field.default
         if text is not None:
             kind, default = kind | None, None
@@ -66,10 +66,7 @@ def given_fields(context: typer.Context, fields: Mapping[str, Any]) -> dict[str,
 
 
 def _description(hint: Any) -> Described | None:
-    for note in getattr(hint, "__metadata__", ()):
-        if isinstance(note, msgspec.Meta) and note.extra is not None:
-            return note.extra.get("described")
-    return None
+    return next((note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Described)), None)
 
 
 def _plain_type(hint: Any) -> Any:

@@ -80,14 +80,10 @@ class RunHistory:
         self.version = 0
         """Increases with every change, so that a plot knows when to redraw."""
         self._rollbacks: list[int] = []
-        self._of_steps = (
-            *(self.steps, self.train, self.smoothed, self.epochs, self.seconds, self.images),
-            *(self.learning_rate, self.gradient_norm),
-        )
-        self._of_validations = (
-            *(self.validation_steps, self.validation, self.validation_epochs, self.validation_seconds),
-            *(self.inverse_error, self.noise_inverse_error),
-        )
+        progress = (self.steps, self.epochs, self.seconds)
+        self._of_steps = (*progress, self.images, self.train, self.smoothed, self.learning_rate, self.gradient_norm)
+        progress = (self.validation_steps, self.validation_epochs, self.validation_seconds)
+        self._of_validations = (*progress, self.validation, self.inverse_error, self.noise_inverse_error)
         self._average = 0.0
         self._weight = 0.0
 
@@ -118,23 +114,17 @@ class RunHistory:
             self._rollbacks.append(metrics.step - 1)
         self.last = metrics
         self.version += 1
+        progress = (metrics.step, metrics.epoch, metrics.seconds)
         if np.isfinite(metrics.train):
             window = min(SMOOTHING_STEPS, max(_MIN_SMOOTHING_STEPS, _SMOOTHING_FRACTION * len(self.steps)))
             keep = 1.0 - 1.0 / window
             self._average = keep * self._average + (1.0 - keep) * metrics.train
             self._weight = keep * self._weight + (1.0 - keep)
-            smoothed = self._average / self._weight
-            _append(
-                self._of_steps,
-                *(metrics.step, metrics.train, smoothed, metrics.epoch, metrics.seconds, metrics.images),
-                *(metrics.learning_rate, metrics.gradient_norm),
-            )
+            measured = (metrics.train, self._average / self._weight, metrics.learning_rate, metrics.gradient_norm)
+            _append(self._of_steps, (*progress, metrics.images, *measured))
         if metrics.validation is not None and np.isfinite(metrics.validation):
-            _append(
-                self._of_validations,
-                *(metrics.step, metrics.validation, metrics.epoch, metrics.seconds),
-                *(metrics.inverse_error, metrics.noise_inverse_error),
-            )
+            scores = (metrics.validation, metrics.inverse_error, metrics.noise_inverse_error)
+            _append(self._of_validations, (*progress, *scores))
             self.scale_bits.append(metrics.scale_bits)
 
     def show_changes(self, changes: tuple[RunChange, ...]) -> None:
@@ -163,7 +153,7 @@ class RunHistory:
         self._rollbacks = [place for place in self._rollbacks if place < step]
 
 
-def _append(columns: tuple[Column, ...], *values: float | None) -> None:
+def _append(columns: tuple[Column, ...], values: tuple[float | None, ...]) -> None:
     for column, value in zip(columns, values, strict=True):
         column.append(math.nan if value is None else value)
 

@@ -83,10 +83,8 @@ def read_changes(folder: Path) -> tuple[RunChange, ...]:
     except OSError:
         return ()
     for line in lines:
-        try:
+        with suppress(msgspec.MsgspecError, RecursionError):
             changes.append(decoder.decode(line))
-        except (msgspec.MsgspecError, RecursionError):
-            continue
     return in_force(changes)
 
 
@@ -158,19 +156,13 @@ class ChangeHistory:
 
     def learning_rate(self, step: int) -> float:
         """The highest learning rate of the schedule for step number `step`, from 1."""
-        rate = self._learning_rate
-        for change in self.changes:
-            if isinstance(change, RateChange) and change.step < step:
-                rate = change.learning_rate
-        return rate
+        rates = [one.learning_rate for one in self.changes if isinstance(one, RateChange) and one.step < step]
+        return rates[-1] if rates else self._learning_rate
 
     def rules(self, step: int) -> StopRules:
         """The conditions that may end the run after step number `step`."""
-        rules = self._rules
-        for change in self.changes:
-            if isinstance(change, StopChange) and change.step < step:
-                rules = change.rules
-        return rules
+        rules = [one.rules for one in self.changes if isinstance(one, StopChange) and one.step < step]
+        return rules[-1] if rules else self._rules
 
     def stop_rules_changed_since(self, step: int) -> bool:
         """Whether stop conditions were changed at `step` or later, so that an end by earlier ones no longer holds."""

@@ -6,7 +6,7 @@ import msgspec
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.fields import BUDGET, DATA, OPTIMIZATION, PLACE, described
+from nvp_studio.training.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
 from nvp_studio.training.stopping import StopRules
 
 DEFAULT_MINUTES = 5.0
@@ -23,60 +23,60 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     data: Annotated[
         str,
-        described(
+        Described(
             "A name of 'nvp-studio data list', 'hf:NAME' of Hugging Face, a folder of images, or a file of many.", DATA
         ),
     ] = "fashion-mnist"
     preset: Annotated[
-        str, described("Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.", DATA)
+        str, Described("Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.", DATA)
     ] = "studio"
     """Name of the preset that `flow` came from, or is to come from."""
     flow: FlowConfig | None = None
     """The architecture; None takes `preset` for the data's image shape."""
-    image_size: Annotated[int | None, described("Side in pixels that a folder's images are brought to.", DATA)] = None
+    image_size: Annotated[int | None, Described("Side in pixels that a folder's images are brought to.", DATA)] = None
     """None keeps theirs."""
     channels: Annotated[
-        Literal[1, 3] | None, described("1 for grey, 3 for colour; without it as the data are.", DATA)
+        Literal[1, 3] | None, Described("1 for grey, 3 for colour; without it as the data are.", DATA)
     ] = None
     data_root: Annotated[
         str | None,
-        described("Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.", DATA),
+        Described("Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.", DATA),
     ] = None
     minutes: Annotated[
-        float | None, described(f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", BUDGET)
+        float | None, Described(f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", BUDGET)
     ] = None
-    steps: Annotated[int | None, described("Optimizer steps; repeatable.", BUDGET)] = None
-    epochs: Annotated[float | None, described("Passes over the training images; repeatable.", BUDGET)] = None
+    steps: Annotated[int | None, Described("Optimizer steps; repeatable.", BUDGET)] = None
+    epochs: Annotated[float | None, Described("Passes over the training images; repeatable.", BUDGET)] = None
     stop: StopRules = StopRules()
     """What ends the run before its budget is spent."""
-    batch_size: Annotated[int, described("Images per optimizer step.")] = 16
+    batch_size: Annotated[int, Described("Images per optimizer step.")] = 16
     """Over all processes."""
     accumulate: Annotated[
-        int, described("Micro-batches that a batch is computed in, one after the other, to take less memory.")
+        int, Described("Micro-batches that a batch is computed in, one after the other, to take less memory.")
     ] = 1
     """The step is the same."""
-    learning_rate: Annotated[float, described("Highest learning rate.")] = 4e-3
-    optimizer: Annotated[Literal["muon", "adam", "adamax"], described("muon or adam.")] = "muon"
+    learning_rate: Annotated[float, Described("Highest learning rate.")] = 4e-3
+    optimizer: Annotated[Literal["muon", "adam", "adamax"], Described("muon or adam.")] = "muon"
     """`muon` for the matrices of the networks s and t and Adam for all else, or `adam` for all parameters. `adamax` is
     read in records of earlier versions only: `check_trainable` refuses it."""
     schedule: Annotated[
-        Literal["cosine", "constant"], described("Learning rate after the warm-up: cosine or constant.")
+        Literal["cosine", "constant"], Described("Learning rate after the warm-up: cosine or constant.")
     ] = "cosine"
     """The cosine falls to 2 % over the budget."""
-    warmup_steps: Annotated[int, described("Steps over which the learning rate rises.")] = 200
+    warmup_steps: Annotated[int, Described("Steps over which the learning rate rises.")] = 200
     """Linearly from zero, over at most a tenth of the budget."""
-    weight_decay: Annotated[float, described("L2 penalty on weight-normalization scales.")] = 0.0
+    weight_decay: Annotated[float, Described("L2 penalty on weight-normalization scales.")] = 0.0
     """The paper takes 5e-5 (section 4.1); 0 for none."""
-    ema_decay: Annotated[float, described("Decay of the moving average of the weights.")] = 0.999
+    ema_decay: Annotated[float, Described("Decay of the moving average of the weights.")] = 0.999
     """Per step."""
-    gradient_clip: Annotated[float, described("Largest gradient norm.")] = 1.0
+    gradient_clip: Annotated[float, Described("Largest gradient norm.")] = 1.0
     """Of the loss in bits per dimension."""
-    noise_share: Annotated[float, described("Share of noise images to learn from.")] = 0.01
+    noise_share: Annotated[float, Described("Share of noise images to learn from.")] = 0.01
     """The flow learns the density of data that are images of uniform noise so often. At best that costs images
     -log2(1 - share) / D bits/dim, and it bounds how unlikely noise becomes, so that float32 inverts the flow there."""
     horizontal_flip: Annotated[
         bool | None,
-        described(
+        Described(
             "Mirror training images at random; without it as suits the data: photographs yes, digits no.",
             OPTIMIZATION,
             "--flip/--no-flip",
@@ -84,41 +84,41 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     random_shift: Annotated[
         int,
-        described(
+        Described(
             "Pixels by which training images are moved at random, at most; reflections fill the edges.",
             OPTIMIZATION,
             "--shift",
         ),
     ] = 0
-    validation_images: Annotated[int, described("Images scored at each validation.")] = 2000
+    validation_images: Annotated[int, Described("Images scored at each validation.")] = 2000
     """The last validation of a run uses all."""
-    validation_every: Annotated[int | None, described("Steps between validations.")] = None
+    validation_every: Annotated[int | None, Described("Steps between validations.")] = None
     """None chooses from the budget."""
-    checkpoint_minutes: Annotated[float, described("Longest time between checkpoints, in minutes.")] = 2.0
-    checkpoint_steps: Annotated[int | None, described("Steps between checkpoints, besides the minutes.")] = None
+    checkpoint_minutes: Annotated[float, Described("Longest time between checkpoints, in minutes.")] = 2.0
+    checkpoint_steps: Annotated[int | None, Described("Steps between checkpoints, besides the minutes.")] = None
     memory: Annotated[
         Literal["fast", "constant"],
-        described("fast, or constant: slower, in memory that does not grow with the number of couplings."),
+        Described("fast, or constant: slower, in memory that does not grow with the number of couplings."),
     ] = "fast"
     """`constant` recomputes activations by the inverse instead of keeping them."""
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        described(
+        Described(
             "What the networks compute in while training: float32, bfloat16, or auto: bfloat16 on CUDA GPUs that "
             "multiply in it, else float32. All else, and every score and sample, is float32."
         ),
     ] = "auto"
     """The record of a run says which `auto` came to."""
-    seed: Annotated[int, described("Seed of everything random.")] = 0
+    seed: Annotated[int, Described("Seed of everything random.")] = 0
     deterministic: Annotated[
         bool,
-        described(
+        Described(
             "Hold a CUDA GPU to algorithms with one result, for a resume to the bit; slower.", PLACE, "--deterministic"
         ),
     ] = False
     """A CPU is exact without."""
-    device: Annotated[str, described("auto, cpu, cuda, cuda:1 or mps.", PLACE)] = "auto"
-    threads: Annotated[int | None, described("CPU threads; without it one less than the cores.", PLACE)] = None
+    device: Annotated[str, Described("auto, cpu, cuda, cuda:1 or mps.", PLACE)] = "auto"
+    threads: Annotated[int | None, Described("CPU threads; without it one less than the cores.", PLACE)] = None
     """At least 1."""
 
     def __post_init__(self) -> None:

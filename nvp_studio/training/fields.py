@@ -1,6 +1,6 @@
 """Descriptions of the fields of a configuration, from which the command line makes its options."""
 
-import msgspec
+from typing import NamedTuple
 
 DATA = "Data and architecture"
 BUDGET = "Budget (give one)"
@@ -8,16 +8,11 @@ OPTIMIZATION = "Optimization"
 PLACE = "Where"
 
 
-class Described(msgspec.Struct, frozen=True):
-    """The description of a field."""
+class Described(NamedTuple):
+    """The description of a field, in its annotation."""
 
     help: str
-    group: str
+    group: str = OPTIMIZATION
     """Heading under which the option is listed."""
-    flags: tuple[str, ...]
-    """Names of the option; empty for the field's own with hyphens."""
-
-
-def described(help: str, group: str = OPTIMIZATION, *flags: str) -> msgspec.Meta:
-    """Describe a field, in its annotation."""
-    return msgspec.Meta(description=help, extra={"described": Described(help, group, flags)})
+    flags: str = ""
+    """Name of the option; empty for the field's own with hyphens."""

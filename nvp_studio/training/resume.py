@@ -13,7 +13,7 @@ from nvp_studio.checkpoints import Checkpoint
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
-from nvp_studio.training.changes import REQUEST_FILE
+from nvp_studio.training.changes import REQUEST_FILE, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
 from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.config import TrainConfig, check_trainable
@@ -24,16 +24,16 @@ from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.training.lock import RunLock, RunLockedError
 from nvp_studio.training.preparation import prepare
 from nvp_studio.training.publisher import Report
-from nvp_studio.training.runs import RunRecord, read_metrics, read_record
+from nvp_studio.training.runs import RunRecord, cut_metrics, read_metrics, read_record
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.session import (
-    ResumePoint,
     announce_no_run,
     failure_reported,
     ignore,
     run_data,
     train_session,
 )
+from nvp_studio.training.stopping import StopRules
 from nvp_studio.training.train_state import settled_precision
 
 _OF_OTHERS = (REQUEST_FILE, "labels.json")
@@ -96,17 +96,17 @@ def resume_run(
             resume, lost = _without_lost_best(path, resume, bool(changed))
             if changed:
                 changed += "; going on with the new ones, as was asked"
-            point = ResumePoint(
-                SavedState(resume, checkpoint.tensors),
-                last_is_whole=not damage,
-                lift_stop_rules=new_budget and (record.status.phase == "finished" or bool(resume.ended_by)),
-                warnings=[text for text in (damage, changed, lost) if text],
-            )
+            ended = record.status.phase == "finished" or bool(resume.ended_by)
+            unrecorded = _record_restart(path, resume, lift_stop_rules=new_budget and ended)
             config = msgspec.structs.replace(config, precision=settled_precision(config.precision, flow.device))
             record = msgspec.structs.replace(
                 record, config=config, device=str(flow.device), data=run_data(data), launch=launch_key()
             )
-            end = train_session(path, record, data, flow, control, report, ranks, point)
+            saved = SavedState(resume, checkpoint.tensors)
+            warnings = [text for text in (damage, changed, lost, unrecorded) if text]
+            end = train_session(
+                path, record, data, flow, control, report, ranks, saved, last_is_whole=not damage, warnings=warnings
+            )
         report(end)
     return path
 
@@ -175,6 +175,21 @@ def _resume_of(checkpoint: Checkpoint) -> ResumeState:
         return msgspec.json.decode(checkpoint.resume, type=ResumeState)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise RunError(f"the state of the run in the checkpoint is damaged: {failure_line(error)}") from error
+
+
+def _record_restart(folder: Path, resume: ResumeState, *, lift_stop_rules: bool) -> str:
+    """Drop the metrics of steps that are taken again, and record the restart; why that failed, in one line, else empty.
+
+    With `lift_stop_rules`, no stop condition holds any more, as one ended the run.
+    """
+    cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
+    if lift_stop_rules:
+        record_changes(folder, StopChange(resume.step, StopRules()))
+    try:
+        record_changes(folder, Restart(resume.step, now()))
+    except OSError as error:
+        return f"that the run goes on here could not be noted: {failure_line(error)}"
+    return ""
 
 
 def _without_lost_best(folder: Path, resume: ResumeState, changed: bool) -> tuple[ResumeState, str]:

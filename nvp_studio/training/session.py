@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -11,7 +10,6 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
-from nvp_studio.training.changes import Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import deterministic
@@ -19,24 +17,12 @@ from nvp_studio.training.errors import DataChangedError, RunError, failure_line
 from nvp_studio.training.events import RunEvent, RunStarted, RunState
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.publisher import Publisher, Report
-from nvp_studio.training.runs import RunData, RunRecord, cut_metrics
+from nvp_studio.training.runs import RunData, RunRecord
 from nvp_studio.training.schedule import Budget
-from nvp_studio.training.stopping import StopRules
 
 _ANNOUNCEMENT = "the run begins"
 _TRAINED = ("weights.", "average.", "optimizer.")
 """Prefixes of the tensors that training goes on from."""
-
-
-class ResumePoint(NamedTuple):
-    """What a resumed session starts from."""
-
-    saved: SavedState
-    last_is_whole: bool
-    """Whether it is the last checkpoint, read and verified, and not the one before."""
-    lift_stop_rules: bool
-    """Whether to remove the stop conditions, because they ended the run."""
-    warnings: Sequence[str] = ()
 
 
 def ignore(event: RunEvent) -> None:
@@ -51,10 +37,17 @@ def train_session(
     control: Control,
     report: Report,
     ranks: Ranks,
-    point: ResumePoint | None = None,
+    saved: SavedState | None = None,
+    *,
+    last_is_whole: bool = False,
+    warnings: Sequence[str] = (),
 ) -> RunState:
-    """Train to the end or a stop. The final state is written to the run's record; the caller reports it."""
-    publisher = Publisher(folder, record, report, last_is_whole=point is not None and point.last_is_whole)
+    """Train to the end or a stop, from `saved` on when that is given.
+
+    `last_is_whole` says that it is of the last checkpoint, read and verified, and not of the one before. The final
+    state is written to the run's record; the caller reports it.
+    """
+    publisher = Publisher(folder, record, report, last_is_whole=last_is_whole)
     loop: Loop | None = None
     try:
         ranks.announce(_ANNOUNCEMENT, msgspec.json.encode(record))
@@ -62,13 +55,11 @@ def train_session(
         if called_off is not None:
             control.stop(called_off, at_once=True)
             ranks = ALONE  # the others do not come; what is left is to save the state
-        saved = share_state(ranks, None if point is None else point.saved)
-        if point is not None:
-            _record_restart(folder, publisher, point)
+        saved = share_state(ranks, saved)
         report(_started(folder, record, data, 0 if saved is None else saved.resume.step))
-        if point is None and data.notes:
+        if saved is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
-        for text in () if point is None else point.warnings:
+        for text in warnings:
             publisher.notice("warning", text)
         with deterministic(record.config.deterministic):
             loop = Loop(record.config, data, flow, publisher, control, saved, ranks)
@@ -144,18 +135,6 @@ def failure_reported(report: Report) -> Iterator[None]:
         if is_out_of_memory(error):
             raise RunError(failure_line(error)) from error
         raise
-
-
-def _record_restart(folder: Path, publisher: Publisher, point: ResumePoint) -> None:
-    """Drop the metrics of steps that are taken again, and record the restart."""
-    resume = point.saved.resume
-    cut_metrics(folder, resume.step if resume.unfinished is None else resume.step - 1)
-    if point.lift_stop_rules:
-        record_changes(folder, StopChange(resume.step, StopRules()))
-    try:
-        record_changes(folder, Restart(resume.step, now()))
-    except OSError as error:
-        publisher.notice("warning", f"that the run goes on here could not be noted: {failure_line(error)}")
 
 
 def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunStarted:

@@ -4,16 +4,16 @@ from typing import Annotated
 
 import msgspec
 
-from nvp_studio.training.fields import BUDGET, described
+from nvp_studio.training.fields import BUDGET, Described
 
 
 class StopRules(msgspec.Struct, frozen=True, kw_only=True):
     """Conditions of which any ends a run; None for none. The run then finishes as if its budget were spent."""
 
-    target: Annotated[float | None, described("End once a validation scores this many bits/dim.", BUDGET)] = None
-    patience: Annotated[int | None, described("End after so many validations without a gain.", BUDGET)] = None
+    target: Annotated[float | None, Described("End once a validation scores this many bits/dim.", BUDGET)] = None
+    patience: Annotated[int | None, Described("End after so many validations without a gain.", BUDGET)] = None
     minutes: Annotated[
-        float | None, described("End after so many minutes of training in all.", BUDGET, "--at-most-minutes")
+        float | None, Described("End after so many minutes of training in all.", BUDGET, "--at-most-minutes")
     ] = None
     """Over all sessions of the run; by the clock, so the one rule that is not repeatable."""
 

@@ -12,7 +12,7 @@ import pytest
 from nvp_studio import checkpoints, files, locks
 from nvp_studio.checkpoints import CheckpointError
 from nvp_studio.flow.flow import Flow
-from nvp_studio.training import batches, resume, session
+from nvp_studio.training import batches, resume
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.checkpoint_folder import CheckpointFolder
 from nvp_studio.training.checkpointer import Checkpointer, SavedState
@@ -145,7 +145,7 @@ def take_no_lock(patch: Patch) -> None:
 
 def keep_later_metrics(patch: Patch) -> None:
     """The journal is not cut back to the checkpoint."""
-    patch.setattr(session, "cut_metrics", lambda folder, last_step: None)
+    patch.setattr(resume, "cut_metrics", lambda folder, last_step: None)
 
 
 def keep_no_previous(patch: Patch) -> None:

@@ -189,7 +189,7 @@ def test_directions_do_not_depend_on_how_much_is_computed_at_a_time(
 
 def test_directions_hold_no_more_latents_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     flow, images = Inference(Flow(TINY)), bars(300, 3)
-    monkeypatch.setattr(reference, "_MOST_BYTES", 100 * flow.config.dimensions * 4)
+    monkeypatch.setattr(reference, "_MAX_BYTES", 100 * flow.config.dimensions * 4)
     found, fewer = principal_directions(flow, images), principal_directions(flow, images, most=100)
     assert found is not None
     assert fewer is not None
