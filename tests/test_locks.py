@@ -14,7 +14,7 @@ from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataError
 from nvp_studio.locks import LockFile, is_locked
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.lock import RunLockedError, run_lock
 
 HOLD = """
 import pathlib, sys
@@ -73,7 +73,7 @@ def test_a_file_system_without_locks_is_told(number: int, tmp_path: Path, monkey
         Image.fromarray(np.full((2, 2), place, np.uint8)).save(images / f"{place}.png")
     monkeypatch.setattr("fcntl.flock", refuse)
     said = f"the file system of .* does not support locks \\({os.strerror(number)}\\)"
-    with pytest.raises(RunError, match=f"{said}.*another disk") as caught, RunLock(run):
+    with pytest.raises(RunError, match=f"{said}.*another disk") as caught, run_lock(run):
         pass
     assert not isinstance(caught.value, RunLockedError)
     assert not is_locked(run / "run.lock")

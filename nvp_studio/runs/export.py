@@ -35,7 +35,11 @@ def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
     target = place or folder / f"metrics.{form}"
     target.parent.mkdir(parents=True, exist_ok=True)
     columns = table(metrics)
-    write_whole(target, _csv(columns).encode() if form == "csv" else _parquet(columns, folder))
+    if form == "csv":
+        content = csv_text(columns, zip(*columns.values(), strict=True)).encode()
+    else:
+        content = _parquet(columns, folder)
+    write_whole(target, content)
     return target
 
 
@@ -49,10 +53,6 @@ def table(metrics: list[StepMetrics]) -> dict[str, list[Any]]:
             one.scale_bits[scale] if scale < len(one.scale_bits) else None for one in metrics
         ]
     return columns
-
-
-def _csv(columns: dict[str, list[Any]]) -> str:
-    return csv_text(columns, zip(*columns.values(), strict=True))
 
 
 def _parquet(columns: dict[str, list[Any]], folder: Path) -> bytes:

@@ -78,8 +78,3 @@ def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
     if len(tidy) > _MAX_TAGS:
         raise RunError(f"a run has at most {_MAX_TAGS} tags, not {len(tidy)}")
     return tidy
-
-
-def tags_from_text(text: str) -> tuple[str, ...]:
-    """The tags of a comma-separated list."""
-    return tidy_tags(text.split(","))

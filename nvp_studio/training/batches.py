@@ -76,9 +76,9 @@ class Prefetcher:
 class Batches:
     """Batches of `batch_size` images each, from a stream that passes over all images epoch after epoch.
 
-    images: uint8 (N, H, W, C); they are copied to a CUDA `device` that has room for them (`resident`), else they stay
+    images: uint8 (N, H, W, C); they are copied to a CUDA `device` that has room for them, else they stay
     where they are: an array that is mapped from a file is read image by image, so that it may be larger than memory.
-    For a CUDA device the host's part of the next batch is made in a thread meanwhile (`prefetch`), in pinned memory.
+    For a CUDA device the host's part of the next batch is made in a thread meanwhile, in pinned memory.
     Neither changes a bit of a batch.
     """
 
@@ -90,8 +90,6 @@ class Batches:
         *,
         augmentation: Augmentation = NO_AUGMENTATION,
         device: torch.device,
-        resident: bool | None = None,
-        prefetch: bool | None = None,
     ) -> None:
         self.count = len(images)
         self.batch_size = batch_size
@@ -100,10 +98,9 @@ class Batches:
         self._augmentation = augmentation
         self._device = device
         self._images = images
-        stays = _fits(images, device) if resident is None else resident
-        self._on_device = _sent(images, device) if stays else None
+        self._on_device = _sent(images, device) if _fits(images, device) else None
         self._order = lru_cache(_ORDERS)(partial(_permutation, seed, len(images)))
-        prefetches = _gains_by_a_thread(device) if prefetch is None else prefetch
+        prefetches = _gains_by_a_thread(device)
         self._drawn: Callable[[Draw], list[Tensor]] = Prefetcher(self._draw) if prefetches else self._draw
 
     def take(self, step: int, order: int = 0, places: Range | None = None) -> Tensor:

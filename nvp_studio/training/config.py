@@ -11,6 +11,14 @@ from nvp_studio.training.stopping import StopRules
 
 DEFAULT_MINUTES = 5.0
 """Budget of a run that is given none on the command line."""
+_POSITIVE = (
+    "batch_size",
+    "learning_rate",
+    "gradient_clip",
+    "checkpoint_minutes",
+    "checkpoint_steps",
+    "validation_images",
+)
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,26 +133,16 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(budgets) != 1:
             raise ValueError(f"give exactly one of steps, epochs and minutes, not {' and '.join(budgets) or 'none'}")
-        for name in (
-            *budgets,
-            "batch_size",
-            "learning_rate",
-            "gradient_clip",
-            "checkpoint_minutes",
-            "validation_images",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must lie in [0, 1), not {self.ema_decay}")
-        if not 0 <= self.noise_share < 1:
-            raise ValueError(f"noise_share must lie in [0, 1), not {self.noise_share}")
+        for name in (*budgets, *_POSITIVE):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"{name} must be positive, not {value}")
+        for name in ("ema_decay", "noise_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
         if not 0 <= self.random_shift <= 1024:
             raise ValueError(f"random_shift must lie in 0..1024, not {self.random_shift}")
         if not 1 <= self.accumulate <= self.batch_size:
             raise ValueError(f"accumulate must lie between 1 and batch_size ({self.batch_size}), not {self.accumulate}")
-        if self.checkpoint_steps is not None and self.checkpoint_steps < 1:
-            raise ValueError(f"checkpoint_steps must be positive, not {self.checkpoint_steps}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
 

@@ -1,8 +1,9 @@
 """One trainer for each run folder: its lock is released when the process that holds it ends, however it ends."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 from nvp_studio import locks
 from nvp_studio.locks import LockFile, NoLocksError
@@ -18,35 +19,22 @@ class RunLockedError(RunError):
     """Another process trains in this folder; the message says which."""
 
 
-class RunLock(LockFile):
-    """The lock of a run folder, held from entering this context manager to leaving it.
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder.
 
-    Entering raises `RunLockedError` while another process holds the lock, and `RunError` where the file system does not
-    support locks.
+    Raises `RunLockedError` when another process holds it, and `RunError` where the file system does not support locks.
     """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / _NAME)
-        self._run = folder.name
-
-    def __enter__(self) -> Self:
-        super().__enter__()
+    until = time.monotonic() + _PATIENCE
+    with LockFile(folder / _NAME) as lock:
         try:
-            self._wait()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def _wait(self) -> None:
-        until = time.monotonic() + _PATIENCE
-        try:
-            while not self.try_lock():
+            while not lock.try_lock():
                 if time.monotonic() > until:
-                    raise RunLockedError(f"{self._run} is being trained by {self.holder()}")
+                    raise RunLockedError(f"{folder.name} is being trained by {lock.holder()}")
                 time.sleep(_POLL_SECONDS)
         except NoLocksError as error:
             raise RunError(f"{error.strerror}, and a run needs one; choose a folder on another disk") from error
+        yield
 
 
 def is_locked(folder: Path) -> bool:

@@ -27,11 +27,6 @@ _REPORT_SECONDS = 0.3
 FlowChange = Callable[[FlowConfig], FlowConfig]
 
 
-def unchanged(flow: FlowConfig) -> FlowConfig:
-    """The configuration as it is."""
-    return flow
-
-
 def settled(config: TrainConfig) -> TrainConfig:
     """The configuration with absolute paths, so that a resume finds the data from anywhere, and mirroring decided."""
     entry = CATALOGUE.get(config.data)
@@ -45,7 +40,7 @@ def settled(config: TrainConfig) -> TrainConfig:
 
 
 def prepare(
-    config: TrainConfig, control: Control, report: Report, ranks: Ranks, change_flow: FlowChange = unchanged
+    config: TrainConfig, control: Control, report: Report, ranks: Ranks, change_flow: FlowChange = lambda flow: flow
 ) -> tuple[DataSet, Flow]:
     """Load the data and make the flow on this rank's device, with weights drawn from the seed.
 

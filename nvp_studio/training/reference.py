@@ -106,7 +106,7 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
     """
     masks: dict[str, Mask] = {}
     if data.train.labels is not None and len(data.label_names) <= _MAX_CLASSES:
-        masks |= {name: data.train.labels == value for value, name in _apart(data.label_names)}
+        masks |= {name: data.train.labels == value for value, name in _distinct(data.label_names)}
     for column, attribute in enumerate(data.attributes):
         assert data.train.attributes is not None
         values = data.train.attributes[:, column]
@@ -116,7 +116,7 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
         if absent and len(attribute.values) == 2:
             continue
         if len(attribute.values) <= _MAX_VALUES:
-            named = list(enumerate(attribute.values))[1:] if absent else _apart(attribute.values)
+            named = list(enumerate(attribute.values))[1:] if absent else _distinct(attribute.values)
             masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
     kept = [(name, mask) for name, mask in masks.items() if _LEAST_FRACTION <= mask.mean() <= 1 - _LEAST_FRACTION]
     return {_short(name, number): mask for number, (name, mask) in enumerate(kept, 1)}
@@ -129,8 +129,8 @@ def _short(name: str, number: int) -> str:
     return f"{name[: MAX_NAME - 10].rstrip()}… ({number})" if name else f"({number})"
 
 
-def _apart(names: Sequence[str]) -> list[tuple[int, str]]:
-    """The numbered names; of two, which are opposites, only the second."""
+def _distinct(names: Sequence[str]) -> list[tuple[int, str]]:
+    """The numbered names that get a direction; of two, which are opposites, only the second."""
     return list(enumerate(names))[1 if len(names) == 2 else 0 :]
 
 

@@ -21,7 +21,7 @@ from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key, started_again
 from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
 from nvp_studio.training.events import RunNotice, RunState
-from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.lock import RunLockedError, run_lock
 from nvp_studio.training.preparation import prepare
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.runs import RunRecord, cut_metrics, read_metrics, read_record
@@ -118,7 +118,7 @@ def _held(folder: Path, patience: float, control: Control, report: Report) -> It
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(RunLock(folder))
+                stack.enter_context(run_lock(folder))
                 break
             except RunLockedError as error:
                 if control.stop_reason is not None:

@@ -14,8 +14,8 @@ from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key
-from nvp_studio.training.lock import RunLock
-from nvp_studio.training.preparation import FlowChange, prepare, settled, unchanged
+from nvp_studio.training.lock import run_lock
+from nvp_studio.training.preparation import FlowChange, prepare, settled
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.runs import RunRecord, create_run_folder, write_record
 from nvp_studio.training.session import failure_reported, ignore, run_data, train_session
@@ -30,7 +30,7 @@ def start_run(
     control: Control | None = None,
     report: Report = ignore,
     ranks: Ranks = ALONE,
-    change_flow: FlowChange = unchanged,
+    change_flow: FlowChange = lambda flow: flow,
 ) -> Path:
     """Make a run folder under `runs_folder`, train in it until the budget is spent or `control` says stop; return it.
 
@@ -61,7 +61,7 @@ def start_run(
             parameters=sum(parameter.numel() for parameter in flow.parameters()),
             launch=launch_key(),
         )
-        with RunLock(folder):
+        with run_lock(folder):
             write_record(folder, record)
             end = train_session(folder, record, data, flow, control, report, ranks)
         report(end)  # after the lock is released, so that the folder can be used when this is received

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.runs.labels import Labels, tags_from_text
+from nvp_studio.runs.labels import Labels, tidy_tags
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
@@ -61,7 +61,7 @@ class LabelsDialog(Dialog):
     @property
     def labels(self) -> Labels:
         """The values of the fields; raises `RunError` for an invalid tag."""
-        return Labels(name=self.name.text(), tags=tags_from_text(self.tags.text()), note=self.note.toPlainText())
+        return Labels(name=self.name.text(), tags=tidy_tags(self.tags.text().split(",")), note=self.note.toPlainText())
 
     def accept(self) -> None:
         try:

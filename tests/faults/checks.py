@@ -13,7 +13,7 @@ from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent, StepMetrics
-from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.lock import RunLockedError, run_lock
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import start_run
@@ -143,7 +143,7 @@ def check_lost_metrics(config: TrainConfig, whole: Path, folder: Path, patch: py
 def check_second_trainer(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A folder in which someone trains is refused, with who that is."""
     run = stopped_run(config, folder)
-    with RunLock(run):
+    with run_lock(run):
         with pytest.raises(RunLockedError, match=r"x is being trained by process \d+ since 20"):
             resume_run(run)
         assert open_run(run).state == "stopped"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from nvp_studio.training.changes import ChangeHistory, RateChange, StopChange, read_changes
+from nvp_studio.training.changes import ChangeHistory, ChangeRequest, RateChange, StopChange, read_changes
 from nvp_studio.training.stopping import StopRules
 from tests.faults.disk import Disk
 
+REQUEST = ChangeRequest(learning_rate=2e-3, stop=StopRules(patience=4))
 CHANGES = (RateChange(7, 2e-3), StopChange(7, StopRules(patience=4)))
 
 
@@ -19,12 +20,13 @@ def test_every_operation_fails(before: tuple[RateChange, ...], for_ever: bool, t
         folder = tmp_path / str(number)
         folder.mkdir()
         history = ChangeHistory(folder, 4e-3, StopRules())
-        history.record(*before)
+        if before:
+            history.make(ChangeRequest(learning_rate=1e-3), 3)
         disk = Disk(number, for_ever=for_ever)
         with pytest.MonkeyPatch.context() as patch:
             disk.install(patch)
             try:
-                history.record(*CHANGES)
+                history.make(REQUEST, 7)
             except OSError:
                 assert disk.failed
                 assert history.changes == read_changes(folder) == before

@@ -15,7 +15,7 @@ from nvp_studio.runs.snapshots import nearest_snapshot, snapshots
 from nvp_studio.runs.timelapse import thinned, write_film
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunImages, RunStarted
-from nvp_studio.training.lock import RunLock
+from nvp_studio.training.lock import run_lock
 from nvp_studio.training.runs import read_record, write_record
 from tests.hostile.data_files import png
 from tests.runs.folders import make_run, make_trained_run
@@ -74,7 +74,7 @@ def test_the_event_files_of_a_run_that_goes_are_left_alone(tmp_path: Path) -> No
     live = run / FOLDER / "events.out.tfevents.1.here"
     live.parent.mkdir()
     live.touch()
-    with RunLock(run), pytest.raises(RunError, match="one is being trained"):
+    with run_lock(run), pytest.raises(RunError, match="one is being trained"):
         export_run(run, "tensorboard")
     assert live.exists()
 
@@ -85,7 +85,7 @@ def test_a_run_that_goes_is_exported_elsewhere_without_files_that_are_no_sheets(
     run = make_trained_run(tmp_path / "one")
     (run / "samples" / "step-00000110.png").write_bytes(b"short")
     (run / "samples" / "step-\u00b2.png").touch()
-    with RunLock(run):
+    with run_lock(run):
         folder = export_run(run, "tensorboard", tmp_path / "logs")
     assert scalars(folder)["samples"] == [(25, 64), (50, 64), (75, 64), (100, 64)]
 

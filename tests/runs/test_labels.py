@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nvp_studio.runs.labels import LABELS, Labels, change_labels, read_labels, tags_from_text
+from nvp_studio.runs.labels import LABELS, Labels, change_labels, read_labels, tidy_tags
 from nvp_studio.runs.listing import find_run, list_labelled
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, discarded_runs, restore_run
 from nvp_studio.training.errors import RunError
@@ -44,7 +44,7 @@ def test_a_damaged_file_of_labels_is_none(tmp_path: Path, content: bytes) -> Non
 
 
 def test_tags_are_written_with_commas() -> None:
-    assert tags_from_text("good, paper ,, good") == ("good", "paper")
+    assert tidy_tags(["good", " paper ", "", " good"]) == ("good", "paper")
 
 
 def test_runs_are_found_by_folder_and_by_the_name_they_were_given(tmp_path: Path) -> None:

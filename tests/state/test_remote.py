@@ -14,7 +14,7 @@ from nvp_studio.state.remote import remote_program, remote_reason, with_option
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import CHANGES, ChangeRequest, RateChange, Restart, StopChange
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.lock import RunLock
+from nvp_studio.training.lock import run_lock
 from nvp_studio.training.runs import open_run
 from nvp_studio.training.stopping import StopRules
 from tests.far import WORKER
@@ -127,7 +127,7 @@ def test_a_run_resumes_once_the_lost_worker_has_ended(
     live.start(msgspec.structs.replace(config, steps=10**6, checkpoint_minutes=1e-4), tmp_path, "far")
     qtbot.waitUntil(lambda: live.history.last is not None and live.history.last.step >= 3)
     with ExitStack() as before:
-        live.crashed.connect(lambda _: before.enter_context(RunLock(tmp_path / "there" / "far")))
+        live.crashed.connect(lambda _: before.enter_context(run_lock(tmp_path / "there" / "far")))
         os.kill(engine.trainer.pid, signal.SIGKILL)
         qtbot.waitUntil(lambda: "waiting for it to end" in live.reason)
         assert live.under_way

@@ -17,7 +17,7 @@ from nvp_studio.state.runs import RunsModel, duration
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.changes import CHANGES, REQUEST_FILE, take_request
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.lock import RunLock
+from nvp_studio.training.lock import run_lock
 from nvp_studio.training.runs import METRICS, RECORD, read_metrics, read_record
 from tests.qt import Bot
 from tests.runs.folders import make_run
@@ -43,7 +43,7 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
 def test_a_run_that_someone_trains_is_not_interrupted(tmp_path: Path) -> None:
     run = make_run(tmp_path / "busy", phase="training")
     model = RunsModel(tmp_path)
-    with RunLock(run):
+    with run_lock(run):
         model.refresh()
         assert cells(model, 0)[1] == "training"
         with pytest.raises(RunError, match="stop it first"):
@@ -102,7 +102,7 @@ def test_opens_a_run_with_its_curves_and_its_last_images(tmp_path: Path) -> None
 def test_follows_a_run_that_goes_on_elsewhere(tmp_path: Path, qtbot: Bot) -> None:
     run = make_run(tmp_path / "one", phase="training")
     write(run, [step(1)])
-    with RunLock(run):
+    with run_lock(run):
         opened = OpenedRun(str(run))
         opened.read()
         assert opened.summary.state == "training"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,9 +34,9 @@ COURSE: list[tuple[int, int, tuple[int, int] | None]] = [
 ]
 
 
-def made(device: str = "cpu", **changes: Any) -> list[torch.Tensor]:
+def made(device: str = "cpu") -> list[torch.Tensor]:
     """Images and noise of a course through training that goes wrong in every way."""
-    batches = Batches(bars(25, 0), 10, seed=1, augmentation=CHANGES, device=torch.device(device), **changes)
+    batches = Batches(bars(25, 0), 10, seed=1, augmentation=CHANGES, device=torch.device(device))
     found = []
     for step, order, places in COURSE:
         found += [batches.take(step, order, places), batches.noise(step, order)]
@@ -47,16 +46,21 @@ def made(device: str = "cpu", **changes: Any) -> list[torch.Tensor]:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("resident", [False, True])
 @pytest.mark.parametrize("prefetch", [False, True])
-def test_neither_place_nor_time_changes_a_batch(device: str, resident: bool, prefetch: bool) -> None:
+def test_neither_place_nor_time_changes_a_batch(
+    device: str, resident: bool, prefetch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = made()
-    for found, expected in zip(made(device, resident=resident, prefetch=prefetch), plain, strict=True):
+    monkeypatch.setattr(module, "_fits", lambda images, device: resident)
+    monkeypatch.setattr(module, "_gains_by_a_thread", lambda device: prefetch)
+    for found, expected in zip(made(device), plain, strict=True):
         assert torch.equal(found, expected)
 
 
 def test_resident_images_are_sent_once_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE", 7)
     images = bars(25, 0)
-    batches = Batches(images, 10, seed=1, device=CPU, resident=True)
+    monkeypatch.setattr(module, "_fits", lambda images, device: True)
+    batches = Batches(images, 10, seed=1, device=CPU)
     expected = Batches(images.copy(), 10, seed=1, device=CPU).take(3)
     images[:] = 0
     assert torch.equal(batches.take(3), expected)
@@ -112,8 +116,9 @@ def test_a_run_that_prefetches_is_the_same_run(
 
 
 @needs_cuda
-def test_a_gpu_fetches_from_pinned_memory() -> None:
-    batches = Batches(bars(25, 0), 10, seed=1, device=torch.device("cuda"), resident=False)
+def test_a_gpu_fetches_from_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_fits", lambda images, device: False)
+    batches = Batches(bars(25, 0), 10, seed=1, device=torch.device("cuda"))
     parts = batches._drawn(Draw("images", 0, 0, 0, 10))
     assert all(part.is_pinned() for part in parts)
     assert isinstance(np.asarray(parts[0]), np.ndarray)

@@ -16,7 +16,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control, Request
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunEvent, RunImages, RunStarted, RunState, StepMetrics
-from nvp_studio.training.lock import RunLock, RunLockedError
+from nvp_studio.training.lock import RunLockedError, run_lock
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import start_run
@@ -316,7 +316,7 @@ def test_no_run_folder_is_refused(tmp_path: Path) -> None:
 def test_a_process_that_still_holds_the_run_is_waited_for(tmp_path: Path, make_config: MakeConfig) -> None:
     run = start_until(3, make_config(steps=6), tmp_path)
     with ExitStack() as other:
-        other.enter_context(RunLock(run))
+        other.enter_context(run_lock(run))
         with pytest.raises(RunLockedError, match="process"):
             resume_run(run)
         person = WhoIsToldToWait(other.close)
@@ -330,7 +330,7 @@ def test_a_process_that_still_holds_the_run_is_waited_for(tmp_path: Path, make_c
 def test_waiting_for_another_process_can_be_stopped(tmp_path: Path, make_config: MakeConfig) -> None:
     run = start_until(3, make_config(steps=6), tmp_path)
     control = Control()
-    with RunLock(run), pytest.raises(RunError, match="stopped before training began"):
+    with run_lock(run), pytest.raises(RunError, match="stopped before training began"):
         resume_run(run, control=control, report=WhoIsToldToWait(control.stop), patience=60)
     assert open_run(run).step == 3
 

@@ -14,7 +14,7 @@ from nvp_studio.runs.history import read_history
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.training.lock import RunLock, RunLockedError, is_locked
+from nvp_studio.training.lock import RunLockedError, is_locked, run_lock
 from nvp_studio.training.runs import (
     MODEL_FILES,
     RunData,
@@ -34,8 +34,8 @@ from nvp_studio.training.runs import (
 HOLD = """
 import sys
 from pathlib import Path
-from nvp_studio.training.lock import RunLock
-with RunLock(Path(sys.argv[1])):
+from nvp_studio.training.lock import run_lock
+with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -178,19 +178,19 @@ def test_lock_is_for_one_process_and_ends_with_it(tmp_path: Path) -> None:
         assert holder.stdout.readline() == b"held\n"
         assert is_locked(tmp_path)
         assert open_run(tmp_path).state == "training"
-        with pytest.raises(RunLockedError, match=f"process {holder.pid} since"), RunLock(tmp_path):
+        with pytest.raises(RunLockedError, match=f"process {holder.pid} since"), run_lock(tmp_path):
             pass
         holder.kill()
         holder.wait()
     assert not is_locked(tmp_path)
     assert open_run(tmp_path).state == "interrupted"
-    with RunLock(tmp_path):
+    with run_lock(tmp_path):
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
 
 
 def test_looking_at_the_lock_does_not_take_it(tmp_path: Path) -> None:
-    with RunLock(tmp_path):
+    with run_lock(tmp_path):
         assert all(is_locked(tmp_path) for _ in range(10))
-    with RunLock(tmp_path):
+    with run_lock(tmp_path):
         pass
