@@ -82,11 +82,22 @@ def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Ten
     mean = torch.empty(latents.shape[1], dtype=torch.float64)  # made first: pieces between the parts break up the heap
     for columns, part in _columns(latents):
         mean[columns] = part.mean(0)
-    principal = _principal(latents, mean)
-    if principal is None or not contrasts:
-        return principal
-    named = _contrast_directions(latents, mean, list(contrasts.values()))
-    return {name: torch.cat((tensor, named[name])) if name in named else tensor for name, tensor in principal.items()}
+    components = _principal(latents, mean)
+    if not len(components):
+        return None
+    if contrasts:
+        components = torch.cat((components, _contrast_directions(latents, mean, list(contrasts.values()))))
+    along = torch.zeros(len(latents), len(components), dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64)
+    for columns, part in _columns(latents, mean):
+        along += part @ components[:, columns].T
+        total += part.square().sum()
+    return {
+        "components": components.float().contiguous(),
+        "mean": mean.float(),
+        "deviation": along.std(0).float(),
+        "shares": (along.square().sum(0) / total).float(),
+    }
 
 
 def _columns(latents: Tensor, mean: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
@@ -134,7 +145,8 @@ def _distinct(names: Sequence[str]) -> list[tuple[int, str]]:
     return list(enumerate(names))[1 if len(names) == 2 else 0 :]
 
 
-def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask]) -> dict[str, Tensor]:
+def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask]) -> Tensor:
+    """The directions (M, D), of length 1, from the mean of the latents outside each mask to the mean of those in it."""
     chosen = torch.from_numpy(np.stack(masks)).double()
     counts = chosen.sum(1, keepdim=True)
     # All latents have mean 0 here: the mean of the others is the sum of these, negated, over the number of the others.
@@ -142,30 +154,19 @@ def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask]) -> di
     for columns, part in _columns(latents, mean):
         sums[:, columns] = chosen @ part
     steps = torch.nan_to_num(sums / counts + sums / (len(latents) - counts))
-    components = torch.nn.functional.normalize(steps, dim=1)
-    along = torch.zeros(len(latents), len(masks), dtype=torch.float64)
-    total = torch.zeros((), dtype=torch.float64)
-    for columns, part in _columns(latents, mean):
-        along += part @ components[:, columns].T
-        total += part.square().sum()
-    return {
-        "components": components.float(),
-        "deviation": along.std(0).float(),
-        "shares": (along.square().sum(0) / total).float(),
-    }
+    return torch.nn.functional.normalize(steps, dim=1)
 
 
-def _principal(latents: Tensor, mean: Tensor) -> dict[str, Tensor] | None:
+def _principal(latents: Tensor, mean: Tensor) -> Tensor:
+    """The principal directions (K, D), of length 1, that of the largest variance first; K may be 0."""
     count, dimensions = latents.shape
     # The smaller of the two matrices has the same nonzero eigenvalues.
     wide = dimensions > count
     values, vectors = torch.linalg.eigh(_between_images(latents, mean) if wide else _covariance(latents, mean))
     values, vectors = values.flip(0), vectors.flip(1)
     keep = int((values[:DIRECTIONS] > 1e-9 * values[0]).sum())
-    if keep == 0:
-        return None
     vectors = vectors[:, :keep]
-    components = vectors.T
+    components: Tensor = vectors.T
     if wide:
         components = torch.empty(keep, dimensions, dtype=torch.float64)
         for columns, part in _columns(latents, mean):
@@ -173,13 +174,7 @@ def _principal(latents: Tensor, mean: Tensor) -> dict[str, Tensor] | None:
     components = components / torch.linalg.vector_norm(components, dim=1, keepdim=True)
     # Eigenvectors have no sign of their own: the largest entry is made positive.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    components = components * torch.sign(largest)
-    return {
-        "components": components.float().contiguous(),
-        "mean": mean.float(),
-        "deviation": (values[:keep] / (count - 1)).sqrt().float(),
-        "shares": (values[:keep] / values.clamp_min(0).sum()).float(),
-    }
+    return components * torch.sign(largest)
 
 
 def _between_images(latents: Tensor, mean: Tensor) -> Tensor:
