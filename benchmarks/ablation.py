@@ -261,8 +261,8 @@ class Trial:
         state, config = self.state, self.config
         state.flow.zero_grad(set_to_none=True)
         place = number if batch is None else batch
-        x = self.batches.take(place)
-        noise = self.batches.noise(place) if config.noise_share else x[:0]
+        noise_range = (0, self.batches.noise_count if config.noise_share else 0)
+        x, noise = self.batches.micro_batch(place, 0, (0, config.batch_size), noise_range)
         parameters = list(state.flow.parameters())
         if self.noise_state is None:
             aim, loss = objective(state.flow, x, noise, config)

@@ -182,11 +182,8 @@ def value_range(values: Sequence[Numbers], *, clip: bool) -> tuple[float, float]
     some = [part for part in values if len(part)]
     if not some:
         return None
-    if clip:
-        ranges = [_common_range(part) for part in some]
-        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    else:
-        low, high = min(float(part.min()) for part in some), max(float(part.max()) for part in some)
+    ranges = [_common_range(part) if clip else (float(part.min()), float(part.max())) for part in some]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
         spread = 0.05 * abs(high) or 1.0
         return low - spread, high + spread

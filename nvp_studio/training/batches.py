@@ -6,7 +6,7 @@ The same (seed, order, step) gives the same batch whatever happened before, so t
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,12 @@ class MicroBatch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Which images to draw: those at places `start` to `stop` of a step's batch, or of its images of noise."""
+    """What to draw: images of a step's batch, and of its images of noise."""
 
-    kind: Literal["images", "noise"]
     step: int
     order: int
-    start: int
-    stop: int
+    images: Range
+    noise: Range
 
 
 class Prefetcher:
@@ -106,42 +105,36 @@ class Batches:
     def take(self, step: int, order: int = 0, places: Range | None = None) -> Tensor:
         """The batch of `step`, counted from 0: float (batch_size, C, H, W) in [0, 1], on the device.
 
-        Another `order` gives other permutations, augmentation and noise. With `places` (start, stop), those images of
-        the batch alone, as they are in the whole.
+        Another `order` gives other permutations, augmentation and noise. With `places`, those images of the batch
+        alone, as they are in the whole.
         """
-        start, stop = places or (0, self.batch_size)
-        images, noise = map(self._move, self._drawn(Draw("images", step, order, start, stop)))
-        if self._on_device is not None:
-            images = self._on_device[images]
-        images = self._augmentation.apply(images, self._seed, order, step, self.batch_size, start)
-        return unit_from_images(images, noise)
+        return self.micro_batch(step, order, places or (0, self.batch_size), (0, 0)).images
 
-    def noise(self, step: int, order: int = 0, places: Range | None = None) -> Tensor:
-        """Images of uniform noise for `step`, `noise_count` or those at `places` of them: (n, C, H, W) in [0, 1]."""
-        start, stop = places or (0, self.noise_count)
-        (noise,) = map(self._move, self._drawn(Draw("noise", step, order, start, stop)))
-        return noise
+    def micro_batch(self, step: int, order: int, images: Range, noise: Range) -> MicroBatch:
+        """The images of `take` at these places, and of the `noise_count` images of noise those at these places."""
+        x, dequantization, uniform = map(self._move, self._drawn(Draw(step, order, images, noise)))
+        if self._on_device is not None:
+            x = self._on_device[x]
+        x = self._augmentation.apply(x, self._seed, order, step, self.batch_size, images[0])
+        return MicroBatch(unit_from_images(x, dequantization), uniform)
 
     def micro_batches(
         self, step: int, order: int, ranges: Iterable[Range], noise_ranges: Iterable[Range]
     ) -> Iterator[MicroBatch]:
         """The batch of `step` at these `ranges` of its images and of its images of noise, one after the other."""
         for images, noise in zip(ranges, noise_ranges, strict=True):
-            yield MicroBatch(self.take(step, order, images), self.noise(step, order, noise))
+            yield self.micro_batch(step, order, images, noise)
 
     def _draw(self, draw: Draw) -> list[Tensor]:
-        """The host's part of a draw: images, or their numbers where the device has them, and noise."""
+        """The host's part: images, or their numbers where the device has them; their noise; images of noise."""
         _, height, width, channels = self._images.shape
-        count = draw.stop - draw.start
-        noise_of = partial(step_noise, self._seed, draw.step, salt=draw.order, first=draw.start)
-        drawn: list[npt.NDArray[Any]]
-        if draw.kind == "noise":
-            drawn = [noise_of((count, channels, height, width), kind=b"image")]
-        else:
-            numbers = self._indices(draw.step, draw.order)[draw.start : draw.stop]
-            images = self._images[numbers] if self._on_device is None else numbers
-            drawn = [images, noise_of((count, height, width, channels))]
-        return [self._ready(torch.from_numpy(part)) for part in drawn]
+        (start, stop), (first, last) = draw.images, draw.noise
+        numbers = self._indices(draw.step, draw.order)[start:stop]
+        images = self._images[numbers] if self._on_device is None else numbers
+        noise_of = partial(step_noise, self._seed, draw.step, salt=draw.order)
+        dequantization = noise_of((stop - start, height, width, channels), first=start)
+        uniform = noise_of((last - first, channels, height, width), first=first, kind=b"image")
+        return [self._ready(torch.from_numpy(part)) for part in (images, dequantization, uniform)]
 
     def _ready(self, part: Tensor) -> Tensor:
         """The tensor in pinned memory, for an asynchronous copy to a CUDA device."""

@@ -50,15 +50,6 @@ class CheckpointFolder:
                 os.unlink(self._folder / names[step])
 
 
-def damage_of(path: Path) -> str:
-    """Why the checkpoint cannot be read, in one line; empty when it is whole."""
-    try:
-        read_checkpoint(path)
-    except CheckpointError as error:
-        return str(error)
-    return ""
-
-
 def read_latest(run_folder: Path) -> tuple[Checkpoint, str]:
     """Read the last checkpoint, or where that is damaged or missing the one before and why it is that one, in one line.
 

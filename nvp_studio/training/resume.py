@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from nvp_studio.checkpoints import Checkpoint
+from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.changes import REQUEST_FILE, Restart, StopChange, now, record_changes
-from nvp_studio.training.checkpoint_folder import BEST, damage_of, read_latest
+from nvp_studio.training.checkpoint_folder import BEST, read_latest
 from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.control import Control
@@ -200,7 +200,11 @@ def _without_lost_best(folder: Path, resume: ResumeState, changed: bool) -> tupl
     if resume.best_step is None:
         return resume, ""
     path = folder / "checkpoints" / BEST
-    damage = damage_of(path)
+    damage = ""
+    try:
+        read_checkpoint(path)
+    except CheckpointError as error:
+        damage = str(error)
     if not damage and not changed:
         return resume, ""
     if changed:

@@ -86,11 +86,11 @@ def flip_the_log_determinant(patch: Patch) -> None:
 
 def shift_the_data(patch: Patch) -> None:
     """A resumed run takes its images one step too early."""
-    go_on, take = Loop._restore, Batches.take
+    go_on, take = Loop._restore, Batches.micro_batch
 
     def resumed(self: Loop, saved: SavedState) -> None:
         go_on(self, saved)
-        patch.setattr(Batches, "take", lambda self, step, *more: take(self, max(0, step - 1), *more))
+        patch.setattr(Batches, "micro_batch", lambda self, step, *more: take(self, max(0, step - 1), *more))
 
     patch.setattr(Loop, "_restore", resumed)
 

@@ -39,7 +39,7 @@ def made(device: str = "cpu") -> list[torch.Tensor]:
     batches = Batches(bars(25, 0), 10, seed=1, augmentation=CHANGES, device=torch.device(device))
     found = []
     for step, order, places in COURSE:
-        found += [batches.take(step, order, places), batches.noise(step, order)]
+        found += [*batches.micro_batch(step, order, places or (0, 10), (0, batches.noise_count))]
     return [one.cpu() for one in found]
 
 
@@ -82,7 +82,7 @@ def test_the_next_draw_is_made_before_it_is_asked_for() -> None:
         drawn.append(wanted)
         return [torch.tensor(wanted.step)]
 
-    first = Draw("images", 0, 0, 0, 4)
+    first = Draw(0, 0, (0, 4), (0, 1))
     prefetcher = Prefetcher(draw)
     assert [prefetcher(first._replace(step=step))[0].item() for step in range(5)] == [0, 1, 2, 3, 4]
     prefetcher._thread.shutdown()
@@ -95,7 +95,7 @@ def test_what_goes_wrong_in_the_thread_is_told_where_the_batch_is_asked_for() ->
             raise MemoryError
         return [torch.tensor(wanted.step)]
 
-    first = Draw("images", 0, 0, 0, 4)
+    first = Draw(0, 0, (0, 4), (0, 1))
     prefetcher = Prefetcher(draw)
     prefetcher(first)
     with pytest.raises(MemoryError):
@@ -119,6 +119,6 @@ def test_a_run_that_prefetches_is_the_same_run(
 def test_a_gpu_fetches_from_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_fits", lambda images, device: False)
     batches = Batches(bars(25, 0), 10, seed=1, device=torch.device("cuda"))
-    parts = batches._drawn(Draw("images", 0, 0, 0, 10))
+    parts = batches._drawn(Draw(0, 0, (0, 10), (0, 1)))
     assert all(part.is_pinned() for part in parts)
     assert isinstance(np.asarray(parts[0]), np.ndarray)
