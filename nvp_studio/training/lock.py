@@ -1,7 +1,7 @@
 """One trainer for each run folder: its lock is released when the process that holds it ends, however it ends."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,17 +20,20 @@ class RunLockedError(RunError):
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path, keep_waiting: Callable[[str], bool] = lambda reason: False) -> Iterator[None]:
     """Hold the lock of a run folder.
 
-    Raises `RunLockedError` when another process holds it, and `RunError` where the file system does not support locks.
+    While another process holds it, `keep_waiting` is called once a second, with who it is, and may raise. Raises
+    `RunLockedError` when it says no, and `RunError` where the file system does not support locks.
     """
     until = time.monotonic() + _PATIENCE
     with LockFile(folder / _NAME) as lock:
         try:
             while not lock.try_lock():
                 if time.monotonic() > until:
-                    raise RunLockedError(f"{folder.name} is being trained by {lock.holder()}")
+                    if not keep_waiting(reason := f"{folder.name} is being trained by {lock.holder()}"):
+                        raise RunLockedError(reason)
+                    until = time.monotonic() + _PATIENCE
                 time.sleep(_POLL_SECONDS)
         except NoLocksError as error:
             raise RunError(f"{error.strerror}, and a run needs one; choose a folder on another disk") from error

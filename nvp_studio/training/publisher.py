@@ -20,6 +20,7 @@ from nvp_studio.training.events import (
     RunNotice,
     RunPhase,
     RunState,
+    SheetKind,
     StepMetrics,
 )
 from nvp_studio.training.journal import Journal
@@ -122,7 +123,7 @@ class Publisher:
         self.report(CheckpointSaved(str(path), step, kind))
         return True
 
-    def sheet(self, kind: Literal["samples", "reconstructions"], step: int, images: Images) -> None:
+    def sheet(self, kind: SheetKind, step: int, images: Images) -> None:
         """Publish images (N, H, W, C) and keep them as a contact sheet."""
         name = sheet_name(kind, step)
         data = contact_sheet(images, columns=SHEET_COLUMNS)
@@ -148,18 +149,16 @@ class Publisher:
     def _attempt(self, what: str, write: Callable[[], object]) -> bool:
         try:
             write()
+            return True
         except OSError as error:
             self._write_error(f"{what} could not be written: {error.strerror}", str(error.strerror))
-            return False
         except CheckpointError as error:
             self._write_error(str(error))
-            return False
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             self._write_error(f"{what} could not be written: out of memory", "memory")
-            return False
-        return True
+        return False
 
     def _write_error(self, text: str, cause: str = "") -> None:
         """Report a write error, once a minute for the same cause."""

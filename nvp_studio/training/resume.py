@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key, started_again
 from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
 from nvp_studio.training.events import RunNotice, RunState
-from nvp_studio.training.lock import RunLockedError, run_lock
+from nvp_studio.training.lock import run_lock
 from nvp_studio.training.preparation import prepare
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.runs import RunRecord, cut_metrics, read_metrics, read_record
@@ -69,10 +68,20 @@ def resume_run(
     budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
     new_budget = any(value is not None for value in budget.values())
     others = {"device": device, "threads": threads, "memory": memory, "precision": precision}
+    until = time.monotonic() + patience
+
+    def keep_waiting(reason: str) -> bool:
+        if control.stop_reason is not None:
+            raise StoppedError(control.stop_reason)
+        if time.monotonic() >= until:
+            return False
+        report(RunState("preparing", f"{reason}; waiting for it to end"))
+        return True
+
     with failure_reported(report):
         path = Path(folder).absolute()
         read_record(path)  # before a lock is made in what may be no run folder
-        with _held(path, patience, control, report):
+        with run_lock(path, keep_waiting):
             record = read_record(path)
             config = _changed(record.config, budget if new_budget else {}, others)
             check_trainable(config)
@@ -109,24 +118,6 @@ def resume_run(
             )
         report(end)
     return path
-
-
-@contextmanager
-def _held(folder: Path, patience: float, control: Control, report: Report) -> Iterator[None]:
-    """Hold the run's lock; report and wait for another process that has it, up to `patience` seconds."""
-    until = time.monotonic() + patience
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(run_lock(folder))
-                break
-            except RunLockedError as error:
-                if control.stop_reason is not None:
-                    raise StoppedError(control.stop_reason) from error
-                if time.monotonic() >= until:
-                    raise
-                report(RunState("preparing", f"{error}; waiting for it to end"))
-        yield
 
 
 def _changed(config: TrainConfig, budget: dict[str, Any], others: dict[str, Any]) -> TrainConfig:
