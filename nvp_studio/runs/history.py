@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.files import open_regular
-from nvp_studio.training.changes import CHANGES, Restart, RunChange, read_changes
+from nvp_studio.training.changes import Restart, RunChange, read_changes
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.runs import METRICS
 
@@ -167,7 +167,6 @@ class MetricsTail:
         self._path = self._folder / METRICS
         self._offset = 0
         self._file_id: tuple[int, int] | None = None
-        self._changes_at: tuple[int, int] | None = None
         self._decoder = msgspec.json.Decoder(StepMetrics)
 
     def read(self) -> bool:
@@ -184,7 +183,7 @@ class MetricsTail:
             with suppress(msgspec.MsgspecError, RecursionError):
                 self.history.append(self._decoder.decode(line))
         self._offset += end
-        self._read_changes()
+        self.history.show_changes(read_changes(self._folder))
         return len(data) == _CHUNK_BYTES and end > 0
 
     def _notice_replacement(self, status: os.stat_result) -> None:
@@ -192,19 +191,8 @@ class MetricsTail:
         file_id = (status.st_dev, status.st_ino)
         if self._file_id is not None and (file_id != self._file_id or status.st_size < self._offset):
             self._offset = 0
-            self._changes_at = None
             self.history.clear()
         self._file_id = file_id
-
-    def _read_changes(self) -> None:
-        try:
-            status = (self._folder / CHANGES).stat()
-        except OSError:
-            return
-        now = (status.st_size, status.st_mtime_ns)
-        if now != self._changes_at:
-            self._changes_at = now
-            self.history.show_changes(read_changes(self._folder))
 
     def read_all(self) -> None:
         """Read all that is there now."""

@@ -19,7 +19,7 @@ class Budget:
         self.total_steps = config.steps
         if config.epochs is not None:
             self.total_steps = max(1, math.ceil(config.epochs * train_images / config.batch_size))
-        self.total_seconds = None if config.minutes is None else config.minutes * 60
+        self._total_seconds = math.inf if config.minutes is None else config.minutes * 60
         self._batch_size = config.batch_size
         self._epochs_per_step = config.batch_size / train_images
 
@@ -31,14 +31,12 @@ class Budget:
         """How much of the budget is used up after `step` steps and `seconds` seconds, 0 to 1."""
         if self.total_steps is not None:
             return min(1.0, step / self.total_steps)
-        assert self.total_seconds is not None
-        return min(1.0, seconds / self.total_seconds)
+        return min(1.0, seconds / self._total_seconds)
 
     def seconds_left(self, step: int, seconds: float, clock: Clock) -> float | None:
         """Seconds to the end after `step` steps and `seconds` seconds, by the speed so far for a budget in steps."""
-        if self.total_seconds is not None:
-            return max(0.0, self.total_seconds - seconds)
-        assert self.total_steps is not None
+        if self.total_steps is None:
+            return max(0.0, self._total_seconds - seconds)
         return clock.seconds_for((self.total_steps - step) * self._batch_size)
 
     def validation_steps(self, config: TrainConfig) -> int | None:
@@ -54,8 +52,7 @@ class Budget:
 
     def validation_seconds(self) -> float:
         """Seconds between validations under a budget in minutes: about twenty in a run, 15 to 120 seconds apart."""
-        assert self.total_seconds is not None
-        return min(120.0, max(15.0, self.total_seconds / 20))
+        return min(120.0, max(15.0, self._total_seconds / 20))
 
 
 def learning_rate(
