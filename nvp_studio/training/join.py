@@ -31,7 +31,7 @@ def join_run(ranks: Ranks, control: Control | None = None) -> None:
         record = await_run(ranks, check_stop)
         if record is None:
             return
-        data, flow = prepare(record.config, control, ignore, ranks)
+        _, data, flow = prepare(record.config, control, ignore, ranks)
     except StoppedError:
         ranks.cancel_start(control.stop_reason or "")
         return

@@ -20,6 +20,7 @@ from nvp_studio.training.distributed import check_divisible, rank_device, rank_t
 from nvp_studio.training.errors import RunError, StoppedError
 from nvp_studio.training.events import RunState
 from nvp_studio.training.publisher import Report
+from nvp_studio.training.train_state import settled_precision
 
 _REPORT_SECONDS = 0.3
 """Shortest time between two reports on how far the data are read."""
@@ -41,11 +42,12 @@ def settled(config: TrainConfig) -> TrainConfig:
 
 def prepare(
     config: TrainConfig, control: Control, report: Report, ranks: Ranks, change_flow: FlowChange = lambda flow: flow
-) -> tuple[DataSet, Flow]:
+) -> tuple[TrainConfig, DataSet, Flow]:
     """Load the data and make the flow on this rank's device, with weights drawn from the seed.
 
-    Sets torch's number of threads. Raises `StoppedError` when `control` says stop meanwhile, and `RunError` or another
-    `ValueError`, `RuntimeError` or `OSError` when data or flow cannot be had.
+    They come with the configuration, in which the flow and the precision are filled in. Sets torch's number of threads.
+    Raises `StoppedError` when `control` says stop meanwhile, and `RunError` or another `ValueError`, `RuntimeError` or
+    `OSError` when data or flow cannot be had.
     """
     check_trainable(config)
     report(RunState("preparing", "reading the data"))
@@ -70,7 +72,8 @@ def prepare(
         torch.manual_seed(config.seed)
         flow = Flow(flow_config).to(device)
     check_divisible(config, flow, ranks)
-    return data, flow
+    precision = settled_precision(config.precision, flow.device)
+    return msgspec.structs.replace(config, flow=flow_config, precision=precision), data, flow
 
 
 def _progress(control: Control, report: Report) -> Callable[[int, int, str], None]:

@@ -33,7 +33,6 @@ from nvp_studio.training.session import (
     train_session,
 )
 from nvp_studio.training.stopping import StopRules
-from nvp_studio.training.train_state import settled_precision
 
 _OF_OTHERS = (REQUEST_FILE, "labels.json")
 """Files of a run folder that other processes write while it is resumed."""
@@ -95,7 +94,7 @@ def resume_run(
             checkpoint, damage = read_latest(path)
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
-            data, flow = prepare(config, control, report, ranks)
+            config, data, flow = prepare(config, control, report, ranks)
             changed = _changed_data(record, data)
             if changed and not force:
                 raise DataChangedError(changed)
@@ -107,7 +106,6 @@ def resume_run(
                 changed += "; going on with the new ones, as was asked"
             ended = record.status.phase == "finished" or bool(resume.ended_by)
             unrecorded = _record_restart(path, resume, lift_stop_rules=new_budget and ended)
-            config = msgspec.structs.replace(config, precision=settled_precision(config.precision, flow.device))
             record = msgspec.structs.replace(
                 record, config=config, device=str(flow.device), data=run_data(data), launch=launch_key()
             )

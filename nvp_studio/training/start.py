@@ -5,7 +5,6 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
 
@@ -19,7 +18,6 @@ from nvp_studio.training.preparation import FlowChange, prepare, settled
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.runs import RunRecord, create_run_folder, write_record
 from nvp_studio.training.session import failure_reported, ignore, run_data, train_session
-from nvp_studio.training.train_state import settled_precision
 
 
 def start_run(
@@ -41,10 +39,7 @@ def start_run(
     """
     control = control or Control()
     with failure_reported(report):
-        config = settled(config)
-        data, flow = prepare(config, control, report, ranks, change_flow)
-        precision = settled_precision(config.precision, flow.device)
-        config = msgspec.structs.replace(config, flow=flow.config, precision=precision)
+        config, data, flow = prepare(settled(config), control, report, ranks, change_flow)
         folder = create_run_folder(Path(runs_folder), name, config.data)
         record = RunRecord(
             name=folder.name,

@@ -74,7 +74,8 @@ def test_a_record_from_before_there_was_a_choice_goes_on_in_float32(
         del record["config"][name]
     (parts / "run.json").write_bytes(msgspec.json.encode(record))
     monkeypatch.setattr(
-        "nvp_studio.training.resume.settled_precision", lambda wanted, device: {"auto": "bfloat16"}.get(wanted, wanted)
+        "nvp_studio.training.preparation.settled_precision",
+        lambda wanted, device: {"auto": "bfloat16"}.get(wanted, wanted),
     )
     resume_run(parts)
     assert read_record(parts).config.precision == "float32"
