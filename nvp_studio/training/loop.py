@@ -249,12 +249,12 @@ class Loop:
             if self.over:
                 self.checkpointer.save_last()
                 self._report_progress(at_once=True)  # from here on only a stop is handled
-            result = self.validator.validate(self.step, self._poll_control, last=self.over)
-            if result is None:
+            validated = self.validator.validate(metrics, self._poll_control, last=self.over)
+            if validated is None:
                 return
-            metrics = msgspec.structs.replace(metrics, **msgspec.structs.asdict(result))
-            if result.validation is not None:
-                self._consider_stopping(result.validation)
+            metrics = validated
+            if metrics.validation is not None:
+                self._consider_stopping(metrics.validation)
         self.unfinished = None
         self.publisher.metrics(metrics)
 

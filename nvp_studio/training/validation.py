@@ -20,6 +20,7 @@ from nvp_studio.training.evaluation import (
     samples,
     scores,
 )
+from nvp_studio.training.events import StepMetrics
 
 _SAMPLES = 64
 _TEMPERATURE = 0.8
@@ -28,15 +29,6 @@ _SCALE_IMAGES = 64
 """Validation images whose bits are computed by scale."""
 _VALIDATION_PART, _SHEETS_PART = 12, 30
 """Under a budget in minutes, a validation and the sheets come again after this many times as long as they last took."""
-
-
-class ValidationResult(msgspec.Struct, frozen=True):
-    """What a validation adds to the metrics of the step before it; see `StepMetrics`."""
-
-    validation: float | None
-    inverse_error: float | None
-    noise_inverse_error: float | None
-    scale_bits: tuple[float, ...]
 
 
 class Validator:
@@ -73,13 +65,14 @@ class Validator:
         wait = max(budget.validation_seconds(), _SHEETS_PART * self._sheets_seconds)
         return time.monotonic() - self._shown_at >= wait
 
-    def validate(self, step: int, keep_going: Callable[[], bool], *, last: bool) -> ValidationResult | None:
+    def validate(self, metrics: StepMetrics, keep_going: Callable[[], bool], *, last: bool) -> StepMetrics | None:
         """Score the averaged weights, offer them as the best and publish sheets; None when `keep_going` ended it.
 
+        Returns the metrics of the step before it with those of the validation.
         After the `last` step of a run all validation images are scored; the figure is still over the same first ones
         as before, so that it can be compared.
         """
-        started = time.monotonic()
+        started, step = time.monotonic(), metrics.step
         ranks, seed = self._context.ranks, self._context.config.seed
         averaged, count = self._context.state.averaged, self._context.config.validation_images
         chosen = self._images if last else self._images[:count]
@@ -99,7 +92,8 @@ class Validator:
         self._validated_at = time.monotonic()
         self._validation_seconds = self._validated_at - started
         noise_error = noise_inverse_error(averaged, _RECONSTRUCTIONS, seed)
-        return ValidationResult(
+        return msgspec.structs.replace(
+            metrics,
             validation=finite(value),
             inverse_error=finite(error),
             noise_inverse_error=finite(noise_error),
