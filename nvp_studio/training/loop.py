@@ -261,8 +261,7 @@ class Loop:
     def _consider_stopping(self, validation: float) -> None:
         """End the run when its rules say so after this validation."""
         progress = msgspec.structs.replace(self.stop_progress)
-        progress.validated(validation)
-        reason = progress.verdict(self.changes.rules(self.step), validation)
+        reason = progress.validated(validation, self.changes.rules(self.step))
         over = self._agreed(self.over or bool(reason))
         self.stop_progress = progress  # after the collective: when that fails, this validation is done again
         if reason and not self.over:

@@ -39,15 +39,12 @@ class StopProgress(msgspec.Struct):
     without_gain: int = 0
     """Validations since then."""
 
-    def validated(self, value: float) -> None:
-        """Record a validation that scored `value`."""
+    def validated(self, value: float, rules: StopRules) -> str:
+        """Record a validation that scored `value`; return why the run ends after it, empty when it goes on."""
         if self.lowest is None or value < self.lowest:
             self.lowest, self.without_gain = value, 0
         else:
             self.without_gain += 1
-
-    def verdict(self, rules: StopRules, value: float) -> str:
-        """After a validation that scored `value`: why the run ends; empty when it goes on."""
         if rules.target is not None and value <= rules.target:
             return f"reached {value:.4f} bits/dim, the target was {rules.target:g}"
         if rules.patience is not None and self.without_gain >= rules.patience:

@@ -184,8 +184,7 @@ def test_a_watch_counts_from_the_lowest() -> None:
     rules = StopRules(patience=2)
     verdicts = []
     for value in (5.0, 4.0, 4.5, 4.0, 3.0):
-        watch.validated(value)
-        verdicts.append(bool(watch.verdict(rules, value)))
+        verdicts.append(bool(watch.validated(value, rules)))
     assert verdicts == [False, False, False, True, False]
 
 
