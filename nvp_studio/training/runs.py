@@ -6,6 +6,7 @@ A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` 
 ``run.lock`` while someone trains in it.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -128,16 +129,13 @@ def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
     """
     today = datetime.now().astimezone().date().isoformat()
     stem = _slug(name) or f"{today}-{_slug(Path(data).stem) or 'run'}"
-    number = 1
     try:
         runs_folder.mkdir(parents=True, exist_ok=True)
-        while True:
+        for number in itertools.count(1):
             folder = runs_folder / (stem if _slug(name) and number == 1 else f"{stem}-{number}")
-            try:
+            with suppress(FileExistsError):
                 folder.mkdir()
                 break
-            except FileExistsError:
-                number += 1
         for part in ("checkpoints", "samples"):
             (folder / part).mkdir()
     except OSError as error:

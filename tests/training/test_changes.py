@@ -182,9 +182,7 @@ def test_a_rate_that_makes_no_sense_is_refused(rate: float) -> None:
 def test_a_watch_counts_from_the_lowest() -> None:
     watch = StopProgress()
     rules = StopRules(patience=2)
-    verdicts = []
-    for value in (5.0, 4.0, 4.5, 4.0, 3.0):
-        verdicts.append(bool(watch.validated(value, rules)))
+    verdicts = [bool(watch.validated(value, rules)) for value in (5.0, 4.0, 4.5, 4.0, 3.0)]
     assert verdicts == [False, False, False, True, False]
 
 
