@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nvp_studio.data.images import ImageError, read_image
 from nvp_studio.files import read_regular
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.training.events import SheetKind
@@ -49,6 +48,8 @@ def read_sheet(path: Path | None, kind: SheetKind, record: RunRecord) -> ImageBa
 
     None without a path, and for a file that cannot be read or is no sheet of images of the run's shape.
     """
+    from nvp_studio.data.images import ImageError, read_image  # NumPy, which the command line need not wait for
+
     flow = record.config.flow
     if path is None or flow is None:
         return None
