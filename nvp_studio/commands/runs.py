@@ -14,10 +14,10 @@ from nvp_studio.runs.listing import SortKey, find_run, list_labelled
 from nvp_studio.runs.names import Axis
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
 from nvp_studio.training.changes import ChangeRequest, read_changes, request_change
+from nvp_studio.training.config import StopRules
 from nvp_studio.training.events import SheetKind
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder
-from nvp_studio.training.stopping import StopRules
 
 app = typer.Typer(
     help="List, compare, label, export and delete runs.", no_args_is_help=True, rich_markup_mode="markdown"

@@ -14,11 +14,9 @@ from nvp_studio.commands.run_progress import RunView, divergences
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
-from nvp_studio.training.config import DEFAULT_MINUTES, TrainConfig, recommended
+from nvp_studio.training.config import BUDGET, DATA, DEFAULT_MINUTES, PLACE, StopRules, TrainConfig, recommended
 from nvp_studio.training.control import Control
-from nvp_studio.training.fields import BUDGET, DATA, PLACE
 from nvp_studio.training.runs import default_runs_folder, read_record
-from nvp_studio.training.stopping import StopRules
 
 if TYPE_CHECKING:
     from nvp_studio.ranks import Ranks

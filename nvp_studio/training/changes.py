@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from nvp_studio.files import flush_folder, read_regular, write_whole
+from nvp_studio.training.config import StopRules
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.stopping import StopRules
 
 CHANGES = "changes.jsonl"
 REQUEST_FILE = "wish.json"

@@ -1,13 +1,16 @@
-"""The description of a training run: one frozen structure, validated once."""
+"""The description of a training run: one frozen structure, validated once, from which options are made."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
-from nvp_studio.training.stopping import StopRules
+
+DATA = "Data and architecture"
+BUDGET = "Budget (give one)"
+OPTIMIZATION = "Optimization"
+PLACE = "Where"
 
 DEFAULT_MINUTES = 5.0
 """Budget of a run that is given none on the command line."""
@@ -19,6 +22,40 @@ _POSITIVE = (
     "checkpoint_steps",
     "validation_images",
 )
+
+
+class Described(NamedTuple):
+    """The description of a field, in its annotation."""
+
+    help: str
+    group: str = OPTIMIZATION
+    """Heading under which the option is listed."""
+    flags: str = ""
+    """Name of the option; empty for the field's own with hyphens."""
+
+
+class StopRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Conditions of which any ends a run; None for none. The run then finishes as if its budget were spent."""
+
+    target: Annotated[float | None, Described("End once a validation scores this many bits/dim.", BUDGET)] = None
+    patience: Annotated[int | None, Described("End after so many validations without a gain.", BUDGET)] = None
+    minutes: Annotated[
+        float | None, Described("End after so many minutes of training in all.", BUDGET, "--at-most-minutes")
+    ] = None
+    """Over all sessions of the run; by the clock, so the one rule that is not repeatable."""
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1 validation, not {self.patience}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes must be positive, not {self.minutes}")
+        if self.target is not None and not -100 < self.target < 100:
+            raise ValueError(f"the target must be a score in bits/dim, not {self.target}")
+
+    @property
+    def empty(self) -> bool:
+        """Whether the budget alone ends the run."""
+        return self.target is None and self.patience is None and self.minutes is None
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,7 @@ from typing import Literal
 import msgspec
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.stopping import StopRules
+from nvp_studio.training.config import StopRules, TrainConfig
 
 RunPhase = Literal["preparing", "training", "paused", "stopping", "finished", "stopped", "failed"]
 SheetKind = Literal["samples", "reconstructions"]

@@ -15,7 +15,7 @@ from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.training.changes import REQUEST_FILE, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, read_latest
 from nvp_studio.training.checkpointer import ResumeState, SavedState
-from nvp_studio.training.config import TrainConfig, check_trainable
+from nvp_studio.training.config import StopRules, TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key, started_again
 from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
@@ -32,7 +32,6 @@ from nvp_studio.training.session import (
     run_data,
     train_session,
 )
-from nvp_studio.training.stopping import StopRules
 
 _OF_OTHERS = (REQUEST_FILE, "labels.json")
 """Files of a run folder that other processes write while it is resumed."""

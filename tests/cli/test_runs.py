@@ -7,7 +7,7 @@ import pytest
 
 from nvp_studio.runs.labels import read_labels
 from nvp_studio.training.changes import ChangeRequest, RateChange, record_changes, take_request
-from nvp_studio.training.stopping import StopRules
+from nvp_studio.training.config import StopRules
 from tests.cli.conftest import Run
 from tests.runs.folders import make_trained_run
 

@@ -14,10 +14,9 @@ import torch
 from nvp_studio.checkpoints import load, peek
 from nvp_studio.commands.options import options_of
 from nvp_studio.commands.run_progress import RunView
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunState
 from nvp_studio.training.runs import list_runs
-from nvp_studio.training.stopping import StopRules
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nvp_studio.training.changes import ChangeHistory, ChangeRequest, RateChange, StopChange, read_changes
-from nvp_studio.training.stopping import StopRules
+from nvp_studio.training.config import StopRules
 from tests.faults.disk import Disk
 
 REQUEST = ChangeRequest(learning_rate=2e-3, stop=StopRules(patience=4))

@@ -13,10 +13,9 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.remote import remote_program, remote_reason, with_option
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.changes import CHANGES, ChangeRequest, RateChange, Restart, StopChange
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.lock import run_lock
 from nvp_studio.training.runs import open_run
-from nvp_studio.training.stopping import StopRules
 from tests.far import WORKER
 from tests.qt import Bot
 

@@ -21,14 +21,14 @@ from nvp_studio.training.changes import (
     request_change,
     take_request,
 )
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged, RunEvent, RunNotice, RunState, StepMetrics
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
 from nvp_studio.training.start import start_run
-from nvp_studio.training.stopping import StopProgress, StopRules
+from nvp_studio.training.stopping import StopProgress
 from tests.training.conftest import Events
 from tests.training.test_resume import assert_same_run
 

@@ -18,13 +18,12 @@ from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import Ranks
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.distributed import check_divisible, micro_batch_ranges
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
 from nvp_studio.training.start import start_run
-from nvp_studio.training.stopping import StopRules
 from tests.training.conftest import TINY, Events, bars
 from tests.training.launch import HANG_SECONDS, ROOT, Ended, launch
 from tests.training.on_ranks import first_gradient

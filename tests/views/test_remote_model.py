@@ -10,8 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
 from nvp_studio.training.changes import ChangeRequest
-from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.stopping import StopRules
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.notify import Notification
 from nvp_studio.views.pages.train.page import TrainPage

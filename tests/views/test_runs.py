@@ -15,10 +15,9 @@ from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.changes import ChangeRequest, RateChange, Restart, read_changes, record_changes
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import read_record
-from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs.page import RunsPage
 from nvp_studio.views.pages.train.page import TrainPage

@@ -12,9 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.runs import open_run
-from nvp_studio.training.stopping import StopRules
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.training.stopping import StopRules
+from nvp_studio.training.config import StopRules
 from nvp_studio.views.widgets.inputs import DoubleSpinBox, SpinBox, decimal, whole
 
 
