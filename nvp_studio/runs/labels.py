@@ -41,10 +41,9 @@ def write_labels(folder: Path, labels: Labels) -> Labels:
     Raises `RunError` for labels that are too long, and when the file cannot be written.
     """
     tidy = Labels(name=" ".join(labels.name.split()), note=labels.note.strip(), tags=tidy_tags(labels.tags))
-    if len(tidy.name) > _MAX_NAME:
-        raise RunError(f"a name has at most {_MAX_NAME} letters, not {len(tidy.name)}")
-    if len(tidy.note) > _MAX_NOTE:
-        raise RunError(f"a note has at most {_MAX_NOTE} letters, not {len(tidy.note)}")
+    for what, text, most in (("name", tidy.name, _MAX_NAME), ("note", tidy.note, _MAX_NOTE)):
+        if len(text) > most:
+            raise RunError(f"a {what} has at most {most} letters, not {len(text)}")
     if not folder.is_dir():
         raise RunError(f"{folder} is gone")
     try:
@@ -59,13 +58,8 @@ def change_labels(
 ) -> Labels:
     """Change some of a run's labels and return them all; raises as `write_labels`."""
     labels = read_labels(folder)
-    changes: dict[str, object] = {}
-    if name is not None:
-        changes["name"] = name
-    if note is not None:
-        changes["note"] = note
-    if tags is not None:
-        changes["tags"] = tuple(tags)
+    given = {"name": name, "note": note, "tags": None if tags is None else tuple(tags)}
+    changes = {field: value for field, value in given.items() if value is not None}
     return write_labels(folder, msgspec.structs.replace(labels, **changes))
 
 

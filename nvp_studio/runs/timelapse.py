@@ -54,11 +54,8 @@ def write_film(folder: Path, path: Path, kind: SheetKind = "samples", frames_per
         raise RunError(f"no sheet of {folder.name} can be read")
     file = io.BytesIO()
     durations = [round(1000 / frames_per_second)] * (len(frames) - 1) + [round(1000 * _LAST_SECONDS)]
-    options = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
-    if form == ".webp":
-        frames[0].save(file, "WEBP", lossless=True, **options)
-    else:
-        frames[0].save(file, "GIF", **options)
+    rest = {"append_images": frames[1:], "duration": durations, "loop": 0}
+    frames[0].save(file, form.removeprefix("."), save_all=True, lossless=True, **rest)  # GIF always is
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, file.getvalue())
     return len(frames)

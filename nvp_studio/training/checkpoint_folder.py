@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from nvp_studio.training.runs import MODEL_FILES
 
 CheckpointKind = Literal["last", "best", "milestone"]
 
-LAST = "last.safetensors"
-PREVIOUS = "previous.safetensors"
-BEST = "best.safetensors"
+BEST, LAST, PREVIOUS = MODEL_FILES
 MAX_MILESTONES = 16
 _MILESTONE = re.compile(r"step-(\d{8,})\.safetensors")
 

@@ -40,9 +40,8 @@ def join_run(ranks: Ranks, control: Control | None = None) -> None:
     if ranks.start_together(lambda: control.stop_reason) is not None:
         return
     saved = share_state(ranks)
-    publisher = SilentPublisher(record)
     with deterministic(record.config.deterministic):
-        run_to_end(Loop(record.config, data, flow, publisher, control, saved, ranks), publisher)
+        run_to_end(Loop(record.config, data, flow, SilentPublisher(record), control, saved, ranks))
 
 
 class SilentPublisher(Publisher):

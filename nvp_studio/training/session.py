@@ -66,7 +66,7 @@ def train_session(
             if saved is None:
                 loop.checkpointer.save_last()
             publisher.enter("training")
-            return publisher.end(run_to_end(loop, publisher))
+            return publisher.end(run_to_end(loop))
     except Exception as error:
         if isinstance(error, RankLostError) and loop is not None:
             loop.checkpointer.save_last()  # ranks meet before a step changes the weights: these are of whole steps
@@ -76,8 +76,9 @@ def train_session(
         publisher.close()
 
 
-def run_to_end(loop: Loop, publisher: Publisher) -> RunState:
+def run_to_end(loop: Loop) -> RunState:
     """Run the loop, then finish the run or save a stopped one; return the final state."""
+    publisher = loop.publisher
     if loop.run():
         cause = loop.ended_by or "the budget is spent"
         publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
