@@ -4,7 +4,6 @@ import errno
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -35,9 +34,7 @@ class LockFile:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         os.close(self._descriptor)
         self._descriptor = -1
 
