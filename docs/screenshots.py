@@ -101,17 +101,17 @@ def choose_compared(studio: Studio) -> None:
     """Select all runs on Runs but the one under way: in front the one that was restarted or changed, else the best."""
     from PySide6.QtCore import QItemSelectionModel
 
-    from nvp_studio.state.runs import SUMMARY_ROLE
+    from nvp_studio.state.runs import RUN_ROLE
     from nvp_studio.training.changes import read_changes
 
     studio.window.show_page("runs")
     page = studio.window.page("runs")
     rows = [page.filtered_runs.index(row, 0) for row in range(page.filtered_runs.rowCount())]
-    found = {row: row.data(SUMMARY_ROLE) for row in rows}
-    chosen = [row for row in rows if found[row].folder != studio.live.folder]
+    runs = {row: row.data(RUN_ROLE) for row in rows}
+    chosen = [row for row in rows if runs[row].folder != studio.live.folder]
     model, flag = page.table.selectionModel(), QItemSelectionModel.SelectionFlag
     model.clearSelection()
-    front = min(chosen, key=lambda row: (not read_changes(Path(found[row].folder)), found[row].best or 99))
+    front = min(chosen, key=lambda row: (not read_changes(Path(runs[row].folder)), runs[row].summary.best or 99))
     model.setCurrentIndex(front, flag.NoUpdate)
     for row in chosen:
         model.select(row, flag.Select | flag.Rows)

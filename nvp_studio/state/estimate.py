@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -150,18 +151,8 @@ def _first_image_shape(folder: Path) -> ImageShape | None:
 
 def _same_speed(one: TrainConfig, other: TrainConfig) -> bool:
     """Whether two configurations differ in nothing but their budget and learning rate."""
-
-    def core(config: TrainConfig) -> TrainConfig:
-        return replace(
-            config,
-            steps=1,
-            epochs=None,
-            minutes=None,
-            learning_rate=1e-3,
-            warmup_steps=0,
-            schedule="cosine",
-            validation_images=1,
-            validation_every=None,
-        )
-
-    return core(one) == core(other)
+    budget: dict[str, Any] = {"steps": 1, "epochs": None, "minutes": None}
+    rate: dict[str, Any] = {"learning_rate": 1e-3, "warmup_steps": 0, "schedule": "cosine"}
+    validation: dict[str, Any] = {"validation_images": 1, "validation_every": None}
+    same = budget | rate | validation
+    return replace(one, **same) == replace(other, **same)

@@ -14,12 +14,12 @@ from PySide6.QtCore import (
     Qt,
 )
 
-from nvp_studio.runs.labels import Labels, read_labels
-from nvp_studio.runs.listing import SORT_KEYS, ListedRun
+from nvp_studio.runs.listing import SORT_KEYS, ListedRun, with_labels
 from nvp_studio.state.run_states import phase_text
 from nvp_studio.training.runs import RunSummary, list_runs
 
-SUMMARY_ROLE = Qt.ItemDataRole.UserRole
+RUN_ROLE = Qt.ItemDataRole.UserRole
+"""The `ListedRun` of a row."""
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -32,8 +32,7 @@ class RunsModel(QAbstractTableModel):
     def __init__(self, folder: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.folder = folder
-        self.runs: list[RunSummary] = []
-        self._labels: dict[str, Labels] = {}
+        self.runs: list[ListedRun] = []
         self._live: RunSummary | None = None
 
     def set_folder(self, folder: Path) -> None:
@@ -43,32 +42,31 @@ class RunsModel(QAbstractTableModel):
 
     def refresh(self) -> None:
         """Read the folder again and emit signals for what has changed."""
-        runs = [self._now(run) for run in list_runs(self.folder)]
-        before, self._labels = self._labels, {run.folder: read_labels(Path(run.folder)) for run in runs}
+        runs = with_labels(list_runs(self.folder))
         if [run.folder for run in runs] != [run.folder for run in self.runs]:
-            self._replace(runs)
+            self._replace([self._as_live(run) for run in runs])
             return
-        for row, (old, new) in enumerate(zip(self.runs, runs, strict=True)):
-            if old != new or before.get(new.folder) != self._labels[new.folder]:
-                self.runs[row] = new
-                self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
+        for row, run in enumerate(runs):
+            self._show(row, run)
 
     def show_live(self, live: RunSummary | None) -> None:
         """Show the run under way from memory, since its record is rarely written; None: no run is under way."""
         self._live = live
         row = self.row_of(live.folder) if live is not None else -1
-        if live is not None and row >= 0 and self.runs[row] != live:
-            self.runs[row] = self._now(self.runs[row])
+        if row >= 0:
+            self._show(row, self.runs[row])
+
+    def _show(self, row: int, run: ListedRun) -> None:
+        run = self._as_live(run)
+        if run != self.runs[row]:
+            self.runs[row] = run
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.COLUMNS) - 1))
 
-    def _now(self, run: RunSummary) -> RunSummary:
+    def _as_live(self, run: ListedRun) -> ListedRun:
         live = self._live
-        return replace(live, started=run.started) if live is not None and live.folder == run.folder else run
-
-    def listed(self, row: int) -> ListedRun:
-        """The run of a row, with its labels."""
-        run = self.runs[row]
-        return ListedRun(run, self._labels.get(run.folder, Labels()))
+        if live is None or live.folder != run.folder:
+            return run
+        return ListedRun(replace(live, started=run.summary.started), run.labels)
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not listed."""
@@ -94,7 +92,7 @@ class RunsModel(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or not 0 <= index.row() < len(self.runs):
             return None
-        run, column = self.listed(index.row()), self.COLUMNS[index.column()]
+        run, column = self.runs[index.row()], self.COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return _text(run, column)
@@ -102,11 +100,11 @@ class RunsModel(QAbstractTableModel):
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole:
                 return _tip(run, column)
-            case _ if role == SUMMARY_ROLE:
-                return run.summary
+            case _ if role == RUN_ROLE:
+                return run
         return None
 
-    def _replace(self, runs: list[RunSummary]) -> None:
+    def _replace(self, runs: list[ListedRun]) -> None:
         """Show another list, in which persistent indexes (such as the selection) stay with their runs."""
         self.layoutAboutToBeChanged.emit()
         old = self.persistentIndexList()
@@ -150,11 +148,11 @@ class FilteredRunsModel(QSortFilterProxyModel):
         self.setFilterFixedString(text)  # `filterAcceptsRow` uses `_text`; this call only filters all rows again
 
     def filterAcceptsRow(self, row: int, _parent: _Index) -> bool:
-        return self._runs.listed(row).matches(self._text)
+        return self._runs.runs[row].matches(self._text)
 
     def lessThan(self, left: _Index, right: _Index) -> bool:
         key = SORT_KEYS.get(RunsModel.COLUMNS[left.column()], _tags)
-        return bool(key(self._runs.listed(left.row())) < key(self._runs.listed(right.row())))
+        return bool(key(self._runs.runs[left.row()]) < key(self._runs.runs[right.row()]))
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not shown."""

@@ -1,15 +1,11 @@
 """Scoring image files: what is asked of the engine, how far it is, and what another model or a crash does to it."""
 
-import threading
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from nvp_studio.csv_file import csv_text
-from nvp_studio.files import write_whole
-from nvp_studio.score_row import COLUMNS, ScoreRow
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scores import ScoresModel
 from nvp_studio.worker.channel import WorkerLost
@@ -34,8 +30,6 @@ class ScoreState(QObject):
     """The engine ended while scoring; `resume` continues."""
     preview_arrived = Signal(str, object)
     """(path, `ImageBatch`): exact pixels asked for by `ask_preview`."""
-    exported = Signal(str, str)
-    """(path, error): a CSV file was written; with an error it was not."""
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -127,19 +121,7 @@ class ScoreState(QObject):
         """Have the exact pixels of a file read once more."""
         self._previews.ask(Score((path,)), self._on_preview)
 
-    def export(self, path: Path) -> None:
-        """Write the rows in the order shown as CSV; `exported` says how that went."""
-        threading.Thread(target=self._write_csv, args=(path, self.rows.files()), name="csv export").start()
-
     # Internal
-
-    def _write_csv(self, path: Path, rows: list[ScoreRow]) -> None:
-        try:
-            write_whole(path, csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
-        except OSError as error:
-            self.exported.emit(str(path), error.strerror or str(error))
-        else:
-            self.exported.emit(str(path), "")
 
     def _start_next(self) -> None:
         if self.busy or not self._waiting:

@@ -1,12 +1,13 @@
 """What the window remembers between two starts: one typed structure, kept as JSON text in an INI file."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QObject, QSettings, Signal
+from PySide6.QtCore import QSettings
 
 from nvp_studio.training.config import TrainConfig
 
@@ -52,13 +53,10 @@ def settings_path() -> Path:
     return Path(override) if override else platformdirs.user_config_path("nvp-studio") / "window.ini"
 
 
-class SettingsStore(QObject):
+class SettingsStore:
     """The settings in `values`, read at construction. Change a field of `values`, then call `save`."""
 
-    changed = Signal()
-
-    def __init__(self, path: Path | None = None, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, path: Path | None = None) -> None:
         self._file = QSettings(str(path or settings_path()), QSettings.Format.IniFormat)
         self.values = _decode(str(self._file.value(_KEY, "") or ""))
 
@@ -66,14 +64,12 @@ class SettingsStore(QObject):
         """Write the values; where the disk refuses they are lost at the end, and nothing else fails."""
         self._file.setValue(_KEY, msgspec.json.encode(self.values).decode())
         self._file.sync()
-        self.changed.emit()
 
     def reset(self) -> None:
         """Forget everything."""
         self.values = Settings()
         self._file.clear()
         self._file.sync()
-        self.changed.emit()
 
 
 def _decode(text: str) -> Settings:
@@ -86,10 +82,6 @@ def _decode(text: str) -> Settings:
         return Settings()
     values = Settings()
     for field in msgspec.structs.fields(Settings):
-        if field.name not in raw:
-            continue
-        try:
+        with suppress(KeyError, ValueError):  # of msgspec too
             setattr(values, field.name, msgspec.convert(raw[field.name], field.type))
-        except (msgspec.ValidationError, ValueError):
-            continue
     return values

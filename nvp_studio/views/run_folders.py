@@ -9,7 +9,6 @@ from PySide6.QtGui import QDesktopServices
 
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 
 RESUMABLE = ("stopped", "failed", "interrupted")
@@ -18,16 +17,15 @@ Changed = Callable[[str], object]
 """Told after the runs are others: the folder to show then, or nothing."""
 
 
-def show_folder(run: RunSummary) -> None:
-    """Open the run's folder in the file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(run.folder))
+def show_folder(folder: str) -> None:
+    """Open a run's folder in the file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
 
 
-def discard(runs: Sequence[RunSummary], topic: str, changed: Changed) -> None:
+def discard(folders: Sequence[str], topic: str, changed: Changed) -> None:
     """Move runs to the trash, with a notification whose button restores them."""
     moved: list[tuple[Path, Path]] = []
-    for run in runs:
-        folder = Path(run.folder)
+    for folder in map(Path, folders):
         try:
             moved.append((discard_run(folder), folder))
         except RunError as error:

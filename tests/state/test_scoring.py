@@ -121,25 +121,6 @@ def test_another_model_makes_the_table_stale_until_it_is_scored_again(
     assert state.rows.file(state.rows.row_of(str(files / "03.png"))).bits_per_dim == pytest.approx(before)
 
 
-def test_the_table_is_written_as_csv_in_the_order_shown(
-    state: ScoreState, files: Path, tmp_path: Path, qtbot: Bot
-) -> None:
-    state.add([files])
-    qtbot.waitUntil(lambda: not state.busy)
-    state.rows.sort(2)
-    target = tmp_path / "scores.csv"
-    with qtbot.waitSignal(state.exported) as exported:
-        state.export(target)
-    assert exported.args == [str(target), ""]
-    lines = target.read_text("utf-8").splitlines()
-    assert len(lines) == 14
-    values = [float(line.split(",")[1]) for line in lines[1:13]]
-    assert values == sorted(values)
-    with qtbot.waitSignal(state.exported) as refused:
-        state.export(tmp_path / "missing" / "scores.csv")
-    assert "No such file" in refused.args[1]
-
-
 def test_exact_pixels_can_be_asked_for_again(state: ScoreState, files: Path, qtbot: Bot) -> None:
     state.add([files / "03.png"])
     qtbot.waitUntil(lambda: not state.busy)

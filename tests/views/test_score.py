@@ -113,6 +113,22 @@ def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files
     assert [file.bits_per_dim for file in page.state.rows.files()][:-1] == found[::-1]
 
 
+def test_the_table_is_written_as_csv_in_the_order_shown(
+    window: MainWindow, page: ScorePage, files: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(window, page, [files], qtbot)
+    page.state.rows.sort(2)
+    target = tmp_path / "scores.csv"
+    for path, words in ((target, "Wrote scores.csv."), (tmp_path / "missing" / "scores.csv", "No such file")):
+        monkeypatch.setattr(page.context, "ask_save", lambda *_, path=path: path)
+        window.registry["score.export"].trigger()
+        qtbot.waitUntil(lambda words=words: any(words in shown.text for shown in window.notifications.shown))
+    lines = target.read_text("utf-8").splitlines()
+    assert len(lines) == 1 + page.state.rows.rowCount()
+    values = [float(cell) for line in lines[1:] if (cell := line.split(",")[1])]
+    assert values == sorted(values)
+
+
 def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
     score(window, page, [files / "3.png"], qtbot)
     place = page.table.visualRect(page.table.model().index(0, 1)).center()

@@ -13,12 +13,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from nvp_studio.csv_file import csv_text
+from nvp_studio.files import write_whole
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.score_row import COLUMNS
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scoring import ScoreState, progress_text
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.file_writing import write_in_thread
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -202,7 +206,6 @@ class ScorePage(Page):
         state.no_images.connect(self._on_no_images)
         state.interrupted.connect(self._on_interrupted)
         state.preview_arrived.connect(self._on_preview_arrived)
-        state.exported.connect(self._on_exported)
         state.rows.modelReset.connect(lambda: self._show_file(-1))
         state.rows.dataChanged.connect(lambda *_: self._show_file(self.table.currentIndex().row()))
         self.context.engine.status_changed.connect(self._show_progress)
@@ -304,13 +307,6 @@ class ScorePage(Page):
             actions=[(self.tr("Continue"), self.state.resume)],
         )
 
-    def _on_exported(self, path: str, error: str) -> None:
-        name = Path(path).name
-        if error:
-            notify.error(self.tr("{0} could not be written: {1}").format(name, error), topic=_TOPIC)
-        else:
-            notify.success(self.tr("Wrote {0}.").format(name), topic=_TOPIC)
-
     # Actions of a person
 
     def _ask_files(self) -> None:
@@ -331,8 +327,15 @@ class ScorePage(Page):
 
     def _export(self) -> None:
         path = self.context.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")
-        if path is not None:
-            self.state.export(path)
+        if path is None:
+            return
+        rows = self.state.rows.files()
+
+        def write() -> str:
+            write_whole(path, csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
+            return self.tr("Wrote {0}.").format(path.name)
+
+        write_in_thread(write)
 
     def _show_empty_icon(self) -> None:
         self._empty_icon.setPixmap(pixmap("images", colors().disabled, 6 * SPACE, self.devicePixelRatioF()))

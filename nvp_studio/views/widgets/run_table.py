@@ -5,6 +5,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.run_states import phase_text
+from nvp_studio.state.runs import RUN_ROLE
 from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
@@ -28,19 +29,18 @@ def state_colour(state: str) -> str:
 
 
 class RunTable(Table):
-    """Shows a model whose `summary_role` gives each row's `RunSummary`."""
+    """Shows a `RunsModel`, or one that sorts and filters it."""
 
     chosen = Signal(str)
     """Folder of the run that was selected; empty when none is."""
     opened = Signal(str)
     """Folder of a run that was double-clicked."""
 
-    def __init__(self, model: QAbstractItemModel, summary_role: int, *, sortable: bool = False) -> None:
+    def __init__(self, model: QAbstractItemModel, *, sortable: bool = False) -> None:
         """`sortable`: a click on a heading sorts, and there is room for the tags."""
         super().__init__(model, QCoreApplication.translate("RunTable", "Runs"), ROW_HEIGHT, least_width=6)
-        self._role = summary_role
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self.setItemDelegate(_StateDelegate(summary_role, self))
+        self.setItemDelegate(_StateDelegate(self))
         header = self.horizontalHeader()
         for column, width in enumerate((20, 16, 15, 8, 10, 15, 12, 14, 14)):
             self.setColumnWidth(column, width * SPACE)
@@ -77,22 +77,17 @@ class RunTable(Table):
         painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, text)
 
     def _folder(self, index: QModelIndex) -> str:
-        summary = index.data(self._role) if index.isValid() else None
-        return summary.folder if summary is not None else ""
+        return index.data(RUN_ROLE).folder if index.isValid() else ""
 
 
 class _StateDelegate(PlainDelegate):
     """Paints the state in its colour, without its reason where there is no room for it."""
 
-    def __init__(self, role: int, parent: RunTable) -> None:
-        super().__init__(parent)
-        self._role = role
-
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
         if index.column() != 1:
             return
-        state = index.data(self._role).state
+        state = index.data(RUN_ROLE).summary.state
         if option.rect.isValid() and not self._fits(option):
             option.text = phase_text(state)
         colour = QColor(getattr(colors(), state_colour(state)))

@@ -1,7 +1,5 @@
 """What a person does with runs: label, duplicate, resume, explore, export, discard and restore."""
 
-import threading
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,14 +7,16 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 
 from nvp_studio.runs.export import Format, export_run
-from nvp_studio.runs.labels import read_labels, write_labels
+from nvp_studio.runs.labels import write_labels
+from nvp_studio.runs.listing import ListedRun
 from nvp_studio.runs.timelapse import write_film
 from nvp_studio.runs.trash import delete_for_good, discarded_runs
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import RunSummary, has_model, read_record
+from nvp_studio.training.runs import has_model, read_record
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.file_writing import write_in_thread
 from nvp_studio.views.page import Page
 from nvp_studio.views.run_dialogs import LabelsDialog, TrashDialog
 from nvp_studio.views.run_folders import RESUMABLE, discard, put_back, show_folder
@@ -37,21 +37,21 @@ class RunsActions(QObject):
         super().__init__(page)
         self._context = context
         self._timelapse = timelapse
-        self._current: RunSummary | None = None
-        self._chosen: list[RunSummary] = []
+        self._current: ListedRun | None = None
+        self._chosen: list[ListedRun] = []
         self._register(page)
 
     def __getitem__(self, key: str) -> QAction:
         return self._context.registry[f"runs.{key}"]
 
-    def show_selection(self, current: RunSummary | None, chosen: list[RunSummary]) -> None:
+    def show_selection(self, current: ListedRun | None, chosen: list[ListedRun]) -> None:
         """The actions are about these runs: `current` has the keyboard focus, `chosen` are all selected."""
         self._current, self._chosen = current, chosen
         live = self._context.live
         for key in ("label", "duplicate", "show-folder"):
             self[key].setEnabled(current is not None)
         self["explore"].setEnabled(current is not None and has_model(current.folder))
-        resumable = current is not None and current.state in RESUMABLE and not self._context.engine.trainer_host
+        resumable = current is not None and current.summary.state in RESUMABLE and not self._context.engine.trainer_host
         self["resume"].setEnabled(resumable and not live.under_way)
         for key in ("csv", "parquet", "tensorboard"):
             self[key].setEnabled(bool(chosen))
@@ -85,11 +85,11 @@ class RunsActions(QObject):
         run = self._current
         if run is None:
             return
-        dialog = LabelsDialog(read_labels(Path(run.folder)), run.name, self._context.window)
+        dialog = LabelsDialog(run.labels, run.summary.name, self._context.window)
         dialog.accepted.connect(lambda: self._write_labels(run, dialog))
         dialog.open()
 
-    def _write_labels(self, run: RunSummary, dialog: LabelsDialog) -> None:
+    def _write_labels(self, run: ListedRun, dialog: LabelsDialog) -> None:
         try:
             write_labels(Path(run.folder), dialog.labels)
         except RunError as error:
@@ -124,10 +124,10 @@ class RunsActions(QObject):
 
     def _show_folder(self) -> None:
         if self._current is not None:
-            show_folder(self._current)
+            show_folder(self._current.folder)
 
     def _discard(self) -> None:
-        discard(self._chosen, _TOPIC, self.runs_changed.emit)
+        discard([run.folder for run in self._chosen], _TOPIC, self.runs_changed.emit)
 
     def _show_trash(self) -> None:
         runs = discarded_runs(self._context.runs.folder)
@@ -157,23 +157,10 @@ class RunsActions(QObject):
         name = f"{Path(folder).name}-{kind}.gif"
         path = self._context.ask_save("films", self.tr("Save as a film"), name, filters)
         if path is not None:
-            self._write(lambda: self.tr("{0}: {1} frames").format(path.name, write_film(Path(folder), path, kind)))
+            write_in_thread(lambda: self.tr("{0}: {1} frames").format(path.name, write_film(Path(folder), path, kind)))
 
     def _export(self, form: Format) -> None:
         """Write the metrics of the selected runs into their folders."""
         folders = [Path(run.folder) for run in self._chosen]
         if folders:
-            self._write(lambda: ", ".join(str(export_run(folder, form)) for folder in folders))
-
-    def _write(self, work: Callable[[], str]) -> None:
-        """Run `work` on a thread and show the text it returns, or why it failed."""
-
-        def run() -> None:
-            try:
-                notify.success(work(), topic="export")
-            except RunError as error:
-                notify.error(str(error), topic="export")
-            except OSError as error:
-                notify.error(f"{error.filename or ''}: {error.strerror}".strip(": "), topic="export")
-
-        threading.Thread(target=run, name="export").start()
+            write_in_thread(lambda: ", ".join(str(export_run(folder, form)) for folder in folders))

@@ -11,13 +11,13 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.files import write_whole
 from nvp_studio.runs.history import RunHistory
+from nvp_studio.runs.listing import ListedRun
 from nvp_studio.state.opened_run import OpenedRun
-from nvp_studio.state.runs import SUMMARY_ROLE, FilteredRunsModel
+from nvp_studio.state.runs import RUN_ROLE, FilteredRunsModel
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import RunSummary
-from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.file_writing import write_in_thread
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.runs.actions import PAGE_KEYS, RunsActions
 from nvp_studio.views.theme import SPACE
@@ -63,17 +63,17 @@ class RunsPage(Page):
     # Which runs are selected
 
     @property
-    def current(self) -> RunSummary | None:
+    def current(self) -> ListedRun | None:
         """The run in the row with the keyboard focus."""
         index = self.table.currentIndex()
-        summary: RunSummary | None = index.data(SUMMARY_ROLE) if index.isValid() else None
-        return summary
+        run: ListedRun | None = index.data(RUN_ROLE) if index.isValid() else None
+        return run
 
     @property
-    def chosen(self) -> list[RunSummary]:
+    def chosen(self) -> list[ListedRun]:
         """The selected runs, as the table orders them."""
         rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
-        return [self.filtered_runs.index(row, 0).data(SUMMARY_ROLE) for row in rows]
+        return [self.filtered_runs.index(row, 0).data(RUN_ROLE) for row in rows]
 
     def refresh(self, folder: str = "") -> None:
         """Read the folder of runs again, and choose the run `folder` when it is there."""
@@ -89,7 +89,7 @@ class RunsPage(Page):
     def _lay_out(self) -> None:
         column = vbox(self, margins=PAGE_MARGINS)
         column.addLayout(self._make_top())
-        self.table = RunTable(self.filtered_runs, SUMMARY_ROLE, sortable=True)
+        self.table = RunTable(self.filtered_runs, sortable=True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setMinimumHeight(14 * SPACE)
         for key in PAGE_KEYS:
@@ -157,7 +157,7 @@ class RunsPage(Page):
         self._keep_opened({run.folder for run in chosen})
         self._keep_colours([run.folder for run in chosen])
         series = [
-            Series(run.folder, self._name(run), history, self._colours[run.folder])
+            Series(run.folder, run.name, history, self._colours[run.folder])
             for run in chosen
             if (history := self._history(run.folder)) is not None
         ]
@@ -165,14 +165,10 @@ class RunsPage(Page):
         self.comparison.show_series(series, folder)
         if self.timelapse.folder != folder:
             self.timelapse.show_run(folder)
-        self.timelapse_view.show_name(self._name(current) if current is not None and folder else "")
+        self.timelapse_view.show_name(current.name if current is not None and folder else "")
         self.comparison.show_step(self.timelapse.step)
         self._show_actions()
         self._show_count()
-
-    def _name(self, run: RunSummary) -> str:
-        row = self.runs.row_of(run.folder)
-        return self.runs.listed(row).name if row >= 0 else run.name
 
     def _history(self, folder: str) -> RunHistory | None:
         if folder == self.live.local_folder and self.live.started is not None:
@@ -239,10 +235,10 @@ class RunsPage(Page):
         path = self.context.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
         if path is None:
             return
-        try:
-            write_whole(path, self.comparison.content(form))
-        except OSError as error:
-            text = self.tr("{0} could not be written: {1}").format(path.name, error.strerror)
-            notify.error(text, topic="export")
-            return
-        notify.success(self.tr("{0} is written.").format(path.name), topic="export")
+        content = self.comparison.content(form)
+
+        def write() -> str:
+            write_whole(path, content)
+            return self.tr("Wrote {0}.").format(path.name)
+
+        write_in_thread(write)

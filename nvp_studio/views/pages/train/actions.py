@@ -193,11 +193,11 @@ class TrainActions(QObject):
 
     def _show_folder(self) -> None:
         if self._current is not None:
-            show_folder(self._current)
+            show_folder(self._current.folder)
 
     def _discard(self) -> None:
         if self._current is not None:
-            discard([self._current], _TOPIC, self.runs_changed.emit)
+            discard([self._current.folder], _TOPIC, self.runs_changed.emit)
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
-from nvp_studio.state.runs import SUMMARY_ROLE
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import RunSummary
@@ -127,7 +126,7 @@ class TrainPage(Page):
         self.view = RunView()
         for key in RUN_KEYS:
             self.view.add_tool(icon_button(self.actions_[key]))
-        self.table = RunTable(self.runs, SUMMARY_ROLE)
+        self.table = RunTable(self.runs)
         self.table.setMinimumHeight(12 * SPACE)
         for key in RUN_KEYS:
             self.table.addAction(self.actions_[key])

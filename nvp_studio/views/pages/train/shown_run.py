@@ -41,7 +41,7 @@ class ShownRun(QObject):
         folder = self.opened.folder if self.opened else self._live.local_folder
         row = self._runs.row_of(folder) if folder else -1
         if row >= 0:
-            return self._runs.runs[row]
+            return self._runs.runs[row].summary
         return self.opened.summary if self.opened else None
 
     @property
