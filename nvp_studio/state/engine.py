@@ -99,11 +99,6 @@ class Engine(QObject):
         """What the open model was opened by; empty for the included one."""
         return self._path or ""
 
-    @property
-    def device_name(self) -> str:
-        """The device the explorer computes on; empty until it is known."""
-        return self.explorer.welcome.device_name if self.explorer.welcome else ""
-
     def open_model(self, path: str) -> None:
         """Open a checkpoint file, a run folder's best, or (empty path) the included model."""
         self.model_opening.emit(path)
@@ -164,4 +159,5 @@ class Engine(QObject):
             return tr("Engine", "Engine does not answer")
         if self._model_channel.asking:
             return tr("Engine", "Opening the model…")
-        return tr("Engine", "Ready on {0}").format(self.device_name)
+        assert self.explorer.welcome is not None, "a worker that is ready has said what it is"
+        return tr("Engine", "Ready on {0}").format(self.explorer.welcome.device_name)

@@ -140,16 +140,6 @@ class LiveRun(QObject):
         return "" if self.host else self.folder
 
     @property
-    def total_steps(self) -> int | None:
-        """Steps of the whole run; None when its budget is in minutes, or not known yet."""
-        return self.started.total_steps if self.started else None
-
-    @property
-    def steps_per_epoch(self) -> int | None:
-        """None before the data are read."""
-        return self.started.steps_per_epoch if self.started else None
-
-    @property
     def data_changed(self) -> bool:
         """Whether it was not resumed because its data have changed; `resume_anyway` resumes it all the same."""
         return self._state == "refused"
@@ -168,7 +158,7 @@ class LiveRun(QObject):
             data_title=self.started.data_title,
             preset=self.started.config.preset,
             step=self.history.last.step if self.history.last else self.started.step,
-            total_steps=self.total_steps,
+            total_steps=self.started.total_steps,
             best=best[1] if best else None,
             best_step=best[0] if best else None,
             seconds=self.history.last.seconds if self.history.last else 0.0,

@@ -3,7 +3,7 @@
 An event that is missing in the row of a state is ignored there, such as a late message of a run that was killed.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
@@ -74,8 +74,6 @@ Event = Literal[
     "off",  # stopped, or given up after crashes
 ]
 
-STATES: tuple[State, ...] = get_args(State)
-
 _Row = dict[Event, State]
 
 _ENDED: _Row = {"start": "starting", "start after kill": "queued"}
@@ -112,7 +110,7 @@ TRANSITIONS: dict[State, _Row] = {
     "lost": _ENDED,
 }
 
-UNDER_WAY = frozenset(state for state in STATES if "force stop" in TRANSITIONS[state])
+UNDER_WAY = frozenset(state for state, row in TRANSITIONS.items() if "force stop" in row)
 """A run is going or about to; then no other can start."""
 ASKED = frozenset(state for state in UNDER_WAY if "finished" in TRANSITIONS[state])
 """The trainer has been asked for the run: its messages are about this run and no earlier one."""

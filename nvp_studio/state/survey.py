@@ -49,11 +49,6 @@ class DataSurveyor(QObject):
         self._ask()
         self.changed.emit()
 
-    @property
-    def train_images(self) -> int | None:
-        """About how many of the images are for training, None where that is not known."""
-        return self.result.train if self.result is not None and self.result.train else None
-
     def suggested_side(self) -> int | None:
         """The side to resize the images to, None where they can be trained as they are."""
         result = self.result

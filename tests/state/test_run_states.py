@@ -15,7 +15,6 @@ from nvp_studio.state.run_states import (
     ASKED,
     IN_LOOP,
     NOT_BEGUN,
-    STATES,
     TRANSITIONS,
     UNDER_WAY,
     Event,
@@ -29,7 +28,7 @@ from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import ResumeRun, RunCommand, StartRun
 
 CONFIG = TrainConfig(steps=9)
-ENDED = set(STATES) - UNDER_WAY - {"none"}
+ENDED = set(TRANSITIONS) - UNDER_WAY - {"none"}
 RESULTS: tuple[Event, ...] = ("finished", "stopped", "failed", "data changed")
 PROGRESS: tuple[Event, ...] = ("preparing", "begun", "training", "step", "paused", "pause", "unpause")
 
@@ -45,12 +44,12 @@ def after(state: State, *events: Event) -> State:
 
 
 def test_every_state_has_a_row_and_is_reached() -> None:
-    assert set(TRANSITIONS) == set(STATES)
+    assert set(TRANSITIONS) == set(get_args(State))
     assert {event for row in TRANSITIONS.values() for event in row} == set(get_args(Event))
     reached: set[State] = {"none"}
     while more := {state for known in reached for state in TRANSITIONS[known].values()} - reached:
         reached |= more
-    assert reached == set(STATES)
+    assert reached == set(TRANSITIONS)
 
 
 def test_a_run_from_start_to_end() -> None:
@@ -112,7 +111,7 @@ def test_a_crash_is_survived_once() -> None:
 
 
 def test_what_a_person_sees() -> None:
-    seen = {phase_of(state, folder) for state in STATES for folder in (False, True)}
+    seen = {phase_of(state, folder) for state in TRANSITIONS for folder in (False, True)}
     assert seen == set(get_args(Phase))
     assert (phase_of("abandoned", True), phase_of("abandoned", False)) == ("interrupted", "stopped")
     assert (phase_of("lost", True), phase_of("lost", False)) == ("interrupted", "failed")
@@ -235,7 +234,7 @@ SENDS: dict[Event, Any] = {
 }
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", TRANSITIONS)
 def test_every_event_in_every_state(state: State, qapp: object, tmp_path: Path) -> None:
     for event in get_args(Event):
         engine = FakeEngine()

@@ -50,9 +50,9 @@ class ExploreActions(QObject):
         text = self.tr("&Open image…")
         registry.add("explore.open-image", text, self._ask_image, "Ctrl+O", "image-plus", menu="file", place=10)
         text = self.tr("&Save picture…")
-        add("explore.save", text, self._save, "Ctrl+S", "download", menu="file", separator=True)
+        add("explore.save", text, partial(self._save, _SAVED_SIDE), "Ctrl+S", "download", menu="file", separator=True)
         text = self.tr("Save picture at the model's si&ze…")
-        add("explore.save-small", text, self._save_small, "Ctrl+Shift+S", "image-down", menu="file")
+        add("explore.save-small", text, partial(self._save, 1), "Ctrl+Shift+S", "image-down", menu="file")
         undo = state.undo.createUndoAction(self._context.window, self.tr("&Undo"))
         undo.setShortcut("Ctrl+Z")
         redo = state.undo.createRedoAction(self._context.window, self.tr("&Redo"))
@@ -80,19 +80,15 @@ class ExploreActions(QObject):
         for path in self._context.ask_files("images", title, image_filter(self.tr("Images"))):
             self._blend.open_end(end, path)
 
-    def _save(self) -> None:
-        model = self._context.engine.model
-        if model is not None:
-            self._save_scaled(round(_SAVED_SIDE / max(model.image_shape[1:])))
-
-    def _save_small(self) -> None:
-        self._save_scaled(1)
-
-    def _save_scaled(self, scale: int) -> None:
+    def _save(self, side: int) -> None:
+        """Save the picture about `side` pixels wide, or at the model's size if that is larger."""
+        model = self._state.model
+        if model is None:
+            return
         stem = _file_stem(self._state.recipe)
         path = self._context.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
         if path is not None:
-            self._state.save_picture(path, scale)
+            self._state.save_picture(path, round(side / max(model.image_shape[1:])))
 
     def _copy_image(self) -> None:
         if self._state.picture is None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtWidgets import (
     QSizePolicy,
     QToolButton,
@@ -121,11 +121,12 @@ class ExplorePage(Page):
         return center
 
     def _make_toolbar(self) -> WrappingRow:
-        self.model_button = QToolButton()
+        self.model_button = QToolButton(
+            toolButtonStyle=Qt.ToolButtonStyle.ToolButtonTextBesideIcon,
+            popupMode=QToolButton.ToolButtonPopupMode.InstantPopup,
+        )
         self.model_button.setProperty("button", True)
         self.model_button.setProperty("menu", True)
-        self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model_button.setAccessibleName(self.tr("Model"))
         self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
@@ -238,9 +239,8 @@ class ExplorePage(Page):
         return "  ·  ".join(text)
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
-        self.seed.blockSignals(True)
-        self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else -1)
-        self.seed.blockSignals(False)
+        with QSignalBlocker(self.seed):
+            self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else -1)
         self.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)

@@ -29,7 +29,6 @@ _TOPIC = "runs"
 class RunsActions(QObject):
     """Registers the page's actions and applies them to the selected runs."""
 
-    search_requested = Signal()
     runs_changed = Signal(str)
     """Runs were labelled, discarded or restored; carries the folder to select then, or nothing."""
 
@@ -77,7 +76,6 @@ class RunsActions(QObject):
         add("runs.film", self.tr("Save samples as a &film…"), self.save_film, icon="film")
         add("runs.discard", self.tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
         add("runs.trash", self.tr("Trash…"), self._show_trash, icon="rotate-ccw")
-        add("runs.find", self.tr("&Search runs"), self.search_requested.emit, "Ctrl+F", separator=True)
 
     # Actions of a person
 

@@ -46,6 +46,8 @@ class RunsPage(Page):
         self.filtered_runs = FilteredRunsModel(self.runs, self)
         self.timelapse = Timelapse(self)
         self.actions_ = RunsActions(context, self, self.timelapse)
+        text = self.tr("&Search runs")
+        context.registry.add("runs.find", text, self._search, "Ctrl+F", page=self, separator=True)
         self._opened: dict[str, OpenedRun] = {}
         self._colours: dict[str, int] = {}
         self._lay_out()
@@ -139,7 +141,6 @@ class RunsPage(Page):
         self.context.engine.host_changed.connect(self._show_actions)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self._on_refresh)
         self._draw.timeout.connect(self.comparison.refresh)
-        self.actions_.search_requested.connect(self._search)
         self.actions_.runs_changed.connect(self.refresh)
 
     def hideEvent(self, event: QHideEvent) -> None:

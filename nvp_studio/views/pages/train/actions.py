@@ -65,20 +65,19 @@ class TrainActions(QObject):
         """Make each action possible or not, shown or not."""
         live, current = self._live, self._current
         self._spent = live.spent
-        self["start"].setEnabled(not live.under_way)
+        for key in ("start", "one-minute", "machine"):
+            self[key].setEnabled(not live.under_way)
         self["start"].setToolTip(self.tr("A run is under way: stop it first") if live.under_way else self._start_tip)
-        self["one-minute"].setEnabled(not live.under_way)
-        self["machine"].setEnabled(not live.under_way)
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
         self["pause"].setEnabled(pausing or (live.phase == "training" and not live.spent))
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
-        for key in ("sample", "save"):
-            self[key].setEnabled(live.in_loop and not live.spent)
-        self["change"].setEnabled(live.in_loop and not live.spent and live.settings is not None)
-        for key in ("pause", "stop", "change", "sample", "save"):
-            self[key].setVisible(live.under_way)
+        for key in ("sample", "save", "change"):
+            self[key].setEnabled(live.in_loop and not live.spent and live.settings is not None)
+        for key in STRIP_KEYS:
+            if key != "force-stop":
+                self[key].setVisible(live.under_way)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
         is_live = current is not None and live.under_way and current.folder == live.local_folder
@@ -122,7 +121,6 @@ class TrainActions(QObject):
         add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
         for key in STRIP_KEYS:
-            self[key].setVisible(False)
             self._context.strip.add_action(self[key])
 
     # Actions of a person

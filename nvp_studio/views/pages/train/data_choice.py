@@ -43,8 +43,10 @@ class DataChoice(QObject):
 
     def train_images(self, config: TrainConfig) -> int | None:
         """About how many training images there are, None where that is not known yet."""
-        entry = CATALOGUE.get(config.data)
-        return self.surveyor.train_images if entry is None else entry.train_images
+        if config.data in CATALOGUE:
+            return CATALOGUE[config.data].train_images
+        survey = self.surveyor.result
+        return survey.train or None if survey is not None else None
 
     def _ask_folder(self) -> None:
         folder = self._context.ask_folder("data", self.tr("A folder of images, or of data files"))

@@ -74,7 +74,7 @@ class TrainPage(Page):
             self.table.choose(row)
             return
         self.table.clear_choice()
-        self._show_run(str(folder))
+        self.shown.show(str(folder))
 
     def save_state(self) -> None:
         values = self.context.settings.values
@@ -160,7 +160,7 @@ class TrainPage(Page):
         self.form.edited.connect(self._want_estimate)
         self.data_choice.surveyor.changed.connect(self._show_estimate)
         self.estimator.changed.connect(self._show_estimate)
-        self.table.chosen.connect(self._show_run)
+        self.table.chosen.connect(self.shown.show)
         self.table.opened.connect(self.actions_.explore)
         self.shown.changed.connect(self._show_current)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
@@ -287,23 +287,14 @@ class TrainPage(Page):
         if self.runs.rowCount():
             self.table.choose(0)
         else:
-            self._show_run("")
+            self.shown.show("")
 
-    def _show_run(self, folder: str) -> None:
-        self.shown.show(folder)
-        if folder and folder == self.live.local_folder and self.shown.opened is None:
-            self._choose_live()
-
-    def _choose_live(self) -> None:
-        """Select the live run in the list."""
+    def _show_live(self) -> None:
+        self.shown.show("")
         if self.live.local_folder:
             self.table.choose(self.runs.row_of(self.live.local_folder))
         else:
             self.table.clear_choice()
-
-    def _show_live(self) -> None:
-        self.shown.show("")
-        self._choose_live()
 
     # Events of runs
 

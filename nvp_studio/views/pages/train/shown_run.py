@@ -46,8 +46,9 @@ class ShownRun(QObject):
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Of the run shown; None if its record does not contain it."""
-        return (self.opened or self._live).steps_per_epoch
+        """Of the run shown; None if its record does not contain it, or its data are not read yet."""
+        source = self.opened or self._live.started
+        return source.steps_per_epoch if source is not None else None
 
     def show(self, folder: str) -> None:
         """Show the run in `folder`: as it lives if it is the live one, else from its files; empty: the live one."""
@@ -91,7 +92,8 @@ class ShownRun(QObject):
         """Show header, curves and images of the run."""
         self.show_header()
         source = self.opened or self._live
-        total_steps = self.opened.summary.total_steps if self.opened else self._live.total_steps
+        begun = self.opened.summary if self.opened else self._live.started
+        total_steps = begun.total_steps if begun is not None else None
         self._view.show_history(source.history, total_steps, self.steps_per_epoch)
         for kind in SHEET_KINDS:
             self._view.show_images(kind, source.images.get(kind))
