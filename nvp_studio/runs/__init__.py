@@ -1,1 +1,1 @@
-"""Runs as things: labels, trash, histories, curves, comparison, export and time-lapse of run folders."""
+"""Runs as things: labels, trash, histories, curves, comparison, export and films of run folders."""

@@ -11,7 +11,7 @@ from nvp_studio.state.explore import ExploreState
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, ModelInfo, PictureRead, ReadPicture, RenderSheet, Sheet
 
-STRIP_SHARES = tuple(step / 10 for step in range(11))
+STRIP_POSITIONS = tuple(step / 10 for step in range(11))
 MIDDLE = 0.5
 
 End = Seed | Image
@@ -25,16 +25,16 @@ class BlendState(QObject):
     """
 
     changed = Signal()
-    """`ends`, `share` or `active` may have changed."""
+    """`ends`, `position` or `active` may have changed."""
     strip_changed = Signal()
 
     def __init__(self, explore: ExploreState) -> None:
         super().__init__(explore)
         self.explore = explore
         self.ends: tuple[End | None, End | None] = (None, None)
-        self.share = MIDDLE
+        self.position = MIDDLE
         self.strip: Sheet | None = None
-        """The pictures between the ends, one for each of `STRIP_SHARES`."""
+        """The pictures between the ends, one for each of `STRIP_POSITIONS`."""
         self._asked: Recipe | None = None
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh_strip)
@@ -60,9 +60,9 @@ class BlendState(QObject):
         if self.explore.model is not None and self.explore.engine.explorer.state == "ready":
             self._end_channels[end].ask(ReadPicture(str(path), plain=True), partial(self._on_end_read, end))
 
-    def set_share(self, share: float) -> None:
-        """Show the picture `share` of the way from A to B."""
-        recipe = self._recipe(max(0.0, min(share, 1.0)))
+    def set_position(self, position: float) -> None:
+        """Show the picture at `position` between A (0) and B (1)."""
+        recipe = self._recipe(max(0.0, min(position, 1.0)))
         if recipe is not None:
             self.explore.show(recipe, self.tr("blend"), merge_key="blend")
 
@@ -71,18 +71,18 @@ class BlendState(QObject):
     def _set_end(self, end: int, base: End) -> None:
         self.ends = (base, self.ends[1]) if end == 0 else (self.ends[0], base)
         self.changed.emit()
-        recipe = self._recipe(self.share if self.active else MIDDLE)
+        recipe = self._recipe(self.position if self.active else MIDDLE)
         if recipe is not None:
             text = self.tr("image {0} of the blend").format("AB"[end])
             self.explore.show(recipe, text)
         self._refresh_strip()
 
-    def _recipe(self, share: float) -> Recipe | None:
-        """The blend at `share`: a picture that is a blend of these ends keeps its sliders, else they are reset."""
+    def _recipe(self, position: float) -> Recipe | None:
+        """The blend at `position`: a picture that is a blend of these ends keeps its sliders, else they are reset."""
         now, model, (a, b) = self.explore.recipe, self.explore.model, self.ends
         if model is None or a is None or b is None:
             return None
-        blend = Blend(a, b, share)
+        blend = Blend(a, b, position)
         if not fits(blend, model.image_shape):
             return None
         if isinstance(now.base, Blend) and (now.base.a, now.base.b) == self.ends:
@@ -91,7 +91,7 @@ class BlendState(QObject):
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         if isinstance(recipe.base, Blend):
-            self.ends, self.share = (recipe.base.a, recipe.base.b), recipe.base.share
+            self.ends, self.position = (recipe.base.a, recipe.base.b), recipe.base.share
         self.changed.emit()
         self._refresh_strip()
 
@@ -115,7 +115,7 @@ class BlendState(QObject):
             return
         ends = wanted.base
         assert isinstance(ends, Blend)
-        recipes = tuple(replace(wanted, base=replace(ends, share=share)) for share in STRIP_SHARES)
+        recipes = tuple(replace(wanted, base=replace(ends, share=position)) for position in STRIP_POSITIONS)
         self._strip_channel.ask(RenderSheet(recipes), self._on_strip)
 
     def _show_strip(self, strip: Sheet | None) -> None:

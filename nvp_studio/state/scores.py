@@ -127,7 +127,7 @@ class ScoresModel(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole if column == "score":
                 return self.tr("Bits per dimension: lower is more like the training data")
             case Qt.ItemDataRole.ToolTipRole if column == "percentile":
-                return self.tr("Share of the reference images that score lower")
+                return self.tr("Percentage of the reference images that score lower")
         return None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

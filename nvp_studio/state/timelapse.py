@@ -1,4 +1,4 @@
-"""The snapshots of a run, which can be scrubbed through and played."""
+"""The snapshots of a run, shown one at a time or played."""
 
 from contextlib import suppress
 from pathlib import Path

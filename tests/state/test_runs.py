@@ -141,9 +141,9 @@ def test_named_pipes_in_a_folder_do_not_block(tmp_path: Path) -> None:
     opened = OpenedRun(str(run))
     opened.read()
     opened.close()
-    lapse = Timelapse()
-    lapse.show_run(str(run))
-    assert (opened.images, lapse.batch()) == ({}, None)
+    timelapse = Timelapse()
+    timelapse.show_run(str(run))
+    assert (opened.images, timelapse.batch()) == ({}, None)
     assert read_metrics(run) == []
     assert take_request(run) is None
     model = RunsModel(tmp_path)

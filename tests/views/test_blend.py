@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QToolButton
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.state import recipe_edit
-from nvp_studio.state.blend import STRIP_SHARES
+from nvp_studio.state.blend import STRIP_POSITIONS
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
@@ -89,7 +89,7 @@ def test_two_image_files_are_blended_by_keys_and_the_caption_names_them(
     assert panel.row.value == 0.5
     assert page.caption.text() == "50 % of the way from first.png to second.png"
     assert page.state.temperatures == (1.0, 1.0)
-    assert panel.strip.shown() == len(STRIP_SHARES)
+    assert panel.strip.shown() == len(STRIP_POSITIONS)
     assert strip_picture(page, 0) == own(0).tobytes()
     assert strip_picture(page, 10) == own(1).tobytes()
     assert page.state.picture.image.pixels == strip_picture(page, 5)
@@ -155,7 +155,7 @@ def test_other_sliders_act_on_the_blend_and_on_the_strip(
     cooled = page.state.temperatures
     assert cooled == pytest.approx((0.3, 0.3), abs=0.02)
     qtbot.waitUntil(lambda: settled(page) and strip_picture(page, 0) != before)
-    page.blend.set_share(0.8)
+    page.blend.set_position(0.8)
     assert page.state.temperatures == cooled
     qtbot.waitUntil(lambda: settled(page))
     assert page.state.picture.image.pixels == strip_picture(page, 8)
@@ -222,7 +222,7 @@ def test_a_saved_blend_comes_back_with_its_ends(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     choose(page, qtbot, files)
-    page.blend.set_share(0.3)
+    page.blend.set_position(0.3)
     qtbot.waitUntil(lambda: settled(page))
     recipe, ends = page.state.recipe, page.blend.ends
     page.state.save_picture(tmp_path / "blend.png", 1)

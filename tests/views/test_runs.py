@@ -293,30 +293,30 @@ def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> No
     assert page.timelapse.step == 50
     plot.pointed.emit(None)
     assert page.comparison.list.item(1).text() == "two\n2.000 bits/dim"
-    page.timelapse_view.scrub.setValue(0)
+    page.timelapse_view.slider.setValue(0)
     assert page.timelapse.step == 25
 
 
-def test_samples_are_scrubbed_and_played(page: RunsPage, qtbot: Bot) -> None:
+def test_samples_are_stepped_through_and_played(page: RunsPage, qtbot: Bot) -> None:
     choose(page, "one")
-    lapse = page.timelapse_view
-    assert lapse.step.text() == "step 100"
-    lapse.scrub.setFocus()
-    qtbot.keyClick(lapse.scrub, Qt.Key.Key_Left)
+    view = page.timelapse_view
+    assert view.step.text() == "step 100"
+    view.slider.setFocus()
+    qtbot.keyClick(view.slider, Qt.Key.Key_Left)
     assert page.timelapse.step == 75
     batch = page.timelapse.batch()
     assert batch is not None
     assert batch.pixels[0] == 150
-    lapse.kind.setCurrentIndex(1)
+    view.kind.setCurrentIndex(1)
     assert page.timelapse.batch() is not None
-    assert lapse.pairs.isVisible()
-    lapse.scrub.setValue(3)
-    lapse.play.click()
+    assert view.pairs.isVisible()
+    view.slider.setValue(3)
+    view.play.click()
     assert page.timelapse.step == 25
     qtbot.waitUntil(lambda: page.timelapse.step == 100)
-    lapse.play.click()
+    view.play.click()
     assert not page.timelapse.playing
-    lapse.scrub.setValue(3)
+    view.slider.setValue(3)
     write_sheets(page.runs.folder / "one", 120, 9)
     page.timelapse.refresh()
     assert page.timelapse.step == 120, "the newest snapshot stays in view"

@@ -190,7 +190,7 @@ class ScorePage(Page):
         return ElidedLabel(
             self.tr(
                 "Bits/dim: lower is more similar to the training data; an upper bound, with one dequantization sample. "
-                "Percentile: share of the reference images that score lower."
+                "Percentile: percentage of the reference images that score lower."
             ),
             role="dim",
         )

@@ -43,7 +43,7 @@ class ShownEnd:
 class BlendPanel(QWidget):
     """Shows the two images and the pictures between them, with a slider for the place of the picture on screen."""
 
-    share_edited = Signal(float)
+    position_edited = Signal(float)
     """How far from A (0) to B (1)."""
     gesture_begun = Signal()
     gesture_ended = Signal(str)
@@ -65,8 +65,8 @@ class BlendPanel(QWidget):
         self.row = SliderRow("", self.tr("From A to B"), 0.0, 1.0, signed=False)
         self.row.name.hide()
         self.row.setToolTip(self.tr("How far from A (0) to B (1). Double-click for the middle."))
-        self.row.edited.connect(self.share_edited)
-        self.row.reset_requested.connect(lambda: self.share_edited.emit(0.5))
+        self.row.edited.connect(self.position_edited)
+        self.row.reset_requested.connect(lambda: self.position_edited.emit(0.5))
         self.row.pressed.connect(self.gesture_begun)
         self.row.released.connect(lambda: self.gesture_ended.emit(self.tr("blend")))
         line = hbox()
@@ -94,12 +94,12 @@ class BlendPanel(QWidget):
         self.row.setEnabled(a is not None and b is not None)
         self.strip.set_placeholder(self._placeholder(a is not None, b is not None))
 
-    def show_share(self, share: float, *, blended: bool) -> None:
+    def show_position(self, position: float, *, blended: bool) -> None:
         """Show how far the picture lies, when it is `blended` at all; the slider stays where it was otherwise."""
-        self.row.show_value(share)
+        self.row.show_value(position)
         steps = self.strip.count - 1
-        near = round(share * steps)
-        on_strip = blended and steps > 0 and abs(share * steps - near) < 1e-6
+        near = round(position * steps)
+        on_strip = blended and steps > 0 and abs(position * steps - near) < 1e-6
         self.strip.select(near if on_strip else -1)
 
     def show_strip(self, images: ImageBatch | None) -> None:

@@ -1,4 +1,4 @@
-"""A run's samples through time: images above, a scrub bar with play below."""
+"""A run's samples through time: images above, a slider with play below."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSlider, QWidget
@@ -57,11 +57,11 @@ class TimelapseView(QWidget):
         self.play = flat_button("play", self.tr("Play"))
         self.play.clicked.connect(self._toggle)
         row.addWidget(self.play)
-        self.scrub = QSlider(Qt.Orientation.Horizontal)
-        self.scrub.setAccessibleName(self.tr("Snapshot"))
-        self.scrub.setPageStep(5)
-        self.scrub.valueChanged.connect(self._on_scrubbed)
-        row.addWidget(self.scrub, 1)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setAccessibleName(self.tr("Snapshot"))
+        self.slider.setPageStep(5)
+        self.slider.valueChanged.connect(self._on_slider_moved)
+        row.addWidget(self.slider, 1)
         self.step = text_label()
         self.step.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("step {0}").format("1,000,000")))
         row.addWidget(self.step)
@@ -73,7 +73,7 @@ class TimelapseView(QWidget):
         else:
             self._timelapse.play()
 
-    def _on_scrubbed(self, place: int) -> None:
+    def _on_slider_moved(self, place: int) -> None:
         self._timelapse.move_to(place)
 
     def _on_playing_changed(self, playing: bool) -> None:
@@ -81,17 +81,17 @@ class TimelapseView(QWidget):
         self.play.setAccessibleName(self.tr("Pause") if playing else self.tr("Play"))
 
     def _show(self) -> None:
-        lapse = self._timelapse
-        some = bool(lapse.shots)
-        self.scrub.blockSignals(True)
-        self.scrub.setRange(0, max(0, len(lapse.shots) - 1))
-        self.scrub.setValue(max(0, lapse.place))
-        self.scrub.blockSignals(False)
-        self.scrub.setEnabled(len(lapse.shots) > 1)
-        self.play.setEnabled(len(lapse.shots) > 1)
+        timelapse = self._timelapse
+        some = bool(timelapse.shots)
+        self.slider.blockSignals(True)
+        self.slider.setRange(0, max(0, len(timelapse.shots) - 1))
+        self.slider.setValue(max(0, timelapse.place))
+        self.slider.blockSignals(False)
+        self.slider.setEnabled(len(timelapse.shots) > 1)
+        self.play.setEnabled(len(timelapse.shots) > 1)
         self.film.setEnabled(some)
-        self.step.setText(self.tr("step {0}").format(f"{lapse.step:,}") if lapse.step is not None else "")
-        pairs = lapse.kind == "reconstructions"
+        self.step.setText(self.tr("step {0}").format(f"{timelapse.step:,}") if timelapse.step is not None else "")
+        pairs = timelapse.kind == "reconstructions"
         self.sheet.setVisible(not pairs)
         self.pairs.setVisible(pairs)
-        (self.pairs if pairs else self.sheet).show_batch(lapse.batch())
+        (self.pairs if pairs else self.sheet).show_batch(timelapse.batch())

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.state.blend import STRIP_SHARES, BlendState, End, base_title
+from nvp_studio.state.blend import STRIP_POSITIONS, BlendState, End, base_title
 from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
@@ -199,8 +199,8 @@ class ExplorePage(Page):
         self.latents.gesture_ended.connect(state.end_gesture)
         self.blend.changed.connect(self._on_blend_changed)
         self.blend.strip_changed.connect(self._on_strip_changed)
-        self.blend_panel.share_edited.connect(self.blend.set_share)
-        self.blend_panel.picked.connect(lambda index: self.blend.set_share(STRIP_SHARES[index]))
+        self.blend_panel.position_edited.connect(self.blend.set_position)
+        self.blend_panel.picked.connect(lambda index: self.blend.set_position(STRIP_POSITIONS[index]))
         self.blend_panel.file_dropped.connect(self.blend.open_end)
         self.blend_panel.gesture_begun.connect(state.begin_gesture)
         self.blend_panel.gesture_ended.connect(state.end_gesture)
@@ -267,14 +267,14 @@ class ExplorePage(Page):
 
     def _on_blend_changed(self) -> None:
         self.blend_panel.show_ends(*(_shown(end) for end in self.blend.ends))
-        self.blend_panel.show_share(self.blend.share, blended=self.blend.active)
+        self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
         if self.blend.active and not self._blended:
             self.show_blend(True)
         self._blended = self.blend.active
 
     def _on_strip_changed(self) -> None:
         self.blend_panel.show_strip(self.blend.strip.images if self.blend.strip is not None else None)
-        self.blend_panel.show_share(self.blend.share, blended=self.blend.active)
+        self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
 
     def _mark_sample(self) -> None:
         recipe, sheet = self.state.recipe, self.state.sheet
