@@ -45,9 +45,7 @@ class ScoreState(QObject):
         self._waiting: deque[tuple[str, ...]] = deque()
         self._current: tuple[str, ...] = ()
         self._resumed = False
-        self._changed = False
         engine.model_opened.connect(self._on_model_opened)
-        engine.explorer.drained.connect(self._on_drained)
         self._channel = engine.explorer.channel("score", self)
         self._previews = engine.explorer.channel("score preview", self)
 
@@ -72,7 +70,7 @@ class ScoreState(QObject):
         """Whether scoring was interrupted and has something left to do."""
         return not self.busy and bool(self._current)
 
-    def add(self, paths: Iterable[Path]) -> None:
+    def add(self, paths: Iterable[str | Path]) -> None:
         """Score files and folders, after what is being scored."""
         new = tuple(str(path) for path in paths)
         if not new:
@@ -83,15 +81,9 @@ class ScoreState(QObject):
 
     def score_again(self) -> None:
         """Score everything that was asked for with the model open now."""
-        self._channel.cancel()
-        self._reset_progress()
-        self._waiting.clear()
-        self.rows.clear()
-        self.model = None
-        if self._asked:
-            self._waiting.append(tuple(self._asked))
-        self._start_next()
-        self.model_changed.emit()
+        asked = self._asked.copy()
+        self.clear()
+        self.add(asked)
 
     def resume(self) -> None:
         """Go on after an interruption; rows that are there already stay."""
@@ -152,7 +144,7 @@ class ScoreState(QObject):
             case ScoreRows():
                 self.rows.add(answer.rows)
                 self.done, self.total, self.counted = answer.done, answer.total, answer.counted
-                self._changed = True
+                self.progressed.emit()
             case ScoreDone():
                 asked, total = self._current, self.total
                 self._on_ended()
@@ -176,11 +168,6 @@ class ScoreState(QObject):
         self._reset_progress()
         self._resumed = False
         self._start_next()
-
-    def _on_drained(self) -> None:
-        if self._changed:
-            self._changed = False
-            self.progressed.emit()
 
     def _on_lost(self) -> None:
         """Go on by itself once; whether a file that ends the engine again is scored is left to the person."""

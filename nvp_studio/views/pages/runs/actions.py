@@ -54,8 +54,8 @@ class RunsActions(QObject):
         self["resume"].setEnabled(resumable and not live.under_way)
         for key in ("csv", "parquet", "tensorboard"):
             self[key].setEnabled(bool(chosen))
-        busy = {live.local_folder} if live.under_way else set()
-        self["discard"].setEnabled(bool(chosen) and not any(run.folder in busy for run in chosen))
+        under_way = live.under_way and live.local_folder in [run.folder for run in chosen]
+        self["discard"].setEnabled(bool(chosen) and not under_way)
 
     def _register(self, page: Page) -> None:
         add = partial(self._context.registry.add, page=page)
@@ -64,10 +64,8 @@ class RunsActions(QObject):
         add("runs.resume", self.tr("&Resume"), self._resume, icon="circle-play")
         add("runs.explore", self.tr("&Explore"), self._explore, icon="compass")
         add("runs.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
-        text, tip = (
-            self.tr("Export metrics as &CSV"),
-            self.tr("Write metrics.csv into the folder of each selected run"),
-        )
+        text = self.tr("Export metrics as &CSV")
+        tip = self.tr("Write metrics.csv into the folder of each selected run")
         add("runs.csv", text, partial(self._export, "csv"), icon="table", tip=tip, separator=True)
         add("runs.parquet", self.tr("Export metrics as &Parquet"), partial(self._export, "parquet"))
         text = self.tr("Export for &TensorBoard")
@@ -117,7 +115,7 @@ class RunsActions(QObject):
             self._context.resume_requested.emit(run.folder)
 
     def _explore(self) -> None:
-        if self._current is not None and self["explore"].isEnabled():
+        if self._current is not None:
             self._context.open_in_explore([Path(self._current.folder)])
 
     def _show_folder(self) -> None:
