@@ -180,7 +180,7 @@ class LiveRun(QObject):
         if self.under_way:
             return
         folder = "" if self._engine.trainer_host else str(runs_folder)
-        self._begin(StartRun(config, folder, name), name, "", config)
+        self._begin(StartRun(config, folder, name))
 
     def resume(
         self, folder: str, *, steps: int | None = None, epochs: float | None = None, minutes: float | None = None
@@ -188,14 +188,12 @@ class LiveRun(QObject):
         """Resume the run in `folder`, to a new budget if one is given; ignored while one is under way."""
         if self.under_way:
             return
-        same = (self._engine.trainer_host, folder) == (self.host, self.folder)
-        self._begin(ResumeRun(folder, steps, epochs, minutes), Path(folder).name, folder, self.config if same else None)
+        self._begin(ResumeRun(folder, steps, epochs, minutes))
 
     def resume_anyway(self) -> None:
         """Resume a run that was refused because its data have changed, with the data as they are now."""
         if self.data_changed and isinstance(self._request, ResumeRun):
-            request = msgspec.structs.replace(self._request, force=True)
-            self._begin(request, self.name, self.folder, self.config)
+            self._begin(msgspec.structs.replace(self._request, force=True))
 
     def pause(self) -> None:
         """Pause after the current step."""
@@ -238,13 +236,18 @@ class LiveRun(QObject):
 
     # Transitions
 
-    def _begin(self, request: StartRun | ResumeRun, name: str, folder: str, config: TrainConfig | None) -> None:
+    def _begin(self, request: StartRun | ResumeRun) -> None:
         trainer, host = self._engine.trainer, self._engine.trainer_host
+        folder = request.folder if isinstance(request, ResumeRun) else ""
         if (host, folder) != (self.host, self.folder) or not folder:
             self.history.clear()
             self.images.clear()
-            self.started = None
-        self.name, self.host, self.folder, self.config = name, host, folder, config
+            self.started = self.config = None
+        self.host, self.folder = host, folder
+        if isinstance(request, StartRun):
+            self.name, self.config = request.name, request.config
+        else:
+            self.name = Path(folder).name
         self.progress = self.prepared = self.settings = self.crash = None
         self._request = request
         self._crashed_since_saved = False

@@ -1,7 +1,6 @@
 """Blending two images: a button for each end, a slider between them and a strip of the pictures on the way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal
@@ -19,8 +18,10 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.recipe import Image
+from nvp_studio.state.blend import End, base_title
 from nvp_studio.state.paths import is_image_file
-from nvp_studio.state.qimages import qimages
+from nvp_studio.state.qimages import qimage
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.image_grid import ImageGrid
@@ -30,14 +31,6 @@ from nvp_studio.views.widgets.sliders import SliderRow
 _THUMBNAIL = 20
 _WIDEST_NAME = 12 * SPACE
 _ROOM_FOR_NAMES = 60 * SPACE
-
-
-@dataclass(frozen=True)
-class ShownEnd:
-    """What the button of an end shows."""
-
-    name: str
-    image: ImageBatch | None = None
 
 
 class BlendPanel(QWidget):
@@ -80,16 +73,17 @@ class BlendPanel(QWidget):
         self.overlay = DropOverlay(self)
         self.show_ends(None, None)
 
-    def show_ends(self, a: ShownEnd | None, b: ShownEnd | None) -> None:
+    def show_ends(self, a: End | None, b: End | None) -> None:
         """Show what is chosen; None where nothing is yet, which the strip's place then explains."""
-        for letter, button, end in zip("AB", self.ends, (a, b), strict=True):
-            name = end.name if end is not None else self.tr("choose…")
+        self._names = [self.tr("choose…") if end is None else base_title(end) for end in (a, b)]
+        for letter, name, button, end in zip("AB", self._names, self.ends, (a, b), strict=True):
             button.setAccessibleName(self.tr("Image {0}: {1}").format(letter, name))
             tip = self.tr("Image {0} of the blend: {1}").format(letter, name)
             button.setToolTip(Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip)
-            picture = end.image if end is not None else None
-            button.setIcon(QIcon() if picture is None else QIcon(QPixmap.fromImage(qimages(picture)[0])))
-        self._names = [self.tr("choose…") if end is None else end.name for end in (a, b)]
+            icon = QIcon()
+            if isinstance(end, Image):
+                icon = QIcon(QPixmap.fromImage(qimage(ImageBatch((1, *end.shape), end.pixels))))
+            button.setIcon(icon)
         self._write_names()
         self.row.setEnabled(a is not None and b is not None)
         self.strip.set_placeholder(self._placeholder(a is not None, b is not None))

@@ -9,10 +9,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.state.blend import STRIP_POSITIONS, BlendState, End, base_title
+from nvp_studio.state.blend import STRIP_POSITIONS, BlendState, base_title
 from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
@@ -24,7 +23,7 @@ from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.model_menu import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import icon_button, tool_button
-from nvp_studio.views.widgets.blend_panel import BlendPanel, ShownEnd
+from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView
@@ -266,7 +265,7 @@ class ExplorePage(Page):
         self._mark_sample()
 
     def _on_blend_changed(self) -> None:
-        self.blend_panel.show_ends(*(_shown(end) for end in self.blend.ends))
+        self.blend_panel.show_ends(*self.blend.ends)
         self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
         if self.blend.active and not self._blended:
             self.show_blend(True)
@@ -346,9 +345,3 @@ class ExplorePage(Page):
         self.context.show_page(page)
         if action in self.context.registry:
             QTimer.singleShot(0, self.context.registry[action], self.context.registry[action].trigger)
-
-
-def _shown(end: End | None) -> ShownEnd | None:
-    if isinstance(end, Image):
-        return ShownEnd(base_title(end), ImageBatch((1, *end.shape), end.pixels))
-    return ShownEnd(base_title(end)) if end is not None else None
