@@ -5,6 +5,8 @@ from pathlib import Path
 IMAGE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico")
 )
+DATA_SUFFIXES = (".npz", ".npy", ".bin", ".gz", ".tgz", ".idx", ".parquet")
+"""Of files with many images to train on."""
 MODEL_SUFFIX = ".safetensors"
 
 

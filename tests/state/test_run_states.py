@@ -291,6 +291,7 @@ def test_a_new_budget_is_asked_for_until_the_run_has_begun(live: LiveRun, engine
     engine.trainer.crashed.emit(crash)
     engine.trainer.state_changed.emit("ready")
     assert engine.trainer.sent[1] == ResumeRun(str(tmp_path), steps=99, patience=run.LOCK_PATIENCE_SECONDS)
+    assert (live.phase, live.reason) == ("starting", "boom")
     engine.trainer.run_event.emit(started(tmp_path, 5))
     live._crashed_since_saved = False
     engine.trainer.crashed.emit(crash)

@@ -5,6 +5,7 @@ from PySide6.QtCore import QObject
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.flow.config import preset_config
 from nvp_studio.state.estimate import image_shape_of
+from nvp_studio.state.paths import DATA_SUFFIXES
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig
@@ -54,15 +55,10 @@ class DataChoice(QObject):
             self.choose(str(folder))
 
     def _ask_file(self) -> None:
-        filters = (
-            self.tr("Data files")
-            + " (*.npz *.npy *.bin *.gz *.tgz *.idx *ubyte *.parquet);;"
-            + self.tr("All files")
-            + " (*)"
-        )
-        for path in self._context.ask_files(
-            "data", self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet"), filters
-        ):
+        names = " ".join(f"*{ending}" for ending in (*DATA_SUFFIXES, "ubyte"))
+        filters = f"{self.tr('Data files')} ({names});;{self.tr('All files')} (*)"
+        title = self.tr("A data file: IDX, .npz, .npy, CIFAR-10, parquet")
+        for path in self._context.ask_files("data", title, filters):
             self.choose(str(path))
 
     def _on_edited(self) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 from nvp_studio.state.estimate import Estimator
-from nvp_studio.state.paths import is_run_folder
+from nvp_studio.state.paths import DATA_SUFFIXES, is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
@@ -60,7 +60,7 @@ class TrainPage(Page):
     def drop_text(self, paths: list[Path]) -> str:
         if len(paths) == 1 and paths[0].is_dir() and not is_run_folder(paths[0]):
             return self.tr("Train on this folder")
-        if len(paths) == 1 and paths[0].suffix.lower() in (".npz", ".npy", ".bin", ".gz", ".tgz", ".idx", ".parquet"):
+        if len(paths) == 1 and paths[0].suffix.lower() in DATA_SUFFIXES:
             return self.tr("Train on this file")
         return ""
 
