@@ -66,8 +66,6 @@ class BlendState(QObject):
         if recipe is not None:
             self.explore.show(recipe, self.tr("blend"), merge_key="blend")
 
-    # Internal
-
     def _set_end(self, end: int, base: End) -> None:
         self.ends = (base, self.ends[1]) if end == 0 else (self.ends[0], base)
         self.changed.emit()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program, remote_reason
 from nvp_studio.worker.channel import WorkerLost
@@ -145,19 +145,18 @@ class Engine(QObject):
             self.status_changed.emit(status)
 
     def _describe(self) -> str:
-        tr = QCoreApplication.translate
         match self.explorer.state:
             case "starting":
-                return tr("Engine", "Engine is starting…")
+                return self.tr("Engine is starting…")
             case "restarting":
-                return tr("Engine", "Engine crashed, restarting…")
+                return self.tr("Engine crashed, restarting…")
             case "failed":
-                return tr("Engine", "Engine stopped after repeated crashes")
+                return self.tr("Engine stopped after repeated crashes")
             case "stopped":
-                return tr("Engine", "Engine is off")
+                return self.tr("Engine is off")
         if not self.explorer.responsive:
-            return tr("Engine", "Engine does not answer")
+            return self.tr("Engine does not answer")
         if self._model_channel.asking:
-            return tr("Engine", "Opening the model…")
+            return self.tr("Opening the model…")
         assert self.explorer.welcome is not None, "a worker that is ready has said what it is"
-        return tr("Engine", "Ready on {0}").format(self.explorer.welcome.device_name)
+        return self.tr("Ready on {0}").format(self.explorer.welcome.device_name)

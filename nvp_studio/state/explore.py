@@ -250,8 +250,6 @@ class ExploreState(QObject):
         if self.recipe.temperatures != self._sheet_temperatures:
             self._ask_sheet()
 
-    # Internal
-
     def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
         if recipe == self.recipe:
             return

@@ -67,8 +67,9 @@ class OpenedRun(QObject):
             self.updated.emit()
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading, and delete this object."""
         self._timer.stop()
+        self.deleteLater()
 
     def _read_summary(self) -> None:
         try:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.history import MetricsTail, RunHistory
 from nvp_studio.runs.trash import discard_run
@@ -208,7 +208,7 @@ class LiveRun(QObject):
     def stop(self) -> None:
         """End the run with a checkpoint; one that the trainer was not asked for yet is abandoned."""
         if self._state not in ASKED:
-            self._advance("stop", self._tr("stopped before it began"))
+            self._advance("stop", self.tr("stopped before it began"))
         elif self._advance("stop"):
             self._command("stop")
             self._slow_stop.start()
@@ -217,7 +217,7 @@ class LiveRun(QObject):
         """Kill the trainer; what was learnt since the last checkpoint is lost."""
         if self.under_way:
             self._engine.trainer.force_stop()
-            self._advance("force stop", self._tr("stopped by force; it can go on from its last checkpoint"))
+            self._advance("force stop", self.tr("stopped by force; it can go on from its last checkpoint"))
 
     def save(self) -> None:
         """Write a checkpoint now."""
@@ -382,9 +382,6 @@ class LiveRun(QObject):
         if state == "ready":
             self._send_request()
         elif state in ("failed", "stopped"):
-            reason = "" if self._state == "queued" else self.reason or self._tr("the engine is off")
+            reason = "" if self._state == "queued" else self.reason or self.tr("the engine is off")
             self._advance("off", reason)
             self._start_trainer()
-
-    def _tr(self, text: str) -> str:
-        return QCoreApplication.translate("LiveRun", text)

@@ -159,8 +159,6 @@ class ScoresModel(QAbstractTableModel):
         self.layoutChanged.emit()
         self._sort_cost = time.perf_counter() - began
 
-    # Internal
-
     def _permutation(self, column: int, descending: bool) -> npt.NDArray[np.int64]:
         name = self.COLUMNS[column] if column >= 0 else "image"
         if name in ("score", "percentile"):

@@ -113,8 +113,6 @@ class ScoreState(QObject):
         """Have the exact pixels of a file read once more."""
         self._previews.ask(Score((path,)), self._on_preview)
 
-    # Internal
-
     def _start_next(self) -> None:
         if self.busy or not self._waiting:
             self.progressed.emit()

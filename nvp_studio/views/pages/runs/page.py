@@ -186,9 +186,7 @@ class RunsPage(Page):
 
     def _keep_opened(self, folders: set[str]) -> None:
         for folder in set(self._opened) - folders:
-            opened = self._opened.pop(folder)
-            opened.close()
-            opened.deleteLater()
+            self._opened.pop(folder).close()
 
     def _keep_colours(self, folders: list[str]) -> None:
         """A run keeps its colour for as long as it is drawn."""

@@ -62,7 +62,6 @@ class ShownRun(QObject):
     def _close(self) -> None:
         if self.opened is not None:
             self.opened.close()
-            self.opened.deleteLater()
             self.opened = None
 
     def _open(self, folder: str) -> None:
