@@ -116,7 +116,7 @@ class TrainActions(QObject):
         add("run.sample", self.tr("Sa&mple"), live.sample, icon="images", tip=self.tr("Fresh samples now"))
         add("run.save", self.tr("Sa&ve"), self._save, icon="save", tip=self.tr("Write a checkpoint now"))
         add("run.resume", self.tr("&Resume this run"), self._resume_current, icon="circle-play", separator=True)
-        add("run.explore", self.tr("&Explore this run"), self.explore, "Ctrl+E", "compass")
+        add("run.explore", self.tr("&Explore this run"), self._explore, "Ctrl+E", "compass")
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
         add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
@@ -171,23 +171,16 @@ class TrainActions(QObject):
         else:
             self.resume(self._current.folder)
 
-    def explore(self) -> None:
-        """Open the best of the current run on Explore, once it is here."""
-        if not self["explore"].isEnabled():
-            return
+    def _explore(self) -> None:
         if self._current is not None:
-            self._context.open_in_explore([Path(self._current.folder)])
+            self._remote_model.explore(self._current.folder)
         else:
-            self._bring_model(self._live.host, self._live.folder, self._live.name)
+            self._remote_model.explore(self._live.folder, self._live.host, self._live.name)
 
     @property
     def _remote_is_current(self) -> bool:
         """Whether the current run is one that lives, or lived, on another machine and has its folder there."""
         return self._current is None and bool(self._live.host and self._live.folder)
-
-    def _bring_model(self, host: str, folder: str, name: str) -> None:
-        notify.withdraw(_TOPIC)
-        self._remote_model.bring(host, folder, name)
 
     def _show_folder(self) -> None:
         if self._current is not None:
@@ -215,13 +208,12 @@ class TrainActions(QObject):
     def _on_phase_changed(self, phase: str) -> None:
         self.refresh()
         live = self._live
+        if phase != "stopping":
+            notify.withdraw(f"{_TOPIC}-stop")
         match phase:
-            case "training" | "finished" | "stopped" | "failed" | "interrupted":
-                notify.withdraw(f"{_TOPIC}-stop")
             case "starting":
                 self._saving = False
                 notify.withdraw(f"{_TOPIC}-data")
-        match phase:
             case "finished":
                 self._notify_finished()
             case "failed" if live.data_changed:
@@ -239,9 +231,7 @@ class TrainActions(QObject):
         text = self.tr("{0} is finished.").format(live.name)
         if best is not None:
             text = self.tr("{0} is finished: {1} bits/dim at its best.").format(live.name, f"{best[1]:.3f}")
-        explore = partial(self._context.open_in_explore, [Path(live.folder)])
-        if live.host:
-            explore = partial(self._bring_model, live.host, live.folder, live.name)
+        explore = partial(self._remote_model.explore, live.folder, live.host, live.name)
         notify.success(text, topic=_TOPIC, actions=[(self.tr("Explore it"), explore)])
 
     def _notify_data_changed(self) -> None:

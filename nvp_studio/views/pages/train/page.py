@@ -161,7 +161,7 @@ class TrainPage(Page):
         self.data_choice.surveyor.changed.connect(self._show_estimate)
         self.estimator.changed.connect(self._show_estimate)
         self.table.chosen.connect(self.shown.show)
-        self.table.opened.connect(self.actions_.explore)
+        self.table.opened.connect(self.actions_["explore"].trigger)
         self.shown.changed.connect(self._show_current)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._show_current)

@@ -1,4 +1,6 @@
-"""Copies the model of a run on another machine to this one, with its progress in a notification, and opens it."""
+"""Opens the model of a run; one on another machine is copied to this one, with its progress in a notification."""
+
+from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -23,8 +25,15 @@ class RemoteModel(QObject):
         self._poll.timeout.connect(self._on_poll)
         context.closing.connect(self.cancel)
 
-    def bring(self, host: str, folder: str, name: str) -> None:
-        """Copy the model of the run `name` in `folder` on `host`, which must be where runs are trained."""
+    def explore(self, folder: str, host: str = "", name: str = "") -> None:
+        """Open the model of the run `name` in `folder` on `host` (empty: on this machine) on Explore.
+
+        It is copied from a host, which must be where runs are trained.
+        """
+        notify.withdraw("run")
+        if not host:
+            self._context.open_in_explore([Path(folder)])
+            return
         if not self.check_host(name, host):
             return
         if self.copy is None:
