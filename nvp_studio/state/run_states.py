@@ -7,72 +7,56 @@ from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
+from nvp_studio.training.events import RunPhase
 from nvp_studio.training.runs import SummaryState
 
-Phase = Literal[
+_Window = Literal[
     "none",
-    "starting",
-    "preparing",
-    "training",
+    "starting",  # waits for the trainer, or for its first answer
     "pausing",
-    "paused",
     "resuming",
-    "stopping",
-    "finished",
-    "stopped",
-    "failed",
-    "restarting",
-    "interrupted",
+    "restarting",  # waits for the trainer that comes back after a crash
 ]
+"""What the window knows before the trainer says it, or without it."""
+
+Phase = SummaryState | _Window
 """What a person sees of a state."""
 
-State = Literal[
-    "none",
-    "queued",  # asked for while the killed trainer before it is still ending
-    "starting",  # waits for the trainer
-    "requested",  # asked of the trainer, no answer yet
-    "preparing",  # the trainer reads the data
-    "begun",  # the trainer has reported the run's folder and prepares the first step
-    "training",
-    "pausing",
-    "paused",
-    "resuming",
-    "cancelling",  # asked to stop before it had begun
-    "stopping",
-    "restarting",  # waits for the trainer that comes back after a crash
-    "finished",
-    "stopped",
-    "failed",
-    "refused",  # failed because its data have changed
-    "abandoned",  # ended by a person without waiting for the trainer
-    "lost",  # ended with its trainer
-]
+State = (
+    RunPhase
+    | _Window
+    | Literal[
+        "queued",  # asked for while the killed trainer before it is still ending
+        "requested",  # asked of the trainer, no answer yet
+        "begun",  # the trainer has reported the run's folder and prepares the first step
+        "cancelling",  # asked to stop before it had begun
+        "refused",  # failed because its data have changed
+        "abandoned",  # ended by a person without waiting for the trainer
+        "lost",  # ended with its trainer
+    ]
+)
 
-Event = Literal[
-    # a person
-    "start",
-    "start after kill",  # the same, while a killed trainer is still ending
-    "pause",
-    "unpause",
-    "stop",
-    "force stop",
-    # the run's messages
-    "preparing",
-    "begun",
-    "training",
-    "step",
-    "paused",
-    "stopping",
-    "finished",
-    "stopped",
-    "failed",
-    "data changed",
-    # the trainer process
-    "ready",
-    "crashed",
-    "crashed again",  # without a checkpoint since the last crash
-    "off",  # stopped, or given up after crashes
-]
+Event = (
+    RunPhase  # reported by the run
+    | Literal[
+        # a person
+        "start",
+        "start after kill",  # the same, while a killed trainer is still ending
+        "pause",
+        "unpause",
+        "stop",
+        "force stop",
+        # other messages of the run
+        "begun",
+        "step",
+        "data changed",
+        # the trainer process
+        "ready",
+        "crashed",
+        "crashed again",  # without a checkpoint since the last crash
+        "off",  # stopped, or given up after crashes
+    ]
+)
 
 _Row = dict[Event, State]
 
@@ -149,7 +133,7 @@ def phase_of(state: State, has_folder: bool) -> Phase:
     return state
 
 
-def phase_text(phase: Phase | SummaryState) -> str:
+def phase_text(phase: Phase) -> str:
     """The phase as shown to a person, in the list of runs and elsewhere."""
 
     def tr(text: str) -> str:
