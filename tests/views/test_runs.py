@@ -329,6 +329,7 @@ def test_curves_and_film_are_saved(
     for form in ("csv", "svg", "png"):
         monkeypatch.setattr(window.context, "ask_save", lambda *_, form=form: tmp_path / f"curves.{form}")
         page.comparison.controls.export_requested.emit(form)
+        qtbot.waitUntil((tmp_path / f"curves.{form}").exists)
     rows = list(csv.reader((tmp_path / "curves.csv").read_text().splitlines()))
     assert rows[0] == ["run", "segment", "steps", "validation"]
     assert len(rows) == 9
