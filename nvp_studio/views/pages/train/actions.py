@@ -75,9 +75,8 @@ class TrainActions(QObject):
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
         for key in ("sample", "save", "change"):
             self[key].setEnabled(live.in_loop and not live.spent and live.settings is not None)
-        for key in STRIP_KEYS:
-            if key != "force-stop":
-                self[key].setVisible(live.under_way)
+        for key in ("pause", "stop", "change", "sample", "save"):
+            self[key].setVisible(live.under_way)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
         is_live = current is not None and live.under_way and current.folder == live.local_folder

@@ -46,8 +46,9 @@ class DataChoice(QObject):
         """About how many training images there are, None where that is not known yet."""
         if config.data in CATALOGUE:
             return CATALOGUE[config.data].train_images
-        survey = self.surveyor.result
-        return survey.train or None if survey is not None else None
+        if self.surveyor.result is None:
+            return None
+        return self.surveyor.result.train or None
 
     def _ask_folder(self) -> None:
         folder = self._context.ask_folder("data", self.tr("A folder of images, or of data files"))
