@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.csv_file import csv_text
-from nvp_studio.files import write_whole
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS
 from nvp_studio.state.paths import image_filter, is_image_file
@@ -22,7 +21,7 @@ from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scoring import ScoreState, progress_text
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.file_writing import write_in_thread
+from nvp_studio.views.file_writing import write_file
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -327,15 +326,9 @@ class ScorePage(Page):
 
     def _export(self) -> None:
         path = self.context.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")
-        if path is None:
-            return
-        rows = self.state.rows.files()
-
-        def write() -> str:
-            write_whole(path, csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
-            return self.tr("Wrote {0}.").format(path.name)
-
-        write_in_thread(write)
+        if path is not None:
+            rows = self.state.rows.files()
+            write_file(path, lambda: csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
 
     def _show_empty_icon(self) -> None:
         self._empty_icon.setPixmap(pixmap("images", colors().disabled, 6 * SPACE, self.devicePixelRatioF()))

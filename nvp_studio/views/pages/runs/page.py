@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
 )
 
-from nvp_studio.files import write_whole
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.runs.listing import ListedRun
 from nvp_studio.state.opened_run import OpenedRun
@@ -17,7 +16,7 @@ from nvp_studio.state.runs import RUN_ROLE, FilteredRunsModel
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.file_writing import write_in_thread
+from nvp_studio.views.file_writing import write_file
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.runs.actions import PAGE_KEYS, RunsActions
 from nvp_studio.views.theme import SPACE
@@ -232,12 +231,6 @@ class RunsPage(Page):
     def _save_curves(self, form: str) -> None:
         proposal = f"{self.comparison.controls.chosen.key}.{form}"
         path = self.context.ask_save("curves", self.tr("Save the curves"), proposal, f"{form.upper()} (*.{form})")
-        if path is None:
-            return
-        content = self.comparison.content(form)
-
-        def write() -> str:
-            write_whole(path, content)
-            return self.tr("Wrote {0}.").format(path.name)
-
-        write_in_thread(write)
+        if path is not None:
+            content = self.comparison.content(form)
+            write_file(path, lambda: content)
