@@ -19,8 +19,6 @@ class Engine(QObject):
     """One line for a person: what the engine is doing."""
     host_changed = Signal(str)
     """Runs are trained on this host from now on; empty: on this machine."""
-    model_opening = Signal(str)
-    """A model was asked for; carries its path."""
     model_opened = Signal(object)
     """`ModelInfo`: the explorer is ready to render with it. Emitted again when it was reopened after a crash."""
     model_failed = Signal(str, str)
@@ -101,7 +99,6 @@ class Engine(QObject):
 
     def open_model(self, path: str) -> None:
         """Open a checkpoint file, a run folder's best, or (empty path) the included model."""
-        self.model_opening.emit(path)
         if self.explorer.state == "ready":
             self._model_channel.ask(OpenModel(path), partial(self._on_model, path))
         else:
