@@ -52,13 +52,8 @@ class ScoreState(QObject):
     @property
     def stale(self) -> bool:
         """Whether the table's scores are of another model than the one open now."""
-        open_model = self._engine.model
-        return (
-            self.model is not None
-            and open_model is not None
-            and open_model.digest != self.model.digest
-            and self.rows.rowCount() > 0
-        )
+        scored, opened = self.model, self._engine.model
+        return bool(scored and opened and scored.digest != opened.digest and self.rows.rowCount())
 
     @property
     def waiting_for_model(self) -> bool:
@@ -114,23 +109,20 @@ class ScoreState(QObject):
         self._previews.ask(Score((path,)), self._on_preview)
 
     def _start_next(self) -> None:
-        if self.busy or not self._waiting:
-            self.progressed.emit()
-            return
+        """Score what waits; without an open model it waits until one opens."""
         engine = self._engine
-        if engine.model is None or engine.explorer.state != "ready" or engine.opening:
-            self.progressed.emit()
-            return  # continues when a model opens
-        if self.stale:
-            self.score_again()
-            return
-        if self.model is None or self.model.digest != engine.model.digest:
-            self.model = engine.model
-            self.model_changed.emit()
-        paths = self._current = self._waiting.popleft()
-        self.busy, self.counted = True, False
-        self.done = self.total = 0
-        self._channel.ask(Score(paths), self._on_answer)
+        ready = engine.model is not None and engine.explorer.state == "ready" and not engine.opening
+        if ready and self._waiting and not self.busy:
+            if self.stale:
+                self.score_again()
+                return
+            if self.model != engine.model:
+                self.model = engine.model
+                self.model_changed.emit()
+            self._current = self._waiting.popleft()
+            self.busy, self.counted = True, False
+            self.done = self.total = 0
+            self._channel.ask(Score(self._current), self._on_answer)
         self.progressed.emit()
 
     def _reset_progress(self) -> None:
@@ -170,12 +162,11 @@ class ScoreState(QObject):
     def _on_lost(self) -> None:
         """Go on by itself once; whether a file that ends the engine again is scored is left to the person."""
         self.busy = False
-        if not self._resumed:
-            self._resumed = True
+        self._resumed = not self._resumed
+        if self._resumed:
             self._waiting.appendleft(self._current)
             self._current = ()
         else:
-            self._resumed = False
             self.interrupted.emit()
         self.progressed.emit()
 
