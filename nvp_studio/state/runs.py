@@ -14,9 +14,9 @@ from PySide6.QtCore import (
     Qt,
 )
 
-from nvp_studio.runs.listing import SORT_KEYS, ListedRun, with_labels
+from nvp_studio.runs.listing import SORT_KEYS, ListedRun, list_labelled
 from nvp_studio.state.run_states import phase_text
-from nvp_studio.training.runs import RunSummary, list_runs
+from nvp_studio.training.runs import RunSummary
 
 RUN_ROLE = Qt.ItemDataRole.UserRole
 """The `ListedRun` of a row."""
@@ -42,7 +42,7 @@ class RunsModel(QAbstractTableModel):
 
     def refresh(self) -> None:
         """Read the folder again and emit signals for what has changed."""
-        runs = with_labels(list_runs(self.folder))
+        runs = list_labelled(self.folder)
         if [run.folder for run in runs] != [run.folder for run in self.runs]:
             self._replace([self._as_live(run) for run in runs])
             return
