@@ -13,7 +13,11 @@ import typer
 from nvp_studio import __version__
 from nvp_studio.commands import data, gui, info, pictures, runs, score, train, worker
 from nvp_studio.commands.console import CommandError, Stopped, errors
+from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
+
+_MAX_CHARACTERS = 5000
+"""In the line that says what went wrong; names of all data sets fit in."""
 
 app = typer.Typer(
     name="nvp-studio",
@@ -116,13 +120,11 @@ def _complain(error: Exception) -> int:
         message = error.format_message()
         if not message:  # no command at all: the help was printed
             return int(code)
-        text = f"{message} (see --help)"
-    elif isinstance(error, CommandError | RunError | Stopped | ValueError):
-        text = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = f"{message.replace('Value error, ', '')} (see --help)"
     else:
-        text = f"{type(error).__name__}: {error} (add --debug for the traceback)"
+        text = error_line(error, _MAX_CHARACTERS)
+        if not isinstance(error, CommandError | RunError | Stopped | ValueError | OSError):
+            text += " (add --debug for the traceback)"
     errors.print(f"nvp-studio: {' '.join(text.split())}", markup=False)
     return int(code)
 

@@ -38,10 +38,10 @@ class RankLostError(RuntimeError):
 
 
 class Ranks:
-    """The ranks of a process that is alone; `ProcessGroup` are those of several.
+    """The processes of a launch, of which this is one; as made, this process alone.
 
     The methods `broadcast...`, `all_...` and `start_together` are collectives: every rank must call them in the same
-    order, or all wait.
+    order, or all wait. They raise `RankLostError` when another rank has ended.
     """
 
     rank = 0
@@ -56,69 +56,8 @@ class Ranks:
         """Whether this is rank 0, which alone writes files and reports."""
         return self.rank == 0
 
-    def own_range(self, start: int, stop: int) -> tuple[int, int]:
-        """This rank's part of the range; those of all ranks are consecutive, and their sizes differ by at most 1."""
-        count = stop - start
-        return start + count * self.rank // self.world, start + count * (self.rank + 1) // self.world
-
-    def broadcast(self, *values: float) -> tuple[float, ...]:
-        """The values of rank 0."""
-        return values
-
-    def all_reduce_max(self, *values: float) -> tuple[float, ...]:
-        """The maximum of each value over the ranks."""
-        return values
-
-    def all_reduce(self, tensor: Tensor) -> Tensor:
-        """Sum the tensor over the ranks in place and return it; the result has the same bits on every rank."""
-        return tensor
-
-    def broadcast_bytes(self, data: bytes, source: int = 0) -> bytes:
-        """The bytes of rank `source`."""
-        return data
-
-    def all_gather(self, data: bytes) -> list[bytes]:
-        """The bytes of every rank, in their order."""
-        return [data]
-
-    def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The named tensors of rank 0; on the CPU when there are several ranks."""
-        return dict(tensors)
-
-    def broadcast_in_place(self, tensors: Iterator[Tensor]) -> None:
-        """Overwrite every tensor by its value on rank 0."""
-
-    def announce(self, key: str, content: bytes = b"") -> None:
-        """Store `content` for the ranks in `await_announcement`."""
-
-    def await_announcement(self, key: str, poll: Callable[[], None]) -> bytes:
-        """Wait without limit until rank 0 announces `key`; return its content. `poll` is called and may raise."""
-        return b""
-
-    def start_together(self, stop_reason: Callable[[], str | None]) -> str | None:
-        """Wait until every rank has called this after the same announcement, and return None.
-
-        When a rank is asked to stop before that, as its `stop_reason` or `cancel_start` says, all get that reason
-        instead.
-        """
-        return None
-
-    def cancel_start(self, reason: str) -> None:
-        """Tell the other ranks, instead of `start_together`, that this one will not start."""
-
-    def claim_failure(self, reason: str) -> bool:
-        """Store `reason` for the other ranks; return whether this rank is the first to fail, which has to report it."""
-        return True
-
-
-ALONE = Ranks()
-"""The ranks of a process that was not launched together with others."""
-
-
-class ProcessGroup(Ranks):
-    """The ranks of a launch; a collective raises `RankLostError` when another rank has ended."""
-
-    def __init__(self) -> None:
+    def connect(self) -> None:
+        """Find the other processes of the launch that the environment describes."""
         # Builds of torch without support for several processes lack these two.
         from torch.distributed.distributed_c10d import PrefixStore
         from torch.distributed.rendezvous import rendezvous
@@ -151,6 +90,11 @@ class ProcessGroup(Ranks):
         """Leave the group after work that ended well."""
         dist.destroy_process_group()
 
+    def own_range(self, start: int, stop: int) -> tuple[int, int]:
+        """This rank's part of the range; those of all ranks are consecutive, and their sizes differ by at most 1."""
+        count = stop - start
+        return start + count * self.rank // self.world, start + count * (self.rank + 1) // self.world
+
     def broadcast(self, *values: float) -> tuple[float, ...]:
         """The values of rank 0."""
         tensor = torch.tensor(values, dtype=torch.float64)
@@ -179,17 +123,12 @@ class ProcessGroup(Ranks):
 
     def all_gather(self, data: bytes) -> list[bytes]:
         """The bytes of every rank, in their order."""
-        sizes = torch.zeros(self.world, dtype=torch.int64)
-        sizes[self.rank] = len(data)
-        self.all_reduce(sizes)
-        padded = torch.zeros(max(1, int(sizes.max())), dtype=torch.uint8)
-        padded[: len(data)] = _bytes_tensor(data)
-        parts = [torch.empty_like(padded) for _ in range(self.world)]
-        self._collective(lambda: dist.all_gather(parts, padded))
-        return [part[: int(size)].numpy().tobytes() for part, size in zip(parts, sizes, strict=True)]
+        return [self.broadcast_bytes(data, source) for source in range(self.world)]
 
     def broadcast_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The named tensors of rank 0, on the CPU."""
+        """The named tensors of rank 0; on the CPU when there are several ranks."""
+        if self.world == 1:
+            return dict(tensors)
         described = [(name, str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()]
         received: dict[str, Tensor] = {}
         for name, dtype, shape in json.loads(self.broadcast_bytes(json.dumps(described).encode())):
@@ -200,7 +139,7 @@ class ProcessGroup(Ranks):
 
     def broadcast_in_place(self, tensors: Iterator[Tensor]) -> None:
         """Overwrite every tensor by its value on rank 0."""
-        for tensor in tensors:
+        for tensor in tensors if self.world > 1 else ():
             content = tensor.detach().cpu().contiguous()
             if content.numel():
                 self._collective(partial(dist.broadcast, content, 0))
@@ -209,6 +148,8 @@ class ProcessGroup(Ranks):
 
     def announce(self, key: str, content: bytes = b"") -> None:
         """Store `content` for the ranks in `await_announcement`."""
+        if self.world == 1:
+            return
         self._announcements += 1
         self._store.set(f"{key} {self._announcements}", content.decode())
 
@@ -235,6 +176,8 @@ class ProcessGroup(Ranks):
         When a rank is asked to stop before that, as its `stop_reason` or `cancel_start` says, all get that reason
         instead. What is stored first holds: that all have started, by the last to call this, or a reason to stop.
         """
+        if self.world == 1:
+            return None
         key = self._start_key()
         try:
             if self._store.add(f"{key}, ranks", 1) == self.world:
@@ -294,6 +237,8 @@ class ProcessGroup(Ranks):
             time.sleep(_POLL_SECONDS)
 
     def _collective(self, act: Callable[[], object]) -> None:
+        if self.world == 1:
+            return
         try:
             act()
         except torch.OutOfMemoryError:
@@ -315,6 +260,10 @@ class ProcessGroup(Ranks):
         return RankLostError(
             f"one of the {self.world} processes ended without an error message (killed, or out of memory)"
         )
+
+
+ALONE = Ranks()
+"""The ranks of a process that was not launched together with others."""
 
 
 def _launch_prefix(store: "Store", rank: int, world: int) -> str:
@@ -368,7 +317,8 @@ def launched_ranks() -> Iterator[Ranks]:
     if not launched():
         yield ALONE
         return
-    ranks = ProcessGroup()
+    ranks = Ranks()
+    ranks.connect()
     yield ranks
     ranks.close()
 

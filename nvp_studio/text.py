@@ -1,18 +1,20 @@
 """Text for a person: any text or error as one printable line, a reason as a sentence."""
 
-MOST_CHARACTERS = 300
+from nvp_studio.memory import is_out_of_memory
+
+MAX_CHARACTERS = 300
 
 
-def one_line(text: object, most: int = MOST_CHARACTERS) -> str:
-    """Return `text` as one line of printable characters, at most `most` of them; a longer text ends with an ellipsis.
+def one_line(text: object, limit: int = MAX_CHARACTERS) -> str:
+    """Return `text` as one line of printable characters, at most `limit` of them; a longer text ends with an ellipsis.
 
     Line breaks and runs of spaces become single spaces. Control characters, unpaired surrogates and marks that change
     the direction of writing are dropped, so that text from a file or another program can neither move the cursor of a
     terminal nor break a stream.
     """
-    words = " ".join(str(text)[: 10 * most].split())
+    words = " ".join(str(text)[: 10 * limit].split())
     line = "".join(character for character in words if character.isprintable())
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def printable(text: str) -> str:
@@ -20,18 +22,19 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def error_line(error: BaseException) -> str:
-    """Return what went wrong as one line: an `OSError` with its file, else the first line of the error's message.
+def error_line(error: BaseException, limit: int = MAX_CHARACTERS) -> str:
+    """Return what went wrong as one line of at most `limit` characters, the home of such lines.
 
-    The class of the error is named where the message alone says too little: for an error without a message, and for one
-    that is neither a `ValueError`, an `OSError` nor a `RuntimeError`.
+    It is an `OSError` with its file, else the first line of the error's message. The class of the error is named where
+    the message alone says too little: for an error without a message, and for one that is neither a `ValueError`, an
+    `OSError` nor a `RuntimeError`. Lack of memory is said in words of its own.
     """
     if isinstance(error, OSError) and error.strerror:
-        return one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    text = next(filter(None, map(one_line, str(error).splitlines())), "")
-    if text and isinstance(error, ValueError | OSError | RuntimeError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, limit)
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    if not text or not isinstance(error, ValueError | OSError | RuntimeError):
+        text = f"{type(error).__name__}: {text}".removesuffix(": ")
+    return one_line(f"not enough memory ({text})" if is_out_of_memory(error) else text, limit)
 
 
 def sentence(reason: object) -> str:

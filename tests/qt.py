@@ -14,6 +14,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.widgets.sliders import MarkedSlider
+from nvp_studio.worker.client import WorkerClient
 
 WAIT_SECONDS = 90.0
 """No wait in a test takes this long, on a busy machine either; reaching it means a hang."""
@@ -91,6 +92,11 @@ def start_engine(qtbot: QtBot, model: Path) -> Engine:
     engine.start(str(model))
     qtbot.waitUntil(lambda: engine.model is not None)
     return engine
+
+
+def is_asking(client: WorkerClient) -> bool:
+    """Whether a request of any channel is in flight."""
+    return any(channel.asking for channel in list(client._channels.values()))
 
 
 def stop_engine(qtbot: QtBot, engine: Engine) -> None:

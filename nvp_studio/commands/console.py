@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
 import msgspec
 import typer
@@ -33,13 +34,16 @@ MODEL_HELP = (
     "A run's folder or name, a .safetensors file, or an included model: "
     f"{' or '.join(INCLUDED_MODELS)}; without it the first of these."
 )
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
-class CommandError(Exception):
+class CommandError(RuntimeError):
     """A command cannot do what it was asked; the message is one line that says why and what to do."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error, the answer to Ctrl+C
+class Stopped(RuntimeError):  # noqa: N818 - not an error, the answer to Ctrl+C
     """The person or the system asked the command to stop."""
 
 

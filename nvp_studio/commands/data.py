@@ -9,6 +9,7 @@ import typer
 
 from nvp_studio.commands.console import (
     CommandError,
+    JsonOption,
     Stopped,
     errors,
     on_stop,
@@ -31,7 +32,6 @@ app = typer.Typer(
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of 'nvp-studio data list'.")]
 RootOption = Annotated[str | None, typer.Option(help="Folder in which files are looked for first.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.command("list")

@@ -6,12 +6,21 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from nvp_studio.commands.console import MODEL_HELP, CommandError, bits, duration, find_model, print_json, print_table
+from nvp_studio.commands.console import (
+    MODEL_HELP,
+    CommandError,
+    JsonOption,
+    bits,
+    duration,
+    find_model,
+    print_json,
+    print_table,
+)
 
 
 def info(
     model: Annotated[str, typer.Argument(metavar="[MODEL|RUN]", help=MODEL_HELP)] = "",
-    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Show what is in a checkpoint (which is verified), and the state of its run.
 

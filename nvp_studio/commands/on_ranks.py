@@ -26,6 +26,7 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 def command_ranks() -> Iterator["Ranks"]:
     """The ranks of this launch, or this process alone; of several errors the first is printed, by its rank."""
     from nvp_studio.ranks import RankLostError, launched_ranks
+    from nvp_studio.training.errors import failure_line
 
     with ExitStack() as stack:
         try:
@@ -39,7 +40,7 @@ def command_ranks() -> Iterator["Ranks"]:
         except Exception as error:
             if ranks.world == 1:
                 raise
-            reason = _reason(error)
+            reason = failure_line(error)
             if not ranks.first and not isinstance(error, RankLostError):
                 reason = f"process {ranks.rank} of {ranks.world}: {reason}"
             if not ranks.claim_failure(reason):
@@ -75,10 +76,3 @@ def map_files(
         rows = work([Path(os.fsdecode(name)) for name in names[low:high]])
         for part in ranks.all_gather(msgspec.msgpack.encode(rows)):
             yield from decoder.decode(part)
-
-
-def _reason(error: Exception) -> str:
-    """The error in one line, as the run that it happened in reports it."""
-    from nvp_studio.training.errors import failure_line
-
-    return failure_line(error)

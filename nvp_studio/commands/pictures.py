@@ -10,8 +10,10 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import (
-    MODEL_HELP,
     CommandError,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
     find_model,
     print_json,
     print_table,
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 BATCH = 64
 _MAX_RECIPE_BYTES = 16 * 2**20
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 ImagesOutput = Annotated[
     Path,
     typer.Option("--output", "-o", help="A contact sheet (.png), an array of images (.npz), or a folder of PNG files."),
@@ -247,10 +246,13 @@ def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: in
     """Render the recipe in `picture`; a PNG output holds it as well."""
     from nvp_studio.explore.pictures import read_picture, save_picture
     from nvp_studio.explore.rendering import render
+    from nvp_studio.files import read_regular
     from nvp_studio.recipe import Recipe
 
     if picture.suffix.lower() == ".json":
-        recipe = msgspec.structs.replace(Recipe.from_json(_recipe_text(picture)), checkpoint=opened.digest)
+        recipe = msgspec.structs.replace(
+            Recipe.from_json(read_regular(picture, _MAX_RECIPE_BYTES)), checkpoint=opened.digest
+        )
     else:
         read = read_picture(opened, picture)
         if not read.had_recipe:
@@ -264,15 +266,6 @@ def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: in
     else:
         _write_images(output, rendering.images, [picture.stem], scale)
     _print_result({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
-
-
-def _recipe_text(path: Path) -> bytes:
-    """The content of a recipe file; refuses what is not a regular file and what is too large."""
-    if path.exists() and not path.is_file():
-        raise CommandError(f"{path} is not a regular file")
-    if path.stat().st_size > _MAX_RECIPE_BYTES:
-        raise CommandError(f"{path} is larger than any recipe ({_MAX_RECIPE_BYTES // 2**20} MB)")
-    return path.read_bytes()
 
 
 def _read_latents(opened: "OpenedModel", path: Path, force: bool) -> tuple[Any, list[str]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, print_json, print_table, say
+from nvp_studio.commands.console import CommandError, JsonOption, print_json, print_table, say
 from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, print_columns, run_facts, shown_rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
@@ -29,18 +29,17 @@ FolderOption = Annotated[
     Path | None,
     typer.Option("--runs", help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.command("list")
 def list_(
-    sort: Annotated[SortKey, typer.Option(help="Order.")] = "started",
+    sort: Annotated[SortKey, typer.Option(help="Column; by started, steps and time in descending order.")] = "started",
     tag: Annotated[str, typer.Option(help="Only runs with this tag.")] = "",
     trash: Annotated[bool, typer.Option("--trash", help="The runs in the trash instead.")] = False,
     runs: FolderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the runs of a folder, the newest first.
+    """List the runs of a folder, the newest first unless they are sorted by something else.
 
     **Examples**
 

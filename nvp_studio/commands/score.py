@@ -14,8 +14,9 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import (
-    MODEL_HELP,
     CommandError,
+    DeviceOption,
+    ModelOption,
     Stopped,
     on_stop,
     print_json,
@@ -38,7 +39,7 @@ FILES = 64
 
 def score(
     files: Annotated[list[Path] | None, typer.Argument(help="Image files and folders.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = "",
+    model: ModelOption = "",
     csv_file: Annotated[
         str | None, typer.Option("--csv", metavar="FILE", help="Write a row for each file; '-' is stdout.")
     ] = None,
@@ -49,7 +50,7 @@ def score(
         int, typer.Option(min=1, help="Dequantization samples; more give a tighter bound and take longer.")
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dequantization noise.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: DeviceOption = "auto",
     json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each file and one for the whole on stdout.")
     ] = False,

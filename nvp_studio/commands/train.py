@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 
-from nvp_studio.commands.console import bits, duration, on_stop, print_json, print_table, say
+from nvp_studio.commands.console import JsonOption, bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunView, divergences
@@ -39,7 +39,6 @@ TensorBoardOption = Annotated[
         rich_help_panel=PLACE,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 def _values_by_preset() -> dict[str, str]:
@@ -131,11 +130,11 @@ def resume(
     device: Annotated[str | None, typer.Option(help="Another device than before.", rich_help_panel=PLACE)] = None,
     threads: Annotated[int | None, typer.Option(help="Another number of CPU threads.", rich_help_panel=PLACE)] = None,
     memory: Annotated[
-        str | None, typer.Option(help="Another use of memory: fast or constant.", rich_help_panel=PLACE)
+        Literal["fast", "constant"] | None, typer.Option(help="Another use of memory.", rich_help_panel=PLACE)
     ] = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help="Another precision of the networks: auto, float32 or bfloat16.", rich_help_panel=PLACE),
+        Literal["auto", "float32", "bfloat16"] | None,
+        typer.Option(help="Another precision of the networks.", rich_help_panel=PLACE),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     runs: RunsOption = None,
@@ -160,10 +159,6 @@ def resume(
     given = [name for name, value in budgets.items() if value is not None]
     if len(given) > 1:
         raise typer.BadParameter(f"give one budget, not {' and '.join(given)}")
-    if memory not in (None, "fast", "constant"):
-        raise typer.BadParameter(f"memory is fast or constant, not {memory}")
-    if precision not in (None, "auto", "float32", "bfloat16"):
-        raise typer.BadParameter(f"precision is auto, float32 or bfloat16, not {precision}")
 
     def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
         from nvp_studio.training.resume import resume_run
@@ -177,8 +172,8 @@ def resume(
             epochs=epochs,
             device=device,
             threads=threads,
-            memory=cast(Literal["fast", "constant"] | None, memory),
-            precision=cast(Literal["auto", "float32", "bfloat16"] | None, precision),
+            memory=memory,
+            precision=precision,
             ranks=ranks,
             force=force,
         )

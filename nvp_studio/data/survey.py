@@ -6,11 +6,11 @@ Images of a folder are not read for it, but for the headers of some.
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from nvp_studio.data import cifar, idx
 from nvp_studio.data.catalogue import load_data
+from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.folders import outline
 from nvp_studio.data.hugging_face import is_hugging_face
@@ -24,27 +24,6 @@ _MAX_FILE_BYTES = 256 * 2**20
 """Larger data files are left unread until a run needs them."""
 _MAX_OUTLINED = 20_000
 """Splits and classes are estimated from this many names, spread evenly, so that no step takes long."""
-
-
-@dataclass(frozen=True)
-class DataSurvey:
-    """What is known of a folder or file.
-
-    `train` is the number of images that a run learns from, about, where there are many; `smallest` and `largest` are
-    (width, height) of those looked at, by area, None where none could be read; `alike` says that all of these have one
-    size. `unreadable` of the `looked_at` files are no images. `unread` says that these are data files of which no more
-    is told before they are read, for their size or because a library reads them.
-    """
-
-    images: int = 0
-    train: int = 0
-    classes: int = 0
-    smallest: tuple[int, int] | None = None
-    largest: tuple[int, int] | None = None
-    alike: bool = True
-    looked_at: int = 0
-    unreadable: int = 0
-    unread: bool = False
 
 
 def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey]:

@@ -7,9 +7,8 @@ from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program, remote_reason
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.client import CrashReport, WorkerClient
+from nvp_studio.worker.client import CrashReport, WorkerClient, worker_program
 from nvp_studio.worker.messages import Answer, Failed, ModelInfo, ModelOpened, OpenModel
-from nvp_studio.worker.process import worker_program
 
 
 class Engine(QObject):

@@ -5,9 +5,10 @@ import os
 from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.messages import Answer, Failed, Survey, Surveyed, Surveying
+from nvp_studio.worker.messages import Answer, Failed, Survey, Surveying
 
 LARGEST_SIDE = 64
 """Longest side, in pixels, of images that are trained as they are; for others `USUAL_SIDE` is suggested."""
@@ -27,7 +28,7 @@ class DataSurveyor(QObject):
         """The path that is surveyed; empty: none."""
         self.images_counted = 0
         """Images counted so far."""
-        self.result: Surveyed | None = None
+        self.result: DataSurvey | None = None
         self.error = ""
         """Why it cannot be surveyed, in one line."""
         self._channel = engine.explorer.channel("survey", self)
@@ -68,7 +69,7 @@ class DataSurveyor(QObject):
         match answer:
             case Surveying(images=images):
                 self.images_counted = images
-            case Surveyed():
+            case DataSurvey():
                 self.result = answer
             case Failed(reason=reason):
                 self.error = reason

@@ -1,8 +1,8 @@
 """Channels: requests of the window to a worker, of which the newest counts, with their answers told to who asked."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from PySide6.QtCore import QObject
 
@@ -14,20 +14,8 @@ class WorkerLost:
 
 
 OnAnswer = Callable[[Answer | WorkerLost], None]
-
-
-class Sender(Protocol):
-    """What a channel needs of a worker's client."""
-
-    @property
-    def accepts_requests(self) -> bool:
-        """Whether a request can be taken now."""
-
-    def send(self, message: Ask | Cancel) -> None:
-        """Send a message, at the latest when the worker is ready."""
-
-    def next_request_id(self) -> int:
-        """A number greater than all before."""
+Send = Callable[[Ask | Cancel], bool]
+"""Send a message, at the latest when the worker is ready; False if no request can be taken now."""
 
 
 @dataclass(eq=False)
@@ -37,6 +25,15 @@ class Question:
     ask: Ask
     on_answer: OnAnswer | None
 
+    def tell(self, answer: Answer | WorkerLost) -> None:
+        """Call `on_answer`. As in a slot of Qt, an exception in it does not keep others from their answers."""
+        if self.on_answer is None:
+            return
+        try:
+            self.on_answer(answer)
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+
 
 class Channel(QObject):
     """Requests that replace one another: one is in flight, and of those asked meanwhile the newest alone is sent.
@@ -45,10 +42,11 @@ class Channel(QObject):
     wait for each other.
     """
 
-    def __init__(self, name: str, sender: Sender, parent: QObject) -> None:
+    def __init__(self, name: str, send: Send, parent: QObject) -> None:
         super().__init__(parent)
         self.name = name
-        self._sender = sender
+        self._send_message = send
+        self._asked = 0
         self._in_flight: Question | None = None
         self._waiting: Question | None = None
         self._answered: Question | None = None
@@ -65,13 +63,11 @@ class Channel(QObject):
         Nothing is told of a request that a newer one replaced before it was sent. A worker that restarts, or is not
         restarted any more, takes no request: whoever still wants something asks again once it is ready.
         """
-        if not self._sender.accepts_requests:
-            return False
-        question = Question(Ask(self.name, self._sender.next_request_id(), request), on_answer)
+        self._asked += 1
+        question = Question(Ask(self.name, self._asked, request), on_answer)
         if self._in_flight is None:
-            self._send(question)
-        else:
-            self._waiting = question
+            return self._send(question)
+        self._waiting = question
         return True
 
     def cancel(self) -> None:
@@ -81,20 +77,20 @@ class Channel(QObject):
             self._answered.on_answer = None
         if self._in_flight is not None and self._in_flight.on_answer is not None:
             self._in_flight.on_answer = None
-            self._sender.send(Cancel(self.name))
+            self._send_message(Cancel(self.name))
 
-    def accept(self, reply: Reply) -> Question | None:
-        """The question that `reply` answers, None for one of the past; the waiting one is sent after a last answer."""
+    def receive(self, reply: Reply) -> None:
+        """Tell the answer in `reply`, unless it is to a past request; the waiting one is sent after a last answer."""
         answered, question = self._answered, self._in_flight
         if answered is not None and reply.request_id == answered.ask.request_id:  # its second answer
-            return None if isinstance(reply.answer, Cancelled) else answered
-        if question is None or reply.request_id != question.ask.request_id:
-            return None
-        if not isinstance(reply.answer, NOT_LAST):
-            self._answered, self._in_flight = question, None
-            if self._waiting is not None:
-                self._send(self._waiting)
-        return question
+            if not isinstance(reply.answer, Cancelled):
+                answered.tell(reply.answer)
+        elif question is not None and reply.request_id == question.ask.request_id:
+            if not isinstance(reply.answer, NOT_LAST):
+                self._answered, self._in_flight = question, None
+                if self._waiting is not None:
+                    self._send(self._waiting)
+            question.tell(reply.answer)
 
     def lose(self) -> list[Question]:
         """Forget everything, for the worker's process has ended; returns the questions that were not answered."""
@@ -102,6 +98,8 @@ class Channel(QObject):
         self._in_flight = self._waiting = self._answered = None
         return lost
 
-    def _send(self, question: Question) -> None:
+    def _send(self, question: Question) -> bool:
+        if not self._send_message(question.ask):
+            return False
         self._in_flight, self._waiting = question, None
-        self._sender.send(question.ask)
+        return True

@@ -1,34 +1,30 @@
 """The window's side of a worker: starts the process, exchanges messages with it, watches and restarts it."""
 
+import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from nvp_studio.training.events import RunImages, RunProgress, StepMetrics
 from nvp_studio.worker.channel import Channel, Question, WorkerLost
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
-from nvp_studio.worker.mailbox import Mailbox
 from nvp_studio.worker.messages import (
     PROTOCOL,
-    Answer,
     Hello,
     Ping,
     Pong,
     Refused,
     Reply,
-    RunEvent,
-    ScoreRows,
     Welcome,
     WindowMessage,
     WorkerMessage,
 )
-from nvp_studio.worker.process import Process, worker_program
 
-DRAIN_MILLISECONDS = 33
 HEARTBEAT_MILLISECONDS = 500
 SILENCE_SECONDS = 5.0
 """A process that sends nothing for this long hangs."""
@@ -37,12 +33,10 @@ STABLE_SECONDS = 30.0
 """After running for this long a worker's earlier crashes no longer count."""
 RESTART_DELAYS_MILLISECONDS = (100, 500, 1500)
 _KILL_MILLISECONDS = 2000
+_STDERR_LINES = 60
 
 Explain = Callable[[int | None, bool, Sequence[str]], str]
 """(exit code, whether what it sent was damaged, last lines of stderr) -> why it ended, in one line."""
-
-_BATCHED = (StepMetrics, RunProgress, RunImages, ScoreRows)
-"""What comes in streams and can wait for the next drain; everything else is delivered at once."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +68,14 @@ class WorkerClient(QObject):
     run_event = Signal(object)
     """What the worker reports of its run, in order."""
     drained = Signal()
-    """After each batch of run events and answers: the moment to redraw once for all of them. What comes in streams
-    (steps, progress, rows) comes in batches at 30 Hz, the rest at once."""
+    """After the messages that arrived together: the moment to redraw once for all of them."""
     state_changed = Signal(str)
     crashed = Signal(object)
     """A `CrashReport`, before the state changes."""
     responsive_changed = Signal(bool)
     """False: the process exists but does not answer; True: it answers again."""
     log_line = Signal(str)
+    """A line that the worker wrote to stderr, without what ends it; empty lines are left out."""
 
     def __init__(self, role: str, program: Sequence[str] | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -89,21 +83,18 @@ class WorkerClient(QObject):
         self.state = "stopped"
         self.welcome: Welcome | None = None
         self.responsive = True
-        self.busy_with = ""
-        self.busy_seconds = 0.0
+        self.stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES)
+        """The last lines the worker wrote to stderr."""
         self.device = "auto"
         self.threads: int | None = None
         self._program = list(program) if program is not None else worker_program()
         self._explain: Explain | None = None
-        self._process: Process | None = None
+        self._process: QProcess | None = None
         self._reader = FrameReader[WorkerMessage](WorkerMessage)
         self._stopping = False
         self._unsent: list[WindowMessage] = []
         self._channels: dict[str, Channel] = {}
         self._channels_made = 0
-        self._request_id = 0
-        self._mailbox = Mailbox()
-        self._stderr_tail: tuple[str, ...] = ()
         self._crashes = 0
         self._ready_since = 0.0
         self._last_message = 0.0
@@ -111,7 +102,6 @@ class WorkerClient(QObject):
         self._pings = 0
         self._damage = ""
         self._refused = False
-        self._drain = _timer(self, DRAIN_MILLISECONDS, self._on_drain)
         self._heartbeat = _timer(self, HEARTBEAT_MILLISECONDS, self._on_heartbeat)
         self._restart = _timer(self, 0, self._launch, single_shot=True)
         self._kill = _timer(self, 0, self.force_stop, single_shot=True)
@@ -124,13 +114,13 @@ class WorkerClient(QObject):
         """
         if self._process is not None:
             self.force_stop()
-            self.wait_stopped(_KILL_MILLISECONDS)
+            self._process.waitForFinished(_KILL_MILLISECONDS)
         self._program, self._explain = list(program), explain
 
     @property
     def pid(self) -> int:
         """Process id, 0 when there is none."""
-        return self._process.pid if self._process is not None else 0
+        return self._process.processId() if self._process is not None else 0
 
     @property
     def alive(self) -> bool:
@@ -141,11 +131,6 @@ class WorkerClient(QObject):
     def ending(self) -> bool:
         """Whether the process was told to end, or killed, and still exists."""
         return self._process is not None and self._stopping
-
-    @property
-    def stderr_tail(self) -> tuple[str, ...]:
-        """The last lines the worker wrote to stderr."""
-        return self._stderr_tail if self._process is None else tuple(self._process.stderr_tail)
 
     def start(self) -> None:
         """Start the process, unless there is one already; earlier crashes are forgotten."""
@@ -164,7 +149,7 @@ class WorkerClient(QObject):
             self._tell_lost(lost)
             return
         self._stopping = True
-        self._process.close_stdin()
+        self._process.closeWriteChannel()
         self._kill.start(grace_milliseconds)
 
     def force_stop(self) -> None:
@@ -184,52 +169,39 @@ class WorkerClient(QObject):
         self._damage = "restarted by hand"
         self._process.kill()
 
-    def wait_stopped(self, milliseconds: int) -> bool:
-        """Block until the process has ended, at most so long; only for the moment of quitting."""
-        return self._process is None or self._process.wait(milliseconds)
-
     def channel(self, name: str, parent: QObject) -> Channel:
         """A channel for the requests of `parent`, which it ends with; `name` says what they are about."""
         self._channels_made += 1
         key = f"{name} {self._channels_made}"
-        channel = self._channels[key] = Channel(key, self, parent)
+        channel = self._channels[key] = Channel(key, self.send, parent)
         channel.destroyed.connect(lambda *_: self._channels.pop(key, None))
         return channel
 
-    @property
-    def asking(self) -> bool:
-        """Whether a request of any channel is in flight."""
-        return any(channel.asking for channel in list(self._channels.values()))
-
-    @property
-    def accepts_requests(self) -> bool:
-        """Whether a request can be taken now; one taken before the worker is ready is sent then."""
-        return self.state in ("stopped", "starting", "ready")
-
-    def next_request_id(self) -> int:
-        """A number greater than all before."""
-        self._request_id += 1
-        return self._request_id
-
-    def send(self, message: WindowMessage) -> None:
-        """Send a message that is not answered to who asked; kept until the worker is ready."""
+    def send(self, message: WindowMessage) -> bool:
+        """Send a message, once the worker is ready; False when it restarts, or is not restarted any more."""
         if self.state == "ready":
             self._write(message)
-        elif self.accepts_requests:
+        elif self.state in ("stopped", "starting"):
             self._unsent.append(message)
+        else:
+            return False
+        return True
 
     def _launch(self) -> None:
         self._stopping = False
         self._damage, self._refused = "", False
         self._reader = FrameReader[WorkerMessage](WorkerMessage)
-        self._stderr_tail = ()
+        self.stderr_tail.clear()
         self.welcome = None
-        process = self._process = Process(self._program, self)
+        process = self._process = QProcess(self)
+        process.setProgram(self._program[0])
+        process.setArguments(self._program[1:])
+        process.setProcessEnvironment(_environment())
         process.started.connect(self._on_started)
-        process.received.connect(self._on_received)
-        process.stderr_line.connect(self.log_line)
-        process.ended.connect(self._on_ended)
-        process.failed_to_start.connect(self._on_failed_to_start)
+        process.readyReadStandardOutput.connect(self._read_messages)
+        process.readyReadStandardError.connect(self._read_lines)
+        process.finished.connect(self._on_finished)
+        process.errorOccurred.connect(self._on_error)
         if self.state != "restarting":
             self._set_state("starting")
         process.start()
@@ -238,65 +210,57 @@ class WorkerClient(QObject):
         self._last_message = self._last_beat = time.monotonic()
         self._write(Hello(protocol=PROTOCOL, device=self.device, threads=self.threads))
         self._heartbeat.start()
-        self._drain.start()
 
-    def _on_failed_to_start(self, reason: str) -> None:
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        process = self._process
+        if process is None or error != QProcess.ProcessError.FailedToStart:
+            return  # every other error is followed by `finished`
         lost = self._forget_process()
-        self._report_crash(reason, None)
+        self._report_crash(f"cannot start {process.program()}: {process.errorString()}", None)
         self._set_state("failed")
         self._tell_lost(lost)
 
-    def _on_received(self, data: bytes) -> None:
+    def _read_messages(self) -> None:
+        process = self._process
+        if process is None:
+            return
         try:
-            for message in self._reader.feed(data):
-                self._receive(message)
+            messages = self._reader.feed(process.readAllStandardOutput().data())
         except FrameError as error:
             self._damage = f"the engine sent a damaged message ({error})"
-            if self._process is not None:
-                self._process.kill()
+            process.kill()
+            return
+        for message in messages:
+            if self._process is process:  # it may be ended on a message
+                self._receive(message)
+        self.drained.emit()
 
     def _receive(self, message: WorkerMessage) -> None:
         self._last_message = time.monotonic()
         self._set_responsive(True)
         match message:
             case Pong():
-                self.busy_with, self.busy_seconds = message.busy_with, message.busy_seconds
+                pass
+            case Welcome():
+                self._on_welcome(message)
             case Refused(reason=reason):
                 self._damage, self._refused = reason, True
-            case Reply(answer=answer):
-                channel = self._channels.get(message.channel)
-                question = channel.accept(message) if channel is not None else None
-                if question is not None:
-                    self._mailbox.put((question, answer))
-                    self._drain_unless_batched(answer)
+            case Reply(channel=name):
+                if name in self._channels:
+                    self._channels[name].receive(message)
             case _:
-                self._mailbox.put(message)
-                self._drain_unless_batched(message)
-
-    def _drain_unless_batched(self, message: Answer | Welcome | RunEvent) -> None:
-        if not isinstance(message, _BATCHED):
-            self._on_drain()
-
-    def _on_drain(self) -> None:
-        delivered = False
-        while (message := self._mailbox.take()) is not None:
-            delivered = True
-            if isinstance(message, Welcome):
-                self._on_welcome(message)
-            elif isinstance(message, tuple):
-                self._tell(*message)
-            else:
                 self.run_event.emit(message)
-        if delivered:
-            self.drained.emit()
 
-    def _tell(self, question: Question, answer: Answer | WorkerLost) -> None:
-        if question.on_answer is None or question.ask.channel not in self._channels:
+    def _read_lines(self) -> None:
+        process = self._process
+        if process is None:
             return
-        try:
-            question.on_answer(answer)
-        except Exception:  # as in a slot of Qt: the others are told their answers all the same
-            sys.excepthook(*sys.exc_info())
+        process.setReadChannel(QProcess.ProcessChannel.StandardError)
+        ended = process.state() == QProcess.ProcessState.NotRunning
+        while process.canReadLine() or (ended and process.bytesAvailable()):
+            if text := bytes(process.readLine().data()).decode("utf-8", "replace").rstrip():
+                self.stderr_tail.append(text)
+                self.log_line.emit(text)
 
     def _lose_questions(self) -> list[Question]:
         channels = list(self._channels.values())  # a copy, as garbage collection may end channels meanwhile
@@ -304,7 +268,8 @@ class WorkerClient(QObject):
 
     def _tell_lost(self, questions: list[Question]) -> None:
         for question in questions:
-            self._tell(question, WorkerLost())
+            if question.ask.channel in self._channels:
+                question.tell(WorkerLost())
 
     def _on_welcome(self, welcome: Welcome) -> None:
         self.welcome = welcome
@@ -314,11 +279,13 @@ class WorkerClient(QObject):
             self._write(request)
         self._set_state("ready")
 
-    def _on_ended(self, code: int | None) -> None:
-        self._on_drain()
+    def _on_finished(self, exit_code: int, status: QProcess.ExitStatus) -> None:
+        self._read_messages()
+        self._read_lines()
+        code = None if status == QProcess.ExitStatus.CrashExit else exit_code
         reason, refused = self._damage, self.welcome is None and bool(self._damage)
         if self._explain is not None and not self._refused:
-            reason = self._explain(code, bool(reason), self.stderr_tail)
+            reason = self._explain(code, bool(reason), tuple(self.stderr_tail))
             refused = self.welcome is None
         lost = self._forget_process()
         self._enter_state_after(code, reason or _reason(code), refused)
@@ -341,19 +308,16 @@ class WorkerClient(QObject):
         self._restart.start(delays[min(self._crashes - 1, len(delays) - 1)])
 
     def _report_crash(self, reason: str, exit_code: int | None) -> None:
-        self.crashed.emit(CrashReport(self.role, reason, exit_code, self.stderr_tail, datetime.now()))
+        self.crashed.emit(CrashReport(self.role, reason, exit_code, tuple(self.stderr_tail), datetime.now()))
 
     def _forget_process(self) -> list[Question]:
         """Let go of a process that has ended; returns the questions that it has not answered."""
-        for timer in (self._heartbeat, self._drain, self._kill):
-            timer.stop()
+        self._heartbeat.stop()
+        self._kill.stop()
         if self._process is not None:
-            self._stderr_tail = self.stderr_tail
             self._process.deleteLater()
             self._process = None
         self._unsent.clear()
-        self._mailbox.clear()
-        self.busy_with, self.busy_seconds = "", 0.0
         self._set_responsive(True)
         return self._lose_questions()
 
@@ -385,6 +349,21 @@ def _reason(code: int | None) -> str:
     if code is None:
         return "the process was killed or crashed (out of memory is the usual cause)"
     return f"the process ended by itself with code {code}"
+
+
+def worker_program() -> list[str]:
+    """The command of a local worker: this interpreter, without the current folder among its modules (-P)."""
+    return [sys.executable, "-P", "-m", "nvp_studio.worker"]
+
+
+def _environment() -> QProcessEnvironment:
+    """Ours, with the package's folder first in PYTHONPATH so that a checkout's worker is the checkout's."""
+    environment = QProcessEnvironment.systemEnvironment()
+    folder = str(Path(__file__).resolve().parents[2])
+    others = environment.value("PYTHONPATH", "")
+    environment.insert("PYTHONPATH", os.pathsep.join(filter(None, (folder, others))))
+    environment.insert("PYTHONUTF8", "1")
+    return environment
 
 
 def _timer(parent: QObject, milliseconds: int, slot: Callable[[], None], single_shot: bool = False) -> QTimer:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 from nvp_studio.score_row import ScoreRow
@@ -25,7 +26,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 
-PROTOCOL = 8
+PROTOCOL = 9
 """Version of these messages; both ends must agree."""
 
 
@@ -62,11 +63,9 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong"):
-    """Answer to `Ping`, with what the computing thread has been busy with (empty: idle) and for how many seconds."""
+    """Answer to `Ping`."""
 
     number: int
-    busy_with: str = ""
-    busy_seconds: float = 0.0
 
 
 class StartRun(msgspec.Struct, frozen=True, tag="start-run"):
@@ -91,7 +90,7 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
 
 
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):
-    """A command for the run under way; ignored without one."""
+    """A command for the run under way, by the name of a method of `Control`; ignored without a run."""
 
     command: Literal["pause", "unpause", "stop", "save", "sample"]
 
@@ -156,7 +155,7 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
 
 
 class Survey(msgspec.Struct, frozen=True, tag="survey"):
-    """What the folder or file at `path` holds to train on: `Surveying` as its images are counted, then `Surveyed`."""
+    """What the folder or file at `path` holds to train on: `Surveying` as its images are counted, then `DataSurvey`."""
 
     path: str
 
@@ -170,7 +169,7 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
 
     channel: str
     request_id: int
-    """Greater than that of any earlier request to this worker."""
+    """Greater than that of any earlier request of the channel."""
     request: Request
 
 
@@ -295,23 +294,6 @@ class Surveying(msgspec.Struct, frozen=True, tag="surveying"):
     images: int
 
 
-class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
-    """Last answer to `Survey`; `smallest` and `largest` are (width, height), `alike` is whether there is one size.
-
-    `data.survey.DataSurvey` says more of each.
-    """
-
-    images: int
-    train: int
-    classes: int
-    smallest: tuple[int, int] | None
-    largest: tuple[int, int] | None
-    alike: bool
-    looked_at: int
-    unreadable: int
-    unread: bool
-
-
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
     """The request was cancelled before its end."""
 
@@ -334,7 +316,7 @@ Answer = (
     | ScoreDone
     | Probed
     | Surveying
-    | Surveyed
+    | DataSurvey
     | Cancelled
     | Failed
 )

@@ -11,13 +11,10 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nvp_studio.memory import is_out_of_memory
 from nvp_studio.text import error_line
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -32,25 +29,16 @@ from nvp_studio.worker.messages import (
     ChangeRun,
     Failed,
     Hello,
-    OpenModel,
     Ping,
     Pong,
-    Probe,
-    ReadPicture,
     Refused,
-    Render,
-    RenderSheet,
     Reply,
-    ResumeRun,
     RunCommand,
-    SavePicture,
-    Score,
     StartRun,
-    Survey,
     WindowMessage,
 )
 from nvp_studio.worker.outbox import Outbox
-from nvp_studio.worker.schedule import RunRequest, Schedule, Task
+from nvp_studio.worker.task_queue import RunRequest, Task, TaskQueue
 
 if TYPE_CHECKING:
     from nvp_studio.worker.service import Service
@@ -63,19 +51,6 @@ WRITING_SECONDS = 1.0
 """Seconds that the window may take to read the last answers."""
 
 REFUSED_EXIT = 2
-
-_BUSY_WITH = {
-    OpenModel: "opening a model",
-    Render: "rendering",
-    RenderSheet: "rendering a sheet",
-    ReadPicture: "reading a picture",
-    SavePicture: "saving a picture",
-    Score: "scoring",
-    Probe: "probing",
-    Survey: "looking at a folder",
-    StartRun: "training",
-    ResumeRun: "training",
-}
 
 
 @dataclass
@@ -97,11 +72,10 @@ class Server:
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming = incoming
         self._outbox = Outbox(outgoing, on_closed=lambda: self.end("the window was closed"))
-        self._schedule = Schedule()
+        self._queue = TaskQueue()
         self._hello: Hello | None = None
         self._greeted = threading.Event()
         self._run: _Run | None = None
-        self._busy: tuple[str, float] | None = ("starting", time.monotonic())
         self._serving = False
         self._finished = threading.Event()
         self._exit_status = 0
@@ -117,17 +91,16 @@ class Server:
             service = Service(self._hello.device, self._hello.threads)
         except (ImportError, OSError, ValueError) as error:
             traceback.print_exc()
-            self._outbox.send(Refused(failure_line(error)))
+            self._outbox.send(Refused(error_line(error)))
             self._exit_status = REFUSED_EXIT
             return self._finish()
         self._outbox.send(service.welcome())
-        self._busy, self._serving = None, True
-        while (work := self._schedule.take()) is not None:
+        self._serving = True
+        while (work := self._queue.take()) is not None:
             if isinstance(work, Task):
                 self._advance(service, work)
             else:
                 self._train(work)
-            self._busy = None
         return self._finish()
 
     def end(self, reason: str, exit_status: int = 0) -> None:
@@ -136,7 +109,7 @@ class Server:
         What is under way gets some time: a run to save its last checkpoint, anything else to end its step.
         """
         self._exit_status = self._exit_status or exit_status
-        self._schedule.close()
+        self._queue.close()
         run = self._run
         if run is not None:
             run.control.stop(reason, at_once=True)
@@ -175,15 +148,14 @@ class Server:
     def _receive(self, message: Any) -> bool:
         """Handle one message; returns whether to read the next."""
         if isinstance(message, Ping):
-            busy, since = self._busy or ("", time.monotonic())
-            self._outbox.send(Pong(message.number, busy, time.monotonic() - since))
+            self._outbox.send(Pong(message.number))
         elif isinstance(message, Hello):
             return self._greet(message)
         elif self._hello is None:
             self._refuse("the first message was not a greeting; is this another program?")
             return False
         elif isinstance(message, Cancel):
-            waiting = self._schedule.cancel(message.channel)
+            waiting = self._queue.cancel(message.channel)
             if waiting is not None:
                 self._reply(waiting, Cancelled())
         elif isinstance(message, RunCommand):
@@ -196,7 +168,7 @@ class Server:
         elif self._run is not None and not self._run.ended:
             self._reply(message, Failed("this engine is busy with a run"))
         else:
-            self._schedule.put(message)
+            self._queue.put(message)
         return True
 
     def _greet(self, hello: Hello) -> bool:
@@ -217,58 +189,41 @@ class Server:
     def _command(self, command: RunCommand) -> None:
         if self._run is None:
             return  # it ended a moment ago
-        control = self._run.control
         match command.command:
             case "pause":
-                control.pause()
+                self._run.control.pause()
             case "unpause":
-                control.unpause()
+                self._run.control.unpause()
             case "stop":
-                control.stop()
-            case "save":
-                control.request("save")
-            case "sample":
-                control.request("sample")
+                self._run.control.stop()
+            case "save" | "sample":
+                self._run.control.request(command.command)
 
     def _queue_run(self, request: RunRequest) -> None:
         if self._run is not None and not self._run.ended:
             self._outbox.send(RunNotice("error", "a run is under way in this engine already; stop it first"))
             return
         self._run = _Run()
-        self._schedule.put(request)
+        self._queue.put(request)
 
     # The main thread
 
     def _advance(self, service: "Service", task: Task) -> None:
         """Take one step of a long task, or all steps of a short one."""
-        self._busy = (_BUSY_WITH[type(task.request)], time.monotonic())
         try:
             if task.steps is None:
                 task.steps = service.steps(task)
-            ended = self._step(task, task.steps) if task.long else self._all_steps(task, task.steps)
+            for answer in task.steps:
+                if task.long and task.cancelled.is_set():
+                    self._reply(task.ask, Cancelled())
+                    break
+                if answer is not None:
+                    self._reply(task.ask, answer)
+                if task.long:
+                    return
         except Exception as error:  # whatever goes wrong with one request, the next one is served
-            self._reply(task.ask, Failed(failure_line(error), traceback.format_exc()))
-            ended = True
-        if ended:
-            self._schedule.finish(task)
-
-    def _all_steps(self, task: Task, steps: Iterator[Answer | None]) -> bool:
-        for answer in steps:
-            if answer is not None:
-                self._reply(task.ask, answer)
-        return True
-
-    def _step(self, task: Task, steps: Iterator[Answer | None]) -> bool:
-        """Take one step; whether it was the last."""
-        try:
-            answer = next(steps)
-        except StopIteration:
-            return True
-        if task.cancelled:
-            self._reply(task.ask, Cancelled())
-        elif answer is not None:
-            self._reply(task.ask, answer)
-        return task.cancelled
+            self._reply(task.ask, Failed(error_line(error), traceback.format_exc()))
+        self._queue.finish(task)
 
     def _train(self, request: RunRequest) -> None:
         """Train, and send the events of the run as they come."""
@@ -278,8 +233,9 @@ class Server:
 
         run = self._run
         assert run is not None
-        self._cancel_tasks()
-        self._busy = (_BUSY_WITH[type(request)], time.monotonic())
+        for task in self._queue.tasks():
+            self._queue.finish(task)
+            self._reply(task.ask, Cancelled())
 
         def report(event: Any) -> None:
             if isinstance(event, RunState):
@@ -305,20 +261,9 @@ class Server:
             if not isinstance(error, RunError | OSError):  # whose message says what a person needs
                 traceback.print_exc()
             if run.phase != "failed":
-                report(RunState("failed", failure_line(error)))
+                report(RunState("failed", error_line(error)))
         if self._run is run:
             self._run = None
-
-    def _cancel_tasks(self) -> None:
-        for task in self._schedule.tasks():
-            self._schedule.finish(task)
-            self._reply(task.ask, Cancelled())
-
-
-def failure_line(error: Exception) -> str:
-    """What went wrong, as one line for a person."""
-    line = error_line(error)
-    return f"not enough memory for this ({line})" if is_out_of_memory(error) else line
 
 
 def exit_now(exit_status: int) -> NoReturn:

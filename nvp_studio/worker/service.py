@@ -5,7 +5,6 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -47,11 +46,10 @@ from nvp_studio.worker.messages import (
     ScoreRows,
     Sheet,
     Survey,
-    Surveyed,
     Surveying,
     Welcome,
 )
-from nvp_studio.worker.schedule import Task
+from nvp_studio.worker.task_queue import Task
 
 _CPU_BATCH = 8
 _GPU_BATCH = 256
@@ -98,7 +96,7 @@ class Service:
 
         The model is the one open at this moment, also when another is opened before the last step.
         """
-        request = task.request
+        request = task.ask.request
         match request:
             case OpenModel():
                 return self._open(request)
@@ -112,7 +110,7 @@ class Service:
                 return _save(self._opened(), request)
             case Score():
                 batch = max(1, self._batch // max(1, request.samples))
-                return _score(self._opened(), request, batch, lambda: task.cancelled)
+                return _score(self._opened(), request, batch, task.cancelled.is_set)
             case Probe():
                 return _probe(request)
             case Survey():
@@ -139,7 +137,7 @@ class Service:
         yield Rendered(picture, time.perf_counter() - began)
         self._record(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
-        if task.cancelled_within(_NEWER_SECONDS) and not overdue:
+        if task.cancelled.wait(_NEWER_SECONDS) and not overdue:
             return
         yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
         self._scored_at = time.monotonic()
@@ -217,7 +215,7 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
     for step in survey_data(Path(request.path).expanduser()):
-        yield Surveying(step) if isinstance(step, int) else Surveyed(**asdict(step))
+        yield Surveying(step) if isinstance(step, int) else step
 
 
 def _sendable(row: ScoreRow) -> ScoreRow:

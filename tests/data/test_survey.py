@@ -9,8 +9,9 @@ import pytest
 
 from nvp_studio.data import load_data
 from nvp_studio.data import survey as surveying
+from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.survey import DataSurvey, survey_data
+from nvp_studio.data.survey import survey_data
 from tests.data.test_folders import paint
 from tests.small_model import random_images
 

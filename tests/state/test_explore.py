@@ -15,7 +15,7 @@ from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state import recipe_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
-from tests.qt import WAIT_SECONDS, Bot, delete_now
+from tests.qt import WAIT_SECONDS, Bot, delete_now, is_asking
 from tests.small_model import random_images
 
 
@@ -26,7 +26,7 @@ def settled(state: ExploreState) -> bool:
         and state.picture_recipe == state.recipe
         and state.bits_per_dim is not None
         and state.sheet is not None
-        and not state.engine.explorer.asking
+        and not is_asking(state.engine.explorer)
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scoring import ScoreState, progress_text
-from tests.qt import Bot, start_engine, stop_engine
+from tests.qt import Bot, is_asking, start_engine, stop_engine
 from tests.small_model import random_images
 
 
@@ -31,7 +31,7 @@ def state(shared_engine: Engine, qtbot: Bot) -> Iterator[ScoreState]:
     state = ScoreState(shared_engine)
     yield state
     state.clear()
-    qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
+    qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
     state.deleteLater()
 
 
@@ -92,7 +92,7 @@ def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(
     state.cancel()
     assert not state.busy
     count = state.rows.rowCount()
-    qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
+    qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
     assert state.rows.rowCount() == count
     state.clear()
     assert state.rows.rowCount() == 0

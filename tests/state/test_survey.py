@@ -9,7 +9,7 @@ from PIL import Image
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.survey import USUAL_SIDE, DataSurveyor
-from tests.qt import Bot, stop_engine
+from tests.qt import Bot, is_asking, stop_engine
 from tests.small_model import random_images
 
 
@@ -25,7 +25,7 @@ def surveyor(shared_engine: Engine, qtbot: Bot) -> Iterator[DataSurveyor]:
     surveyor = DataSurveyor(shared_engine)
     yield surveyor
     surveyor.survey("")
-    qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
+    qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
     surveyor.deleteLater()
 
 
@@ -95,7 +95,7 @@ def test_only_the_last_folder_is_reported(surveyor: DataSurveyor, qtbot: Bot, tm
     assert (str(second), 20) not in told
     surveyor.survey(str(first))
     surveyor.survey("fashion-mnist")
-    qtbot.waitUntil(lambda: not surveyor._engine.explorer.asking)
+    qtbot.waitUntil(lambda: not is_asking(surveyor._engine.explorer))
     assert (surveyor.data, surveyor.result) == ("", None)
 
 

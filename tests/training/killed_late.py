@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 from nvp_studio.cli import main
-from nvp_studio.ranks import ProcessGroup
+from nvp_studio.ranks import Ranks
 from nvp_studio.training.runs import open_run
 
-_close = ProcessGroup.close
+_close = Ranks.close
 
 
-def dying(self: ProcessGroup) -> None:
+def dying(self: Ranks) -> None:
     """Part from the others, unless nobody was killed yet."""
     marker, run = Path(sys.argv[1]), Path(sys.argv[2])
     if self.rank == 1 and not marker.exists():
@@ -24,5 +24,5 @@ def dying(self: ProcessGroup) -> None:
     _close(self)
 
 
-ProcessGroup.close = dying  # type: ignore[method-assign]
+Ranks.close = dying  # type: ignore[method-assign]
 main(sys.argv[3:])

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
-from tests.qt import Bot, open_window
+from tests.qt import Bot, is_asking, open_window
 
 
 def settled(page: ExplorePage) -> bool:
     """Whether the page shows the picture, score and samples that were requested last."""
     state = page.state
     shown = state.recipe is not None and state.picture_recipe == state.recipe and state.bits_per_dim is not None
-    return shown and not state.engine.explorer.asking and state.sheet is not None
+    return shown and not is_asking(state.engine.explorer) and state.sheet is not None
 
 
 def shown_page(engine: Engine, qtbot: Bot, model: Path, folder: Path) -> ExplorePage:

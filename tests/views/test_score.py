@@ -10,7 +10,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
-from tests.qt import Bot, open_window
+from tests.qt import Bot, is_asking, open_window
 from tests.small_model import random_images
 
 
@@ -18,7 +18,7 @@ from tests.small_model import random_images
 def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
     def stop_scoring(window: MainWindow) -> None:
         window.page("score").state.clear()
-        qtbot.waitUntil(lambda: not shared_engine.explorer.asking)
+        qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
 
     return open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nvp_studio.worker.framing import encode, read_messages
-from nvp_studio.worker.messages import PROTOCOL, Failed, Hello, Ping, Pong, Reply, Welcome, WorkerMessage
+from nvp_studio.worker.messages import PROTOCOL, Failed, Hello, Reply, Welcome, WorkerMessage
 
 HANG_SECONDS = 90.0
 """No next answer on a busy machine takes this long unless the worker hangs."""
@@ -115,13 +115,6 @@ class WorkerProcess:
             if left > 0:
                 return self.next(min(HANG_SECONDS, left))
         raise AssertionError(f"waited in vain for {_told(kind, fields, passed)}\n{self.stderr()}")
-
-    def until_idle(self) -> None:
-        """Ask until the computing thread has nothing to do."""
-        self.send(Ping(-1))
-        while self.expect(Pong, number=-1).busy_with:
-            time.sleep(0.01)
-            self.send(Ping(-1))
 
     def rest(self) -> list[Any]:
         """All answers until the end of the output."""

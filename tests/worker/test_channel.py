@@ -34,24 +34,20 @@ class Wire:
     """In the place of a client: keeps what is sent, and tells answers as a client does."""
 
     def __init__(self) -> None:
-        self.accepts_requests = True
+        self.accepts = True
         self.sent: list[Ask | Cancel] = []
         self.told: list[tuple[str, object]] = []
-        self._numbers = iter(range(1, 10_000))
 
-    def send(self, message: Ask | Cancel) -> None:
-        self.sent.append(message)
-
-    def next_request_id(self) -> int:
-        return next(self._numbers)
+    def send(self, message: Ask | Cancel) -> bool:
+        if self.accepts:
+            self.sent.append(message)
+        return self.accepts
 
     def ask(self, channel: Channel, request: Render | Score, name: str) -> bool:
         return channel.ask(request, lambda answer: self.told.append((name, answer)))
 
     def reply(self, channel: Channel, request_id: int, answer: Answer) -> None:
-        question = channel.accept(Reply(channel.name, request_id, answer))
-        if question is not None and question.on_answer is not None:
-            question.on_answer(answer)
+        channel.receive(Reply(channel.name, request_id, answer))
 
 
 @pytest.fixture
@@ -62,7 +58,7 @@ def wire() -> Wire:
 @pytest.fixture
 def channel(qapp: object, wire: Wire) -> Iterator[Channel]:
     parent = QObject()
-    yield Channel("picture", wire, parent)
+    yield Channel("picture", wire.send, parent)
     parent.deleteLater()
 
 
@@ -145,6 +141,6 @@ def test_a_lost_worker_leaves_a_free_channel_and_tells_of_all_that_was_asked(wir
     assert not channel.asking
     wire.reply(channel, 1, _RENDERED)
     assert wire.told == []
-    wire.accepts_requests = False
+    wire.accepts = False
     assert not wire.ask(channel, _RENDER, "c")
     assert not channel.asking

@@ -14,7 +14,7 @@ from nvp_studio.worker import client as client_module
 from nvp_studio.worker.channel import Channel, WorkerLost
 from nvp_studio.worker.client import CrashReport, WorkerClient
 from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered, Request
-from tests.qt import WAIT_SECONDS, Bot
+from tests.qt import WAIT_SECONDS, Bot, is_asking
 
 
 class Recorder(QObject):
@@ -93,7 +93,7 @@ def test_of_many_requests_only_the_first_and_the_newest_are_answered(
         channel.ask(Render(recipe), lambda answer, seed=seed: told.append((seed, type(answer))))
     qtbot.waitUntil(lambda: (199, PictureScored) in told)
 
-    assert not client.asking
+    assert not is_asking(client)
     assert [seed for seed, kind in told if kind is Rendered] == [0, 199]
     assert told[-1] == (199, PictureScored)
 
@@ -111,7 +111,7 @@ def test_a_failed_question_frees_its_channel(make_client, qtbot: Bot) -> None:
     client.start()
     recorder.ask("model", OpenModel("/nowhere.safetensors"))
     qtbot.waitUntil(lambda: bool(recorder.of(Failed)))
-    assert not client.asking
+    assert not is_asking(client)
     assert "\n" not in recorder.of(Failed)[0].reason
 
 
@@ -126,7 +126,7 @@ def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, smal
     assert recorder.states == ["starting", "ready", "restarting", "ready"]
     assert [report.exit_code for report in recorder.crashes] == [None]
     assert "killed" in recorder.crashes[0].reason
-    assert not client.asking
+    assert not is_asking(client)
     assert isinstance(recorder.answers[-1], WorkerLost), "who asked is told"
     open_small(client, recorder, small_model, qtbot)
 
@@ -139,7 +139,7 @@ def test_nothing_asked_during_a_restart_is_kept(make_client, qtbot: Bot, small_m
     os.kill(client.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: client.state == "restarting")
     assert not recorder.ask("model", OpenModel(str(small_model)))
-    assert not client.asking
+    assert not is_asking(client)
     qtbot.waitUntil(lambda: client.state == "ready")
     assert not recorder.of(ModelOpened)
 

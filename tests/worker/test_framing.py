@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
@@ -34,7 +35,6 @@ from nvp_studio.worker.messages import (
     ScoreRows,
     StartRun,
     Survey,
-    Surveyed,
     Surveying,
     WindowMessage,
     WorkerMessage,
@@ -68,7 +68,7 @@ _ANSWERS = [
     Reply("explore", 4, Failed("reason", "details")),
     Reply("score", 1, Cancelled()),
     Reply("survey", 1, Surveying(7)),
-    Reply("survey", 1, Surveyed(12, 11, 2, (8, 8), None, True, 12, 1, False)),
+    Reply("survey", 1, DataSurvey(12, 11, 2, (8, 8), None, True, 12, 1, False)),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunStarted(
         folder="f",

@@ -11,6 +11,7 @@ import msgspec
 import PIL.Image
 import pytest
 
+from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
@@ -44,7 +45,6 @@ from nvp_studio.worker.messages import (
     Sheet,
     StartRun,
     Survey,
-    Surveyed,
     Surveying,
     WindowMessage,
     WorkerMessage,
@@ -80,7 +80,7 @@ _REQUESTS: list[msgspec.Struct] = [
 ]
 _ANSWERS: list[msgspec.Struct] = [
     Refused("no"),
-    Pong(3, "rendering", 0.5),
+    Pong(3),
     Reply("explore", 3, Rendered(Picture(image=_BATCH, base_coordinates=(0.5, -1.0)), 0.01)),
     Reply("sheet", 2, Sheet((_RECIPE,), _BATCH, (3.5,))),
     Reply("explore", 4, PictureRead("a.png", _RECIPE, True, ("note",))),
@@ -96,7 +96,7 @@ _ANSWERS: list[msgspec.Struct] = [
     RunNotice("info", "text"),
     CheckpointSaved("a", 3, "last"),
     Reply("survey", 1, Surveying(7)),
-    Reply("survey", 1, Surveyed(12, 11, 2, (8, 8), None, True, 12, 1, False)),
+    Reply("survey", 1, DataSurvey(12, 11, 2, (8, 8), None, True, 12, 1, False)),
 ]
 
 

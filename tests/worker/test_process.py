@@ -17,7 +17,7 @@ class Chatter:
 
     def get(self, timeout: float) -> Pong:
         self._now += 1
-        return Pong(7, "talking")
+        return Pong(7)
 
     def monotonic(self) -> float:
         return self._now
@@ -35,5 +35,5 @@ def test_other_answers_without_end_do_not_hold_up_a_test(tmp_path: Path, monkeyp
     said = str(failure.value)
     assert said.startswith("waited in vain for Cancelled {'request_id': 2}; it said ")
     assert f"{EXPECT_SECONDS:.0f} Pong\n" in said
-    assert "Pong(number=7, busy_with='talking'" in said
+    assert "Pong(number=7" in said
     assert said.endswith("the last words")
