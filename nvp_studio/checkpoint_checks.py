@@ -10,7 +10,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from nvp_studio.flow.config import MOST, MOST_BLOCKS, MOST_SIDE, FlowConfig
+from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.inventory import largest_activation_bytes, state_entries
 from nvp_studio.flow.preprocessing import LEAST_SHARE
 from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
@@ -29,7 +29,6 @@ def read_config(text: str) -> FlowConfig:
     """The configuration in JSON; raises `TensorFileError` when it is none, or asks for more than any flow may."""
     try:
         fields = msgspec.json.decode(text)
-        _check_bounds(fields)
         refuse_removed_options(fields)
         return msgspec.convert(fields, FlowConfig)
     except RemovedOptionError as error:
@@ -73,26 +72,9 @@ def check_values(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise TensorFileError(f"tensor {name} holds NaN or infinite values")
-        promise, holds = _PROMISES.get(name.rpartition(".")[2], ("", _anything))
-        if not holds(tensor):
-            raise TensorFileError(f"tensor {name} {promise}")
-
-
-def _check_bounds(fields: object) -> None:
-    """Refuse a configuration whose examination alone would be costly, before a `FlowConfig` is made of it."""
-    if not isinstance(fields, dict):
-        raise TensorFileError("its configuration is not a table")
-    for name, limit in MOST.items():
-        value = fields.get(name, 0)
-        if type(value) is not int or not 0 <= value <= limit:
-            raise TensorFileError(f"its configuration has {name} {ascii(value)[:20]}, the limit is {limit}")
-    shape = fields.get("image_shape")
-    if not isinstance(shape, list) or not all(type(side) is int and 0 < side <= MOST_SIDE for side in shape):
-        raise TensorFileError(f"its configuration has no image shape with sides up to {MOST_SIDE}")
-    couplings = fields.get("checkerboard_couplings", 3) + fields.get("channel_couplings", 3)
-    networks = fields.get("scales", 2) * couplings + fields.get("final_couplings", 4)
-    if networks * (fields.get("blocks", 4) + 1) > MOST_BLOCKS:
-        raise TensorFileError(f"its configuration has more than {MOST_BLOCKS} residual blocks")
+        kind = name.rpartition(".")[2]
+        if kind in _VALUE_CHECKS and not _VALUE_CHECKS[kind][0](tensor):
+            raise TensorFileError(f"tensor {name} {_VALUE_CHECKS[kind][1]}")
 
 
 def _model(shapes: Shapes, config: FlowConfig) -> tuple[dict[str, tuple[torch.dtype, tuple[int, ...]]], int]:
@@ -133,10 +115,6 @@ def _described(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
     return f"{str(dtype).removeprefix('torch.')} {'x'.join(map(str, shape)) or 'scalar'}"
 
 
-def _anything(tensor: Tensor) -> bool:
-    return True
-
-
 def _not_negative(tensor: Tensor) -> bool:
     return bool((tensor >= 0).all())
 
@@ -156,12 +134,12 @@ def _is_sign(tensor: Tensor) -> bool:
     return bool((tensor.abs() == 1).all())
 
 
-_PROMISES: dict[str, tuple[str, Callable[[Tensor], bool]]] = {
-    "permutation": ("is no permutation", _is_permutation),
-    "edges": ("does not rise from 0 to 1 with a share for each level", _are_edges),
-    "sign": ("holds other values than 1 and -1", _is_sign),
-    "variance": ("holds negative variances", _not_negative),
-    "running_var": ("holds negative variances", _not_negative),
-    "deviation": ("holds negative deviations", _not_negative),
+_VALUE_CHECKS: dict[str, tuple[Callable[[Tensor], bool], str]] = {
+    "permutation": (_is_permutation, "is no permutation"),
+    "edges": (_are_edges, "does not rise from 0 to 1 with a share for each level"),
+    "sign": (_is_sign, "holds other values than 1 and -1"),
+    "variance": (_not_negative, "holds negative variances"),
+    "running_var": (_not_negative, "holds negative variances"),
+    "deviation": (_not_negative, "holds negative deviations"),
 }
-"""By the last part of a tensor's name: what is said of one with other values, and the check of the values."""
+"""By the last part of a tensor's name: the check of its values, and what is said of values that fail it."""

@@ -109,9 +109,6 @@ def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 
     Raises `TensorFileError` where reading it would, and `MemoryError`.
     """
-    names = [name for name in tensors if not _NAME.fullmatch(name)]
-    if names:
-        raise TensorFileError(f"a tensor cannot be called {names[0]!r}")
     # The widest types first, so that each tensor lies at a multiple of its element's size.
     order = sorted(tensors, key=lambda name: (list(_CODES).index(tensors[name].dtype), name))
     stops = list(accumulate(tensors[name].nbytes for name in order))

@@ -21,7 +21,7 @@ from packaging.version import Version
 import bootstrap
 import nvp_studio
 from nvp_studio.cli import main
-from nvp_studio.commands.run_progress import RunView
+from nvp_studio.commands.run_progress import RunPrinter
 from tests.runs.folders import make_run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ def test_the_command_lines_document_names_every_extra_and_every_figure_of_a_run(
     extras = PROJECT["optional-dependencies"].keys() - {"dev"}
     assert [extra for extra in sorted(extras) if f"nvp-studio[{extra}]" not in text] == []
     paragraph = text.split("`train --json` prints", 1)[1].split("\n- ", 1)[0].split("\n\n", 1)[0]
-    assert re.findall(r"`(\w+)`", paragraph) == list(RunView().result(make_run(tmp_path / "run")))
+    assert re.findall(r"`(\w+)`", paragraph) == list(RunPrinter().result(make_run(tmp_path / "run")))
 
 
 def test_the_command_lines_in_the_documents_are_valid(capsys: pytest.CaptureFixture[str]) -> None:

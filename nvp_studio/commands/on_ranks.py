@@ -50,12 +50,13 @@ def command_ranks() -> Iterator["Ranks"]:
             raise CommandError(reason) from error
 
 
-def open_on_rank(ranks: "Ranks", model: str, device: str) -> "OpenedModel":
-    """Open the model that a command names on this rank's device."""
+def open_on_rank(model: str, device: str, ranks: "Ranks | None" = None) -> "OpenedModel":
+    """Open the model that a command names on the device of this rank, or of this process alone."""
     from nvp_studio.explore.model import open_model
+    from nvp_studio.ranks import ALONE
     from nvp_studio.training.distributed import rank_device
 
-    return open_model(find_model(model), rank_device(device, ranks))
+    return open_model(find_model(model), rank_device(device, ranks or ALONE))
 
 
 def map_files(

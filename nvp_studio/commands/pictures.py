@@ -14,7 +14,6 @@ from nvp_studio.commands.console import (
     DeviceOption,
     JsonOption,
     ModelOption,
-    find_model,
     print_json,
     print_table,
     progress_bar,
@@ -62,7 +61,7 @@ def sample(
 
     `nvp-studio sample --model runs/photos -n 1000 --temperature 0.8 --seed 7 -o samples.npz`
     """
-    opened = _open(model, device)
+    opened = open_on_rank(model, device)
     flow = opened.flow
     spread = temperature or [1.0]
     latents = flow.latents(n, spread[0] if len(spread) == 1 else spread, seed)
@@ -103,7 +102,7 @@ def encode(
     exact: list[bool] = []
     failed = 0
     with command_ranks() as ranks:
-        opened = open_on_rank(ranks, model, device)
+        opened = open_on_rank(model, device, ranks)
         rows = map_files(ranks, find_images(files), BATCH, partial(_encode_files, opened), _Encoded)
         if not ranks.first:
             deque(rows, maxlen=0)
@@ -161,7 +160,7 @@ def decode(
     """
     if (latents is None) == (recipe is None):
         raise typer.BadParameter("give either a file of latents or --recipe PICTURE")
-    opened = _open(model, device)
+    opened = open_on_rank(model, device)
     if recipe is not None:
         _decode_recipe(opened, recipe, output, scale, json)
         return
@@ -170,13 +169,6 @@ def decode(
     images = _decode(opened, z, "decoding")
     _write_images(output, images, [f"{index:05}-{Path(name).stem}" for index, name in enumerate(names)], scale)
     _print_result({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
-
-
-def _open(model: str, device: str) -> "OpenedModel":
-    from nvp_studio.device import choose_device
-    from nvp_studio.explore.model import open_model
-
-    return open_model(find_model(model), choose_device(device))
 
 
 class _Encoded(msgspec.Struct, array_like=True):

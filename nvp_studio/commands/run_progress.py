@@ -1,8 +1,6 @@
 """A training run on the terminal: a live line where there is one, else a line at each validation."""
 
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -31,13 +29,11 @@ def divergences(skipped: int, rollbacks: int) -> str:
     return ", ".join(parts)
 
 
-class RunView:
+class RunPrinter:
     """Shows a run's events on stderr and keeps what its result needs."""
 
-    def __init__(self, follower: Callable[[RunEvent], None] | None = None) -> None:
-        """`follower` gets every event as well."""
-        self._follower = follower
-        self._bar = Progress(
+    def __init__(self) -> None:
+        self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
@@ -46,26 +42,15 @@ class RunView:
             disable=not errors.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("preparing", total=1.0, details="")
+        self._task = self.bar.add_task("preparing", total=1.0, details="")
         self._started: RunStarted | None = None
         self._state = RunState("preparing")
         self._metrics: StepMetrics | None = None
         self._validation: float | None = None
         self._checkpoints: dict[str, CheckpointSaved] = {}
 
-    def __enter__(self) -> "RunView":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
     def report(self, event: RunEvent) -> None:
         """Take one event of the run."""
-        if self._follower is not None:
-            self._follower(event)
         match event:
             case RunStarted():
                 self._on_started(event)
@@ -76,7 +61,7 @@ class RunView:
                     shown = {"completed": event.fraction or 0.0, "details": event.reason}
                 elif event.phase == "training" and event.reason:  # the steps are over, and what follows is counted
                     shown = {"details": event.reason}
-                self._bar.update(self._task, description=event.phase, **shown)
+                self.bar.update(self._task, description=event.phase, **shown)
                 if event.phase in ("paused", "stopping"):
                     say(f"{event.phase}: {event.reason}" if event.reason else event.phase)
             case StepMetrics():
@@ -161,4 +146,4 @@ class RunView:
         lost = divergences(self._metrics.skipped, self._metrics.rollbacks) if self._metrics else ""
         details = f"epoch {event.epoch:.2f} · {train}{best} · {event.images_per_second:.0f} images/s{left}"
         details += f" · {lost}" if lost else ""
-        self._bar.update(self._task, completed=event.fraction, details=details)
+        self.bar.update(self._task, completed=event.fraction, details=details)

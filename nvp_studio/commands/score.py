@@ -75,7 +75,7 @@ def score(
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
     tally = Tally()
     with command_ranks() as ranks:
-        opened = open_on_rank(ranks, model, device)
+        opened = open_on_rank(model, device, ranks)
         if data is None:
             total, rows = None, _file_rows(opened, files or [], samples, seed, tally, ranks)
         else:

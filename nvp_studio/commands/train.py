@@ -1,6 +1,7 @@
 """`nvp-studio train` and `nvp-studio resume`: a training run in a folder that the window shows as well."""
 
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,16 +11,18 @@ import typer
 from nvp_studio.commands.console import JsonOption, bits, duration, on_stop, print_json, print_table, say
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
-from nvp_studio.commands.run_progress import RunView, divergences
+from nvp_studio.commands.run_progress import RunPrinter, divergences
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
 from nvp_studio.training.config import BUDGET, DATA, DEFAULT_MINUTES, PLACE, StopRules, TrainConfig, recommended
 from nvp_studio.training.control import Control
+from nvp_studio.training.events import RunEvent
 from nvp_studio.training.runs import default_runs_folder, read_record
 
 if TYPE_CHECKING:
     from nvp_studio.ranks import Ranks
+    from nvp_studio.training.publisher import Report
 
 _BUDGETS = ("minutes", "steps", "epochs")
 _STOP = "stop_"
@@ -102,7 +105,7 @@ def train(
     elif not given.keys() & set(_BUDGETS):
         given["minutes"] = DEFAULT_MINUTES
 
-    def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
+    def start(control: Control, report: "Report", ranks: "Ranks") -> Path:
         from nvp_studio.training.elastic import earlier_run
         from nvp_studio.training.preparation import settled
         from nvp_studio.training.resume import resume_run
@@ -113,11 +116,9 @@ def train(
         change = _flow_change(flow or [])
         earlier = earlier_run(runs_folder, settled(config))
         if earlier is None:
-            return start_run(
-                config, runs_folder, name, control=control, report=view.report, ranks=ranks, change_flow=change
-            )
+            return start_run(config, runs_folder, name, control=control, report=report, ranks=ranks, change_flow=change)
         say("started again after a process was lost")
-        return resume_run(earlier, control=control, report=view.report, ranks=ranks)
+        return resume_run(earlier, control=control, report=report, ranks=ranks)
 
     _follow(start, json, tensorboard)
 
@@ -160,13 +161,13 @@ def resume(
     if len(given) > 1:
         raise typer.BadParameter(f"give one budget, not {' and '.join(given)}")
 
-    def start(control: Control, view: RunView, ranks: "Ranks") -> Path:
+    def start(control: Control, report: "Report", ranks: "Ranks") -> Path:
         from nvp_studio.training.resume import resume_run
 
         return resume_run(
             find_run(run, runs),
             control=control,
-            report=view.report,
+            report=report,
             minutes=minutes,
             steps=steps,
             epochs=epochs,
@@ -223,12 +224,19 @@ def _flow_change(changes: list[str]) -> Callable[[FlowConfig], FlowConfig]:
     return changed
 
 
-def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tensorboard: bool) -> None:
+def _follow(start: Callable[[Control, "Report", "Ranks"], Path], json: bool, tensorboard: bool) -> None:
     """Run to the end with progress on stderr, then print what came of it; of several ranks the first does."""
     from nvp_studio.training.join import join_run
 
     control = Control()
+    view = RunPrinter()
     events = EventFollower() if tensorboard else None
+
+    def report(event: RunEvent) -> None:
+        if events is not None:
+            events.report(event)
+        view.report(event)
+
     with command_ranks() as ranks:
 
         def stop(reason: str) -> None:
@@ -240,12 +248,8 @@ def _follow(start: Callable[[Control, RunView, "Ranks"], Path], json: bool, tens
             if not ranks.first:
                 join_run(ranks, control)
                 return
-            with RunView(events.report if events else None) as view:
-                try:
-                    folder = start(control, view, ranks)
-                finally:
-                    if events is not None:
-                        events.close()
+            with view.bar, nullcontext() if events is None else closing(events):
+                folder = start(control, report, ranks)
     result = view.result(folder)
     if json:
         print_json(result)

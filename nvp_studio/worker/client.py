@@ -86,7 +86,6 @@ class WorkerClient(QObject):
         self.stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES)
         """The last lines the worker wrote to stderr."""
         self.device = "auto"
-        self.threads: int | None = None
         self._program = list(program) if program is not None else worker_program()
         self._explain: Explain | None = None
         self._process: QProcess | None = None
@@ -208,7 +207,7 @@ class WorkerClient(QObject):
 
     def _on_started(self) -> None:
         self._last_message = self._last_beat = time.monotonic()
-        self._write(Hello(protocol=PROTOCOL, device=self.device, threads=self.threads))
+        self._write(Hello(PROTOCOL, self.device))
         self._heartbeat.start()
 
     def _on_error(self, error: QProcess.ProcessError) -> None:

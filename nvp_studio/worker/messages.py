@@ -41,13 +41,9 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
     """First message of the worker: it is ready for requests."""
 
-    protocol: int
-    version: str
     torch_version: str
-    device: str
     device_name: str
     threads: int
-    pid: int
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

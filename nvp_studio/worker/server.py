@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import traceback
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nvp_studio.text import error_line
@@ -53,12 +52,10 @@ WRITING_SECONDS = 1.0
 REFUSED_EXIT = 2
 
 
-@dataclass
-class _Run:
-    """A run that was asked for."""
+class _Run(Control):
+    """The control of a run that was asked for, and the phase that the run has reported."""
 
-    control: Control = field(default_factory=Control)
-    phase: str = ""
+    phase = ""
 
     @property
     def ended(self) -> bool:
@@ -112,7 +109,7 @@ class Server:
         self._queue.close()
         run = self._run
         if run is not None:
-            run.control.stop(reason, at_once=True)
+            run.stop(reason, at_once=True)
         elif not self._serving:
             self._outbox.close(WRITING_SECONDS)
             exit_now(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
@@ -162,7 +159,7 @@ class Server:
             self._command(message)
         elif isinstance(message, ChangeRun):
             if self._run is not None:
-                self._run.control.request(message.change)
+                self._run.request(message.change)
         elif isinstance(message, RunRequest):
             self._queue_run(message)
         elif self._run is not None and not self._run.ended:
@@ -191,13 +188,13 @@ class Server:
             return  # it ended a moment ago
         match command.command:
             case "pause":
-                self._run.control.pause()
+                self._run.pause()
             case "unpause":
-                self._run.control.unpause()
+                self._run.unpause()
             case "stop":
-                self._run.control.stop()
+                self._run.stop()
             case "save" | "sample":
-                self._run.control.request(command.command)
+                self._run.request(command.command)
 
     def _queue_run(self, request: RunRequest) -> None:
         if self._run is not None and not self._run.ended:
@@ -245,11 +242,11 @@ class Server:
         try:
             if isinstance(request, StartRun):
                 runs_folder = request.runs_folder or default_runs_folder()
-                start_run(request.config, runs_folder, request.name, control=run.control, report=report)
+                start_run(request.config, runs_folder, request.name, control=run, report=report)
             else:
                 resume_run(
                     request.folder,
-                    control=run.control,
+                    control=run,
                     report=report,
                     steps=request.steps,
                     epochs=request.epochs,

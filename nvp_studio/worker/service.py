@@ -1,6 +1,5 @@
 """Answers to requests: the part of the worker that computes with torch."""
 
-import os
 import platform
 import threading
 import time
@@ -11,7 +10,6 @@ import msgspec
 import numpy as np
 import torch
 
-from nvp_studio import __version__
 from nvp_studio.data.images import find_images
 from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
@@ -25,7 +23,6 @@ from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.text import printable
 from nvp_studio.worker.messages import (
-    PROTOCOL,
     Answer,
     ModelInfo,
     ModelOpened,
@@ -82,13 +79,9 @@ class Service:
     def welcome(self) -> Welcome:
         """The first message to the window."""
         return Welcome(
-            protocol=PROTOCOL,
-            version=__version__,
             torch_version=str(torch.__version__),
-            device=str(self._device),
             device_name=_device_name(self._device),
             threads=torch.get_num_threads(),
-            pid=os.getpid(),
         )
 
     def steps(self, task: Task) -> Iterator[Answer | None]:

@@ -13,7 +13,7 @@ import torch
 
 from nvp_studio.checkpoints import load, peek
 from nvp_studio.commands.options import options_of
-from nvp_studio.commands.run_progress import RunView
+from nvp_studio.commands.run_progress import RunPrinter
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunState
 from nvp_studio.training.runs import list_runs
@@ -217,6 +217,6 @@ def test_a_target_ends_a_run_from_the_command_line(run: Run, data: Path, tmp_pat
 
 
 def test_the_live_line_counts_what_is_scored_after_the_last_step() -> None:
-    view = RunView()
+    view = RunPrinter()
     view.report(RunState("training", "scoring the best model: 1,200 of 15,000"))
-    assert view._bar.tasks[0].fields["details"] == "scoring the best model: 1,200 of 15,000"
+    assert view.bar.tasks[0].fields["details"] == "scoring the best model: 1,200 of 15,000"

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvp_studio.checkpoints import load
-from nvp_studio.commands.pictures import _read_latents, _recipe_text
+from nvp_studio.commands.pictures import _MAX_RECIPE_BYTES, _read_latents
 from nvp_studio.data import load_data
 from nvp_studio.data.images import read_image
 from nvp_studio.data.mat_file import read_mat
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.rendering import latent
+from nvp_studio.files import read_regular
 from nvp_studio.recipe import Recipe
 from nvp_studio.worker.service import Service
 
@@ -37,7 +38,7 @@ def main() -> None:
         "model": load,
         "data": lambda path: load_data(str(path)),
         "image": lambda path: read_image(path, (1, 8, 8)),
-        "recipe": lambda path: latent(model, Recipe.from_json(_recipe_text(path))),
+        "recipe": lambda path: latent(model, Recipe.from_json(read_regular(path, _MAX_RECIPE_BYTES))),
         "mat": lambda path: read_mat(path, ("X", "y")),
         "latents": lambda path: _read_latents(model, path, force=False),
     }

@@ -78,7 +78,7 @@ def test_questions_before_the_start_are_answered_after_it(make_client, qtbot: Bo
     assert open_small(client, recorder, small_model, qtbot)
     assert recorder.states == ["starting", "ready"]
     assert client.welcome is not None
-    assert client.pid == client.welcome.pid
+    assert client.pid
 
 
 def test_of_many_requests_only_the_first_and_the_newest_are_answered(

@@ -15,7 +15,6 @@ import psutil
 import pytest
 import torch
 
-import nvp_studio
 from nvp_studio.data.data_survey import DataSurvey
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.rendering import render
@@ -85,10 +84,6 @@ def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_greeting_says_who_is_there(start_worker: StartWorker) -> None:
     worker = start_worker()
     welcome = worker.greet()
-    assert welcome.protocol == PROTOCOL
-    assert welcome.version == nvp_studio.__version__
-    assert welcome.pid == worker.process.pid
-    assert welcome.device == "cpu"
     assert welcome.threads == 1
     assert welcome.device_name
     worker.close_stdin()
