@@ -23,7 +23,6 @@ from nvp_studio.worker.messages import (
     PictureScored,
     ReadPicture,
     Render,
-    Rendered,
     RenderSheet,
     SavePicture,
     Sheet,
@@ -278,11 +277,11 @@ class ExploreState(QObject):
 
     def _on_picture(self, recipe: Recipe, answer: Answer | WorkerLost) -> None:
         match answer:
-            case Rendered(picture=picture):
-                self.picture, self.picture_recipe, self.bits_per_dim = picture, recipe, None
+            case Picture():
+                self.picture, self.picture_recipe, self.bits_per_dim = answer, recipe, None
                 if _same_origin(recipe, self.recipe):
-                    self.origin = picture.base_coordinates
-                self.picture_changed.emit(picture)
+                    self.origin = answer.base_coordinates
+                self.picture_changed.emit(answer)
             case PictureScored(bits_per_dim=score):
                 self._set_score(score)
             case Failed(reason=reason):

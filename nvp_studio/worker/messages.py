@@ -104,7 +104,7 @@ class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):
-    """Decode `recipe` with the open model: answered by `Rendered` at once and by the picture's `PictureScored`,
+    """Decode `recipe` with the open model: answered by `Picture` at once and by the picture's `PictureScored`,
     which is left out for most pictures that a newer request of the channel follows."""
 
     recipe: Recipe
@@ -190,10 +190,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     latent_shapes: tuple[tuple[int, int, int], ...]
     """(channels, height, width) of each scale of z, finest first."""
     parameters: int
-    preset: str
     data_title: str
-    step: int
-    epoch: float
     validation: float | None
     """Bits/dim on validation images when it was saved."""
     explained_variance: tuple[float, ...]
@@ -210,8 +207,8 @@ class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):
     model: ModelInfo
 
 
-class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """A decoded recipe."""
+class Picture(msgspec.Struct, frozen=True, kw_only=True, tag="picture"):
+    """First answer to `Render`, a decoded recipe; the next request of the channel may be sent from here on."""
 
     image: ImageBatch
     """One image, shape (1, H, W, C)."""
@@ -220,17 +217,9 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     recipe's offsets."""
 
 
-class Rendered(msgspec.Struct, frozen=True, tag="rendered"):
-    """First answer to `Render`; the next request of the channel may be sent from here on."""
-
-    picture: Picture
-    seconds: float
-    """Time the worker spent on it."""
-
-
 class PictureScored(msgspec.Struct, frozen=True, tag="picture-scored"):
     """Second answer to `Render`, before any answer to a newer request of the channel: the score of the 8-bit image in
-    `Rendered`, as Score would give it for its file."""
+    `Picture`, as Score would give it for its file."""
 
     bits_per_dim: float
 
@@ -248,7 +237,6 @@ class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
 
     path: str
     recipe: Recipe
-    had_recipe: bool
     notes: tuple[str, ...] = ()
 
 
@@ -270,8 +258,6 @@ class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
 class ScoreDone(msgspec.Struct, frozen=True, tag="score-done"):
     """A `Score` came to its end."""
 
-    scored: int
-    failed: int
     seconds: float
 
 
@@ -303,7 +289,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 Answer = (
     ModelOpened
-    | Rendered
+    | Picture
     | PictureScored
     | Sheet
     | PictureRead

@@ -35,7 +35,6 @@ from nvp_studio.worker.messages import (
     Probed,
     ReadPicture,
     Render,
-    Rendered,
     RenderSheet,
     SavePicture,
     Score,
@@ -123,11 +122,9 @@ class Service:
 
     def _render(self, model: OpenedModel, request: Render, task: Task) -> Iterator[Answer | None]:
         """The picture as soon as it is decoded, then its score, which takes as long; none if a newer is requested."""
-        began = time.perf_counter()
         drawing = draw(model, [request.recipe])
         base_coordinates = tuple(drawing.base_coordinates[0].tolist())
-        picture = Picture(image=ImageBatch.of(drawing.images), base_coordinates=base_coordinates)
-        yield Rendered(picture, time.perf_counter() - began)
+        yield Picture(image=ImageBatch.of(drawing.images), base_coordinates=base_coordinates)
         self._record(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
         if task.cancelled.wait(_NEWER_SECONDS) and not overdue:
@@ -157,7 +154,7 @@ def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Ans
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
     file = read_picture(model, request.path, plain=request.plain)
-    yield PictureRead(request.path, file.recipe, file.had_recipe, file.notes)
+    yield PictureRead(request.path, file.recipe, file.notes)
 
 
 def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
@@ -168,7 +165,7 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
 
 def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool]) -> Iterator[Answer | None]:
     began = time.perf_counter()
-    done = failed = counted_so_far = 0
+    done = counted_so_far = 0
     counted = False
     counting = find_images(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
     batches = score_batches(
@@ -176,12 +173,11 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
     )
     for rows in batches:
         done += len(rows)
-        failed += sum(bool(row.error) for row in rows)
         more, counted = (0, True) if counted else _count_some(counting)
         counted_so_far += more
         total = max(counted_so_far, done)
         yield ScoreRows(tuple(map(_sendable, rows)), done, total, counted)
-    yield ScoreDone(done - failed, failed, time.perf_counter() - began)
+    yield ScoreDone(time.perf_counter() - began)
 
 
 def _count_some(files: Iterator[Path]) -> tuple[int, bool]:
@@ -224,10 +220,7 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         image_shape=model.image_shape,
         latent_shapes=tuple(scale.shape for scale in model.flow.scales),
         parameters=model.parameters,
-        preset=model.info.preset,
         data_title=model.info.data.title,
-        step=model.info.step,
-        epoch=model.info.epoch,
         validation=model.info.validation,
         explained_variance=() if model.directions is None else model.directions.explained_variance,
         direction_names=() if model.directions is None else model.directions.names,

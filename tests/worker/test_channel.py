@@ -17,7 +17,6 @@ from nvp_studio.worker.messages import (
     Picture,
     PictureScored,
     Render,
-    Rendered,
     Reply,
     Score,
     ScoreDone,
@@ -25,9 +24,9 @@ from nvp_studio.worker.messages import (
 )
 
 _RENDER = Render(Recipe(checkpoint="", base=Seed(0)))
-_RENDERED = Rendered(Picture(image=ImageBatch((1, 1, 1, 1), b"\0"), base_coordinates=()), 0.1)
+_RENDERED = Picture(image=ImageBatch((1, 1, 1, 1), b"\0"), base_coordinates=())
 _ROWS = ScoreRows((), 0, 0, False)
-_DONE = ScoreDone(0, 0, 0.0)
+_DONE = ScoreDone(0.0)
 
 
 class Wire:

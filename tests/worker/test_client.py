@@ -13,7 +13,7 @@ from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker import client as client_module
 from nvp_studio.worker.channel import Channel, WorkerLost
 from nvp_studio.worker.client import CrashReport, WorkerClient
-from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, PictureScored, Render, Rendered, Request
+from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, Picture, PictureScored, Render, Request
 from tests.qt import WAIT_SECONDS, Bot, is_asking
 
 
@@ -94,7 +94,7 @@ def test_of_many_requests_only_the_first_and_the_newest_are_answered(
     qtbot.waitUntil(lambda: (199, PictureScored) in told)
 
     assert not is_asking(client)
-    assert [seed for seed, kind in told if kind is Rendered] == [0, 199]
+    assert [seed for seed, kind in told if kind is Picture] == [0, 199]
     assert told[-1] == (199, PictureScored)
 
 
@@ -103,7 +103,7 @@ def test_channels_do_not_wait_for_each_other(make_client, qtbot: Bot, small_mode
     digest = open_small(client, recorder, small_model, qtbot)
     for channel in ("a", "b", "c"):
         assert recorder.ask(channel, Render(Recipe(checkpoint=digest, base=Seed(1))))
-    qtbot.waitUntil(lambda: len(recorder.of(Rendered)) == 3)
+    qtbot.waitUntil(lambda: len(recorder.of(Picture)) == 3)
 
 
 def test_a_failed_question_frees_its_channel(make_client, qtbot: Bot) -> None:

@@ -29,7 +29,6 @@ from nvp_studio.worker.messages import (
     Ping,
     Probe,
     Render,
-    Rendered,
     Reply,
     Score,
     ScoreRows,
@@ -58,7 +57,7 @@ _REQUESTS = [
 ]
 _BATCH = ImageBatch((1, 4, 4, 1), bytes(16))
 _ANSWERS = [
-    Reply("explore", 3, Rendered(Picture(image=_BATCH, base_coordinates=(0.5, -1.0)), 0.01)),
+    Reply("explore", 3, Picture(image=_BATCH, base_coordinates=(0.5, -1.0))),
     Reply("explore", 3, PictureScored(3.25)),
     Reply(
         "score",

@@ -34,7 +34,6 @@ from nvp_studio.worker.messages import (
     ReadPicture,
     Refused,
     Render,
-    Rendered,
     RenderSheet,
     Reply,
     ResumeRun,
@@ -81,9 +80,9 @@ _REQUESTS: list[msgspec.Struct] = [
 _ANSWERS: list[msgspec.Struct] = [
     Refused("no"),
     Pong(3),
-    Reply("explore", 3, Rendered(Picture(image=_BATCH, base_coordinates=(0.5, -1.0)), 0.01)),
+    Reply("explore", 3, Picture(image=_BATCH, base_coordinates=(0.5, -1.0))),
     Reply("sheet", 2, Sheet((_RECIPE,), _BATCH, (3.5,))),
-    Reply("explore", 4, PictureRead("a.png", _RECIPE, True, ("note",))),
+    Reply("explore", 4, PictureRead("a.png", _RECIPE, ("note",))),
     Reply(
         "score",
         1,
@@ -210,7 +209,7 @@ def _expect_picture(worker: WorkerProcess, model: Path) -> None:
         assert reply is not None, worker.stderr()
         if not isinstance(reply, Reply) or (reply.channel, reply.request_id) != ("last", 2):
             continue
-        if isinstance(reply.answer, Rendered):
+        if isinstance(reply.answer, Picture):
             return
         if isinstance(reply.answer, Failed):
             time.sleep(0.1)
@@ -299,4 +298,4 @@ def test_an_impossible_request_fails_in_one_line(shared_worker: WorkerProcess, r
         assert reply is not None, shared_worker.stderr()
     assert reply.answer.reason.isprintable()
     shared_worker.send(Ask("after", 1, Render(Recipe(checkpoint="", base=Seed(1)))))
-    shared_worker.expect(Rendered, channel="after")
+    shared_worker.expect(Picture, channel="after")

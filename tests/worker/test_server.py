@@ -33,6 +33,7 @@ from nvp_studio.worker.messages import (
     Hello,
     ModelOpened,
     OpenModel,
+    Picture,
     PictureRead,
     PictureSaved,
     PictureScored,
@@ -43,7 +44,6 @@ from nvp_studio.worker.messages import (
     ReadPicture,
     Refused,
     Render,
-    Rendered,
     RenderSheet,
     Reply,
     SavePicture,
@@ -152,12 +152,12 @@ def test_opening_tells_what_the_file_holds(shared_worker: WorkerProcess, model_f
 def test_a_render_is_what_explore_gives(shared_worker: WorkerProcess, model_file: Path) -> None:
     recipe = _recipe(4, temperatures=(0.5, 1.0), offsets=((3, 2.0),))
     shared_worker.send(Ask("explore", 1, Render(recipe)))
-    answer = shared_worker.expect(Rendered)
+    answer = shared_worker.expect(Picture)
     expected = render(open_model(model_file), [recipe])
-    assert answer.picture.image.shape == (1, 8, 8, 1)
-    shown = np.frombuffer(answer.picture.image.pixels, np.uint8).reshape(1, 8, 8, 1)
+    assert answer.image.shape == (1, 8, 8, 1)
+    shown = np.frombuffer(answer.image.pixels, np.uint8).reshape(1, 8, 8, 1)
     assert np.abs(shown.astype(int) - expected.images).max() <= 1
-    assert answer.picture.base_coordinates == pytest.approx(expected.base_coordinates[0], abs=1e-3)
+    assert answer.base_coordinates == pytest.approx(expected.base_coordinates[0], abs=1e-3)
     scored = shared_worker.expect(PictureScored, request_id=1)
     assert scored.bits_per_dim == float(open_model(model_file).flow.bits_per_dim(shown.copy())[0])
 
@@ -170,7 +170,7 @@ def test_a_sheet_keeps_the_order(shared_worker: WorkerProcess) -> None:
     assert sheet.images.shape == (30, 8, 8, 1)
     assert len(sheet.bits_per_dim) == 30
     shared_worker.send(Ask("explore", 2, Render(recipes[17])))
-    single = shared_worker.expect(Rendered, request_id=2).picture
+    single = shared_worker.expect(Picture, request_id=2)
     cell = np.frombuffer(sheet.images.pixels, np.uint8)[17 * 64 : 18 * 64].astype(int)
     assert np.abs(cell - np.frombuffer(single.image.pixels, np.uint8)).max() <= 1
     shared_worker.send(Ask("sheet", 3, RenderSheet(())))
@@ -181,18 +181,17 @@ def test_a_saved_picture_can_be_read_and_scores_what_was_shown(shared_worker: Wo
     recipe = _recipe(9, offsets=((0, 1.0),))
     path = str(tmp_path / "picture.png")
     shared_worker.send(Ask("explore", 3, Render(recipe)), Ask("save", 1, SavePicture(recipe, path)))
-    shown = shared_worker.expect(Rendered, request_id=3).picture
+    shown = shared_worker.expect(Picture, request_id=3)
     score = shared_worker.expect(PictureScored, request_id=3).bits_per_dim
     shared_worker.expect(PictureSaved)
     shared_worker.send(Ask("read", 1, ReadPicture(path)), Ask("score", 1, Score((path,))))
     read = shared_worker.expect(PictureRead)
-    assert read.had_recipe
     assert (read.recipe.base, read.recipe.offsets) == (recipe.base, recipe.offsets)
     (row,) = shared_worker.expect(ScoreRows).rows
     assert row.bits_per_dim == score
     assert row.pixels is not None
     assert row.pixels.pixels == shown.image.pixels
-    shared_worker.expect(ScoreDone, scored=1, failed=0)
+    shared_worker.expect(ScoreDone)
 
 
 def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_folder: Path) -> None:
@@ -203,8 +202,7 @@ def test_scores_stream_with_their_count(shared_worker: WorkerProcess, images_fol
         rows += part.rows
         assert part.done == len(rows) <= part.total
     assert (part.total, part.counted) == (600, True)
-    done = shared_worker.expect(ScoreDone)
-    assert (done.scored, done.failed) == (599, 1)
+    shared_worker.expect(ScoreDone)
     assert [os.path.basename(row.path) for row in rows if row.error] == ["0005.png"]
     assert all(row.percentile is not None for row in rows if not row.error)
 
@@ -252,7 +250,7 @@ def test_a_recipe_that_cannot_be_is_refused_in_a_line(
     shared_worker.send(Ask("sheet", 6, RenderSheet((_recipe(), recipe))))
     assert reason in shared_worker.expect(Failed, channel="sheet").reason
     shared_worker.send(Ask("explore", 7, Render(_recipe())))
-    shared_worker.expect(Rendered, request_id=7)
+    shared_worker.expect(Picture, request_id=7)
 
 
 def test_a_file_that_is_no_model_leaves_the_open_one(shared_worker: WorkerProcess, tmp_path: Path) -> None:
@@ -261,7 +259,7 @@ def test_a_file_that_is_no_model_leaves_the_open_one(shared_worker: WorkerProces
         Ask("model", 8, OpenModel(str(tmp_path / "x.safetensors"))), Ask("explore", 8, Render(_recipe()))
     )
     assert "x.safetensors" in shared_worker.expect(Failed, channel="model", request_id=8).reason
-    shared_worker.expect(Rendered, request_id=8)
+    shared_worker.expect(Picture, request_id=8)
 
 
 def test_pictures_that_cannot_be_read_or_written_fail_alone(shared_worker: WorkerProcess, tmp_path: Path) -> None:
@@ -300,7 +298,7 @@ def test_the_newest_of_a_channel_wins(shared_worker: WorkerProcess) -> None:
     shared_worker.send(*(Ask("slider", request_id, Render(_recipe(request_id))) for request_id in range(1000, 1400)))
     answered = []
     while not answered or answered[-1] != 1399:
-        answered.append(shared_worker.expect_reply(Rendered, channel="slider").request_id)
+        answered.append(shared_worker.expect_reply(Picture, channel="slider").request_id)
     assert answered == sorted(set(answered))
     assert len(answered) < 100
 
@@ -312,9 +310,9 @@ def test_a_picture_comes_before_its_score_which_a_newer_one_saves(
     service = Service("cpu", 1)
     list(service.steps(Task(Ask("model", 1, OpenModel(str(model_file))))))
     task = Task(Ask("explore", 2, Render(_recipe())))
-    assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
+    assert [type(answer) for answer in service.steps(task)] == [Picture, PictureScored]
     steps = service.steps(task)
-    assert isinstance(next(steps), Rendered)
+    assert isinstance(next(steps), Picture)
     task.cancelled.set()
     assert list(steps) == []
 
@@ -325,12 +323,12 @@ def test_an_endless_drag_is_scored_now_and_then(model_file: Path, monkeypatch: p
     monkeypatch.setattr(service_module, "_SCORE_SECONDS", 0.0)
     task = Task(Ask("explore", 2, Render(_recipe())))
     task.cancelled.set()
-    assert [type(answer) for answer in service.steps(task)] == [Rendered, PictureScored]
+    assert [type(answer) for answer in service.steps(task)] == [Picture, PictureScored]
 
 
 def test_channels_do_not_replace_each_other(shared_worker: WorkerProcess) -> None:
     shared_worker.send(*(Ask(f"channel-{index}", 1, Render(_recipe(index))) for index in range(8)))
-    channels = {shared_worker.expect_reply(Rendered, request_id=1).channel for _ in range(8)}
+    channels = {shared_worker.expect_reply(Picture, request_id=1).channel for _ in range(8)}
     assert channels == {f"channel-{index}" for index in range(8)}
 
 
@@ -341,7 +339,7 @@ def test_a_score_ends_when_cancelled_and_serves_renders_meanwhile(
     shared_worker.expect(ScoreRows, request_id=20)
     for request_id in (21, 22, 23):
         shared_worker.send(Ask("explore", request_id, Render(_recipe(request_id))), Ping(request_id))
-        shared_worker.expect(Rendered, request_id=request_id)
+        shared_worker.expect(Picture, request_id=request_id)
     shared_worker.send(Ask("sheet", 24, RenderSheet(tuple(_recipe(seed) for seed in range(20)))))
     shared_worker.expect(Sheet, request_id=24)
     shared_worker.send(Cancel("score"))

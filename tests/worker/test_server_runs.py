@@ -26,10 +26,10 @@ from nvp_studio.worker.messages import (
     Failed,
     ModelOpened,
     OpenModel,
+    Picture,
     Ping,
     Pong,
     Render,
-    Rendered,
     ResumeRun,
     RunCommand,
     StartRun,
@@ -97,7 +97,7 @@ def test_a_run_reports_and_its_model_opens(start_worker: StartWorker, data_file:
     worker.send(Ask("model", 1, OpenModel(started.folder)))
     model = worker.expect(ModelOpened).model
     worker.send(Ask("explore", 1, Render(Recipe(checkpoint=model.digest, base=Seed(0)))))
-    worker.expect(Rendered)
+    worker.expect(Picture)
 
 
 def test_commands_reach_the_run(start_worker: StartWorker, data_file: Path, tmp_path: Path) -> None:
