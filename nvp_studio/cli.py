@@ -29,13 +29,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train.train)
-app.command()(train.resume)
-app.command()(pictures.sample)
-app.command()(pictures.encode)
-app.command()(pictures.decode)
-app.command()(score.score)
-app.command()(info.info)
+for command in (train.train, train.resume, pictures.sample, pictures.encode, pictures.decode, score.score, info.info):
+    app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.command()(worker.worker)

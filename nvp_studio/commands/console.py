@@ -13,16 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.text import one_line
@@ -76,13 +67,10 @@ def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:
     """A progress bar on stderr; none without a terminal there, nor where it would run into rows on that terminal."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
+        *Progress.get_default_columns(),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
         console=errors,
         disable=not errors.is_terminal or (rows_on_stdout and sys.stdout.isatty()),
         transient=True,

@@ -57,12 +57,8 @@ def with_options(options: Iterable[inspect.Parameter]) -> Callable[[Function], F
 
 def given_fields(context: typer.Context, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the fields whose options stood on the command line."""
-
-    def given(name: str) -> bool:
-        source = context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
-
-    return {name: value for name, value in fields.items() if given(name)}
+    sources = {name: context.get_parameter_source(name) for name in fields}
+    return {name: value for name, value in fields.items() if getattr(sources[name], "name", "") == "COMMANDLINE"}
 
 
 def _description(hint: Any) -> Described | None:

@@ -65,7 +65,15 @@ class FrameReader(Generic[Message]):
         messages: list[Message] = []
         start = 0
         try:
-            while (stop := self._frame_stop(start)) is not None:
+            while len(self._buffer) >= start + _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(self._buffer, start)
+                if length > MAX_FRAME_BYTES:
+                    raise FrameError(
+                        f"damaged stream: a frame of {length} bytes is announced, the most is {MAX_FRAME_BYTES}"
+                    )
+                stop = start + _LENGTH.size + length
+                if stop > len(self._buffer):
+                    break
                 messages.append(self._decode(start + _LENGTH.size, stop))
                 start = stop
         except FrameError as error:
@@ -74,16 +82,6 @@ class FrameReader(Generic[Message]):
             raise
         del self._buffer[:start]
         return messages
-
-    def _frame_stop(self, start: int) -> int | None:
-        """Where the frame that begins at `start` ends, or None while it is incomplete."""
-        if len(self._buffer) < start + _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(self._buffer, start)
-        if length > MAX_FRAME_BYTES:
-            raise FrameError(f"damaged stream: a frame of {length} bytes is announced, the most is {MAX_FRAME_BYTES}")
-        stop = start + _LENGTH.size + int(length)
-        return stop if stop <= len(self._buffer) else None
 
     def _decode(self, start: int, stop: int) -> Message:
         try:
