@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nvp_studio import __version__
-from nvp_studio.commands import data, gui, info, pictures, runs, score, train, worker
+from nvp_studio.commands import data, info, pictures, processes, runs, score, train
 from nvp_studio.commands.console import CommandError, Stopped, errors
 from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
@@ -33,8 +33,8 @@ for command in (train.train, train.resume, pictures.sample, pictures.encode, pic
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
-app.command()(worker.worker)
-app.command()(gui.gui)
+app.command()(processes.worker)
+app.command()(processes.gui)
 
 
 def _print_version(wanted: bool) -> None:

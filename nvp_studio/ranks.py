@@ -206,12 +206,10 @@ class Ranks:
 
     def _leave(self, key: str) -> None:
         """End after a cancelled start; rank 0 waits a moment for the others to read the store, which ends with it."""
-        deadline = time.monotonic() + _LEAVING_SECONDS
         with suppress(RuntimeError):  # rank 0 has ended, and the store with it
-            left = self._store.add(f"{key}, left", 1)
-            while self.first and left < self.world and time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)
-                left = self._store.add(f"{key}, left", 0)
+            self._store.add(f"{key}, left", 1)
+            if self.first:
+                _wait(lambda: self._store.add(f"{key}, left", 0) == self.world, _LEAVING_SECONDS)
 
     def _start_key(self) -> str:
         return f"start {self._announcements}"
@@ -222,19 +220,12 @@ class Ranks:
             is_first = self._store.add("failures", 1) == 1
             if is_first:
                 self._store.set("failure", reason)
-            if self.first:
-                self._await_failures()
+            # The store ends with rank 0, so it stays for the others to read it; the last may be one that was killed.
+            if self.first and _wait(lambda: self._store.add("failures", 0) >= self.world - 1, _LEAVING_SECONDS):
+                _wait(lambda: self._store.add("failures", 0) == self.world, _REASON_SECONDS)
         except RuntimeError:
             return self.rank <= 1  # rank 0 has ended, and the store with it: rank 1 reports
         return is_first
-
-    def _await_failures(self) -> None:
-        """Wait a moment before the store ends with this process: the others look there for the reason."""
-        deadline = time.monotonic() + _LEAVING_SECONDS
-        while (missing := self.world - self._store.add("failures", 0)) and time.monotonic() < deadline:
-            if missing == 1:  # which may be the one that was killed
-                deadline = min(deadline, time.monotonic() + _REASON_SECONDS)
-            time.sleep(_POLL_SECONDS)
 
     def _collective(self, act: Callable[[], object]) -> None:
         if self.world == 1:
@@ -247,16 +238,9 @@ class Ranks:
             raise self._lost() from error
 
     def _lost(self) -> RankLostError:
-        deadline = time.monotonic() + _REASON_SECONDS
-        try:
-            while not self._store.check(["failure"]):
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(_POLL_SECONDS)
-            else:
+        with suppress(RuntimeError):  # rank 0 has ended, and the store with it
+            if _wait(lambda: self._store.check(["failure"]), _REASON_SECONDS):
                 return RankLostError(self._store.get("failure").decode())
-        except RuntimeError:
-            pass  # rank 0 has ended, and the store with it
         return RankLostError(
             f"one of the {self.world} processes ended without an error message (killed, or out of memory)"
         )
@@ -273,13 +257,10 @@ def _launch_prefix(store: "Store", rank: int, world: int) -> str:
     stores a random name of its own, rank 0 answers to that name with the prefix, and knows that a rank has read the
     answer when that stores it in turn.
     """
-    deadline = time.monotonic() + _TIMEOUT.total_seconds()
 
     def wait(done: Callable[[], bool]) -> None:
-        while not done():
-            if time.monotonic() > deadline:
-                raise RankLostError(f"not all of the {world} processes have started")
-            time.sleep(_POLL_SECONDS / 5)
+        if not _wait(done, _TIMEOUT.total_seconds(), _POLL_SECONDS / 5):
+            raise RankLostError(f"not all of the {world} processes have started")
 
     if rank:
         name = secrets.token_hex(8)
@@ -321,6 +302,14 @@ def launched_ranks() -> Iterator[Ranks]:
     ranks.connect()
     yield ranks
     ranks.close()
+
+
+def _wait(done: Callable[[], bool], seconds: float, poll_seconds: float = _POLL_SECONDS) -> bool:
+    """Wait until `done()` holds, at most `seconds`; returns whether it does."""
+    deadline = time.monotonic() + seconds
+    while not (is_done := done()) and time.monotonic() < deadline:
+        time.sleep(poll_seconds)
+    return is_done
 
 
 def _bytes_tensor(data: bytes) -> Tensor:

@@ -63,6 +63,13 @@ def print_table(rows: list[tuple[str, object]]) -> None:
         typer.echo(f"{name:<{width}}  {one_line(value, 2000)}")
 
 
+def print_columns(rows: list[list[str]]) -> None:
+    """Print rows of equal length on stdout, each column as wide as its widest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:
     """A progress bar on stderr; none without a terminal there, nor where it would run into rows on that terminal."""
     return Progress(

@@ -13,6 +13,7 @@ from nvp_studio.commands.console import (
     Stopped,
     errors,
     on_stop,
+    print_columns,
     print_json,
     print_table,
     progress_bar,
@@ -46,11 +47,8 @@ def list_data(data_root: RootOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"data_sets": rows, "prepared": prepared, "data_folder": str(data_folder())})
         return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        columns = f"{row['images']:>9,}  {row['shape']:>14}  {row['state']:<14}"
-        typer.echo(f"{row['name']:<{width}}  {columns}  {row['title']}")
-    typer.echo(f"{PREFIX + 'NAME':<{width}}  {'':>9}  {'':>14}  {'':<14}  an image data set of Hugging Face")
+    columns = [[row["name"], f"{row['images']:>9,}", f"{row['shape']:>14}", row["state"], row["title"]] for row in rows]
+    print_columns([*columns, [f"{PREFIX}NAME", "", "", "", "an image data set of Hugging Face"]])
     if prepared:
         typer.echo(f"\nprepared, in {cache_folder()} (may be deleted; they are made again from the originals):")
     for row in prepared:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import typer
 
 from nvp_studio.commands.console import bits, duration
 from nvp_studio.runs.listing import ListedRun
@@ -79,13 +78,6 @@ def comparison_rows(
         *([name, *(_value(value) for value in values)] for name, values in settings),
         *([_place(place, axis), *(_score(score) for score in scores)] for place, scores in along),
     ]
-
-
-def print_columns(rows: list[list[str]]) -> None:
-    """Print rows of equal length on stdout, each column as wide as its widest cell."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _outcome_rows(runs: "Sequence[ComparedRun]") -> list[list[str]]:

@@ -6,8 +6,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, JsonOption, print_json, print_table, say
-from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, print_columns, run_facts, shown_rows
+from nvp_studio.commands.console import CommandError, JsonOption, print_columns, print_json, print_table, say
+from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, run_facts, shown_rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
 from nvp_studio.runs.listing import SortKey, find_run, list_labelled

@@ -41,8 +41,7 @@ class Outbox:
         """Queue a message; `FrameError` when it is larger than a frame may be."""
         frame = encode(message)
         with self._changed:
-            while self._waiting_bytes > MAX_WAITING_BYTES and not self._closed:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._waiting_bytes <= MAX_WAITING_BYTES or self._closed)
             if self._closed:
                 return
             self._waiting.append(frame)
@@ -58,17 +57,15 @@ class Outbox:
         Writing may take `seconds`. They count from its beginning, for the import of torch in another thread can keep
         the writing thread from running for longer.
         """
-        until: float | None = None
+
+        def is_written() -> bool:
+            return self._closed or not (self._waiting or self._writing)
+
         with self._changed:
             self._due = 0.0
             self._changed.notify_all()
-            while (self._waiting or self._writing) and not self._closed:
-                if self._writing and until is None:
-                    until = time.monotonic() + seconds
-                left = None if until is None else until - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self._changed.wait(left)
+            self._changed.wait_for(lambda: self._writing or is_written())
+            self._changed.wait_for(is_written, seconds)
             written = not self._waiting and not self._writing
             self._closed = True
             self._changed.notify_all()

@@ -1,8 +1,19 @@
-"""`nvp-studio worker`: the process that computes for a window, on stdin and stdout."""
+"""`nvp-studio gui` and `nvp-studio worker`: the window, and the process that computes for it."""
 
 from typing import Annotated
 
 import typer
+
+
+def gui(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Handed to the window, after `--`, such as `-- --reset-settings`.")
+    ] = None,
+) -> None:
+    """Open the window."""
+    from nvp_studio.app import main
+
+    raise typer.Exit(main(arguments or []))
 
 
 def worker(
