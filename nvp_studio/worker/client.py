@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from nvp_studio.worker.channel import Channel, Question, WorkerLost
+from nvp_studio.worker.channel import Channel, WorkerLost
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -46,8 +46,6 @@ class CrashReport:
     role: str
     reason: str
     """One line for a person."""
-    exit_code: int | None
-    """None when a signal ended it."""
     stderr_tail: tuple[str, ...]
     when: datetime
 
@@ -143,9 +141,7 @@ class WorkerClient(QObject):
         self._restart.stop()
         self._unsent.clear()
         if self._process is None:
-            lost = self._lose_questions()
-            self._set_state("stopped")
-            self._tell_lost(lost)
+            self._leave_for("stopped")
             return
         self._stopping = True
         self._process.closeWriteChannel()
@@ -160,11 +156,10 @@ class WorkerClient(QObject):
 
     def restart(self) -> None:
         """Kill the process, if there is one, and start another; for a worker that hangs or has failed."""
-        self._crashes = 0
         if self._process is None:
-            self._restart.stop()
-            self._launch()
+            self.start()
             return
+        self._crashes = 0
         self._damage = "restarted by hand"
         self._process.kill()
 
@@ -214,10 +209,9 @@ class WorkerClient(QObject):
         process = self._process
         if process is None or error != QProcess.ProcessError.FailedToStart:
             return  # every other error is followed by `finished`
-        lost = self._forget_process()
-        self._report_crash(f"cannot start {process.program()}: {process.errorString()}", None)
-        self._set_state("failed")
-        self._tell_lost(lost)
+        self._forget_process()
+        self._report_crash(f"cannot start {process.program()}: {process.errorString()}")
+        self._leave_for("failed")
 
     def _read_messages(self) -> None:
         process = self._process
@@ -241,7 +235,12 @@ class WorkerClient(QObject):
             case Pong():
                 pass
             case Welcome():
-                self._on_welcome(message)
+                self.welcome = message
+                self._ready_since = time.monotonic()
+                unsent, self._unsent = self._unsent, []
+                for request in unsent:
+                    self._write(request)
+                self._set_state("ready")
             case Refused(reason=reason):
                 self._damage, self._refused = reason, True
             case Reply(channel=name):
@@ -261,23 +260,6 @@ class WorkerClient(QObject):
                 self.stderr_tail.append(text)
                 self.log_line.emit(text)
 
-    def _lose_questions(self) -> list[Question]:
-        channels = list(self._channels.values())  # a copy, as garbage collection may end channels meanwhile
-        return [question for channel in channels for question in channel.lose()]
-
-    def _tell_lost(self, questions: list[Question]) -> None:
-        for question in questions:
-            if question.ask.channel in self._channels:
-                question.tell(WorkerLost())
-
-    def _on_welcome(self, welcome: Welcome) -> None:
-        self.welcome = welcome
-        self._ready_since = time.monotonic()
-        unsent, self._unsent = self._unsent, []
-        for request in unsent:
-            self._write(request)
-        self._set_state("ready")
-
     def _on_finished(self, exit_code: int, status: QProcess.ExitStatus) -> None:
         self._read_messages()
         self._read_lines()
@@ -286,31 +268,34 @@ class WorkerClient(QObject):
         if self._explain is not None and not self._refused:
             reason = self._explain(code, bool(reason), tuple(self.stderr_tail))
             refused = self.welcome is None
-        lost = self._forget_process()
-        self._enter_state_after(code, reason or _reason(code), refused)
-        self._tell_lost(lost)
-
-    def _enter_state_after(self, code: int | None, reason: str, refused: bool) -> None:
-        """Say that the process has ended and why, unless that was wanted, and start another one if that may help."""
+        self._forget_process()
         if self._stopping:
-            self._set_state("stopped")
+            self._leave_for("stopped")
             return
-        self._report_crash(reason, code)
+        self._report_crash(reason or _reason(code))
         if self.welcome is not None and time.monotonic() - self._ready_since > STABLE_SECONDS:
             self._crashes = 0
         self._crashes += 1
         if refused or self._crashes >= CRASHES_BEFORE_GIVING_UP:
-            self._set_state("failed")
+            self._leave_for("failed")
             return
-        self._set_state("restarting")
         delays = RESTART_DELAYS_MILLISECONDS
         self._restart.start(delays[min(self._crashes - 1, len(delays) - 1)])
+        self._leave_for("restarting")
 
-    def _report_crash(self, reason: str, exit_code: int | None) -> None:
-        self.crashed.emit(CrashReport(self.role, reason, exit_code, tuple(self.stderr_tail), datetime.now()))
+    def _report_crash(self, reason: str) -> None:
+        self.crashed.emit(CrashReport(self.role, reason, tuple(self.stderr_tail), datetime.now()))
 
-    def _forget_process(self) -> list[Question]:
-        """Let go of a process that has ended; returns the questions that it has not answered."""
+    def _leave_for(self, state: str) -> None:
+        """Enter a state without a process, and tell of its loss whoever waits for an answer."""
+        channels = list(self._channels.values())  # a copy, as garbage collection may end channels meanwhile
+        lost = [question for channel in channels for question in channel.lose()]
+        self._set_state(state)
+        for question in lost:
+            if question.ask.channel in self._channels:
+                question.tell(WorkerLost())
+
+    def _forget_process(self) -> None:
         self._heartbeat.stop()
         self._kill.stop()
         if self._process is not None:
@@ -318,7 +303,6 @@ class WorkerClient(QObject):
             self._process = None
         self._unsent.clear()
         self._set_responsive(True)
-        return self._lose_questions()
 
     def _on_heartbeat(self) -> None:
         now = time.monotonic()

@@ -226,7 +226,7 @@ def feed(live: LiveRun, engine: FakeEngine, event: Event, folder: Path) -> None:
             trainer.state_changed.emit("failed")
         case "crashed" | "crashed again":
             live._crashed_since_saved = event == "crashed again"
-            trainer.crashed.emit(CrashReport("trainer", "boom", 1, (), datetime.now()))
+            trainer.crashed.emit(CrashReport("trainer", "boom", (), datetime.now()))
         case _:
             trainer.run_event.emit(RunState(event))
 
@@ -291,7 +291,7 @@ def test_after_a_forced_stop_the_next_run_waits_for_the_end(live: LiveRun, engin
 
 def test_a_new_budget_is_asked_for_until_the_run_has_begun(live: LiveRun, engine: FakeEngine, tmp_path: Path) -> None:
     engine.trainer.state = "ready"
-    crash = CrashReport("trainer", "boom", 1, (), datetime.now())
+    crash = CrashReport("trainer", "boom", (), datetime.now())
     live.resume(str(tmp_path), steps=99)
     engine.trainer.crashed.emit(crash)
     engine.trainer.state_changed.emit("ready")

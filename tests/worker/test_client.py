@@ -124,7 +124,7 @@ def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, smal
     qtbot.waitUntil(lambda: recorder.states[-1] == "ready" and client.pid != first)
 
     assert recorder.states == ["starting", "ready", "restarting", "ready"]
-    assert [report.exit_code for report in recorder.crashes] == [None]
+    assert len(recorder.crashes) == 1
     assert "killed" in recorder.crashes[0].reason
     assert not is_asking(client)
     assert isinstance(recorder.answers[-1], WorkerLost), "who asked is told"
@@ -153,7 +153,7 @@ def test_a_program_that_always_crashes_is_abandoned_with_its_last_output(
     qtbot.waitUntil(lambda: client.state == "failed")
 
     assert len(recorder.crashes) == client_module.CRASHES_BEFORE_GIVING_UP
-    assert {report.exit_code for report in recorder.crashes} == {3}
+    assert all("code 3" in report.reason for report in recorder.crashes)
     assert "no luck today" in recorder.crashes[-1].text()
     assert not client.alive
 
