@@ -73,10 +73,11 @@ class StartRun(msgspec.Struct, frozen=True, tag="start-run"):
 
 
 class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
-    """Continue the run in `folder` from its last checkpoint; one of the others is a new budget, from its beginning."""
+    """Continue the run in `folder` from its last checkpoint: the arguments of `training.resume.resume_run`."""
 
     folder: str
     steps: int | None = None
+    """This, `epochs` or `minutes` is a new budget, from the run's beginning."""
     epochs: float | None = None
     minutes: float | None = None
     patience: float = 0.0

@@ -10,13 +10,14 @@ import msgspec
 
 from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.worker.framing import encode
+from nvp_studio.worker.messages import ScoreRows
 
 BATCH_SECONDS = 1 / 30
-"""Seconds that steps and progress of a run wait for more of them, to be written together."""
+"""Seconds that steps and progress of a run, and rows of scores, wait for more of them, to be written together."""
 MAX_WAITING_BYTES = 2**27
 """With more than this waiting to be written, `send` waits for the reader."""
 
-_BATCHED = (StepMetrics, RunProgress)
+_BATCHED = (StepMetrics, RunProgress, ScoreRows)
 
 
 class Outbox:
@@ -46,7 +47,7 @@ class Outbox:
                 return
             self._waiting.append(frame)
             self._waiting_bytes += len(frame)
-            due = time.monotonic() + (BATCH_SECONDS if isinstance(message, _BATCHED) else 0)
+            due = time.monotonic() + (BATCH_SECONDS if isinstance(getattr(message, "answer", message), _BATCHED) else 0)
             if self._due is None or due < self._due:
                 self._due = due
                 self._changed.notify_all()

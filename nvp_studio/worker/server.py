@@ -14,6 +14,8 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import msgspec
+
 from nvp_studio.text import error_line
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -244,16 +246,7 @@ class Server:
                 runs_folder = request.runs_folder or default_runs_folder()
                 start_run(request.config, runs_folder, request.name, control=run, report=report)
             else:
-                resume_run(
-                    request.folder,
-                    control=run,
-                    report=report,
-                    steps=request.steps,
-                    epochs=request.epochs,
-                    minutes=request.minutes,
-                    patience=request.patience,
-                    force=request.force,
-                )
+                resume_run(**msgspec.structs.asdict(request), control=run, report=report)
         except Exception as error:  # a broken run leaves the worker ready for the next
             if not isinstance(error, RunError | OSError):  # whose message says what a person needs
                 traceback.print_exc()
