@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -55,12 +55,20 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def print_table(rows: list[tuple[str, object]]) -> None:
+def print_table(rows: Sequence[tuple[str, object]]) -> None:
     """Print names and values on stdout in two aligned columns, leaving out absent values."""
     shown = [(name, value) for name, value in rows if value is not None]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
         typer.echo(f"{name:<{width}}  {one_line(value, 2000)}")
+
+
+def print_result(facts: Mapping[str, object], json: bool, rows: Sequence[tuple[str, object]] | None = None) -> None:
+    """Print `facts` as JSON, or else `rows` as a table; without `rows` the facts themselves."""
+    if json:
+        print_json(facts)
+    else:
+        print_table(rows or [(name.replace("_", " "), value) for name, value in facts.items()])
 
 
 def print_columns(rows: list[list[str]]) -> None:

@@ -15,7 +15,7 @@ from nvp_studio.commands.console import (
     on_stop,
     print_columns,
     print_json,
-    print_table,
+    print_result,
     progress_bar,
     say,
 )
@@ -72,10 +72,9 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
         "homepage": entry.homepage,
         "files": [{"url": file.url, "md5": file.md5, "bytes": file.size} for file in entry.files],
     }
-    if json:
-        print_json(facts)
-        return
-    print_table(
+    print_result(
+        facts,
+        json,
         [
             ("name", entry.name),
             ("title", entry.title),
@@ -88,11 +87,10 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
             ("credit", entry.credit),
             ("homepage", facts["homepage"]),
             ("place", facts["place"] or ("inside the program" if entry.ships else "not on this machine")),
-        ]
-        + [("file", _file_text(file)) for file in entry.files]
+            *(("file", _file_text(file)) for file in entry.files),
+            ("to get it", None if entry.ships or facts["place"] else entry.how_to_get),
+        ],
     )
-    if not entry.ships and facts["place"] is None:
-        print_table([("to get it", entry.how_to_get)])
 
 
 @app.command()
@@ -144,10 +142,9 @@ def prepare(
         "digest": data.digest,
         "seconds": seconds,
     }
-    if json:
-        print_json(facts)
-        return
-    print_table(
+    print_result(
+        facts,
+        json,
         [
             ("ready", data.title),
             ("images", ", ".join(f"{count:,} {part}" for part, count in facts["images"].items())),
@@ -156,7 +153,7 @@ def prepare(
             *(("note", note) for note in data.notes),
             ("digest", data.digest),
             ("took", f"{seconds:.1f} s"),
-        ]
+        ],
     )
 
 

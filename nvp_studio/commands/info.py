@@ -13,8 +13,7 @@ from nvp_studio.commands.console import (
     bits,
     duration,
     find_model,
-    print_json,
-    print_table,
+    print_result,
 )
 
 
@@ -32,16 +31,15 @@ def info(
     """
     model = find_model(model)
     facts = {"run": _run_facts(Path(model)), **_checkpoint_facts(model)}
-    if json:
-        print_json(facts)
-        return
     run, about, config = facts["run"], facts["info"], facts["config"]
     channels, height, width = config["image_shape"]
     data, shares = about["data"]["title"], facts["direction_shares"]
-    if run is not None:
-        print_table([("run", run["folder"]), ("state", f"{run['state']} {run['reason']}".strip())])
-    print_table(
+    print_result(
+        facts,
+        json,
         [
+            ("run", run and run["folder"]),
+            ("state", run and f"{run['state']} {run['reason']}".strip()),
             ("checkpoint", facts["path"]),
             ("digest", facts["digest"]),
             ("name", about["name"]),
@@ -60,7 +58,7 @@ def info(
             ("named directions", ", ".join(facts["direction_names"]) or None),
             ("reference", f"{facts['reference_images']} scores"),
             ("can resume", "yes" if facts["can_resume"] else "no, it holds what exploring needs"),
-        ]
+        ],
     )
 
 

@@ -14,8 +14,7 @@ from nvp_studio.commands.console import (
     DeviceOption,
     JsonOption,
     ModelOption,
-    print_json,
-    print_table,
+    print_result,
     progress_bar,
     say,
 )
@@ -68,7 +67,7 @@ def sample(
     images = _decode(opened, latents, "sampling")
     _write_images(output, images, [f"sample-{index:05}" for index in range(n)], scale)
     result = {"output": str(output), "images": n, "seed": seed, "temperature": spread, "checkpoint": opened.digest}
-    _print_result(result, json)
+    print_result(result, json)
 
 
 def encode(
@@ -133,7 +132,7 @@ def encode(
     inexact = exact.count(False)
     if inexact:
         say(f"{inexact} images do not decode to exactly the same pixels; they are marked in the array `exact`")
-    _print_result({"output": str(output), "images": len(names), "exact": len(names) - inexact, "failed": failed}, json)
+    print_result({"output": str(output), "images": len(names), "exact": len(names) - inexact, "failed": failed}, json)
     if failed:
         raise typer.Exit(1)
 
@@ -168,7 +167,7 @@ def decode(
     z, names = _read_latents(opened, latents, force)
     images = _decode(opened, z, "decoding")
     _write_images(output, images, [f"{index:05}-{Path(name).stem}" for index, name in enumerate(names)], scale)
-    _print_result({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
+    print_result({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
 
 
 class _Encoded(msgspec.Struct, array_like=True):
@@ -257,7 +256,7 @@ def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: in
         save_picture(output, rendering.images[0], recipe, scale or 1)
     else:
         _write_images(output, rendering.images, [picture.stem], scale)
-    _print_result({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
+    print_result({"output": str(output), "images": 1, "bits_per_dim": float(rendering.bits_per_dim[0])}, json)
 
 
 def _read_latents(opened: "OpenedModel", path: Path, force: bool) -> tuple[Any, list[str]]:
@@ -308,10 +307,3 @@ def _write_images(output: Path, images: "Images", names: list[str], scale: int |
         output.mkdir(parents=True, exist_ok=True)
         for name, image in zip(names, images, strict=True):
             write_whole(output / f"{name}.png", png(image))
-
-
-def _print_result(result: dict[str, Any], json: bool) -> None:
-    if json:
-        print_json(result)
-    else:
-        print_table([(name.replace("_", " "), value) for name, value in result.items()])

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, JsonOption, print_columns, print_json, print_table, say
+from nvp_studio.commands.console import CommandError, JsonOption, print_columns, print_json, print_result, say
 from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, run_facts, shown_rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
@@ -67,17 +67,13 @@ def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) 
     folder = find_run(run, runs)
     one = open_for_comparison(folder)
     changes = read_changes(folder)
-    if json:
-        print_json(
-            run_facts(one)
-            | {
-                "record": msgspec.to_builtins(one.record),
-                "changes": msgspec.to_builtins(changes),
-                "snapshots": [shot.step for shot in snapshots(folder)],
-            }
-        )
-        return
-    print_table(shown_rows(one, changes))
+    facts = {
+        **run_facts(one),
+        "record": msgspec.to_builtins(one.record),
+        "changes": msgspec.to_builtins(changes),
+        "snapshots": [shot.step for shot in snapshots(folder)],
+    }
+    print_result(facts, json, shown_rows(one, changes))
 
 
 @app.command()

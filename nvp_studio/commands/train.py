@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from nvp_studio.commands.console import JsonOption, bits, duration, on_stop, print_json, print_table, say
+from nvp_studio.commands.console import JsonOption, bits, duration, on_stop, print_result, say
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunPrinter, divergences
@@ -251,24 +251,19 @@ def _follow(start: Callable[[Control, "Report", "Ranks"], Path], json: bool, ten
             with view.bar, nullcontext() if events is None else closing(events):
                 folder = start(control, report, ranks)
     result = view.result(folder)
-    if json:
-        print_json(result)
-    else:
-        _print_result(result)
+    print_result(result, json, _result_rows(result))
 
 
-def _print_result(result: dict[str, Any]) -> None:
+def _result_rows(result: dict[str, Any]) -> list[tuple[str, object]]:
     folder = result["run"]
     state = f"{result['phase']} ({result['reason']})" if result["reason"] else result["phase"]
     validation, test = bits(result["validation_bits_per_dim"]), bits(result["test_bits_per_dim"])
-    print_table(
-        [
-            ("run", folder),
-            ("state", f"{state} after {result['step']} steps, {duration(result['seconds'])}"),
-            ("diverged", divergences(result["skipped_steps"], result["rollbacks"]) or None),
-            ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
-            ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
-            ("go on", result["go_on"]),
-            ("sample", f"nvp-studio sample --model {folder} -o sheet.png"),
-        ]
-    )
+    return [
+        ("run", folder),
+        ("state", f"{state} after {result['step']} steps, {duration(result['seconds'])}"),
+        ("diverged", divergences(result["skipped_steps"], result["rollbacks"]) or None),
+        ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
+        ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
+        ("go on", result["go_on"]),
+        ("sample", f"nvp-studio sample --model {folder} -o sheet.png"),
+    ]
