@@ -1,13 +1,11 @@
 """Commands that a launcher such as torchrun started as several processes, called ranks.
 
-They share the image files, rank 0 prints the results, and an error on one rank ends all.
+They share the images, rank 0 prints the results, and an error on one rank ends all.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
     from nvp_studio.ranks import Ranks
 
+Item = TypeVar("Item", bytes, int)
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -59,21 +58,20 @@ def open_on_rank(model: str, device: str, ranks: "Ranks | None" = None) -> "Open
     return open_model(find_model(model), rank_device(device, ranks or ALONE))
 
 
-def map_files(
-    ranks: "Ranks", paths: Iterable[Path], size: int, work: Callable[[Sequence[Path]], list[Row]], row: type[Row]
+def map_on_ranks(
+    ranks: "Ranks", items: Iterable[Item], size: int, work: Callable[[Sequence[Item]], list[Row]], row: type[Row]
 ) -> Iterator[Row]:
-    """Yield the rows that `work` makes of `paths`, in the order of the paths, on every rank.
+    """Yield the rows that `work` makes of `items`, in the order of the items, on every rank.
 
-    Each rank gets up to `size` paths at a time. The paths are those of rank 0; when they end, all ranks end.
+    Each rank gets up to `size` items at a time. The items are those of rank 0; when they end, all ranks end.
     """
     decoder = msgspec.msgpack.Decoder(list[row])  # type: ignore[valid-type]
-    remaining = iter(paths)
+    remaining = iter(items)
     while True:
-        chunk = [os.fsencode(path) for path in islice(remaining, size * ranks.world)] if ranks.first else []
-        names = msgspec.msgpack.decode(ranks.broadcast_bytes(msgspec.msgpack.encode(chunk)), type=list[bytes])
-        if not names:
+        chunk = list(islice(remaining, size * ranks.world)) if ranks.first else []
+        taken = msgspec.msgpack.decode(ranks.broadcast_bytes(msgspec.msgpack.encode(chunk)))
+        if not taken:
             return
-        low, high = ranks.own_range(0, len(names))
-        rows = work([Path(os.fsdecode(name)) for name in names[low:high]])
-        for part in ranks.all_gather(msgspec.msgpack.encode(rows)):
+        low, high = ranks.own_range(0, len(taken))
+        for part in ranks.all_gather(msgspec.msgpack.encode(work(taken[low:high]))):
             yield from decoder.decode(part)

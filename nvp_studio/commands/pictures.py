@@ -1,5 +1,6 @@
 """`nvp-studio sample`, `encode` and `decode`: pictures out of a flow, images into its latents and back."""
 
+import os
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.commands.on_ranks import command_ranks, map_files, open_on_rank
+from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def encode(
     failed = 0
     with command_ranks() as ranks:
         opened = open_on_rank(model, device, ranks)
-        rows = map_files(ranks, find_images(files), BATCH, partial(_encode_files, opened), _Encoded)
+        rows = map_on_ranks(
+            ranks, map(os.fsencode, find_images(files)), BATCH, partial(_encode_files, opened), _Encoded
+        )
         if not ranks.first:
             deque(rows, maxlen=0)
             return
@@ -180,7 +183,7 @@ class _Encoded(msgspec.Struct, array_like=True):
     exact: bool = False
 
 
-def _encode_files(opened: "OpenedModel", paths: Sequence[Path]) -> list[_Encoded]:
+def _encode_files(opened: "OpenedModel", paths: Sequence[bytes]) -> list[_Encoded]:
     """A row for each image file, resized to the model's size and encoded."""
     import numpy as np
 
@@ -188,7 +191,7 @@ def _encode_files(opened: "OpenedModel", paths: Sequence[Path]) -> list[_Encoded
 
     rows: list[_Encoded] = []
     images: dict[int, Images] = {}
-    for number, path in enumerate(paths):
+    for number, path in enumerate(map(Path, map(os.fsdecode, paths))):
         try:
             image = read_image(path, opened.image_shape)
             rows.append(_Encoded(printable(str(path)), ", ".join(image.notes)))

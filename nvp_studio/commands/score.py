@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.commands.on_ranks import command_ranks, map_files, open_on_rank
+from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.csv_file import csv_writer
 from nvp_studio.score_row import COLUMNS, ScoreRow
 from nvp_studio.text import printable
@@ -144,12 +145,12 @@ def _file_rows(
     from nvp_studio.data.images import find_images
     from nvp_studio.explore.score import score_files
 
-    def work(paths: Sequence[Path]) -> list[ScoreRow]:
-        rows = score_files(opened, paths, samples, seed)
+    def work(paths: Sequence[bytes]) -> list[ScoreRow]:
+        rows = score_files(opened, map(os.fsdecode, paths), samples, seed)
         return [msgspec.structs.replace(row, path=printable(row.path), pixels=None) for row in rows]
 
     paths = takewhile(lambda path: not tally.stopped, find_images(files))
-    return map_files(ranks, paths, FILES, work, ScoreRow)
+    return map_on_ranks(ranks, map(os.fsencode, paths), FILES, work, ScoreRow)
 
 
 def _data_rows(
@@ -163,8 +164,6 @@ def _data_rows(
     ranks: "Ranks",
 ) -> tuple[int, Iterator[ScoreRow]]:
     """The number of images of a split, and a row for each, named ``split/index``."""
-    import torch
-
     from nvp_studio.data.catalogue import CATALOGUE, load_data
 
     channels, height, width = opened.image_shape
@@ -180,18 +179,17 @@ def _data_rows(
         raise CommandError(f"{data} has no split {split!r}; choose one of {names}")
     images = chosen.images[:limit]
 
-    def rows() -> Iterator[ScoreRow]:
-        size = BATCH * ranks.world
-        for start in range(0, len(images), size):
-            if not ranks.broadcast(not tally.stopped)[0]:
-                return
-            low, high = ranks.own_range(start, min(start + size, len(images)))
-            scores = torch.zeros(min(size, len(images) - start), dtype=torch.float64)
-            scores[low - start : high - start] = opened.flow.bits_per_dim(images[low:high], samples, seed)
-            for index, value in enumerate(ranks.all_reduce(scores).tolist(), start):
-                yield ScoreRow(path=f"{split}/{index}", bits_per_dim=value, percentile=opened.percentile(value))
+    def work(indices: Sequence[int]) -> list[ScoreRow]:
+        if not indices:
+            return []
+        scores = opened.flow.bits_per_dim(images[indices[0] : indices[-1] + 1], samples, seed).tolist()
+        return [
+            ScoreRow(path=f"{split}/{index}", bits_per_dim=score, percentile=opened.percentile(score))
+            for index, score in zip(indices, scores, strict=True)
+        ]
 
-    return len(images), rows()
+    indices = takewhile(lambda index: not tally.stopped, range(len(images)))
+    return len(images), map_on_ranks(ranks, indices, BATCH, work, ScoreRow)
 
 
 @contextmanager
