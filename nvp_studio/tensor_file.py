@@ -12,10 +12,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BufferedReader
-from itertools import accumulate
-from pathlib import Path
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import torch
@@ -72,7 +72,7 @@ class Header(NamedTuple):
 
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Read and check the header alone; raises `TensorFileError`."""
-    with _open(Path(path)) as file:
+    with _open(path) as file:
         return _header(file)
 
 
@@ -83,13 +83,10 @@ def read_tensors(
 
     `check` sees the header before the tensors are read and may refuse it. Raises `TensorFileError`.
     """
-    with _open(Path(path)) as file:
+    with _open(path) as file:
         header = _header(file)
         check(header)
-        try:
-            return header.metadata, {name: _tensor(file, name, entry) for name, entry in _in_order(header.entries)}
-        except OSError as error:
-            raise TensorFileError(error.strerror or "it cannot be read") from error
+        return header.metadata, {name: _tensor(file, name, entry) for name, entry in _in_order(header.entries)}
 
 
 def _tensor(file: BufferedReader, name: str, entry: TensorEntry) -> Tensor:
@@ -128,27 +125,28 @@ def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     return data
 
 
-def _open(path: Path) -> BufferedReader:
+@contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
     try:
-        return open_regular(path, MAX_FILE_BYTES)
+        with open_regular(path, MAX_FILE_BYTES) as file:
+            yield file
+    except TensorFileError:
+        raise
     except OSError as error:
-        raise TensorFileError(_OPEN_REASONS.get(error.errno or 0) or error.strerror or "it cannot be opened") from error
+        raise TensorFileError(_OPEN_REASONS.get(error.errno or 0) or error.strerror or "it cannot be read") from error
     except ValueError as error:  # a null character in the path
         raise TensorFileError("it cannot be opened") from error
 
 
 def _header(file: BufferedReader) -> Header:
-    try:
-        size = os.fstat(file.fileno()).st_size
-        prefix = file.read(8)
-        length = int.from_bytes(prefix, "little")
-        if len(prefix) < 8 or length < 2 or length > size - 8:
-            raise TensorFileError(f"it is not a safetensors file, or cut short{_resembles(prefix)}")
-        if length > MAX_HEADER_BYTES:
-            raise TensorFileError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
-        return _parse_header(file.read(length), size - 8 - length)
-    except OSError as error:
-        raise TensorFileError(error.strerror or "it cannot be read") from error
+    size = os.fstat(file.fileno()).st_size
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < 8 or length < 2 or length > size - 8:
+        raise TensorFileError(f"it is not a safetensors file, or cut short{_resembles(prefix)}")
+    if length > MAX_HEADER_BYTES:
+        raise TensorFileError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
+    return _parse_header(file.read(length), size - 8 - length)
 
 
 def _parse_header(text: bytes, data_bytes: int) -> Header:
@@ -165,8 +163,10 @@ def _parse_header(text: bytes, data_bytes: int) -> Header:
     metadata = fields.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise TensorFileError("its metadata is not a table of strings")
-    if not all(_is_text(part) for pair in metadata.items() for part in pair):
-        raise TensorFileError("its metadata hold unpaired surrogates, which are no text")
+    try:
+        "".join(chain.from_iterable(metadata.items())).encode()
+    except UnicodeEncodeError as error:
+        raise TensorFileError("its metadata hold unpaired surrogates, which are no text") from error
     if len(fields) > MAX_TENSORS:
         raise TensorFileError(f"it holds more than {MAX_TENSORS} tensors")
     entries = {name: _entry(name, value) for name, value in fields.items()}
@@ -210,14 +210,6 @@ def _check_ranges(entries: Mapping[str, TensorEntry], data_bytes: int) -> None:
 def _in_order(entries: Mapping[str, TensorEntry]) -> list[tuple[str, TensorEntry]]:
     """The tensors in the order in which they lie in the file."""
     return sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop))
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _resembles(start: bytes) -> str:

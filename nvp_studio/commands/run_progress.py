@@ -1,5 +1,6 @@
 """A training run on the terminal: a live line where there is one, else a line at each validation."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,11 @@ class RunPrinter:
         """The result of the run, ready for JSON; the figures are those stored with its best checkpoint."""
         from nvp_studio.checkpoints import CheckpointError, find_checkpoint, peek
 
-        best, test, validated, tested = self._validation, None, 0, 0
-        path: Path | None = None
-        try:
-            path = find_checkpoint(folder)
-            stored = peek(path)
-            best, test = stored.validation, stored.test
-            validated, tested = stored.validation_images, stored.test_images
-        except CheckpointError:
-            path = None
+        path = stored = None
+        with suppress(CheckpointError):
+            file = find_checkpoint(folder)
+            stored = peek(file)
+            path = file
         metrics, started = self._metrics, self._started
         about = started or read_record(folder)
         return {
@@ -98,10 +95,10 @@ class RunPrinter:
             "images": metrics.images if metrics else 0,
             "skipped_steps": metrics.skipped if metrics else 0,
             "rollbacks": metrics.rollbacks if metrics else 0,
-            "validation_bits_per_dim": best,
-            "validation_images": validated,
-            "test_bits_per_dim": test,
-            "test_images": tested,
+            "validation_bits_per_dim": stored.validation if stored else self._validation,
+            "validation_images": stored.validation_images if stored else 0,
+            "test_bits_per_dim": stored.test if stored else None,
+            "test_images": stored.test_images if stored else 0,
             "parameters": about.parameters,
             "device": about.device,
             "checkpoint": str(path) if path else None,

@@ -20,13 +20,11 @@ def contact_sheet(images: Pixels, scale: int | None = None) -> Pixels:
     scale = scale or max(1, _COMFORTABLE // max(height, width))
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    cell_height, cell_width = height * scale + _GAP, width * scale + _GAP
-    sheet = np.full((rows * cell_height + _GAP, columns * cell_width + _GAP, channels), 255, np.uint8)
-    for index, image in enumerate(images):
-        top, left = index // columns * cell_height + _GAP, index % columns * cell_width + _GAP
-        large = image.repeat(scale, 0).repeat(scale, 1)
-        sheet[top : top + height * scale, left : left + width * scale] = large
-    return sheet
+    large = images.repeat(scale, 1).repeat(scale, 2)
+    cells = np.pad(large, ((0, rows * columns - count), (0, _GAP), (0, _GAP), (0, 0)), constant_values=255)
+    grid = cells.reshape(rows, columns, *cells.shape[1:]).transpose(0, 2, 1, 3, 4)
+    sheet = grid.reshape(rows * cells.shape[1], columns * cells.shape[2], channels)
+    return np.pad(sheet, ((_GAP, 0), (_GAP, 0), (0, 0)), constant_values=255)
 
 
 def png(image: Pixels) -> bytes:

@@ -36,6 +36,7 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
     CheckpointSaved,
     RunChanged,
+    RunEvent,
     RunImages,
     RunNotice,
     RunProgress,
@@ -45,7 +46,7 @@ from nvp_studio.training.events import (
 )
 from nvp_studio.training.runs import RunSummary
 from nvp_studio.worker.client import CrashReport
-from nvp_studio.worker.messages import ChangeRun, ResumeRun, RunCommand, RunEvent, StartRun
+from nvp_studio.worker.messages import ChangeRun, ResumeRun, RunCommand, StartRun
 
 SLOW_STOP_MILLISECONDS = 3000
 """A stop that takes longer than this offers to be forced."""

@@ -15,16 +15,7 @@ from nvp_studio.recipe import Recipe
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.events import (
-    CheckpointSaved,
-    RunChanged,
-    RunImages,
-    RunNotice,
-    RunProgress,
-    RunStarted,
-    RunState,
-    StepMetrics,
-)
+from nvp_studio.training.events import RunEvent
 
 PROTOCOL = 9
 """Version of these messages; both ends must agree."""
@@ -315,9 +306,6 @@ class Reply(msgspec.Struct, frozen=True, tag="reply"):
     request_id: int
     answer: Answer
 
-
-RunEvent = RunStarted | RunState | StepMetrics | RunProgress | RunImages | CheckpointSaved | RunChanged | RunNotice
-"""What a worker reports of the run it trains."""
 
 WorkerMessage = Welcome | Refused | Pong | Reply | RunEvent
 """Anything the worker sends."""
