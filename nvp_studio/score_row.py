@@ -13,6 +13,7 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """One file's score, or the reason it has none (`error`; then `bits_per_dim` is None)."""
 
     path: str
+    """With bytes that are not UTF-8 as escapes."""
     bits_per_dim: float | None = None
     percentile: float | None = None
     """Percentage of the reference images that score lower (fit the model better)."""

@@ -27,6 +27,11 @@ MODEL_HELP = (
 )
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+RunArgument = Annotated[Path, typer.Argument(help="The run's folder, or its name in the folder of runs.")]
+RunsOption = Annotated[
+    Path | None,
+    typer.Option("--runs", help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

@@ -6,7 +6,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, JsonOption, print_columns, print_json, print_result, say
+from nvp_studio.commands.console import (
+    CommandError,
+    JsonOption,
+    RunArgument,
+    RunsOption,
+    print_columns,
+    print_json,
+    print_result,
+    say,
+)
 from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, run_facts, shown_rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
@@ -23,12 +32,7 @@ app = typer.Typer(
     help="List, compare, label, export and delete runs.", no_args_is_help=True, rich_markup_mode="markdown"
 )
 
-RunArgument = Annotated[Path, typer.Argument(help="The run's folder, or its name in the folder of runs.")]
 RunsArgument = Annotated[list[Path], typer.Argument(help="Folders of runs, or their names in the folder of runs.")]
-FolderOption = Annotated[
-    Path | None,
-    typer.Option("--runs", help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder."),
-]
 
 
 @app.command("list")
@@ -36,7 +40,7 @@ def list_(
     sort: Annotated[SortKey, typer.Option(help="Column; by started, steps and time in descending order.")] = "started",
     tag: Annotated[str, typer.Option(help="Only runs with this tag.")] = "",
     trash: Annotated[bool, typer.Option("--trash", help="The runs in the trash instead.")] = False,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the runs of a folder, the newest first unless they are sorted by something else.
@@ -59,7 +63,7 @@ def list_(
 
 
 @app.command()
-def show(run: RunArgument, runs: FolderOption = None, json: JsonOption = False) -> None:
+def show(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) -> None:
     """Show the state of a run, its settings, and what was changed while it ran."""
     from nvp_studio.runs.compare import open_for_comparison
     from nvp_studio.runs.snapshots import snapshots
@@ -84,7 +88,7 @@ def compare(
     quantity: Annotated[
         str, typer.Option(help="For --csv: a curve of the window, as validation or train.")
     ] = "validation",
-    runs: FolderOption = None,
+    runs: RunsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare runs: the settings in which they differ, their results, the lowest validation during training.
@@ -127,7 +131,7 @@ def export(
         Path | None,
         typer.Option("--output", "-o", help="File, or for several runs and tensorboard a folder; - is stdout for csv."),
     ] = None,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Write the metrics of runs for other programs; without an output into each run's folder.
 
@@ -156,7 +160,7 @@ def timelapse(
     output: Annotated[Path, typer.Option("--output", "-o", help="A .gif or .webp file.")],
     kind: Annotated[SheetKind, typer.Option(help="Which images.")] = "samples",
     fps: Annotated[float, typer.Option(min=0.5, max=50, help="Frames per second.")] = 6.0,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Write the samples of a run, from the same noise at every validation, as a film."""
     from nvp_studio.runs.timelapse import write_film
@@ -169,7 +173,7 @@ def timelapse(
 def rename(
     run: RunArgument,
     name: Annotated[str, typer.Argument(help="The new name; '' restores the first one.")],
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Give a run another name; its folder keeps its own, so that a run can be renamed while it is trained."""
     change_labels(find_run(run, runs), name=name)
@@ -181,7 +185,7 @@ def note(
     text: Annotated[
         str | None, typer.Argument(help="The note; '' deletes it; without a text the note is shown.")
     ] = None,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Write a note on a run, or show it."""
     folder = find_run(run, runs)
@@ -196,7 +200,7 @@ def tag(
     run: RunArgument,
     tags: Annotated[list[str] | None, typer.Argument(help="Tags to add; without any they are shown.")] = None,
     remove: Annotated[list[str] | None, typer.Option(help="A tag to remove; may be repeated.")] = None,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Tag a run, and show its tags."""
     folder = find_run(run, runs)
@@ -215,7 +219,7 @@ def change(
     patience: Annotated[int | None, typer.Option(help="End after so many validations without a gain.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End after so many minutes of training in all.")] = None,
     no_stop: Annotated[bool, typer.Option("--no-stop", help="Lift all stop conditions.")] = False,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Change learning rate or stop conditions of a run while it is trained, else when it is resumed.
 
@@ -242,7 +246,7 @@ def rm(
     names: RunsArgument,
     forever: Annotated[bool, typer.Option("--forever", help="Delete runs that are in the trash already.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting for good.")] = False,
-    runs: FolderOption = None,
+    runs: RunsOption = None,
 ) -> None:
     """Move runs to the trash of the runs folder; `runs restore` moves them back.
 
@@ -264,7 +268,7 @@ def rm(
 
 
 @app.command()
-def restore(names: RunsArgument, runs: FolderOption = None) -> None:
+def restore(names: RunsArgument, runs: RunsOption = None) -> None:
     """Move runs back from the trash."""
     for place in [_in_trash(name, runs) for name in names]:
         folder = place.parent.parent / place.name

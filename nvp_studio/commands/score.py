@@ -27,7 +27,6 @@ from nvp_studio.commands.console import (
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.csv_file import csv_writer
 from nvp_studio.score_row import COLUMNS, ScoreRow
-from nvp_studio.text import printable
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
@@ -147,7 +146,7 @@ def _file_rows(
 
     def work(paths: Sequence[bytes]) -> list[ScoreRow]:
         rows = score_files(opened, map(os.fsdecode, paths), samples, seed)
-        return [msgspec.structs.replace(row, path=printable(row.path), pixels=None) for row in rows]
+        return [msgspec.structs.replace(row, pixels=None) for row in rows]
 
     paths = takewhile(lambda path: not tally.stopped, find_images(files))
     return map_on_ranks(ranks, map(os.fsencode, paths), FILES, work, ScoreRow)

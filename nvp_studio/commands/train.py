@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from nvp_studio.commands.console import JsonOption, bits, duration, on_stop, print_result, say
+from nvp_studio.commands.console import JsonOption, RunArgument, RunsOption, bits, duration, on_stop, print_result, say
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunPrinter, divergences
@@ -28,12 +28,6 @@ _BUDGETS = ("minutes", "steps", "epochs")
 _STOP = "stop_"
 """What the parameters of stop conditions begin with; `minutes` is both a budget and a condition."""
 
-RunsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of runs; without it $NVP_STUDIO_RUNS, else the program's data folder.", rich_help_panel=PLACE
-    ),
-]
 TensorBoardOption = Annotated[
     bool,
     typer.Option(
@@ -124,7 +118,7 @@ def train(
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="The run's folder, or its name in the folder of runs.")],
+    run: RunArgument,
     minutes: Annotated[float | None, typer.Option(help="New total budget: minutes.", rich_help_panel=BUDGET)] = None,
     steps: Annotated[int | None, typer.Option(help="New total budget: steps.", rich_help_panel=BUDGET)] = None,
     epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=BUDGET)] = None,

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from nvp_studio.data.images import ImageError, find_images, read_image
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
-from nvp_studio.text import error_line
+from nvp_studio.text import error_line, printable
 
 MAX_SAMPLES = 1000
 """Most dequantization samples of a bound; a batch of them cannot be interrupted."""
@@ -59,7 +60,7 @@ def score_batches(
     for path in find_images(os.fspath(path) for path in paths):
         if cancelled():
             return
-        rows.append(_read(model, str(path)))
+        rows.append(_read(model, path))
         if len(rows) < batch_size and time.monotonic() - began < patience:
             continue
         yield _scored(model, rows, samples, seed)
@@ -68,12 +69,13 @@ def score_batches(
         yield _scored(model, rows, samples, seed)
 
 
-def _read(model: OpenedModel, path: str) -> ScoreRow:
+def _read(model: OpenedModel, path: Path) -> ScoreRow:
+    name = printable(str(path))
     try:
         image = read_image(path, model.image_shape)
     except (ImageError, OSError, MemoryError) as error:
-        return ScoreRow(path=path, error=error_line(error))
-    return ScoreRow(path=path, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
+        return ScoreRow(path=name, error=error_line(error))
+    return ScoreRow(path=name, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
 
 
 def _scored(model: OpenedModel, rows: list[ScoreRow], samples: int, seed: int) -> list[ScoreRow]:

@@ -20,8 +20,6 @@ from nvp_studio.explore.score import score_batches
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe, Seed
-from nvp_studio.score_row import ScoreRow
-from nvp_studio.text import printable
 from nvp_studio.worker.messages import (
     Answer,
     ModelInfo,
@@ -176,7 +174,7 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
         more, counted = (0, True) if counted else _count_some(counting)
         counted_so_far += more
         total = max(counted_so_far, done)
-        yield ScoreRows(tuple(map(_sendable, rows)), done, total, counted)
+        yield ScoreRows(tuple(rows), done, total, counted)
     yield ScoreDone(time.perf_counter() - began)
 
 
@@ -205,11 +203,6 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 def _survey(request: Survey) -> Iterator[Answer | None]:
     for step in survey_data(Path(request.path).expanduser()):
         yield Surveying(step) if isinstance(step, int) else step
-
-
-def _sendable(row: ScoreRow) -> ScoreRow:
-    """The row with a path that a message can hold: bytes of it that are not UTF-8 as escapes."""
-    return msgspec.structs.replace(row, path=printable(row.path))
 
 
 def _model_info(model: OpenedModel) -> ModelInfo:
