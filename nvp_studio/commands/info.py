@@ -43,10 +43,7 @@ def info(
             ("checkpoint", facts["path"]),
             ("digest", facts["digest"]),
             ("name", about["name"]),
-            (
-                "trained on",
-                f"{data}, {about['images']:,} images seen in {duration(about['seconds'])}",
-            ),
+            ("trained on", f"{data}, {about['images']:,} images seen in {duration(about['seconds'])}"),
             ("step", f"{about['step']} (epoch {about['epoch']:.2f}, seed {about['seed']})"),
             ("images", f"{width}x{height}, {'grey' if channels == 1 else 'colour'}"),
             ("preset", about["preset"]),

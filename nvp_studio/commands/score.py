@@ -3,7 +3,9 @@
 import io
 import math
 import os
+import statistics
 import sys
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,7 +96,7 @@ def score(
                     write(row)
                     bar.advance(task)
         finally:
-            _print_tally(tally, opened.path, samples, json, quiet=csv_file == "-")
+            _print_tally(tally, opened.path, samples, json)
     if tally.stopped:
         raise Stopped(f"{tally.stopped}: not all files were scored")
     if tally.failed:
@@ -102,40 +104,23 @@ def score(
 
 
 class Tally:
-    """Counts and sums over rows, computed without keeping them."""
+    """The scores of all rows, the number of rows without one, and why scoring is to end early."""
 
     def __init__(self) -> None:
-        self.scored = 0
+        self.scores = array("d")
         self.failed = 0
         self.stopped = ""
-        self._sum = 0.0
-        self._squares = 0.0
 
     def add(self, row: ScoreRow) -> None:
         """Take a row into account."""
         if row.bits_per_dim is None:
             self.failed += 1
-            return
-        self.scored += 1
-        self._sum += row.bits_per_dim
-        self._squares += row.bits_per_dim**2
+        else:
+            self.scores.append(row.bits_per_dim)
 
     def stop(self, reason: str) -> None:
         """Ask the scoring to end after the batch under way."""
         self.stopped = reason
-
-    @property
-    def mean(self) -> float | None:
-        """Mean bits/dim, or None without a score."""
-        return self._sum / self.scored if self.scored else None
-
-    @property
-    def standard_error(self) -> float | None:
-        """Standard error of the mean over images, or None with fewer than two."""
-        if self.scored < 2 or self.mean is None:
-            return None
-        variance = max(0.0, self._squares / self.scored - self.mean**2) * self.scored / (self.scored - 1)
-        return math.sqrt(variance / self.scored)
 
 
 def _file_rows(
@@ -234,20 +219,24 @@ def _print_row_as_json(row: ScoreRow) -> None:
     print_json({name: getattr(row, name) for name in COLUMNS})
 
 
-def _print_tally(tally: Tally, path: str, samples: int, json: bool, quiet: bool) -> None:
+def _print_tally(tally: Tally, path: str, samples: int, json: bool) -> None:
+    scored = len(tally.scores)
+    mean = statistics.fmean(tally.scores) if scored else None
+    error = statistics.stdev(tally.scores) / math.sqrt(scored) if scored > 1 else None
     if json:
         print_json(
             {
                 "model": path,
-                "scored": tally.scored,
+                "scored": scored,
                 "failed": tally.failed,
-                "mean_bits_per_dim": tally.mean,
-                "standard_error": tally.standard_error,
+                "mean_bits_per_dim": mean,
+                "standard_error": error,
                 "samples": samples,
             }
         )
         return
-    spread = "" if tally.standard_error is None else f" ± {tally.standard_error:.4f}"
-    mean = "" if tally.mean is None else f", mean {tally.mean:.4f}{spread} bits/dim (an upper bound, {samples} sample)"
+    spread = "" if error is None else f" ± {error:.4f}"
+    bound = f"an upper bound, {samples} sample{'' if samples == 1 else 's'}"
+    result = "" if mean is None else f", mean {mean:.4f}{spread} bits/dim ({bound})"
     failed = f", {tally.failed} could not be read" if tally.failed else ""
-    say(f"{tally.scored} scored{failed}{mean}")
+    say(f"{scored} scored{failed}{result}")

@@ -99,9 +99,12 @@ class WorkerClient(QObject):
         self._pings = 0
         self._damage = ""
         self._refused = False
-        self._heartbeat = _timer(self, HEARTBEAT_MILLISECONDS, self._on_heartbeat)
-        self._restart = _timer(self, 0, self._launch, single_shot=True)
-        self._kill = _timer(self, 0, self.force_stop, single_shot=True)
+        self._heartbeat = QTimer(self, interval=HEARTBEAT_MILLISECONDS)
+        self._heartbeat.timeout.connect(self._on_heartbeat)
+        self._restart = QTimer(self, singleShot=True)
+        self._restart.timeout.connect(self._launch)
+        self._kill = QTimer(self, singleShot=True)
+        self._kill.timeout.connect(self.force_stop)
 
     def set_program(self, program: Sequence[str], explain: "Explain | None" = None) -> None:
         """Start `program` from now on; a process of another program is killed.
@@ -347,11 +350,3 @@ def _environment() -> QProcessEnvironment:
     environment.insert("PYTHONPATH", os.pathsep.join(filter(None, (folder, others))))
     environment.insert("PYTHONUTF8", "1")
     return environment
-
-
-def _timer(parent: QObject, milliseconds: int, slot: Callable[[], None], single_shot: bool = False) -> QTimer:
-    timer = QTimer(parent)
-    timer.setInterval(milliseconds)
-    timer.setSingleShot(single_shot)
-    timer.timeout.connect(slot)
-    return timer
