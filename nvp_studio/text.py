@@ -1,4 +1,4 @@
-"""Text for a person: any text or error as one printable line, a reason as a sentence."""
+"""Text for a person: any text or error as one printable line, sentences, durations, sizes of images."""
 
 from nvp_studio.memory import is_out_of_memory
 
@@ -41,3 +41,20 @@ def sentence(reason: object) -> str:
     """Return a reason, such as that of an error, as a sentence: with a capital letter and a full stop."""
     text = str(reason)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def duration(seconds: float) -> str:
+    """A duration for a person, such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest:02d} s" if minutes < 20 else f"{minutes} min"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours} h {rest // 60:02d} min"
+
+
+def shape_text(channels: int, height: int, width: int) -> str:
+    """The shape of an image for a person, such as 32x32 colour."""
+    return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"

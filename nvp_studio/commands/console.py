@@ -138,13 +138,6 @@ def find_model(model: str) -> str:
         return model
 
 
-def duration(seconds: float) -> str:
-    """Seconds as 0:09, 3:10 or 1:02:07."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def bits(value: float | None) -> str | None:
     """A score with its unit, or None when there is none."""
     return None if value is None else f"{value:.4f} bits/dim"

@@ -20,6 +20,7 @@ from nvp_studio.commands.console import (
     say,
 )
 from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
+from nvp_studio.text import shape_text
 
 if TYPE_CHECKING:
     from nvp_studio.data.catalogue import CatalogueEntry
@@ -135,7 +136,7 @@ def prepare(
     facts: dict[str, Any] = {
         "name": data.name,
         "title": data.title,
-        "shape": _shape(data.image_shape),
+        "shape": shape_text(*data.image_shape),
         "images": {part: len(split) for part, split in parts.items() if split is not None},
         "classes": list(data.label_names),
         "notes": list(data.notes),
@@ -225,7 +226,7 @@ def _facts(entry: "CatalogueEntry", data_root: str | None) -> dict[str, Any]:
         "name": entry.name,
         "title": entry.title,
         "images": entry.images,
-        "shape": _shape(entry.image_shape),
+        "shape": shape_text(*entry.image_shape),
         "state": state,
         "place": None if place is None else str(place),
     }
@@ -236,7 +237,7 @@ def _prepared_facts(info: "PreparedInfo") -> dict[str, Any]:
         "folder": str(info.folder),
         "source": info.source,
         "images": info.images,
-        "shape": _shape(info.image_shape) if info.finished else "",
+        "shape": shape_text(*info.image_shape) if info.finished else "",
         "bytes": info.size,
         "finished": info.finished,
     }
@@ -247,11 +248,6 @@ def _some(names: tuple[str, ...], most: int = 12) -> str | None:
     if not names:
         return None
     return f"{len(names)}: {', '.join(names[:most])}{', ...' if len(names) > most else ''}"
-
-
-def _shape(image_shape: tuple[int, int, int]) -> str:
-    channels, height, width = image_shape
-    return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
 
 
 def _file_text(file: "RemoteFile") -> str:

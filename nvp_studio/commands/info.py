@@ -11,10 +11,10 @@ from nvp_studio.commands.console import (
     CommandError,
     JsonOption,
     bits,
-    duration,
     find_model,
     print_result,
 )
+from nvp_studio.text import duration, shape_text
 
 
 def info(
@@ -32,7 +32,6 @@ def info(
     model = find_model(model)
     facts = {"run": _run_facts(Path(model)), **_checkpoint_facts(model)}
     run, about, config = facts["run"], facts["info"], facts["config"]
-    channels, height, width = config["image_shape"]
     data, shares = about["data"]["title"], facts["direction_shares"]
     print_result(
         facts,
@@ -45,7 +44,7 @@ def info(
             ("name", about["name"]),
             ("trained on", f"{data}, {about['images']:,} images seen in {duration(about['seconds'])}"),
             ("step", f"{about['step']} (epoch {about['epoch']:.2f}, seed {about['seed']})"),
-            ("images", f"{width}x{height}, {'grey' if channels == 1 else 'colour'}"),
+            ("images", shape_text(*config["image_shape"])),
             ("preset", about["preset"]),
             ("parameters", f"{facts['parameters']:,}"),
             ("scales", "  ".join("x".join(map(str, shape)) for shape in facts["latent_shapes"])),

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from nvp_studio.commands.console import duration, errors, say
+from nvp_studio.commands.console import errors, say
+from nvp_studio.text import duration
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
     CheckpointSaved,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nvp_studio.commands.console import bits, duration
+from nvp_studio.commands.console import bits
 from nvp_studio.runs.listing import ListedRun
 from nvp_studio.runs.names import Axis
+from nvp_studio.text import duration
 from nvp_studio.training.changes import RateChange, Restart, RunChange
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from nvp_studio.commands.console import JsonOption, RunArgument, RunsOption, bits, duration, on_stop, print_result, say
+from nvp_studio.commands.console import JsonOption, RunArgument, RunsOption, bits, on_stop, print_result, say
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunPrinter, divergences
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
+from nvp_studio.text import duration
 from nvp_studio.training.config import BUDGET, DATA, DEFAULT_MINUTES, PLACE, StopRules, TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent

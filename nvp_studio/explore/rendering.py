@@ -14,6 +14,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.config import Scale
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.text import shape_text
 
 _KEPT_BASES = 64
 _STRAIGHT = 1e-6
@@ -81,7 +82,7 @@ def _check_image(model: OpenedModel, image: Image) -> None:
 
 def _size(shape: Sequence[int]) -> str:
     height, width, channels = shape
-    return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
+    return shape_text(channels, height, width)
 
 
 @torch.inference_mode()

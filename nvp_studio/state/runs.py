@@ -16,6 +16,7 @@ from PySide6.QtCore import (
 
 from nvp_studio.runs.listing import SORT_KEYS, ListedRun, list_labelled
 from nvp_studio.state.run_states import phase_text
+from nvp_studio.text import duration
 from nvp_studio.training.runs import RunSummary
 
 RUN_ROLE = Qt.ItemDataRole.UserRole
@@ -158,18 +159,6 @@ class FilteredRunsModel(QSortFilterProxyModel):
         """The row of a run, -1 when it is not shown."""
         row = self._runs.row_of(folder)
         return self.mapFromSource(self._runs.index(row, 0)).row() if row >= 0 else -1
-
-
-def duration(seconds: float) -> str:
-    """A duration for a person, such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest:02d} s" if minutes < 20 else f"{minutes} min"
-    hours, rest = divmod(whole, 3600)
-    return f"{hours} h {rest // 60:02d} min"
 
 
 def _tip(listed: ListedRun, column: str) -> str:

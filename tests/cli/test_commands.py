@@ -119,7 +119,7 @@ class TestInfo:
         assert code == 0
         assert "Random images" in out
         assert "4.5000 bits/dim" in out
-        assert "8x8, grey" in out
+        assert "8x8 grey" in out
 
     def test_json_is_complete(self, run: Run, model: Path) -> None:
         _, out, _ = run("info", model, "--json")

@@ -13,8 +13,9 @@ from nvp_studio.runs.labels import LABELS
 from nvp_studio.runs.snapshots import read_sheet
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.opened_run import OpenedRun
-from nvp_studio.state.runs import RunsModel, duration
+from nvp_studio.state.runs import RunsModel
 from nvp_studio.state.timelapse import Timelapse
+from nvp_studio.text import duration
 from nvp_studio.training.changes import CHANGES, REQUEST_FILE, take_request
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.lock import run_lock

@@ -5,8 +5,8 @@ from PySide6.QtCore import QCoreApplication
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
-from nvp_studio.state.runs import duration
 from nvp_studio.state.survey import DataSurveyor
+from nvp_studio.text import duration
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord
