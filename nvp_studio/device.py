@@ -4,7 +4,7 @@ import os
 
 import torch
 
-_MOST_THREADS = 64
+_MAX_THREADS = 64
 """Threads that may be asked for on a machine with fewer cores."""
 
 
@@ -42,6 +42,6 @@ def choose_threads(threads: int | None = None) -> int:
     to train several times slower than one.
     """
     if threads is not None:
-        return min(max(1, threads), max(_MOST_THREADS, os.cpu_count() or 1))
+        return min(max(1, threads), max(_MAX_THREADS, os.cpu_count() or 1))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores - 1)

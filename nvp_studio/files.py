@@ -70,27 +70,27 @@ def replace_file(source: Path, target: Path) -> None:
         time.sleep(0.02)
 
 
-def open_regular(path: str | os.PathLike[str], most_bytes: int | None = None) -> BufferedReader:
+def open_regular(path: str | os.PathLike[str], max_bytes: int | None = None) -> BufferedReader:
     """Open the regular file at `path` for reading.
 
     Raises `OSError` for a folder, for a pipe or device, which could block for ever, and for a file of more than
-    `most_bytes`.
+    `max_bytes`.
     """
-    _check_regular(os.stat(path), path, most_bytes)
+    _check_regular(os.stat(path), path, max_bytes)
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        _check_regular(os.fstat(descriptor), path, most_bytes)  # it may have been replaced since
+        _check_regular(os.fstat(descriptor), path, max_bytes)  # it may have been replaced since
     except BaseException:
         os.close(descriptor)
         raise
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes:
+def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     """Return the content of the regular file at `path`; `OSError` as `open_regular`."""
-    with open_regular(path, most_bytes) as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:  # it has grown since
+    with open_regular(path, max_bytes) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:  # it has grown since
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
 
@@ -123,12 +123,12 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _check_regular(status: os.stat_result, path: str | os.PathLike[str], most_bytes: int | None) -> None:
+def _check_regular(status: os.stat_result, path: str | os.PathLike[str], max_bytes: int | None) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    if most_bytes is not None and status.st_size > most_bytes:
+    if max_bytes is not None and status.st_size > max_bytes:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
 
 

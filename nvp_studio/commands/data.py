@@ -243,11 +243,11 @@ def _prepared_facts(info: "PreparedInfo") -> dict[str, Any]:
     }
 
 
-def _some(names: tuple[str, ...], most: int = 12) -> str | None:
+def _some(names: tuple[str, ...], limit: int = 12) -> str | None:
     """How many names there are, and the first of them."""
     if not names:
         return None
-    return f"{len(names)}: {', '.join(names[:most])}{', ...' if len(names) > most else ''}"
+    return f"{len(names)}: {', '.join(names[:limit])}{', ...' if len(names) > limit else ''}"
 
 
 def _file_text(file: "RemoteFile") -> str:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from nvp_studio.files import open_regular
-from nvp_studio.text import one_line
+from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import MODEL_FILES, RECORD, default_runs_folder
 
@@ -57,8 +57,7 @@ def send_model(folder: str, output: BinaryIO) -> None:
             header = ModelHeader(size, hashlib.file_digest(file, "sha256").hexdigest())
             file.seek(0)
         except (RunError, OSError, ValueError) as error:  # ValueError: a null character in the path
-            reason = getattr(error, "strerror", None) or str(error)
-            header = ModelHeader(error=one_line(reason))
+            header = ModelHeader(error=error_line(error))
         output.write(msgspec.json.encode(header) + b"\n")
         if not header.error:
             shutil.copyfileobj(file, output, _CHUNK)
