@@ -79,11 +79,10 @@ class RunPrinter:
         """The result of the run, ready for JSON; the figures are those stored with its best checkpoint."""
         from nvp_studio.checkpoints import CheckpointError, find_checkpoint, peek
 
-        path = stored = None
+        stored = None
         with suppress(CheckpointError):
-            file = find_checkpoint(folder)
-            stored = peek(file)
-            path = file
+            path = find_checkpoint(folder)
+            stored = peek(path)
         metrics, started = self._metrics, self._started
         about = started or read_record(folder)
         return {
@@ -102,7 +101,7 @@ class RunPrinter:
             "test_images": stored.test_images if stored else 0,
             "parameters": about.parameters,
             "device": about.device,
-            "checkpoint": str(path) if path else None,
+            "checkpoint": str(path) if stored else None,
             "go_on": self._how_to_go_on(folder, about.config),
         }
 
