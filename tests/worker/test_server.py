@@ -146,7 +146,7 @@ def test_opening_tells_what_the_file_holds(shared_worker: WorkerProcess, model_f
     assert model.parameters == expected.parameters
     assert len(model.explained_variance) == 12
     assert list(model.reference) == sorted(model.reference)
-    assert (model.name, model.step, model.validation) == ("small", 7, 4.5)
+    assert (model.name, model.validation) == ("small", 4.5)
 
 
 def test_a_render_is_what_explore_gives(shared_worker: WorkerProcess, model_file: Path) -> None:
