@@ -21,10 +21,12 @@ class Entry:
     action: QAction
     place: int = 50
     """Order within the menu: smaller is higher, equal in the order of registering."""
+    separator: bool = False
+    """Whether a line is above it in its menu."""
 
 
 class ActionRegistry(QObject):
-    """Actions by key, in the order they were added; a separator is an entry point of a menu, kept beside them."""
+    """Actions by key, in the order they were added."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -32,7 +34,6 @@ class ActionRegistry(QObject):
         self.menus: dict[str, str] = {}
         """Title of each menu by its key, in the order of the menu bar."""
         self._entries: dict[str, Entry] = {}
-        self._separators: set[str] = set()
 
     def add(
         self,
@@ -69,9 +70,7 @@ class ActionRegistry(QObject):
         if page is not None:
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         (page or self._window).addAction(action)
-        self._entries[key] = Entry(key, key.split(".")[0] if menu is None else menu, action, place)
-        if separator:
-            self._separators.add(key)
+        self._entries[key] = Entry(key, key.split(".")[0] if menu is None else menu, action, place, separator)
         return action
 
     def adopt(self, key: str, action: QAction, icon: str, *, separator: bool = False) -> None:
@@ -79,9 +78,7 @@ class ActionRegistry(QObject):
         action.setObjectName(key)
         set_icon(action, icon)
         self._window.addAction(action)
-        self._entries[key] = Entry(key, key.split(".")[0], action)
-        if separator:
-            self._separators.add(key)
+        self._entries[key] = Entry(key, key.split(".")[0], action, separator=separator)
 
     def __getitem__(self, key: str) -> QAction:
         return self._entries[key].action
@@ -95,13 +92,14 @@ class ActionRegistry(QObject):
             return list(self._entries.values())
         return sorted((entry for entry in self._entries.values() if entry.menu == menu), key=lambda entry: entry.place)
 
-    def starts_group(self, key: str) -> bool:
-        """Whether a line belongs above this action in its menu."""
-        return key in self._separators
+
+def plain_text(action: QAction) -> str:
+    """The text of an action without mnemonic and ellipsis."""
+    return action.text().replace("&", "").removesuffix("…")
 
 
 def _tip(action: QAction, tip: str) -> str:
     """What to show under the mouse: the explanation (or the name) with the shortcut."""
-    text = tip or action.text().replace("&", "").rstrip("…")
+    text = tip or plain_text(action)
     keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
     return f"{text}  ({keys})" if keys else text

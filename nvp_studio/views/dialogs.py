@@ -1,53 +1,45 @@
-"""What dialogs have in common; and command palette, shortcut sheet and about box, made from the action registry."""
+"""What dialogs have in common; and command palette and shortcut sheet, made from the action registry."""
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
+    QApplication,
     QDialog,
     QDialogButtonBox,
-    QGridLayout,
-    QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-import nvp_studio
-from nvp_studio.views.actions import ActionRegistry, Entry
-from nvp_studio.views.theme import SPACE, colors
-from nvp_studio.views.widgets.layout import text_label, vbox
+from nvp_studio.views.actions import ActionRegistry, Entry, plain_text
+from nvp_studio.views.theme import SPACE, colors, scaled_font
+
+_LIST_KEYS = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
+"""Keys that move in the palette's list while the field has the focus."""
 
 
 class Dialog(QDialog):
-    """A dialog that is deleted when it closes."""
+    """A dialog with its contents in `column`, deleted when it closes."""
 
     def __init__(self, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.column = QVBoxLayout(self)
+        self.column.setSpacing(SPACE)
 
     def make_buttons(self, accept: str) -> QDialogButtonBox:
         """A row with *Cancel* and a button with the text `accept`, which is `self.ok`."""
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.ok = QPushButton(accept)
+        self.ok = buttons.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
         self.ok.setProperty("primary", True)
         self.ok.setDefault(True)
-        buttons.addButton(self.ok, QDialogButtonBox.ButtonRole.AcceptRole)
-        without_icons(buttons)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         return buttons
-
-
-def without_icons(buttons: QDialogButtonBox) -> None:
-    """Remove the style's own icons, which do not match the others of the window."""
-    for button in buttons.buttons():
-        button.setIcon(QIcon())
 
 
 class CommandPalette(Dialog):
@@ -61,88 +53,60 @@ class CommandPalette(Dialog):
         self.resize(64 * SPACE, 48 * SPACE)
         self._menus = registry.menus
         self._blank = _blank_icon(16)
-        self._entries = [entry for entry in registry.entries() if entry.action.isVisible()]
-        column = QVBoxLayout(self)
-        column.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
+        self._entries = {entry.key: entry for entry in registry.entries() if entry.action.isVisible()}
+        self.column.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
         self.field = QLineEdit()
         self.field.setPlaceholderText(self.tr("What do you want to do?"))
         self.field.setAccessibleName(self.tr("Search for a command"))
         self.field.textChanged.connect(self._fill)
+        self.field.returnPressed.connect(self._run)
         self.field.installEventFilter(self)
-        self.list = QTreeWidget()
-        self.list.setColumnCount(2)
-        self.list.setHeaderHidden(True)
-        self.list.setRootIsDecorated(False)
-        self.list.setIconSize(QSize(16, 16))
-        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.list.header().setStretchLastSection(False)
-        self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        self.list.setAccessibleName(self.tr("Commands"))
-        self.list.itemActivated.connect(lambda _: self._run())
-        self.list.itemClicked.connect(lambda _: self._run())
-        column.addWidget(self.field)
-        column.addWidget(self.list)
-        for entry in self._entries:
-            entry.action.changed.connect(self._follow)
+        self.list = _two_columns(self.tr("Commands"))
+        self.list.itemClicked.connect(self._run)
+        self.column.addWidget(self.field)
+        self.column.addWidget(self.list)
+        for entry in self._entries.values():
+            entry.action.changed.connect(self._show_enabled)
         self._fill("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self.field and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
-            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 8, Qt.Key.Key_PageUp: -8}.get(
-                Qt.Key(event.key())
-            )
-            if step is not None:
-                self._step(step)
-                return True
-            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-                self._run()
-                return True
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() in _LIST_KEYS:
+            return QApplication.sendEvent(self.list, event)
         return False
 
     def _fill(self, text: str) -> None:
         self.list.clear()
-        matches = [(rank, entry) for entry in self._entries if (rank := _rank(text, self._title(entry))) is not None]
-        self._items = [self._item(entry) for _, entry in sorted(matches, key=lambda pair: pair[0])]
+        ranks = {entry.key: _rank(text, self._title(entry)) for entry in self._entries.values()}
+        matches = sorted((rank, place, key) for place, (key, rank) in enumerate(ranks.items()) if rank is not None)
+        self._items = [self._item(self._entries[key]) for *_, key in matches]
         self.list.addTopLevelItems(self._items)
-        self._step(1)
+        self._show_enabled()
 
-    def _follow(self) -> None:
+    def _show_enabled(self) -> None:
         """What could not be done when the palette opened may be possible by now, and the other way round."""
-        able = {entry.key: entry.action.isEnabled() for entry in self._entries}
         for item in self._items:
-            item.setDisabled(not able[item.data(0, Qt.ItemDataRole.UserRole)])
+            item.setDisabled(not self._entry(item).action.isEnabled())
         if self.list.currentItem() is None:
-            self._step(1)
-
-    def _step(self, step: int) -> None:
-        """Move the mark so many rows among those that can be run; from none to the first."""
-        able = [item for item in self._items if not item.isDisabled()]
-        if not able:
-            return
-        current = self.list.currentItem()
-        row = able.index(current) + step if current in able else 0
-        self.list.setCurrentItem(able[max(0, min(len(able) - 1, row))])
+            first = next((item for item in self._items if not item.isDisabled()), None)
+            if first is not None:
+                self.list.setCurrentItem(first)
 
     def _item(self, entry: Entry) -> QTreeWidgetItem:
-        keys = entry.action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        item = QTreeWidgetItem([self._title(entry), keys])
+        item = _row(self._title(entry), _keys(entry))
         icon = entry.action.icon()
         item.setIcon(0, self._blank if icon.isNull() else icon)
         item.setData(0, Qt.ItemDataRole.UserRole, entry.key)
-        item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        item.setForeground(1, QColor(colors().dim))
-        item.setSizeHint(0, QSize(0, 28))
-        item.setDisabled(not entry.action.isEnabled())
         return item
 
     def _run(self) -> None:
         item = self.list.currentItem()
-        if item is None or item.isDisabled():
-            return
-        key = item.data(0, Qt.ItemDataRole.UserRole)
-        self.accept()
-        next(entry.action for entry in self._entries if entry.key == key).trigger()
+        if item is not None and not item.isDisabled():
+            action = self._entry(item).action
+            self.accept()
+            action.trigger()
+
+    def _entry(self, item: QTreeWidgetItem) -> Entry:
+        return self._entries[item.data(0, Qt.ItemDataRole.UserRole)]
 
     def _title(self, entry: Entry) -> str:
         """Menu and name of an action, such as "View: Log"."""
@@ -161,8 +125,6 @@ def _blank_icon(side: int) -> QIcon:
 def _rank(typed: str, title: str) -> tuple[int, int] | None:
     """How well the letters typed fit: all in one piece first, then scattered in order; None when they do not."""
     wanted, text = typed.lower().strip(), title.lower()
-    if not wanted:
-        return 0, 0
     if wanted in text:
         return 0, text.index(wanted)
     place = 0
@@ -179,95 +141,55 @@ class ShortcutSheet(Dialog):
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Keyboard shortcuts"))
-        self.resize(110 * SPACE, 72 * SPACE)
-        column = QVBoxLayout(self)
-        content = QWidget()
-        content.setObjectName("scroll_content")
-        columns = QHBoxLayout(content)
-        columns.setSpacing(6 * SPACE)
-        halves = [QVBoxLayout(), QVBoxLayout()]
-        for half in halves:
-            half.setSpacing(2 * SPACE)
-            columns.addLayout(half, 1)
-        rows = [0, 0]
+        self.resize(64 * SPACE, 72 * SPACE)
+        self.list = _two_columns(self.windowTitle())
         for menu, title in registry.menus.items():
             entries = [entry for entry in registry.entries(menu) if not entry.action.shortcut().isEmpty()]
-            if not entries:
-                continue
-            shorter = rows.index(min(rows))
-            rows[shorter] += len(entries) + 2
-            halves[shorter].addLayout(_shortcut_table(title, entries))
-        extra = [
-            (self.tr("Arrow keys"), self.tr("Move the slider that has the focus")),
-            (self.tr("Double click"), self.tr("Reset a slider to the value of the image")),
-            (self.tr("Esc"), self.tr("Close a dialog")),
+            self._add_group(title.replace("&", ""), [(plain_text(entry.action), _keys(entry)) for entry in entries])
+        others = [
+            (self.tr("Move the slider that has the focus"), self.tr("Arrow keys")),
+            (self.tr("Reset a slider to the value of the image"), self.tr("Double click")),
+            (self.tr("Close a dialog"), self.tr("Esc")),
         ]
-        halves[rows.index(min(rows))].addLayout(_table(self.tr("Sliders and dialogs"), extra))
-        for half in halves:
-            half.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setWidget(content)
-        column.addWidget(area)
-        column.addLayout(_close_row(self))
+        self._add_group(self.tr("Sliders and dialogs"), others)
+        self.list.expandAll()
+        close = QPushButton(self.tr("Close"))
+        close.clicked.connect(self.reject)
+        self.column.addWidget(self.list)
+        self.column.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+
+    def _add_group(self, title: str, rows: list[tuple[str, str]]) -> None:
+        if rows:
+            group = _row(title, "")
+            group.setFont(0, scaled_font(13, bold=True))
+            group.addChildren([_row(*row) for row in rows])
+            self.list.addTopLevelItem(group)
 
 
-def _shortcut_table(title: str, entries: list[Entry]) -> QGridLayout:
-    rows = []
-    for entry in entries:
-        keys = " / ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in entry.action.shortcuts()[:2])
-        rows.append((keys, entry.action.text().replace("&", "").rstrip("…")))
-    return _table(title.replace("&", ""), rows)
+def _two_columns(name: str) -> QTreeWidget:
+    """A list with texts at the left and keys at the right."""
+    tree = QTreeWidget()
+    tree.setAccessibleName(name)
+    tree.setColumnCount(2)
+    tree.setHeaderHidden(True)
+    tree.setRootIsDecorated(False)
+    tree.setIconSize(QSize(16, 16))
+    tree.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    tree.header().setStretchLastSection(False)
+    tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    tree.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+    return tree
 
 
-def _table(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
-    grid = QGridLayout()
-    grid.setHorizontalSpacing(2 * SPACE)
-    grid.setVerticalSpacing(SPACE // 2)
-    head = text_label(title, "section")
-    grid.addWidget(head, 0, 0, 1, 2)
-    for row, (keys, text) in enumerate(rows, 1):
-        grid.addWidget(QLabel(text), row, 0)
-        label = text_label(keys)
-        grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
-    grid.setColumnStretch(0, 1)
-    return grid
+def _row(text: str, keys: str) -> QTreeWidgetItem:
+    item = QTreeWidgetItem([text, keys])
+    item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    item.setForeground(1, QColor(colors().dim))
+    item.setSizeHint(0, QSize(0, 28))
+    return item
 
 
-def _close_row(dialog: QDialog) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.addStretch(1)
-    button = QPushButton(dialog.tr("Close"))
-    button.clicked.connect(dialog.reject)
-    row.addWidget(button)
-    return row
-
-
-class AboutDialog(Dialog):
-    """Version, purpose, licences and credits."""
-
-    def __init__(self, engine_text: str, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(self.tr("About NVP Studio"))
-        self.setFixedWidth(64 * SPACE)
-        column = vbox(self, margins=(3 * SPACE, 3 * SPACE, 3 * SPACE, 2 * SPACE))
-        title = text_label(f"NVP Studio {nvp_studio.__version__}", "heading")
-        column.addWidget(title)
-        for text, role in (
-            (self.tr("Trains RealNVP normalizing flows on images and explores what they learnt."), ""),
-            (engine_text, "dim"),
-            (
-                self.tr(
-                    "Method: Dinh, Sohl-Dickstein and Bengio, “Density estimation using Real NVP”, 2017. "
-                    "Images: Fashion-MNIST, Zalando Research, MIT licence. Icons: Lucide, ISC licence. "
-                    "Built with PyTorch, Qt for Python and pyqtgraph. MIT licence."
-                ),
-                "dim",
-            ),
-        ):
-            label = QLabel(text)
-            label.setWordWrap(True)
-            label.setProperty("role", role)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            column.addWidget(label)
-        column.addLayout(_close_row(self))
+def _keys(entry: Entry) -> str:
+    """The shortcuts of an action, at most two, as its system writes them."""
+    keys = entry.action.shortcuts()[:2]
+    return " / ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in keys)

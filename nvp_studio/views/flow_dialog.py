@@ -3,22 +3,15 @@
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QDialogButtonBox,
-    QFormLayout,
-    QLabel,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QDialogButtonBox, QWidget
 
 from nvp_studio.flow.config import MOST, FlowConfig
 from nvp_studio.text import sentence
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
-from nvp_studio.views.widgets.inputs import combo, decimal, input_value, on_input, show_input, whole
-from nvp_studio.views.widgets.layout import hbox, text_label
+from nvp_studio.views.widgets.inputs import ComboBox, input_value, number, on_input, show_input
+from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, text_label
 
 _LEFT = 10
 """Fields in the first of two columns: the layout of the flow, with the transform of its couplings."""
@@ -33,29 +26,24 @@ class FlowDialog(Dialog):
         self.setWindowTitle(tr("Change the flow"))
         self._shape = flow.image_shape
         self._preset = preset
-        self._tips = _tips()
+        tips = _tips()
         self.fields: dict[str, QWidget] = {}
         columns = hbox(spacing=4 * SPACE)
         hints, names = get_type_hints(FlowConfig), field_names()
         for keys in (list(names)[:_LEFT], list(names)[_LEFT:]):
-            form = QFormLayout()
-            form.setVerticalSpacing(SPACE)
-            form.setHorizontalSpacing(2 * SPACE)
+            form = form_layout(spacing=2 * SPACE)
             for key in keys:
-                self._add(form, key, names[key], hints[key])
+                add_field(form, names[key], self._make_field(key, hints[key]), tips[key])
             columns.addLayout(form)
-        self.description = QLabel()
-        self.description.setWordWrap(True)
+        self.description = text_label(wrap=True)
         self.description.setMinimumHeight(5 * SPACE)
         self.description.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.buttons = self.make_buttons(tr("OK"))
         self.as_preset = self.buttons.addButton(tr("As the preset has it"), QDialogButtonBox.ButtonRole.ResetRole)
         self.as_preset.clicked.connect(lambda: self.show_flow(self._preset))
-        column = QVBoxLayout(self)
-        column.setSpacing(2 * SPACE)
-        column.addLayout(columns)
-        column.addWidget(self.description)
-        column.addWidget(self.buttons)
+        self.column.addLayout(columns)
+        self.column.addWidget(self.description)
+        self.column.addWidget(self.buttons)
         self.show_flow(flow)
 
     @property
@@ -70,31 +58,23 @@ class FlowDialog(Dialog):
             show_input(field, getattr(flow, key))
         self._check()
 
-    def _add(self, form: QFormLayout, key: str, name: str, hint: object) -> None:
+    def _make_field(self, key: str, hint: object) -> QWidget:
         field: QWidget
         if get_origin(hint) is Literal:
             text = value_names()
-            field = combo([(text[value], value) for value in get_args(hint)])
+            field = ComboBox([(text[value], value) for value in get_args(hint)])
             field.setMinimumContentsLength(20)
         elif hint is bool:
-            field = QCheckBox(name)
+            field = QCheckBox()
         elif hint is int:
-            field = whole(0, MOST[key])
+            field = number(0, MOST[key])
         else:
             least, most = (0.0, 0.999999) if key == "leak" else (1e-6, 0.499999)
-            field = decimal(least, most, 6, step=0.01)
+            field = number(least, most, 6, step=0.01)
         on_input(field, self._check)
-        field.setAccessibleName(name)
-        field.setToolTip(self._tips[key])
         field.setObjectName(key)
         self.fields[key] = field
-        if isinstance(field, QCheckBox):
-            form.addRow(field)
-            return
-        label = text_label(name)
-        label.setToolTip(self._tips[key])
-        label.setBuddy(field)
-        form.addRow(label, field)
+        return field
 
     def _check(self) -> None:
         if len(self.fields) < len(field_names()):

@@ -6,20 +6,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import (
-    QCloseEvent,
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDragMoveEvent,
-    QDropEvent,
-    QPaintEvent,
-)
-from PySide6.QtWidgets import (
-    QLabel,
-    QMainWindow,
-    QStackedWidget,
-    QWidget,
-)
+from PySide6.QtGui import QCloseEvent, QDropEvent, QPaintEvent
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_model
@@ -31,7 +19,7 @@ from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
-from nvp_studio.views.widgets.layout import hbox, vbox
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.log_dock import LogDock
 from nvp_studio.views.widgets.notification_stack import NotificationStack
 from nvp_studio.views.widgets.rail import Rail
@@ -91,7 +79,6 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("NVP Studio")
         self.setMinimumSize(QSize(960, 640))
         self.resize(1280, 800)
-        self.setAcceptDrops(True)
         self._lay_out()
         self._actions = WindowActions(
             self.context,
@@ -155,24 +142,25 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         self._stack = QStackedWidget()
+        self.notifications = NotificationStack()
         self._rail = Rail([(entry.key, entry.title, entry.icon) for entry in self._entries])
         center = QWidget()
         column = vbox(center, spacing=0)
         row = hbox(spacing=0)
         row.addWidget(self._rail)
-        row.addWidget(self._stack, 1)
+        pages = vbox(spacing=0)
+        pages.addWidget(self._stack, 1)
+        pages.addWidget(self.notifications)
+        row.addLayout(pages, 1)
         column.addLayout(row, 1)
         column.addWidget(self.context.strip)
         self.setCentralWidget(center)
         self.log_dock = LogDock(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.log_dock.hide()
-        self.notifications = NotificationStack(self._stack)
-        self._stack.currentChanged.connect(self.notifications.raise_)  # showing a page puts it above everything else
-        self._overlay = DropOverlay(self._stack)
-        self._status = QLabel()
+        DropOverlay(self._stack, self, self._describe_drop, lambda event: self.open_paths(local_paths(event)))
+        self._status = text_label()
         self._status.setObjectName("engine_status")
-        self._status.setProperty("role", "dim")
         self._status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._status.setFixedSize(QSize(60 * SPACE, 28))
         self._status.setContentsMargins(0, 0, 2 * SPACE, 0)
@@ -202,7 +190,7 @@ class MainWindow(QMainWindow):
         menu = self._menus[key]
         menu.empty()
         for entry in self.registry.entries(key):
-            if self.registry.starts_group(entry.key):
+            if entry.separator:
                 menu.addSeparator()
             menu.addAction(entry.action)
 
@@ -218,22 +206,9 @@ class MainWindow(QMainWindow):
 
     # Drag and drop
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+    def _describe_drop(self, event: QDropEvent) -> str:
         route = self._route(local_paths(event))
-        if route is not None:
-            event.acceptProposedAction()
-            self._overlay.show_text(route[1])
-
-    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        event.acceptProposedAction()
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self._overlay.hide()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        self._overlay.hide()
-        event.acceptProposedAction()
-        self.open_paths(local_paths(event))
+        return route[1] if route is not None else ""
 
     def open_paths(self, paths: list[Path]) -> bool:
         """Do what dropping `paths` on the window means now; False when it means nothing."""

@@ -6,6 +6,7 @@ stays until closed, and so does a message with a button, except a success.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
@@ -47,24 +48,14 @@ def send(level: Level, text: str, *, topic: str = "", actions: Sequence[Action] 
     channel.sent.emit(Notification(level, text, topic, tuple(actions), report))
 
 
-def info(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
-    """Show something worth knowing."""
-    send("info", text, topic=topic, actions=actions, report=report)
-
-
-def success(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
-    """Show that something asked for is done."""
-    send("success", text, topic=topic, actions=actions, report=report)
-
-
-def warning(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
-    """Show something that may need attention."""
-    send("warning", text, topic=topic, actions=actions, report=report)
-
-
-def error(text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
-    """Show that something failed."""
-    send("error", text, topic=topic, actions=actions, report=report)
+info = partial(send, "info")
+"""Show something worth knowing."""
+success = partial(send, "success")
+"""Show that something asked for is done."""
+warning = partial(send, "warning")
+"""Show something that may need attention."""
+error = partial(send, "error")
+"""Show that something failed."""
 
 
 def withdraw(topic: str) -> None:

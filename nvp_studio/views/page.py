@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
-from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from nvp_studio.views.context import WindowContext
@@ -19,7 +18,6 @@ class Page(QWidget):
     def __init__(self, context: WindowContext) -> None:
         super().__init__(context.window)
         self.context = context
-        self._timer = QTimer(self)
         self.setObjectName(f"page_{self.key}")
 
     def activated(self) -> None:
@@ -34,27 +32,17 @@ class Page(QWidget):
 
     def repeat_while_visible(self, milliseconds: int, slot: Callable[[], object]) -> None:
         """Call `slot` again and again while the page is visible."""
-        self._timer.setInterval(milliseconds)
-        self._timer.timeout.connect(slot)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if self._timer.interval():
-            self._timer.start()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self._timer.stop()
+        timer = QTimer(self)
+        timer.timeout.connect(lambda: slot() if self.isVisible() else None)
+        timer.start(milliseconds)
 
     def restore_sizes(self, name: str, splitter: QSplitter, sizes: list[int] | None = None) -> None:
         """Give the parts of `splitter` the sizes remembered under `name`, or `sizes`; remember those a person sets."""
-        wanted = self.context.settings.values.splitters.get(name, sizes)
+        stored = self.context.settings.values.splitters
+        wanted = stored.get(name, sizes)
         if wanted is not None:
             splitter.setSizes(wanted)
-        splitter.splitterMoved.connect(lambda: self._remember_sizes(name, splitter))
-
-    def _remember_sizes(self, name: str, splitter: QSplitter) -> None:
-        self.context.settings.values.splitters[name] = splitter.sizes()
+        splitter.splitterMoved.connect(lambda: stored.update({name: splitter.sizes()}))
 
     def save_state(self) -> None:
         """Called when the window closes: write what has to be remembered into `context.settings.values`."""

@@ -1,11 +1,11 @@
 """The dialog that chooses the machine that runs are trained on."""
 
-from PySide6.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QWidget
 
 from nvp_studio.state.remote import DEFAULT_COMMAND, remote_program
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.layout import text_label
+from nvp_studio.views.widgets.layout import form_layout, text_label
 
 
 class RemoteDialog(Dialog):
@@ -16,28 +16,21 @@ class RemoteDialog(Dialog):
         self.setWindowTitle(self.tr("Run on another machine"))
         self._host = QLineEdit(host)
         self._host.setPlaceholderText(self.tr("this machine"))
-        self._host.setAccessibleName(self.tr("Host"))
         self._command = QLineEdit(command or DEFAULT_COMMAND)
-        self._command.setAccessibleName(self.tr("Command there"))
-        text = QLabel(
+        text = text_label(
             self.tr(
                 "Runs are trained on this host over ssh, by the NVP Studio installed there, and stored in its runs "
                 "folder. Paths of data are paths on that host. The connection must not ask for a password."
-            )
+            ),
+            wrap=True,
         )
-        text.setWordWrap(True)
-        text.setProperty("role", "dim")
         text.setMinimumWidth(52 * SPACE)
         self._problem = text_label(role="error", wrap=True)
-        form = QFormLayout()
-        form.addRow(self.tr("&Host"), self._host)
-        form.addRow(self.tr("&Command there"), self._command)
-        column = QVBoxLayout(self)
-        column.setSpacing(2 * SPACE)
-        column.addWidget(text)
-        column.addLayout(form)
-        column.addWidget(self._problem)
-        column.addWidget(self.make_buttons(self.tr("OK")))
+        self.column.addWidget(text)
+        fields = ((self.tr("&Host"), self._host, ""), (self.tr("&Command there"), self._command, ""))
+        self.column.addLayout(form_layout(fields))
+        self.column.addWidget(self._problem)
+        self.column.addWidget(self.make_buttons(self.tr("OK")))
         self._host.textChanged.connect(self._check)
         self._check()
 

@@ -6,16 +6,11 @@ from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialogButtonBox,
-    QFormLayout,
-    QGridLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QMessageBox,
     QPlainTextEdit,
-    QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,11 +19,11 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunSummary
-from nvp_studio.views.dialogs import Dialog, without_icons
+from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.inputs import decimal
-from nvp_studio.views.widgets.layout import text_label
-from nvp_studio.views.widgets.stop_fields import rules_of, show_rules, stop_fields
+from nvp_studio.views.widgets.inputs import number
+from nvp_studio.views.widgets.layout import form_layout, paragraph, text_label
+from nvp_studio.views.widgets.stop_fields import StopFields
 
 
 class LabelsDialog(Dialog):
@@ -46,17 +41,15 @@ class LabelsDialog(Dialog):
         self.note = QPlainTextEdit(labels.note)
         self.note.setTabChangesFocus(True)
         self.note.setMinimumHeight(14 * SPACE)
-        form = QFormLayout()
-        form.setVerticalSpacing(SPACE)
-        for text, field in ((self.tr("Name"), self.name), (self.tr("Tags"), self.tags), (self.tr("Note"), self.note)):
-            field.setAccessibleName(text)
-            form.addRow(text, field)
+        fields = (
+            (self.tr("Name"), self.name, ""),
+            (self.tr("Tags"), self.tags, ""),
+            (self.tr("Note"), self.note, ""),
+        )
         self.problem = text_label(role="error", wrap=True)
-        column = QVBoxLayout(self)
-        column.setSpacing(SPACE)
-        column.addLayout(form)
-        column.addWidget(self.problem)
-        column.addWidget(self.make_buttons(self.tr("Keep")))
+        self.column.addLayout(form_layout(fields))
+        self.column.addWidget(self.problem)
+        self.column.addWidget(self.make_buttons(self.tr("Keep")))
 
     @property
     def labels(self) -> Labels:
@@ -80,41 +73,25 @@ class ChangeRunDialog(Dialog):
         self._settings = settings
         self.setWindowTitle(self.tr("Change the run"))
         self.setMinimumWidth(48 * SPACE)
-        self.learning_rate = decimal(1e-7, 1.0, 7)
+        self.learning_rate = number(1e-7, 1.0, 7)
         self.learning_rate.setValue(settings.learning_rate)
-        self.target, self.patience, self.minutes = stop_fields()
-        show_rules(settings.stop, self.target, self.patience, self.minutes)
-        self._shown = (self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes))
+        self.stop = StopFields()
+        self.stop.show_rules(settings.stop)
+        self._shown = (self.learning_rate.value(), self.stop.rules)
         """The values first shown: those of `settings`, rounded to the digits of the fields."""
-        form = QFormLayout()
-        form.setVerticalSpacing(SPACE)
-        fields = (
-            (self.tr("Learning rate"), self.learning_rate),
-            (self.tr("Stop at"), self.target),
-            (self.tr("Patience"), self.patience),
-            (self.tr("Stop after"), self.minutes),
+        fields = ((self.tr("Learning rate"), self.learning_rate, ""), *self.stop.rows)
+        explanation = self.tr(
+            "The learning rate is the schedule's highest. Changes hold from the next step on, are kept with the "
+            "run, and are made again when it resumes from an earlier checkpoint."
         )
-        for text, field in fields:
-            field.setAccessibleName(text)
-            form.addRow(text, field)
-        message = QLabel(
-            self.tr(
-                "The learning rate is the schedule's highest. Changes hold from the next step on, are kept with the "
-                "run, and are made again when it resumes from an earlier checkpoint."
-            )
-        )
-        message.setProperty("role", "dim")
-        message.setWordWrap(True)
-        column = QVBoxLayout(self)
-        column.setSpacing(SPACE)
-        column.addLayout(form)
-        column.addWidget(message)
-        column.addWidget(self.make_buttons(self.tr("Change")))
+        self.column.addLayout(form_layout(fields))
+        self.column.addWidget(text_label(explanation, wrap=True))
+        self.column.addWidget(self.make_buttons(self.tr("Change")))
 
     @property
     def request(self) -> ChangeRequest | None:
         """What a person changed; None when nothing was. A rule whose field was left alone stays what it is."""
-        rate, rules = self.learning_rate.value(), rules_of(self.target, self.patience, self.minutes)
+        rate, rules = self.learning_rate.value(), self.stop.rules
         rate_before, rules_before = self._shown
         changed = {
             name: value
@@ -137,23 +114,7 @@ class ChangedDataDialog(Dialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("The data have changed"))
         self.setMinimumWidth(64 * SPACE)
-        column = QVBoxLayout(self)
-        column.setSpacing(SPACE)
-        column.addWidget(_paragraph(self.tr("{0} was not resumed: {1}.").format(name, change), dim=True))
-        column.addWidget(_paragraph(self.tr("If you continue anyway,")))
-        points = QGridLayout()
-        points.setColumnStretch(1, 1)
-        for row, text in enumerate(self._points()):
-            points.addWidget(QLabel("•"), row, 0, Qt.AlignmentFlag.AlignTop)
-            points.addWidget(_paragraph(text), row, 1)
-        column.addLayout(points)
-        last = self.tr("If the change was not intended, cancel, restore the data, and resume.")
-        column.addWidget(_paragraph(last))
-        column.addSpacing(SPACE)
-        column.addWidget(self.make_buttons(self.tr("Continue anyway")))
-
-    def _points(self) -> tuple[str, ...]:
-        return (
+        points = (
             self.tr("it resumes from its last checkpoint and learns from the data as they are now;"),
             self.tr(
                 "its best model so far is kept as best-before-step-<number>, for scores on other data do not compare, "
@@ -161,6 +122,14 @@ class ChangedDataDialog(Dialog):
             ),
             self.tr("the new digest is written into the run, and the change into its log."),
         )
+        last = self.tr("If the change was not intended, cancel, restore the data, and resume.")
+        self.column.addWidget(paragraph(self.tr("{0} was not resumed: {1}.").format(name, change), "dim"))
+        self.column.addWidget(paragraph(self.tr("If you continue anyway,")))
+        for text in points:
+            self.column.addWidget(paragraph(f"•  {text}"))
+        self.column.addWidget(paragraph(last))
+        self.column.addSpacing(SPACE)
+        self.column.addWidget(self.make_buttons(self.tr("Continue anyway")))
 
 
 class TrashDialog(Dialog):
@@ -187,21 +156,16 @@ class TrashDialog(Dialog):
             item = QListWidgetItem(text)
             item.setData(Qt.ItemDataRole.UserRole, run.folder)
             self.list.addItem(item)
-        self.back = QPushButton(self.tr("Restore"))
-        self.forever = QPushButton(self.tr("Delete permanently…"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.addButton(self.back, QDialogButtonBox.ButtonRole.ActionRole)
-        buttons.addButton(self.forever, QDialogButtonBox.ButtonRole.DestructiveRole)
-        without_icons(buttons)
+        self.back = buttons.addButton(self.tr("Restore"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.forever = buttons.addButton(self.tr("Delete permanently…"), QDialogButtonBox.ButtonRole.DestructiveRole)
         buttons.rejected.connect(self.reject)
         self.back.clicked.connect(lambda: self._act(self._restore))
         self.forever.clicked.connect(self._delete_chosen)
         self.list.itemSelectionChanged.connect(self._show_state)
-        column = QVBoxLayout(self)
-        column.setSpacing(SPACE)
-        column.addWidget(self.count)
-        column.addWidget(self.list)
-        column.addWidget(buttons)
+        self.column.addWidget(self.count)
+        self.column.addWidget(self.list)
+        self.column.addWidget(buttons)
         if runs:
             self.list.setCurrentRow(0)
         self._show_state()
@@ -228,13 +192,3 @@ class TrashDialog(Dialog):
         some = bool(self.list.selectedItems())
         self.back.setEnabled(some)
         self.forever.setEnabled(some)
-
-
-def _paragraph(text: str, *, dim: bool = False) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    if dim:
-        label.setProperty("role", "dim")
-    return label

@@ -11,6 +11,8 @@ from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.training.errors import RunError
 from nvp_studio.views import notify
 
+_tr = partial(QCoreApplication.translate, "RunFolders")
+
 RESUMABLE = ("stopped", "failed", "interrupted")
 
 Changed = Callable[[str], object]
@@ -52,7 +54,3 @@ def put_back(moved: Sequence[tuple[Path, Path]], topic: str, changed: Changed) -
     if back:
         changed(str(back[0]))
     return len(back) == len(moved)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("RunFolders", text)

@@ -2,7 +2,7 @@
 
 import weakref
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, QSize, Qt, Signal
@@ -90,20 +90,8 @@ class Theme(QObject):
         super().__init__()
         self.choice = "system"
         self.colors = LIGHT
-        self._icons: weakref.WeakKeyDictionary[QAction | QAbstractButton, tuple[str, str]] = weakref.WeakKeyDictionary()
-
-    def keep_icon(self, target: QAction | QAbstractButton, name: str, role: str) -> None:
-        """Give `target` an icon, and a fitting one after each change of theme."""
-        self._icons[target] = (name, role)
-        target.setIcon(icon(name, role))
-
-    def refresh_icons(self) -> None:
-        """Draw every kept icon in the present colours."""
-        for target, (name, role) in list(self._icons.items()):
-            try:
-                target.setIcon(icon(name, role))
-            except RuntimeError:  # its C++ half is already gone
-                del self._icons[target]
+        self.icons: weakref.WeakKeyDictionary[QAction | QAbstractButton, tuple[str, str]] = weakref.WeakKeyDictionary()
+        """(name, role) of the icons to be drawn again after a change."""
 
 
 @cache
@@ -121,44 +109,31 @@ def apply_theme(app: QApplication, choice: str) -> None:
     """Put `light`, `dark` or `system` (the desktop's preference) in force."""
     current = theme()
     current.choice = choice
-    current.colors = DARK if choice == "dark" or (choice == "system" and _system_is_dark()) else LIGHT
+    system_is_dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+    current.colors = DARK if choice == "dark" or (choice == "system" and system_is_dark) else LIGHT
     if app.style().name().lower() != "fusion":
         app.setStyle(QStyleFactory.create("Fusion"))
     app.setPalette(_palette(current.colors))
     app.setStyleSheet(_style_sheet(current.colors))
-    current.refresh_icons()
+    for target, (name, role) in list(current.icons.items()):
+        try:
+            set_icon(target, name, role)
+        except RuntimeError:  # its C++ half is already gone
+            del current.icons[target]
     current.changed.emit()
 
 
 def set_up_theme(app: QApplication, choice: str) -> None:
     """First call of the program: font, theme, and following the desktop when it changes."""
-    app.setFont(_base_font())
-    apply_theme(app, choice)
-    QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: _follow_system(app))
-
-
-def _follow_system(app: QApplication) -> None:
-    if theme().choice == "system":
-        apply_theme(app, "system")
-
-
-def _system_is_dark() -> bool:
-    return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
-
-
-def _base_font() -> QFont:
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
     if "Inter" in QFontDatabase.families():
         font.setFamily("Inter")
     font.setPixelSize(13)
-    return tabular(font)
-
-
-def tabular(font: QFont) -> QFont:
-    """`font` with figures of equal width, so that changing numbers do not jump."""
-    tabular_font = QFont(font)
-    tabular_font.setFeature(QFont.Tag("tnum"), 1)
-    return tabular_font
+    font.setFeature(QFont.Tag("tnum"), 1)  # figures of equal width, so that changing numbers do not jump
+    app.setFont(font)
+    apply_theme(app, choice)
+    follow = partial(apply_theme, app, "system")
+    QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: follow() if theme().choice == "system" else None)
 
 
 def scaled_font(pixels: int, *, bold: bool = False) -> QFont:
@@ -186,13 +161,8 @@ def set_role(widget: QWidget, role: str) -> None:
 
 def set_icon(target: QAction | QAbstractButton, name: str, role: str = "text") -> None:
     """Give an action or button the icon `name` in the colour of `role`, redrawn when the theme changes."""
-    theme().keep_icon(target, name, role)
-
-
-def icon(name: str, role: str = "text") -> QIcon:
-    """The Lucide icon `name` in the colour of `role` (a field of `Colors`) in force now."""
-    current = colors()
-    return _icon(name, getattr(current, role), current.disabled)
+    theme().icons[target] = (name, role)
+    target.setIcon(_icon(name, getattr(colors(), role), colors().disabled))
 
 
 @cache
@@ -229,30 +199,19 @@ def _themed_file(name: str, c: Colors) -> str:
 def _palette(c: Colors) -> QPalette:
     palette = QPalette()
     roles = {
-        QPalette.ColorRole.Window: c.window,
-        QPalette.ColorRole.WindowText: c.text,
-        QPalette.ColorRole.Base: c.surface,
-        QPalette.ColorRole.AlternateBase: c.window,
-        QPalette.ColorRole.Text: c.text,
-        QPalette.ColorRole.Button: c.raised,
-        QPalette.ColorRole.ButtonText: c.text,
-        QPalette.ColorRole.BrightText: c.error,
-        QPalette.ColorRole.Highlight: c.accent,
-        QPalette.ColorRole.HighlightedText: c.on_accent,
-        QPalette.ColorRole.Accent: c.accent,
-        QPalette.ColorRole.Link: c.accent,
-        QPalette.ColorRole.LinkVisited: c.accent,
-        QPalette.ColorRole.ToolTipBase: c.raised,
-        QPalette.ColorRole.ToolTipText: c.text,
-        QPalette.ColorRole.PlaceholderText: c.dim,
-        QPalette.ColorRole.Light: c.surface,
-        QPalette.ColorRole.Midlight: c.raised,
-        QPalette.ColorRole.Mid: c.border,
-        QPalette.ColorRole.Dark: c.border,
-        QPalette.ColorRole.Shadow: c.border,
+        "window": ("Window", "AlternateBase"),
+        "surface": ("Base", "Light"),
+        "raised": ("Button", "Midlight", "ToolTipBase"),
+        "border": ("Mid", "Dark", "Shadow"),
+        "text": ("WindowText", "Text", "ButtonText", "ToolTipText"),
+        "dim": ("PlaceholderText",),
+        "error": ("BrightText",),
+        "accent": ("Highlight", "Accent", "Link", "LinkVisited"),
+        "on_accent": ("HighlightedText",),
     }
-    for role, color in roles.items():
-        palette.setColor(role, QColor(color))
+    for color, names in roles.items():
+        for name in names:
+            palette.setColor(QPalette.ColorRole[name], QColor(getattr(c, color)))
     for role in (
         QPalette.ColorRole.WindowText,
         QPalette.ColorRole.Text,
@@ -276,10 +235,12 @@ QPushButton:pressed, QToolButton[button="true"]:pressed {{ background: {c.border
 QToolButton[button="true"]:checked {{ background: {c.selection}; border-color: {c.accent}; }}
 QPushButton:focus, QToolButton[button="true"]:focus {{ border-color: {c.accent}; }}
 QPushButton:disabled, QToolButton[button="true"]:disabled {{ color: {c.disabled}; background: transparent; }}
-QPushButton[primary="true"] {{ background: {c.accent}; color: {c.on_accent}; border-color: {c.accent};
+QPushButton[primary="true"], QToolButton[primary="true"] {{
+    background: {c.accent}; color: {c.on_accent}; border-color: {c.accent};
     font-weight: 600; }}
-QPushButton[primary="true"]:hover {{ border-color: {c.text}; }}
-QPushButton[primary="true"]:disabled {{ background: {c.raised}; color: {c.disabled}; border-color: {c.border}; }}
+QPushButton[primary="true"]:hover, QToolButton[primary="true"]:hover {{ border-color: {c.text}; }}
+QPushButton[primary="true"]:disabled, QToolButton[primary="true"]:disabled {{
+    background: {c.raised}; color: {c.disabled}; border-color: {c.border}; }}
 QToolButton[button="true"] {{ padding: 0 8px; min-height: {CONTROL_HEIGHT - 5}px; }}
 QToolButton[button="true"][menu="true"] {{ padding-right: 24px; }}
 QToolButton::menu-indicator {{ subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
@@ -309,6 +270,7 @@ QComboBox::drop-down {{ border: none; width: 24px; }}
 QComboBox::down-arrow {{ image: url("{_themed_file("chevron-down", c)}"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{ background: {c.surface}; border: 1px solid {c.border}; padding: 4px; outline: none;
     selection-background-color: {c.selection}; selection-color: {c.text}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QCheckBox {{ spacing: 8px; }}
 QCheckBox::indicator, QListView::indicator {{ width: 16px; height: 16px; border: 1px solid {c.dim}; border-radius: 4px;
     background: {c.surface}; }}
@@ -348,6 +310,10 @@ QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 
 QProgressBar {{ background: {c.raised}; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }}
 QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
+#rail QToolButton {{ border: 1px solid transparent; border-radius: 8px; color: {c.dim}; }}
+#rail QToolButton:hover, #rail QToolButton:checked {{ background: {c.raised}; }}
+#rail QToolButton:checked {{ color: {c.text}; }}
+#rail QToolButton:focus {{ border-color: {c.accent}; }}
 #run_strip {{ background: {c.surface}; border-top: 1px solid {c.border}; }}
 QSplitter::handle {{ background: transparent; }}
 QSplitter::handle:hover {{ background: {c.border}; }}

@@ -4,12 +4,13 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMessageBox
 
+import nvp_studio
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.dialogs import AboutDialog, CommandPalette, ShortcutSheet
+from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.theme import apply_theme
 
 
@@ -86,12 +87,26 @@ class WindowActions(QObject):
         palette.open()
 
     def _show_shortcuts(self) -> None:
-        sheet = ShortcutSheet(self._context.registry, self._window)
-        sheet.open()
+        ShortcutSheet(self._context.registry, self._window).open()
 
     def _show_about(self) -> None:
-        about = AboutDialog(self._engine_text(), self._window)
-        about.open()
+        texts = (
+            self.tr("Trains RealNVP normalizing flows on images and explores what they learnt."),
+            self._engine_text(),
+            self.tr(
+                "Method: Dinh, Sohl-Dickstein and Bengio, “Density estimation using Real NVP”, 2017. "
+                "Images: Fashion-MNIST, Zalando Research, MIT licence. Icons: Lucide, ISC licence. "
+                "Built with PyTorch, Qt for Python and pyqtgraph. MIT licence."
+            ),
+        )
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle(self.tr("About NVP Studio"))
+        box.setText(f"<b>NVP Studio {nvp_studio.__version__}</b>")
+        box.setInformativeText("\n\n".join(texts))
+        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        box.setStandardButtons(QMessageBox.StandardButton.Close)
+        box.open()
 
     def _engine_text(self) -> str:
         welcome = self._context.engine.explorer.welcome

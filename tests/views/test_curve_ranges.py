@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nvp_studio.views.widgets.curve_ranges import fitting_bits, fitting_steps
+from nvp_studio.views.widgets.curve_drawing import fitting_bits, fitting_steps
 
 
 def test_a_huge_start_does_not_squeeze_the_curve() -> None:

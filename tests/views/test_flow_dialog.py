@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QComboBox, QSpinBox
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox
 
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.state.engine import Engine
@@ -37,9 +37,9 @@ def opened(page: TrainPage, qtbot: Bot) -> FlowDialog:
     return dialog
 
 
-def whole(dialog: FlowDialog, key: str) -> QSpinBox:
+def whole(dialog: FlowDialog, key: str) -> QDoubleSpinBox:
     field = dialog.fields[key]
-    assert isinstance(field, QSpinBox)
+    assert isinstance(field, QDoubleSpinBox)
     return field
 
 

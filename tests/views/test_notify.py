@@ -17,11 +17,9 @@ from tests.qt import Bot
 
 @pytest.fixture
 def stack(qtbot: Bot) -> NotificationStack:
-    host = QWidget()
-    qtbot.addWidget(host)
-    host.resize(800, 600)
-    host.show()
-    return NotificationStack(host)
+    stack = NotificationStack()
+    qtbot.addWidget(stack)
+    return stack
 
 
 def test_a_thread_may_send_a_message(stack: NotificationStack, qtbot: Bot) -> None:

@@ -411,9 +411,9 @@ def test_a_change_holds_only_the_fields_that_were_edited(qtbot: Bot) -> None:
     assert dialog.request is None
     dialog.learning_rate.setValue(0.002)
     assert dialog.request == ChangeRequest(learning_rate=0.002)
-    dialog.patience.setValue(7)
+    dialog.stop.patience.setValue(7)
     assert dialog.request == ChangeRequest(learning_rate=0.002, stop=replace(exact, patience=7))
-    dialog.target.setValue(0)
+    dialog.stop.target.setValue(0)
     assert dialog.request is not None
     assert dialog.request.stop == StopRules(patience=7, minutes=90.04)
 
@@ -472,7 +472,7 @@ def test_a_run_that_goes_is_changed_from_its_strip(
         dialog = window.findChild(ChangeRunDialog)
         assert dialog.request is None
         dialog.learning_rate.setValue(0.001)
-        dialog.patience.setValue(7)
+        dialog.stop.patience.setValue(7)
         dialog.accept()
         qtbot.waitUntil(lambda: live.settings is not None and live.settings.learning_rate == 0.001)
         assert live.settings is not None

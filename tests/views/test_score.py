@@ -164,7 +164,7 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
     qtbot.waitUntil(lambda: page.histogram._scores.size == 9)
     page.histogram.grab()  # paints
     assert page.histogram._scores.size == 9
-    assert len(page.histogram._reference) == 100
+    assert len(page.histogram.reference) == 100
     window.registry["score.clear"].trigger()
     assert not page.table.isVisible()
     assert page.empty_label.isVisible()

@@ -408,7 +408,7 @@ def test_a_finished_run_is_trained_longer_by_the_forms_budget(
 def test_the_form_is_remembered(window: MainWindow, page: TrainPage, toy_data: Path) -> None:
     config = small_config(toy_data, steps=77)
     page.form.show_config(config)
-    page.form.show_advanced(True)
+    page.form.advanced.setChecked(True)
     page.save_state()
     assert window.settings.values.train == config
     assert window.settings.values.train_advanced

@@ -25,9 +25,9 @@ from nvp_studio.views.file_writing import write_file
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
-from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable
 from nvp_studio.worker.messages import ModelInfo
@@ -208,7 +208,7 @@ class ScorePage(Page):
         state.rows.modelReset.connect(lambda: self._show_file(-1))
         state.rows.dataChanged.connect(lambda *_: self._show_file(self.table.currentIndex().row()))
         self.context.engine.status_changed.connect(self._show_progress)
-        self.table.chosen.connect(self._show_file)
+        self.table.row_chosen.connect(lambda index: self._show_file(index.row()))
         self.table.opened.connect(self._explore)
 
     # Changes of the state

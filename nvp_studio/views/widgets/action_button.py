@@ -2,68 +2,54 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolButton
+from PySide6.QtWidgets import QSizePolicy, QToolButton
 
+from nvp_studio.views.actions import plain_text
 from nvp_studio.views.theme import ICON_SIZE, set_icon
 
 
-class ActionButton(QPushButton):
-    """A button with the short text of its action, enabled and visible while the action is.
+class ActionButton(QToolButton):
+    """A button with icon and short text of its action, or `text`; shown while the action is visible.
 
-    `primary` is for the most important button of a page or dialog.
+    The `primary` button is the most important one of a page and has no icon; a `flat` one has nothing but its icon.
     """
 
-    def __init__(self, action: QAction, *, primary: bool = False) -> None:
+    def __init__(self, action: QAction, text: str = "", *, primary: bool = False, flat: bool = False) -> None:
         super().__init__()
-        self._action = action
+        self._text = text
+        self.setDefaultAction(action)
+        self.setProperty("flat" if flat else "button", True)
         self.setProperty("primary", primary)
         self.setIconSize(ICON_SIZE)
-        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
-        self.clicked.connect(action.trigger)
+        self.show_text(not flat)
+        if primary:
+            self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+            self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         action.changed.connect(self._follow)
         action.visibleChanged.connect(lambda: self.setVisible(action.isVisible()))
         if not action.isVisible():
             self.hide()
         self._follow()
 
+    def show_text(self, shown: bool) -> None:
+        """Show the text beside the icon, or the icon alone."""
+        style = Qt.ToolButtonStyle
+        self.setToolButtonStyle(style.ToolButtonTextBesideIcon if shown else style.ToolButtonIconOnly)
+
     def _follow(self) -> None:
-        action, text = self._action, self._action.iconText().removesuffix("…")
-        primary = bool(self.property("primary"))
-        self.setText(text if primary else f" {text}")  # the style puts icon and text too close together
+        action = self.defaultAction()
+        text = self._text or action.iconText().removesuffix("…")
+        self.setText(text if self.property("primary") else f" {text}")  # the style puts icon and text too close
         self.setAccessibleName(plain_text(action))
-        if not primary:
-            self.setIcon(action.icon())
-        self.setToolTip(action.toolTip())
-        self.setEnabled(action.isEnabled())
 
 
-def tool_button(action: QAction, text: str = "") -> QToolButton:
-    """A button with the action's icon and its short text, or `text`; shown while the action is visible."""
+def menu_button() -> QToolButton:
+    """A button with icon and text that opens a menu."""
     button = QToolButton()
-    button.setDefaultAction(action)
     button.setProperty("button", True)
+    button.setProperty("menu", True)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    button.setIconSize(ICON_SIZE)
-    button.setAccessibleName(plain_text(action))
-    button.setVisible(action.isVisible())
-
-    def follow() -> None:
-        button.setText(f" {text or action.iconText()}")  # the style puts icon and text too close together
-
-    follow()
-    action.changed.connect(follow)
-    action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
-    return button
-
-
-def icon_button(action: QAction) -> QToolButton:
-    """A flat button that shows the action's icon alone."""
-    button = QToolButton()
-    button.setDefaultAction(action)
-    button.setProperty("flat", True)
-    button.setIconSize(ICON_SIZE)
-    button.setAccessibleName(plain_text(action))
-    action.visibleChanged.connect(lambda: button.setVisible(action.isVisible()))
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     return button
 
 
@@ -75,8 +61,3 @@ def flat_button(icon: str, name: str, tip: str = "", role: str = "text") -> QToo
     button.setToolTip(tip or name)
     set_icon(button, icon, role)
     return button
-
-
-def plain_text(action: QAction) -> str:
-    """The text of an action without mnemonic and ellipsis."""
-    return action.text().replace("&", "").removesuffix("…")

@@ -4,17 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import (
-    QAction,
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDragMoveEvent,
-    QDropEvent,
-    QIcon,
-    QPixmap,
-    QResizeEvent,
-    Qt,
-)
+from PySide6.QtGui import QAction, QDropEvent, QIcon, QPixmap, QResizeEvent, Qt
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from nvp_studio.image_batch import ImageBatch
@@ -23,9 +13,10 @@ from nvp_studio.state.blend import End, base_title
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.state.qimages import qimage
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import menu_button
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.layout import hbox, vbox
+from nvp_studio.views.widgets.layout import hbox, plain_tip, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 _THUMBNAIL = 20
@@ -69,8 +60,9 @@ class BlendPanel(QWidget):
         column = vbox(self, spacing=SPACE // 2)
         column.addWidget(self.strip)
         column.addLayout(line)
-        self.setAcceptDrops(True)
-        self.overlay = DropOverlay(self)
+        self.overlay = DropOverlay(
+            self, self, self._describe_drop, lambda event: self.file_dropped.emit(self._end_at(event), _image_of(event))
+        )
         self.show_ends(None, None)
 
     def show_ends(self, a: End | None, b: End | None) -> None:
@@ -78,8 +70,7 @@ class BlendPanel(QWidget):
         self._names = [self.tr("choose…") if end is None else base_title(end) for end in (a, b)]
         for letter, name, button, end in zip("AB", self._names, self.ends, (a, b), strict=True):
             button.setAccessibleName(self.tr("Image {0}: {1}").format(letter, name))
-            tip = self.tr("Image {0} of the blend: {1}").format(letter, name)
-            button.setToolTip(Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip)
+            button.setToolTip(plain_tip(self.tr("Image {0} of the blend: {1}").format(letter, name)))
             icon = QIcon()
             if isinstance(end, Image):
                 icon = QIcon(QPixmap.fromImage(qimage(ImageBatch((1, *end.shape), end.pixels))))
@@ -96,40 +87,17 @@ class BlendPanel(QWidget):
         on_strip = blended and steps > 0 and abs(position * steps - near) < 1e-6
         self.strip.select(near if on_strip else -1)
 
-    def show_strip(self, images: ImageBatch | None) -> None:
-        """Show the pictures from A to B, evenly spaced; None: not there."""
-        self.strip.show_batch(images, columns=images.shape[0] if images is not None else None)
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._write_names()
 
     # Drag and drop
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _image_of(event) is not None:
-            event.acceptProposedAction()
-            self._show_target(event)
-
-    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        event.acceptProposedAction()
-        self._show_target(event)
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self.overlay.hide()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        self.overlay.hide()
-        path = _image_of(event)
-        if path is not None:
-            event.acceptProposedAction()
-            self.file_dropped.emit(self._end_at(event), path)
+    def _describe_drop(self, event: QDropEvent) -> str:
+        return self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]) if _image_of(event) else ""
 
     def _end_at(self, event: QDropEvent) -> int:
         return int(event.position().x() >= self.width() / 2)
-
-    def _show_target(self, event: QDropEvent) -> None:
-        self.overlay.show_text(self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]))
 
     def _write_names(self) -> None:
         """Letter and name on each button, the letter alone where there is room for no more."""
@@ -148,12 +116,8 @@ class BlendPanel(QWidget):
         ).format("B" if has_a else "A")
 
     def _make_end(self, letter: str, actions: Sequence[QAction]) -> QToolButton:
-        button = QToolButton()
+        button = menu_button()
         button.setObjectName(f"blend-{letter.lower()}")
-        button.setProperty("button", True)
-        button.setProperty("menu", True)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setIconSize(QSize(_THUMBNAIL, _THUMBNAIL))
         button.setMinimumWidth(8 * SPACE)
         menu = QMenu(button)

@@ -9,9 +9,9 @@ from PySide6.QtCore import QCoreApplication, Signal
 
 from nvp_studio.runs.curves import curves_csv, nearest, place_of_step, stack, step_at
 from nvp_studio.runs.names import Axis
-from nvp_studio.views.theme import SPACE, theme
+from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.curve_drawing import comparison
-from nvp_studio.views.widgets.curve_list import CurveList
+from nvp_studio.views.widgets.curve_list import CurveList, ListedCurve
 from nvp_studio.views.widgets.curve_options import CurveOptions
 from nvp_studio.views.widgets.curve_panel import CurvePanel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
@@ -28,7 +28,6 @@ class CurveComparison(CurvePanel):
         super().__init__(QCoreApplication.translate("CurveComparison", "Curves of the chosen runs"), axis_width=58)
         self._series: list[Series] = []
         self._current = ""
-        self._empty_text = ""
         self._step: float | None = None
         self.controls = CurveOptions(self.fit)
         self.list = CurveList()
@@ -37,23 +36,16 @@ class CurveComparison(CurvePanel):
         self._lay_out()
         self.controls.changed.connect(self._on_options_changed)
         self.list.hidden_changed.connect(self.refresh)
-        theme().changed.connect(self._fill_list)
 
     def show_series(self, series: Sequence[Series], current: str) -> None:
         """Draw these runs; `current` is the key of the one that the cursor belongs to."""
         self._series, self._current = list(series), current
-        self._fill_list()
         self.refresh()
 
     def show_step(self, step: float | None) -> None:
         """Put the cursor at a step of the current run."""
         self._step = step
         self._place_cursor()
-
-    def set_placeholder(self, text: str) -> None:
-        """Set the text that is shown while no run is chosen."""
-        self._empty_text = text
-        self.refresh()
 
     def content(self, form: str) -> bytes:
         """The plot as the content of a ``png``, ``svg`` or ``csv`` file; CSV holds what is drawn, smoothed as it is."""
@@ -103,7 +95,7 @@ class CurveComparison(CurvePanel):
     def _why_empty(self, some: bool) -> str:
         """The text in place of the curves; empty when there are `some` to draw."""
         if not self._series:
-            return self._empty_text
+            return self.empty_text
         if not any(len(one.history.steps) for one in self._series):
             return self.tr("No steps yet")
         if not self._shown:
@@ -118,7 +110,6 @@ class CurveComparison(CurvePanel):
         before, self._shown_options = self._shown_options, self.controls.options
         if replace(before, memory=0) != replace(self._shown_options, memory=0):
             self.follow()
-        self._fill_list()
         self.refresh()
 
     def _on_pointed(self, place: float | None) -> None:
@@ -137,26 +128,23 @@ class CurveComparison(CurvePanel):
 
     # The list at the right
 
-    def _fill_list(self) -> None:
-        if not self.controls.chosen.stacked:
-            self.list.show_series(self._series, self._current)
-        self.show_values()
-
     def _show_runs(self) -> None:
         quantity = self.controls.chosen
-        lines = []
+        entries, values = [], []
         for one in self._series:
             points = self.drawing.curves.get(one.key)
             value = "–"
             if points is not None and len(points.x):
                 index = len(points.x) - 1 if self.pointed is None else nearest(points, self.pointed)
                 value = _number(float(points.y[index]), quantity.digits)
-            lines.append((one.name, f"{value} {quantity.unit}".rstrip()))
-        self.list.show_values(lines)
+            is_current = one.key == self._current and len(self._series) > 1
+            entries.append(ListedCurve(one.name, one.colour, one.key, is_current))
+            values.append(f"{value} {quantity.unit}".rstrip())
+        self.list.show_entries(entries, values)
         self.reading.setText(self._place_text())
 
     def _show_scales(self) -> None:
-        """The part of each scale of the run that is drawn."""
+        """The part of each scale of the run that is drawn, the finest at the bottom, as in the plot."""
         shown = self._shown
         one = next((one for one in shown if one.key == self._current), None) or next(iter(shown), None)
         values: list[str] = []
@@ -168,7 +156,8 @@ class CurveComparison(CurvePanel):
                 index = int(np.abs(np.asarray(steps) - step).argmin())
             tops = [0.0, *(float(layer[index]) for layer in layers)]
             values = [f"{top - bottom:.3f} bits/dim" for bottom, top in pairwise(tops)]
-        self.list.show_scales(values)
+        entries = [ListedCurve(self.tr("Scale {0}").format(scale + 1), scale) for scale in range(len(values))]
+        self.list.show_entries(entries[::-1], values[::-1])
         self.reading.setText(self.list.short(one.name) if one is not None else "")
 
     def _place_text(self) -> str:

@@ -1,7 +1,9 @@
 """What a plot of learning curves shows, as plain data: for one run (`run_drawing`) and for several (`comparison`)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -22,8 +24,10 @@ from nvp_studio.runs.curves import (
 from nvp_studio.runs.history import Numbers, RunHistory
 from nvp_studio.runs.names import Axis
 from nvp_studio.training.changes import Restart, RunChange, StopChange
-from nvp_studio.views.widgets.curve_ranges import fitting_bits, fitting_steps
+from nvp_studio.views.numbers import round_step
 from nvp_studio.views.widgets.series import Series
+
+_tr = partial(QCoreApplication.translate, "Curves")
 
 Style = Literal["thin", "faint", "bold", "dots", "ring"]
 """`thin`: as it is; `faint`: behind a smoothed curve; `bold`: smoothed; `dots`, `ring`: marks without a line."""
@@ -33,8 +37,10 @@ _MARGIN = 0.04
 """Empty part of each axis, at both ends together."""
 _RIGHT_MARGIN = 1.015
 """The same for a run of known length, so that a mark on its last step is whole."""
-_MOST_DOTS = 400
+_MAX_DOTS = 400
 """Of a curve with more validations the line alone is drawn."""
+_MIN_SPAN = 0.05
+"""Bits/dim; a flat curve is not blown up beyond this."""
 _LONG_SECONDS = 3 * 3600
 """From here on a time axis counts hours."""
 
@@ -147,10 +153,39 @@ def comparison(series: Sequence[Series], current: str, options: PlotOptions) -> 
     return Drawing(traces, bands, marks, limits, log, (label, options.label), scale, curves)
 
 
+def fitting_bits(train: Numbers, smoothed: Numbers, validation: Numbers) -> tuple[float, float]:
+    """A range of bits/dim that shows where the curves are now and how they got there.
+
+    The first steps may lie far above all others; a tenth of the steps may therefore leave the range at the top. Ends
+    are round numbers, so that the range changes seldom while a curve grows.
+    """
+    if not len(smoothed):
+        return 0.0, 8.0
+    low = float(min(smoothed.min(), np.quantile(train, 0.02)))
+    high = float(max(np.quantile(smoothed, 0.9), smoothed[-1]))
+    if len(validation):
+        low = min(low, float(validation.min()))
+        if validation[-1] < high + 1.5 * (high - low) + _MIN_SPAN:
+            high = max(high, float(validation[-1]))
+    middle, span = (low + high) / 2, max(_MIN_SPAN, 1.1 * (high - low))
+    step = round_step(span / 5)
+    return math.floor((middle - span / 2) / step) * step, math.ceil((middle + span / 2) / step) * step
+
+
+def fitting_steps(step: float, total: int | None) -> float:
+    """The end of an axis of steps: ahead of `step` by a little, and the run's end when that is near."""
+    if total is not None and step > 0.4 * total:
+        return float(total)
+    wanted = max(20.0, 1.1 * step)
+    scale = 10.0 ** math.floor(math.log10(wanted))
+    end = next(factor * scale for factor in (1, 1.5, 2, 3, 4, 5, 7.5, 10) if factor * scale >= wanted)
+    return float(end if total is None else min(end, total))
+
+
 def _traces(colour: int, raw: Curve, smoothed: Curve, is_smoothed: bool, at_validations: bool) -> list[Trace]:
     if at_validations:
         line = Trace(smoothed, colour, "bold")
-        return [line, Trace(raw, colour, "dots")] if len(raw.x) <= _MOST_DOTS else [line]
+        return [line, Trace(raw, colour, "dots")] if len(raw.x) <= _MAX_DOTS else [line]
     if is_smoothed:
         return [Trace(raw, colour, "faint"), Trace(smoothed, colour, "bold")]
     return [Trace(raw, colour, "thin")]
@@ -188,7 +223,3 @@ def _change_text(change: RunChange) -> str:
     if isinstance(change, StopChange):
         return _tr("stop rules")
     return _tr("rate {0}").format(f"{change.learning_rate:g}")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Curves", text)

@@ -1,16 +1,14 @@
 """The controls above the curves of several runs: what is drawn, how it is smoothed and scaled, and saving."""
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QMenu, QSlider, QToolButton, QWidget
 
 from nvp_studio.runs.curves import QUANTITIES, Quantity
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.curve_drawing import PlotOptions
 from nvp_studio.views.widgets.inputs import ComboBox
-from nvp_studio.views.widgets.layout import text_label
+from nvp_studio.views.widgets.layout import text_label, vbox
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 
 _MEMORIES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -31,15 +29,12 @@ class CurveOptions(QWidget):
         self._make_combos()
         self._make_smoothing()
         self._make_save()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(
-            WrappingRow(
-                group(self.quantity, self.axis, self.part),
-                group(self.smoothing_label, self.smoothing, self.log, self.clip),
-                group(fit, self.save),
-            )
+        row = WrappingRow(
+            group(self.quantity, self.axis, self.part),
+            group(self.smoothing_label, self.smoothing, self.log, self.clip),
+            group(fit, self.save),
         )
+        vbox(self).addWidget(row)
         for combo in (self.quantity, self.axis, self.part):
             combo.currentIndexChanged.connect(self._on_changed)
         self.smoothing.valueChanged.connect(self._on_changed)
@@ -67,8 +62,7 @@ class CurveOptions(QWidget):
         )
 
     def _make_combos(self) -> None:
-        self.quantity = _combo(
-            self.tr("Quantity"),
+        self.quantity = ComboBox(
             [
                 (self.tr("Validation"), "validation"),
                 (self.tr("Training"), "train"),
@@ -79,22 +73,23 @@ class CurveOptions(QWidget):
                 (self.tr("Inverse error"), "inverse_error"),
                 (self.tr("Inverse error of noise"), "noise_inverse_error"),
             ],
-            19,
+            self.tr("Quantity"),
+            19 * SPACE,
         )
-        self.axis = _combo(
-            self.tr("Axis"),
+        self.axis = ComboBox(
             [(self.tr("by step"), "steps"), (self.tr("by epoch"), "epochs"), (self.tr("by time"), "seconds")],
-            12,
+            self.tr("Axis"),
+            12 * SPACE,
         )
-        self.part = _combo(
-            self.tr("Part of the run"),
+        self.part = ComboBox(
             [
                 (self.tr("all of it"), 1.0),
                 (self.tr("last half"), 0.5),
                 (self.tr("last quarter"), 0.25),
                 (self.tr("last tenth"), 0.1),
             ],
-            13,
+            self.tr("Part of the run"),
+            13 * SPACE,
         )
 
     def _make_smoothing(self) -> None:
@@ -135,13 +130,3 @@ class CurveOptions(QWidget):
         memory = _MEMORIES[self.smoothing.value()]
         self.smoothing_label.setText(self.tr("Smooth {0}").format(memory) if memory else self.tr("As it is"))
         self.smoothing.setToolTip(self.tr("Average over about {0} steps, at most a quarter of a run").format(memory))
-
-
-def _combo(name: str, entries: Sequence[tuple[str, object]], width: int) -> ComboBox:
-    combo = ComboBox()
-    combo.setAccessibleName(name)
-    combo.setToolTip(name)
-    combo.set_preferred_width(width * SPACE)
-    for text, value in entries:
-        combo.addItem(text, value)
-    return combo

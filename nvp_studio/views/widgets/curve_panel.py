@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 class CurvePanel(QWidget):
     """A plot that is made after the first paint, with the button `fit`. Subclasses lay out `stack` and `fit`."""
 
-    def __init__(self, name: str, axis_width: int) -> None:
-        """`name` is the accessible name of the plot, `axis_width` the width of the left axis in pixels."""
+    def __init__(self, name: str, axis_width: int, **limits: float) -> None:
+        """`name` is the accessible name of the plot; for the others see `CurvePlot`."""
         super().__init__()
         self.setAccessibleName(name)
         self.plot: CurvePlot | None = None
         self.drawing = Drawing()
         self.pointed: float | None = None
         """Place on the bottom axis under the mouse."""
-        self._axis_width = axis_width
+        self.empty_text = ""
+        """What is shown while there is nothing to draw."""
+        self._axis_width, self._limits = axis_width, limits
         tip = self.tr("Show all of the curves and follow them (double click)")
         self.fit = flat_button("scan-search", self.tr("Fit the curves"), tip, "dim")
         self.fit.setEnabled(False)
@@ -47,6 +49,12 @@ class CurvePanel(QWidget):
         """Show the numbers at `pointed`, or at the end when that is None."""
         raise NotImplementedError
 
+    def set_placeholder(self, text: str) -> None:
+        """Set the text that is shown while there is nothing to draw."""
+        if text != self.empty_text:
+            self.empty_text = text
+            self.refresh()
+
     def show_drawing(self, drawing: Drawing, text: str) -> None:
         """Show the drawing, or the placeholder text unless it is empty."""
         self.drawing = drawing
@@ -64,17 +72,12 @@ class CurvePanel(QWidget):
     def _on_imported(self, _name: str) -> None:
         from nvp_studio.views.widgets.curve_plot import CurvePlot
 
-        self.plot = CurvePlot(self, self._axis_width)
+        self.plot = CurvePlot(self, self._axis_width, **self._limits)
         self.plot.setAccessibleName(self.accessibleName())
         self.stack.addWidget(self.plot)
         self.plot.following_changed.connect(lambda following: self.fit.setEnabled(not following))
         self.plot.pointed.connect(self._on_pointed)
-        self.plot.fit_requested.connect(self.follow)
-        self._plot_made(self.plot)
         self.refresh()
-
-    def _plot_made(self, plot: "CurvePlot") -> None:
-        """Set up a plot that was just made."""
 
     def _on_pointed(self, place: float | None) -> None:
         self.pointed = place

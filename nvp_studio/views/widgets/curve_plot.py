@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QBuffer, QEvent, QIODevice, QPointF, Qt, Signal
+from PySide6.QtCore import QBuffer, QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
@@ -34,10 +34,9 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
     """Whether the axes follow the curves; False after a person zoomed."""
     pointed = Signal(object)
     """The place on the bottom axis under the mouse, a float, or None."""
-    fit_requested = Signal()
 
-    def __init__(self, parent: QWidget | None, axis_width: int) -> None:
-        """`axis_width`: pixels of the left axis."""
+    def __init__(self, parent: QWidget | None, axis_width: int, **limits: float) -> None:
+        """`axis_width`: pixels of the left axis; `limits` of panning and zooming: see `pyqtgraph.ViewBox.setLimits`."""
         super().__init__(parent)
         self.following = True
         self.drawing = Drawing()
@@ -50,6 +49,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         self._item.setMenuEnabled(False)
         self._view.disableAutoRange()
         self._view.setMouseMode(self._view.PanMode)
+        self._view.setLimits(**limits)
         self.setFrameShape(self.Shape.NoFrame)
         self._pointer, self._cursor = (pg.InfiniteLine(angle=90, movable=False) for _ in range(2))
         for line in (self._pointer, self._cursor):
@@ -78,10 +78,6 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         self._set_following(True)
         self._fit()
 
-    def set_limits(self, **limits: float) -> None:
-        """Limit panning and zooming; see `pyqtgraph.ViewBox.setLimits` for the names."""
-        self._view.setLimits(**limits)
-
     def show_cursor(self, place: float | None) -> None:
         """Put the cursor line at a place on the bottom axis."""
         self._cursor.setVisible(place is not None)
@@ -91,7 +87,6 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
     def svg(self) -> bytes:
         """The plot as the content of an SVG file."""
         buffer = QBuffer()
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         generator = QSvgGenerator()  # pyqtgraph's own exporter fails on curves with gaps
         generator.setOutputDevice(buffer)
         generator.setSize(self.size())
@@ -104,7 +99,6 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
     def png(self) -> bytes:
         """The plot as the content of a PNG file, as it is on screen."""
         buffer = QBuffer()
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         self.grab().save(buffer, "PNG")
         return bytes(buffer.data().data())
 
@@ -192,7 +186,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
-            self.fit_requested.emit()
+            self.follow()
 
     def _on_mouse_moved(self, place: QPointF) -> None:
         inside = self._view.sceneBoundingRect().contains(place)

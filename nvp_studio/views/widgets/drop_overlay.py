@@ -1,5 +1,6 @@
 """A half-transparent overlay that shows what dropping the dragged files would do."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -15,29 +16,47 @@ def local_paths(event: QDropEvent) -> list[Path]:
 
 
 class DropOverlay(QWidget):
-    """Covers `host` while something that can be dropped is above it."""
+    """Makes `target` accept drops, and covers `cover` while something that can be dropped is above the target."""
 
-    def __init__(self, host: QWidget) -> None:
-        super().__init__(host)
+    def __init__(
+        self,
+        cover: QWidget,
+        target: QWidget,
+        describe: Callable[[QDropEvent], str],
+        drop: Callable[[QDropEvent], object],
+    ) -> None:
+        """`describe` says what dropping would do, in a few words; empty when it would do nothing."""
+        super().__init__(cover)
         self.text = ""
+        self._cover, self._describe, self._drop = cover, describe, drop
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        host.installEventFilter(self)
+        target.setAcceptDrops(True)
+        cover.installEventFilter(self)
+        target.installEventFilter(self)
         self.hide()
 
-    def show_text(self, text: str) -> None:
-        """Cover the host and show `text`."""
-        self.text = text
-        parent = self.parentWidget()
-        assert parent is not None
-        self.setGeometry(parent.rect())
-        self.raise_()
-        self.show()
-        self.update()
-
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize and isinstance(watched, QWidget):
-            self.setGeometry(watched.rect())
+        if event.type() == QEvent.Type.Resize:
+            self.setGeometry(self._cover.rect())
+        elif event.type() == QEvent.Type.DragLeave:
+            self.hide()
+        elif isinstance(event, QDropEvent):
+            self._on_drag(event)
+            return True
         return False
+
+    def _on_drag(self, event: QDropEvent) -> None:
+        dropped = event.type() == QEvent.Type.Drop
+        self.text = self._describe(event)
+        event.setAccepted(bool(self.text))
+        self.setGeometry(self._cover.rect())
+        self.raise_()
+        self.setVisible(bool(self.text) and not dropped)
+        self.update()
+        if self.text:
+            event.acceptProposedAction()
+            if dropped:
+                self._drop(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         c = colors()

@@ -1,5 +1,6 @@
 """The flow of a run: a preset, and the settings that differ from it."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,15 +11,12 @@ from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.labels import NoteLabel
 from nvp_studio.views.widgets.layout import hbox, vbox
-from nvp_studio.views.widgets.note_label import NoteLabel
+
+tr = partial(QCoreApplication.translate, "Flow")
 
 ImageShape = tuple[int, int, int]
-
-
-def tr(text: str) -> str:
-    """`text` in the person's language."""
-    return QCoreApplication.translate("Flow", text)
 
 
 def field_names() -> dict[str, str]:
@@ -80,7 +78,6 @@ class FlowChoice(QWidget):
         self.shape: ImageShape | None = None
         """(C, H, W) of the images that a changed flow is built for; None while that is not known."""
         self.changes: dict[str, Any] = {}
-        self.preset = ComboBox()
         entries = (
             (self.tr("Studio"), "studio", self.tr("The default: spline couplings in the paper's layout, for a CPU")),
             (self.tr("Quick"), "quick", self.tr("Smaller: learns visibly within a minute")),
@@ -96,8 +93,8 @@ class FlowChoice(QWidget):
             ),
             (self.tr("Large"), "large", self.tr("Spline couplings as wide as one large GPU trains in a day")),
         )
-        for place, (name, preset, tip) in enumerate(entries):
-            self.preset.addItem(name, preset)
+        self.preset = ComboBox([(name, preset) for name, preset, _ in entries])
+        for place, (*_, tip) in enumerate(entries):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
         self.tip = "\n".join(f"{name}: {tip}" for name, _, tip in entries)
         self.button = flat_button("sliders-horizontal", self.tr("Change the flow…"))

@@ -12,8 +12,7 @@ from nvp_studio.views.theme import SPACE, colors, scaled_font
 class ImageGrid(QWidget):
     """Images in rows, as large as a whole zoom allows.
 
-    With `rows` set, that many rows are shown and as many columns as fit; else rows and columns are chosen so that all
-    images show as large as possible.
+    With `rows` set, that many rows are shown and as many columns as fit; else all images in rows of so many columns.
     """
 
     clicked = Signal(int)
@@ -24,7 +23,7 @@ class ImageGrid(QWidget):
         self._rows = rows
         self._images: list[QImage] = []
         self._tips: tuple[str, ...] = ()
-        self._columns_wanted: int | None = None
+        self._columns: int | None = None
         self._under_mouse = -1
         self.selected = -1
         self.placeholder = ""
@@ -38,9 +37,9 @@ class ImageGrid(QWidget):
         return len(self._images)
 
     def show_batch(self, batch: ImageBatch | None, columns: int | None = None, tips: tuple[str, ...] = ()) -> None:
-        """Show the images of `batch`, in rows of `columns` when given, each with its tip."""
+        """Show the images of `batch`, in rows of `columns` (else in one row), each with its tip."""
         self._images = qimages(batch) if batch is not None else []
-        self._columns_wanted = columns
+        self._columns = columns
         self._tips = tips
         self._under_mouse = -1
         self.update()
@@ -135,18 +134,13 @@ class ImageGrid(QWidget):
         return columns, rows, side, QPoint(left, max(0, (self.height() - height) // 2))
 
     def _arrange(self, image: QSize) -> tuple[int, int, float]:
-        """(columns, rows, zoom) that use the space best."""
+        """(columns, rows, zoom)."""
         if self._rows is not None:
             zoom = self._zoom(image, 1, self._rows, by_height=True)
             return max(1, (self.width() + self.gap) // (int(image.width() * zoom) + self.gap)), self._rows, zoom
-        if self._columns_wanted:
-            rows = -(-self.count // self._columns_wanted)
-            return self._columns_wanted, rows, self._zoom(image, self._columns_wanted, rows)
-        candidates = (
-            (self._zoom(image, columns, -(-self.count // columns)), columns) for columns in range(1, self.count + 1)
-        )
-        zoom, columns = max(candidates, key=lambda pair: (pair[0], -abs(pair[1] - self.count**0.5)))
-        return columns, -(-self.count // columns), zoom
+        columns = max(1, self._columns or self.count)
+        rows = -(-self.count // columns) or 1
+        return columns, rows, self._zoom(image, columns, rows)
 
     def _zoom(self, image: QSize, columns: int, rows: int, by_height: bool = False) -> float:
         """The largest zoom of that many cells: whole screen pixels when it is above one."""

@@ -8,58 +8,55 @@ from typing import Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSizePolicy, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSizePolicy, QWidget
 
 _TEXT_MARGIN = 7
+_MIN_COMBO = 96
+"""Pixels for the arrow and the beginning of a text."""
 
 
 class ComboBox(QComboBox):
     """A combo box as narrow as its place, whatever its entries."""
 
-    def __init__(self) -> None:
+    def __init__(self, entries: Sequence[tuple[str, object]], name: str = "", width: int = 0) -> None:
+        """`entries` are (text, value); with a `width` in pixels it is that wide where there is room, never wider."""
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(6)
-        self._preferred_width = 0
-
-    def set_preferred_width(self, pixels: int) -> None:
-        """Be this wide where there is room, never wider."""
-        self._preferred_width = pixels
-        self.setMaximumWidth(pixels)
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        self._width = width
+        if width:
+            self.setMaximumWidth(width)
+        for text, value in entries:
+            self.addItem(text, value)
 
     def sizeHint(self) -> QSize:
         hint = super().sizeHint()
-        return QSize(self._preferred_width or hint.width(), hint.height())
+        return QSize(self._width or hint.width(), hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(_MIN_COMBO, super().minimumSizeHint().height())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
 
 
-class SpinBox(QSpinBox):
-    """A field for whole numbers."""
+class NumberBox(QDoubleSpinBox):
+    """A field for decimal numbers, without zeros at the end, or for whole ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: float, most: float, digits: int = 0) -> None:
+        """`digits` after the point; none for whole numbers."""
         super().__init__()
-        _set_up(self)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
-class DoubleSpinBox(QDoubleSpinBox):
-    """A field for decimal numbers, without zeros at the end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        _set_up(self)
+        self.setDecimals(digits)
+        self.setRange(least, most)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setKeyboardTracking(False)
+        self.lineEdit().setTextMargins(_TEXT_MARGIN, 0, 0, 0)  # a style sheet's padding has no effect on it
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def textFromValue(self, value: float) -> str:
-        text = self.locale().toString(value, "f", self.decimals())
+        text = super().textFromValue(value)
         point = self.locale().decimalPoint()
         return text.rstrip("0").removesuffix(point) if point in text else text
 
@@ -70,42 +67,19 @@ class DoubleSpinBox(QDoubleSpinBox):
             event.ignore()
 
 
-def _set_up(field: QSpinBox | QDoubleSpinBox) -> None:
-    field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    field.setKeyboardTracking(False)
-    field.lineEdit().setTextMargins(_TEXT_MARGIN, 0, 0, 0)  # a style sheet's padding has no effect on it
-    field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+def number(
+    least: float, most: float, digits: int = 0, *, step: float = 0.0, least_text: str = "", suffix: str = ""
+) -> NumberBox:
+    """A field for a number with up to `digits` after the point; with a `least_text`, which it shows, the least is None.
 
-
-def combo(entries: Sequence[tuple[str, object]]) -> ComboBox:
-    """A choice among entries of (text, value)."""
-    field = ComboBox()
-    for text, value in entries:
-        field.addItem(text, value)
-    return field
-
-
-def whole(least: int, most: int, *, least_text: str = "", suffix: str = "") -> SpinBox:
-    """A field for a whole number, which shows `least_text` at its least."""
-    field = SpinBox()
-    field.setRange(least, most)
-    field.setSpecialValueText(least_text)
-    field.setSuffix(suffix)
-    return field
-
-
-def decimal(
-    least: float, most: float, digits: int, *, step: float = 0.0, least_text: str = "", suffix: str = ""
-) -> DoubleSpinBox:
-    """A field for a decimal number with up to `digits` after the point; without `step` arrows follow its size."""
-    field = DoubleSpinBox()
-    field.setDecimals(digits)
-    field.setRange(least, most)
+    Without `step`, arrows change a whole number by 1 and a decimal one by a tenth of its size.
+    """
+    field = NumberBox(least, most, digits)
     field.setSpecialValueText(least_text)
     field.setSuffix(suffix)
     if step:
         field.setSingleStep(step)
-    else:
+    elif digits:
         field.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
     return field
 
@@ -116,23 +90,23 @@ def input_value(field: QWidget) -> Any:
         return field.currentData()
     if isinstance(field, QCheckBox):
         return field.isChecked()
-    assert isinstance(field, QSpinBox | QDoubleSpinBox)
-    return field.value()
+    assert isinstance(field, QDoubleSpinBox)
+    if field.specialValueText() and field.value() == field.minimum():
+        return None
+    return field.value() if field.decimals() else round(field.value())
 
 
 def show_input(field: QWidget, value: Any) -> None:
     """Show a value; a choice that a combo box does not have, such as a second CUDA device, is added to it."""
     if isinstance(field, QComboBox):
-        place = field.findData(value)
-        if place < 0:
+        if field.findData(value) < 0:
             field.addItem(str(value), value)
-            place = field.count() - 1
-        field.setCurrentIndex(place)
+        field.setCurrentIndex(field.findData(value))
     elif isinstance(field, QCheckBox):
         field.setChecked(value)
     else:
-        assert isinstance(field, QSpinBox | QDoubleSpinBox)
-        field.setValue(value)
+        assert isinstance(field, QDoubleSpinBox)
+        field.setValue(field.minimum() if value is None else value)
 
 
 def on_input(field: QWidget, slot: Callable[[], object]) -> None:
@@ -142,5 +116,5 @@ def on_input(field: QWidget, slot: Callable[[], object]) -> None:
     elif isinstance(field, QCheckBox):
         field.toggled.connect(slot)
     else:
-        assert isinstance(field, QSpinBox | QDoubleSpinBox)
+        assert isinstance(field, QDoubleSpinBox)
         field.valueChanged.connect(slot)

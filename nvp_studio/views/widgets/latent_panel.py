@@ -4,17 +4,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, Qt
-from PySide6.QtWidgets import (
-    QGridLayout,
-    QLabel,
-    QScrollArea,
-    QSizePolicy,
-    QWidget,
-)
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.action_button import icon_button
-from nvp_studio.views.widgets.layout import hbox, text_label, vbox
+from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.widgets.layout import hbox, plain_tip, text_label, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 REACH = 4.0
@@ -46,12 +40,12 @@ class LatentPanel(QWidget):
         self._own_temperature = 1.0
         column = vbox(self)
         self._temperature_rows = vbox(spacing=0, margins=(0, 0, _SCROLL_BAR, 0))
-        heading = _section(self.tr("Temperature"))
+        heading = text_label(self.tr("Temperature"), "section")
         heading.setToolTip(self._temperature_tip())
         column.addWidget(heading)
         column.addLayout(self._temperature_rows)
         self._head = hbox(spacing=SPACE // 2)
-        self._title = _section(self.tr("Directions"))
+        self._title = text_label(self.tr("Directions"), "section")
         self._title.setToolTip(
             self.tr(
                 "Directions among the latents of the training images, in standard deviations from their mean:\n"
@@ -70,11 +64,8 @@ class LatentPanel(QWidget):
         self._grid.setContentsMargins(0, 0, _SCROLL_BAR - 10, 0)
         self._grid.setHorizontalSpacing(3 * SPACE)
         self._grid.setVerticalSpacing(2)
-        self._empty = QLabel(
-            self.tr("This model keeps no principal directions; a run adds them when it saves its best.")
-        )
-        self._empty.setWordWrap(True)
-        self._empty.setProperty("role", "dim")
+        text = self.tr("This model keeps no principal directions; a run adds them when it saves its best.")
+        self._empty = text_label(text, wrap=True)
         self._empty.hide()
         self._grid.addWidget(self._empty, 0, 0)
         self._area = QScrollArea()
@@ -86,7 +77,7 @@ class LatentPanel(QWidget):
 
     def add_tool(self, action: QAction) -> None:
         """Put a small button for `action` beside the directions' title."""
-        self._head.addWidget(icon_button(action))
+        self._head.addWidget(ActionButton(action, flat=True))
 
     def set_model(self, scales: int, fractions: Sequence[float], names: Sequence[str]) -> None:
         """Make the sliders of a model with that many scales and those directions; unnamed ones are principal."""
@@ -131,7 +122,7 @@ class LatentPanel(QWidget):
             scale = None if index == 0 else index - 1
             row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, HOTTEST, signed=False)
             row.name.setFixedWidth(7 * SPACE)
-            row.setToolTip(self._temperature_tip(index - 1 if index else None, scales))
+            row.setToolTip(self._temperature_tip(scale, scales))
             row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
             row.reset_requested.connect(lambda scale=scale: self.temperature_edited.emit(self._own_temperature, scale))
             row.pressed.connect(self.gesture_begun)
@@ -168,9 +159,7 @@ class LatentPanel(QWidget):
         if named:
             text = self.tr("Right: more like the images with “{0}”; left: less.")
         about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it.")
-        tip = text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}")
-        # A tip that looks like HTML is taken for it, any other is shown as it is.
-        return Qt.convertFromPlainText(tip) if Qt.mightBeRichText(tip) else tip
+        return plain_tip(text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}"))
 
     def _direction_name(self, index: int) -> str:
         return self._names[index] or self.tr("Direction {0}").format(index + 1)
@@ -206,7 +195,3 @@ class LatentPanel(QWidget):
         self._grid.setRowStretch(1 + rows, 1)
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1 if self._columns == 2 else 0)
-
-
-def _section(text: str) -> QLabel:
-    return text_label(text, "section")

@@ -3,8 +3,18 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import Qt
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QCheckBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from nvp_studio.views.theme import SPACE
 
@@ -30,11 +40,51 @@ def _spaced(layout: Layout, spacing: int, margins: Margins) -> Layout:
     return layout
 
 
+def form_layout(rows: Sequence[tuple[str, QWidget, str]] = (), *, spacing: int = SPACE) -> QFormLayout:
+    """Fields below each other, of (label, field, tip); `spacing` is between label and field."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(spacing)
+    form.setVerticalSpacing(SPACE)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    for text, field, tip in rows:
+        add_field(form, text, field, tip)
+    return form
+
+
+def add_field(form: QFormLayout, text: str, field: QWidget, tip: str = "", *, named: QWidget | None = None) -> None:
+    """Add a field with its label (a check box has its own); `named` is the field within a row of several."""
+    if isinstance(field, QCheckBox):
+        field.setText(text)
+        form.addRow(field)
+    else:
+        label = text_label(text)
+        label.setBuddy(named or field)
+        label.setToolTip(tip)
+        form.addRow(label, field)
+    (named or field).setAccessibleName(text.replace("&", ""))
+    (named or field).setToolTip(tip)
+
+
 def text_label(text: str = "", role: str = "dim", *, wrap: bool = False) -> QLabel:
     """A label with the look of `role`; see the style sheet in `theme`."""
     label = QLabel(text)
     label.setProperty("role", role)
     label.setWordWrap(wrap)
+    return label
+
+
+def plain_tip(text: str) -> str:
+    """A tool tip that shows `text` as it is: one that looks like HTML would be taken for it."""
+    return Qt.convertFromPlainText(text) if Qt.mightBeRichText(text) else text
+
+
+def paragraph(text: str, role: str = "") -> QLabel:
+    """Plain text over several lines that can be selected."""
+    label = text_label(text, role, wrap=True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
 

@@ -2,11 +2,12 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QPlainTextEdit, QPushButton, QWidget
 
 from nvp_studio.views.theme import SPACE, monospace_font
+from nvp_studio.views.widgets.layout import hbox, vbox
 
-_MOST_LINES = 3000
+_MAX_LINES = 3000
 
 
 class LogDock(QDockWidget):
@@ -18,16 +19,15 @@ class LogDock(QDockWidget):
         self.setWindowTitle(self.tr("Log"))
         self.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         body = QWidget()
-        column = QVBoxLayout(body)
-        column.setContentsMargins(SPACE, 0, SPACE, SPACE)
+        column = vbox(body, margins=(SPACE, 0, SPACE, SPACE))
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
-        self.text.setMaximumBlockCount(_MOST_LINES)
+        self.text.setMaximumBlockCount(_MAX_LINES)
         self.text.setFont(monospace_font())
         self.text.setAccessibleName(self.tr("Log of the engines"))
         self.text.setPlaceholderText(self.tr("The engines have written no log yet."))
         column.addWidget(self.text)
-        buttons = QHBoxLayout()
+        buttons = hbox()
         buttons.addStretch(1)
         copy = QPushButton(self.tr("Copy all"))
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text.toPlainText()))

@@ -1,15 +1,15 @@
-"""Notifications over the lower edge of the page: nothing else moves when they appear and disappear."""
+"""Notifications below the page, in a strip that is there only with them: they cover nothing."""
 
 from dataclasses import replace
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QWidget
 
 from nvp_studio.views.notify import Notification, channel
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import flat_button
-from nvp_studio.views.widgets.layout import hbox
+from nvp_studio.views.widgets.layout import hbox, paragraph, vbox
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
 _MILLISECONDS_A_CHARACTER = 60
@@ -22,17 +22,16 @@ _ICONS = {
     "warning": ("triangle-alert", "warning"),
     "error": ("circle-alert", "error"),
 }
-_MOST = 3
+_MAX_BARS = 3
 
 
 class NotificationStack(QWidget):
-    """The newest notifications, one above the other, over the bottom of `host`."""
+    """The newest notifications, one above the other."""
 
-    def __init__(self, host: QWidget) -> None:
-        super().__init__(host)
-        self._host = host
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self._bars: list[_Bar] = []
-        host.installEventFilter(self)
+        self._column = vbox(self, spacing=SPACE // 2, margins=(2 * SPACE, 0, 2 * SPACE, SPACE))
         channel.sent.connect(self._add)
         channel.withdrawn.connect(self._withdraw)
         channel.reworded.connect(self._reword)
@@ -44,56 +43,34 @@ class NotificationStack(QWidget):
         return [bar.notification for bar in self._bars]
 
     def _add(self, notification: Notification) -> None:
-        for bar in list(self._bars):
-            same = bar.notification == notification or (
-                notification.topic and bar.notification.topic == notification.topic
-            )
-            if same:
-                self._remove(bar)
-        while len(self._bars) >= _MOST:
+        self._withdraw(notification.topic or notification.text)
+        while len(self._bars) >= _MAX_BARS:
             self._remove(self._bars[0])
-        bar = _Bar(notification, self)
+        bar = _Bar(notification)
         bar.closed.connect(lambda: self._remove(bar))
         self._bars.append(bar)
-        self._place()
-        bar.show()
+        self._column.addWidget(bar)
+        self.show()
 
     def _withdraw(self, topic: str) -> None:
-        for bar in list(self._bars):
-            if bar.notification.topic == topic:
-                self._remove(bar)
+        for bar in self._of_topic(topic):
+            self._remove(bar)
 
     def _reword(self, topic: str, text: str) -> None:
         """Change the text in place, so that a button which is pressed at that moment stays pressed."""
-        for bar in self._bars:
-            if bar.notification.topic == topic:
-                bar.reword(text)
-                self._place()
+        for bar in self._of_topic(topic):
+            bar.reword(text)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._host and event.type() == QEvent.Type.Resize:
-            self._place()
-        return False
+    def _of_topic(self, topic: str) -> list["_Bar"]:
+        """The notifications of a topic; one without is a topic by its text."""
+        return [bar for bar in self._bars if (bar.notification.topic or bar.notification.text) == topic]
 
     def _remove(self, bar: "_Bar") -> None:
         if bar in self._bars:
             self._bars.remove(bar)
             bar.hide()
             bar.deleteLater()
-            self._place()
-
-    def _place(self) -> None:
-        self.setVisible(bool(self._bars))
-        if not self._bars:
-            return
-        width = min(self._host.width() - 4 * SPACE, 90 * SPACE)
-        height = 0
-        for bar in self._bars:
-            bar.setGeometry(0, height, width, bar.height_at(width))
-            height += bar.height() + SPACE // 2
-        height -= SPACE // 2
-        self.setGeometry((self._host.width() - width) // 2, self._host.height() - height - 2 * SPACE, width, height)
-        self.raise_()
+            self.setVisible(bool(self._bars))
 
 
 class _Bar(QFrame):
@@ -101,18 +78,14 @@ class _Bar(QFrame):
 
     closed = Signal()
 
-    def __init__(self, notification: Notification, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, notification: Notification) -> None:
+        super().__init__()
         self.notification = notification
         self.setObjectName("notification")
-        row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
+        row = hbox(self, margins=(2 * SPACE, SPACE // 2, SPACE, SPACE // 2))
         self._image = QLabel()
         row.addWidget(self._image)
-        self._text = QLabel(notification.text)
-        self._text.setWordWrap(True)
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text = paragraph(notification.text)
         row.addWidget(self._text, 1)
         if notification.report:
             copy = QPushButton(self.tr("Copy report"))
@@ -152,14 +125,3 @@ class _Bar(QFrame):
         self.setStyleSheet(
             f"#notification {{ background: {c.surface}; border: 1px solid {colour}; border-radius: 8px; }}"
         )
-
-    def height_at(self, width: int) -> int:
-        """Pixels it needs when it is `width` pixels wide."""
-        self.ensurePolished()
-        for child in self.findChildren(QWidget):
-            child.ensurePolished()
-        layout = self.layout()
-        assert layout is not None
-        layout.invalidate()
-        border = self.contentsMargins()
-        return layout.heightForWidth(width - border.left() - border.right()) + border.top() + border.bottom()

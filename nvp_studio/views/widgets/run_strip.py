@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QFrame, QProgressBar, QWidget
 
 from nvp_studio.views.theme import SPACE, set_role
-from nvp_studio.views.widgets.action_button import tool_button
+from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox
 
-_LEAST_NAME = 14 * SPACE
-"""What a long name of a run gets in any case, in pixels."""
-_MOST_STATE = 44 * SPACE
-"""What the state gets at most."""
+_GAP = 2 * SPACE
+_MIN_NAME = 14 * SPACE
+_MIN_SCORE = 13 * SPACE
+"""What a long name of a run and a long score get in any case, in pixels; a score begins with the present one."""
+_MAX_STATE = 44 * SPACE
 
 
 @dataclass(frozen=True)
@@ -41,30 +43,30 @@ class RunStrip(QFrame):
         self.setObjectName("run_strip")
         self.setAccessibleName(self.tr("Training run"))
         self.setFixedHeight(5 * SPACE + 4)
-        row = hbox(self, spacing=2 * SPACE, margins=(2 * SPACE, 0, SPACE, 0))
-        self.name = self._label(row, "name")
-        self.state = self._label(row, "state")
-        self.state.setMaximumWidth(_MOST_STATE)
+        self.name = _SteadyLabel(_MIN_NAME, role="")
+        self.state, self.score = _SteadyLabel(_MAX_STATE), _SteadyLabel(_MIN_SCORE)
+        self.percent, self.epoch, self.speed, self.remaining = (_SteadyLabel() for _ in range(4))
+        self.state.setMaximumWidth(_MAX_STATE)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setFixedWidth(15 * SPACE)
+        self.bar.setMinimumWidth(6 * SPACE)
+        self.bar.setMaximumWidth(12 * SPACE)
         self.bar.setAccessibleName(self.tr("Progress of the run"))
-        row.addWidget(self.bar)
-        self.percent = self._label(row, "percent")
-        self.epoch = self._label(row, "epoch")
-        self.score = self._label(row, "score")
-        self.speed = self._label(row, "speed")
-        self.remaining = self._label(row, "remaining")
+        row = hbox(self, spacing=_GAP, margins=(2 * SPACE, 0, SPACE, 0))
+        parts = (self.name, self.state, self.bar, self.percent, self.epoch, self.score, self.speed, self.remaining)
+        for part in parts:
+            row.addWidget(part)
         row.addStretch(1)
-        self._buttons = hbox(spacing=SPACE // 2)
-        row.addLayout(self._buttons)
-        self.content = StripContent()
-        self.show_content(self.content)
+        self._buttons: list[ActionButton] = []
+        self._button_row = hbox(spacing=SPACE // 2)
+        row.addLayout(self._button_row)
+        self.show_content(StripContent())
 
     def add_action(self, action: QAction) -> None:
         """Add a button for `action`; it shows while the action is visible."""
-        self._buttons.addWidget(tool_button(action))
+        self._buttons.append(ActionButton(action))
+        self._button_row.addWidget(self._buttons[-1])
 
     def show_content(self, content: StripContent) -> None:
         """Show `content` now."""
@@ -72,16 +74,12 @@ class RunStrip(QFrame):
         self.name.setText(content.name or self.tr("No run"))
         self.state.setText(content.state)
         set_role(self.state, content.level or "dim")
-        if content.fraction is not None:
-            self.bar.setValue(round(1000 * content.fraction))
-            self.percent.setText(f"{100 * content.fraction:.0f} %")
-        for label, text in (
-            (self.epoch, content.epoch),
-            (self.score, content.score),
-            (self.speed, content.speed),
-            (self.remaining, content.remaining),
-        ):
-            label.setText(text)
+        self.bar.setValue(round(1000 * (content.fraction or 0)))
+        self.percent.setText("" if content.fraction is None else f"{100 * content.fraction:.0f} %")
+        self.epoch.setText(content.epoch)
+        self.score.setText(content.score)
+        self.speed.setText(content.speed)
+        self.remaining.setText(content.remaining)
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -89,40 +87,41 @@ class RunStrip(QFrame):
         self._fit()
 
     def _fit(self) -> None:
-        """Hide what has no room, in a small window first the speed; name and state end in an ellipsis."""
-        gap = 2 * SPACE
-        running = self.content.fraction is not None
-        room = self.width() - 5 * SPACE - self._buttons.sizeHint().width()
-        taken = min(self.name.sizeHint().width(), _LEAST_NAME) + min(self.state.sizeHint().width(), _MOST_STATE) + gap
-        for part, wanted in (
-            (self.percent, running),
-            (self.score, bool(self.score.text())),
-            (self.bar, running),
-            (self.remaining, bool(self.remaining.text())),
-            (self.epoch, bool(self.epoch.text())),
-            (self.speed, bool(self.speed.text())),
-        ):
-            taken += max(part.sizeHint().width(), part.minimumWidth()) + gap if wanted else 0
-            part.setVisible(wanted and taken <= room)
+        """Where the width does not suffice, show the buttons without text; then hide parts, first the speed."""
+        parts = {
+            self.percent: self.percent.text(),
+            self.score: self.score.text(),
+            self.remaining: self.remaining.text(),
+            self.bar: self.percent.text(),
+            self.epoch: self.epoch.text(),
+            self.speed: self.speed.text(),
+        }
+        widths = {part: (part.minimumWidth() or part.minimumSizeHint().width()) + _GAP for part in parts}
+        taken = self.name.minimumSizeHint().width() + self.state.minimumSizeHint().width() + 2 * _GAP
+        room = self.width() - 3 * SPACE - taken
+        self._show_button_texts(True)
+        if self._buttons_width() + sum(widths[part] for part, text in parts.items() if text) > room:
+            self._show_button_texts(False)
+        room -= self._buttons_width()
+        for part, text in parts.items():
+            room -= widths[part] if text else 0
+            part.setVisible(bool(text) and room >= 0)
 
-    def _label(self, row: QHBoxLayout, name: str) -> QLabel:
-        label = _SteadyLabel(shrinks=name == "name")
-        label.setObjectName(f"run_strip_{name}")
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
-        if name != "name":
-            label.setProperty("role", "dim")
-        row.addWidget(label)
-        return label
+    def _show_button_texts(self, shown: bool) -> None:
+        for button in self._buttons:
+            button.show_text(shown)
+
+    def _buttons_width(self) -> int:
+        return sum(button.sizeHint().width() + SPACE // 2 for button in self._buttons if not button.isHidden())
 
 
-class _SteadyLabel(QLabel):
+class _SteadyLabel(ElidedLabel):
     """A label that grows with its text and shrinks only when that got much shorter, so that neighbours do not move."""
 
-    def __init__(self, *, shrinks: bool) -> None:
-        super().__init__()
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        across = QSizePolicy.Policy.Preferred if shrinks else QSizePolicy.Policy.Minimum
-        self.setSizePolicy(across, QSizePolicy.Policy.Preferred)
+    def __init__(self, least: int = 10_000, *, role: str = "dim") -> None:
+        """A text wider than `least` pixels may be shortened to that."""
+        super().__init__(role=role, grows=False)
+        self._least = least
         self._width = 0
 
     def sizeHint(self) -> QSize:
@@ -132,10 +131,5 @@ class _SteadyLabel(QLabel):
         return QSize(self._width, hint.height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, super().minimumSizeHint().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(self.rect(), int(self.alignment()), text)
+        hint = self.sizeHint()
+        return QSize(min(hint.width(), self._least), hint.height())

@@ -1,7 +1,7 @@
 """Table of runs: one line each, chosen with mouse or arrow keys."""
 
 from PySide6.QtCore import QAbstractItemModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.run_states import phase_text
@@ -33,8 +33,6 @@ class RunTable(Table):
 
     chosen = Signal(str)
     """Folder of the run that was selected; empty when none is."""
-    opened = Signal(str)
-    """Folder of a run that was double-clicked."""
 
     def __init__(self, model: QAbstractItemModel, *, sortable: bool = False) -> None:
         """`sortable`: a click on a heading sorts, and there is room for the tags."""
@@ -50,7 +48,6 @@ class RunTable(Table):
             self.setSortingEnabled(True)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.row_chosen.connect(lambda index: self.chosen.emit(self._folder(index)))
-        self.row_opened.connect(lambda index: self.opened.emit(self._folder(index)))
 
     @property
     def folder(self) -> str:
@@ -74,7 +71,7 @@ class RunTable(Table):
         painter = QPainter(self.viewport())
         painter.setPen(QColor(colors().dim))
         text = self.tr("No runs yet. Every run is listed here, to be resumed, explored or compared.")
-        painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, text)
+        painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, text)
 
     def _folder(self, index: QModelIndex) -> str:
         return index.data(RUN_ROLE).folder if index.isValid() else ""
@@ -90,9 +87,7 @@ class _StateDelegate(PlainDelegate):
         state = index.data(RUN_ROLE).summary.state
         if option.rect.isValid() and not self._fits(option):
             option.text = phase_text(state)
-        colour = QColor(getattr(colors(), state_colour(state)))
-        option.palette.setColor(QPalette.ColorRole.Text, colour)
-        option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
+        self.write_in(state_colour(state), option)
 
     def _fits(self, option: QStyleOptionViewItem) -> bool:
         """Whether the whole text can be seen; a cell that is asked for its size has no room yet to judge by."""

@@ -1,28 +1,14 @@
 """One run on screen: its name and state, its curves, its samples and reconstructions."""
 
-from dataclasses import dataclass
-
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSplitter, QWidget
+from PySide6.QtWidgets import QSplitter, QWidget
 
-from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.events import RunImages
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
-from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import card, hbox, text_label, vbox
 from nvp_studio.views.widgets.run_curves import RunCurves
 from nvp_studio.views.widgets.sheets import Sheet
-
-
-@dataclass(frozen=True)
-class RunHeader:
-    """The texts above the curves."""
-
-    name: str = ""
-    state: str = ""
-    level: str = ""
-    """``success``, ``warning`` or ``error``: the colour of the state."""
-    facts: str = ""
 
 
 class RunView(QSplitter):
@@ -42,33 +28,25 @@ class RunView(QSplitter):
         """Put a button at the right of the header."""
         self._tools.addWidget(button)
 
-    def show_header(self, header: RunHeader) -> None:
-        """Show name, state and facts of the run."""
-        self.name.setText(header.name)
-        self.name.setToolTip(header.name)
-        self.state.setText(header.state)
-        set_role(self.state, header.level or "dim")
-        self.facts.setText(header.facts)
-
-    def show_history(self, history: RunHistory, total_steps: int | None, steps_per_epoch: int | None) -> None:
-        """Draw the curves of `history`."""
-        self.curves.show_history(history, total_steps, steps_per_epoch)
+    def show_header(self, name: str, state: str = "", level: str = "", facts: str = "") -> None:
+        """Show the texts above the curves; `level` is the role of the state in the style sheet."""
+        self.name.setText(name)
+        self.state.setText(state)
+        set_role(self.state, level or "dim")
+        self.facts.setText(facts)
 
     def show_images(self, kind: str, images: RunImages | None) -> None:
         """Show the newest sheet of samples or reconstructions."""
         sheet = self.samples if kind == "samples" else self.reconstructions
-        if images is None:
-            sheet.show_batch(None)
-        else:
-            sheet.show_batch(images.images, self.tr("step {0}").format(f"{images.step:,}"))
+        note = self.tr("step {0}").format(f"{images.step:,}") if images is not None else ""
+        sheet.show_batch(images.images if images is not None else None, note)
 
     def _make_top(self) -> QWidget:
         frame = card()
         column = vbox(frame, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         row = hbox()
-        self.name = QLabel()
+        self.name = ElidedLabel(grows=False)
         self.name.setFont(scaled_font(15, bold=True))
-        self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.state = text_label()
         self.facts = ElidedLabel(role="dim")
         row.addWidget(self.name)
@@ -79,7 +57,7 @@ class RunView(QSplitter):
         column.addLayout(row)
         self.curves = RunCurves()
         column.addWidget(self.curves, 1)
-        frame.setMinimumHeight(24 * SPACE)
+        frame.setMinimumHeight(18 * SPACE)
         return frame
 
     def _make_images(self) -> QWidget:

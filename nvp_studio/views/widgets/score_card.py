@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QLabel
 
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
-from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.reference_band import ReferenceBand
 
@@ -67,7 +67,7 @@ class ScoreCard(QFrame):
         if self.pending:
             self._calm.start()
         self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
-        self.band.show_score(bits_per_dim)
+        self.band.show_mark(bits_per_dim)
         if percentile is None:
             self.rank.setText("")
             self.verdict.setText("")

@@ -9,13 +9,12 @@ from PySide6.QtCore import (
     QRectF,
     QSize,
     Qt,
-    Signal,
 )
-from PySide6.QtGui import QColor, QImage, QPainter, QPalette
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.scores import IMAGE_ROLE, THUMBNAIL_SIDE, ScoresModel
-from nvp_studio.views.theme import SPACE, colors
+from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.image_view import whole_zoom
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
@@ -25,11 +24,6 @@ _WIDTHS = [6, 34, 12, 13]
 
 class ScoreTable(Table):
     """Shows a `ScoresModel`."""
-
-    chosen = Signal(int)
-    """Row that was selected, -1: none."""
-    opened = Signal(int)
-    """Row that was double-clicked, or chosen with Return."""
 
     def __init__(self, model: ScoresModel) -> None:
         super().__init__(model, QCoreApplication.translate("ScoreTable", "Scored files"), _ROW_HEIGHT, least_width=5)
@@ -41,8 +35,6 @@ class ScoreTable(Table):
         header.setSortIndicatorClearable(True)
         self.setSortingEnabled(True)
         self.show_widths([])
-        self.row_chosen.connect(lambda index: self.chosen.emit(index.row()))
-        self.row_opened.connect(lambda index: self.opened.emit(index.row()))
 
     def show_widths(self, widths: list[int]) -> None:
         """Set column widths in pixels; the last column takes the rest."""
@@ -65,12 +57,8 @@ class _ScoreDelegate(PlainDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
-        name = self._model.COLUMNS[index.column()]
-        if name != "notes":
-            return
-        colour = QColor(colors().error if self._model.file(index.row()).error else colors().dim)
-        option.palette.setColor(QPalette.ColorRole.Text, colour)
-        option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
+        if self._model.COLUMNS[index.column()] == "notes":
+            self.write_in("error" if self._model.file(index.row()).error else "dim", option)
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex

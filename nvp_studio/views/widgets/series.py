@@ -9,7 +9,7 @@ _COLOURS = {
     "light": ("#2a63c8", "#c2571a", "#1a7f4b", "#8a3fb0", "#b01f5a", "#00808f", "#7a6200", "#555f70"),
     "dark": ("#6ea2f7", "#f0985a", "#57c48a", "#c48be6", "#f07aa8", "#4cc4d4", "#d8bd4a", "#a9b2c2"),
 }
-MOST_SERIES = len(_COLOURS["light"])
+MAX_SERIES = len(_COLOURS["light"])
 """More curves than this in one plot cannot be told apart."""
 
 

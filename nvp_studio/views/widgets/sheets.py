@@ -6,11 +6,11 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import text_label, vbox
 
-_LEAST_SIDE = 48
+_MIN_SIDE = 48
 """Pixels on screen; smaller images are shown enlarged by a whole factor of at least this size, and fewer of them."""
 
 
@@ -32,7 +32,7 @@ class Sheet(QWidget):
         self.grid.setAccessibleName(title)
         self.grid.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.grid.set_placeholder(text)
-        self.grid.setMinimumHeight(2 * _LEAST_SIDE)
+        self.grid.setMinimumHeight(2 * _MIN_SIDE)
         column.addWidget(self.grid, 1)
 
     def show_batch(self, batch: ImageBatch | None, note: str = "") -> None:
@@ -50,37 +50,33 @@ class Sheet(QWidget):
         if batch is None or batch.shape[0] == 0:
             self.grid.show_batch(None)
             return
-        count, height, width, _ = batch.shape
-        zoom = max(1, -(-_LEAST_SIDE // max(height, width)))
-        gap = self.grid.gap
-        columns = max(1, (self.grid.width() + gap) // (zoom * width + gap))
-        rows = max(1, (self.grid.height() + gap) // (zoom * height + gap))
-        if not self._pairs:
-            self.grid.show_batch(_picked(batch, list(range(min(count, columns * rows)))))
-            return
-        pairs = count // 2
-        columns, lines = self._pair_layout(pairs, width, height, zoom)
+        _, height, width, _ = batch.shape
+        rows = 2 if self._pairs else 1
+        count = batch.shape[0] // rows
+        columns, lines = self._arrange_lines(count, rows, width, height)
         order: list[int] = []
-        for first in range(0, min(pairs, columns * lines), columns):
-            line = range(first, min(first + columns, pairs))
+        for first in range(0, min(count, columns * lines), columns):
+            line = range(first, min(first + columns, count))
             blank = [-1] * (columns - len(line))
-            order += [*line, *blank, *(pairs + place for place in line), *blank]
+            for row in range(rows):
+                order += [row * count + place for place in line] + blank
         self.grid.show_batch(_picked(batch, order), columns)
 
-    def _pair_layout(self, pairs: int, width: int, height: int, least_zoom: int) -> tuple[int, int]:
-        """(columns, lines of pairs): all as large as possible with few places empty, or what fits at the least zoom."""
+    def _arrange_lines(self, count: int, rows: int, width: int, height: int) -> tuple[int, int]:
+        """(columns, lines of `rows` rows): all images as large as possible, or as many as fit at `_MIN_SIDE`."""
         gap = self.grid.gap
         across, down = self.grid.width() + gap, self.grid.height() + gap
+        least_zoom = max(1, -(-_MIN_SIDE // max(height, width)))
 
         def zoom(columns: int) -> int:
-            lines = -(-pairs // columns)
-            return min((across // columns - gap) // width, (down // (2 * lines) - gap) // height)
+            lines = -(-count // columns)
+            return min((across // columns - gap) // width, (down // (rows * lines) - gap) // height)
 
-        best = max(range(pairs, 0, -1), key=lambda columns: (zoom(columns), -(-pairs % columns)))
+        best = max(range(count, 0, -1), key=lambda columns: (zoom(columns), -(-count % columns)))
         if zoom(best) >= least_zoom:
-            return best, -(-pairs // best)
-        columns = min(pairs, max(1, across // (least_zoom * width + gap)))
-        return columns, max(1, down // (2 * (least_zoom * height + gap)))
+            return best, -(-count // best)
+        columns = min(count, max(1, across // (least_zoom * width + gap)))
+        return columns, max(1, down // (rows * (least_zoom * height + gap)))
 
 
 def _picked(batch: ImageBatch, order: list[int]) -> ImageBatch:

@@ -1,6 +1,6 @@
 """A row with name, slider and figure for one number, with a mark where it came from."""
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QSlider, QWidget
 
@@ -101,15 +101,10 @@ class MarkedSlider(QSlider):
         else:
             event.ignore()
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
     def focusOutEvent(self, event: QFocusEvent) -> None:
         if self.isSliderDown():
             self.setSliderDown(False)
         super().focusOutEvent(event)
-        self.update()
 
     def _move_to(self, point: QPoint) -> None:
         fraction = (point.x() - _HANDLE) / max(1.0, self.width() - 2 * _HANDLE)
@@ -128,7 +123,6 @@ class SliderRow(QWidget):
     def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
         super().__init__()
         self._signed = signed
-        self._showing = False
         self.value = 0.0
         row = hbox(self)
         self.name = QLabel(name.replace("&", "&&"))
@@ -155,14 +149,11 @@ class SliderRow(QWidget):
         if abs(value - self.value) < 1e-9:
             return
         self.value = value
-        self._showing = True
-        self.slider.setValue(round(value * STEPS_PER_UNIT))
-        self._showing = False
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(round(value * STEPS_PER_UNIT))
         self._write()
 
     def _on_value_changed(self, steps: int) -> None:
-        if self._showing:
-            return
         self.value = steps / STEPS_PER_UNIT
         self._write()
         self.edited.emit(self.value)

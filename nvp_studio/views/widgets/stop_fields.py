@@ -1,34 +1,39 @@
 """Fields for what ends a run before its budget is spent."""
 
+from functools import partial
+
 from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.training.config import StopRules
-from nvp_studio.views.widgets.inputs import DoubleSpinBox, SpinBox, decimal, whole
+from nvp_studio.views.widgets.inputs import input_value, number, show_input
+
+_tr = partial(QCoreApplication.translate, "StopFields")
 
 
-def stop_fields() -> tuple[DoubleSpinBox, SpinBox, DoubleSpinBox]:
-    """Fields for target, patience and minutes; each at its least is none."""
-    never = _tr("never")
-    target = decimal(0, 32, 4, step=0.05, least_text=never, suffix=" bits/dim")
-    patience = whole(0, 100_000, least_text=never, suffix=_tr(" validations"))
-    minutes = decimal(0, 1_000_000, 1, step=1, least_text=never, suffix=_tr(" min"))
-    target.setToolTip(_tr("End once a validation is this good"))
-    patience.setToolTip(_tr("End after so many validations without a gain"))
-    minutes.setToolTip(_tr("End after so many minutes of training in all"))
-    return target, patience, minutes
+class StopFields:
+    """Fields for target, patience and minutes; each at its least is none. They are to be placed with `rows`."""
 
+    def __init__(self) -> None:
+        never = _tr("never")
+        self.target = number(0, 32, 4, step=0.05, least_text=never, suffix=" bits/dim")
+        self.patience = number(0, 100_000, least_text=never, suffix=_tr(" validations"))
+        self.minutes = number(0, 1_000_000, 1, step=1, least_text=never, suffix=_tr(" min"))
+        self.rows = (
+            (_tr("Stop at"), self.target, _tr("End once a validation is this good")),
+            (_tr("Patience"), self.patience, _tr("End after so many validations without a gain")),
+            (_tr("Stop after"), self.minutes, _tr("End after so many minutes of training in all")),
+        )
+        """(label, field, tip) of each."""
 
-def show_rules(rules: StopRules, target: DoubleSpinBox, patience: SpinBox, minutes: DoubleSpinBox) -> None:
-    """Show `rules` in their fields."""
-    target.setValue(rules.target or 0)
-    patience.setValue(rules.patience or 0)
-    minutes.setValue(rules.minutes or 0)
+    @property
+    def rules(self) -> StopRules:
+        """The rules that the fields describe."""
+        return StopRules(
+            target=input_value(self.target), patience=input_value(self.patience), minutes=input_value(self.minutes)
+        )
 
-
-def rules_of(target: DoubleSpinBox, patience: SpinBox, minutes: DoubleSpinBox) -> StopRules:
-    """The rules that the fields describe."""
-    return StopRules(target=target.value() or None, patience=patience.value() or None, minutes=minutes.value() or None)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("StopFields", text)
+    def show_rules(self, rules: StopRules) -> None:
+        """Show `rules` in the fields."""
+        show_input(self.target, rules.target)
+        show_input(self.patience, rules.patience)
+        show_input(self.minutes, rules.minutes)

@@ -1,7 +1,7 @@
 """What the tables of the window have in common: rows chosen and opened with mouse or keys, headings, no grid."""
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QColor, QKeyEvent, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
-from nvp_studio.views.theme import SPACE, theme
+from nvp_studio.views.theme import SPACE, colors, theme
 
 
 class Table(QTableView):
@@ -19,7 +19,7 @@ class Table(QTableView):
 
     row_chosen = Signal(QModelIndex)
     """The row that was selected; invalid when none is."""
-    row_opened = Signal(QModelIndex)
+    opened = Signal(QModelIndex)
     """The row that was double-clicked, or chosen with Return."""
 
     def __init__(self, model: QAbstractItemModel, name: str, row_height: int, least_width: int) -> None:
@@ -40,12 +40,12 @@ class Table(QTableView):
         self.horizontalHeader().setHighlightSections(False)
         self.horizontalHeader().setMinimumSectionSize(least_width * SPACE)
         self.selectionModel().currentRowChanged.connect(lambda current, _: self.row_chosen.emit(current))
-        self.doubleClicked.connect(self.row_opened)
+        self.doubleClicked.connect(self.opened)
         theme().changed.connect(self.viewport().update)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
-            self.row_opened.emit(self.currentIndex())
+            self.opened.emit(self.currentIndex())
             return
         super().keyPressEvent(event)
 
@@ -56,3 +56,8 @@ class PlainDelegate(QStyledItemDelegate):
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
         option.state &= ~QStyle.StateFlag.State_HasFocus
+
+    def write_in(self, colour: str, option: QStyleOptionViewItem) -> None:
+        """Write the text in this colour (a field of `Colors`), in a selected row too."""
+        for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
+            option.palette.setColor(role, QColor(getattr(colors(), colour)))

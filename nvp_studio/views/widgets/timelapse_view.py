@@ -1,13 +1,13 @@
 """A run's samples through time: images above, a slider with play below."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSlider, QWidget
 
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import flat_button
-from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.sheets import Sheet
 
@@ -38,11 +38,8 @@ class TimelapseView(QWidget):
 
     def _make_top(self) -> QHBoxLayout:
         row = hbox()
-        self.kind = ComboBox()
-        self.kind.setAccessibleName(self.tr("Images"))
-        self.kind.addItem(self.tr("Samples"), "samples")
-        self.kind.addItem(self.tr("Reconstructions"), "reconstructions")
-        self.kind.setFixedWidth(20 * SPACE)
+        kinds = [(self.tr("Samples"), "samples"), (self.tr("Reconstructions"), "reconstructions")]
+        self.kind = ComboBox(kinds, self.tr("Images"), 20 * SPACE)
         self.kind.currentIndexChanged.connect(lambda _: self._timelapse.show_kind(self.kind.currentData()))
         row.addWidget(self.kind)
         self.name = ElidedLabel(role="dim")
@@ -60,7 +57,7 @@ class TimelapseView(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName(self.tr("Snapshot"))
         self.slider.setPageStep(5)
-        self.slider.valueChanged.connect(self._on_slider_moved)
+        self.slider.valueChanged.connect(self._timelapse.move_to)
         row.addWidget(self.slider, 1)
         self.step = text_label()
         self.step.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("step {0}").format("1,000,000")))
@@ -73,23 +70,19 @@ class TimelapseView(QWidget):
         else:
             self._timelapse.play()
 
-    def _on_slider_moved(self, place: int) -> None:
-        self._timelapse.move_to(place)
-
     def _on_playing_changed(self, playing: bool) -> None:
         set_icon(self.play, "pause" if playing else "play")
         self.play.setAccessibleName(self.tr("Pause") if playing else self.tr("Play"))
 
     def _show(self) -> None:
         timelapse = self._timelapse
-        some = bool(timelapse.shots)
-        self.slider.blockSignals(True)
-        self.slider.setRange(0, max(0, len(timelapse.shots) - 1))
-        self.slider.setValue(max(0, timelapse.place))
-        self.slider.blockSignals(False)
-        self.slider.setEnabled(len(timelapse.shots) > 1)
-        self.play.setEnabled(len(timelapse.shots) > 1)
-        self.film.setEnabled(some)
+        count = len(timelapse.shots)
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, max(0, count - 1))
+            self.slider.setValue(max(0, timelapse.place))
+        self.slider.setEnabled(count > 1)
+        self.play.setEnabled(count > 1)
+        self.film.setEnabled(count > 0)
         self.step.setText(self.tr("step {0}").format(f"{timelapse.step:,}") if timelapse.step is not None else "")
         pairs = timelapse.kind == "reconstructions"
         self.sheet.setVisible(not pairs)

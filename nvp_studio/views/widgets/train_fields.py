@@ -2,21 +2,21 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from nvp_studio.views.widgets.inputs import combo, decimal, whole
-from nvp_studio.views.widgets.stop_fields import stop_fields
+from nvp_studio.views.widgets.inputs import ComboBox, number
 
-MOST_STEPS = 10_000_000
-OPTIONAL = ("validation_every", "checkpoint_steps", "image_size", "channels", "threads")
-"""Fields whose 0 stands for None."""
+tr = partial(QCoreApplication.translate, "TrainForm")
+
+MAX_STEPS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Field:
-    """One setting on screen; a check box has its label in itself."""
+    """One setting on screen."""
 
     name: str
     label: str
@@ -27,10 +27,10 @@ def main_fields() -> list[Field]:
     """The settings that are always shown, below data, flow and budget."""
     devices = [(tr("Automatic"), "auto"), ("CPU", "cpu"), ("CUDA", "cuda"), (tr("Apple GPU (mps)"), "mps")]
     return [
-        Field("batch_size", tr("Batch size"), whole(1, 65536)),
-        Field("learning_rate", tr("Learning rate"), decimal(1e-6, 1.0, 6)),
-        Field("seed", tr("Seed"), whole(0, 2**31 - 1)),
-        Field("device", tr("Device"), combo(devices)),
+        Field("batch_size", tr("Batch size"), number(1, 65536)),
+        Field("learning_rate", tr("Learning rate"), number(1e-6, 1.0, 6)),
+        Field("seed", tr("Seed"), number(0, 2**31 - 1)),
+        Field("device", tr("Device"), ComboBox(devices)),
     ]
 
 
@@ -40,33 +40,29 @@ def advanced_fields() -> list[Field]:
     schedules = [(tr("Cosine to 2 %"), "cosine"), (tr("Constant"), "constant")]
     memories = [(tr("Fast"), "fast"), (tr("Constant"), "constant")]
     precisions = [(tr("Automatic"), "auto"), ("float32", "float32"), (tr("bfloat16 networks"), "bfloat16")]
-    channels = [(tr("as they are"), 0), (tr("Grey"), 1), (tr("Colour"), 3)]
+    channels = [(tr("as they are"), None), (tr("Grey"), 1), (tr("Colour"), 3)]
     automatic, images, steps, pixels = tr("automatic"), tr(" images"), tr(" steps"), tr(" px")
-    target, patience, minutes = stop_fields()
     return [
-        Field("optimizer", tr("Optimizer"), combo(optimizers)),
-        Field("schedule", tr("Schedule"), combo(schedules)),
-        Field("warmup_steps", tr("Warm-up steps"), whole(0, 100_000)),
-        Field("ema_decay", tr("Averaging"), decimal(0.0, 0.999999, 6, step=0.001)),
-        Field("gradient_clip", tr("Gradient clip"), decimal(0.01, 1000.0, 2, step=1)),
-        Field("weight_decay", tr("Weight decay"), decimal(0.0, 1.0, 6, step=1e-5)),
-        Field("noise_share", tr("Noise share"), decimal(0.0, 0.5, 3, step=0.005)),
-        Field("memory", tr("Memory"), combo(memories)),
-        Field("accumulate", tr("Micro-batches"), whole(1, 65536)),
-        Field("precision", tr("Precision"), combo(precisions)),
-        Field("validation_images", tr("Validate on"), whole(1, 1_000_000, suffix=images)),
-        Field("validation_every", tr("Validate every"), whole(0, MOST_STEPS, least_text=automatic, suffix=steps)),
-        Field("checkpoint_minutes", tr("Save every"), decimal(0.1, 600.0, 2, step=1, suffix=tr(" min"))),
-        Field("checkpoint_steps", tr("and every"), whole(0, MOST_STEPS, least_text=tr("by time alone"), suffix=steps)),
-        Field("image_size", tr("Image side"), whole(0, 1024, least_text=tr("as they are"), suffix=pixels)),
-        Field("channels", tr("Colours"), combo(channels)),
-        Field("target", tr("Stop at"), target),
-        Field("patience", tr("Patience"), patience),
-        Field("at_most", tr("Stop after"), minutes),
-        Field("threads", tr("CPU threads"), whole(0, os.cpu_count() or 64, least_text=automatic)),
-        Field("random_shift", tr("Random shift"), whole(0, 64, least_text=tr("none"), suffix=pixels)),
-        Field("horizontal_flip", tr("Mirror images at random"), QCheckBox(tr("Mirror images at random"))),
-        Field("deterministic", tr("Repeat to the bit on a GPU"), QCheckBox(tr("Repeat to the bit on a GPU"))),
+        Field("optimizer", tr("Optimizer"), ComboBox(optimizers)),
+        Field("schedule", tr("Schedule"), ComboBox(schedules)),
+        Field("warmup_steps", tr("Warm-up steps"), number(0, 100_000)),
+        Field("ema_decay", tr("Averaging"), number(0.0, 0.999999, 6, step=0.001)),
+        Field("gradient_clip", tr("Gradient clip"), number(0.01, 1000.0, 2, step=1)),
+        Field("weight_decay", tr("Weight decay"), number(0.0, 1.0, 6, step=1e-5)),
+        Field("noise_share", tr("Noise share"), number(0.0, 0.5, 3, step=0.005)),
+        Field("memory", tr("Memory"), ComboBox(memories)),
+        Field("accumulate", tr("Micro-batches"), number(1, 65536)),
+        Field("precision", tr("Precision"), ComboBox(precisions)),
+        Field("validation_images", tr("Validate on"), number(1, 1_000_000, suffix=images)),
+        Field("validation_every", tr("Validate every"), number(0, MAX_STEPS, least_text=automatic, suffix=steps)),
+        Field("checkpoint_minutes", tr("Save every"), number(0.1, 600.0, 2, step=1, suffix=tr(" min"))),
+        Field("checkpoint_steps", tr("and every"), number(0, MAX_STEPS, least_text=tr("by time alone"), suffix=steps)),
+        Field("image_size", tr("Image side"), number(0, 1024, least_text=tr("as they are"), suffix=pixels)),
+        Field("channels", tr("Colours"), ComboBox(channels)),
+        Field("threads", tr("CPU threads"), number(0, os.cpu_count() or 64, least_text=automatic)),
+        Field("random_shift", tr("Random shift"), number(0, 64, suffix=pixels)),
+        Field("horizontal_flip", tr("Mirror images at random"), QCheckBox()),
+        Field("deterministic", tr("Repeat to the bit on a GPU"), QCheckBox()),
     ]
 
 
@@ -96,8 +92,3 @@ def tips() -> dict[str, str]:
         "horizontal_flip": tr("For what has no left and right of its own: photographs, not digits"),
         "deterministic": tr("Slower: only algorithms that have one result. A CPU does so anyway"),
     }
-
-
-def tr(text: str) -> str:
-    """`text` in the person's language."""
-    return QCoreApplication.translate("TrainForm", text)

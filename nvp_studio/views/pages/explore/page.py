@@ -22,12 +22,12 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.model_menu import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
-from nvp_studio.views.widgets.action_button import icon_button, tool_button
+from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.blend_panel import BlendPanel
-from nvp_studio.views.widgets.elided_label import ElidedLabel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView
-from nvp_studio.views.widgets.inputs import SpinBox
+from nvp_studio.views.widgets.inputs import number
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_card import ScoreCard
@@ -120,12 +120,7 @@ class ExplorePage(Page):
         return center
 
     def _make_toolbar(self) -> WrappingRow:
-        self.model_button = QToolButton(
-            toolButtonStyle=Qt.ToolButtonStyle.ToolButtonTextBesideIcon,
-            popupMode=QToolButton.ToolButtonPopupMode.InstantPopup,
-        )
-        self.model_button.setProperty("button", True)
-        self.model_button.setProperty("menu", True)
+        self.model_button = menu_button()
         self.model_button.setAccessibleName(self.tr("Model"))
         self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(self.model_button, "box")
@@ -147,8 +142,7 @@ class ExplorePage(Page):
 
     def _tool(self, key: str, text: str = "") -> QToolButton:
         """A button for an action: with `text`, or an icon alone."""
-        action = self.context.registry[key]
-        return tool_button(action, text) if text else icon_button(action)
+        return ActionButton(self.context.registry[key], text, flat=not text)
 
     def _make_panel(self) -> QWidget:
         panel = QWidget()
@@ -160,9 +154,7 @@ class ExplorePage(Page):
         row.addWidget(self._tool("explore.new-sample", self.tr("New sample")))
         row.addStretch(1)
         label = text_label(self.tr("Seed"))
-        self.seed = SpinBox()
-        self.seed.setRange(-1, MAX_SEED)
-        self.seed.setSpecialValueText(self.tr("image"))
+        self.seed = number(-1, MAX_SEED, least_text=self.tr("image"))
         self.seed.setFixedWidth(15 * SPACE)
         self.seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.seed.setAccessibleName(self.tr("Seed of the sample"))
@@ -272,7 +264,7 @@ class ExplorePage(Page):
         self._blended = self.blend.active
 
     def _on_strip_changed(self) -> None:
-        self.blend_panel.show_strip(self.blend.strip.images if self.blend.strip is not None else None)
+        self.blend_panel.strip.show_batch(self.blend.strip.images if self.blend.strip is not None else None)
         self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
 
     def _mark_sample(self) -> None:
@@ -329,9 +321,9 @@ class ExplorePage(Page):
             if isinstance(base, Seed):
                 self.state.new_sample(base.seed)
 
-    def _on_seed_edited(self, seed: int) -> None:
+    def _on_seed_edited(self, seed: float) -> None:
         if seed >= 0:
-            self.state.new_sample(seed)
+            self.state.new_sample(round(seed))
         else:
             self._on_recipe_changed(self.state.recipe)
 

@@ -20,12 +20,12 @@ from nvp_studio.views.file_writing import write_file
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.runs.actions import PAGE_KEYS, RunsActions
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.action_button import icon_button
+from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.curve_comparison import CurveComparison
-from nvp_studio.views.widgets.elided_label import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, vbox
 from nvp_studio.views.widgets.run_table import RunTable
-from nvp_studio.views.widgets.series import MOST_SERIES, Series
+from nvp_studio.views.widgets.series import MAX_SERIES, Series
 from nvp_studio.views.widgets.timelapse_view import TimelapseView
 
 _REFRESH_MILLISECONDS = 2000
@@ -119,7 +119,7 @@ class RunsPage(Page):
         self.count = ElidedLabel(role="dim")
         row.addWidget(self.count, 1)
         for key in PAGE_KEYS:
-            row.addWidget(icon_button(self.actions_[key]))
+            row.addWidget(ActionButton(self.actions_[key], flat=True))
         return row
 
     def _connect_signals(self) -> None:
@@ -150,7 +150,7 @@ class RunsPage(Page):
 
     def _show_selection(self) -> None:
         """Draw the selected runs; the current one is among them."""
-        chosen = self.chosen[:MOST_SERIES]
+        chosen = self.chosen[:MAX_SERIES]
         current = self.current
         if current is not None and chosen and current not in chosen:
             current = chosen[0]
@@ -192,7 +192,7 @@ class RunsPage(Page):
         self._colours = {folder: colour for folder, colour in self._colours.items() if folder in folders}
         for folder in folders:
             if folder not in self._colours:
-                self._colours[folder] = min(set(range(MOST_SERIES)) - set(self._colours.values()))
+                self._colours[folder] = min(set(range(MAX_SERIES)) - set(self._colours.values()))
 
     def _on_refresh(self) -> None:
         self.context.refresh_runs()
@@ -215,8 +215,8 @@ class RunsPage(Page):
         every = self.tr("1 run") if total == 1 else self.tr("{0} runs").format(total)
         text = every if shown == total else self.tr("{0} of {1} runs").format(shown, total)
         chosen = len(self.table.selectionModel().selectedRows())
-        if chosen > MOST_SERIES:
-            text += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MOST_SERIES, chosen)
+        if chosen > MAX_SERIES:
+            text += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MAX_SERIES, chosen)
         self.count.setText(text)
 
     def _show_actions(self) -> None:

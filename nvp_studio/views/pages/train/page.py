@@ -20,7 +20,7 @@ from nvp_studio.views.pages.train.data_choice import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.theme import SPACE, set_role
-from nvp_studio.views.widgets.action_button import ActionButton, icon_button
+from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, splitter, text_label, vbox
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.run_view import RunView
@@ -94,12 +94,12 @@ class TrainPage(Page):
 
     def _lay_out(self) -> None:
         columns = splitter(Qt.Orientation.Horizontal, (self._make_left(), self._make_right()), (0, 1))
-        self.restore_sizes("train", columns, [36 * SPACE, 10_000])
+        self.restore_sizes("train", columns, [38 * SPACE, 10_000])
         vbox(self, margins=PAGE_MARGINS).addWidget(columns)
 
     def _make_left(self) -> QWidget:
         left = QWidget()
-        left.setMinimumWidth(33 * SPACE)
+        left.setMinimumWidth(38 * SPACE)
         column = vbox(left, margins=(0, 0, SPACE, 0))
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
@@ -125,7 +125,7 @@ class TrainPage(Page):
     def _make_right(self) -> QWidget:
         self.view = RunView()
         for key in RUN_KEYS:
-            self.view.add_tool(icon_button(self.actions_[key]))
+            self.view.add_tool(ActionButton(self.actions_[key], flat=True))
         self.table = RunTable(self.runs)
         self.table.setMinimumHeight(12 * SPACE)
         for key in RUN_KEYS:
@@ -139,7 +139,7 @@ class TrainPage(Page):
         values = self.context.settings.values
         if values.train is not None:
             self.form.show_config(values.train)
-        self.form.show_advanced(values.train_advanced)
+        self.form.advanced.setChecked(values.train_advanced)
 
     def _restore_machine(self) -> None:
         values = self.context.settings.values

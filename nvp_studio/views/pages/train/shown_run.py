@@ -10,7 +10,7 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train import run_text
-from nvp_studio.views.widgets.run_view import RunHeader, RunView
+from nvp_studio.views.widgets.run_view import RunView
 
 
 class ShownRun(QObject):
@@ -93,20 +93,20 @@ class ShownRun(QObject):
         source = self.opened or self._live
         begun = self.opened.summary if self.opened else self._live.started
         total_steps = begun.total_steps if begun is not None else None
-        self._view.show_history(source.history, total_steps, self.steps_per_epoch)
+        self._view.curves.show_history(source.history, total_steps, self.steps_per_epoch)
         for kind in SHEET_KINDS:
             self._view.show_images(kind, source.images.get(kind))
         self.changed.emit()
 
     def show_header(self) -> None:
         """Show name, state and facts, which change during a run."""
-        self._view.show_header(self._header())
+        self._view.show_header(*self._header())
         self._view.curves.set_placeholder(self._placeholder())
 
-    def _header(self) -> RunHeader:
+    def _header(self) -> tuple[str, ...]:
         live, opened = self._live, self.opened
         if opened is None and live.phase == "none":
-            return RunHeader(self.tr("No run yet"))
+            return (self.tr("No run yet"),)
         phase, reason = live.phase, live.reason
         name, facts = live.name or self.tr("New run"), ""
         if opened is not None:
@@ -117,7 +117,7 @@ class ShownRun(QObject):
             started = live.started
             facts = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
         facts = "  ·  ".join(filter(None, (reason, facts)))
-        return RunHeader(name, phase_text(phase), run_text.phase_level(phase), facts)
+        return (name, phase_text(phase), run_text.phase_level(phase), facts)
 
     def _placeholder(self) -> str:
         if self.is_live and self._live.under_way:
