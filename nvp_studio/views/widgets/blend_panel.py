@@ -20,7 +20,7 @@ from nvp_studio.views.widgets.layout import hbox, plain_tip, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 _THUMBNAIL = 20
-_WIDEST_NAME = 12 * SPACE
+_MAX_NAME = 12 * SPACE
 _ROOM_FOR_NAMES = 60 * SPACE
 
 
@@ -102,7 +102,7 @@ class BlendPanel(QWidget):
     def _write_names(self) -> None:
         """Letter and name on each button, the letter alone where there is room for no more."""
         for letter, button, name in zip("AB", self.ends, self._names, strict=True):
-            shown = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST_NAME)
+            shown = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _MAX_NAME)
             text = f" {letter}  {shown}" if self.width() >= _ROOM_FOR_NAMES else f" {letter}"
             button.setText(text.replace("&", "&&"))
 

@@ -11,12 +11,12 @@ from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.layout import hbox, plain_tip, text_label, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
-REACH = 4.0
+_REACH = 4.0
 """Standard deviations from the middle of a direction's slider to its ends."""
-HOTTEST = 1.5
+_MAX_TEMPERATURE = 1.5
 _SCROLL_BAR = 14
 """Pixels of the scroll bar and the gap beside it."""
-_WIDEST_NAME = 20 * SPACE
+_MAX_NAME = 20 * SPACE
 _TWO_COLUMNS = 72 * SPACE
 
 
@@ -120,7 +120,7 @@ class LatentPanel(QWidget):
         names = [self.tr("All"), *(self._scale_name(index, scales) for index in range(scales))]
         for index, name in enumerate(names):
             scale = None if index == 0 else index - 1
-            row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, HOTTEST, signed=False)
+            row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, _MAX_TEMPERATURE, signed=False)
             row.name.setFixedWidth(7 * SPACE)
             row.setToolTip(self._temperature_tip(scale, scales))
             row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
@@ -171,10 +171,10 @@ class LatentPanel(QWidget):
         self._names = names
         self.directions = []
         metrics = self.fontMetrics()
-        width = min(_WIDEST_NAME, max([2 * SPACE, *(metrics.horizontalAdvance(name) + SPACE // 2 for name in names)]))
+        width = min(_MAX_NAME, max([2 * SPACE, *(metrics.horizontalAdvance(name) + SPACE // 2 for name in names)]))
         for index, name in enumerate(names):
             message = self._direction_name(index)
-            row = SliderRow(name or str(index + 1), message, -REACH, REACH)
+            row = SliderRow(name or str(index + 1), message, -_REACH, _REACH)
             row.name.setFixedWidth(width)
             row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
             row.reset_requested.connect(lambda index=index: self.direction_reset.emit(index))

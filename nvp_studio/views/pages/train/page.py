@@ -94,12 +94,12 @@ class TrainPage(Page):
 
     def _lay_out(self) -> None:
         columns = splitter(Qt.Orientation.Horizontal, (self._make_left(), self._make_right()), (0, 1))
-        self.restore_sizes("train", columns, [38 * SPACE, 10_000])
+        self.restore_sizes("train", columns, [39 * SPACE, 10_000])
         vbox(self, margins=PAGE_MARGINS).addWidget(columns)
 
     def _make_left(self) -> QWidget:
         left = QWidget()
-        left.setMinimumWidth(38 * SPACE)
+        left.setMinimumWidth(39 * SPACE)
         column = vbox(left, margins=(0, 0, SPACE, 0))
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
