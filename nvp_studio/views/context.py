@@ -72,14 +72,6 @@ class WindowContext(QObject):
         self.runs.refresh()
         self.runs_refreshed.emit()
 
-    def show_page(self, key: str) -> None:
-        """Bring the page `key` to the front, made now if it was not yet."""
-        self.page_requested.emit(key)
-
-    def open_in_explore(self, paths: list[Path]) -> None:
-        """Show models or images on Explore."""
-        self.open_requested.emit(paths)
-
     # File dialogs. Each remembers its last folder in the settings, under `name`.
 
     def ask_files(self, name: str, title: str, filters: str, *, many: bool = False) -> list[Path]:

@@ -1,5 +1,7 @@
 """What dialogs have in common; and command palette and shortcut sheet, made from the action registry."""
 
+import re
+
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
@@ -127,12 +129,8 @@ def _rank(typed: str, title: str) -> tuple[int, int] | None:
     wanted, text = typed.lower().strip(), title.lower()
     if wanted in text:
         return 0, text.index(wanted)
-    place = 0
-    for letter in wanted:
-        place = text.find(letter, place) + 1
-        if place == 0:
-            return None
-    return 1, place
+    match = re.search(".*?".join(map(re.escape, wanted)), text)
+    return (1, match.end()) if match else None
 
 
 class ShortcutSheet(Dialog):

@@ -44,7 +44,7 @@ class WindowActions(QObject):
             add(f"file.open-{name}", text, partial(self._context.engine.open_model, name), place=20)
         add("file.quit", self.tr("&Quit"), self._window.close, "Ctrl+Q", "log-out", separator=True, place=90)
         for number, (key, title, icon) in enumerate(pages, 1):
-            add(f"view.page-{key}", title, partial(self._context.show_page, key), f"Ctrl+{number}", icon)
+            add(f"view.page-{key}", title, partial(self._context.page_requested.emit, key), f"Ctrl+{number}", icon)
         self._add_theme_actions()
         log.setText(self.tr("L&og"))
         log.setShortcut(QKeySequence("Ctrl+L"))
@@ -74,12 +74,12 @@ class WindowActions(QObject):
     def _ask_model(self) -> None:
         filters = self.tr("Models") + f" (*{MODEL_SUFFIX})"
         for path in self._context.ask_files("models", self.tr("Open a model"), filters):
-            self._context.open_in_explore([path])
+            self._context.open_requested.emit([path])
 
     def _ask_run(self) -> None:
         folder = self._context.ask_folder("runs", self.tr("Open a run folder"))
         if folder is not None:
-            self._context.open_in_explore([folder])
+            self._context.open_requested.emit([folder])
 
     def _show_palette(self) -> None:
         palette = CommandPalette(self._context.registry, self._window)

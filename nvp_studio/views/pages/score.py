@@ -309,12 +309,12 @@ class ScorePage(Page):
     # Actions of a person
 
     def _ask_files(self) -> None:
-        self.context.show_page(self.key)
+        self.context.page_requested.emit(self.key)
         paths = self.context.ask_files("score", self.tr("Images to score"), image_filter(self.tr("Images")), many=True)
         self.state.add(paths)
 
     def _ask_folder(self) -> None:
-        self.context.show_page(self.key)
+        self.context.page_requested.emit(self.key)
         folder = self.context.ask_folder("score", self.tr("A folder of images to score"))
         if folder is not None:
             self.state.add([folder])
@@ -322,7 +322,7 @@ class ScorePage(Page):
     def _explore(self) -> None:
         row = self.table.currentIndex().row()
         if row >= 0 and not self.state.rows.file(row).error:
-            self.context.open_in_explore([Path(self.state.rows.file(row).path)])
+            self.context.open_requested.emit([Path(self.state.rows.file(row).path)])
 
     def _export(self) -> None:
         path = self.context.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")

@@ -6,7 +6,10 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimages
-from nvp_studio.views.theme import SPACE, colors, scaled_font
+from nvp_studio.views.theme import colors, scaled_font
+from nvp_studio.views.widgets.image_view import whole_zoom
+
+_NO_LIMIT = 100_000
 
 
 class ImageGrid(QWidget):
@@ -57,19 +60,11 @@ class ImageGrid(QWidget):
 
     def cell_rect(self, index: int) -> QRect:
         """Where cell `index` is painted."""
-        columns, _, side, origin = self._layout()
-        row, column = divmod(index, columns)
-        return QRect(
-            origin.x() + column * (side.width() + self.gap),
-            origin.y() + row * (side.height() + self.gap),
-            side.width(),
-            side.height(),
-        )
+        return self._cells()[1][index]
 
     def shown(self) -> int:
         """How many cells fit."""
-        columns, rows, _, _ = self._layout()
-        return min(self.count, columns * rows)
+        return len(self._cells()[1])
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -79,8 +74,7 @@ class ImageGrid(QWidget):
             painter.setFont(scaled_font(13))
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)
             return
-        for index in range(self.shown()):
-            rect = self.cell_rect(index)
+        for index, rect in enumerate(self._cells()[1]):
             painter.drawImage(rect, self._images[index])
             if index in (self.selected, self._under_mouse):
                 painter.setPen(QPen(QColor(c.accent if index == self.selected else c.text), 2))
@@ -106,46 +100,44 @@ class ImageGrid(QWidget):
             self.clicked.emit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        columns = self._layout()[0] if self._images else 1
+        columns, cells = self._cells()
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -columns, Qt.Key.Key_Down: columns}
         step = steps.get(Qt.Key(event.key()))
-        if step is None or not self._images:
+        if step is None or not cells:
             super().keyPressEvent(event)
             return
         index = 0 if self.selected < 0 else self.selected + step
-        if 0 <= index < self.shown():
+        if 0 <= index < len(cells):
             self.clicked.emit(index)
 
     def _index_at(self, point: QPoint) -> int:
+        return next((index for index, rect in enumerate(self._cells()[1]) if rect.contains(point)), -1)
+
+    def _cells(self) -> tuple[int, list[QRect]]:
+        """(columns, places of the images that fit): in the middle, at the left with a given number of rows."""
         if not self._images:
-            return -1
-        return next((i for i in range(self.shown()) if self.cell_rect(i).contains(point)), -1)
+            return 1, []
+        across, down = self.width() + self.gap, self.height() + self.gap
+        columns, rows = self._columns or self.count, self._rows
+        if rows is None:
+            rows = -(-self.count // columns)
+            side = self._zoomed(across // columns, down // rows)
+        else:
+            side = self._zoomed(_NO_LIMIT, down // rows)
+            columns = max(1, across // (side.width() + self.gap))
+        step = QSize(side.width() + self.gap, side.height() + self.gap)
+        count = min(self.count, columns * rows)
+        left = 0 if self._rows is not None else max(0, (across - columns * step.width()) // 2)
+        lines = -(-count // columns)
+        top = max(0, (down - lines * step.height()) // 2)
+        corners = (
+            QPoint(left + place % columns * step.width(), top + place // columns * step.height())
+            for place in range(count)
+        )
+        return columns, [QRect(corner, side) for corner in corners]
 
-    def _layout(self) -> tuple[int, int, QSize, QPoint]:
-        """(columns, rows, size of a cell, top left corner)."""
-        image = self._images[0].size() if self._images else QSize(SPACE, SPACE)
-        columns, rows, factor = self._arrange(image)
-        side = QSize(max(1, int(image.width() * factor)), max(1, int(image.height() * factor)))
-        used_columns = min(columns, max(1, self.count))
-        used_rows = min(rows, -(-self.count // columns)) if self.count else 1
-        width = used_columns * (side.width() + self.gap) - self.gap
-        height = used_rows * (side.height() + self.gap) - self.gap
-        left = 0 if self._rows is not None else max(0, (self.width() - width) // 2)
-        return columns, rows, side, QPoint(left, max(0, (self.height() - height) // 2))
-
-    def _arrange(self, image: QSize) -> tuple[int, int, float]:
-        """(columns, rows, zoom)."""
-        if self._rows is not None:
-            zoom = self._zoom(image, 1, self._rows, by_height=True)
-            return max(1, (self.width() + self.gap) // (int(image.width() * zoom) + self.gap)), self._rows, zoom
-        columns = max(1, self._columns or self.count)
-        rows = -(-self.count // columns) or 1
-        return columns, rows, self._zoom(image, columns, rows)
-
-    def _zoom(self, image: QSize, columns: int, rows: int, by_height: bool = False) -> float:
-        """The largest zoom of that many cells: whole screen pixels when it is above one."""
-        ratio = self.devicePixelRatioF()
-        across = ((self.width() + self.gap) / columns - self.gap) / image.width()
-        down = ((self.height() + self.gap) / rows - self.gap) / image.height()
-        zoom = (down if by_height else min(across, down)) * ratio
-        return (int(zoom) if zoom >= 1 else max(zoom, 0.05)) / ratio
+    def _zoomed(self, across: int, down: int) -> QSize:
+        """The size of an image in a cell of so many pixels, its gap included."""
+        space = QSize(max(1, across - self.gap), max(1, down - self.gap))
+        size = whole_zoom(self._images[0].size(), space, self.devicePixelRatioF())
+        return QSize(max(1, int(size.width())), max(1, int(size.height())))

@@ -113,23 +113,23 @@ class LatentPanel(QWidget):
             self._place_directions()
 
     def _make_temperatures(self, scales: int) -> None:
-        for row in self.temperatures:
-            self._temperature_rows.removeWidget(row)
-            row.deleteLater()
-        self.temperatures = []
-        names = [self.tr("All"), *(self._scale_name(index, scales) for index in range(scales))]
-        for index, name in enumerate(names):
-            scale = None if index == 0 else index - 1
+        _delete(self.temperatures)
+        for index in range(scales + 1):
+            scale = index - 1 if index else None
+            name = self._scale_name(scale, scales) if scale is not None else self.tr("All")
             row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, _MAX_TEMPERATURE, signed=False)
             row.name.setFixedWidth(7 * SPACE)
             row.setToolTip(self._temperature_tip(scale, scales))
             row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
             row.reset_requested.connect(lambda scale=scale: self.temperature_edited.emit(self._own_temperature, scale))
-            row.pressed.connect(self.gesture_begun)
-            row.released.connect(lambda: self.gesture_ended.emit(self.tr("temperature")))
+            self._follow_gestures(row, self.tr("temperature"))
             self.temperatures.append(row)
             self._temperature_rows.addWidget(row)
-            row.setVisible(index == 0 or scales > 1)
+            row.setVisible(scale is None or scales > 1)
+
+    def _follow_gestures(self, row: SliderRow, undo_text: str) -> None:
+        row.pressed.connect(self.gesture_begun)
+        row.released.connect(lambda: self.gesture_ended.emit(undo_text))
 
     def _scale_name(self, index: int, scales: int) -> str:
         if index == 0:
@@ -165,11 +165,8 @@ class LatentPanel(QWidget):
         return self._names[index] or self.tr("Direction {0}").format(index + 1)
 
     def _make_directions(self, names: list[str]) -> None:
-        for row in self.directions:
-            self._grid.removeWidget(row)
-            row.deleteLater()
+        _delete(self.directions)
         self._names = names
-        self.directions = []
         metrics = self.fontMetrics()
         width = min(_MAX_NAME, max([2 * SPACE, *(metrics.horizontalAdvance(name) + SPACE // 2 for name in names)]))
         for index, name in enumerate(names):
@@ -178,9 +175,7 @@ class LatentPanel(QWidget):
             row.name.setFixedWidth(width)
             row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
             row.reset_requested.connect(lambda index=index: self.direction_reset.emit(index))
-            row.pressed.connect(self.gesture_begun)
-            text = name or self.tr("direction {0}").format(index + 1)
-            row.released.connect(lambda text=text: self.gesture_ended.emit(text))
+            self._follow_gestures(row, name or self.tr("direction {0}").format(index + 1))
             self.directions.append(row)
         self._place_directions()
 
@@ -195,3 +190,10 @@ class LatentPanel(QWidget):
         self._grid.setRowStretch(1 + rows, 1)
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1 if self._columns == 2 else 0)
+
+
+def _delete(rows: list[SliderRow]) -> None:
+    for row in rows:
+        row.hide()
+        row.deleteLater()
+    rows.clear()

@@ -65,7 +65,7 @@ class ExploreActions(QObject):
 
     def _ask_image(self) -> None:
         for path in self._context.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
-            self._context.open_in_explore([path])
+            self._context.open_requested.emit([path])
 
     def _toggle_blend(self) -> None:
         self.blend_shown.emit(self._context.registry["explore.blend"].isChecked())

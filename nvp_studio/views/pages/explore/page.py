@@ -334,6 +334,6 @@ class ExplorePage(Page):
 
     def _leave_welcome(self, page: str, action: str) -> None:
         self._close_welcome()
-        self.context.show_page(page)
+        self.context.page_requested.emit(page)
         if action in self.context.registry:
             QTimer.singleShot(0, self.context.registry[action], self.context.registry[action].trigger)

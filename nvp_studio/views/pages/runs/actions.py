@@ -103,7 +103,7 @@ class RunsActions(QObject):
         except RunError as error:
             notify.error(str(error), topic=_TOPIC)
             return
-        self._context.show_page("train")
+        self._context.page_requested.emit("train")
         self._context.settings_offered.emit(record.config, f"{Path(run.folder).name}-2")
         text = self.tr("The form has the settings of {0}: edit and start.").format(run.name)
         notify.info(text, topic=_TOPIC)
@@ -111,12 +111,12 @@ class RunsActions(QObject):
     def _resume(self) -> None:
         run = self._current
         if run is not None:
-            self._context.show_page("train")
+            self._context.page_requested.emit("train")
             self._context.resume_requested.emit(run.folder)
 
     def _explore(self) -> None:
         if self._current is not None:
-            self._context.open_in_explore([Path(self._current.folder)])
+            self._context.open_requested.emit([Path(self._current.folder)])
 
     def _show_folder(self) -> None:
         if self._current is not None:

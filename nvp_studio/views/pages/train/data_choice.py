@@ -75,7 +75,7 @@ class DataChoice(QObject):
         return image_shape_of(TrainConfig(data=self._form.data_name, image_size=side, channels=channels, steps=1))
 
     def _show_flow(self) -> None:
-        self._context.show_page("train")
+        self._context.page_requested.emit("train")
         self._change_flow()
 
     def _change_flow(self) -> None:

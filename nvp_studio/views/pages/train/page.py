@@ -181,7 +181,7 @@ class TrainPage(Page):
         self.form.name.setText(name)
 
     def _start_one_minute(self) -> None:
-        self.context.show_page(self.key)
+        self.context.page_requested.emit(self.key)
         if not self.live.under_way:
             self.form.show_config(_ONE_MINUTE)  # as after any start, the form shows the settings of the run
             self._start_run(_ONE_MINUTE, "")
@@ -249,7 +249,7 @@ class TrainPage(Page):
     def _choose_followed(self) -> None:
         folder = self.context.ask_folder("runs", self.tr("Follow a run folder"))
         if folder is not None:
-            self.context.show_page(self.key)
+            self.context.page_requested.emit(self.key)
             self.follow(folder)
 
     def _choose_machine(self) -> None:

@@ -32,7 +32,7 @@ class RemoteModel(QObject):
         """
         notify.withdraw("run")
         if not host:
-            self._context.open_in_explore([Path(folder)])
+            self._context.open_requested.emit([Path(folder)])
             return
         if not self.check_host(name, host):
             return
@@ -80,4 +80,4 @@ class RemoteModel(QObject):
             notify.error(text.format(self._name, copy.problem), topic=_TOPIC)
         else:
             notify.withdraw(_TOPIC)
-            self._context.open_in_explore([copy.path])
+            self._context.open_requested.emit([copy.path])
