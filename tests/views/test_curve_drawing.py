@@ -6,6 +6,7 @@ import pytest
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.changes import RateChange, Restart
 from nvp_studio.views.widgets.curve_drawing import Drawing, PlotOptions, comparison, run_drawing
+from nvp_studio.views.widgets.curve_list import CurveList, ListedCurve
 from nvp_studio.views.widgets.series import Series
 from tests.qt import Bot
 from tests.runs.test_history import step
@@ -119,3 +120,13 @@ def test_a_restarted_run_has_a_gap_in_its_curve(qtbot: Bot) -> None:
     assert np.flatnonzero(np.isnan(y)).tolist() == [15]
     plot.show_drawing(Drawing())
     assert plot._curves == []
+
+
+def test_other_values_of_the_same_curves_change_their_texts_alone(qtbot: Bot) -> None:
+    curves = CurveList()
+    qtbot.addWidget(curves)
+    curves.show_entries([ListedCurve("Scale 1", 0)], ["1.000 bits/dim"])
+    item = curves.item(0)
+    curves.show_entries([ListedCurve("Scale 1", 0)], ["2.000 bits/dim"])
+    assert curves.item(0) is item
+    assert item.text() == "Scale 1\n2.000 bits/dim"

@@ -1,6 +1,8 @@
 """The run strip hides what has no room instead of squeezing the name of the run."""
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QToolButton
 
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.run_strip import RunStrip, StripContent
@@ -30,3 +32,28 @@ def test_name_and_state_keep_their_room_at_every_width(qtbot: Bot) -> None:
         assert strip.state.width() >= strip.state.sizeHint().width(), width
         seen.add(strip.speed.isVisible())
     assert seen == {True, False}
+
+
+def test_in_a_small_window_buttons_lose_their_texts_before_bar_score_and_time_left_are_hidden(qtbot: Bot) -> None:
+    strip = RunStrip()
+    qtbot.addWidget(strip)
+    for text in ("Pause", "Stop", "Change", "Sample", "Save"):
+        strip.add_action(QAction(text, strip))
+    strip.show_content(
+        StripContent(
+            name="a run whose name is long",
+            state="training",
+            fraction=0.4,
+            score="3.812 bits/dim (best 3.799 @ 1,200)",
+            remaining="12 min left",
+        )
+    )
+    strip.show()
+    strip.resize(800, strip.height())
+    buttons = strip.findChildren(QToolButton)
+    assert all(button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonIconOnly for button in buttons)
+    assert [button.accessibleName() for button in buttons] == ["Pause", "Stop", "Change", "Sample", "Save"]
+    assert all(button.toolTip() for button in buttons)
+    assert all(part.isVisible() for part in (strip.bar, strip.percent, strip.score, strip.remaining))
+    strip.resize(1400, strip.height())
+    assert all(button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonTextBesideIcon for button in buttons)

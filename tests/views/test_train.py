@@ -97,6 +97,18 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
     assert form.config.accumulate == 3, "a batch of three has no five parts"
 
 
+def test_a_budget_is_whole_where_the_form_is_narrowest(qtbot: Bot) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    form.show_config(TrainConfig(steps=40_000))
+    form.resize(form.minimumSizeHint())
+    form.show()
+    line = form.budget.lineEdit()
+    margins = line.textMargins()
+    needed = line.fontMetrics().horizontalAdvance("40000") + margins.left() + margins.right()
+    assert line.width() >= needed
+
+
 def test_choosing_a_preset_brings_the_settings_that_suit_it(qtbot: Bot) -> None:
     form = TrainForm()
     qtbot.addWidget(form)
