@@ -2,7 +2,7 @@
 
 import weakref
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache
 from string import Template
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, QSize, Qt, Signal
@@ -131,8 +131,7 @@ def set_up_theme(app: QApplication, choice: str) -> None:
     font.setFeature(QFont.Tag("tnum"), 1)  # figures of equal width, so that changing numbers do not jump
     app.setFont(font)
     apply_theme(app, choice)
-    follow = partial(apply_theme, app, "system")
-    QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: follow() if theme().choice == "system" else None)
+    QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: apply_theme(app, theme().choice))
 
 
 def scaled_font(pixels: int, *, bold: bool = False) -> QFont:
@@ -206,14 +205,10 @@ def _palette(c: Colors) -> QPalette:
     for color, names in roles.items():
         for name in names:
             palette.setColor(QPalette.ColorRole[name], QColor(getattr(c, color)))
-    for role in (
-        QPalette.ColorRole.WindowText,
-        QPalette.ColorRole.Text,
-        QPalette.ColorRole.ButtonText,
-        QPalette.ColorRole.HighlightedText,
-    ):
-        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(c.disabled))
-    palette.setColor(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Highlight, QColor(c.border))
+    disabled = QPalette.ColorGroup.Disabled
+    for name in ("WindowText", "Text", "ButtonText", "HighlightedText"):
+        palette.setColor(disabled, QPalette.ColorRole[name], QColor(c.disabled))
+    palette.setColor(disabled, QPalette.ColorRole.Highlight, QColor(c.border))
     return palette
 
 
