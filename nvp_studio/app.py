@@ -57,7 +57,7 @@ def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]
     set_up_theme(app, settings.values.theme)
     app.setWindowIcon(QIcon(str(resource_path("icons/nvp-studio.svg"))))
     window = MainWindow(engine, settings)
-    window.closing.connect(engine.stop)
+    window.context.closing.connect(engine.stop)
     engine.stopped.connect(app.quit)
     _close_on_signals(window.close)
     window.fit_screen()

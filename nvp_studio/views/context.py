@@ -34,7 +34,7 @@ class WindowContext(QObject):
     runs_refreshed = Signal()
     """The folder of runs was read again."""
     closing = Signal()
-    """The window closes."""
+    """The window was closed; its state is saved."""
 
     def __init__(self, engine: Engine, settings: SettingsStore, window: QWidget) -> None:
         """`window` is the parent of dialogs and holds the actions."""

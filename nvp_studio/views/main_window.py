@@ -61,8 +61,6 @@ class MainWindow(QMainWindow):
 
     painted = Signal()
     """Once, after the first paint."""
-    closing = Signal()
-    """The window was closed; its state is saved."""
 
     def __init__(self, engine: Engine, settings: SettingsStore) -> None:
         super().__init__()
@@ -198,7 +196,6 @@ class MainWindow(QMainWindow):
         self._rail.page_chosen.connect(self.show_page)
         self.context.page_requested.connect(self.show_page)
         self.context.open_requested.connect(self.open_in_explore)
-        self.closing.connect(self.context.closing)
         self.engine.status_changed.connect(self._status.setText)
         self._status.setText(self.engine.status)
         self.engine.explorer.log_line.connect(self.log_dock.add_explorer_line)
@@ -280,4 +277,4 @@ class MainWindow(QMainWindow):
             page.save_state()
         self.settings.save()
         event.accept()
-        self.closing.emit()
+        self.context.closing.emit()

@@ -79,25 +79,21 @@ class FlowChoice(QWidget):
         """(C, H, W) of the images that a changed flow is built for; None while that is not known."""
         self.changes: dict[str, Any] = {}
         entries = (
-            (self.tr("Studio"), "studio", self.tr("The default: spline couplings in the paper's layout, for a CPU")),
-            (self.tr("Quick"), "quick", self.tr("Smaller: learns visibly within a minute")),
+            (tr("Studio"), "studio", tr("The default: spline couplings in the paper's layout, for a CPU")),
+            (tr("Quick"), "quick", tr("Smaller: learns visibly within a minute")),
+            (tr("Paper"), "paper", tr("As published, for a GPU: width doubles at each scale, batch normalization")),
             (
-                self.tr("Paper"),
-                "paper",
-                self.tr("As published, for a GPU: width doubles at each scale, batch normalization"),
-            ),
-            (
-                self.tr("Paper, CIFAR-10"),
+                tr("Paper, CIFAR-10"),
                 "paper-cifar10",
-                self.tr("As published for CIFAR-10, for a GPU: two scales, 8 residual blocks, width 64"),
+                tr("As published for CIFAR-10, for a GPU: two scales, 8 residual blocks, width 64"),
             ),
-            (self.tr("Large"), "large", self.tr("Spline couplings as wide as one large GPU trains in a day")),
+            (tr("Large"), "large", tr("Spline couplings as wide as one large GPU trains in a day")),
         )
         self.preset = ComboBox([(name, preset) for name, preset, _ in entries])
         for place, (*_, tip) in enumerate(entries):
             self.preset.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
         self.tip = "\n".join(f"{name}: {tip}" for name, _, tip in entries)
-        self.button = flat_button("sliders-horizontal", self.tr("Change the flow…"))
+        self.button = flat_button("sliders-horizontal", tr("Change the flow…"))
         self.note = NoteLabel()
         line = hbox(spacing=SPACE // 2)
         line.addWidget(self.preset, 1)
@@ -121,7 +117,7 @@ class FlowChoice(QWidget):
         if not self.changes:
             return None
         if self.shape is None:
-            raise ValueError(self.tr("a changed flow needs the image side and colours to be set"))
+            raise ValueError(tr("a changed flow needs the image side and colours to be set"))
         return msgspec.structs.replace(preset_config(self.name, self.shape), **self.changes)
 
     def show_flow(self, flow: FlowConfig | None) -> None:
