@@ -16,12 +16,13 @@ class ActionButton(QToolButton):
 
     def __init__(self, action: QAction, text: str = "", *, primary: bool = False, flat: bool = False) -> None:
         super().__init__()
-        self._text = text
+        self._text, self._shows_text = text, True
         self.setDefaultAction(action)
         self.setProperty("flat" if flat else "button", True)
         self.setProperty("primary", primary)
         self.setIconSize(ICON_SIZE)
-        self.show_text(not flat)
+        if not flat:
+            self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         if primary:
             self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
             self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
@@ -35,11 +36,15 @@ class ActionButton(QToolButton):
         """Show the text beside the icon, or the icon alone."""
         style = Qt.ToolButtonStyle
         self.setToolButtonStyle(style.ToolButtonTextBesideIcon if shown else style.ToolButtonIconOnly)
+        self._shows_text = shown
+        self._follow()  # Qt computes the size anew with another text, not with another style
 
     def _follow(self) -> None:
         action = self.defaultAction()
         text = self._text or action.iconText().removesuffix("…")
-        self.setText(text if self.property("primary") else f" {text}")  # the style puts icon and text too close
+        if not self.property("primary"):
+            text = f" {text}" if self._shows_text else ""  # the style puts icon and text too close together
+        self.setText(text)
         self.setAccessibleName(plain_text(action))
 
 
