@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests import leaks
-from tests.qt import Bot, open_window, start_engine, stop_engine
+from tests.qt import Bot, is_asking, open_window, start_engine, stop_engine
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -110,14 +110,25 @@ def engine(qtbot: Bot, small_model: Path) -> "Iterator[Engine]":
     stop_engine(qtbot, engine)
 
 
-@pytest.fixture(scope="module")
-def shared_engine(qapp: "QApplication", request: pytest.FixtureRequest, small_model: Path) -> "Iterator[Engine]":
-    """An engine for the tests of a module that kill nothing; starting one takes seconds."""
+@pytest.fixture(scope="session")
+def _session_engine(qapp: "QApplication", request: pytest.FixtureRequest, small_model: Path) -> "Iterator[Engine]":
     bot = Bot(request)
     engine = start_engine(bot, small_model)
     leaks.keep(engine)
     yield engine
     stop_engine(bot, engine)
+
+
+@pytest.fixture(scope="module")
+def shared_engine(_session_engine: "Engine", request: pytest.FixtureRequest, small_model: Path) -> "Engine":
+    """An engine for tests that kill nothing, started once; each module gets it with the small model open."""
+    engine = _session_engine
+    engine.run_on("")
+    if engine.model_path != str(small_model) or engine.explorer.state != "ready":
+        engine.open_model(str(small_model))
+    Bot(request).waitUntil(lambda: not engine.opening and not is_asking(engine.explorer))
+    assert engine.model_path == str(small_model)
+    return engine
 
 
 @pytest.fixture

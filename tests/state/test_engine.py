@@ -42,7 +42,8 @@ def test_a_file_that_is_no_model_leaves_the_open_one(
     assert opened.args == [before], "after a crash the good model comes back, not the wrong file"
 
 
-def test_another_model_takes_its_place(engine: Engine, qtbot: Bot, other_model: Path) -> None:
+def test_another_model_takes_its_place(shared_engine: Engine, qtbot: Bot, other_model: Path) -> None:
+    engine = shared_engine
     with qtbot.waitSignal(engine.model_opened):
         engine.open_model(str(other_model))
         assert engine.opening
@@ -53,15 +54,17 @@ def test_another_model_takes_its_place(engine: Engine, qtbot: Bot, other_model: 
 
 
 def test_a_wrong_file_asked_right_after_a_good_one_does_not_hide_it(
-    engine: Engine, qtbot: Bot, tmp_path: Path, other_model: Path
+    shared_engine: Engine, qtbot: Bot, tmp_path: Path, other_model: Path
 ) -> None:
+    engine = shared_engine
     gone = str(tmp_path / "gone.safetensors")
     failed: list[str] = []
-    engine.model_failed.connect(lambda path, _: failed.append(path))
+    hear = engine.model_failed.connect(lambda path, _: failed.append(path))
     with qtbot.waitSignals([engine.model_opened, engine.model_failed]):
         engine.open_model(str(other_model))
         engine.open_model(gone)
     assert failed == [gone]
+    engine.disconnect(hear)
     assert engine.model_path == str(other_model)
 
 

@@ -10,11 +10,12 @@ import pytest
 from PySide6.QtCore import QObject
 
 from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.state.engine import Engine
 from nvp_studio.worker import client as client_module
 from nvp_studio.worker.channel import Channel, WorkerLost
 from nvp_studio.worker.client import CrashReport, WorkerClient
 from nvp_studio.worker.messages import Answer, Failed, ModelOpened, OpenModel, Picture, PictureScored, Render, Request
-from tests.qt import WAIT_SECONDS, Bot, is_asking
+from tests.qt import WAIT_SECONDS, Bot, delete_now, is_asking
 
 
 class Recorder(QObject):
@@ -60,6 +61,17 @@ def make_client(qtbot: Bot) -> Iterator[Callable[..., tuple[WorkerClient, Record
         client.deleteLater()
 
 
+@pytest.fixture
+def running(shared_engine: Engine) -> Iterator[tuple[WorkerClient, Recorder, str]]:
+    """A client whose worker is ready, which several tests share, and the digest of the model that it has open."""
+    client = shared_engine.explorer
+    recorder = Recorder(client)
+    assert shared_engine.model is not None
+    yield client, recorder, shared_engine.model.digest
+    recorder.deleteLater()
+    delete_now()
+
+
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
@@ -82,10 +94,9 @@ def test_questions_before_the_start_are_answered_after_it(make_client, qtbot: Bo
 
 
 def test_of_many_requests_only_the_first_and_the_newest_are_answered(
-    make_client, qtbot: Bot, small_model: Path
+    running: tuple[WorkerClient, Recorder, str], qtbot: Bot
 ) -> None:
-    client, recorder = make_client()
-    digest = open_small(client, recorder, small_model, qtbot)
+    client, recorder, digest = running
     channel = client.channel("picture", recorder)
     told: list[tuple[int, type]] = []
     for seed in range(200):
@@ -98,17 +109,15 @@ def test_of_many_requests_only_the_first_and_the_newest_are_answered(
     assert told[-1] == (199, PictureScored)
 
 
-def test_channels_do_not_wait_for_each_other(make_client, qtbot: Bot, small_model: Path) -> None:
-    client, recorder = make_client()
-    digest = open_small(client, recorder, small_model, qtbot)
+def test_channels_do_not_wait_for_each_other(running: tuple[WorkerClient, Recorder, str], qtbot: Bot) -> None:
+    _, recorder, digest = running
     for channel in ("a", "b", "c"):
         assert recorder.ask(channel, Render(Recipe(checkpoint=digest, base=Seed(1))))
     qtbot.waitUntil(lambda: len(recorder.of(Picture)) == 3)
 
 
-def test_a_failed_question_frees_its_channel(make_client, qtbot: Bot) -> None:
-    client, recorder = make_client()
-    client.start()
+def test_a_failed_question_frees_its_channel(running: tuple[WorkerClient, Recorder, str], qtbot: Bot) -> None:
+    client, recorder, _ = running
     recorder.ask("model", OpenModel("/nowhere.safetensors"))
     qtbot.waitUntil(lambda: bool(recorder.of(Failed)))
     assert not is_asking(client)
