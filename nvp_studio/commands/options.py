@@ -1,4 +1,4 @@
-"""Options of a command made from the described fields of a configuration (`training.config`)."""
+"""Options of a command made from the described fields of a configuration (`nvp_studio.fields`)."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 import typer
 
-from nvp_studio.training.config import Described
+from nvp_studio.fields import Described
 
 Function = TypeVar("Function", bound=Callable[..., None])
 

@@ -12,11 +12,12 @@ from nvp_studio.commands.console import JsonOption, RunArgument, RunsOption, bit
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunPrinter, divergences
+from nvp_studio.fields import BUDGET, DATA, PLACE
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
 from nvp_studio.text import duration
-from nvp_studio.training.config import BUDGET, DATA, DEFAULT_MINUTES, PLACE, StopRules, TrainConfig, recommended
+from nvp_studio.training.config import DEFAULT_MINUTES, StopRules, TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent
 from nvp_studio.training.runs import default_runs_folder, read_record

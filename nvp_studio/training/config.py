@@ -1,16 +1,12 @@
-"""The description of a training run: one frozen structure, validated once, from which options are made."""
+"""The description of a training run: one frozen structure, validated once."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from nvp_studio.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.errors import RunError
-
-DATA = "Data and architecture"
-BUDGET = "Budget (give one)"
-OPTIMIZATION = "Optimization"
-PLACE = "Where"
 
 DEFAULT_MINUTES = 5.0
 """Budget of a run that is given none on the command line."""
@@ -22,16 +18,6 @@ _POSITIVE = (
     "checkpoint_steps",
     "validation_images",
 )
-
-
-class Described(NamedTuple):
-    """The description of a field, in its annotation."""
-
-    help: str
-    group: str = OPTIMIZATION
-    """Heading under which the option is listed."""
-    flags: str = ""
-    """Name of the option; empty for the field's own with hyphens."""
 
 
 class StopRules(msgspec.Struct, frozen=True, kw_only=True):
