@@ -2,16 +2,15 @@
 
 from nvp_studio._lazy import lazy_attributes
 
-__all__ = ["DataSet", "ReadImage", "Split", "find_images", "load_data", "read_image"]
+_MODULES = {
+    "DataSet": "nvp_studio.data.dataset",
+    "ReadImage": "nvp_studio.data.images",
+    "Split": "nvp_studio.data.dataset",
+    "find_images": "nvp_studio.data.images",
+    "load_data": "nvp_studio.data.catalogue",
+    "read_image": "nvp_studio.data.images",
+}
 
-__getattr__, __dir__ = lazy_attributes(
-    __name__,
-    {
-        "DataSet": "nvp_studio.data.dataset",
-        "ReadImage": "nvp_studio.data.images",
-        "Split": "nvp_studio.data.dataset",
-        "find_images": "nvp_studio.data.images",
-        "load_data": "nvp_studio.data.catalogue",
-        "read_image": "nvp_studio.data.images",
-    },
-)
+__all__ = list(_MODULES)
+
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,6 @@ ZIP_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 # What reading a damaged file or archive raises; unpacking is of the kinds above, but its directory may name any.
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, struct.error)
-
-
-class Readable(Protocol):
-    """A stream of bytes, however it is packed."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, none at the end."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,7 @@ def numbered(data: LoadedData) -> LoadedData:
     return replace(data, label_names=tuple(map(str, range(highest + 1))))
 
 
-def read_into(file: Readable, target: npt.NDArray[np.uint8], name: str) -> None:
+def read_into(file: IO[bytes], target: npt.NDArray[np.uint8], name: str) -> None:
     """Fill `target` from `file` in pieces, so that no second copy of it is in memory; `DataError` when it ends."""
     done = 0
     while done < len(target):

@@ -302,9 +302,6 @@ def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
             raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
         chosen = held_out([str(index) for index in range(len(train))])
         train, validation = train.part(~chosen), train.part(chosen)
-    splits = (train, validation, loaded.test)
-    if len({split.images.shape[1:] for split in splits if split is not None}) > 1:
-        raise DataError(f"the training, validation and test images of {path.name} differ in shape")
     name = os.path.abspath(path)
     return DataSet(
         name=spec,
@@ -315,7 +312,7 @@ def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
         label_names=loaded.label_names,
         licence="",
         credit="",
-        digest=digest or digest_of(*splits),
+        digest=digest or digest_of(train, validation, loaded.test),
         notes=loaded.notes,
         attributes=loaded.attributes,
     )

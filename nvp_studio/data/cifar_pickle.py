@@ -16,7 +16,7 @@ from nvp_studio.data.arrays import reason_of
 from nvp_studio.data.dataset import DataError, Images, Labels
 
 # A published batch has an opcode for some 600 bytes, and at most about 250 000 of them.
-_MOST_OPCODES = 400_000
+_MAX_OPCODES = 400_000
 _FREE_OPCODES, _BYTES_FOR_AN_OPCODE = 10_000, 100
 _RECONSTRUCT = "numpy.core.multiarray _reconstruct"
 _NAMES = (_RECONSTRUCT, "numpy ndarray", "numpy dtype")
@@ -74,7 +74,7 @@ class _Machine:
 
     def run(self, content: bytes) -> Any:
         """Return what the pickle describes; raises `ValueError` at an opcode that is not known."""
-        most = min(_MOST_OPCODES, _FREE_OPCODES + len(content) // _BYTES_FOR_AN_OPCODE)
+        most = min(_MAX_OPCODES, _FREE_OPCODES + len(content) // _BYTES_FOR_AN_OPCODE)
         for opcode, argument, _ in islice(pickletools.genops(content), most):
             if opcode.name == "STOP":
                 return self._stack.pop()

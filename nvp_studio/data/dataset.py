@@ -99,7 +99,7 @@ class DataSet:
     def __post_init__(self) -> None:
         shapes = {split.images.shape[1:] for split in self.splits}
         if len(shapes) > 1:
-            raise ValueError(f"the splits of {self.name} differ in image shape: {sorted(shapes)}")
+            raise DataError(f"the training, validation and test images of {self.name} differ in shape")
         values = np.array([len(attribute.values) for attribute in self.attributes])
         for table in (split.attributes for split in self.splits):
             columns = 0 if table is None else table.shape[1]

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +61,8 @@ def download(file: RemoteFile, folder: Path, progress: Progress = no_progress) -
 
     target = folder / file.name
     if target.exists():
-        if has_published_digest(target, file, progress):
+        progress(0, 0, f"checking {file.name}")
+        if _has_published_digest(target, file):
             return target
         raise DataError(f"{target} is not the published file: its MD5 is not {file.md5}; remove it and download again")
     part = folder / f"{file.name}.part"
@@ -81,7 +81,8 @@ def download(file: RemoteFile, folder: Path, progress: Progress = no_progress) -
             # Tried again only after bytes have arrived: a connection that cannot be made is told at once.
             if not left or _size_on_disk(part) <= before:
                 raise _failure(file, error, part) from error
-    if not has_published_digest(part, file, progress):
+    progress(0, 0, f"checking {file.name}")
+    if not _has_published_digest(part, file):
         part.unlink()
         raise DataError(f"{file.name} arrived damaged: its MD5 is not {file.md5}; it was removed, try again")
     replace_file(part, target)
@@ -147,19 +148,12 @@ def _check_room(part: Path, wanted: int) -> None:
         raise DataError(f"{wanted:,} bytes are to be downloaded but {part.parent} has only {free:,} free")
 
 
-def has_published_digest(path: Path, file: RemoteFile, progress: Progress) -> bool:
+def _has_published_digest(path: Path, file: RemoteFile) -> bool:
     """Whether the file at `path` has the published checksum, or there is none to compare with."""
     if file.md5 is None:
         return True
-    digest = hashlib.md5(usedforsecurity=False)
-    size, done, told = path.stat().st_size, 0, time.monotonic()
     with open(path, "rb") as content:
-        while piece := content.read(8 * _PIECE):
-            digest.update(piece)
-            done += len(piece)
-            if time.monotonic() - told > 0.1:
-                told = time.monotonic()
-                progress(done, size, f"checking {file.name}")
+        digest = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest() == file.md5
 
 

@@ -1,6 +1,6 @@
 """Bringing uint8 pixels to a model's shape: centre crop, resizing by area, grey to colour and back."""
 
-from typing import Any
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +8,8 @@ from PIL import Image
 
 from nvp_studio.data.dataset import Images
 
-_SMALL_SIZE = 100_000
-"""Up to this many values in an image, running sums are faster than one row after the other."""
+_BAND_SIZE = 2**19
+"""About how many values are averaged over rows at once: more do not fit into a processor's cache."""
 
 
 def fit(pixels: Images, image_shape: tuple[int, int, int]) -> tuple[Images, tuple[str, ...]]:
@@ -52,50 +52,29 @@ def average_areas(pixels: Images, height: int, width: int) -> Images:
     """Make `pixels` (H, W, C) smaller: each new pixel is the mean of the area it covers, rounded half up.
 
     Pillow's BOX filter counts a pixel on the edge of an area wholly or not at all, which aliases at small ratios;
-    here it counts by its part. All sums are integers below 2**53, so the float64 products are exact, whatever
-    their order, and equal to those of the running sums that small images go by.
+    here it counts by its part. All sums are integers below 2**53, so the float64 products are exact, whatever their
+    order.
     """
-    old_height, old_width = pixels.shape[:2]
-    if pixels.size <= _SMALL_SIZE:
-        columns = _area_sums(_area_sums(pixels, height).swapaxes(0, 1), width).swapaxes(0, 1)
-        return _means(columns, old_height * old_width)
-    rows = np.empty((height, *pixels.shape[1:]), np.float64)
-    for row in range(height):
-        first, weights = _overlaps(old_height, height, row)
-        rows[row] = np.tensordot(weights, pixels[first : first + len(weights)].astype(np.float64), axes=1)
-    across = np.zeros((width, old_width))
-    for column in range(width):
-        first, weights = _overlaps(old_width, width, column)
-        across[column, first : first + len(weights)] = weights
-    sums = np.matmul(across, rows).astype(np.int64)  # (height, width, C), in units of 1 / (old height * old width)
-    return _means(sums, old_height * old_width)
+    old_height, old_width, channels = pixels.shape
+    down, across = _overlaps(old_height, height), _overlaps(old_width, width)
+    rows = np.empty((height, old_width * channels))
+    step = max(1, _BAND_SIZE * height // pixels.size)
+    for start in range(0, height, step):
+        band = slice(start, min(start + step, height))
+        first, last = start * old_height // height, -(-band.stop * old_height // height)
+        covered = pixels[first:last].reshape(last - first, -1).astype(np.float64)
+        rows[band] = down[band, first:last] @ covered
+    columns = rows.reshape(height, old_width, channels).swapaxes(0, 1).reshape(old_width, -1)
+    sums = (across @ columns).astype(np.int64).reshape(width, height, channels).swapaxes(0, 1)
+    area = old_height * old_width  # each overlap is in units of 1 / the new size
+    return np.ascontiguousarray((2 * sums + area) // (2 * area), dtype=np.uint8)
 
 
-def _area_sums(values: npt.NDArray[Any], new: int) -> npt.NDArray[np.int64]:
-    """Sum `values` (old, ...) over each of `new` equal intervals of the first axis, in units of 1/new.
-
-    By running sums: where an interval ends inside an element, that counts by its part.
-    """
-    old = len(values)
-    running = np.zeros((old + 1, *values.shape[1:]), np.int64)
-    np.cumsum(values, axis=0, dtype=np.int64, out=running[1:])
-    whole, rest = np.divmod(np.arange(new + 1) * old, new)
-    parts = rest.reshape(-1, *(1 for _ in values.shape[1:])) * values[np.minimum(whole, old - 1)].astype(np.int64)
-    sums: npt.NDArray[np.int64] = np.diff(new * running[whole] + parts, axis=0)
-    return sums
-
-
-def _means(sums: npt.NDArray[np.int64], area: int) -> Images:
-    averages: Images = ((2 * sums + area) // (2 * area)).astype(np.uint8)
-    return np.ascontiguousarray(averages)
-
-
-def _overlaps(old: int, new: int, index: int) -> tuple[int, npt.NDArray[np.float64]]:
-    """Return the first of the `old` pixels under new pixel `index`, and how much of it each covers (sum: `old`)."""
-    start, stop = index * old, (index + 1) * old
-    first, last = start // new, -(-stop // new)
-    edges = np.clip(np.arange(first, last + 1) * new, start, stop)
-    return first, np.diff(edges).astype(np.float64)
+@functools.lru_cache(64)
+def _overlaps(old: int, new: int) -> npt.NDArray[np.float64]:
+    """How much of each of the `old` pixels lies under each of the `new` ones, (new, old); each row's sum is `old`."""
+    starts, edges = np.arange(new)[:, None] * old, np.arange(old) * new
+    return (np.minimum(starts + old, edges + new) - np.maximum(starts, edges)).clip(0).astype(np.float64)
 
 
 def enlarge(pixels: Images, height: int, width: int) -> Images:

@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 _PREPARATION = 1
 """Increased when a change of the program gives other pixels for the same files."""
-_MOST_THREADS = 8
+_MAX_THREADS = 8
 _TELL_EVERY = 500
 
 
@@ -114,7 +114,7 @@ def _header(file: ImageFile) -> ImageShape | ImageError:
 
 def _mapped_in_order(call: Callable[[ImageFile], Result], files: Sequence[ImageFile]) -> Generator[Result, None, None]:
     """Yield `call(file)` in order, computed some files ahead by threads; decoders release the interpreter's lock."""
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    threads = min(_MAX_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[Result]] = deque()
     pending = iter(files)
     with ThreadPoolExecutor(threads, "images") as pool:

@@ -67,7 +67,6 @@ class PreparedInfo:
 
     folder: Path
     source: str
-    title: str
     images: int
     image_shape: tuple[int, int, int]
     size: int
@@ -119,13 +118,12 @@ def info_of(folder: Path) -> PreparedInfo | None:
         return None
     manifest = _read_manifest(folder)
     if manifest is not None:
-        counts = sum(manifest.counts)
-        return PreparedInfo(folder, manifest.source, manifest.title, counts, manifest.image_shape, size, True)
+        return PreparedInfo(folder, manifest.source, sum(manifest.counts), manifest.image_shape, size, True)
     journals = [path for path in files if path.name.startswith("journal-")]
     if not journals:
         return None
     taken = sum(chunk.taken for chunk, _ in journal_lines(journals[0].read_bytes()))
-    return PreparedInfo(folder, "", folder.name, taken, (0, 0, 0), size, False)
+    return PreparedInfo(folder, "", taken, (0, 0, 0), size, False)
 
 
 # Opening what is there

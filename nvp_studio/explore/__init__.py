@@ -2,35 +2,21 @@
 
 from nvp_studio._lazy import lazy_attributes
 
-__all__ = [
-    "OpenedModel",
-    "PictureFile",
-    "Rendering",
-    "ScoreRow",
-    "latent",
-    "open_model",
-    "picture_png",
-    "read_picture",
-    "render",
-    "save_picture",
-    "score_batches",
-    "score_files",
-]
+_MODULES = {
+    "OpenedModel": "nvp_studio.explore.model",
+    "PictureFile": "nvp_studio.explore.pictures",
+    "Rendering": "nvp_studio.explore.rendering",
+    "ScoreRow": "nvp_studio.score_row",
+    "latent": "nvp_studio.explore.rendering",
+    "open_model": "nvp_studio.explore.model",
+    "picture_png": "nvp_studio.explore.pictures",
+    "read_picture": "nvp_studio.explore.pictures",
+    "render": "nvp_studio.explore.rendering",
+    "save_picture": "nvp_studio.explore.pictures",
+    "score_batches": "nvp_studio.explore.score",
+    "score_files": "nvp_studio.explore.score",
+}
 
-__getattr__, __dir__ = lazy_attributes(
-    __name__,
-    {
-        "OpenedModel": "nvp_studio.explore.model",
-        "PictureFile": "nvp_studio.explore.pictures",
-        "Rendering": "nvp_studio.explore.rendering",
-        "ScoreRow": "nvp_studio.score_row",
-        "latent": "nvp_studio.explore.rendering",
-        "open_model": "nvp_studio.explore.model",
-        "picture_png": "nvp_studio.explore.pictures",
-        "read_picture": "nvp_studio.explore.pictures",
-        "render": "nvp_studio.explore.rendering",
-        "save_picture": "nvp_studio.explore.pictures",
-        "score_batches": "nvp_studio.explore.score",
-        "score_files": "nvp_studio.explore.score",
-    },
-)
+__all__ = list(_MODULES)
+
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

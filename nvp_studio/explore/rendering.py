@@ -17,8 +17,8 @@ from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.text import shape_text
 
 _KEPT_BASES = 64
-_STRAIGHT = 1e-6
-"""Sine of an angle below which the arc is taken as straight."""
+_MIN_SINE = 1e-6
+"""Sine of an angle below which two latents are interpolated along the straight line."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _weights_between(a: Tensor, b: Tensor, share: float) -> tuple[float, float]:
         return 1 - share, share
     cosine = float((a * b).sum()) / (lengths[0] * lengths[1])
     angle = math.acos(max(-1.0, min(cosine, 1.0)))
-    if math.sin(angle) < _STRAIGHT:  # the same way, or the opposite one, between which no arc is the shortest
+    if math.sin(angle) < _MIN_SINE:  # the same way, or the opposite one, between which no arc is the shortest
         return 1 - share, share
     length = (1 - share) * lengths[0] + share * lengths[1]
     return (

@@ -2,27 +2,17 @@
 
 from nvp_studio._lazy import lazy_attributes
 
-__all__ = [
-    "PRESETS",
-    "Flow",
-    "FlowConfig",
-    "Inference",
-    "Scale",
-    "images_from_unit",
-    "preset_config",
-    "unit_from_images",
-]
+_MODULES = {
+    "Flow": "nvp_studio.flow.flow",
+    "FlowConfig": "nvp_studio.flow.config",
+    "Inference": "nvp_studio.flow.engine.inference",
+    "PRESETS": "nvp_studio.flow.config",
+    "Scale": "nvp_studio.flow.config",
+    "images_from_unit": "nvp_studio.flow.dequantization",
+    "preset_config": "nvp_studio.flow.config",
+    "unit_from_images": "nvp_studio.flow.dequantization",
+}
 
-__getattr__, __dir__ = lazy_attributes(
-    __name__,
-    {
-        "Flow": "nvp_studio.flow.flow",
-        "FlowConfig": "nvp_studio.flow.config",
-        "Inference": "nvp_studio.flow.engine.inference",
-        "PRESETS": "nvp_studio.flow.config",
-        "Scale": "nvp_studio.flow.config",
-        "images_from_unit": "nvp_studio.flow.dequantization",
-        "preset_config": "nvp_studio.flow.config",
-        "unit_from_images": "nvp_studio.flow.dequantization",
-    },
-)
+__all__ = list(_MODULES)
+
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

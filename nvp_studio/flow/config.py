@@ -82,16 +82,16 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"leak is {self.leak}, must be at least 0 and below 1")
         if self.network != "residual" and (self.network_norm != "none" or self.weight_norm):
             raise ValueError(f"{self.network} networks come without batch and weight normalization")
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
-        for name, most in MOST.items():
-            if getattr(self, name) > most:
-                raise ValueError(f"{name} is {getattr(self, name)}, must be at most {most}")
-        if max(height, width) > MOST_SIDE:
-            raise ValueError(f"images are {height}x{width}, sides must be at most {MOST_SIDE}")
-        if self.network_blocks > MOST_BLOCKS:
-            raise ValueError(f"all couplings together have {self.network_blocks} blocks, must be at most {MOST_BLOCKS}")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if value < low:
+                raise ValueError(f"{name} is {value}, must be at least {low}")
+            if value > high:
+                raise ValueError(f"{name} is {value}, must be at most {high}")
+        if max(height, width) > MAX_SIDE:
+            raise ValueError(f"images are {height}x{width}, sides must be at most {MAX_SIDE}")
+        if self.network_blocks > MAX_BLOCKS:
+            raise ValueError(f"all couplings together have {self.network_blocks} blocks, must be at most {MAX_BLOCKS}")
         if not 0 < self.logit_alpha < 0.5:
             raise ValueError(f"logit_alpha is {self.logit_alpha}, must lie between 0 and 0.5")
         if self.final_mask == "channel" and self.final_couplings and channels * 2 ** (self.scales - 1) < 2:
@@ -138,28 +138,18 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(slices)
 
 
-MOST = {
-    "scales": 9,
-    "checkerboard_couplings": 64,
-    "channel_couplings": 64,
-    "final_couplings": 64,
-    "blocks": 64,
-    "width": 4096,
-    "pieces": 64,
+RANGES = {
+    "scales": (1, 9),
+    "checkerboard_couplings": (0, 64),
+    "channel_couplings": (0, 64),
+    "final_couplings": (0, 64),
+    "blocks": (0, 64),
+    "width": (1, 4096),
+    "pieces": (1, 64),
 }
-"""The most that a checkpoint may ask for, and therefore the most that is trained."""
-MOST_SIDE = 1024
-MOST_BLOCKS = 4000
-
-_LEAST = {
-    "scales": 1,
-    "checkerboard_couplings": 0,
-    "channel_couplings": 0,
-    "final_couplings": 0,
-    "blocks": 0,
-    "width": 1,
-    "pieces": 1,
-}
+"""The least and the most that a checkpoint may ask for, and therefore that is trained."""
+MAX_SIDE = 1024
+MAX_BLOCKS = 4000
 
 
 def _nearest(side: int, factor: int) -> str:
@@ -226,7 +216,6 @@ def _quick(image_shape: tuple[int, int, int]) -> FlowConfig:
     return msgspec.structs.replace(
         _studio(image_shape),
         width=32,
-        checkerboard_couplings=4,
         channel_couplings=4,
         final_couplings=2,
     )
@@ -237,7 +226,6 @@ def _large(image_shape: tuple[int, int, int]) -> FlowConfig:
     return msgspec.structs.replace(
         _studio(image_shape),
         scales=1 + _halvings(image_shape, 4, 3),
-        checkerboard_couplings=4,
         channel_couplings=8,
         final_couplings=8,
         blocks=4,

@@ -139,13 +139,9 @@ def _convolution(
         yield Entry(f"{name}.length", (outputs,))
 
 
-def _weight_and_bias(name: str, weight: tuple[int, ...]) -> Iterator[Entry]:
-    yield Entry(f"{name}.weight", weight)
-    yield Entry(f"{name}.bias", weight[:1])
-
-
 def _batch_norm(name: str, channels: int) -> Iterator[Entry]:
-    yield from _weight_and_bias(name, (channels,))
+    yield Entry(f"{name}.weight", (channels,))
+    yield Entry(f"{name}.bias", (channels,))
     yield Entry(f"{name}.running_mean", (channels,), trained=False)
     yield Entry(f"{name}.running_var", (channels,), trained=False)
     yield Entry(f"{name}.num_batches_tracked", (), trained=False, dtype=torch.int64)

@@ -6,8 +6,6 @@ from torch.nn import functional
 
 from nvp_studio.flow.config import FlowConfig
 
-_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it without types
-
 
 class Convolution(nn.Conv2d):
     """A convolution that keeps the image's size, optionally weight-normalized (Salimans and Kingma 2016).
@@ -61,7 +59,8 @@ class Convolution(nn.Conv2d):
             and x.shape[2] * x.shape[3] <= 16
             and x.dtype == torch.float32
             and x.device.type == "cpu"
-            and _ONEDNN
+            and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it without types
+            and bool(torch.backends.mkldnn.enabled)
         )
 
 

@@ -17,7 +17,7 @@ EXPONENT = 0.7
 LEAST_SHARE = 0.1 / LEVELS
 """The part of [0, 1] of a level that never occurs: a tenth of a 256th."""
 
-_MOST_VALUES = 2**24
+_MAX_VALUES = 2**24
 """Pixel values that are counted at most."""
 
 
@@ -61,7 +61,7 @@ class Equalization(Bijection):
     @torch.no_grad()
     def initialize(self, images: npt.NDArray[np.uint8]) -> None:
         """Take the frequencies of levels from images (N, H, W, C), from evenly spaced ones of many."""
-        some = images[:: max(1, images.size // _MOST_VALUES)]
+        some = images[:: max(1, images.size // _MAX_VALUES)]
         channels = np.moveaxis(some, 3, 0)
         shares = np.stack([np.bincount(values.ravel(), minlength=LEVELS) for values in channels]) ** EXPONENT
         shares = LEAST_SHARE + (1 - LEVELS * LEAST_SHARE) * shares / shares.sum(1, keepdims=True)

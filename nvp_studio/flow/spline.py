@@ -7,13 +7,12 @@ number for each of the K + 1 knots.
 Two things differ from the paper, so that float32 can invert deep flows even where they have learnt nothing. The
 derivative at a knot is the harmonic mean of the slopes of the bins beside it (1 beyond the ends) times e^v, |v| <= 1:
 it is at most 2 e times as steep as either bin, so that no bin is nearly flat between steep knots, and the derivative
-stays above `least_derivative`. And the derivative at the ends is learned as well, not fixed to 1.
+stays above 2 / (1 + 2 e) of the least slope of a bin. And the derivative at the ends is learned as well, not fixed.
 
 This is the arithmetic as the paper has it, by autograd; training and inference use `engine.fused_spline`, which the
 tests hold equal to it.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -30,11 +29,6 @@ LEAST_HEIGHT = 1e-2
 def spline_params(bins: int) -> int:
     """How many parameters describe a spline of so many bins."""
     return 3 * bins + 1
-
-
-def least_derivative(bins: int) -> float:
-    """A lower bound of the derivative: that in the middle of a bin of least slope between the steepest knots."""
-    return min(LEAST_HEIGHT, 0.5 / bins) * 2 / (1 + 2 * math.e)
 
 
 class Bin(NamedTuple):

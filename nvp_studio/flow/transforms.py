@@ -62,11 +62,6 @@ class AffineTransform(ElementwiseTransform):
         s, t = self.log_scale_and_shift(params)
         return (y - t) / torch.exp(s), -s
 
-    def inverse(self, y: Tensor, params: Tensor) -> Tensor:
-        """x = (y - t) * exp(-s) (equation 8)."""
-        s, t = self.log_scale_and_shift(params)
-        return (y - t) / torch.exp(s)
-
 
 class SplineTransform(ElementwiseTransform):
     """y = q(x) * exp(s) + t, q a monotone rational-quadratic spline (`spline`; Durkan et al. 2019, section 3.1).

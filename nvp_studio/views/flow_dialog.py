@@ -5,7 +5,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialogButtonBox, QWidget
 
-from nvp_studio.flow.config import MOST, FlowConfig
+from nvp_studio.flow.config import RANGES, FlowConfig
 from nvp_studio.text import sentence
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE, set_role
@@ -67,7 +67,7 @@ class FlowDialog(Dialog):
         elif hint is bool:
             field = QCheckBox()
         elif hint is int:
-            field = number(0, MOST[key])
+            field = number(0, RANGES[key][1])
         else:
             least, most = (0.0, 0.999999) if key == "leak" else (1e-6, 0.499999)
             field = number(least, most, 6, step=0.01)

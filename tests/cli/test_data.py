@@ -177,7 +177,7 @@ def _interrupted_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return real(path, shape)
 
     monkeypatch.setattr(image_files, "read_image", read_and_stop)
-    monkeypatch.setattr(image_files, "_MOST_THREADS", 1)
+    monkeypatch.setattr(image_files, "_MAX_THREADS", 1)
     return read
 
 

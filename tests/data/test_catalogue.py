@@ -147,7 +147,7 @@ def test_attributes_stay_with_their_images_when_the_channels_change() -> None:
 
 def test_a_data_set_has_one_image_shape() -> None:
     a, b = Split(np.zeros((2, 4, 4, 1), np.uint8)), Split(np.zeros((2, 4, 5, 1), np.uint8))
-    with pytest.raises(ValueError, match="differ in image shape"):
+    with pytest.raises(ValueError, match="differ in shape"):
         DataSet("a", "A", a, b, None, (), "", "", "")
 
 

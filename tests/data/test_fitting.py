@@ -42,14 +42,14 @@ def mean_of_areas(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize("small", [True, False], ids=["running sums", "row by row"])
+@pytest.mark.parametrize("small", [True, False], ids=["at once", "row by row"])
 @settings(max_examples=60)
 @given(data=st.data(), image=images(channels=st.just(1)))
 def test_area_average_is_the_exact_mean(small: bool, data: st.DataObject, image: np.ndarray) -> None:
     height = data.draw(st.integers(1, image.shape[0]))
     width = data.draw(st.integers(1, image.shape[1]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "_SMALL_SIZE", fitting._SMALL_SIZE if small else 0)
+        patch.setattr(fitting, "_BAND_SIZE", fitting._BAND_SIZE if small else 0)
         check_average(image, height, width)
 
 

@@ -192,7 +192,7 @@ def test_equalization_gives_frequent_levels_more_room() -> None:
 
 
 def test_equalization_of_many_images_counts_some_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nvp_studio.flow.preprocessing._MOST_VALUES", 500)
+    monkeypatch.setattr("nvp_studio.flow.preprocessing._MAX_VALUES", 500)
     images = np.zeros((100, 5, 5, 1), np.uint8)
     images[50:] = 200
     layer = Equalization(1)

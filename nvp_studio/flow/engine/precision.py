@@ -1,5 +1,6 @@
 """The number formats that a flow computes in: the networks s and t, and the values that pass through the couplings."""
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -17,20 +18,16 @@ def run_in(precision: torch.dtype | None) -> Callable[[nn.Module, Tensor], Tenso
     another number, 2^-9 of its size away, and the networks of a decoding would then not give what those of the encoding
     gave.
     """
-    return run_network if precision is None else _RoundedRun(precision)
+    return run_network if precision is None else functools.partial(_run_rounded, precision)
 
 
-class _RoundedRun:
-    def __init__(self, precision: torch.dtype) -> None:
-        self._precision = precision
-
-    def __call__(self, network: nn.Module, x1: Tensor) -> Tensor:
-        if not network.training:
-            return run_network(network, x1)
-        # No cache of rounded weights: each is used once, and constant memory runs networks with and without gradients.
-        with torch.autocast(x1.device.type, self._precision, cache_enabled=False):
-            output = run_network(network, x1)
-        return output.to(x1.dtype)
+def _run_rounded(precision: torch.dtype, network: nn.Module, x1: Tensor) -> Tensor:
+    if not network.training:
+        return run_network(network, x1)
+    # No cache of rounded weights: each is used once, and constant memory runs networks with and without gradients.
+    with torch.autocast(x1.device.type, precision, cache_enabled=False):
+        output = run_network(network, x1)
+    return output.to(x1.dtype)
 
 
 def run_in_own_type(network: nn.Module, x1: Tensor) -> Tensor:
