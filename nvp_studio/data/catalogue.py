@@ -16,15 +16,14 @@ from nvp_studio.data.celeba import find_celeba, read_celeba
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.digits import find_digits, read_digits
 from nvp_studio.data.download import RemoteFile
-from nvp_studio.data.fashion_mnist import read_fashion_mnist
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
 from nvp_studio.data.imagenet import find_imagenet, read_imagenet
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
-from nvp_studio.data.peeps import read_peeps
 from nvp_studio.data.places import data_folder, data_roots
+from nvp_studio.data.shipped import read_fashion_mnist, read_peeps
 from nvp_studio.data.svhn import find_svhn, read_svhn
 from nvp_studio.resources import resource_path
 
@@ -133,7 +132,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def on_this_machine(self) -> bool:
         """Whether it can be loaded without a download."""
-        return self.find_anywhere() is not None
+        return self.ships or self.find_anywhere() is not None
 
     def find_anywhere(self, data_root: str | os.PathLike[str] | None = None) -> Path | None:
         """Where the set is on this machine, `data_root` first; None when it is nowhere."""

@@ -62,7 +62,8 @@ def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: boo
     file is not an image.
     """
     image = read_image(path, model.image_shape)
-    as_image = Recipe(checkpoint=model.digest, base=Image(model.pixel_shape, image.pixels.tobytes(), _name(path)))
+    base = Image(model.pixel_shape, image.pixels.tobytes(), os.path.basename(path))
+    as_image = Recipe(checkpoint=model.digest, base=base)
     if plain or PNG_KEY not in image.text:
         return PictureFile(as_image, False, image.notes)
     try:
@@ -77,7 +78,3 @@ def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: boo
     maker = one_line(recipe.checkpoint[:8]) or "unnamed"
     note = f"made with another model ({maker}), shown as the open one decodes its recipe"
     return PictureFile(msgspec.structs.replace(recipe, checkpoint=model.digest), True, (note,))
-
-
-def _name(path: str | os.PathLike[str]) -> str:
-    return os.path.basename(os.fspath(path))

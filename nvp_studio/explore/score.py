@@ -19,17 +19,13 @@ MAX_SAMPLES = 1000
 """Most dequantization samples of a bound; a batch of them cannot be interrupted."""
 
 
-def _never() -> bool:
-    return False
-
-
 def score_files(
     model: OpenedModel,
     paths: Iterable[str | os.PathLike[str]],
     samples: int = 1,
     seed: int = 0,
     batch_size: int = 64,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[ScoreRow]:
     """Yield the score of every image file under `paths` (files and folders), in the order they are found.
 
@@ -46,7 +42,7 @@ def score_batches(
     samples: int = 1,
     seed: int = 0,
     batch_size: int = 64,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = lambda: False,
     *,
     patience: float = math.inf,
 ) -> Iterator[list[ScoreRow]]:

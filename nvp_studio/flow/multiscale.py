@@ -11,7 +11,7 @@ from nvp_studio.flow.config import FlowConfig, Scale
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.networks import coupling_network
-from nvp_studio.flow.normalization import normalization
+from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.plan import CouplingPlan, LayerPlan, MixingPlan, NormalizationPlan, layers_by_scale
 from nvp_studio.flow.squeeze import Squeeze, Unsqueeze
 from nvp_studio.flow.transforms import elementwise_transform
@@ -78,7 +78,7 @@ def _build(config: FlowConfig, plan: LayerPlan) -> Bijection:
             inputs, outputs = mask.network_shape[0], transform.params_per_value * mask.changes
             return Coupling(mask, transform, coupling_network(config, inputs, plan.width, outputs))
         case NormalizationPlan(channels):
-            return normalization(config.normalization, channels)
+            return ActNorm(channels) if config.normalization == "actnorm" else RunningBatchNorm(channels)
         case MixingPlan(channels):
             return InvertibleConv1x1(channels)
     return Unsqueeze(plan.order) if plan.inverse else Squeeze(plan.order)

@@ -1,7 +1,6 @@
 """Normalization of coupling outputs, as bijections with their own log-determinants (section 3.7, appendix E)."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +97,3 @@ class RunningBatchNorm(Bijection):
 def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Variance and mean (C,) of x (N, C, H, W) over images and pixels."""
     return torch.var_mean(x, dim=(0, 2, 3), correction=0)
-
-
-def normalization(kind: Literal["actnorm", "batch", "none"], channels: int) -> Bijection:
-    """The normalization layer of `kind`, which must not be none."""
-    return ActNorm(channels) if kind == "actnorm" else RunningBatchNorm(channels)
