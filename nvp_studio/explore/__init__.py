@@ -9,7 +9,6 @@ _MODULES = {
     "ScoreRow": "nvp_studio.score_row",
     "latent": "nvp_studio.explore.rendering",
     "open_model": "nvp_studio.explore.model",
-    "picture_png": "nvp_studio.explore.pictures",
     "read_picture": "nvp_studio.explore.pictures",
     "render": "nvp_studio.explore.rendering",
     "save_picture": "nvp_studio.explore.pictures",

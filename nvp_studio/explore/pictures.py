@@ -33,8 +33,13 @@ class PictureFile:
     """What was done on the way, for a person."""
 
 
-def picture_png(pixels: npt.NDArray[np.uint8], recipe: Recipe, pixel_size: int = 1) -> bytes:
-    """The picture (H, W, C) as a PNG file with its recipe inside, each pixel a square of `pixel_size` pixels."""
+def save_picture(
+    path: str | os.PathLike[str], pixels: npt.NDArray[np.uint8], recipe: Recipe, pixel_size: int = 1
+) -> None:
+    """Write the picture (H, W, C) as a PNG file with its recipe inside, each pixel a square of `pixel_size` pixels.
+
+    Raises `ValueError` for a size that is not possible, and `OSError` when the disk refuses.
+    """
     height, width, channels = pixels.shape
     if not 1 <= pixel_size <= max(1, _MAX_SIDE // max(height, width)):
         raise ValueError(f"a scale of {pixel_size} is not possible for {width}x{height} pixels")
@@ -44,14 +49,7 @@ def picture_png(pixels: npt.NDArray[np.uint8], recipe: Recipe, pixel_size: int =
     text.add_itxt("Software", f"NVP Studio {__version__}")
     file = io.BytesIO()
     PIL.Image.fromarray(large[..., 0] if channels == 1 else large).save(file, "PNG", pnginfo=text, optimize=True)
-    return file.getvalue()
-
-
-def save_picture(
-    path: str | os.PathLike[str], pixels: npt.NDArray[np.uint8], recipe: Recipe, pixel_size: int = 1
-) -> None:
-    """Write `picture_png` to `path`, in one piece; `OSError` when the disk refuses."""
-    write_whole(path, picture_png(pixels, recipe, pixel_size))
+    write_whole(path, file.getvalue())
 
 
 def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False) -> PictureFile:
