@@ -22,19 +22,12 @@ _RECONSTRUCT = "numpy.core.multiarray _reconstruct"
 _NAMES = (_RECONSTRUCT, "numpy ndarray", "numpy dtype")
 
 
-@dataclass(frozen=True)
-class _Name:
-    """A name that the pickle would import."""
-
-    name: str
-
-
 @dataclass
 class _Object:
-    """What calling `name` with `arguments` would make; `state` is set later."""
+    """A name that the pickle would import, or what calling it with `arguments` would make; `state` is set later."""
 
     name: str
-    arguments: tuple[Any, ...]
+    arguments: tuple[Any, ...] = ()
     state: Any = None
 
 
@@ -110,7 +103,7 @@ class _Machine:
             case "GLOBAL":
                 if argument not in _NAMES:
                     raise ValueError(f"it would import {argument!r}, which the published batches do not")
-                self._stack.append(_Name(argument))
+                self._stack.append(_Object(argument))
             case "REDUCE":
                 called, arguments = self._popped("2")
                 self._stack.append(_Object(called.name, arguments))
