@@ -177,6 +177,7 @@ def test_initialization_normalizes_every_layer_of_the_batch() -> None:
     assert flow.training
 
 
+@pytest.mark.filterwarnings("ignore:TF32")  # torch warns of another of its flags
 def test_a_small_image_is_not_convolved_by_onednn_where_that_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("oneDNN was asked")
