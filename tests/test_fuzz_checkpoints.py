@@ -15,6 +15,7 @@ from nvp_studio.flow.config import FlowConfig
 from tests.fuzzing import EXTREMES, cases, damaged, with_an_extreme
 from tests.hostile.model_files import joined, parts, resealed, sound_checkpoint
 
+FAST_CASES = 300
 CASES = 10_000
 
 CONFIG = FlowConfig(
@@ -81,12 +82,13 @@ def _spoil(chance: random.Random, metadata: dict[str, str]) -> None:
     metadata[key] = json.dumps(fields, default=str)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_repeats
+@pytest.mark.parametrize("count", [FAST_CASES, CASES])
 @pytest.mark.timeout(3600)  # as many as are asked for
-def test_mutations_are_refused_in_a_line_or_change_nothing(sound: tuple[Path, bytes, Checkpoint]) -> None:
+def test_mutations_are_refused_in_a_line_or_change_nothing(count: int, sound: tuple[Path, bytes, Checkpoint]) -> None:
     path, content, original = sound
     refused = taken = 0
-    for index, chance in cases(CASES):
+    for index, chance in cases(count):
         mutant, fits = mutation(chance, content)
         _overwrite(path, mutant)
         try:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ import torch
 from nvp_studio.checkpoints import load, peek
 from nvp_studio.commands.options import options_of
 from nvp_studio.commands.run_progress import RunPrinter
+from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunState
+from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import list_runs
 from tests.cli.conftest import Run
 
@@ -90,6 +93,32 @@ def test_what_cannot_be_done_ends_with_1_and_one_line(run: Run, words: list[str]
     assert reason in err
     assert err.count("nvp-studio: ") == 1
     assert len(err.splitlines()) == 1
+
+
+def test_a_launch_that_is_started_again_goes_on_with_its_run(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the launcher of torch tells its processes; `tests/training/test_distributed.py` has the launcher itself."""
+    words = ["train", "--data", data, "--steps", 8, "--name", "mine", "--runs", tmp_path / "runs", *QUICK]
+    take = Loop._next_batch
+
+    def failing(self: Loop) -> Iterator[MicroBatch]:
+        if self.step == 5:
+            raise RuntimeError("lost")
+        return take(self)
+
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-7")
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_next_batch", failing)
+        assert run(*words)[0] == 1
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    code, out, err = run(*words, "--json")
+    assert code == 0, err
+    assert "started again after a process was lost" in err
+    assert (result_of(out)["phase"], result_of(out)["step"]) == ("finished", 8)
+    assert [summary.name for summary in list_runs(tmp_path / "runs")] == ["mine"]
+    metrics = tmp_path / "runs" / "mine" / "metrics.jsonl"
+    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == list(range(1, 9))
 
 
 @pytest.mark.slow_repeats

@@ -24,7 +24,8 @@ class Memory:
     def __init__(self, fail_at: int | None = None, *, for_ever: bool = False) -> None:
         self.allocations = 0
         self.failed = 0
-        self._fail_at, self._for_ever = fail_at, for_ever
+        self.for_ever = for_ever
+        self._fail_at = fail_at
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         write = Publisher.checkpoint
@@ -40,7 +41,7 @@ class Memory:
         """Count an allocation; whether there is no room for it."""
         self.allocations += 1
         turn = self._fail_at is not None and (
-            self.allocations == self._fail_at or (self._for_ever and self.allocations > self._fail_at)
+            self.allocations == self._fail_at or (self.for_ever and self.allocations > self._fail_at)
         )
         self.failed += turn
         return turn

@@ -30,6 +30,39 @@ STRIDE = 1 if LONG else 101
 MOST_ALLOCATIONS = 20_000
 
 
+def check_allocation(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch, memory: Memory) -> None:
+    """Train with an allocation that fails: nothing is lost, and training goes on, or ends with a reason and resumes."""
+    told, words = Told(), ""
+    with patch.context() as inner:
+        memory.install(inner)
+        try:
+            start_run(config, folder.parent, folder.name, report=told)
+        except (RuntimeError, ValueError, OSError) as error:  # what the command line tells in a line
+            words = failure_line(error)
+    if not memory.failed:
+        assert_same_run(whole, folder)
+        return
+    assert "could not be written: out of memory; training goes on" in told.notices
+    assert "\n" not in words
+    assert_nothing_lost(folder, told.promised)
+    assert bool(words) == memory.for_ever, "a run that cannot be kept does not pass for finished, any other does"
+    if memory.for_ever:
+        assert "make room" in words
+        assert open_run(folder).state == "failed"
+        folder = finish(folder, config)
+    assert_same_run(whole, folder)
+
+
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
+def test_some_allocations_of_a_save_fail(
+    for_ever: bool, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 150):
+        memory = Memory(number, for_ever=for_ever)
+        check_allocation(config, whole, tmp_path / str(number) / "faulty", monkeypatch, memory)
+        assert memory.failed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
@@ -37,27 +70,11 @@ def test_every_allocation_of_a_save_fails(
     for_ever: bool, part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(1 + part * STRIDE, MOST_ALLOCATIONS, PARTS * STRIDE):
-        memory, told, words = Memory(number, for_ever=for_ever), Told(), ""
-        folder = tmp_path / str(number) / "faulty"
-        with monkeypatch.context() as inner:
-            memory.install(inner)
-            try:
-                start_run(config, folder.parent, folder.name, report=told)
-            except (RuntimeError, ValueError, OSError) as error:  # what the command line tells in a line
-                words = failure_line(error)
+        memory = Memory(number, for_ever=for_ever)
+        check_allocation(config, whole, tmp_path / str(number) / "faulty", monkeypatch, memory)
         if not memory.failed:
             assert memory.allocations > PARTS * STRIDE
-            assert_same_run(whole, folder)
             break
-        assert "could not be written: out of memory; training goes on" in told.notices
-        assert "\n" not in words
-        assert_nothing_lost(folder, told.promised)
-        assert bool(words) == for_ever, "a run that cannot be kept does not pass for finished, any other does"
-        if for_ever:
-            assert "make room" in words
-            assert open_run(folder).state == "failed"
-            folder = finish(folder, config)
-        assert_same_run(whole, folder)
     assert memory.allocations < MOST_ALLOCATIONS - PARTS * STRIDE
 
 

@@ -221,8 +221,15 @@ def test_the_program_as_it_is_passes(
         check(config, whole, tmp_path, monkeypatch)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("plant", "check"), BUGS, ids=[plant.__name__ for plant, _ in BUGS])
+FAST = (forget_the_key_of_noise, flip_the_log_determinant, trust_the_digest, take_no_lock, keep_a_damaged_last)
+"""One bug of each kind: randomness, mathematics, damage, locks, checkpoints that are kept. All others are for the long
+tests."""
+
+
+@pytest.mark.parametrize(
+    ("plant", "check"),
+    [pytest.param(*bug, marks=[] if bug[0] in FAST else pytest.mark.slow, id=bug[0].__name__) for bug in BUGS],
+)
 def test_a_planted_bug_is_found(
     plant: Callable[[Patch], None],
     check: Check,

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nvp_studio.cli import main
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.divergence import Verdict
 from nvp_studio.training.events import RunEvent, StepMetrics
@@ -18,6 +19,7 @@ from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import open_run, read_record
 from nvp_studio.training.start import start_run
 from tests.faults import checks
+from tests.faults.disk import Disk
 from tests.faults.mount import FORBIDDEN
 from tests.faults.runs import Told, assert_same_run, checkpoint_steps, finish, make_patient
 from tests.training.launch import ROOT
@@ -97,6 +99,27 @@ def test_a_file_system_without_room_is_one_line(
     after = (tmp_path / "x.after").rename(run)
     assert checkpoint_steps(after) == checkpoint_steps(left) == before
     assert_same_run(whole, finish(after, config))
+
+
+def test_a_disk_that_fills_up_is_one_line_on_the_command_line(
+    config: TrainConfig,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = checks.stopped_run(config, tmp_path, 2)
+    before = checkpoint_steps(run)
+    with monkeypatch.context() as patch:
+        Disk(1, for_ever=True).install(patch)
+        with pytest.raises(SystemExit) as ended:
+            main(["resume", str(run), "--json"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "No space left on device" in said
+    assert len([line for line in said.splitlines() if line.startswith("nvp-studio: ")]) == 1
+    assert checkpoint_steps(run) == before
+    assert_same_run(whole, finish(run, config))
 
 
 FULL = """

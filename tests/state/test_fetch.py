@@ -190,7 +190,6 @@ def test_a_copy_from_a_silent_machine_can_be_cancelled(there: Copies, qtbot: Bot
     assert (there.reasons, there.paths) == (["cancelled"], [])
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_reported(there: Copies, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = large_run(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
