@@ -50,12 +50,19 @@ def command_ranks() -> Iterator["Ranks"]:
 
 
 def open_on_rank(model: str, device: str, ranks: "Ranks | None" = None) -> "OpenedModel":
-    """Open the model that a command names on the device of this rank, or of this process alone."""
+    """Open the model that a command names on the device of this rank, or of this process alone.
+
+    Sets torch's number of threads as a run does.
+    """
+    import torch
+
     from nvp_studio.explore.model import open_model
     from nvp_studio.ranks import ALONE
-    from nvp_studio.training.distributed import rank_device
+    from nvp_studio.training.distributed import rank_device, rank_threads
 
-    return open_model(find_model(model), rank_device(device, ranks or ALONE))
+    ranks = ranks or ALONE
+    torch.set_num_threads(rank_threads(None, ranks))
+    return open_model(find_model(model), rank_device(device, ranks))
 
 
 def map_on_ranks(

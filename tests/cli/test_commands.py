@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 
 from nvp_studio.cli import main
 from nvp_studio.commands.console import print_json
+from nvp_studio.device import choose_threads
 from nvp_studio.runs.labels import change_labels
 from tests.cli.conftest import Run
 from tests.runs.folders import make_run
@@ -111,6 +113,33 @@ class TestUsage:
         code, _, err = run("gui")
         assert code == 1
         assert "no display" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sample", "-n", "1", "-o", "a.png"],
+        ["encode", "in", "-o", "z.npz"],
+        ["decode", "z.npz", "-o", "out"],
+        ["score", "in"],
+    ],
+)
+def test_a_command_that_computes_takes_the_threads_of_a_run(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """On two busy cores, two threads were measured to take ten times the processor time of one."""
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "in", 1)
+    if words[0] == "decode":
+        assert run("encode", "in", "-o", "z.npz", "-m", model)[0] == 0
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(choose_threads() + 1)
+        code, _, err = run(*words, "-m", model)
+        assert code == 0, err
+        assert torch.get_num_threads() == choose_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 class TestInfo:
