@@ -12,7 +12,7 @@ import typer
 
 from nvp_studio import __version__
 from nvp_studio.commands import data, info, pictures, processes, runs, score, train
-from nvp_studio.commands.console import CommandError, Stopped, errors
+from nvp_studio.commands.console import CommandError, Stopped, out, say
 from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
 
@@ -39,7 +39,7 @@ app.command()(processes.gui)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"nvp-studio {__version__}")
+        out(f"nvp-studio {__version__}")
         raise typer.Exit
 
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         code = _complain(error)
     except KeyboardInterrupt:
-        errors.print("nvp-studio: interrupted")
+        say("nvp-studio: interrupted")
         code = 1
     _leave(code if isinstance(code, int) else 0)
 
@@ -120,7 +120,7 @@ def _complain(error: Exception) -> int:
         text = error_line(error, _MAX_CHARACTERS)
         if not isinstance(error, CommandError | RunError | Stopped | ValueError | OSError):
             text += " (add --debug for the traceback)"
-    errors.print(f"nvp-studio: {' '.join(text.split())}", markup=False)
+    say(f"nvp-studio: {' '.join(text.split())}")
     return int(code)
 
 

@@ -2,10 +2,11 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from nvp_studio.text import printable
+from nvp_studio.text import escaped
 
 Row = Iterable[str | int | float | None]
 
@@ -13,10 +14,12 @@ Row = Iterable[str | int | float | None]
 def csv_cell(text: str) -> str:
     """A cell with text from elsewhere: no spreadsheet takes it for a formula, and it can be written as UTF-8.
 
-    Text that begins like a formula gets an apostrophe in front; bytes of a path that are not UTF-8 become escapes.
+    Text that begins like a formula, also after blanks or in full-width characters, gets an apostrophe in front.
+    Control characters and bytes of a path that are not UTF-8 become escapes.
     """
-    text = printable(text)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    text = escaped(text)
+    first = unicodedata.normalize("NFKC", text.lstrip()[:1])
+    return f"'{text}" if first.startswith(("=", "+", "-", "@")) else text
 
 
 def csv_writer(stream: TextIO, columns: Iterable[str]) -> Callable[[Row], object]:

@@ -1,8 +1,12 @@
 """Text for a person: any text or error as one printable line, sentences, durations, sizes of images."""
 
+import unicodedata
+
 from nvp_studio.memory import is_out_of_memory
 
 MAX_CHARACTERS = 300
+_UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Categories of characters that can move a cursor, reverse the direction of writing, hide or break a line."""
 
 
 def one_line(text: object, limit: int = MAX_CHARACTERS) -> str:
@@ -15,6 +19,19 @@ def one_line(text: object, limit: int = MAX_CHARACTERS) -> str:
     words = " ".join(str(text)[: 10 * limit].split())
     line = "".join(character for character in words if character.isprintable())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def escaped(text: str) -> str:
+    """Return `text` on one line, its control and format characters, line breaks and unpaired surrogates as escapes.
+
+    They look as in Python, such as ``\\x1b`` or ``\\u202e``, so that different names stay different.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) in _UNSAFE else character
+        for character in text
+    )
 
 
 def printable(text: str) -> str:

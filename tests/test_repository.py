@@ -96,6 +96,28 @@ def _unsafe(path: Path) -> Iterator[str]:
                 yield call
 
 
+def test_commands_print_through_the_printers_that_escape_control_characters() -> None:
+    printers = ROOT / "nvp_studio" / "commands" / "console.py"
+    commands = [path for path in SOURCES if path.parent == printers.parent and path != printers]
+    found = {path.name: calls for path in (*commands, ROOT / "nvp_studio" / "cli.py") if (calls := _prints(path))}
+    assert found == {}
+    assert len(_prints(printers)) > 4
+
+
+def _prints(path: Path) -> list[str]:
+    """The calls and imports in a source file that write to the terminal by themselves."""
+    direct = re.compile(
+        r"(typer|click)\.(echo|secho|confirm|prompt)\(|(\w+\.)?print\(|\w+\.(log|rule)\(|Console\(|"
+        r"sys\.__?std|sys\.std(out|err)\.write|csv_writer\(sys\.|from rich.* import .*TextColumn"
+    )
+    nodes = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call | ast.ImportFrom)
+    ]
+    return [node for node in nodes if direct.match(node)]
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     assert nvp_studio.__version__ == PROJECT["version"]
     assert run_python("-m", "nvp_studio", "--version").stdout.split() == ["nvp-studio", PROJECT["version"]]

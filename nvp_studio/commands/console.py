@@ -1,4 +1,8 @@
-"""What the commands share: results on stdout, everything else on stderr, and stopping when asked to."""
+"""What the commands share: results on stdout, everything else on stderr, and stopping when asked to.
+
+All that a command prints goes through the printers of this module. They escape control characters, which may come from
+names of files and from what others wrote into a file.
+"""
 
 import json
 import signal
@@ -13,13 +17,18 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
+from rich.text import Text
 
+from nvp_studio.csv_file import Row, csv_writer
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.text import one_line
+from nvp_studio.text import escaped
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 """Where progress, notes and complaints go."""
+
+_MAX_CELL = 500
+"""Characters of a cell in a table; longer ones are cut."""
 
 MODEL_HELP = (
     "A run's folder or name, a .safetensors file, or an included model: "
@@ -43,18 +52,47 @@ class Stopped(RuntimeError):  # noqa: N818 - not an error, the answer to Ctrl+C
     """The person or the system asked the command to stop."""
 
 
+class TextColumn(ProgressColumn):
+    """A column of a progress bar with a text made of the fields of its task."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+        super().__init__()
+
+    def render(self, task: Task) -> Text:
+        """The text for `task`."""
+        return Text(escaped(self._template.format(task=task)))
+
+
 def say(text: str) -> None:
     """Print one line for a person on stderr."""
-    errors.print(text, markup=False)
+    errors.print(escaped(text), markup=False)
+
+
+def out(*lines: str) -> None:
+    """Print lines on stdout."""
+    typer.echo("\n".join(map(escaped, lines)))
+
+
+def out_csv(columns: Sequence[str]) -> Callable[[Row], object]:
+    """Print the heading of a CSV table on stdout; returns a function that prints a row, whose texts are `csv_cell`s."""
+    return csv_writer(sys.stdout, columns)
+
+
+def confirm(question: str) -> bool:
+    """Ask a person on stderr."""
+    return typer.confirm(escaped(question), err=True)
 
 
 def print_json(value: object) -> None:
     """Print `value` as one line of JSON on stdout; NaN and infinity become null, as JSON has neither.
 
-    JSON is UTF-8. Where stdout has another encoding, all but ASCII is written as escapes, which is the same in both.
+    JSON is UTF-8. Where stdout has another encoding, or there are control characters, all but ASCII is written as
+    escapes, which is the same in both.
     """
     text = msgspec.json.encode(value).decode()
-    if not text.isascii() and (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
+    utf8 = (sys.stdout.encoding or "utf-8").lower() in ("utf-8", "utf8")
+    if not text.isascii() and (not utf8 or escaped(text) != text):
         text = json.dumps(json.loads(text))
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -65,7 +103,7 @@ def print_table(rows: Sequence[tuple[str, object]]) -> None:
     shown = [(name, value) for name, value in rows if value is not None]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
-        typer.echo(f"{name:<{width}}  {one_line(value, 2000)}")
+        out(f"{name:<{width}}  {_cell(str(value), 2000)}")
 
 
 def print_result(facts: Mapping[str, object], json: bool, rows: Sequence[tuple[str, object]] | None = None) -> None:
@@ -78,16 +116,23 @@ def print_result(facts: Mapping[str, object], json: bool, rows: Sequence[tuple[s
 
 def print_columns(rows: list[list[str]]) -> None:
     """Print rows of equal length on stdout, each column as wide as its widest cell."""
+    rows = [[_cell(cell, _MAX_CELL) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        out("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(text: str, limit: int) -> str:
+    text = escaped(text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:
     """A progress bar on stderr; none without a terminal there, nor where it would run into rows on that terminal."""
     return Progress(
         SpinnerColumn(),
-        *Progress.get_default_columns(),
+        TextColumn("{task.description}"),
+        *Progress.get_default_columns()[1:],
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),

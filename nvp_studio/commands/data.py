@@ -13,6 +13,7 @@ from nvp_studio.commands.console import (
     Stopped,
     errors,
     on_stop,
+    out,
     print_columns,
     print_json,
     print_result,
@@ -51,11 +52,11 @@ def list_data(data_root: RootOption = None, json: JsonOption = False) -> None:
     columns = [[row["name"], f"{row['images']:>9,}", f"{row['shape']:>14}", row["state"], row["title"]] for row in rows]
     print_columns([*columns, [f"{PREFIX}NAME", "", "", "", "an image data set of Hugging Face"]])
     if prepared:
-        typer.echo(f"\nprepared, in {cache_folder()} (may be deleted; they are made again from the originals):")
+        out("", f"prepared, in {cache_folder()} (may be deleted; they are made again from the originals):")
     for row in prepared:
         state = "" if row["finished"] else ", unfinished"
         source = row["source"] or row["folder"]
-        typer.echo(f"{row['images']:>11,} images {row['shape']:>10}  {_megabytes(row['bytes'])}{state}  {source}")
+        out(f"{row['images']:>11,} images {row['shape']:>10}  {_megabytes(row['bytes'])}{state}  {source}")
 
 
 @app.command()

@@ -169,7 +169,9 @@ def decode(
     assert latents is not None
     z, names = _read_latents(opened, latents, force)
     images = _decode(opened, z, "decoding")
-    _write_images(output, images, [f"{index:05}-{Path(name).stem}" for index, name in enumerate(names)], scale)
+    _write_images(
+        output, images, [f"{index:05}-{one_line(Path(name).stem, 100)}" for index, name in enumerate(names)], scale
+    )
     print_result({"output": str(output), "images": len(images), "checkpoint": opened.digest}, json)
 
 

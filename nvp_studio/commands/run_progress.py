@@ -4,9 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn
 
-from nvp_studio.commands.console import errors, say
+from nvp_studio.commands.console import TextColumn, errors, say
 from nvp_studio.text import duration
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (

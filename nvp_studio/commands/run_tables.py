@@ -61,7 +61,7 @@ def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[s
         ("learning rate", f"{config.learning_rate:g}, {config.schedule}, {config.optimizer}"),
         ("seed", config.seed),
         ("tags", ", ".join(labels.tags) or None),
-        ("note", labels.note or None),
+        ("note", " ".join(labels.note.split()) or None),
         *(("changed", _change_text(change)) for change in changes),
     ]
 

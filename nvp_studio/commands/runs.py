@@ -11,6 +11,8 @@ from nvp_studio.commands.console import (
     JsonOption,
     RunArgument,
     RunsOption,
+    confirm,
+    out,
     print_columns,
     print_json,
     print_result,
@@ -151,7 +153,7 @@ def export(
         place = output
         if output is not None and (len(names) > 1 or form == "tensorboard"):
             place = output / (folder.name if form == "tensorboard" else f"{folder.name}.{form}")
-        typer.echo(str(export_run(folder, form, place)))
+        out(str(export_run(folder, form, place)))
 
 
 @app.command()
@@ -190,7 +192,7 @@ def note(
     """Write a note on a run, or show it."""
     folder = find_run(run, runs)
     if text is None:
-        typer.echo(read_labels(folder).note)
+        out(*(read_labels(folder).note.splitlines() or [""]))
     else:
         change_labels(folder, note=text)
 
@@ -208,7 +210,7 @@ def tag(
     if tags or remove:
         kept = [one for one in labels.tags if one not in (remove or [])]
         labels = change_labels(folder, tags=tidy_tags([*kept, *(tags or [])]))
-    typer.echo(", ".join(labels.tags))
+    out(", ".join(labels.tags))
 
 
 @app.command()
@@ -258,10 +260,10 @@ def rm(
     """
     if not forever:
         for folder in [find_run(name, runs) for name in names]:
-            typer.echo(str(discard_run(folder)))
+            out(str(discard_run(folder)))
         return
     places = [_in_trash(name, runs) for name in names]
-    if not yes and not typer.confirm(f"Delete {', '.join(place.name for place in places)} for good?", err=True):
+    if not yes and not confirm(f"Delete {', '.join(place.name for place in places)} for good?"):
         raise CommandError("nothing was deleted")
     for place in places:
         delete_for_good(place)
@@ -273,7 +275,7 @@ def restore(names: RunsArgument, runs: RunsOption = None) -> None:
     for place in [_in_trash(name, runs) for name in names]:
         folder = place.parent.parent / place.name
         restore_run(place, folder)
-        typer.echo(str(folder))
+        out(str(folder))
 
 
 def _in_trash(name: Path, runs: Path | None) -> Path:
@@ -286,7 +288,7 @@ def _in_trash(name: Path, runs: Path | None) -> Path:
 
 def _write_text(path: Path, text: str) -> None:
     if str(path) == "-":
-        typer.echo(text, nl=False)
+        out(*text.splitlines())
         return
     from nvp_studio.files import write_whole
 
@@ -299,4 +301,4 @@ def _export_to_stdout(folder: Path, form: str) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as temporary:
-        typer.echo(export_run(folder, "csv", Path(temporary) / "metrics.csv").read_text("utf-8"), nl=False)
+        out(*export_run(folder, "csv", Path(temporary) / "metrics.csv").read_text("utf-8").splitlines())

@@ -4,7 +4,6 @@ import io
 import math
 import os
 import statistics
-import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,8 @@ from nvp_studio.commands.console import (
     ModelOption,
     Stopped,
     on_stop,
+    out,
+    out_csv,
     print_json,
     progress_bar,
     say,
@@ -184,7 +185,7 @@ def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[
         yield show
         return
     if csv_file == "-":
-        write_cells = csv_writer(sys.stdout, COLUMNS)
+        write_cells = out_csv(COLUMNS)
         yield lambda row: write_cells(row.cells())
         return
     from nvp_studio.files import stream_whole
@@ -212,7 +213,7 @@ def _print_row(row: ScoreRow) -> None:
         return
     percentile = "" if row.percentile is None else f"{row.percentile:5.1f} %"
     notes = f"  ({', '.join(row.notes)})" if row.notes else ""
-    typer.echo(f"{row.bits_per_dim:9.4f}  {percentile:>7}  {row.path}{notes}")
+    out(f"{row.bits_per_dim:9.4f}  {percentile:>7}  {row.path}{notes}")
 
 
 def _print_row_as_json(row: ScoreRow) -> None:

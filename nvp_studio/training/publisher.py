@@ -11,6 +11,7 @@ from nvp_studio.checkpoints import Checkpoint, CheckpointError
 from nvp_studio.files import write_whole
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.memory import is_out_of_memory
+from nvp_studio.text import escaped
 from nvp_studio.training.checkpoint_folder import CheckpointFolder, CheckpointKind
 from nvp_studio.training.evaluation import Images, contact_sheet
 from nvp_studio.training.events import (
@@ -132,7 +133,7 @@ class Publisher:
 
     def log(self, text: str) -> None:
         """Write one line with date and time to the log."""
-        self._append(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}".encode())
+        self._append(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {escaped(text)}".encode())
 
     def _append(self, journal: Journal, line: bytes) -> None:
         journal.append(line + b"\n")
