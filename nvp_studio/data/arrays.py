@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
-from nvp_studio.data.levels import exact_levels
+from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
+from nvp_studio.data.values import apply, choose, facts_of, kind_of
 from nvp_studio.text import one_line
 
 ZIP_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -28,6 +29,7 @@ class LoadedData:
     """What a reader gives: the images of a source, `validation` and `test` None where it has none.
 
     `digest` is `digest_of` the splits where that is known already. `unreadable` counts image files that were left out.
+    `reading` is as it was decided, and `suspicions` are the doubts about it.
     """
 
     train: Split
@@ -38,25 +40,18 @@ class LoadedData:
     attributes: tuple[Attribute, ...] = ()
     digest: str = ""
     unreadable: int = 0
+    reading: Reading = UNDECIDED
+    suspicions: tuple[Suspicion, ...] = ()
 
 
-def as_images(values: npt.NDArray[Any], name: str) -> tuple[Images, tuple[str, ...]]:
-    """Return `values` as uint8 `(N, H, W, C)`, with what was done; raises `DataError` when they are not images.
-
-    `(N, H, W)` is grey, `(N, C, H, W)` with C 1 or 3 is turned. Which numbers are taken: `exact_levels`.
-    """
-    notes: tuple[str, ...] = ()
+def as_images(values: npt.NDArray[Any], name: str) -> Images:
+    """Return numbers of a published set as images `(N, H, W, C)`; raises `DataError` when they are none."""
     if values.ndim == 3:
         values = values[..., None]
-    if values.ndim == 4 and values.shape[3] not in (1, 3) and values.shape[1] in (1, 3):
-        values = values.transpose(0, 2, 3, 1)
-        notes = ("channels moved last",)
     if values.ndim != 4 or values.shape[3] not in (1, 3) or 0 in values.shape:
-        raise DataError(
-            f"{name} has shape {values.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3"
-        )
-    images, conversion = exact_levels(values, name)
-    return np.ascontiguousarray(images), notes + conversion
+        raise DataError(f"{name} has shape {values.shape}; images are (N, H, W) or (N, H, W, C), C 1 or 3")
+    facts = facts_of(values, kind_of(values.dtype, name))
+    return np.ascontiguousarray(apply(values, choose(facts, Reading(values="type"))[0])[0])
 
 
 def as_labels(values: npt.NDArray[Any], count: int, name: str) -> Labels:

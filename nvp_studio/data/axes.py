@@ -81,7 +81,10 @@ def _of_four(values: Numbers, count_first: bool, name: str) -> tuple[str, list[S
 def _of_three(values: Numbers, name: str) -> tuple[str, list[Suspicion]]:
     first, second, third = values.shape
     counting = _counting_axis(values)
-    if counting != 0 and (third in (3, 4) or (first in (3, 4) and min(second, third) > _SMALLEST_PICTURE)):
+    if counting != 0 and (
+        (third in (3, 4) and min(first, second) > _SMALLEST_PICTURE)
+        or (first in (3, 4) and min(second, third) > _SMALLEST_PICTURE)
+    ):
         raise _one_picture(values, "NHW", f"{first} images of {third}x{second}", name)
     if counting == 2 and not second == third != first:
         return "HWN", []

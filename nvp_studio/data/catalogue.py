@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from nvp_studio.data import cifar, cifar_files, idx, numpy_files
+from nvp_studio.data.array_images import with_range
 from nvp_studio.data.arrays import LoadedData, check_size, reason_of
 from nvp_studio.data.celeba import find_celeba, read_celeba
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
@@ -23,6 +24,7 @@ from nvp_studio.data.imagenet import find_imagenet, read_imagenet
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.shipped import read_fashion_mnist, read_peeps
 from nvp_studio.data.svhn import find_svhn, read_svhn
 from nvp_studio.resources import resource_path
@@ -216,6 +218,7 @@ def load_data(
     channels: int | None = None,
     data_root: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    reading: Reading = UNDECIDED,
 ) -> DataSet:
     """Load the data set that `spec` names: an entry of `CATALOGUE`, "hf:NAME" of Hugging Face, or the path of
 
@@ -228,7 +231,8 @@ def load_data(
     `image_size` makes all images that high and wide, `channels` makes them grey (1) or colour (3). Sets of the
     catalogue that do not ship are looked for in `data_root` first; nothing is ever downloaded here. `progress` is
     called with what is done, the total (0 while unknown) and a word; what it raises ends the loading. A source that
-    names no validation images has about a tenth of its training images, by a stable hash, held out for it.
+    names no validation images has about a tenth of its training images, by a stable hash, held out for it. `reading`
+    says what files leave open; what it leaves to the program is decided and stands in the set's own `reading`.
 
     Raises `DataError`, a `ValueError` whose message is one line.
     """
@@ -237,9 +241,10 @@ def load_data(
     if channels not in (None, 1, 3):
         raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
     root = None if data_root is None else os.fspath(data_root)
-    options = LoadOptions(image_size, channels, root, progress or no_progress)
+    options = LoadOptions(image_size, channels, root, progress or no_progress, reading)
     try:
         if spec in CATALOGUE:
+            _check_published(spec, reading)
             return _fitted(CATALOGUE[spec].load(options), options)
         if is_hugging_face(spec):
             loaded = load_hugging_face(spec, options)
@@ -259,30 +264,38 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
         known = ", ".join(CATALOGUE)
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     options.progress(0, 0, f"opening {path.name}")
-    loaded = _load_arrays(path)
+    loaded = _load_arrays(path, options.reading)
     if loaded is not None:
         return _fitted(_data_set(spec, path, loaded), options)
+    if options.reading.axes not in ("", "N"):
+        raise DataError(f"{path.name} is a folder of images, whose axes are known; --axes is for arrays of numbers")
     return _data_set(spec, path, load_folder(path, options))
 
 
-def _load_arrays(path: Path) -> LoadedData | None:
+def _check_published(spec: str, reading: Reading) -> None:
+    """Refuse a reading that a set of the catalogue would not heed."""
+    if reading.values not in ("", "type") or reading.axes not in ("", "N") or reading.white:
+        raise DataError(f"{spec} is read as it was published; values, white and axes are for other data")
+
+
+def _load_arrays(path: Path, reading: Reading) -> LoadedData | None:
     """Return what an array file or a folder of them holds, None for a folder of other files."""
     if path.is_dir():
         if idx.holds_idx(path):
-            return idx.load_idx(path)
+            return with_range(idx.load_idx(path), reading)
         place = cifar.find_cifar("cifar-10", path)
-        return None if place is None else _load_cifar(place)
+        return None if place is None else with_range(_load_cifar(place), reading)
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return numpy_files.load_npz(path)
+        return numpy_files.load_npz(path, reading)
     if suffix == ".npy":
-        return numpy_files.load_npy(path)
+        return numpy_files.load_npy(path, reading)
     if suffix == ".bin" or cifar_files.is_archive(path):
-        return _load_cifar(path)
+        return with_range(_load_cifar(path), reading)
     if idx.is_idx(path):
-        return idx.load_idx(path)
+        return with_range(idx.load_idx(path), reading)
     raise DataError(
         f"{path.name} is no data set: give a folder of images, an IDX, .npz, .npy or .parquet file, or CIFAR-10's .bin "
         "or .tar.gz"
@@ -314,6 +327,8 @@ def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
         digest=digest or digest_of(train, validation, loaded.test),
         notes=loaded.notes,
         attributes=loaded.attributes,
+        reading=loaded.reading,
+        suspicions=loaded.suspicions,
     )
 
 

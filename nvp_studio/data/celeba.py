@@ -45,10 +45,10 @@ def read_celeba(variant: str, folder: Path, options: LoadOptions) -> LoadedData:
         if missing:
             raise DataError(f"{missing:,} of the {len(numbers):,} images are not in {images}; unpack all of them")
         # All have one size; the first that can be read tells it.
-        _, shapes, problems = read_headers(files[:20])
-        if not shapes:
-            raise DataError(f"no images that can be read in {images} ({problems[0]})")
-        image_shape = common_shape(shapes, options)
+        headers = read_headers(files[:20])
+        if not headers.readable:
+            raise DataError(f"no images that can be read in {images} ({headers.problems[0]})")
+        image_shape = common_shape(headers.shapes, options)
         names, values = _attributes(attributes, ordered)
         return Plan(
             title="CelebA",

@@ -7,8 +7,9 @@ import numpy as np
 
 from nvp_studio.data.arrays import LoadedData
 from nvp_studio.data.dataset import DataError, Split
-from nvp_studio.data.levels import scaled_levels
 from nvp_studio.data.options import LoadOptions
+from nvp_studio.data.reading import Mapping
+from nvp_studio.data.values import apply
 
 _WHITE = 16
 """The highest grey level in the files; the lowest is 0."""
@@ -27,7 +28,7 @@ def read_digits(variant: str, place: Path, options: LoadOptions | None = None) -
     except ImportError as error:
         raise DataError(f"scikit-learn cannot be imported: {error}") from error
     digits = load_digits()
-    levels = scaled_levels(digits.images, _WHITE)
+    levels, _ = apply(digits.images, Mapping("float", 0, _WHITE))
     return LoadedData(
         Split(levels[..., None], digits.target.astype(np.int64)),
         notes=(f"{_WHITE + 1} grey levels spread over 0..255",),

@@ -16,6 +16,8 @@ from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError
 from nvp_studio.data.image_files import (
     ImageFile,
     common_shape,
+    decide_reading,
+    file_facts,
     list_images,
     listing_key,
     read_headers,
@@ -48,8 +50,10 @@ def load_folder(folder: Path, options: LoadOptions) -> LoadedData:
     if not files:
         raise DataError(f"no image files in {folder}")
     settings = (options.image_size, options.channels)
-    key = listing_key(files, *settings)
-    return load_prepared(folder, settings, key, lambda: _plan(folder, files, options), options.progress)
+    listing = listing_key(files, *settings)
+    return load_prepared(
+        folder, settings, listing, lambda: _plan(folder, files, options), options.progress, options.reading
+    )
 
 
 def outline(files: Sequence[ImageFile]) -> tuple[int, int]:
@@ -59,22 +63,32 @@ def outline(files: Sequence[ImageFile]) -> tuple[int, int]:
 
 
 def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Plan:
-    readable, shapes, problems = read_headers(files, options.progress)
-    if not readable:
-        raise DataError(f"no image files that can be read ({problems[0]}) in {folder}")
-    image_shape = common_shape(shapes, options)
-    entries = sorted(_labelled(_divided(readable)), key=lambda one: SPLITS.index(one.split))  # each split in one piece
-    names = tuple(sorted({one.label for one in entries if one.label is not None}))
+    headers = read_headers(files, options.progress)
+    if not headers.readable:
+        raise DataError(f"no image files that can be read ({headers.problems[0]}) in {folder}")
+    image_shape = common_shape(headers.shapes, options)
+    reading, suspicions = decide_reading(
+        headers.kinds,
+        lambda numbers, kind: file_facts([headers.readable[number] for number in numbers], kind),
+        options.reading,
+        options.progress,
+    )
+    entries = sorted(
+        _labelled(_divided(headers.readable)), key=lambda one: SPLITS.index(one.split)
+    )  # each split in one piece
+    names = tuple(sorted({one.label for one in entries if one.label is not None} if reading.labels != "none" else ()))
     number = {name: index for index, name in enumerate(names)}
     chosen = [one.file for one in entries]
     return Plan(
         title=Path(os.path.abspath(folder)).name or str(folder),
         image_shape=image_shape,
         splits=np.array([SPLITS.index(one.split) for one in entries], np.uint8),
-        rows=lambda first: read_rows(chosen[first:], image_shape),
+        rows=lambda first: read_rows(chosen[first:], image_shape, reading),
         labels=np.array([number[one.label] for one in entries if one.label is not None], np.int64) if names else None,
         label_names=names,
-        problems=tuple(problems),
+        problems=tuple(headers.problems),
+        reading=reading,
+        suspicions=tuple(suspicions),
     )
 
 

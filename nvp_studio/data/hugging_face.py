@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ import numpy as np
 
 from nvp_studio.data.arrays import LoadedData, reason_of
 from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError, Labels
-from nvp_studio.data.image_files import ImageShape, common_shape, without_size
-from nvp_studio.data.images import ImageError, image_header, read_image
+from nvp_studio.data.image_files import ImageShape, common_shape, decide_reading, without_size
+from nvp_studio.data.images import ImageError, read_facts, read_header, read_image
 from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
+from nvp_studio.data.reading import Reading, ValueFacts
 from nvp_studio.data.row_writer import Plan, Row
 
 PREFIX = "hf:"
@@ -28,8 +29,8 @@ EXTRA = "pip install 'nvp-studio[datasets]'"
 
 _SAVED = ("dataset_dict.json", "state.json")
 """Files that `save_to_disk` writes, by which its folders are recognized."""
-_SHAPES_LOOKED_AT = 200
-"""Images of a split whose headers are read to find the shape, where none is given."""
+_LOOKED_AT = 200
+"""Images of a split by which the shape and the range of values are decided, where none is given."""
 
 
 def is_hugging_face(spec: str) -> bool:
@@ -60,7 +61,14 @@ def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False
     settings = (options.image_size, options.channels)
     prints = [(name, f"{split._fingerprint} {len(split)}") for name, split in splits.items()]
     key = hashlib.sha256(repr((settings, prints)).encode()).hexdigest()
-    return load_prepared(_local(spec) or spec, settings, key, lambda: _plan(spec, splits, options), options.progress)
+    return load_prepared(
+        _local(spec) or spec,
+        settings,
+        key,
+        lambda: _plan(spec, splits, options),
+        options.progress,
+        options.reading,
+    )
 
 
 def download_size(name: str) -> int | None:
@@ -155,15 +163,30 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
         chosen = held_out([str(number) for number in range(len(first))])
         numbers[: len(first)][chosen] = SPLITS.index("validation")
         order = np.argsort(numbers, kind="stable")
-    labels = _labels(splits.values(), label)
-    image_shape = _image_shape(encoded, column, folders, options)
+    labels = None if options.reading.labels == "none" else _labels(splits.values(), label)
+    looked_at = [
+        _image_or_none(row[column], folders)
+        for row in chain.from_iterable(islice(split, _LOOKED_AT) for split in encoded)
+    ]
+    headers = [(source, header) for source in looked_at if source is not None and (header := _header(source))]
+    if not headers:
+        raise DataError("none of the images can be read")
+    image_shape = common_shape(Counter(shape for _, (shape, _) in headers), options)
+    reading, suspicions = decide_reading(
+        [kind for _, (_, kind) in headers],
+        lambda numbers, kind: (_facts(headers[number][0]) for number in numbers),
+        options.reading,
+        options.progress,
+    )
     return Plan(
         title=spec.removeprefix(PREFIX),
         image_shape=image_shape,
         splits=numbers[order].astype(np.uint8),
-        rows=lambda number: _rows(encoded, column, folders, order[number:], image_shape),
+        rows=lambda number: _rows(encoded, column, folders, order[number:], image_shape, reading),
         labels=None if labels is None else labels[order],
         label_names=() if labels is None or label is None else tuple(first.features[label].names),
+        reading=reading,
+        suspicions=tuple(suspicions),
     )
 
 
@@ -180,20 +203,34 @@ def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
     return None if len(labels) and labels.min() < 0 else labels
 
 
-def _image_shape(splits: list[Any], column: str, folders: Sequence[Path], options: LoadOptions) -> ImageShape:
-    if options.image_size is not None and options.channels is not None:
-        return options.channels, options.image_size, options.image_size
-    shapes: Counter[ImageShape] = Counter()
-    for row in chain.from_iterable(islice(split, _SHAPES_LOOKED_AT) for split in splits):
-        with suppress(ImageError):
-            shapes[image_header(_image_in(row[column], folders))] += 1
-    if not shapes:
-        raise DataError("none of the images can be read")
-    return common_shape(shapes, options)
+def _image_or_none(value: Any, folders: Sequence[Path]) -> bytes | Path | None:
+    try:
+        return _image_in(value, folders)
+    except ImageError:
+        return None
+
+
+def _header(source: bytes | Path) -> tuple[ImageShape, str] | None:
+    try:
+        return read_header(source)
+    except ImageError:
+        return None
+
+
+def _facts(source: bytes | Path) -> ValueFacts | None:
+    try:
+        return read_facts(source)
+    except ImageError:
+        return None
 
 
 def _rows(
-    splits: list[Any], column: str, folders: Sequence[Path], numbers: Iterable[int], image_shape: ImageShape
+    splits: list[Any],
+    column: str,
+    folders: Sequence[Path],
+    numbers: Iterable[int],
+    image_shape: ImageShape,
+    reading: Reading,
 ) -> Generator[Row, None, None]:
     """Yield the images with these numbers, counted through all splits."""
     stops = np.cumsum([len(split) for split in splits])
@@ -201,7 +238,7 @@ def _rows(
         split = int(np.searchsorted(stops, number, side="right"))
         place = int(number - (stops[split] - len(splits[split])))
         try:
-            image = read_image(_image_in(splits[split][place][column], folders), image_shape)
+            image = read_image(_image_in(splits[split][place][column], folders), image_shape, reading)
         except ImageError as error:
             yield Row(None, problem=f"image {number}: {error}")
         else:

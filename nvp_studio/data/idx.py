@@ -137,7 +137,7 @@ def _load_pair(path: AnyPath) -> Split:
     values = read_idx(path)
     if values.ndim not in (3, 4):
         raise DataError(f"{path.name} holds {values.ndim}-dimensional data, not images; choose the images file")
-    images = as_images(values, path.name)[0]
+    images = as_images(values, path.name)
     name, replaced = re.subn("images(.)idx[34]", r"labels\1idx1", path.name)
     plain = name.removesuffix(".gz")
     folder = cast(AnyPath, path.parent)

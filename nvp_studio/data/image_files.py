@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.images import ImageError, find_images, image_header, read_image
+from nvp_studio.data.images import ImageError, find_images, read_facts, read_header, read_image
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
+from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, ValueFacts
 from nvp_studio.data.row_writer import Row
+from nvp_studio.data.values import choose_all, is_decided, not_dark
 
 ImageShape = tuple[int, int, int]
 Result = TypeVar("Result")
 
-_PREPARATION = 1
+_PREPARATION = 2
 """Increased when a change of the program gives other pixels for the same files."""
 _MAX_THREADS = 8
 _TELL_EVERY = 500
@@ -56,23 +58,69 @@ def listing_key(files: Sequence[ImageFile], *settings: object) -> str:
     return digest.hexdigest()
 
 
-def read_headers(
-    files: Sequence[ImageFile], progress: Progress = no_progress
-) -> tuple[list[ImageFile], Counter[ImageShape], list[str]]:
-    """Return the files whose header can be read, a count of their shapes, and what is wrong with the others."""
-    readable: list[ImageFile] = []
-    shapes: Counter[ImageShape] = Counter()
-    problems: list[str] = []
-    with closing(_mapped_in_order(_header, files)) as headers:
-        for done, (file, shape) in enumerate(zip(files, headers, strict=True), start=1):
-            if isinstance(shape, ImageError):
-                problems.append(f"{file.relative}: {shape}")
+@dataclass
+class Headers:
+    """What the headers of image files say."""
+
+    readable: list[ImageFile]
+    kinds: list[str]
+    """The kind of the numbers of each readable file."""
+    shapes: Counter[ImageShape]
+    problems: list[str]
+    """What is wrong with the others."""
+
+
+def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress) -> Headers:
+    """Return what the headers of `files` say."""
+    headers = Headers([], [], Counter(), [])
+    with closing(_mapped_in_order(_header, files)) as found:
+        for done, (file, header) in enumerate(zip(files, found, strict=True), start=1):
+            if isinstance(header, ImageError):
+                headers.problems.append(f"{file.relative}: {header}")
             else:
-                readable.append(file)
-                shapes[shape] += 1
+                headers.readable.append(file)
+                headers.kinds.append(header[1])
+                headers.shapes[header[0]] += 1
             if done % _TELL_EVERY == 0:
                 progress(done, len(files), "looking at the images")
-    return readable, shapes, problems
+    return headers
+
+
+def decide_reading(
+    kinds: Sequence[str],
+    facts_of: Callable[[Sequence[int], str], Generator[ValueFacts | None, None, None]],
+    reading: Reading,
+    progress: Progress,
+) -> tuple[Reading, list[Suspicion]]:
+    """Decide what `reading` leaves open for images whose numbers are of these `kinds`, with the doubts about it.
+
+    `facts_of` gives the facts of the images with some numbers, all of one kind, None for those that cannot be read. Of
+    images with more than 8 bits all are decoded for it; of the others as many as it takes to find one that is not all
+    dark, usually one.
+    """
+    facts: dict[str, ValueFacts] = {}
+    done, total = 0, sum(kind not in ("", "bool", "8-bit") for kind in kinds)
+    for kind in sorted(set(kinds) - {""}):
+        facts[kind] = ValueFacts(kind=kind)
+        if is_decided(reading, kind):
+            continue
+        with closing(facts_of([number for number, other in enumerate(kinds) if other == kind], kind)) as found:
+            for one in found:
+                facts[kind] += one or ValueFacts(kind=kind)
+                if kind == "8-bit" and not_dark(facts[kind]):
+                    break
+                if kind != "8-bit":
+                    done += 1
+                    progress(done, total, "looking at the range of values")
+    return choose_all(facts.values(), reading)
+
+
+def file_facts(files: Sequence[ImageFile], kind: str) -> Generator[ValueFacts | None, None, None]:
+    """The facts of each file, None of those that cannot be read; of bytes one by one, as few are looked at."""
+    if kind == "8-bit":
+        yield from map(_facts, files)
+    else:
+        yield from _mapped_in_order(_facts, files)
 
 
 def common_shape(shapes: Counter[ImageShape], options: LoadOptions) -> ImageShape:
@@ -92,12 +140,14 @@ def common_shape(shapes: Counter[ImageShape], options: LoadOptions) -> ImageShap
     return channels, *next(iter(sizes))
 
 
-def read_rows(files: Sequence[ImageFile], image_shape: ImageShape) -> Generator[Row, None, None]:
-    """Yield the files' images, fitted to `image_shape`, in their order; several are read at the same time."""
+def read_rows(
+    files: Sequence[ImageFile], image_shape: ImageShape, reading: Reading = UNDECIDED
+) -> Generator[Row, None, None]:
+    """Yield the files' images, read by `reading` and fitted to `image_shape`, in order; several at the same time."""
 
     def read(file: ImageFile) -> Row:
         try:
-            image = read_image(file.path, image_shape)
+            image = read_image(file.path, image_shape, reading)
         except ImageError as error:
             return Row(None, problem=f"{file.relative}: {error}")
         return Row(image.pixels, tuple(map(without_size, image.notes)))
@@ -105,11 +155,18 @@ def read_rows(files: Sequence[ImageFile], image_shape: ImageShape) -> Generator[
     return _mapped_in_order(read, files)
 
 
-def _header(file: ImageFile) -> ImageShape | ImageError:
+def _header(file: ImageFile) -> tuple[ImageShape, str] | ImageError:
     try:
-        return image_header(file.path)
+        return read_header(file.path)
     except ImageError as error:
         return error
+
+
+def _facts(file: ImageFile) -> ValueFacts | None:
+    try:
+        return read_facts(file.path)
+    except ImageError:
+        return None  # its row will say why
 
 
 def _mapped_in_order(call: Callable[[ImageFile], Result], files: Sequence[ImageFile]) -> Generator[Result, None, None]:

@@ -13,7 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nvp_studio.data.dataset import Images
 from nvp_studio.data.fitting import fit
-from nvp_studio.data.modes import UnsupportedPixelsError, natural_channels, to_uint8
+from nvp_studio.data.modes import UnsupportedPixelsError, facts_of_image, natural_channels, stored_as, to_uint8
+from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
 from nvp_studio.files import open_regular
 
 EXTENSIONS = frozenset(
@@ -48,26 +49,40 @@ class ReadImage:
     text: dict[str, str]
 
 
-def read_image(source: str | os.PathLike[str] | bytes, image_shape: tuple[int, int, int] | None = None) -> ReadImage:
+def read_image(
+    source: str | os.PathLike[str] | bytes,
+    image_shape: tuple[int, int, int] | None = None,
+    reading: Reading = UNDECIDED,
+) -> ReadImage:
     """Read the image file at the path `source`, or with this content, and bring it to `image_shape` (C, H, W) if given.
 
-    The image is turned upright by its EXIF tag, laid over white where it is transparent, and brought to 8 bits. To
-    fit `image_shape` it is cropped around its centre and resized by area; one that fits keeps its very pixels.
-    Raises `ImageError` for whatever cannot be read: not a regular file, not an image, damaged, or over `MAX_PIXELS`.
+    The image is turned upright by its EXIF tag, laid over white where it is transparent, and brought to 8 bits by the
+    ranges of `reading`; numbers of a kind that it does not name are judged by this image alone. To fit `image_shape` it
+    is cropped around its centre and resized by area; one that fits keeps its very pixels. Raises `ImageError` for
+    whatever cannot be read: not a regular file, not an image, damaged, or over `MAX_PIXELS`.
     """
     with _opened(source) as image:
-        return _read(image, image_shape)
+        return _read(image, image_shape, reading)
 
 
-def _read(image: Image.Image, image_shape: tuple[int, int, int] | None) -> ReadImage:
+def read_facts(source: str | os.PathLike[str] | bytes) -> ValueFacts | None:
+    """The facts of an image's numbers, None where these are no levels; raises `ImageError`."""
+    with _opened(source) as image:
+        image.seek(0)
+        stored = stored_as(image)
+        image.load()
+        return facts_of_image(image, stored)
+
+
+def _read(image: Image.Image, image_shape: tuple[int, int, int] | None, reading: Reading) -> ReadImage:
     """The pixels of an image that is open."""
     notes = ["first frame"] if getattr(image, "is_animated", False) else []
     image.seek(0)  # asking for the frames of a GIF has moved on
-    rawmode = _rawmode(image)
+    stored = stored_as(image)
     turned = _orientation(image) in range(2, 9)
     image.load()
     text = _text(image)
-    pixels, conversions = to_uint8(ImageOps.exif_transpose(image) if turned else image, rawmode)
+    pixels, conversions = to_uint8(ImageOps.exif_transpose(image) if turned else image, stored, reading)
     notes += ["rotated by its EXIF tag"] if turned else []
     notes += conversions
     size = (pixels.shape[1], pixels.shape[0])
@@ -79,6 +94,11 @@ def _read(image: Image.Image, image_shape: tuple[int, int, int] | None) -> ReadI
 
 def image_header(source: str | os.PathLike[str] | bytes) -> tuple[int, int, int]:
     """Return the shape (C, H, W) that `read_image` would give, from the header alone; raises `ImageError`."""
+    return read_header(source)[0]
+
+
+def read_header(source: str | os.PathLike[str] | bytes) -> tuple[tuple[int, int, int], str]:
+    """Return the shape as `image_header`, and the kind of the numbers, empty for images whose numbers are no levels."""
     with _opened(source) as image:
         width, height = image.size
         if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
@@ -87,7 +107,7 @@ def image_header(source: str | os.PathLike[str] | bytes) -> tuple[int, int, int]
         # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
         if width != height and _orientation(image) in range(5, 9):
             width, height = height, width
-        return natural_channels(image.mode), height, width
+        return (natural_channels(image.mode), height, width), stored_as(image).kind
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -180,14 +200,6 @@ def _reason(error: Exception) -> str:
         return str(error)
     words = " ".join(str(error).split()) or type(error).__name__
     return f"damaged or not supported: {''.join(c for c in words if c.isprintable())[:200]}"
-
-
-def _rawmode(image: Image.Image) -> str:
-    """Return Pillow's name of the pixel layout in the file, or an empty string."""
-    tiles = getattr(image, "tile", None)
-    arguments = tiles[0][3] if tiles else ""
-    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return first if isinstance(first, str) else ""
 
 
 def _orientation(image: Image.Image) -> int:

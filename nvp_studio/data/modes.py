@@ -5,20 +5,41 @@ transparent pixels, all without a word; so each mode has its own way here and an
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nvp_studio.data.dataset import Images
-from nvp_studio.data.levels import rounded_levels, scaled_levels
+from nvp_studio.data.reading import UNDECIDED, Mapping, Reading, ValueFacts, parse_values
+from nvp_studio.data.values import apply, choose, facts_of, range_for
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_KINDS = {"I;16": "16-bit", "I;16B": "16-bit", "I;16L": "16-bit", "I;16N": "16-bit", "I": "int", "F": "float"}
+_KINDS |= dict.fromkeys(("L", "LA", "La", "RGB", "RGBA", "RGBa"), "8-bit")
 # PNG grey below 8 bits is spread over 0..255 by Pillow, the transparent grey in `info` is not.
 _SPREAD = {"1": 255, "L;2": 85, "L;4": 17}
+_BAND = 2**20
+"""Pixels that are laid over white at once."""
 
 
 class UnsupportedPixelsError(ValueError):
     """Pixels that have no faithful 8-bit form; the message says why."""
+
+
+class Stored(NamedTuple):
+    """How the pixels are stored that an image was made from, known before it is loaded or turned.
+
+    `rawmode` is the layout as Pillow names it (``"RGB;16B"``); `kind` is that of its numbers, empty for images whose
+    numbers are no levels, as those of a palette; `declared` are the bits that the file says are in use, or 0.
+    """
+
+    rawmode: str
+    kind: str
+    declared: int = 0
+    white_is_zero: bool = False
+    """TIFF's WhiteIsZero, which Pillow applies to 8 bits only."""
 
 
 def natural_channels(mode: str) -> int:
@@ -26,68 +47,95 @@ def natural_channels(mode: str) -> int:
     return 1 if mode in GREY_MODES else 3
 
 
-def to_uint8(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
+def stored_as(image: Image.Image) -> Stored:
+    """What is known of an image that is open and not loaded."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    rawmode = first if isinstance(first, str) else ""
+    kind = _KINDS.get(image.mode, "")
+    if kind == "int" and image.format in ("PNG", "PPM", "JPEG2000"):  # older versions of Pillow
+        kind = "16-bit"
+    tags = getattr(image, "tag_v2", {})
+    declared = 12 if rawmode == "I;12" else 0
+    if kind == "16-bit" and tags.get(_MAX_SAMPLE) in (1023, 4095, 16383):
+        declared = int(tags[_MAX_SAMPLE]).bit_length()
+    return Stored(rawmode, kind, declared, tags.get(_PHOTOMETRIC) == 0 and kind != "8-bit")
+
+
+def facts_of_image(image: Image.Image, stored: Stored) -> ValueFacts | None:
+    """The facts of a loaded image's numbers; None where these are no levels."""
+    if not stored.kind:
+        return None
+    pixels = _numbers(image, stored)
+    return facts_of(pixels[..., :-1] if image.mode in ("LA", "RGBA") else pixels, stored.kind, stored.declared)
+
+
+def to_uint8(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
     """Return the pixels of a loaded `image` as `(H, W, C)`, C 1 or 3, with what was done to them.
 
-    `rawmode` is the layout in the file as Pillow names it (``"RGB;16B"``), known only before loading. Raises
-    `UnsupportedPixelsError`.
+    Numbers have the range that `reading` gives their kind; without one, those of more than 8 bits are judged by
+    themselves. Raises `UnsupportedPixelsError`.
     """
-    mode = image.mode
-    if mode in ("L", "RGB"):
-        return _plain(image, rawmode)
-    convert = _WAYS.get(mode)
+    convert = _WAYS.get(image.mode)
     if convert is None:
-        raise UnsupportedPixelsError(f"its pixel mode {mode} is not supported; save it as 8-bit PNG")
-    pixels, notes = convert(image, rawmode)
-    return (pixels[..., None] if pixels.ndim == 2 else pixels), notes
+        raise UnsupportedPixelsError(f"its pixel mode {image.mode} is not supported; save it as 8-bit PNG")
+    pixels, notes = convert(image, stored, reading)
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), tuple(filter(None, notes))
 
 
-def _plain(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
-    pixels = np.array(image).reshape(image.height, image.width, -1)
+def over_white(colour: Images, alpha: Images) -> Images:
+    """Lay `colour` (..., H, W, C) over white where `alpha` (..., H, W, 1) is below 255."""
+    laid = np.empty(colour.shape, np.uint8)
+    step = max(1, _BAND // max(1, alpha[0].size))
+    for start in range(0, len(colour), step):
+        rows = slice(start, start + step)
+        weight = alpha[rows].astype(np.uint16)
+        laid[rows] = (colour[rows] * weight + 255 * (255 - weight) + np.uint16(127)) // np.uint16(255)
+    return laid
+
+
+def _bytes(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+    raw = np.array(image).reshape(image.height, image.width, -1)
+    pixels, notes = _levels(raw, stored, reading)
     key = image.info.get("transparency")
-    notes = ("16-bit to 8-bit",) if ";16" in rawmode else ()
     if not isinstance(key, int | tuple):
         return pixels, notes
     # One grey or colour stands for "transparent".
-    shift = 8 if ";16" in rawmode else 0
-    transparent = (np.array(key) >> shift) * _SPREAD.get(rawmode, 1)
-    pixels[(pixels == transparent).all(axis=-1)] = 255
+    shift = 8 if ";16" in stored.rawmode else 0
+    transparent = (np.array(key) >> shift) * _SPREAD.get(stored.rawmode, 1)
+    pixels[(raw == transparent).all(axis=-1)] = 255
     return pixels, (*notes, "alpha over white")
 
 
-def _one_bit(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
-    pixels, notes = _plain(image.convert("L"), rawmode)
+def _one_bit(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+    pixels, notes = _bytes(image.convert("L"), stored, Reading(white=reading.white))
     return pixels, ("1-bit to 8-bit", *notes)
 
 
-def _palette(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
+def _palette(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
     if "transparency" in image.info or image.mode == "PA":
-        pixels, notes = _with_alpha(image.convert("RGBA"), "")
+        pixels, notes = _with_alpha(image.convert("RGBA"), Stored("", ""), UNDECIDED)
         return pixels, ("palette to colour", *notes)
     return np.array(image.convert("RGB")), ("palette to colour",)
 
 
-def _with_alpha(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
+def _with_alpha(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
     if image.mode in ("La", "RGBa"):
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    depth = ("16-bit to 8-bit",) if ";16" in rawmode else ()
     pixels = np.array(image)
-    colour, alpha = pixels[..., :-1], pixels[..., -1:]
+    colour, notes = _levels(pixels[..., :-1], stored, reading)
+    alpha = pixels[..., -1:]
     if alpha.min() == 255:
-        return np.ascontiguousarray(colour), (*depth, "opaque alpha dropped")
-    weight = alpha.astype(np.uint16)
-    over_white = (colour * weight + 255 * (255 - weight) + np.uint16(127)) // np.uint16(255)
-    return over_white.astype(np.uint8), (*depth, "alpha over white")
+        return np.ascontiguousarray(colour), (*notes, "opaque alpha dropped")
+    return over_white(colour, alpha), (*notes, "alpha over white")
 
 
-def _sixteen_bit(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
-    values = np.array(image).astype(np.uint16)
-    white = 4095 if rawmode == "I;12" else 65535
-    pixels = scaled_levels(values, white)
-    notes: tuple[str, ...] = ("12-bit to 8-bit" if white == 4095 else "16-bit to 8-bit",)
-    if getattr(image, "tag_v2", {}).get(262) == 0:  # TIFF's WhiteIsZero, which Pillow applies to 8 bits only
-        pixels = 255 - pixels
-        notes += ("white-is-zero inverted",)
+def _deep(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+    values = _numbers(image, stored)
+    if stored.kind == "float" and not np.isfinite(values).all():
+        raise UnsupportedPixelsError("its float pixels are not all finite")
+    pixels, notes = _levels(values, stored, reading)
     key = image.info.get("transparency")
     if isinstance(key, int):
         pixels[values == key] = 255
@@ -95,32 +143,41 @@ def _sixteen_bit(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, .
     return pixels, notes
 
 
-def _integer(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
-    values = np.array(image)
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise UnsupportedPixelsError(f"its integer pixels range from {low} to {high}; save it as 8- or 16-bit grey")
-    always_sixteen = image.format in ("PNG", "PPM", "JPEG2000")
-    if high <= 255 and not always_sixteen:
-        return values.astype(np.uint8), ("32-bit integers to 8-bit",)
-    return scaled_levels(values, 65535), ("16-bit to 8-bit",)
-
-
-def _float(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
-    values = np.array(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise UnsupportedPixelsError("its float pixels are not all finite")
-    low, high = values.min(), values.max()
-    if low < 0 or high > 255:
-        raise UnsupportedPixelsError(f"its float pixels range from {low:g} to {high:g}; scale them to 0..1")
-    return rounded_levels(values)
-
-
-def _to_rgb(image: Image.Image, rawmode: str) -> tuple[Images, tuple[str, ...]]:
+def _to_rgb(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
     return np.array(image.convert("RGB")), (f"{image.mode} to RGB",)
 
 
-_WAYS: dict[str, Callable[[Image.Image, str], tuple[Images, tuple[str, ...]]]] = {
+def _numbers(image: Image.Image, stored: Stored) -> npt.NDArray[Any]:
+    values = np.array(image)
+    return values.astype(np.uint16) if stored.kind == "16-bit" else values
+
+
+def _levels(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+    """The levels of an image's numbers, by the range of their kind and by which of them are white."""
+    scale = _range(values, stored, reading)
+    inverted = reading.white == "low" or (stored.white_is_zero and reading.white != "high")
+    pixels, outside = apply(values, scale, inverted=inverted)
+    depth = "16-bit to 8-bit" if ";16" in stored.rawmode and stored.kind == "8-bit" else ""
+    return pixels, (
+        depth,
+        scale.note,
+        "values outside of the range made black or white" if outside else "",
+        ("white-is-zero inverted" if stored.white_is_zero else "inverted") if inverted else "",
+    )
+
+
+def _range(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> Mapping:
+    kind = stored.kind or "8-bit"
+    if kind == "8-bit" or kind in parse_values(reading.values):
+        return range_for(reading, kind)
+    return choose(facts_of(values, kind, stored.declared), reading)[0]
+
+
+_MAX_SAMPLE, _PHOTOMETRIC = 281, 262
+"""Tags of TIFF."""
+_WAYS: dict[str, Callable[[Image.Image, Stored, Reading], tuple[Images, tuple[str, ...]]]] = {
+    "L": _bytes,
+    "RGB": _bytes,
     "1": _one_bit,
     "P": _palette,
     "PA": _palette,
@@ -128,12 +185,12 @@ _WAYS: dict[str, Callable[[Image.Image, str], tuple[Images, tuple[str, ...]]]] =
     "La": _with_alpha,
     "RGBA": _with_alpha,
     "RGBa": _with_alpha,
-    "I;16": _sixteen_bit,
-    "I;16B": _sixteen_bit,
-    "I;16L": _sixteen_bit,
-    "I;16N": _sixteen_bit,
-    "I": _integer,
-    "F": _float,
+    "I;16": _deep,
+    "I;16B": _deep,
+    "I;16L": _deep,
+    "I;16N": _deep,
+    "I": _deep,
+    "F": _deep,
     "CMYK": _to_rgb,
     "YCbCr": _to_rgb,
     "HSV": _to_rgb,

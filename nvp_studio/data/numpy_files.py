@@ -3,30 +3,32 @@
 import math
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.data.array_images import RawSplit, images_of
 from nvp_studio.data.arrays import (
     ZIP_PACKINGS,
     LoadedData,
-    as_images,
-    as_labels,
     check_size,
-    numbered,
     read_into,
     reading,
     reason_of,
 )
-from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError, Split
+from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError
+from nvp_studio.data.reading import UNDECIDED, Reading
 
 _MAX_HEADER_BYTES = 10_000
 _MAX_DIMENSIONS = 8
 _MAX_DEFLATE_GAIN = 1032
 """Deflate cannot pack more than this many bytes into one."""
+
+_LEAST_FLAT = 64
+"""Least length of rows that are taken for flattened images."""
 
 # The names in use: Keras, MedMNIST, and plain ones.
 _NPZ_NAMES = {
@@ -36,44 +38,62 @@ _NPZ_NAMES = {
 }
 
 
-def load_npy(path: Path) -> LoadedData:
+def load_npy(path: Path, options: Reading = UNDECIDED) -> LoadedData:
     """Load one array of images from a .npy file."""
     with reading(path.name), open(path, "rb") as file:
         values = _read_npy(file, path.stat().st_size, path.name)
-    images, notes = as_images(values, path.name)
-    return LoadedData(Split(images), notes=notes)
+    return images_of({"train": RawSplit(values, path.name)}, options)
 
 
-def load_npz(path: Path) -> LoadedData:
+def load_npz(path: Path, options: Reading = UNDECIDED) -> LoadedData:
     """Load images and labels from a .npz file.
 
     Arrays are found by name (`x_train`, `y_train`, `x_test`, ...; `train_images`, `train_labels`, ...; `images`,
-    `labels`); a file with one array needs no name.
+    `labels`), else by shape: the only one of at least three dimensions has the images, and of the others the only one
+    with a number for each image the labels.
     """
     name = path.name
     notes: list[str] = []
+    raw: dict[str, RawSplit] = {}
     with open_archive(path) as (archive, members):
-
-        def split(images_key: str, labels_key: str) -> Split:
-            images, conversions = as_images(_read_member(archive, members[images_key], name), f"{images_key} in {name}")
-            notes.extend(note for note in conversions if note not in notes)
-            if labels_key not in members:
-                return Split(images)
-            labels = _read_member(archive, members[labels_key], name)
-            return Split(images, as_labels(labels, len(images), f"{labels_key} in {name}"))
-
         named = {
-            split_name: next((pair for pair in pairs if pair[0] in members), None)
-            for split_name, pairs in _NPZ_NAMES.items()
+            split: pair
+            for split, pairs in _NPZ_NAMES.items()
+            if (pair := next((pair for pair in pairs if pair[0] in members), None)) is not None
         }
-        train = named["train"]
-        if train is None and len(members) == 1:
-            train = (next(iter(members)), "")
-        if train is None:
-            there = ", ".join(sorted(members)[:8]) or "nothing"
-            raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
-        validation, test = (None if pair is None else split(*pair) for pair in (named["validation"], named["test"]))
-        return numbered(LoadedData(split(*train), validation, test, notes=tuple(notes)))
+        if "train" not in named:
+            named["train"] = _by_shape(archive, members, name)
+            notes.append(f"images from the array {' and labels from '.join(filter(None, named['train']))}")
+        for split, (images_key, labels_key) in named.items():
+            values = _read_member(archive, members[images_key], name)
+            labels = None
+            if labels_key in members and options.labels != "none":
+                try:
+                    labels = _read_member(archive, members[labels_key], name, "biufUS")
+                except DataError as error:
+                    notes.append(f"labels left out: {error}")
+            raw[split] = RawSplit(values, f"{images_key} in {name}", labels, labels_key)
+    return images_of(raw, options, tuple(notes))
+
+
+def _by_shape(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> tuple[str, str]:
+    """The names of the arrays that look like the images and, if there are such, like their labels."""
+    if len(members) == 1:
+        return next(iter(members)), ""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for member, item in members.items():
+        with suppress(DataError), open_member(archive, item, name) as file:
+            shapes[member] = read_header(file, item.file_size, name, "biufUS")[0]
+    images = [member for member, shape in shapes.items() if len(shape) in (3, 4)]
+    images = images or [member for member, shape in shapes.items() if len(shape) == 2 and shape[1] >= _LEAST_FLAT]
+    if len(images) != 1:
+        there = ", ".join(f"{member} {shapes.get(member, '')}".strip() for member in sorted(members)[:8]) or "nothing"
+        raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
+    for count in (shapes[images[0]][0], shapes[images[0]][-1]):
+        labels = [member for member, shape in shapes.items() if shape == (count,)]
+        if len(labels) == 1:
+            return images[0], labels[0]
+    return images[0], ""
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nvp_studio.data.reading import UNDECIDED, Reading
+
 Progress = Callable[[int, int, str], None]
 """Called with the count done, the total (0 while unknown) and a description; an exception from it ends the loading."""
 
@@ -22,3 +24,4 @@ class LoadOptions:
     channels: int | None = None
     data_root: str | None = None
     progress: Progress = no_progress
+    reading: Reading = UNDECIDED

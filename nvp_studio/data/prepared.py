@@ -24,6 +24,7 @@ from nvp_studio.data.arrays import LoadedData, reason_of
 from nvp_studio.data.dataset import SPLITS, Attribute, DataError, Split, digest_of
 from nvp_studio.data.options import Progress
 from nvp_studio.data.places import cache_folder
+from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
 from nvp_studio.data.row_writer import (
     REASONS_SHOWN,
     Plan,
@@ -38,7 +39,7 @@ from nvp_studio.locks import LockFile
 
 Settings = tuple[object, ...]
 
-_FORMAT = 2
+_FORMAT = 3
 _MANIFEST = "manifest.json"
 
 
@@ -59,6 +60,11 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     unreadable: int
     """Files of the source that gave no row."""
+    reading: Reading
+    """As it was decided; `key` stands for what was asked for."""
+    suspicions: tuple[Suspicion, ...]
+    decided_key: str
+    """The key under which the same rows are asked for by the decided reading."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +81,23 @@ class PreparedInfo:
 
 
 def load_prepared(
-    source: Path | str, settings: Settings, key: str, make_plan: Callable[[], Plan], progress: Progress
+    source: Path | str,
+    settings: Settings,
+    listing: str,
+    make_plan: Callable[[], Plan],
+    progress: Progress,
+    reading: Reading = UNDECIDED,
 ) -> LoadedData:
     """Return the images of `source`, a path or a name, mapped into memory; prepare them first where they are not.
 
     `settings` are the size and so on that are asked for; each have a folder in the cache. Where that holds images under
-    another `key`, the source has changed.
+    another `listing`, a digest of the files, the source has changed; the plan may decide what `reading` leaves open.
 
     An exception that `progress` raises ends the preparing after the rows so far are on disk; the next call goes on
     from there. While another process prepares the same, this one waits. Raises `DataError`.
     """
     folder = _prepared_folder(source, settings)
+    key = _key(listing, reading)
     loaded = _opened(folder, key)
     if loaded is not None:
         return loaded
@@ -94,12 +106,19 @@ def load_prepared(
         with LockFile(folder / "lock") as lock:
             _wait_for_lock(lock, progress)
             loaded = _opened(folder, key)
-            return loaded if loaded is not None else _prepare(folder, key, str(source), make_plan(), progress)
+            if loaded is not None:
+                return loaded
+            plan = make_plan()
+            return _prepare(folder, key, _key(listing, plan.reading), str(source), plan, progress)
     except OSError as error:
         raise DataError(
             f"the prepared images cannot be kept in {folder}: {reason_of(error)}; make room there, or name another "
             "folder in NVP_STUDIO_CACHE"
         ) from error
+
+
+def _key(listing: str, reading: Reading) -> str:
+    return hashlib.sha256(listing.encode() + msgspec.json.encode(reading)).hexdigest()
 
 
 def _prepared_folder(source: Path | str, settings: Settings) -> Path:
@@ -131,7 +150,7 @@ def info_of(folder: Path) -> PreparedInfo | None:
 
 def _opened(folder: Path, key: str) -> LoadedData | None:
     manifest = _read_manifest(folder)
-    if manifest is None or manifest.key != key:
+    if manifest is None or key not in (manifest.key, manifest.decided_key):
         return None
     try:
         return _mapped(folder, manifest)
@@ -174,6 +193,8 @@ def _mapped(folder: Path, manifest: _Manifest) -> LoadedData:
         tuple(Attribute(name, values) for name, values in manifest.attributes),
         manifest.digest,
         manifest.unreadable,
+        manifest.reading,
+        manifest.suspicions,
     )
 
 
@@ -199,7 +220,7 @@ def _wait_for_lock(lock: LockFile, progress: Progress) -> None:
         time.sleep(0.1)
 
 
-def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress) -> LoadedData:
+def _prepare(folder: Path, key: str, decided_key: str, source: str, plan: Plan, progress: Progress) -> LoadedData:
     _remove_others(folder, key)
     tally = write_rows(folder, key, plan, progress)
     chosen = np.ones(len(plan.splits), bool)
@@ -228,6 +249,9 @@ def _prepare(folder: Path, key: str, source: str, plan: Plan, progress: Progress
         attributes=tuple((attribute.name, attribute.values) for attribute in plan.attribute_names),
         notes=_notes(tally),
         unreadable=tally.problem_count,
+        reading=plan.reading,
+        suspicions=plan.suspicions,
+        decided_key=decided_key,
     )
     progress(len(plan.splits), len(plan.splits), f"checking {plan.title}")
     loaded = _mapped(folder, manifest)

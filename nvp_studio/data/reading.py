@@ -27,6 +27,32 @@ _AXES_HELP = (
 )
 
 
+def parse_values(text: str) -> dict[str, tuple[float, float]]:
+    """The (low, high) of each kind that `Reading.values` names; "" is the key of a range for all kinds.
+
+    Empty for "", "found" and "type". Raises `ValueError` with a sentence.
+    """
+    if text in ("", "found", "type"):
+        return {}
+    ranges = {}
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        low, high = (math.nan, math.nan) if match is None else (_number(match["low"]), _number(match["high"]))
+        kind = "" if match is None else match["kind"] or ""
+        if not low < high or kind not in ("", *KINDS):
+            raise ValueError(f"values are a range such as 0..4095 or -1..1, or found or type; not {text!r}")
+        ranges[kind] = (low, high)
+    return ranges
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What may be said about how data are read; the empty text leaves a choice to the program.
 
@@ -53,6 +79,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             )
 
 
+UNDECIDED = Reading()
+"""Leaves every choice to the program."""
+
+
 class Mapping(msgspec.Struct, frozen=True):
     """The range of one of `KINDS` of numbers that becomes 0..255; what lies outside becomes black or white."""
 
@@ -66,9 +96,14 @@ class Mapping(msgspec.Struct, frozen=True):
         return f"{self.kind}:{number_text(self.low)}..{number_text(self.high)}"
 
     @property
-    def words(self) -> str:
-        """For a person, such as "0..4095 to 0..255"."""
-        return f"{self.low:g}..{self.high:g} to 0..255"
+    def note(self) -> str:
+        """What it does, for a person, such as "16-bit 0..4095 to 8-bit"; empty where it does nothing."""
+        if self.kind == "8-bit":
+            return "" if (self.low, self.high) == (0, 255) else f"{self.low:g}..{self.high:g} to 0..255"
+        if self.kind == "bool":
+            return "false and true to black and white"
+        whole = self.kind == "16-bit" and (self.low, self.high) == (0, 65535)
+        return "16-bit to 8-bit" if whole else f"{self.kind} {self.low:g}..{self.high:g} to 8-bit"
 
 
 class ValueFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,24 +157,6 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a run on the data as they are read is most probably a mistake."""
 
 
-def parse_values(text: str) -> dict[str, tuple[float, float]]:
-    """The (low, high) of each kind that `Reading.values` names; "" is the key of a range for all kinds.
-
-    Empty for "", "found" and "type". Raises `ValueError` with a sentence.
-    """
-    if text in ("", "found", "type"):
-        return {}
-    ranges = {}
-    for part in text.split(","):
-        match = _RANGE.fullmatch(part.strip())
-        low, high = (math.nan, math.nan) if match is None else (_number(match["low"]), _number(match["high"]))
-        kind = "" if match is None else match["kind"] or ""
-        if not low < high or kind not in ("", *KINDS):
-            raise ValueError(f"values are a range such as 0..4095 or -1..1, or found or type; not {text!r}")
-        ranges[kind] = (low, high)
-    return ranges
-
-
 def number_text(number: float) -> str:
     """The shortest text that reads back to the same number, whole ones without a point."""
     return str(int(number)) if float(number).is_integer() and abs(number) < 2**53 else repr(float(number))
@@ -152,14 +169,6 @@ def as_options(reading: Reading) -> list[str]:
         if (value := getattr(reading, field.name)) != field.default:
             options += [f"--{field.name.replace('_', '-')}", str(value)]
     return options
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
 
 
 def _both(one: bytes, other: bytes) -> bytes:

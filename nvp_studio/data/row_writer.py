@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from nvp_studio.data.dataset import Attribute, DataError, Images, Labels
 from nvp_studio.data.options import Progress
+from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
 
 Numbers = npt.NDArray[np.uint8]
 
@@ -47,7 +48,8 @@ class Plan:
     """What is to be prepared: N images of one shape (C, H, W), each with its split, labels and attributes.
 
     `splits` (N,) are indices in `SPLITS`, ascending, for each split is one piece of the file; `rows(k)` yields the rows
-    from number k on. `problems` name files that are known to be unreadable.
+    from number k on. `problems` name files that are known to be unreadable. `reading` is as it was decided for
+    the rows, and `suspicions` are the doubts about it.
     """
 
     title: str
@@ -59,6 +61,8 @@ class Plan:
     attributes: Numbers | None = None
     attribute_names: tuple[Attribute, ...] = ()
     problems: tuple[str, ...] = ()
+    reading: Reading = UNDECIDED
+    suspicions: tuple[Suspicion, ...] = ()
 
 
 class _Chunk(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ def _split(path: Path, progress: Progress) -> Split:
     pixels, labels = arrays.get("X"), arrays.get("y")
     if pixels is None or labels is None or pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3):
         raise DataError(f"{path.name} is not a file of SVHN: it needs the arrays X (32, 32, 3, N) and y")
-    images, _ = as_images(pixels.transpose(3, 0, 1, 2), f"X in {path.name}")
+    images = as_images(pixels.transpose(3, 0, 1, 2), f"X in {path.name}")
     if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
         labels = labels.astype(np.int64)
     numbers = as_labels(labels, len(images), f"y in {path.name}")

@@ -83,6 +83,22 @@ def choose(facts: ValueFacts, reading: Reading, *, alone: bool = True) -> tuple[
     return Mapping(facts.kind, low, high), suspicions
 
 
+def is_decided(reading: Reading, kind: str) -> bool:
+    """Whether `reading` leaves nothing to decide for numbers of this kind, so that they need not be looked at."""
+    given = parse_values(reading.values)
+    return kind == "bool" or kind in given or "" in given or (reading.values == "type" and kind == "8-bit")
+
+
+def not_dark(facts: ValueFacts) -> bool:
+    """Whether it is certain of bytes that they have their usual range, whatever others there are."""
+    return facts.high > _FEW
+
+
+def range_for(reading: Reading, kind: str) -> Mapping:
+    """The range of numbers of this kind in a set for which `reading` was decided."""
+    return choose(ValueFacts(kind=kind), reading)[0]
+
+
 def choose_all(facts: Iterable[ValueFacts], reading: Reading) -> tuple[Reading, list[Suspicion]]:
     """Decide for a set with these facts, one for each kind, and return `reading` with every range in it."""
     by_kind = sorted(facts, key=lambda one: KINDS.index(one.kind))

@@ -177,7 +177,7 @@ def test_a_second_start_reads_no_image(tmp_path: Path, monkeypatch: pytest.Monke
         raise AssertionError("an image was read again")
 
     monkeypatch.setattr("nvp_studio.data.image_files.read_image", fail)
-    monkeypatch.setattr("nvp_studio.data.image_files.image_header", fail)
+    monkeypatch.setattr("nvp_studio.data.image_files.read_header", fail)
     second = load_data(str(tmp_path))
     assert (second.digest, second.label_names, second.notes) == (first.digest, first.label_names, first.notes)
     assert second.digest == digest_of(second.train, second.validation, second.test)
@@ -234,9 +234,9 @@ def test_an_interrupted_start_goes_on_where_it_was(tmp_path: Path, monkeypatch: 
     read: list[str] = []
     real = image_files.read_image
 
-    def count(path: Path, shape: tuple[int, int, int]) -> object:
+    def count(path: Path, *how: object) -> object:
         read.append(path.name)
-        return real(path, shape)
+        return real(path, *how)
 
     monkeypatch.setattr(image_files, "read_image", count)
     steps: list[tuple[int, int, str]] = []

@@ -1,4 +1,4 @@
-"""NumPy files: found by the names in use, 8-bit or refused, and never unpickled."""
+"""NumPy files: found by the names in use or by shape, with the range and labels they have, and never unpickled."""
 
 import io
 import zipfile
@@ -9,6 +9,7 @@ import pytest
 
 from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError, DataSet
+from nvp_studio.data.reading import Reading
 
 RNG = np.random.default_rng(4)
 
@@ -70,7 +71,8 @@ def test_channels_first_is_turned_and_told(tmp_path: Path) -> None:
     values = images(20, 3, 8, 6)
     data = load_array(tmp_path, values)
     assert data.image_shape == (3, 8, 6)
-    assert "channels moved last" in data.notes
+    assert "axes NCHW: 20 images of 6x8" in data.notes
+    assert data.reading.axes == "NCHW"
     expected = values.transpose(0, 2, 3, 1).reshape(20, -1)
     np.testing.assert_array_equal(together(data), expected[np.lexsort(expected.T)])
 
@@ -98,13 +100,9 @@ def test_whole_numbers_of_another_type(tmp_path: Path, dtype: str) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (RNG.random((4, 3, 3)), "not 8-bit"),
-        (RNG.random((4, 3, 3)) * 200, "not 8-bit"),
-        (np.full((4, 3, 3), np.nan), "pixels must be 0..255"),
-        (np.full((4, 3, 3), 256), "pixels must be 0..255"),
-        (np.full((4, 3, 3), -1), "pixels must be 0..255"),
+        (np.full((4, 3, 3), np.nan), "no image whose numbers are all finite"),
         (np.zeros((4, 3), np.uint8), "shape"),
-        (np.zeros((4, 2, 3, 2), np.uint8), "shape"),
+        (np.zeros((6, 5, 7, 5), np.uint8), "shape"),
         (np.zeros((0, 3, 3), np.uint8), "shape"),
         (np.zeros((4, 0, 3), np.uint8), "shape"),
         (np.zeros((), np.uint8), "shape"),
@@ -114,7 +112,7 @@ def test_whole_numbers_of_another_type(tmp_path: Path, dtype: str) -> None:
         (np.zeros((4, 3, 3), [("r", "u1"), ("g", "u1")]), "not plain numbers"),
     ],
 )
-def test_what_is_no_8_bit_image_is_refused(tmp_path: Path, values: np.ndarray, reason: str) -> None:
+def test_what_are_no_images_is_refused(tmp_path: Path, values: np.ndarray, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         load_array(tmp_path, values)
 
@@ -203,21 +201,84 @@ def test_damaged_archives_are_refused(tmp_path: Path, damage: str, reason: str) 
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        (np.zeros(9, np.int64), "each of 10 images"),
-        (np.zeros(10), "each of 10 images"),
-        (np.full(10, -1), "negative label"),
-        (np.full(10, 2**40), "at most 10 000 classes"),
+        (np.zeros(9, np.int64), "there are 9 for 10 images"),
+        (np.full(10, 0.5), "no whole numbers"),
+        (np.full(10, -1), "10 images have none"),
+        (np.full(10, 2**40), "at most 10,000 classes"),
+        (np.zeros((10, 14)), "14 for each image"),
+        (np.array([Bomb()] * 10, dtype=object), "Python objects"),
     ],
 )
-def test_labels_that_are_none_are_refused(tmp_path: Path, labels: np.ndarray, reason: str) -> None:
+def test_labels_that_cannot_be_used_are_left_out(tmp_path: Path, labels: np.ndarray, reason: str) -> None:
     np.savez(tmp_path / "a.npz", images=images(10, 4, 4), labels=labels)
-    with pytest.raises(DataError, match=reason):
+    data = load_data(str(tmp_path / "a.npz"))
+    assert data.train.labels is None
+    assert data.label_names == ()
+    assert any(reason in note for note in data.notes)
+
+
+def test_labels_in_other_forms_are_used(tmp_path: Path) -> None:
+    numbers = np.arange(12) % 3
+    np.savez(tmp_path / "a.npz", x_train=images(12, 4, 4), y_train=np.eye(3)[numbers])
+    np.savez(tmp_path / "b.npz", x_train=images(12, 4, 4), y_train=np.array(["b", "c", "d"])[numbers])
+    for name, names in (("a.npz", ("0", "1", "2")), ("b.npz", ("b", "c", "d"))):
+        data = load_data(str(tmp_path / name))
+        labels = [split.labels for split in data.splits]
+        assert sorted(np.concatenate(labels).tolist()) == sorted(numbers.tolist())
+        assert data.label_names == names
+        assert load_data(str(tmp_path / name), reading=Reading(labels="none")).train.labels is None
+
+
+def test_arrays_of_other_names_are_found_by_their_shape(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", data=images(12, 4, 4), target=np.arange(12), mean=np.zeros(4))
+    data = load_data(str(tmp_path / "a.npz"))
+    assert sum(map(len, data.splits)) == 12
+    assert len(data.label_names) == 12
+    assert "images from the array data and labels from target" in data.notes
+
+
+def test_several_arrays_that_may_be_the_images_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", one=images(12, 4, 4), other=images(12, 4, 4))
+    with pytest.raises(DataError, match=r"there: one \(12, 4, 4\), other \(12, 4, 4\)"):
         load_data(str(tmp_path / "a.npz"))
+
+
+def test_images_with_numbers_that_are_not_finite_are_left_out_with_their_labels(tmp_path: Path) -> None:
+    values = images(20, 4, 4) / 255
+    values[[3, 7], 1, 1] = np.nan, np.inf
+    np.savez(tmp_path / "a.npz", images=values, labels=np.arange(20))
+    data = load_data(str(tmp_path / "a.npz"))
+    labels = np.concatenate([split.labels for split in data.splits])
+    assert sorted(labels.tolist()) == [number for number in range(20) if number not in (3, 7)]
+    assert [one.kind for one in data.suspicions] == ["not finite"]
+
+
+def test_alpha_is_laid_over_white(tmp_path: Path) -> None:
+    values = images(20, 9, 9, 4)
+    values[..., 3] = 255 * (values[..., 3] > 127)
+    data = load_array(tmp_path, values)
+    assert "alpha over white" in data.notes
+    expected = np.where(values[..., 3:] == 0, 255, values[..., :3]).reshape(20, -1)
+    np.testing.assert_array_equal(together(data), expected[np.lexsort(expected.T)])
+
+
+def test_range_is_one_for_all_splits(tmp_path: Path) -> None:
+    train, test = RNG.integers(0, 900, (12, 4, 4)), RNG.integers(0, 4096, (12, 4, 4))
+    train[0, 0, 0], test[0, 0, 0] = 900, 4095
+    np.savez(tmp_path / "a.npz", x_train=train.astype(np.uint16), x_test=test.astype(np.uint16))
+    data = load_data(str(tmp_path / "a.npz"))
+    assert data.reading.values == "16-bit:0..4095"
+    assert data.test is not None
+    assert data.test.images.max() == 255
+    assert max(split.images.max() for split in (data.train, data.validation)) == round(900 * 255 / 4095)
+    again = load_data(str(tmp_path / "a.npz"), reading=data.reading)
+    assert again.digest == data.digest
+    assert again.suspicions == ()
 
 
 def test_an_archive_without_images_names_what_it_has(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", weights=np.zeros(3), bias=np.zeros(3))
-    with pytest.raises(DataError, match="bias, weights"):
+    with pytest.raises(DataError, match=r"bias \(3,\), weights \(3,\)"):
         load_data(str(tmp_path / "a.npz"))
 
 
