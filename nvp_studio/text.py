@@ -34,6 +34,11 @@ def escaped(text: str) -> str:
     )
 
 
+def escaped_lines(text: str) -> str:
+    """As `escaped`, but line feeds stay."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 def printable(text: str) -> str:
     """Return `text` with bytes of a path that are not UTF-8 as escapes, so that every stream and JSON can hold it."""
     return text.encode("utf-8", "backslashreplace").decode()

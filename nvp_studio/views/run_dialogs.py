@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.runs.labels import Labels, tidy_tags
+from nvp_studio.text import escaped
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
@@ -22,6 +23,7 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.inputs import number
+from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import form_layout, paragraph, text_label
 from nvp_studio.views.widgets.stop_fields import StopFields
 
@@ -153,7 +155,7 @@ class TrashDialog(Dialog):
         for run in runs:
             best = f"{run.best:.3f} bits/dim" if run.best is not None else self.tr("not validated")
             text = "  ·  ".join((run.name, run.data_title, best, self.tr("{0} steps").format(f"{run.step:,}")))
-            item = QListWidgetItem(text)
+            item = QListWidgetItem(escaped(text))
             item.setData(Qt.ItemDataRole.UserRole, run.folder)
             self.list.addItem(item)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -176,7 +178,7 @@ class TrashDialog(Dialog):
         what = (
             self.list.selectedItems()[0].text().split("  ·  ")[0] if count == 1 else self.tr("{0} runs").format(count)
         )
-        answer = QMessageBox.question(self, self.windowTitle(), text.format(what))
+        answer = QMessageBox.question(self, self.windowTitle(), plain_tip(text.format(what)))
         if answer == QMessageBox.StandardButton.Yes:
             self._act(self._delete)
 

@@ -12,6 +12,7 @@ from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.theme import apply_theme
+from nvp_studio.views.widgets.labels import plain_tip
 
 
 class WindowActions(QObject):
@@ -103,7 +104,7 @@ class WindowActions(QObject):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setWindowTitle(self.tr("About NVP Studio"))
         box.setText(f"<b>NVP Studio {nvp_studio.__version__}</b>")
-        box.setInformativeText("\n\n".join(texts))
+        box.setInformativeText(plain_tip("\n\n".join(texts)))
         box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         box.setStandardButtons(QMessageBox.StandardButton.Close)
         box.open()

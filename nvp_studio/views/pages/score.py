@@ -27,7 +27,7 @@ from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable
 from nvp_studio.worker.messages import ModelInfo
@@ -114,7 +114,8 @@ class ScorePage(Page):
         empty = QWidget()
         column = vbox(empty, spacing=2 * SPACE, margins=(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE))
         column.addStretch(2)
-        self._empty_icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
+        self._empty_icon = TextLabel()
+        self._empty_icon.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(self._empty_icon)
         heading = text_label(self.tr("Drop images or folders here"), "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -139,7 +140,7 @@ class ScorePage(Page):
         bar.addWidget(ActionButton(self._action("add-files")))
         bar.addWidget(ActionButton(self._action("add-folder")))
         bar.addSpacing(SPACE)
-        self.progress_label = QLabel()
+        self.progress_label = TextLabel()
         bar.addWidget(self.progress_label)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(20 * SPACE)
@@ -175,7 +176,7 @@ class ScorePage(Page):
         row.addWidget(self.preview_name, 1)
         row.addWidget(ActionButton(self._action("explore")))
         column.addLayout(row)
-        self.preview_score = QLabel()
+        self.preview_score = TextLabel()
         column.addWidget(self.preview_score)
         self.preview_notes = text_label(wrap=True)
         self.preview_notes.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
@@ -277,7 +278,7 @@ class ScorePage(Page):
         if self.state.rows.is_thumbnail(row):
             self.state.ask_preview(file.path)
         self.preview_name.setText(Path(file.path).name)
-        self.preview_name.setToolTip(file.path)
+        self.preview_name.setToolTip(plain_tip(file.path))
         self._action("explore").setEnabled(not file.error)
         score = file.bits_per_dim
         self.preview_score.setText("" if score is None else self._score_text(score, file.percentile))

@@ -16,7 +16,8 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import menu_button
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.layout import hbox, plain_tip, vbox
+from nvp_studio.views.widgets.labels import plain_tip
+from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 _THUMBNAIL = 20

@@ -7,7 +7,9 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QIcon, QPixmap
 from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
+from nvp_studio.text import escaped
 from nvp_studio.views.theme import SPACE, theme
+from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.series import series_colour
 
 _MARGIN = 60
@@ -58,7 +60,7 @@ class CurveList(QListWidget):
         for entry in self._entries:
             item = QListWidgetItem()
             if entry.key:
-                item.setToolTip(entry.name)
+                item.setToolTip(plain_tip(entry.name))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Unchecked if entry.key in self.hidden else Qt.CheckState.Checked)
             else:
@@ -77,7 +79,7 @@ class CurveList(QListWidget):
 
     def short(self, name: str) -> str:
         """A name cut to the width of the list."""
-        return self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, self.width() - _MARGIN)
+        return self.fontMetrics().elidedText(escaped(name), Qt.TextElideMode.ElideMiddle, self.width() - _MARGIN)
 
     def _on_item_changed(self, item: QListWidgetItem) -> None:
         key = self._entries[self.row(item)].key

@@ -8,6 +8,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimages
 from nvp_studio.views.theme import colors, scaled_font
 from nvp_studio.views.widgets.image_view import whole_zoom
+from nvp_studio.views.widgets.labels import plain_tip
 
 _NO_LIMIT = 100_000
 
@@ -87,7 +88,7 @@ class ImageGrid(QWidget):
         index = self._index_at(event.position().toPoint())
         if index != self._under_mouse:
             self._under_mouse = index
-            self.setToolTip(self._tips[index] if 0 <= index < len(self._tips) else "")
+            self.setToolTip(plain_tip(self._tips[index]) if 0 <= index < len(self._tips) else "")
             self.update()
 
     def leaveEvent(self, event: object) -> None:

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
-from nvp_studio.views.widgets.layout import hbox, plain_tip, text_label, vbox
+from nvp_studio.views.widgets.labels import plain_tip
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
 _REACH = 4.0

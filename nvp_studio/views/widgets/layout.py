@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.labels import TextLabel
 
 Margins = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels."""
@@ -69,21 +70,14 @@ def add_field(form: QFormLayout, text: str, field: QWidget, tip: str = "", *, na
 
 def text_label(text: str = "", role: str = "dim", *, wrap: bool = False) -> QLabel:
     """A label with the look of `role`; see the style sheet in `theme`."""
-    label = QLabel(text)
-    label.setProperty("role", role)
+    label = TextLabel(text, role=role)
     label.setWordWrap(wrap)
     return label
-
-
-def plain_tip(text: str) -> str:
-    """A tool tip that shows `text` as it is: one that looks like HTML would be taken for it."""
-    return Qt.convertFromPlainText(text) if Qt.mightBeRichText(text) else text
 
 
 def paragraph(text: str, role: str = "") -> QLabel:
     """Plain text over several lines that can be selected."""
     label = text_label(text, role, wrap=True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 

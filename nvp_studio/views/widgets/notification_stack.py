@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QPushButton, QWidget
 
 from nvp_studio.views.notify import Notification, channel
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox, paragraph, vbox
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
@@ -83,7 +84,7 @@ class _Bar(QFrame):
         self.notification = notification
         self.setObjectName("notification")
         row = hbox(self, margins=(2 * SPACE, SPACE // 2, SPACE, SPACE // 2))
-        self._image = QLabel()
+        self._image = TextLabel()
         row.addWidget(self._image)
         self._text = paragraph(notification.text)
         row.addWidget(self._text, 1)

@@ -1,6 +1,6 @@
 """The learning curves of one run, below a line with their values and the meaning of their marks."""
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.theme import SPACE, colors, theme
@@ -62,6 +62,7 @@ class RunCurves(CurvePanel):
         self.reading = ElidedLabel(role="dim")
         row.addWidget(self.reading, 1)
         self._legend = text_label()
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._write_legend()
         theme().changed.connect(self._write_legend)
         row.addWidget(self._legend)

@@ -1,10 +1,10 @@
 """The exact bits/dim of the picture and its percentile among the reference images."""
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QLabel
+from PySide6.QtWidgets import QFrame
 
 from nvp_studio.views.theme import SPACE, scaled_font, set_role
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.reference_band import ReferenceBand
 
@@ -21,14 +21,14 @@ class ScoreCard(QFrame):
         self.setAccessibleName(self.tr("Score of the picture"))
         column = vbox(self, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE + 2))
         row = hbox()
-        self.figure = QLabel("–")
+        self.figure = TextLabel("–")
         self.figure.setFont(scaled_font(28, bold=True))
         self.figure.setAccessibleName(self.tr("Bits per dimension"))
         unit = text_label(self.tr("bits/dim"))
         row.addWidget(self.figure, 0, Qt.AlignmentFlag.AlignBaseline)
         row.addWidget(unit, 0, Qt.AlignmentFlag.AlignBaseline)
         row.addStretch(1)
-        self.verdict = QLabel()
+        self.verdict = TextLabel()
         row.addWidget(self.verdict, 0, Qt.AlignmentFlag.AlignBaseline)
         column.addLayout(row)
         self.band = ReferenceBand()

@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from nvp_studio.views.theme import SPACE, colors
+from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox
 
 STEPS_PER_UNIT = 100
@@ -125,13 +126,11 @@ class SliderRow(QWidget):
         self._signed = signed
         self.value = 0.0
         row = hbox(self)
-        self.name = QLabel(name.replace("&", "&&"))
-        self.name.setTextFormat(Qt.TextFormat.PlainText)
-        self.name.setProperty("role", "dim")
+        self.name = TextLabel(name.replace("&", "&&"), role="dim")
         self.slider = MarkedSlider(low, high)
         self.slider.setAccessibleName(accessible_name)
         self.name.setBuddy(self.slider)
-        self.figure = QLabel()
+        self.figure = TextLabel()
         self.figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.figure.setFixedWidth(6 * SPACE - 4)
         row.addWidget(self.name)

@@ -1,7 +1,7 @@
 """What the tables of the window have in common: rows chosen and opened with mouse or keys, headings, no grid."""
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPalette
+from PySide6.QtCore import QAbstractItemModel, QEvent, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -9,9 +9,12 @@ from PySide6.QtWidgets import (
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
+    QToolTip,
 )
 
+from nvp_studio.text import escaped
 from nvp_studio.views.theme import SPACE, colors, theme
+from nvp_studio.views.widgets.labels import plain_tip
 
 
 class Table(QTableView):
@@ -51,11 +54,25 @@ class Table(QTableView):
 
 
 class PlainDelegate(QStyledItemDelegate):
-    """Paints no dotted frame around the cell with the focus: the row is marked as a whole."""
+    """Shows texts as they are, and no dotted frame around the cell with the focus: the row is marked as a whole."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
         option.state &= ~QStyle.StateFlag.State_HasFocus
+        option.text = escaped(option.text)
+
+    def helpEvent(
+        self,
+        event: QHelpEvent,
+        view: QAbstractItemView,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> bool:
+        tip = index.data(Qt.ItemDataRole.ToolTipRole)
+        if event.type() == QEvent.Type.ToolTip and tip:
+            QToolTip.showText(event.globalPos(), plain_tip(tip), view)
+            return True
+        return super().helpEvent(event, view, option, index)
 
     def write_in(self, colour: str, option: QStyleOptionViewItem) -> None:
         """Write the text in this colour (a field of `Colors`), in a selected row too."""

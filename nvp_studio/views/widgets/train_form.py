@@ -12,7 +12,7 @@ from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.flow_choice import FlowChoice
 from nvp_studio.views.widgets.inputs import ComboBox, input_value, number, on_input, show_input
-from nvp_studio.views.widgets.labels import NoteLabel
+from nvp_studio.views.widgets.labels import NoteLabel, plain_tip
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, vbox
 from nvp_studio.views.widgets.stop_fields import StopFields
 from nvp_studio.views.widgets.train_fields import MAX_STEPS, Field, advanced_fields, main_fields, tips
@@ -136,7 +136,7 @@ class TrainForm(QWidget):
             place = self.data.count() - 2
             title = CATALOGUE[data].title if data in CATALOGUE else Path(data).name or data
             self.data.insertItem(place, title, data)
-            self.data.setItemData(place, data, Qt.ItemDataRole.ToolTipRole)
+            self.data.setItemData(place, plain_tip(data), Qt.ItemDataRole.ToolTipRole)
         if data != self.data_name and not self._showing:
             self._flip.setChecked(_may_mirror(data))
             if input_value(self.fields["image_size"]) == self._suggested_side:
@@ -145,7 +145,7 @@ class TrainForm(QWidget):
             self._suggested_side = None
         self.data_name = data
         self.data.setCurrentIndex(place)
-        self.data.setToolTip("" if data in CATALOGUE else data)
+        self.data.setToolTip("" if data in CATALOGUE else plain_tip(data))
         self._on_edited()
 
     def suggest_side(self, side: int) -> None:

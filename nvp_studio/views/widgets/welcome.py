@@ -1,11 +1,12 @@
 """The card of the first start: what this is and what to do next."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QSizePolicy
+from PySide6.QtWidgets import QBoxLayout, QFrame, QPushButton, QSizePolicy
 
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import flat_button
+from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox
 
 _ONE_ROW = 72 * SPACE
@@ -25,9 +26,8 @@ class WelcomeCard(QFrame):
         super().__init__()
         self.setProperty("card", True)
         row = hbox(self, margins=(2 * SPACE, SPACE, SPACE, SPACE))
-        self._text = text = QLabel()
+        self._text = text = TextLabel()
         self.show_data("")
-        text.setTextFormat(Qt.TextFormat.PlainText)
         text.setWordWrap(True)
         text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)

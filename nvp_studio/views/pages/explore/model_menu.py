@@ -5,9 +5,11 @@ from pathlib import Path
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.text import escaped
 from nvp_studio.training.runs import list_runs
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import MnemonicMenu
+from nvp_studio.views.widgets.labels import plain_tip
 
 _MOST_RUNS = 12
 
@@ -43,6 +45,6 @@ class ModelMenu(MnemonicMenu):
             return
         self.addSection(title)
         for path, text in models:
-            action = self.addAction(text.replace("&", "&&"))
-            action.setToolTip(path)
+            action = self.addAction(escaped(text).replace("&", "&&"))
+            action.setToolTip(plain_tip(path))
             action.triggered.connect(lambda _=False, path=path: self._context.engine.open_model(path))

@@ -27,7 +27,7 @@ from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.inputs import number
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_card import ScoreCard
@@ -205,7 +205,7 @@ class ExplorePage(Page):
         metrics = self.model_button.fontMetrics()
         name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
         self.model_button.setText(f" {name}")
-        self.model_button.setToolTip(f"{model.path}\nSHA-256 {model.digest}")
+        self.model_button.setToolTip(plain_tip(f"{model.path}\nSHA-256 {model.digest}"))
         self.model_label.setText(self._describe(model))
         self.welcome.show_data(model.data_title)
         self.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
