@@ -15,6 +15,8 @@ from typing import BinaryIO
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 """Errors of file systems without hard links."""
+_NO_FLUSHING = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
+"""Errors of network and user file systems that cannot flush folders, and of folders that may not be read."""
 _OPEN_FILES_STAY = os.name == "nt"
 """Whether the system refuses to rename, replace and remove files that are open."""
 _BUSY_SECONDS = 2.0
@@ -112,15 +114,25 @@ def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -
     return removed
 
 
-def flush_folder(folder: Path) -> None:
-    """Flush the entries of `folder` to disk: a new file whose entry is not flushed may be gone after a power cut."""
+def flush_folder(folder: Path) -> str:
+    """Flush the entries of `folder` to disk: a new file whose entry is not flushed may be gone after a power cut.
+
+    Returns why the file system cannot do that, such as "Invalid argument"; empty when it was done. Raises `OSError` for
+    other errors, such as those of a disk that fails.
+    """
     if os.name != "posix":
-        return  # other systems give no handle on a folder
-    descriptor = os.open(folder, os.O_RDONLY)
+        return ""  # other systems give no handle on a folder
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSHING:
+            raise
+        return error.strerror or str(error)
+    return ""
 
 
 def _check_regular(status: os.stat_result, path: str | os.PathLike[str], max_bytes: int | None) -> None:

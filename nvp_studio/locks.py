@@ -2,11 +2,12 @@
 
 import errno
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Self
 
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 """Errors of file systems without locks."""
 _HOLDER_BYTES = 200
 """Bytes of a lock file that are read to learn who holds it."""
@@ -15,7 +16,7 @@ _LOOK_AGAIN = 0.005
 
 
 class NoLocksError(OSError):
-    """The file system does not support locks; the message is one line that says so."""
+    """A lock cannot be had, for another reason than that somebody holds it; `strerror` is one line that says why."""
 
 
 class LockFile:
@@ -41,7 +42,7 @@ class LockFile:
     def try_lock(self) -> bool:
         """Take the lock without waiting; False while another process, or another `LockFile`, holds it.
 
-        Raises `NoLocksError`, and `OSError` when the lock cannot be tried.
+        Raises `NoLocksError`.
         """
         if not _lock(self._descriptor, self._path):
             return False
@@ -71,18 +72,35 @@ def is_locked(path: Path) -> bool:
         time.sleep(_LOOK_AGAIN)
         return not _lock(descriptor, path)
     except OSError:
-        return False  # without support for locks, nobody holds one
+        return False  # where there are no locks, nobody holds one
     finally:
         os.close(descriptor)
 
 
 def _lock(descriptor: int, path: Path) -> bool:
-    from filelock import lock_descriptor  # takes 30 ms to import, which the start of the window need not wait for
-
     try:
-        return lock_descriptor(descriptor, blocking=False)
+        return _system_lock(descriptor)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        reason = f"the file system of {path.parent} does not support locks ({error.strerror})"
+        reason = f"the file {path} cannot be locked ({error.strerror})"
+        if error.errno in _NO_LOCKS:
+            reason = f"the file system of {path.parent} does not support locks ({error.strerror})"
         raise NoLocksError(error.errno, reason) from error
+
+
+if sys.platform == "win32":
+
+    def _system_lock(descriptor: int) -> bool:
+        from filelock import lock_descriptor  # takes 30 ms to import, which the start of the window need not wait for
+
+        return lock_descriptor(descriptor, blocking=False)
+
+else:
+
+    def _system_lock(descriptor: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # alone means that somebody holds it: EACCES says that it is forbidden
+            return False
+        return True

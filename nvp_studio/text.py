@@ -1,5 +1,8 @@
 """Text for a person: any text or error as one printable line, sentences, durations, sizes of images."""
 
+import os
+import shlex
+import subprocess
 import unicodedata
 
 from nvp_studio.memory import is_out_of_memory
@@ -57,6 +60,12 @@ def error_line(error: BaseException, limit: int = MAX_CHARACTERS) -> str:
     if not text or not isinstance(error, ValueError | OSError | RuntimeError):
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
     return one_line(f"not enough memory ({text})" if is_out_of_memory(error) else text, limit)
+
+
+def command_line(*words: object) -> str:
+    """A command that can be pasted into the system's shell, with quotes where they are needed."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
 
 
 def sentence(reason: object) -> str:

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nvp_studio.files import read_regular, remove_leftovers, stream_whole, write_whole
+from nvp_studio.files import flush_folder, read_regular, remove_leftovers, stream_whole, write_whole
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -46,6 +47,39 @@ def test_a_folder_in_the_way_stays(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="file"):
         write_whole(tmp_path / "file", b"x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on Unix alone")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES])
+def test_a_folder_that_cannot_be_flushed_is_said_and_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    forbid_flushing_folders(monkeypatch, number)
+    write_whole(tmp_path / "file", b"one")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert flush_folder(tmp_path) == os.strerror(number)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on Unix alone")
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_disk_that_fails_to_flush_a_folder_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    forbid_flushing_folders(monkeypatch, number)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        write_whole(tmp_path / "file", b"one")
+
+
+def forbid_flushing_folders(monkeypatch: pytest.MonkeyPatch, number: int = errno.EINVAL) -> None:
+    """Refuse what CIFS and some of FUSE refuse."""
+    flush = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
 
 
 LIMITED = """

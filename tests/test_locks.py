@@ -61,8 +61,17 @@ def test_a_lock_file_whose_holder_could_not_be_written_names_none(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="flock is of Unix")
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_file_system_without_locks_is_told(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        *((number, "the file system of .* does not support locks") for number in (errno.ENOLCK, errno.EOPNOTSUPP)),
+        *((number, "the file system of .* does not support locks") for number in (errno.ENOSYS, errno.EINVAL)),
+        *((number, "the file .*lock cannot be locked") for number in (errno.EACCES, errno.EPERM, errno.EIO)),
+    ],
+)
+def test_a_lock_that_cannot_be_had_is_no_other_trainer(
+    number: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -72,7 +81,7 @@ def test_a_file_system_without_locks_is_told(number: int, tmp_path: Path, monkey
     for place in range(3):
         Image.fromarray(np.full((2, 2), place, np.uint8)).save(images / f"{place}.png")
     monkeypatch.setattr("fcntl.flock", refuse)
-    said = f"the file system of .* does not support locks \\({os.strerror(number)}\\)"
+    said += f" \\({os.strerror(number)}\\)"
     with pytest.raises(RunError, match=f"{said}.*another disk") as caught, run_lock(run):
         pass
     assert not isinstance(caught.value, RunLockedError)

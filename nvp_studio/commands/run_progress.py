@@ -7,7 +7,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskProgressColumn
 
 from nvp_studio.commands.console import TextColumn, errors, say
-from nvp_studio.text import duration
+from nvp_studio.text import command_line, duration
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
     CheckpointSaved,
@@ -18,7 +18,7 @@ from nvp_studio.training.events import (
     RunState,
     StepMetrics,
 )
-from nvp_studio.training.runs import read_record
+from nvp_studio.training.runs import can_resume, read_record
 
 
 def divergences(skipped: int, rollbacks: int) -> str:
@@ -106,12 +106,18 @@ class RunPrinter:
         }
 
     def _how_to_go_on(self, folder: Path, config: TrainConfig) -> str:
-        """The command that resumes the run: with its budget after a stop, with twice the budget after the end."""
-        command = f"nvp-studio resume {folder}"
-        if self._state.phase != "finished":
-            return command
-        budgets = {"steps": config.steps, "epochs": config.epochs, "minutes": config.minutes}
-        return next((f"{command} --{name} {2 * value:g}" for name, value in budgets.items() if value), command)
+        """The command that resumes the run: with its budget after a stop, with twice the budget after the end.
+
+        A run without a checkpoint can only be started anew.
+        """
+        command = ["nvp-studio", "resume", folder]
+        if not can_resume(folder):
+            return command_line("nvp-studio", "train", "--like", folder)
+        if self._state.phase == "finished":
+            budgets = {"steps": config.steps, "epochs": config.epochs, "minutes": config.minutes}
+            name, value = next((name, value) for name, value in budgets.items() if value)
+            command += [f"--{name}", f"{2 * value:.15g}" if isinstance(value, float) else 2 * value]
+        return command_line(*command)
 
     def _on_started(self, event: RunStarted) -> None:
         self._started = event

@@ -16,7 +16,7 @@ from nvp_studio.fields import BUDGET, DATA, PLACE
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
-from nvp_studio.text import duration
+from nvp_studio.text import command_line, duration
 from nvp_studio.training.config import DEFAULT_MINUTES, StopRules, TrainConfig, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent
@@ -261,5 +261,5 @@ def _result_rows(result: dict[str, Any]) -> list[tuple[str, object]]:
         ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
         ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
         ("go on", result["go_on"]),
-        ("sample", f"nvp-studio sample --model {folder} -o sheet.png"),
+        ("sample", command_line("nvp-studio", "sample", "--model", folder, "-o", "sheet.png")),
     ]

@@ -23,6 +23,7 @@ from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.reading import Reading, ValueFacts
 from nvp_studio.data.row_writer import Plan, Row
+from nvp_studio.text import command_line
 
 PREFIX = "hf:"
 EXTRA = "pip install 'nvp-studio[datasets]'"
@@ -128,7 +129,7 @@ def _open(name: str, download: bool) -> dict[str, Any]:
             except Exception as error:
                 raise DataError(
                     f"{name} is not on this machine ({reason_of(error)}); "
-                    f"'nvp-studio data prepare {PREFIX}{name} --download' downloads it"
+                    f"to download it: {command_line('nvp-studio', 'data', 'prepare', f'{PREFIX}{name}', '--download')}"
                 ) from error
     splits = dict(loaded) if isinstance(loaded, Mapping) else {"train": loaded}
     named = {SPLIT_BY_NAME[split]: rows for split, rows in splits.items() if split in SPLIT_BY_NAME and len(rows)}

@@ -24,7 +24,7 @@ def run_lock(folder: Path, keep_waiting: Callable[[str], bool] = lambda reason: 
     """Hold the lock of a run folder.
 
     While another process holds it, `keep_waiting` is called once a second, with who it is, and may raise. Raises
-    `RunLockedError` when it says no, and `RunError` where the file system does not support locks.
+    `RunLockedError` when it says no, and `RunError` where the folder cannot have a lock.
     """
     until = time.monotonic() + _PATIENCE
     with LockFile(folder / _NAME) as lock:

@@ -356,7 +356,7 @@ class Loop:
         else:
             saved = retry(lambda: self.checkpointer.save_explorable_last(self.requests.has_time))
         if not (saved and written):
-            raise RunError("the trained model could not be written; make room for it and resume the run")
+            raise self.publisher.unwritten()
         return info
 
     # What is reported

@@ -13,6 +13,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.text import escaped
 from nvp_studio.training.checkpoint_folder import CheckpointFolder, CheckpointKind
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.evaluation import Images, contact_sheet
 from nvp_studio.training.events import (
     CheckpointSaved,
@@ -25,7 +26,7 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.training.journal import Journal
-from nvp_studio.training.runs import LOG, METRICS, SHEET_COLUMNS, RunRecord, sheet_name, write_record
+from nvp_studio.training.runs import LOG, METRICS, SHEET_COLUMNS, RunRecord, can_resume, sheet_name, write_record
 
 Report = Callable[[RunEvent], None]
 
@@ -123,6 +124,11 @@ class Publisher:
         self.log(f"saved {path.name} at step {step}")
         self.report(CheckpointSaved(str(path), step, kind))
         return True
+
+    def unwritten(self) -> RunError:
+        """The error of a run that ended without its files, with what can be done."""
+        advice = "resume the run" if can_resume(self.folder) else "start it again, as it has no checkpoint"
+        return RunError(f"the trained model could not be written; make room for it and {advice}")
 
     def sheet(self, kind: SheetKind, step: int, images: Images) -> None:
         """Publish images (N, H, W, C) and keep them as a contact sheet."""

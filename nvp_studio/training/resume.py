@@ -12,6 +12,7 @@ from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
+from nvp_studio.text import command_line
 from nvp_studio.training.changes import REQUEST_FILE, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, read_latest
 from nvp_studio.training.checkpointer import ResumeState, SavedState
@@ -23,7 +24,7 @@ from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.training.lock import run_lock
 from nvp_studio.training.preparation import prepare
 from nvp_studio.training.publisher import Report
-from nvp_studio.training.runs import RunRecord, cut_metrics, read_metrics, read_record
+from nvp_studio.training.runs import RunRecord, can_resume, cut_metrics, read_metrics, read_record
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.session import (
     announce_no_run,
@@ -90,6 +91,9 @@ def resume_run(
                 return path
             for part in (path, path / "checkpoints", path / "samples"):
                 remove_leftovers(part, _OF_OTHERS)
+            if not can_resume(path):
+                again = command_line("nvp-studio", "train", "--like", path)
+                raise RunError(f"{record.name} has no checkpoint to resume from; its settings train again: {again}")
             checkpoint, damage = read_latest(path)
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")

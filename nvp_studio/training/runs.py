@@ -143,6 +143,11 @@ def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
     return folder
 
 
+def can_resume(run_folder: Path) -> bool:
+    """Whether the run has a checkpoint to go on from."""
+    return any((run_folder / "checkpoints" / name).exists() for name in MODEL_FILES[1:])
+
+
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write ``run.json`` whole."""
     write_whole(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1))

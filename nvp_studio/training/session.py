@@ -1,12 +1,13 @@
 """A session of a run on the first rank: from a start or a checkpoint to its end, with what is recorded of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.files import flush_folder
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
@@ -57,6 +58,13 @@ def train_session(
             ranks = ALONE  # the others do not come; what is left is to save the state
         saved = share_state(ranks, saved)
         report(_started(folder, record, data, 0 if saved is None else saved.resume.step))
+        with suppress(OSError):  # of a disk that fails, which the first checkpoint reports
+            if reason := flush_folder(folder):
+                publisher.notice(
+                    "warning",
+                    f"the file system of {folder} cannot flush folders to the disk ({reason}); the newest files may be "
+                    "missing after a power cut",
+                )
         if saved is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
         for text in warnings:

@@ -2,6 +2,9 @@
 
 import os
 import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from nvp_studio.training.elastic import launch_key
 from nvp_studio.training.lock import run_lock
 from nvp_studio.training.preparation import FlowChange, prepare, settled
 from nvp_studio.training.publisher import Report
-from nvp_studio.training.runs import RunRecord, create_run_folder, write_record
+from nvp_studio.training.runs import RECORD, RunRecord, create_run_folder, write_record
 from nvp_studio.training.session import failure_reported, ignore, run_data, train_session
 
 
@@ -56,8 +59,19 @@ def start_run(
             parameters=sum(parameter.numel() for parameter in flow.parameters()),
             launch=launch_key(),
         )
-        with run_lock(folder):
+        with _removed_unless_begun(folder), run_lock(folder):
             write_record(folder, record)
             end = train_session(folder, record, data, flow, control, report, ranks)
         report(end)  # after the lock is released, so that the folder can be used when this is received
     return folder
+
+
+@contextmanager
+def _removed_unless_begun(folder: Path) -> Iterator[None]:
+    """Remove the new `folder` again when an error comes before the run has its record."""
+    try:
+        yield
+    except Exception:
+        if not (folder / RECORD).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

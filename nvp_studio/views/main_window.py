@@ -196,10 +196,13 @@ class MainWindow(QMainWindow):
         self._rail.page_chosen.connect(self.show_page)
         self.context.page_requested.connect(self.show_page)
         self.context.open_requested.connect(self.open_in_explore)
-        self.engine.status_changed.connect(self._status.setText)
-        self._status.setText(self.engine.status)
+        self.engine.status_changed.connect(self._show_status)
+        self._show_status(self.engine.status)
         self.engine.explorer.log_line.connect(self.log_dock.add_explorer_line)
         self.engine.trainer.log_line.connect(self.log_dock.add_trainer_line)
+
+    def _show_status(self, status: str) -> None:
+        self._status.setText(status)
 
     # Drag and drop
 

@@ -1,12 +1,15 @@
 """`nvp-studio train` and `resume`: runs started, stopped by signals and gone on with."""
 
+import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +24,8 @@ from nvp_studio.training.events import RunState
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import list_runs
 from tests.cli.conftest import Run
+from tests.runs.folders import make_run
+from tests.test_files import forbid_flushing_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = ["--flow", "width=4", "--flow", "blocks=1", "--flow", "checkerboard_couplings=1", "--flow", "mixing=none"]
@@ -77,6 +82,104 @@ def test_what_is_printed_for_a_person_names_the_next_commands(run: Run, data: Pa
     assert f"nvp-studio resume {tmp_path / 'mine'} --steps 8" in out
     assert f"nvp-studio sample --model {tmp_path / 'mine'}" in out
     assert "an upper bound)" in out
+
+
+def test_the_commands_that_are_printed_can_be_pasted(run: Run, data: Path, tmp_path: Path) -> None:
+    """Into a shell, wherever the run lies."""
+    runs = tmp_path / "my  runs; $(touch x) 'y'"
+    code, out, _ = run("train", "--data", data, "--steps", 3, "--name", "mine", "--runs", runs, "--json", *QUICK)
+    assert code == 0
+    words = shlex.split(str(result_of(out)["go_on"]))
+    assert words == ["nvp-studio", "resume", str(runs / "mine"), "--steps", "6"]
+    code, out, err = run("resume", "mine", "--runs", runs, "--steps", 4)
+    assert code == 0, err
+    (go_on,) = [line.removeprefix("go on") for line in out.splitlines() if line.startswith("go on")]
+    assert shlex.split(go_on) == ["nvp-studio", "resume", str(runs / "mine"), "--steps", "8"]
+    (sample,) = [line.removeprefix("sample") for line in out.splitlines() if line.startswith("sample")]
+    assert shlex.split(sample) == ["nvp-studio", "sample", "--model", str(runs / "mine"), "-o", "sheet.png"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "option"),
+    [
+        ({"steps": 500_000}, ["--steps", "1000000"]),
+        ({"steps": 700_001}, ["--steps", "1400002"]),
+        ({"steps": 10**15 + 1}, ["--steps", "2000000000000002"]),
+        ({"epochs": 10.0}, ["--epochs", "20"]),
+        ({"minutes": 0.05}, ["--minutes", "0.1"]),
+        ({"minutes": 1_234_567.25}, ["--minutes", "2469134.5"]),
+    ],
+)
+def test_the_budget_that_is_proposed_is_one_that_is_taken(
+    run: Run, tmp_path: Path, budget: dict[str, Any], option: list[str]
+) -> None:
+    folder = make_run(tmp_path / "run", config=TrainConfig(**budget))
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.safetensors").touch()
+    view = RunPrinter()
+    view.report(RunState("finished"))
+    command = shlex.split(view.result(folder)["go_on"])
+    assert command == ["nvp-studio", "resume", str(folder), *option]
+    code, _, err = run(*command[1:])
+    assert code == 1, "the options are right, the checkpoint is none"
+    assert "last.safetensors" in err
+
+
+def test_a_run_without_a_checkpoint_is_not_proposed_to_be_resumed(run: Run, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", phase="failed")
+    command = shlex.split(RunPrinter().result(folder)["go_on"])
+    assert command == ["nvp-studio", "train", "--like", str(folder)]
+    code, _, err = run("resume", folder)
+    assert code == 1
+    assert "run has no checkpoint to resume from" in err
+    assert shlex.join(command) in err
+
+
+def test_a_disk_that_takes_no_checkpoint_is_not_resumed(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("nvp_studio.training.checkpoint_folder.write_checkpoint", refuse)
+    monkeypatch.setattr("nvp_studio.training.publisher._END_PAUSES", ())
+    code, _, err = run("train", "--data", data, "--steps", 2, "--name", "a", "--runs", tmp_path / "runs", *QUICK)
+    assert code == 1
+    assert "make room for it and start it again" in err
+    assert "resume" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on Unix alone")
+def test_a_folder_that_cannot_be_flushed_is_trained_in_with_one_word(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid_flushing_folders(monkeypatch)
+    words = ["train", "--data", data, "--steps", 6, "--name", "mine", "--runs", tmp_path / "runs", "--json", *QUICK]
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert result_of(out)["phase"] == "finished"
+    assert err.count("cannot flush folders") == 1
+    assert "Invalid argument" in err
+    code, out, err = run("resume", "mine", "--runs", tmp_path / "runs", "--steps", 8, "--json")
+    assert code == 0, err
+    assert err.count("cannot flush folders") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is of Unix")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOLCK])
+def test_a_run_that_cannot_be_locked_says_why_and_leaves_no_folder(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    runs = tmp_path / "runs"
+    code, _, err = run("train", "--data", data, "--steps", 2, "--name", "mine", "--runs", runs, *QUICK)
+    assert code == 1
+    assert os.strerror(number) in err
+    assert "being trained" not in err
+    assert list(runs.iterdir()) == []
 
 
 @pytest.mark.parametrize(
