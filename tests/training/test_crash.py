@@ -65,6 +65,7 @@ def training_process(config: TrainConfig, runs: Path, until: int) -> Iterator[su
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, make_config: MakeConfig) -> None:
     config = make_config(steps=16, validation_every=8, checkpoint_steps=5)
     folder = train_and_kill(config, tmp_path, 12)

@@ -124,6 +124,7 @@ def test_a_failed_question_frees_its_channel(running: tuple[WorkerClient, Record
     assert "\n" not in recorder.of(Failed)[0].reason
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_reported_and_restarted(make_client, qtbot: Bot, small_model: Path) -> None:
     client, recorder = make_client()
     open_small(client, recorder, small_model, qtbot)
