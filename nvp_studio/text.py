@@ -1,4 +1,4 @@
-"""Text for a person: any text or error as one printable line, sentences, durations, sizes of images."""
+"""Text for a person: any text or error as one printable line, sentences, numbers, durations, sizes of images."""
 
 import os
 import shlex
@@ -84,6 +84,11 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s" if minutes < 20 else f"{minutes} min"
     hours, rest = divmod(whole, 3600)
     return f"{hours} h {rest // 60:02d} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, such as 1 image or 2,000 images."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def shape_text(channels: int, height: int, width: int) -> str:

@@ -1,8 +1,9 @@
-"""`nvp-studio data`: which data sets there are, what is known of one, and getting one ready."""
+"""`nvp-studio data`: which data sets there are, what is known of one, what it holds, and getting one ready."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from nvp_studio.commands.console import (
     say,
 )
 from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
+from nvp_studio.files import write_whole
 from nvp_studio.text import shape_text
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ app = typer.Typer(
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of 'nvp-studio data list'.")]
 RootOption = Annotated[str | None, typer.Option(help="Folder in which files are looked for first.")]
+SideOption = Annotated[int | None, typer.Option(help="Side in pixels to which images are resized.")]
+ChannelsOption = Annotated[int | None, typer.Option(help="1 for grey, 3 for colour; without it as they are.")]
 
 
 @app.command("list")
@@ -102,8 +106,8 @@ def prepare(
         bool, typer.Option("--download", help="Download the files, if they are not on this machine.")
     ] = False,
     data_root: RootOption = None,
-    image_size: Annotated[int | None, typer.Option(help="Side in pixels to which images are resized.")] = None,
-    channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour; without it as they are.")] = None,
+    image_size: SideOption = None,
+    channels: ChannelsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Get a data set ready: find its files (or download them, only with --download), verify and read them once.
@@ -157,6 +161,42 @@ def prepare(
             ("took", f"{seconds:.1f} s"),
         ],
     )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path that --data of train takes.")],
+    data_root: RootOption = None,
+    image_size: SideOption = None,
+    channels: ChannelsOption = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write sample images side by side into this PNG file.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a run would train on: images, classes, sizes, levels, what is left out, and what is doubtful.
+
+    Nothing is prepared or stored. Ends with 1 where no run can train on the data as they are read.
+
+    **Examples**
+
+    `nvp-studio data show photos/ --image-size 32 --sheet photos.png`
+    """
+    from nvp_studio.data.options import LoadOptions
+    from nvp_studio.data.report import DataReport, facts, rows
+    from nvp_studio.data.survey import survey_data
+
+    with _progress() as progress:
+        for step in survey_data(name, LoadOptions(image_size, channels, data_root, progress)):
+            if isinstance(step, DataReport):
+                report = step
+            else:
+                progress(step, 0, "counting images")
+    if sheet is not None and report.samples is not None:
+        from nvp_studio.commands.sheet import contact_sheet, png
+
+        write_whole(sheet, png(contact_sheet(report.samples.array())))
+    print_result(facts(report), json, [("data", report.title), *rows(report)])
+    if report.problem:
+        raise typer.Exit(1)
 
 
 def _download_set(entry: "CatalogueEntry", data_root: str | None, progress: "Progress") -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskProgressColumn
 
 from nvp_studio.commands.console import TextColumn, errors, say
+from nvp_studio.data.report import rows
 from nvp_studio.text import command_line, duration
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import (
@@ -126,10 +127,11 @@ class RunPrinter:
             f"{event.folder}: {event.parameters:,} parameters on {event.device}, {event.train_images:,} training "
             f"images ({event.data_title}), {event.steps_per_epoch} steps an epoch{budget}"
         )
-        for note in event.notes:
-            say(f"data: {note}")
         if event.step:
             say(f"resuming from step {event.step}")
+        else:
+            for name, text in rows(event.data):
+                say(f"data  {name:<10}  {text}")
 
     def _on_metrics(self, event: StepMetrics) -> None:
         self._metrics = event

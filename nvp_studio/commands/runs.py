@@ -19,6 +19,8 @@ from nvp_studio.commands.console import (
     say,
 )
 from nvp_studio.commands.run_tables import HEADINGS, comparison_rows, list_row, run_facts, shown_rows
+from nvp_studio.data.report import facts as report_facts
+from nvp_studio.data.report import rows
 from nvp_studio.runs.export import Format, export_run
 from nvp_studio.runs.labels import change_labels, read_labels, tidy_tags
 from nvp_studio.runs.listing import SortKey, find_run, list_labelled
@@ -28,7 +30,7 @@ from nvp_studio.training.changes import ChangeRequest, read_changes, request_cha
 from nvp_studio.training.config import StopRules
 from nvp_studio.training.events import SheetKind
 from nvp_studio.training.lock import is_locked
-from nvp_studio.training.runs import default_runs_folder
+from nvp_studio.training.runs import default_runs_folder, read_report
 
 app = typer.Typer(
     help="List, compare, label, export and delete runs.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -72,14 +74,16 @@ def show(run: RunArgument, runs: RunsOption = None, json: JsonOption = False) ->
 
     folder = find_run(run, runs)
     one = open_for_comparison(folder)
-    changes = read_changes(folder)
+    changes, about = read_changes(folder), read_report(folder)
     facts = {
         **run_facts(one),
         "record": msgspec.to_builtins(one.record),
+        "data": None if about is None else report_facts(about),
         "changes": msgspec.to_builtins(changes),
         "snapshots": [shot.step for shot in snapshots(folder)],
     }
-    print_result(facts, json, shown_rows(one, changes))
+    data_rows = [] if about is None else [(f"data {name}", text) for name, text in rows(about)]
+    print_result(facts, json, [*shown_rows(one, changes), *data_rows])
 
 
 @app.command()

@@ -30,7 +30,7 @@ from nvp_studio.data.row_writer import Plan
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """An image file with its split and its class, if it has one."""
 
     file: ImageFile
@@ -56,10 +56,9 @@ def load_folder(folder: Path, options: LoadOptions) -> LoadedData:
     )
 
 
-def outline(files: Sequence[ImageFile]) -> tuple[int, int]:
-    """The number of training images among `files` and the number of classes, by their names as in `load_folder`."""
-    entries = _labelled(_divided(files))
-    return sum(one.split == "train" for one in entries), len({one.label for one in entries} - {None})
+def outline(files: Sequence[ImageFile]) -> list[Entry]:
+    """Splits and classes of `files` by their names, as in `load_folder`, each split in one piece."""
+    return sorted(_labelled(_divided(files)), key=lambda one: SPLITS.index(one.split))
 
 
 def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Plan:
@@ -73,9 +72,7 @@ def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Pla
         options.reading,
         options.progress,
     )
-    entries = sorted(
-        _labelled(_divided(headers.readable)), key=lambda one: SPLITS.index(one.split)
-    )  # each split in one piece
+    entries = outline(headers.readable)
     names = tuple(sorted({one.label for one in entries if one.label is not None} if reading.labels != "none" else ()))
     number = {name: index for index, name in enumerate(names)}
     chosen = [one.file for one in entries]
@@ -92,7 +89,7 @@ def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Pla
     )
 
 
-def _divided(files: Sequence[ImageFile]) -> list[_Entry]:
+def _divided(files: Sequence[ImageFile]) -> list[Entry]:
     """Assign a split and a class to each file: by its folders, else validation images by `held_out`.
 
     Sub-folders by the names of splits are splits when there is one of training images among them, and no others.
@@ -105,7 +102,7 @@ def _divided(files: Sequence[ImageFile]) -> list[_Entry]:
     for file in files:
         below = file.relative.split("/")
         split = SPLIT_BY_NAME[below.pop(0).lower()] if by_folder else "train"
-        entries.append(_Entry(file, split, below[0] if len(below) > 1 else None))
+        entries.append(Entry(file, split, below[0] if len(below) > 1 else None))
     if any(one.split == "validation" for one in entries):
         return entries
     train = [index for index, one in enumerate(entries) if one.split == "train"]
@@ -115,7 +112,7 @@ def _divided(files: Sequence[ImageFile]) -> list[_Entry]:
     return entries
 
 
-def _labelled(files: list[_Entry]) -> list[_Entry]:
+def _labelled(files: list[Entry]) -> list[Entry]:
     """Drop the labels unless all files are in sub-folders, and in at least two of them."""
     labels = {file.label for file in files}
     if None not in labels and len(labels) > 1:

@@ -36,6 +36,7 @@ from nvp_studio.data.row_writer import (
 )
 from nvp_studio.files import write_whole
 from nvp_studio.locks import LockFile
+from nvp_studio.text import counted
 
 Settings = tuple[object, ...]
 
@@ -264,15 +265,11 @@ def _prepare(folder: Path, key: str, decided_key: str, source: str, plan: Plan, 
 
 
 def _notes(tally: RowTally) -> tuple[str, ...]:
-    notes = [f"{_counted(count, 'image')} {note}" for note, count in tally.notes.most_common()]
+    notes = [f"{counted(count, 'image')} {note}" for note, count in tally.notes.most_common()]
     if tally.problems:
-        skipped = _counted(tally.problem_count, "unreadable file")
+        skipped = counted(tally.problem_count, "unreadable file")
         notes.append(f"{skipped} skipped ({'; '.join(tally.problems[:REASONS_SHOWN])})")
     return tuple(notes)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _remove_others(folder: Path, key: str) -> None:

@@ -1,21 +1,28 @@
-"""What a folder or a data file holds: the number of its images, their splits, classes and sizes.
+"""What data hold, told before a run reads them: a report on a folder of images, a data file or a named set.
 
-Images of a folder are not read for it, but for the headers of some.
+Image files are not read for it, but for the headers of some and for samples.
 """
 
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+import numpy as np
+
 from nvp_studio.data import cifar, idx
-from nvp_studio.data.catalogue import load_data
-from nvp_studio.data.data_survey import DataSurvey
-from nvp_studio.data.dataset import DataError
-from nvp_studio.data.folders import outline
+from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry, load_data
+from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
+from nvp_studio.data.describe import describe, levels_of, sample_batch, shares, split_facts, spread
+from nvp_studio.data.folders import Entry, outline
 from nvp_studio.data.hugging_face import is_hugging_face
-from nvp_studio.data.image_files import ImageFile
-from nvp_studio.data.images import ImageError, find_images, image_header
+from nvp_studio.data.image_files import ImageFile, common_shape, decide_reading, file_facts, read_rows
+from nvp_studio.data.images import ImageError, find_images, read_header
+from nvp_studio.data.options import LoadOptions, no_progress
+from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
+from nvp_studio.text import counted, one_line
 
 _FIRST_HEADERS = 200
 _HEADER_EVERY = 50
@@ -24,66 +31,195 @@ _MAX_FILE_BYTES = 256 * 2**20
 """Larger data files are left unread until a run needs them."""
 _MAX_OUTLINED = 20_000
 """Splits and classes are estimated from this many names, spread evenly, so that no step takes long."""
+_MAX_DECIDED = 200
+"""Images whose values are looked at to decide the range of a folder's; a run looks at all."""
+_EXAMPLES = 3
+_USUAL_SIDE = 32
+"""Side of samples of images that have no size in common and are given none."""
 
 
-def survey_data(path: Path, patience: float = 0.02) -> Iterator[int | DataSurvey]:
-    """Yield the number of images found so far each `patience` seconds, and at last the `DataSurvey`.
+def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iterator[int | DataReport]:
+    """Yield the number of images found so far each `patience` seconds, and at last the `DataReport`.
 
-    Raises `DataError` where there is no such folder or file, or the file is no data set, and `OSError` where a folder
-    cannot be listed.
+    `spec` and `options` are those of `load_data`. Raises `DataError` where there is no such set, folder or file, or the
+    file is no data set, and `OSError` where a folder cannot be listed.
     """
-    if not path.exists():
+    path = Path(os.path.expanduser(spec))
+    if spec in CATALOGUE:
+        yield _survey_entry(CATALOGUE[spec], options)
+    elif not spec or not path.exists():
         raise DataError(f"there is no folder and no file {path}")
-    if path.is_file() or is_hugging_face(str(path)) or idx.holds_idx(path) or cifar.find_cifar("cifar-10", path):
-        yield _survey_files(path)
+    elif path.is_file() or is_hugging_face(spec) or idx.holds_idx(path) or cifar.find_cifar("cifar-10", path):
+        yield _survey_files(path, options)
     else:
-        yield from _survey_images(path, patience)
+        yield from _survey_images(path, options, patience)
 
 
-def _survey_files(path: Path) -> DataSurvey:
-    """Survey a data file, or a folder of them, by reading it, unless it is large."""
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-    if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MAX_FILE_BYTES:
-        return DataSurvey(unread=True)
-    data = load_data(str(path))
-    _, height, width = data.image_shape
-    return DataSurvey(
-        images=sum(len(split) for split in (data.train, data.validation, data.test) if split is not None),
-        train=len(data.train),
-        classes=len(data.label_names),
-        smallest=(width, height),
-        largest=(width, height),
+def _survey_entry(entry: CatalogueEntry, options: LoadOptions) -> DataReport:
+    """Survey a set of the catalogue by reading it, unless it is large."""
+    if entry.images * int(np.prod(entry.image_shape)) <= _MAX_FILE_BYTES:
+        return _read(entry.name, options)
+    facts = (SplitFacts(name=name, images=count) for name, count in zip(SPLITS, entry.counts, strict=True) if count)
+    return DataReport(
+        title=entry.title,
+        splits=tuple(facts),
+        class_count=len(entry.label_names),
+        image_shape=entry.image_shape,
+        unread=True,
     )
 
 
-def _survey_images(folder: Path, patience: float) -> Iterator[int | DataSurvey]:
+def _survey_files(path: Path, options: LoadOptions) -> DataReport:
+    """Survey a data file, or a folder of them, by reading it, unless it is large."""
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MAX_FILE_BYTES:
+        return DataReport(title=one_line(path.name), unread=True)
+    return _read(str(path), options)
+
+
+def _read(spec: str, options: LoadOptions) -> DataReport:
+    data = load_data(
+        spec,
+        image_size=options.image_size,
+        channels=options.channels,
+        data_root=options.data_root,
+        progress=options.progress,
+        reading=options.reading,
+    )
+    return describe(data)
+
+
+def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
     next(folder.iterdir(), None)  # says why where it cannot be listed
     files: list[ImageFile] = []
-    sizes: Counter[tuple[int, int]] = Counter()
-    looked_at = unreadable = 0
+    shapes: Counter[tuple[int, int, int]] = Counter()
+    looked_at, problems = 0, []
+    readable: list[ImageFile] = []
+    kinds: list[str] = []
     until = time.monotonic() + patience
     for path in find_images([folder]):
+        file = ImageFile(path, path.relative_to(folder).as_posix())
         if len(files) < _FIRST_HEADERS or len(files) % _HEADER_EVERY == 0:
             looked_at += 1
             try:
-                _, height, width = image_header(path)
-                sizes[width, height] += 1
-            except ImageError:
-                unreadable += 1
-        files.append(ImageFile(path, path.relative_to(folder).as_posix()))
+                found, kind = read_header(path)
+                shapes[found] += 1
+                readable.append(file)
+                kinds.append(kind)
+            except ImageError as error:
+                problems.append(one_line(f"{file.relative}: {error}"))
+        files.append(file)
         if time.monotonic() > until:
             yield len(files)
             until = time.monotonic() + patience
-    by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     every = 1 + len(files) // _MAX_OUTLINED
-    train, classes = outline(files[::every])
-    yield DataSurvey(
-        images=len(files),
-        train=min(train * every, len(files)),
-        classes=classes,
-        smallest=by_area[0] if by_area else None,
-        largest=by_area[-1] if by_area else None,
+    entries = outline(files[::every])
+    report = _of_names(folder, entries, every, len(files))
+    sizes = sorted({(width, height) for _, height, width in shapes}, key=lambda size: (size[0] * size[1], size))
+    shape, problem = _shape(shapes, options, len(files), problems)
+    report = msgspec.structs.replace(
+        report,
+        image_shape=None if problem else shape,
+        smallest=sizes[0] if sizes else None,
+        largest=sizes[-1] if sizes else None,
         alike=len(sizes) <= 1,
         looked_at=looked_at,
-        unreadable=unreadable,
+        unreadable=len(problems),
+        left_out=_left_out(problems, looked_at, len(files)),
+        problem=problem,
+    )
+    if shape is None:
+        yield report
+        return
+    every = 1 + len(readable) // _MAX_DECIDED
+    readable, kinds = readable[::every], kinds[::every]
+    reading, suspicions = decide_reading(
+        kinds,
+        lambda numbers, kind: file_facts([readable[number] for number in numbers], kind),
+        options.reading,
+        no_progress,
+    )
+    report = msgspec.structs.replace(report, reading=reading, suspicions=tuple(suspicions))
+    chosen = _chosen(entries)
+    names, images, notes = [], [], Counter[str]()
+    for entry, row in zip(chosen, read_rows([entry.file for entry in chosen], shape, reading), strict=True):
+        if row.pixels is not None:
+            images.append(row.pixels)
+            names.append(one_line(f"{entry.split}: {entry.file.relative}"))
+            notes.update(row.notes)
+        if time.monotonic() > until:
+            yield len(files)
+            until = time.monotonic() + patience
+    yield _with_samples(report, images, names, notes)
+
+
+def _of_names(folder: Path, entries: Sequence[Entry], every: int, images: int) -> DataReport:
+    """What the names of the files tell, of which every `every`-th is in `entries`."""
+    names = sorted({one.label for one in entries if one.label is not None})
+    splits = []
+    for split in SPLITS:
+        own = [one for one in entries if one.split == split]
+        if own:
+            splits.append(split_facts(split, _labels(own, names), min(len(own) * every, images), names))
+    return DataReport(
+        title=one_line(Path(os.path.abspath(folder)).name),
+        splits=tuple(splits),
+        estimated=every > 1,
+        class_count=len(names),
+    )
+
+
+def _labels(entries: Sequence[Entry], names: Sequence[str]) -> Labels | None:
+    number = {name: index for index, name in enumerate(names)}
+    labels = [number[one.label] for one in entries if one.label is not None]
+    return np.array(labels, np.int64) if labels else None
+
+
+def _shape(
+    shapes: Counter[tuple[int, int, int]], options: LoadOptions, images: int, problems: Sequence[str]
+) -> tuple[tuple[int, int, int] | None, str]:
+    """The shape that images come to, at least for samples, and why no run can train on them."""
+    if not images:
+        return None, "there are no images in this folder"
+    if not shapes:
+        return None, f"none of the {counted(images, 'image')} here can be read ({problems[0]})"
+    problem = "1 image; at least two are needed, to train and to validate" if images == 1 else ""
+    try:
+        return common_shape(shapes, options), problem
+    except DataError as error:
+        return (max(shape[0] for shape in shapes), _USUAL_SIDE, _USUAL_SIDE), problem or str(error)
+
+
+def _left_out(problems: Sequence[str], looked_at: int, images: int) -> tuple[LeftOut, ...]:
+    if not problems:
+        return ()
+    part = "" if looked_at == images else f" of {looked_at:,} looked at"
+    reason = f"cannot be read{part}"
+    return (LeftOut(reason=reason, count=len(problems), examples=tuple(problems[:_EXAMPLES])),)
+
+
+def _chosen(entries: Sequence[Entry]) -> list[Entry]:
+    """Samples of all splits and classes."""
+    names = sorted({one.label for one in entries if one.label is not None})
+    by_split = [own for split in SPLITS if (own := [one for one in entries if one.split == split])]
+    return [
+        own[position]
+        for own, share in zip(by_split, shares([len(own) for own in by_split]), strict=True)
+        for position in spread(_labels(own, names), len(own), share)
+    ]
+
+
+def _with_samples(
+    report: DataReport, images: Sequence[Images], names: Sequence[str], notes: Counter[str]
+) -> DataReport:
+    levels, suspicions = levels_of(images)
+    problem = report.problem or ("" if images else "no image that was looked at can be read")
+    return msgspec.structs.replace(
+        report,
+        levels=levels,
+        suspicions=report.suspicions or suspicions,
+        notes=tuple(f"{count} of {counted(len(images), 'sample')}: {note}" for note, count in notes.most_common()),
+        samples=sample_batch(images),
+        sample_names=tuple(names),
+        problem=problem,
     )

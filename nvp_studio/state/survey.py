@@ -5,7 +5,7 @@ import os
 from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.data.data_survey import DataSurvey
+from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Survey, Surveying
@@ -28,7 +28,7 @@ class DataSurveyor(QObject):
         """The path that is surveyed; empty: none."""
         self.images_counted = 0
         """Images counted so far."""
-        self.result: DataSurvey | None = None
+        self.result: DataReport | None = None
         self.error = ""
         """Why it cannot be surveyed, in one line."""
         self._channel = engine.explorer.channel("survey", self)
@@ -69,7 +69,7 @@ class DataSurveyor(QObject):
         match answer:
             case Surveying(images=images):
                 self.images_counted = images
-            case DataSurvey():
+            case DataReport():
                 self.result = answer
             case Failed(reason=reason):
                 self.error = reason

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.training.config import StopRules, TrainConfig
 
@@ -28,8 +29,8 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
     total_steps: int | None
     """None when the budget is in minutes."""
     data_title: str
-    notes: tuple[str, ...] = ()
-    """What was changed in the data while they were loaded."""
+    data: DataReport = DataReport()
+    """What the run trains on, without samples."""
 
 
 class RunState(msgspec.Struct, frozen=True, tag="run-state"):

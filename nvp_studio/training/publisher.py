@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError
+from nvp_studio.data.report import DataReport
 from nvp_studio.files import write_whole
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.memory import is_out_of_memory
@@ -26,7 +27,18 @@ from nvp_studio.training.events import (
     StepMetrics,
 )
 from nvp_studio.training.journal import Journal
-from nvp_studio.training.runs import LOG, METRICS, SHEET_COLUMNS, RunRecord, can_resume, sheet_name, write_record
+from nvp_studio.training.runs import (
+    DATA_REPORT,
+    DATA_SHEET,
+    LOG,
+    METRICS,
+    SHEET_COLUMNS,
+    RunRecord,
+    can_resume,
+    encode_report,
+    sheet_name,
+    write_record,
+)
 
 Report = Callable[[RunEvent], None]
 
@@ -136,6 +148,14 @@ class Publisher:
         data = contact_sheet(images, columns=SHEET_COLUMNS)
         self._attempt(f"samples/{name}", lambda: write_whole(self.folder / "samples" / name, data))
         self.report(RunImages(kind=kind, step=step, images=ImageBatch.of(images)))
+
+    def data(self, report: DataReport) -> None:
+        """Keep what the run trains on: the report, and its samples as a contact sheet."""
+        content = encode_report(report)
+        self._attempt(DATA_REPORT, lambda: write_whole(self.folder / DATA_REPORT, content))
+        if report.samples is not None:
+            sheet = contact_sheet(report.samples.array(), columns=SHEET_COLUMNS)
+            self._attempt(DATA_SHEET, lambda: write_whole(self.folder / DATA_SHEET, sheet))
 
     def log(self, text: str) -> None:
         """Write one line with date and time to the log."""

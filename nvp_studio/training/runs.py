@@ -1,9 +1,10 @@
 """The run folder: its record, its history of metrics, and the list of runs; neither torch nor Qt behind it.
 
-A folder holds ``run.json`` (a `RunRecord`), ``metrics.jsonl`` (a `StepMetrics` on each line), ``checkpoints/`` with
-``last``, ``previous``, ``best`` and ``step-<number>`` (``.safetensors``), ``samples/`` with ``step-<number>.png`` and
-``reconstructions-<number>.png``, ``log.txt``, ``changes.jsonl`` and ``wish.json`` (`changes`), ``labels.json``, and
-``run.lock`` while someone trains in it.
+A folder holds ``run.json`` (a `RunRecord`), ``data.json`` (a `DataReport`) and ``data.png`` with its samples,
+``metrics.jsonl`` (a `StepMetrics` on each line), ``checkpoints/`` with ``last``, ``previous``, ``best`` and
+``step-<number>`` (``.safetensors``), ``samples/`` with ``step-<number>.png`` and ``reconstructions-<number>.png``,
+``log.txt``, ``changes.jsonl`` and ``wish.json`` (`changes`), ``labels.json``, and ``run.lock`` while someone trains in
+it.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from typing import Literal, TypeVar
 import msgspec
 import platformdirs
 
+from nvp_studio.data.report import DataReport
 from nvp_studio.files import open_regular, read_regular, write_whole
 from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
 from nvp_studio.training.config import TrainConfig
@@ -30,6 +32,9 @@ METRICS = "metrics.jsonl"
 LOG = "log.txt"
 MODEL_FILES = ("best.safetensors", "last.safetensors", "previous.safetensors")
 """Checkpoints of a run that can be opened, the first of them that is there before the others."""
+DATA_REPORT = "data.json"
+"""The `DataReport` of what a run trains on, without its samples; `DATA_SHEET` has those."""
+DATA_SHEET = "data.png"
 MAX_RECORD_BYTES = 2_000_000
 _MAX_LINE_BYTES = 100_000
 """Of the history, which grows with the run and is read line by line."""
@@ -171,6 +176,20 @@ def read_record(folder: Path, *, for_training: bool = True) -> RunRecord:
         return msgspec.convert(fields, RunRecord)
 
     return _read(folder, decode)
+
+
+def encode_report(report: DataReport) -> bytes:
+    """The content of ``data.json``."""
+    bare = msgspec.structs.replace(report, samples=None, sample_names=())
+    return msgspec.json.format(msgspec.json.encode(bare), indent=1)
+
+
+def read_report(folder: Path) -> DataReport | None:
+    """What the run in `folder` trains on; None where the run is of an earlier version, or the file cannot be read."""
+    try:
+        return msgspec.json.decode(read_regular(folder / DATA_REPORT, MAX_RECORD_BYTES), type=DataReport)
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def open_run(folder: str | os.PathLike[str]) -> RunSummary:

@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.data.describe import describe
+from nvp_studio.data.report import DataReport
 from nvp_studio.files import flush_folder
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
@@ -57,7 +59,10 @@ def train_session(
             control.stop(called_off, at_once=True)
             ranks = ALONE  # the others do not come; what is left is to save the state
         saved = share_state(ranks, saved)
-        report(_started(folder, record, data, 0 if saved is None else saved.resume.step))
+        about = describe(data)
+        if saved is None:
+            publisher.data(about)
+        report(_started(folder, record, about, data, 0 if saved is None else saved.resume.step))
         with suppress(OSError):  # of a disk that fails, which the first checkpoint reports
             if reason := flush_folder(folder):
                 publisher.notice(
@@ -146,7 +151,7 @@ def failure_reported(report: Report) -> Iterator[None]:
         raise
 
 
-def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunStarted:
+def _started(folder: Path, record: RunRecord, about: DataReport, data: DataSet, step: int) -> RunStarted:
     budget = Budget(record.config, len(data.train.images))
     return RunStarted(
         folder=str(folder),
@@ -160,5 +165,5 @@ def _started(folder: Path, record: RunRecord, data: DataSet, step: int) -> RunSt
         step=step,
         total_steps=budget.total_steps,
         data_title=data.title,
-        notes=data.notes,
+        data=msgspec.structs.replace(about, samples=None, sample_names=()),
     )

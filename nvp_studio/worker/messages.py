@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from nvp_studio.data.data_survey import DataSurvey
+from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 from nvp_studio.score_row import ScoreRow
@@ -17,7 +17,7 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 
-PROTOCOL = 9
+PROTOCOL = 10
 """Version of these messages; both ends must agree."""
 
 
@@ -143,9 +143,15 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
 
 
 class Survey(msgspec.Struct, frozen=True, tag="survey"):
-    """What the folder or file at `path` holds to train on: `Surveying` as its images are counted, then `DataSurvey`."""
+    """What data hold to train on: `Surveying` as images of a folder are counted, then `DataReport`.
 
-    path: str
+    The fields are those of `TrainConfig`.
+    """
+
+    data: str
+    image_size: int | None = None
+    channels: Literal[1, 3] | None = None
+    data_root: str | None = None
 
 
 Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe | Survey
@@ -290,7 +296,7 @@ Answer = (
     | ScoreDone
     | Probed
     | Surveying
-    | DataSurvey
+    | DataReport
     | Cancelled
     | Failed
 )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from nvp_studio.data.images import find_images
+from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
@@ -201,7 +202,8 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
-    for step in survey_data(Path(request.path).expanduser()):
+    options = LoadOptions(request.image_size, request.channels, request.data_root)
+    for step in survey_data(request.data, options):
         yield Surveying(step) if isinstance(step, int) else step
 
 

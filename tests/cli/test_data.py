@@ -222,3 +222,28 @@ def test_a_run_records_augmentation_and_data_root(run: Run, served: CatalogueEnt
     code, out, err = run(*words, "--flip")
     assert code == 0, err
     assert json.loads((Path(json.loads(out)["run"]) / "run.json").read_text())["config"]["horizontal_flip"] is True
+
+
+def test_data_are_shown_before_a_run(run: Run, tmp_path: Path) -> None:
+    for number in range(30):
+        path = tmp_path / "set" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RNG.integers(0, 256, (9, 8), np.uint8)).save(path)
+    code, out, err = run("data", "show", tmp_path / "set", "--sheet", tmp_path / "sheet.png")
+    assert code == 0, err
+    assert "classes    2: a " in out
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 24 * 8
+    code, out, err = run("data", "show", tmp_path / "set", "--json", "--image-size", 4)
+    facts = json.loads(out)
+    assert facts["image_shape"] == [1, 4, 4]
+    assert sum(split["images"] for split in facts["splits"]) == 30
+    assert not (tmp_path / "cache").exists()
+
+
+def test_data_that_no_run_can_train_on_end_with_1(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "set" / "1.png")
+    code, out, _ = run("data", "show", tmp_path / "set")
+    assert code == 1
+    assert "problem    1 image; at least two are needed, to train and to validate" in out

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nvp_studio.checkpoints import load, peek
 from nvp_studio.commands.options import options_of
@@ -62,6 +63,11 @@ def test_a_run_ends_with_its_folder_and_figures(run: Run, data: Path, tmp_path: 
     assert load(folder).config.width == 4
     assert json.loads((folder / "run.json").read_text())["config"]["batch_size"] == 8
     assert "30 steps in all" in err
+    assert "data  values      60 to 62 of 0 to 255, 2 levels" in err
+    _, out, _ = run("runs", "show", folder, "--json")
+    assert sum(split["images"] for split in json.loads(out)["data"]["splits"]) == 120
+    with Image.open(folder / "data.png") as sheet:
+        assert sheet.size == (8 * 8, 6 * 8)
     assert "validation" in err
 
 

@@ -6,19 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nvp_studio.data import load_data
 from nvp_studio.data import survey as surveying
-from nvp_studio.data.data_survey import DataSurvey
-from nvp_studio.data.dataset import DataError
+from nvp_studio.data.dataset import DataError, DataSet, Split
+from nvp_studio.data.describe import describe
+from nvp_studio.data.options import LoadOptions
+from nvp_studio.data.report import DataReport, rows
 from nvp_studio.data.survey import survey_data
 from tests.data.test_folders import paint
 from tests.small_model import random_images
 
 
-def survey(folder: Path) -> DataSurvey:
-    *_, found = survey_data(folder)
-    assert isinstance(found, DataSurvey)
+def survey(folder: Path, image_size: int | None = None) -> DataReport:
+    *_, found = survey_data(str(folder), LoadOptions(image_size))
+    assert isinstance(found, DataReport)
     return found
 
 
@@ -35,7 +38,12 @@ def test_agrees_with_the_data_set(tmp_path: Path, names: tuple[str, ...]) -> Non
     found, data = survey(tmp_path), load_data(str(tmp_path))
     assert found.images == 48
     assert found.train == len(data.train)
-    assert found.classes == len(data.label_names)
+    assert found.class_count == len(data.label_names)
+    loaded = describe(data)
+    assert (found.splits, found.image_shape) == (loaded.splits, loaded.image_shape)
+    assert found.samples is not None
+    assert found.samples.shape == (48, 8, 8, 1)
+    assert (found.problem, found.left_out, found.suspicions) == ("", (), ())
     assert (found.smallest, found.largest, found.alike) == ((8, 8), (8, 8), True)
     assert (found.looked_at, found.unreadable) == (48, 0)
 
@@ -54,10 +62,10 @@ def test_a_large_folder_is_counted_whole_and_looked_at_in_part(tmp_path: Path, m
     monkeypatch.setattr(surveying, "_HEADER_EVERY", 10)
     monkeypatch.setattr(surveying, "_MAX_OUTLINED", 20)
     paint_all(tmp_path, ("a", "b"), 60)
-    *counts, found = survey_data(tmp_path, patience=0.0)
-    assert counts == list(range(1, 61))
-    assert isinstance(found, DataSurvey)
-    assert (found.images, found.looked_at, found.classes) == (60, 10, 2)
+    *counts, found = survey_data(str(tmp_path), LoadOptions(), patience=0.0)
+    assert counts[:60] == list(range(1, 61))
+    assert isinstance(found, DataReport)
+    assert (found.images, found.looked_at, found.class_count) == (60, 10, 2)
     assert 40 <= found.train <= 60
 
 
@@ -72,7 +80,7 @@ def test_data_files_are_read(tmp_path: Path, folder: bool) -> None:
         path, images = tmp_path / "set.npz", 30
         np.savez(path, images=np.zeros((30, 8, 8, 1), np.uint8), labels=np.arange(30) % 3)
     found, data = survey(path), load_data(str(path))
-    assert (found.images, found.train, found.classes) == (images, len(data.train), 0 if folder else 3)
+    assert (found.images, found.train, found.class_count) == (images, len(data.train), 0 if folder else 3)
     assert (found.smallest, found.largest, found.alike, found.unreadable) == ((8, 8), (8, 8), True, 0)
 
 
@@ -80,13 +88,14 @@ def test_large_data_files_are_read_when_the_run_starts(tmp_path: Path, monkeypat
     monkeypatch.setattr(surveying, "_MAX_FILE_BYTES", 5)
     (tmp_path / "data_batch_1.png").write_bytes(b"a sheet of ten thousand images")
     (tmp_path / "train_lables.json").write_bytes(b"[]")
-    assert survey(tmp_path) == DataSurvey(unread=True)
+    assert survey(tmp_path).unread
 
 
 def test_a_library_reads_parquet_files_later(tmp_path: Path) -> None:
     path = tmp_path / "images.parquet"
     path.touch()
-    assert survey(path) == survey(tmp_path) == DataSurvey(unread=True)
+    assert survey(path).unread
+    assert survey(tmp_path).unread
 
 
 def test_files_that_are_no_data(tmp_path: Path) -> None:
@@ -99,6 +108,51 @@ def test_files_that_are_no_data(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_and_none(tmp_path: Path) -> None:
-    assert survey(tmp_path) == DataSurvey()
+    assert survey(tmp_path).problem == "there are no images in this folder"
     with pytest.raises(DataError, match="no folder and no file"):
         survey(tmp_path / "gone")
+
+
+def test_says_what_start_would_refuse(tmp_path: Path) -> None:
+    paint(tmp_path / "1.png", 9)
+    assert survey(tmp_path).problem == "1 image; at least two are needed, to train and to validate"
+    paint(tmp_path / "2.png", 9, (9, 8))
+    assert "the images have 2 different sizes" in survey(tmp_path).problem
+    assert survey(tmp_path, image_size=8).problem == ""
+
+
+def test_shows_samples_as_they_are_trained_on(tmp_path: Path) -> None:
+    for number in range(4):
+        Image.new("RGB", (200, 100), (number, 0, 200)).save(tmp_path / f"{number}.png")
+    assert [survey(tmp_path, side).samples.shape for side in (None, 16)] == [(4, 48, 96, 3), (4, 16, 16, 3)]
+
+
+def test_a_report_in_words(tmp_path: Path) -> None:
+    for number in range(30):
+        values = np.full((8, 8), number % 17, np.uint8)
+        path = tmp_path / ("train" if number < 25 else "test") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(path)
+    (tmp_path / "train" / "a" / "broken.png").write_bytes(b"no image")
+    table = dict(rows(survey(tmp_path)))
+    assert table["images"].endswith("5 test")
+    assert table["classes"].startswith("2: a ")
+    assert table["size"] == "8x8 grey"
+    assert table["values"] == "0 to 16 of 0 to 255, 17 levels"
+    assert table["left out"].startswith("1: cannot be read (train/a/broken.png: not an image")
+    assert table["warning"].startswith("only values up to 16 of 255: nearly black images (--values 0..16")
+    assert "problem" not in table
+
+
+def test_a_data_set_is_described_by_all_its_splits() -> None:
+    images = random_images(60)
+    labels = np.repeat(np.arange(3), 20)
+    train, rest = Split(images, labels), Split(images[:20], np.full(20, 2))
+    data = DataSet("x", "X", train, rest, Split(images), ("a", "b", "c"), "", "", "")
+    report = describe(data)
+    assert report.splits[0].classes == (("a", 20), ("b", 20), ("c", 20))
+    assert report.splits[1].classes == (("c", 20),)
+    assert report.splits[2].classes == ()
+    assert sum(name.startswith("train") and name.endswith("a") for name in report.sample_names) in (5, 6)
+    assert dict(rows(report))["classes"] == "3: a 20, b 20, c 20"
+    assert "validation classes" not in dict(rows(report))

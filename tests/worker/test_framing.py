@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nvp_studio.data.data_survey import DataSurvey
+from nvp_studio.data.reading import Suspicion
+from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
@@ -56,6 +57,14 @@ _REQUESTS = [
     Ask("survey", 1, Survey("a")),
 ]
 _BATCH = ImageBatch((1, 4, 4, 1), bytes(16))
+_REPORT = DataReport(
+    title="t",
+    splits=(SplitFacts(name="train", images=11, classes=(("a", 5), ("b", 6)), class_count=2),),
+    smallest=(8, 8),
+    left_out=(LeftOut(reason="cannot be read", count=1, examples=("c.png",)),),
+    suspicions=(Suspicion(kind="few values", words="dark", option=("--values", "0..15"), serious=True),),
+    samples=_BATCH,
+)
 _ANSWERS = [
     Reply("explore", 3, Picture(image=_BATCH, base_coordinates=(0.5, -1.0))),
     Reply("explore", 3, PictureScored(3.25)),
@@ -67,7 +76,7 @@ _ANSWERS = [
     Reply("explore", 4, Failed("reason", "details")),
     Reply("score", 1, Cancelled()),
     Reply("survey", 1, Surveying(7)),
-    Reply("survey", 1, DataSurvey(12, 11, 2, (8, 8), None, True, 12, 1, False)),
+    Reply("survey", 1, _REPORT),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunStarted(
         folder="f",

@@ -11,7 +11,7 @@ import msgspec
 import PIL.Image
 import pytest
 
-from nvp_studio.data.data_survey import DataSurvey
+from nvp_studio.data.report import DataReport, SplitFacts
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
@@ -95,7 +95,7 @@ _ANSWERS: list[msgspec.Struct] = [
     RunNotice("info", "text"),
     CheckpointSaved("a", 3, "last"),
     Reply("survey", 1, Surveying(7)),
-    Reply("survey", 1, DataSurvey(12, 11, 2, (8, 8), None, True, 12, 1, False)),
+    Reply("survey", 1, DataReport(title="t", splits=(SplitFacts(name="train", images=12),), smallest=(8, 8))),
 ]
 
 

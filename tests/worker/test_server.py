@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from nvp_studio.data.data_survey import DataSurvey
+from nvp_studio.data.report import DataReport
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.rendering import render
 from nvp_studio.flow.config import preset_config
@@ -223,7 +223,7 @@ def test_a_folder_is_counted(shared_worker: WorkerProcess, images_folder: Path) 
     while isinstance(answer := shared_worker.next().answer, Surveying):
         counts.append(answer.images)
     assert counts == sorted(counts)
-    assert isinstance(answer, DataSurvey)
+    assert isinstance(answer, DataReport)
     assert (answer.images, answer.smallest, answer.alike, answer.unreadable) == (600, (8, 8), True, 1)
 
 

@@ -148,8 +148,8 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     if survey.smallest is None or survey.largest is None:
         return tr("None of the {0} images here can be read.").format(f"{survey.images:,}"), "error"
     text = tr("{0} images").format(f"{survey.images:,}") if survey.images > 1 else tr("1 image")
-    if survey.classes:
-        text = tr("{0} in {1} classes").format(text, f"{survey.classes:,}")
+    if survey.class_count:
+        text = tr("{0} in {1} classes").format(text, f"{survey.class_count:,}")
     text += ", " + _pixels(survey.smallest)
     if not survey.alike:
         text = tr("{0} to {1}").format(text, _pixels(survey.largest))
