@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nvp_studio.flow import Flow, FlowConfig, preset_config
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.acceleration import accelerate
+from nvp_studio.flow.networks import Convolution
 from tests.flow.jacobian import slogdet_of_jacobian, train_a_little
 
 
@@ -185,3 +186,15 @@ def test_initialization_normalizes_every_layer_of_the_batch() -> None:
     assert z.mean().abs().item() < 1e-6
     assert z.var().item() == pytest.approx(1, rel=1e-3)
     assert flow.training
+
+
+@pytest.mark.filterwarnings("ignore:TF32")  # torch warns of another of its flags
+def test_a_small_image_is_not_convolved_by_onednn_where_that_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("oneDNN was asked")
+
+    layer, x = Convolution(3, 4, 3), torch.rand(1, 3, 4, 4)
+    expected = layer(x)
+    monkeypatch.setattr(torch, "mkldnn_convolution", refuse)
+    with torch.backends.mkldnn.flags(enabled=False):
+        torch.testing.assert_close(layer(x), expected)
