@@ -1,11 +1,13 @@
 """`nvp-studio data`: which data sets there are, what is known of one, what it holds, and getting one ready."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from nvp_studio.commands.console import (
@@ -21,7 +23,10 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
+from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
+from nvp_studio.data.reading import Reading, as_options
+from nvp_studio.data.report import suspicion_text
 from nvp_studio.files import write_whole
 from nvp_studio.text import shape_text
 
@@ -100,6 +105,7 @@ def info(name: NameArgument, data_root: RootOption = None, json: JsonOption = Fa
 
 
 @app.command()
+@with_options(options_of(Reading))
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, 'hf:NAME', or a folder of images.")],
     download_files: Annotated[
@@ -109,6 +115,7 @@ def prepare(
     image_size: SideOption = None,
     channels: ChannelsOption = None,
     json: JsonOption = False,
+    **fields: Any,
 ) -> None:
     """Get a data set ready: find its files (or download them, only with --download), verify and read them once.
 
@@ -125,6 +132,7 @@ def prepare(
     from nvp_studio.data.options import LoadOptions
 
     started = time.monotonic()
+    reading = given_reading(fields)
     entry = CATALOGUE.get(name)
     with _progress() as progress:
         if download_files and entry is not None and not entry.ships:
@@ -132,10 +140,12 @@ def prepare(
         elif download_files and name.startswith(PREFIX):
             size = download_size(name)
             say(f"{name}: {'of unknown size' if size is None else _megabytes(size)} from Hugging Face")
-            load_hugging_face(name, LoadOptions(image_size, channels, data_root, progress), download=True)
+            load_hugging_face(name, LoadOptions(image_size, channels, data_root, progress, reading), download=True)
         elif download_files and entry is None:
             raise CommandError(f"there is nothing to download for {name}; see 'nvp-studio data list'")
-        data = load_data(name, image_size=image_size, channels=channels, data_root=data_root, progress=progress)
+        data = load_data(
+            name, image_size=image_size, channels=channels, data_root=data_root, progress=progress, reading=reading
+        )
     seconds = time.monotonic() - started
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     facts: dict[str, Any] = {
@@ -145,6 +155,8 @@ def prepare(
         "images": {part: len(split) for part, split in parts.items() if split is not None},
         "classes": list(data.label_names),
         "notes": list(data.notes),
+        "reading": msgspec.to_builtins(data.reading),
+        "warnings": [suspicion_text(one) for one in data.suspicions],
         "digest": data.digest,
         "seconds": seconds,
     }
@@ -157,6 +169,8 @@ def prepare(
             ("shape", facts["shape"]),
             ("classes", len(data.label_names) or None),
             *(("note", note) for note in data.notes),
+            *(("warning", warning) for warning in facts["warnings"]),
+            ("read by", shlex.join(as_options(data.reading)) or None),
             ("digest", data.digest),
             ("took", f"{seconds:.1f} s"),
         ],
@@ -164,6 +178,7 @@ def prepare(
 
 
 @app.command()
+@with_options(options_of(Reading))
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path that --data of train takes.")],
     data_root: RootOption = None,
@@ -171,6 +186,7 @@ def show(
     channels: ChannelsOption = None,
     sheet: Annotated[Path | None, typer.Option(help="Write sample images side by side into this PNG file.")] = None,
     json: JsonOption = False,
+    **fields: Any,
 ) -> None:
     """Show what a run would train on: images, classes, sizes, levels, what is left out, and what is doubtful.
 
@@ -184,8 +200,9 @@ def show(
     from nvp_studio.data.report import DataReport, facts, rows
     from nvp_studio.data.survey import survey_data
 
+    reading = given_reading(fields)
     with _progress() as progress:
-        for step in survey_data(name, LoadOptions(image_size, channels, data_root, progress)):
+        for step in survey_data(name, LoadOptions(image_size, channels, data_root, progress, reading)):
             if isinstance(step, DataReport):
                 report = step
             else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 import typer
 
+from nvp_studio.data.reading import Reading
 from nvp_studio.fields import Described
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -59,6 +60,14 @@ def given_fields(context: typer.Context, fields: Mapping[str, Any]) -> dict[str,
     """Those of the fields whose options stood on the command line."""
     sources = {name: context.get_parameter_source(name) for name in fields}
     return {name: value for name, value in fields.items() if getattr(sources[name], "name", "") == "COMMANDLINE"}
+
+
+def given_reading(fields: Mapping[str, Any]) -> Reading:
+    """The reading of the data that the options of `Reading` ask for; wrong values are wrong usage."""
+    try:
+        return msgspec.convert({name: fields[name] for name in Reading.__struct_fields__}, Reading)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _description(hint: Any) -> Described | None:

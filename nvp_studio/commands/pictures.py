@@ -195,7 +195,7 @@ def _encode_files(opened: "OpenedModel", paths: Sequence[bytes]) -> list[_Encode
     images: dict[int, Images] = {}
     for number, path in enumerate(map(Path, map(os.fsdecode, paths))):
         try:
-            image = read_image(path, opened.image_shape)
+            image = read_image(path, opened.image_shape, opened.reading)
             rows.append(_Encoded(printable(str(path)), ", ".join(image.notes)))
             images[number] = image.pixels
         except (ImageError, OSError, MemoryError) as error:

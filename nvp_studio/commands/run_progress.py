@@ -131,6 +131,8 @@ class RunPrinter:
             say(f"resuming from step {event.step}")
         else:
             for name, text in rows(event.data):
+                if name in ("note", "warning"):
+                    continue  # which come as notices, and stand in the run's log
                 say(f"data  {name:<10}  {text}")
 
     def _on_metrics(self, event: StepMetrics) -> None:

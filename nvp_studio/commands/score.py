@@ -8,9 +8,10 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -28,7 +29,10 @@ from nvp_studio.commands.console import (
     say,
 )
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
+from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.csv_file import csv_writer
+from nvp_studio.data.reading import Reading
+from nvp_studio.data.report import suspicion_text
 from nvp_studio.score_row import COLUMNS, ScoreRow
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ FILES = 64
 """Image files that a rank reads and scores before their rows are written."""
 
 
+@with_options(options_of(Reading))
 def score(
     files: Annotated[list[Path] | None, typer.Argument(help="Image files and folders.")] = None,
     model: ModelOption = "",
@@ -57,12 +62,14 @@ def score(
     json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each file and one for the whole on stdout.")
     ] = False,
+    **fields: Any,
 ) -> None:
     """Score images in bits per dimension: the lower, the more like the training images.
 
     The score is an upper bound on the image's code length under uniform dequantization; `percentile` is the share of
     the model's reference images that score lower. Rows are written as they are computed, so any number of files may be
-    given. A file that cannot be read gets a row with the reason, and the command ends with 1 after scoring the others.
+    given. Numbers of more than 8 bits are read as when the model was trained, unless an option says otherwise. A file
+    that cannot be read gets a row with the reason, and the command ends with 1 after scoring the others.
 
     **Examples**
 
@@ -76,13 +83,15 @@ def score(
         raise typer.BadParameter("give image files or folders, or --data NAME")
     if json and csv_file == "-":
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
+    given = given_reading(fields)
     tally = Tally()
     with command_ranks() as ranks:
         opened = open_on_rank(model, device, ranks)
+        opened = replace(opened, reading=given.after(opened.reading))
         if data is None:
             total, rows = None, _file_rows(opened, files or [], samples, seed, tally, ranks)
         else:
-            total, rows = _data_rows(opened, data, split, limit, samples, seed, tally, ranks)
+            total, rows = _data_rows(opened, data, given, split, limit, samples, seed, tally, ranks)
         if not ranks.first:
             with on_stop(tally.stop):
                 deque(rows, maxlen=0)
@@ -141,6 +150,7 @@ def _file_rows(
 def _data_rows(
     opened: "OpenedModel",
     data: str,
+    given: Reading,
     split: str,
     limit: int | None,
     samples: int,
@@ -155,7 +165,11 @@ def _data_rows(
     entry = CATALOGUE.get(data)
     ships = entry is not None and entry.ships
     size = height if height == width and not ships else None
-    loaded = load_data(data, image_size=size, channels=channels)
+    reading = given if entry is not None else opened.reading
+    loaded = load_data(data, image_size=size, channels=channels, reading=reading)
+    if ranks.first:
+        for text in (*loaded.notes, *(f"warning: {suspicion_text(one)}" for one in loaded.suspicions)):
+            say(text)
     if loaded.image_shape != opened.image_shape:
         raise CommandError(f"{data} has images of shape {loaded.image_shape}, the model's are {opened.image_shape}")
     chosen = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}.get(split)

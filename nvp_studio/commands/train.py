@@ -12,6 +12,7 @@ from nvp_studio.commands.console import JsonOption, RunArgument, RunsOption, bit
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunPrinter, divergences
+from nvp_studio.data.reading import Reading
 from nvp_studio.fields import BUDGET, DATA, PLACE
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 _BUDGETS = ("minutes", "steps", "epochs")
 _STOP = "stop_"
 """What the parameters of stop conditions begin with; `minutes` is both a budget and a condition."""
+
+_READING = "reading_"
+"""What the parameters of reading the data begin with."""
 
 TensorBoardOption = Annotated[
     bool,
@@ -54,7 +58,13 @@ def _values_by_preset() -> dict[str, str]:
     return texts
 
 
-@with_options([*options_of(TrainConfig, without=_values_by_preset()), *options_of(StopRules, prefix=_STOP)])
+@with_options(
+    [
+        *options_of(TrainConfig, without=_values_by_preset()),
+        *options_of(StopRules, prefix=_STOP),
+        *options_of(Reading, prefix=_READING),
+    ]
+)
 def train(
     context: typer.Context,
     flow: Annotated[
@@ -93,8 +103,9 @@ def train(
     `nvp-studio train --like photos --learning-rate 1e-3 --name photos-slow`
     """
     given = given_fields(context, fields)
-    stop = {key.removeprefix(_STOP): given.pop(key) for key in list(given) if key.startswith(_STOP)}
-    given |= {"stop": stop} if stop else {}
+    for name_of, prefix in (("stop", _STOP), ("reading", _READING)):
+        part = {key.removeprefix(prefix): given.pop(key) for key in list(given) if key.startswith(prefix)}
+        given |= {name_of: part} if part else {}
     runs_folder = runs or default_runs_folder()
     if like is not None:
         given = _like(find_run(like, runs), given)
@@ -184,7 +195,8 @@ def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     if given.keys() & {"preset", "data", "image_size", "channels"}:
         fields.pop("flow", None)  # it belongs to the other run's images
     if "data" in given:
-        fields.pop("horizontal_flip", None)  # a record has it settled, by what suits its own data
+        for settled in ("horizontal_flip", "reading"):
+            fields.pop(settled, None)  # a record has it settled, by what suits its own data
     if given.keys() & set(_BUDGETS):
         fields |= dict.fromkeys(_BUDGETS)
     return fields | given

@@ -71,6 +71,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Literal["", "none"], Described("none leaves labels out; without it those that can be used are.", DATA)
     ] = ""
 
+    def after(self, other: "Reading") -> "Reading":
+        """This reading, with the range and the white of `other` where it leaves them open."""
+        return msgspec.structs.replace(self, values=self.values or other.values, white=self.white or other.white)
+
     def __post_init__(self) -> None:
         parse_values(self.values)
         if self.axes not in ("", "N", "flat") and sorted(self.axes) not in (list("HNW"), list("CHNW")):

@@ -4,12 +4,14 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, build_flow, find_checkpoint, read_checkpoint
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.recipe import Image, Seed
 
@@ -46,6 +48,8 @@ class OpenedModel:
     directions: Directions | None = field(repr=False)
     reference: npt.NDArray[np.float64] = field(repr=False)
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
+    reading: Reading = UNDECIDED
+    """How numbers of more than 8 bits become levels, as when the model was trained."""
     base_latents: dict[Seed | Image, Tensor] = field(default_factory=dict, repr=False)
     """Latents (1, D) of the bases used last, kept by `explore.render`: a slider moves, its base stays."""
 
@@ -87,7 +91,22 @@ def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "
         info=checkpoint.info,
         directions=_directions(checkpoint, flow),
         reference=_reference(checkpoint),
+        reading=_reading(checkpoint.info),
     )
+
+
+class _Trained(msgspec.Struct):
+    """The part of a run's configuration that says how its data were read."""
+
+    reading: Reading = UNDECIDED
+
+
+def _reading(info: CheckpointInfo) -> Reading:
+    """The ranges of numbers that the model was trained with, as far as the file says."""
+    try:
+        return UNDECIDED.after(msgspec.json.decode(info.train_config, type=_Trained).reading)
+    except (msgspec.MsgspecError, RecursionError):
+        return UNDECIDED
 
 
 def _directions(checkpoint: Checkpoint, flow: Inference) -> Directions | None:

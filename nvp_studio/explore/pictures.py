@@ -59,7 +59,7 @@ def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: boo
     model, becomes a base latent at the model's size; with `plain` every image does. Raises `ImageError` when the
     file is not an image.
     """
-    image = read_image(path, model.image_shape)
+    image = read_image(path, model.image_shape, model.reading)
     base = Image(model.pixel_shape, image.pixels.tobytes(), os.path.basename(path))
     as_image = Recipe(checkpoint=model.digest, base=base)
     if plain or PNG_KEY not in image.text:

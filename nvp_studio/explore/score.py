@@ -68,7 +68,7 @@ def score_batches(
 def _read(model: OpenedModel, path: Path) -> ScoreRow:
     name = printable(str(path))
     try:
-        image = read_image(path, model.image_shape)
+        image = read_image(path, model.image_shape, model.reading)
     except (ImageError, OSError, MemoryError) as error:
         return ScoreRow(path=name, error=error_line(error))
     return ScoreRow(path=name, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)

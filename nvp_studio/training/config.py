@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.errors import RunError
@@ -73,6 +74,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Described("Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.", DATA),
     ] = None
+    reading: Reading = UNDECIDED
+    """How the data are read; a record has it as it was decided when the run started."""
     minutes: Annotated[
         float | None, Described(f"Minutes of training; {DEFAULT_MINUTES:g} without any budget.", BUDGET)
     ] = None

@@ -40,7 +40,10 @@ def earlier_run(runs_folder: Path, config: TrainConfig) -> Path | None:
         try:
             record = read_record(folder)
             precision = "auto" if config.precision == "auto" else record.config.precision  # which a record settles
-            same = msgspec.structs.replace(record.config, flow=config.flow, precision=precision) == config
+            asked = msgspec.structs.replace(
+                record.config, flow=config.flow, precision=precision, reading=config.reading
+            )
+            same = asked == config
             if record.launch == key and same and (folder / "checkpoints" / "last.safetensors").exists():
                 return folder
         except RunError:

@@ -45,7 +45,8 @@ def prepare(
 ) -> tuple[TrainConfig, DataSet, Flow]:
     """Load the data and make the flow on this rank's device, with weights drawn from the seed.
 
-    They come with the configuration, in which the flow and the precision are filled in. Sets torch's number of threads.
+    They come with the configuration, in which the flow, the precision and the reading of the data are filled in. Sets
+    torch's number of threads.
     Raises `StoppedError` when `control` says stop meanwhile, and `RunError` or another `ValueError`, `RuntimeError` or
     `OSError` when data or flow cannot be had.
     """
@@ -61,6 +62,7 @@ def prepare(
         channels=config.channels,
         data_root=config.data_root,
         progress=_progress(control, report),
+        reading=config.reading,
     )
     if not len(data.train.images):
         raise RunError(f"{config.data} has no training images")
@@ -73,7 +75,8 @@ def prepare(
         flow = Flow(flow_config).to(device)
     check_divisible(config, flow, ranks)
     precision = settled_precision(config.precision, flow.device)
-    return msgspec.structs.replace(config, flow=flow_config, precision=precision), data, flow
+    config = msgspec.structs.replace(config, flow=flow_config, precision=precision, reading=data.reading)
+    return config, data, flow
 
 
 def _progress(control: Control, report: Report) -> Callable[[int, int, str], None]:

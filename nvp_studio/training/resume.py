@@ -10,6 +10,7 @@ import msgspec
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.data.reading import Reading
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
 from nvp_studio.text import command_line
@@ -97,7 +98,7 @@ def resume_run(
             checkpoint, damage = read_latest(path)
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
-            config, data, flow = prepare(config, control, report, ranks)
+            config, data, flow = prepare(_with_reading(config), control, report, ranks)
             changed = _changed_data(record, data)
             if changed and not force:
                 raise DataChangedError(changed)
@@ -130,6 +131,16 @@ def _changed(config: TrainConfig, budget: dict[str, Any], others: dict[str, Any]
     )
 
 
+def _with_reading(config: TrainConfig) -> TrainConfig:
+    """The configuration with the reading that an earlier version's was, if that made it: its records have none.
+
+    It took the whole range of the type, and images along the first axis.
+    """
+    if config.reading.values:
+        return config
+    return msgspec.structs.replace(config, reading=Reading(values="type", axes="N"))
+
+
 def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -> str:
     """Why there is nothing to train, in one line: the run is finished and its budget is spent; empty when there is."""
     if record.status.phase != "finished":
@@ -155,9 +166,11 @@ def _changed_data(record: RunRecord, data: DataSet) -> str:
     """How the data differ from those that the run was started with, in one line; empty when they do not."""
     if data.digest == record.data.digest:
         return ""
+    read_otherwise = not record.config.reading.values and data.suspicions
+    otherwise = ", or an earlier version has read them otherwise: " + data.suspicions[0].words if read_otherwise else ""
     return (
         f"the data of {record.config.data} have changed since {record.name} was started: "
-        f"their digest was {record.data.digest}, it is {data.digest}"
+        f"their digest was {record.data.digest}, it is {data.digest}{otherwise}"
     )
 
 

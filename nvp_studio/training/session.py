@@ -8,7 +8,7 @@ import msgspec
 
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.data.describe import describe
-from nvp_studio.data.report import DataReport
+from nvp_studio.data.report import DataReport, suspicion_text
 from nvp_studio.files import flush_folder
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
@@ -72,6 +72,9 @@ def train_session(
                 )
         if saved is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
+        if saved is None:
+            for suspicion in data.suspicions:
+                publisher.notice("warning", suspicion_text(suspicion))
         for text in warnings:
             publisher.notice("warning", text)
         with deterministic(record.config.deterministic):
