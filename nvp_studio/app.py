@@ -1,12 +1,13 @@
 """Starts the window: `nvp-studio-gui`, `python main.py`, `python -m nvp_studio gui`."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nvp_studio.display import has_display, make_application, refuse
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -17,25 +18,19 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the window until it is closed; returns the exit code."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
-    if not _has_display():
-        print(
-            "nvp-studio: no display to open a window on; without one, use the command line: "
-            "nvp-studio train, sample, score (nvp-studio --help)",
-            file=sys.stderr,
-        )
-        return 1
+    if not has_display():
+        return refuse()
     app, _window = open_window(options)
     return app.exec()
 
 
 def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]":
     """Start the engine and show the window; both run once the application's event loop does."""
-    from PySide6.QtWidgets import QApplication
+    app = make_application(sys.argv[:1])
 
     from nvp_studio.state.engine import Engine
     from nvp_studio.state.settings import SettingsStore
 
-    app = QApplication(sys.argv[:1])
     app.setApplicationName("nvp-studio")
     app.setApplicationDisplayName("NVP Studio")
     app.setDesktopFileName("nvp-studio")
@@ -73,12 +68,6 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", help="a model, a run folder, or images to open")
     parser.add_argument("--reset-settings", action="store_true", help="forget what the window remembers, then start")
     return parser.parse_args(list(arguments))
-
-
-def _has_display() -> bool:
-    if sys.platform in ("win32", "darwin") or os.environ.get("QT_QPA_PLATFORM"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _close_on_signals(close: Callable[[], object]) -> None:

@@ -1,0 +1,97 @@
+"""Making Qt's application, and saying why that cannot be where Qt itself would only abort the process."""
+
+import ctypes
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nvp_studio.qt_libraries import QT_LIBRARIES, XCB_LIBRARIES
+from nvp_studio.text import escaped
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QMessageLogContext, QtMsgType
+    from PySide6.QtWidgets import QApplication
+
+_INSTEAD = "without a window, use the command line: nvp-studio train, sample, score (nvp-studio --help)"
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+def has_display() -> bool:
+    """Whether a display is named that a window could open on; whether it answers is known once Qt tries."""
+    if sys.platform in ("win32", "darwin") or os.environ.get("QT_QPA_PLATFORM"):
+        return True
+    return any(os.environ.get(name) for name in _DISPLAYS)
+
+
+def make_application(arguments: Sequence[str]) -> "QApplication":
+    """Make Qt's application; ends the process with 1 and one line on stderr where that cannot be."""
+    try:
+        from PySide6.QtCore import QtMsgType, qInstallMessageHandler
+        from PySide6.QtWidgets import QApplication
+    except ImportError as error:
+        if missing := missing_library(str(error)):
+            sys.exit(refuse(missing))
+        raise
+    said: list[str] = []
+
+    def hear(kind: "QtMsgType", context: "QMessageLogContext", message: str) -> None:
+        said.append(message)
+        if kind == QtMsgType.QtFatalMsg:  # after this Qt aborts
+            os._exit(refuse(reason(said, os.environ)))
+
+    before = qInstallMessageHandler(hear)
+    try:
+        application = QApplication(list(arguments))
+    finally:
+        qInstallMessageHandler(before)
+    for message in said:
+        print(escaped(message), file=sys.stderr)
+    return application
+
+
+def refuse(why: str = "no display to open a window on") -> int:
+    """Say on stderr, in one line, why there is no window; returns the exit code."""
+    print(f"nvp-studio: {escaped(why)}; {_INSTEAD}", file=sys.stderr, flush=True)
+    return 1
+
+
+def reason(said: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Why Qt could not start, from what it said and from what there is."""
+    text = "\n".join(said)
+    unknown = re.search('Could not find the Qt platform plugin "(.*?)"', text)
+    if unknown and "Could not load" not in text:
+        return f"QT_QPA_PLATFORM is {unknown[1]!r}, which Qt does not have here; unset it"
+    if sys.platform == "linux" and "Could not load" in text:
+        missing = {file: package for file, package in {**QT_LIBRARIES, **XCB_LIBRARIES}.items() if not _loads(file)}
+        if missing:
+            return _libraries(missing)
+    named = " and ".join(f"{name}={environment[name]}" for name in _DISPLAYS if environment.get(name))
+    if named:
+        return f"no display answers at {named}; check the variable, and that this user may use the display"
+    if "could not connect to display" in text:
+        return "no display is named, neither by DISPLAY nor by WAYLAND_DISPLAY"
+    return "Qt cannot open a window: " + next((line for line in said if line.strip()), "for an unknown reason").strip()
+
+
+def missing_library(error: str) -> str:
+    """The reason for an import error of Qt's wheels that names a library of the system; empty for another error."""
+    found = re.match(r"(\S+\.so[.\d]*): cannot open shared object file", error)
+    if not found:
+        return ""
+    return _libraries({found[1]: {**QT_LIBRARIES, **XCB_LIBRARIES}.get(found[1], "")})
+
+
+def _libraries(missing: Mapping[str, str]) -> str:
+    text = f"Qt needs system libraries that are not here: {', '.join(missing)}"
+    packages = sorted(filter(None, missing.values()))
+    return f"{text}; on Debian and Ubuntu: sudo apt-get install {' '.join(packages)}" if packages else text
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
