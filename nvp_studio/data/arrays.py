@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nvp_studio.data.dataset import MAX_DATA_BYTES, Attribute, DataError, Images, Labels, Split
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
+from nvp_studio.data.report import LeftOut
 from nvp_studio.data.values import apply, choose, facts_of, kind_of
 from nvp_studio.text import one_line
 
@@ -29,7 +30,8 @@ class LoadedData:
     """What a reader gives: the images of a source, `validation` and `test` None where it has none.
 
     `digest` is `digest_of` the splits where that is known already. `unreadable` counts image files that were left out.
-    `reading` is as it was decided, and `suspicions` are the doubts about it.
+    `reading` is as it was decided, and `suspicions` are the doubts about it; `left_out` are the files that are not
+    used because of their names.
     """
 
     train: Split
@@ -42,6 +44,7 @@ class LoadedData:
     unreadable: int = 0
     reading: Reading = UNDECIDED
     suspicions: tuple[Suspicion, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def as_images(values: npt.NDArray[Any], name: str) -> Images:

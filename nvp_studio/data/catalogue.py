@@ -329,6 +329,7 @@ def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
         attributes=loaded.attributes,
         reading=loaded.reading,
         suspicions=loaded.suspicions,
+        left_out=loaded.left_out,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
+from nvp_studio.data.report import LeftOut
 from nvp_studio.text import one_line
 
 Images = npt.NDArray[np.uint8]
@@ -83,7 +84,8 @@ class DataSet:
     `name` is what `load_data` was asked for, `title` is for people, `label_names[k]` names label k, `attributes[a]`
     says what column a of the splits' attributes means, and `notes` tell how the images were converted.
     `digest` is `digest_of` the splits: equal digests mean equal data. `reading` reads the same images again, and
-    `suspicions` are the doubts whether they are read as they are meant.
+    `suspicions` are the doubts whether they are read as they are meant, `left_out` the files that are not used because
+    of their names.
     """
 
     name: str
@@ -99,6 +101,7 @@ class DataSet:
     attributes: tuple[Attribute, ...] = ()
     reading: Reading = UNDECIDED
     suspicions: tuple[Suspicion, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {split.images.shape[1:] for split in self.splits}

@@ -41,6 +41,7 @@ def describe(data: DataSet) -> DataReport:
         levels=levels,
         reading=data.reading,
         notes=data.notes,
+        left_out=data.left_out,
         suspicions=data.suspicions or suspicions,
         samples=sample_batch(samples),
         sample_names=tuple(names),

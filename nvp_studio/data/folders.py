@@ -1,4 +1,4 @@
-"""A folder of image files as a data set: labels from sub-folders, unreadable files skipped and counted.
+"""A folder of image files as a data set: splits and classes by `layout`, unreadable files skipped and counted.
 
 The images are prepared once and mapped into memory from then on (`prepared.py`), so that a folder may be larger than
 memory and a second start only lists it.
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nvp_studio.data.arrays import LoadedData
-from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError
+from nvp_studio.data.dataset import SPLITS, DataError, Labels
 from nvp_studio.data.image_files import (
     ImageFile,
     common_shape,
@@ -23,9 +23,12 @@ from nvp_studio.data.image_files import (
     read_headers,
     read_rows,
 )
+from nvp_studio.data.layout import lay_out
+from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.options import LoadOptions
-from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
+from nvp_studio.data.reading import Reading, Suspicion
+from nvp_studio.data.report import LeftOut
 from nvp_studio.data.row_writer import Plan
 
 
@@ -38,27 +41,52 @@ class Entry:
     label: str | None
 
 
+@dataclass(frozen=True)
+class Outline:
+    """The files that are used, each split in one piece, what is left out, and doubts."""
+
+    entries: list[Entry]
+    left_out: tuple[LeftOut, ...]
+    suspicions: tuple[Suspicion, ...]
+
+
 def load_folder(folder: Path, options: LoadOptions) -> LoadedData:
-    """Load all image files in `folder` and below.
+    """Load all image files in `folder` and below, divided by `lay_out`.
 
-    A sub-folder of the top (or of `train`, `test`, ... where there are such) is a class. All images come to the size
-    of `options` (both height and width), or must have one size where that is None; and to its channels, or to colour
-    if any image has it. About a tenth, chosen by `held_out`, is for validation unless a sub-folder is. Raises
-    `DataError`.
+    All images come to the size of `options` (both height and width), or must have one size where that is None; and to
+    its channels, or to colour if any image has it. Raises `DataError`.
     """
-    files = list_images(folder, options.progress)
+    unread = LeftOutCount()
+    files = list_images(folder, options.progress, unread)
+    layout = outline(files)
+    left_out = layout.left_out + unread.all()
     if not files:
-        raise DataError(f"no image files in {folder}")
+        reasons = [f"{one.count:,} {one.reason}" for one in left_out]
+        raise DataError("; ".join([f"no image files in {folder}", *reasons]))
+    kept = {one.file.relative for one in layout.entries}
+    used = [file for file in files if file.relative in kept]
     settings = (options.image_size, options.channels)
-    listing = listing_key(files, *settings)
-    return load_prepared(
-        folder, settings, listing, lambda: _plan(folder, files, options), options.progress, options.reading
+    listing = listing_key(used, *settings, "layout")
+    loaded = load_prepared(
+        folder, settings, listing, lambda: _plan(folder, used, options), options.progress, options.reading
     )
+    return replace(loaded, left_out=left_out, suspicions=layout.suspicions + loaded.suspicions)
 
 
-def outline(files: Sequence[ImageFile]) -> list[Entry]:
-    """Splits and classes of `files` by their names, as in `load_folder`, each split in one piece."""
-    return sorted(_labelled(_divided(files)), key=lambda one: SPLITS.index(one.split))
+def outline(files: Sequence[ImageFile]) -> Outline:
+    """What the names of `files` tell, as in `load_folder`."""
+    layout = lay_out([file.relative for file in files])
+    entries = [Entry(files[one.number], one.split, one.label) for one in layout.entries]
+    entries.sort(key=lambda one: SPLITS.index(one.split))
+    return Outline(entries, layout.left_out, layout.suspicions)
+
+
+def _labels(entries: Sequence[Entry], reading: Reading) -> tuple[Labels | None, tuple[str, ...]]:
+    """The number of each entry's class, -1 for one without, and the names of the classes; None without classes."""
+    names = tuple(sorted({one.label for one in entries if one.label is not None} if reading.labels != "none" else ()))
+    number = {name: index for index, name in enumerate(names)}
+    labels = [-1 if one.label is None else number[one.label] for one in entries] if names else []
+    return np.array(labels, np.int64) if names else None, names
 
 
 def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Plan:
@@ -72,49 +100,17 @@ def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Pla
         options.reading,
         options.progress,
     )
-    entries = outline(headers.readable)
-    names = tuple(sorted({one.label for one in entries if one.label is not None} if reading.labels != "none" else ()))
-    number = {name: index for index, name in enumerate(names)}
+    entries = outline(headers.readable).entries
+    labels, names = _labels(entries, reading)
     chosen = [one.file for one in entries]
     return Plan(
         title=Path(os.path.abspath(folder)).name or str(folder),
         image_shape=image_shape,
         splits=np.array([SPLITS.index(one.split) for one in entries], np.uint8),
         rows=lambda first: read_rows(chosen[first:], image_shape, reading),
-        labels=np.array([number[one.label] for one in entries if one.label is not None], np.int64) if names else None,
+        labels=labels,
         label_names=names,
         problems=tuple(headers.problems),
         reading=reading,
         suspicions=tuple(suspicions),
     )
-
-
-def _divided(files: Sequence[ImageFile]) -> list[Entry]:
-    """Assign a split and a class to each file: by its folders, else validation images by `held_out`.
-
-    Sub-folders by the names of splits are splits when there is one of training images among them, and no others.
-    """
-    tops = {file.relative.split("/")[0] for file in files if "/" in file.relative}
-    by_folder = "train" in {SPLIT_BY_NAME.get(top.lower()) for top in tops} and all(
-        file.relative.split("/")[0].lower() in SPLIT_BY_NAME for file in files
-    )
-    entries = []
-    for file in files:
-        below = file.relative.split("/")
-        split = SPLIT_BY_NAME[below.pop(0).lower()] if by_folder else "train"
-        entries.append(Entry(file, split, below[0] if len(below) > 1 else None))
-    if any(one.split == "validation" for one in entries):
-        return entries
-    train = [index for index, one in enumerate(entries) if one.split == "train"]
-    for index, chosen in zip(train, held_out([entries[index].file.relative for index in train]), strict=True):
-        if chosen:
-            entries[index] = replace(entries[index], split="validation")
-    return entries
-
-
-def _labelled(files: list[Entry]) -> list[Entry]:
-    """Drop the labels unless all files are in sub-folders, and in at least two of them."""
-    labels = {file.label for file in files}
-    if None not in labels and len(labels) > 1:
-        return files
-    return [replace(file, label=None) for file in files]

@@ -7,12 +7,14 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.images import ImageError, find_images, read_facts, read_header, read_image
+from nvp_studio.data.left_out import LeftOutCount, why_unread
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, ValueFacts
 from nvp_studio.data.row_writer import Row
@@ -35,14 +37,20 @@ class ImageFile:
     relative: str
 
 
-def list_images(folder: Path, progress: Progress = no_progress) -> list[ImageFile]:
-    """Return all image files in `folder` and below, in a fixed order."""
+def list_images(folder: Path, progress: Progress = no_progress, unread: LeftOutCount | None = None) -> list[ImageFile]:
+    """Return all image files in `folder` and below, in a fixed order; `unread` counts the files that are not read."""
     files: list[ImageFile] = []
-    for path in find_images([folder]):
+    for path in find_images([folder], None if unread is None else partial(count_unread, folder, unread)):
         files.append(ImageFile(path, path.relative_to(folder).as_posix()))
         if len(files) % _TELL_EVERY == 0:
             progress(0, 0, f"{len(files):,} images found")
     return files
+
+
+def count_unread(folder: Path, unread: LeftOutCount, path: Path) -> None:
+    """Count a file below `folder` that is not read, unless nobody would take it for an image."""
+    if reason := why_unread(path.name):
+        unread.add(reason, path.relative_to(folder).as_posix())
 
 
 def listing_key(files: Sequence[ImageFile], *settings: object) -> str:

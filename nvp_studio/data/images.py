@@ -3,7 +3,7 @@
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,21 +110,24 @@ def read_header(source: str | os.PathLike[str] | bytes) -> tuple[tuple[int, int,
         return (natural_channels(image.mode), height, width), stored_as(image).kind
 
 
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+def find_images(
+    paths: Iterable[str | os.PathLike[str]], on_other: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Yield the image files among `paths` and, sorted by name, in the folders among them and below.
 
     A path that is not a folder is always yielded, so that a reader can say what is wrong with it; so is a folder that
     cannot be listed. In folders, files count by their extension, and hidden ones do not. No folder is entered twice,
-    whatever links there are. Memory does not grow with the number of files, except for one folder's names.
+    whatever links there are. Memory does not grow with the number of files, except for one folder's names. `on_other`
+    is called with the files in folders that are neither hidden nor images.
     """
     for path in map(Path, paths):
         if os.path.isdir(path):
-            yield from _images_below(path)
+            yield from _images_below(path, on_other)
         else:
             yield path
 
 
-def _images_below(folder: Path) -> Iterator[Path]:
+def _images_below(folder: Path, on_other: Callable[[Path], None] | None) -> Iterator[Path]:
     entered: set[tuple[int, int]] = set()
     pending = [iter([folder])]  # a stack instead of recursion: folders may be nested deeper than calls
     while pending:
@@ -139,20 +142,24 @@ def _images_below(folder: Path) -> Iterator[Path]:
                 if (status.st_dev, status.st_ino) in entered:
                     continue
                 entered.add((status.st_dev, status.st_ino))
-                pending.append(iter(_listed(path)))
+                pending.append(iter(_listed(path, on_other)))
             except OSError:
                 yield path
 
 
-def _listed(folder: Path) -> list[Path]:
+def _listed(folder: Path, on_other: Callable[[Path], None] | None) -> list[Path]:
     """Return the sorted sub-folders and image files of `folder`, hidden ones left out."""
+    names: list[str] = []
+    others: list[str] = []
     with os.scandir(folder) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if not entry.name.startswith(".")
-            and (os.path.splitext(entry.name)[1].lower() in EXTENSIONS or os.path.isdir(entry))
-        ]
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            read = os.path.splitext(entry.name)[1].lower() in EXTENSIONS or os.path.isdir(entry)
+            (names if read else others).append(entry.name)
+    if on_other is not None:
+        for name in sorted(others):
+            on_other(folder / name)
     return [folder / name for name in sorted(names)]
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -183,7 +183,7 @@ def _mapped(folder: Path, manifest: _Manifest) -> LoadedData:
     whole = Split(images, labels, attributes)
     stops = np.cumsum(manifest.counts).tolist()
     train, validation, test = (
-        whole.part(slice(stop - size, stop)) for stop, size in zip(stops, manifest.counts, strict=True)
+        _without_gaps(whole.part(slice(stop - size, stop))) for stop, size in zip(stops, manifest.counts, strict=True)
     )
     return LoadedData(
         train,
@@ -197,6 +197,11 @@ def _mapped(folder: Path, manifest: _Manifest) -> LoadedData:
         manifest.reading,
         manifest.suspicions,
     )
+
+
+def _without_gaps(split: Split) -> Split:
+    """Drop the labels of a split whose images have none, which is written as -1."""
+    return split if split.labels is None or (split.labels >= 0).all() else replace(split, labels=None)
 
 
 def _advise(mapped: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]") -> None:

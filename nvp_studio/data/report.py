@@ -32,6 +32,7 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     count: int
     examples: tuple[str, ...] = ()
+    """Names of the first files, or of their folders with a slash behind them."""
 
 
 class DataReport(msgspec.Struct, frozen=True, kw_only=True, tag="data-report"):
@@ -129,7 +130,8 @@ def suspicion_text(suspicion: Suspicion) -> str:
 def left_out_text(left_out: LeftOut) -> str:
     """How much was left out and why, with examples."""
     examples = ", ".join(left_out.examples)
-    more = ", ..." if left_out.count > len(left_out.examples) else ""
+    folders = any(example.endswith("/") for example in left_out.examples)
+    more = ", ..." if left_out.count > len(left_out.examples) and not folders else ""
     return f"{left_out.count:,}: {left_out.reason}" + (f" ({examples}{more})" if examples else "")
 
 

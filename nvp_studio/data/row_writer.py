@@ -48,8 +48,8 @@ class Plan:
     """What is to be prepared: N images of one shape (C, H, W), each with its split, labels and attributes.
 
     `splits` (N,) are indices in `SPLITS`, ascending, for each split is one piece of the file; `rows(k)` yields the rows
-    from number k on. `problems` name files that are known to be unreadable. `reading` is as it was decided for
-    the rows, and `suspicions` are the doubts about it.
+    from number k on. In a split without classes all `labels` are -1. `problems` name files that are known to be
+    unreadable. `reading` is as it was decided for the rows, and `suspicions` are the doubts about it.
     """
 
     title: str

@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,17 @@ from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
 from nvp_studio.data.describe import describe, levels_of, sample_batch, shares, split_facts, spread
 from nvp_studio.data.folders import Entry, outline
 from nvp_studio.data.hugging_face import is_hugging_face
-from nvp_studio.data.image_files import ImageFile, common_shape, decide_reading, file_facts, read_rows
+from nvp_studio.data.image_files import (
+    ImageFile,
+    ImageShape,
+    common_shape,
+    count_unread,
+    decide_reading,
+    file_facts,
+    read_rows,
+)
 from nvp_studio.data.images import ImageError, find_images, read_header
+from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.options import LoadOptions, no_progress
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.text import counted, one_line
@@ -93,30 +103,44 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     next(folder.iterdir(), None)  # says why where it cannot be listed
     files: list[ImageFile] = []
     shapes: Counter[tuple[int, int, int]] = Counter()
-    looked_at, problems = 0, []
-    readable: list[ImageFile] = []
-    kinds: list[str] = []
+    headers: dict[str, tuple[ImageShape, str] | str] = {}
+    unread = LeftOutCount()
     until = time.monotonic() + patience
-    for path in find_images([folder]):
+    for path in find_images([folder], partial(count_unread, folder, unread)):
         file = ImageFile(path, path.relative_to(folder).as_posix())
         if len(files) < _FIRST_HEADERS or len(files) % _HEADER_EVERY == 0:
-            looked_at += 1
             try:
-                found, kind = read_header(path)
-                shapes[found] += 1
-                readable.append(file)
-                kinds.append(kind)
+                headers[file.relative] = read_header(path)
             except ImageError as error:
-                problems.append(one_line(f"{file.relative}: {error}"))
+                headers[file.relative] = one_line(f"{file.relative}: {error}")
         files.append(file)
         if time.monotonic() > until:
             yield len(files)
             until = time.monotonic() + patience
     every = 1 + len(files) // _MAX_OUTLINED
-    entries = outline(files[::every])
-    report = _of_names(folder, entries, every, len(files))
+    outlined = outline(files[::every])
+    entries = outlined.entries
+    left_out = [msgspec.structs.replace(one, count=one.count * every) for one in outlined.left_out]
+    used = max(len(entries), len(files) - sum(one.count for one in left_out))
+    report = _of_names(folder, entries, every, used)
+    looked_at = 0
+    problems: list[str] = []
+    readable: list[ImageFile] = []
+    kinds: list[str] = []
+    not_used = set() if every > 1 else {file.relative for file in files} - {one.file.relative for one in entries}
+    for file in files:
+        header = headers.get(file.relative)
+        if header is None or file.relative in not_used:
+            continue
+        looked_at += 1
+        if isinstance(header, str):
+            problems.append(header)
+        else:
+            shapes[header[0]] += 1
+            readable.append(file)
+            kinds.append(header[1])
     sizes = sorted({(width, height) for _, height, width in shapes}, key=lambda size: (size[0] * size[1], size))
-    shape, problem = _shape(shapes, options, len(files), problems)
+    shape, problem = _shape(shapes, options, used, problems)
     report = msgspec.structs.replace(
         report,
         image_shape=None if problem else shape,
@@ -125,7 +149,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
         alike=len(sizes) <= 1,
         looked_at=looked_at,
         unreadable=len(problems),
-        left_out=_left_out(problems, looked_at, len(files)),
+        left_out=(*_left_out(problems, looked_at, used), *left_out, *unread.all()),
         problem=problem,
     )
     if shape is None:
@@ -139,7 +163,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
         options.reading,
         no_progress,
     )
-    report = msgspec.structs.replace(report, reading=reading, suspicions=tuple(suspicions))
+    report = msgspec.structs.replace(report, reading=reading, suspicions=(*outlined.suspicions, *suspicions))
     chosen = _chosen(entries)
     names, images, notes = [], [], Counter[str]()
     for entry, row in zip(chosen, read_rows([entry.file for entry in chosen], shape, reading), strict=True):

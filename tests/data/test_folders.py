@@ -11,6 +11,7 @@ from PIL import Image
 from nvp_studio.data import image_files, load_data
 from nvp_studio.data.dataset import DataError, DataSet, digest_of
 from nvp_studio.data.places import cache_folder
+from nvp_studio.data.report import left_out_text
 
 
 def paint(path: Path, shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
@@ -49,13 +50,33 @@ def test_sub_folders_are_classes(tmp_path: Path) -> None:
         np.testing.assert_array_equal(split.labels, 1 - split.images[:, 0, 0, 0] % 2)
 
 
-def test_files_beside_sub_folders_leave_no_classes(tmp_path: Path) -> None:
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     for shade in range(12):
         paint(tmp_path / ("cats" if shade % 2 else "dogs") / f"{shade}.png", shade)
     paint(tmp_path / "stray.png", 99)
+    for name in ("photo.heic", "cats/scan.nii", "readme.txt"):
+        (tmp_path / name).touch()
     data = load_data(str(tmp_path))
-    assert data.label_names == ()
-    assert data.train.labels is None
+    assert data.label_names == ("cats", "dogs")
+    assert 99 not in shades(data)["train"] | shades(data)["validation"]
+    assert [left_out_text(one) for one in data.left_out] == [
+        "1: beside the folders of classes (stray.png)",
+        "1: files with the extension .heic are not read: convert them to PNG or JPEG (photo.heic)",
+        "1: files with the extension .nii are not read: save their slices as 16-bit PNG or TIFF files (cats/scan.nii)",
+    ]
+
+
+def test_labels_of_one_split_do_not_need_those_of_another(tmp_path: Path) -> None:
+    for shade in range(30):
+        folder = "val" if shade >= 20 else "train/a" if shade % 2 else "train/b"
+        paint(tmp_path / folder / f"{shade}.png", shade)
+    first, second = load_data(str(tmp_path)), load_data(str(tmp_path))
+    for data in (first, second):
+        assert data.label_names == ("a", "b")
+        assert data.train.labels is not None
+        np.testing.assert_array_equal(data.train.labels, 1 - data.train.images[:, 0, 0, 0] % 2)
+        assert data.validation.labels is None
+    assert first.digest == second.digest == digest_of(first.train, first.validation, first.test)
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing")])
@@ -134,6 +155,9 @@ def test_one_colour_image_makes_all_colour(tmp_path: Path) -> None:
 
 def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image files in"):
+        load_data(str(tmp_path))
+    (tmp_path / "a.tga").touch()
+    with pytest.raises(DataError, match=r"no image files in .*\.tga are not read: convert them"):
         load_data(str(tmp_path))
     (tmp_path / "a.png").write_text("no image")
     with pytest.raises(DataError, match=r"no image files that can be read \(a.png: not an image"):

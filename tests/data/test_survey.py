@@ -31,21 +31,32 @@ def paint_all(folder: Path, names: Sequence[str], count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("",), ("cats", "dogs"), ("train/a", "train/b", "test/a", "test/b"), ("train", "val"), ("cats", "")]
+    "names",
+    [
+        ("",),
+        ("cats", "dogs"),
+        ("train/a", "train/b", "test/a", "test/b"),
+        ("train", "val"),
+        ("cats", ""),
+        ("train/good", "test/good", "test/scratch", "ground_truth/scratch"),
+        ("train/a", "train/b", "test/a", "notes", ""),
+        ("train", "bus", "car"),
+    ],
 )
 def test_agrees_with_the_data_set(tmp_path: Path, names: tuple[str, ...]) -> None:
     paint_all(tmp_path, names, 48)
+    (tmp_path / "photo.heic").touch()
     found, data = survey(tmp_path), load_data(str(tmp_path))
-    assert found.images == 48
+    assert found.images == sum(map(len, data.splits)) == 49 - sum(one.count for one in found.left_out)
     assert found.train == len(data.train)
     assert found.class_count == len(data.label_names)
     loaded = describe(data)
     assert (found.splits, found.image_shape) == (loaded.splits, loaded.image_shape)
     assert found.samples is not None
-    assert found.samples.shape == (48, 8, 8, 1)
-    assert (found.problem, found.left_out, found.suspicions) == ("", (), ())
+    assert found.samples.shape == (found.images, 8, 8, 1)
+    assert (found.problem, found.left_out, found.suspicions) == ("", data.left_out, data.suspicions)
     assert (found.smallest, found.largest, found.alike) == ((8, 8), (8, 8), True)
-    assert (found.looked_at, found.unreadable) == (48, 0)
+    assert (found.looked_at, found.unreadable) == (found.images, 0)
 
 
 def test_tells_sizes_and_what_cannot_be_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QCoreApplication
 
+from nvp_studio.data.report import left_out_text, suspicion_text
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
@@ -143,8 +144,10 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
         return tr("Counting images: {0} so far…").format(f"{surveyor.images_counted:,}"), "dim"
     if survey.unread:
         return tr("Data files, read when the run starts."), "dim"
+    rest = [tr("Left out: {0}").format(left_out_text(one)) for one in survey.left_out]
+    rest += [tr("Doubtful: {0}").format(suspicion_text(one)) for one in survey.suspicions]
     if survey.images == 0:
-        return tr("There are no images in this folder."), "error"
+        return ". ".join([tr("There are no images in this folder"), *rest]) + ".", "error"
     if survey.smallest is None or survey.largest is None:
         return tr("None of the {0} images here can be read.").format(f"{survey.images:,}"), "error"
     text = tr("{0} images").format(f"{survey.images:,}") if survey.images > 1 else tr("1 image")
@@ -153,9 +156,7 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     text += ", " + _pixels(survey.smallest)
     if not survey.alike:
         text = tr("{0} to {1}").format(text, _pixels(survey.largest))
-    if survey.unreadable:
-        text += tr("; {0} of {1} looked at cannot be read").format(survey.unreadable, survey.looked_at)
-    text += "."
+    text = ". ".join([text, *rest]) + "."
     role, hint = "warning", ""
     if side and not (survey.alike and survey.largest == (side, side)):
         role, hint = "dim", tr("Cropped and resized to {0} (Image side, under Advanced).").format(_pixels((side, side)))
@@ -163,7 +164,7 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
         hint = tr("Their sizes differ: choose an image side under Advanced.")
     elif not side and surveyor.suggested_side() is not None:
         hint = tr("Large: with an image side of 32 or 64, under Advanced, training is much faster.")
-    return (f"{text} {hint}", role) if hint else (text, "dim")
+    return f"{text} {hint}".strip(), "warning" if rest else role if hint else "dim"
 
 
 def _pixels(size: tuple[int, int]) -> str:
