@@ -84,7 +84,7 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Bits/dim of the averaged weights on validation images: a bound, with one dequantization sample."""
     validation_images: Count = 0
     test: float | None = None
-    """Bits/dim on the whole test set, likewise."""
+    """Bits/dim on images of the test set, likewise."""
     test_images: Count = 0
     train_config: str = ""
     """The `TrainConfig` as JSON."""

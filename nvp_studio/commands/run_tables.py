@@ -55,8 +55,8 @@ def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[s
         ("steps", _steps(summary.step, summary.total_steps)),
         ("time", duration(summary.seconds)),
         ("best", bits(summary.best) and f"{bits(summary.best)} at step {summary.best_step}"),
-        ("validation", bits(status.validation)),
-        ("test", bits(status.test)),
+        ("validation", _scored(status.validation, status.validation_images)),
+        ("test", _scored(status.test, status.test_images)),
         ("batch", config.batch_size),
         ("learning rate", f"{config.learning_rate:g}, {config.schedule}, {config.optimizer}"),
         ("seed", config.seed),
@@ -64,6 +64,11 @@ def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[s
         ("note", " ".join(labels.note.split()) or None),
         *(("changed", _change_text(change)) for change in changes),
     ]
+
+
+def _scored(score: float | None, images: int) -> str | None:
+    """A final score and the number of images that it is the mean over, where that is recorded."""
+    return f"{bits(score)} ({images:,} images)" if score is not None and images else bits(score)
 
 
 def comparison_rows(

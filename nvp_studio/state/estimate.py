@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -18,6 +19,15 @@ from nvp_studio.data.images import ImageError, image_header
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.schedule import Budget
+from nvp_studio.training.scoring_budget import (
+    MOST_DIRECTION_IMAGES,
+    PICTURES_DECODED,
+    PICTURES_ENCODED,
+    direction_seconds,
+    final_counts,
+    validation_count,
+)
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 
@@ -25,6 +35,10 @@ _DELAY_MILLISECONDS = 700
 _MAX_NAMES = 200
 _MAX_PIXELS = 2**19
 """Pixels of a batch that is probed at most: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
+_TRAIN_IMAGES = 10_000
+"""Taken where it is not known; that of validation images is taken for a ninth of it, of test images for a sixth."""
+_START_SECONDS = 2.0
+"""For reading the data, making the flow and writing the first checkpoint."""
 
 ImageShape = tuple[int, int, int]
 
@@ -36,7 +50,10 @@ class Estimate:
     config: TrainConfig
     parameters: int
     images_per_second: float
+    """Trained on."""
     memory_bytes: int
+    scored_per_second: float
+    decoded_per_second: float
 
     def images(self, train_images: int | None) -> float | None:
         """Number of images in the whole run, None where that is not known before the data are read."""
@@ -48,11 +65,32 @@ class Estimate:
         return (config.minutes or 0.0) * 60 * self.images_per_second
 
     def seconds(self, train_images: int | None) -> float | None:
-        """Seconds of training without validation, None where that is not known before the data are read."""
-        if self.config.minutes is not None:
-            return self.config.minutes * 60
-        images = self.images(train_images)
-        return None if images is None else images / max(self.images_per_second, 1e-9)
+        """Seconds of the whole run, None where that is not known before the data are read."""
+        training, scoring = self.training_seconds(train_images), self.scoring_seconds(train_images)
+        return None if training is None or scoring is None else _START_SECONDS + training + scoring
+
+    def training_seconds(self, train_images: int | None) -> float | None:
+        """Seconds of training, with validations only where the budget counts them."""
+        images, most = self.images(train_images), self.config.stop.minutes
+        if images is None:
+            return None
+        seconds = images / max(self.images_per_second, 1e-9)
+        return seconds if most is None else min(seconds, 60 * most)
+
+    def scoring_seconds(self, train_images: int | None) -> float | None:
+        """Seconds beside training: validations, the final scores, and the directions of the best model."""
+        config, trained, seconds = self.config, self.images(train_images), self.training_seconds(train_images)
+        if trained is None or seconds is None:
+            return None
+        budget = Budget(config, train_images or config.batch_size)
+        steps = trained / config.batch_size
+        count = validation_count(config, budget, steps)
+        pictures = PICTURES_ENCODED / self.scored_per_second + PICTURES_DECODED / self.decoded_per_second
+        validations = 1.0 if config.minutes is not None else budget.validations(config, steps)  # others are in minutes
+        known = train_images or _TRAIN_IMAGES
+        final = sum(final_counts(config, round(trained), known // 9, known // 6)) - min(count, known // 9)
+        directions = min(direction_seconds(config, seconds), MOST_DIRECTION_IMAGES / self.scored_per_second)
+        return validations * (count / self.scored_per_second + pictures) + final / self.scored_per_second + directions
 
 
 class Estimator(QObject):
@@ -115,7 +153,7 @@ class Estimator(QObject):
         if config == self._wanted:
             match answer:
                 case Probed():
-                    self.estimate = Estimate(config, answer.parameters, answer.images_per_second, answer.memory_bytes)
+                    self.estimate = Estimate(config, *msgspec.structs.astuple(answer))
                 case Failed(reason=reason):
                     self.problem = reason
         self.changed.emit()
@@ -153,6 +191,6 @@ def _same_speed(one: TrainConfig, other: TrainConfig) -> bool:
     """Whether two configurations differ in nothing but their budget and learning rate."""
     budget: dict[str, Any] = {"steps": 1, "epochs": None, "minutes": None}
     rate: dict[str, Any] = {"learning_rate": 1e-3, "warmup_steps": 0, "schedule": "cosine"}
-    validation: dict[str, Any] = {"validation_images": 1, "validation_every": None}
+    validation: dict[str, Any] = {"validation_images": 1, "validation_every": None, "scoring_share": 0.1}
     same = budget | rate | validation
     return replace(one, **same) == replace(other, **same)

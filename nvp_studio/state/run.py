@@ -93,7 +93,7 @@ class LiveRun(QObject):
         self.started: RunStarted | None = None
         self.progress: RunProgress | None = None
         self.prepared: float | None = None
-        """Fraction of the data that is prepared, 0 to 1; None when not known."""
+        """Fraction of the data that is prepared, or of the images scored, 0 to 1; None when not known."""
         self.settings: RunChanged | None = None
         """Learning rate and stop conditions in force; None before the run has begun."""
         self.history = RunHistory()
@@ -126,7 +126,7 @@ class LiveRun(QObject):
 
     @property
     def spent(self) -> bool:
-        """Whether its budget is spent: its best model is being scored, and it can only be stopped."""
+        """Whether its budget is spent: its best model is being scored, and nothing can be changed."""
         return self.progress is not None and self.progress.fraction >= 1
 
     @property

@@ -1,6 +1,7 @@
 """The best model of a run: the averaged weights with the lowest validation score, in memory and in their file."""
 
 import copy
+import shlex
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -12,9 +13,10 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.training.checkpoint_folder import BEST
 from nvp_studio.training.context import LoopContext
-from nvp_studio.training.evaluation import finite, scores
+from nvp_studio.training.evaluation import chosen_images, finite, scores
 from nvp_studio.training.events import RunState
 from nvp_studio.training.reference import contrasts, principal_directions
+from nvp_studio.training.scoring_budget import MOST_DIRECTION_IMAGES, direction_seconds, final_counts
 
 REFERENCE_IMAGES = 2000
 """Most validation scores that a checkpoint holds."""
@@ -71,9 +73,12 @@ class BestModel:
             self.pending = "directions.mean" not in self._directions
         return self.written
 
-    def finish(self, keep_going: KeepGoing, keep_going_alone: KeepGoing) -> CheckpointInfo | None:
-        """Score the best model on all validation and test images, write it, and return its information.
+    def finish(
+        self, keep_going: KeepGoing, keep_going_alone: KeepGoing, *, trained: int, seconds: float
+    ) -> CheckpointInfo | None:
+        """Score the best model on validation and test images, write it, and return its information.
 
+        How many are scored follows from the `trained` images of the run and its `seconds`.
         None when there is none, when `keep_going` returned False, and on all ranks but the first. The first rank has
         the best weights; all score them together, and it writes the file while the others wait: meanwhile
         `keep_going_alone` is asked, which is no collective.
@@ -84,19 +89,20 @@ class BestModel:
             return None
         self._weights = ranks.broadcast_tensors(self._weights)
         flow = self._flow()
-        validation = data.validation.images
+        config, validation = self._context.config, data.validation.images
         test_images = data.test.images if data.test is not None else validation[:0]
-        bits: Tensor | None = self._scores
-        unscored = len(validation) if ranks.broadcast(len(self._scores) != len(validation))[0] else 0
-        count = publisher.counter("scoring the best model", unscored + len(test_images))
-        if unscored:
-            bits = scores(flow, validation, keep_going, ranks=ranks, count=count)
+        counts = final_counts(config, trained, len(validation), len(test_images))
+        (scored,) = ranks.broadcast(len(self._scores))
+        unscored = chosen_images(validation, counts[0], int(scored))
+        test_images = chosen_images(test_images, counts[1])
+        count = publisher.counter("scoring the best model", len(unscored) + len(test_images))
+        bits = scores(flow, unscored, keep_going, ranks=ranks, count=count if len(unscored) else None)
         tested = None
         if bits is not None:
-            tested = scores(flow, test_images, keep_going, ranks=ranks, count=lambda done: count(unscored + done))
+            tested = scores(flow, test_images, keep_going, ranks=ranks, count=lambda done: count(len(unscored) + done))
         if bits is None or tested is None or self._info is None:
             return None
-        self._scores = bits
+        self._scores = bits = torch.cat((self._scores, bits))
         self._info = msgspec.structs.replace(
             self._info,
             validation=finite(bits.mean().item()),
@@ -104,8 +110,15 @@ class BestModel:
             test=finite(tested.mean().item()),
             test_images=len(tested),
         )
+        if len(tested) < (total := len(data.test.images) if data.test is not None else 0):
+            model, spec = shlex.quote(str(publisher.folder)), shlex.quote(config.data)
+            publisher.notice(
+                "info",
+                f"{len(tested):,} of {total:,} test images were scored; for all of them: "
+                f"nvp-studio score --model {model} --data {spec} --split test",
+            )
         publisher.report(RunState("training", "finding the directions of the best model"))
-        self.save(keep_going_alone, images=4000, seconds=30.0)
+        self.save(keep_going_alone, images=MOST_DIRECTION_IMAGES, seconds=direction_seconds(config, seconds))
         return self._info
 
     def _recall(self) -> bool:

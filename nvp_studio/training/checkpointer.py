@@ -15,6 +15,7 @@ from nvp_studio.training.context import LoopContext
 from nvp_studio.training.divergence import DivergenceDetector
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.reference import contrasts
+from nvp_studio.training.scoring_budget import direction_seconds
 from nvp_studio.training.stopping import StopProgress
 
 _BEST_SECONDS = 60.0
@@ -43,6 +44,8 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     stop_progress: StopProgress = msgspec.field(default_factory=StopProgress, name="watch")
     ended_by: str = ""
     """The stop condition that ended the run, when one did."""
+    validation_images: int | None = None
+    """Images of each validation of the run; None before the first, and in files of earlier versions."""
 
 
 class SavedState(NamedTuple):
@@ -76,7 +79,8 @@ class Checkpointer:
         now = time.monotonic()
         wait = 0.0 if self._best.saved_step is None else max(_BEST_SECONDS, _BEST_COST_FACTOR * self._best_cost)
         if self._best.pending and now - self._best_at >= wait:
-            self._best.save(keep_going)
+            seconds = direction_seconds(self._context.config, self._resume_state().seconds, most=5.0)
+            self._best.save(keep_going, seconds=seconds)
             self._best_at = time.monotonic()
             self._best_cost = self._best_at - now
 

@@ -124,8 +124,15 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             "--shift",
         ),
     ] = 0
-    validation_images: Annotated[int, Described("Images scored at each validation.")] = 2000
-    """The last validation of a run uses all."""
+    validation_images: Annotated[int, Described("Most images scored at each validation.")] = 2000
+    """The last validation of a run may use more."""
+    scoring_share: Annotated[
+        float,
+        Described(
+            "Share of a run's time that validations and the final scores may take; fewer images are scored where it "
+            "does not suffice. 1 to score all."
+        ),
+    ] = 0.1
     validation_every: Annotated[int | None, Described("Steps between validations.")] = None
     """None chooses from the budget."""
     checkpoint_minutes: Annotated[float, Described("Longest time between checkpoints, in minutes.")] = 2.0
@@ -165,6 +172,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("ema_decay", "noise_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
+        if not 0 < self.scoring_share <= 1:
+            raise ValueError(f"scoring_share must lie in (0, 1], not {self.scoring_share}")
         if not 0 <= self.random_shift <= 1024:
             raise ValueError(f"random_shift must lie in 0..1024, not {self.random_shift}")
         if not 1 <= self.accumulate <= self.batch_size:

@@ -13,7 +13,7 @@ from torch import Tensor
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import bits_per_dim_from_log_prob
-from nvp_studio.flow.noise import content_noise, step_noise
+from nvp_studio.flow.noise import content_noise, keyed_generator, step_noise
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.ranks import ALONE, Ranks
 
@@ -45,6 +45,14 @@ def scores(
     if count is not None:
         count(len(images))
     return ranks.all_reduce(bits)
+
+
+def chosen_images(images: Images, count: int, after: int = 0) -> Images:
+    """`count` of the images (N, H, W, C), all if there are no more, without the first `after` of them.
+
+    They are in a random order, which is always the same, as images are often sorted by class.
+    """
+    return images[keyed_generator(b"scored images").permutation(len(images))[after:count]]
 
 
 @torch.no_grad()

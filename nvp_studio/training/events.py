@@ -36,13 +36,13 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
 class RunState(msgspec.Struct, frozen=True, tag="run-state"):
     """The run entered `phase`; `reason` is one line for a person (why it stopped, what failed).
 
-    After the last step of a run, `training` is reported again with the number of images scored so far as its reason.
+    While images are scored, `training` is reported again with the number of those scored so far as its reason.
     """
 
     phase: RunPhase
     reason: str = ""
     fraction: float | None = None
-    """How much of the data is prepared, 0 to 1, where that is known."""
+    """How much of the data is prepared, or of the images scored, 0 to 1, where that is known."""
     data_changed: bool = False
     """The run was not resumed because its data have changed; `reason` says how, and `force` resumes it all the same."""
 
@@ -64,6 +64,8 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     """Validation bits/dim of the averaged weights."""
     inverse_error: float | None = None
     """Largest |decode(encode(x)) - x| on validation images and samples, by latents in float32, in [0, 1] units."""
+    invertible: bool | None = None
+    """Whether the state validated could be taken for the best; None without validation and in older files."""
     noise_inverse_error: float | None = None
     """The same on images of uniform noise; None when it is not finite."""
     scale_bits: tuple[float, ...] = ()

@@ -30,7 +30,8 @@ from nvp_studio.training.control import Control
 from nvp_studio.training.distributed import halved, micro_batch_ranges, share_batch_statistics, split_range
 from nvp_studio.training.divergence import MAX_ROLLBACKS, DivergenceDetector, Verdict
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunChanged, RunProgress, StepMetrics
+from nvp_studio.training.events import RunChanged, StepMetrics
+from nvp_studio.training.progress import progress_of
 from nvp_studio.training.publisher import Publisher, retry
 from nvp_studio.training.requests import Requests
 from nvp_studio.training.schedule import Budget, learning_rate
@@ -104,7 +105,8 @@ class Loop:
         self.last_good: Snapshot = self.state.capture()
         """The state to return to."""
         self.checkpointer = Checkpointer(context, self.best, self._resume_state)
-        self.validator = Validator(context, self.best, self.checkpointer)
+        count = None if saved is None else saved.resume.validation_images
+        self.validator = Validator(context, self.best, self.checkpointer, count)
         self._reported_at = 0.0
         self._report_changes()
 
@@ -248,7 +250,7 @@ class Loop:
         if self.validator.possible and (again or self.over or self.validator.due(self.step)):
             if self.over:
                 self.checkpointer.save_last()
-                self._report_progress(at_once=True)  # from here on only a stop is handled
+                self._report_progress(at_once=True)
             validated = self.validator.validate(metrics, self._poll_control, last=self.over)
             if validated is None:
                 return
@@ -336,12 +338,17 @@ class Loop:
         return saved
 
     def finish(self) -> CheckpointInfo | None:
-        """After the last step, score the best model on all images and write it; None when a stop ended that early.
+        """After the last step, score the best model and write it; None when a stop ended that early.
 
         Raises `RunError` when the files could not be written.
         """
         self.clock.pause()  # the seconds of a run are those it trained
-        info = self.best.finish(self._poll_control, self._poll_control_alone)
+        info = self.best.finish(
+            self._poll_control,
+            self._poll_control_alone,
+            trained=self.step * self.config.batch_size,
+            seconds=self.seconds,
+        )
         self.requests.synchronize()
         if not self.ranks.first:
             return None
@@ -367,19 +374,7 @@ class Loop:
         if not at_once and now - self._reported_at < _REPORT_SECONDS:
             return
         self._reported_at = now
-        seconds = self.clock.seconds()
-        self.publisher.report(
-            RunProgress(
-                step=self.step,
-                fraction=self._fraction(),
-                epoch=self.budget.epoch(self.step),
-                seconds=seconds,
-                images_per_second=self.clock.images_per_second,
-                seconds_left=self.budget.seconds_left(self.step, seconds, self.clock),
-                best=self.best.value,
-                best_step=self.best.step,
-            )
-        )
+        self.publisher.report(progress_of(self.step, self._fraction(), self.budget, self.clock, self.best))
 
     def _fraction(self) -> float:
         """How much of the budget is used up, 0 to 1."""
@@ -396,4 +391,5 @@ class Loop:
             unfinished=self.unfinished,
             stop_progress=self.stop_progress,
             ended_by=self.ended_by,
+            validation_images=self.validator.count,
         )

@@ -1,7 +1,8 @@
-"""How fast a run would go: a few real steps on made-up images."""
+"""How fast a run would go: a few real steps on made-up images, and a few of them scored and decoded."""
 
 import sys
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,30 +10,39 @@ import torch
 
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.distributed import micro_batch_ranges, split_range
+from nvp_studio.training.evaluation import Images, samples
 from nvp_studio.training.step import train_step
 from nvp_studio.training.train_state import TrainState
 
 _LEAST_STEPS = 2
+_SOME_IMAGES, _MANY_IMAGES = 16, 250
+_MOST_SECONDS = 4.0
+"""A batch of many images is scored if that seems to take less."""
 
 
 class ProbeResult(NamedTuple):
-    """Parameters of the flow, training images a second, and the memory that took (of the device if it is CUDA)."""
+    """Parameters of the flow, its speed, and the memory that training took (of the device if it is CUDA)."""
 
     parameters: int
     images_per_second: float
+    """Trained on."""
     memory_bytes: int
+    scored_per_second: float
+    decoded_per_second: float
 
 
 def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float = 2.0) -> ProbeResult:
     """Train on random images of shape (C, H, W) for about `seconds` seconds, at least two steps.
 
-    The first step, which allocates, is not timed. Raises `RunError` or `ValueError` as a run would.
+    Then a few are scored and decoded. The first step, which allocates, is not timed. Raises `RunError` or `ValueError`
+    as a run would.
     """
     check_trainable(config)
     device = choose_device(config.device)
@@ -56,7 +66,26 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
         steps += 1
         step(steps)
     speed = steps * config.batch_size / (time.monotonic() - started)
-    return ProbeResult(sum(parameter.numel() for parameter in flow.parameters()), speed, _memory(device))
+    memory = _memory(device)
+    parameters = sum(parameter.numel() for parameter in flow.parameters())
+    return ProbeResult(parameters, speed, memory, *_evaluation_speeds(state.averaged, images))
+
+
+def _evaluation_speeds(flow: Inference, images: Images) -> tuple[float, float]:
+    """Images that are scored and that are decoded in a second, scored in batches as in a run if that is quick."""
+    some = np.resize(images, (_SOME_IMAGES, *images.shape[1:]))
+    many = np.resize(images, (_MANY_IMAGES, *images.shape[1:]))
+    flow.bits_per_dim(some[:2])  # allocates
+    scored = _speed(lambda: flow.bits_per_dim(some), _SOME_IMAGES)
+    if _MANY_IMAGES / scored < _MOST_SECONDS:
+        scored = _speed(lambda: flow.bits_per_dim(many), _MANY_IMAGES)
+    return scored, _speed(lambda: samples(flow, _SOME_IMAGES, 1.0, 0), _SOME_IMAGES)
+
+
+def _speed(work: Callable[[], object], images: int) -> float:
+    started = time.monotonic()
+    work()
+    return images / max(time.monotonic() - started, 1e-9)
 
 
 def _memory(device: torch.device) -> int:

@@ -90,19 +90,21 @@ class Publisher:
             self.update_record(**changes)
         return state
 
-    def counter(self, what: str, total: int) -> Callable[[int], None]:
+    def counter(self, what: str, total: int, *, at_once: bool = True) -> Callable[[int], None]:
         """Make a function that reports how many of `total` images are done, twice a second and at the end.
 
-        It reports a `RunState` with that as its reason; the run's record is not written.
+        It reports a `RunState` with that as its reason; the run's record is not written. Unless `at_once`, what is
+        done within half a second is not reported.
         """
-        reported_at = -_COUNT_SECONDS
+        reported_at = -_COUNT_SECONDS if at_once else time.monotonic()
+        reported = at_once
 
         def count(done: int) -> None:
-            nonlocal reported_at
+            nonlocal reported_at, reported
             now = time.monotonic()
-            if total and (now - reported_at >= _COUNT_SECONDS or done == total):
-                reported_at = now
-                self.report(RunState("training", f"{what}: {done:,} of {total:,}"))
+            if total and (now - reported_at >= _COUNT_SECONDS or (reported and done == total)):
+                reported_at, reported = now, True
+                self.report(RunState("training", f"{what}: {done:,} of {total:,}", fraction=done / total))
 
         return count
 

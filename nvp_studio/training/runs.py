@@ -72,9 +72,13 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Best validation bits/dim."""
     best_step: int | None = None
     validation: float | None = None
-    """Bits/dim of the best weights on all validation images; only of a finished run."""
+    """Bits/dim of the best weights on validation images; only of a finished run."""
+    validation_images: int = 0
+    """How many that were, 0 in records of earlier versions, which took all."""
     test: float | None = None
-    """Bits/dim of the best weights on the test set; only of a finished run."""
+    """Bits/dim of the best weights on images of the test set; only of a finished run."""
+    test_images: int = 0
+    """Likewise."""
     skipped: int = 0
     """Steps skipped because of a non-finite loss or gradient."""
     rollbacks: int = 0

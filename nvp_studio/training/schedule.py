@@ -50,6 +50,11 @@ class Budget:
             return None
         return max(1, min(self.steps_per_epoch, max(self.total_steps // 20, 100)))
 
+    def validations(self, config: TrainConfig, steps: float) -> float:
+        """About how many validations a whole run of `steps` steps has."""
+        interval = self.validation_steps(config)
+        return max(1.0, self._total_seconds / self.validation_seconds() if interval is None else steps / interval)
+
     def validation_seconds(self) -> float:
         """Seconds between validations under a budget in minutes: about twenty in a run, 15 to 120 seconds apart."""
         return min(120.0, max(15.0, self._total_seconds / 20))

@@ -26,6 +26,8 @@ from nvp_studio.training.schedule import Budget
 _ANNOUNCEMENT = "the run begins"
 _TRAINED = ("weights.", "average.", "optimizer.")
 """Prefixes of the tensors that training goes on from."""
+_FINAL_SCORES = ("validation", "validation_images", "test", "test_images")
+"""Fields that a run's status takes from its best model."""
 
 
 def ignore(event: RunEvent) -> None:
@@ -97,10 +99,12 @@ def run_to_end(loop: Loop) -> RunState:
     publisher = loop.publisher
     if loop.run():
         cause = loop.ended_by or "the budget is spent"
-        publisher.notice("info", f"{cause}; scoring the best model on all validation and test images")
+        publisher.notice("info", f"{cause}; scoring the best model on validation and test images")
         info = loop.finish()
         if loop.requests.stop_reason is None:
-            publisher.update_record(validation=info and info.validation, test=info and info.test)
+            if info is not None:
+                scored = {name: getattr(info, name) for name in _FINAL_SCORES}
+                publisher.update_record(**scored)
             return RunState("finished", loop.ended_by)
     reason = loop.requests.stop_reason or ""
     publisher.enter("stopping", reason)

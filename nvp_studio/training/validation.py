@@ -13,6 +13,7 @@ from nvp_studio.training.context import LoopContext
 from nvp_studio.training.evaluation import (
     HALF_A_LEVEL,
     bits_by_scale,
+    chosen_images,
     finite,
     inverse_error,
     noise_inverse_error,
@@ -20,22 +21,23 @@ from nvp_studio.training.evaluation import (
     samples,
     scores,
 )
-from nvp_studio.training.events import StepMetrics
+from nvp_studio.training.events import RunState, StepMetrics
+from nvp_studio.training.scoring_budget import RECONSTRUCTIONS, SAMPLES, SCALE_IMAGES, validation_count
 
-_SAMPLES = 64
 _TEMPERATURE = 0.8
-_RECONSTRUCTIONS = 16
-_SCALE_IMAGES = 64
-"""Validation images whose bits are computed by scale."""
-_VALIDATION_PART, _SHEETS_PART = 12, 30
+_VALIDATION_PART, _SHEETS_PART = 20, 30
 """Under a budget in minutes, a validation and the sheets come again after this many times as long as they last took."""
 
 
 class Validator:
     """Validates the averaged weights when that is due, and publishes samples and reconstructions."""
 
-    def __init__(self, context: LoopContext, best: BestModel, checkpointer: Checkpointer) -> None:
+    def __init__(
+        self, context: LoopContext, best: BestModel, checkpointer: Checkpointer, count: int | None = None
+    ) -> None:
         self._context = context
+        self.count = count or (None if best.value is None else context.config.validation_images)
+        """Images of each validation; None before the first, which decides it for the whole run."""
         self._images = context.data.validation.images
         self._best = best
         self._checkpointer = checkpointer
@@ -69,35 +71,41 @@ class Validator:
         """Score the averaged weights, offer them as the best and publish sheets; None when `keep_going` ended it.
 
         Returns the metrics of the step before it with those of the validation.
-        After the `last` step of a run all validation images are scored; the figure is still over the same first ones
-        as before, so that it can be compared.
+        All validations of a run are of the same images, so that they can be compared. Images are counted for the
+        person, those of the `last` validation from the first on.
         """
         started, step = time.monotonic(), metrics.step
-        ranks, seed = self._context.ranks, self._context.config.seed
-        averaged, count = self._context.state.averaged, self._context.config.validation_images
-        chosen = self._images if last else self._images[:count]
-        counter = self._context.publisher.counter("validating", len(chosen)) if last else None
+        context, averaged = self._context, self._context.state.averaged
+        ranks, seed = context.ranks, context.config.seed
+        if self.count is None:
+            planned = step / max(context.budget.fraction(step, metrics.seconds), 1e-9)
+            self.count = validation_count(context.config, context.budget, planned)
+        chosen = chosen_images(self._images, self.count)
+        counter = context.publisher.counter("validating", len(chosen), at_once=last)
         bits = scores(averaged, chosen, keep_going, ranks=ranks, count=counter)
         if bits is None:
             return None
-        value, error = bits[:count].mean().item(), math.nan
+        if not last:
+            context.publisher.report(RunState("training"))
+        value, error = bits.mean().item(), math.nan
         if math.isfinite(value):
-            error = inverse_error(averaged, self._images[:_RECONSTRUCTIONS], seed)
+            error = inverse_error(averaged, self._images[:RECONSTRUCTIONS], seed)
             if ranks.first and self._invertible(step, error):
-                info = self._checkpointer.info(value, min(count, len(bits)))
+                info = self._checkpointer.info(value, len(bits))
                 self._best.offer(info, averaged.flow.state_dict(), bits)
             self.publish_sheets(step, averaged)
         else:
-            self._context.publisher.notice("warning", f"step {step}: the averaged model has no finite validation score")
+            context.publisher.notice("warning", f"step {step}: the averaged model has no finite validation score")
         self._validated_at = time.monotonic()
         self._validation_seconds = self._validated_at - started
-        noise_error = noise_inverse_error(averaged, _RECONSTRUCTIONS, seed)
+        noise_error = noise_inverse_error(averaged, RECONSTRUCTIONS, seed)
         return msgspec.structs.replace(
             metrics,
             validation=finite(value),
             inverse_error=finite(error),
+            invertible=error < HALF_A_LEVEL,
             noise_inverse_error=finite(noise_error),
-            scale_bits=bits_by_scale(averaged, self._images[:_SCALE_IMAGES]),
+            scale_bits=bits_by_scale(averaged, self._images[:SCALE_IMAGES]),
         )
 
     def _invertible(self, step: int, error: float) -> bool:
@@ -118,8 +126,8 @@ class Validator:
         started = time.monotonic()
         publisher, seed = self._context.publisher, self._context.config.seed
         averaged = averaged or self._context.state.averaged
-        publisher.sheet("samples", step, samples(averaged, _SAMPLES, _TEMPERATURE, seed))
-        originals = self._images[:_RECONSTRUCTIONS]
+        publisher.sheet("samples", step, samples(averaged, SAMPLES, _TEMPERATURE, seed))
+        originals = self._images[:RECONSTRUCTIONS]
         if len(originals):
             publisher.sheet("reconstructions", step, reconstructions(averaged, originals))
         self._shown_at = time.monotonic()

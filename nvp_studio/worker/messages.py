@@ -266,6 +266,8 @@ class Probed(msgspec.Struct, frozen=True, tag="probed"):
     images_per_second: float
     memory_bytes: int
     """Peak memory of the probing process."""
+    scored_per_second: float
+    decoded_per_second: float
 
 
 class Surveying(msgspec.Struct, frozen=True, tag="surveying"):

@@ -195,10 +195,10 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
     threads = torch.get_num_threads()
     try:
-        parameters, images_per_second, memory_bytes = probe(request.config, request.image_shape)
+        found = probe(request.config, request.image_shape)
     finally:
         torch.set_num_threads(threads)
-    yield Probed(parameters, images_per_second, memory_bytes)
+    yield Probed(*found)
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:

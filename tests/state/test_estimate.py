@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of
-from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.config import StopRules, TrainConfig
+from nvp_studio.training.scoring_budget import SCORED_PER_TRAINED
 from tests.qt import Bot
 
 
@@ -33,12 +35,12 @@ def test_the_engine_is_asked_once_the_form_no_longer_changes(estimator: Estimato
     assert found.config.batch_size == 8
     assert found.parameters > 1000
     assert found.images_per_second > 0
-    assert found.seconds(None) == 800 / found.images_per_second
+    assert found.training_seconds(None) == 800 / found.images_per_second
 
     estimator.request(TrainConfig(minutes=5, batch_size=8, **base))  # another budget needs no other probe
     assert not estimator.asking
     assert estimator.estimate is not None
-    assert estimator.estimate.seconds(None) == 300
+    assert estimator.estimate.training_seconds(None) == pytest.approx(300)
 
 
 @pytest.mark.slow
@@ -60,12 +62,35 @@ def test_a_batch_of_too_many_pixels_is_not_measured(estimator: Estimator, qtbot:
 
 
 def test_epochs_and_seconds_follow_from_the_budget() -> None:
-    by_epochs = Estimate(TrainConfig(epochs=2, batch_size=10), 1, 50.0, 0)
+    by_epochs = Estimate(TrainConfig(epochs=2, batch_size=10), 1, 50.0, 0, 1e9, 1e9)
     assert by_epochs.images(1000) == 2000
-    assert by_epochs.seconds(1000) == 40
+    assert by_epochs.training_seconds(1000) == 40
     assert by_epochs.seconds(None) is None
-    by_minutes = Estimate(TrainConfig(minutes=1), 1, 50.0, 0)
+    by_minutes = Estimate(TrainConfig(minutes=1), 1, 50.0, 0, 1e9, 1e9)
     assert by_minutes.images(None) == 3000
+
+
+def test_validations_and_final_scores_are_estimated_too() -> None:
+    config = TrainConfig(minutes=1, batch_size=8)
+    estimate = Estimate(config, 1, 100.0, 0, scored_per_second=300.0, decoded_per_second=200.0)
+    # the last validation scores 250 images and makes pictures, the final scores are of 720 images in all
+    assert estimate.scoring_seconds(55_000) == pytest.approx(720 / 300 + 128 / 300 + 144 / 200 + 1.2)
+    assert estimate.seconds(55_000) == pytest.approx(62 + estimate.scoring_seconds(55_000))
+    stopped = Estimate(replace(config, stop=StopRules(minutes=0.5)), 1, 100.0, 0, 300.0, 200.0)
+    assert stopped.training_seconds(None) == 30
+    whole = Estimate(replace(config, scoring_share=1.0), 1, 100.0, 0, 300.0, 200.0)
+    assert whole.scoring_seconds(54_000) > (6_000 + 9_000) / 300
+    by_steps = Estimate(TrainConfig(steps=1000, batch_size=8), 1, 100.0, 0, 300.0, 200.0)
+    assert by_steps.scoring_seconds(None) > 10 * 250 / 300, "validations come beside the steps"
+
+
+@pytest.mark.parametrize("budget", [{"minutes": 1}, {"minutes": 60}, {"steps": 5_000}, {"epochs": 3}], ids=str)
+def test_scoring_takes_about_its_share_where_it_is_as_fast_as_assumed(budget: dict[str, float]) -> None:
+    estimate = Estimate(TrainConfig(**budget), 1, 100.0, 0, 100 * SCORED_PER_TRAINED, 1e9)
+    scoring, training = estimate.scoring_seconds(50_000), estimate.training_seconds(50_000)
+    assert scoring is not None
+    assert training is not None
+    assert scoring <= 0.1 * training
 
 
 def test_the_shape_of_images_is_known_before_they_are_read(tmp_path: Path) -> None:

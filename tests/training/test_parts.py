@@ -22,10 +22,18 @@ from nvp_studio.training.augmentation import Augmentation
 from nvp_studio.training.batches import Batches
 from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.evaluation import HALF_A_LEVEL, contact_sheet, inverse_error, noise_inverse_error, scores
+from nvp_studio.training.evaluation import (
+    HALF_A_LEVEL,
+    chosen_images,
+    contact_sheet,
+    inverse_error,
+    noise_inverse_error,
+    scores,
+)
 from nvp_studio.training.probe import probe
 from nvp_studio.training.reference import contrasts, principal_directions
 from nvp_studio.training.schedule import Budget, learning_rate
+from nvp_studio.training.scoring_budget import final_counts, validation_count
 from nvp_studio.training.train_state import TrainState, update_average
 from tests.training.conftest import TINY, bars
 
@@ -253,6 +261,8 @@ def test_clock_counts_no_pauses_and_a_window_of_speed() -> None:
 def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: dict[str, object]) -> None:
     found = probe(make_config(**changes), (1, 8, 8), seconds=0.05)
     assert found.images_per_second > 0
+    assert found.scored_per_second > 0
+    assert found.decoded_per_second > 0
     assert found.memory_bytes > 10**6
     if not changes:
         assert found.parameters == sum(parameter.numel() for parameter in Flow(TINY).parameters())
@@ -325,3 +335,33 @@ def test_a_named_direction_leads_from_the_others_to_those_that_have_it() -> None
     assert along[torch.from_numpy(bright)].min() > along[torch.from_numpy(~bright)].max()
     gap = latents[bright].mean(0) - latents[~bright].mean(0)
     torch.testing.assert_close(direction, gap / gap.norm(), rtol=1e-3, atol=1e-4)
+
+
+def test_images_to_score_are_drawn_once_and_fewer_are_the_first_of_more() -> None:
+    images = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
+    some, more, everything = (chosen_images(images, count) for count in (10, 25, 40))
+    np.testing.assert_array_equal(some, more[:10])
+    np.testing.assert_array_equal(np.concatenate((some, chosen_images(images, 25, after=10))), more)
+    assert sorted(everything.ravel()) == list(range(40))
+    assert sorted(some.ravel()) != list(range(10)), "files are often sorted by class"
+
+
+def test_final_scores_take_what_is_allowed_and_all_when_the_whole_time_is() -> None:
+    config = TrainConfig(steps=1)
+    assert final_counts(config, 100, 5_000, 10_000) == (250, 250)
+    assert final_counts(config, 100_000, 5_000, 10_000) == (5_000, 7_000)
+    assert final_counts(config, 10_000, 5_000, 10_000) == (600, 600)
+    assert final_counts(config, 10_000, 5_000, 0) == (1_200, 0)
+    assert final_counts(config, 10_000, 100, 10_000) == (100, 1_100)
+    whole = TrainConfig(steps=1, scoring_share=1.0)
+    assert final_counts(whole, 100, 5_000, 10_000) == (5_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps", "count"),
+    [({"minutes": 1}, 600, 250), ({"steps": 200_000}, 200_000, 2_000), ({"steps": 20_000}, 20_000, 1_648)],
+    ids=str,
+)
+def test_a_short_run_validates_on_fewer_images(budget: dict[str, float], steps: int, count: int) -> None:
+    config = TrainConfig(**budget)
+    assert validation_count(config, Budget(config, 55_000), steps) == count

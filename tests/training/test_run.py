@@ -21,6 +21,7 @@ from nvp_studio.training import clock, loop, validation
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.evaluation import chosen_images
 from nvp_studio.training.events import (
     CheckpointSaved,
     RunEvent,
@@ -152,12 +153,28 @@ def test_the_images_scored_after_the_last_step_are_counted(
     monkeypatch.setattr("nvp_studio.training.publisher._COUNT_SECONDS", 0.0)
     start_run(make_config(steps=10, validation_every=10, validation_images=20), tmp_path, report=events)
     assert [state.reason for state in events.of(RunState) if state.phase == "training" and state.reason] == [
-        "validating: 0 of 40",
-        "validating: 40 of 40",
-        "scoring the best model: 0 of 30",
-        "scoring the best model: 30 of 30",
+        "validating: 0 of 20",
+        "validating: 20 of 20",
+        "scoring the best model: 0 of 50",
+        "scoring the best model: 20 of 50",
+        "scoring the best model: 20 of 50",
+        "scoring the best model: 50 of 50",
         "finding the directions of the best model",
     ]
+
+
+def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
+    tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvp_studio.training.scoring_budget.LEAST_IMAGES", 5)
+    folder = start_run(make_config(steps=10, validation_every=10), tmp_path, report=events)
+    status, data, flow = read_record(folder).status, load_data(read_record(folder).config.data), load(folder)
+    assert data.test is not None
+    for split, count, score in ((data.validation, 10, status.validation), (data.test, 9, status.test)):
+        expected = flow.bits_per_dim(chosen_images(split.images, count)).mean().item()
+        assert score == pytest.approx(expected, abs=1e-6)
+    assert (status.validation_images, status.test_images) == (10, 9)
+    assert any("9 of 30 test images were scored" in notice.text for notice in events.of(RunNotice))
 
 
 def test_what_was_done_to_the_data_is_said_and_logged_once(

@@ -55,6 +55,7 @@ def advanced_fields() -> list[Field]:
         Field("precision", tr("Precision"), ComboBox(precisions)),
         Field("validation_images", tr("Validate on"), number(1, 1_000_000, suffix=images)),
         Field("validation_every", tr("Validate every"), number(0, MAX_STEPS, least_text=automatic, suffix=steps)),
+        Field("scoring_share", tr("Scoring share"), number(0.01, 1.0, 2, step=0.05)),
         Field("checkpoint_minutes", tr("Save every"), number(0.1, 600.0, 2, step=1, suffix=tr(" min"))),
         Field("checkpoint_steps", tr("and every"), number(0, MAX_STEPS, least_text=tr("by time alone"), suffix=steps)),
         Field("image_size", tr("Image side"), number(0, 1024, least_text=tr("as they are"), suffix=pixels)),
@@ -82,7 +83,10 @@ def tips() -> dict[str, str]:
         "memory": tr("Constant: slower, in memory that does not grow with the number of couplings"),
         "accumulate": tr("Parts of a batch, computed one after the other: less memory, the same step"),
         "precision": tr("Of the networks while they train; automatic is bfloat16 on a GPU that is made for it"),
-        "validation_images": tr("Images; the last one uses all"),
+        "validation_images": tr("Most images of each validation; a short run takes fewer"),
+        "scoring_share": tr(
+            "Share of the run's time for validations and final scores, which sets how many images they use; 1 for all"
+        ),
         "checkpoint_minutes": tr(
             "Longest time between two checkpoints; what came after the last one is lost when a process dies"
         ),

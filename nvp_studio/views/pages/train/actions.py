@@ -71,10 +71,10 @@ class TrainActions(QObject):
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
-        self["pause"].setEnabled(pausing or (live.phase == "training" and not live.spent))
+        self["pause"].setEnabled(pausing or live.phase == "training")
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
         for key in ("sample", "save", "change"):
-            self[key].setEnabled(live.in_loop and not live.spent and live.settings is not None)
+            self[key].setEnabled(live.in_loop and live.settings is not None and not (live.spent and key == "change"))
         for key in ("pause", "stop", "change", "sample", "save"):
             self[key].setVisible(live.under_way)
         if live.phase != "stopping":

@@ -53,7 +53,7 @@ def strip_content(live: LiveRun) -> StripContent:
         name=name,
         state=state,
         level=level,
-        fraction=None if scoring else progress.fraction,  # the count in `state` says more than a full bar
+        fraction=live.prepared if scoring else progress.fraction,  # of the images that are scored
         epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
         score=_score(live, briefly=scoring),
         speed=speed if going and live.phase == "training" else "",
@@ -93,9 +93,10 @@ def facts_of_record(record: RunRecord) -> str:
     facts = facts_of(record.config, record.data.title, record.parameters, record.device)
     status = record.status
     if status.test is not None:
-        facts = tr("test {0} bits/dim").format(f"{status.test:.3f}") + "  ·  " + facts
+        facts = _scored(tr("test {0} bits/dim"), status.test, status.test_images) + "  ·  " + facts
     if status.validation is not None:
-        facts = tr("validation {0} bits/dim").format(f"{status.validation:.3f}") + "  ·  " + facts
+        scored = _scored(tr("validation {0} bits/dim"), status.validation, status.validation_images)
+        facts = scored + "  ·  " + facts
     if status.skipped or status.rollbacks:
         facts += "  ·  " + tr("{0} steps skipped, {1} returns").format(status.skipped, status.rollbacks)
     return facts
@@ -123,7 +124,7 @@ def estimate_text(estimate: Estimate, train_images: int | None) -> str:
     length: list[str] = []
     images, seconds = estimate.images(train_images), estimate.seconds(train_images)
     if images is not None and seconds is not None:
-        length.append(tr("About {0}").format(duration(seconds)))
+        length.append(tr("About {0} in all").format(duration(seconds)))
         if train_images is not None and estimate.config.epochs is None:
             length.append(tr("{0} epochs").format(f"{images / train_images:.1f}"))
         if estimate.config.steps is None:
@@ -167,6 +168,12 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     return f"{text} {hint}".strip(), "warning" if rest else role if hint else "dim"
 
 
+def _scored(text: str, score: float, images: int) -> str:
+    """A final score and the number of images that it is the mean over, where that is recorded."""
+    text = text.format(f"{score:.3f}")
+    return tr("{0} ({1} images)").format(text, f"{images:,}") if images else text
+
+
 def _pixels(size: tuple[int, int]) -> str:
     return "×".join(map(str, size))
 
@@ -180,13 +187,17 @@ def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
 
 
 def _score(live: LiveRun, *, briefly: bool) -> str:
-    """Current and best bits/dim; with `briefly` the best alone, as the progress of scoring needs the room."""
-    smoothed, best = live.history.smoothed.values, live.history.best
+    """The last validation and the best one, the training loss before the first, each under its name.
+
+    With `briefly` the best alone, as the progress of scoring needs the room.
+    """
+    history, best = live.history, live.history.best
     if briefly and best is not None:
         return tr("best {0}").format(f"{best[1]:.3f}")
-    if not len(smoothed):
-        return ""
-    text = tr("{0} bits/dim").format(f"{smoothed[-1]:.3f}")
+    if not len(history.validation):
+        smoothed = history.smoothed.values
+        return tr("{0} training").format(f"{smoothed[-1]:.3f}") if len(smoothed) else ""
+    text = tr("{0} validation").format(f"{history.validation.values[-1]:.3f}")
     if best is not None:
         text += tr(" (best {0} @ {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
     return text
