@@ -147,8 +147,8 @@ class RunPrinter:
         )
 
     def _on_progress(self, event: RunProgress) -> None:
-        train = f"{self._metrics.train:.3f} bits/dim" if self._metrics else ""
-        best = f" (best {event.best:.3f})" if event.best is not None else ""
+        train = f"training {self._metrics.train:.3f}" if self._metrics else ""
+        best = f" · best validation {event.best:.3f} bits/dim" if event.best is not None else ""
         left = f" · {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
         lost = divergences(self._metrics.skipped, self._metrics.rollbacks) if self._metrics else ""
         details = f"epoch {event.epoch:.2f} · {train}{best} · {event.images_per_second:.0f} images/s{left}"

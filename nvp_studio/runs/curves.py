@@ -158,6 +158,13 @@ def smooth_curve(points: Curve, memory: float) -> Curve:
     return Curve(points.x, np.concatenate(parts) if parts else points.y, points.breaks)
 
 
+def without_outliers(points: Curve) -> Curve:
+    """The curve with what lies far outside the middle 98 % of its values brought to the bounds of the others."""
+    if not len(points.y):
+        return points
+    return Curve(points.x, np.clip(points.y, *_common_range(points.y)), points.breaks)
+
+
 def last_points(points: Curve, fraction: float) -> Curve:
     """The end of a curve: its last `fraction` of the axis, 0 to 1."""
     if fraction >= 1 or not len(points.x):

@@ -22,6 +22,9 @@ the curve falls steeply and would be smoothed too much."""
 _MIN_SMOOTHING_STEPS = 3.0
 _SMOOTHING_FRACTION = 0.1
 """At step n it is n times this many steps, within the two bounds."""
+_STEPS_BEFORE_SPIKES = 20
+_SPIKE = 8.0
+"""A loss that is so many times as far above the smoothed curve as losses are on average is a spike."""
 _CHUNK_BYTES = 2**20
 
 
@@ -72,6 +75,8 @@ class RunHistory:
         self.inverse_error = Column()
         """At each validation; NaN where it was not finite. The next one likewise."""
         self.noise_inverse_error = Column()
+        self.invertible = Column()
+        """Whether the state could be taken for the best, 1 or 0; 1 where an older file does not say."""
         self.scale_bits: list[tuple[float, ...]] = []
         """Bits/dim of each scale at each validation, finest first; empty where an older run has none."""
         self.changes: tuple[RunChange, ...] = ()
@@ -83,16 +88,24 @@ class RunHistory:
         progress = (self.steps, self.epochs, self.seconds)
         self._of_steps = (*progress, self.images, self.train, self.smoothed, self.learning_rate, self.gradient_norm)
         progress = (self.validation_steps, self.validation_epochs, self.validation_seconds)
-        self._of_validations = (*progress, self.validation, self.inverse_error, self.noise_inverse_error)
+        self._of_validations = (
+            *progress,
+            self.validation,
+            self.inverse_error,
+            self.noise_inverse_error,
+            self.invertible,
+        )
         self._average = 0.0
         self._weight = 0.0
+        self._spread = 0.0
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """Step and bits/dim of the best validation."""
-        if not len(self.validation):
+        """Step and bits/dim of the best validation of a state that inverts, which is the one in the run's record."""
+        values = np.where(self.invertible.values, self.validation.values, np.inf)
+        place = int(np.argmin(values)) if len(values) else -1
+        if place < 0 or np.isinf(values[place]):
             return None
-        place = int(np.argmin(self.validation.values))
         return int(self.validation_steps.values[place]), float(self.validation.values[place])
 
     @property
@@ -117,15 +130,26 @@ class RunHistory:
         progress = (metrics.step, metrics.epoch, metrics.seconds)
         if np.isfinite(metrics.train):
             window = min(SMOOTHING_STEPS, max(_MIN_SMOOTHING_STEPS, _SMOOTHING_FRACTION * len(self.steps)))
-            keep = 1.0 - 1.0 / window
-            self._average = keep * self._average + (1.0 - keep) * metrics.train
-            self._weight = keep * self._weight + (1.0 - keep)
-            measured = (metrics.train, self._average / self._weight, metrics.learning_rate, metrics.gradient_norm)
+            smoothed = self._smooth(metrics.train, 1.0 - 1.0 / window)
+            measured = (metrics.train, smoothed, metrics.learning_rate, metrics.gradient_norm)
             _append(self._of_steps, (*progress, metrics.images, *measured))
         if metrics.validation is not None and np.isfinite(metrics.validation):
-            scores = (metrics.validation, metrics.inverse_error, metrics.noise_inverse_error)
-            _append(self._of_validations, (*progress, *scores))
+            errors = (metrics.inverse_error, metrics.noise_inverse_error)
+            _append(self._of_validations, (*progress, metrics.validation, *errors, metrics.invertible is not False))
             self.scale_bits.append(metrics.scale_bits)
+
+    def _smooth(self, value: float, keep: float) -> float:
+        """Take a training loss into the average; one far above it as no more than a bound, so that no spike stays.
+
+        The bound is a multiple of the average distance from the average, which grows when losses stay high.
+        """
+        if len(self.steps) >= _STEPS_BEFORE_SPIKES:
+            value = min(value, self._average / self._weight + _SPIKE * self._spread / self._weight)
+        before = self._average / self._weight if self._weight else value
+        self._average = keep * self._average + (1.0 - keep) * value
+        self._spread = keep * self._spread + (1.0 - keep) * abs(value - before)
+        self._weight = keep * self._weight + (1.0 - keep)
+        return self._average / self._weight
 
     def show_changes(self, changes: tuple[RunChange, ...]) -> None:
         """Replace the restarts and changes by these."""
@@ -138,7 +162,7 @@ class RunHistory:
         self._cut(0)
         self.changes = ()
         self.last = None
-        self._average = self._weight = 0.0
+        self._average = self._weight = self._spread = 0.0
         self.version += 1
 
     def _cut(self, step: int) -> None:

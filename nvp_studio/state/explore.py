@@ -50,6 +50,8 @@ class ExploreState(QObject):
     """`notes` or `busy` has changed."""
     sheet_changed = Signal(object)
     """`Sheet` of samples to pick from."""
+    sheet_outdated = Signal()
+    """Another sheet is wanted; the one that is shown is of another model, other seeds or temperatures."""
     failed = Signal(str)
     saved = Signal(str)
     """Path of the picture file that was written."""
@@ -154,6 +156,11 @@ class ExploreState(QObject):
             temperatures = (SAMPLE_TEMPERATURE,) * self.scales
         self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), self.tr("new sample"))
 
+    def pick_sample(self, index: int) -> None:
+        """Show a sample of the sheet as it is shown there, with the temperatures of the sheet."""
+        if self.sheet is not None:
+            self.show(self.sheet.recipes[index], self.tr("new sample"))
+
     def direction_title(self, direction: int) -> str:
         """The name of a direction as it is written inside a sentence."""
         names = self.model.direction_names if self.model is not None else ()
@@ -243,6 +250,7 @@ class ExploreState(QObject):
             for seed in range(self._sheet_seed, self._sheet_seed + SHEET_IMAGES)
         )
         self._sheet_temperatures = temperatures
+        self.sheet_outdated.emit()
         self._sheets.ask(RenderSheet(recipes), self._on_sheet)
 
     def _refresh_sheet_temperatures(self) -> None:
@@ -330,6 +338,7 @@ class ExploreState(QObject):
             self._gesture = None
             self.origin = ()
             self.sheet = None
+            self.sheet_outdated.emit()
             if not fits(self.recipe.base, model.image_shape):
                 self.recipe = replace(self.recipe, base=Seed(0))
                 self._set_notes(())

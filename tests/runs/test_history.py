@@ -115,3 +115,23 @@ def test_reads_long_histories_in_pieces(tmp_path: Path) -> None:
         pieces += 1
     assert pieces > 1
     assert len(history.steps) == 12_000
+
+
+def test_a_spike_does_not_lift_the_smoothed_curve_and_a_lasting_rise_does() -> None:
+    history, noise = RunHistory(), np.random.default_rng(0).normal(0, 0.1, 1000)
+    for number, value in enumerate(noise, 1):
+        level = 1e4 if number == 300 else 3.0 if number < 600 else 5.0
+        history.append(step(number, train=level + value))
+    assert history.smoothed.values[299:].max() < 5.2
+    assert abs(history.smoothed.values[310] - 3.0) < 0.2
+    assert abs(history.smoothed.values[-1] - 5.0) < 0.1
+
+
+def test_a_state_that_does_not_invert_is_not_the_best() -> None:
+    history = RunHistory()
+    for number, score, invertible in ((1, 4.0, True), (2, 3.0, False), (3, 5.0, None)):
+        history.append(msgspec.structs.replace(step(number, validation=score), invertible=invertible))
+    assert history.best == (1, 4.0)
+    history = RunHistory()
+    history.append(msgspec.structs.replace(step(1, validation=68.863), invertible=False))
+    assert history.best is None, "as in the run's record"

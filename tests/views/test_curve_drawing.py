@@ -130,3 +130,14 @@ def test_other_values_of_the_same_curves_change_their_texts_alone(qtbot: Bot) ->
     curves.show_entries([ListedCurve("Scale 1", 0)], ["2.000 bits/dim"])
     assert curves.item(0) is item
     assert item.text() == "Scale 1\n2.000 bits/dim"
+
+
+def test_outliers_that_are_clipped_do_not_bend_the_smoothed_curve() -> None:
+    spiked = RunHistory()
+    for number in range(1, 301):
+        spiked.append(step(number, train=1e4 if number == 150 else 3.0 + 0.01 * (number % 7)))
+    series = [Series("a", "A", spiked, 0)]
+    clipped = comparison(series, "a", PlotOptions(quantity="train", clip=True)).curves["a"]
+    whole = comparison(series, "a", PlotOptions(quantity="train", clip=False)).curves["a"]
+    assert clipped.y.max() < 3.1
+    assert whole.y.max() > 100

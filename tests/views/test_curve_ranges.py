@@ -33,3 +33,17 @@ def test_the_axis_of_steps_stays_ahead_and_ends_with_the_run() -> None:
     ends = [fitting_steps(step, None) for step in range(0, 20_000, 7)]
     assert all(end > step for end, step in zip(ends, range(0, 20_000, 7), strict=True))
     assert len(set(ends)) < 30
+
+
+def test_the_validations_of_a_run_of_two_steps_are_within_the_range() -> None:
+    train = np.array([5.17, 5.11])
+    low, high = fitting_bits(train, train, np.array([5.799, 5.713]))
+    assert low <= 5.11
+    assert high >= 5.799
+
+
+def test_the_best_validation_is_within_the_range_wherever_the_training_curve_is() -> None:
+    train = np.full(50, 3.0)
+    low, high = fitting_bits(train, train, np.array([90.0, 12.0, 15.0, 80.0]))
+    assert low <= 3.0
+    assert 12.0 <= high < 80.0

@@ -1,31 +1,27 @@
 """The texts of the run strip."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 
+from nvp_studio.runs.history import RunHistory
 from nvp_studio.state.run import LiveRun
 from nvp_studio.training.events import StepMetrics
-from nvp_studio.views.pages.train.run_text import strip_content
+from nvp_studio.training.runs import read_record
+from nvp_studio.views.pages.train.run_text import facts_of_record, strip_content
+from tests.runs.folders import make_run
 
 pytestmark = pytest.mark.usefixtures("qapp")
+LAST = StepMetrics(step=9, epoch=0.1, seconds=1.0, images=72, train=4.0, learning_rate=1e-3, gradient_norm=1.0)
 
 
 def live_run(skipped: int, rollbacks: int, phase: str = "training") -> LiveRun:
     """As much of a run as the strip looks at before its first progress."""
-    last = StepMetrics(
-        step=9,
-        epoch=0.1,
-        seconds=1.0,
-        images=72,
-        train=4.0,
-        learning_rate=1e-3,
-        gradient_norm=1.0,
-        skipped=skipped,
-        rollbacks=rollbacks,
-    )
+    last = msgspec.structs.replace(LAST, skipped=skipped, rollbacks=rollbacks)
     run: Any = SimpleNamespace(
         phase=phase,
         reason="",
@@ -61,12 +57,32 @@ def test_a_run_that_is_over_shows_how_it_ended() -> None:
 
 def test_what_is_scored_after_the_last_step_is_counted_and_the_best_is_shown_briefly() -> None:
     run: Any = live_run(0, 0)
-    run.reason, run.spent = "scoring the best model: 1,200 of 15,000", True
+    run.reason, run.spent, run.prepared = "scoring the best model: 1,200 of 15,000", True, 0.08
     run.started = SimpleNamespace(total_steps=90, steps_per_epoch=9)
     run.progress = SimpleNamespace(fraction=1.0, epoch=10.0, images_per_second=80.0, seconds_left=0.0)
     run.history.smoothed, run.history.best = SimpleNamespace(values=np.array([4.0])), (90, 3.9)
     content = strip_content(run)
     assert content.state == run.reason
     assert content.score == "best 3.900"
-    assert content.fraction is None, "a full bar would take the place of buttons in a small window"
+    assert content.fraction == 0.08, "of the images that are scored"
     assert content.speed == content.remaining == ""
+
+
+def test_the_strip_compares_validations_with_each_other_and_names_what_it_shows() -> None:
+    run: Any = live_run(0, 0)
+    run.spent, run.settings = False, None
+    run.started = SimpleNamespace(total_steps=90, steps_per_epoch=9)
+    run.progress = SimpleNamespace(fraction=0.5, epoch=5.0, images_per_second=80.0, seconds_left=9.0)
+    run.history = RunHistory()
+    for number, validation in ((1, None), (2, 3.9), (3, 4.2)):
+        metrics = msgspec.structs.replace(LAST, step=number, train=5.0, validation=validation)
+        run.history.append(metrics)
+        if number == 1:
+            assert strip_content(run).score == "5.000 training"
+    assert strip_content(run).score == "4.200 validation (best 3.900 @ 2)"
+
+
+def test_a_final_score_says_of_how_many_images_it_is(tmp_path: Path) -> None:
+    status = {"validation": 3.25, "validation_images": 1250, "test": 3.5, "test_images": 600}
+    facts = facts_of_record(read_record(make_run(tmp_path / "run", **status)))
+    assert facts.startswith("validation 3.250 bits/dim (1,250 images)  ·  test 3.500 bits/dim (600 images)")

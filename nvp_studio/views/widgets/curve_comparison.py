@@ -134,7 +134,7 @@ class CurveComparison(CurvePanel):
         for one in self._series:
             points = self.drawing.curves.get(one.key)
             value = "–"
-            if points is not None and len(points.x):
+            if points is not None and len(points.x) and (self.pointed is None or self.pointed <= points.x[-1]):
                 index = len(points.x) - 1 if self.pointed is None else nearest(points, self.pointed)
                 value = _number(float(points.y[index]), quantity.digits)
             is_current = one.key == self._current and len(self._series) > 1

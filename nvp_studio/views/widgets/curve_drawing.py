@@ -20,6 +20,7 @@ from nvp_studio.runs.curves import (
     smooth_curve,
     stack,
     value_range,
+    without_outliers,
 )
 from nvp_studio.runs.history import Numbers, RunHistory
 from nvp_studio.runs.names import Axis
@@ -39,6 +40,8 @@ _RIGHT_MARGIN = 1.015
 """The same for a run of known length, so that a mark on its last step is whole."""
 _MAX_DOTS = 400
 """Of a curve with more validations the line alone is drawn."""
+_FEW = 3
+"""Up to so many validations are all looked at for the range, as there is no curve of them yet."""
 _MIN_SPAN = 0.05
 """Bits/dim; a flat curve is not blown up beyond this."""
 _LONG_SECONDS = 3 * 3600
@@ -128,7 +131,10 @@ def comparison(series: Sequence[Series], current: str, options: PlotOptions) -> 
     raw = {one.key: last_points(curve(one.history, quantity, options.axis), options.part) for one in series}
     log = options.log and not quantity.stacked and can_be_log(points.y for points in raw.values())
     memory = options.memory if quantity.noisy else 0.0
-    curves = {key: smooth_curve(points, memory) for key, points in raw.items()}
+    curves = {
+        key: smooth_curve(without_outliers(points) if options.clip and memory > 1 else points, memory)
+        for key, points in raw.items()
+    }
     one = next((one for one in series if one.key == current), None)
     bands: list[Band] = []
     traces: list[Trace] = []
@@ -156,17 +162,19 @@ def comparison(series: Sequence[Series], current: str, options: PlotOptions) -> 
 def fitting_bits(train: Numbers, smoothed: Numbers, validation: Numbers) -> tuple[float, float]:
     """A range of bits/dim that shows where the curves are now and how they got there.
 
-    The first steps may lie far above all others; a tenth of the steps may therefore leave the range at the top. Ends
-    are round numbers, so that the range changes seldom while a curve grows.
+    The first steps may lie far above all others; a tenth of the steps may therefore leave the range at the top. The
+    lowest validation is always within, and the last one unless it is far off. Ends are round numbers, so that the range
+    changes seldom while a curve grows.
     """
     if not len(smoothed):
         return 0.0, 8.0
     low = float(min(smoothed.min(), np.quantile(train, 0.02)))
     high = float(max(np.quantile(smoothed, 0.9), smoothed[-1]))
     if len(validation):
-        low = min(low, float(validation.min()))
-        if validation[-1] < high + 1.5 * (high - low) + _MIN_SPAN:
-            high = max(high, float(validation[-1]))
+        low, high = min(low, float(validation.min())), max(high, float(validation.min()))
+        latest = validation[-_FEW:] if len(validation) <= _FEW else validation[-1:]
+        near = latest[latest < high + 1.5 * (high - low) + _MIN_SPAN]
+        high = max(high, float(near.max(initial=high)))
     middle, span = (low + high) / 2, max(_MIN_SPAN, 1.1 * (high - low))
     step = round_step(span / 5)
     return math.floor((middle - span / 2) / step) * step, math.ceil((middle + span / 2) / step) * step

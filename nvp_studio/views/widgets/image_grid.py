@@ -11,6 +11,8 @@ from nvp_studio.views.widgets.image_view import whole_zoom
 from nvp_studio.views.widgets.labels import plain_tip
 
 _NO_LIMIT = 100_000
+_DIMMED = 0.35
+"""Opacity of images that others are about to replace."""
 
 
 class ImageGrid(QWidget):
@@ -29,6 +31,7 @@ class ImageGrid(QWidget):
         self._tips: tuple[str, ...] = ()
         self._columns: int | None = None
         self._under_mouse = -1
+        self._dimmed = False
         self.selected = -1
         self.placeholder = ""
         self.gap = 2
@@ -47,6 +50,12 @@ class ImageGrid(QWidget):
         self._tips = tips
         self._under_mouse = -1
         self.update()
+
+    def set_dimmed(self, dimmed: bool) -> None:
+        """Paint the images pale, as others are on their way."""
+        if dimmed != self._dimmed:
+            self._dimmed = dimmed
+            self.update()
 
     def set_placeholder(self, text: str) -> None:
         """Set the text that is shown while there are no images."""
@@ -76,7 +85,9 @@ class ImageGrid(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)
             return
         for index, rect in enumerate(self._cells()[1]):
+            painter.setOpacity(_DIMMED if self._dimmed else 1.0)
             painter.drawImage(rect, self._images[index])
+            painter.setOpacity(1.0)
             if index in (self.selected, self._under_mouse):
                 painter.setPen(QPen(QColor(c.accent if index == self.selected else c.text), 2))
                 painter.drawRect(rect.adjusted(0, 0, -1, -1))

@@ -51,7 +51,10 @@ class RunCurves(CurvePanel):
         text.append(self.tr("training {0}").format(f"{history.smoothed.values[place]:.3f}"))
         validated = int(history.validation_steps.values.searchsorted(step, side="right")) - 1
         if validated >= 0:
-            text.append(self.tr("validation {0}").format(f"{history.validation.values[validated]:.3f}"))
+            value, at = history.validation.values[validated], int(history.validation_steps.values[validated])
+            text.append(self.tr("validation {0}").format(f"{value:.3f}"))
+            if at != step:
+                text[-1] += self.tr(" (of step {0})").format(f"{at:,}")
         self.reading.setText("  ·  ".join(text))
 
     def _lay_out(self) -> None:

@@ -177,11 +177,12 @@ class ExplorePage(Page):
         state.picture_changed.connect(self._on_picture_changed)
         state.scored.connect(self._on_scored)
         state.sheet_changed.connect(self._on_sheet_changed)
+        state.sheet_outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         state.saved.connect(self._on_saved)
         self.actions_.blend_shown.connect(self.show_blend)
-        self.sheet.clicked.connect(self._on_sheet_clicked)
+        self.sheet.clicked.connect(state.pick_sample)
         self.seed.valueChanged.connect(self._on_seed_edited)
         self.latents.temperature_edited.connect(state.set_temperature)
         self.latents.direction_edited.connect(state.set_coordinate)
@@ -254,6 +255,7 @@ class ExplorePage(Page):
             if isinstance(recipe.base, Seed)
         )
         self.sheet.show_batch(sheet.images, tips=tips)
+        self.sheet.set_dimmed(False)
         self._mark_sample()
 
     def _on_blend_changed(self) -> None:
@@ -314,12 +316,6 @@ class ExplorePage(Page):
         """Show or hide the panel that blends two images."""
         self.blend_panel.setVisible(shown)
         self.context.registry["explore.blend"].setChecked(shown)
-
-    def _on_sheet_clicked(self, index: int) -> None:
-        if self.state.sheet is not None:
-            base = self.state.sheet.recipes[index].base
-            if isinstance(base, Seed):
-                self.state.new_sample(base.seed)
 
     def _on_seed_edited(self, seed: float) -> None:
         if seed >= 0:

@@ -1,6 +1,6 @@
 """The run that the Train page shows: the live one, or any other opened from its folder."""
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QEvent, QObject, Signal
 
 from nvp_studio.state.opened_run import OpenedRun
 from nvp_studio.state.run_states import phase_text
@@ -26,6 +26,9 @@ class ShownRun(QObject):
         self._view = view
         self.opened: OpenedRun | None = None
         """The run when it is not the live one."""
+        self._behind = False
+        """Whether the run went on while its view was hidden, and the curves have not been drawn since."""
+        view.installEventFilter(self)
         live = self._live
         live.updated.connect(self._on_live_updated)
         live.images_changed.connect(self._on_live_images)
@@ -75,9 +78,22 @@ class ShownRun(QObject):
         opened.images_changed.connect(lambda kind: self._view.show_images(kind, opened.images.get(kind)))
         opened.read()
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show and self._behind:
+            self._refresh()
+        return super().eventFilter(watched, event)
+
     def _on_live_updated(self) -> None:
-        if self.is_live and self._view.isVisible():
-            self._view.curves.refresh()
+        if not self.is_live:
+            return
+        if self._view.isVisible():
+            self._refresh()
+        else:
+            self._behind = True  # drawn once it is shown
+
+    def _refresh(self) -> None:
+        self._behind = False
+        self._view.curves.refresh()
 
     def _on_live_images(self, kind: str) -> None:
         if self.is_live:
