@@ -135,6 +135,10 @@ def resume(
     minutes: Annotated[float | None, typer.Option(help="New total budget: minutes.", rich_help_panel=BUDGET)] = None,
     steps: Annotated[int | None, typer.Option(help="New total budget: steps.", rich_help_panel=BUDGET)] = None,
     epochs: Annotated[float | None, typer.Option(help="New total budget: epochs.", rich_help_panel=BUDGET)] = None,
+    scoring_share: Annotated[
+        float | None,
+        typer.Option(help="Another share of time for scoring; 1 scores all images, also of a finished run."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Another device than before.", rich_help_panel=PLACE)] = None,
     threads: Annotated[int | None, typer.Option(help="Another number of CPU threads.", rich_help_panel=PLACE)] = None,
     memory: Annotated[
@@ -162,6 +166,8 @@ def resume(
     `nvp-studio resume 2026-11-24-fashion-mnist-1`
 
     `nvp-studio resume runs/photos --epochs 40`
+
+    `nvp-studio resume runs/photos --scoring-share 1`
     """
     budgets = {"minutes": minutes, "steps": steps, "epochs": epochs}
     given = [name for name, value in budgets.items() if value is not None]
@@ -178,6 +184,7 @@ def resume(
             minutes=minutes,
             steps=steps,
             epochs=epochs,
+            scoring_share=scoring_share,
             device=device,
             threads=threads,
             memory=memory,

@@ -184,12 +184,20 @@ class LiveRun(QObject):
         self._begin(StartRun(config, folder, name))
 
     def resume(
-        self, folder: str, *, steps: int | None = None, epochs: float | None = None, minutes: float | None = None
+        self,
+        folder: str,
+        *,
+        steps: int | None = None,
+        epochs: float | None = None,
+        minutes: float | None = None,
+        scoring_share: float | None = None,
     ) -> None:
-        """Resume the run in `folder`, to a new budget if one is given; ignored while one is under way."""
-        if self.under_way:
-            return
-        self._begin(ResumeRun(folder, steps, epochs, minutes))
+        """Resume the run in `folder`, to a new budget if one is given; ignored while one is under way.
+
+        With a larger `scoring_share` a finished run is scored again, on more images.
+        """
+        if not self.under_way:
+            self._begin(ResumeRun(folder, steps, epochs, minutes, scoring_share))
 
     def resume_anyway(self) -> None:
         """Resume a run that was refused because its data have changed, with the data as they are now."""

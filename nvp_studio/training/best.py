@@ -111,11 +111,11 @@ class BestModel:
             test_images=len(tested),
         )
         if len(tested) < (total := len(data.test.images) if data.test is not None else 0):
-            model, spec = shlex.quote(str(publisher.folder)), shlex.quote(config.data)
+            run = shlex.quote(str(publisher.folder))
             publisher.notice(
                 "info",
-                f"{len(tested):,} of {total:,} test images were scored; for all of them: "
-                f"nvp-studio score --model {model} --data {spec} --split test",
+                f"{len(tested):,} of {total:,} test images were scored; for all of them: Score all images, in the "
+                f"window, or nvp-studio resume {run} --scoring-share 1",
             )
         publisher.report(RunState("training", "finding the directions of the best model"))
         self.save(keep_going_alone, images=MOST_DIRECTION_IMAGES, seconds=direction_seconds(config, seconds))

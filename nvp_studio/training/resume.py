@@ -47,6 +47,7 @@ def resume_run(
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
+    scoring_share: float | None = None,
     device: str | None = None,
     threads: int | None = None,
     memory: Literal["fast", "constant"] | None = None,
@@ -58,16 +59,23 @@ def resume_run(
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
     When the last checkpoint is damaged or missing, a warning is reported and the one before used. One of `steps`,
-    `epochs` and `minutes` is a new budget, counted from the run's beginning; `device`, `threads`, `memory` and
-    `precision` replace the configured ones. Data whose digest is not that of the run's start are refused, unless
-    `force` says to go on with them. With `patience`, for a run whose process was lost, another process that
-    trains in the folder is waited for so many seconds. When the run had finished before it was lost, or before the
-    launcher started this command again, only that is reported. Reports and raises as `start_run`.
+    `epochs` and `minutes` is a new budget, counted from the run's beginning; `scoring_share`, `device`, `threads`,
+    `memory` and `precision` replace the configured ones. A larger `scoring_share` has a finished run scored again. Data
+    whose digest is not that of the run's start are refused, unless `force` says to go on with them. With `patience`,
+    for a run whose process was lost, another process that trains in the folder is waited for so many seconds. When the
+    run had finished before it was lost, or before the launcher started this command again, only that is reported.
+    Reports and raises as `start_run`.
     """
     control = control or Control()
     budget = {"steps": steps, "epochs": epochs, "minutes": minutes}
     new_budget = any(value is not None for value in budget.values())
-    others = {"device": device, "threads": threads, "memory": memory, "precision": precision}
+    others = {
+        "scoring_share": scoring_share,
+        "device": device,
+        "threads": threads,
+        "memory": memory,
+        "precision": precision,
+    }
     until = time.monotonic() + patience
 
     def keep_waiting(reason: str) -> bool:
@@ -109,7 +117,8 @@ def resume_run(
             if changed:
                 changed += "; going on with the new ones, as was asked"
             ended = record.status.phase == "finished" or bool(resume.ended_by)
-            unrecorded = _record_restart(path, resume, lift_stop_rules=new_budget and ended)
+            scored_again = record.status.phase == "finished" and not new_budget  # takes no step
+            unrecorded = "" if scored_again else _record_restart(path, resume, lift_stop_rules=new_budget and ended)
             record = msgspec.structs.replace(
                 record, config=config, device=str(flow.device), data=run_data(data), launch=launch_key()
             )
@@ -144,6 +153,8 @@ def _with_reading(config: TrainConfig) -> TrainConfig:
 def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -> str:
     """Why there is nothing to train, in one line: the run is finished and its budget is spent; empty when there is."""
     if record.status.phase != "finished":
+        return ""
+    if config.scoring_share > record.config.scoring_share:
         return ""
     if not new_budget:
         return f"{record.name} is finished; give it a larger budget to go on (steps, epochs or minutes)"

@@ -71,6 +71,7 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
     """This, `epochs` or `minutes` is a new budget, from the run's beginning."""
     epochs: float | None = None
     minutes: float | None = None
+    scoring_share: float | None = None
     patience: float = 0.0
     """Seconds to wait for another process that still trains in the folder; the run may turn out to have finished."""
     force: bool = False

@@ -346,3 +346,21 @@ def test_a_run_that_had_finished_when_its_process_was_lost_is_finished(tmp_path:
         assert read_checkpoint(run / "checkpoints" / "last.safetensors").info == before
         with pytest.raises(RunError, match=r"is finished|spent that budget"):
             resume_run(run, steps=steps)
+
+
+def test_a_finished_run_is_scored_on_all_images_when_its_share_is_raised(
+    tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvp_studio.training.scoring_budget.LEAST_IMAGES", 5)
+    folder = start_run(make_config(steps=10), tmp_path)
+    before = read_record(folder).status
+    assert (before.validation_images, before.test_images) == (10, 9)
+    resume_run(folder, scoring_share=1.0, report=events)
+    after = read_record(folder).status
+    assert (after.phase, after.step, after.best) == ("finished", 10, before.best)
+    assert (after.validation_images, after.test_images) == (40, 30)
+    assert after.test != before.test
+    assert not events.of(StepMetrics)
+    assert len(read_metrics(folder)) == 10
+    with pytest.raises(RunError, match="finished"):
+        resume_run(folder, scoring_share=1.0)

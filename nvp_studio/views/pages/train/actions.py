@@ -87,6 +87,7 @@ class TrainActions(QObject):
         tip = self.tr("Train longer, by the budget in the form") if finished else self.tr("Resume this run")
         elsewhere = self.tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
+        self["score-all"].setEnabled(finished and here and not live.under_way)
         self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
         bring = self.tr("Copy the best model of this run from {0} and explore it").format(live.host)
         self["explore"].setToolTip(bring if self._remote_is_current else self.tr("Explore this run"))
@@ -115,6 +116,8 @@ class TrainActions(QObject):
         add("run.sample", self.tr("Sa&mple"), live.sample, icon="images", tip=self.tr("Fresh samples now"))
         add("run.save", self.tr("Sa&ve"), self._save, icon="save", tip=self.tr("Write a checkpoint now"))
         add("run.resume", self.tr("&Resume this run"), self._resume_current, icon="circle-play", separator=True)
+        tip = self.tr("Score the best model of a finished run on all validation and test images")
+        add("run.score-all", self.tr("Score all ima&ges"), self._score_all, icon="gauge", tip=tip)
         add("run.explore", self.tr("&Explore this run"), self._explore, "Ctrl+E", "compass")
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
@@ -169,6 +172,11 @@ class TrainActions(QObject):
             self.longer_requested.emit(self._current)
         else:
             self.resume(self._current.folder)
+
+    def _score_all(self) -> None:
+        if self._current is not None:
+            notify.withdraw(_TOPIC)
+            self._live.resume(self._current.folder, scoring_share=1.0)
 
     def _explore(self) -> None:
         if self._current is not None:
