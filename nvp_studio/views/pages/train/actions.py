@@ -117,7 +117,7 @@ class TrainActions(QObject):
         add("run.save", self.tr("Sa&ve"), self._save, icon="save", tip=self.tr("Write a checkpoint now"))
         add("run.resume", self.tr("&Resume this run"), self._resume_current, icon="circle-play", separator=True)
         tip = self.tr("Score the best model of a finished run on all validation and test images")
-        add("run.score-all", self.tr("Score all ima&ges"), self._score_all, icon="gauge", tip=tip)
+        add("run.score-all", self.tr("Score all &images"), self._score_all, icon="gauge", tip=tip)
         add("run.explore", self.tr("&Explore this run"), self._explore, "Ctrl+E", "compass")
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
