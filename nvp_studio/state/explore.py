@@ -50,6 +50,8 @@ class ExploreState(QObject):
     """`notes` or `busy` has changed."""
     sheet_changed = Signal(object)
     """`Sheet` of samples to pick from."""
+    picture_outdated = Signal()
+    """Another model is open: the picture that is shown, and its score, are of the one before."""
     sheet_outdated = Signal()
     """Another sheet is wanted; the one that is shown is of another model, other seeds or temperatures."""
     failed = Signal(str)
@@ -338,6 +340,7 @@ class ExploreState(QObject):
             self._gesture = None
             self.origin = ()
             self.sheet = None
+            self.picture_outdated.emit()
             self.sheet_outdated.emit()
             if not fits(self.recipe.base, model.image_shape):
                 self.recipe = replace(self.recipe, base=Seed(0))

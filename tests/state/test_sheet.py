@@ -87,8 +87,9 @@ def test_the_samples_of_the_model_before_are_outdated_until_others_come(
     told: list[str] = []
     state.sheet_outdated.connect(lambda: told.append("outdated"))
     state.sheet_changed.connect(lambda _: told.append("new"))
+    state.picture_outdated.connect(lambda: told.append("picture"))
     engine.open("two")
-    assert set(told) == {"outdated"}
+    assert set(told) == {"outdated", "picture"}
     before = state.recipe
     state.pick_sample(3)
     assert state.recipe == before, "those pictures are of a model that is no longer open"

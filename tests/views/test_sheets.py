@@ -1,6 +1,12 @@
 """Sheets of images: pairs one below the other, in as few incomplete rows as their size allows."""
 
+import pytest
+from PySide6.QtWidgets import QApplication
+
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.state.qimages import qimage
+from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.sheets import Sheet
 from tests.qt import Bot
 
@@ -13,3 +19,27 @@ def test_pairs_fill_their_rows_where_that_makes_them_no_smaller(qtbot: Bot) -> N
     sheet.show_batch(ImageBatch((32, 28, 28, 1), bytes(32 * 28 * 28)))
     qtbot.waitUntil(lambda: sheet.grid.cell_rect(0).width() == 56)  # as 12 columns would show them
     assert sheet.grid.count == 32, "16 images and their reconstructions, and no blank ones"
+
+
+@pytest.mark.parametrize("kind", [ImageView, ImageGrid])
+def test_images_that_others_are_about_to_replace_are_pale(
+    qapp: QApplication, kind: type[ImageView] | type[ImageGrid]
+) -> None:
+    batch = ImageBatch((1, 2, 2, 1), b"\x00\xff\x00\xff")
+    widget = kind()
+    widget.resize(96, 96)
+    if isinstance(widget, ImageView):
+        widget.show_image(qimage(batch))
+    else:
+        widget.show_batch(batch)
+
+    def contrast() -> int:
+        image = widget.grab().toImage()
+        greys = [image.pixelColor(x, 48).lightness() for x in range(30, 66)]
+        return max(greys) - min(greys)
+
+    assert contrast() == 255
+    widget.set_dimmed(True)
+    assert contrast() < 128
+    widget.set_dimmed(False)
+    assert contrast() == 255

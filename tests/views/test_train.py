@@ -80,6 +80,7 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
         precision="bfloat16",
         deterministic=True,
         validation_images=321,
+        scoring_share=0.2,
         validation_every=77,
         checkpoint_minutes=3.5,
         seed=12345,

@@ -7,12 +7,10 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimages
 from nvp_studio.views.theme import colors, scaled_font
-from nvp_studio.views.widgets.image_view import whole_zoom
+from nvp_studio.views.widgets.image_view import DIMMED, whole_zoom
 from nvp_studio.views.widgets.labels import plain_tip
 
 _NO_LIMIT = 100_000
-_DIMMED = 0.35
-"""Opacity of images that others are about to replace."""
 
 
 class ImageGrid(QWidget):
@@ -85,7 +83,7 @@ class ImageGrid(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)
             return
         for index, rect in enumerate(self._cells()[1]):
-            painter.setOpacity(_DIMMED if self._dimmed else 1.0)
+            painter.setOpacity(DIMMED if self._dimmed else 1.0)
             painter.drawImage(rect, self._images[index])
             painter.setOpacity(1.0)
             if index in (self.selected, self._under_mouse):

@@ -6,6 +6,9 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.views.theme import colors, scaled_font
 
+DIMMED = 0.35
+"""Opacity of images that others are about to replace."""
+
 
 def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSizeF:
     """The largest size in logical pixels that fits `space` and shows each pixel as a whole number of screen pixels."""
@@ -24,11 +27,18 @@ class ImageView(QWidget):
         self.setMinimumSize(QSize(96, 96))
         self.image: QImage | None = None
         self.placeholder = ""
+        self._dimmed = False
 
     def show_image(self, image: QImage | None) -> None:
         """Show `image`, or the placeholder when None."""
         self.image = image
         self.update()
+
+    def set_dimmed(self, dimmed: bool) -> None:
+        """Paint the image pale, as another is on its way."""
+        if dimmed != self._dimmed:
+            self._dimmed = dimmed
+            self.update()
 
     def set_placeholder(self, text: str) -> None:
         """Set the text that is shown while there is no image."""
@@ -49,6 +59,7 @@ class ImageView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         if self.image is not None:
+            painter.setOpacity(DIMMED if self._dimmed else 1.0)
             painter.drawImage(self.image_rect(), self.image)
             return
         painter.setPen(QColor(colors().dim))

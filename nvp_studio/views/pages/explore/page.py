@@ -177,6 +177,7 @@ class ExplorePage(Page):
         state.picture_changed.connect(self._on_picture_changed)
         state.scored.connect(self._on_scored)
         state.sheet_changed.connect(self._on_sheet_changed)
+        state.picture_outdated.connect(self._on_picture_outdated)
         state.sheet_outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
@@ -241,9 +242,14 @@ class ExplorePage(Page):
 
     def _on_picture_changed(self, picture: Picture) -> None:
         self.view.show_image(qimage(picture.image))
+        self.view.set_dimmed(False)
         self.score.show_pending()
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+
+    def _on_picture_outdated(self) -> None:
+        self.view.set_dimmed(True)
+        self.score.show_pending()
 
     def _on_scored(self, score: float | None) -> None:
         self.score.show_score(score, self.state.percentile())
