@@ -163,6 +163,31 @@ def test_the_images_scored_after_the_last_step_are_counted(
     ]
 
 
+def test_a_pause_and_a_checkpoint_are_possible_while_the_final_model_is_scored(
+    tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvp_studio.training.publisher._COUNT_SECONDS", 0.0)
+    control = Control()
+
+    def report(event: RunEvent) -> None:
+        events(event)
+        if isinstance(event, RunState):
+            if event.reason.startswith("scoring the best model: 0"):
+                control.request("save")
+                control.pause()
+            elif event.phase == "paused":
+                control.unpause()
+
+    start_run(make_config(steps=10, validation_every=10), tmp_path, control=control, report=report)
+    scoring = next(
+        place for place, one in enumerate(events) if "scoring the best model: 0" in getattr(one, "reason", "")
+    )
+    after = events[scoring:]
+    kinds = [one.kind if isinstance(one, CheckpointSaved) else getattr(one, "phase", "") for one in after]
+    assert kinds.index("last") < kinds.index("paused") < kinds.index("best"), "both before the model is written"
+    assert after[-1].phase == "finished"
+
+
 def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ def test_name_and_state_keep_their_room_at_every_width(qtbot: Bot) -> None:
             state="training",
             fraction=0.4,
             epoch="epoch 12 / 40",
-            score="3.812 validation (best 3.799 @ 1,200)",
+            score="3.812 bits/dim in validation (best 3.799 @ 1,200)",
             speed="1,234 images/s",
             remaining="12 min left",
         )
@@ -44,7 +44,7 @@ def test_in_a_small_window_buttons_lose_their_texts_before_bar_score_and_time_le
             name="a run whose name is long",
             state="training",
             fraction=0.4,
-            score="3.812 validation (best 3.799 @ 1,200)",
+            score="3.812 bits/dim in validation (best 3.799 @ 1,200)",
             remaining="12 min left",
         )
     )

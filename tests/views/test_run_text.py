@@ -78,8 +78,8 @@ def test_the_strip_compares_validations_with_each_other_and_names_what_it_shows(
         metrics = msgspec.structs.replace(LAST, step=number, train=5.0, validation=validation)
         run.history.append(metrics)
         if number == 1:
-            assert strip_content(run).score == "5.000 training"
-    assert strip_content(run).score == "4.200 validation (best 3.900 @ 2)"
+            assert strip_content(run).score == "5.000 bits/dim in training"
+    assert strip_content(run).score == "4.200 bits/dim in validation (best 3.900 @ 2)"
 
 
 def test_a_final_score_says_of_how_many_images_it_is(tmp_path: Path) -> None:

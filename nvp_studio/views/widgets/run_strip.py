@@ -30,7 +30,7 @@ class StripContent:
     epoch: str = ""
     """Such as "epoch 12 / 40"."""
     score: str = ""
-    """In bits/dim, such as "3.61 validation (best 3.58 @ 1100)"."""
+    """Such as "3.61 bits/dim in validation (best 3.58 @ 1100)"."""
     speed: str = ""
     remaining: str = ""
 

@@ -196,8 +196,8 @@ def _score(live: LiveRun, *, briefly: bool) -> str:
         return tr("best {0}").format(f"{best[1]:.3f}")
     if not len(history.validation):
         smoothed = history.smoothed.values
-        return tr("{0} training").format(f"{smoothed[-1]:.3f}") if len(smoothed) else ""
-    text = tr("{0} validation").format(f"{history.validation.values[-1]:.3f}")
+        return tr("{0} bits/dim in training").format(f"{smoothed[-1]:.3f}") if len(smoothed) else ""
+    text = tr("{0} bits/dim in validation").format(f"{history.validation.values[-1]:.3f}")
     if best is not None:
         text += tr(" (best {0} @ {1})").format(f"{best[1]:.3f}", f"{best[0]:,}")
     return text
