@@ -16,6 +16,7 @@ from nvp_studio.data.labels import usable_labels
 from nvp_studio.data.modes import over_white
 from nvp_studio.data.reading import Reading, Suspicion, ValueFacts
 from nvp_studio.data.values import apply, choose_all, facts_of, kind_of, range_for
+from nvp_studio.text import counted
 
 Numbers = npt.NDArray[Any]
 
@@ -57,7 +58,7 @@ def images_of(raw: Mapping[str, RawSplit], reading: Reading, notes: tuple[str, .
             raise DataError(f"{one.name} has no image whose numbers are all finite")
     decided, more = choose_all(_facts(views, kinds), like_first)
     if lost := sum(int((~one).sum()) for one in kept.values()):
-        words = f"{lost:,} images are left out because not all of their numbers are finite"
+        words = f"{counted(lost, 'image')} left out, as not all of the numbers are finite"
         more.append(Suspicion(kind="not finite", words=words))
     labels, names, left_out = _labels(raw, kept, reading)
     splits = {}

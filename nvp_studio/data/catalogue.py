@@ -245,7 +245,7 @@ def load_data(
     try:
         if spec in CATALOGUE:
             _check_published(spec, reading)
-            return _fitted(CATALOGUE[spec].load(options), options)
+            return replace(_fitted(CATALOGUE[spec].load(options), options), reading=reading)
         if is_hugging_face(spec):
             loaded = load_hugging_face(spec, options)
             return replace(_data_set(spec, Path(spec), loaded), title=spec.removeprefix(PREFIX))
@@ -348,18 +348,18 @@ def _fitted(data: DataSet, options: LoadOptions) -> DataSet:
         images = np.empty((len(split), *size, image_shape[0]), np.uint8)
         for start in range(0, len(split), _BATCH):
             batch = split.images[start : start + _BATCH]
-            images[start : start + len(batch)] = _fitted_batch(batch, image_shape)
+            images[start : start + len(batch)] = _fitted_batch(batch, image_shape, options.reading)
             done += len(batch)
             options.progress(done, total, f"resizing {data.title}")
         splits.append(replace(split, images=images))
     train, validation = splits[:2]
     test = splits[2] if data.test is not None else None
-    notes = (*data.notes, *fit(data.train.images[0], image_shape)[1])
+    notes = (*data.notes, *fit(data.train.images[0], image_shape, options.reading)[1])
     digest = digest_of(train, validation, test)
     return replace(data, train=train, validation=validation, test=test, digest=digest, notes=notes)
 
 
-def _fitted_batch(images: Images, image_shape: tuple[int, int, int]) -> Images:
+def _fitted_batch(images: Images, image_shape: tuple[int, int, int], reading: Reading) -> Images:
     if images.shape[1:3] == image_shape[1:]:
         return with_channels(images, image_shape[0])
-    return np.stack([fit(image, image_shape)[0] for image in images])
+    return np.stack([fit(image, image_shape, reading)[0] for image in images])

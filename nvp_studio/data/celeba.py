@@ -54,12 +54,14 @@ def read_celeba(variant: str, folder: Path, options: LoadOptions) -> LoadedData:
             title="CelebA",
             image_shape=image_shape,
             splits=np.array([numbers[name] for name in ordered], np.uint8),
-            rows=lambda first: read_rows(files[first:], image_shape),
+            rows=lambda first: read_rows(files[first:], image_shape, options.reading),
             attributes=values,
             attribute_names=names,
+            reading=options.reading,
         )
 
-    return load_prepared(folder, settings, listing_key([*files, *lists], *settings), make_plan, options.progress)
+    listing = listing_key([*files, *lists], *settings)
+    return load_prepared(folder, settings, listing, make_plan, options.progress, options.reading)
 
 
 def _images_folder(folder: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Bringing uint8 pixels to a model's shape: centre crop, resizing by area, grey to colour and back."""
+"""Bringing uint8 pixels to a model's shape: crop, pad or stretch, resizing by area, grey to colour and back."""
 
 import functools
 
@@ -7,36 +7,71 @@ import numpy.typing as npt
 from PIL import Image
 
 from nvp_studio.data.dataset import Images
+from nvp_studio.data.reading import UNDECIDED, Reading
 
 _BAND_SIZE = 2**19
 """About how many values are averaged over rows at once: more do not fit into a processor's cache."""
 
 
-def fit(pixels: Images, image_shape: tuple[int, int, int]) -> tuple[Images, tuple[str, ...]]:
-    """Crop and resize one image `(H, W, C)` to `image_shape` (C, H, W); return it with a note of each conversion.
+def fit(
+    pixels: Images, image_shape: tuple[int, int, int], reading: Reading = UNDECIDED
+) -> tuple[Images, tuple[str, ...]]:
+    """Bring one image `(H, W, C)` to `image_shape` (C, H, W); return it with a note of each conversion.
 
-    The image is cropped around its centre to the aspect, then made smaller by averaging areas or larger by bilinear
-    interpolation, then turned to grey or colour. What already fits is returned as it is, the same array.
+    To the aspect it is cropped around its centre, or padded, or stretched, as `reading.fit` says. It is made smaller by
+    averaging areas or larger by bilinear interpolation, then turned to grey or colour. What already fits is returned as
+    it is, the same array.
     """
     channels, height, width = image_shape
-    size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-    notes = []
+    notes: tuple[str, ...] = ()
     if pixels.shape[:2] != (height, width):
-        cropped = crop_to_aspect(pixels, height, width)
-        was_cropped = cropped.shape != pixels.shape
-        if cropped.shape[:2] == (height, width):
-            notes.append(f"centre-cropped from {size}")
-            pixels = np.ascontiguousarray(cropped)
-        else:
-            enlarging = cropped.shape[0] < height or cropped.shape[1] < width
-            notes.append(f"enlarged from {size}" if enlarging else f"resized from {size}")
-            notes += ["centre-cropped"] if was_cropped else []
-            resize = enlarge if enlarging else average_areas
-            pixels = resize(cropped, height, width)
+        bring = {"pad": _padded, "stretch": _stretched}.get(reading.fit, _cropped)
+        pixels, notes = bring(pixels, height, width, reading)
     if pixels.shape[2] != channels:
-        notes.append("grey to colour" if channels == 3 else "colour to grey")
+        notes = (*notes, "grey to colour" if channels == 3 else "colour to grey")
         pixels = with_channels(pixels, channels)
-    return pixels, tuple(notes)
+    return pixels, notes
+
+
+def _cropped(pixels: Images, height: int, width: int, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+    size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+    cropped = crop_to_aspect(pixels, height, width)
+    if cropped.shape[:2] == (height, width):
+        return np.ascontiguousarray(cropped), (f"centre-cropped from {size}",)
+    enlarging = cropped.shape[0] < height or cropped.shape[1] < width
+    note = f"enlarged from {size}" if enlarging else f"resized from {size}"
+    resize = enlarge if enlarging else average_areas
+    return resize(cropped, height, width), (note,) if cropped.shape == pixels.shape else (note, "centre-cropped")
+
+
+def _padded(pixels: Images, height: int, width: int, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+    old_height, old_width = pixels.shape[:2]
+    inner_height = min(height, max(1, round(old_height * width / old_width)))
+    inner_width = min(width, max(1, round(old_width * height / old_height)))
+    inner: Images = pixels
+    notes: tuple[str, ...] = ()
+    if (old_height, old_width) != (inner_height, inner_width):
+        inner, notes = _stretched(pixels, inner_height, inner_width, reading, "resized")
+    above, before = (height - inner_height) // 2, (width - inner_width) // 2
+    margins = ((above, height - inner_height - above), (before, width - inner_width - before), (0, 0))
+    if reading.pad in ("black", "white"):
+        padded = np.pad(inner, margins, constant_values=0 if reading.pad == "black" else 255)
+    else:
+        padded = np.pad(inner, margins, "edge")
+    if padded.shape == inner.shape:
+        return inner, notes
+    return padded, (*notes, "padded" if notes else f"padded from {old_width}x{old_height}")
+
+
+def _stretched(
+    pixels: Images, height: int, width: int, reading: Reading, word: str = "stretched"
+) -> tuple[Images, tuple[str, ...]]:
+    """Resize without regard to the aspect; a side that becomes smaller is averaged before another is enlarged."""
+    old_height, old_width = pixels.shape[:2]
+    smaller = average_areas(pixels, min(height, old_height), min(width, old_width))
+    if smaller.shape[:2] != (height, width):
+        smaller = enlarge(smaller, height, width)
+    return smaller, (f"{word} from {old_width}x{old_height}",)
 
 
 def crop_to_aspect(pixels: Images, height: int, width: int) -> Images:

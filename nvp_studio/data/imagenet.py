@@ -15,6 +15,7 @@ from nvp_studio.data.image_files import ImageFile, listing_key
 from nvp_studio.data.numpy_files import open_archive, open_member, read_arrays, read_header
 from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.prepared import load_prepared
+from nvp_studio.data.reading import Reading
 from nvp_studio.data.row_writer import Plan, Row
 
 _TRAIN = tuple(f"train_data_batch_{number}.npz" for number in range(1, 11))
@@ -51,11 +52,12 @@ def read_imagenet(variant: str, folder: Path, options: LoadOptions) -> LoadedDat
             title=f"ImageNet, {side}x{side}",
             image_shape=image_shape,
             splits=np.repeat(np.array(splits, np.uint8), [len(one) for one in labels]),
-            rows=partial(_rows, files, [len(one) for one in labels], side, image_shape),
+            rows=partial(_rows, files, [len(one) for one in labels], side, image_shape, options.reading),
             labels=np.concatenate(labels),
+            reading=options.reading,
         )
 
-    return load_prepared(folder, settings, listing_key(files, *settings), make_plan, options.progress)
+    return load_prepared(folder, settings, listing_key(files, *settings), make_plan, options.progress, options.reading)
 
 
 def _batches(folder: Path, side: int) -> list[ImageFile]:
@@ -82,7 +84,12 @@ def _labels(path: Path) -> Labels:
 
 
 def _rows(
-    files: Sequence[ImageFile], counts: Sequence[int], side: int, image_shape: tuple[int, int, int], first: int
+    files: Sequence[ImageFile],
+    counts: Sequence[int],
+    side: int,
+    image_shape: tuple[int, int, int],
+    reading: Reading,
+    first: int,
 ) -> Generator[Row, None, None]:
     """Yield the images from number `first` on, fitted to `image_shape`."""
     for file, count in zip(files, counts, strict=True):
@@ -91,7 +98,7 @@ def _rows(
             continue
         for planes in _planes(file.path, count, side, first):
             for image in planes.transpose(0, 2, 3, 1):
-                yield Row(fit(image, image_shape)[0])
+                yield Row(fit(image, image_shape, reading)[0])
         first = 0
 
 

@@ -87,7 +87,7 @@ def _read(image: Image.Image, image_shape: tuple[int, int, int] | None, reading:
     notes += conversions
     size = (pixels.shape[1], pixels.shape[0])
     if image_shape is not None:
-        pixels, fitting = fit(pixels, image_shape)
+        pixels, fitting = fit(pixels, image_shape, reading)
         notes += fitting
     return ReadImage(pixels, tuple(notes), size, text)
 

@@ -70,10 +70,19 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: Annotated[
         Literal["", "none"], Described("none leaves labels out; without it those that can be used are.", DATA)
     ] = ""
+    fit: Annotated[
+        Literal["", "crop", "pad", "stretch"],
+        Described("How images of another aspect are brought to the size: pad, stretch, or crop, as without it.", DATA),
+    ] = ""
+    pad: Annotated[
+        Literal["", "edge", "black", "white"],
+        Described("What --fit pad fills with: black, white, or the colours of the edge, as without it.", DATA),
+    ] = ""
 
     def after(self, other: "Reading") -> "Reading":
-        """This reading, with the range and the white of `other` where it leaves them open."""
-        return msgspec.structs.replace(self, values=self.values or other.values, white=self.white or other.white)
+        """This reading, with what `other` says of numbers and shape where it leaves that open."""
+        names = ("values", "white", "fit", "pad")
+        return msgspec.structs.replace(self, **{name: getattr(self, name) or getattr(other, name) for name in names})
 
     def __post_init__(self) -> None:
         parse_values(self.values)

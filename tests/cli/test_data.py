@@ -170,11 +170,11 @@ def _interrupted_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     real: Callable[..., object] = image_files.read_image
     read: list[str] = []
 
-    def read_and_stop(path: Path, shape: tuple[int, int, int]) -> object:
+    def read_and_stop(path: Path, *how: object) -> object:
         read.append(path.name)
         if len(read) == number:
             os.kill(os.getpid(), signal.SIGINT)
-        return real(path, shape)
+        return real(path, *how)
 
     monkeypatch.setattr(image_files, "read_image", read_and_stop)
     monkeypatch.setattr(image_files, "_MAX_THREADS", 1)

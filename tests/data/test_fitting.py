@@ -12,6 +12,7 @@ from PIL import Image
 
 from nvp_studio.data import fitting
 from nvp_studio.data.fitting import average_areas, crop_to_aspect, enlarge, fit, with_channels
+from nvp_studio.data.reading import Reading
 
 SIDES = st.integers(1, 12)
 CHANNELS = st.sampled_from([1, 3])
@@ -131,3 +132,38 @@ def test_enlarging_keeps_between_its_neighbours() -> None:
     row = enlarge(ramp, 50, 100)[20, :, 0].astype(int)
     assert (np.diff(row) >= 0).all()
     assert (row[0], row[-1]) == (0, 240)
+
+
+@pytest.mark.parametrize("shape", [(20, 40, 1), (40, 20, 3), (5, 9, 1), (200, 3, 3), (16, 12, 1)])
+@pytest.mark.parametrize("how", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("wanted", [(16, 16), (12, 24)])
+def test_every_way_gives_the_size_asked_for(shape: tuple[int, ...], how: str, wanted: tuple[int, int]) -> None:
+    pixels = np.full(shape, 77, np.uint8)
+    fitted, notes = fit(pixels, (shape[2], *wanted), Reading(fit=how))
+    assert fitted.shape == (*wanted, shape[2])
+    assert (fitted == 77).all()
+    assert notes
+
+
+def test_padding_keeps_the_whole_image_in_the_middle() -> None:
+    pixels = np.full((10, 20, 1), 100, np.uint8)
+    pixels[:, 0], pixels[:, -1] = 7, 9
+    for filling, shade in (("black", 0), ("white", 255)):
+        fitted, notes = fit(pixels, (1, 20, 20), Reading(fit="pad", pad=filling))
+        np.testing.assert_array_equal(fitted[5:15], pixels)
+        assert (fitted[:5] == shade).all()
+        assert (fitted[15:] == shade).all()
+        assert notes == ("padded from 20x10",)
+    edge, _ = fit(pixels, (1, 20, 20), Reading(fit="pad"))
+    np.testing.assert_array_equal(edge, np.repeat(pixels[:1], 20, axis=0))
+    smaller, notes = fit(pixels, (1, 10, 10), Reading(fit="pad", pad="white"))
+    assert (smaller[3:7, 1:-1] < 255).all()
+    assert (smaller[[0, 1, -2, -1]] == 255).all()
+    assert notes == ("resized from 20x10", "padded")
+
+
+def test_stretching_uses_every_pixel() -> None:
+    pixels = np.tile(np.array([0, 0, 200, 200], np.uint8), (2, 1))[..., None]
+    fitted, notes = fit(pixels, (1, 2, 2), Reading(fit="stretch"))
+    np.testing.assert_array_equal(fitted[..., 0], [[0, 200], [0, 200]])
+    assert notes == ("stretched from 4x2",)
