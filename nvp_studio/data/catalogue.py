@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from nvp_studio.data import cifar, cifar_files, idx, numpy_files
+from nvp_studio.data import cifar, cifar_files, idx, numpy_files, pixel_csv
+from nvp_studio.data.advice import advice_about
 from nvp_studio.data.array_images import with_range
 from nvp_studio.data.arrays import LoadedData, check_size, reason_of
 from nvp_studio.data.celeba import find_celeba, read_celeba
@@ -21,6 +22,7 @@ from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
 from nvp_studio.data.imagenet import find_imagenet, read_imagenet
+from nvp_studio.data.numpy_folder import find_arrays, load_arrays
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
@@ -224,7 +226,8 @@ def load_data(
 
     - a folder of image files, with a class per sub-folder where there are some;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
-    - a .npz or .npy file;
+    - a .npz or .npy file, or a folder of .npy files;
+    - a .csv file with the pixels of an image in each row;
     - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch;
     - parquet files with a column of images, one or a folder of them.
 
@@ -264,7 +267,7 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
         known = ", ".join(CATALOGUE)
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     options.progress(0, 0, f"opening {path.name}")
-    loaded = _load_arrays(path, options.reading)
+    loaded = _load_arrays(path, options)
     if loaded is not None:
         return _fitted(_data_set(spec, path, loaded), options)
     if options.reading.axes not in ("", "N"):
@@ -278,13 +281,17 @@ def _check_published(spec: str, reading: Reading) -> None:
         raise DataError(f"{spec} is read as it was published; values, white and axes are for other data")
 
 
-def _load_arrays(path: Path, reading: Reading) -> LoadedData | None:
+def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
     """Return what an array file or a folder of them holds, None for a folder of other files."""
+    reading = options.reading
     if path.is_dir():
         if idx.holds_idx(path):
             return with_range(idx.load_idx(path), reading)
         place = cifar.find_cifar("cifar-10", path)
-        return None if place is None else with_range(_load_cifar(place), reading)
+        if place is not None:
+            return with_range(_load_cifar(place), reading)
+        files = find_arrays(path)
+        return load_arrays(path, files, options) if files else None
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()
@@ -292,14 +299,13 @@ def _load_arrays(path: Path, reading: Reading) -> LoadedData | None:
         return numpy_files.load_npz(path, reading)
     if suffix == ".npy":
         return numpy_files.load_npy(path, reading)
+    if suffix in pixel_csv.SUFFIXES:
+        return pixel_csv.load_csv(path, reading)
     if suffix == ".bin" or cifar_files.is_archive(path):
         return with_range(_load_cifar(path), reading)
     if idx.is_idx(path):
         return with_range(idx.load_idx(path), reading)
-    raise DataError(
-        f"{path.name} is no data set: give a folder of images, an IDX, .npz, .npy or .parquet file, or CIFAR-10's .bin "
-        "or .tar.gz"
-    )
+    raise DataError(advice_about(path.name))
 
 
 def _load_cifar(path: Path) -> LoadedData:

@@ -51,6 +51,8 @@ class Layout:
     entries: list[Entry]
     left_out: tuple[LeftOut, ...] = ()
     suspicions: tuple[Suspicion, ...] = ()
+    chosen: bool = False
+    """Whether the images for validation were chosen from those for training."""
 
 
 @dataclass
@@ -85,7 +87,10 @@ def lay_out(names: Sequence[str]) -> Layout:
         rest = folders if depth is None else folders[:depth] + folders[depth + 1 :]
         entries.append(Entry(number, split or "train", rest[at_top] if len(rest) > at_top else None))
     entries = _with_classes(entries, names, sorting.left_out)
-    return Layout(_with_validation(entries, names), sorting.left_out.all(), tuple(sorting.suspicions))
+    chosen = all(one.split != "validation" for one in entries)
+    if chosen:
+        _choose_validation(entries, names)
+    return Layout(entries, sorting.left_out.all(), tuple(sorting.suspicions), chosen)
 
 
 def _split_of(folder: str) -> str | None:
@@ -220,11 +225,8 @@ def _with_classes(entries: list[Entry], names: Sequence[str], left_out: LeftOutC
     return kept if len({one.label for one in kept} - {None}) > 1 else [replace(one, label=None) for one in kept]
 
 
-def _with_validation(entries: list[Entry], names: Sequence[str]) -> list[Entry]:
-    if any(one.split == "validation" for one in entries):
-        return entries
+def _choose_validation(entries: list[Entry], names: Sequence[str]) -> None:
     train = [place for place, one in enumerate(entries) if one.split == "train"]
     for place, chosen in zip(train, held_out([names[entries[place].number] for place in train]), strict=True):
         if chosen:
             entries[place] = replace(entries[place], split="validation")
-    return entries

@@ -41,7 +41,7 @@ _NPZ_NAMES = {
 def load_npy(path: Path, options: Reading = UNDECIDED) -> LoadedData:
     """Load one array of images from a .npy file."""
     with reading(path.name), open(path, "rb") as file:
-        values = _read_npy(file, path.stat().st_size, path.name)
+        values = read_npy(file, path.stat().st_size, path.name)
     return images_of({"train": RawSplit(values, path.name)}, options)
 
 
@@ -116,7 +116,7 @@ def open_archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfil
 
 def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
     with open_member(archive, item, name) as file:
-        return _read_npy(file, item.file_size, f"{item.filename} in {name}", kinds)
+        return read_npy(file, item.file_size, f"{item.filename} in {name}", kinds)
 
 
 def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> IO[bytes]:
@@ -128,7 +128,7 @@ def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> I
     return archive.open(item)
 
 
-def _read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
+def read_npy(file: IO[bytes], size: int, name: str, kinds: str = "biuf") -> npt.NDArray[Any]:
     """Return the array of a .npy stream of `size` bytes; Python objects are never loaded."""
     shape, fortran_order, dtype = read_header(file, size, name, kinds)
     promised = math.prod(shape) * dtype.itemsize

@@ -30,6 +30,7 @@ from nvp_studio.data.image_files import (
 )
 from nvp_studio.data.images import ImageError, find_images, read_header
 from nvp_studio.data.left_out import LeftOutCount
+from nvp_studio.data.numpy_folder import find_arrays
 from nvp_studio.data.options import LoadOptions, no_progress
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.text import counted, one_line
@@ -59,7 +60,13 @@ def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iter
         yield _survey_entry(CATALOGUE[spec], options)
     elif not spec or not path.exists():
         raise DataError(f"there is no folder and no file {path}")
-    elif path.is_file() or is_hugging_face(spec) or idx.holds_idx(path) or cifar.find_cifar("cifar-10", path):
+    elif (
+        path.is_file()
+        or is_hugging_face(spec)
+        or idx.holds_idx(path)
+        or cifar.find_cifar("cifar-10", path)
+        or find_arrays(path)
+    ):
         yield _survey_files(path, options)
     else:
         yield from _survey_images(path, options, patience)
@@ -81,7 +88,7 @@ def _survey_entry(entry: CatalogueEntry, options: LoadOptions) -> DataReport:
 
 def _survey_files(path: Path, options: LoadOptions) -> DataReport:
     """Survey a data file, or a folder of them, by reading it, unless it is large."""
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    files = [path] if path.is_file() else find_arrays(path) or [file for file in path.iterdir() if file.is_file()]
     if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MAX_FILE_BYTES:
         return DataReport(title=one_line(path.name), unread=True)
     return _read(str(path), options)
