@@ -27,7 +27,7 @@ from nvp_studio.runs.listing import SortKey, find_run, list_labelled
 from nvp_studio.runs.names import Axis
 from nvp_studio.runs.trash import TRASH, delete_for_good, discard_run, restore_run
 from nvp_studio.training.changes import ChangeRequest, read_changes, request_change
-from nvp_studio.training.config import StopRules
+from nvp_studio.training.config import StopRules, rate_warning
 from nvp_studio.training.events import SheetKind
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.runs import default_runs_folder, read_report
@@ -244,6 +244,8 @@ def change(
         raise typer.BadParameter("say what is to be changed: a learning rate or a stop condition")
     folder = find_run(run, runs)
     request_change(folder, ChangeRequest(learning_rate=learning_rate, stop=rules))
+    if advice := rate_warning(learning_rate or 0.0):
+        say(f"warning: {advice}")
     say("it takes effect after the present step" if is_locked(folder) else "it takes effect when the run is resumed")
 
 

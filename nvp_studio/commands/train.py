@@ -18,7 +18,7 @@ from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
 from nvp_studio.text import command_line, duration
-from nvp_studio.training.config import DEFAULT_MINUTES, StopRules, TrainConfig, recommended
+from nvp_studio.training.config import DEFAULT_MINUTES, StopRules, TrainConfig, rate_warning, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent
 from nvp_studio.training.runs import default_runs_folder, read_record
@@ -121,6 +121,8 @@ def train(
         preset = given.setdefault("preset", fields["preset"])
         config = _config(recommended(preset) | given)
         change = _flow_change(flow or [])
+        if advice := rate_warning(config.learning_rate):
+            say(f"warning: {advice}")
         earlier = earlier_run(runs_folder, settled(config))
         if earlier is None:
             return start_run(config, runs_folder, name, control=control, report=report, ranks=ranks, change_flow=change)

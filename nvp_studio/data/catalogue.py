@@ -312,12 +312,16 @@ def _load_cifar(path: Path) -> LoadedData:
     return replace(cifar.read_cifar("cifar-10", path), label_names=CATALOGUE["cifar-10"].label_names)
 
 
+TOO_FEW = "{0} has {1} image; at least two are needed, to train and to validate"
+"""A reason to refuse data, of name and number."""
+
+
 def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
     train, validation, digest = loaded.train, loaded.validation, loaded.digest
     if validation is None:
         digest = ""
         if len(train) < 2:
-            raise DataError(f"{path.name} has {len(train)} image; at least two are needed, to train and to validate")
+            raise DataError(TOO_FEW.format(path.name, len(train)))
         chosen = held_out([str(index) for index in range(len(train))])
         train, validation = train.part(~chosen), train.part(chosen)
     name = os.path.abspath(path)

@@ -8,10 +8,10 @@ import msgspec
 
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import MAX_NAME
 
 LABELS = "labels.json"
 
-_MAX_NAME = 80
 _MAX_NOTE = 10_000
 _MAX_TAG = 40
 _MAX_TAGS = 30
@@ -41,9 +41,7 @@ def write_labels(folder: Path, labels: Labels) -> Labels:
     Raises `RunError` for labels that are too long, and when the file cannot be written.
     """
     tidy = Labels(name=" ".join(labels.name.split()), note=labels.note.strip(), tags=tidy_tags(labels.tags))
-    for what, text, most in (("name", tidy.name, _MAX_NAME), ("note", tidy.note, _MAX_NOTE)):
-        if len(text) > most:
-            raise RunError(f"a {what} has at most {most} letters, not {len(text)}")
+    check_labels(tidy)
     if not folder.is_dir():
         raise RunError(f"{folder} is gone")
     try:
@@ -51,6 +49,13 @@ def write_labels(folder: Path, labels: Labels) -> Labels:
     except OSError as error:
         raise RunError(f"the labels of {folder.name} could not be written: {error.strerror}") from error
     return tidy
+
+
+def check_labels(labels: Labels) -> None:
+    """Raise `RunError` for a name or note that is too long."""
+    for what, text, most in (("name", labels.name.strip(), MAX_NAME), ("note", labels.note.strip(), _MAX_NOTE)):
+        if len(text) > most:
+            raise RunError(f"a {what} has at most {most} characters, not {len(text)}")
 
 
 def change_labels(

@@ -4,7 +4,8 @@ import os
 
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW
+from nvp_studio.data.hugging_face import is_hugging_face
 from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.channel import WorkerLost
@@ -26,6 +27,8 @@ class DataSurveyor(QObject):
         self._engine = engine
         self.data = ""
         """The path that is surveyed; empty: none."""
+        self.missing = ""
+        """The path that was to be surveyed and is not there."""
         self.images_counted = 0
         """Images counted so far."""
         self.result: DataReport | None = None
@@ -39,10 +42,26 @@ class DataSurveyor(QObject):
         """Whether the survey goes on."""
         return bool(self.data) and self.result is None and not self.error
 
+    @property
+    def problem(self) -> str:
+        """Why a run cannot learn from these data, in the words that a run would refuse them with; empty: it can."""
+        result = self.result
+        if self.missing:
+            return f"there is no folder and no file {self.missing}"
+        if self.error or result is None or result.unread:
+            return self.error
+        if result.images == 0:
+            return "there are no images in this folder"
+        if result.largest is None:
+            return f"none of the {result.images} images can be read"
+        return TOO_FEW.format(os.path.basename(self.data), 1) if result.images == 1 else ""
+
     def survey(self, data: str, *, again: bool = False) -> None:
         """Survey `data` if it is a path on this machine and runs are trained here; the same path only if `again`."""
         elsewhere = data in CATALOGUE or self._engine.trainer_host
-        path = "" if elsewhere or not data or not os.path.exists(os.path.expanduser(data)) else data
+        here = bool(data) and not elsewhere and not is_hugging_face(data)
+        self.missing = data if here and not os.path.exists(os.path.expanduser(data)) else ""
+        path = data if here and not self.missing else ""
         if path == self.data and not again:
             return
         self._channel.cancel()

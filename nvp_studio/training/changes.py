@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from nvp_studio.files import flush_folder, read_regular, write_whole
+from nvp_studio.training.bounds import check_bounds
 from nvp_studio.training.config import StopRules
 from nvp_studio.training.errors import RunError
 
@@ -56,8 +57,7 @@ class ChangeRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop: StopRules | None = None
 
     def __post_init__(self) -> None:
-        if self.learning_rate is not None and not 0 < self.learning_rate <= 10:
-            raise ValueError(f"the learning rate must be positive and at most 10, not {self.learning_rate}")
+        check_bounds(self)
 
 
 def now() -> str:

@@ -7,18 +7,13 @@ import msgspec
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.training.bounds import check_bounds
 from nvp_studio.training.errors import RunError
 
 DEFAULT_MINUTES = 5.0
 """Budget of a run that is given none on the command line."""
-_POSITIVE = (
-    "batch_size",
-    "learning_rate",
-    "gradient_clip",
-    "checkpoint_minutes",
-    "checkpoint_steps",
-    "validation_images",
-)
+DIVERGING_RATE = 0.03
+"""From this learning rate on, the loss of a usual flow diverges within a few hundred steps, with either optimizer."""
 
 
 class StopRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,12 +27,7 @@ class StopRules(msgspec.Struct, frozen=True, kw_only=True):
     """Over all sessions of the run; by the clock, so the one rule that is not repeatable."""
 
     def __post_init__(self) -> None:
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience must be at least 1 validation, not {self.patience}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"minutes must be positive, not {self.minutes}")
-        if self.target is not None and not -100 < self.target < 100:
-            raise ValueError(f"the target must be a score in bits/dim, not {self.target}")
+        check_bounds(self)
 
     @property
     def empty(self) -> bool:
@@ -166,20 +156,16 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(budgets) != 1:
             raise ValueError(f"give exactly one of steps, epochs and minutes, not {' and '.join(budgets) or 'none'}")
-        for name in (*budgets, *_POSITIVE):
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, not {value}")
-        for name in ("ema_decay", "noise_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
-        if not 0 < self.scoring_share <= 1:
-            raise ValueError(f"scoring_share must lie in (0, 1], not {self.scoring_share}")
-        if not 0 <= self.random_shift <= 1024:
-            raise ValueError(f"random_shift must lie in 0..1024, not {self.random_shift}")
-        if not 1 <= self.accumulate <= self.batch_size:
-            raise ValueError(f"accumulate must lie between 1 and batch_size ({self.batch_size}), not {self.accumulate}")
-        if self.warmup_steps < 0:
-            raise ValueError(f"warmup_steps must not be negative, not {self.warmup_steps}")
+        check_bounds(self)
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate must be at most batch_size ({self.batch_size}), not {self.accumulate}")
+
+
+def rate_warning(rate: float) -> str:
+    """What a learning rate will most probably lead to; empty for a usual one."""
+    if rate < DIVERGING_RATE:
+        return ""
+    return f"rates from {DIVERGING_RATE:g} on usually diverge: training then goes back and halves the rate"
 
 
 def check_trainable(config: TrainConfig) -> None:

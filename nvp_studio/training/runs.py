@@ -37,6 +37,8 @@ DATA_REPORT = "data.json"
 DATA_SHEET = "data.png"
 MAX_RECORD_BYTES = 2_000_000
 _MAX_LINE_BYTES = 100_000
+MAX_NAME = 80
+"""Characters of the name of a run."""
 """Of the history, which grows with the run and is read line by line."""
 
 SHEET_COLUMNS = 8
@@ -134,14 +136,17 @@ def default_runs_folder() -> Path:
 def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
     """Make a new run folder called `name`, or for an empty name after today's date and the data set.
 
-    A name that is taken gets a number. Raises `RunError` when the folder cannot be made.
+    A name that is taken gets a number. Raises `RunError` when the folder cannot be made, and for too long a name.
     """
     today = datetime.now().astimezone().date().isoformat()
-    stem = _slug(name) or f"{today}-{_slug(Path(data).stem) or 'run'}"
+    if len(name) > MAX_NAME:
+        raise RunError(f"a name has at most {MAX_NAME} characters, not {len(name)}")
+    own = folder_name(name)
+    stem = own or f"{today}-{folder_name(Path(data).stem) or 'run'}"
     try:
         runs_folder.mkdir(parents=True, exist_ok=True)
         for number in itertools.count(1):
-            folder = runs_folder / (stem if _slug(name) and number == 1 else f"{stem}-{number}")
+            folder = runs_folder / (stem if own and number == 1 else f"{stem}-{number}")
             with suppress(FileExistsError):
                 folder.mkdir()
                 break
@@ -305,6 +310,6 @@ def _subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def _slug(text: str) -> str:
-    """The text as a folder name that every system takes."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:80]
+def folder_name(text: str) -> str:
+    """The text as a folder name that every system takes; empty if nothing of it is left."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:MAX_NAME]

@@ -7,11 +7,13 @@ from PySide6.QtWidgets import QCheckBox, QDialogButtonBox, QWidget
 
 from nvp_studio.flow.config import RANGES, FlowConfig
 from nvp_studio.text import sentence
+from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.flow_choice import field_names, tr, value_names
-from nvp_studio.views.widgets.inputs import ComboBox, input_value, number, on_input, show_input
+from nvp_studio.views.widgets.inputs import ComboBox, input_value, on_input, show_input
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, text_label
+from nvp_studio.views.widgets.number_field import NumberField
 
 _LEFT = 10
 """Fields in the first of two columns: the layout of the flow, with the transform of its couplings."""
@@ -67,10 +69,10 @@ class FlowDialog(Dialog):
         elif hint is bool:
             field = QCheckBox()
         elif hint is int:
-            field = number(0, RANGES[key][1])
+            field = NumberField(Bounds(*RANGES[key]), whole=True)
         else:
-            least, most = (0.0, 0.999999) if key == "leak" else (1e-6, 0.499999)
-            field = number(least, most, 6, step=0.01)
+            bounds = Bounds(0, 1, below=True) if key == "leak" else Bounds(0, 0.5, beyond=True, below=True)
+            field = NumberField(bounds, step=0.01)
         on_input(field, self._check)
         field.setObjectName(key)
         self.fields[key] = field

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialogButtonBox,
@@ -14,17 +13,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.runs.labels import Labels, tidy_tags
-from nvp_studio.text import escaped
+from nvp_studio.runs.labels import Labels, check_labels, tidy_tags
+from nvp_studio.text import escaped, sentence
+from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.changes import ChangeRequest
+from nvp_studio.training.config import rate_warning
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged
-from nvp_studio.training.runs import RunSummary
+from nvp_studio.training.runs import MAX_NAME, RunSummary
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.inputs import number
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import form_layout, paragraph, text_label
+from nvp_studio.views.widgets.number_field import NameField, NumberField
 from nvp_studio.views.widgets.stop_fields import StopFields
 
 
@@ -35,9 +36,8 @@ class LabelsDialog(Dialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("Name, tags and note"))
         self.setMinimumWidth(56 * SPACE)
-        self.name = QLineEdit(labels.name)
+        self.name = NameField(MAX_NAME, labels.name)
         self.name.setPlaceholderText(first_name)
-        self.name.setMaxLength(80)
         self.tags = QLineEdit(", ".join(labels.tags))
         self.tags.setPlaceholderText(self.tr("such as: good, paper"))
         self.note = QPlainTextEdit(labels.note)
@@ -60,9 +60,10 @@ class LabelsDialog(Dialog):
 
     def accept(self) -> None:
         try:
-            _ = self.labels
+            labels = self.labels
+            check_labels(labels)
         except RunError as error:
-            self.problem.setText(str(error))
+            self.problem.setText(sentence(error))
             return
         super().accept()
 
@@ -75,12 +76,10 @@ class ChangeRunDialog(Dialog):
         self._settings = settings
         self.setWindowTitle(self.tr("Change the run"))
         self.setMinimumWidth(48 * SPACE)
-        self.learning_rate = number(1e-7, 1.0, 7)
+        self.learning_rate = NumberField(BOUNDS["learning_rate"], advice=rate_warning)
         self.learning_rate.setValue(settings.learning_rate)
         self.stop = StopFields()
         self.stop.show_rules(settings.stop)
-        self._shown = (self.learning_rate.value(), self.stop.rules)
-        """The values first shown: those of `settings`, rounded to the digits of the fields."""
         fields = ((self.tr("Learning rate"), self.learning_rate, ""), *self.stop.rows)
         explanation = self.tr(
             "The learning rate is the schedule's highest. Changes hold from the next step on, are kept with the "
@@ -89,23 +88,30 @@ class ChangeRunDialog(Dialog):
         self.column.addLayout(form_layout(fields))
         self.column.addWidget(text_label(explanation, wrap=True))
         self.column.addWidget(self.make_buttons(self.tr("Change")))
+        for _, field, _ in fields:
+            field.edited.connect(self._check)
+        self._check()
 
     @property
     def request(self) -> ChangeRequest | None:
-        """What a person changed; None when nothing was. A rule whose field was left alone stays what it is."""
+        """What a person changed; None when nothing was. Raises `ValueError` for what cannot be meant."""
         rate, rules = self.learning_rate.value(), self.stop.rules
-        rate_before, rules_before = self._shown
-        changed = {
-            name: value
-            for name in rules.__struct_fields__
-            if (value := getattr(rules, name)) != getattr(rules_before, name)
-        }
-        if rate == rate_before and not changed:
+        if rate == self._settings.learning_rate and rules == self._settings.stop:
             return None
         return ChangeRequest(
-            learning_rate=rate if rate != rate_before else None,
-            stop=replace(self._settings.stop, **changed) if changed else None,
+            learning_rate=rate if rate != self._settings.learning_rate else None,
+            stop=rules if rules != self._settings.stop else None,
         )
+
+    def _check(self) -> None:
+        try:
+            _ = self.request
+        except ValueError as error:
+            self.ok.setEnabled(False)
+            self.ok.setToolTip(sentence(error))
+        else:
+            self.ok.setEnabled(True)
+            self.ok.setToolTip("")
 
 
 class ChangedDataDialog(Dialog):

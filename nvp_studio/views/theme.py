@@ -157,6 +157,14 @@ def set_role(widget: QWidget, role: str) -> None:
         widget.style().polish(widget)
 
 
+def set_mark(widget: QWidget, name: str, on: bool) -> None:
+    """Give a widget the look that the style sheet has for the property `name`, or take it away."""
+    if bool(widget.property(name)) != on:
+        widget.setProperty(name, on)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
 def set_icon(target: QAction | QAbstractButton, name: str, role: str = "text") -> None:
     """Give an action or button the icon `name` in the colour of `role`, redrawn when the theme changes."""
     theme().icons[target] = (name, role)

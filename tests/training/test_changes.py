@@ -175,7 +175,7 @@ def test_rules_that_make_no_sense_are_refused(fields: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, 11.0, float("nan")])
 def test_a_rate_that_makes_no_sense_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="learning rate"):
+    with pytest.raises(ValueError, match="learning_rate"):
         ChangeRequest(learning_rate=rate)
 
 

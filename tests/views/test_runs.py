@@ -413,7 +413,7 @@ def test_a_change_holds_only_the_fields_that_were_edited(qtbot: Bot) -> None:
     assert dialog.request == ChangeRequest(learning_rate=0.002)
     dialog.stop.patience.setValue(7)
     assert dialog.request == ChangeRequest(learning_rate=0.002, stop=replace(exact, patience=7))
-    dialog.stop.target.setValue(0)
+    dialog.stop.target.setValue(None)
     assert dialog.request is not None
     assert dialog.request.stop == StopRules(patience=7, minutes=90.04)
 

@@ -94,8 +94,8 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
     assert form.config == config
     assert form.problem == ""
     form.fields["batch_size"].setValue(3)
-    assert form.config is not None
-    assert form.config.accumulate == 3, "a batch of three has no five parts"
+    assert form.config is None
+    assert form.problem == "Micro-batches: at most 3, the batch size, not 5"
 
 
 def test_a_budget_is_whole_where_the_form_is_narrowest(qtbot: Bot) -> None:
@@ -303,7 +303,9 @@ def test_a_killed_trainer_is_reported_and_the_run_continues(
 
 def test_failures_are_shown_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     page.form.show_config(small_config(tmp_path / "nothing.npz"))
-    page.start_button.click()
+    assert not page.start_button.isEnabled()
+    assert "there is no folder and no file" in page.start_button.toolTip()
+    page.live.start(small_config(tmp_path / "nothing.npz"), page.context.runs_folder, "")
     qtbot.waitUntil(lambda: page.live.phase == "failed")
     shown = window.notifications.shown[-1]
     assert shown.level == "error"
@@ -452,7 +454,7 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
     assert form.config is not None
     assert form.config.image_size == 32
 
-    form.fields["image_size"].setValue(0)
+    form.fields["image_size"].setValue(None)
     assert form.data_note.text().endswith("Their sizes differ: choose an image side under Advanced.")
     assert form.data_note.property("role") == "warning"
     form.show_data("digits")
@@ -469,7 +471,7 @@ def test_a_suggested_side_leaves_with_its_folder_and_a_chosen_one_stays(
     page.open_paths([tmp_path / "a"])
     qtbot.waitUntil(lambda: form.fields["image_size"].value() == 32)
     form.show_data("fashion-mnist")
-    assert form.fields["image_size"].value() == 0
+    assert form.fields["image_size"].value() is None
     form.show_data(str(tmp_path / "a"))
     form.fields["image_size"].setValue(48)
     page.open_paths([tmp_path / "b"])

@@ -8,9 +8,10 @@ from typing import Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSizePolicy, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QSizePolicy, QWidget
 
-_TEXT_MARGIN = 7
+from nvp_studio.views.widgets.number_field import NumberField
+
 _MIN_COMBO = 96
 """Pixels for the arrow and the beginning of a text."""
 
@@ -42,58 +43,14 @@ class ComboBox(QComboBox):
         event.ignore()
 
 
-class NumberBox(QDoubleSpinBox):
-    """A field for decimal numbers, without zeros at the end, or for whole ones."""
-
-    def __init__(self, least: float, most: float, digits: int = 0) -> None:
-        """`digits` after the point; none for whole numbers."""
-        super().__init__()
-        self.setDecimals(digits)
-        self.setRange(least, most)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setKeyboardTracking(False)
-        self.lineEdit().setTextMargins(_TEXT_MARGIN, 0, 0, 0)  # a style sheet's padding has no effect on it
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def textFromValue(self, value: float) -> str:
-        text = super().textFromValue(value)
-        point = self.locale().decimalPoint()
-        return text.rstrip("0").removesuffix(point) if point in text else text
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
-def number(
-    least: float, most: float, digits: int = 0, *, step: float = 0.0, least_text: str = "", suffix: str = ""
-) -> NumberBox:
-    """A field for a number with up to `digits` after the point; with a `least_text`, which it shows, the least is None.
-
-    Without `step`, arrows change a whole number by 1 and a decimal one by a tenth of its size.
-    """
-    field = NumberBox(least, most, digits)
-    field.setSpecialValueText(least_text)
-    field.setSuffix(suffix)
-    if step:
-        field.setSingleStep(step)
-    elif digits:
-        field.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-    return field
-
-
 def input_value(field: QWidget) -> Any:
-    """The value of a field."""
+    """The value of a field; raises `ValueError` for a number field whose text is not one that it can take."""
     if isinstance(field, QComboBox):
         return field.currentData()
     if isinstance(field, QCheckBox):
         return field.isChecked()
-    assert isinstance(field, QDoubleSpinBox)
-    if field.specialValueText() and field.value() == field.minimum():
-        return None
-    return field.value() if field.decimals() else round(field.value())
+    assert isinstance(field, NumberField)
+    return field.value()
 
 
 def show_input(field: QWidget, value: Any) -> None:
@@ -105,8 +62,8 @@ def show_input(field: QWidget, value: Any) -> None:
     elif isinstance(field, QCheckBox):
         field.setChecked(value)
     else:
-        assert isinstance(field, QDoubleSpinBox)
-        field.setValue(field.minimum() if value is None else value)
+        assert isinstance(field, NumberField)
+        field.setValue(value)
 
 
 def on_input(field: QWidget, slot: Callable[[], object]) -> None:
@@ -116,5 +73,5 @@ def on_input(field: QWidget, slot: Callable[[], object]) -> None:
     elif isinstance(field, QCheckBox):
         field.toggled.connect(slot)
     else:
-        assert isinstance(field, QDoubleSpinBox)
-        field.valueChanged.connect(slot)
+        assert isinstance(field, NumberField)
+        field.edited.connect(slot)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.labels import TextLabel
+from nvp_studio.views.widgets.number_field import NameField, NumberField
 
 Margins = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels."""
@@ -55,7 +56,10 @@ def form_layout(rows: Sequence[tuple[str, QWidget, str]] = (), *, spacing: int =
 
 
 def add_field(form: QFormLayout, text: str, field: QWidget, tip: str = "", *, named: QWidget | None = None) -> None:
-    """Add a field with its label (a check box has its own); `named` is the field within a row of several."""
+    """Add a field with its label (a check box has its own) and, below, the line that says what is wrong with its text.
+
+    `named` is the field within a row of several.
+    """
     if isinstance(field, QCheckBox):
         field.setText(text)
         form.addRow(field)
@@ -64,8 +68,15 @@ def add_field(form: QFormLayout, text: str, field: QWidget, tip: str = "", *, na
         label.setBuddy(named or field)
         label.setToolTip(tip)
         form.addRow(label, field)
-    (named or field).setAccessibleName(text.replace("&", ""))
-    (named or field).setToolTip(tip)
+    target = named or field
+    target.setAccessibleName(text.replace("&", ""))
+    if isinstance(target, NumberField):
+        target.set_tip(tip)
+        form.addRow("", target.add_note())
+    else:
+        target.setToolTip(tip)
+    if isinstance(target, NameField):
+        form.addRow("", target.note)
 
 
 def text_label(text: str = "", role: str = "dim", *, wrap: bool = False) -> QLabel:

@@ -2,24 +2,33 @@
 
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QSizePolicy, QSlider, QWidget
 
+from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox
+from nvp_studio.views.widgets.number_field import NumberField
 
 STEPS_PER_UNIT = 100
 _HANDLE = 7.0
+_FIRST_KEYS = tuple("0123456789.,-\u2212")
+"""Keys that begin a number."""
+_EDITOR_WIDTH = 12 * SPACE
+_EDITOR_DIGITS = 6
+_MOST_TYPED = 100
 
 
 class MarkedSlider(QSlider):
     """A horizontal slider for hundredths, filled from a mark to the handle.
 
-    A press anywhere moves the handle there and drags on; a double click or Delete asks for a reset; the wheel turns it
-    only while it has the focus, so that a list of sliders scrolls.
+    A press anywhere moves the handle there and drags on; a double click or Delete asks for a reset, Enter or a digit
+    for a field to type into; the wheel turns it only while it has the focus, so that a list of sliders scrolls.
     """
 
     reset_requested = Signal()
+    typing_requested = Signal(str)
+    """A person wants to type the value; carries the key that began it, empty for Enter."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__(Qt.Orientation.Horizontal)
@@ -93,6 +102,10 @@ class MarkedSlider(QSlider):
             self.reset_requested.emit()
         elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.typing_requested.emit("")
+        elif event.text() in _FIRST_KEYS and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            self.typing_requested.emit(event.text())
         else:
             super().keyPressEvent(event)
 
@@ -113,6 +126,50 @@ class MarkedSlider(QSlider):
         self.update()
 
 
+class _ValueEditor(NumberField):
+    """A field over a row, there until Enter, Escape, or another widget has the focus."""
+
+    typed = Signal(float)
+
+    def __init__(self, row: QWidget, bounds: Bounds) -> None:
+        super().__init__(bounds)
+        self.setParent(row)
+        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.committed.connect(self._on_committed)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        done = event.key() == Qt.Key.Key_Escape
+        if not done:
+            super().keyPressEvent(event)
+            done = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not self.problem
+        event.accept()
+        if done:
+            self._close()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._close()
+
+    def _on_committed(self) -> None:
+        value = self.value()
+        if value is not None:
+            self.typed.emit(float(value))
+
+    def _close(self) -> None:
+        with QSignalBlocker(self):
+            self.hide()
+        self.deleteLater()
+
+
+class _Figure(TextLabel):
+    """The number at the end of a row."""
+
+    double_clicked = Signal()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.double_clicked.emit()
+
+
 class SliderRow(QWidget):
     """Name, slider and number. `edited` is emitted when a person moves the slider, not by `show_value`."""
 
@@ -124,13 +181,14 @@ class SliderRow(QWidget):
     def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
         super().__init__()
         self._signed = signed
+        self._bounds = Bounds(-_MOST_TYPED if signed else 0, _MOST_TYPED)
         self.value = 0.0
         row = hbox(self)
         self.name = TextLabel(name.replace("&", "&&"), role="dim")
         self.slider = MarkedSlider(low, high)
         self.slider.setAccessibleName(accessible_name)
         self.name.setBuddy(self.slider)
-        self.figure = TextLabel()
+        self.figure = _Figure()
         self.figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.figure.setFixedWidth(6 * SPACE - 4)
         row.addWidget(self.name)
@@ -140,7 +198,26 @@ class SliderRow(QWidget):
         self.slider.sliderPressed.connect(self.pressed)
         self.slider.sliderReleased.connect(self.released)
         self.slider.reset_requested.connect(self.reset_requested)
+        self.slider.typing_requested.connect(self.type_value)
+        self.figure.double_clicked.connect(lambda: self.type_value())
         self._write()
+
+    def type_value(self, first_key: str = "") -> None:
+        """Let a person type the value, which may lie beyond the slider's ends, in a field over the row's end."""
+        editor = _ValueEditor(self, self._bounds)
+        editor.setAccessibleName(self.slider.accessibleName())
+        editor.setValue(round(self.value, _EDITOR_DIGITS))
+        editor.setGeometry(self.width() - _EDITOR_WIDTH, 0, _EDITOR_WIDTH, self.height())
+        editor.typed.connect(self._take_typed)
+        editor.show()
+        editor.setFocus(Qt.FocusReason.PopupFocusReason)
+        editor.selectAll()
+        if first_key:
+            editor.lineEdit().insert(first_key)
+
+    def _take_typed(self, value: float) -> None:
+        self.show_value(value, self.slider.mark)
+        self.edited.emit(value)
 
     def show_value(self, value: float, mark: float | None = None) -> None:
         """Show `value`, which may lie beyond the slider's ends, and the mark."""

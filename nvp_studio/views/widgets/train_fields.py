@@ -1,17 +1,17 @@
 """The input fields of a training run's settings, named as in `TrainConfig`."""
 
-import os
 from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from nvp_studio.views.widgets.inputs import ComboBox, number
+from nvp_studio.training.bounds import BOUNDS
+from nvp_studio.training.config import rate_warning
+from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.number_field import NumberField
 
 tr = partial(QCoreApplication.translate, "TrainForm")
-
-MAX_STEPS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,17 @@ class Field:
     widget: QWidget
 
 
+def _number(name: str, *, whole: bool = False, step: float = 0.0, none_text: str = "", unit: str = "") -> NumberField:
+    return NumberField(BOUNDS[name], whole=whole, step=step, none_text=none_text, unit=unit)
+
+
 def main_fields() -> list[Field]:
     """The settings that are always shown, below data, flow and budget."""
     devices = [(tr("Automatic"), "auto"), ("CPU", "cpu"), ("CUDA", "cuda"), (tr("Apple GPU (mps)"), "mps")]
     return [
-        Field("batch_size", tr("Batch size"), number(1, 65536)),
-        Field("learning_rate", tr("Learning rate"), number(1e-6, 1.0, 6)),
-        Field("seed", tr("Seed"), number(0, 2**31 - 1)),
+        Field("batch_size", tr("Batch size"), _number("batch_size", whole=True)),
+        Field("learning_rate", tr("Learning rate"), NumberField(BOUNDS["learning_rate"], advice=rate_warning)),
+        Field("seed", tr("Seed"), _number("seed", whole=True)),
         Field("device", tr("Device"), ComboBox(devices)),
     ]
 
@@ -41,27 +45,37 @@ def advanced_fields() -> list[Field]:
     memories = [(tr("Fast"), "fast"), (tr("Constant"), "constant")]
     precisions = [(tr("Automatic"), "auto"), ("float32", "float32"), (tr("bfloat16 networks"), "bfloat16")]
     channels = [(tr("as they are"), None), (tr("Grey"), 1), (tr("Colour"), 3)]
-    automatic, images, steps, pixels = tr("automatic"), tr(" images"), tr(" steps"), tr(" px")
+    automatic, images, steps, pixels = tr("automatic"), tr("images"), tr("steps"), tr("px")
     return [
         Field("optimizer", tr("Optimizer"), ComboBox(optimizers)),
         Field("schedule", tr("Schedule"), ComboBox(schedules)),
-        Field("warmup_steps", tr("Warm-up steps"), number(0, 100_000)),
-        Field("ema_decay", tr("Averaging"), number(0.0, 0.999999, 6, step=0.001)),
-        Field("gradient_clip", tr("Gradient clip"), number(0.01, 1000.0, 2, step=1)),
-        Field("weight_decay", tr("Weight decay"), number(0.0, 1.0, 6, step=1e-5)),
-        Field("noise_share", tr("Noise share"), number(0.0, 0.5, 3, step=0.005)),
+        Field("warmup_steps", tr("Warm-up steps"), _number("warmup_steps", whole=True)),
+        Field("ema_decay", tr("Averaging"), _number("ema_decay", step=0.001)),
+        Field("gradient_clip", tr("Gradient clip"), _number("gradient_clip")),
+        Field("weight_decay", tr("Weight decay"), _number("weight_decay", step=1e-5)),
+        Field("noise_share", tr("Noise share"), _number("noise_share", step=0.005)),
         Field("memory", tr("Memory"), ComboBox(memories)),
-        Field("accumulate", tr("Micro-batches"), number(1, 65536)),
+        Field("accumulate", tr("Micro-batches"), _number("accumulate", whole=True)),
         Field("precision", tr("Precision"), ComboBox(precisions)),
-        Field("validation_images", tr("Validate on"), number(1, 1_000_000, suffix=images)),
-        Field("validation_every", tr("Validate every"), number(0, MAX_STEPS, least_text=automatic, suffix=steps)),
-        Field("scoring_share", tr("Scoring share"), number(0.01, 1.0, 2, step=0.05)),
-        Field("checkpoint_minutes", tr("Save every"), number(0.1, 600.0, 2, step=1, suffix=tr(" min"))),
-        Field("checkpoint_steps", tr("and every"), number(0, MAX_STEPS, least_text=tr("by time alone"), suffix=steps)),
-        Field("image_size", tr("Image side"), number(0, 1024, least_text=tr("as they are"), suffix=pixels)),
+        Field("validation_images", tr("Validate on"), _number("validation_images", whole=True, unit=images)),
+        Field(
+            "validation_every",
+            tr("Validate every"),
+            _number("validation_every", whole=True, none_text=automatic, unit=steps),
+        ),
+        Field("scoring_share", tr("Scoring share"), _number("scoring_share", step=0.05)),
+        Field("checkpoint_minutes", tr("Save every"), _number("checkpoint_minutes", step=1, unit=tr("min"))),
+        Field(
+            "checkpoint_steps",
+            tr("and every"),
+            _number("checkpoint_steps", whole=True, none_text=tr("by time alone"), unit=steps),
+        ),
+        Field(
+            "image_size", tr("Image side"), _number("image_size", whole=True, none_text=tr("as they are"), unit=pixels)
+        ),
         Field("channels", tr("Colours"), ComboBox(channels)),
-        Field("threads", tr("CPU threads"), number(0, os.cpu_count() or 64, least_text=automatic)),
-        Field("random_shift", tr("Random shift"), number(0, 64, suffix=pixels)),
+        Field("threads", tr("CPU threads"), _number("threads", whole=True, none_text=automatic)),
+        Field("random_shift", tr("Random shift"), _number("random_shift", whole=True, unit=pixels)),
         Field("horizontal_flip", tr("Mirror images at random"), QCheckBox()),
         Field("deterministic", tr("Repeat to the bit on a GPU"), QCheckBox()),
     ]

@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QToolButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import TrainConfig, recommended
+from nvp_studio.training.runs import MAX_NAME, folder_name
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.flow_choice import FlowChoice
-from nvp_studio.views.widgets.inputs import ComboBox, input_value, number, on_input, show_input
+from nvp_studio.views.widgets.inputs import ComboBox, input_value, on_input, show_input
 from nvp_studio.views.widgets.labels import NoteLabel, plain_tip
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, vbox
+from nvp_studio.views.widgets.number_field import NameField, NumberField
 from nvp_studio.views.widgets.stop_fields import StopFields
-from nvp_studio.views.widgets.train_fields import MAX_STEPS, Field, advanced_fields, main_fields, tips
+from nvp_studio.views.widgets.train_fields import Field, advanced_fields, main_fields, tips
 
 _BUDGETS = {"minutes": (10, 1), "epochs": (10, 1), "steps": (5000, 1000)}
 """Kinds of a budget, with the value proposed for each and the step of its arrows."""
@@ -36,6 +39,7 @@ class TrainForm(QWidget):
         self._showing = False
         self._shown = DEFAULT_CONFIG
         """What was shown last, for the settings that have no field."""
+        self._data_problem = ""
         self.data_name = next(iter(CATALOGUE))
         """The data that are chosen: a name of the catalogue, or a path."""
         self._suggested_side: int | None = None
@@ -82,12 +86,20 @@ class TrainForm(QWidget):
 
     @property
     def problem(self) -> str:
-        """Why `config` is None; empty when it is not."""
+        """Why no run can be started, with the name of the field; empty when one can."""
         try:
             self._read()
         except ValueError as error:
             return str(error)
-        return ""
+        if self.name.problem:
+            return f"{self.name.accessibleName()}: {self.name.problem}"
+        return self._data_problem
+
+    def show_data_problem(self, problem: str) -> None:
+        """Take note of why no run can learn from the chosen data; empty: as far as is known, one can."""
+        if problem != self._data_problem:
+            self._data_problem = problem
+            self.edited.emit()
 
     @property
     def run_name(self) -> str:
@@ -102,7 +114,7 @@ class TrainForm(QWidget):
         kind = next(kind for kind in _BUDGETS if getattr(config, kind) is not None)
         show_input(self.budget_kind, kind)
         self._on_budget_kind()
-        self.budget.setValue(float(getattr(config, kind)))
+        show_input(self.budget, getattr(config, kind))
         for name in self._plain_fields:
             show_input(self.fields[name], getattr(config, name))
         flip = config.horizontal_flip
@@ -115,8 +127,9 @@ class TrainForm(QWidget):
 
     @property
     def image_format(self) -> tuple[int | None, Literal[1, 3] | None]:
-        """(side, channels) that images are brought to; None keeps theirs."""
-        return input_value(self.fields["image_size"]), input_value(self.fields["channels"])
+        """(side, channels) that images are brought to; None keeps theirs. A side in doubt is the last good one."""
+        side = self._number("image_size").last_value()
+        return None if side is None else int(side), input_value(self.fields["channels"])
 
     @property
     def shown_shape(self) -> tuple[int, int, int] | None:
@@ -139,7 +152,7 @@ class TrainForm(QWidget):
             self.data.setItemData(place, plain_tip(data), Qt.ItemDataRole.ToolTipRole)
         if data != self.data_name and not self._showing:
             self._flip.setChecked(_may_mirror(data))
-            if input_value(self.fields["image_size"]) == self._suggested_side:
+            if self._number("image_size").last_value() == self._suggested_side:
                 show_input(self.fields["image_size"], None)
         if data != self.data_name or self._showing:
             self._suggested_side = None
@@ -148,17 +161,20 @@ class TrainForm(QWidget):
         self.data.setToolTip("" if data in CATALOGUE else plain_tip(data))
         self._on_edited()
 
-    def suggest_side(self, side: int) -> None:
-        """Set the image side for the data shown, until other data are chosen or a person sets another."""
-        if not input_value(self.fields["image_size"]):
+    def suggest_side(self, side: int | None) -> None:
+        """Set the image side for the data shown, if any, until other data are chosen or a person sets another."""
+        if self.image_format[0] is None and side is not None:
             self._suggested_side = side
             show_input(self.fields["image_size"], side)
 
     def _read(self) -> TrainConfig:
-        kind, budget = self.budget_kind.currentData(), self.budget.value()
+        kind, budget = self.budget_kind.currentData(), input_value(self.budget)
         values: dict[str, Any] = {name: input_value(self.fields[name]) for name in self._plain_fields}
-        values["accumulate"] = min(values["accumulate"], values["batch_size"])
-        values[kind] = round(budget) if kind == "steps" else budget
+        values[kind] = budget
+        parts, batch = values["accumulate"], values["batch_size"]
+        if parts > batch:
+            name = self.fields["accumulate"].accessibleName()
+            raise ValueError(self.tr("{0}: at most {1}, the batch size, not {2}").format(name, batch, parts))
         mirrors = self._flip.isChecked()
         return TrainConfig(
             data=self.data_name,
@@ -174,6 +190,11 @@ class TrainForm(QWidget):
     def _plain_fields(self) -> list[str]:
         """Names of the settings whose value is that of their field."""
         return [name for name in self.fields if name != "horizontal_flip"]
+
+    def _number(self, name: str) -> NumberField:
+        field = self.fields[name]
+        assert isinstance(field, NumberField)
+        return field
 
     @property
     def _flip(self) -> QCheckBox:
@@ -202,7 +223,7 @@ class TrainForm(QWidget):
         self.budget_kind = ComboBox(kinds)
         self.budget_kind.setMaximumWidth(12 * SPACE)
         self.budget_kind.currentIndexChanged.connect(self._on_budget_kind)
-        self.budget = number(0.1, MAX_STEPS, 2, step=1)
+        self.budget = NumberField(BOUNDS["minutes"], step=1)
         self.budget.setMinimumWidth(_MIN_BUDGET)
         for field in (self.data, self.budget_kind, self.budget):
             on_input(field, self._on_edited)
@@ -213,9 +234,9 @@ class TrainForm(QWidget):
         add_field(form, self.tr("Train for"), row, named=self.budget)
         self.budget_kind.setAccessibleName(self.tr("Unit of the budget"))
         self._add_fields(form, main_fields())
-        self.name = QLineEdit()
+        self.name = NameField(MAX_NAME, stored_as=folder_name)
         self.name.setPlaceholderText(self.tr("date and data"))
-        self.name.setMaxLength(80)
+        self.name.textChanged.connect(self._on_edited)
         add_field(form, self.tr("Name"), self.name)
         return form
 
@@ -234,10 +255,8 @@ class TrainForm(QWidget):
 
     def _on_budget_kind(self) -> None:
         kind = self.budget_kind.currentData()
-        self.budget.setDecimals(0 if kind == "steps" else 2)
-        self.budget.setMinimum(1 if kind == "steps" else 0.01)
         proposed, step = _BUDGETS[kind]
-        self.budget.setSingleStep(step)
+        self.budget.set_kind(BOUNDS[kind], whole=kind == "steps", step=step)
         if not self._showing:
             self.budget.setValue(proposed)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QSizePolicy,
     QToolButton,
@@ -15,6 +15,7 @@ from nvp_studio.state.blend import STRIP_POSITIONS, BlendState, base_title
 from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
+from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.numbers import short_number
@@ -26,10 +27,10 @@ from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.image_view import ImageView
-from nvp_studio.views.widgets.inputs import number
 from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
+from nvp_studio.views.widgets.number_field import NumberField
 from nvp_studio.views.widgets.score_card import ScoreCard
 from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
@@ -154,7 +155,7 @@ class ExplorePage(Page):
         row.addWidget(self._tool("explore.new-sample", self.tr("New sample")))
         row.addStretch(1)
         label = text_label(self.tr("Seed"))
-        self.seed = number(-1, MAX_SEED, least_text=self.tr("image"))
+        self.seed = NumberField(Bounds(0, MAX_SEED), whole=True, none_text=self.tr("image"))
         self.seed.setFixedWidth(15 * SPACE)
         self.seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.seed.setAccessibleName(self.tr("Seed of the sample"))
@@ -184,7 +185,7 @@ class ExplorePage(Page):
         state.saved.connect(self._on_saved)
         self.actions_.blend_shown.connect(self.show_blend)
         self.sheet.clicked.connect(state.pick_sample)
-        self.seed.valueChanged.connect(self._on_seed_edited)
+        self.seed.committed.connect(self._on_seed_edited)
         self.latents.temperature_edited.connect(state.set_temperature)
         self.latents.direction_edited.connect(state.set_coordinate)
         self.latents.direction_reset.connect(state.reset_direction)
@@ -232,8 +233,7 @@ class ExplorePage(Page):
         return "  ·  ".join(text)
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
-        with QSignalBlocker(self.seed):
-            self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else -1)
+        self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else None)
         self.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
@@ -323,9 +323,10 @@ class ExplorePage(Page):
         self.blend_panel.setVisible(shown)
         self.context.registry["explore.blend"].setChecked(shown)
 
-    def _on_seed_edited(self, seed: float) -> None:
-        if seed >= 0:
-            self.state.new_sample(round(seed))
+    def _on_seed_edited(self) -> None:
+        seed = self.seed.value()
+        if seed is not None:
+            self.state.new_sample(int(seed))
         else:
             self._on_recipe_changed(self.state.recipe)
 

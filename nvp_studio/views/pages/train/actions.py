@@ -40,6 +40,7 @@ class TrainActions(QObject):
         self._changing = False
         self._saving = False
         self._spent = False
+        self._form_problem = ""
         self._remote_model = RemoteModel(context, self)
         self._start_tip = self["start"].toolTip()
         self._register()
@@ -61,13 +62,21 @@ class TrainActions(QObject):
         self._current = summary
         self.refresh()
 
+    def show_form_problem(self, problem: str) -> None:
+        """Let no run start while the form has a problem, which is a sentence; empty: it has none."""
+        if problem != self._form_problem:
+            self._form_problem = problem
+            self.refresh()
+
     def refresh(self) -> None:
         """Make each action possible or not, shown or not."""
         live, current = self._live, self._current
         self._spent = live.spent
-        for key in ("start", "one-minute", "machine"):
+        for key in ("one-minute", "machine"):
             self[key].setEnabled(not live.under_way)
-        self["start"].setToolTip(self.tr("A run is under way: stop it first") if live.under_way else self._start_tip)
+        self["start"].setEnabled(not live.under_way and not self._form_problem)
+        hindrance = self.tr("A run is under way: stop it first") if live.under_way else self._form_problem
+        self["start"].setToolTip(hindrance or self._start_tip)
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")

@@ -100,8 +100,9 @@ class DataChoice(QObject):
     def _on_surveyed(self) -> None:
         if self.surveyor.result is not None and self._chosen == self.surveyor.data:
             self._chosen = ""
-            self._form.suggest_side(self.surveyor.suggested_side() or 0)
+            self._form.suggest_side(self.surveyor.suggested_side())
         self._show()
 
     def _show(self) -> None:
+        self._form.show_data_problem(self.surveyor.problem)
         self._form.data_note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0] or 0))

@@ -172,7 +172,7 @@ class TrainPage(Page):
 
     def _start(self) -> None:
         config = self.form.config
-        if config is not None:
+        if config is not None and not self.form.problem:
             self._start_run(config, self.form.run_name)
             self.form.name.clear()
 
@@ -199,6 +199,7 @@ class TrainPage(Page):
         """Add the form's budget to what a finished run has behind it."""
         config = self.form.config
         if config is None:
+            notify.error(sentence(self.form.problem), topic="run")
             return
         self.estimator.cancel()
         if config.steps is not None:
@@ -222,14 +223,13 @@ class TrainPage(Page):
     def _show_estimate(self) -> None:
         """Show how long a run of the form would take, or why it cannot work."""
         estimator, config = self.estimator, self.form.config
-        text, problem = "", ""
-        if config is None:
-            problem = self.form.problem
-        elif self._can_estimate:
+        text, problem = "", self.form.problem
+        self.actions_.show_form_problem(sentence(problem) if problem else "")
+        if not problem and self._can_estimate:
             problem = estimator.problem
             if estimator.asking:
                 text = self.tr("Measuring the speed of these settings…")
-            elif estimator.estimate is not None:
+            elif estimator.estimate is not None and config is not None:
                 text = run_text.estimate_text(estimator.estimate, self.data_choice.train_images(config))
             elif estimator.too_large:
                 text = self.tr("No estimate for batches as large as this.")
