@@ -304,7 +304,7 @@ def test_a_killed_trainer_is_reported_and_the_run_continues(
 def test_failures_are_shown_with_a_report(window: MainWindow, page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     page.form.show_config(small_config(tmp_path / "nothing.npz"))
     assert not page.start_button.isEnabled()
-    assert "there is no folder and no file" in page.start_button.toolTip()
+    assert "There is no folder and no file" in page.start_button.toolTip()
     page.live.start(small_config(tmp_path / "nothing.npz"), page.context.runs_folder, "")
     qtbot.waitUntil(lambda: page.live.phase == "failed")
     shown = window.notifications.shown[-1]
