@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-_MANY = 10**15
+_MANY = 10**18
 
 
 class Bounds(NamedTuple):
