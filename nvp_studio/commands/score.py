@@ -164,9 +164,10 @@ def _data_rows(
     channels, height, width = opened.image_shape
     entry = CATALOGUE.get(data)
     ships = entry is not None and entry.ships
-    size = height if height == width and not ships else None
     reading = given if entry is not None else opened.reading
-    loaded = load_data(data, image_size=size, channels=channels, reading=reading)
+    if not ships:
+        reading = msgspec.structs.replace(reading, height=height)
+    loaded = load_data(data, image_size=None if ships else width, channels=channels, reading=reading)
     if ranks.first:
         for text in (*loaded.notes, *(f"warning: {suspicion_text(one)}" for one in loaded.suspicions)):
             say(text)

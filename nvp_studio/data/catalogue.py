@@ -26,12 +26,11 @@ from nvp_studio.data.numpy_folder import find_arrays, load_arrays
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
-from nvp_studio.data.reading import UNDECIDED, Reading
+from nvp_studio.data.reading import MAX_IMAGE_SIZE, UNDECIDED, Reading
 from nvp_studio.data.shipped import read_fashion_mnist, read_peeps
 from nvp_studio.data.svhn import find_svhn, read_svhn
 from nvp_studio.resources import resource_path
 
-MAX_IMAGE_SIZE = 1024
 _MAX_UNREADABLE = 0.01
 """Fraction of a set's files that may be unreadable."""
 _BATCH = 1000
@@ -231,16 +230,19 @@ def load_data(
     - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch;
     - parquet files with a column of images, one or a folder of them.
 
-    `image_size` makes all images that high and wide, `channels` makes them grey (1) or colour (3). Sets of the
-    catalogue that do not ship are looked for in `data_root` first; nothing is ever downloaded here. `progress` is
-    called with what is done, the total (0 while unknown) and a word; what it raises ends the loading. A source that
-    names no validation images has about a tenth of its training images, by a stable hash, held out for it. `reading`
-    says what files leave open; what it leaves to the program is decided and stands in the set's own `reading`.
+    `image_size` makes all images that wide, and that high unless `reading` has a height, `channels` makes them grey (1)
+    or colour (3). Sets of the catalogue that do not ship are looked for in `data_root` first; nothing is ever
+    downloaded here. `progress` is called with what is done, the total (0 while unknown) and a word; what it raises ends
+    the loading. A source that names no validation images has about a tenth of its training images, by a stable hash,
+    held out for it. `reading` says what files leave open; what it leaves to the program is decided and stands in the
+    set's own `reading`.
 
     Raises `DataError`, a `ValueError` whose message is one line.
     """
     if image_size is not None and not 1 <= image_size <= MAX_IMAGE_SIZE:
         raise DataError(f"an image size must be from 1 to {MAX_IMAGE_SIZE}, not {image_size}")
+    if reading.height is not None and image_size is None:
+        raise DataError("a height needs an image size, which is the width")
     if channels not in (None, 1, 3):
         raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
     root = None if data_root is None else os.fspath(data_root)
@@ -346,7 +348,7 @@ def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
 def _fitted(data: DataSet, options: LoadOptions) -> DataSet:
     """Resize all images to the size and channels asked for, with a note of it and the digest of the result."""
     old_channels, height, width = data.image_shape
-    size = (height, width) if options.image_size is None else (options.image_size, options.image_size)
+    size = options.size or (height, width)
     image_shape = (options.channels or old_channels, *size)
     if image_shape == data.image_shape:
         return data

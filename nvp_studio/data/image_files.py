@@ -134,8 +134,8 @@ def file_facts(files: Sequence[ImageFile], kind: str) -> Generator[ValueFacts | 
 def common_shape(shapes: Counter[ImageShape], options: LoadOptions) -> ImageShape:
     """The shape that images of `shapes` come to; `DataError` where their sizes differ and none is asked for."""
     channels = options.channels or max(shape[0] for shape in shapes)
-    if options.image_size is not None:
-        return channels, options.image_size, options.image_size
+    if options.size is not None:
+        return channels, *options.size
     sizes = Counter[tuple[int, int]]()
     for (_, height, width), count in shapes.items():
         sizes[height, width] += count

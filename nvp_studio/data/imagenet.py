@@ -42,8 +42,7 @@ def read_imagenet(variant: str, folder: Path, options: LoadOptions) -> LoadedDat
     side = int(variant)
     files = _batches(folder, side)
     settings = (side, options.image_size, options.channels)
-    size = options.image_size or side
-    image_shape = (options.channels or 3, size, size)
+    image_shape = (options.channels or 3, *(options.size or (side, side)))
 
     def make_plan() -> Plan:
         labels = [_labels(file.path) for file in files]

@@ -25,3 +25,8 @@ class LoadOptions:
     data_root: str | None = None
     progress: Progress = no_progress
     reading: Reading = UNDECIDED
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) in pixels that are asked for."""
+        return None if self.image_size is None else (self.reading.height or self.image_size, self.image_size)

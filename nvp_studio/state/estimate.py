@@ -169,7 +169,7 @@ def image_shape_of(config: TrainConfig) -> ImageShape | None:
             return None
         channels, height, width = shape or (1, 1, 1)
     if config.image_size is not None:
-        height = width = config.image_size
+        height, width = config.reading.height or config.image_size, config.image_size
     return config.channels or channels, height, width
 
 

@@ -142,3 +142,25 @@ def test_white_is_zero_is_heeded_however_the_image_lies(
     turned = {1: levels, 3: levels[::-1, ::-1], 6: np.rot90(levels, -1)}[orientation]
     shown = read_image(path).pixels[..., 0]
     np.testing.assert_array_equal(shown, turned)
+
+
+def test_images_that_are_not_square(tmp_path: Path) -> None:
+    folder = save_files(tmp_path / "files", smooth(0, 255, "u1"), "png")
+    np.save(tmp_path / "a.npy", smooth(0, 255, "u1"))
+    for name, how in ((folder, "pad"), (tmp_path / "a.npy", "crop")):
+        data = load_data(str(name), image_size=12, reading=Reading(height=8, fit=how))
+        assert data.image_shape == (1, 8, 12)
+        assert data.reading.height == 8
+        assert load_data(str(name), image_size=12, reading=data.reading).digest == data.digest
+    with pytest.raises(DataError, match="a height needs an image size"):
+        load_data(str(folder), reading=Reading(height=8))
+    with pytest.raises(ValueError, match="from 1 to 1024"):
+        Reading(height=0)
+
+
+def test_ways_of_fitting_give_different_images(tmp_path: Path) -> None:
+    folder = save_files(tmp_path / "files", smooth(0, 255, "u1")[:, :, 3:11], "png")
+    ways = [Reading(fit=fit, pad=pad) for fit, pad in (("", ""), ("pad", ""), ("pad", "black"), ("stretch", ""))]
+    digests = [load_data(str(folder), image_size=8, reading=reading).digest for reading in ways]
+    assert len(set(digests)) == 4
+    assert load_data(str(folder), image_size=8, reading=Reading(fit="crop")).digest == digests[0]

@@ -11,6 +11,7 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit
 
+from nvp_studio.data.reading import Reading
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.runs import open_run
@@ -60,6 +61,7 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
         data="/somewhere/else",
         image_size=16,
         channels=3,
+        reading=Reading(values="0..4095", fit="pad"),
         preset="paper",
         epochs=2.5,
         batch_size=17,
@@ -443,7 +445,7 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
     for number, size in enumerate([(70, 40), (90, 60), (40, 70)] * 4):
         folder = tmp_path / "photos" / ("cats" if number % 2 else "dogs")
         folder.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size).save(folder / f"{number}.png")
+        Image.new("RGB", size, "white").save(folder / f"{number}.png")
     form, surveyor = page.form, page.data_choice.surveyor
     page.open_paths([tmp_path / "photos"])
     qtbot.waitUntil(lambda: surveyor.result is not None)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.reading import UNDECIDED
 from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import MAX_NAME, folder_name
@@ -134,13 +135,14 @@ class TrainForm(QWidget):
     @property
     def shown_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of the flow that was shown last, while its data, side and colours are; None without one."""
+        flow = self._shown.flow
+        return flow.image_shape if flow is not None and self._data_as_shown else None
+
+    @property
+    def _data_as_shown(self) -> bool:
+        """Whether data, side and colours are those of the configuration that was shown last."""
         shown = self._shown
-        if shown.flow is None or (self.data_name, self.image_format) != (
-            shown.data,
-            (shown.image_size, shown.channels),
-        ):
-            return None
-        return shown.flow.image_shape
+        return (self.data_name, self.image_format) == (shown.data, (shown.image_size, shown.channels))
 
     def show_data(self, data: str) -> None:
         """Choose a data set, adding the path of one that is not in the list yet."""
@@ -181,6 +183,7 @@ class TrainForm(QWidget):
             preset=self.preset.currentData(),
             horizontal_flip=None if mirrors == _may_mirror(self.data_name) else mirrors,
             data_root=self._shown.data_root,
+            reading=self._shown.reading if self._data_as_shown else UNDECIDED,
             stop=self._stop.rules,
             flow=self.flow.flow,
             **values,
