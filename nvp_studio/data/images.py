@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from nvp_studio.data.counts import CountError, check_counts
 from nvp_studio.data.dataset import Images
 from nvp_studio.data.fitting import fit
 from nvp_studio.data.modes import UnsupportedPixelsError, facts_of_image, natural_channels, stored_as, to_uint8
@@ -167,14 +168,13 @@ def _listed(folder: Path, on_other: Callable[[Path], None] | None) -> list[Path]
 def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
     """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
     try:
-        with (
-            io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file,
-            Image.open(file, formats=FORMATS) as image,
-        ):
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} pixels are read")
-            yield image
+        with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file:
+            check_counts(file)
+            with Image.open(file, formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} pixels are read")
+                yield image
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files
@@ -203,7 +203,7 @@ def _reason(error: Exception) -> str:
         return "too large for the free memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, UnsupportedPixelsError):
+    if isinstance(error, UnsupportedPixelsError | CountError):
         return str(error)
     words = " ".join(str(error).split()) or type(error).__name__
     return f"damaged or not supported: {''.join(c for c in words if c.isprintable())[:200]}"
