@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -189,17 +190,19 @@ def _encode_files(opened: "OpenedModel", paths: Sequence[bytes]) -> list[_Encode
     """A row for each image file, resized to the model's size and encoded."""
     import numpy as np
 
-    from nvp_studio.data.images import ImageError, read_image
+    from nvp_studio.data.decoding import decoders
+    from nvp_studio.data.images import ImageError
 
     rows: list[_Encoded] = []
     images: dict[int, Images] = {}
-    for number, path in enumerate(map(Path, map(os.fsdecode, paths))):
-        try:
-            image = read_image(path, opened.image_shape, opened.reading)
-            rows.append(_Encoded(printable(str(path)), ", ".join(image.notes)))
-            images[number] = image.pixels
-        except (ImageError, OSError, MemoryError) as error:
-            rows.append(_Encoded(printable(str(path)), printable(str(error))))
+    files = [Path(os.fsdecode(path)) for path in paths]
+    with closing(decoders().read(files, opened.image_shape, opened.reading)) as decoded:
+        for path, image in zip(files, (image for image in decoded if image is not None), strict=True):
+            if isinstance(image, ImageError):
+                rows.append(_Encoded(printable(str(path)), printable(str(image))))
+            else:
+                images[len(rows)] = image.pixels
+                rows.append(_Encoded(printable(str(path)), ", ".join(image.notes)))
     if images:
         latents, same = _encode(opened, np.stack(list(images.values())))
         for number, z, exact in zip(images, latents, same, strict=True):

@@ -140,7 +140,7 @@ def _file_rows(
     from nvp_studio.explore.score import score_files
 
     def work(paths: Sequence[bytes]) -> list[ScoreRow]:
-        rows = score_files(opened, map(os.fsdecode, paths), samples, seed)
+        rows = score_files(opened, map(os.fsdecode, paths), samples, seed, cancelled=lambda: bool(tally.stopped))
         return [msgspec.structs.replace(row, pixels=None) for row in rows]
 
     paths = takewhile(lambda path: not tally.stopped, find_images(files))

@@ -17,6 +17,7 @@ from PIL import Image
 from nvp_studio.data.arrays import LoadedData, as_labels, reason_of
 from nvp_studio.data.cifar_files import is_archive, read_files
 from nvp_studio.data.cifar_pickle import read_python_batch
+from nvp_studio.data.counts import check_counts
 from nvp_studio.data.dataset import DataError, Images, Labels, Split
 from nvp_studio.data.options import LoadOptions
 
@@ -145,6 +146,7 @@ def _binary_batch(content: bytes, name: str, version: _Version) -> tuple[Images,
 def _sheet(content: bytes, name: str) -> Images:
     """The images of a PNG sheet with an image per row."""
     try:
+        check_counts(io.BytesIO(content))
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.mode != "RGB" or image.width != 32 * 32 or image.height > _MAX_SHEET_ROWS:
                 shape = f"{image.width}x{image.height} {image.mode}"

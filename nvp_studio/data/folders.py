@@ -17,7 +17,7 @@ from nvp_studio.data.image_files import (
     ImageFile,
     common_shape,
     decide_reading,
-    file_facts,
+    facts_of_images,
     list_images,
     listing_key,
     read_headers,
@@ -96,7 +96,7 @@ def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Pla
     image_shape = common_shape(headers.shapes, options)
     reading, suspicions = decide_reading(
         headers.kinds,
-        lambda numbers, kind: file_facts([headers.readable[number] for number in numbers], kind),
+        lambda numbers, kind: facts_of_images([headers.readable[number].path for number in numbers], kind),
         options.reading,
         options.progress,
     )

@@ -6,7 +6,7 @@ A name is downloaded only by `nvp-studio data prepare NAME --download`; loading 
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -16,12 +16,14 @@ import numpy as np
 
 from nvp_studio.data.arrays import LoadedData, reason_of
 from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError, Labels
-from nvp_studio.data.image_files import ImageShape, common_shape, decide_reading, without_size
-from nvp_studio.data.images import ImageError, read_facts, read_header, read_image
+from nvp_studio.data.decode_child import Source
+from nvp_studio.data.decoding import decoders
+from nvp_studio.data.image_files import ImageShape, common_shape, decide_reading, decoded_rows, facts_of_images
+from nvp_studio.data.images import ImageError
 from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
-from nvp_studio.data.reading import Reading, ValueFacts
+from nvp_studio.data.reading import Reading
 from nvp_studio.data.row_writer import Plan, Row
 from nvp_studio.text import command_line
 
@@ -165,17 +167,19 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
         numbers[: len(first)][chosen] = SPLITS.index("validation")
         order = np.argsort(numbers, kind="stable")
     labels = None if options.reading.labels == "none" else _labels(splits.values(), label)
-    looked_at = [
-        _image_or_none(row[column], folders)
-        for row in chain.from_iterable(islice(split, _LOOKED_AT) for split in encoded)
+    rows = chain.from_iterable(islice(split, _LOOKED_AT) for split in encoded)
+    images = (_image_in(row[column], folders) for row in rows)
+    looked_at = [image for image in images if not isinstance(image, ImageError)]
+    found = (header for header in decoders().headers(looked_at) if header is not None)
+    headers = [
+        (image, header) for image, header in zip(looked_at, found, strict=True) if not isinstance(header, ImageError)
     ]
-    headers = [(source, header) for source in looked_at if source is not None and (header := _header(source))]
     if not headers:
         raise DataError("none of the images can be read")
     image_shape = common_shape(Counter(shape for _, (shape, _) in headers), options)
     reading, suspicions = decide_reading(
         [kind for _, (_, kind) in headers],
-        lambda numbers, kind: (_facts(headers[number][0]) for number in numbers),
+        lambda numbers, kind: facts_of_images([headers[number][0] for number in numbers], kind),
         options.reading,
         options.progress,
     )
@@ -183,7 +187,7 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
         title=spec.removeprefix(PREFIX),
         image_shape=image_shape,
         splits=numbers[order].astype(np.uint8),
-        rows=lambda number: _rows(encoded, column, folders, order[number:], image_shape, reading),
+        rows=lambda number: _rows(encoded, column, folders, order[number:].tolist(), image_shape, reading),
         labels=None if labels is None else labels[order],
         label_names=() if labels is None or label is None else tuple(first.features[label].names),
         reading=reading,
@@ -204,50 +208,31 @@ def _labels(splits: Iterable[Any], column: str | None) -> Labels | None:
     return None if len(labels) and labels.min() < 0 else labels
 
 
-def _image_or_none(value: Any, folders: Sequence[Path]) -> bytes | Path | None:
-    try:
-        return _image_in(value, folders)
-    except ImageError:
-        return None
-
-
-def _header(source: bytes | Path) -> tuple[ImageShape, str] | None:
-    try:
-        return read_header(source)
-    except ImageError:
-        return None
-
-
-def _facts(source: bytes | Path) -> ValueFacts | None:
-    try:
-        return read_facts(source)
-    except ImageError:
-        return None
-
-
 def _rows(
     splits: list[Any],
     column: str,
     folders: Sequence[Path],
-    numbers: Iterable[int],
+    numbers: Sequence[int],
     image_shape: ImageShape,
     reading: Reading,
-) -> Generator[Row, None, None]:
-    """Yield the images with these numbers, counted through all splits."""
+) -> Generator[Row | None, None, None]:
+    """Yield the images with these numbers, counted through all splits, and None while the next one is decoded."""
+    sources = _sources(splits, column, folders, numbers)
+    return decoded_rows(sources, (f"image {number}" for number in numbers), image_shape, reading)
+
+
+def _sources(
+    splits: list[Any], column: str, folders: Sequence[Path], numbers: Sequence[int]
+) -> Iterator[Source | ImageError]:
     stops = np.cumsum([len(split) for split in splits])
     for number in numbers:
         split = int(np.searchsorted(stops, number, side="right"))
         place = int(number - (stops[split] - len(splits[split])))
-        try:
-            image = read_image(_image_in(splits[split][place][column], folders), image_shape, reading)
-        except ImageError as error:
-            yield Row(None, problem=f"image {number}: {error}")
-        else:
-            yield Row(image.pixels, tuple(map(without_size, image.notes)))
+        yield _image_in(splits[split][place][column], folders)
 
 
-def _image_in(value: Any, folders: Sequence[Path]) -> bytes | Path:
-    """The content of an image file, which stands in the row, or the file that the row names.
+def _image_in(value: Any, folders: Sequence[Path]) -> Source | ImageError:
+    """The content of an image file, which stands in the row, or the file that the row names, or why there is none.
 
     Whoever wrote the row may have named any file of this machine; only those in `folders` are taken.
     """
@@ -255,13 +240,13 @@ def _image_in(value: Any, folders: Sequence[Path]) -> bytes | Path:
     if content is not None:
         return bytes(content)
     if not isinstance(named, str):
-        raise ImageError("there is no image")
+        return ImageError("there is no image")
     try:
         path = Path(named).resolve()
     except (OSError, ValueError, RuntimeError) as error:
-        raise ImageError(reason_of(error)) from error
+        return ImageError(reason_of(error))
     if not any(path.is_relative_to(folder) for folder in folders):
-        raise ImageError("not in the data themselves, which name a file elsewhere")
+        return ImageError("not in the data themselves, which name a file elsewhere")
     return path
 
 

@@ -1,19 +1,18 @@
-"""Many image files as the rows of a prepared set: a key of the files, their shapes, their pixels read by threads."""
+"""Many image files as the rows of a prepared set: a key of the files, their shapes, their pixels."""
 
 import hashlib
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.images import ImageError, find_images, read_facts, read_header, read_image
+from nvp_studio.data.decode_child import Source
+from nvp_studio.data.decoding import decoders
+from nvp_studio.data.images import ImageError, find_images
 from nvp_studio.data.left_out import LeftOutCount, why_unread
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, ValueFacts
@@ -21,11 +20,11 @@ from nvp_studio.data.row_writer import Row
 from nvp_studio.data.values import choose_all, is_decided, not_dark
 
 ImageShape = tuple[int, int, int]
-Result = TypeVar("Result")
+FactsOf = Callable[[Sequence[int], str], Generator[ValueFacts | ImageError | None, None, None]]
+Decided = tuple[Reading, list[Suspicion]]
 
 _PREPARATION = 2
 """Increased when a change of the program gives other pixels for the same files."""
-_MAX_THREADS = 8
 _TELL_EVERY = 500
 
 
@@ -81,8 +80,14 @@ class Headers:
 def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress) -> Headers:
     """Return what the headers of `files` say."""
     headers = Headers([], [], Counter(), [])
-    with closing(_mapped_in_order(_header, files)) as found:
-        for done, (file, header) in enumerate(zip(files, found, strict=True), start=1):
+    done = 0
+    with closing(decoders().headers(file.path for file in files)) as found:
+        for header in found:
+            if header is None:
+                progress(0, 0, "looking at the images")
+                continue
+            file = files[done]
+            done += 1
             if isinstance(header, ImageError):
                 headers.problems.append(f"{file.relative}: {header}")
             else:
@@ -94,17 +99,25 @@ def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress) -
     return headers
 
 
-def decide_reading(
-    kinds: Sequence[str],
-    facts_of: Callable[[Sequence[int], str], Generator[ValueFacts | None, None, None]],
-    reading: Reading,
-    progress: Progress,
-) -> tuple[Reading, list[Suspicion]]:
-    """Decide what `reading` leaves open for images whose numbers are of these `kinds`, with the doubts about it.
+def decide_reading(kinds: Sequence[str], facts_of: FactsOf, reading: Reading, progress: Progress) -> Decided:
+    """As `deciding_reading`, in one call."""
+    steps = deciding_reading(kinds, facts_of, reading)
+    while True:
+        try:
+            progress(*next(steps), "looking at the range of values")
+        except StopIteration as end:
+            decided: Decided = end.value
+            return decided
 
-    `facts_of` gives the facts of the images with some numbers, all of one kind, None for those that cannot be read. Of
-    images with more than 8 bits all are decoded for it; of the others as many as it takes to find one that is not all
-    dark, usually one.
+
+def deciding_reading(
+    kinds: Sequence[str], facts_of: FactsOf, reading: Reading
+) -> Generator[tuple[int, int], None, Decided]:
+    """Decide what `reading` leaves open for images whose numbers are of these `kinds`; returns it with the doubts.
+
+    `facts_of` gives the facts of the images with some numbers, all of one kind, or why there are none, and None while
+    the next is decoded. Of images with more than 8 bits all are decoded for it; of the others as many as it takes to
+    find one that is not all dark, usually one. Yields how many of how many are done, (0, 0) while one is decoded.
     """
     facts: dict[str, ValueFacts] = {}
     done, total = 0, sum(kind not in ("", "bool", "8-bit") for kind in kinds)
@@ -114,21 +127,26 @@ def decide_reading(
             continue
         with closing(facts_of([number for number, other in enumerate(kinds) if other == kind], kind)) as found:
             for one in found:
-                facts[kind] += one or ValueFacts(kind=kind)
+                if one is None:
+                    yield 0, 0
+                    continue
+                if isinstance(one, ValueFacts):  # otherwise its row will say why
+                    facts[kind] += one
                 if kind == "8-bit" and not_dark(facts[kind]):
                     break
                 if kind != "8-bit":
                     done += 1
-                    progress(done, total, "looking at the range of values")
+                    yield done, total
     return choose_all(facts.values(), reading)
 
 
-def file_facts(files: Sequence[ImageFile], kind: str) -> Generator[ValueFacts | None, None, None]:
-    """The facts of each file, None of those that cannot be read; of bytes one by one, as few are looked at."""
-    if kind == "8-bit":
-        yield from map(_facts, files)
+def facts_of_images(sources: Iterable[Source], kind: str) -> Generator[ValueFacts | ImageError | None, None, None]:
+    """The facts of each image, or why there are none, and None while the next is decoded; of bytes one by one."""
+    if kind == "8-bit":  # of which few are looked at
+        for source in sources:
+            yield from decoders().facts([source])
     else:
-        yield from _mapped_in_order(_facts, files)
+        yield from decoders().facts(sources)
 
 
 def common_shape(shapes: Counter[ImageShape], options: LoadOptions) -> ImageShape:
@@ -150,47 +168,26 @@ def common_shape(shapes: Counter[ImageShape], options: LoadOptions) -> ImageShap
 
 def read_rows(
     files: Sequence[ImageFile], image_shape: ImageShape, reading: Reading = UNDECIDED
-) -> Generator[Row, None, None]:
-    """Yield the files' images, read by `reading` and fitted to `image_shape`, in order; several at the same time."""
-
-    def read(file: ImageFile) -> Row:
-        try:
-            image = read_image(file.path, image_shape, reading)
-        except ImageError as error:
-            return Row(None, problem=f"{file.relative}: {error}")
-        return Row(image.pixels, tuple(map(without_size, image.notes)))
-
-    return _mapped_in_order(read, files)
+) -> Generator[Row | None, None, None]:
+    """Yield the files' images, read by `reading` and fitted to `image_shape`, in order, as `decoded_rows` does."""
+    return decoded_rows((file.path for file in files), (file.relative for file in files), image_shape, reading)
 
 
-def _header(file: ImageFile) -> tuple[ImageShape, str] | ImageError:
-    try:
-        return read_header(file.path)
-    except ImageError as error:
-        return error
-
-
-def _facts(file: ImageFile) -> ValueFacts | None:
-    try:
-        return read_facts(file.path)
-    except ImageError:
-        return None  # its row will say why
-
-
-def _mapped_in_order(call: Callable[[ImageFile], Result], files: Sequence[ImageFile]) -> Generator[Result, None, None]:
-    """Yield `call(file)` in order, computed some files ahead by threads; decoders release the interpreter's lock."""
-    threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    waiting: deque[Future[Result]] = deque()
-    pending = iter(files)
-    with ThreadPoolExecutor(threads, "images") as pool:
-        try:
-            waiting.extend(pool.submit(call, file) for file in islice(pending, 4 * threads))
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(call, file) for file in islice(pending, 1))
-                yield result
-        finally:
-            pool.shutdown(cancel_futures=True)
+def decoded_rows(
+    sources: Iterable[Source | ImageError], names: Iterable[str], image_shape: ImageShape, reading: Reading
+) -> Generator[Row | None, None, None]:
+    """Yield the images of `sources`, of which problems are told by `names`, and None while the next one is decoded."""
+    remaining = iter(names)
+    with closing(decoders().read(sources, image_shape, reading)) as images:
+        for image in images:
+            if image is None:
+                yield None
+                continue
+            name = next(remaining)
+            if isinstance(image, ImageError):
+                yield Row(None, problem=f"{name}: {image}")
+            else:
+                yield Row(image.pixels, tuple(map(without_size, image.notes)))
 
 
 def without_size(note: str) -> str:

@@ -66,6 +66,15 @@ def read_image(
         return _read(image, image_shape, reading)
 
 
+def read_sheet(content: bytes, most_pixels: int) -> Images:
+    """Read a PNG of at most so many pixels as `(H, W, C)`, which takes little; raises `ImageError`.
+
+    For the window's process, which decodes nothing else.
+    """
+    with _opened(content, ("PNG",), most_pixels) as image:
+        return _read(image, None, UNDECIDED).pixels
+
+
 def read_facts(source: str | os.PathLike[str] | bytes) -> ValueFacts | None:
     """The facts of an image's numbers, None where these are no levels; raises `ImageError`."""
     with _opened(source) as image:
@@ -165,15 +174,20 @@ def _listed(folder: Path, on_other: Callable[[Path], None] | None) -> list[Path]
 
 
 @contextmanager
-def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
+def _opened(
+    source: str | os.PathLike[str] | bytes, formats: tuple[str, ...] = FORMATS, most_pixels: int | None = None
+) -> Iterator[Image.Image]:
     """Open an image file, header only; whatever goes wrong, here or in the body, becomes an `ImageError`."""
     try:
+        if source == b"":
+            raise ImageError("the file is empty")
         with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file:
             check_counts(file)
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=formats) as image:
                 width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} pixels are read")
+                most = MAX_PIXELS if most_pixels is None else most_pixels
+                if width * height > most:
+                    raise ImageError(f"too large: {width}x{height} pixels; at most {most:,} pixels are read")
                 yield image
     except ImageError:
         raise

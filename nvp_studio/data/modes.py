@@ -123,12 +123,17 @@ def _palette(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Imag
 def _with_alpha(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
     if image.mode in ("La", "RGBa"):
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    pixels = np.array(image)
-    colour, notes = _levels(pixels[..., :-1], stored, reading)
-    alpha = pixels[..., -1:]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(colour), (*notes, "opaque alpha dropped")
-    return over_white(colour, alpha), (*notes, "alpha over white")
+    width, height = image.size
+    opaque = image.getextrema()[-1] == (255, 255)
+    pixels = np.empty((height, width, len(image.getbands()) - 1), np.uint8)
+    notes: dict[str, None] = {}
+    step = max(1, _BAND // width)
+    for top in range(0, height, step):  # another copy of a large image would not fit
+        band = np.asarray(image.crop((0, top, width, min(top + step, height))))
+        colour, of_band = _levels(band[..., :-1], stored, reading)
+        pixels[top : top + step] = colour if opaque else over_white(colour, band[..., -1:])
+        notes |= dict.fromkeys(of_band)
+    return pixels, (*notes, "opaque alpha dropped" if opaque else "alpha over white")
 
 
 def _deep(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
@@ -148,8 +153,8 @@ def _to_rgb(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Image
 
 
 def _numbers(image: Image.Image, stored: Stored) -> npt.NDArray[Any]:
-    values = np.array(image)
-    return values.astype(np.uint16) if stored.kind == "16-bit" else values
+    values = np.asarray(image)
+    return values.astype(np.uint16, copy=False) if stored.kind == "16-bit" else values
 
 
 def _levels(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:

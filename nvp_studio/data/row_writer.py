@@ -48,14 +48,15 @@ class Plan:
     """What is to be prepared: N images of one shape (C, H, W), each with its split, labels and attributes.
 
     `splits` (N,) are indices in `SPLITS`, ascending, for each split is one piece of the file; `rows(k)` yields the rows
-    from number k on. In a split without classes all `labels` are -1. `problems` name files that are known to be
-    unreadable. `reading` is as it was decided for the rows, and `suspicions` are the doubts about it.
+    from number k on, and None while the next is made. In a split without classes all `labels` are -1. `problems` name
+    files that are known to be unreadable. `reading` is as it was decided for the rows, and `suspicions` are the doubts
+    about it.
     """
 
     title: str
     image_shape: tuple[int, int, int]
     splits: Numbers
-    rows: Callable[[int], Generator[Row, None, None]]
+    rows: Callable[[int], Generator[Row | None, None, None]]
     labels: Labels | None = None
     label_names: tuple[str, ...] = ()
     attributes: Numbers | None = None
@@ -120,7 +121,8 @@ def write_rows(folder: Path, key: str, plan: Plan, progress: Progress) -> RowTal
         with closing(plan.rows(tally.taken)) as rows:
             try:
                 for row in rows:
-                    chunk.append(row)
+                    if row is not None:
+                        chunk.append(row)
                     progress(tally.taken + len(chunk), total, f"reading {plan.title}")
                     full = len(chunk) * row_bytes >= _CHUNK_BYTES
                     if full or time.monotonic() - started >= _CHUNK_SECONDS:

@@ -5,8 +5,9 @@ Image files are not read for it, but for the headers of some and for samples.
 
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from nvp_studio.data import cifar, idx
 from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry, load_data
 from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
+from nvp_studio.data.decoding import decoders
 from nvp_studio.data.describe import describe, levels_of, sample_batch, shares, split_facts, spread
 from nvp_studio.data.folders import Entry, outline
 from nvp_studio.data.hugging_face import is_hugging_face
@@ -24,14 +26,14 @@ from nvp_studio.data.image_files import (
     ImageShape,
     common_shape,
     count_unread,
-    decide_reading,
-    file_facts,
+    deciding_reading,
+    facts_of_images,
     read_rows,
 )
-from nvp_studio.data.images import ImageError, find_images, read_header
+from nvp_studio.data.images import ImageError, find_images
 from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.numpy_folder import find_arrays
-from nvp_studio.data.options import LoadOptions, no_progress
+from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.text import counted, one_line
 
@@ -106,24 +108,32 @@ def _read(spec: str, options: LoadOptions) -> DataReport:
     return describe(data)
 
 
+def _some_of(folder: Path, files: list[ImageFile], looked_at: list[ImageFile], unread: LeftOutCount) -> Iterator[Path]:
+    """The images of a folder whose headers are read, which are added to `looked_at`; all are added to `files`."""
+    for path in find_images([folder], partial(count_unread, folder, unread)):
+        file = ImageFile(path, path.relative_to(folder).as_posix())
+        files.append(file)
+        if len(files) <= _FIRST_HEADERS or (len(files) - 1) % _HEADER_EVERY == 0:
+            looked_at.append(file)
+            yield path
+
+
 def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
     next(folder.iterdir(), None)  # says why where it cannot be listed
     files: list[ImageFile] = []
     shapes: Counter[tuple[int, int, int]] = Counter()
+    looked: list[ImageFile] = []
     headers: dict[str, tuple[ImageShape, str] | str] = {}
     unread = LeftOutCount()
     until = time.monotonic() + patience
-    for path in find_images([folder], partial(count_unread, folder, unread)):
-        file = ImageFile(path, path.relative_to(folder).as_posix())
-        if len(files) < _FIRST_HEADERS or len(files) % _HEADER_EVERY == 0:
-            try:
-                headers[file.relative] = read_header(path)
-            except ImageError as error:
-                headers[file.relative] = one_line(f"{file.relative}: {error}")
-        files.append(file)
-        if time.monotonic() > until:
-            yield len(files)
-            until = time.monotonic() + patience
+    with closing(decoders().headers(_some_of(folder, files, looked, unread))) as found:
+        for one in found:
+            if one is not None:
+                name = looked[len(headers)].relative
+                headers[name] = one_line(f"{name}: {one}") if isinstance(one, ImageError) else one
+            if time.monotonic() > until:
+                yield len(files)
+                until = time.monotonic() + patience
     every = 1 + len(files) // _MAX_OUTLINED
     outlined = outline(files[::every])
     entries = outlined.entries
@@ -164,23 +174,33 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
         return
     every = 1 + len(readable) // _MAX_DECIDED
     readable, kinds = readable[::every], kinds[::every]
-    reading, suspicions = decide_reading(
+    deciding = deciding_reading(
         kinds,
-        lambda numbers, kind: file_facts([readable[number] for number in numbers], kind),
+        lambda numbers, kind: facts_of_images([readable[number].path for number in numbers], kind),
         options.reading,
-        no_progress,
     )
-    report = msgspec.structs.replace(report, reading=reading, suspicions=(*outlined.suspicions, *suspicions))
-    chosen = _chosen(entries)
-    names, images, notes = [], [], Counter[str]()
-    for entry, row in zip(chosen, read_rows([entry.file for entry in chosen], shape, reading), strict=True):
-        if row.pixels is not None:
-            images.append(row.pixels)
-            names.append(one_line(f"{entry.split}: {entry.file.relative}"))
-            notes.update(row.notes)
+    while True:
+        try:
+            next(deciding)
+        except StopIteration as end:
+            reading, suspicions = end.value
+            break
         if time.monotonic() > until:
             yield len(files)
             until = time.monotonic() + patience
+    report = msgspec.structs.replace(report, reading=reading, suspicions=(*outlined.suspicions, *suspicions))
+    chosen = deque(_chosen(entries))
+    names, images, notes = [], [], Counter[str]()
+    with closing(read_rows([entry.file for entry in chosen], shape, reading)) as rows:
+        for row in rows:
+            entry = None if row is None else chosen.popleft()
+            if entry is not None and row is not None and row.pixels is not None:
+                images.append(row.pixels)
+                names.append(one_line(f"{entry.split}: {entry.file.relative}"))
+                notes.update(row.notes)
+            if time.monotonic() > until:
+                yield len(files)
+                until = time.monotonic() + patience
     yield _with_samples(report, images, names, notes)
 
 

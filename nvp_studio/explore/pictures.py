@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import msgspec
@@ -11,7 +12,7 @@ import PIL.Image
 from PIL.PngImagePlugin import PngInfo
 
 from nvp_studio import __version__
-from nvp_studio.data.images import read_image
+from nvp_studio.data.decoding import decoders
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe
 from nvp_studio.files import write_whole
@@ -59,7 +60,20 @@ def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: boo
     model, becomes a base latent at the model's size; with `plain` every image does. Raises `ImageError` when the
     file is not an image.
     """
-    image = read_image(path, model.image_shape, model.reading)
+    steps = reading_picture(model, path, plain=plain)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            file: PictureFile = end.value
+            return file
+
+
+def reading_picture(
+    model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False
+) -> Generator[None, None, PictureFile]:
+    """As `read_picture`, but yields None some fifty times a second until the file is decoded."""
+    image = yield from decoders().read_one(path, model.image_shape, model.reading)
     base = Image(model.pixel_shape, image.pixels.tobytes(), os.path.basename(path))
     as_image = Recipe(checkpoint=model.digest, base=base)
     if plain or PNG_KEY not in image.text:

@@ -3,13 +3,16 @@
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
 
-from nvp_studio.data.images import ImageError, find_images, read_image
+from nvp_studio.data.decoding import decoders
+from nvp_studio.data.images import ImageError, ReadImage, find_images
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
@@ -46,31 +49,41 @@ def score_batches(
     *,
     patience: float = math.inf,
 ) -> Iterator[list[ScoreRow]]:
-    """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full."""
+    """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full.
+
+    While a file is decoded that takes long, empty batches are yielded, some fifty times a second.
+    """
     if not 1 <= samples <= MAX_SAMPLES:
         raise ValueError(f"samples must be at least 1 and at most {MAX_SAMPLES}, not {samples}")
     if batch_size < 1:
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
     rows: list[ScoreRow] = []
     began = time.monotonic()
-    for path in find_images(os.fspath(path) for path in paths):
-        if cancelled():
-            return
-        rows.append(_read(model, path))
-        if len(rows) < batch_size and time.monotonic() - began < patience:
-            continue
-        yield _scored(model, rows, samples, seed)
-        rows, began = [], time.monotonic()
+    names: deque[str] = deque()
+    files = _noted(find_images(os.fspath(path) for path in paths), names)
+    with closing(decoders().read(files, model.image_shape, model.reading, cancelled)) as images:
+        for image in images:
+            if image is not None:
+                rows.append(_row(names.popleft(), image))
+            if rows and (len(rows) >= batch_size or time.monotonic() - began >= patience):
+                yield _scored(model, rows, samples, seed)
+                rows, began = [], time.monotonic()
+            elif image is None:
+                yield []
     if rows and not cancelled():
         yield _scored(model, rows, samples, seed)
 
 
-def _read(model: OpenedModel, path: Path) -> ScoreRow:
-    name = printable(str(path))
-    try:
-        image = read_image(path, model.image_shape, model.reading)
-    except (ImageError, OSError, MemoryError) as error:
-        return ScoreRow(path=name, error=error_line(error))
+def _noted(paths: Iterator[Path], names: deque[str]) -> Iterator[Path]:
+    """Hand the paths on, with their names for a person in `names`."""
+    for path in paths:
+        names.append(printable(str(path)))
+        yield path
+
+
+def _row(name: str, image: ReadImage | ImageError) -> ScoreRow:
+    if isinstance(image, ImageError):
+        return ScoreRow(path=name, error=error_line(image))
     return ScoreRow(path=name, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
 
 

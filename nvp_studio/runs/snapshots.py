@@ -7,7 +7,7 @@ from pathlib import Path
 from nvp_studio.files import read_regular
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.training.events import SheetKind
-from nvp_studio.training.runs import MAX_SHEET_BYTES, SHEET_COLUMNS, RunRecord, sheet_of
+from nvp_studio.training.runs import MAX_SHEET_BYTES, MAX_SHEET_IMAGES, SHEET_COLUMNS, RunRecord, sheet_of
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,16 @@ def read_sheet(path: Path | None, kind: SheetKind, record: RunRecord) -> ImageBa
 
     None without a path, and for a file that cannot be read or is no sheet of images of the run's shape.
     """
-    from nvp_studio.data.images import ImageError, read_image  # NumPy, which the command line need not wait for
+    from nvp_studio.data import images as image_files  # NumPy, which the command line need not wait for
 
     flow = record.config.flow
     if path is None or flow is None:
         return None
-    try:
-        pixels = read_image(read_regular(path, MAX_SHEET_BYTES)).pixels
-    except (OSError, ImageError):
-        return None
     channels, height, width = flow.image_shape
+    try:
+        pixels = image_files.read_sheet(read_regular(path, MAX_SHEET_BYTES), MAX_SHEET_IMAGES * height * width)
+    except (OSError, image_files.ImageError):
+        return None
     rows = pixels.shape[0] // height
     if pixels.shape != (rows * height, SHEET_COLUMNS * width, channels):
         return None

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from nvp_studio.data.images import ImageError, read_image
-from nvp_studio.files import write_whole
+from nvp_studio.data.images import MAX_PIXELS, ImageError, read_sheet
+from nvp_studio.files import read_regular, write_whole
 from nvp_studio.runs.snapshots import Snapshot, snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import SheetKind
+from nvp_studio.training.runs import MAX_SHEET_BYTES
 
 FILM_SUFFIXES = (".gif", ".webp")
 
@@ -66,8 +67,8 @@ def _frame(path: Path | None, progress: float) -> Image.Image | None:
     if path is None:
         return None
     try:
-        pixels = read_image(path).pixels
-    except ImageError:
+        pixels = read_sheet(read_regular(path, MAX_SHEET_BYTES), MAX_PIXELS)
+    except (OSError, ImageError):
         return None
     sheet = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
     factor = max(1, _SIDE_PIXELS // max(sheet.size))

@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
+import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.data.cifar import find_cifar
 from nvp_studio.data.cifar_files import is_archive
-from nvp_studio.data.images import ImageError, image_header
+from nvp_studio.data.dataset import DataError
+from nvp_studio.data.decoding import decoders
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
@@ -33,6 +35,7 @@ from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 
 _DELAY_MILLISECONDS = 700
 _MAX_NAMES = 200
+_HEADER_SECONDS = 2.0
 _MAX_PIXELS = 2**19
 """Pixels of a batch that is probed at most: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
 _TRAIN_IMAGES = 10_000
@@ -182,9 +185,19 @@ def _first_image_shape(folder: Path) -> ImageShape | None:
         for sub in [name for name in names if name.is_dir()][:2]:
             names += islice(sub.iterdir(), _MAX_NAMES)
         first = next(name for name in names if is_image_file(name))
-        return image_header(first)
-    except (OSError, StopIteration, ImageError):
+        return _shape_in(first, first.stat().st_mtime_ns)
+    except (OSError, StopIteration, DataError):
         return None
+
+
+@lru_cache(maxsize=16)
+def _shape_in(path: Path, changed: int) -> ImageShape | None:
+    """The shape of the image in a file that was changed at this time, read by another process, which may take long."""
+    until = time.monotonic() + _HEADER_SECONDS
+    for header in decoders().headers([path], lambda: time.monotonic() > until):
+        if header is not None:
+            return header[0] if isinstance(header, tuple) else None
+    return None
 
 
 def _same_speed(one: TrainConfig, other: TrainConfig) -> bool:

@@ -45,6 +45,8 @@ SHEET_COLUMNS = 8
 """Images in a row of a sheet."""
 MAX_SHEET_BYTES = 100_000_000
 """Size of the largest file that is read as a sheet."""
+MAX_SHEET_IMAGES = 256
+"""Most images of a sheet that is read."""
 _SHEET = re.compile(r"(step|reconstructions)-([0-9]{1,18})\.png")
 
 Record = TypeVar("Record")

@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 import torch
 
+from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import find_images
 from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
-from nvp_studio.explore.pictures import read_picture, save_picture
+from nvp_studio.explore.pictures import reading_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, draw, render
 from nvp_studio.explore.score import score_batches
 from nvp_studio.flow.engine.inference import Inference
@@ -118,6 +119,7 @@ class Service:
         model.base_latents.clear()
         self._model = model
         yield ModelOpened(_model_info(model))
+        decoders().keep_ready()  # for pictures that are dropped
 
     def _render(self, model: OpenedModel, request: Render, task: Task) -> Iterator[Answer | None]:
         """The picture as soon as it is decoded, then its score, which takes as long; none if a newer is requested."""
@@ -152,7 +154,7 @@ def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Ans
 
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
-    file = read_picture(model, request.path, plain=request.plain)
+    file = yield from reading_picture(model, request.path, plain=request.plain)
     yield PictureRead(request.path, file.recipe, file.notes)
 
 
@@ -171,6 +173,9 @@ def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[
         model, request.paths, request.samples, request.seed, batch, cancelled, patience=_READING_SECONDS
     )
     for rows in batches:
+        if not rows:
+            yield None
+            continue
         done += len(rows)
         more, counted = (0, True) if counted else _count_some(counting)
         counted_so_far += more

@@ -8,6 +8,7 @@ from nvp_studio.worker.messages import (
     Answer,
     Ask,
     Probe,
+    ReadPicture,
     RenderSheet,
     ResumeRun,
     Score,
@@ -31,7 +32,7 @@ class Task:
     @property
     def long(self) -> bool:
         """Whether short requests may be served between its steps."""
-        return isinstance(self.ask.request, RenderSheet | Score | Probe | Survey)
+        return isinstance(self.ask.request, RenderSheet | ReadPicture | Score | Probe | Survey)
 
 
 class TaskQueue:

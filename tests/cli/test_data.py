@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,11 +15,11 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
-from nvp_studio.data import image_files
 from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry
 from nvp_studio.data.download import RemoteFile
 from tests.cli.conftest import Run
 from tests.data.published_files import write_mnist
+from tests.watched_reading import watch_reading
 
 RNG = np.random.default_rng(17)
 
@@ -167,18 +167,12 @@ def test_a_folder_is_prepared_and_listed(run: Run, photos: Path) -> None:
 
 def _interrupted_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Have Ctrl+C come when so many images are read; returns the names of those that are."""
-    real: Callable[..., object] = image_files.read_image
-    read: list[str] = []
 
-    def read_and_stop(path: Path, *how: object) -> object:
-        read.append(path.name)
-        if len(read) == number:
+    def stop(count: int) -> None:
+        if count == number:
             os.kill(os.getpid(), signal.SIGINT)
-        return real(path, *how)
 
-    monkeypatch.setattr(image_files, "read_image", read_and_stop)
-    monkeypatch.setattr(image_files, "_MAX_THREADS", 1)
-    return read
+    return watch_reading(monkeypatch, stop)
 
 
 def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nvp_studio.data import image_files, load_data
+from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError, DataSet, digest_of
 from nvp_studio.data.places import cache_folder
 from nvp_studio.data.report import left_out_text
+from tests.watched_reading import watch_reading
 
 
 def paint(path: Path, shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
@@ -200,8 +201,7 @@ def test_a_second_start_reads_no_image(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise AssertionError("an image was read again")
 
-    monkeypatch.setattr("nvp_studio.data.image_files.read_image", fail)
-    monkeypatch.setattr("nvp_studio.data.image_files.read_header", fail)
+    monkeypatch.setattr("nvp_studio.data.image_files.decoders", fail)
     second = load_data(str(tmp_path))
     assert (second.digest, second.label_names, second.notes) == (first.digest, first.label_names, first.notes)
     assert second.digest == digest_of(second.train, second.validation, second.test)
@@ -255,14 +255,7 @@ def test_an_interrupted_start_goes_on_where_it_was(tmp_path: Path, monkeypatch: 
 
     with pytest.raises(Cancelled):
         load_data(str(folder), image_size=10, progress=cancel)
-    read: list[str] = []
-    real = image_files.read_image
-
-    def count(path: Path, *how: object) -> object:
-        read.append(path.name)
-        return real(path, *how)
-
-    monkeypatch.setattr(image_files, "read_image", count)
+    read = watch_reading(monkeypatch)
     steps: list[tuple[int, int, str]] = []
     data = load_data(str(folder), image_size=10, progress=lambda *step: steps.append(step))
     assert steps[0][0] == 0

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 
-from nvp_studio.data import find_images, images, read_image
-from nvp_studio.data.images import ImageError, image_header
+from nvp_studio.data import find_images, images, modes, read_image
+from nvp_studio.data.images import ImageError, image_header, read_sheet
 from nvp_studio.data.reading import Reading
 
 RNG = np.random.default_rng(7)
@@ -443,3 +443,31 @@ def test_find_images_goes_deeper_than_python_calls(tmp_path: Path, monkeypatch: 
         for _ in range(depth):
             os.chdir("..")
             os.rmdir("d")
+
+
+# Sheets, which the window's process reads
+
+
+def test_a_sheet_is_a_png_of_few_pixels(tmp_path: Path) -> None:
+    content = saved(tmp_path, Image.fromarray(COLOUR), "a.png").read_bytes()
+    np.testing.assert_array_equal(read_sheet(content, 600), COLOUR)
+    with pytest.raises(ImageError, match="at most 599 pixels"):
+        read_sheet(content, 599)
+    with pytest.raises(ImageError, match="not an image"):
+        read_sheet(saved(tmp_path, Image.fromarray(COLOUR), "a.jpg").read_bytes(), 600)
+
+
+# Large images
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_large_images_are_laid_over_white_in_bands_as_small_ones_are(
+    mode: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    values = RNG.integers(0, 256, (7, 5, len(mode)), np.uint8)
+    path = saved(tmp_path, Image.fromarray(values), "a.png")
+    whole = read_image(path)
+    monkeypatch.setattr(modes, "_BAND", 10)
+    in_bands = read_image(path)
+    np.testing.assert_array_equal(in_bands.pixels, whole.pixels)
+    assert in_bands.notes == whole.notes

@@ -1,5 +1,6 @@
 """Sets of deep numbers: one decision for the set, the same for files and arrays, and again when it is stored."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ from PIL import Image
 
 from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError, DataSet
-from nvp_studio.data.images import read_facts, read_image
-from nvp_studio.data.reading import Reading, ValueFacts
+from nvp_studio.data.decoding import Decoders
+from nvp_studio.data.images import read_image
+from nvp_studio.data.reading import Reading
 
 RNG = np.random.default_rng(7)
 COUNT, SIDE = 12, 16
@@ -79,9 +81,7 @@ def test_second_start_does_not_look_at_the_values_again(tmp_path: Path, monkeypa
     def fail(*_: object) -> None:
         raise AssertionError("an image was read again")
 
-    monkeypatch.setattr("nvp_studio.data.image_files.read_image", fail)
-    monkeypatch.setattr("nvp_studio.data.image_files.read_facts", fail)
-    monkeypatch.setattr("nvp_studio.data.image_files.read_header", fail)
+    monkeypatch.setattr("nvp_studio.data.image_files.decoders", fail)
     for reading in (Reading(), first.reading):
         again = load_data(str(folder), reading=reading)
         assert (again.digest, again.reading, again.suspicions) == (first.digest, first.reading, first.suspicions)
@@ -89,12 +89,13 @@ def test_second_start_does_not_look_at_the_values_again(tmp_path: Path, monkeypa
 
 def test_usual_bytes_are_decided_by_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[Path] = []
+    real = Decoders.facts
 
-    def look(path: Path) -> ValueFacts | None:
-        looked_at.append(path)
-        return read_facts(path)
+    def look(self: Decoders, sources: Iterable[Path]) -> object:
+        looked_at.extend(paths := list(sources))
+        return real(self, paths)
 
-    monkeypatch.setattr("nvp_studio.data.image_files.read_facts", look)
+    monkeypatch.setattr(Decoders, "facts", look)
     load_data(str(save_files(tmp_path / "files", smooth(0, 255, "u1"), "png")))
     assert len(looked_at) == 1
 

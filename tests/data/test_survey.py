@@ -74,7 +74,8 @@ def test_a_large_folder_is_counted_whole_and_looked_at_in_part(tmp_path: Path, m
     monkeypatch.setattr(surveying, "_MAX_OUTLINED", 20)
     paint_all(tmp_path, ("a", "b"), 60)
     *counts, found = survey_data(str(tmp_path), LoadOptions(), patience=0.0)
-    assert counts[:60] == list(range(1, 61))
+    assert counts == sorted(counts)
+    assert 1 <= counts[0] <= counts[-1] == 60
     assert isinstance(found, DataReport)
     assert (found.images, found.looked_at, found.class_count) == (60, 10, 2)
     assert 40 <= found.train <= 60

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nvp_studio.data import image_files
 from nvp_studio.training import preparation
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control
@@ -18,6 +16,7 @@ from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import read_metrics, read_record
 from nvp_studio.training.start import start_run
 from tests.training.conftest import Events, bars
+from tests.watched_reading import watch_reading
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -69,14 +68,7 @@ def test_a_stop_while_preparing_keeps_the_rows(
     with pytest.raises(RunError, match="before training began"):
         start_run(config, tmp_path / "runs", control=control, report=stop_half_way)
     assert events[-1].phase == "failed"
-    read: list[Path] = []
-    real = image_files.read_image
-
-    def count(path: Path, *how: Any) -> object:
-        read.append(path)
-        return real(path, *how)
-
-    monkeypatch.setattr(image_files, "read_image", count)
+    read = watch_reading(monkeypatch)
     events.clear()
     start_run(config, tmp_path / "runs", report=events)
     assert 40 <= len(read) <= 50

@@ -58,6 +58,7 @@ from nvp_studio.worker.messages import (
 )
 from nvp_studio.worker.service import Service
 from nvp_studio.worker.task_queue import Task
+from tests.hostile.image_files import scans
 from tests.small_model import random_images, small_config, write_small_model
 from tests.worker.process import HANG_SECONDS, WorkerProcess
 
@@ -344,6 +345,20 @@ def test_a_score_ends_when_cancelled_and_serves_renders_meanwhile(
     shared_worker.expect(Sheet, request_id=24)
     shared_worker.send(Cancel("score"))
     shared_worker.expect(Cancelled, channel="score", request_id=20)
+
+
+@pytest.mark.parametrize("kind", [ReadPicture, Score])
+def test_a_file_that_takes_long_can_be_cancelled_and_renders_are_served_meanwhile(
+    shared_worker: WorkerProcess, tmp_path: Path, kind: type
+) -> None:
+    """A decoder works in C for seconds, which nothing in the same process could interrupt."""
+    path = tmp_path / "long.jpg"
+    path.write_bytes(scans(190))
+    request = ReadPicture(str(path)) if kind is ReadPicture else Score((str(path),))
+    shared_worker.send(Ask("long", 60, request), Ask("explore", 61, Render(_recipe(61))))
+    shared_worker.expect(Picture, request_id=61)
+    shared_worker.send(Cancel("long"))
+    shared_worker.expect(Cancelled, channel="long", request_id=60)
 
 
 def test_a_newer_score_takes_the_place_of_the_one_under_way(shared_worker: WorkerProcess, images_folder: Path) -> None:

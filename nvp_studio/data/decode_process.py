@@ -1,0 +1,139 @@
+"""The process that decodes image files for another: jobs on stdin, their results on stdout, in the order of the jobs.
+
+Each message is its length (4 bytes) and a structure in msgpack; a job for content is followed by the content. What C
+libraries print goes nowhere. The process ends with its stdin.
+"""
+
+import os
+import signal
+import struct
+import sys
+from collections.abc import Iterator
+from typing import IO, BinaryIO, Literal
+
+import msgspec
+
+from nvp_studio.data.decode_limits import MEMORY_BYTES, limit_memory, limit_time
+from nvp_studio.data.images import ImageError, read_facts, read_header, read_image
+from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
+
+ImageShape = tuple[int, int, int]
+
+
+class Job(msgspec.Struct, frozen=True, array_like=True):
+    """An image to be read: the file at `path`, or `content_bytes` of content that follow.
+
+    `seconds` is the time of computing that it may take.
+    """
+
+    path: bytes
+    content_bytes: int
+    want: "Want"
+    seconds: float
+
+
+class Want(msgspec.Struct, frozen=True, array_like=True):
+    """What is wanted of an image: its header, the facts of its numbers, or its pixels.
+
+    Pixels are read by `reading` and brought to `image_shape` (C, H, W).
+    """
+
+    what: Literal["header", "facts", "pixels"]
+    image_shape: ImageShape = (1, 1, 1)
+    reading: Reading = UNDECIDED
+
+
+class Pixels(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The fields of a `ReadImage`, with its pixels (H, W, C) as bytes."""
+
+    pixels: bytes
+    notes: tuple[str, ...]
+    size: tuple[int, int]
+    text: dict[str, str]
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The shape (C, H, W) of the image in a file, and the kind of its numbers."""
+
+    image_shape: ImageShape
+    kind: str
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The facts of an image's numbers, None where these are no levels."""
+
+    facts: ValueFacts | None
+
+
+class Problem(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Why the file cannot be read."""
+
+    reason: str
+
+
+class Ready(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The first message: the process takes jobs."""
+
+
+Result = Ready | Pixels | Header | Facts | Problem
+
+_LENGTH = struct.Struct("<I")
+
+
+def framed(message: msgspec.Struct) -> bytes:
+    """A message with its length."""
+    content = msgspec.msgpack.encode(message)
+    return _LENGTH.pack(len(content)) + content
+
+
+def read_frames(file: IO[bytes]) -> Iterator[bytes]:
+    """The messages that arrive, without their lengths, until the file or its other end is closed."""
+    while len(length := file.read(_LENGTH.size)) == _LENGTH.size:
+        content = file.read(_LENGTH.unpack(length)[0])
+        yield content
+
+
+def main() -> None:
+    """Serve the process that started this one."""
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which closes stdin
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    limit_memory()
+    decoder = msgspec.msgpack.Decoder(Job)
+    try:
+        _send(outgoing, Ready())
+        for frame in read_frames(incoming):
+            job = decoder.decode(frame)
+            source = incoming.read(job.content_bytes) if job.content_bytes else os.fsdecode(job.path)
+            limit_time(job.seconds)
+            result = _result(source, job.want)
+            limit_time(0)
+            _send(outgoing, result)
+    except BrokenPipeError:
+        pass
+    sys.exit()
+
+
+def _send(outgoing: BinaryIO, result: Result) -> None:
+    outgoing.write(framed(result))
+    outgoing.flush()
+
+
+def _result(source: str | bytes, want: Want) -> Result:
+    try:
+        if want.what == "header":
+            return Header(*read_header(source))
+        if want.what == "facts":
+            return Facts(read_facts(source))
+        image = read_image(source, want.image_shape, want.reading)
+        return Pixels(image.pixels.tobytes(), image.notes, image.size, image.text)
+    except ImageError as error:
+        if isinstance(error.__cause__, MemoryError):
+            return Problem(f"takes more than {MEMORY_BYTES / 2**30:.0f} GB of memory to decode")
+        return Problem(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,313 @@
+"""Image files decoded in processes of their own, so that no file takes more than some time and memory.
+
+A decoder in C cannot be interrupted, a process can. One process is kept ready, because starting one takes a quarter of
+a second, and more are started for many files. A process that a file brings down is replaced, and the other files that
+it was given are read again.
+"""
+
+import atexit
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+
+from nvp_studio.data.dataset import DataError
+from nvp_studio.data.decode_child import AHEAD, Process, Source, Task
+from nvp_studio.data.decode_limits import SECONDS
+from nvp_studio.data.decode_process import Facts, Header, ImageShape, Job, Pixels, Problem, Result, Want, framed
+from nvp_studio.data.images import ImageError, ReadImage
+from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
+
+MOST_PROCESSES = 4
+_WAIT_SECONDS = 0.02
+"""While a file is decoded, the caller gets control back this often."""
+_MORE_SECONDS = 0.3
+"""A further process is started once the work has taken this long, about as long as a start takes."""
+_MOST_HELD_BYTES = 64 * 2**20
+"""Content of files that is taken ahead."""
+_IDLE_SECONDS = 60.0
+"""Processes that nobody wants kept ready are ended about so long after their last work."""
+_PATIENT_FILES = 5
+"""After so many files in a row that took too long, others get `_SHORT_SECONDS`."""
+_SHORT_SECONDS = 2.0
+
+
+Made = TypeVar("Made")
+
+
+def _never() -> bool:
+    return False
+
+
+class Decoders:
+    """Processes for decoding, which wait for more files for some time; may be used by several threads."""
+
+    def __init__(self, most: int) -> None:
+        """At most `most` processes read one list of files."""
+        self.most = most
+        self.arrived = threading.Condition()
+        self._idle: list[Process] = []
+        self._kept = 0
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        atexit.register(self.close)
+
+    def keep_ready(self) -> None:
+        """Start a process, if none is ready, without waiting for it, and keep one ready from now on."""
+        with self._lock:
+            self._kept = 1
+            if not self._idle:
+                self._idle.append(Process(self.arrived))
+
+    def read(
+        self,
+        sources: Iterable[Source | ImageError],
+        image_shape: ImageShape,
+        reading: Reading = UNDECIDED,
+        cancelled: Callable[[], bool] = _never,
+    ) -> Generator[ReadImage | ImageError | None, None, None]:
+        """Yield what `read_image` makes of each source, or the reason why there is nothing.
+
+        In the order of the sources, which are taken some ahead; one that is a reason already is handed on. While the
+        next image is decoded, None is yielded some fifty times a second. Ends early once `cancelled()` is true. Raises
+        `DataError` where no process starts.
+        """
+
+        def image(result: Result) -> ReadImage | ImageError:
+            return _image(result, image_shape) if isinstance(result, Pixels) else _problem(result)
+
+        return self._work(sources, Want("pixels", image_shape, reading), image, cancelled)
+
+    def read_one(
+        self, source: Source, image_shape: ImageShape, reading: Reading = UNDECIDED
+    ) -> Generator[None, None, ReadImage]:
+        """Yield None until the image is decoded, and return it; raises `ImageError`."""
+        for image in self.read([source], image_shape, reading):
+            if isinstance(image, ImageError):
+                raise image
+            if image is not None:
+                return image
+            yield None
+        raise ImageError("it was not read")
+
+    def headers(
+        self, sources: Iterable[Source | ImageError], cancelled: Callable[[], bool] = _never
+    ) -> Generator[tuple[ImageShape, str] | ImageError | None, None, None]:
+        """As `read`, for what `read_header` says of each image."""
+
+        def header(result: Result) -> tuple[ImageShape, str] | ImageError:
+            return (result.image_shape, result.kind) if isinstance(result, Header) else _problem(result)
+
+        return self._work(sources, Want("header"), header, cancelled)
+
+    def facts(
+        self, sources: Iterable[Source | ImageError], cancelled: Callable[[], bool] = _never
+    ) -> Generator[ValueFacts | ImageError | None, None, None]:
+        """As `read`, for the facts of each image's numbers; the reason is told of those whose numbers are no levels."""
+
+        def facts(result: Result) -> ValueFacts | ImageError:
+            if isinstance(result, Facts):
+                return result.facts or ImageError("its numbers are no levels")
+            return _problem(result)
+
+        return self._work(sources, Want("facts"), facts, cancelled)
+
+    def close(self) -> None:
+        """End the processes that have no work."""
+        with self._lock:
+            processes, self._idle = self._idle, []
+            if self._timer is not None:
+                self._timer.cancel()
+        for process in processes:
+            process.end()
+
+    def take(self, *, start: bool) -> Process | None:
+        """A process that has no work, or a new one where one may be started."""
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                process.take_results()
+                if not process.ended:
+                    return process
+                process.end()
+        return Process(self.arrived) if start else None
+
+    def give_back(self, processes: Iterable[Process]) -> None:
+        """Keep those processes that have no work left for a while, and end the others."""
+        for process in processes:
+            if process.tasks or process.ended:
+                process.end()
+            else:
+                with self._lock:
+                    self._idle.append(process)
+        if self._kept:
+            self.keep_ready()
+        with self._lock:
+            if len(self._idle) > self._kept and self._timer is None:
+                self._timer = threading.Timer(_IDLE_SECONDS, self._end_idle)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _end_idle(self) -> None:
+        """End the processes that are not kept ready."""
+        with self._lock:
+            self._timer = None
+            self._idle, old = self._idle[: self._kept], self._idle[self._kept :]
+        for process in old:
+            process.end()
+
+    def _work(
+        self,
+        sources: Iterable[Source | ImageError],
+        want: Want,
+        make: Callable[[Result], Made],
+        cancelled: Callable[[], bool],
+    ) -> Generator[Made | None, None, None]:
+        work = _Work(self, (_task(source, want) for source in sources))
+        try:
+            while not cancelled():
+                task = work.next()
+                if task is None and work.done:
+                    return
+                yield None if task is None or task.result is None else make(task.result)
+        finally:
+            self.give_back(work.processes)
+
+
+@dataclass(eq=False)
+class _Work:
+    """One list of files, and the processes that read it."""
+
+    decoders: Decoders
+    tasks: Iterator[Task]
+    processes: list[Process] = field(default_factory=list)
+    done: bool = False
+    """Whether all tasks were returned."""
+    _waiting: deque[Task] = field(default_factory=deque)
+    """Tasks that were not returned yet, in their order."""
+    _unsent: deque[Task] = field(default_factory=deque)
+    _more: bool = True
+    _held_bytes: int = 0
+    """Content among the tasks that are waiting."""
+    _began: float = field(default_factory=time.monotonic)
+    _slow_in_a_row: int = 0
+
+    def next(self) -> Task | None:
+        """The next task, with its result; None if that has not come within `_WAIT_SECONDS`, or when `done`."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            if self._waiting and self._waiting[0].result is not None:
+                task = self._waiting.popleft()
+                self._held_bytes -= task.content_bytes
+                if not isinstance(task.result, Problem):
+                    self._slow_in_a_row = 0
+                return task
+            for process in list(self.processes):
+                process.take_results()
+                process.check_time()
+                if process.ended and not process.results:
+                    self._replace(process)
+            self._send()
+            if not self._waiting:
+                self.done = True
+                return None
+            if self._waiting[0].result is None and not self._wait(until - time.monotonic()):
+                return None
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait at most so long for news of the processes; whether there is time left."""
+        with self.decoders.arrived:
+            if seconds > 0 and not any(process.results or process.ended for process in self.processes):
+                self.decoders.arrived.wait(seconds)
+        return seconds > 0
+
+    @property
+    def _seconds(self) -> float:
+        return SECONDS if self._slow_in_a_row < _PATIENT_FILES else _SHORT_SECONDS
+
+    def _send(self) -> None:
+        """Give the processes as much as they take, and start a further one where that is too little."""
+        self._give()
+        for process in self.processes:
+            process.flush()
+
+    def _give(self) -> None:
+        while self._fill():
+            task = self._unsent[0]
+            content = task.source if isinstance(task.source, bytes) else b""
+            path = b"" if isinstance(task.source, bytes) else os.fsencode(os.path.abspath(task.source))
+            message = framed(Job(path, task.content_bytes, task.want, self._seconds))
+            size = len(message) + len(content)
+            process = min(
+                (one for one in self.processes if one.has_room(size)), key=lambda one: len(one.tasks), default=None
+            )
+            if process is None:
+                if not self._add_process():
+                    return
+            else:
+                self._unsent.popleft()
+                process.give(task, message, content)
+
+    def _fill(self) -> bool:
+        """Take tasks ahead of those that are returned; whether any is to be sent."""
+        most = 2 * AHEAD * self.decoders.most
+        while self._more and not self._unsent and len(self._waiting) < most and self._held_bytes < _MOST_HELD_BYTES:
+            task = next(self.tasks, None)
+            self._more = task is not None
+            if task is not None:
+                self._waiting.append(task)
+                self._held_bytes += task.content_bytes
+                if task.result is None:
+                    self._unsent.append(task)
+        return bool(self._unsent)
+
+    def _add_process(self) -> bool:
+        if len(self.processes) >= self.decoders.most:
+            return False
+        late = time.monotonic() - self._began > _MORE_SECONDS
+        process = self.decoders.take(start=not self.processes or late)
+        if process is not None:
+            self.processes.append(process)
+        return process is not None
+
+    def _replace(self, process: Process) -> None:
+        """Blame the end of a process on the file that it was at, and give the others to another."""
+        process.take_results()
+        self.processes.remove(process)
+        if not process.ready:
+            raise DataError(f"the process that decodes images does not start (exit status {process.exit_status()})")
+        tasks = list(process.tasks)
+        process.tasks.clear()
+        if tasks:
+            tasks[0].result = Problem(process.reason(self._seconds))
+            self._slow_in_a_row = self._slow_in_a_row + 1 if process.took_too_long() else 0
+        process.end()
+        self._unsent.extendleft(reversed(tasks[1:]))
+
+
+def _task(source: Source | ImageError, want: Want) -> Task:
+    if isinstance(source, ImageError):
+        return Task(b"", want, Problem(str(source)))
+    return Task(source, want, Problem("the file is empty") if source == b"" else None)
+
+
+def _problem(result: Result) -> ImageError:
+    return ImageError(result.reason if isinstance(result, Problem) else "the decoder gave another answer")
+
+
+def _image(result: Pixels, image_shape: ImageShape) -> ReadImage:
+    channels, height, width = image_shape
+    pixels = np.frombuffer(result.pixels, np.uint8).reshape(height, width, channels).copy()
+    return ReadImage(pixels, result.notes, result.size, result.text)
+
+
+@cache
+def decoders() -> Decoders:
+    """The processes for decoding of this process, none of which runs before the first use."""
+    return Decoders(min(MOST_PROCESSES, os.cpu_count() or 1))
