@@ -92,8 +92,10 @@ class BestModel:
         config, validation = self._context.config, data.validation.images
         test_images = data.test.images if data.test is not None else validation[:0]
         counts = final_counts(config, trained, len(validation), len(test_images))
-        (scored,) = ranks.broadcast(len(self._scores))
-        unscored = chosen_images(validation, counts[0], int(scored))
+        validated = 0 if self._info is None else self._info.validation_images
+        validated, scored = map(int, ranks.broadcast(validated, len(self._scores)))
+        more = counts[0] >= 2 * validated or counts[0] == len(validation)  # hardly more images would say no more
+        unscored = chosen_images(validation, counts[0] if more else validated, scored)
         test_images = chosen_images(test_images, counts[1])
         count = publisher.counter("scoring the best model", len(unscored) + len(test_images))
         bits = scores(flow, unscored, keep_going, ranks=ranks, count=count if len(unscored) else None)

@@ -202,6 +202,15 @@ def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
     assert any("9 of 30 test images were scored" in notice.text for notice in events.of(RunNotice))
 
 
+def test_a_final_validation_of_hardly_more_images_stays_the_one_that_is_known(
+    tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvp_studio.training.scoring_budget.LEAST_IMAGES", 9)
+    status = read_record(start_run(make_config(steps=10, validation_every=10), tmp_path)).status
+    assert status.validation_images == 9
+    assert status.validation == status.best
+
+
 def test_what_was_done_to_the_data_is_said_and_logged_once(
     tmp_path: Path, make_config: MakeConfig, events: Events
 ) -> None:

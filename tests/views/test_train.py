@@ -22,6 +22,7 @@ from nvp_studio.views.run_dialogs import ChangedDataDialog
 from nvp_studio.views.theme import LIGHT
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
 from tests.qt import Bot, open_window
+from tests.runs.folders import make_trained_run
 from tests.small_model import random_images
 
 LONG = 1_000_000
@@ -214,6 +215,23 @@ def test_the_form_shows_what_is_trained_in_one_minute(
     assert started == [page.form.config]
     assert (page.form.preset.currentData(), page.form.budget.value()) == ("quick", 1)
     assert page.form.budget_kind.currentData() == "minutes"
+
+
+def test_a_finished_run_is_scored_on_all_images_by_its_action(
+    window: MainWindow, page: TrainPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, dict[str, float]]] = []
+    monkeypatch.setattr(page.live, "resume", lambda folder, **changes: asked.append((folder, changes)))
+    action = window.registry["run.score-all"]
+    finished = make_trained_run(window.context.runs_folder / "finished")
+    stopped = make_trained_run(window.context.runs_folder / "stopped", phase="stopped")
+    window.context.refresh_runs()
+    page.follow(stopped)
+    assert not action.isEnabled()
+    page.follow(finished)
+    assert action.isEnabled()
+    action.trigger()
+    assert asked == [(str(finished), {"scoring_share": 1.0})]
 
 
 def test_pause_resume_and_stop_by_their_actions(
