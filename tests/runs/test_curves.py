@@ -22,6 +22,7 @@ from nvp_studio.runs.curves import (
     stack,
     step_at,
     value_range,
+    without_outliers,
 )
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.runs.names import Axis
@@ -125,6 +126,18 @@ def test_clipping_takes_away_outliers_alone() -> None:
     assert value_range([np.full(9, 2.0)], clip=True) == (1.9, 2.1)
     assert value_range([np.zeros(3)], clip=False) == (-1.0, 1.0)
     assert value_range([], clip=True) is None
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_one_spike_among_a_dozen_values_is_an_outlier_too(place: int) -> None:
+    values = np.linspace(3.5, 3.0, 12)
+    values[place] = 900.0
+    low, high = value_range([values], clip=True) or (0, 0)
+    assert low == values.min()
+    assert 3.4 < high < 4.0
+    clipped = without_outliers(Curve(np.arange(12.0), values))
+    assert clipped.y.max() == high
+    assert value_range([np.array([3.0, 900.0])], clip=True) == (3.0, 900.0), "of two values none is usual"
 
 
 def test_the_end_of_a_curve_keeps_its_breaks() -> None:

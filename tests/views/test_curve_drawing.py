@@ -5,8 +5,10 @@ import pytest
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.changes import RateChange, Restart
+from nvp_studio.views.widgets.curve_comparison import CurveComparison
 from nvp_studio.views.widgets.curve_drawing import Drawing, PlotOptions, comparison, run_drawing
 from nvp_studio.views.widgets.curve_list import CurveList, ListedCurve
+from nvp_studio.views.widgets.run_curves import RunCurves
 from nvp_studio.views.widgets.series import Series
 from tests.qt import Bot
 from tests.runs.test_history import step
@@ -141,3 +143,26 @@ def test_outliers_that_are_clipped_do_not_bend_the_smoothed_curve() -> None:
     whole = comparison(series, "a", PlotOptions(quantity="train", clip=False)).curves["a"]
     assert clipped.y.max() < 3.1
     assert whole.y.max() > 100
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_run_that_ended_before_the_place_under_the_mouse_has_no_value_there() -> None:
+    curves = CurveComparison()
+    series = [Series("a", "A", history(20, 3.0), 0), Series("b", "B", history(40, 5.0), 1)]
+    curves.controls.quantity.setCurrentIndex(curves.controls.quantity.findData("train"))
+    curves.show_series(series, "a")
+    assert not any("–" in curves.list.item(row).text() for row in range(2)), "at the end each has its own"
+    curves._on_pointed(30.0)
+    assert curves.list.item(0).text() == "A\n– bits/dim"
+    assert "–" not in curves.list.item(1).text()
+    curves.deleteLater()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_validation_shown_at_a_later_step_says_of_which_step_it_is() -> None:
+    curves = RunCurves()
+    curves.show_history(history(24, 3.0), None, None)
+    assert curves.reading.text().endswith("(of step 20)")
+    curves._on_pointed(20.0)
+    assert "of step" not in curves.reading.text()
+    curves.deleteLater()
