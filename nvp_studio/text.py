@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import unicodedata
+from decimal import Decimal
 
 from nvp_studio.memory import is_out_of_memory
 
@@ -72,6 +73,19 @@ def sentence(reason: object) -> str:
     """Return a reason, such as that of an error, as a sentence: with a capital letter and a full stop."""
     text = str(reason)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def number_text(value: float) -> str:
+    """`value` with a decimal point and the fewest digits that read back as the same number, without groups."""
+    if isinstance(value, int):
+        return str(value)
+    mantissa, _, exponent = repr(value + 0.0).partition("e")
+    mantissa = mantissa.removesuffix(".0")
+    if not exponent:
+        return "0" if mantissa == "-0" else mantissa
+    if -6 <= int(exponent) < 0:
+        return format(Decimal(repr(value)), "f")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from nvp_studio.commands.console import bits
 from nvp_studio.runs.listing import ListedRun
 from nvp_studio.runs.names import Axis
-from nvp_studio.text import duration
+from nvp_studio.text import duration, number_text
 from nvp_studio.training.changes import RateChange, Restart, RunChange
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[s
         ("validation", _scored(status.validation, status.validation_images)),
         ("test", _scored(status.test, status.test_images)),
         ("batch", config.batch_size),
-        ("learning rate", f"{config.learning_rate:g}, {config.schedule}, {config.optimizer}"),
+        ("learning rate", f"{number_text(config.learning_rate)}, {config.schedule}, {config.optimizer}"),
         ("seed", config.seed),
         ("tags", ", ".join(labels.tags) or None),
         ("note", " ".join(labels.note.split()) or None),
@@ -108,7 +108,7 @@ def _score(value: float | None) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return number_text(value)
     return "–" if value is None else str(value)
 
 
@@ -120,9 +120,9 @@ def _place(place: float, axis: Axis) -> str:
 
 def _change_text(change: RunChange) -> str:
     if isinstance(change, RateChange):
-        return f"after step {change.step:,}: learning rate {change.learning_rate:g}"
+        return f"after step {change.step:,}: learning rate {number_text(change.learning_rate)}"
     if isinstance(change, Restart):
         return f"after step {change.step:,}: resumed at {change.at}"
     rules = {name: value for name, value in msgspec.to_builtins(change.rules).items() if value is not None}
-    text = ", ".join(f"{name} {value:g}" for name, value in rules.items())
+    text = ", ".join(f"{name} {number_text(value)}" for name, value in rules.items())
     return f"after step {change.step:,}: stop at {text}" if text else f"after step {change.step:,}: no stop condition"

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from nvp_studio.text import number_text
 from nvp_studio.training.config import StopRules
 
 
@@ -20,7 +21,7 @@ class StopProgress(msgspec.Struct):
         else:
             self.without_gain += 1
         if rules.target is not None and value <= rules.target:
-            return f"reached {value:.4f} bits/dim, the target was {rules.target:g}"
+            return f"reached {value:.4f} bits/dim, the target was {number_text(rules.target)}"
         if rules.patience is not None and self.without_gain >= rules.patience:
             return f"{self.without_gain} validations without a gain"
         return ""
@@ -29,5 +30,5 @@ class StopProgress(msgspec.Struct):
 def out_of_time(rules: StopRules, seconds: float) -> str:
     """Why the run ends after `seconds` of training; empty when it goes on."""
     if rules.minutes is not None and seconds >= 60 * rules.minutes:
-        return f"trained for {rules.minutes:g} minutes"
+        return f"trained for {number_text(rules.minutes)} minutes"
     return ""

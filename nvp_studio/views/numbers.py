@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from nvp_studio.text import number_text
+
 
 def short_number(number: int) -> str:
     """123456 as "123 k", 6400000 as "6.4 M"."""
@@ -87,16 +89,3 @@ def _ungrouped(text: str) -> str | None:
     if re.fullmatch(r"[0-9]*|[0-9]{1,3}(?:([ .,])[0-9]{3})(?:\1[0-9]{3})*", text):
         return re.sub("[ .,]", "", text)
     return None
-
-
-def number_text(value: float) -> str:
-    """`value` with a decimal point and the fewest digits that read back as the same number, without groups."""
-    if isinstance(value, int):
-        return str(value)
-    mantissa, _, exponent = repr(value + 0.0).partition("e")
-    mantissa = mantissa.removesuffix(".0")
-    if not exponent:
-        return "0" if mantissa == "-0" else mantissa
-    if -6 <= int(exponent) < 0:
-        return format(Decimal(repr(value)), "f")
-    return f"{mantissa}e{int(exponent)}"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvp_studio.views.numbers import Separators, number_text, parse_number
+from nvp_studio.text import number_text
+from nvp_studio.views.numbers import Separators, parse_number
 
 LOCALES = {
     "C": Separators(".", ","),

@@ -24,6 +24,7 @@ from nvp_studio.runs.curves import (
 )
 from nvp_studio.runs.history import Numbers, RunHistory
 from nvp_studio.runs.names import Axis
+from nvp_studio.text import number_text
 from nvp_studio.training.changes import Restart, RunChange, StopChange
 from nvp_studio.views.numbers import round_step
 from nvp_studio.views.widgets.series import Series
@@ -230,4 +231,4 @@ def _change_text(change: RunChange) -> str:
         return _tr("resumed")
     if isinstance(change, StopChange):
         return _tr("stop rules")
-    return _tr("rate {0}").format(f"{change.learning_rate:g}")
+    return _tr("rate {0}").format(number_text(change.learning_rate))

@@ -8,6 +8,7 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.text import number_text
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.inputs import ComboBox
@@ -151,4 +152,4 @@ def differences(one: FlowConfig, other: FlowConfig) -> dict[str, Any]:
 def _told(value: object) -> str:
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, float) else str(value)

@@ -10,9 +10,9 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QSizePolicy, QToolTip, QWidget
 
-from nvp_studio.text import sentence
+from nvp_studio.text import number_text, sentence
 from nvp_studio.training.bounds import Bounds
-from nvp_studio.views.numbers import Separators, number_text, parse_number
+from nvp_studio.views.numbers import Separators, parse_number
 from nvp_studio.views.theme import set_mark
 from nvp_studio.views.widgets.labels import NoteLabel, TextLabel
 

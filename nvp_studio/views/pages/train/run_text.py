@@ -7,7 +7,7 @@ from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
 from nvp_studio.state.survey import DataSurveyor
-from nvp_studio.text import duration
+from nvp_studio.text import duration, number_text
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord
@@ -82,7 +82,7 @@ def facts_of(config: TrainConfig, data_title: str, parameters: int, device: str)
             tr("{0} flow, {1} parameters").format(config.preset, short_number(parameters)),
             device,
             tr("batch {0}").format(config.batch_size),
-            tr("learning rate {0}").format(f"{config.learning_rate:g}"),
+            tr("learning rate {0}").format(number_text(config.learning_rate)),
             tr("seed {0}").format(config.seed),
         )
     )
@@ -104,14 +104,14 @@ def facts_of_record(record: RunRecord) -> str:
 
 def changes_text(settings: RunChanged) -> str:
     """Learning rate and stop conditions in a line."""
-    text = [tr("learning rate {0}").format(f"{settings.learning_rate:g}")]
+    text = [tr("learning rate {0}").format(number_text(settings.learning_rate))]
     rules = settings.stop
     if rules.target is not None:
-        text.append(tr("stop at {0} bits/dim").format(f"{rules.target:g}"))
+        text.append(tr("stop at {0} bits/dim").format(number_text(rules.target)))
     if rules.patience is not None:
         text.append(tr("after {0} validations without a gain").format(rules.patience))
     if rules.minutes is not None:
-        text.append(tr("after {0} min").format(f"{rules.minutes:g}"))
+        text.append(tr("after {0} min").format(number_text(rules.minutes)))
     return ", ".join(text) if not rules.empty else text[0] + ", " + tr("no stop condition")
 
 
