@@ -74,6 +74,17 @@ class ScoresModel(QAbstractTableModel):
         item = self._items.get(path)
         return -1 if item is None else int(np.flatnonzero(self._order == item)[0])
 
+    def small_rows(self, most: int) -> tuple[ScoreRow, ...]:
+        """Up to `most` rows in the order they came, with pixels no larger than a thumbnail."""
+        return tuple(
+            row if row.pixels is None else replace(row, pixels=_reduced(row.pixels)) for row in self._rows[:most]
+        )
+
+    def restore(self, rows: Sequence[ScoreRow]) -> None:
+        """Show `small_rows` of before in a table that is empty."""
+        self._thumbnails = {row.path for row in rows if row.pixels is not None}
+        self.add(rows)
+
     def add(self, rows: Sequence[ScoreRow]) -> None:
         """Add rows; a row of a file that is in the table already replaces the older one, whose pixels stay."""
         new: dict[str, ScoreRow] = {}

@@ -8,6 +8,7 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scores import ScoresModel
+from nvp_studio.state.stored_scores import MAX_ROWS, StoredScores, read_scores, write_scores
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo, Score, ScoreDone, ScoreRows
 
@@ -44,6 +45,8 @@ class ScoreState(QObject):
         self._asked: list[str] = []
         self._waiting: deque[tuple[str, ...]] = deque()
         self._current: tuple[str, ...] = ()
+        self._cancelled: tuple[str, ...] = ()
+        """What was asked for and not scored to its end because a person cancelled."""
         self._resumed = False
         engine.model_opened.connect(self._on_model_opened)
         self._channel = engine.explorer.channel("score", self)
@@ -62,8 +65,8 @@ class ScoreState(QObject):
 
     @property
     def can_resume(self) -> bool:
-        """Whether scoring was interrupted and has something left to do."""
-        return not self.busy and bool(self._current)
+        """Whether scoring was interrupted or cancelled and has something left to do."""
+        return not self.busy and not self.waiting_for_model and bool(self._current or self._cancelled)
 
     def add(self, paths: Iterable[str | Path]) -> None:
         """Score files and folders, after what is being scored."""
@@ -83,12 +86,14 @@ class ScoreState(QObject):
     def resume(self) -> None:
         """Go on after an interruption; rows that are there already stay."""
         if self.can_resume:
-            self._waiting.appendleft(self._current)
-            self._current = ()
+            self._waiting.appendleft(self._current or self._cancelled)
+            self._current = self._cancelled = ()
             self._start_next()
 
     def cancel(self) -> None:
-        """Score no more; rows that are there stay."""
+        """Score no more; rows that are there stay, and `resume` scores the rest."""
+        left = [path for paths in (self._current, *self._waiting) for path in paths]
+        self._cancelled = tuple(left) or self._cancelled
         self._waiting.clear()
         self._channel.cancel()
         self._reset_progress()
@@ -98,9 +103,37 @@ class ScoreState(QObject):
         """Cancel and empty the table."""
         self._asked.clear()
         self.cancel()
+        self._cancelled = ()
         self.rows.clear()
         self.model = None
         self.done = self.total = 0
+        self.counted = True
+        self.progressed.emit()
+        self.model_changed.emit()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a person cancelled and something was left undone."""
+        return bool(self._cancelled)
+
+    def store(self, path: Path) -> None:
+        """Write the table to a file, or delete that when the table is empty; raises `OSError`."""
+        if self.model is None or not self.rows.rowCount():
+            path.unlink(missing_ok=True)
+            return
+        left = [one for paths in (self._current, *self._waiting, self._cancelled) for one in paths]
+        scores = StoredScores(
+            model=self.model, asked=tuple(self._asked), unfinished=tuple(left), rows=self.rows.small_rows(MAX_ROWS)
+        )
+        write_scores(path, scores)
+
+    def restore(self, path: Path) -> None:
+        """Show the table that `store` wrote, if there is one."""
+        scores = read_scores(path)
+        if scores is None:
+            return
+        self.model, self._asked, self._cancelled = scores.model, list(scores.asked), scores.unfinished
+        self.rows.restore(scores.rows)
         self.progressed.emit()
         self.model_changed.emit()
 
@@ -116,6 +149,7 @@ class ScoreState(QObject):
             if self.stale:
                 self.score_again()
                 return
+            self._cancelled = ()
             if self.model != engine.model:
                 self.model = engine.model
                 self.model_changed.emit()
@@ -126,7 +160,7 @@ class ScoreState(QObject):
         self.progressed.emit()
 
     def _reset_progress(self) -> None:
-        self.busy, self.counted = False, True
+        self.busy = False
         self._current = ()
 
     def _on_answer(self, answer: Answer | WorkerLost) -> None:
@@ -186,4 +220,10 @@ def progress_text(state: ScoreState) -> str:
         return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{state.done:,}")
     scored, failed = len(state.rows.scores), state.rows.failed
     text = tr("ScoreState", "{0} scored").format(f"{scored:,}")
-    return text + tr("ScoreState", ", {0} not readable").format(f"{failed:,}") if failed else text
+    if failed:
+        text += tr("ScoreState", ", {0} not readable").format(f"{failed:,}")
+    if state.cancelled:
+        left = state.total - state.done
+        known = tr("ScoreState", ", cancelled: {0} left").format(f"{left:,}")
+        text += known if left > 0 and state.counted else tr("ScoreState", ", cancelled before the end")
+    return text

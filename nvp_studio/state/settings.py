@@ -57,7 +57,8 @@ class SettingsStore:
     """The settings in `values`, read at construction. Change a field of `values`, then call `save`."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._file = QSettings(str(path or settings_path()), QSettings.Format.IniFormat)
+        self.path = path or settings_path()
+        self._file = QSettings(str(self.path), QSettings.Format.IniFormat)
         self.values = _decode(str(self._file.value(_KEY, "") or ""))
 
     def save(self) -> None:

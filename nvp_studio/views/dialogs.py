@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from nvp_studio.views.actions import ActionRegistry, Entry, plain_text
+from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE, colors, scaled_font
 
 _LIST_KEYS = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
@@ -32,6 +33,9 @@ class Dialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.column = QVBoxLayout(self)
         self.column.setSpacing(SPACE)
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        return move_focus(self, next)
 
     def make_buttons(self, accept: str) -> QDialogButtonBox:
         """A row with *Cancel* and a button with the text `accept`, which is `self.ok`."""

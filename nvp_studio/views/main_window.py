@@ -6,7 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDropEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDropEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from nvp_studio.state.engine import Engine
@@ -17,9 +17,11 @@ from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.page import Page
+from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
-from nvp_studio.views.widgets.layout import hbox, text_label, vbox
+from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.log_dock import LogDock
 from nvp_studio.views.widgets.notification_stack import NotificationStack
 from nvp_studio.views.widgets.rail import Rail
@@ -27,6 +29,9 @@ from nvp_studio.views.window_actions import WindowActions
 
 _FRAME = QSize(16, 40)
 """About the width and height of the borders and the title bar."""
+_LEAST = QSize(800, 600)
+"""The smallest window; `fit_screen` allows a smaller one on a screen that has no room for it."""
+_MAX_STATUS = 60 * SPACE
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,13 @@ def page_entries() -> tuple[PageEntry, ...]:
     )
 
 
+class _Status(ElidedLabel):
+    """A label whose wanted width is the one it was given, for the menu bar places it by that."""
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSize()
+
+
 class MainWindow(QMainWindow):
     """Shows the pages and what surrounds them. Pages are made with `context` and reach the window by its signals."""
 
@@ -75,7 +87,7 @@ class MainWindow(QMainWindow):
         self._importer.imported.connect(self._on_page_imported)
         self._was_painted = False
         self.setWindowTitle("NVP Studio")
-        self.setMinimumSize(QSize(960, 640))
+        self.setMinimumSize(_LEAST)
         self.resize(1280, 800)
         self._lay_out()
         self._actions = WindowActions(
@@ -157,10 +169,10 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.log_dock.hide()
         DropOverlay(self._stack, self, self._describe_drop, lambda event: self.open_paths(local_paths(event)))
-        self._status = text_label()
+        self._status = _Status(role="dim")
         self._status.setObjectName("engine_status")
         self._status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._status.setFixedSize(QSize(60 * SPACE, 28))
+        self._status.setFixedSize(QSize(_MAX_STATUS, 28))
         self._status.setContentsMargins(0, 0, 2 * SPACE, 0)
         self._status.setAccessibleName(self.tr("Engine status"))
         self.menuBar().setCornerWidget(self._status)
@@ -183,6 +195,7 @@ class MainWindow(QMainWindow):
         """Show the menus that hold anything yet; pages bring theirs when they are built."""
         for key, menu in self._menus.items():
             menu.menuAction().setVisible(bool(self.registry.entries(key)))
+        self._fit_status()
 
     def _fill_menu(self, key: str) -> None:
         menu = self._menus[key]
@@ -250,6 +263,22 @@ class MainWindow(QMainWindow):
             self.restoreState(QByteArray.fromBase64(values.dock_layout.encode()))
         keys = [entry.key for entry in self._entries]
         self.show_page(values.page if values.page in keys else "explore")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_status()
+
+    def _fit_status(self) -> None:
+        """Give the status what the menus leave."""
+        menus = self.menuBar().sizeHint().width() - self._status.sizeHint().width() + 2 * SPACE
+        width = max(0, min(_MAX_STATUS, self.width() - menus))
+        if width != self._status.width():
+            self._status.setFixedWidth(width)
+            size = self.menuBar().size()
+            QCoreApplication.sendEvent(self.menuBar(), QResizeEvent(size, size))  # it moves the status only then
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        return move_focus(self, next)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

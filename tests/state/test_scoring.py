@@ -101,6 +101,32 @@ def test_cancelling_keeps_what_is_there_and_takes_no_late_rows(
     assert state.rows.rowCount() == 1
 
 
+def test_what_a_cancel_left_undone_is_said_and_can_be_continued(
+    state: ScoreState, shared_engine: Engine, files: Path, qtbot: Bot, tmp_path: Path
+) -> None:
+    state.add([files, files / "03.png"])
+    state.add([files / "01.png"])
+    state.cancel()
+    assert "cancelled" in progress_text(state)
+    assert state.can_resume
+    state.resume()
+    qtbot.waitUntil(lambda: not state.busy)
+    assert state.rows.row_of(str(files / "03.png")) >= 0
+    assert "cancelled" not in progress_text(state)
+    assert not state.can_resume
+
+
+def test_a_table_that_cannot_be_read_is_left_out(state: ScoreState, tmp_path: Path) -> None:
+    state.restore(tmp_path / "missing")
+    path = tmp_path / "window.scores"
+    path.write_bytes(b"\x93no table")
+    state.restore(path)
+    assert state.rows.rowCount() == 0
+    assert state.model is None
+    state.store(path)
+    assert not path.exists()
+
+
 def test_another_model_makes_the_table_stale_until_it_is_scored_again(
     state: ScoreState, shared_engine: Engine, files: Path, small_model: Path, other_model: Path, qtbot: Bot
 ) -> None:

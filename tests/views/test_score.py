@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.main_window import MainWindow
@@ -62,12 +63,9 @@ def test_no_button_is_cut_off_in_the_smallest_window(
     assert page.progress.isVisible()
     page.progress_label.setText("Scoring 1,234 of 5,678")
     qtbot.waitUntil(lambda: window.width() == window.minimumWidth())
-    layout = page.progress.parentWidget().layout()
-    assert layout is not None
-    layout.activate()
     shown = [button for button in page.findChildren(ActionButton) if button.isVisible()]
     assert len(shown) == 6
-    assert [button.text() for button in shown if button.width() < button.sizeHint().width()] == []
+    qtbot.waitUntil(lambda: all(button.width() >= button.sizeHint().width() for button in shown), timeout=5000)
 
 
 def row_of(page: ScorePage, name: str) -> int:
@@ -127,6 +125,10 @@ def test_the_table_is_written_as_csv_in_the_order_shown(
     assert len(lines) == 1 + page.state.rows.rowCount()
     values = [float(cell) for line in lines[1:] if (cell := line.split(",")[1])]
     assert values == sorted(values)
+    model = page.state.model
+    assert model is not None
+    assert lines[0].endswith(",model,model_sha256")
+    assert all(line.endswith(f",{model.name},{model.digest}") for line in lines[1:])
 
 
 def test_a_double_click_opens_the_file_in_explore(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
@@ -175,3 +177,38 @@ def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage
     page.table.setColumnWidth(1, 222)
     page.save_state()
     assert window.settings.values.score_columns[1] == 222
+
+
+@pytest.mark.slow
+def test_the_table_is_there_at_the_next_start(shared_engine: Engine, files: Path, qtbot: Bot, tmp_path: Path) -> None:
+    first = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score")
+    page = first.page("score")
+    assert isinstance(page, ScorePage)
+    score(first, page, [files], qtbot)
+    texts = [(row.path, row.bits_per_dim, row.error) for row in page.state.rows.files()]
+    first.close()
+    second = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score")
+    again = second.page("score")
+    assert isinstance(again, ScorePage)
+    assert [(row.path, row.bits_per_dim, row.error) for row in again.state.rows.files()] == texts
+    assert again.state.model == page.state.model
+    assert not again.state.stale
+    again.state.clear()
+    second.close()
+    third = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score")
+    assert third.page("score").state.rows.rowCount() == 0
+
+
+@pytest.mark.slow
+def test_names_are_shortened_before_figures_are_hidden(
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
+) -> None:
+    score(window, page, [files], qtbot)
+    window.resize(800, 600)
+    QApplication.processEvents()
+    column = page.state.rows.COLUMNS.index("score")
+    right = page.table.columnViewportPosition(column) + page.table.columnWidth(column)
+    assert right <= page.table.viewport().width()
+    window.resize(1920, 1080)
+    QApplication.processEvents()
+    assert page.table.columnWidth(1) == 34 * 8

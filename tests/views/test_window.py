@@ -196,6 +196,7 @@ def test_notices_shown_at_once_are_each_readable(shared_window: MainWindow, qtbo
     bars = [widget for widget in shared_window.notifications.children() if isinstance(widget, QFrame)]
     assert len(bars) == 3
     words = [label for bar in bars for label in bar.findChildren(QLabel) if label.text().startswith("notice")]
+    QApplication.processEvents()  # lays the notices out
     qtbot.waitUntil(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in words))
     places = [bar.geometry() for bar in bars]
     assert not any(one.intersects(other) for i, one in enumerate(places) for other in places[:i])
@@ -315,6 +316,23 @@ def test_page_and_log_are_restored_at_the_next_start(shared_engine: Engine, qtbo
     assert second.current_page.key == pages[-1]
     assert second.log_dock.isVisible()
     assert second.height() == 700
+
+
+@pytest.mark.slow
+def test_each_page_fits_into_800_by_600(shared_window: MainWindow, qtbot: Bot, tmp_path: Path) -> None:
+    shared_window.resize(800, 600)
+    assert shared_window.size().toTuple() == (800, 600)
+    for key in ("train", "explore", "score", "runs"):
+        shared_window.show_page(key)
+        QApplication.processEvents()
+        page = shared_window.current_page
+        assert page.minimumSizeHint().width() <= page.width(), key
+        assert page.minimumSizeHint().height() <= page.height(), key
+    shared_window.show_page("score")
+    menus = [action for action in shared_window.menuBar().actions() if action.isVisible()]
+    places = [shared_window.menuBar().actionGeometry(action) for action in menus]
+    assert all(place.width() > 20 for place in places)
+    assert not any(place.intersects(shared_window._status.geometry()) for place in places)
 
 
 def test_the_window_leaves_room_for_its_frame_on_a_small_screen(shared_window: MainWindow) -> None:

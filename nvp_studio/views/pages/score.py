@@ -1,5 +1,6 @@
 """Score: drop image files and folders, read each one's bits/dim, compare them with the reference images."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.csv_file import csv_text
+from nvp_studio.csv_file import csv_cell, csv_text
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS
 from nvp_studio.state.paths import image_filter, is_image_file
@@ -22,18 +23,21 @@ from nvp_studio.state.scoring import ScoreState, progress_text
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_file
+from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.page import Page
-from nvp_studio.views.theme import SPACE, colors, pixmap, theme
-from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
+from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable
+from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo
 
 _TOPIC = "score"
 _HISTOGRAM_MILLISECONDS = 250
+_WIDEST_MODEL = 14 * SPACE
 
 
 class ScorePage(Page):
@@ -43,7 +47,7 @@ class ScorePage(Page):
 
     def __init__(self, context: WindowContext) -> None:
         super().__init__(context)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = ScoreState(context.engine, self)
         self._preview_path = ""
         self._histogram_due = QTimer(self, singleShot=True)
@@ -54,6 +58,7 @@ class ScorePage(Page):
         self._show_model()
         self._show_file(-1)
         self._show_progress()
+        self.state.restore(self._file)
 
     # Methods of every page
 
@@ -73,6 +78,13 @@ class ScorePage(Page):
 
     def save_state(self) -> None:
         self.context.settings.values.score_columns = self.table.widths()
+        with suppress(OSError):  # as with the settings: a full disk costs what it cannot keep and nothing else
+            self.state.store(self._file)
+
+    @property
+    def _file(self) -> Path:
+        """Where the table is from one start to the next, beside the settings."""
+        return self.context.settings.path.with_suffix(".scores")
 
     # Construction
 
@@ -99,7 +111,7 @@ class ScorePage(Page):
         self._stack.addWidget(self._make_empty())
         full = QWidget()
         column = vbox(full, margins=PAGE_MARGINS)
-        column.addLayout(self._make_toolbar())
+        column.addWidget(self._make_toolbar())
         self.stale = self._make_stale()
         column.addWidget(self.stale)
         self.table = ScoreTable(self.state.rows)
@@ -135,25 +147,19 @@ class ScorePage(Page):
         theme().changed.connect(self._show_empty_icon)
         return empty
 
-    def _make_toolbar(self) -> QHBoxLayout:
-        bar = hbox()
-        bar.addWidget(ActionButton(self._action("add-files")))
-        bar.addWidget(ActionButton(self._action("add-folder")))
-        bar.addSpacing(SPACE)
+    def _make_toolbar(self) -> WrappingRow:
         self.progress_label = TextLabel()
-        bar.addWidget(self.progress_label)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(20 * SPACE)
         self.progress.setAccessibleName(self.tr("Progress of scoring"))
-        bar.addWidget(self.progress)
-        for key in ("cancel", "continue"):
-            bar.addWidget(ActionButton(self._action(key)))
-        self.model_label = ElidedLabel(role="dim")
-        self.model_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        bar.addWidget(self.model_label, 1)
-        bar.addWidget(ActionButton(self._action("export")))
-        bar.addWidget(ActionButton(self._action("clear")))
-        return bar
+        self.model_button = menu_button()
+        set_icon(self.model_button, "box")
+        self.model_button.setMenu(ModelMenu(self.context, self.model_button))
+        return WrappingRow(
+            group(*(ActionButton(self._action(key)) for key in ("add-files", "add-folder"))),
+            group(self.progress_label, self.progress, *(ActionButton(self._action(k)) for k in ("cancel", "continue"))),
+            group(self.model_button, *(ActionButton(self._action(key)) for key in ("export", "clear"))),
+        )
 
     def _make_stale(self) -> QFrame:
         frame = card()
@@ -166,7 +172,7 @@ class ScorePage(Page):
 
     def _make_side(self) -> QWidget:
         side = QWidget()
-        side.setMinimumWidth(38 * SPACE)
+        side.setMinimumWidth(32 * SPACE)
         column = vbox(side)
         self.preview = ImageView()
         self.preview.setAccessibleName(self.tr("The pixels that were scored"))
@@ -187,12 +193,12 @@ class ScorePage(Page):
         return side
 
     def _make_explanation(self) -> QLabel:
-        return ElidedLabel(
+        return text_label(
             self.tr(
                 "Bits/dim: lower is more similar to the training data; an upper bound, with one dequantization sample. "
                 "Percentile: percentage of the reference images that score lower."
             ),
-            role="dim",
+            wrap=True,
         )
 
     def _action(self, key: str) -> QAction:
@@ -245,8 +251,14 @@ class ScorePage(Page):
             text = self.tr("These scores are by {0}; {1} is open now.")
             self.stale_label.setText(text.format(self.state.model.name, open_model.name))
         self.histogram.show_reference(model.reference if model else ())
-        text = self.tr("Scored by {0}") if self.state.model else self.tr("By {0}")
-        self.model_label.setText(text.format(model.name) if model else "")
+        name = open_model.name if open_model is not None else self.tr("Model")
+        shown = self.model_button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
+        self.model_button.setText(f" {shown}".replace("&", "&&"))
+        self.model_button.setAccessibleName(self.tr("Model: {0}").format(name))
+        tip = (
+            self.tr("Scored by {0}; another one can be opened here") if self.state.model else self.tr("Score with {0}")
+        )
+        self.model_button.setToolTip(plain_tip(tip.format(model.name if model is not None else name)))
         self.empty_label.setText(self._describe_empty(open_model))
 
     def _describe_empty(self, model: ModelInfo | None) -> str:
@@ -326,10 +338,16 @@ class ScorePage(Page):
             self.context.open_requested.emit([Path(self.state.rows.file(row).path)])
 
     def _export(self) -> None:
-        path = self.context.ask_save("csv", self.tr("Export the scores"), "scores.csv", "CSV (*.csv)")
+        model = self.state.model
+        if model is None:
+            return
+        proposal = f"scores-{Path(model.name).stem}.csv"
+        path = self.context.ask_save("csv", self.tr("Export the scores"), proposal, "CSV (*.csv)")
         if path is not None:
             rows = self.state.rows.files()
-            write_file(path, lambda: csv_text(COLUMNS, (row.cells() for row in rows)).encode("utf-8"))
+            by = (csv_cell(model.name), model.digest)
+            columns = (*COLUMNS, "model", "model_sha256")
+            write_file(path, lambda: csv_text(columns, ((*row.cells(), *by) for row in rows)).encode("utf-8"))
 
     def _show_empty_icon(self) -> None:
         self._empty_icon.setPixmap(pixmap("images", colors().disabled, 6 * SPACE, self.devicePixelRatioF()))

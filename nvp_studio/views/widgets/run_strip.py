@@ -82,6 +82,10 @@ class RunStrip(QFrame):
         self.remaining.setText(content.remaining)
         self._fit()
 
+    def minimumSizeHint(self) -> QSize:
+        """Parts that do not fit are hidden, so that no width is too small for the window."""
+        return QSize(0, super().minimumSizeHint().height())
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()

@@ -1,15 +1,21 @@
 """Table of runs: one line each, chosen with mouse or arrow keys."""
 
 from PySide6.QtCore import QAbstractItemModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.run_states import phase_text
-from nvp_studio.state.runs import RUN_ROLE
+from nvp_studio.state.runs import RUN_ROLE, RunsModel
 from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 ROW_HEIGHT = 26
+_WIDTHS = (20, 16, 15, 8, 10, 15, 12, 14, 14)
+"""Of the columns, in units of `SPACE`; the first takes the room that is left."""
+_LEAST_NAME = 14 * SPACE
+_BY_WORTH = tuple(map(RunsModel.COLUMNS.index, ("best", "state", "steps", "data", "tags", "started", "time", "preset")))
+"""The columns beside the name; where there is no room for all, the last of these are hidden."""
+_TAGS = RunsModel.COLUMNS.index("tags")
 _LEVELS = {
     "preparing": "accent",
     "training": "accent",
@@ -40,13 +46,15 @@ class RunTable(Table):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.setItemDelegate(_StateDelegate(self))
         header = self.horizontalHeader()
-        for column, width in enumerate((20, 16, 15, 8, 10, 15, 12, 14, 14)):
-            self.setColumnWidth(column, width * SPACE)
-        self.setColumnHidden(8, not sortable)
+        self._widths = [width * SPACE for width in _WIDTHS]
+        for column, width in enumerate(self._widths):
+            self.setColumnWidth(column, width)
         if sortable:
             header.setSortIndicator(7, Qt.SortOrder.DescendingOrder)
             self.setSortingEnabled(True)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self._columns = [column for column in _BY_WORTH if sortable or column != _TAGS]
+        self.setColumnHidden(_TAGS, not sortable)
         self.row_chosen.connect(lambda index: self.chosen.emit(self._folder(index)))
 
     @property
@@ -63,6 +71,21 @@ class RunTable(Table):
         """Select no row."""
         self.clearSelection()
         self.setCurrentIndex(QModelIndex())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._hide_columns()
+        super().resizeEvent(event)
+
+    def _hide_columns(self) -> None:
+        """Show as many columns as there is room for, the most important first."""
+        room = self.viewport().width() - _LEAST_NAME
+        for column in range(1, self.model().columnCount()):
+            if not self.isColumnHidden(column):
+                self._widths[column] = self.columnWidth(column)
+        for column in self._columns:
+            room -= self._widths[column]
+            if self.isColumnHidden(column) != (room < 0):
+                self.setColumnHidden(column, room < 0)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

@@ -10,7 +10,7 @@ from PySide6.QtCore import (
     QSize,
     Qt,
 )
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QImage, QPainter, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
 
 from nvp_studio.state.scores import IMAGE_ROLE, THUMBNAIL_SIDE, ScoresModel
@@ -20,6 +20,8 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
 _WIDTHS = [6, 34, 12, 13]
+_NAME = ScoresModel.COLUMNS.index("name")
+_LEAST_NAME = 10 * SPACE
 
 
 class ScoreTable(Table):
@@ -34,18 +36,32 @@ class ScoreTable(Table):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
         self.setSortingEnabled(True)
+        self._name_width = self._narrowed = 0
         self.show_widths([])
 
     def show_widths(self, widths: list[int]) -> None:
         """Set column widths in pixels; the last column takes the rest."""
         if len(widths) != len(_WIDTHS):
             widths = [width * SPACE for width in _WIDTHS]
+        self._name_width = max(5 * SPACE, widths[_NAME])
         for column, width in enumerate(widths):
             self.setColumnWidth(column, max(5 * SPACE, width))
 
     def widths(self) -> list[int]:
         """Column widths for `show_widths`."""
-        return [self.columnWidth(column) for column in range(len(_WIDTHS))]
+        widths = [self.columnWidth(column) for column in range(len(_WIDTHS))]
+        if widths[_NAME] == self._narrowed:
+            widths[_NAME] = self._name_width
+        return widths
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten the names where the figures would not be seen."""
+        widths = self.widths()
+        self._name_width = widths[_NAME]
+        room = self.viewport().width() - sum(widths) + self._name_width
+        self._narrowed = max(_LEAST_NAME, min(self._name_width, room))
+        self.setColumnWidth(_NAME, self._narrowed)
+        super().resizeEvent(event)
 
 
 class _ScoreDelegate(PlainDelegate):

@@ -18,10 +18,10 @@ from nvp_studio.state.qimages import qimage
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
-from nvp_studio.views.pages.explore.model_menu import ModelMenu
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.blend_panel import BlendPanel
@@ -47,7 +47,7 @@ class ExplorePage(Page):
 
     def __init__(self, context: WindowContext) -> None:
         super().__init__(context)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = ExploreState(context.engine, context.settings.values.recipe, self)
         self.blend = BlendState(self.state)
         self.actions_ = ExploreActions(context, self, self.state, self.blend)

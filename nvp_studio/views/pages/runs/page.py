@@ -100,7 +100,7 @@ class RunsPage(Page):
             self.tr("Choose runs above (with Ctrl or Shift several) to see their curves here.")
         )
         self.timelapse_view = TimelapseView(self.timelapse)
-        self.timelapse_view.setMinimumWidth(30 * SPACE)
+        self.timelapse_view.setMinimumWidth(20 * SPACE)
         columns = splitter(Qt.Orientation.Horizontal, (card(self.comparison), card(self.timelapse_view)), (3, 1))
         self.restore_sizes("runs-columns", columns, [800, 300])
         rows = splitter(Qt.Orientation.Vertical, (self.table, columns), (2, 3))
@@ -114,8 +114,9 @@ class RunsPage(Page):
         self.search.setAccessibleName(self.tr("Search runs"))
         for button in self.search.findChildren(QAbstractButton):
             button.setAccessibleName(self.tr("Clear the search"))
-        self.search.setFixedWidth(42 * SPACE)
-        row.addWidget(self.search)
+        self.search.setMinimumWidth(20 * SPACE)
+        self.search.setMaximumWidth(42 * SPACE)
+        row.addWidget(self.search, 2)
         self.count = ElidedLabel(role="dim")
         row.addWidget(self.count, 1)
         for key in PAGE_KEYS:

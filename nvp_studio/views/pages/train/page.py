@@ -105,6 +105,7 @@ class TrainPage(Page):
         self.form.setObjectName("scroll_content")
         self.data_choice = DataChoice(self.context, self.form, self)
         scroll = QScrollArea(widgetResizable=True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(self.form)

@@ -1,4 +1,4 @@
-"""The menu of models Explore can open: the included ones, the best of each run, the recent ones."""
+"""The menu of models that can be opened: the included ones, the best of each run, the recent ones."""
 
 from pathlib import Path
 
