@@ -101,6 +101,8 @@ def test_folder_holds_what_is_promised(tmp_path: Path, make_config: MakeConfig, 
     assert kept == milestones | sheets | {
         "run.json",
         "run.lock",
+        "data.json",
+        "data.png",
         "metrics.jsonl",
         "log.txt",
         "checkpoints/last.safetensors",
