@@ -19,6 +19,7 @@ from PIL import Image
 from nvp_studio.checkpoints import load, peek
 from nvp_studio.commands.options import options_of
 from nvp_studio.commands.run_progress import RunPrinter
+from nvp_studio.data.reading import Reading
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunState
@@ -263,7 +264,9 @@ def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data:
 
 
 def test_every_setting_of_a_run_is_an_option() -> None:
-    assert {option.name for option in options_of(TrainConfig)} | {"flow", "stop"} == set(TrainConfig.__struct_fields__)
+    parts = {"flow", "stop", "reading"}
+    assert {option.name for option in options_of(TrainConfig)} | parts == set(TrainConfig.__struct_fields__)
+    assert {option.name for option in options_of(Reading)} == set(Reading.__struct_fields__)
     assert {option.name for option in options_of(StopRules)} == set(StopRules.__struct_fields__)
 
 
