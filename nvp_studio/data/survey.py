@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from nvp_studio.data import cifar, idx
-from nvp_studio.data.catalogue import CATALOGUE, CatalogueEntry, load_data
+from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, load_data
 from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.describe import describe, levels_of, sample_batch, shares, split_facts, spread
@@ -157,7 +157,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
             readable.append(file)
             kinds.append(header[1])
     sizes = sorted({(width, height) for _, height, width in shapes}, key=lambda size: (size[0] * size[1], size))
-    shape, problem = _shape(shapes, options, used, problems)
+    shape, problem = _shape(report.title, shapes, options, used, problems)
     report = msgspec.structs.replace(
         report,
         image_shape=None if problem else shape,
@@ -227,14 +227,14 @@ def _labels(entries: Sequence[Entry], names: Sequence[str]) -> Labels | None:
 
 
 def _shape(
-    shapes: Counter[tuple[int, int, int]], options: LoadOptions, images: int, problems: Sequence[str]
+    title: str, shapes: Counter[tuple[int, int, int]], options: LoadOptions, images: int, problems: Sequence[str]
 ) -> tuple[tuple[int, int, int] | None, str]:
     """The shape that images come to, at least for samples, and why no run can train on them."""
     if not images:
         return None, "there are no images in this folder"
     if not shapes:
         return None, f"none of the {counted(images, 'image')} here can be read ({problems[0]})"
-    problem = "1 image; at least two are needed, to train and to validate" if images == 1 else ""
+    problem = TOO_FEW.format(title, images) if images == 1 else ""
     try:
         return common_shape(shapes, options), problem
     except DataError as error:

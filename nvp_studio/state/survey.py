@@ -1,11 +1,13 @@
 """The contents of the folder or file that the form names, surveyed by the explorer, which is free during a run too."""
 
 import os
+from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW
+from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.data.hugging_face import is_hugging_face
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.channel import WorkerLost
@@ -17,14 +19,19 @@ USUAL_SIDE = 32
 
 
 class DataSurveyor(QObject):
-    """Surveys one folder or file at a time."""
+    """Surveys one folder or file at a time, or a `named` set of the catalogue."""
 
     changed = Signal()
     """`result`, `images_counted` or `error` changed."""
 
-    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(self, engine: Engine, parent: QObject | None = None, *, named: bool = False) -> None:
+        """Sets of the catalogue are surveyed only if `named`, as reading one takes seconds."""
         super().__init__(parent)
         self._engine = engine
+        self._named = named
+        self._wanted: Survey | None = None
+        self._due = False
+        """Whether `_wanted` has no answer yet."""
         self.data = ""
         """The path that is surveyed; empty: none."""
         self.missing = ""
@@ -48,24 +55,35 @@ class DataSurveyor(QObject):
         result = self.result
         if self.missing:
             return f"there is no folder and no file {self.missing}"
-        if self.error or result is None or result.unread:
+        if self.error or result is None or self._due:
             return self.error
-        if result.images == 0:
-            return "there are no images in this folder"
-        if result.largest is None:
-            return f"none of the {result.images} images can be read"
-        return TOO_FEW.format(os.path.basename(self.data), 1) if result.images == 1 else ""
+        return result.problem
 
-    def survey(self, data: str, *, again: bool = False) -> None:
-        """Survey `data` if it is a path on this machine and runs are trained here; the same path only if `again`."""
-        elsewhere = data in CATALOGUE or self._engine.trainer_host
+    def survey(
+        self,
+        data: str,
+        *,
+        again: bool = False,
+        image_format: tuple[int | None, Literal[1, 3] | None] = (None, None),
+        data_root: str | None = None,
+        reading: Reading = UNDECIDED,
+    ) -> None:
+        """Survey `data`, if runs are trained here, as images of this format and read so; the same only if `again`.
+
+        While the same data are surveyed in another format or reading, the report of before stays.
+        """
+        elsewhere = (data in CATALOGUE and not self._named) or self._engine.trainer_host
         here = bool(data) and not elsewhere and not is_hugging_face(data)
-        self.missing = data if here and not os.path.exists(os.path.expanduser(data)) else ""
-        path = data if here and not self.missing else ""
-        if path == self.data and not again:
+        there = data in CATALOGUE or os.path.exists(os.path.expanduser(data))
+        self.missing = data if here and not there else ""
+        path = data if here and there else ""
+        wanted = Survey(path, *image_format, data_root, reading) if path else None
+        if wanted == self._wanted and not again:
             return
         self._channel.cancel()
-        self.data, self.images_counted, self.result, self.error = path, 0, None, ""
+        if path != self.data or again or self.error:
+            self.images_counted, self.result, self.error = 0, None, ""
+        self.data, self._wanted, self._due = path, wanted, wanted is not None
         self._ask()
         self.changed.emit()
 
@@ -77,11 +95,11 @@ class DataSurveyor(QObject):
         return USUAL_SIDE
 
     def _ask(self) -> None:
-        if self.data and self._engine.explorer.state == "ready":
-            self._channel.ask(Survey(self.data), self._on_answer)
+        if self._wanted is not None and self._due and self._engine.explorer.state == "ready":
+            self._channel.ask(self._wanted, self._on_answer)
 
     def _on_state_changed(self, state: str) -> None:
-        if state == "ready" and self.running:
+        if state == "ready":
             self._ask()
 
     def _on_answer(self, answer: Answer | WorkerLost) -> None:
@@ -89,9 +107,9 @@ class DataSurveyor(QObject):
             case Surveying(images=images):
                 self.images_counted = images
             case DataReport():
-                self.result = answer
+                self.result, self._due = answer, False
             case Failed(reason=reason):
-                self.error = reason
+                self.result, self.error, self._due = None, reason, False
             case _:
                 return
         self.changed.emit()

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
@@ -153,6 +154,7 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
     image_size: int | None = None
     channels: Literal[1, 3] | None = None
     data_root: str | None = None
+    reading: Reading = UNDECIDED
 
 
 Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe | Survey

@@ -207,7 +207,7 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
-    options = LoadOptions(request.image_size, request.channels, request.data_root)
+    options = LoadOptions(request.image_size, request.channels, request.data_root, reading=request.reading)
     for step in survey_data(request.data, options):
         yield Surveying(step) if isinstance(step, int) else step
 

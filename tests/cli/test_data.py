@@ -240,4 +240,4 @@ def test_data_that_no_run_can_train_on_end_with_1(run: Run, tmp_path: Path) -> N
     Image.new("L", (8, 8)).save(tmp_path / "set" / "1.png")
     code, out, _ = run("data", "show", tmp_path / "set")
     assert code == 1
-    assert "problem    1 image; at least two are needed, to train and to validate" in out
+    assert "problem    set has 1 image; at least two are needed, to train and to validate" in out

@@ -15,6 +15,7 @@ from nvp_studio.data.reading import Reading
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.runs import open_run
+from nvp_studio.views.data_dialog import DataDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
@@ -523,6 +524,38 @@ def test_a_data_file_is_described_before_a_run_starts(page: TrainPage, qtbot: Bo
 
 
 @pytest.mark.slow
+def test_what_is_trained_on_is_shown_and_read_otherwise(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
+    card, surveyor = page.form.data_card, page.data_choice.surveyor
+    np.save(tmp_path / "set.npy", random_images(40) // 16)
+    page.open_paths([tmp_path / "set.npy"])
+    qtbot.waitUntil(lambda: not surveyor.running)
+    assert card.images.count >= 24
+    assert "only values up to 15 of 255" in card.note.text()
+    assert card.note.property("role") == "warning"
+    card.button.click()
+    dialog = page.window().findChild(DataDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.surveyor.result is not None)
+    assert dialog.images.count >= 24
+    texts = [label.text() for label in dialog.findChildren(QLabel)]
+    assert "0 to 15 of 0 to 255, 16 levels" in texts
+
+    values = dialog.fields["values"]
+    assert isinstance(values, QLineEdit)
+    values.setText("0-15")
+    values.editingFinished.emit()
+    assert not dialog.ok.isEnabled()
+    values.setText("0..15")
+    values.editingFinished.emit()
+    qtbot.waitUntil(lambda: "0 to 255 of 0 to 255, 16 levels" in [one.text() for one in dialog.findChildren(QLabel)])
+    dialog.ok.click()
+    assert page.form.config is not None
+    assert page.form.config.reading.values == "0..15"
+    qtbot.waitUntil(lambda: card.note.text() == "40 images, 8×8.")
+    page.form.show_data("fashion-mnist")
+    assert page.form.config.reading.values == ""
+
+
 def test_the_length_of_a_run_by_epochs_is_shown_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     for number, pixels in enumerate(random_images(40)):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")

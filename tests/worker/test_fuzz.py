@@ -235,7 +235,7 @@ def _stays(message: msgspec.Struct) -> bool:
     """Whether it is of the protocol, and looks at no folder but those of the test."""
     if isinstance(message, Hello):
         return message.protocol == PROTOCOL
-    paths = {Score: lambda: message.paths, Survey: lambda: (message.path,)}.get(type(message), tuple)()
+    paths = {Score: lambda: message.paths, Survey: lambda: (message.data,)}.get(type(message), tuple)()
     return all(path.count("/") > 2 for path in paths)
 
 

@@ -8,14 +8,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.data.reading import UNDECIDED
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import MAX_NAME, folder_name
 from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.data_card import DataCard
 from nvp_studio.views.widgets.flow_choice import FlowChoice
 from nvp_studio.views.widgets.inputs import ComboBox, input_value, on_input, show_input
-from nvp_studio.views.widgets.labels import NoteLabel, plain_tip
+from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, vbox
 from nvp_studio.views.widgets.number_field import NameField, NumberField
 from nvp_studio.views.widgets.stop_fields import StopFields
@@ -43,6 +44,8 @@ class TrainForm(QWidget):
         self._data_problem = ""
         self.data_name = next(iter(CATALOGUE))
         """The data that are chosen: a name of the catalogue, or a path."""
+        self.reading = UNDECIDED
+        """How a person wants the chosen data read."""
         self._suggested_side: int | None = None
         """An image side that nobody chose; it is dropped together with the data it was meant for."""
         self.fields: dict[str, QWidget] = {}
@@ -122,6 +125,7 @@ class TrainForm(QWidget):
         self._flip.setChecked(_may_mirror(config.data) if flip is None else flip)
         self._stop.show_rules(config.stop)
         self._shown = config
+        self.reading = config.reading
         self.flow.show_flow(config.flow)
         self._showing = False
         self.edited.emit()
@@ -135,14 +139,13 @@ class TrainForm(QWidget):
     @property
     def shown_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of the flow that was shown last, while its data, side and colours are; None without one."""
-        flow = self._shown.flow
-        return flow.image_shape if flow is not None and self._data_as_shown else None
-
-    @property
-    def _data_as_shown(self) -> bool:
-        """Whether data, side and colours are those of the configuration that was shown last."""
         shown = self._shown
-        return (self.data_name, self.image_format) == (shown.data, (shown.image_size, shown.channels))
+        if shown.flow is None or (self.data_name, self.image_format) != (
+            shown.data,
+            (shown.image_size, shown.channels),
+        ):
+            return None
+        return shown.flow.image_shape
 
     def show_data(self, data: str) -> None:
         """Choose a data set, adding the path of one that is not in the list yet."""
@@ -158,9 +161,15 @@ class TrainForm(QWidget):
                 show_input(self.fields["image_size"], None)
         if data != self.data_name or self._showing:
             self._suggested_side = None
+            self.reading = UNDECIDED
         self.data_name = data
         self.data.setCurrentIndex(place)
         self.data.setToolTip("" if data in CATALOGUE else plain_tip(data))
+        self._on_edited()
+
+    def show_reading(self, reading: Reading) -> None:
+        """Read the chosen data so."""
+        self.reading = reading
         self._on_edited()
 
     def suggest_side(self, side: int | None) -> None:
@@ -183,7 +192,7 @@ class TrainForm(QWidget):
             preset=self.preset.currentData(),
             horizontal_flip=None if mirrors == _may_mirror(self.data_name) else mirrors,
             data_root=self._shown.data_root,
-            reading=self._shown.reading if self._data_as_shown else UNDECIDED,
+            reading=self.reading,
             stop=self._stop.rules,
             flow=self.flow.flow,
             **values,
@@ -215,8 +224,9 @@ class TrainForm(QWidget):
         self.data.addItem(self.tr("Data file…"), "?file")
         self.data.activated.connect(self._on_data_chosen)
         add_field(form, self.tr("Data"), self.data)
-        self.data_note = NoteLabel()
-        form.addRow("", self.data_note)
+        self.data_card = DataCard()
+        self.data_note = self.data_card.note
+        form.addRow(self.data_card)
         self.flow = FlowChoice()
         self.preset = self.flow.preset
         self.flow.edited.connect(self._on_edited)

@@ -11,6 +11,7 @@ from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.data_dialog import DataDialog
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.widgets.train_form import TrainForm
@@ -34,12 +35,13 @@ class DataChoice(QObject):
         context.registry.add(
             "run.flow", self.tr("Change the f&low…"), self._show_flow, icon="sliders-horizontal", place=60
         )
+        form.data_card.opened.connect(self._look_closer)
         form.edited.connect(self._on_edited)
 
     def choose(self, data: str) -> None:
         """Train on `data`, a path that a person has just chosen."""
         self._chosen = data
-        self.surveyor.survey(data, again=True)
+        self._survey(data, again=True)
         self._form.show_data(data)
 
     def train_images(self, config: TrainConfig) -> int | None:
@@ -64,10 +66,25 @@ class DataChoice(QObject):
 
     def _on_edited(self) -> None:
         form = self._form
-        self.surveyor.survey(form.data_name)
+        self._survey(form.data_name)
         if form.flow.changes:
             form.flow.shape = form.shown_shape or self.image_shape() or form.flow.shape
         self._show()
+
+    def _survey(self, data: str, *, again: bool = False) -> None:
+        form = self._form
+        if data == form.data_name:
+            self.surveyor.survey(data, again=again, image_format=form.image_format, reading=form.reading)
+        else:
+            self.surveyor.survey(data, again=again)
+
+    def _look_closer(self) -> None:
+        config = self._form.config
+        if config is None:
+            return
+        dialog = DataDialog(self._context.engine, config, self._context.window)
+        dialog.accepted.connect(lambda: self._form.show_reading(dialog.reading))
+        dialog.open()
 
     def image_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of the images that a run would see, None where that is not known before they are read."""
@@ -105,4 +122,7 @@ class DataChoice(QObject):
 
     def _show(self) -> None:
         self._form.show_data_problem(self.surveyor.problem)
-        self._form.data_note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0] or 0))
+        card = self._form.data_card
+        card.show_report(self.surveyor.result)
+        card.button.setVisible(not self._context.engine.trainer_host)
+        card.note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0] or 0))

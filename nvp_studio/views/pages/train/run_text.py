@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.data.report import left_out_text, suspicion_text
+from nvp_studio.data.report import left_out_text
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
@@ -14,6 +14,9 @@ from nvp_studio.training.runs import RunRecord
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.widgets.run_strip import StripContent
 from nvp_studio.views.widgets.run_table import state_colour
+
+_SHOWN = 2
+"""Things left out or doubtful that the form shows."""
 
 
 def tr(text: str) -> str:
@@ -146,7 +149,10 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     if survey.unread:
         return tr("Data files, read when the run starts."), "dim"
     rest = [tr("Left out: {0}").format(left_out_text(one)) for one in survey.left_out]
-    rest += [tr("Doubtful: {0}").format(suspicion_text(one)) for one in survey.suspicions]
+    doubts = sorted(survey.suspicions, key=lambda one: not one.serious)
+    rest += [tr("Doubtful: {0}").format(one.words) for one in doubts]
+    if len(rest) > _SHOWN:
+        rest[_SHOWN:] = [tr("{0} more: look closer").format(len(rest) - _SHOWN)]
     if survey.images == 0:
         return ". ".join([tr("There are no images in this folder"), *rest]) + ".", "error"
     if survey.smallest is None or survey.largest is None:

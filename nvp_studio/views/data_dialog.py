@@ -1,0 +1,123 @@
+"""The dialog that shows what a run would train on, with sample images, and says otherwise how it is read."""
+
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialogButtonBox, QGridLayout, QLineEdit, QScrollArea, QSizePolicy, QWidget
+
+from nvp_studio.data.reading import Reading
+from nvp_studio.data.report import DataReport, rows
+from nvp_studio.fields import Described
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.survey import DataSurveyor
+from nvp_studio.text import sentence
+from nvp_studio.training.config import TrainConfig
+from nvp_studio.views.dialogs import Dialog
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.labels import NoteLabel
+from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, paragraph, text_label
+
+_COLUMNS = (8, 12)
+"""Images in a row, of up to 24 and of more."""
+
+
+class DataDialog(Dialog):
+    """Shows the data of `config`; after it was accepted, `reading` is how a person wants them read."""
+
+    def __init__(self, engine: Engine, config: TrainConfig, parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Data to train on"))
+        self.resize(120 * SPACE, 86 * SPACE)
+        self._config = config
+        self.reading = config.reading
+        self.surveyor = DataSurveyor(engine, self, named=True)
+        self.images = ImageGrid()
+        self.images.setAccessibleName(self.tr("Images to train on"))
+        self.images.setMinimumHeight(20 * SPACE)
+        self.note = NoteLabel()
+        self._table = QScrollArea(widgetResizable=True)
+        self._table.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._table.setAccessibleName(self.tr("What is known of the data"))
+        lower = hbox(spacing=2 * SPACE)
+        lower.addWidget(self._table, 3)
+        lower.addWidget(self._make_options(), 2, Qt.AlignmentFlag.AlignTop)
+        self.column.addWidget(self.images, 3)
+        self.column.addWidget(self.note)
+        self.column.addLayout(lower, 2)
+        self.buttons: QDialogButtonBox = self.make_buttons(self.tr("Read them so"))
+        self.column.addWidget(self.buttons)
+        self.surveyor.changed.connect(self._show)
+        self._survey()
+
+    def _make_options(self) -> QWidget:
+        """A field for each choice of a `Reading`."""
+        options = QWidget()
+        options.setMinimumWidth(36 * SPACE)
+        form = form_layout()
+        options.setLayout(form)
+        self.fields: dict[str, ComboBox | QLineEdit] = {}
+        hints = get_type_hints(Reading, include_extras=True)
+        for name in Reading.__struct_fields__:
+            kind, *notes = get_args(hints[name])
+            help = next(note.help for note in notes if isinstance(note, Described))
+            value = getattr(self.reading, name)
+            field: ComboBox | QLineEdit
+            if get_origin(kind) is Literal:
+                field = ComboBox([(one or self.tr("as told from the data"), one) for one in get_args(kind)])
+                field.setCurrentIndex(field.findData(value))
+                field.activated.connect(self._survey)
+            else:
+                field = QLineEdit("" if value is None else str(value))
+                field.setPlaceholderText(self.tr("as told from the data"))
+                field.editingFinished.connect(self._survey)
+            field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            add_field(form, name.replace("_", " ").capitalize(), field, help)
+            self.fields[name] = field
+        return options
+
+    def _survey(self) -> None:
+        """Look at the data again, read as the fields say."""
+        # an empty text is that of a choice left to the program
+        values = {name: value for name, field in self.fields.items() if (value := _value_of(field)) != ""}
+        try:
+            self.reading = msgspec.convert(values, Reading, strict=False)
+        except ValueError as error:
+            self.note.show_text(sentence(error), "error")
+            self.ok.setEnabled(False)
+            return
+        config = self._config
+        image_format = (config.image_size, config.channels)
+        self.surveyor.survey(config.data, image_format=image_format, data_root=config.data_root, reading=self.reading)
+        self._show()
+
+    def _show(self) -> None:
+        surveyor, report = self.surveyor, self.surveyor.result
+        if surveyor.error:
+            self.note.show_text(sentence(surveyor.error), "error")
+        else:
+            self.note.show_text(self.tr("Looking at the data…") if surveyor.running else "")
+        self.ok.setEnabled(not surveyor.error and not surveyor.running)
+        self.images.set_placeholder("" if report is None else self.tr("No images to show"))
+        if report is not None and not surveyor.error:
+            self.images.show_batch(report.samples, _COLUMNS[len(report.sample_names) > 24], report.sample_names)
+        self._fill(report if not surveyor.error else None)
+
+    def _fill(self, report: DataReport | None) -> None:
+        table = QWidget()
+        table.setObjectName("scroll_content")
+        grid = QGridLayout(table)
+        grid.setContentsMargins(0, 0, SPACE, 0)
+        grid.setColumnStretch(1, 1)
+        for name, text in rows(report) if report is not None else ():
+            role, line = {"problem": "error", "warning": "warning"}.get(name, ""), grid.rowCount()
+            grid.addWidget(text_label(name.capitalize()), line, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(paragraph(text, role), line, 1, Qt.AlignmentFlag.AlignTop)
+        grid.setRowStretch(grid.rowCount(), 1)
+        self._table.setWidget(table)
+
+
+def _value_of(field: ComboBox | QLineEdit) -> Any:
+    return field.text().strip() if isinstance(field, QLineEdit) else field.currentData()
