@@ -206,6 +206,8 @@ def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     if "data" in given:
         for settled in ("horizontal_flip", "reading"):
             fields.pop(settled, None)  # a record has it settled, by what suits its own data
+    if "reading" in given:
+        given = given | {"reading": fields.get("reading", {}) | given["reading"]}
     if given.keys() & set(_BUDGETS):
         fields |= dict.fromkeys(_BUDGETS)
     return fields | given
