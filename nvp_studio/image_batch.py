@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nvp_studio.limits import BatchBytes
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -14,7 +16,7 @@ class ImageBatch(msgspec.Struct, frozen=True):
     """uint8 images as raw bytes in (N, H, W, C) order."""
 
     shape: tuple[int, int, int, int]
-    pixels: bytes
+    pixels: BatchBytes
 
     def __post_init__(self) -> None:
         if min(self.shape) < 0 or math.prod(self.shape) != len(self.pixels):

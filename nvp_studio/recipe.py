@@ -4,9 +4,11 @@ Undo history, the text chunk of a saved PNG, the command line's replay and the d
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
+from nvp_studio.limits import ImageBytes, Name, ScaleValues
 from nvp_studio.text import one_line
 
 PNG_KEY = "nvp-studio-recipe"
@@ -26,8 +28,8 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     """
 
     shape: tuple[int, int, int]
-    pixels: bytes
-    name: str = ""
+    pixels: ImageBytes
+    name: Name = ""
 
 
 class Blend(msgspec.Struct, frozen=True, tag="blend"):
@@ -42,13 +44,13 @@ class Blend(msgspec.Struct, frozen=True, tag="blend"):
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded."""
 
-    checkpoint: str
+    checkpoint: Name
     """Digest (sha-256, hexadecimal) of the checkpoint file's content that decodes it."""
     base: Seed | Image | Blend
     """Where the latent starts."""
-    temperatures: tuple[float, ...] = ()
+    temperatures: ScaleValues = ()
     """Factor on the base latent for each scale, finest first; empty means 1 throughout."""
-    offsets: tuple[tuple[int, float], ...] = ()
+    offsets: Annotated[tuple[tuple[int, float], ...], msgspec.Meta(max_length=256)] = ()
     """(direction, standard deviations) pairs, sorted by direction, zeros left out."""
 
     def with_offset(self, direction: int, offset: float) -> "Recipe":

@@ -51,15 +51,15 @@ def printable(text: str) -> str:
 def error_line(error: BaseException, limit: int = MAX_CHARACTERS) -> str:
     """Return what went wrong as one line of at most `limit` characters, the home of such lines.
 
-    It is an `OSError` with its file, else the first line of the error's message. The class of the error is named where
-    the message alone says too little: for an error without a message, and for one that is neither a `ValueError`, an
-    `OSError` nor a `RuntimeError`. Lack of memory is said in words of its own.
+    It is an `OSError` with its file, else the first line of the error's message, never the name of a class. An error
+    without a message, and one that is neither a `ValueError`, an `OSError` nor a `RuntimeError`, is called unexpected.
+    Lack of memory is said in words of its own.
     """
     if isinstance(error, OSError) and error.strerror:
         return one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, limit)
     text = next((line for line in str(error).splitlines() if line.strip()), "")
     if not text or not isinstance(error, ValueError | OSError | RuntimeError):
-        text = f"{type(error).__name__}: {text}".removesuffix(": ")
+        text = f"unexpected error: {text}".removesuffix(": ")
     return one_line(f"not enough memory ({text})" if is_out_of_memory(error) else text, limit)
 
 
@@ -90,6 +90,8 @@ def number_text(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """A duration for a person, such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
+    if not abs(seconds) < 1e10:
+        return f"{seconds:g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

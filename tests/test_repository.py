@@ -96,6 +96,13 @@ def _unsafe(path: Path) -> Iterator[str]:
                 yield call
 
 
+def test_no_reason_for_a_person_is_the_name_of_a_class() -> None:
+    """`memory` tells one error by its name, as its class is torch's."""
+    named = re.compile(r"type\(\w+\)\.__name__|__class__\.__name__|__qualname__")
+    found = [path.name for path in SOURCES if named.search(path.read_text("utf-8"))]
+    assert found == ["memory.py"]
+
+
 def test_commands_print_through_the_printers_that_escape_control_characters() -> None:
     printers = ROOT / "nvp_studio" / "commands" / "console.py"
     commands = [path for path in SOURCES if path.parent == printers.parent and path != printers]

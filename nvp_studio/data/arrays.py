@@ -106,4 +106,4 @@ def reason_of(error: Exception) -> str:
     """The reason that an error gives, in one line and without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return one_line(error, 200) or type(error).__name__
+    return one_line(error, 200) or "damaged or of an unsupported kind"

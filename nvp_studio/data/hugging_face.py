@@ -111,7 +111,7 @@ def _explained(name: str) -> "Generator[None, None, None]":
     except DataError:
         raise
     except Exception as error:  # the library raises whatever its readers and its network do
-        raise DataError(f"{name} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
+        raise DataError(f"{name} cannot be loaded: {reason_of(error)}") from error
 
 
 def _open(name: str, download: bool) -> dict[str, Any]:

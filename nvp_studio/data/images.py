@@ -17,6 +17,7 @@ from nvp_studio.data.fitting import fit
 from nvp_studio.data.modes import UnsupportedPixelsError, facts_of_image, natural_channels, stored_as, to_uint8
 from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
 from nvp_studio.files import open_regular
+from nvp_studio.text import one_line
 
 EXTENSIONS = frozenset(
     {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
@@ -219,8 +220,7 @@ def _reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, UnsupportedPixelsError | CountError):
         return str(error)
-    words = " ".join(str(error).split()) or type(error).__name__
-    return f"damaged or not supported: {''.join(c for c in words if c.isprintable())[:200]}"
+    return f"damaged or not supported: {one_line(error, 200)}".removesuffix(": ")
 
 
 def _orientation(image: Image.Image) -> int:

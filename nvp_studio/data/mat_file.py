@@ -51,7 +51,7 @@ try:
 except MemoryError:
     sys.exit("it takes more memory than its arrays have")
 except Exception as error:
-    sys.exit(str(error) or type(error).__name__)
+    sys.exit(str(error) or "damaged or of an unsupported kind")
 """
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from nvp_studio.fields import DATA, Described
+from nvp_studio.limits import Name, PathText, Sentence
 
 KINDS = ("bool", "8-bit", "16-bit", "int", "float")
 """The kinds of numbers that have ranges of their own: truth values, bytes, two bytes without sign, other integers."""
@@ -63,13 +64,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     of the command line under the same names.
     """
 
-    values: Annotated[str, Described(_VALUES_HELP, DATA)] = ""
+    values: Annotated[Name, Described(_VALUES_HELP, DATA)] = ""
     """A stored one names the kind of numbers for each range: "8-bit:0..255,16-bit:0..4095"."""
     white: Annotated[
         Literal["", "high", "low"],
         Described("low where small numbers are white, high where large ones are; without it as the file says.", DATA),
     ] = ""
-    axes: Annotated[str, Described(_AXES_HELP, DATA)] = ""
+    axes: Annotated[Name, Described(_AXES_HELP, DATA)] = ""
     labels: Annotated[
         Literal["", "none"], Described("none leaves labels out; without it those that can be used are.", DATA)
     ] = ""
@@ -169,11 +170,11 @@ class ValueFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     """A doubt whether data are read as they are meant, for a person to confirm or correct."""
 
-    kind: str
+    kind: Name
     """A short word for the doubt, the same in each version: "few levels"."""
-    words: str
+    words: Sentence
     """A clause without full stop that says what was found and what is done with it."""
-    option: tuple[str, ...] = ()
+    option: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=64)] = ()
     """What reads the data in the other way, as arguments of the command line: ("--values", "0..15")."""
     serious: bool = False
     """Whether a run on the data as they are read is most probably a mistake."""

@@ -1,9 +1,12 @@
 """What data hold and how they are read, for a person to see before a run trains on them; without NumPy."""
 
+from typing import Annotated
+
 import msgspec
 
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, as_options
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.limits import Name, PathText, Sentence, Sentences
 from nvp_studio.text import counted, shape_text
 
 MAX_SAMPLES = 48
@@ -17,10 +20,10 @@ MAX_CLASSES = 12
 class SplitFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The images of one split."""
 
-    name: str
+    name: Name
     """"train", "validation" or "test"."""
     images: int
-    classes: tuple[tuple[str, int], ...] = ()
+    classes: Annotated[tuple[tuple[Name, int], ...], msgspec.Meta(max_length=256)] = ()
     """The first `MAX_CLASSES` classes of which it has images, with their number."""
     class_count: int = 0
     """Of how many classes it has images."""
@@ -29,17 +32,17 @@ class SplitFacts(msgspec.Struct, frozen=True, kw_only=True):
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     """Files or images that are not trained on for the same reason."""
 
-    reason: str
+    reason: Sentence
     count: int
-    examples: tuple[str, ...] = ()
+    examples: Annotated[tuple[Sentence, ...], msgspec.Meta(max_length=64)] = ()
     """Names of the first files, or of their folders with a slash behind them."""
 
 
 class DataReport(msgspec.Struct, frozen=True, kw_only=True, tag="data-report"):
     """What is known of the data that a run would train on, or trains on."""
 
-    title: str = ""
-    splits: tuple[SplitFacts, ...] = ()
+    title: PathText = ""
+    splits: Annotated[tuple[SplitFacts, ...], msgspec.Meta(max_length=16)] = ()
     estimated: bool = False
     """Whether the numbers of `splits` are estimated from a part of the files' names."""
     class_count: int = 0
@@ -61,14 +64,14 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True, tag="data-report"):
     """Of the images looked at, as they are trained on: darkest level, brightest level, number of levels, 0 to 255."""
     reading: Reading = UNDECIDED
     """As it was decided."""
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
     """What was changed in the images, each a clause."""
-    left_out: tuple[LeftOut, ...] = ()
-    suspicions: tuple[Suspicion, ...] = ()
+    left_out: Annotated[tuple[LeftOut, ...], msgspec.Meta(max_length=1000)] = ()
+    suspicions: Annotated[tuple[Suspicion, ...], msgspec.Meta(max_length=1000)] = ()
     samples: ImageBatch | None = None
     """At most `MAX_SAMPLES` of the images as they are trained on, those of the training split first."""
-    sample_names: tuple[str, ...] = ()
-    problem: str = ""
+    sample_names: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=256)] = ()
+    problem: Sentence = ""
     """Why no run can train on the data as they are read, a clause; empty when one can."""
 
     @property

@@ -26,10 +26,17 @@ _RETRY_SECONDS = 15.0
 """Time after which a checkpoint that could not be written is tried again."""
 
 
+_MAX_COUNT = 2**40
+_MAX_SECONDS = 1e10
+"""Three centuries."""
+_MAX_SCORE = 3.5e38
+"""Bits/dim are computed in float32."""
+
+
 class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     """What a checkpoint holds besides its tensors for a run that is resumed from it, as JSON.
 
-    Keys in the file keep their first names: `guard` and `watch`.
+    Keys in the file keep their first names: `guard` and `watch`. Raises `ValueError` for what no run can have come to.
     """
 
     step: int
@@ -44,8 +51,35 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     stop_progress: StopProgress = msgspec.field(default_factory=StopProgress, name="watch")
     ended_by: str = ""
     """The stop condition that ended the run, when one did."""
+
     validation_images: int | None = None
     """Images of each validation of the run; None before the first, and in files of earlier versions."""
+
+    def __post_init__(self) -> None:
+        detector, progress = self.detector, self.stop_progress
+        counts = {
+            "step": self.step,
+            "updates": self.updates,
+            "skipped": detector.skipped,
+            "rollbacks": detector.rollbacks,
+            "skips_in_row": detector.skips_in_row,
+            "far_in_row": detector.far_in_row,
+            "without_gain": progress.without_gain,
+            "best_step": self.best_step or 0,
+        }
+        if self.validation_images is not None and not 0 <= self.validation_images <= _MAX_COUNT:
+            raise ValueError(f"validation_images is {self.validation_images}, must lie in 0..{_MAX_COUNT}")
+        for name, count in counts.items():
+            most = _MAX_COUNT if name == "step" else self.step
+            if not 0 <= count <= most:
+                raise ValueError(f"{name} is {count}, must lie in 0..{most}")
+        if not 0 <= self.seconds <= _MAX_SECONDS:
+            raise ValueError(f"seconds is {self.seconds:g}, must lie in 0..{_MAX_SECONDS:g}")
+        for score in (self.best, detector.smooth, detector.best, progress.lowest):
+            if score is not None and not abs(score) <= _MAX_SCORE:
+                raise ValueError(f"{score:g} is no score in bits/dim")
+        if self.unfinished is not None and self.unfinished.step != self.step:
+            raise ValueError(f"the unfinished step is {self.unfinished.step}, must be {self.step}")
 
 
 class SavedState(NamedTuple):

@@ -7,6 +7,7 @@ import msgspec
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.limits import Name, PathText
 from nvp_studio.training.bounds import check_bounds
 from nvp_studio.training.errors import RunError
 
@@ -44,13 +45,13 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     data: Annotated[
-        str,
+        PathText,
         Described(
             "A name of 'nvp-studio data list', 'hf:NAME' of Hugging Face, a folder of images, or a file of many.", DATA
         ),
     ] = "fashion-mnist"
     preset: Annotated[
-        str, Described("Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.", DATA)
+        Name, Described("Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.", DATA)
     ] = "studio"
     """Name of the preset that `flow` came from, or is to come from."""
     flow: FlowConfig | None = None
@@ -61,7 +62,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         Literal[1, 3] | None, Described("1 for grey, 3 for colour; without it as the data are.", DATA)
     ] = None
     data_root: Annotated[
-        str | None,
+        PathText | None,
         Described("Folder in which a data set of the catalogue ('nvp-studio data list') is looked for first.", DATA),
     ] = None
     reading: Reading = UNDECIDED
@@ -148,7 +149,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = False
     """A CPU is exact without."""
-    device: Annotated[str, Described("auto, cpu, cuda, cuda:1 or mps.", PLACE)] = "auto"
+    device: Annotated[Name, Described("auto, cpu, cuda, cuda:1 or mps.", PLACE)] = "auto"
     threads: Annotated[int | None, Described("CPU threads; without it one less than the cores.", PLACE)] = None
     """At least 1."""
 

@@ -6,6 +6,7 @@ import msgspec
 
 from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.limits import Name, PathText, ScaleValues, Sentence
 from nvp_studio.training.config import StopRules, TrainConfig
 
 RunPhase = Literal["preparing", "training", "paused", "stopping", "finished", "stopped", "failed"]
@@ -16,11 +17,11 @@ SHEET_KINDS: tuple[SheetKind, ...] = ("samples", "reconstructions")
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
     """A run has its folder and data; also sent after a resume (`step` > 0 then). Only `preparing` comes before."""
 
-    folder: str
-    name: str
+    folder: PathText
+    name: Name
     config: TrainConfig
     """With `flow` filled in."""
-    device: str
+    device: Name
     parameters: int
     train_images: int
     validation_images: int
@@ -28,7 +29,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run-started"):
     step: int
     total_steps: int | None
     """None when the budget is in minutes."""
-    data_title: str
+    data_title: PathText
     data: DataReport = DataReport()
     """What the run trains on, without samples."""
 
@@ -40,7 +41,7 @@ class RunState(msgspec.Struct, frozen=True, tag="run-state"):
     """
 
     phase: RunPhase
-    reason: str = ""
+    reason: Sentence = ""
     fraction: float | None = None
     """How much of the data is prepared, or of the images scored, 0 to 1, where that is known."""
     data_changed: bool = False
@@ -68,7 +69,7 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     """Whether the state validated could be taken for the best; None without validation and in older files."""
     noise_inverse_error: float | None = None
     """The same on images of uniform noise; None when it is not finite."""
-    scale_bits: tuple[float, ...] = ()
+    scale_bits: ScaleValues = ()
     """At a validation: what each scale, finest first, adds to the bits/dim of the first validation images."""
     skipped: int = 0
     """Steps skipped so far because of a non-finite loss or gradient."""
@@ -102,7 +103,7 @@ class RunImages(msgspec.Struct, frozen=True, kw_only=True, tag="images"):
 class CheckpointSaved(msgspec.Struct, frozen=True, tag="checkpoint"):
     """A checkpoint file is on disk, whole; `kind` is which name it went to."""
 
-    path: str
+    path: PathText
     step: int
     kind: Literal["last", "best", "milestone"]
 
@@ -120,7 +121,7 @@ class RunNotice(msgspec.Struct, frozen=True, tag="notice"):
     """Something a person should know: a roll-back, skipped steps, a full disk."""
 
     level: Literal["info", "warning", "error"]
-    text: str
+    text: Sentence
 
 
 RunEvent = RunStarted | RunState | StepMetrics | RunProgress | RunImages | CheckpointSaved | RunChanged | RunNotice

@@ -112,7 +112,7 @@ def resume_run(
                 raise DataChangedError(changed)
             if checkpoint.config != flow.config:
                 raise RunError(f"the last checkpoint of {record.name} belongs to a flow of another architecture")
-            resume = _resume_of(checkpoint)
+            resume = _resume_of(checkpoint, path)
             resume, lost = _without_lost_best(path, resume, bool(changed))
             if changed:
                 changed += "; going on with the new ones, as was asked"
@@ -185,12 +185,13 @@ def _changed_data(record: RunRecord, data: DataSet) -> str:
     )
 
 
-def _resume_of(checkpoint: Checkpoint) -> ResumeState:
-    """Decode the state of the run in a checkpoint; raises `RunError`."""
+def _resume_of(checkpoint: Checkpoint, folder: Path) -> ResumeState:
+    """Decode the state of the run in a checkpoint of the run folder; raises `RunError`."""
     try:
         return msgspec.json.decode(checkpoint.resume, type=ResumeState)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise RunError(f"the state of the run in the checkpoint is damaged: {failure_line(error)}") from error
+        place = f"the state of the run in the checkpoint in {folder / 'checkpoints'}"
+        raise RunError(f"{place} is damaged: {failure_line(error)}") from error
 
 
 def _record_restart(folder: Path, resume: ResumeState, *, lift_stop_rules: bool) -> str:

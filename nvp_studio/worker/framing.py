@@ -88,7 +88,7 @@ class FrameReader(Generic[Message]):
             with memoryview(self._buffer) as whole, whole[start:stop] as body:
                 return self._decoder.decode(body)
         except Exception as error:  # the decoder may raise other errors than its own for arbitrary bytes
-            raise FrameError(f"damaged frame: {one_line(error) or type(error).__name__}") from error
+            raise FrameError(f"damaged frame: {one_line(error) or 'it cannot be decoded'}") from error
 
 
 def read_messages(descriptor: int, kind: Any) -> Iterator[Any]:

@@ -5,13 +5,14 @@ and has a number of its own; each of its answers comes back in a `Reply` with th
 the newest request of a channel alone. What concerns the worker as a whole or the run it trains has no channel.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.limits import DirectionValues, Name, Names, PathText, Scores, Sentence, Sentences
 from nvp_studio.recipe import Recipe
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.changes import ChangeRequest
@@ -26,22 +27,22 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """First message of the window. A worker of another protocol answers `Refused` and ends."""
 
     protocol: int
-    device: str = "auto"
+    device: Name = "auto"
     threads: int | None = None
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
     """First message of the worker: it is ready for requests."""
 
-    torch_version: str
-    device_name: str
+    torch_version: Name
+    device_name: Name
     threads: int
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The worker will not serve this window; it ends after this message."""
 
-    reason: str
+    reason: Sentence
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
@@ -60,14 +61,14 @@ class StartRun(msgspec.Struct, frozen=True, tag="start-run"):
     """Create a run folder under `runs_folder` and train in it until it ends; one run per worker."""
 
     config: TrainConfig
-    runs_folder: str
-    name: str = ""
+    runs_folder: PathText
+    name: Name = ""
 
 
 class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
     """Continue the run in `folder` from its last checkpoint: the arguments of `training.resume.resume_run`."""
 
-    folder: str
+    folder: PathText
     steps: int | None = None
     """This, `epochs` or `minutes` is a new budget, from the run's beginning."""
     epochs: float | None = None
@@ -94,7 +95,7 @@ class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):
 class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
     """Load the checkpoint file at `path`, or the best of the run folder at `path`; empty: the included model."""
 
-    path: str = ""
+    path: PathText = ""
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):
@@ -107,13 +108,13 @@ class Render(msgspec.Struct, frozen=True, tag="render"):
 class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
     """Decode several recipes at once, answered by one `Sheet` in the same order."""
 
-    recipes: tuple[Recipe, ...]
+    recipes: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=2048)]
 
 
 class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
     """Read an image file for Explore: the recipe saved in it, or else a recipe with the image as its base."""
 
-    path: str
+    path: PathText
     plain: bool = False
     """Whether to ignore a recipe in the file and use the image itself."""
 
@@ -122,7 +123,7 @@ class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
     """Decode `recipe` and write it to `path` as a PNG that holds the recipe; its pixels become larger squares."""
 
     recipe: Recipe
-    path: str
+    path: PathText
     pixel_size: int = 1
     """Side of the square that each pixel becomes."""
 
@@ -130,7 +131,7 @@ class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
 class Score(msgspec.Struct, frozen=True, tag="score"):
     """Bits/dim of every image under `paths` (files and folders), streamed as `ScoreRows` and closed by `ScoreDone`."""
 
-    paths: tuple[str, ...]
+    paths: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=1_000_000)]
     samples: int = 1
     """Dequantization samples of the importance-weighted bound."""
     seed: int = 0
@@ -150,10 +151,10 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
     The fields are those of `TrainConfig`.
     """
 
-    data: str
+    data: PathText
     image_size: int | None = None
     channels: Literal[1, 3] | None = None
-    data_root: str | None = None
+    data_root: PathText | None = None
     reading: Reading = UNDECIDED
 
 
@@ -164,7 +165,7 @@ Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score |
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """A request that replaces older ones of `channel`; one that is under way ends at its next step with `Cancelled`."""
 
-    channel: str
+    channel: Name
     request_id: int
     """Greater than that of any earlier request of the channel."""
     request: Request
@@ -173,7 +174,7 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     """Cancel the newest request of `channel`; one under way ends at its next step with `Cancelled`."""
 
-    channel: str
+    channel: Name
 
 
 WindowMessage = Hello | Ping | Ask | Cancel | StartRun | ResumeRun | RunCommand | ChangeRun
@@ -183,22 +184,22 @@ WindowMessage = Hello | Ping | Ask | Cancel | StartRun | ResumeRun | RunCommand 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What the window needs to know of a checkpoint."""
 
-    name: str
-    path: str
-    digest: str
+    name: Name
+    path: PathText
+    digest: Name
     image_shape: tuple[int, int, int]
     """(channels, height, width)."""
-    latent_shapes: tuple[tuple[int, int, int], ...]
+    latent_shapes: Annotated[tuple[tuple[int, int, int], ...], msgspec.Meta(max_length=64)]
     """(channels, height, width) of each scale of z, finest first."""
     parameters: int
-    data_title: str
+    data_title: Name
     validation: float | None
     """Bits/dim on validation images when it was saved."""
-    explained_variance: tuple[float, ...]
+    explained_variance: DirectionValues
     """Fraction of the latents' variance along each direction; empty when the file has none."""
-    direction_names: tuple[str, ...]
+    direction_names: Names
     """Empty for a principal direction, else what the images have in common that it leads to."""
-    reference: tuple[float, ...]
+    reference: Scores
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
 
 
@@ -213,7 +214,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, tag="picture"):
 
     image: ImageBatch
     """One image, shape (1, H, W, C)."""
-    base_coordinates: tuple[float, ...]
+    base_coordinates: DirectionValues
     """Where the base lies along each direction, in standard deviations from the training set's mean, before the
     recipe's offsets."""
 
@@ -228,29 +229,29 @@ class PictureScored(msgspec.Struct, frozen=True, tag="picture-scored"):
 class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
     """Answer to `RenderSheet`."""
 
-    recipes: tuple[Recipe, ...]
+    recipes: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=2048)]
     images: ImageBatch
-    bits_per_dim: tuple[float, ...]
+    bits_per_dim: Annotated[tuple[float, ...], msgspec.Meta(max_length=2048)]
 
 
 class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
     """Answer to `ReadPicture`: a recipe ready to render; `notes` say what was done to the image on the way."""
 
-    path: str
+    path: PathText
     recipe: Recipe
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
 
 
 class PictureSaved(msgspec.Struct, frozen=True, tag="picture-saved"):
     """Answer to `SavePicture`."""
 
-    path: str
+    path: PathText
 
 
 class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
     """Some more rows of a `Score`; `done` of the `total` files counted so far are scored, `counted`: these are all."""
 
-    rows: tuple[ScoreRow, ...]
+    rows: Annotated[tuple[ScoreRow, ...], msgspec.Meta(max_length=1024)]
     done: int
     total: int
     counted: bool
@@ -286,8 +287,8 @@ class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The request could not be served; `reason` is one line for a person, `details` a traceback for a report."""
 
-    reason: str
-    details: str = ""
+    reason: Sentence
+    details: Annotated[str, msgspec.Meta(max_length=4_000_000)] = ""
 
 
 Answer = (
@@ -313,7 +314,7 @@ NOT_LAST = (ScoreRows, Surveying)
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
     """An answer to the request of this channel and number."""
 
-    channel: str
+    channel: Name
     request_id: int
     answer: Answer
 
