@@ -108,7 +108,7 @@ class ChangeRunDialog(Dialog):
             _ = self.request
         except ValueError as error:
             self.ok.setEnabled(False)
-            self.ok.setToolTip(sentence(error))
+            self.ok.setToolTip(plain_tip(sentence(error)))
         else:
             self.ok.setEnabled(True)
             self.ok.setToolTip("")

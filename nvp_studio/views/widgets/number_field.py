@@ -14,7 +14,7 @@ from nvp_studio.text import number_text, sentence
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.numbers import Separators, parse_number
 from nvp_studio.views.theme import set_mark
-from nvp_studio.views.widgets.labels import NoteLabel, TextLabel
+from nvp_studio.views.widgets.labels import NoteLabel, TextLabel, plain_tip
 
 _TEXT_MARGIN = 7
 _WIDEST_STATED = 1e9
@@ -189,7 +189,7 @@ class NumberField(QAbstractSpinBox):
         lines = [self._explanation(), self._tip, self.range_text()]
         if self.none_text:
             lines.append(_tr("empty: {0}").format(self.none_text))
-        self.setToolTip("\n".join(line for line in lines if line))
+        self.setToolTip(plain_tip("\n".join(line for line in lines if line)))
         self.setAccessibleDescription(self.toolTip())
 
     def _commit(self) -> None:

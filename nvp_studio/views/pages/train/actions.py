@@ -16,6 +16,7 @@ from nvp_studio.views.pages.train.run_text import changes_text, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.run_folders import RESUMABLE, discard, show_folder
 from nvp_studio.views.theme import set_icon
+from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.worker.client import CrashReport
 
 _TOPIC = "run"
@@ -76,7 +77,7 @@ class TrainActions(QObject):
             self[key].setEnabled(not live.under_way)
         self["start"].setEnabled(not live.under_way and not self._form_problem)
         hindrance = self.tr("A run is under way: stop it first") if live.under_way else self._form_problem
-        self["start"].setToolTip(hindrance or self._start_tip)
+        self["start"].setToolTip(plain_tip(hindrance or self._start_tip))
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
