@@ -17,8 +17,17 @@ import nvp_studio
 from nvp_studio.data.decode_limits import MEMORY_BYTES, MEMORY_EXIT, SECONDS
 from nvp_studio.data.decode_process import Ready, Result, Want, read_frames
 
-Source = str | os.PathLike[str] | bytes
-"""A path, or the content of a file."""
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a file, counted from 0."""
+
+    path: str | os.PathLike[str]
+    number: int
+
+
+Source = str | os.PathLike[str] | bytes | Page
+"""A path, the content of a file, or a page."""
 
 AHEAD = 16
 """Files that a process is given at a time."""
@@ -38,6 +47,16 @@ class Task:
     source: Source
     want: Want
     result: Result | None = None
+
+    @property
+    def file(self) -> str | os.PathLike[str] | bytes:
+        """The path or the content."""
+        return self.source.path if isinstance(self.source, Page) else self.source
+
+    @property
+    def page(self) -> int | None:
+        """The page, None where that is not said."""
+        return self.source.number if isinstance(self.source, Page) else None
 
     @property
     def content_bytes(self) -> int:

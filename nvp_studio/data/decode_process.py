@@ -30,6 +30,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     content_bytes: int
     want: "Want"
     seconds: float
+    page: int | None = None
 
 
 class Want(msgspec.Struct, frozen=True, array_like=True):
@@ -53,10 +54,11 @@ class Pixels(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The shape (C, H, W) of the image in a file, and the kind of its numbers."""
+    """The shape (C, H, W) of the image in a file, the kind of its numbers, and the number of pages that are alike."""
 
     image_shape: ImageShape
     kind: str
+    pages: int
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -108,7 +110,7 @@ def main() -> None:
             job = decoder.decode(frame)
             source = incoming.read(job.content_bytes) if job.content_bytes else os.fsdecode(job.path)
             limit_time(job.seconds)
-            result = _result(source, job.want)
+            result = _result(source, job.want, job.page)
             limit_time(0)
             _send(outgoing, result)
     except BrokenPipeError:
@@ -121,13 +123,13 @@ def _send(outgoing: BinaryIO, result: Result) -> None:
     outgoing.flush()
 
 
-def _result(source: str | bytes, want: Want) -> Result:
+def _result(source: str | bytes, want: Want, page: int | None) -> Result:
     try:
         if want.what == "header":
             return Header(*read_header(source))
         if want.what == "facts":
-            return Facts(read_facts(source))
-        image = read_image(source, want.image_shape, want.reading)
+            return Facts(read_facts(source, page))
+        image = read_image(source, want.image_shape, want.reading, page)
         return Pixels(image.pixels.tobytes(), image.notes, image.size, image.text)
     except ImageError as error:
         if isinstance(error.__cause__, MemoryError):

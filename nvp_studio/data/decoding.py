@@ -98,11 +98,13 @@ class Decoders:
 
     def headers(
         self, sources: Iterable[Source | ImageError], cancelled: Callable[[], bool] = _never
-    ) -> Generator[tuple[ImageShape, str] | ImageError | None, None, None]:
+    ) -> Generator[tuple[ImageShape, str, int] | ImageError | None, None, None]:
         """As `read`, for what `read_header` says of each image."""
 
-        def header(result: Result) -> tuple[ImageShape, str] | ImageError:
-            return (result.image_shape, result.kind) if isinstance(result, Header) else _problem(result)
+        def header(result: Result) -> tuple[ImageShape, str, int] | ImageError:
+            if isinstance(result, Header):
+                return result.image_shape, result.kind, result.pages
+            return _problem(result)
 
         return self._work(sources, Want("header"), header, cancelled)
 
@@ -240,9 +242,10 @@ class _Work:
     def _give(self) -> None:
         while self._fill():
             task = self._unsent[0]
-            content = task.source if isinstance(task.source, bytes) else b""
-            path = b"" if isinstance(task.source, bytes) else os.fsencode(os.path.abspath(task.source))
-            message = framed(Job(path, task.content_bytes, task.want, self._seconds))
+            source, page = task.file, task.page
+            content = source if isinstance(source, bytes) else b""
+            path = b"" if isinstance(source, bytes) else os.fsencode(os.path.abspath(source))
+            message = framed(Job(path, task.content_bytes, task.want, self._seconds, page))
             size = len(message) + len(content)
             process = min(
                 (one for one in self.processes if one.has_room(size)), key=lambda one: len(one.tasks), default=None

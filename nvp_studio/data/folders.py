@@ -90,13 +90,13 @@ def _labels(entries: Sequence[Entry], reading: Reading) -> tuple[Labels | None, 
 
 
 def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Plan:
-    headers = read_headers(files, options.progress)
+    headers = read_headers(files, options.progress, all_pages=options.reading.pages != "first")
     if not headers.readable:
         raise DataError(f"no image files that can be read ({headers.problems[0]}) in {folder}")
     image_shape = common_shape(headers.shapes, options)
     reading, suspicions = decide_reading(
         headers.kinds,
-        lambda numbers, kind: facts_of_images([headers.readable[number].path for number in numbers], kind),
+        lambda numbers, kind: facts_of_images([headers.readable[number].source for number in numbers], kind),
         options.reading,
         options.progress,
     )

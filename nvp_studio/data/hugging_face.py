@@ -176,9 +176,9 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
     ]
     if not headers:
         raise DataError("none of the images can be read")
-    image_shape = common_shape(Counter(shape for _, (shape, _) in headers), options)
+    image_shape = common_shape(Counter(header[0] for _, header in headers), options)
     reading, suspicions = decide_reading(
-        [kind for _, (_, kind) in headers],
+        [header[1] for _, header in headers],
         lambda numbers, kind: facts_of_images([headers[number][0] for number in numbers], kind),
         options.reading,
         options.progress,

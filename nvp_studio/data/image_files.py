@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.decode_child import Source
+from nvp_studio.data.decode_child import Page, Source
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError, find_images
 from nvp_studio.data.left_out import LeftOutCount, why_unread
@@ -30,10 +30,22 @@ _TELL_EVERY = 500
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file and its path relative to the folder that is read, with slashes on every system."""
+    """An image file, or a page of one, and its path relative to the folder that is read, with slashes everywhere."""
 
     path: Path
     relative: str
+    page: int | None = None
+
+    @property
+    def source(self) -> Source:
+        """What the decoder takes."""
+        return self.path if self.page is None else Page(self.path, self.page)
+
+    def pages(self, count: int) -> "list[ImageFile]":
+        """The pages of a file that has so many, or the file itself if it has one."""
+        if count == 1:
+            return [self]
+        return [ImageFile(self.path, f"{self.relative}#{page:03}", page) for page in range(count)]
 
 
 def list_images(folder: Path, progress: Progress = no_progress, unread: LeftOutCount | None = None) -> list[ImageFile]:
@@ -77,8 +89,8 @@ class Headers:
     """What is wrong with the others."""
 
 
-def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress) -> Headers:
-    """Return what the headers of `files` say."""
+def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress, *, all_pages: bool = False) -> Headers:
+    """Return what the headers of `files` say, with all pages of TIFF stacks as files of their own if so asked."""
     headers = Headers([], [], Counter(), [])
     done = 0
     with closing(decoders().headers(file.path for file in files)) as found:
@@ -91,9 +103,11 @@ def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress) -
             if isinstance(header, ImageError):
                 headers.problems.append(f"{file.relative}: {header}")
             else:
-                headers.readable.append(file)
-                headers.kinds.append(header[1])
-                headers.shapes[header[0]] += 1
+                shape, kind, count = header
+                pages = file.pages(count if all_pages else 1)
+                headers.readable += pages
+                headers.kinds += [kind] * len(pages)
+                headers.shapes[shape] += len(pages)
             if done % _TELL_EVERY == 0:
                 progress(done, len(files), "looking at the images")
     return headers
@@ -170,7 +184,7 @@ def read_rows(
     files: Sequence[ImageFile], image_shape: ImageShape, reading: Reading = UNDECIDED
 ) -> Generator[Row | None, None, None]:
     """Yield the files' images, read by `reading` and fitted to `image_shape`, in order, as `decoded_rows` does."""
-    return decoded_rows((file.path for file in files), (file.relative for file in files), image_shape, reading)
+    return decoded_rows((file.source for file in files), (file.relative for file in files), image_shape, reading)
 
 
 def decoded_rows(

@@ -55,16 +55,18 @@ def read_image(
     source: str | os.PathLike[str] | bytes,
     image_shape: tuple[int, int, int] | None = None,
     reading: Reading = UNDECIDED,
+    page: int | None = None,
 ) -> ReadImage:
     """Read the image file at the path `source`, or with this content, and bring it to `image_shape` (C, H, W) if given.
 
     The image is turned upright by its EXIF tag, laid over white where it is transparent, and brought to 8 bits by the
     ranges of `reading`; numbers of a kind that it does not name are judged by this image alone. To fit `image_shape` it
-    is cropped around its centre and resized by area; one that fits keeps its very pixels. Raises `ImageError` for
-    whatever cannot be read: not a regular file, not an image, damaged, or over `MAX_PIXELS`.
+    is cropped around its centre and resized by area; one that fits keeps its very pixels. Of several pages or frames
+    the first is read, with a note, or that with the number `page`. Raises `ImageError` for whatever cannot be read: not
+    a regular file, not an image, damaged, or over `MAX_PIXELS`.
     """
     with _opened(source) as image:
-        return _read(image, image_shape, reading)
+        return _read(image, image_shape, reading, page)
 
 
 def read_sheet(content: bytes, most_pixels: int) -> Images:
@@ -76,19 +78,21 @@ def read_sheet(content: bytes, most_pixels: int) -> Images:
         return _read(image, None, UNDECIDED).pixels
 
 
-def read_facts(source: str | os.PathLike[str] | bytes) -> ValueFacts | None:
+def read_facts(source: str | os.PathLike[str] | bytes, page: int | None = None) -> ValueFacts | None:
     """The facts of an image's numbers, None where these are no levels; raises `ImageError`."""
     with _opened(source) as image:
-        image.seek(0)
+        _turn_to(image, page)
         stored = stored_as(image)
         image.load()
         return facts_of_image(image, stored)
 
 
-def _read(image: Image.Image, image_shape: tuple[int, int, int] | None, reading: Reading) -> ReadImage:
+def _read(
+    image: Image.Image, image_shape: tuple[int, int, int] | None, reading: Reading, page: int | None = None
+) -> ReadImage:
     """The pixels of an image that is open."""
-    notes = ["first frame"] if getattr(image, "is_animated", False) else []
-    image.seek(0)  # asking for the frames of a GIF has moved on
+    notes = ["first frame"] if page is None and getattr(image, "is_animated", False) else []
+    _turn_to(image, page)
     stored = stored_as(image)
     turned = _orientation(image) in range(2, 9)
     image.load()
@@ -103,13 +107,24 @@ def _read(image: Image.Image, image_shape: tuple[int, int, int] | None, reading:
     return ReadImage(pixels, tuple(notes), size, text)
 
 
+def _turn_to(image: Image.Image, page: int | None) -> None:
+    """Make a page the one that is loaded; the first is asked for as well, as counting frames has moved on."""
+    image.seek(page or 0)
+    if page is not None:
+        _check_pixels(image, MAX_PIXELS)
+
+
 def image_header(source: str | os.PathLike[str] | bytes) -> tuple[int, int, int]:
     """Return the shape (C, H, W) that `read_image` would give, from the header alone; raises `ImageError`."""
     return read_header(source)[0]
 
 
-def read_header(source: str | os.PathLike[str] | bytes) -> tuple[tuple[int, int, int], str]:
-    """Return the shape as `image_header`, and the kind of the numbers, empty for images whose numbers are no levels."""
+def read_header(source: str | os.PathLike[str] | bytes) -> tuple[tuple[int, int, int], str, int]:
+    """Return the shape as `image_header`, the kind of the numbers, and the number of pages.
+
+    The kind is empty for images whose numbers are no levels. More pages than one are told of a TIFF file whose pages
+    have one size and kind.
+    """
     with _opened(source) as image:
         width, height = image.size
         if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
@@ -118,7 +133,19 @@ def read_header(source: str | os.PathLike[str] | bytes) -> tuple[tuple[int, int,
         # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
         if width != height and _orientation(image) in range(5, 9):
             width, height = height, width
-        return (natural_channels(image.mode), height, width), stored_as(image).kind
+        kind = stored_as(image).kind
+        return (natural_channels(image.mode), height, width), kind, _pages(image)
+
+
+def _pages(image: Image.Image) -> int:
+    """The number of pages of a TIFF file if they are alike, 1 for all other files."""
+    count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    first = (image.size, image.mode)
+    for page in range(1, count):
+        image.seek(page)
+        if (image.size, image.mode) != first:
+            return 1
+    return int(count)
 
 
 def find_images(
@@ -185,15 +212,18 @@ def _opened(
         with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file:
             check_counts(file)
             with Image.open(file, formats=formats) as image:
-                width, height = image.size
-                most = MAX_PIXELS if most_pixels is None else most_pixels
-                if width * height > most:
-                    raise ImageError(f"too large: {width}x{height} pixels; at most {most:,} pixels are read")
+                _check_pixels(image, MAX_PIXELS if most_pixels is None else most_pixels)
                 yield image
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files
         raise ImageError(_reason(error)) from error
+
+
+def _check_pixels(image: Image.Image, most: int) -> None:
+    width, height = image.size
+    if width * height > most:
+        raise ImageError(f"too large: {width}x{height} pixels; at most {most:,} pixels are read")
 
 
 def _open_file(path: str | os.PathLike[str]) -> BinaryIO:

@@ -74,6 +74,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: Annotated[
         Literal["", "none"], Described("none leaves labels out; without it those that can be used are.", DATA)
     ] = ""
+    pages: Annotated[
+        Literal["", "first"],
+        Described("first takes the first page of each TIFF file; without it all, where they are of one size.", DATA),
+    ] = ""
     fit: Annotated[
         Literal["", "crop", "pad", "stretch"],
         Described("How images of another aspect are brought to the size: pad, stretch, or crop, as without it.", DATA),

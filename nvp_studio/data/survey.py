@@ -113,7 +113,8 @@ def _some_of(folder: Path, files: list[ImageFile], looked_at: list[ImageFile], u
     for path in find_images([folder], partial(count_unread, folder, unread)):
         file = ImageFile(path, path.relative_to(folder).as_posix())
         files.append(file)
-        if len(files) <= _FIRST_HEADERS or (len(files) - 1) % _HEADER_EVERY == 0:
+        stack = path.suffix.lower() in (".tif", ".tiff")  # perhaps
+        if stack or len(files) <= _FIRST_HEADERS or (len(files) - 1) % _HEADER_EVERY == 0:
             looked_at.append(file)
             yield path
 
@@ -123,17 +124,19 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     files: list[ImageFile] = []
     shapes: Counter[tuple[int, int, int]] = Counter()
     looked: list[ImageFile] = []
-    headers: dict[str, tuple[ImageShape, str] | str] = {}
+    headers: dict[Path, tuple[ImageShape, str, int] | str] = {}
     unread = LeftOutCount()
     until = time.monotonic() + patience
     with closing(decoders().headers(_some_of(folder, files, looked, unread))) as found:
         for one in found:
             if one is not None:
-                name = looked[len(headers)].relative
-                headers[name] = one_line(f"{name}: {one}") if isinstance(one, ImageError) else one
+                file = looked[len(headers)]
+                headers[file.path] = one_line(f"{file.relative}: {one}") if isinstance(one, ImageError) else one
             if time.monotonic() > until:
                 yield len(files)
                 until = time.monotonic() + patience
+    if options.reading.pages != "first":
+        files = [page for file in files for page in file.pages(_pages(headers.get(file.path)))]
     every = 1 + len(files) // _MAX_OUTLINED
     outlined = outline(files[::every])
     entries = outlined.entries
@@ -146,7 +149,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     kinds: list[str] = []
     not_used = set() if every > 1 else {file.relative for file in files} - {one.file.relative for one in entries}
     for file in files:
-        header = headers.get(file.relative)
+        header = headers.get(file.path)
         if header is None or file.relative in not_used:
             continue
         looked_at += 1
@@ -176,7 +179,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     readable, kinds = readable[::every], kinds[::every]
     deciding = deciding_reading(
         kinds,
-        lambda numbers, kind: facts_of_images([readable[number].path for number in numbers], kind),
+        lambda numbers, kind: facts_of_images([readable[number].source for number in numbers], kind),
         options.reading,
     )
     while True:
@@ -202,6 +205,10 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
                 yield len(files)
                 until = time.monotonic() + patience
     yield _with_samples(report, images, names, notes)
+
+
+def _pages(header: tuple[ImageShape, str, int] | str | None) -> int:
+    return header[2] if isinstance(header, tuple) else 1
 
 
 def _of_names(folder: Path, entries: Sequence[Entry], every: int, images: int) -> DataReport:

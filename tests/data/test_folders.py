@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ from PIL import Image
 
 from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError, DataSet, digest_of
+from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.places import cache_folder
-from nvp_studio.data.report import left_out_text
+from nvp_studio.data.reading import Reading
+from nvp_studio.data.report import DataReport, left_out_text
+from nvp_studio.data.survey import survey_data
 from tests.watched_reading import watch_reading
 
 
@@ -365,3 +369,31 @@ def test_another_process_that_prepares_the_same_is_waited_for(tmp_path: Path) ->
     assert sum(map(len, data.splits)) == 20
     assert any(word.startswith("waiting for process ") for word in words)
     assert not any(word.startswith("reading") for word in words)
+
+
+def stack(path: Path, shades_of_pages: range, sizes: Sequence[tuple[int, int]] = ((8, 8),)) -> None:
+    pages = [Image.new("L", sizes[place % len(sizes)], shade) for place, shade in enumerate(shades_of_pages)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+def test_all_pages_of_tiff_stacks_are_images(tmp_path: Path) -> None:
+    for number in range(4):
+        stack(tmp_path / f"{number}.tif", range(12 * number, 12 * number + 12))
+    paint(tmp_path / "single.tif", 99)
+    data = load_data(str(tmp_path))
+    found = shades(data)
+    assert found["train"] | found["validation"] == {*range(48), 99}
+    assert data.notes == ()
+    *_, report = survey_data(str(tmp_path), LoadOptions())
+    assert isinstance(report, DataReport)
+    assert (report.images, report.train) == (49, len(data.train))
+    first = load_data(str(tmp_path), reading=Reading(pages="first"))
+    assert shades(first)["train"] | shades(first)["validation"] == {0, 12, 24, 36, 99}
+    assert first.notes == ("4 images first frame",)
+
+
+def test_pages_of_different_sizes_are_not_a_stack(tmp_path: Path) -> None:
+    for number in range(3):
+        stack(tmp_path / f"{number}.tif", range(2 * number, 2 * number + 2), ((8, 8), (4, 4)))
+    data = load_data(str(tmp_path))
+    assert (sum(map(len, data.splits)), data.notes) == (3, ("3 images first frame",))
