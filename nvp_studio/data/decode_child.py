@@ -15,7 +15,7 @@ import msgspec
 
 import nvp_studio
 from nvp_studio.data.decode_limits import MEMORY_BYTES, MEMORY_EXIT, SECONDS
-from nvp_studio.data.decode_process import Ready, Result, Want, read_frames
+from nvp_studio.data.decode_process import Ready, Result, Want, take_frames
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,14 @@ AHEAD = 16
 """Files that a process is given at a time."""
 _PIPE_BYTES = 4096
 """What every system's pipes hold, so that writing does not wait for a process that is decoding."""
-_WALL_SECONDS = 30.0 if sys.platform != "win32" else SECONDS
+_WALL_SECONDS = 60.0 if sys.platform != "win32" else SECONDS
 """Time for a file after which the process is ended, whatever it did in it."""
 _START_SECONDS = 60.0
+_READ_BYTES = 2**18
+_FEW_TASKS = 4
+_GATHER_SECONDS = 0.001
+"""While a process has more than few tasks, its results are gathered so long: waking for each costs as much as a small
+file."""
 # The path of this package comes last: it is found without, where it is installed.
 _CODE = "import sys; sys.path.append(sys.argv[1]); from nvp_studio.data.decode_process import main; main()"
 
@@ -159,11 +164,16 @@ class Process:
 
     def _receive(self) -> None:
         assert self._popen.stdout is not None
+        received = bytearray()
         with self._popen.stdout as file, suppress(OSError):
-            for frame in read_frames(file):
-                with self._arrived:
-                    self.results.append(frame)
-                    self._arrived.notify_all()
+            while data := os.read(file.fileno(), _READ_BYTES):
+                received += data
+                if frames := take_frames(received):
+                    with self._arrived:
+                        self.results.extend(frames)
+                        self._arrived.notify_all()
+                if len(self.tasks) > _FEW_TASKS:
+                    time.sleep(_GATHER_SECONDS)
         with self._arrived:
             self.ended = True
             self._arrived.notify_all()

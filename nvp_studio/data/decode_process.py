@@ -95,6 +95,19 @@ def read_frames(file: IO[bytes]) -> Iterator[bytes]:
         yield content
 
 
+def take_frames(received: bytearray) -> list[bytes]:
+    """Remove the messages that are complete from the start of what was received, and return them."""
+    frames, start = [], 0
+    while len(received) - start >= _LENGTH.size:
+        end = start + _LENGTH.size + _LENGTH.unpack_from(received, start)[0]
+        if end > len(received):
+            break
+        frames.append(bytes(received[start + _LENGTH.size : end]))
+        start = end
+    del received[:start]
+    return frames
+
+
 def main() -> None:
     """Serve the process that started this one."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

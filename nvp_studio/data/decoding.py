@@ -31,6 +31,8 @@ _MORE_SECONDS = 0.3
 """A further process is started once the work has taken this long, about as long as a start takes."""
 _MOST_HELD_BYTES = 64 * 2**20
 """Content of files that is taken ahead."""
+_MANY_FILES = 500
+"""With so many, all processes are started at once."""
 _IDLE_SECONDS = 60.0
 """Processes that nobody wants kept ready are ended about so long after their last work."""
 _PATIENT_FILES = 5
@@ -95,6 +97,12 @@ class Decoders:
                 return image
             yield None
         raise ImageError("it was not read")
+
+    def start(self, files: int) -> None:
+        """Start as many processes as so many files are worth, without waiting for them."""
+        with self._lock:
+            wanted = self.most if files >= _MANY_FILES else 1
+            self._idle += [Process(self.arrived) for _ in range(wanted - len(self._idle))]
 
     def headers(
         self, sources: Iterable[Source | ImageError], cancelled: Callable[[], bool] = _never

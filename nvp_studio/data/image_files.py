@@ -91,6 +91,7 @@ class Headers:
 
 def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress, *, all_pages: bool = False) -> Headers:
     """Return what the headers of `files` say, with all pages of TIFF stacks as files of their own if so asked."""
+    decoders().start(len(files))
     headers = Headers([], [], Counter(), [])
     done = 0
     with closing(decoders().headers(file.path for file in files)) as found:
