@@ -223,7 +223,7 @@ def load_data(
 ) -> DataSet:
     """Load the data set that `spec` names: an entry of `CATALOGUE`, "hf:NAME" of Hugging Face, or the path of
 
-    - a folder of image files, with a class per sub-folder where there are some;
+    - a folder of image files, with a class per sub-folder where there are some; a TIFF file of several pages;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
     - a .npz or .npy file, or a folder of .npy files;
     - a .csv file with the pixels of an image in each row;
@@ -284,7 +284,7 @@ def _check_published(spec: str, reading: Reading) -> None:
 
 
 def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
-    """Return what an array file or a folder of them holds, None for a folder of other files."""
+    """Return what an array file or a folder of them holds, None for a folder of other files and a TIFF file."""
     reading = options.reading
     if path.is_dir():
         if idx.holds_idx(path):
@@ -297,6 +297,8 @@ def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):  # a stack, which is read like a folder of its pages
+        return None
     if suffix == ".npz":
         return numpy_files.load_npz(path, reading)
     if suffix == ".npy":

@@ -49,10 +49,10 @@ class ImageFile:
 
 
 def list_images(folder: Path, progress: Progress = no_progress, unread: LeftOutCount | None = None) -> list[ImageFile]:
-    """Return all image files in `folder` and below, in a fixed order; `unread` counts the files that are not read."""
+    """Return all image files in `folder` and below, or the file itself, in order; `unread` counts what is not read."""
     files: list[ImageFile] = []
     for path in find_images([folder], None if unread is None else partial(count_unread, folder, unread)):
-        files.append(ImageFile(path, path.relative_to(folder).as_posix()))
+        files.append(ImageFile(path, path.name if path == folder else path.relative_to(folder).as_posix()))
         if len(files) % _TELL_EVERY == 0:
             progress(0, 0, f"{len(files):,} images found")
     return files

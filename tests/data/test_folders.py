@@ -392,6 +392,15 @@ def test_all_pages_of_tiff_stacks_are_images(tmp_path: Path) -> None:
     assert first.notes == ("4 images first frame",)
 
 
+def test_a_tiff_stack_alone_is_a_set(tmp_path: Path) -> None:
+    stack(tmp_path / "scan.tif", range(12))
+    found = shades(load_data(str(tmp_path / "scan.tif")))
+    assert found["train"] | found["validation"] == set(range(12))
+    paint(tmp_path / "one.tif", 1)
+    with pytest.raises(DataError, match="at least two"):
+        load_data(str(tmp_path / "one.tif"))
+
+
 def test_pages_of_different_sizes_are_not_a_stack(tmp_path: Path) -> None:
     for number in range(3):
         stack(tmp_path / f"{number}.tif", range(2 * number, 2 * number + 2), ((8, 8), (4, 4)))

@@ -122,7 +122,7 @@ def test_arrays_of_different_shapes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a.tif", "is one image file; give the folder"),
+        ("a.png", "is one image file; give the folder"),
         ("a.pt", "may hold code that runs"),
         ("a.h5", "numpy.savez"),
         ("a.zip", "unpack them"),
