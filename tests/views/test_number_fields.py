@@ -254,6 +254,7 @@ def test_a_slider_takes_a_typed_value_beyond_its_ends(qtbot: Bot) -> None:
     QTest.keyClick(row.slider, Qt.Key.Key_7)
     editor = row.findChild(NumberField)
     assert editor.text() == "7"
+    assert editor.lineEdit().width() > 40, "the text is seen"
     QTest.keyClicks(editor, "x")
     QTest.keyClick(editor, Qt.Key.Key_Return)
     assert editor.problem == "not a number"

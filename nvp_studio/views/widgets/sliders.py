@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.theme import SPACE, colors
@@ -134,7 +134,7 @@ class _ValueEditor(NumberField):
     def __init__(self, row: QWidget, bounds: Bounds) -> None:
         super().__init__(bounds)
         self.setParent(row)
-        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.setProperty("compact", True)  # a row is lower than other fields
         self.committed.connect(self._on_committed)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
