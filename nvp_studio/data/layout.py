@@ -29,7 +29,7 @@ _MASK_FILE = re.compile(r"(.+?)[ ._-]?(gt|label|labels|mask|masks|seg|segmentati
 """The name, without extension, of a mask that lies beside its image: cell_mask beside cell."""
 _MASK_REASON = "masks or annotations beside images"
 _FEW = 0.1
-"""Images without a class are left out where they are at most this share of a split whose others have one."""
+"""Images without a class are left out where they are one, or at most this share of a split whose others have one."""
 
 Folders = tuple[str, ...]
 """The names of the folders in which a file is, from the top."""
@@ -86,7 +86,7 @@ def lay_out(names: Sequence[str]) -> Layout:
         split = _split_of(folders[depth]) if depth is not None else "train"
         rest = folders if depth is None else folders[:depth] + folders[depth + 1 :]
         entries.append(Entry(number, split or "train", rest[at_top] if len(rest) > at_top else None))
-    entries = _with_classes(entries, names, sorting.left_out)
+    entries = _with_classes(entries, sorting)
     chosen = all(one.split != "validation" for one in entries)
     if chosen:
         _choose_validation(entries, names)
@@ -200,7 +200,7 @@ def _is_split(folders: Folders, depth: int, homes: set[Folders]) -> bool:
     return len(folders) > depth and folders[:depth] in homes and _split_of(folders[depth]) is not None
 
 
-def _with_classes(entries: list[Entry], names: Sequence[str], left_out: LeftOutCount) -> list[Entry]:
+def _with_classes(entries: list[Entry], sorting: _Sorting) -> list[Entry]:
     """Leave out a few files beside folders of classes; drop the classes of a split where many files have none.
 
     Classes need two names at least.
@@ -213,13 +213,18 @@ def _with_classes(entries: list[Entry], names: Sequence[str], left_out: LeftOutC
             classes[one.split].add(one.label)
     if len(set().union(*classes.values())) < 2:
         return [replace(one, label=None) for one in entries]
+    dropped = {
+        split for split, none in unlabelled.items() if len(classes[split]) < 2 or none > max(1, _FEW * counts[split])
+    }
+    for split in sorted(split for split in dropped if classes[split]):
+        words = f"no classes, for {unlabelled[split]:,} of {counts[split]:,} images for {split} are in no folder of one"
+        sorting.suspicions.append(Suspicion(kind="images without a class", words=words))
     kept = []
     for one in entries:
-        none = unlabelled[one.split]
-        if none and (len(classes[one.split]) < 2 or none > _FEW * counts[one.split]):
+        if one.split in dropped:
             kept.append(replace(one, label=None))
         elif one.label is None:
-            left_out.add("beside the folders of classes", names[one.number])
+            sorting.left_out.add("beside the folders of classes", sorting.names[one.number])
         else:
             kept.append(one)
     return kept if len({one.label for one in kept} - {None}) > 1 else [replace(one, label=None) for one in kept]

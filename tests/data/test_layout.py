@@ -116,6 +116,12 @@ def test_a_folder_that_could_be_a_split_is_doubted() -> None:
     assert lay_out(files(train=5, test=5)).suspicions == ()
 
 
+def test_classes_that_are_dropped_are_doubted() -> None:
+    (suspicion,) = lay_out(files(cats=5, dogs=5, top=5)).suspicions
+    assert suspicion.words == "no classes, for 5 of 15 images for train are in no folder of one"
+    assert lay_out(files(cats=5, dogs=5, top=1)).suspicions == ()
+
+
 def test_examples_are_few() -> None:
     (left_out,) = lay_out(files(train=20, test=9, top=5)).left_out
     assert left_out_text(left_out) == "5: beside the folders test, train (000.png, 001.png, 002.png, ...)"
