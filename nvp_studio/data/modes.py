@@ -153,8 +153,15 @@ def _to_rgb(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Image
 
 
 def _numbers(image: Image.Image, stored: Stored) -> npt.NDArray[Any]:
-    values = np.asarray(image)
-    return values.astype(np.uint16, copy=False) if stored.kind == "16-bit" else values
+    width, height = image.size
+    if image.mode != "F" or width * height <= _BAND:
+        values = np.asarray(image)
+        return values.astype(np.uint16, copy=False) if stored.kind == "16-bit" else values
+    values = np.empty((height, width), np.float32)
+    step = max(1, _BAND // width)
+    for top in range(0, height, step):  # Pillow makes two copies of what it hands over
+        values[top : top + step] = np.asarray(image.crop((0, top, width, min(top + step, height))))
+    return values
 
 
 def _levels(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from nvp_studio.data.reading import KINDS, Mapping, Reading, Suspicion, ValueFac
 
 Numbers = npt.NDArray[Any]
 
-_BAND = 4 * 2**20
+_BAND = 2**20
 """Values that are looked at or converted at once, so that no second array as large as the first is made."""
 _TOPS = (255, 1023, 4095, 16383, 65535)
 """The highest values of 8, 10, 12, 14 and 16 bits."""
