@@ -21,6 +21,7 @@ from nvp_studio.data.arrays import (
 )
 from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError
 from nvp_studio.data.reading import UNDECIDED, Reading
+from nvp_studio.text import one_line
 
 _MAX_HEADER_BYTES = 10_000
 _MAX_DIMENSIONS = 8
@@ -63,7 +64,7 @@ def load_npz(path: Path, options: Reading = UNDECIDED) -> LoadedData:
         }
         if "train" not in named:
             named["train"] = _by_shape(archive, members, name)
-            notes.append(f"images from the array {' and labels from '.join(filter(None, named['train']))}")
+            notes.append(one_line(f"images from the array {' and labels from '.join(filter(None, named['train']))}"))
         for split, (images_key, labels_key) in named.items():
             values = _read_member(archive, members[images_key], name)
             labels = None

@@ -286,3 +286,11 @@ def test_splits_of_different_shapes_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x_train=images(10, 4, 4), x_test=images(10, 5, 5))
     with pytest.raises(DataError, match="differ in shape"):
         load_data(str(tmp_path / "a.npz"))
+
+
+def test_names_of_arrays_are_told_without_control_characters(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, **{"\x1b[2Jmine": images(30, 6, 4, 3)})
+    (note,) = [note for note in load_data(str(path)).notes if "the array" in note]
+    assert note.isprintable()
+    assert "mine" in note

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nvp_studio.checkpoints import CheckpointError, read_checkpoint
+from nvp_studio.checkpoints import read_checkpoint
 from nvp_studio.training.config import TrainConfig
+from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunNotice, StepMetrics
 from nvp_studio.training.lock import RunLockedError
 from nvp_studio.training.resume import resume_run
@@ -166,5 +167,5 @@ def test_a_vanished_checkpoint_folder_is_a_notice(tmp_path: Path, make_config: M
     start_run(make_config(), tmp_path, "gone", control=stop.control, report=report)
     assert any("No such file" in notice.text for notice in events.of(RunNotice))
     assert "could not be written" in open_run(tmp_path / "gone").reason
-    with pytest.raises(CheckpointError):
+    with pytest.raises(RunError, match="no checkpoint to resume from"):
         resume_run(tmp_path / "gone")
