@@ -2,6 +2,7 @@
 
 import io
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,12 @@ from nvp_studio.training.runs import MAX_RECORD_BYTES, MAX_SHEET_BYTES, RECORD, 
 
 Format = Literal["csv", "parquet", "tensorboard"]
 _WHOLE_NUMBERS = ("step", "images", "skipped", "rollbacks")
+
+
+def missing_package(form: Format) -> str:
+    """The package without which `export_run` cannot write that format; empty when it can."""
+    package = {"csv": "", "parquet": "pyarrow", "tensorboard": "tensorboard"}[form]
+    return package if package and find_spec(package) is None else ""
 
 
 def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:

@@ -40,6 +40,10 @@ class Settings(msgspec.Struct, kw_only=True):
     """Where runs are trained, as ssh takes it; empty: here."""
     remote_command: str = ""
     """What starts the engine there; empty: the default."""
+    recent_data: list[str] = []
+    """Paths of data that were trained on or looked at, the newest first."""
+    unfinished_run: str = ""
+    """Folder of a run that was under way when the window, or the machine, went down."""
     train: TrainConfig | None = None
     """The form of the Train page."""
     train_advanced: bool = False

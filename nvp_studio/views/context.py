@@ -112,3 +112,4 @@ class WindowContext(QObject):
 
     def _remember(self, name: str, folder: Path) -> None:
         self.settings.values.folders[name] = str(folder)
+        self.settings.save()

@@ -151,6 +151,8 @@ class ShortcutSheet(Dialog):
         others = [
             (self.tr("Move the slider that has the focus"), self.tr("Arrow keys")),
             (self.tr("Reset a slider to the value of the image"), self.tr("Double click")),
+            (self.tr("Go to the next field, or to the one before"), self.tr("Tab / Shift+Tab")),
+            (self.tr("Open the row of a table"), self.tr("Enter")),
             (self.tr("Close a dialog"), self.tr("Esc")),
         ]
         self._add_group(self.tr("Sliders and dialogs"), others)

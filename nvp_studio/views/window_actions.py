@@ -11,6 +11,7 @@ from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
+from nvp_studio.views.figures_dialog import FiguresDialog
 from nvp_studio.views.theme import apply_theme
 from nvp_studio.views.widgets.labels import plain_tip
 
@@ -53,6 +54,7 @@ class WindowActions(QObject):
         add("view.full-screen", self.tr("&Full screen"), self._toggle_full_screen, "F11")
         add("help.palette", self.tr("&Commands…"), self._show_palette, "Ctrl+K", "command")
         add("help.shortcuts", self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1", "keyboard")
+        add("help.figures", self.tr("What the &figures mean"), self._show_figures, "Shift+F1", "info")
         restart = self._context.engine.explorer.restart
         add("help.restart-explorer", self.tr("&Restart the engine"), restart, icon="refresh-cw", separator=True)
         add("help.about", self.tr("&About NVP Studio"), self._show_about, icon="info", separator=True)
@@ -90,15 +92,19 @@ class WindowActions(QObject):
     def _show_shortcuts(self) -> None:
         ShortcutSheet(self._context.registry, self._window).open()
 
+    def _show_figures(self) -> None:
+        FiguresDialog(self._window).open()
+
     def _show_about(self) -> None:
         texts = (
             self.tr("Trains RealNVP normalizing flows on images and explores what they learnt."),
             self._engine_text(),
             self.tr(
                 "Method: Dinh, Sohl-Dickstein and Bengio, “Density estimation using Real NVP”, 2017. "
-                "Images: Fashion-MNIST, Zalando Research, MIT licence. Icons: Lucide, ISC licence. "
-                "Built with PyTorch, Qt for Python and pyqtgraph. MIT licence."
+                "Icons: Lucide, ISC licence. Built with PyTorch, Qt for Python and pyqtgraph. MIT licence."
             ),
+            *(self.tr("Images: {0}").format(text) for text in _included_data()),
+            self.tr("Settings: {0}\nRuns: {1}").format(self._context.settings.path, self._context.runs_folder),
         )
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -119,3 +125,10 @@ class WindowActions(QObject):
 
     def _toggle_full_screen(self) -> None:
         self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+
+def _included_data() -> list[str]:
+    """Title, licence and credit of each data set that ships with the program."""
+    from nvp_studio.data.catalogue import CATALOGUE  # not at the top: it imports numpy, which takes long
+
+    return [f"{entry.title}, {entry.licence}. {entry.credit}" for entry in CATALOGUE.values() if entry.ships]

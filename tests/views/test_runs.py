@@ -11,9 +11,12 @@ from PIL import Image
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
 
+from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.runs.export import missing_package
 from nvp_studio.runs.labels import change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.settings import SettingsStore
 from nvp_studio.training.changes import ChangeRequest, RateChange, Restart, read_changes, record_changes
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunChanged
@@ -22,6 +25,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.runs.page import RunsPage
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
+from nvp_studio.views.widgets.series import MAX_SERIES
 from tests.qt import Bot, open_window
 from tests.runs.folders import make_run, make_trained_run, write_sheets
 from tests.runs.test_history import step, write
@@ -489,3 +493,67 @@ def test_a_run_that_goes_is_changed_from_its_strip(
     finally:
         live.force_stop()
         qtbot.waitUntil(lambda: not window.engine.trainer.alive)
+
+
+def test_a_run_has_the_same_colour_each_time_it_is_drawn(page: RunsPage) -> None:
+    page._keep_colours(["/runs/a", "/runs/b"])
+    before = dict(page._colours)
+    page._keep_colours(["/runs/c"])
+    page._keep_colours(["/runs/b", "/elsewhere/a"])
+    assert page._colours["/runs/b"] == before["/runs/b"]
+    page._keep_colours([])
+    page._keep_colours([f"/runs/{number}" for number in range(MAX_SERIES)])
+    assert sorted(page._colours.values()) == list(range(MAX_SERIES))
+    page._keep_colours([])
+
+
+def test_an_export_that_is_not_possible_says_so_before(page: RunsPage, window: MainWindow) -> None:
+    page.table.selectAll()
+    for form in ("parquet", "tensorboard"):
+        action = window.registry[f"runs.{form}"]
+        package = missing_package(form)
+        assert action.isEnabled() == (not package)
+        assert ("needs" in action.text()) == bool(package)
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nvp_studio.runs.export.find_spec", lambda _: None)
+    assert [missing_package(form) for form in ("csv", "parquet", "tensorboard")] == ["", "pyarrow", "tensorboard"]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_under_way_is_offered_at_the_next_start(
+    shared_engine: Engine, qtbot: Bot, tmp_path: Path, runs_folder: Path
+) -> None:
+    make_trained_run(runs_folder / "half", phase="stopped")
+    store = SettingsStore(tmp_path / "window.ini")
+    store.values.runs_folder, store.values.unfinished_run = str(runs_folder), str(runs_folder / "half")
+    store.save()
+    window = open_window(qtbot, shared_engine, tmp_path, runs_folder)
+    offered = [shown for shown in window.notifications.shown if shown.topic == "unfinished"]
+    assert [[text for text, _ in shown.actions] for shown in offered] == [["Resume"]]
+    asked: list[str] = []
+    train_page(window).context.resume_requested.disconnect(train_page(window).actions_.resume)
+    window.context.resume_requested.connect(asked.append)
+    offered[0].actions[0][1]()
+    assert asked == [str(runs_folder / "half")]
+    window.notifications._withdraw("unfinished")
+    window.close()
+    again = open_window(qtbot, shared_engine, tmp_path, runs_folder)
+    assert not again.notifications.shown
+
+
+@pytest.mark.slow
+def test_data_chosen_lately_and_sets_that_are_not_here_are_listed(
+    shared_engine: Engine, qtbot: Bot, tmp_path: Path, runs_folder: Path
+) -> None:
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    first = open_window(qtbot, shared_engine, tmp_path, runs_folder)
+    train_page(first).data_choice.choose(str(folder))
+    train_page(first).form.show_data("fashion-mnist")
+    first.close()
+    form = train_page(open_window(qtbot, shared_engine, tmp_path, runs_folder)).form
+    assert form.data.itemText(form.data.findData(str(folder))) == "holiday"
+    texts = [form.data.itemText(place) for place in range(form.data.count())]
+    assert all(any(text.startswith(entry.title) for text in texts) for entry in CATALOGUE.values())

@@ -12,9 +12,11 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QFileDialog,
     QFrame,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QSlider,
     QWidget,
 )
@@ -23,6 +25,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views import notify
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
+from nvp_studio.views.figures_dialog import FiguresDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.theme import DARK, LIGHT, colors
 from tests.qt import Bot, drop, open_window
@@ -365,3 +368,38 @@ def test_letters_in_an_open_menu_are_the_menus_own(shared_window: MainWindow, qt
 def test_the_log_shows_what_a_worker_writes(shared_window: MainWindow, shared_engine: Engine) -> None:
     shared_engine.explorer.log_line.emit("something <odd> happened")
     assert "explorer  something <odd> happened" in shared_window.log_dock.text.toPlainText()
+
+
+def test_the_figures_are_explained(shared_window: MainWindow) -> None:
+    shared_window.registry["help.figures"].trigger()
+    dialog = next(child for child in shared_window.children() if isinstance(child, FiguresDialog))
+    text = dialog.text.toPlainText().lower()
+    for word in ("bits/dim", "percentile", "temperature", "scale", "unusual", "above 8", "directions"):
+        assert word in text
+    dialog.reject()
+
+
+def test_a_file_dialog_remembers_its_folder_at_once(
+    shared_window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    proposed: list[str] = []
+
+    def choose(_parent: QWidget, _title: str, start: str, _filters: str) -> tuple[str, str]:
+        proposed.append(start)
+        return str(folder / "one"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    for _ in range(2):
+        assert shared_window.context.ask_save("pictures", "Save", "one.png", "PNG (*.png)") == folder / "one.png"
+    assert proposed[1] == str(folder / "one.png")
+    assert SettingsStore(tmp_path / "window.ini").values.folders["pictures"] == str(folder)
+
+
+def test_about_names_the_data_and_where_settings_are(shared_window: MainWindow, tmp_path: Path) -> None:
+    shared_window.registry["help.about"].trigger()
+    box = next(child for child in shared_window.children() if isinstance(child, QMessageBox))
+    for words in ("Fashion-MNIST", "Peeps", str(tmp_path / "window.ini"), "PyTorch"):
+        assert words in box.informativeText()
+    box.reject()

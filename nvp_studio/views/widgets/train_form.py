@@ -1,10 +1,11 @@
 """The form of a training run: data, flow, budget and, in a part that is hidden at first, all other settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
@@ -151,10 +152,7 @@ class TrainForm(QWidget):
         """Choose a data set, adding the path of one that is not in the list yet."""
         place = self.data.findData(data)
         if place < 0:
-            place = self.data.count() - 2
-            title = CATALOGUE[data].title if data in CATALOGUE else Path(data).name or data
-            self.data.insertItem(place, title, data)
-            self.data.setItemData(place, plain_tip(data), Qt.ItemDataRole.ToolTipRole)
+            place = self._insert_data(data)
         if data != self.data_name and not self._showing:
             self._flip.setChecked(_may_mirror(data))
             if self._number("image_size").last_value() == self._suggested_side:
@@ -219,6 +217,9 @@ class TrainForm(QWidget):
     def _make_main(self) -> QFormLayout:
         form = form_layout()
         self.data = ComboBox([(entry.title, name) for name, entry in CATALOGUE.items() if entry.on_this_machine])
+        for name, entry in CATALOGUE.items():
+            if self.data.findData(name) < 0:
+                self._add_absent(entry.title, entry.how_to_get)
         self.data.insertSeparator(self.data.count())
         self.data.addItem(self.tr("Folder of images…"), "?folder")
         self.data.addItem(self.tr("Data file…"), "?file")
@@ -252,6 +253,28 @@ class TrainForm(QWidget):
         self.name.textChanged.connect(self._on_edited)
         add_field(form, self.tr("Name"), self.name)
         return form
+
+    def _add_absent(self, title: str, how_to_get: str) -> None:
+        """Name a data set that is not on this machine; how to get it is the tool tip."""
+        self.data.addItem(self.tr("{0} (not on this machine)").format(title), "")
+        place = self.data.count() - 1
+        self.data.setItemData(place, plain_tip(how_to_get), Qt.ItemDataRole.ToolTipRole)
+        model = self.data.model()
+        assert isinstance(model, QStandardItemModel)
+        model.item(place).setEnabled(False)
+
+    def offer_data(self, paths: Sequence[str]) -> None:
+        """Put paths of earlier into the list, the first one first."""
+        for path in paths:
+            if self.data.findData(path) < 0:
+                self._insert_data(path)
+
+    def _insert_data(self, data: str) -> int:
+        place = self.data.count() - 2
+        title = CATALOGUE[data].title if data in CATALOGUE else Path(data).name or data
+        self.data.insertItem(place, title, data)
+        self.data.setItemData(place, plain_tip(data), Qt.ItemDataRole.ToolTipRole)
+        return place
 
     def _add_fields(self, form: QFormLayout, fields: list[Field]) -> None:
         explained = tips()

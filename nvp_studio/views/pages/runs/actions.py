@@ -2,11 +2,12 @@
 
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 
-from nvp_studio.runs.export import Format, export_run
+from nvp_studio.runs.export import Format, export_run, missing_package
 from nvp_studio.runs.labels import write_labels
 from nvp_studio.runs.listing import ListedRun
 from nvp_studio.runs.timelapse import write_film
@@ -53,7 +54,7 @@ class RunsActions(QObject):
         resumable = current is not None and current.summary.state in RESUMABLE and not self._context.engine.trainer_host
         self["resume"].setEnabled(resumable and not live.under_way)
         for key in ("csv", "parquet", "tensorboard"):
-            self[key].setEnabled(bool(chosen))
+            self[key].setEnabled(bool(chosen) and not self._missing.get(key))
         under_way = live.under_way and live.local_folder in [run.folder for run in chosen]
         self["discard"].setEnabled(bool(chosen) and not under_way)
 
@@ -67,10 +68,19 @@ class RunsActions(QObject):
         text = self.tr("Export metrics as &CSV")
         tip = self.tr("Write metrics.csv into the folder of each selected run")
         add("runs.csv", text, partial(self._export, "csv"), icon="table", tip=tip, separator=True)
-        add("runs.parquet", self.tr("Export metrics as &Parquet"), partial(self._export, "parquet"))
+        tip = self.tr("Write metrics.parquet into the folder of each selected run")
+        add("runs.parquet", self.tr("Export metrics as &Parquet"), partial(self._export, "parquet"), tip=tip)
         text = self.tr("Export for &TensorBoard")
         tip = self.tr("Write TensorBoard's event files into the folder of each selected run")
         add("runs.tensorboard", text, partial(self._export, "tensorboard"), icon="chart-line", tip=tip)
+        self._missing = {form: missing_package(form) for form in get_args(Format)}
+        for form, package in self._missing.items():
+            if package:
+                action = self[form]
+                action.setText(self.tr("{0} (needs {1})").format(action.text(), package))
+                action.setToolTip(
+                    self.tr("Not possible without {0}: pip install 'nvp-studio[{1}]'").format(package, form)
+                )
         add("runs.film", self.tr("Save samples as a &film…"), self.save_film, icon="film")
         add("runs.discard", self.tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
         add("runs.trash", self.tr("Trash…"), self._show_trash, icon="rotate-ccw")

@@ -1,5 +1,8 @@
 """Runs: all of them in a sortable table, several compared in one plot, one of them through time."""
 
+from pathlib import Path
+from zlib import crc32
+
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import (
@@ -189,11 +192,13 @@ class RunsPage(Page):
             self._opened.pop(folder).close()
 
     def _keep_colours(self, folders: list[str]) -> None:
-        """A run keeps its colour for as long as it is drawn."""
+        """A run keeps its colour for as long as it is drawn, and has it again later unless another one has it then."""
         self._colours = {folder: colour for folder, colour in self._colours.items() if folder in folders}
         for folder in folders:
             if folder not in self._colours:
-                self._colours[folder] = min(set(range(MAX_SERIES)) - set(self._colours.values()))
+                free = set(range(MAX_SERIES)) - set(self._colours.values())
+                own = crc32(Path(folder).name.encode()) % MAX_SERIES
+                self._colours[folder] = min(free, key=lambda colour: (colour - own) % MAX_SERIES)
 
     def _on_refresh(self) -> None:
         self.context.refresh_runs()

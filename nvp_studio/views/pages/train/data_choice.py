@@ -1,5 +1,7 @@
 """Choosing what to train on: the dialogs, and a survey of a folder before anything starts."""
 
+from pathlib import Path
+
 from PySide6.QtCore import QObject
 
 from nvp_studio.data.catalogue import CATALOGUE
@@ -15,6 +17,8 @@ from nvp_studio.views.data_dialog import DataDialog
 from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.widgets.train_form import TrainForm
+
+_MOST_RECENT = 8
 
 
 class DataChoice(QObject):
@@ -37,10 +41,14 @@ class DataChoice(QObject):
         )
         form.data_card.opened.connect(self._look_closer)
         form.edited.connect(self._on_edited)
+        form.offer_data([path for path in context.settings.values.recent_data if Path(path).exists()])
 
     def choose(self, data: str) -> None:
         """Train on `data`, a path that a person has just chosen."""
         self._chosen = data
+        values = self._context.settings.values
+        values.recent_data = [data, *(one for one in values.recent_data if one != data)][:_MOST_RECENT]
+        self._context.settings.save()
         self._survey(data, again=True)
         self._form.show_data(data)
 

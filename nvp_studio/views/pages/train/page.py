@@ -1,5 +1,6 @@
 """The Train page: set up a run, follow it, and look at earlier runs."""
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -19,6 +20,7 @@ from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
 from nvp_studio.views.pages.train.data_choice import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
+from nvp_studio.views.run_folders import RESUMABLE
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, splitter, text_label, vbox
@@ -37,6 +39,7 @@ class TrainPage(Page):
 
     def __init__(self, context: WindowContext) -> None:
         super().__init__(context)
+        self._closing = False
         self.live = context.live
         self.runs = context.runs
         self.estimator = Estimator(context.engine, self)
@@ -50,6 +53,7 @@ class TrainPage(Page):
         self._show_newest()
         self.shown.show_all()
         self._restore_machine()
+        self._offer_unfinished()
 
     # Methods of every page
 
@@ -142,6 +146,30 @@ class TrainPage(Page):
             self.form.show_config(values.train)
         self.form.advanced.setChecked(values.train_advanced)
 
+    def _offer_unfinished(self) -> None:
+        """Offer to resume the run that was under way when the window was closed, or ended without being closed."""
+        values = self.context.settings.values
+        folder, values.unfinished_run = values.unfinished_run, ""
+        row = self.runs.row_of(folder) if folder else -1
+        if row < 0 or self.live.under_way:
+            return
+        run = self.runs.runs[row].summary
+        if run.state in RESUMABLE:
+            text = self.tr("{0} is not finished: it was under way when the window was closed, at step {1}.")
+            resume = (self.tr("Resume"), partial(self.context.resume_requested.emit, folder))
+            notify.info(text.format(run.name, f"{run.step:,}"), topic="unfinished", actions=[resume])
+
+    def _remember_unfinished(self) -> None:
+        """Note the live run until it ends; one that ends because the window is closed stays noted."""
+        folder = self.live.local_folder if self.live.under_way else ""
+        values = self.context.settings.values
+        if folder != values.unfinished_run and not self._closing:
+            values.unfinished_run = folder
+            self.context.settings.save()
+
+    def _on_closing(self) -> None:
+        self._closing = True
+
     def _restore_machine(self) -> None:
         values = self.context.settings.values
         try:
@@ -166,6 +194,7 @@ class TrainPage(Page):
         self.shown.changed.connect(self._show_current)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._show_current)
+        self.context.closing.connect(self._on_closing)
         self.context.settings_offered.connect(self._take_settings)
         self.context.resume_requested.connect(self.actions_.resume)
 
@@ -300,12 +329,15 @@ class TrainPage(Page):
     # Events of runs
 
     def _on_phase_changed(self) -> None:
+        self._remember_unfinished()
         self._list_live()
         self.context.refresh_runs()
         self.shown.show_header()
         self._want_estimate()
 
     def _on_begun(self) -> None:
+        self._remember_unfinished()
+        notify.withdraw("unfinished")
         self._list_live()
         self.context.refresh_runs()
         self._show_live()
