@@ -1,7 +1,7 @@
 """A session of a run on the first rank: from a start or a checkpoint to its end, with what is recorded of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from nvp_studio.files import flush_folder
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
 from nvp_studio.ranks import ALONE, RankLostError, Ranks
+from nvp_studio.text import error_line
 from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import deterministic
@@ -65,13 +66,12 @@ def train_session(
         if saved is None:
             publisher.data(about)
         report(_started(folder, record, about, data, 0 if saved is None else saved.resume.step))
-        with suppress(OSError):  # of a disk that fails, which the first checkpoint reports
-            if reason := flush_folder(folder):
-                publisher.notice(
-                    "warning",
-                    f"the file system of {folder} cannot flush folders to the disk ({reason}); the newest files may be "
-                    "missing after a power cut",
-                )
+        if reason := _why_not_flushed(folder):
+            publisher.notice(
+                "warning",
+                f"the folder {folder} cannot be flushed to the disk ({reason}); the newest files may be missing after "
+                "a power cut",
+            )
         if saved is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
         if saved is None:
@@ -92,6 +92,14 @@ def train_session(
         raise
     finally:
         publisher.close()
+
+
+def _why_not_flushed(folder: Path) -> str:
+    """Why the entries of `folder` cannot be flushed to the disk, empty when they can."""
+    try:
+        return flush_folder(folder)
+    except OSError as error:
+        return error_line(error)
 
 
 def run_to_end(loop: Loop) -> RunState:

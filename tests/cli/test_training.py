@@ -165,11 +165,11 @@ def test_a_folder_that_cannot_be_flushed_is_trained_in_with_one_word(
     code, out, err = run(*words)
     assert code == 0, err
     assert result_of(out)["phase"] == "finished"
-    assert err.count("cannot flush folders") == 1
+    assert err.count("cannot be flushed") == 1
     assert "Invalid argument" in err
     code, out, err = run("resume", "mine", "--runs", tmp_path / "runs", "--steps", 8, "--json")
     assert code == 0, err
-    assert err.count("cannot flush folders") == 1
+    assert err.count("cannot be flushed") == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="flock is of Unix")
