@@ -148,8 +148,9 @@ class Process:
 
     def took_too_long(self) -> bool:
         """Whether it ended, or was ended, because of the time that its first task took."""
-        out_of_time = -signal.SIGPROF if sys.platform != "win32" else None
-        return self.overdue or self.exit_status() == out_of_time
+        if sys.platform == "win32":  # whose processes are not ended by the signal of a limit
+            return self.overdue
+        return self.overdue or self.exit_status() == -signal.SIGPROF
 
     def reason(self, seconds: float) -> str:
         """Why it ended at its first task, as the reason of that file."""
