@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.inventory import largest_activation_bytes, state_entries
-from nvp_studio.flow.preprocessing import LEAST_SHARE
+from nvp_studio.flow.preprocessing import MIN_SHARE
 from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
 from nvp_studio.tensor_file import TensorFileError
 
@@ -127,7 +127,7 @@ def _is_permutation(tensor: Tensor) -> bool:
 
 def _are_edges(tensor: Tensor) -> bool:
     ends = bool((tensor[:, 0] == 0).all()) and bool((tensor[:, -1] == 1).all())
-    return ends and bool((tensor.diff() > LEAST_SHARE / 2).all())
+    return ends and bool((tensor.diff() > MIN_SHARE / 2).all())
 
 
 def _is_sign(tensor: Tensor) -> bool:

@@ -23,7 +23,7 @@ _ROUGHER = 1.8
 """The axis that counts is so many times as rough as others."""
 _ROUGH = 0.5
 """Least roughness of the axis that counts; frames of a film, which resemble each other, are below."""
-_LEAST_FLAT = 64
+_MIN_FLAT = 64
 """Least length of rows that are taken for flattened images."""
 _SMALLEST_PICTURE = 8
 
@@ -98,7 +98,7 @@ def _of_three(values: Numbers, name: str) -> tuple[str, list[Suspicion]]:
 def _of_two(values: Numbers, name: str) -> tuple[str, list[Suspicion]]:
     count, length = values.shape
     shape = _flat_shape(length)
-    if shape is None or length < _LEAST_FLAT or count == length:
+    if shape is None or length < _MIN_FLAT or count == length:
         raise _one_picture(values, "", "", name)
     if _roughness(values)[0] < _ROUGH:
         raise _one_picture(values, "flat", f"{count} images of {shape[1]}x{shape[0]}, each in a row", name)

@@ -11,27 +11,27 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-MOST_CHUNKS = 70_000
+MAX_CHUNKS = 70_000
 """Of a PNG: 512 MB in the pieces of 8 KB that libpng writes."""
-MOST_SEGMENTS = 1_000
+MAX_SEGMENTS = 1_000
 """Of a JPEG before its first scan; each byte between them counts as one."""
-MOST_SCANS = 200
+MAX_SCANS = 200
 """Of a JPEG; programs write about ten."""
-MOST_SCANNED_PIXELS = 4 * 10**9
+MAX_SCANNED_PIXELS = 4 * 10**9
 """Pixels of a JPEG times its scans, at 0.9 ns each."""
-MOST_STRIPS = 100_000
+MAX_STRIPS = 100_000
 """Strips or tiles of a TIFF."""
-MOST_PAGES = 10_000
+MAX_PAGES = 10_000
 """Of a TIFF."""
-MOST_TAGS = 10_000
+MAX_TAGS = 10_000
 """Of a page of a TIFF."""
-MOST_WRITTEN_VALUES = 16 * 10**6
+MAX_WRITTEN_VALUES = 16 * 10**6
 """Values of a PNM that are written as digits, or whose white is neither 255 nor 65 535: Pillow takes one by one."""
-MOST_BLOCKS = 10_000
+MAX_BLOCKS = 10_000
 """Of a GIF's extensions, up to its second picture."""
-MOST_PICTURE_BLOCKS = 2_200_000
+MAX_PICTURE_BLOCKS = 2_200_000
 """Of a GIF's first picture: 512 MB in blocks of 255 bytes."""
-MOST_BOXES = 1_000
+MAX_BOXES = 1_000
 """Of a JPEG 2000 before its picture."""
 
 _SHARED_BYTES = 16 * 2**20
@@ -75,7 +75,7 @@ def _check_png(file: BinaryIO) -> None:
     count = 0
     while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
         count += 1
-        _limit(count, MOST_CHUNKS, "chunks")
+        _limit(count, MAX_CHUNKS, "chunks")
         file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
 
 
@@ -86,8 +86,8 @@ def _check_jpeg(file: BinaryIO) -> None:
             height, width = struct.unpack_from(">HH", content, 1)
             pixels = max(pixels, height * width)
         scans += marker == 0xDA
-        _limit(scans, MOST_SCANS, "scans")
-        _limit(scans * pixels, MOST_SCANNED_PIXELS, "pixels in its scans together")
+        _limit(scans, MAX_SCANS, "scans")
+        _limit(scans * pixels, MAX_SCANNED_PIXELS, "pixels in its scans together")
 
 
 def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -100,7 +100,7 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if len(head := file.read(9)) < 4:
             return
         count += not scanning
-        _limit(count, MOST_SEGMENTS, "segments")
+        _limit(count, MAX_SEGMENTS, "segments")
         marker = head[1]
         if head[0] != 0xFF:
             place += 1
@@ -141,16 +141,16 @@ def _check_tiff(file: BinaryIO) -> None:
     file.seek(8 if big else 4)
     while (place := _number(file, place_form)) and place not in seen and place < size:
         seen.add(place)
-        _limit(len(seen), MOST_PAGES, "pages")
+        _limit(len(seen), MAX_PAGES, "pages")
         file.seek(place)
         tags = _number(file, count_form)
-        _limit(tags, MOST_TAGS, "tags")
+        _limit(tags, MAX_TAGS, "tags")
         table = file.read(tags * tag_bytes)
         for tag, kind, count in struct.iter_unpack(tag_form, table[: len(table) // tag_bytes * tag_bytes]):
             bytes_named = _TYPE_BYTES.get(kind, 0) * count
             if bytes_named <= size:  # others cannot be read
                 total += bytes_named
-                _limit(count if tag in _STRIP_TAGS else 0, MOST_STRIPS, "strips")
+                _limit(count if tag in _STRIP_TAGS else 0, MAX_STRIPS, "strips")
         if total > size + _SHARED_BYTES:
             raise CountError("its tags name more bytes than it has")
 
@@ -176,7 +176,7 @@ def _check_pnm(file: BinaryIO) -> None:
     one_by_one = magic in (b"P1", b"P2", b"P3") or (white != 255 and not (white == 65535 and magic == b"P5"))
     if one_by_one:
         channels = 1 if magic in (b"P1", b"P2", b"P4", b"P5") else 3 if magic in (b"P3", b"P6") else 4
-        _limit(width * height * channels, MOST_WRITTEN_VALUES, "values in a form that is read one by one")
+        _limit(width * height * channels, MAX_WRITTEN_VALUES, "values in a form that is read one by one")
 
 
 def _check_gif(file: BinaryIO) -> None:
@@ -189,7 +189,7 @@ def _check_gif(file: BinaryIO) -> None:
         blocks += 1
         if kind == b"!":
             file.seek(1, os.SEEK_CUR)
-            blocks += _skip_blocks(file, MOST_BLOCKS, "blocks")
+            blocks += _skip_blocks(file, MAX_BLOCKS, "blocks")
         elif kind == b",":
             pictures += 1
             description = file.read(9)
@@ -197,8 +197,8 @@ def _check_gif(file: BinaryIO) -> None:
                 return
             _skip_palette(file, description[8])
             file.seek(1, os.SEEK_CUR)
-            _skip_blocks(file, MOST_PICTURE_BLOCKS, "blocks in its picture")
-        _limit(blocks, MOST_BLOCKS, "blocks")
+            _skip_blocks(file, MAX_PICTURE_BLOCKS, "blocks in its picture")
+        _limit(blocks, MAX_BLOCKS, "blocks")
 
 
 def _skip_palette(file: BinaryIO, flags: int) -> None:
@@ -220,7 +220,7 @@ def _check_jpeg_2000(file: BinaryIO) -> None:
     count = 0
     while len(head := file.read(8)) == 8 and head[4:] != b"jp2c":
         count += 1
-        _limit(count, MOST_BOXES, "boxes")
+        _limit(count, MAX_BOXES, "boxes")
         size, header = int.from_bytes(head[:4]), 8
         if size == 1:
             size, header = int.from_bytes(file.read(8)), 16

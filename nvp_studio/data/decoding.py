@@ -24,12 +24,12 @@ from nvp_studio.data.decode_process import Facts, Header, ImageShape, Job, Pixel
 from nvp_studio.data.images import ImageError, ReadImage
 from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
 
-MOST_PROCESSES = 4
+MAX_PROCESSES = 4
 _WAIT_SECONDS = 0.02
 """While a file is decoded, the caller gets control back this often."""
 _MORE_SECONDS = 0.3
 """A further process is started once the work has taken this long, about as long as a start takes."""
-_MOST_HELD_BYTES = 64 * 2**20
+_MAX_HELD_BYTES = 64 * 2**20
 """Content of files that is taken ahead."""
 _MANY_FILES = 500
 """With so many, all processes are started at once."""
@@ -268,7 +268,7 @@ class _Work:
     def _fill(self) -> bool:
         """Take tasks ahead of those that are returned; whether any is to be sent."""
         most = 2 * AHEAD * self.decoders.most
-        while self._more and not self._unsent and len(self._waiting) < most and self._held_bytes < _MOST_HELD_BYTES:
+        while self._more and not self._unsent and len(self._waiting) < most and self._held_bytes < _MAX_HELD_BYTES:
             task = next(self.tasks, None)
             self._more = task is not None
             if task is not None:
@@ -321,4 +321,4 @@ def _image(result: Pixels, image_shape: ImageShape) -> ReadImage:
 @cache
 def decoders() -> Decoders:
     """The processes for decoding of this process, none of which runs before the first use."""
-    return Decoders(min(MOST_PROCESSES, os.cpu_count() or 1))
+    return Decoders(min(MAX_PROCESSES, os.cpu_count() or 1))

@@ -6,7 +6,7 @@ from nvp_studio.data.report import LeftOut
 from nvp_studio.text import one_line
 
 _EXAMPLES = 3
-_MOST_CHARACTERS = 60
+_MAX_CHARACTERS = 60
 _NO_IMAGES = frozenset(
     {
         ".cfg",
@@ -61,7 +61,7 @@ class LeftOutCount:
         )
 
     def _named(self, reason: str) -> tuple[str, ...]:
-        names = [one_line(name, _MOST_CHARACTERS) for name in self._examples[reason] if name]
+        names = [one_line(name, _MAX_CHARACTERS) for name in self._examples[reason] if name]
         return tuple(names)
 
 

@@ -28,7 +28,7 @@ _MAX_DIMENSIONS = 8
 _MAX_DEFLATE_GAIN = 1032
 """Deflate cannot pack more than this many bytes into one."""
 
-_LEAST_FLAT = 64
+_MIN_FLAT = 64
 """Least length of rows that are taken for flattened images."""
 
 # The names in use: Keras, MedMNIST, and plain ones.
@@ -86,7 +86,7 @@ def _by_shape(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], nam
         with suppress(DataError), open_member(archive, item, name) as file:
             shapes[member] = read_header(file, item.file_size, name, "biufUS")[0]
     images = [member for member, shape in shapes.items() if len(shape) in (3, 4)]
-    images = images or [member for member, shape in shapes.items() if len(shape) == 2 and shape[1] >= _LEAST_FLAT]
+    images = images or [member for member, shape in shapes.items() if len(shape) == 2 and shape[1] >= _MIN_FLAT]
     if len(images) != 1:
         there = ", ".join(f"{member} {shapes.get(member, '')}".strip() for member in sorted(members)[:8]) or "nothing"
         raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")

@@ -22,7 +22,7 @@ _MAX_FILE_BYTES = 2 * 2**30
 _ROWS = 2000
 """Rows that are read at once."""
 _LABEL_NAMES = frozenset({"class", "classes", "digit", "label", "labels", "target", "y"})
-_LEAST_PIXELS = 16
+_MIN_PIXELS = 16
 _TABLE = "a row has the pixels of one image, all between commas, and perhaps a label before or behind them"
 
 
@@ -64,7 +64,7 @@ def _explained(name: str) -> Iterator[None]:
 
 def _label_place(fields: list[str], named: bool, name: str) -> int | None:
     """The column of the labels, 0 or -1; None where there is none."""
-    if len(fields) < _LEAST_PIXELS:
+    if len(fields) < _MIN_PIXELS:
         raise DataError(f"{name} has {len(fields)} columns, which are no pixels; {_TABLE}")
     places = [place for place, field in enumerate(fields) if named and field.lower() in _LABEL_NAMES]
     if places:

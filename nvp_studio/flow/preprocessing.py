@@ -14,7 +14,7 @@ from nvp_studio.flow.dequantization import LEVELS
 EXPONENT = 0.7
 """The power of a level's frequency that it gets of [0, 1]; `docs/ablation.md` compares others."""
 
-LEAST_SHARE = 0.1 / LEVELS
+MIN_SHARE = 0.1 / LEVELS
 """The part of [0, 1] of a level that never occurs: a tenth of a 256th."""
 
 _MAX_VALUES = 2**24
@@ -46,7 +46,7 @@ class Equalization(Bijection):
 
     A level that many pixels of the training images have gets a large part of [0, 1] instead of a 256th: its part grows
     as the power `EXPONENT` of its frequency. (The power 1 would be the distribution function, which leaves rare levels,
-    such as those along edges, too little.) Every level keeps `LEAST_SHARE`, so that the derivative is bounded from
+    such as those along edges, too little.) Every level keeps `MIN_SHARE`, so that the derivative is bounded from
     below and above, and both directions are well conditioned. It is the identity until `initialize`; values outside of
     [0, 1] are mapped as the outermost levels are.
     """
@@ -64,7 +64,7 @@ class Equalization(Bijection):
         some = images[:: max(1, images.size // _MAX_VALUES)]
         channels = np.moveaxis(some, 3, 0)
         shares = np.stack([np.bincount(values.ravel(), minlength=LEVELS) for values in channels]) ** EXPONENT
-        shares = LEAST_SHARE + (1 - LEVELS * LEAST_SHARE) * shares / shares.sum(1, keepdims=True)
+        shares = MIN_SHARE + (1 - LEVELS * MIN_SHARE) * shares / shares.sum(1, keepdims=True)
         self.edges[:, 1:-1] = torch.from_numpy(shares.cumsum(1)[:, :-1])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 BOUND = 5.0
 """B: the bins lie in [-B, B]."""
-LEAST_WIDTH = 1e-3
-LEAST_HEIGHT = 1e-2
+MIN_WIDTH = 1e-3
+MIN_HEIGHT = 1e-2
 """The least part of [-B, B] that a bin's width and height take, unless the bins are too many for it."""
 
 
@@ -86,7 +86,7 @@ def _find_bin(values: Tensor, params: Tensor, *, by_height: bool) -> Bin:
     """The bins of values (N, C, H, W) along the x axis, or `by_height` along the y axis."""
     bins = params.shape[1] // 3
     widths, heights, raw = torch.split(params.to(values.dtype), [bins, bins, bins + 1], 1)
-    x, y = _edges(widths, LEAST_WIDTH), _edges(heights, LEAST_HEIGHT)
+    x, y = _edges(widths, MIN_WIDTH), _edges(heights, MIN_HEIGHT)
     slopes = y.diff(dim=1) / x.diff(dim=1)
     before, after = _padded(slopes, before=1.0), _padded(slopes, after=1.0)
     derivatives = torch.exp(torch.tanh(raw)) * 2 * before * after / (before + after)

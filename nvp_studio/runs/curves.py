@@ -18,7 +18,7 @@ _MAX_MEMORY_FRACTION = 0.25
 """The memory of a smoothed curve is at most this fraction of its points; with more it would lag behind the run."""
 _TAIL = 0.01
 _CLIP_MARGIN = 1.5
-_LEAST_CLIPPED = 5
+_MIN_CLIPPED = 5
 """Of fewer values none is an outlier; of more, one at either end may be, as among twelve validations."""
 
 
@@ -201,7 +201,7 @@ def value_range(values: Sequence[Numbers], *, clip: bool) -> tuple[float, float]
 
 def _common_range(values: Numbers) -> tuple[float, float]:
     ordered = np.sort(values)
-    left_out = math.ceil(_TAIL * len(values)) if len(values) >= _LEAST_CLIPPED else 0
+    left_out = math.ceil(_TAIL * len(values)) if len(values) >= _MIN_CLIPPED else 0
     low, high = float(ordered[left_out]), float(ordered[-1 - left_out])
     margin = _CLIP_MARGIN * (high - low) / 2
     least, most = float(values.min()), float(values.max())

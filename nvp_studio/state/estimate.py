@@ -23,7 +23,7 @@ from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.scoring_budget import (
-    MOST_DIRECTION_IMAGES,
+    MAX_DIRECTION_IMAGES,
     PICTURES_DECODED,
     PICTURES_ENCODED,
     direction_seconds,
@@ -92,7 +92,7 @@ class Estimate:
         validations = 1.0 if config.minutes is not None else budget.validations(config, steps)  # others are in minutes
         known = train_images or _TRAIN_IMAGES
         final = sum(final_counts(config, round(trained), known // 9, known // 6)) - min(count, known // 9)
-        directions = min(direction_seconds(config, seconds), MOST_DIRECTION_IMAGES / self.scored_per_second)
+        directions = min(direction_seconds(config, seconds), MAX_DIRECTION_IMAGES / self.scored_per_second)
         return validations * (count / self.scored_per_second + pictures) + final / self.scored_per_second + directions
 
 

@@ -16,7 +16,7 @@ from nvp_studio.training.context import LoopContext
 from nvp_studio.training.evaluation import chosen_images, finite, scores
 from nvp_studio.training.events import RunState
 from nvp_studio.training.reference import contrasts, principal_directions
-from nvp_studio.training.scoring_budget import MOST_DIRECTION_IMAGES, direction_seconds, final_counts
+from nvp_studio.training.scoring_budget import MAX_DIRECTION_IMAGES, direction_seconds, final_counts
 
 REFERENCE_IMAGES = 2000
 """Most validation scores that a checkpoint holds."""
@@ -120,7 +120,7 @@ class BestModel:
                 f"window, or nvp-studio resume {run} --scoring-share 1",
             )
         publisher.report(RunState("training", "finding the directions of the best model"))
-        self.save(keep_going_alone, images=MOST_DIRECTION_IMAGES, seconds=direction_seconds(config, seconds))
+        self.save(keep_going_alone, images=MAX_DIRECTION_IMAGES, seconds=direction_seconds(config, seconds))
         return self._info
 
     def _recall(self) -> bool:

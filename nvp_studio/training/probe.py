@@ -21,9 +21,9 @@ from nvp_studio.training.evaluation import Images, samples
 from nvp_studio.training.step import train_step
 from nvp_studio.training.train_state import TrainState
 
-_LEAST_STEPS = 2
+_MIN_STEPS = 2
 _SOME_IMAGES, _MANY_IMAGES = 16, 250
-_MOST_SECONDS = 4.0
+_MAX_SECONDS = 4.0
 """A batch of many images is scored if that seems to take less."""
 
 
@@ -62,7 +62,7 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     step(0)
     started = time.monotonic()
     steps = 0
-    while steps < _LEAST_STEPS or time.monotonic() - started < seconds:
+    while steps < _MIN_STEPS or time.monotonic() - started < seconds:
         steps += 1
         step(steps)
     speed = steps * config.batch_size / (time.monotonic() - started)
@@ -77,7 +77,7 @@ def _evaluation_speeds(flow: Inference, images: Images) -> tuple[float, float]:
     many = np.resize(images, (_MANY_IMAGES, *images.shape[1:]))
     flow.bits_per_dim(some[:2])  # allocates
     scored = _speed(lambda: flow.bits_per_dim(some), _SOME_IMAGES)
-    if _MANY_IMAGES / scored < _MOST_SECONDS:
+    if _MANY_IMAGES / scored < _MAX_SECONDS:
         scored = _speed(lambda: flow.bits_per_dim(many), _MANY_IMAGES)
     return scored, _speed(lambda: samples(flow, _SOME_IMAGES, 1.0, 0), _SOME_IMAGES)
 

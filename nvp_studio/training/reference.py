@@ -21,9 +21,9 @@ _MAX_CLASSES = 12
 """With more classes than this, none gets a direction."""
 _MAX_VALUES = 7
 """With more values than this, an attribute gets a direction for its presence only."""
-_LEAST_FRACTION = 0.02
+_MIN_FRACTION = 0.02
 """Fraction of the training images that a contrast needs on either side."""
-_LEAST_IMAGES = 256
+_MIN_IMAGES = 256
 """Latents that are computed even when time is short."""
 _MAX_BYTES = 2**29
 """Most memory for the latents: enough for 4000 images of up to 100x100 in colour."""
@@ -63,7 +63,7 @@ def principal_directions(
     for start in range(0, len(chosen), batch_size):
         if not keep_going():
             return None
-        if start >= _LEAST_IMAGES and time.monotonic() > deadline:
+        if start >= _MIN_IMAGES and time.monotonic() > deadline:
             break
         places = chosen[start : start + batch_size]
         batch = torch.from_numpy(images[places]).to(flow.device)
@@ -129,7 +129,7 @@ def contrasts(data: DataSet) -> dict[str, Mask]:
         if len(attribute.values) <= _MAX_VALUES:
             named = list(enumerate(attribute.values))[1:] if absent else _distinct(attribute.values)
             masks |= {f"{attribute.name}: {name}": values == value for value, name in named}
-    kept = [(name, mask) for name, mask in masks.items() if _LEAST_FRACTION <= mask.mean() <= 1 - _LEAST_FRACTION]
+    kept = [(name, mask) for name, mask in masks.items() if _MIN_FRACTION <= mask.mean() <= 1 - _MIN_FRACTION]
     return {_short(name, number): mask for number, (name, mask) in enumerate(kept, 1)}
 
 

@@ -9,7 +9,7 @@ from nvp_studio.training.schedule import Budget
 
 SCORED_PER_TRAINED = 3.0
 """Images that are scored in the time in which one is trained on: without a backward pass, and in larger batches."""
-LEAST_IMAGES = 250
+MIN_IMAGES = 250
 """A mean over fewer says too little: a part of a run's time that allows fewer is exceeded."""
 VALIDATION_PART, FINAL_PART, DIRECTION_PART = 0.4, 0.4, 0.2
 """Of the share: validations during the run, the final scores, and the directions of the best model."""
@@ -18,10 +18,10 @@ SAMPLES, RECONSTRUCTIONS, SCALE_IMAGES = 64, 16, 64
 PICTURES_ENCODED = 4 * RECONSTRUCTIONS + SCALE_IMAGES
 PICTURES_DECODED = SAMPLES + 5 * RECONSTRUCTIONS
 """Images besides those that are scored: for the sheets, and to see how well images, samples and noise are inverted."""
-MOST_DIRECTION_IMAGES = 4000
+MAX_DIRECTION_IMAGES = 4000
 """Training images whose latents the directions of the best model are found in."""
-_MOST_DIRECTION_SECONDS = 30.0
-_LEAST_DIRECTION_SECONDS = 0.5
+_MAX_DIRECTION_SECONDS = 30.0
+_MIN_DIRECTION_SECONDS = 0.5
 
 
 def validation_count(config: TrainConfig, budget: Budget, steps: float) -> int:
@@ -30,7 +30,7 @@ def validation_count(config: TrainConfig, budget: Budget, steps: float) -> int:
         return config.validation_images
     allowed = _allowed(config, VALIDATION_PART, steps * config.batch_size) / budget.validations(config, steps)
     pictures = PICTURES_ENCODED + PICTURES_DECODED
-    return min(config.validation_images, max(LEAST_IMAGES, round(allowed) - pictures))
+    return min(config.validation_images, max(MIN_IMAGES, round(allowed) - pictures))
 
 
 def final_counts(config: TrainConfig, trained: float, validation: int, test: int) -> tuple[int, int]:
@@ -40,16 +40,16 @@ def final_counts(config: TrainConfig, trained: float, validation: int, test: int
     """
     if config.scoring_share >= 1:
         return validation, test
-    allowed = max(2 * LEAST_IMAGES, round(_allowed(config, FINAL_PART, trained)))
+    allowed = max(2 * MIN_IMAGES, round(_allowed(config, FINAL_PART, trained)))
     scored = min(test, max(allowed // 2, allowed - validation))
     return min(validation, allowed - scored), scored
 
 
-def direction_seconds(config: TrainConfig, seconds: float, most: float = _MOST_DIRECTION_SECONDS) -> float:
+def direction_seconds(config: TrainConfig, seconds: float, most: float = _MAX_DIRECTION_SECONDS) -> float:
     """Seconds that finding the directions of a model may take after `seconds` seconds of training."""
     if config.scoring_share >= 1:
         return most
-    return min(most, max(_LEAST_DIRECTION_SECONDS, config.scoring_share * DIRECTION_PART * seconds))
+    return min(most, max(_MIN_DIRECTION_SECONDS, config.scoring_share * DIRECTION_PART * seconds))
 
 
 def _allowed(config: TrainConfig, part: float, trained: float) -> float:

@@ -11,7 +11,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.widgets.labels import plain_tip
 
-_MOST_RUNS = 12
+_MAX_RUNS = 12
 
 
 class ModelMenu(MnemonicMenu):
@@ -30,7 +30,7 @@ class ModelMenu(MnemonicMenu):
             self.addAction(registry[f"file.open-{name}"])
         runs = [run for run in list_runs(self._context.runs_folder) if run.best is not None]
         self._add_models(
-            self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MOST_RUNS]]
+            self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MAX_RUNS]]
         )
         known = {run.folder for run in runs}
         recent = self._context.settings.values.recent_models

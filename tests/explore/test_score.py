@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from nvp_studio.data.decode_child import AHEAD
-from nvp_studio.data.decoding import MOST_PROCESSES
+from nvp_studio.data.decoding import MAX_PROCESSES
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.score import score_batches, score_files
 from tests.small_model import random_images
@@ -88,7 +88,7 @@ def test_paths_are_taken_a_bounded_number_ahead(folder: Path, model: OpenedModel
     rows = score_files(model, endless(), batch_size=5)
     for _ in range(23):
         next(rows)
-    assert 25 <= taken < 25 + 4 * AHEAD * MOST_PROCESSES
+    assert 25 <= taken < 25 + 4 * AHEAD * MAX_PROCESSES
     rows.close()
 
 

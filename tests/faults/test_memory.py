@@ -27,7 +27,7 @@ from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, 
 
 PARTS = 2
 STRIDE = 1 if LONG else 101
-MOST_ALLOCATIONS = 20_000
+MAX_ALLOCATIONS = 20_000
 
 
 def check_allocation(config: TrainConfig, whole: Path, folder: Path, patch: pytest.MonkeyPatch, memory: Memory) -> None:
@@ -69,13 +69,13 @@ def test_some_allocations_of_a_save_fail(
 def test_every_allocation_of_a_save_fails(
     for_ever: bool, part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(1 + part * STRIDE, MOST_ALLOCATIONS, PARTS * STRIDE):
+    for number in range(1 + part * STRIDE, MAX_ALLOCATIONS, PARTS * STRIDE):
         memory = Memory(number, for_ever=for_ever)
         check_allocation(config, whole, tmp_path / str(number) / "faulty", monkeypatch, memory)
         if not memory.failed:
             assert memory.allocations > PARTS * STRIDE
             break
-    assert memory.allocations < MOST_ALLOCATIONS - PARTS * STRIDE
+    assert memory.allocations < MAX_ALLOCATIONS - PARTS * STRIDE
 
 
 STARVED = """

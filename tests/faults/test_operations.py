@@ -18,7 +18,7 @@ from tests.faults.disk import Disk
 from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish
 
 PARTS = 8
-MOST_OPERATIONS = 2000
+MAX_OPERATIONS = 2000
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES)
 
 
@@ -43,7 +43,7 @@ def test_every_operation_fails(
     for_ever: bool, part: int, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished = 0
-    for number in range(1 + part, MOST_OPERATIONS, PARTS):
+    for number in range(1 + part, MAX_OPERATIONS, PARTS):
         runs = tmp_path / str(number)
         error = ERRORS[number // PARTS % len(ERRORS)]
         disk = Disk(number, error=error, for_ever=for_ever)
@@ -67,7 +67,7 @@ def test_every_operation_fails(
         assert_same_run(whole, resumed)
         assert not list(resumed.rglob("*.tmp"))
         finished += not words
-    assert number < MOST_OPERATIONS - PARTS
+    assert number < MAX_OPERATIONS - PARTS
     assert for_ever or finished, "one fault leaves most runs going"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nvp_studio.flow.engine.fused_spline import FusedSplineTransform
-from nvp_studio.flow.spline import LEAST_HEIGHT
+from nvp_studio.flow.spline import MIN_HEIGHT
 from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform
 
 seeds = st.integers(0, 2**16)
@@ -18,7 +18,7 @@ SPLINES = [SplineTransform, FusedSplineTransform]
 
 def least_derivative(bins: int) -> float:
     """A lower bound of the derivative: that in the middle of a bin of least slope between the steepest knots."""
-    return min(LEAST_HEIGHT, 0.5 / bins) * 2 / (1 + 2 * math.e)
+    return min(MIN_HEIGHT, 0.5 / bins) * 2 / (1 + 2 * math.e)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

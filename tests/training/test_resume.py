@@ -351,7 +351,7 @@ def test_a_run_that_had_finished_when_its_process_was_lost_is_finished(tmp_path:
 def test_a_finished_run_is_scored_on_all_images_when_its_share_is_raised(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.scoring_budget.LEAST_IMAGES", 5)
+    monkeypatch.setattr("nvp_studio.training.scoring_budget.MIN_IMAGES", 5)
     folder = start_run(make_config(steps=10), tmp_path)
     before = read_record(folder).status
     assert (before.validation_images, before.test_images) == (10, 9)

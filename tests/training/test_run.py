@@ -193,7 +193,7 @@ def test_a_pause_and_a_checkpoint_are_possible_while_the_final_model_is_scored(
 def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.scoring_budget.LEAST_IMAGES", 5)
+    monkeypatch.setattr("nvp_studio.training.scoring_budget.MIN_IMAGES", 5)
     folder = start_run(make_config(steps=10, validation_every=10), tmp_path, report=events)
     status, data, flow = read_record(folder).status, load_data(read_record(folder).config.data), load(folder)
     assert data.test is not None
@@ -207,7 +207,7 @@ def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
 def test_a_final_validation_of_hardly_more_images_stays_the_one_that_is_known(
     tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.scoring_budget.LEAST_IMAGES", 9)
+    monkeypatch.setattr("nvp_studio.training.scoring_budget.MIN_IMAGES", 9)
     status = read_record(start_run(make_config(steps=10, validation_every=10), tmp_path)).status
     assert status.validation_images == 9
     assert status.validation == status.best

@@ -21,7 +21,7 @@ HANG_SECONDS = 90.0
 """No next answer on a busy machine takes this long unless the worker hangs."""
 EXPECT_SECONDS = 120.0
 """Nor does the answer that a test expects, however many others come before it; less than a test may take in all."""
-_MOST_TOLD = 20
+_MAX_TOLD = 20
 
 Kind = TypeVar("Kind")
 
@@ -150,7 +150,7 @@ def _fields(message: Any) -> dict[str, Any]:
 def _told(kind: type, fields: dict[str, object], passed: list[Any]) -> str:
     """The expected and the received answers: how many of each kind, and the last in full."""
     counts = ", ".join(f"{count} {name}" for name, count in Counter(type(one).__name__ for one in passed).items())
-    last = "".join(f"\n  {repr(one)[:300]}" for one in passed[-_MOST_TOLD:])
+    last = "".join(f"\n  {repr(one)[:300]}" for one in passed[-_MAX_TOLD:])
     return f"{kind.__name__} {fields}; it said {counts or 'nothing'}{last}"
 
 

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import per_channel
-from nvp_studio.flow.spline import BOUND, LEAST_HEIGHT, LEAST_WIDTH
+from nvp_studio.flow.spline import BOUND, MIN_HEIGHT, MIN_WIDTH
 from nvp_studio.flow.transforms import SplineTransform
 
 
@@ -131,7 +131,7 @@ def _edge_table(bins: int, dtype: torch.dtype, device: torch.device) -> _EdgeTab
 def _least_sizes(bins: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Least width and height of a bin, (2, 1, 1, 1, 1), and what all of them leave for the softmax to divide."""
     with torch.inference_mode(False):
-        least = torch.tensor([min(LEAST_WIDTH, 0.5 / bins), min(LEAST_HEIGHT, 0.5 / bins)], dtype=dtype, device=device)
+        least = torch.tensor([min(MIN_WIDTH, 0.5 / bins), min(MIN_HEIGHT, 0.5 / bins)], dtype=dtype, device=device)
         least = least.view(2, 1, 1, 1, 1)
         return least, 1 - bins * least
 

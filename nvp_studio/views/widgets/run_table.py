@@ -12,7 +12,7 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 ROW_HEIGHT = 26
 _WIDTHS = (20, 16, 15, 8, 10, 15, 12, 14, 14)
 """Of the columns, in units of `SPACE`; the first takes the room that is left."""
-_LEAST_NAME = 14 * SPACE
+_MIN_NAME = 14 * SPACE
 _BY_WORTH = tuple(map(RunsModel.COLUMNS.index, ("best", "state", "steps", "data", "tags", "started", "time", "preset")))
 """The columns beside the name; where there is no room for all, the last of these are hidden."""
 _TAGS = RunsModel.COLUMNS.index("tags")
@@ -78,7 +78,7 @@ class RunTable(Table):
 
     def _hide_columns(self) -> None:
         """Show as many columns as there is room for, the most important first."""
-        room = self.viewport().width() - _LEAST_NAME
+        room = self.viewport().width() - _MIN_NAME
         for column in range(1, self.model().columnCount()):
             if not self.isColumnHidden(column):
                 self._widths[column] = self.columnWidth(column)

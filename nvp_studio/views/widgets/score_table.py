@@ -21,7 +21,7 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
 _WIDTHS = [6, 34, 12, 13]
 _NAME = ScoresModel.COLUMNS.index("name")
-_LEAST_NAME = 10 * SPACE
+_MIN_NAME = 10 * SPACE
 
 
 class ScoreTable(Table):
@@ -59,7 +59,7 @@ class ScoreTable(Table):
         widths = self.widths()
         self._name_width = widths[_NAME]
         room = self.viewport().width() - sum(widths) + self._name_width
-        self._narrowed = max(_LEAST_NAME, min(self._name_width, room))
+        self._narrowed = max(_MIN_NAME, min(self._name_width, room))
         self.setColumnWidth(_NAME, self._narrowed)
         super().resizeEvent(event)
 

@@ -16,7 +16,7 @@ _FIRST_KEYS = tuple("0123456789.,-\u2212")
 """Keys that begin a number."""
 _EDITOR_WIDTH = 12 * SPACE
 _EDITOR_DIGITS = 6
-_MOST_TYPED = 100
+_MAX_TYPED = 100
 
 
 class MarkedSlider(QSlider):
@@ -181,7 +181,7 @@ class SliderRow(QWidget):
     def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
         super().__init__()
         self._signed = signed
-        self._bounds = Bounds(-_MOST_TYPED if signed else 0, _MOST_TYPED)
+        self._bounds = Bounds(-_MAX_TYPED if signed else 0, _MAX_TYPED)
         self.value = 0.0
         row = hbox(self)
         self.name = TextLabel(name.replace("&", "&&"), role="dim")

@@ -36,7 +36,7 @@ from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
-_MOST_RECENT = 8
+_MAX_RECENT = 8
 _WIDEST_MODEL = 20 * SPACE
 
 
@@ -220,7 +220,7 @@ class ExplorePage(Page):
     def _remember_model(self, path: str) -> None:
         values = self.context.settings.values
         if path and path not in INCLUDED_MODELS:
-            values.recent_models = [path, *(one for one in values.recent_models if one != path)][:_MOST_RECENT]
+            values.recent_models = [path, *(one for one in values.recent_models if one != path)][:_MAX_RECENT]
 
     def _describe(self, model: ModelInfo) -> str:
         _, height, width = model.image_shape

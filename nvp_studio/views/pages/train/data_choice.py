@@ -18,7 +18,7 @@ from nvp_studio.views.flow_dialog import FlowDialog
 from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.widgets.train_form import TrainForm
 
-_MOST_RECENT = 8
+_MAX_RECENT = 8
 
 
 class DataChoice(QObject):
@@ -47,7 +47,7 @@ class DataChoice(QObject):
         """Train on `data`, a path that a person has just chosen."""
         self._chosen = data
         values = self._context.settings.values
-        values.recent_data = [data, *(one for one in values.recent_data if one != data)][:_MOST_RECENT]
+        values.recent_data = [data, *(one for one in values.recent_data if one != data)][:_MAX_RECENT]
         self._context.settings.save()
         self._survey(data, again=True)
         self._form.show_data(data)
