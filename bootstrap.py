@@ -6,7 +6,6 @@ suitable one. A second start finds the environment as it left it and is immediat
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
@@ -123,7 +122,7 @@ def require_libraries(needed: dict[str, str]) -> None:
     """Name the system libraries that Qt would miss; as root on Debian and Ubuntu, install them."""
     if sys.platform != "linux":
         return
-    missing = {file: package for file, package in needed.items() if not _loads(file)}
+    missing = {file: package for file, package in needed.items() if not _LIBRARIES["loads"](file)}
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -227,14 +226,6 @@ def _pip(*arguments: str) -> None:
     if process.returncode:
         print("\n".join(lines[-15:]), file=sys.stderr)
         fail("pip could not install the packages; its last lines are above")
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
 
 
 def _quiet(command: list[str]) -> bool:

@@ -1,13 +1,12 @@
 """Making Qt's application, and saying why that cannot be where Qt itself would only abort the process."""
 
-import ctypes
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nvp_studio.qt_libraries import QT_LIBRARIES, XCB_LIBRARIES
+from nvp_studio.qt_libraries import QT_LIBRARIES, XCB_LIBRARIES, loads
 from nvp_studio.text import escaped
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def reason(said: Sequence[str], environment: Mapping[str, str]) -> str:
     if unknown and "Could not load" not in text:
         return f"QT_QPA_PLATFORM is {unknown[1]!r}, which Qt does not have here; unset it"
     if sys.platform == "linux" and "Could not load" in text:
-        missing = {file: package for file, package in {**QT_LIBRARIES, **XCB_LIBRARIES}.items() if not _loads(file)}
+        missing = {file: package for file, package in {**QT_LIBRARIES, **XCB_LIBRARIES}.items() if not loads(file)}
         if missing:
             return _libraries(missing)
     named = " and ".join(f"{name}={environment[name]}" for name in _DISPLAYS if environment.get(name))
@@ -87,11 +86,3 @@ def _libraries(missing: Mapping[str, str]) -> str:
     text = f"Qt needs system libraries that are not here: {', '.join(missing)}"
     packages = sorted(filter(None, missing.values()))
     return f"{text}; on Debian and Ubuntu: sudo apt-get install {' '.join(packages)}" if packages else text
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True

@@ -1,5 +1,7 @@
 """What Qt's wheels load from a Linux system: file name -> Debian package. `bootstrap.py` reads this file as well."""
 
+import ctypes
+
 QT_LIBRARIES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -27,3 +29,12 @@ XCB_LIBRARIES = {
     "libxcb-xfixes.so.0": "libxcb-xfixes0",
     "libxcb-xkb.so.1": "libxcb-xkb1",
 }
+
+
+def loads(library: str) -> bool:
+    """Whether the system has this library, by its file name."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

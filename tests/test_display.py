@@ -53,11 +53,11 @@ def test_a_window_that_cannot_open_says_why_in_one_line(variables: dict[str, str
 
 def test_a_missing_library_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(display, "_loads", lambda file: file != "libxcb-cursor.so.0")
+    monkeypatch.setattr(display, "loads", lambda file: file != "libxcb-cursor.so.0")
     said = reason(REFUSED, {"DISPLAY": ":0"})
     assert "libxcb-cursor.so.0" in said
     assert said.endswith("sudo apt-get install libxcb-cursor0")
-    monkeypatch.setattr(display, "_loads", lambda file: True)
+    monkeypatch.setattr(display, "loads", lambda file: True)
     assert reason(REFUSED, {"DISPLAY": ":77"}).startswith("no display answers at DISPLAY=:77")
 
 
