@@ -95,7 +95,8 @@ class Process:
 
     def has_room(self, message_bytes: int) -> bool:
         """Whether a message can be written without waiting."""
-        if len(self.tasks) >= AHEAD or self.ended:
+        assert self._popen.stdin is not None
+        if len(self.tasks) >= AHEAD or self.ended or self._popen.stdin.closed:
             return False
         return sum(self._given_bytes) + message_bytes <= _PIPE_BYTES or (self.ready and not self.tasks)
 
@@ -111,10 +112,11 @@ class Process:
             self._popen.stdin.write(content)
 
     def flush(self) -> None:
-        """Send what was given."""
+        """Send what was given, unless the process was ended: `ended` is set some time after."""
         assert self._popen.stdin is not None
-        with suppress(OSError):
-            self._popen.stdin.flush()
+        if not self._popen.stdin.closed:
+            with suppress(OSError):
+                self._popen.stdin.flush()
 
     def take_results(self) -> None:
         """Hand the results that have arrived to their tasks."""

@@ -189,6 +189,15 @@ def test_a_file_at_which_the_process_ends_has_a_reason(single: Watched, long: Pa
     assert "ends the decoder" in str(images[1])
 
 
+def test_a_process_that_is_ended_takes_nothing_from_then_on(single: Watched) -> None:
+    process = single.take(start=True)
+    assert process is not None
+    process.end()
+    process.ended = False  # as until the thread that receives its results sees the end
+    assert not process.has_room(1)
+    process.flush()
+
+
 def test_a_process_that_ended_while_idle_is_replaced(single: Watched) -> None:
     images_of(single, [grey(1)])
     single.taken[0].end()
