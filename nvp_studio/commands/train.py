@@ -150,6 +150,10 @@ def resume(
         Literal["auto", "float32", "bfloat16"] | None,
         typer.Option(help="Another precision of the networks.", rich_help_panel=PLACE),
     ] = None,
+    data: Annotated[
+        str,
+        typer.Option(help="Where the run's data are now, if they were moved; it is recorded.", rich_help_panel=DATA),
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     runs: RunsOption = None,
     tensorboard: TensorBoardOption = False,
@@ -158,7 +162,7 @@ def resume(
     """Go on with a run that was stopped or interrupted, exactly where its last checkpoint left it.
 
     When the last checkpoint is damaged, a warning is printed and the one before used. Data that have changed since the
-    run was started are refused with both digests.
+    run was started are refused with what differs. Those that were moved are given by `--data`.
 
     A finished run goes on with a larger budget, which counts from the run's beginning: after `--epochs 10`, another
     ten are `--epochs 20`.
@@ -168,6 +172,8 @@ def resume(
     `nvp-studio resume 2026-11-24-fashion-mnist-1`
 
     `nvp-studio resume runs/photos --epochs 40`
+
+    `nvp-studio resume runs/photos --data /mnt/photos`
 
     `nvp-studio resume runs/photos --scoring-share 1`
     """
@@ -183,6 +189,7 @@ def resume(
             find_run(run, runs),
             control=control,
             report=report,
+            data=data,
             minutes=minutes,
             steps=steps,
             epochs=epochs,

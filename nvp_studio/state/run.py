@@ -141,9 +141,9 @@ class LiveRun(QObject):
         return "" if self.host else self.folder
 
     @property
-    def data_changed(self) -> bool:
-        """Whether it was not resumed because its data have changed; `resume_anyway` resumes it all the same."""
-        return self._state == "refused"
+    def data_trouble(self) -> Literal["", "changed", "missing"]:
+        """Why it was not resumed, if its data are the reason; `resume_refused` resumes it then."""
+        return "changed" if self._state == "refused" else "missing" if self._state == "without data" else ""
 
     def summary(self) -> RunSummary | None:
         """The run as a row in the list of runs; None while no run is under way in a folder of this machine."""
@@ -191,18 +191,19 @@ class LiveRun(QObject):
         epochs: float | None = None,
         minutes: float | None = None,
         scoring_share: float | None = None,
+        data: str = "",
     ) -> None:
         """Resume the run in `folder`, to a new budget if one is given; ignored while one is under way.
 
-        With a larger `scoring_share` a finished run is scored again, on more images.
+        With a larger `scoring_share` a finished run is scored again, on more images. `data` is where its data are now.
         """
         if not self.under_way:
-            self._begin(ResumeRun(folder, steps, epochs, minutes, scoring_share))
+            self._begin(ResumeRun(folder, steps, epochs, minutes, scoring_share, data=data))
 
-    def resume_anyway(self) -> None:
-        """Resume a run that was refused because its data have changed, with the data as they are now."""
-        if self.data_changed and isinstance(self._request, ResumeRun):
-            self._begin(msgspec.structs.replace(self._request, force=True))
+    def resume_refused(self, *, data: str = "", force: bool = False) -> None:
+        """Resume a run that was refused because of its data: with those at `data`, or by `force` with changed ones."""
+        if self.data_trouble and isinstance(self._request, ResumeRun):
+            self._begin(msgspec.structs.replace(self._request, data=data or self._request.data, force=force))
 
     def pause(self) -> None:
         """Pause after the current step."""
@@ -226,7 +227,7 @@ class LiveRun(QObject):
         """Kill the trainer; what was learnt since the last checkpoint is lost."""
         if self.under_way:
             self._engine.trainer.force_stop()
-            self._advance("force stop", self.tr("stopped by force; it can go on from its last checkpoint"))
+            self._advance("force stop", self.tr("stopped by force"))
 
     def save(self) -> None:
         """Write a checkpoint now."""
@@ -325,13 +326,15 @@ class LiveRun(QObject):
             self.history.clear()  # it had finished when its trainer was lost
             MetricsTail(self.local_folder, self.history).read_all()
             self._update_due = True
-        self._advance("data changed" if message.data_changed else message.phase, message.reason)
+        refusal: Event = "data changed" if message.data_changed else "data missing"
+        refused = message.data_changed or message.data_missing
+        self._advance(refusal if refused else message.phase, message.reason)
 
     def _on_started(self, message: RunStarted) -> None:
         self.started = message
         self.name, self.folder, self.config = message.name, message.folder, message.config
         if isinstance(self._request, ResumeRun):
-            self._request = ResumeRun(self.folder)  # to the budget that was asked for, which is recorded now
+            self._request = ResumeRun(self.folder, data=self._request.data)  # the budget asked for is recorded now
         if message.step == 0 or not self.host:
             self.history.clear()
         if self.host:  # its files cannot be read here: what was shown stays

@@ -30,7 +30,8 @@ State = (
         "requested",  # asked of the trainer, no answer yet
         "begun",  # the trainer has reported the run's folder and prepares the first step
         "cancelling",  # asked to stop before it had begun
-        "refused",  # failed because its data have changed
+        "refused",  # not resumed because its data have changed
+        "without data",  # not resumed because its data are not where they were
         "abandoned",  # ended by a person without waiting for the trainer
         "lost",  # ended with its trainer
     ]
@@ -50,6 +51,7 @@ Event = (
         "begun",
         "step",
         "data changed",
+        "data missing",
         # the trainer process
         "ready",
         "crashed",
@@ -63,7 +65,13 @@ _Row = dict[Event, State]
 _ENDED: _Row = {"start": "starting", "start after kill": "queued"}
 _UNDER_WAY: _Row = {"force stop": "abandoned", "crashed": "restarting", "crashed again": "lost", "off": "lost"}
 _WAITING: _Row = _UNDER_WAY | {"ready": "requested", "stop": "abandoned"}
-_RESULTS: _Row = {"finished": "finished", "stopped": "stopped", "failed": "failed", "data changed": "refused"}
+_RESULTS: _Row = {
+    "finished": "finished",
+    "stopped": "stopped",
+    "failed": "failed",
+    "data changed": "refused",
+    "data missing": "without data",
+}
 _PAUSING: _Row = _UNDER_WAY | _RESULTS | {"paused": "paused", "stopping": "stopping"}
 _TRAINING: _Row = _PAUSING | {"training": "training"}
 _BEFORE_BEGUN: _Row = _TRAINING | {"preparing": "preparing", "begun": "begun", "stop": "cancelling"}
@@ -83,13 +91,15 @@ TRANSITIONS: dict[State, _Row] = {
     # the pause may be over before the trainer noticed it: then its first message is a step
     "resuming": _TRAINING | {"step": "training", "stop": "stopping"},
     # stopped while it reads the data, a run ends with an error
-    "cancelling": _STOPPING | {"begun": "stopping", "failed": "stopped", "data changed": "stopped"},
+    "cancelling": _STOPPING
+    | {"begun": "stopping", "failed": "stopped", "data changed": "stopped", "data missing": "stopped"},
     "stopping": _STOPPING,
     "restarting": _WAITING,
     "finished": _ENDED,
     "stopped": _ENDED,
     "failed": _ENDED,
     "refused": _ENDED,
+    "without data": _ENDED,
     "abandoned": _ENDED,
     "lost": _ENDED,
 }
@@ -124,7 +134,7 @@ def phase_of(state: State, has_folder: bool) -> Phase:
             return "preparing"
         case "cancelling":
             return "stopping"
-        case "refused":
+        case "refused" | "without data":
             return "failed"
         case "abandoned":
             return "interrupted" if has_folder else "stopped"

@@ -8,12 +8,33 @@ class RunError(RuntimeError):
     """A run cannot be started, resumed, read or finished; the message is one line that says why."""
 
 
-class DataChangedError(RunError):
-    """The data of a run are no longer those that it was started with; `change` says so, with both digests."""
+class ResumeDataError(RunError):
+    """A run is not resumed because of its data; `reason` says why, the message also what to do."""
 
-    def __init__(self, change: str) -> None:
-        super().__init__(f"{change}; resume with --force to go on with the data as they are now")
-        self.change = change
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}; {advice}")
+        self.reason = reason
+
+
+class DataChangedError(ResumeDataError):
+    """The data of a run are not those that it was started with; `reason` says how they differ, with both digests."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            reason,
+            "resume with --data PATH if they are elsewhere, or with --force to go on with the data as they are now",
+        )
+
+
+class DataMissingError(ResumeDataError):
+    """The data of a run are not where they were, or cannot be read as what the run learns from."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "resume with --data PATH if they are elsewhere")
+
+
+class UnfitDataError(RunError):
+    """Data that a flow cannot be trained on: there are none, or they have another shape."""
 
 
 class StoppedError(RunError):

@@ -46,6 +46,8 @@ class RunState(msgspec.Struct, frozen=True, tag="run-state"):
     """How much of the data is prepared, or of the images scored, 0 to 1, where that is known."""
     data_changed: bool = False
     """The run was not resumed because its data have changed; `reason` says how, and `force` resumes it all the same."""
+    data_missing: bool = False
+    """The run was not resumed because its data are not where they were, or cannot be used; `reason` says why."""
 
 
 class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):

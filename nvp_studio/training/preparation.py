@@ -17,7 +17,7 @@ from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import claim_workspace
 from nvp_studio.training.distributed import check_divisible, rank_device, rank_threads
-from nvp_studio.training.errors import RunError, StoppedError
+from nvp_studio.training.errors import StoppedError, UnfitDataError
 from nvp_studio.training.events import RunState
 from nvp_studio.training.publisher import Report
 from nvp_studio.training.train_state import settled_precision
@@ -47,8 +47,8 @@ def prepare(
 
     They come with the configuration, in which the flow, the precision and the reading of the data are filled in. Sets
     torch's number of threads.
-    Raises `StoppedError` when `control` says stop meanwhile, and `RunError` or another `ValueError`, `RuntimeError` or
-    `OSError` when data or flow cannot be had.
+    Raises `StoppedError` when `control` says stop meanwhile, and `UnfitDataError`, `RunError` or another `ValueError`,
+    `RuntimeError` or `OSError` when data or flow cannot be had.
     """
     check_trainable(config)
     report(RunState("preparing", "reading the data"))
@@ -65,11 +65,11 @@ def prepare(
         reading=config.reading,
     )
     if not len(data.train.images):
-        raise RunError(f"{config.data} has no training images")
+        raise UnfitDataError(f"{config.data} has no training images")
     flow_config = change_flow(config.flow or preset_config(config.preset, data.image_shape))
     if flow_config.image_shape != data.image_shape:
         wanted, given = ("x".join(map(str, shape)) for shape in (flow_config.image_shape, data.image_shape))
-        raise RunError(f"the flow is for images of {wanted} (channels, height, width), the data have {given}")
+        raise UnfitDataError(f"the flow is for images of {wanted} (channels, height, width), the data have {given}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         flow = Flow(flow_config).to(device)

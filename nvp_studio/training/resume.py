@@ -9,23 +9,34 @@ from typing import Any, Literal
 import msgspec
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointError, read_checkpoint
-from nvp_studio.data.dataset import DataSet
+from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.dataset import DataError, DataSet
+from nvp_studio.data.describe import describe
+from nvp_studio.data.hugging_face import is_hugging_face
 from nvp_studio.data.reading import Reading
 from nvp_studio.files import remove_leftovers
 from nvp_studio.ranks import ALONE, Ranks
-from nvp_studio.text import command_line
+from nvp_studio.text import command_line, error_line
 from nvp_studio.training.changes import REQUEST_FILE, Restart, StopChange, now, record_changes
 from nvp_studio.training.checkpoint_folder import BEST, read_latest
 from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.config import StopRules, TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.elastic import launch_key, started_again
-from nvp_studio.training.errors import DataChangedError, RunError, StoppedError, failure_line
+from nvp_studio.training.errors import (
+    DataChangedError,
+    DataMissingError,
+    RunError,
+    StoppedError,
+    UnfitDataError,
+    failure_line,
+)
 from nvp_studio.training.events import RunNotice, RunState
 from nvp_studio.training.lock import run_lock
-from nvp_studio.training.preparation import prepare
+from nvp_studio.training.moved_data import differences, with_data
+from nvp_studio.training.preparation import prepare, settled
 from nvp_studio.training.publisher import Report
-from nvp_studio.training.runs import RunRecord, can_resume, cut_metrics, read_metrics, read_record
+from nvp_studio.training.runs import RunRecord, can_resume, cut_metrics, read_metrics, read_record, read_report
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.session import (
     announce_no_run,
@@ -44,6 +55,7 @@ def resume_run(
     *,
     control: Control | None = None,
     report: Report = ignore,
+    data: str = "",
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -58,10 +70,12 @@ def resume_run(
 ) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the folder.
 
-    When the last checkpoint is damaged or missing, a warning is reported and the one before used. One of `steps`,
+    When the last checkpoint is damaged or missing, a warning is reported and the one before used. `data` is where the
+    run's data are now (`moved_data.with_data`), empty where they have not moved; it is recorded. One of `steps`,
     `epochs` and `minutes` is a new budget, counted from the run's beginning; `scoring_share`, `device`, `threads`,
     `memory` and `precision` replace the configured ones. A larger `scoring_share` has a finished run scored again. Data
-    whose digest is not that of the run's start are refused, unless `force` says to go on with them. With `patience`,
+    whose digest is not that of the run's start are refused (`DataChangedError`), unless `force` says to go on with
+    them, and so are those that cannot be found or used (`DataMissingError`). With `patience`,
     for a run whose process was lost, another process that trains in the folder is waited for so many seconds. When the
     run had finished before it was lost, or before the launcher started this command again, only that is reported.
     Reports and raises as `start_run`.
@@ -92,6 +106,7 @@ def resume_run(
         with run_lock(path, keep_waiting):
             record = read_record(path)
             config = _changed(record.config, budget if new_budget else {}, others)
+            config = settled(with_data(config, data)) if data else config
             check_trainable(config)
             if reason := _nothing_left(record, config, new_budget=new_budget):
                 if not (patience or started_again(record.launch)):
@@ -106,8 +121,11 @@ def resume_run(
             checkpoint, damage = read_latest(path)
             if not checkpoint.resume:
                 raise RunError(f"the last checkpoint of {record.name} holds nothing to resume from")
-            config, data, flow = prepare(_with_reading(config), control, report, ranks)
-            changed = _changed_data(record, data)
+            try:
+                config, loaded, flow = prepare(_with_reading(config), control, report, ranks)
+            except (DataError, UnfitDataError) as error:
+                raise DataMissingError(_missing(record, config, error)) from error
+            changed = _changed_data(path, record, config, loaded)
             if changed and not force:
                 raise DataChangedError(changed)
             if checkpoint.config != flow.config:
@@ -120,12 +138,12 @@ def resume_run(
             scored_again = record.status.phase == "finished" and not new_budget  # takes no step
             unrecorded = "" if scored_again else _record_restart(path, resume, lift_stop_rules=new_budget and ended)
             record = msgspec.structs.replace(
-                record, config=config, device=str(flow.device), data=run_data(data), launch=launch_key()
+                record, config=config, device=str(flow.device), data=run_data(loaded), launch=launch_key()
             )
             saved = SavedState(resume, checkpoint.tensors)
             warnings = [text for text in (damage, changed, lost, unrecorded) if text]
             end = train_session(
-                path, record, data, flow, control, report, ranks, saved, last_is_whole=not damage, warnings=warnings
+                path, record, loaded, flow, control, report, ranks, saved, last_is_whole=not damage, warnings=warnings
             )
         report(end)
     return path
@@ -173,16 +191,31 @@ def _end_again(folder: Path, record: RunRecord, report: Report, ranks: Ranks) ->
     report(RunState("finished", record.status.reason))
 
 
-def _changed_data(record: RunRecord, data: DataSet) -> str:
+def _missing(record: RunRecord, config: TrainConfig, error: Exception) -> str:
+    """Why the data of a run cannot be used, in one line."""
+    named = config.data not in CATALOGUE and not is_hugging_face(config.data)
+    if named and not os.path.exists(config.data):
+        moved = config.data == record.config.data
+        return f"the data of {record.name} are not at {config.data}" if moved else f"there is nothing at {config.data}"
+    return f"the data of {record.name} cannot be used: {error_line(error, 5000)}"
+
+
+def _changed_data(folder: Path, record: RunRecord, config: TrainConfig, data: DataSet) -> str:
     """How the data differ from those that the run was started with, in one line; empty when they do not."""
     if data.digest == record.data.digest:
         return ""
     read_otherwise = not record.config.reading.values and data.suspicions
     otherwise = ", or an earlier version has read them otherwise: " + data.suspicions[0].words if read_otherwise else ""
-    return (
-        f"the data of {record.config.data} have changed since {record.name} was started: "
-        f"their digest was {record.data.digest}, it is {data.digest}{otherwise}"
-    )
+    recorded = read_report(folder)
+    facts = () if recorded is None else differences(recorded, describe(data))
+    how = ", ".join(facts) or "there are as many images of this size, with other pixels or labels"
+    digests = f"their digest was {record.data.digest}, it is {data.digest}"
+    if recorded is not None:
+        digests = f"{how}; {digests}"
+    if (config.data, config.data_root) != (record.config.data, record.config.data_root):
+        place = config.data if config.data != record.config.data else config.data_root
+        return f"the data in {place} are not those that {record.name} was started with: {digests}{otherwise}"
+    return f"the data of {config.data} have changed since {record.name} was started: {digests}{otherwise}"
 
 
 def _resume_of(checkpoint: Checkpoint, folder: Path) -> ResumeState:

@@ -17,11 +17,12 @@ from nvp_studio.text import error_line
 from nvp_studio.training.checkpointer import ResumeState, SavedState
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import deterministic
-from nvp_studio.training.errors import DataChangedError, RunError, failure_line
+from nvp_studio.training.errors import DataChangedError, ResumeDataError, RunError, failure_line
 from nvp_studio.training.events import RunEvent, RunStarted, RunState
 from nvp_studio.training.loop import Loop
+from nvp_studio.training.moved_data import differences
 from nvp_studio.training.publisher import Publisher, Report
-from nvp_studio.training.runs import RunData, RunRecord
+from nvp_studio.training.runs import RunData, RunRecord, read_report
 from nvp_studio.training.schedule import Budget
 
 _ANNOUNCEMENT = "the run begins"
@@ -62,8 +63,8 @@ def train_session(
             control.stop(called_off, at_once=True)
             ranks = ALONE  # the others do not come; what is left is to save the state
         saved = share_state(ranks, saved)
-        about = describe(data)
-        if saved is None:
+        about, recorded = describe(data), read_report(folder)
+        if recorded is None or differences(recorded, about):
             publisher.data(about)
         report(_started(folder, record, about, data, 0 if saved is None else saved.resume.step))
         if reason := _why_not_flushed(folder):
@@ -75,8 +76,11 @@ def train_session(
         if saved is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
         if saved is None:
-            for suspicion in data.suspicions:
+            for suspicion in about.suspicions:
                 publisher.notice("warning", suspicion_text(suspicion))
+        elif recorded is not None:
+            for text in differences(recorded, about):
+                publisher.notice("info", f"the data differ: {text}")
         for text in warnings:
             publisher.notice("warning", text)
         with deterministic(record.config.deterministic):
@@ -157,8 +161,9 @@ def failure_reported(report: Report) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, DataChangedError):
-            report(RunState("failed", error.change, data_changed=True))
+        if isinstance(error, ResumeDataError):
+            changed = isinstance(error, DataChangedError)
+            report(RunState("failed", error.reason, data_changed=changed, data_missing=not changed))
             raise
         report(RunState("failed", failure_line(error)))
         if is_out_of_memory(error):

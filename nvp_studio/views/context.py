@@ -29,8 +29,8 @@ class WindowContext(QObject):
     """`list[Path]`: open these models, run folders or images on Explore."""
     settings_offered = Signal(object, str)
     """(`TrainConfig`, name): put these settings into the form of Train."""
-    resume_requested = Signal(str)
-    """Resume the run in this folder of this machine."""
+    resume_requested = Signal(str, str)
+    """(folder, data): resume the run in this folder of this machine, with its data there; empty: where they were."""
     runs_refreshed = Signal()
     """The folder of runs was read again."""
     closing = Signal()

@@ -8,15 +8,40 @@ from PySide6.QtCore import QCoreApplication, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from nvp_studio.runs.trash import discard_run, restore_run
+from nvp_studio.state.paths import DATA_SUFFIXES
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.runs import RunSummary, can_resume, read_record
 from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
 
 _tr = partial(QCoreApplication.translate, "RunFolders")
 
 RESUMABLE = ("stopped", "failed", "interrupted")
 
+_DATA_FILES = frozenset((*DATA_SUFFIXES, ".csv", ".tif", ".tiff", ".zip", ".tar", ".h5", ".hdf5", ".mat"))
+
 Changed = Callable[[str], object]
 """Told after the runs are others: the folder to show then, or nothing."""
+
+
+def can_be_resumed(run: RunSummary) -> bool:
+    """Whether a run ended before its budget was spent and has a checkpoint to go on from."""
+    return run.state in RESUMABLE and can_resume(Path(run.folder))
+
+
+def ask_data(context: WindowContext, folder: str) -> str:
+    """Ask a person where the data of the run in `folder` are now; empty when the dialog was cancelled."""
+    name = Path(folder).name
+    try:
+        recorded = read_record(Path(folder), for_training=False).config.data
+    except RunError as error:
+        notify.error(str(error), topic="run")
+        return ""
+    if Path(recorded).suffix.lower() not in _DATA_FILES and not Path(recorded).is_file():
+        chosen = context.ask_folder("data", _tr("The folder with the data of {0}").format(name))
+        return "" if chosen is None else str(chosen)
+    files = context.ask_files("data", _tr("The file with the data of {0}").format(name), _tr("All files (*)"))
+    return str(files[0]) if files else ""
 
 
 def show_folder(folder: str) -> None:

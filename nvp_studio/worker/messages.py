@@ -19,7 +19,7 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 
-PROTOCOL = 10
+PROTOCOL = 11
 """Version of these messages; both ends must agree."""
 
 
@@ -78,6 +78,8 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
     """Seconds to wait for another process that still trains in the folder; the run may turn out to have finished."""
     force: bool = False
     """Go on although the data are others now."""
+    data: PathText = ""
+    """Where the data are now; empty: where they were."""
 
 
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):

@@ -42,6 +42,13 @@ def make_trained_run(folder: Path, steps: int = 100, every: int = 25, level: flo
     return folder
 
 
+def add_checkpoint(folder: Path) -> Path:
+    """Make the run one that seems to have a checkpoint to resume from; its file is empty."""
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    (folder / "checkpoints" / "last.safetensors").touch()
+    return folder
+
+
 def write_sheets(folder: Path, number: int, grey: int) -> None:
     """Sheets of two rows of eight images of one grey."""
     for word in ("step", "reconstructions"):

@@ -83,19 +83,28 @@ def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_pa
     np.savez(data, images=random_images(70))
     live.resume(live.folder, steps=15)
     qtbot.waitUntil(lambda: live.phase == "failed")
-    assert live.data_changed
+    assert live.data_trouble == "changed"
     assert before in live.reason
     assert "--force" not in live.reason, "that is the command line's word"
     notices: list[str] = []
     live.noticed.connect(lambda _level, text: notices.append(text))
-    live.resume_anyway()
-    assert not live.data_changed
+    live.resume_refused(force=True)
+    assert not live.data_trouble
     qtbot.waitUntil(lambda: live.phase == "finished")
     assert live.history.steps.values.tolist() == list(range(1, 16)), "to the budget that was asked for at first"
     assert read_record(Path(live.folder)).data.digest != before
-    assert before in notices[0]
+    assert any(before in notice for notice in notices)
+    elsewhere = tmp_path / "elsewhere" / "others.npz"
+    elsewhere.parent.mkdir()
+    data.rename(elsewhere)
     live.resume(live.folder, steps=16)
+    qtbot.waitUntil(lambda: live.phase == "failed")
+    assert live.data_trouble == "missing"
+    assert str(data) in live.reason
+    live.resume_refused(data=str(elsewhere))
     qtbot.waitUntil(lambda: live.phase == "finished")
+    assert live.history.steps.values[-1] == 16
+    assert read_record(Path(live.folder)).config.data == str(elsewhere)
 
 
 @pytest.mark.slow

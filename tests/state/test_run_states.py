@@ -307,10 +307,10 @@ def test_a_new_budget_is_asked_for_until_the_run_has_begun(live: LiveRun, engine
 def test_changed_data_can_be_passed_over(live: LiveRun, engine: FakeEngine, tmp_path: Path) -> None:
     engine.trainer.state = "ready"
     live.resume(str(tmp_path), steps=99)
-    live.resume_anyway()
+    live.resume_refused(force=True)
     assert len(engine.trainer.sent) == 1, "nothing was refused yet"
     engine.trainer.run_event.emit(RunState("failed", "other data", data_changed=True))
-    assert live.data_changed
-    live.resume_anyway()
+    assert live.data_trouble == "changed"
+    live.resume_refused(force=True)
     assert engine.trainer.sent[1] == ResumeRun(str(tmp_path), steps=99, force=True)
-    assert not live.data_changed
+    assert not live.data_trouble

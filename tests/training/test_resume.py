@@ -14,11 +14,11 @@ from torch import Tensor
 from nvp_studio.checkpoints import read_checkpoint, slim, write_checkpoint
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.control import Control, Request
-from nvp_studio.training.errors import RunError
-from nvp_studio.training.events import RunEvent, RunImages, RunStarted, RunState, StepMetrics
+from nvp_studio.training.errors import DataChangedError, DataMissingError, RunError
+from nvp_studio.training.events import RunEvent, RunImages, RunNotice, RunStarted, RunState, StepMetrics
 from nvp_studio.training.lock import RunLockedError, run_lock
 from nvp_studio.training.resume import resume_run
-from nvp_studio.training.runs import open_run, read_metrics, read_record
+from nvp_studio.training.runs import open_run, read_metrics, read_record, read_report
 from nvp_studio.training.start import start_run
 from nvp_studio.training.step import objective
 from tests.training.conftest import TINY, Events, bars
@@ -297,6 +297,37 @@ def test_changed_data_are_refused(tmp_path: Path, make_config: MakeConfig) -> No
     np.savez(path, x_train=bars(50, 3), x_val=bars(20, 1))
     with pytest.raises(RunError, match="have changed"):
         resume_run(folder)
+
+
+def test_data_that_were_moved_are_found_and_verified(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
+    path, other = tmp_path / "some.npz", tmp_path / "other.npz"
+    np.savez(path, x_train=bars(50, 0), x_val=bars(20, 1))
+    np.savez(other, x_train=bars(40, 3), x_val=bars(20, 1), y_train=np.arange(40) % 2, y_val=np.arange(20) % 2)
+    folder = start_until(3, make_config(data=str(path), steps=6), tmp_path)
+    moved = path.rename(tmp_path / "moved.npz")
+    with pytest.raises(DataMissingError, match=r"are not at .*some\.npz; resume with --data PATH"):
+        resume_run(folder, report=events)
+    assert events[-1].data_missing
+    with pytest.raises(DataMissingError, match=r"there is nothing at .*nowhere"):
+        resume_run(folder, data="nowhere")
+    np.savez(tmp_path / "large.npz", images=np.zeros((20, 16, 16, 1), np.uint8))
+    with pytest.raises(DataMissingError, match="the flow is for images of 1x8x8"):
+        resume_run(folder, data=str(tmp_path / "large.npz"))
+    with pytest.raises(DataChangedError) as refused:
+        resume_run(folder, data=str(other))
+    words = refused.value.reason
+    assert "are not those that parts was started with: images: 40 train, 20 validation (before: 50 train" in words
+    assert "classes: 2: 0 20, 1 20 (before: none)" in words
+    assert read_record(folder).config.data == str(path), "what was refused is not recorded"
+    resume_run(folder, data=str(moved), report=events)
+    assert read_record(folder).config.data == str(moved)
+    assert not [notice for notice in events.of(RunNotice) if notice.level == "warning" or "differ" in notice.text]
+    moved.unlink()
+    resume_run(folder, data=str(other), steps=8, force=True, report=events)
+    assert any("the data differ: images: 40 train" in notice.text for notice in events.of(RunNotice))
+    report = read_report(folder)
+    assert report is not None
+    assert report.train == 40, "it describes the data that the run goes on with"
 
 
 def test_a_model_without_training_state_is_refused(tmp_path: Path, make_config: MakeConfig) -> None:

@@ -26,8 +26,9 @@ from nvp_studio.views.pages.runs.page import RunsPage
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
 from nvp_studio.views.widgets.series import MAX_SERIES
+from nvp_studio.worker.messages import ResumeRun
 from tests.qt import Bot, open_window
-from tests.runs.folders import make_run, make_trained_run, write_sheets
+from tests.runs.folders import add_checkpoint, make_run, make_trained_run, write_sheets
 from tests.runs.test_history import step, write
 
 
@@ -429,14 +430,42 @@ def test_runs_are_offered_only_where_they_are(page: RunsPage, window: MainWindow
     train = train_page(window)
     train.follow(folder)
     resume = [window.registry[key] for key in ("runs.resume", "run.resume")]
+    assert [action.isEnabled() for action in resume] == [False, False], "it has no checkpoint"
+    add_checkpoint(folder)
+    window.context.refresh_runs()
+    page.refresh()
     assert [action.isEnabled() for action in resume] == [True, True]
     train.run_on("user@gpu-box", "nvp-studio worker")
     assert [action.isEnabled() for action in resume] == [False, False]
-    train.actions_.resume("/there/far", "another-box")
+    train.actions_.resume("/there/far", host="another-box")
     assert page.live.phase == "none"
     assert "another-box" in window.notifications.shown[-1].text
     train.run_on("", "")
     assert [action.isEnabled() for action in resume] == [True, True]
+
+
+def test_the_data_of_a_run_are_chosen_where_they_were_moved_to(
+    page: RunsPage, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(add_checkpoint(make_trained_run(page.runs.folder / "four", phase="stopped")))
+    page.refresh()
+    choose(page, "four")
+    live, asked, answers = page.live, [], [tmp_path, None, tmp_path]
+    monkeypatch.setattr(live, "_begin", asked.append)
+    monkeypatch.setattr(window.context, "ask_folder", lambda name, title: answers.pop(0))
+    page.actions_["resume-with"].trigger()
+    assert asked == [ResumeRun(folder, data=str(tmp_path))]
+    live.name, live.folder, live._request = "four", folder, ResumeRun(folder, steps=200)
+    for state, offered in (
+        ("without data", ["Choose the data…"]),
+        ("refused", ["Choose the data…", "Continue anyway…"]),
+    ):
+        live._enter(state, f"{state}: the data of four")
+        (notice,) = [one for one in window.notifications.shown if one.topic == "run-data"]
+        assert [text for text, _ in notice.actions] == offered
+        notice.actions[0][1]()
+        assert [one for one in window.notifications.shown if one.topic == "run-data"], "it stays until data are chosen"
+    assert asked[1:] == [ResumeRun(folder, steps=200, data=str(tmp_path))]
 
 
 def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPage, window: MainWindow) -> None:
@@ -525,18 +554,18 @@ def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 def test_a_run_that_was_under_way_is_offered_at_the_next_start(
     shared_engine: Engine, qtbot: Bot, tmp_path: Path, runs_folder: Path
 ) -> None:
-    make_trained_run(runs_folder / "half", phase="stopped")
+    add_checkpoint(make_trained_run(runs_folder / "half", phase="stopped"))
     store = SettingsStore(tmp_path / "window.ini")
     store.values.runs_folder, store.values.unfinished_run = str(runs_folder), str(runs_folder / "half")
     store.save()
     window = open_window(qtbot, shared_engine, tmp_path, runs_folder)
     offered = [shown for shown in window.notifications.shown if shown.topic == "unfinished"]
     assert [[text for text, _ in shown.actions] for shown in offered] == [["Resume"]]
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
     train_page(window).context.resume_requested.disconnect(train_page(window).actions_.resume)
-    window.context.resume_requested.connect(asked.append)
+    window.context.resume_requested.connect(lambda folder, data: asked.append((folder, data)))
     offered[0].actions[0][1]()
-    assert asked == [str(runs_folder / "half")]
+    assert asked == [(str(runs_folder / "half"), "")]
     window.notifications._withdraw("unfinished")
     window.close()
     again = open_window(qtbot, shared_engine, tmp_path, runs_folder)

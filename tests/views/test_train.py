@@ -364,7 +364,7 @@ def test_continuing_with_changed_data_asks_for_confirmation(
 def asked_about_changed_data(window: MainWindow) -> ChangedDataDialog:
     """Press the button of the notice that says so."""
     notice = next(notice for notice in window.notifications.shown if notice.topic == "run-data")
-    notice.actions[0][1]()
+    dict(notice.actions)["Continue anyway…"]()
     return window.findChildren(ChangedDataDialog)[-1]
 
 

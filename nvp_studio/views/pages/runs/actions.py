@@ -20,7 +20,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_in_thread
 from nvp_studio.views.page import Page
 from nvp_studio.views.run_dialogs import LabelsDialog, TrashDialog
-from nvp_studio.views.run_folders import RESUMABLE, discard, put_back, show_folder
+from nvp_studio.views.run_folders import ask_data, can_be_resumed, discard, put_back, show_folder
 
 PAGE_KEYS = ("label", "duplicate", "resume", "explore", "show-folder", "csv", "tensorboard", "discard", "trash")
 """In the order of the buttons; the table's menu has them too."""
@@ -51,8 +51,9 @@ class RunsActions(QObject):
         for key in ("label", "duplicate", "show-folder"):
             self[key].setEnabled(current is not None)
         self["explore"].setEnabled(current is not None and has_model(current.folder))
-        resumable = current is not None and current.summary.state in RESUMABLE and not self._context.engine.trainer_host
-        self["resume"].setEnabled(resumable and not live.under_way)
+        resumable = current is not None and can_be_resumed(current.summary)
+        for key in ("resume", "resume-with"):
+            self[key].setEnabled(resumable and not live.under_way and not self._context.engine.trainer_host)
         for key in ("csv", "parquet", "tensorboard"):
             self[key].setEnabled(bool(chosen) and not self._missing.get(key))
         under_way = live.under_way and live.local_folder in [run.folder for run in chosen]
@@ -63,6 +64,8 @@ class RunsActions(QObject):
         add("runs.label", self.tr("&Name, tags and note…"), self._label, "F2", "pencil")
         add("runs.duplicate", self.tr("&Duplicate with changes"), self._duplicate, "Ctrl+D", "copy")
         add("runs.resume", self.tr("&Resume"), self._resume, icon="circle-play")
+        tip = self.tr("Resume a run whose data were moved: they are verified by their digest")
+        add("runs.resume-with", self.tr("Resume with data fro&m…"), self._resume_with, tip=tip)
         add("runs.explore", self.tr("&Explore"), self._explore, icon="compass")
         add("runs.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         text = self.tr("Export metrics as &CSV")
@@ -119,10 +122,16 @@ class RunsActions(QObject):
         notify.info(text, topic=_TOPIC)
 
     def _resume(self) -> None:
-        run = self._current
-        if run is not None:
+        if self._current is not None:
             self._context.page_requested.emit("train")
-            self._context.resume_requested.emit(run.folder)
+            self._context.resume_requested.emit(self._current.folder, "")
+
+    def _resume_with(self) -> None:
+        """Resume the run with its data where a person says that they are now."""
+        run = self._current
+        if run is not None and (data := ask_data(self._context, run.folder)):
+            self._context.page_requested.emit("train")
+            self._context.resume_requested.emit(run.folder, data)
 
     def _explore(self) -> None:
         if self._current is not None:

@@ -1,5 +1,6 @@
 """Actions on runs, for menu, buttons and run strip, and notifications about the live run."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,13 +9,13 @@ from PySide6.QtGui import QAction, QGuiApplication
 
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.events import CheckpointSaved
-from nvp_studio.training.runs import RunSummary, has_model
+from nvp_studio.training.runs import RunSummary, can_resume, has_model
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train.remote_model import RemoteModel
 from nvp_studio.views.pages.train.run_text import changes_text, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
-from nvp_studio.views.run_folders import RESUMABLE, discard, show_folder
+from nvp_studio.views.run_folders import ask_data, can_be_resumed, discard, show_folder
 from nvp_studio.views.theme import set_icon
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.worker.client import CrashReport
@@ -91,14 +92,15 @@ class TrainActions(QObject):
             self["force-stop"].setVisible(False)
         is_live = current is not None and live.under_way and current.folder == live.local_folder
         here = not self._context.engine.trainer_host  # the folder of the current run is on this machine
-        resumable = current is not None and current.state in RESUMABLE
+        resumable = current is not None and can_be_resumed(current)
         finished = current is not None and current.state == "finished"
+        longer = finished and current is not None and can_resume(Path(current.folder))
         self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
         tip = self.tr("Train longer, by the budget in the form") if finished else self.tr("Resume this run")
         elsewhere = self.tr("This run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip if here else elsewhere)
-        self["score-all"].setEnabled(finished and here and not live.under_way)
-        self["resume"].setEnabled((resumable or finished) and here and not live.under_way)
+        self["score-all"].setEnabled(longer and here and not live.under_way)
+        self["resume"].setEnabled((resumable or longer) and here and not live.under_way)
         bring = self.tr("Copy the best model of this run from {0} and explore it").format(live.host)
         self["explore"].setToolTip(bring if self._remote_is_current else self.tr("Explore this run"))
         self["explore"].setEnabled(has_model(current.folder) if current is not None else self._remote_is_current)
@@ -107,11 +109,14 @@ class TrainActions(QObject):
         self["copy-report"].setEnabled(live.phase != "none")
         self._show_strip()
 
-    def resume(self, folder: str, host: str = "") -> None:
-        """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained."""
+    def resume(self, folder: str, data: str = "", host: str = "") -> None:
+        """Go on with a run whose folder is on `host` (empty: on this machine), if that is where runs are trained.
+
+        `data` is where its data are now, empty where they were.
+        """
         if self._remote_model.check_host(Path(folder).name, host):
             notify.withdraw(_TOPIC)
-            self._live.resume(folder)
+            self._live.resume(folder, data=data)
 
     # Construction
 
@@ -233,15 +238,16 @@ class TrainActions(QObject):
                 notify.withdraw(f"{_TOPIC}-data")
             case "finished":
                 self._notify_finished()
-            case "failed" if live.data_changed:
-                self._notify_data_changed()
+            case "failed" if live.data_trouble:
+                self._notify_data_trouble()
             case "failed":
                 text = self.tr("{0} failed: {1}").format(live.name or self.tr("The run"), live.reason)
                 notify.error(text, topic=_TOPIC, report=live.report())
             case "stopped" if live.folder:
-                text = self.tr("{0} is stopped and saved; it can be resumed.").format(live.name)
-                again = (self.tr("Resume"), partial(self.resume, live.folder, live.host))
-                notify.success(text, topic=_TOPIC, actions=[again] if live.resumable else [])
+                text = self.tr("{0} is stopped and saved; it can be resumed.")
+                if not live.resumable:
+                    text = self.tr("{0} is stopped; it has no checkpoint to resume from.")
+                notify.success(text.format(live.name), topic=_TOPIC, actions=self._resume_actions)
 
     def _notify_finished(self) -> None:
         live, best = self._live, self._live.history.best
@@ -251,27 +257,45 @@ class TrainActions(QObject):
         explore = partial(self._remote_model.explore, live.folder, live.host, live.name)
         notify.success(text, topic=_TOPIC, actions=[(self.tr("Explore it"), explore)])
 
-    def _notify_data_changed(self) -> None:
-        text = self.tr("{0} was not resumed: its data have changed since it was started.")
-        notify.warning(
-            text.format(self._live.name),
-            topic=f"{_TOPIC}-data",
-            actions=[(self.tr("Continue anyway…"), self._ask_to_go_on)],
-        )
+    @property
+    def _resume_actions(self) -> list[tuple[str, Callable[[], None]]]:
+        """The button of a notification that resumes the live run, where it has a checkpoint."""
+        live = self._live
+        again = (self.tr("Resume"), partial(self.resume, live.folder, host=live.host))
+        return [again] if live.resumable else []
+
+    def _notify_data_trouble(self) -> None:
+        live = self._live
+        text = self.tr("{0} was not resumed: {1}.").format(live.name, live.reason)
+        actions: list[tuple[str, Callable[[], None]]] = []
+        if not live.host:
+            actions.append((self.tr("Choose the data…"), self._ask_data))
+        if live.data_trouble == "changed":
+            text = self.tr("{0} was not resumed: its data have changed since it was started.").format(live.name)
+            actions.append((self.tr("Continue anyway…"), self._ask_to_go_on))
+        notify.warning(text, topic=f"{_TOPIC}-data", actions=actions)
+
+    def _ask_data(self) -> None:
+        """Ask where the data are now, and resume with them."""
+        data = ask_data(self._context, self._live.folder)
+        if data:
+            self._live.resume_refused(data=data)
+        elif self._live.data_trouble:
+            self._notify_data_trouble()
 
     def _ask_to_go_on(self) -> None:
         """Say what continuing with other data means, and continue once a person wants that."""
         live = self._live
-        if not live.data_changed:
+        if live.data_trouble != "changed":
             return
         dialog = ChangedDataDialog(live.name, live.reason, self._context.window)
         dialog.accepted.connect(self._resume_anyway)
-        dialog.rejected.connect(self._notify_data_changed)
+        dialog.rejected.connect(self._notify_data_trouble)
         dialog.open()
 
     def _resume_anyway(self) -> None:
         if self._remote_model.check_host(self._live.name, self._live.host):
-            self._live.resume_anyway()
+            self._live.resume_refused(force=True)
 
     def _on_noticed(self, level: notify.Level, text: str) -> None:
         notify.send(level, self.tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
@@ -283,12 +307,9 @@ class TrainActions(QObject):
             notify.warning(text.format(report.reason), topic=_TOPIC, report=live.report())
         elif live.phase == "interrupted":
             text = self.tr("The training engine stopped again: {0}. The run keeps its last checkpoint.")
-            notify.error(
-                text.format(report.reason),
-                topic=_TOPIC,
-                actions=[(self.tr("Resume"), partial(self.resume, live.folder, live.host))],
-                report=live.report(),
-            )
+            if not live.resumable:
+                text = self.tr("The training engine stopped again: {0}. The run has no checkpoint.")
+            notify.error(text.format(report.reason), topic=_TOPIC, actions=self._resume_actions, report=live.report())
 
     def _on_stop_slow(self) -> None:
         self["force-stop"].setVisible(True)

@@ -20,7 +20,7 @@ from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
 from nvp_studio.views.pages.train.data_choice import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
-from nvp_studio.views.run_folders import RESUMABLE
+from nvp_studio.views.run_folders import can_be_resumed
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, splitter, text_label, vbox
@@ -154,9 +154,9 @@ class TrainPage(Page):
         if row < 0 or self.live.under_way:
             return
         run = self.runs.runs[row].summary
-        if run.state in RESUMABLE:
+        if can_be_resumed(run):
             text = self.tr("{0} is not finished: it was under way when the window was closed, at step {1}.")
-            resume = (self.tr("Resume"), partial(self.context.resume_requested.emit, folder))
+            resume = (self.tr("Resume"), partial(self.context.resume_requested.emit, folder, ""))
             notify.info(text.format(run.name, f"{run.step:,}"), topic="unfinished", actions=[resume])
 
     def _remember_unfinished(self) -> None:
