@@ -1,7 +1,7 @@
 """Options of a command made from the described fields of a configuration (`nvp_studio.fields`)."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -15,9 +15,15 @@ Function = TypeVar("Function", bound=Callable[..., None])
 
 
 def options_of(
-    struct: type[msgspec.Struct], *, prefix: str = "", without: Mapping[str, str] | None = None
+    struct: type[msgspec.Struct],
+    *,
+    prefix: str = "",
+    without: Mapping[str, str] | None = None,
+    omit: Sequence[str] = (),
 ) -> Iterator[inspect.Parameter]:
     """An option for each described field of `struct`, whose parameter is called as the field, after `prefix`.
+
+    Fields whose names are in `omit` get none.
 
     The help shows the field's default, or the text that `without` has for the field: what holds without the option. In
     that case the parameter's default is None.
@@ -25,7 +31,7 @@ def options_of(
     hints = get_type_hints(struct, include_extras=True)
     for field in msgspec.structs.fields(struct):
         description = _description(hints[field.name])
-        if description is None:
+        if description is None or field.name in omit:
             continue
         text = (without or {}).get(field.name)
         help = description.help if text is None else f"{description.help.removesuffix('.')}; without it {text}."
@@ -34,6 +40,8 @@ def options_of(
         kind, default = _plain_type(hints[field.name]), field.default
         if text is not None:
             kind, default = kind | None, None
+        elif get_origin(kind) is list:
+            default = list(default)
         yield inspect.Parameter(
             prefix + field.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -65,7 +73,7 @@ def given_fields(context: typer.Context, fields: Mapping[str, Any]) -> dict[str,
 def given_reading(fields: Mapping[str, Any]) -> Reading:
     """The reading of the data that the options of `Reading` ask for; wrong values are wrong usage."""
     try:
-        return msgspec.convert({name: fields[name] for name in Reading.__struct_fields__}, Reading)
+        return msgspec.convert({name: fields[name] for name in Reading.__struct_fields__ if name in fields}, Reading)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -80,5 +88,7 @@ def _plain_type(hint: Any) -> Any:
         return _plain_type(get_args(hint)[0])
     if get_origin(hint) is Literal:
         return type(get_args(hint)[0])
+    if get_origin(hint) is tuple:
+        return list[_plain_type(get_args(hint)[0])]  # type: ignore[misc] # an option that may be repeated
     optional = [one for one in get_args(hint) if one is not NoneType]
     return _plain_type(optional[0]) | None if optional else hint

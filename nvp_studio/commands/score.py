@@ -44,7 +44,7 @@ FILES = 64
 """Image files that a rank reads and scores before their rows are written."""
 
 
-@with_options(options_of(Reading))
+@with_options(options_of(Reading, omit=["split"]))  # which chooses the split that is scored
 def score(
     files: Annotated[list[Path] | None, typer.Argument(help="Image files and folders.")] = None,
     model: ModelOption = "",

@@ -46,6 +46,22 @@ class LoadedData:
     suspicions: tuple[Suspicion, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
+    def undivided(self) -> "LoadedData":
+        """All images as those for training; labels and attributes only where all splits have them."""
+        splits = [split for split in (self.train, self.validation, self.test) if split is not None]
+        if len(splits) == 1:
+            return self
+        if len({split.images.shape[1:] for split in splits}) > 1:
+            raise DataError("the training, validation and test images differ in shape, so they cannot be one split")
+        labels = [split.labels for split in splits if split.labels is not None]
+        attributes = [split.attributes for split in splits if split.attributes is not None]
+        train = Split(
+            np.concatenate([split.images for split in splits]),
+            np.concatenate(labels) if len(labels) == len(splits) else None,
+            np.concatenate(attributes) if len(attributes) == len(splits) else None,
+        )
+        return replace(self, train=train, validation=None, test=None, digest="")
+
 
 def as_images(values: npt.NDArray[Any], name: str) -> Images:
     """Return numbers of a published set as images `(N, H, W, C)`; raises `DataError` when they are none."""

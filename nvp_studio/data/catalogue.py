@@ -252,6 +252,7 @@ def load_data(
             _check_published(spec, reading)
             return replace(_fitted(CATALOGUE[spec].load(options), options), reading=reading)
         if is_hugging_face(spec):
+            _check_folders(spec, reading, has_folders=False)
             loaded = load_hugging_face(spec, options)
             return replace(_data_set(spec, Path(spec), loaded), title=spec.removeprefix(PREFIX))
         return _load_path(spec, options)
@@ -271,6 +272,8 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
     options.progress(0, 0, f"opening {path.name}")
     loaded = _load_arrays(path, options)
     if loaded is not None:
+        _check_folders(path.name, options.reading, has_folders=path.is_dir() and bool(find_arrays(path)))
+        loaded = loaded.undivided() if options.reading.split == "none" else loaded
         return _fitted(_data_set(spec, path, loaded), options)
     if options.reading.axes not in ("", "N"):
         raise DataError(f"{path.name} is a folder of images, whose axes are known; --axes is for arrays of numbers")
@@ -279,8 +282,16 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
 
 def _check_published(spec: str, reading: Reading) -> None:
     """Refuse a reading that a set of the catalogue would not heed."""
-    if reading.values not in ("", "type") or reading.axes not in ("", "N") or reading.white:
-        raise DataError(f"{spec} is read as it was published; values, white and axes are for other data")
+    of_numbers = reading.values not in ("", "type") or reading.axes not in ("", "N") or reading.white
+    if of_numbers or reading.split or reading.leave_out:
+        options = "values, white, axes, split and leave-out"
+        raise DataError(f"{spec} is read as it was published; {options} are for other data")
+
+
+def _check_folders(name: str, reading: Reading, *, has_folders: bool) -> None:
+    """Refuse to leave folders out of what has none."""
+    if reading.leave_out and not has_folders:
+        raise DataError(f"{name} has no folders to leave out; --leave-out is for folders of images")
 
 
 def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:

@@ -58,7 +58,7 @@ def load_folder(folder: Path, options: LoadOptions) -> LoadedData:
     """
     unread = LeftOutCount()
     files = list_images(folder, options.progress, unread)
-    layout = outline(files)
+    layout = outline(files, options.reading)
     left_out = layout.left_out + unread.all()
     if not files:
         reasons = [f"{one.count:,} {one.reason}" for one in left_out]
@@ -73,9 +73,9 @@ def load_folder(folder: Path, options: LoadOptions) -> LoadedData:
     return replace(loaded, left_out=left_out, suspicions=layout.suspicions + loaded.suspicions)
 
 
-def outline(files: Sequence[ImageFile]) -> Outline:
+def outline(files: Sequence[ImageFile], reading: Reading) -> Outline:
     """What the names of `files` tell, as in `load_folder`."""
-    layout = lay_out([file.relative for file in files])
+    layout = lay_out([file.relative for file in files], reading)
     entries = [Entry(files[one.number], one.split, one.label) for one in layout.entries]
     entries.sort(key=lambda one: SPLITS.index(one.split))
     return Outline(entries, layout.left_out, layout.suspicions)
@@ -100,7 +100,7 @@ def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Pla
         options.reading,
         options.progress,
     )
-    entries = outline(headers.readable).entries
+    entries = outline(headers.readable, reading).entries
     labels, names = _labels(entries, reading)
     chosen = [one.file for one in entries]
     return Plan(

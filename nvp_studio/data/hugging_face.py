@@ -162,9 +162,11 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
     folders = _download_folders(library) if _local(spec) is None else ()
     numbers = np.repeat([SPLITS.index(name) for name in splits], [len(split) for split in splits.values()])
     order = np.arange(len(numbers))
-    if "validation" not in splits:
-        chosen = held_out([str(number) for number in range(len(first))])
-        numbers[: len(first)][chosen] = SPLITS.index("validation")
+    if options.reading.split == "none":
+        numbers[:] = SPLITS.index("train")
+    if SPLITS.index("validation") not in numbers:
+        train = np.flatnonzero(numbers == SPLITS.index("train"))
+        numbers[train[held_out([str(number) for number in range(len(train))])]] = SPLITS.index("validation")
         order = np.argsort(numbers, kind="stable")
     labels = None if options.reading.labels == "none" else _labels(splits.values(), label)
     rows = chain.from_iterable(islice(split, _LOOKED_AT) for split in encoded)

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from nvp_studio.data.dataset import SPLIT_BY_NAME
 from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.partition import held_out
-from nvp_studio.data.reading import Suspicion
+from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
 from nvp_studio.data.report import LeftOut
 from nvp_studio.text import one_line
 
@@ -28,6 +28,8 @@ _MASK_WORDS = frozenset(
 _MASK_FILE = re.compile(r"(.+?)[ ._-]?(gt|label|labels|mask|masks|seg|segmentation)([ ._-]?\d+)?", re.IGNORECASE)
 """The name, without extension, of a mask that lies beside its image: cell_mask beside cell."""
 _MASK_REASON = "masks or annotations beside images"
+NO_SUCH_FOLDER = "no such folder"
+"""The kind of the doubt about a name of what is to be left out."""
 _FEW = 0.1
 """Images without a class are left out where they are one, or at most this share of a split whose others have one."""
 
@@ -64,23 +66,27 @@ class _Sorting:
     left_out: LeftOutCount = field(default_factory=LeftOutCount)
     suspicions: list[Suspicion] = field(default_factory=list)
 
-    def leave_out(self, number: int, reason: str, depth: int) -> None:
+    def leave_out(self, number: int, reason: str, depth: int, option: tuple[str, ...] = ()) -> None:
         """Leave a file out, by the name of its folder down to `depth`, or by its own where it is not as deep."""
         folders = self.folders.pop(number)
         inside = len(folders) >= depth
-        self.left_out.add(reason, "/".join(folders[:depth]) + "/" if inside else self.names[number])
+        self.left_out.add(reason, "/".join(folders[:depth]) + "/" if inside else self.names[number], option=option)
 
 
-def lay_out(names: Sequence[str]) -> Layout:
+def lay_out(names: Sequence[str], reading: Reading = UNDECIDED) -> Layout:
     """Sort images by their `names`, which are paths below the top, with slashes.
 
     Each gets one of `SPLITS` and perhaps a class. Masks beside images, what lies beside folders of splits, and a few
     files beside folders of classes are left out. Without a folder for validation, `held_out` chooses from training.
+    `reading` says whether folders are splits, and which are left out besides.
     """
+    if reading.earlier_layout:
+        return _lay_out_as_earlier(names)
     sorting = _Sorting({number: tuple(name.split("/")[:-1]) for number, name in enumerate(names)}, names)
+    _leave_named_out(sorting, reading.leave_out)
     _leave_masks_out(sorting)
     _leave_mask_files_out(sorting)
-    depth, at_top = _split_level(sorting)
+    depth, at_top = _split_level(sorting, reading.split)
     entries = []
     for number, folders in sorting.folders.items():
         split = _split_of(folders[depth]) if depth is not None else "train"
@@ -104,6 +110,23 @@ def _is_mask_name(folder: str) -> bool:
     text = folder.lower().replace("ground_truth", "groundtruth").replace("ground-truth", "groundtruth")
     words = [word for word in _WORDS.findall(text) if word not in _NEUTRAL_WORDS and word not in SPLIT_BY_NAME]
     return bool(words) and all(word in _MASK_WORDS for word in words)
+
+
+def _leave_named_out(sorting: _Sorting, names: Sequence[str]) -> None:
+    """Leave out the files in folders of these names, which may be the last parts of their paths: test/defect."""
+    for name in names:
+        wanted = tuple(name.lower().strip("/").split("/"))
+        found = False
+        for number, folders in list(sorting.folders.items()):
+            parts = tuple(map(str.lower, folders))
+            stops = range(len(wanted), len(parts) + 1)
+            depth = next((stop for stop in stops if parts[stop - len(wanted) : stop] == wanted), None)
+            if depth is not None:
+                sorting.leave_out(number, "left out as was asked", depth)
+                found = True
+        if not found:
+            words = one_line(f"nothing to leave out: there are no images in a folder {name}")
+            sorting.suspicions.append(Suspicion(kind=NO_SUCH_FOLDER, words=words))
 
 
 def _leave_masks_out(sorting: _Sorting) -> None:
@@ -142,29 +165,46 @@ def _is_mask(folder: str, beside: set[str]) -> bool:
     return bool(images) and not any(folder.lower() in other.lower() for other in images)
 
 
-def _split_level(sorting: _Sorting) -> tuple[int | None, int]:
+def _split_level(sorting: _Sorting, split: str) -> tuple[int | None, int]:
     """The depth of the folders that are splits, None without; and how many folders at the top are no classes.
 
-    What lies beside the splits is left out.
+    What lies beside the splits is left out. With the `split` "none" their folders are dropped from the files' names.
     """
     top = _common_depth(sorting.folders.values())
     for depth in (top, top + 1):
-        homes = _homes_of_splits(sorting, depth)
+        homes = _homes_of_splits(sorting, depth, split)
         inside = {number for number, folders in sorting.folders.items() if _is_split(folders, depth, homes)}
-        if not inside or (depth > top and 2 * len(inside) < len(sorting.folders)):
+        if not inside or (depth > top and split != "folders" and 2 * len(inside) < len(sorting.folders)):
             continue
+        at_top = top if len(homes) > 1 else depth
+        if split == "none":
+            for number in inside:
+                folders = sorting.folders[number]
+                sorting.folders[number] = folders[:depth] + folders[depth + 1 :]
+            return None, at_top
         names = sorted({sorting.folders[number][depth] for number in inside})
         reason = f"beside the folders {', '.join(names[:4])}"
         for number, folders in list(sorting.folders.items()):
             if number not in inside:
-                sorting.leave_out(number, reason, depth + 1 if folders[:depth] in homes else depth)
-        return depth, top if len(homes) > 1 else depth
+                name_depth = depth + 1 if folders[:depth] in homes else depth
+                sorting.leave_out(number, reason, name_depth, ("--split", "none"))
+        return depth, at_top
+    if split != "none":
+        _doubt_classes(sorting, top, split)
+    return None, top
+
+
+def _doubt_classes(sorting: _Sorting, top: int, split: str) -> None:
+    """Say of folders that have the names of splits that they are taken as classes, or that there are none."""
     taken = sorted({folders[top] for folders in sorting.folders.values() if len(folders) > top})
     classes = [name for name in taken if _split_of(name)]
-    if classes and len(taken) > 1:
+    if split == "folders":
+        words = "there is no folder of training images, so all images are"
+        sorting.suspicions.append(Suspicion(kind="folder of a split", words=words))
+    elif classes and len(taken) > 1:
         words = f"taken as classes, for there are no folders of both training and test images: {', '.join(classes)}"
-        sorting.suspicions.append(Suspicion(kind="folder of a split", words=one_line(words)))
-    return None, top
+        option = ("--split", "folders") if "train" in map(_split_of, classes) else ()
+        sorting.suspicions.append(Suspicion(kind="folder of a split", words=one_line(words), option=option))
 
 
 def _common_depth(all_folders: Iterable[Folders]) -> int:
@@ -179,10 +219,10 @@ def _common_depth(all_folders: Iterable[Folders]) -> int:
     return depth
 
 
-def _homes_of_splits(sorting: _Sorting, depth: int) -> set[Folders]:
+def _homes_of_splits(sorting: _Sorting, depth: int, split: str) -> set[Folders]:
     """The folders at this depth in which there is one for training, and beside it another split or no other folder.
 
-    A folder "train" beside "bus" and "car" is a class.
+    A folder "train" beside "bus" and "car" is a class, unless `split` is "folders".
     """
     inside: defaultdict[Folders, set[str]] = defaultdict(set)
     for folders in set(sorting.folders.values()):
@@ -192,7 +232,8 @@ def _homes_of_splits(sorting: _Sorting, depth: int) -> set[Folders]:
     return {
         home
         for home in inside
-        if "train" in splits[home] and (len(splits[home] - {None}) > 1 or None not in splits[home])
+        if "train" in splits[home]
+        and (split == "folders" or len(splits[home] - {None}) > 1 or None not in splits[home])
     }
 
 
@@ -235,3 +276,25 @@ def _choose_validation(entries: list[Entry], names: Sequence[str]) -> None:
     for place, chosen in zip(train, held_out([names[entries[place].number] for place in train]), strict=True):
         if chosen:
             entries[place] = replace(entries[place], split="validation")
+
+
+def _lay_out_as_earlier(names: Sequence[str]) -> Layout:
+    """Sort images as an earlier version did, so that its runs go on: nothing is left out.
+
+    The folders at the top are splits if all files are in some that have names of splits, one of them for training. The
+    others, or those in them, are classes if all files are in one and there are two.
+    """
+    paths = [name.split("/") for name in names]
+    tops = {SPLIT_BY_NAME.get(path[0].lower()) if len(path) > 1 else None for path in paths}
+    by_folder = "train" in tops and None not in tops
+    rest = [path[1:] if by_folder else path for path in paths]
+    labels = [path[0] if len(path) > 1 else None for path in rest]
+    has_classes = None not in labels and len(set(labels)) > 1
+    entries = [
+        Entry(number, SPLIT_BY_NAME[path[0].lower()] if by_folder else "train", label if has_classes else None)
+        for number, (path, label) in enumerate(zip(paths, labels, strict=True))
+    ]
+    chosen = all(one.split != "validation" for one in entries)
+    if chosen:
+        _choose_validation(entries, names)
+    return Layout(entries, chosen=chosen)

@@ -46,10 +46,12 @@ class LeftOutCount:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._examples: dict[str, dict[str, None]] = {}
+        self._options: dict[str, tuple[str, ...]] = {}
 
-    def add(self, reason: str, example: str, count: int = 1) -> None:
-        """Count files for this reason; `example` names the file or its folder."""
+    def add(self, reason: str, example: str, count: int = 1, option: tuple[str, ...] = ()) -> None:
+        """Count files for this reason; `example` names the file or its folder, `option` would take it in."""
         self._counts[reason] = self._counts.get(reason, 0) + count
+        self._options[reason] = option
         examples = self._examples.setdefault(reason, {})
         if len(examples) < _EXAMPLES:
             examples[example] = None
@@ -57,7 +59,8 @@ class LeftOutCount:
     def all(self) -> tuple[LeftOut, ...]:
         """What was counted."""
         return tuple(
-            LeftOut(reason=reason, count=count, examples=self._named(reason)) for reason, count in self._counts.items()
+            LeftOut(reason=reason, count=count, examples=self._named(reason), option=self._options[reason])
+            for reason, count in self._counts.items()
         )
 
     def _named(self, reason: str) -> tuple[str, ...]:

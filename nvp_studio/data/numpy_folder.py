@@ -45,7 +45,7 @@ def load_arrays(folder: Path, files: Sequence[Path], options: LoadOptions) -> Lo
     first axis. Raises `DataError`.
     """
     names = [file.relative_to(folder).as_posix() for file in files]
-    layout = lay_out(names)
+    layout = lay_out(names, options.reading)
     shapes = {}
     total = 0
     for entry in layout.entries:

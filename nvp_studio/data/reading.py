@@ -29,6 +29,10 @@ _AXES_HELP = (
     "Meaning of the axes of an array: N counts images, H height, W width, C channels, such as HWN; N alone: the first "
     "counts; flat: one row for each image; without it told from the data."
 )
+_SPLIT_HELP = (
+    "folders: folders called train, val or test are splits in any case; none: all images are for training, and a tenth "
+    "of them for validation; without it told from the names of all folders."
+)
 
 
 def parse_values(text: str) -> dict[str, tuple[float, float]]:
@@ -74,6 +78,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: Annotated[
         Literal["", "none"], Described("none leaves labels out; without it those that can be used are.", DATA)
     ] = ""
+    split: Annotated[Literal["", "folders", "none"], Described(_SPLIT_HELP, DATA)] = ""
+    leave_out: Annotated[
+        tuple[Name, ...],
+        msgspec.Meta(max_length=100),
+        Described("A folder of images that are not to be used, such as test/defect or thumbs; may be repeated.", DATA),
+    ] = ()
+    """Besides folders of masks."""
     pages: Annotated[
         Literal["", "first"],
         Described("first takes the first page of each TIFF file; without it all, where they are of one size.", DATA),
@@ -90,6 +101,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         int | None,
         Described("Height in pixels of images that are not to be square; --image-size is their width then.", DATA),
     ] = None
+    earlier_layout: bool = False
+    """Whether folders are divided as by a version whose records say nothing of how data are read; not an option."""
 
     def after(self, other: "Reading") -> "Reading":
         """This reading, with what `other` says of numbers and shape where it leaves that open."""
@@ -193,8 +206,10 @@ def as_options(reading: Reading) -> list[str]:
     """The arguments of a command line that give `reading`, not quoted."""
     options = []
     for field in msgspec.structs.fields(Reading):
-        if (value := getattr(reading, field.name)) != field.default:
-            options += [f"--{field.name.replace('_', '-')}", str(value)]
+        value = getattr(reading, field.name)
+        if value != field.default and field.name != "earlier_layout":
+            for one in value if isinstance(value, tuple) else (value,):
+                options += [f"--{field.name.replace('_', '-')}", str(one)]
     return options
 
 

@@ -36,6 +36,8 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     examples: Annotated[tuple[Sentence, ...], msgspec.Meta(max_length=64)] = ()
     """Names of the first files, or of their folders with a slash behind them."""
+    option: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=64)] = ()
+    """What takes them in, as arguments of the command line: ("--split", "none")."""
 
 
 class DataReport(msgspec.Struct, frozen=True, kw_only=True, tag="data-report"):
@@ -100,7 +102,7 @@ def rows(report: DataReport) -> list[tuple[str, str]]:
         table.append(("values", f"{darkest} to {brightest} of 0 to 255, {counted(levels, 'level')}"))
     table.append(("read with", " ".join(as_options(report.reading))))
     table += [("note", note) for note in report.notes]
-    table += [("left out", left_out_text(one)) for one in report.left_out]
+    table += [("left out", left_out_text(one) + _option_text(one.option, "takes them in")) for one in report.left_out]
     table += [("warning", suspicion_text(one)) for one in report.suspicions]
     table.append(("problem", report.problem))
     return [(name, text) for name, text in table if text]
@@ -127,7 +129,7 @@ def size_text(report: DataReport) -> str:
 
 def suspicion_text(suspicion: Suspicion) -> str:
     """What is doubtful, with the option that would change it."""
-    return suspicion.words + (f" ({' '.join(suspicion.option)} changes it)" if suspicion.option else "")
+    return suspicion.words + _option_text(suspicion.option, "changes it")
 
 
 def left_out_text(left_out: LeftOut) -> str:
@@ -136,6 +138,10 @@ def left_out_text(left_out: LeftOut) -> str:
     folders = any(example.endswith("/") for example in left_out.examples)
     more = ", ..." if left_out.count > len(left_out.examples) and not folders else ""
     return f"{left_out.count:,}: {left_out.reason}" + (f" ({examples}{more})" if examples else "")
+
+
+def _option_text(option: tuple[str, ...], effect: str) -> str:
+    return f" ({' '.join(option)} {effect})" if option else ""
 
 
 def _images_text(report: DataReport) -> str:

@@ -31,9 +31,11 @@ from nvp_studio.data.image_files import (
     read_rows,
 )
 from nvp_studio.data.images import ImageError, find_images
+from nvp_studio.data.layout import NO_SUCH_FOLDER
 from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.numpy_folder import find_arrays
 from nvp_studio.data.options import LoadOptions
+from nvp_studio.data.reading import Reading
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.text import counted, one_line
 
@@ -138,11 +140,12 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     if options.reading.pages != "first":
         files = [page for file in files for page in file.pages(_pages(headers.get(file.path)))]
     every = 1 + len(files) // _MAX_OUTLINED
-    outlined = outline(files[::every])
+    outlined = outline(files[::every], options.reading)
     entries = outlined.entries
     left_out = [msgspec.structs.replace(one, count=one.count * every) for one in outlined.left_out]
     used = max(len(entries), len(files) - sum(one.count for one in left_out))
-    report = _of_names(folder, entries, every, used)
+    report = _of_names(folder, entries, every, used, options.reading)
+    doubts = [one for one in outlined.suspicions if every == 1 or one.kind != NO_SUCH_FOLDER]  # perhaps there is one
     looked_at = 0
     problems: list[str] = []
     readable: list[ImageFile] = []
@@ -191,7 +194,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
         if time.monotonic() > until:
             yield len(files)
             until = time.monotonic() + patience
-    report = msgspec.structs.replace(report, reading=reading, suspicions=(*outlined.suspicions, *suspicions))
+    report = msgspec.structs.replace(report, reading=reading, suspicions=(*doubts, *suspicions))
     chosen = deque(_chosen(entries))
     names, images, notes = [], [], Counter[str]()
     with closing(read_rows([entry.file for entry in chosen], shape, reading)) as rows:
@@ -211,9 +214,9 @@ def _pages(header: tuple[ImageShape, str, int] | str | None) -> int:
     return header[2] if isinstance(header, tuple) else 1
 
 
-def _of_names(folder: Path, entries: Sequence[Entry], every: int, images: int) -> DataReport:
+def _of_names(folder: Path, entries: Sequence[Entry], every: int, images: int, reading: Reading) -> DataReport:
     """What the names of the files tell, of which every `every`-th is in `entries`."""
-    names = sorted({one.label for one in entries if one.label is not None})
+    names = sorted({one.label for one in entries if one.label is not None} if reading.labels != "none" else ())
     splits = []
     for split in SPLITS:
         own = [one for one in entries if one.split == split]
@@ -229,7 +232,7 @@ def _of_names(folder: Path, entries: Sequence[Entry], every: int, images: int) -
 
 def _labels(entries: Sequence[Entry], names: Sequence[str]) -> Labels | None:
     number = {name: index for index, name in enumerate(names)}
-    labels = [number[one.label] for one in entries if one.label is not None]
+    labels = [number[one.label] for one in entries if one.label is not None] if names else []
     return np.array(labels, np.int64) if labels else None
 
 

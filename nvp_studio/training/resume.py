@@ -161,11 +161,12 @@ def _changed(config: TrainConfig, budget: dict[str, Any], others: dict[str, Any]
 def _with_reading(config: TrainConfig) -> TrainConfig:
     """The configuration with the reading that an earlier version's was, if that made it: its records have none.
 
-    It took the whole range of the type, images along the first axis, and the first page of a file.
+    It took the whole range of the type, images along the first axis, the first page of a file, and all files of a
+    folder.
     """
     if config.reading.values:
         return config
-    return msgspec.structs.replace(config, reading=Reading(values="type", axes="N", pages="first"))
+    return msgspec.structs.replace(config, reading=Reading(values="type", axes="N", pages="first", earlier_layout=True))
 
 
 def _nothing_left(record: RunRecord, config: TrainConfig, *, new_budget: bool) -> str:

@@ -61,8 +61,10 @@ class DataDialog(Dialog):
         self.fields: dict[str, ComboBox | QLineEdit] = {}
         hints = get_type_hints(Reading, include_extras=True)
         for name in Reading.__struct_fields__:
-            kind, *notes = get_args(hints[name])
-            help = next(note.help for note in notes if isinstance(note, Described))
+            kind, *notes = get_args(hints[name]) or (None,)
+            help = next((note.help for note in notes if isinstance(note, Described)), "")
+            if not help:
+                continue
             value = getattr(self.reading, name)
             field: ComboBox | QLineEdit
             if get_origin(kind) is Literal:
@@ -70,8 +72,11 @@ class DataDialog(Dialog):
                 field.setCurrentIndex(field.findData(value))
                 field.activated.connect(self._survey)
             else:
-                field = QLineEdit("" if value is None else str(value))
-                field.setPlaceholderText(self.tr("as told from the data"))
+                field = QLineEdit(", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value))
+                several = get_origin(kind) is tuple
+                field.setPlaceholderText(
+                    self.tr("folders, with commas") if several else self.tr("as told from the data")
+                )
                 field.editingFinished.connect(self._survey)
             field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             add_field(form, name.replace("_", " ").capitalize(), field, help)
@@ -82,6 +87,8 @@ class DataDialog(Dialog):
         """Look at the data again, read as the fields say."""
         # an empty text is that of a choice left to the program
         values = {name: value for name, field in self.fields.items() if (value := _value_of(field)) != ""}
+        if "leave_out" in values:
+            values["leave_out"] = [name for one in values["leave_out"].split(",") if (name := one.strip())]
         try:
             self.reading = msgspec.convert(values, Reading, strict=False)
         except ValueError as error:

@@ -233,6 +233,11 @@ def test_data_are_shown_before_a_run(run: Run, tmp_path: Path) -> None:
     assert facts["image_shape"] == [1, 4, 4]
     assert sum(split["images"] for split in facts["splits"]) == 30
     assert not (tmp_path / "cache").exists()
+    code, out, err = run("data", "show", tmp_path / "set", "--leave-out", "a", "--leave-out", "c", "--split", "none")
+    assert code == 0, err
+    assert "left out   15: left out as was asked (a/)" in out
+    assert "warning    nothing to leave out: there are no images in a folder c" in out
+    assert "read with  --values 8-bit:0..255 --split none --leave-out a --leave-out c" in out
 
 
 def test_data_that_no_run_can_train_on_end_with_1(run: Run, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nvp_studio.data import load_data
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.hugging_face import is_hugging_face, load_hugging_face
 from nvp_studio.data.options import LoadOptions
+from nvp_studio.data.reading import Reading
 
 RNG = np.random.default_rng(13)
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own, over versions of what it is made of
@@ -44,14 +45,15 @@ class StandInSplit(list):
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     """In the place of the library, which not every machine has: its `rows` are those of any set or file."""
     kinds = {name: type(name, (), {"__init__": lambda self, **_: None}) for name in ("Image", "ClassLabel")}
-    library = types.SimpleNamespace(rows=[], states=[], disable_progress_bars=lambda: None, **kinds)
+    library = types.SimpleNamespace(rows=[], test_rows=[], states=[], disable_progress_bars=lambda: None, **kinds)
     hub = types.SimpleNamespace(constants=types.SimpleNamespace(HF_HUB_CACHE=str(tmp_path / "hub")))
     library.config = types.SimpleNamespace(HF_DATASETS_CACHE=tmp_path / "cached")
 
     def load_dataset(*names: str, **options: object) -> dict[str, StandInSplit]:
         environment = [os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")]
         library.states.append((environment, library.config.HF_HUB_OFFLINE, hub.constants.HF_HUB_OFFLINE))
-        return {"train": StandInSplit(library.rows, {"image": library.Image()})}
+        features = {"image": library.Image()}
+        return {"train": StandInSplit(library.rows, features), "test": StandInSplit(library.test_rows, features)}
 
     library.load_dataset = load_dataset
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
@@ -71,6 +73,19 @@ def test_loading_never_reaches_for_the_network_whatever_the_environment_says(sta
     load_hugging_face("hf:some/set", LoadOptions(), download=True)
     load_data("hf:some/set")
     assert stand_in.states == [(["0", "0"], False, False), (["1", "1"], True, True)]
+
+
+def test_splits_become_one_where_none_are_asked_for(stand_in: types.SimpleNamespace) -> None:
+    rows = [row(png(np.full((4, 4, 3), number, np.uint8))) for number in range(20)]
+    stand_in.rows, stand_in.test_rows = rows[:12], rows[12:]
+    divided, whole = load_data("hf:some/set"), load_data("hf:some/set", reading=Reading(split="none"))
+    assert divided.test is not None
+    assert len(divided.test) == 8
+    assert whole.test is None
+    shades = {int(shade) for split in whole.splits for shade in split.images[:, 0, 0, 0]}
+    assert shades == set(range(20))
+    with pytest.raises(DataError, match="no folders to leave out"):
+        load_data("hf:some/set", reading=Reading(leave_out=("a",)))
 
 
 def test_rows_name_only_what_was_downloaded(stand_in: types.SimpleNamespace, tmp_path: Path) -> None:

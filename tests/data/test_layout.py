@@ -6,7 +6,8 @@ import pytest
 
 from nvp_studio.data.layout import lay_out
 from nvp_studio.data.left_out import why_unread
-from nvp_studio.data.report import left_out_text
+from nvp_studio.data.reading import UNDECIDED, Reading
+from nvp_studio.data.report import DataReport, left_out_text, rows
 
 
 def files(**counts: int) -> list[str]:
@@ -18,9 +19,9 @@ def files(**counts: int) -> list[str]:
     ]
 
 
-def sorted_into(names: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+def sorted_into(names: list[str], reading: Reading = UNDECIDED) -> tuple[dict[str, int], dict[str, int]]:
     """How many images each pair of split and class has, validation as training unless it has a folder; left out."""
-    layout = lay_out(names)
+    layout = lay_out(names, reading)
     assert len(layout.entries) + sum(one.count for one in layout.left_out) == len(names)
     own = any("val" in name for name in names)
     used = Counter(
@@ -140,3 +141,56 @@ def test_examples_are_few() -> None:
 )
 def test_files_that_are_not_read_get_a_reason(name: str, reason: str) -> None:
     assert why_unread(name) == reason
+
+
+INSPECTION = files(train__good=9, test__good=3, test__scratch=3, ground_truth__scratch=3)
+MASKS = {"ground_truth/": 3}
+
+
+@pytest.mark.parametrize(
+    ("names", "reading", "used", "left_out"),
+    [
+        # No folder is a split
+        (INSPECTION, Reading(split="none"), {"train good": 12, "train scratch": 3}, MASKS),
+        (files(train=9, extra=2, top=1, test=3), Reading(split="none"), {"train": 15}, {}),
+        (files(a__train=5, a__test=2, b__train=5), Reading(split="none"), {"train a": 7, "train b": 5}, {}),
+        (files(cats=5, dogs=5), Reading(split="none"), {"train cats": 5, "train dogs": 5}, {}),
+        # All folders with the names of splits are
+        (files(bus=5, car=5, train=9), Reading(split="folders"), {"train": 9}, {"bus/ car/": 10}),
+        (INSPECTION, Reading(split="folders"), {"train good": 9, "test good": 3, "test scratch": 3}, MASKS),
+        (files(top=9), Reading(split="folders"), {"train": 9}, {}),
+        # Folders that are left out
+        (
+            INSPECTION,
+            Reading(leave_out=("test/scratch",)),
+            {"train": 9, "test": 3},
+            {"ground_truth/": 3, "test/scratch/": 3},
+        ),
+        (
+            files(cats=5, cats__Thumbs=5, dogs=5),
+            Reading(leave_out=("thumbs",)),
+            {"train cats": 5, "train dogs": 5},
+            {"cats/Thumbs/": 5},
+        ),
+        (files(cats=5, dogs=5, birds=5), Reading(leave_out=("birds", "dogs")), {"train": 5}, {"birds/ dogs/": 10}),
+        # As an earlier version did
+        (INSPECTION, Reading(earlier_layout=True), {"train train": 9, "train test": 6, "train ground_truth": 3}, {}),
+        (files(train__a=5, Test__b=3), Reading(earlier_layout=True), {"train a": 5, "test b": 3}, {}),
+        (files(train__a=5, test__b=3, top=1), Reading(earlier_layout=True), {"train": 9}, {}),
+    ],
+)
+def test_reading_says_otherwise(
+    names: list[str], reading: Reading, used: dict[str, int], left_out: dict[str, int]
+) -> None:
+    assert sorted_into(names, reading) == (used, left_out)
+
+
+def test_the_option_that_reads_otherwise_is_named() -> None:
+    report = DataReport(left_out=lay_out(files(train=9, test=3, other=2)).left_out)
+    assert ("left out", "2: beside the folders test, train (other/) (--split none takes them in)") in rows(report)
+    (suspicion,) = lay_out(files(bus=5, train=5)).suspicions
+    assert suspicion.option == ("--split", "folders")
+    (suspicion,) = lay_out(files(top=5), Reading(split="folders")).suspicions
+    assert "no folder of training images" in suspicion.words
+    (suspicion,) = lay_out(files(top=5), Reading(leave_out=("a/b",))).suspicions
+    assert suspicion.words.endswith("no images in a folder a/b")

@@ -165,3 +165,26 @@ def test_ways_of_fitting_give_different_images(tmp_path: Path) -> None:
     digests = [load_data(str(folder), image_size=8, reading=reading).digest for reading in ways]
     assert len(set(digests)) == 4
     assert load_data(str(folder), image_size=8, reading=Reading(fit="crop")).digest == digests[0]
+
+
+def test_splits_of_arrays_become_one_where_none_are_asked_for(tmp_path: Path) -> None:
+    images, labels = smooth(0, 255, "u1"), np.arange(COUNT) % 3
+    np.savez(tmp_path / "a.npz", x_train=images[:8], y_train=labels[:8], x_test=images[8:], y_test=labels[8:])
+    data = load_data(str(tmp_path / "a.npz"), reading=Reading(split="none"))
+    assert data.test is None
+    assert data.reading.split == "none"
+    assert len(data.train) + len(data.validation) == COUNT
+    assert data.train.labels is not None
+    np.testing.assert_array_equal(
+        np.sort(pixels_of(data), 0), np.sort(pixels_of(load_data(str(tmp_path / "a.npz"))), 0)
+    )
+    with pytest.raises(DataError, match="no folders to leave out"):
+        load_data(str(tmp_path / "a.npz"), reading=Reading(leave_out=("b",)))
+    with pytest.raises(DataError, match="read as it was published"):
+        load_data("fashion-mnist", reading=Reading(split="none"))
+    for name, split in (("train", images[:8]), ("test", images[8:]), ("other", images[:2])):
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        np.save(tmp_path / "folder" / name / "a.npy", split)
+    data = load_data(str(tmp_path / "folder"), reading=Reading(split="none", leave_out=("other",)))
+    assert data.test is None
+    assert len(data.train) + len(data.validation) == COUNT

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nvp_studio.data import load_data
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.score import score_files
@@ -61,12 +62,19 @@ def as_earlier(folder: Path, digest: str) -> RunRecord:
 
 
 def test_run_of_an_earlier_version_goes_on_with_the_whole_range_of_the_type(tmp_path: Path) -> None:
-    data = deep_images(tmp_path / "scans", 4000)
-    folder, _ = train(tmp_path, data, Reading(values="type"))
+    deep_images(tmp_path / "scans", 4000)
+    data = tmp_path / "parts"
+    for number, path in enumerate(sorted((tmp_path / "scans").iterdir())):
+        place = data / ("masks", "test", "train")[number % 3]  # of which this version leaves the masks out
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / path.name)
+    folder, _ = train(tmp_path, data, Reading(values="type", earlier_layout=True))
     record = as_earlier(folder, read_record(folder).data.digest)
     resume_run(folder, steps=3)
-    assert read_record(folder).config.reading == Reading(values="16-bit:0..65535", axes="N", pages="first")
+    decided = Reading(values="16-bit:0..65535", axes="N", pages="first", earlier_layout=True)
+    assert read_record(folder).config.reading == decided
     assert read_record(folder).data.digest == record.data.digest
+    assert load_data(str(data), reading=Reading(values="type")).digest != record.data.digest
     as_earlier(folder, "other")
     with pytest.raises(DataChangedError, match="have changed"):
         resume_run(folder, steps=4)

@@ -21,6 +21,7 @@ from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.run_dialogs import ChangedDataDialog
 from nvp_studio.views.theme import LIGHT
+from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
 from tests.qt import Bot, open_window
 from tests.runs.folders import make_trained_run
@@ -537,8 +538,7 @@ def test_what_is_trained_on_is_shown_and_read_otherwise(page: TrainPage, qtbot: 
     assert dialog is not None
     qtbot.waitUntil(lambda: dialog.surveyor.result is not None)
     assert dialog.images.count >= 24
-    texts = [label.text() for label in dialog.findChildren(QLabel)]
-    assert "0 to 15 of 0 to 255, 16 levels" in texts
+    assert "0 to 15 of 0 to 255, 16 levels" in texts_of(dialog)
 
     values = dialog.fields["values"]
     assert isinstance(values, QLineEdit)
@@ -547,13 +547,43 @@ def test_what_is_trained_on_is_shown_and_read_otherwise(page: TrainPage, qtbot: 
     assert not dialog.ok.isEnabled()
     values.setText("0..15")
     values.editingFinished.emit()
-    qtbot.waitUntil(lambda: "0 to 255 of 0 to 255, 16 levels" in [one.text() for one in dialog.findChildren(QLabel)])
+    qtbot.waitUntil(lambda: "0 to 255 of 0 to 255, 16 levels" in texts_of(dialog))
     dialog.ok.click()
     assert page.form.config is not None
     assert page.form.config.reading.values == "0..15"
     qtbot.waitUntil(lambda: card.note.text() == "40 images, 8×8.")
     page.form.show_data("fashion-mnist")
     assert page.form.config.reading.values == ""
+
+
+@pytest.mark.slow
+def test_folders_are_left_out_and_splits_chosen(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
+    for number, pixels in enumerate(random_images(40)):
+        place = tmp_path / ("train", "test", "thumbs", "train/more")[number % 4]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[..., 0]).save(place / f"{number}.png")
+    page.open_paths([tmp_path])
+    qtbot.waitUntil(lambda: not page.data_choice.surveyor.running)
+    assert "Left out: 10: beside the folders test, train (thumbs/)" in page.form.data_card.note.text()
+    page.form.data_card.button.click()
+    dialog = page.window().findChild(DataDialog)
+    assert dialog is not None
+    split, leave_out = dialog.fields["split"], dialog.fields["leave_out"]
+    assert isinstance(leave_out, QLineEdit)
+    assert isinstance(split, ComboBox)
+    split.setCurrentIndex(split.findData("none"))
+    split.activated.emit(split.currentIndex())
+    leave_out.setText("thumbs, train/more")
+    leave_out.editingFinished.emit()
+    qtbot.waitUntil(lambda: "20: left out as was asked (thumbs/, train/more/)" in texts_of(dialog))
+    assert "19 train, 1 validation" in texts_of(dialog)
+    dialog.ok.click()
+    assert page.form.config is not None
+    assert page.form.config.reading == Reading(split="none", leave_out=("thumbs", "train/more"))
+
+
+def texts_of(dialog: DataDialog) -> list[str]:
+    return [label.text() for label in dialog.findChildren(QLabel)]
 
 
 def test_the_length_of_a_run_by_epochs_is_shown_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
