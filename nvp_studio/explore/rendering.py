@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.model import Directions, OpenedModel
 from nvp_studio.flow.config import Scale
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
@@ -96,11 +96,31 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
     if recipe.temperatures:
         z = model.flow.with_temperature(z, recipe.temperatures)
     if recipe.offsets and model.directions is not None:
-        steps = torch.from_numpy(_offsets(model, [recipe])[0]).to(z)
-        z = z + (steps * model.directions.deviation) @ model.directions.components
+        z = z + _moves(model, model.directions, recipe)
     if not torch.isfinite(z).all():
         raise ValueError("the recipe leads too far out for the model's numbers; move its values towards 0")
     return z
+
+
+@torch.inference_mode()
+def moved_by_scale(model: OpenedModel, recipe: Recipe) -> tuple[float, ...]:
+    """Fractions of the squared length of what the offsets add to the latent, one for each scale, finest first.
+
+    Empty where they add nothing.
+    """
+    if model.directions is None or not recipe.offsets:
+        return ()
+    squares = _moves(model, model.directions, recipe).double() ** 2
+    whole = float(squares.sum())
+    if not 0 < whole < math.inf:
+        return ()
+    return tuple(float(squares[scale.start : scale.stop].sum()) / whole for scale in model.flow.scales)
+
+
+def _moves(model: OpenedModel, directions: Directions, recipe: Recipe) -> Tensor:
+    """What the offsets of a recipe add to its latent, (D,)."""
+    steps = torch.from_numpy(_offsets(model, [recipe])[0]).to(directions.deviation)
+    return (steps * directions.deviation) @ directions.components
 
 
 def between(a: Tensor, b: Tensor, share: float, scales: Sequence[Scale]) -> Tensor:

@@ -30,6 +30,8 @@ from nvp_studio.worker.messages import (
 
 SHEET_IMAGES = 24
 MAX_SEED = 2**31 - 1
+LEAST_MOVE = 0.005
+"""Standard deviations along a direction below which a slider shows no move."""
 SAMPLE_TEMPERATURE = 0.8
 """Of a new sample. A little below 1 shows typical images, as the sheets of a run do."""
 
@@ -54,6 +56,8 @@ class ExploreState(QObject):
     """Another model is open: the picture that is shown, and its score, are of the one before."""
     sheet_outdated = Signal()
     """Another sheet is wanted; the one that is shown is of another model, other seeds or temperatures."""
+    drawn_changed = Signal()
+    """`drawn` has changed."""
     failed = Signal(str)
     saved = Signal(str)
     """Path of the picture file that was written."""
@@ -77,6 +81,8 @@ class ExploreState(QObject):
         self.sheet: Sheet | None = None
         self.origin: tuple[float, ...] = ()
         """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
+        self.drawn: dict[int, float] = {}
+        """Where random directions led to last, by direction, in standard deviations; empty before the first time."""
         self._gesture: Recipe | None = None
         self._file_waiting: Path | None = None
         self._sheet_seed = 1
@@ -122,6 +128,16 @@ class ExploreState(QObject):
         """Where the wanted picture lies along each direction: the origin and the offsets."""
         offsets = dict(self.recipe.offsets)
         return tuple(value + offsets.get(index, 0.0) for index, value in enumerate(self.origin))
+
+    @property
+    def original(self) -> Recipe:
+        """The recipe without offsets, at its own temperature: what a reset of all sliders brings back."""
+        return replace(self.recipe, offsets=()).with_temperatures([self.own_temperature] * self.scales)
+
+    @property
+    def moved(self) -> dict[int, float]:
+        """How far the wanted picture lies from its base along each direction that it moved along."""
+        return {direction: offset for direction, offset in self.recipe.offsets if abs(offset) >= LEAST_MOVE}
 
     def percentile(self) -> float | None:
         """Percentage of the reference images that score lower than the picture."""
@@ -189,18 +205,29 @@ class ExploreState(QObject):
 
     def reset(self) -> None:
         """All directions and temperatures back to the image's own."""
-        recipe = replace(self.recipe, offsets=())
-        self._edit(recipe.with_temperatures([self.own_temperature] * self.scales), self.tr("reset"))
+        self._edit(self.original, self.tr("reset"))
 
     def randomize(self) -> None:
-        """Draw a place along every principal direction from a standard normal distribution."""
-        if self.model is None or not self.origin:
+        """Draw a place along every principal direction from a standard normal distribution, and move there."""
+        if self.model is not None:
+            names = enumerate(self.model.direction_names)
+            drawn = {direction: round(self._random.gauss(0.0, 1.0), 2) for direction, name in names if not name}
+            self._go_to(drawn)
+
+    def repeat_randomize(self) -> None:
+        """Move to the places that were drawn last, from whatever picture is shown now."""
+        self._go_to(self.drawn)
+
+    def _go_to(self, places: dict[int, float]) -> None:
+        if not self.origin:
             return
         recipe = self.recipe
-        for direction, (origin, name) in enumerate(zip(self.origin, self.model.direction_names, strict=True)):
-            if not name:
-                recipe = recipe.with_offset(direction, round(self._random.gauss(0.0, 1.0), 2) - origin)
+        for direction, place in places.items():
+            recipe = recipe.with_offset(direction, place - self.origin[direction])
         self._edit(recipe, self.tr("random directions"))
+        if places != self.drawn:
+            self.drawn = places
+            self.drawn_changed.emit()
 
     def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = (), merge_key: str = "") -> None:
         """Show any recipe, as one undoable edit; quick ones of one `merge_key` are merged."""
@@ -337,6 +364,8 @@ class ExploreState(QObject):
     def _on_model_opened(self, model: ModelInfo) -> None:
         if self.recipe.checkpoint != model.digest:
             self.undo.clear()
+            self.drawn = {}
+            self.drawn_changed.emit()
             self._gesture = None
             self.origin = ()
             self.sheet = None

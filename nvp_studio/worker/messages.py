@@ -12,7 +12,7 @@ import msgspec
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.limits import DirectionValues, Name, Names, PathText, Scores, Sentence, Sentences
+from nvp_studio.limits import DirectionValues, Name, Names, PathText, ScaleValues, Scores, Sentence, Sentences
 from nvp_studio.recipe import Recipe
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.changes import ChangeRequest
@@ -219,6 +219,9 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, tag="picture"):
     base_coordinates: DirectionValues
     """Where the base lies along each direction, in standard deviations from the training set's mean, before the
     recipe's offsets."""
+    moved: ScaleValues = ()
+    """Which fraction of what the recipe's offsets add to the latent lies in each scale, finest first; of the squared
+    length, and empty where they add nothing."""
 
 
 class PictureScored(msgspec.Struct, frozen=True, tag="picture-scored"):

@@ -17,7 +17,7 @@ from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import reading_picture, save_picture
-from nvp_studio.explore.rendering import Rendering, draw, render
+from nvp_studio.explore.rendering import Rendering, draw, moved_by_scale, render
 from nvp_studio.explore.score import score_batches
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.image_batch import ImageBatch
@@ -125,7 +125,11 @@ class Service:
         """The picture as soon as it is decoded, then its score, which takes as long; none if a newer is requested."""
         drawing = draw(model, [request.recipe])
         base_coordinates = tuple(drawing.base_coordinates[0].tolist())
-        yield Picture(image=ImageBatch.of(drawing.images), base_coordinates=base_coordinates)
+        yield Picture(
+            image=ImageBatch.of(drawing.images),
+            base_coordinates=base_coordinates,
+            moved=moved_by_scale(model, request.recipe),
+        )
         self._record(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
         if task.cancelled.wait(_NEWER_SECONDS) and not overdue:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.rendering import between, latent, render
+from nvp_studio.explore.rendering import between, latent, moved_by_scale, render
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from tests.small_model import random_images
@@ -44,6 +44,14 @@ def test_an_offset_is_a_step_of_standard_deviations(model: OpenedModel) -> None:
     expected = np.zeros(12)
     expected[[2, 7]] = 1.5, -3.0
     assert moved - still == pytest.approx(expected, abs=1e-3)
+
+
+def test_what_the_offsets_add_is_told_by_scale(model: OpenedModel) -> None:
+    still, far = (Recipe(checkpoint="", base=Seed(5), offsets=offsets) for offsets in ((), ((2, 1.5), (7, -3.0))))
+    added = latent(model, far) - latent(model, still)
+    squares = [float((added[0, scale.start : scale.stop] ** 2).sum()) for scale in model.flow.scales]
+    assert moved_by_scale(model, still) == ()
+    assert moved_by_scale(model, far) == pytest.approx([square / sum(squares) for square in squares], rel=1e-3)
 
 
 def test_offsets_are_not_cooled_with_the_base(model: OpenedModel) -> None:

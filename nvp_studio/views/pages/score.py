@@ -28,7 +28,7 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.histogram import Histogram
-from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable
@@ -182,8 +182,11 @@ class ScorePage(Page):
         row.addWidget(self.preview_name, 1)
         row.addWidget(ActionButton(self._action("explore")))
         column.addLayout(row)
+        row = hbox()
         self.preview_score = TextLabel()
-        column.addWidget(self.preview_score)
+        row.addWidget(self.preview_score, 1)
+        row.addWidget(ImageStatus(self.preview))
+        column.addLayout(row)
         self.preview_notes = text_label(wrap=True)
         self.preview_notes.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.preview_notes.setMinimumHeight(5 * SPACE)

@@ -35,6 +35,8 @@ class ElidedLabel(TextLabel):
 
     def __init__(self, text: str = "", *, role: str = "", grows: bool = True) -> None:
         super().__init__(text, role=role)
+        self.tip = ""
+        """What the tool tip says in addition."""
         across = QSizePolicy.Policy.Ignored if grows else QSizePolicy.Policy.Preferred
         self.setSizePolicy(across, QSizePolicy.Policy.Preferred)
 
@@ -45,7 +47,8 @@ class ElidedLabel(TextLabel):
         painter = QPainter(self)
         rect = self.contentsRect()
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, rect.width())
-        self.setToolTip(plain_tip(self.text()) if text != self.text() else "")
+        shortened = self.text() if text != self.text() else ""
+        self.setToolTip(plain_tip("\n".join(line for line in (shortened, self.tip) if line)))
         painter.setPen(self.palette().color(self.foregroundRole()))
         painter.drawText(rect, int(self.alignment()), text)
 

@@ -1,14 +1,15 @@
 """The sliders of Explore: temperatures, and directions among the latents, named and principal ones."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtGui import QAction, Qt
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
-from nvp_studio.views.widgets.labels import plain_tip
+from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.sliders import SliderRow
 
@@ -19,6 +20,7 @@ _SCROLL_BAR = 14
 """Pixels of the scroll bar and the gap beside it."""
 _MAX_NAME = 20 * SPACE
 _TWO_COLUMNS = 72 * SPACE
+_tr = partial(QCoreApplication.translate, "LatentPanel")
 
 
 class LatentPanel(QWidget):
@@ -56,7 +58,8 @@ class LatentPanel(QWidget):
             )
         )
         self._head.addWidget(self._title)
-        self._head.addStretch(1)
+        self.moved = ElidedLabel(role="dim")
+        self._head.addWidget(self.moved, 1)
         column.addSpacing(SPACE // 2)
         column.addLayout(self._head)
         content = QWidget()
@@ -92,6 +95,16 @@ class LatentPanel(QWidget):
             row.setToolTip(self._direction_tip(text, bool(self._names[index]), fraction))
         self._empty.setVisible(not fractions)
 
+    def show_moved(self, text: str, tip: str = "") -> None:
+        """Say beside the title how many directions were moved, with a tip on where that changed the latents."""
+        self.moved.setText(text)
+        self.moved.setAccessibleDescription(tip)
+        self.moved.tip = tip
+
+    def reveal(self, direction: int) -> None:
+        """Scroll to the slider of a direction."""
+        self._area.ensureWidgetVisible(self.directions[direction])
+
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
         """Show the temperature of each scale, with a mark at its `own`; the first row is all of them together."""
         if len(values) != len(self.temperatures) - 1:
@@ -118,7 +131,7 @@ class LatentPanel(QWidget):
         _delete(self.temperatures)
         for index in range(scales + 1):
             scale = index - 1 if index else None
-            name = self._scale_name(scale, scales) if scale is not None else self.tr("All")
+            name = scale_name(scale, scales) if scale is not None else self.tr("All")
             row = SliderRow(name, self.tr("Temperature: {0}").format(name), 0.0, _MAX_TEMPERATURE, signed=False)
             row.name.setFixedWidth(7 * SPACE)
             row.setToolTip(self._temperature_tip(scale, scales))
@@ -133,13 +146,6 @@ class LatentPanel(QWidget):
         row.pressed.connect(self.gesture_begun)
         row.released.connect(lambda: self.gesture_ended.emit(undo_text))
 
-    def _scale_name(self, index: int, scales: int) -> str:
-        if index == 0:
-            return self.tr("Fine")
-        if index == scales - 1:
-            return self.tr("Coarse")
-        return self.tr("Middle") if scales == 3 else self.tr("Scale {0}").format(index + 1)
-
     def _temperature_tip(self, scale: int | None = None, scales: int = 0) -> str:
         """What a temperature does; of one scale, or of all."""
         text = self.tr(
@@ -153,7 +159,7 @@ class LatentPanel(QWidget):
             role = self.tr("texture and edges, the latents that leave the flow first")
         elif scale == scales - 1:
             role = self.tr("shape and composition, the latents that go through the whole flow")
-        return self.tr("{0}: {1}.").format(self._scale_name(scale, scales), role) + "\n" + text
+        return self.tr("{0}: {1}.").format(scale_name(scale, scales), role) + "\n" + text
 
     def _direction_tip(self, name: str, named: bool, fraction: float) -> str:
         """What moves along a direction, and how much of the differences between images lies along it."""
@@ -192,6 +198,15 @@ class LatentPanel(QWidget):
         self._grid.setRowStretch(1 + rows, 1)
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1 if self._columns == 2 else 0)
+
+
+def scale_name(index: int, scales: int) -> str:
+    """The name of a scale of so many, finest first."""
+    if index == 0:
+        return _tr("Fine")
+    if index == scales - 1:
+        return _tr("Coarse")
+    return _tr("Middle") if scales == 3 else _tr("Scale {0}").format(index + 1)
 
 
 def _delete(rows: list[SliderRow]) -> None:

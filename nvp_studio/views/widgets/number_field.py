@@ -45,10 +45,13 @@ class NumberField(QAbstractSpinBox):
         whole: bool = False,
         step: float = 0.0,
         none_text: str = "",
+        explain_empty: bool = True,
         unit: str = "",
         advice: Callable[[float], str] = lambda value: "",
     ) -> None:
         """With a `none_text`, which it shows, an empty field has the value None; without, it needs a number.
+
+        The explanation of a problem says what an empty field means, except without `explain_empty`.
 
         Without `step`, arrows change a whole number by 1 and another by a tenth of its size. `advice` gives a warning
         about a value that is allowed.
@@ -58,6 +61,7 @@ class NumberField(QAbstractSpinBox):
         self.whole = whole
         self.step = step
         self.none_text = none_text
+        self._explain_empty = explain_empty
         self.unit = unit
         self._advice = advice
         self.note: NoteLabel | None = None
@@ -183,7 +187,7 @@ class NumberField(QAbstractSpinBox):
             advice = "" if self._content.value is None else self._advice(self._content.value)
             return sentence(advice) if advice else ""
         text = sentence(self.problem)
-        return f"{text} {_tr('Empty: {0}.').format(self.none_text)}" if self.none_text else text
+        return f"{text} {_tr('Empty: {0}.').format(self.none_text)}" if self.none_text and self._explain_empty else text
 
     def _show_tip(self) -> None:
         lines = [self._explanation(), self._tip, self.range_text()]

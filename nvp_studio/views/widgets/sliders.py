@@ -1,11 +1,12 @@
 """A row with name, slider and figure for one number, with a mark where it came from."""
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
+from nvp_studio.state.explore import LEAST_MOVE
 from nvp_studio.training.bounds import Bounds
-from nvp_studio.views.theme import SPACE, colors
+from nvp_studio.views.theme import SPACE, colors, set_mark
 from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox
 from nvp_studio.views.widgets.number_field import NumberField
@@ -97,6 +98,12 @@ class MarkedSlider(QSlider):
         if event.button() == Qt.MouseButton.LeftButton:
             self.reset_requested.emit()
 
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _begins_number(event):
+            event.accept()  # it is typed here, whatever it does elsewhere on the page
+            return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.reset_requested.emit()
@@ -104,7 +111,7 @@ class MarkedSlider(QSlider):
             self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.typing_requested.emit("")
-        elif event.text() in _FIRST_KEYS and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+        elif _begins_number(event):
             self.typing_requested.emit(event.text())
         else:
             super().keyPressEvent(event)
@@ -124,6 +131,10 @@ class MarkedSlider(QSlider):
         fraction = (point.x() - _HANDLE) / max(1.0, self.width() - 2 * _HANDLE)
         self.setValue(round(self.minimum() + fraction * (self.maximum() - self.minimum())))
         self.update()
+
+
+def _begins_number(event: QKeyEvent) -> bool:
+    return event.text() in _FIRST_KEYS and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
 
 
 class _ValueEditor(NumberField):
@@ -222,6 +233,7 @@ class SliderRow(QWidget):
     def show_value(self, value: float, mark: float | None = None) -> None:
         """Show `value`, which may lie beyond the slider's ends, and the mark."""
         self.slider.set_mark(mark)
+        self._mark_moved(0.0 if mark is None else value - mark)
         if abs(value - self.value) < 1e-9:
             return
         self.value = value
@@ -231,8 +243,17 @@ class SliderRow(QWidget):
 
     def _on_value_changed(self, steps: int) -> None:
         self.value = steps / STEPS_PER_UNIT
+        self._mark_moved(0.0 if self.slider.mark is None else self.value - self.slider.mark)
         self._write()
         self.edited.emit(self.value)
+
+    def _mark_moved(self, distance: float) -> None:
+        """Let a row that was moved away from its mark stand out, and say by how much."""
+        moved = self._signed and abs(distance) >= LEAST_MOVE
+        for label in (self.name, self.figure):
+            set_mark(label, "moved", moved)
+        shown = f"{distance:+.2f}".replace("-", "\u2212")
+        self.slider.setAccessibleDescription(self.tr("moved by {0}").format(shown) if moved else "")
 
     def _write(self) -> None:
         shown = 0.0 if abs(self.value) < 0.005 else self.value

@@ -18,12 +18,18 @@ from nvp_studio.views.page import Page
 _SAVED_SIDE = 448
 """About how many pixels wide a saved picture is made, by a whole factor."""
 
+_ZOOMS = {1: "in", -1: "out", 0: "fit"}
+
 
 class ExploreActions(QObject):
     """Registers the page's actions and performs them."""
 
     blend_shown = Signal(bool)
     """Show or hide the panel that blends two images."""
+    original_shown = Signal(bool)
+    """Show or hide the original beside the picture."""
+    zoom_requested = Signal(int)
+    """Show the picture larger (1) or smaller (-1), or (0) all of it."""
 
     def __init__(self, context: WindowContext, page: Page, state: ExploreState, blend: BlendState) -> None:
         super().__init__(page)
@@ -38,6 +44,8 @@ class ExploreActions(QObject):
         add("explore.new-sample", self.tr("&New sample"), state.new_sample, "N", "dices")
         add("explore.more-samples", self.tr("&More samples to pick from"), state.more_samples, "M", "refresh-cw")
         add("explore.randomize", self.tr("Random &directions"), state.randomize, "D", "shuffle", separator=True)
+        text = self.tr("Repeat the random dire&ctions")
+        add("explore.repeat-randomize", text, state.repeat_randomize, "Shift+D", "repeat")
         add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
         text = self.tr("B&lend two images")
         add("explore.blend", text, self._toggle_blend, "L", "blend", separator=True, checkable=True)
@@ -47,6 +55,17 @@ class ExploreActions(QObject):
             add(f"explore.blend-picture-{name}", text, partial(self._take_end, end), letter, "image")
             text = self.tr("Image file as {0}…").format(letter)
             add(f"explore.blend-file-{name}", text, partial(self._ask_end, end), f"Shift+{letter}", "image-plus")
+        text = self.tr("&Original beside the picture")
+        tip = self.tr("Show beside it what a reset of all sliders brings back")
+        show = self._toggle_original
+        add("explore.original", text, show, "O", "columns-2", tip=tip, separator=True, checkable=True)
+        for step, text, keys, icon in (
+            (1, self.tr("Zoom &in"), ("+", "=", "Ctrl++", "Ctrl+="), "zoom-in"),
+            (-1, self.tr("Zoom o&ut"), ("-", "Ctrl+-"), "zoom-out"),
+            (0, self.tr("&Fit the picture"), ("0", "Ctrl+0"), "maximize"),
+        ):
+            action = add(f"explore.zoom-{_ZOOMS[step]}", text, partial(self.zoom_requested.emit, step), keys[0], icon)
+            action.setShortcuts([QKeySequence(key) for key in keys])
         text = self.tr("&Open image…")
         registry.add("explore.open-image", text, self._ask_image, "Ctrl+O", "image-plus", menu="file", place=10)
         text = self.tr("&Save picture…")
@@ -69,6 +88,9 @@ class ExploreActions(QObject):
 
     def _toggle_blend(self) -> None:
         self.blend_shown.emit(self._context.registry["explore.blend"].isChecked())
+
+    def _toggle_original(self) -> None:
+        self.original_shown.emit(self._context.registry["explore.original"].isChecked())
 
     def _take_end(self, end: int) -> None:
         self.blend_shown.emit(True)

@@ -3,16 +3,13 @@
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import (
-    QSizePolicy,
-    QToolButton,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.blend import STRIP_POSITIONS, BlendState, base_title
 from nvp_studio.state.explore import MAX_SEED, ExploreState
+from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
 from nvp_studio.training.bounds import Bounds
@@ -22,11 +19,12 @@ from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
+from nvp_studio.views.pages.explore.moved_text import count_text, moved_text, scales_text
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
 from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
@@ -50,6 +48,7 @@ class ExplorePage(Page):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = ExploreState(context.engine, context.settings.values.recipe, self)
         self.blend = BlendState(self.state)
+        self.original = OriginalState(self.state)
         self.actions_ = ExploreActions(context, self, self.state, self.blend)
         self._blended = False
         """Whether the picture was a blend; the panel opens when it becomes one."""
@@ -94,15 +93,12 @@ class ExplorePage(Page):
         self.welcome = WelcomeCard()
         self.welcome.setVisible(not self.context.settings.values.welcome_seen)
         column.addWidget(self.welcome)
-        self.view = ImageView()
-        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self.view.addActions(
-            [self.context.registry[f"explore.{name}"] for name in ("copy-image", "save", "copy-python")]
-        )
-        column.addWidget(self.view, 1)
+        column.addLayout(self._make_pictures(), 1)
+        row = hbox()
         self.caption = ElidedLabel(" ", role="dim")
-        self.caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(self.caption)
+        row.addWidget(self.caption, 1)
+        row.addWidget(ImageStatus(self.original_view, self.view))
+        column.addLayout(row)
         strip = hbox()
         self.sheet = ImageGrid(rows=1)
         self.sheet.setFixedHeight(8 * SPACE)
@@ -119,6 +115,20 @@ class ExplorePage(Page):
         self.blend_panel.hide()
         column.addWidget(self.blend_panel)
         return center
+
+    def _make_pictures(self) -> QHBoxLayout:
+        """The picture and, at its left where it is wanted, the original; they are zoomed and moved together."""
+        self.view = ImageView()
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        names = ("copy-image", "save", "copy-python", "zoom-in", "zoom-out", "zoom-fit", "original")
+        self.view.addActions([self.context.registry[f"explore.{name}"] for name in names])
+        self.original_view = ImageView(self.view.viewport)
+        self.original_view.setAccessibleName(self.tr("Original"))
+        self.original_view.hide()
+        row = hbox()
+        row.addWidget(self.original_view, 1)
+        row.addWidget(self.view, 1)
+        return row
 
     def _make_toolbar(self) -> WrappingRow:
         self.model_button = menu_button()
@@ -155,7 +165,7 @@ class ExplorePage(Page):
         row.addWidget(self._tool("explore.new-sample", self.tr("New sample")))
         row.addStretch(1)
         label = text_label(self.tr("Seed"))
-        self.seed = NumberField(Bounds(0, MAX_SEED), whole=True, none_text=self.tr("image"))
+        self.seed = NumberField(Bounds(0, MAX_SEED), whole=True, none_text=self.tr("image"), explain_empty=False)
         self.seed.setFixedWidth(15 * SPACE)
         self.seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.seed.setAccessibleName(self.tr("Seed of the sample"))
@@ -163,8 +173,9 @@ class ExplorePage(Page):
         row.addWidget(label)
         row.addWidget(self.seed)
         column.addLayout(row)
+        column.addWidget(self.seed.add_note())
         self.latents = LatentPanel()
-        for key in ("explore.randomize", "explore.reset"):
+        for key in ("explore.randomize", "explore.repeat-randomize", "explore.reset"):
             self.latents.add_tool(self.context.registry[key])
         column.addWidget(self.latents, 1)
         self._panel = panel
@@ -183,7 +194,11 @@ class ExplorePage(Page):
         state.notes_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         state.saved.connect(self._on_saved)
+        state.drawn_changed.connect(self._on_drawn_changed)
+        self.original.changed.connect(self._on_original_changed)
         self.actions_.blend_shown.connect(self.show_blend)
+        self.actions_.original_shown.connect(self._show_original)
+        self.actions_.zoom_requested.connect(self._zoom)
         self.sheet.clicked.connect(state.pick_sample)
         self.seed.committed.connect(self._on_seed_edited)
         self.latents.temperature_edited.connect(state.set_temperature)
@@ -234,6 +249,7 @@ class ExplorePage(Page):
 
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else None)
+        self._show_moved()
         self.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
@@ -243,9 +259,28 @@ class ExplorePage(Page):
     def _on_picture_changed(self, picture: Picture) -> None:
         self.view.show_image(qimage(picture.image))
         self.view.set_dimmed(False)
+        self._show_moved()
         self.score.show_pending()
         if self.state.origin:
             self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+
+    def _show_moved(self) -> None:
+        """Say how many directions moved, and for the picture on screen on which scales."""
+        moved, state = self.state.moved, self.state
+        on_screen = state.picture is not None and state.picture_recipe == state.recipe
+        by_scale = state.picture.moved if state.picture is not None and on_screen else ()
+        self.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
+        self._show_caption()
+
+    def _on_drawn_changed(self) -> None:
+        self._show_readiness()
+        if self.state.drawn:
+            self.latents.reveal(max(self.state.drawn, key=lambda one: abs(self.state.moved.get(one, 0.0))))
+
+    def _on_original_changed(self) -> None:
+        image = self.original.image
+        self.original_view.show_image(qimage(image) if image is not None else None)
+        self.original_view.set_dimmed(self.original.outdated)
 
     def _on_picture_outdated(self) -> None:
         self.view.set_dimmed(True)
@@ -284,17 +319,19 @@ class ExplorePage(Page):
         if self.state.busy:
             self.caption.setText(self.tr("Reading the image…"))
             return
-        if self.state.notes:
-            self.caption.setText("  ·  ".join(self.state.notes))
-            return
+        names = self.state.model.direction_names if self.state.model is not None else ()
+        parts = [*(self.state.notes or (self._base_text(),)), moved_text(self.state.moved, names)]
+        self.caption.setText("  ·  ".join(part for part in parts if part) or " ")
+
+    def _base_text(self) -> str:
         match self.state.recipe.base:
             case Seed(seed=seed):
-                self.caption.setText(self.tr("Sample of seed {0}").format(seed))
+                return self.tr("Sample of seed {0}").format(seed)
             case Image(name=name):
-                self.caption.setText(name or " ")
+                return name
             case Blend(a=a, b=b, share=share):
                 text = self.tr("{0} % of the way from {1} to {2}")
-                self.caption.setText(text.format(f"{100 * share:.0f}", base_title(a), base_title(b)))
+                return text.format(f"{100 * share:.0f}", base_title(a), base_title(b))
 
     def _show_readiness(self) -> None:
         engine = self.context.engine
@@ -305,6 +342,7 @@ class ExplorePage(Page):
         for entry in self.context.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
+        self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
             self.model_button.setText(f" {self.tr('Model')}")
@@ -322,6 +360,18 @@ class ExplorePage(Page):
         """Show or hide the panel that blends two images."""
         self.blend_panel.setVisible(shown)
         self.context.registry["explore.blend"].setChecked(shown)
+
+    def _show_original(self, shown: bool) -> None:
+        self.original_view.setVisible(shown)
+        self.original.want(shown)
+
+    def _zoom(self, step: int) -> None:
+        if step == 0:
+            self.view.viewport.fit()
+        elif step > 0:
+            self.view.zoom_in()
+        else:
+            self.view.zoom_out()
 
     def _on_seed_edited(self) -> None:
         seed = self.seed.value()

@@ -1,0 +1,49 @@
+"""What was moved along which directions, in words."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from PySide6.QtCore import QCoreApplication
+
+from nvp_studio.views.widgets.latent_panel import scale_name
+
+_NAMED = 3
+"""How many directions are named, those that moved farthest."""
+_tr = partial(QCoreApplication.translate, "MovedText")
+
+
+def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:
+    """The directions that moved farthest and how far, such as "Moved: 3 by +1.80, 7 by -1.50 and 9 more"."""
+    if not moved:
+        return ""
+    farthest = sorted(moved, key=lambda direction: -abs(moved[direction]))[:_NAMED]
+    parts = [
+        _tr("{0} by {1}").format(names[one] or one + 1, f"{moved[one]:+.2f}".replace("-", "\u2212"))
+        for one in farthest
+        if one < len(names)
+    ]
+    rest = len(moved) - len(parts)
+    text = _tr("Moved along direction {0}").format(", ".join(parts))
+    return text + (_tr(" and {0} more").format(rest) if rest else "")
+
+
+def count_text(moved: Mapping[int, float], by_scale: Sequence[float]) -> str:
+    """How many directions moved, and the scale that most of it lies in, such as "12 moved, 64 % coarse"."""
+    if not moved:
+        return ""
+    text = _tr("{0} moved").format(len(moved))
+    if len(by_scale) < 2:
+        return text
+    most = max(range(len(by_scale)), key=lambda scale: by_scale[scale])
+    name = scale_name(most, len(by_scale)).lower()
+    return _tr("{0}, {1} % {2}").format(text, f"{100 * by_scale[most]:.0f}", name)
+
+
+def scales_text(by_scale: Sequence[float]) -> str:
+    """How the move is distributed over the scales, in a sentence; empty without one, and with a single scale."""
+    if len(by_scale) < 2:
+        return ""
+    parts = [
+        f"{scale_name(scale, len(by_scale)).lower()} {100 * fraction:.0f} %" for scale, fraction in enumerate(by_scale)
+    ]
+    return _tr("Where the latents moved, by squared length: {0}.").format(", ".join(parts))
