@@ -228,9 +228,11 @@ def _check_pixels(image: Image.Image, most: int) -> None:
 
 def _open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """Open the regular file at `path`; nothing here waits for a pipe or wakes a device."""
-    if os.path.isdir(path):
+    try:
+        file = open_regular(path)
+    except IsADirectoryError:
         os.scandir(path).close()  # raises the reason, if the folder cannot be listed
-    file = open_regular(path)
+        raise
     size = os.fstat(file.fileno()).st_size
     if 0 < size <= MAX_FILE_BYTES:
         return file

@@ -96,7 +96,7 @@ def over_white(colour: Images, alpha: Images) -> Images:
 
 
 def _bytes(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
-    raw = np.array(image).reshape(image.height, image.width, -1)
+    raw = np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1).copy()
     pixels, notes = _levels(raw, stored, reading)
     key = image.info.get("transparency")
     if not isinstance(key, int | tuple):

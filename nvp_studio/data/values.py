@@ -6,6 +6,7 @@ told from the lowest and highest; whatever is not certain is said in a `Suspicio
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -94,6 +95,7 @@ def not_dark(facts: ValueFacts) -> bool:
     return facts.high > _FEW
 
 
+@lru_cache(16)
 def range_for(reading: Reading, kind: str) -> Mapping:
     """The range of numbers of this kind in a set for which `reading` was decided."""
     return choose(ValueFacts(kind=kind), reading)[0]
