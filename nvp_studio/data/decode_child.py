@@ -8,14 +8,12 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import msgspec
 
 import nvp_studio
 from nvp_studio.data.decode_limits import MEMORY_BYTES, MEMORY_EXIT, SECONDS
-from nvp_studio.data.decode_process import Ready, Result, Want, take_frames
+from nvp_studio.data.decode_process import Batch, Job, Ready, Result, Want, decode_result, framed, take_frames
 
 
 @dataclass(frozen=True)
@@ -29,10 +27,16 @@ class Page:
 Source = str | os.PathLike[str] | bytes | Page
 """A path, the content of a file, or a page."""
 
-AHEAD = 16
-"""Files that a process is given at a time."""
+AHEAD = 128
+"""Files that a process is given at a time, if it is fast."""
+_FIRST_AHEAD = 8
+"""Files that it is given at a time at first; twice as many each time that it had none left."""
 _PIPE_BYTES = 4096
 """What every system's pipes hold, so that writing does not wait for a process that is decoding."""
+_WIDE_PIPE_BYTES = 2**20
+"""What pipes are made to hold, where the system lets them."""
+_JOB_BYTES = 64
+"""About what a job takes beside its path and content, in a message and in the message's own part."""
 _WALL_SECONDS = 60.0 if sys.platform != "win32" else SECONDS
 """Time for a file after which the process is ended, whatever it did in it."""
 _START_SECONDS = 60.0
@@ -41,32 +45,42 @@ _FEW_TASKS = 4
 _GATHER_SECONDS = 0.001
 """While a process has more than few tasks, its results are gathered so long: waking for each costs as much as a small
 file."""
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # threads take addresses
+    "OMP_NUM_THREADS": "1",
+    # glibc gives memory back after each image otherwise, and gets it anew for the next, which takes half of the time.
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 * 2**20),
+}
 # The path of this package comes last: it is found without, where it is installed.
 _CODE = "import sys; sys.path.append(sys.argv[1]); from nvp_studio.data.decode_process import main; main()"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Task:
     """A file on its way through the processes."""
 
     source: Source
-    want: Want
     result: Result | None = None
+    seconds: float = 0.0
+    """The time of computing that it was given."""
+    content: bytes = field(init=False, default=b"")
+    job: Job = field(init=False)
+    message_bytes: int = field(init=False)
+    """At most how many bytes are written for it."""
 
-    @property
-    def file(self) -> str | os.PathLike[str] | bytes:
-        """The path or the content."""
-        return self.source.path if isinstance(self.source, Page) else self.source
+    def __post_init__(self) -> None:
+        source, page = (self.source.path, self.source.number) if isinstance(self.source, Page) else (self.source, None)
+        if isinstance(source, bytes):
+            self.content = source
+            self.job = Job(b"", len(source), page)
+        else:
+            self.job = Job(os.fsencode(_absolute(os.fspath(source))), 0, page)
+        self.message_bytes = len(self.job.path) + len(self.content) + _JOB_BYTES
 
-    @property
-    def page(self) -> int | None:
-        """The page, None where that is not said."""
-        return self.source.number if isinstance(self.source, Page) else None
 
-    @property
-    def content_bytes(self) -> int:
-        """The size of the content, 0 for a path."""
-        return len(self.source) if isinstance(self.source, bytes) else 0
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") and os.sep == "/" else os.path.abspath(path)
 
 
 class Process:
@@ -79,7 +93,9 @@ class Process:
         self.ready = self.ended = self.overdue = False
         self.since = time.monotonic()
         """When its first task began."""
-        self._given_bytes: deque[int] = deque()
+        self._ahead = _FIRST_AHEAD
+        self._given_bytes = 0
+        """Of the tasks, which are perhaps in the pipe still."""
         self._arrived = arrived
         root = Path(nvp_studio.__file__).resolve().parent.parent
         self._popen = subprocess.Popen(
@@ -87,47 +103,64 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=root,  # it keeps no other folder in use
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # threads take addresses
+            env={**os.environ, **_ENVIRONMENT},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             start_new_session=True,
         )
+        self._pipe_bytes = _widen(self._popen)
         threading.Thread(target=self._receive, name="decoded images", daemon=True).start()
 
-    def has_room(self, message_bytes: int) -> bool:
-        """Whether a message can be written without waiting."""
-        assert self._popen.stdin is not None
-        if len(self.tasks) >= AHEAD or self.ended or self._popen.stdin.closed:
-            return False
-        return sum(self._given_bytes) + message_bytes <= _PIPE_BYTES or (self.ready and not self.tasks)
+    def give(self, unsent: deque[Task], want: Want, seconds: float) -> bool:
+        """Send the first of the `unsent` tasks, as many as it is to have now, and remove them; whether there were any.
 
-    def give(self, task: Task, message: bytes, content: bytes) -> None:
-        """Write a task for the process, which gets it at the next `flush` at the latest."""
+        Of all the same is wanted, and each may take so many seconds of computing. Never waits for a process that is
+        decoding.
+        """
         assert self._popen.stdin is not None
+        if self.ended or self._popen.stdin.closed or 2 * len(self.tasks) > self._ahead:
+            return False
+        waits = self.ready and not self.tasks
+        room = self._pipe_bytes - self._given_bytes
+        tasks: list[Task] = []
+        while unsent and 2 * len(tasks) < self._ahead:
+            room -= unsent[0].message_bytes
+            if room < 0 and not (waits and not tasks):
+                break
+            tasks.append(unsent.popleft())
+        if not tasks:
+            return False
         if not self.tasks:
             self.since = time.monotonic()
-        self.tasks.append(task)
-        self._given_bytes.append(len(message))
+        self.tasks += tasks
+        for task in tasks:
+            task.seconds = seconds
+            self._given_bytes += task.message_bytes
         with suppress(OSError):  # it has ended, which is seen by its results
-            self._popen.stdin.write(message)
-            self._popen.stdin.write(content)
-
-    def flush(self) -> None:
-        """Send what was given, unless the process was ended: `ended` is set some time after."""
-        assert self._popen.stdin is not None
-        if not self._popen.stdin.closed:
-            with suppress(OSError):
-                self._popen.stdin.flush()
+            self._popen.stdin.write(framed(Batch(want, seconds, [task.job for task in tasks])))
+            for task in tasks:
+                self._popen.stdin.write(task.content)
+            self._popen.stdin.flush()
+        return True
 
     def take_results(self) -> None:
         """Hand the results that have arrived to their tasks."""
+        if not self.results:
+            return
+        self.since = time.monotonic()
         while self.results:
-            result = msgspec.msgpack.decode(self.results.popleft(), type=Result)
-            self.since = time.monotonic()
+            result = decode_result(self.results.popleft())
             if isinstance(result, Ready):
                 self.ready = True
             elif self.tasks:
-                self.tasks.popleft().result = result
-                self._given_bytes.popleft()
+                task = self.tasks.popleft()
+                task.result = result
+                self._given_bytes -= task.message_bytes
+                if not self.tasks:
+                    self._ahead = min(2 * self._ahead, AHEAD)
+
+    def begin(self) -> None:
+        """Forget how fast the files of another list were."""
+        self._ahead = _FIRST_AHEAD
 
     def check_time(self) -> None:
         """End the process if it is overdue."""
@@ -154,11 +187,11 @@ class Process:
             return self.overdue
         return self.overdue or self.exit_status() == -signal.SIGPROF
 
-    def reason(self, seconds: float) -> str:
+    def reason(self) -> str:
         """Why it ended at its first task, as the reason of that file."""
         status = self.exit_status()
         if self.took_too_long():
-            return f"takes more than {seconds:.0f} seconds to decode"
+            return f"takes more than {self.tasks[0].seconds:.0f} seconds to decode"
         if status == MEMORY_EXIT:
             return f"takes more than {MEMORY_BYTES / 2**30:.0f} GB of memory to decode"
         with suppress(ValueError):
@@ -180,3 +213,17 @@ class Process:
         with self._arrived:
             self.ended = True
             self._arrived.notify_all()
+
+
+def _widen(process: "subprocess.Popen[bytes]") -> int:
+    """Let the pipes of a process hold more, where that is possible; returns what may be in that to it at a time."""
+    if sys.platform != "linux":
+        return _PIPE_BYTES
+    import fcntl
+
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # beyond what a user may have
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _WIDE_PIPE_BYTES)
+    return max(_PIPE_BYTES, fcntl.fcntl(process.stdin, fcntl.F_GETPIPE_SZ) // 2)  # which are whole pages

@@ -1,6 +1,7 @@
-"""The process that decodes image files for another: jobs on stdin, their results on stdout, in the order of the jobs.
+"""The process that decodes image files for another: batches of jobs on stdin, their results on stdout, in this order.
 
-Each message is its length (4 bytes) and a structure in msgpack; a job for content is followed by the content. What C
+Each message is its length (4 bytes) and a structure in msgpack; a batch is followed by the contents that its jobs name.
+Each result is written as soon as it is there, so that the first job without one is that at which the process is. What C
 libraries print goes nowhere. The process ends with its stdin.
 """
 
@@ -21,15 +22,10 @@ ImageShape = tuple[int, int, int]
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
-    """An image to be read: the file at `path`, or `content_bytes` of content that follow.
-
-    `seconds` is the time of computing that it may take.
-    """
+    """An image to be read: the file at `path`, or `content_bytes` of content that follow."""
 
     path: bytes
-    content_bytes: int
-    want: "Want"
-    seconds: float
+    content_bytes: int = 0
     page: int | None = None
 
 
@@ -42,6 +38,14 @@ class Want(msgspec.Struct, frozen=True, array_like=True):
     what: Literal["header", "facts", "pixels"]
     image_shape: ImageShape = (1, 1, 1)
     reading: Reading = UNDECIDED
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """Images of which the same is wanted; `seconds` is the time of computing that each may take."""
+
+    want: Want
+    seconds: float
+    jobs: list[Job]
 
 
 class Pixels(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -80,11 +84,14 @@ class Ready(msgspec.Struct, frozen=True, array_like=True, tag=True):
 Result = Ready | Pixels | Header | Facts | Problem
 
 _LENGTH = struct.Struct("<I")
+_encoder = msgspec.msgpack.Encoder()
+decode_result = msgspec.msgpack.Decoder(Result).decode
+"""The result in a message; its time is a large part of a small file's."""
 
 
 def framed(message: msgspec.Struct) -> bytes:
     """A message with its length."""
-    content = msgspec.msgpack.encode(message)
+    content = _encoder.encode(message)
     return _LENGTH.pack(len(content)) + content
 
 
@@ -116,16 +123,16 @@ def main() -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     limit_memory()
-    decoder = msgspec.msgpack.Decoder(Job)
+    decoder = msgspec.msgpack.Decoder(Batch)
     try:
         _send(outgoing, Ready())
         for frame in read_frames(incoming):
-            job = decoder.decode(frame)
-            source = incoming.read(job.content_bytes) if job.content_bytes else os.fsdecode(job.path)
-            limit_time(job.seconds)
-            result = _result(source, job.want, job.page)
+            batch = decoder.decode(frame)
+            for job in batch.jobs:
+                source = incoming.read(job.content_bytes) if job.content_bytes else os.fsdecode(job.path)
+                limit_time(batch.seconds)
+                _send(outgoing, _result(source, batch.want, job.page))
             limit_time(0)
-            _send(outgoing, result)
     except BrokenPipeError:
         pass
     sys.exit()

@@ -6,6 +6,7 @@ it was given are read again.
 """
 
 import atexit
+import math
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ import numpy as np
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.decode_child import AHEAD, Process, Source, Task
 from nvp_studio.data.decode_limits import SECONDS
-from nvp_studio.data.decode_process import Facts, Header, ImageShape, Job, Pixels, Problem, Result, Want, framed
+from nvp_studio.data.decode_process import Facts, Header, ImageShape, Pixels, Problem, Result, Want
 from nvp_studio.data.images import ImageError, ReadImage
 from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
 
@@ -30,7 +31,9 @@ _WAIT_SECONDS = 0.02
 _MORE_SECONDS = 0.3
 """A further process is started once the work has taken this long, about as long as a start takes."""
 _MAX_HELD_BYTES = 64 * 2**20
-"""Content of files that is taken ahead."""
+"""Content of files that is taken ahead, and pixels that may wait for those of an earlier file."""
+_TURN_SECONDS = 0.002
+"""While results are waiting for the caller, the processes are given more files this often."""
 _MANY_FILES = 500
 """With so many, all processes are started at once."""
 _IDLE_SECONDS = 60.0
@@ -144,6 +147,7 @@ class Decoders:
                 process = self._idle.pop()
                 process.take_results()
                 if not process.ended:
+                    process.begin()
                     return process
                 process.end()
         return Process(self.arrived) if start else None
@@ -179,7 +183,7 @@ class Decoders:
         make: Callable[[Result], Made],
         cancelled: Callable[[], bool],
     ) -> Generator[Made | None, None, None]:
-        work = _Work(self, (_task(source, want) for source in sources))
+        work = _Work(self, map(_task, sources), want)
         try:
             while not cancelled():
                 task = work.next()
@@ -196,6 +200,7 @@ class _Work:
 
     decoders: Decoders
     tasks: Iterator[Task]
+    want: Want
     processes: list[Process] = field(default_factory=list)
     done: bool = False
     """Whether all tasks were returned."""
@@ -206,29 +211,30 @@ class _Work:
     _held_bytes: int = 0
     """Content among the tasks that are waiting."""
     _began: float = field(default_factory=time.monotonic)
+    _turned: float = -math.inf
     _slow_in_a_row: int = 0
 
     def next(self) -> Task | None:
         """The next task, with its result; None if that has not come within `_WAIT_SECONDS`, or when `done`."""
-        until = time.monotonic() + _WAIT_SECONDS
+        now = time.monotonic()
+        until = now + _WAIT_SECONDS
         while True:
-            if self._waiting and self._waiting[0].result is not None:
-                task = self._waiting.popleft()
-                self._held_bytes -= task.content_bytes
-                if not isinstance(task.result, Problem):
-                    self._slow_in_a_row = 0
-                return task
-            for process in list(self.processes):
-                process.take_results()
-                process.check_time()
-                if process.ended and not process.results:
-                    self._replace(process)
-            self._send()
+            found = bool(self._waiting) and self._waiting[0].result is not None
+            if not found or now > self._turned + _TURN_SECONDS:
+                self._turn()
+                self._turned = now
             if not self._waiting:
                 self.done = True
                 return None
-            if self._waiting[0].result is None and not self._wait(until - time.monotonic()):
+            if self._waiting[0].result is not None:
+                task = self._waiting.popleft()
+                self._held_bytes -= len(task.content)
+                if not isinstance(task.result, Problem):
+                    self._slow_in_a_row = 0
+                return task
+            if not self._wait(until - now):
                 return None
+            now = time.monotonic()
 
     def _wait(self, seconds: float) -> bool:
         """Wait at most so long for news of the processes; whether there is time left."""
@@ -237,43 +243,31 @@ class _Work:
                 self.decoders.arrived.wait(seconds)
         return seconds > 0
 
-    @property
-    def _seconds(self) -> float:
-        return SECONDS if self._slow_in_a_row < _PATIENT_FILES else _SHORT_SECONDS
-
-    def _send(self) -> None:
-        """Give the processes as much as they take, and start a further one where that is too little."""
-        self._give()
-        for process in self.processes:
-            process.flush()
-
-    def _give(self) -> None:
+    def _turn(self) -> None:
+        """Take the results that are there, and give the processes as much as they take."""
+        for process in list(self.processes):
+            process.take_results()
+            process.check_time()
+            if process.ended and not process.results:
+                self._replace(process)
+        seconds = SECONDS if self._slow_in_a_row < _PATIENT_FILES else _SHORT_SECONDS
         while self._fill():
-            task = self._unsent[0]
-            source, page = task.file, task.page
-            content = source if isinstance(source, bytes) else b""
-            path = b"" if isinstance(source, bytes) else os.fsencode(os.path.abspath(source))
-            message = framed(Job(path, task.content_bytes, task.want, self._seconds, page))
-            size = len(message) + len(content)
-            process = min(
-                (one for one in self.processes if one.has_room(size)), key=lambda one: len(one.tasks), default=None
-            )
-            if process is None:
-                if not self._add_process():
-                    return
-            else:
-                self._unsent.popleft()
-                process.give(task, message, content)
+            by_work = sorted(self.processes, key=lambda one: len(one.tasks))
+            given = any(process.give(self._unsent, self.want, seconds) for process in by_work)
+            if not given and not self._add_process():
+                return
 
     def _fill(self) -> bool:
         """Take tasks ahead of those that are returned; whether any is to be sent."""
         most = 2 * AHEAD * self.decoders.most
-        while self._more and not self._unsent and len(self._waiting) < most and self._held_bytes < _MAX_HELD_BYTES:
+        if self.want.what == "pixels":
+            most = max(2 * self.decoders.most, min(most, _MAX_HELD_BYTES // math.prod(self.want.image_shape)))
+        while self._more and len(self._waiting) < most and self._held_bytes < _MAX_HELD_BYTES:
             task = next(self.tasks, None)
             self._more = task is not None
             if task is not None:
                 self._waiting.append(task)
-                self._held_bytes += task.content_bytes
+                self._held_bytes += len(task.content)
                 if task.result is None:
                     self._unsent.append(task)
         return bool(self._unsent)
@@ -294,18 +288,18 @@ class _Work:
         if not process.ready:
             raise DataError(f"the process that decodes images does not start (exit status {process.exit_status()})")
         tasks = list(process.tasks)
-        process.tasks.clear()
         if tasks:
-            tasks[0].result = Problem(process.reason(self._seconds))
+            tasks[0].result = Problem(process.reason())
             self._slow_in_a_row = self._slow_in_a_row + 1 if process.took_too_long() else 0
+        process.tasks.clear()
         process.end()
         self._unsent.extendleft(reversed(tasks[1:]))
 
 
-def _task(source: Source | ImageError, want: Want) -> Task:
+def _task(source: Source | ImageError) -> Task:
     if isinstance(source, ImageError):
-        return Task(b"", want, Problem(str(source)))
-    return Task(source, want, Problem("the file is empty") if source == b"" else None)
+        return Task(b"", Problem(str(source)))
+    return Task(source, Problem("the file is empty") if source == b"" else None)
 
 
 def _problem(result: Result) -> ImageError:

@@ -1,8 +1,10 @@
 """Images decoded in other processes are those of this one; a file that takes too much harms no other."""
 
 import io
+import platform
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +15,9 @@ from PIL import Image
 
 from nvp_studio.data import decode_child, decoding
 from nvp_studio.data.dataset import DataError
-from nvp_studio.data.decode_child import Process
+from nvp_studio.data.decode_child import Process, Task
 from nvp_studio.data.decode_limits import MEMORY_EXIT
+from nvp_studio.data.decode_process import Want
 from nvp_studio.data.decoding import Decoders
 from nvp_studio.data.images import ImageError, ReadImage, read_facts, read_header, read_image
 from nvp_studio.data.reading import Reading
@@ -142,6 +145,35 @@ def test_sources_are_taken_a_bounded_number_ahead(shared: Decoders) -> None:
     assert 0 < taken < 50 + 4 * decode_child.AHEAD + 2
 
 
+def test_few_large_images_are_taken_ahead(shared: Decoders) -> None:
+    """Those that wait for an earlier one are held in memory."""
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield grey(7)
+
+    with closing(shared.read(endless(), (3, 1024, 1024))) as images:
+        for _ in range(10):
+            next(images)
+    assert taken <= 10 + 64 // 3 + 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator of glibc")
+def test_a_process_keeps_the_memory_of_an_image_for_the_next(single: Watched) -> None:
+    file = io.BytesIO()
+    Image.effect_noise((640, 480), 50).convert("RGB").save(file, "JPEG")
+    faults = []
+    for _ in range(2):
+        images_of(single, [file.getvalue()] * 4)
+        status = Path(f"/proc/{single.taken[0]._popen.pid}/stat").read_text().rpartition(")")[2].split()
+        faults.append(int(status[7]))  # pages that the process did not have
+    assert len(single.taken) == 1
+    assert faults[1] - faults[0] < 400  # of 900 in each image's pixels alone
+
+
 def test_a_process_is_used_again(single: Watched) -> None:
     for _ in range(3):
         images_of(single, [grey(1)])
@@ -194,8 +226,7 @@ def test_a_process_that_is_ended_takes_nothing_from_then_on(single: Watched) -> 
     assert process is not None
     process.end()
     process.ended = False  # as until the thread that receives its results sees the end
-    assert not process.has_room(1)
-    process.flush()
+    assert not process.give(deque([Task(grey(1))]), Want("header"), 1.0)
 
 
 def test_a_process_that_ended_while_idle_is_replaced(single: Watched) -> None:
