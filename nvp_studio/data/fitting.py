@@ -1,6 +1,7 @@
 """Bringing uint8 pixels to a model's shape: crop, pad or stretch, resizing by area, grey to colour and back."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +92,7 @@ def average_areas(pixels: Images, height: int, width: int) -> Images:
     """
     old_height, old_width, channels = pixels.shape
     of_column, of_all = _type_of_sums(old_height), _type_of_sums(old_height * old_width)
-    down, across = _overlaps(old_height, height).astype(of_column), _overlaps(old_width, width).astype(of_all)
+    down, across = _overlaps(old_height, height, of_column), _overlaps(old_width, width, of_all)
     rows = np.empty((height, old_width * channels), of_column)
     step = max(1, _BAND_SIZE * height // pixels.size)
     for start in range(0, height, step):
@@ -105,16 +106,16 @@ def average_areas(pixels: Images, height: int, width: int) -> Images:
     return np.ascontiguousarray((2 * sums + area) // (2 * area), dtype=np.uint8)
 
 
-def _type_of_sums(pixels: int) -> "type[np.float32 | np.float64]":
+def _type_of_sums(pixels: int) -> "np.dtype[np.floating[Any]]":
     """The type for sums of so many bytes: float32 is exact below 2**24, twice as fast, float64 below 2**53."""
-    return np.float32 if 255 * pixels < 2**24 else np.float64
+    return np.dtype(np.float32 if 255 * pixels < 2**24 else np.float64)
 
 
 @functools.lru_cache(64)
-def _overlaps(old: int, new: int) -> npt.NDArray[np.float64]:
+def _overlaps(old: int, new: int, sums: "np.dtype[np.floating[Any]]") -> npt.NDArray[np.floating[Any]]:
     """How much of each of the `old` pixels lies under each of the `new` ones, (new, old); each row's sum is `old`."""
     starts, edges = np.arange(new)[:, None] * old, np.arange(old) * new
-    return (np.minimum(starts + old, edges + new) - np.maximum(starts, edges)).clip(0).astype(np.float64)
+    return (np.minimum(starts + old, edges + new) - np.maximum(starts, edges)).clip(0).astype(sums)
 
 
 def enlarge(pixels: Images, height: int, width: int) -> Images:
