@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,12 @@ settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the platform of Qt before any window and the threads of torch before its import."""
+    """Choose the platform of Qt before any window and the threads of torch before its import.
+
+    Bytecode is kept whatever the environment says: else each of the many processes compiles what it imports.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["QT_QPA_PLATFORM"] = os.environ.get("NVP_STUDIO_TEST_PLATFORM", "offscreen")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     leaks.record_messages(config.getini("qt_log_ignore"))

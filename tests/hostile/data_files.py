@@ -83,22 +83,24 @@ def encoded(kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
+_BLOCK = 2**20
+_ZEROS = gzip.compress(bytes(_BLOCK), 1)
+"""A member of a gzip file; a file of several is one file."""
+
+
 def tar(*members: tuple[str, bytes | int, bytes]) -> bytes:
     """A gzipped tar file; a member whose content is a number has that many zeros."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1) as zipped:
-        for name, content, kind in members:
-            member = tarfile.TarInfo(name)
-            member.type = kind
-            member.size = content if isinstance(content, int) else len(content)
-            zipped.write(member.tobuf())
-            if isinstance(content, int):
-                for _ in range(content // 2**20):
-                    zipped.write(bytes(2**20))
-            else:
-                zipped.write(content + bytes(-len(content) % 512))
-        zipped.write(bytes(1024))
-    return buffer.getvalue()
+    packed_parts = []
+    for name, content, kind in members:
+        member = tarfile.TarInfo(name)
+        member.type = kind
+        member.size = content if isinstance(content, int) else len(content)
+        packed_parts.append(gzip.compress(member.tobuf(), 1))
+        if isinstance(content, int):
+            packed_parts.append(_ZEROS * (content // _BLOCK))
+        else:
+            packed_parts.append(gzip.compress(content + bytes(-len(content) % 512), 1))
+    return b"".join((*packed_parts, gzip.compress(bytes(1024), 1)))
 
 
 def recipe(**fields: object) -> bytes:
@@ -106,9 +108,12 @@ def recipe(**fields: object) -> bytes:
 
 
 def _bomb(size: int) -> bytes:
-    """So many zeros, deflated."""
+    """So many zeros, deflated; compressed once, since after a full flush the same bytes mean the same again."""
     packer = zlib.compressobj(9)
-    return b"".join(packer.compress(bytes(2**20)) for _ in range(size // 2**20)) + packer.flush()
+    start = packer.compress(bytes(_BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(_BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = (size % 65521) << 16 | 1  # Adler-32 of zeros
+    return start + block * (size // _BLOCK - 1) + packer.flush()[:-4] + struct.pack(">I", checksum)
 
 
 def mat(content: bytes) -> bytes:
