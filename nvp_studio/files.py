@@ -15,8 +15,10 @@ from typing import BinaryIO
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 """Errors of file systems without hard links."""
-_NO_FLUSHING = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
-"""Errors of network and user file systems that cannot flush folders, and of folders that may not be read."""
+_NO_FLUSHING = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Errors of network and user file systems that cannot flush files, or folders."""
+_NO_FLUSHING_FOLDERS = _NO_FLUSHING | {errno.EBADF, errno.EACCES, errno.EPERM}
+"""Errors besides of file systems that give no handle on a folder, and of folders that may not be read."""
 _OPEN_FILES_STAY = os.name == "nt"
 """Whether the system refuses to rename, replace and remove files that are open."""
 _BUSY_SECONDS = 2.0
@@ -45,7 +47,7 @@ def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] |
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            flush_file(file.fileno())
         if keep is not None:
             _keep(target, Path(keep))
         replace_file(temporary, target)
@@ -114,25 +116,38 @@ def remove_leftovers(folder: str | os.PathLike[str], but: Container[str] = ()) -
     return removed
 
 
-def flush_folder(folder: Path) -> str:
-    """Flush the entries of `folder` to disk: a new file whose entry is not flushed may be gone after a power cut.
+def flush_file(descriptor: int) -> str:
+    """Flush the content of an open file to disk, where it stays in a power cut.
 
     Returns why the file system cannot do that, such as "Invalid argument"; empty when it was done. Raises `OSError` for
     other errors, such as those of a disk that fails.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSHING:
+            raise
+        return error.strerror or str(error)
+    return ""
+
+
+def flush_folder(folder: Path) -> str:
+    """Flush the entries of `folder` to disk: a new file whose entry is not flushed may be gone after a power cut.
+
+    Returns and raises as `flush_file`.
     """
     if os.name != "posix":
         return ""  # other systems give no handle on a folder
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            return flush_file(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        if error.errno not in _NO_FLUSHING:
+        if error.errno not in _NO_FLUSHING_FOLDERS:
             raise
         return error.strerror or str(error)
-    return ""
 
 
 def _check_regular(status: os.stat_result, path: str | os.PathLike[str], max_bytes: int | None) -> None:

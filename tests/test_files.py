@@ -9,9 +9,14 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import nvp_studio
+from nvp_studio.data.row_writer import Plan, Row, pixels_path, write_rows
 from nvp_studio.files import flush_folder, read_regular, remove_leftovers, stream_whole, write_whole
+from nvp_studio.training.changes import CHANGES, RateChange, record_changes
+from nvp_studio.training.journal import Journal
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -68,6 +73,43 @@ def test_a_disk_that_fails_to_flush_a_folder_is_an_error(
     forbid_flushing_folders(monkeypatch, number)
     with pytest.raises(OSError, match=os.strerror(number)):
         write_whole(tmp_path / "file", b"one")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_files_are_written_where_nothing_can_be_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_whole(tmp_path / "file", b"one")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    journal = Journal(tmp_path / "journal")
+    journal.append(b"a line\n")
+    journal.flush()
+    journal.close()
+    assert journal.trouble == ""
+    record_changes(tmp_path, RateChange(40, 0.5))
+    assert len((tmp_path / CHANGES).read_bytes().splitlines()) == 1
+    images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
+    plan = Plan("two", (1, 2, 2), np.zeros(2, np.uint8), lambda first: (Row(image) for image in images[first:]))
+    assert write_rows(tmp_path, "key", plan, lambda done, total, text: None).taken == 2
+    assert pixels_path(tmp_path, "key").read_bytes() == images.tobytes()
+
+
+def test_a_disk_that_fails_to_flush_a_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        write_whole(tmp_path / "file", b"one")
+
+
+def test_only_one_module_flushes_to_the_disk() -> None:
+    package = Path(nvp_studio.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if "os.fsync(" in path.read_text("utf-8")] == ["files.py"]
 
 
 def forbid_flushing_folders(monkeypatch: pytest.MonkeyPatch, number: int = errno.EINVAL) -> None:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from nvp_studio.data.dataset import Attribute, DataError, Images, Labels
 from nvp_studio.data.options import Progress
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
+from nvp_studio.files import flush_file
 
 Numbers = npt.NDArray[np.uint8]
 
@@ -192,7 +193,7 @@ def _opened(path: Path) -> BinaryIO:
 
 def _to_disk(file: BinaryIO) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    flush_file(file.fileno())
 
 
 def pixels_path(folder: Path, key: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from nvp_studio.files import flush_folder, read_regular, write_whole
+from nvp_studio.files import flush_file, flush_folder, read_regular, write_whole
 from nvp_studio.training.bounds import check_bounds
 from nvp_studio.training.config import StopRules
 from nvp_studio.training.errors import RunError
@@ -103,7 +103,7 @@ def record_changes(folder: Path, *changes: RunChange) -> None:
         try:
             while lines:
                 lines = lines[os.write(descriptor, lines) :]
-            os.fsync(descriptor)
+            flush_file(descriptor)
             if new:
                 flush_folder(folder)
         except OSError:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from nvp_studio.files import flush_folder
+from nvp_studio.files import flush_file, flush_folder
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
@@ -41,7 +41,7 @@ class Journal:
             self.append(b"")
         if self._descriptor is not None and self._unflushed:
             try:
-                os.fsync(self._descriptor)
+                flush_file(self._descriptor)
                 if not self._named:
                     flush_folder(self._path.parent)
                     self._named = True
