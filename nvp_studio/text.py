@@ -109,4 +109,9 @@ def counted(count: int, noun: str) -> str:
 
 def shape_text(channels: int, height: int, width: int) -> str:
     """The shape of an image for a person, such as 32x32 colour."""
-    return f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
+    return f"{pixels_text(width, height)} {'grey' if channels == 1 else 'colour'}"
+
+
+def pixels_text(width: int, height: int) -> str:
+    """The size of an image for a person, such as 32x48."""
+    return f"{width}x{height}"

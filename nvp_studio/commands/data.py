@@ -23,7 +23,7 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.commands.options import given_reading, options_of, with_options
+from nvp_studio.commands.options import SIZE, given_reading, options_of, size_option, with_options
 from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
 from nvp_studio.data.reading import Reading, as_options
 from nvp_studio.data.report import suspicion_text
@@ -42,7 +42,14 @@ app = typer.Typer(
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of 'nvp-studio data list'.")]
 RootOption = Annotated[str | None, typer.Option(help="Folder in which files are looked for first.")]
-SideOption = Annotated[int | None, typer.Option(help="Side in pixels to which images are resized.")]
+SizeOption = Annotated[
+    Any,  # an ImageSize or None
+    typer.Option(
+        parser=size_option,
+        metavar=SIZE,
+        help="Size in pixels that images are brought to: 32 for squares, or width x height such as 32x48.",
+    ),
+]
 ChannelsOption = Annotated[int | None, typer.Option(help="1 for grey, 3 for colour; without it as they are.")]
 
 
@@ -112,7 +119,7 @@ def prepare(
         bool, typer.Option("--download", help="Download the files, if they are not on this machine.")
     ] = False,
     data_root: RootOption = None,
-    image_size: SideOption = None,
+    image_size: SizeOption = None,
     channels: ChannelsOption = None,
     json: JsonOption = False,
     **fields: Any,
@@ -182,7 +189,7 @@ def prepare(
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path that --data of train takes.")],
     data_root: RootOption = None,
-    image_size: SideOption = None,
+    image_size: SizeOption = None,
     channels: ChannelsOption = None,
     sheet: Annotated[Path | None, typer.Option(help="Write sample images side by side into this PNG file.")] = None,
     json: JsonOption = False,

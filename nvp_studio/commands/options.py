@@ -8,8 +8,12 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 import typer
 
+from nvp_studio.data.image_size import ImageSize, parse_size
 from nvp_studio.data.reading import Reading
 from nvp_studio.fields import Described
+
+SIZE = "SIDE|WIDTHxHEIGHT"
+"""What stands for the size of images in the help of options."""
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -36,8 +40,11 @@ def options_of(
         text = (without or {}).get(field.name)
         help = description.help if text is None else f"{description.help.removesuffix('.')}; without it {text}."
         flags = description.flags or f"--{field.name.replace('_', '-')}"
-        option = typer.Option(flags, help=help, rich_help_panel=description.group)
         kind, default = _plain_type(hints[field.name]), field.default
+        sized: dict[str, Any] = {"parser": size_option, "metavar": SIZE} if kind is ImageSize else {}
+        option = typer.Option(flags, help=help, rich_help_panel=description.group, **sized)
+        if kind is ImageSize:
+            kind = Any
         if text is not None:
             kind, default = kind | None, None
         elif get_origin(kind) is list:
@@ -62,6 +69,14 @@ def with_options(options: Iterable[inspect.Parameter]) -> Callable[[Function], F
         return command
 
     return decorate
+
+
+def size_option(text: str) -> ImageSize:
+    """The size of images that an option gives; wrong ones are wrong usage."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def given_fields(context: typer.Context, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,5 +105,7 @@ def _plain_type(hint: Any) -> Any:
         return type(get_args(hint)[0])
     if get_origin(hint) is tuple:
         return list[_plain_type(get_args(hint)[0])]  # type: ignore[misc] # an option that may be repeated
+    if hint == ImageSize | None:
+        return ImageSize
     optional = [one for one in get_args(hint) if one is not NoneType]
     return _plain_type(optional[0]) | None if optional else hint

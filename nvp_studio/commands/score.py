@@ -31,6 +31,7 @@ from nvp_studio.commands.console import (
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.csv_file import csv_writer
+from nvp_studio.data.image_size import size_of
 from nvp_studio.data.reading import Reading
 from nvp_studio.data.report import suspicion_text
 from nvp_studio.score_row import COLUMNS, ScoreRow
@@ -165,9 +166,8 @@ def _data_rows(
     entry = CATALOGUE.get(data)
     ships = entry is not None and entry.ships
     reading = given if entry is not None else opened.reading
-    if not ships:
-        reading = msgspec.structs.replace(reading, height=height)
-    loaded = load_data(data, image_size=None if ships else width, channels=channels, reading=reading)
+    size = None if ships else size_of(width, height)
+    loaded = load_data(data, image_size=size, channels=channels, reading=reading)
     if ranks.first:
         for text in (*loaded.notes, *(f"warning: {suspicion_text(one)}" for one in loaded.suspicions)):
             say(text)

@@ -21,12 +21,13 @@ from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
+from nvp_studio.data.image_size import ImageSize, check_image_size
 from nvp_studio.data.imagenet import find_imagenet, read_imagenet
 from nvp_studio.data.numpy_folder import find_arrays, load_arrays
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
-from nvp_studio.data.reading import MAX_IMAGE_SIZE, UNDECIDED, Reading
+from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.shipped import read_fashion_mnist, read_peeps
 from nvp_studio.data.svhn import find_svhn, read_svhn
 from nvp_studio.resources import resource_path
@@ -215,7 +216,7 @@ CATALOGUE = _read_catalogue()
 def load_data(
     spec: str,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     channels: int | None = None,
     data_root: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -230,8 +231,8 @@ def load_data(
     - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch;
     - parquet files with a column of images, one or a folder of them.
 
-    `image_size` makes all images that wide, and that high unless `reading` has a height, `channels` makes them grey (1)
-    or colour (3). Sets of the catalogue that do not ship are looked for in `data_root` first; nothing is ever
+    `image_size` makes all images squares of that side, or of that (width, height); `channels` makes them grey (1) or
+    colour (3). Sets of the catalogue that do not ship are looked for in `data_root` first; nothing is ever
     downloaded here. `progress` is called with what is done, the total (0 while unknown) and a word; what it raises ends
     the loading. A source that names no validation images has about a tenth of its training images, by a stable hash,
     held out for it. `reading` says what files leave open; what it leaves to the program is decided and stands in the
@@ -239,10 +240,11 @@ def load_data(
 
     Raises `DataError`, a `ValueError` whose message is one line.
     """
-    if image_size is not None and not 1 <= image_size <= MAX_IMAGE_SIZE:
-        raise DataError(f"an image size must be from 1 to {MAX_IMAGE_SIZE}, not {image_size}")
-    if reading.height is not None and image_size is None:
-        raise DataError("a height needs an image size, which is the width")
+    if image_size is not None:
+        try:
+            check_image_size(image_size)
+        except ValueError as error:
+            raise DataError(str(error)) from error
     if channels not in (None, 1, 3):
         raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
     root = None if data_root is None else os.fspath(data_root)

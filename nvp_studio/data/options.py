@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nvp_studio.data.image_size import ImageSize, width_and_height
 from nvp_studio.data.reading import UNDECIDED, Reading
 
 Progress = Callable[[int, int, str], None]
@@ -20,7 +21,7 @@ class LoadOptions:
     `data_root` is a folder in which files are looked for first.
     """
 
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     channels: int | None = None
     data_root: str | None = None
     progress: Progress = no_progress
@@ -29,4 +30,7 @@ class LoadOptions:
     @property
     def size(self) -> tuple[int, int] | None:
         """(height, width) in pixels that are asked for."""
-        return None if self.image_size is None else (self.reading.height or self.image_size, self.image_size)
+        if self.image_size is None:
+            return None
+        width, height = width_and_height(self.image_size)
+        return height, width

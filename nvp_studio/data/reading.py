@@ -17,9 +17,6 @@ from nvp_studio.limits import Name, PathText, Sentence
 KINDS = ("bool", "8-bit", "16-bit", "int", "float")
 """The kinds of numbers that have ranges of their own: truth values, bytes, two bytes without sign, other integers."""
 
-MAX_IMAGE_SIZE = 1024
-"""Longest side in pixels of images that are trained on."""
-
 _RANGE = re.compile(r"(?:(?P<kind>[a-z0-9-]+):)?(?P<low>[^:]+?)\.\.(?P<high>[^:]+)")
 _VALUES_HELP = (
     "Numbers that become black and white, such as 0..4095 or -1..1; found: the lowest and highest there are; type: the "
@@ -97,10 +94,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Literal["", "edge", "black", "white"],
         Described("What --fit pad fills with: black, white, or the colours of the edge, as without it.", DATA),
     ] = ""
-    height: Annotated[
-        int | None,
-        Described("Height in pixels of images that are not to be square; --image-size is their width then.", DATA),
-    ] = None
     earlier_layout: bool = False
     """Whether folders are divided as by a version whose records say nothing of how data are read; not an option."""
 
@@ -111,8 +104,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         parse_values(self.values)
-        if self.height is not None and not 1 <= self.height <= MAX_IMAGE_SIZE:
-            raise ValueError(f"a height must be from 1 to {MAX_IMAGE_SIZE} pixels, not {self.height}")
         if self.axes not in ("", "N", "flat") and sorted(self.axes) not in (list("HNW"), list("CHNW")):
             raise ValueError(
                 f"axes are an order of N, H, W and perhaps C, such as NHW, or N or flat; not {self.axes!r}"

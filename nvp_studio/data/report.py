@@ -7,7 +7,7 @@ import msgspec
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, as_options
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import Name, PathText, Sentence, Sentences
-from nvp_studio.text import counted, shape_text
+from nvp_studio.text import counted, pixels_text, shape_text
 
 MAX_SAMPLES = 48
 """Images of a report, evenly over splits and classes."""
@@ -120,7 +120,7 @@ def size_text(report: DataReport) -> str:
     trained = "" if report.image_shape is None else shape_text(*report.image_shape)
     if report.smallest is None or report.largest is None:
         return trained
-    smallest, largest = (f"{width}x{height}" for width, height in (report.smallest, report.largest))
+    smallest, largest = (pixels_text(*size) for size in (report.smallest, report.largest))
     found = smallest if report.alike else f"{smallest} to {largest}"
     if not trained or (report.alike and trained.startswith(f"{found} ")):
         return trained or found

@@ -18,6 +18,7 @@ from nvp_studio.data.cifar import find_cifar
 from nvp_studio.data.cifar_files import is_archive
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.decoding import decoders
+from nvp_studio.data.image_size import width_and_height
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
@@ -172,7 +173,7 @@ def image_shape_of(config: TrainConfig) -> ImageShape | None:
             return None
         channels, height, width = shape or (1, 1, 1)
     if config.image_size is not None:
-        height, width = config.reading.height or config.image_size, config.image_size
+        width, height = width_and_height(config.image_size)
     return config.channels or channels, height, width
 
 

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.data.hugging_face import is_hugging_face
+from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
@@ -64,7 +65,7 @@ class DataSurveyor(QObject):
         data: str,
         *,
         again: bool = False,
-        image_format: tuple[int | None, Literal[1, 3] | None] = (None, None),
+        image_format: tuple[ImageSize | None, Literal[1, 3] | None] = (None, None),
         data_root: str | None = None,
         reading: Reading = UNDECIDED,
     ) -> None:

@@ -40,7 +40,6 @@ BOUNDS = {
     "noise_share": Bounds(0, 1, below=True),
     "scoring_share": Bounds(0, 1, beyond=True),
     "random_shift": Bounds(0, 1024),
-    "image_size": Bounds(1, 1024),
     "validation_images": Bounds(1, 1_000_000_000),
     "validation_every": Bounds(1, _MANY),
     "checkpoint_minutes": Bounds(0, 1e9, beyond=True),

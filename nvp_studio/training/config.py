@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from nvp_studio.data.image_size import ImageSize, check_image_size
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.fields import BUDGET, DATA, OPTIMIZATION, PLACE, Described
 from nvp_studio.flow.config import FlowConfig
@@ -56,7 +57,10 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the preset that `flow` came from, or is to come from."""
     flow: FlowConfig | None = None
     """The architecture; None takes `preset` for the data's image shape."""
-    image_size: Annotated[int | None, Described("Side in pixels that a folder's images are brought to.", DATA)] = None
+    image_size: Annotated[
+        ImageSize | None,
+        Described("Size in pixels that images are brought to: 32 for squares, or width x height such as 32x48.", DATA),
+    ] = None
     """None keeps theirs."""
     channels: Annotated[
         Literal[1, 3] | None, Described("1 for grey, 3 for colour; without it as the data are.", DATA)
@@ -158,6 +162,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         if len(budgets) != 1:
             raise ValueError(f"give exactly one of steps, epochs and minutes, not {' and '.join(budgets) or 'none'}")
         check_bounds(self)
+        if self.image_size is not None:
+            check_image_size(self.image_size)
         if self.accumulate > self.batch_size:
             raise ValueError(f"accumulate must be at most batch_size ({self.batch_size}), not {self.accumulate}")
 

@@ -124,6 +124,6 @@ def _tips() -> dict[str, str]:
 def _described(config: FlowConfig) -> str:
     """How images of this shape become latents: the couplings, and the shape of each scale's z."""
     channels, height, width = config.image_shape
-    latents = ", ".join("×".join(map(str, scale.shape)) for scale in config.latent_scales)
+    latents = ", ".join("x".join(map(str, scale.shape)) for scale in config.latent_scales)
     text = tr("{0} couplings take images of {1} to latents of {2} (channels, height, width).")
-    return text.format(config.couplings, f"{channels}×{height}×{width}", latents)
+    return text.format(config.couplings, f"{channels}x{height}x{width}", latents)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.image_batch import ImageBatch
@@ -154,7 +155,7 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
     """
 
     data: PathText
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     channels: Literal[1, 3] | None = None
     data_root: PathText | None = None
     reading: Reading = UNDECIDED

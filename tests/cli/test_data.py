@@ -251,19 +251,23 @@ def test_data_that_no_run_can_train_on_end_with_1(run: Run, tmp_path: Path) -> N
 def test_options_of_reading_are_taken_by_show_and_prepare_alike(run: Run, tmp_path: Path) -> None:
     values = np.arange(12 * 8 * 8).reshape(12, 8, 8) % 16
     np.save(tmp_path / "a.npy", values.transpose(1, 2, 0).astype(np.uint8))
-    options = ["--values", "0..15", "--axes", "HWN", "--white", "low", "--image-size", 4, "--height", 6, "--json"]
+    options = ["--values", "0..15", "--axes", "HWN", "--white", "low", "--image-size", "4x6", "--json"]
     code, out, err = run("data", "prepare", tmp_path / "a.npy", *options)
     assert code == 0, err
     prepared = json.loads(out)
     assert prepared["shape"] == "4x6 grey"
     assert prepared["warnings"] == []
-    assert prepared["reading"] == {"values": "8-bit:0..15", "white": "low", "axes": "HWN", "height": 6}
+    assert prepared["reading"] == {"values": "8-bit:0..15", "white": "low", "axes": "HWN"}
     code, out, err = run("data", "show", tmp_path / "a.npy", *options)
     assert code == 0, err
     assert json.loads(out)["reading"] == prepared["reading"]
     code, out, _ = run("data", "prepare", tmp_path / "a.npy")
     assert "nearly black images (--values 0..15 changes it)" in out
-    for wrong, words in ((["--values", "dark"], "values are a range"), (["--axes", "XY"], "axes are an order")):
+    for wrong, words in (
+        (["--values", "dark"], "values are a range"),
+        (["--axes", "XY"], "axes are an order"),
+        (["--image-size", "4x"], "such as 32x48"),
+    ):
         code, _, err = run("data", "prepare", tmp_path / "a.npy", *wrong)
         assert code == 2
         assert words in " ".join(err.split())

@@ -81,7 +81,7 @@ def test_the_dialog_describes_a_flow_or_why_it_is_impossible(qtbot: Bot) -> None
     dialog = FlowDialog(flow, flow)
     qtbot.addWidget(dialog)
     assert dialog.description.text() == (
-        "26 couplings take images of 1×28×28 to latents of 2×14×14, 4×7×7, 4×7×7 (channels, height, width)."
+        "26 couplings take images of 1x28x28 to latents of 2x14x14, 4x7x7, 4x7x7 (channels, height, width)."
     )
     whole(dialog, "scales").setValue(4)
     assert dialog.description.text() == "4 scales need sides divisible by 8, not 28x28; 24 or 32x24 or 32 would fit."
@@ -160,12 +160,12 @@ def test_data_of_unknown_size_must_be_chosen_first(page: TrainPage, tmp_path: Pa
     page.form.show_data(str(tmp_path / "set.npz"))
     qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
     assert page.window().findChild(FlowDialog) is None
-    assert "set image side and colours" in page.window().notifications.shown[-1].text
+    assert "set image size and colours" in page.window().notifications.shown[-1].text
 
 
 def test_images_too_large_for_any_flow_are_reported(page: TrainPage) -> None:
     page.form.fields["image_size"].setValue(2000)
-    assert page.form.problem == "Image side: at most 1024, not 2000"
+    assert page.form.problem == "Image size: at most 1024, not 2000"
     assert not page.start_button.isEnabled()
 
 

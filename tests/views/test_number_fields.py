@@ -264,3 +264,36 @@ def test_a_slider_takes_a_typed_value_beyond_its_ends(qtbot: Bot) -> None:
 
     QTest.mouseDClick(row.figure, Qt.MouseButton.LeftButton)
     assert row.findChild(NumberField).text() == "5.25"
+
+
+def test_a_size_is_a_side_or_width_x_height(locale: str, qtbot: Bot) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    field = form.fields["image_size"]
+    for text, meant, shown in (
+        ("48", 48, "48"),
+        ("32x48", (32, 48), "32x48"),
+        (" 32 × 48 px", (32, 48), "32x48"),
+        ("32X32", 32, "32"),
+        ("64 px", 64, "64"),
+        ("", None, ""),
+    ):
+        retype(field, text)
+        assert form.config is not None
+        assert form.config.image_size == meant
+        assert form.image_format == (meant, None)
+        QTest.keyClick(field, Qt.Key.Key_Return)
+        assert (field.text(), form.config.image_size) == (shown, meant)
+    for text, problem in (("32x", "write a side"), ("x48", "write a side"), ("32x2000", "at most 1024, not 32x2000")):
+        retype(field, text)
+        assert form.problem.startswith(f"Image size: {problem}")
+        assert field.text() == text
+    retype(field, "32x48")
+    QTest.keyClicks(field, "z")
+    assert form.config is None
+    QTest.keyClick(field, Qt.Key.Key_Escape)
+    assert field.text() == "32x48"
+    field.stepBy(1)
+    assert field.value() == (32, 48)
+    form.show_config(TrainConfig(steps=1, image_size=(20, 10)))
+    assert (field.text(), form.config.image_size) == ("20x10", (20, 10))

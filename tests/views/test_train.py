@@ -470,14 +470,14 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
     page.open_paths([tmp_path / "photos"])
     qtbot.waitUntil(lambda: surveyor.result is not None)
     assert form.data_note.text() == (
-        "12 images in 2 classes, 40×70 to 90×60. Cropped and resized to 32×32 (Image side, under Advanced)."
+        "12 images in 2 classes, 40x70 to 90x60. Brought to 32x32 (Image size, under Advanced)."
     )
     assert form.data_note.isVisible()
     assert form.config is not None
     assert form.config.image_size == 32
 
     form.fields["image_size"].setValue(None)
-    assert form.data_note.text().endswith("Their sizes differ: choose an image side under Advanced.")
+    assert form.data_note.text().endswith("Their sizes differ: choose an image size under Advanced.")
     assert form.data_note.property("role") == "warning"
     form.show_data("digits")
     assert form.data_note.isHidden()
@@ -516,7 +516,7 @@ def test_a_data_file_is_described_before_a_run_starts(page: TrainPage, qtbot: Bo
     page.open_paths([tmp_path / "set.npz"])
     assert note.text() == "Looking at what is in it…"
     qtbot.waitUntil(lambda: not surveyor.running)
-    assert note.text() == "40 images in 4 classes, 8×8."
+    assert note.text() == "40 images in 4 classes, 8x8."
     (tmp_path / "other.npz").write_bytes(b"no archive")
     page.open_paths([tmp_path / "other.npz"])
     qtbot.waitUntil(lambda: not surveyor.running)
@@ -551,7 +551,7 @@ def test_what_is_trained_on_is_shown_and_read_otherwise(page: TrainPage, qtbot: 
     dialog.ok.click()
     assert page.form.config is not None
     assert page.form.config.reading.values == "0..15"
-    qtbot.waitUntil(lambda: card.note.text() == "40 images, 8×8.")
+    qtbot.waitUntil(lambda: card.note.text() == "40 images, 8x8.")
     page.form.show_data("fashion-mnist")
     assert page.form.config.reading.values == ""
 

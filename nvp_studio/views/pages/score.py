@@ -20,6 +20,7 @@ from nvp_studio.score_row import COLUMNS
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scoring import ScoreState, progress_text
+from nvp_studio.text import pixels_text
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_file
@@ -273,7 +274,8 @@ class ScorePage(Page):
             return text
         channels, height, width = model.image_shape
         colour = self.tr("grey") if channels == 1 else self.tr("colour")
-        return text + "\n" + self.tr("Model: {0}, {1}×{2} {3}.").format(model.name, width, height, colour)
+        size = pixels_text(width, height)
+        return text + "\n" + self.tr("Model: {0}, {1} {2}.").format(model.name, size, colour)
 
     def _show_file(self, row: int) -> None:
         """Show the file of a row large, with exactly the pixels that were scored."""

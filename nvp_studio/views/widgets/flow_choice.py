@@ -118,7 +118,7 @@ class FlowChoice(QWidget):
         if not self.changes:
             return None
         if self.shape is None:
-            raise ValueError(tr("a changed flow needs the image side and colours to be set"))
+            raise ValueError(tr("a changed flow needs the image size and colours to be set"))
         return msgspec.structs.replace(preset_config(self.name, self.shape), **self.changes)
 
     def show_flow(self, flow: FlowConfig | None) -> None:

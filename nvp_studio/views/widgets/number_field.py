@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QCoreApplication, QPoint, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent, QValidator, QWheelEvent
@@ -22,8 +22,11 @@ _WIDEST_STATED = 1e9
 _tr = partial(QCoreApplication.translate, "NumberField")
 
 
-class _Content(NamedTuple):
-    value: int | float | None
+class Content(NamedTuple):
+    """What a text in a field stands for."""
+
+    value: Any
+    """An `int`, a `float`, or what a kind of field reads besides; None for an empty field."""
     problem: str
 
 
@@ -66,12 +69,12 @@ class NumberField(QAbstractSpinBox):
         self._advice = advice
         self.note: NoteLabel | None = None
         """Where the form shows `problem`; without it a tool tip does."""
-        self._good: int | float | None = None
+        self._good: Any = None
         """The value that was valid last."""
-        self._known: tuple[str, int | float | None] = ("", None)
+        self._known: tuple[str, Any] = ("", None)
         """A text that this field has written, and the number it stands for."""
-        self._committed: int | float | None = None
-        self._content = _Content(None, "")
+        self._committed: Any = None
+        self._content = Content(None, "")
         self._tip = ""
         line = self.lineEdit()
         line.setPlaceholderText(none_text)
@@ -91,21 +94,21 @@ class NumberField(QAbstractSpinBox):
         """What is wrong with the text, as the end of a sentence, such as "at most 10, not 12"; empty: nothing."""
         return self._content.problem
 
-    def value(self) -> int | float | None:
+    def value(self) -> Any:
         """The number in the field, None for an empty field; raises `ValueError`, with its name, for any other text."""
         if self.problem:
             raise ValueError(f"{self.accessibleName()}: {self.problem}")
         return self._content.value
 
-    def last_value(self) -> int | float | None:
+    def last_value(self) -> Any:
         """The number in the field, or the last one that was."""
         return self._good
 
-    def setValue(self, value: float | None) -> None:
+    def setValue(self, value: Any) -> None:
         """Show `value`, exactly, also one out of the bounds; None empties the field."""
-        if value is not None and self.whole and value == int(value):
+        if isinstance(value, float) and self.whole and value == int(value):
             value = int(value)
-        text = "" if value is None else number_text(value)
+        text = "" if value is None else self._text_of(value)
         self._known = (text, value)
         self._committed = value
         if self.lineEdit().text() != text:
@@ -140,7 +143,10 @@ class NumberField(QAbstractSpinBox):
         self.note = NoteLabel()
         return self.note
 
-    def _read(self, text: str) -> _Content:
+    def _text_of(self, value: Any) -> str:
+        return number_text(value)
+
+    def _read(self, text: str) -> Content:
         if text == self._known[0]:
             value = self._known[1]
         elif not text.strip() or text.strip().lower() == self.none_text.lower():
@@ -151,14 +157,14 @@ class NumberField(QAbstractSpinBox):
                 text, Separators(locale.decimalPoint(), locale.groupSeparator()), whole=self.whole, unit=self.unit
             )
             if parsed.value is None:
-                return _Content(None, parsed.reason)
+                return Content(None, parsed.reason)
             value = parsed.value
         if value is None:
-            return _Content(None, "" if self.none_text else _tr("a number is needed"))
+            return Content(None, "" if self.none_text else _tr("a number is needed"))
         if self.whole and not isinstance(value, int):
-            return _Content(None, _tr("a whole number is needed"))
+            return Content(None, _tr("a whole number is needed"))
         must = self.bounds.problem(value)
-        return _Content(value, _tr("{0}, not {1}").format(must, number_text(value)) if must else "")
+        return Content(value, _tr("{0}, not {1}").format(must, number_text(value)) if must else "")
 
     def _on_text_changed(self) -> None:
         text = self.lineEdit().text()

@@ -10,6 +10,7 @@ from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import rate_warning
 from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.number_field import NumberField
+from nvp_studio.views.widgets.size_field import SizeField
 
 tr = partial(QCoreApplication.translate, "TrainForm")
 
@@ -70,9 +71,7 @@ def advanced_fields() -> list[Field]:
             tr("and every"),
             _number("checkpoint_steps", whole=True, none_text=tr("by time alone"), unit=steps),
         ),
-        Field(
-            "image_size", tr("Image side"), _number("image_size", whole=True, none_text=tr("as they are"), unit=pixels)
-        ),
+        Field("image_size", tr("Image size"), SizeField(tr("as they are"), pixels)),
         Field("channels", tr("Colours"), ComboBox(channels)),
         Field("threads", tr("CPU threads"), _number("threads", whole=True, none_text=automatic)),
         Field("random_shift", tr("Random shift"), _number("random_shift", whole=True, unit=pixels)),
@@ -105,7 +104,7 @@ def tips() -> dict[str, str]:
             "Longest time between two checkpoints; what came after the last one is lost when a process dies"
         ),
         "checkpoint_steps": tr("Steps between two checkpoints, besides the minutes; short ones cost time"),
-        "image_size": tr("Images are cropped and resized to it"),
+        "image_size": tr("Images are cropped and resized to it: 32 for squares, 32x48 for 32 wide and 48 high"),
         "random_shift": tr("Training images are moved at random by up to so many pixels; reflections fill the edges"),
         "horizontal_flip": tr("For what has no left and right of its own: photographs, not digits"),
         "deterministic": tr("Slower: only algorithms that have one result. A CPU does so anyway"),

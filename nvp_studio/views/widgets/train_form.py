@@ -9,6 +9,7 @@ from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
+from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import TrainConfig, recommended
@@ -20,6 +21,7 @@ from nvp_studio.views.widgets.inputs import ComboBox, input_value, on_input, sho
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, vbox
 from nvp_studio.views.widgets.number_field import NameField, NumberField
+from nvp_studio.views.widgets.size_field import SizeField
 from nvp_studio.views.widgets.stop_fields import StopFields
 from nvp_studio.views.widgets.train_fields import Field, advanced_fields, main_fields, tips
 
@@ -132,10 +134,9 @@ class TrainForm(QWidget):
         self.edited.emit()
 
     @property
-    def image_format(self) -> tuple[int | None, Literal[1, 3] | None]:
-        """(side, channels) that images are brought to; None keeps theirs. A side in doubt is the last good one."""
-        side = self._number("image_size").last_value()
-        return None if side is None else int(side), input_value(self.fields["channels"])
+    def image_format(self) -> tuple[ImageSize | None, Literal[1, 3] | None]:
+        """(size, channels) that images are brought to; None keeps theirs. A size in doubt is the last good one."""
+        return self._size_field.last_size(), input_value(self.fields["channels"])
 
     @property
     def shown_shape(self) -> tuple[int, int, int] | None:
@@ -155,7 +156,7 @@ class TrainForm(QWidget):
             place = self._insert_data(data)
         if data != self.data_name and not self._showing:
             self._flip.setChecked(_may_mirror(data))
-            if self._number("image_size").last_value() == self._suggested_side:
+            if self._size_field.last_size() == self._suggested_side:
                 show_input(self.fields["image_size"], None)
         if data != self.data_name or self._showing:
             self._suggested_side = None
@@ -201,9 +202,10 @@ class TrainForm(QWidget):
         """Names of the settings whose value is that of their field."""
         return [name for name in self.fields if name != "horizontal_flip"]
 
-    def _number(self, name: str) -> NumberField:
-        field = self.fields[name]
-        assert isinstance(field, NumberField)
+    @property
+    def _size_field(self) -> SizeField:
+        field = self.fields["image_size"]
+        assert isinstance(field, SizeField)
         return field
 
     @property

@@ -12,6 +12,7 @@ from nvp_studio.state.explore import MAX_SEED, ExploreState
 from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
+from nvp_studio.text import pixels_text
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -240,7 +241,7 @@ class ExplorePage(Page):
     def _describe(self, model: ModelInfo) -> str:
         _, height, width = model.image_shape
         text = [
-            f"{width}×{height}",
+            pixels_text(width, height),
             self.tr("{0} parameters").format(short_number(model.parameters)),
         ]
         if model.validation is not None:

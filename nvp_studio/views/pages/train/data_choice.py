@@ -96,8 +96,8 @@ class DataChoice(QObject):
 
     def image_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of the images that a run would see, None where that is not known before they are read."""
-        side, channels = self._form.image_format
-        return image_shape_of(TrainConfig(data=self._form.data_name, image_size=side, channels=channels, steps=1))
+        size, channels = self._form.image_format
+        return image_shape_of(TrainConfig(data=self._form.data_name, image_size=size, channels=channels, steps=1))
 
     def _show_flow(self) -> None:
         self._context.page_requested.emit("train")
@@ -106,7 +106,7 @@ class DataChoice(QObject):
     def _change_flow(self) -> None:
         choice, shape = self._form.flow, self.image_shape()
         if shape is None:
-            text = self.tr("A flow is for images of one size: set image side and colours, under Advanced, first.")
+            text = self.tr("A flow is for images of one size: set image size and colours, under Advanced, first.")
             notify.info(text, topic="flow")
             return
         try:
@@ -133,4 +133,4 @@ class DataChoice(QObject):
         card = self._form.data_card
         card.show_report(self.surveyor.result)
         card.button.setVisible(not self._context.engine.trainer_host)
-        card.note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0] or 0))
+        card.note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0]))

@@ -2,12 +2,13 @@
 
 from PySide6.QtCore import QCoreApplication
 
+from nvp_studio.data.image_size import ImageSize, width_and_height
 from nvp_studio.data.report import left_out_text
 from nvp_studio.state.estimate import Estimate
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
 from nvp_studio.state.survey import DataSurveyor
-from nvp_studio.text import duration, number_text
+from nvp_studio.text import duration, number_text, pixels_text
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import RunRecord
@@ -135,8 +136,8 @@ def estimate_text(estimate: Estimate, train_images: int | None) -> str:
     return "\n".join(", ".join(line) for line in (length, speed, size) if line)
 
 
-def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
-    """What a folder or file holds and how its images come to `side` (0: as they are), and the role of that text."""
+def survey_text(surveyor: DataSurveyor, wanted: ImageSize | None) -> tuple[str, str]:
+    """What a folder or file holds and how its images come to the size that is `wanted`, and the role of that text."""
     survey = surveyor.result
     if surveyor.error:
         return surveyor.error, "error"
@@ -160,17 +161,18 @@ def survey_text(surveyor: DataSurveyor, side: int) -> tuple[str, str]:
     text = tr("{0} images").format(f"{survey.images:,}") if survey.images > 1 else tr("1 image")
     if survey.class_count:
         text = tr("{0} in {1} classes").format(text, f"{survey.class_count:,}")
-    text += ", " + _pixels(survey.smallest)
+    text += ", " + pixels_text(*survey.smallest)
     if not survey.alike:
-        text = tr("{0} to {1}").format(text, _pixels(survey.largest))
+        text = tr("{0} to {1}").format(text, pixels_text(*survey.largest))
     text = ". ".join([text, *rest]) + "."
     role, hint = "warning", ""
-    if side and not (survey.alike and survey.largest == (side, side)):
-        role, hint = "dim", tr("Cropped and resized to {0} (Image side, under Advanced).").format(_pixels((side, side)))
-    elif not side and not survey.alike:
-        hint = tr("Their sizes differ: choose an image side under Advanced.")
-    elif not side and surveyor.suggested_side() is not None:
-        hint = tr("Large: with an image side of 32 or 64, under Advanced, training is much faster.")
+    size = None if wanted is None else width_and_height(wanted)
+    if size and not (survey.alike and survey.largest == size):
+        role, hint = "dim", tr("Brought to {0} (Image size, under Advanced).").format(pixels_text(*size))
+    elif not size and not survey.alike:
+        hint = tr("Their sizes differ: choose an image size under Advanced.")
+    elif not size and surveyor.suggested_side() is not None:
+        hint = tr("Large: with an image size of 32 or 64, under Advanced, training is much faster.")
     return f"{text} {hint}".strip(), "warning" if rest else role if hint else "dim"
 
 
@@ -178,10 +180,6 @@ def _scored(text: str, score: float, images: int) -> str:
     """A final score and the number of images that it is the mean over, where that is recorded."""
     text = text.format(f"{score:.3f}")
     return tr("{0} ({1} images)").format(text, f"{images:,}") if images else text
-
-
-def _pixels(size: tuple[int, int]) -> str:
-    return "×".join(map(str, size))
 
 
 def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
