@@ -1,12 +1,8 @@
 """How long a run would take and how much memory: probed by the trainer shortly after the form was changed last."""
 
 import dataclasses
-import os
-import time
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from itertools import islice
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,13 +10,9 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.data.cifar import find_cifar
-from nvp_studio.data.cifar_files import is_archive
-from nvp_studio.data.dataset import DataError
-from nvp_studio.data.decoding import decoders
 from nvp_studio.data.image_size import width_and_height
+from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.paths import is_image_file
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.scoring_budget import (
@@ -35,8 +27,6 @@ from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 
 _DELAY_MILLISECONDS = 700
-_MAX_NAMES = 200
-_HEADER_SECONDS = 2.0
 _MAX_PIXELS = 2**19
 """Pixels of a batch that is probed at most: a step of `studio` with 16 colour images of 181x181 takes some 6 GB."""
 _TRAIN_IMAGES = 10_000
@@ -112,7 +102,8 @@ class Estimator(QObject):
         """Whether there is no estimate because probing the batch would take too much memory."""
         self.problem = ""
         """Why the configuration cannot work, in one line."""
-        self._wanted: TrainConfig | None = None
+        self._wanted: tuple[TrainConfig, ImageShape | None] | None = None
+        self._measured: tuple[Estimate, ImageShape] | None = None
         self._delay = QTimer(self, singleShot=True, interval=_DELAY_MILLISECONDS)
         self._delay.timeout.connect(self._ask)
         self._channel = engine.trainer.channel("estimate", self)
@@ -122,15 +113,21 @@ class Estimator(QObject):
         """Whether the trainer is probing a configuration."""
         return self._channel.asking
 
-    def request(self, config: TrainConfig) -> None:
-        """Estimate `config` a little later, unless its estimate is known."""
+    @property
+    def lacks_shape(self) -> bool:
+        """Whether `request` is waited for with the shape of the images, which was not known before."""
+        return self._wanted is not None and self._wanted[1] is None
+
+    def request(self, config: TrainConfig, image_shape: ImageShape | None) -> None:
+        """Estimate `config` for images of this shape a little later, unless its estimate is known."""
         config = replace(config, seed=0)  # which changes neither time nor memory
-        if config == self._wanted:
+        if (config, image_shape) == self._wanted:
             return
-        self._wanted = config
+        self._wanted = config, image_shape
         self.too_large, self.problem = False, ""
-        if self.estimate is not None and _same_speed(self.estimate.config, config):
-            self.estimate = dataclasses.replace(self.estimate, config=config)
+        measured, of_shape = self._measured or (None, None)
+        if measured is not None and image_shape == of_shape and _same_speed(measured.config, config):
+            self.estimate = dataclasses.replace(measured, config=config)
         else:
             self.estimate = None
             self._delay.start()
@@ -143,62 +140,42 @@ class Estimator(QObject):
         self._wanted = None
 
     def _ask(self) -> None:
-        config = self._wanted
-        shape = None if config is None else image_shape_of(config)
+        config, shape = self._wanted or (None, None)
         if config is None or shape is None:
-            return  # the shape is known only once the data are read
+            return
         self.too_large = config.batch_size * shape[1] * shape[2] > _MAX_PIXELS
         if not self.too_large:
             self._engine.ensure_trainer()
-            self._channel.ask(Probe(config, shape), partial(self._on_answer, config))
+            self._channel.ask(Probe(config, shape), partial(self._on_answer, config, shape))
         self.changed.emit()
 
-    def _on_answer(self, config: TrainConfig, answer: Answer | WorkerLost) -> None:
-        if config == self._wanted:
+    def _on_answer(self, config: TrainConfig, shape: ImageShape, answer: Answer | WorkerLost) -> None:
+        if (config, shape) == self._wanted:
             match answer:
                 case Probed():
                     self.estimate = Estimate(config, *msgspec.structs.astuple(answer))
+                    self._measured = self.estimate, shape
                 case Failed(reason=reason):
                     self.problem = reason
         self.changed.emit()
 
 
-def image_shape_of(config: TrainConfig) -> ImageShape | None:
-    """(C, H, W) of the images a run would see, from the catalogue, the configuration, or a folder's first image."""
+def image_shape_of(config: TrainConfig, report: DataReport | None) -> ImageShape | None:
+    """(C, H, W) of the images a run would see, from the catalogue, the report on its data, or `config` alone.
+
+    None while there is no report and `config` does not say all.
+    """
+    shape = None if report is None else report.image_shape
     if config.data in CATALOGUE:
-        channels, height, width = CATALOGUE[config.data].image_shape
-    else:
-        shape = _first_image_shape(Path(os.path.expanduser(config.data)))
-        if shape is None and (config.image_size is None or config.channels is None):
+        shape = CATALOGUE[config.data].image_shape
+    elif shape is None:
+        if config.image_size is None or config.channels is None:
             return None
-        channels, height, width = shape or (1, 1, 1)
+        shape = (config.channels, 1, 1)
+    channels, height, width = shape
     if config.image_size is not None:
         width, height = width_and_height(config.image_size)
     return config.channels or channels, height, width
-
-
-def _first_image_shape(folder: Path) -> ImageShape | None:
-    """The shape of one image in a folder, looked for among its first few names and those of its sub-folders."""
-    try:
-        if is_archive(folder) or find_cifar("cifar-10", folder):
-            return CATALOGUE["cifar-10"].image_shape  # its sheets are images of thousands of images
-        names = list(islice(folder.iterdir(), _MAX_NAMES))
-        for sub in [name for name in names if name.is_dir()][:2]:
-            names += islice(sub.iterdir(), _MAX_NAMES)
-        first = next(name for name in names if is_image_file(name))
-        return _shape_in(first, first.stat().st_mtime_ns)
-    except (OSError, StopIteration, DataError):
-        return None
-
-
-@lru_cache(maxsize=16)
-def _shape_in(path: Path, changed: int) -> ImageShape | None:
-    """The shape of the image in a file that was changed at this time, read by another process, which may take long."""
-    until = time.monotonic() + _HEADER_SECONDS
-    for header in decoders().headers([path], lambda: time.monotonic() > until):
-        if header is not None:
-            return header[0] if isinstance(header, tuple) else None
-    return None
 
 
 def _same_speed(one: TrainConfig, other: TrainConfig) -> bool:

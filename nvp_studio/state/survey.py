@@ -51,6 +51,11 @@ class DataSurveyor(QObject):
         return bool(self.data) and self.result is None and not self.error
 
     @property
+    def report(self) -> DataReport | None:
+        """The report on the data as they are to be read now, None until it is there."""
+        return None if self._due else self.result
+
+    @property
     def problem(self) -> str:
         """Why a run cannot learn from these data, in the words that a run would refuse them with; empty: it can."""
         result = self.result

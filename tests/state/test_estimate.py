@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from PIL import Image
 
+from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of
 from nvp_studio.training.config import StopRules, TrainConfig
@@ -26,8 +26,12 @@ def estimator(shared_engine: Engine, qtbot: Bot) -> Iterator[Estimator]:
 @pytest.mark.slow
 def test_the_engine_is_asked_once_the_form_no_longer_changes(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "image_size": 8, "channels": 1, "preset": "quick", "device": "cpu"}
-    estimator.request(TrainConfig(steps=100, batch_size=4, **base))
-    estimator.request(TrainConfig(steps=100, batch_size=8, **base))
+    shape = (1, 8, 8)
+    estimator.request(TrainConfig(steps=100, batch_size=4, **base), None)
+    assert estimator.lacks_shape
+    estimator.request(TrainConfig(steps=100, batch_size=4, **base), shape)
+    assert not estimator.lacks_shape
+    estimator.request(TrainConfig(steps=100, batch_size=8, **base), shape)
     assert estimator.estimate is None
     qtbot.waitUntil(lambda: estimator.estimate is not None)
     found = estimator.estimate
@@ -37,7 +41,9 @@ def test_the_engine_is_asked_once_the_form_no_longer_changes(estimator: Estimato
     assert found.images_per_second > 0
     assert found.training_seconds(None) == 800 / found.images_per_second
 
-    estimator.request(TrainConfig(minutes=5, batch_size=8, **base))  # another budget needs no other probe
+    estimator.request(TrainConfig(minutes=5, batch_size=8, **base), None)
+    assert estimator.estimate is None
+    estimator.request(TrainConfig(minutes=5, batch_size=8, **base), shape)  # another budget needs no other probe
     assert not estimator.asking
     assert estimator.estimate is not None
     assert estimator.estimate.training_seconds(None) == pytest.approx(300)
@@ -45,18 +51,18 @@ def test_the_engine_is_asked_once_the_form_no_longer_changes(estimator: Estimato
 
 @pytest.mark.slow
 def test_a_flow_that_cannot_be_built_is_reported(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
-    estimator.request(TrainConfig(data=str(tmp_path), image_size=8, channels=1, preset="nonsense", steps=1))
+    estimator.request(TrainConfig(data=str(tmp_path), image_size=8, channels=1, preset="nonsense", steps=1), (1, 8, 8))
     qtbot.waitUntil(lambda: "nonsense" in estimator.problem)
 
 
 @pytest.mark.slow
 def test_a_batch_of_too_many_pixels_is_not_measured(estimator: Estimator, qtbot: Bot, tmp_path: Path) -> None:
     base = {"data": str(tmp_path / "later"), "channels": 1, "preset": "quick", "steps": 1, "device": "cpu"}
-    estimator.request(TrainConfig(image_size=512, batch_size=3, **base))
+    estimator.request(TrainConfig(image_size=512, batch_size=3, **base), (1, 512, 512))
     qtbot.waitUntil(lambda: estimator.too_large)
     assert not estimator.asking
     assert estimator.estimate is None
-    estimator.request(TrainConfig(image_size=8, batch_size=3, **base))
+    estimator.request(TrainConfig(image_size=8, batch_size=3, **base), (1, 8, 8))
     assert not estimator.too_large
     qtbot.waitUntil(lambda: estimator.estimate is not None)
 
@@ -93,17 +99,14 @@ def test_scoring_takes_about_its_share_where_it_is_as_fast_as_assumed(budget: di
     assert scoring <= 0.1 * training
 
 
-def test_the_shape_of_images_is_known_before_they_are_read(tmp_path: Path) -> None:
-    assert image_shape_of(TrainConfig(steps=1)) == (1, 28, 28)
-    assert image_shape_of(TrainConfig(steps=1, image_size=32, channels=3)) == (3, 32, 32)
-    assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) is None
-    (tmp_path / "class").mkdir()
-    Image.new("RGB", (20, 12)).save(tmp_path / "class" / "one.png")
-    assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) == (3, 12, 20)
-
-
-def test_the_shape_of_cifar_is_known_without_reading_it(tmp_path: Path) -> None:
-    (tmp_path / "data_batch_1.png").write_bytes(b"a sheet of ten thousand images")
-    (tmp_path / "train_lables.json").write_bytes(b"[]")
-    assert image_shape_of(TrainConfig(data=str(tmp_path), steps=1)) == (3, 32, 32)
-    assert image_shape_of(TrainConfig(data=str(tmp_path / "cifar-10-python.tar.gz"), steps=1)) == (3, 32, 32)
+def test_the_shape_of_images_is_that_of_the_report_on_them() -> None:
+    assert image_shape_of(TrainConfig(steps=1), None) == (1, 28, 28)
+    assert image_shape_of(TrainConfig(steps=1, image_size=32, channels=3), None) == (3, 32, 32)
+    folder = {"data": "folder", "steps": 1}
+    report = DataReport(title="folder", image_shape=(3, 12, 20))
+    assert image_shape_of(TrainConfig(**folder), report) == (3, 12, 20)
+    assert image_shape_of(TrainConfig(channels=1, image_size=16, **folder), report) == (1, 16, 16)
+    for unknown in (None, DataReport(title="folder", unread=True)):
+        assert image_shape_of(TrainConfig(image_size=16, **folder), unknown) is None
+        tall = TrainConfig(channels=1, image_size=(16, 24), **folder)
+        assert image_shape_of(tall, unknown) == (1, 24, 16)

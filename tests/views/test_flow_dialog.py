@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QComboBox
 
+from nvp_studio.data.report import DataReport
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import TrainConfig
@@ -15,6 +16,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.widgets.flow_choice import differences, field_names, value_names
 from nvp_studio.views.widgets.number_field import NumberField
+from nvp_studio.worker.messages import Failed
 from tests.qt import Bot, open_window
 
 SHAPE = (1, 28, 28)
@@ -158,9 +160,21 @@ def test_changes_are_kept_for_images_of_another_size(page: TrainPage, qtbot: Bot
 def test_data_of_unknown_size_must_be_chosen_first(page: TrainPage, tmp_path: Path, qtbot: Bot) -> None:
     (tmp_path / "set.npz").write_bytes(b"")
     page.form.show_data(str(tmp_path / "set.npz"))
-    qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
-    assert page.window().findChild(FlowDialog) is None
-    assert "set image size and colours" in page.window().notifications.shown[-1].text
+    surveyor = page.data_choice.surveyor
+    for answer, words in (
+        (None, "still being looked at"),
+        (Failed(reason="it is empty"), "set image size and colours"),
+        (DataReport(title="set", unread=True), "set image size and colours"),
+    ):
+        if answer is not None:
+            surveyor._on_answer(answer)
+        qtbot.mouseClick(page.form.flow.button, Qt.MouseButton.LeftButton)
+        assert page.window().findChild(FlowDialog) is None
+        assert words in page.window().notifications.shown[-1].text
+    assert page.estimator.lacks_shape
+    surveyor._on_answer(DataReport(title="set", image_shape=(1, 8, 12)))
+    assert not page.estimator.lacks_shape
+    opened(page, qtbot).reject()
 
 
 def test_images_too_large_for_any_flow_are_reported(page: TrainPage) -> None:

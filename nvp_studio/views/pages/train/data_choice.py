@@ -75,8 +75,6 @@ class DataChoice(QObject):
     def _on_edited(self) -> None:
         form = self._form
         self._survey(form.data_name)
-        if form.flow.changes:
-            form.flow.shape = form.shown_shape or self.image_shape() or form.flow.shape
         self._show()
 
     def _survey(self, data: str, *, again: bool = False) -> None:
@@ -97,7 +95,8 @@ class DataChoice(QObject):
     def image_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of the images that a run would see, None where that is not known before they are read."""
         size, channels = self._form.image_format
-        return image_shape_of(TrainConfig(data=self._form.data_name, image_size=size, channels=channels, steps=1))
+        config = TrainConfig(data=self._form.data_name, image_size=size, channels=channels, steps=1)
+        return image_shape_of(config, self.surveyor.report)
 
     def _show_flow(self) -> None:
         self._context.page_requested.emit("train")
@@ -105,6 +104,9 @@ class DataChoice(QObject):
 
     def _change_flow(self) -> None:
         choice, shape = self._form.flow, self.image_shape()
+        if shape is None and self.surveyor.running:
+            notify.info(self.tr("The images are still being looked at; try again in a moment."), topic="flow")
+            return
         if shape is None:
             text = self.tr("A flow is for images of one size: set image size and colours, under Advanced, first.")
             notify.info(text, topic="flow")
@@ -129,6 +131,9 @@ class DataChoice(QObject):
         self._show()
 
     def _show(self) -> None:
+        flow = self._form.flow
+        if flow.changes:
+            flow.shape = self._form.shown_shape or self.image_shape() or flow.shape
         self._form.show_data_problem(self.surveyor.problem)
         card = self._form.data_card
         card.show_report(self.surveyor.result)

@@ -187,7 +187,7 @@ class TrainPage(Page):
         self.actions_.longer_requested.connect(self._train_longer)
         self.actions_.runs_changed.connect(self._on_runs_changed)
         self.form.edited.connect(self._want_estimate)
-        self.data_choice.surveyor.changed.connect(self._show_estimate)
+        self.data_choice.surveyor.changed.connect(self._on_surveyed)
         self.estimator.changed.connect(self._show_estimate)
         self.table.chosen.connect(self.shown.show)
         self.table.opened.connect(self.actions_["explore"].trigger)
@@ -242,8 +242,14 @@ class TrainPage(Page):
     def _want_estimate(self) -> None:
         config = self.form.config
         if config is not None and self.isVisible() and self._can_estimate:
-            self.estimator.request(config)
+            self.estimator.request(config, self.data_choice.image_shape())
         self._show_estimate()
+
+    def _on_surveyed(self) -> None:
+        if self.estimator.lacks_shape:
+            self._want_estimate()
+        else:
+            self._show_estimate()
 
     @property
     def _can_estimate(self) -> bool:
