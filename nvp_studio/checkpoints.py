@@ -31,6 +31,7 @@ from nvp_studio.files import write_whole
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
+from nvp_studio.parent import Parent
 from nvp_studio.resources import INCLUDED_MODELS, resource_path
 from nvp_studio.tensor_file import Header, TensorFileError, pack_tensors, read_header, read_tensors
 from nvp_studio.text import one_line
@@ -88,6 +89,8 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     test_images: Count = 0
     train_config: str = ""
     """The `TrainConfig` as JSON."""
+    parent: Parent | None = None
+    """The model whose weights training began from; None where they were drawn at random."""
     created: Line = ""
     """When the file was written, ISO 8601 with time zone."""
     format_version: Count = FORMAT_VERSION

@@ -79,9 +79,20 @@ def out_csv(columns: Sequence[str]) -> Callable[[Row], object]:
     return csv_writer(sys.stdout, columns)
 
 
+def may_ask() -> bool:
+    """Whether a person is at the terminal."""
+    return errors.is_terminal and sys.stdin.isatty()
+
+
 def confirm(question: str) -> bool:
-    """Ask a person on stderr."""
-    return typer.confirm(escaped(question), err=True)
+    """Ask a person on stderr; Ctrl+C and the end of the input mean no."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # or the question would wait on
+    try:
+        return typer.confirm(escaped(question), err=True)
+    except typer.Abort:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_json(value: object) -> None:

@@ -14,6 +14,7 @@ from nvp_studio.commands.console import (
     find_model,
     print_result,
 )
+from nvp_studio.parent import Parent
 from nvp_studio.text import duration, shape_text
 
 
@@ -42,6 +43,7 @@ def info(
             ("checkpoint", facts["path"]),
             ("digest", facts["digest"]),
             ("name", about["name"]),
+            ("begun from", _parent_text(about["parent"])),
             ("trained on", f"{data}, {about['images']:,} images seen in {duration(about['seconds'])}"),
             ("step", f"{about['step']} (epoch {about['epoch']:.2f}, seed {about['seed']})"),
             ("images", shape_text(*config["image_shape"])),
@@ -56,6 +58,10 @@ def info(
             ("can resume", "yes" if facts["can_resume"] else "no, it holds what exploring needs"),
         ],
     )
+
+
+def _parent_text(parent: dict[str, Any] | None) -> str | None:
+    return None if parent is None else msgspec.convert(parent, Parent).text
 
 
 def _run_facts(path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn
 
-from nvp_studio.commands.console import TextColumn, errors, say
+from nvp_studio.commands.console import TextColumn, confirm, errors, say
 from nvp_studio.data.report import rows
 from nvp_studio.text import command_line, duration
 from nvp_studio.training.config import TrainConfig
@@ -51,6 +51,14 @@ class RunPrinter:
         self._metrics: StepMetrics | None = None
         self._validation: float | None = None
         self._checkpoints: dict[str, CheckpointSaved] = {}
+
+    def ask(self, question: str) -> bool:
+        """Ask a person, without the live line meanwhile."""
+        self.bar.stop()
+        try:
+            return confirm(question)
+        finally:
+            self.bar.start()
 
     def report(self, event: RunEvent) -> None:
         """Take one event of the run."""

@@ -51,6 +51,7 @@ def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[s
         ("state", f"{summary.state} {summary.reason}".strip()),
         ("started", summary.started),
         ("data", f"{summary.data_title}, {record.data.train_images:,} training images"),
+        ("begun from", record.parent and record.parent.text),
         ("flow", f"{summary.preset}, {record.parameters:,} parameters, on {record.device}"),
         ("steps", _steps(summary.step, summary.total_steps)),
         ("time", duration(summary.seconds)),

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from nvp_studio.commands.console import JsonOption, RunArgument, RunsOption, bits, on_stop, print_result, say
+from nvp_studio.commands.console import (
+    CommandError,
+    JsonOption,
+    RunArgument,
+    RunsOption,
+    bits,
+    find_model,
+    may_ask,
+    on_stop,
+    print_result,
+    say,
+)
 from nvp_studio.commands.on_ranks import command_ranks
 from nvp_studio.commands.options import given_fields, options_of, with_options
 from nvp_studio.commands.run_progress import RunPrinter, divergences
 from nvp_studio.data.reading import Reading
+from nvp_studio.data.report import DataReport, rows, suspicion_text
+from nvp_studio.data.report import facts as report_facts
 from nvp_studio.fields import BUDGET, DATA, PLACE
 from nvp_studio.flow.config import PRESETS, FlowConfig
 from nvp_studio.runs.event_files import EventFollower
@@ -21,7 +34,7 @@ from nvp_studio.text import command_line, duration
 from nvp_studio.training.config import DEFAULT_MINUTES, StopRules, TrainConfig, rate_warning, recommended
 from nvp_studio.training.control import Control
 from nvp_studio.training.events import RunEvent
-from nvp_studio.training.runs import default_runs_folder, read_record
+from nvp_studio.training.runs import check_run_name, default_runs_folder, read_record
 
 if TYPE_CHECKING:
     from nvp_studio.ranks import Ranks
@@ -82,6 +95,10 @@ def train(
     name: Annotated[str, typer.Option(help="Name of the run; without it date, data and number.")] = "",
     runs: RunsOption = None,
     tensorboard: TensorBoardOption = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Stop after printing what would be trained on; 1 where that is refused.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to train on doubtful data.")] = False,
     json: JsonOption = False,
     **fields: Any,
 ) -> None:
@@ -101,8 +118,13 @@ def train(
     `torchrun --nproc-per-node 8 -m nvp_studio train --preset paper-cifar10 --data cifar-10 --epochs 100`
 
     `nvp-studio train --like photos --learning-rate 1e-3 --name photos-slow`
+
+    `nvp-studio train --from photos --data drawings/ --learning-rate 1e-3`
+
+    `nvp-studio train --data photos/ --image-size 32 --check`
     """
     given = given_fields(context, fields)
+    asked_preset = given.get("preset", "")
     for name_of, prefix in (("stop", _STOP), ("reading", _READING)):
         part = {key.removeprefix(prefix): given.pop(key) for key in list(given) if key.startswith(prefix)}
         given |= {name_of: part} if part else {}
@@ -112,24 +134,51 @@ def train(
     elif not given.keys() & set(_BUDGETS):
         given["minutes"] = DEFAULT_MINUTES
 
+    view = RunPrinter()
+
+    def configured() -> tuple[TrainConfig, Callable[[FlowConfig], FlowConfig]]:
+        change = _flow_change(flow or [])
+        config = _begun_from_model(given, asked_preset, fields["preset"])
+        if advice := rate_warning(config.learning_rate):
+            say(f"warning: {advice}")
+        return config, change
+
+    def approve(about: DataReport) -> None:
+        serious = [one for one in about.suspicions if one.serious]
+        if not serious or yes or not may_ask():
+            return
+        for one in serious:
+            say(f"warning: {suspicion_text(one)}")
+        if not view.ask("Train on these data as they are read?"):
+            raise CommandError("nothing was trained; 'nvp-studio data show' shows how data are read")
+
     def start(control: Control, report: "Report", ranks: "Ranks") -> Path:
         from nvp_studio.training.elastic import earlier_run
         from nvp_studio.training.preparation import settled
         from nvp_studio.training.resume import resume_run
         from nvp_studio.training.start import start_run
 
-        preset = given.setdefault("preset", fields["preset"])
-        config = _config(recommended(preset) | given)
-        change = _flow_change(flow or [])
-        if advice := rate_warning(config.learning_rate):
-            say(f"warning: {advice}")
+        config, change = configured()
         earlier = earlier_run(runs_folder, settled(config))
         if earlier is None:
-            return start_run(config, runs_folder, name, control=control, report=report, ranks=ranks, change_flow=change)
+            return start_run(
+                config,
+                runs_folder,
+                name,
+                control=control,
+                report=report,
+                ranks=ranks,
+                change_flow=change,
+                approve=approve,
+            )
         say("started again after a process was lost")
         return resume_run(earlier, control=control, report=report, ranks=ranks)
 
-    _follow(start, json, tensorboard)
+    if check:
+        check_run_name(name)
+        _print_check(configured, view, json)
+    else:
+        _follow(start, view, json, tensorboard)
 
 
 def resume(
@@ -202,14 +251,17 @@ def resume(
             force=force,
         )
 
-    _follow(start, json, tensorboard)
+    _follow(start, RunPrinter(), json, tensorboard)
 
 
 def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of the run in `folder` with those that are given in their place."""
     fields: dict[str, Any] = msgspec.to_builtins(read_record(folder).config)
-    if given.keys() & {"preset", "data", "image_size", "channels"}:
+    if given.keys() & {"preset", "data", "image_size", "channels", "begin_from"}:
         fields.pop("flow", None)  # it belongs to the other run's images
+    if given.get("begin_from"):
+        for settled in ("preset", "image_size", "channels"):
+            fields.pop(settled, None)  # they are the model's
     if "data" in given:
         for settled in ("horizontal_flip", "reading"):
             fields.pop(settled, None)  # a record has it settled, by what suits its own data
@@ -218,6 +270,23 @@ def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     if given.keys() & set(_BUDGETS):
         fields |= dict.fromkeys(_BUDGETS)
     return fields | given
+
+
+def _begun_from_model(given: dict[str, Any], asked_preset: str, default_preset: str) -> TrainConfig:
+    """The configuration of the settings `given`, as the model has it that the run begins from, if it does."""
+    from nvp_studio.training.fine_tuning import read_parent
+
+    if not given.get("begin_from"):
+        preset = given.get("preset", default_preset)
+        return _config(recommended(preset) | given | {"preset": preset, "begin_from": None})
+    place = find_model(given["begin_from"])
+    model = read_parent(place)
+    if asked_preset and model.preset and asked_preset != model.preset:
+        raise CommandError(
+            f"--preset {asked_preset} contradicts --from: {model.about.name} is a flow of the preset {model.preset}"
+        )
+    preset = model.preset or given.get("preset", default_preset)
+    return model.settled(_config(recommended(preset) | given | {"preset": preset, "begin_from": place}))
 
 
 def _config(fields: dict[str, Any]) -> TrainConfig:
@@ -250,12 +319,42 @@ def _flow_change(changes: list[str]) -> Callable[[FlowConfig], FlowConfig]:
     return changed
 
 
-def _follow(start: Callable[[Control, "Report", "Ranks"], Path], json: bool, tensorboard: bool) -> None:
+def _print_check(
+    configured: Callable[[], tuple[TrainConfig, Callable[[FlowConfig], FlowConfig]]], view: RunPrinter, json: bool
+) -> None:
+    """Do what a run does before its first step, and print it; of several ranks the first does."""
+    from nvp_studio.ranks import ALONE
+    from nvp_studio.training.start import prepare_run
+
+    control = Control()
+    with command_ranks() as ranks:
+        if not ranks.first:
+            return
+        with on_stop(lambda reason: control.stop(reason, at_once=True)), view.bar:
+            config, change = configured()
+            run = prepare_run(config, control, view.report, ALONE, change)
+    parameters = sum(parameter.numel() for parameter in run.flow.parameters())
+    facts = {
+        **report_facts(run.about),
+        "parameters": parameters,
+        "parent": msgspec.to_builtins(run.parent),
+        "config": msgspec.to_builtins(run.config),
+    }
+    table = [
+        ("flow", f"{run.config.preset}, {parameters:,} parameters, on {run.flow.device}"),
+        ("begins from", run.parent and run.parent.text),
+        *rows(run.about),
+    ]
+    print_result(facts, json, table)
+
+
+def _follow(
+    start: Callable[[Control, "Report", "Ranks"], Path], view: RunPrinter, json: bool, tensorboard: bool
+) -> None:
     """Run to the end with progress on stderr, then print what came of it; of several ranks the first does."""
     from nvp_studio.training.join import join_run
 
     control = Control()
-    view = RunPrinter()
     events = EventFollower() if tensorboard else None
 
     def report(event: RunEvent) -> None:

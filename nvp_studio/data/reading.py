@@ -114,6 +114,20 @@ UNDECIDED = Reading()
 """Leaves every choice to the program."""
 
 
+class _Trained(msgspec.Struct):
+    """The part of a run's configuration that says how its data were read."""
+
+    reading: Reading = UNDECIDED
+
+
+def recorded_reading(train_config: str) -> Reading:
+    """How the data of a model were read, of its `CheckpointInfo.train_config`; `UNDECIDED` where that does not say."""
+    try:
+        return msgspec.json.decode(train_config, type=_Trained).reading
+    except (msgspec.MsgspecError, RecursionError):
+        return UNDECIDED
+
+
 class Mapping(msgspec.Struct, frozen=True):
     """The range of one of `KINDS` of numbers that becomes 0..255; what lies outside becomes black or white."""
 

@@ -4,14 +4,13 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, build_flow, find_checkpoint, read_checkpoint
-from nvp_studio.data.reading import UNDECIDED, Reading
+from nvp_studio.data.reading import UNDECIDED, Reading, recorded_reading
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.recipe import Image, Seed
 
@@ -91,22 +90,8 @@ def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "
         info=checkpoint.info,
         directions=_directions(checkpoint, flow),
         reference=_reference(checkpoint),
-        reading=_reading(checkpoint.info),
+        reading=UNDECIDED.after(recorded_reading(checkpoint.info.train_config)),
     )
-
-
-class _Trained(msgspec.Struct):
-    """The part of a run's configuration that says how its data were read."""
-
-    reading: Reading = UNDECIDED
-
-
-def _reading(info: CheckpointInfo) -> Reading:
-    """The ranges of numbers that the model was trained with, as far as the file says."""
-    try:
-        return UNDECIDED.after(msgspec.json.decode(info.train_config, type=_Trained).reading)
-    except (msgspec.MsgspecError, RecursionError):
-        return UNDECIDED
 
 
 def _directions(checkpoint: Checkpoint, flow: Inference) -> Directions | None:

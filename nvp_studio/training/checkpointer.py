@@ -197,5 +197,6 @@ class Checkpointer:
             validation=validation,
             validation_images=count,
             train_config=msgspec.json.encode(config).decode(),
+            parent=self._context.publisher.record.parent,
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
         )

@@ -57,6 +57,17 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the preset that `flow` came from, or is to come from."""
     flow: FlowConfig | None = None
     """The architecture; None takes `preset` for the data's image shape."""
+    begin_from: Annotated[
+        PathText | None,
+        Described(
+            "Begin from the weights of this model (a run, a .safetensors file, or an included model) and keep its "
+            "architecture and image size.",
+            DATA,
+            "--from",
+        ),
+    ] = None
+    """None draws weights from the seed. The run takes `preset` and `flow` from the model, and needs it at its start
+    alone."""
     image_size: Annotated[
         ImageSize | None,
         Described("Size in pixels that images are brought to: 32 for squares, or width x height such as 32x48.", DATA),

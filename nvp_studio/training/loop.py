@@ -74,8 +74,9 @@ class Loop:
             images, config.batch_size, config.seed, augmentation=Augmentation.of(config), device=flow.device
         )
         if saved is None:
-            accelerate(flow)  # plain splines have a sum without a deterministic algorithm on CUDA
-            flow.initialize(self.batches.take(0), images)  # the whole batch on every rank, whatever it computes later
+            if config.begin_from is None:
+                accelerate(flow)  # plain splines have a sum without a deterministic algorithm on CUDA
+                flow.initialize(self.batches.take(0), images)  # the whole batch on every rank
             ranks.broadcast_in_place(itertools.chain(flow.parameters(), flow.buffers()))
         self.state = TrainState(flow, config)
         share_batch_statistics(flow, ranks)

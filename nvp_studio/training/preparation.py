@@ -13,6 +13,7 @@ from nvp_studio.data.hugging_face import PREFIX
 from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.ranks import Ranks
+from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.training.config import TrainConfig, check_trainable
 from nvp_studio.training.control import Control
 from nvp_studio.training.determinism import claim_workspace
@@ -30,7 +31,9 @@ FlowChange = Callable[[FlowConfig], FlowConfig]
 
 def settled(config: TrainConfig) -> TrainConfig:
     """The configuration with absolute paths, so that a resume finds the data from anywhere, and mirroring decided."""
-    entry = CATALOGUE.get(config.data)
+    entry, begin_from = CATALOGUE.get(config.data), config.begin_from
+    if begin_from and not (begin_from in INCLUDED_MODELS and not os.path.exists(begin_from)):
+        config = msgspec.structs.replace(config, begin_from=os.path.abspath(os.path.expanduser(begin_from)))
     if config.horizontal_flip is None:
         config = msgspec.structs.replace(config, horizontal_flip=entry is not None and entry.mirror)
     if config.data_root is not None:

@@ -21,6 +21,7 @@ import platformdirs
 
 from nvp_studio.data.report import DataReport
 from nvp_studio.files import open_regular, read_regular, write_whole
+from nvp_studio.parent import Parent
 from nvp_studio.removed_options import RemovedOptionError, refuse_removed_options
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
@@ -102,8 +103,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the programs and libraries that started the run."""
     device: str
     parameters: int
-    parent: str | None = None
-    """Name of the run that this one went on from, if it did."""
+    parent: Parent | None = None
+    """The model whose weights the run began from; None where they were drawn at random."""
     launch: str = ""
     """What the launcher that trains in it calls itself (`elastic.launch_key`); empty without one."""
     status: RunStatus = RunStatus()
@@ -127,6 +128,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     started: str
     """ISO 8601 with time zone."""
+    begun_from: str = ""
+    """Name of the model whose weights it began from; empty where they were drawn at random."""
 
 
 def default_runs_folder() -> Path:
@@ -140,9 +143,8 @@ def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
 
     A name that is taken gets a number. Raises `RunError` when the folder cannot be made, and for too long a name.
     """
+    check_run_name(name)
     today = datetime.now().astimezone().date().isoformat()
-    if len(name) > MAX_NAME:
-        raise RunError(f"a name has at most {MAX_NAME} characters, not {len(name)}")
     own = folder_name(name)
     stem = own or f"{today}-{folder_name(Path(data).stem) or 'run'}"
     try:
@@ -157,6 +159,12 @@ def create_run_folder(runs_folder: Path, name: str, data: str) -> Path:
     except OSError as error:
         raise RunError(f"no run can be made in {runs_folder}: {error.strerror}; choose another runs folder") from error
     return folder
+
+
+def check_run_name(name: str) -> None:
+    """Raise `RunError` for a name that no run can have."""
+    if len(name) > MAX_NAME:
+        raise RunError(f"a name has at most {MAX_NAME} characters, not {len(name)}")
 
 
 def can_resume(run_folder: Path) -> bool:
@@ -223,6 +231,7 @@ def open_run(folder: str | os.PathLike[str]) -> RunSummary:
         best_step=status.best_step,
         seconds=status.seconds,
         started=brief.created,
+        begun_from="" if brief.parent is None else brief.parent.name,
     )
 
 
@@ -278,6 +287,7 @@ class _BriefRecord(msgspec.Struct):
     config: _BriefConfig
     data: RunData
     status: RunStatus
+    parent: Parent | None = None
 
 
 def _read(folder: Path, decode: Callable[[bytes], Record]) -> Record:

@@ -73,6 +73,8 @@ def train_session(
                 f"the folder {folder} cannot be flushed to the disk ({reason}); the newest files may be missing after "
                 "a power cut",
             )
+        if saved is None and record.parent is not None:
+            publisher.notice("info", f"it begins from the weights of {record.parent.text}")
         if saved is None and data.notes:
             publisher.notice("info", "; ".join(data.notes))
         if saved is None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -361,3 +362,95 @@ def test_the_live_line_counts_what_is_scored_after_the_last_step() -> None:
     view = RunPrinter()
     view.report(RunState("training", "scoring the best model: 1,200 of 15,000"))
     assert view.bar.tasks[0].fields["details"] == "scoring the best model: 1,200 of 15,000"
+
+
+def test_a_run_begins_from_a_model(run: Run, data: Path, model: Path, tmp_path: Path) -> None:
+    words = ["--data", data, "--runs", tmp_path / "runs", "--steps", 2, "--batch-size", 8, "--device", "cpu"]
+    code, _, err = run("train", "--from", model, "--name", "tuned", *words)
+    assert code == 0, err
+    assert f"begins from the weights of small ({model}" in err
+    folder = tmp_path / "runs" / "tuned"
+    record = json.loads((folder / "run.json").read_text())
+    assert record["parent"]["path"] == str(model)
+    assert (record["config"]["preset"], record["config"]["flow"]["width"]) == ("quick", 6)
+    for command in (["runs", "show", folder], ["info", folder], ["info", folder / "checkpoints" / "last.safetensors"]):
+        assert "begun from" in run(*command)[1]
+        assert str(model) in run(*command)[1]
+    for options, reason in (
+        (["--preset", "paper"], "--preset paper contradicts --from: small is a flow of the preset quick"),
+        (["--flow", "width=8"], "keeps what that has: width 6, not 8"),
+        (["--image-size", 16], "image size 8, not 16"),
+        (["--from", tmp_path / "none.safetensors"], "no run can begin from"),
+    ):
+        code, _, err = run("train", "--from", model, *options, *words)
+        assert code == 1
+        assert reason in err
+    code, out, err = run("train", "--like", folder, "--check", "--json", *words)
+    assert code == 0, err
+    assert json.loads(out)["parent"]["name"] == "small", "it begins from the same model"
+    code, out, err = run("train", "--like", folder, "--from", "", "--check", "--json", *words)
+    assert code == 0, err
+    assert json.loads(out)["parent"] is None
+
+
+def test_a_check_prints_what_would_be_trained_on(run: Run, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    code, out, err = run("train", "--data", data, "--check", "--steps", 5, "--runs", runs, *QUICK)
+    assert code == 0, err
+    table = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert re.fullmatch(r"\d+ train, \d+ validation", table["images"])
+    assert table["flow"].startswith("studio, ")
+    assert "60 to 62 of 0 to 255, 2 levels" in out
+    assert not runs.exists()
+    np.savez(tmp_path / "one.npz", images=np.zeros((1, 8, 8), np.uint8))
+    code, _, err = run("train", "--data", tmp_path / "one.npz", "--check", "--runs", runs, *QUICK)
+    assert code == 1
+    assert "at least two are needed" in err
+    assert run("train", "--data", data, "--check", "--name", "x" * 200, "--runs", runs, *QUICK)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("terminal", "options", "answer", "asked", "trained"),
+    [
+        (True, [], False, 1, False),
+        (True, [], True, 1, True),
+        (True, ["--yes"], False, 0, True),
+        (False, [], False, 0, True),
+    ],
+)
+def test_serious_doubts_are_asked_about_on_a_terminal(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    options: list[str],
+    answer: bool,
+    asked: int,
+    trained: bool,
+) -> None:
+    dark = tmp_path / "dark.npz"
+    np.savez(dark, images=np.random.default_rng(0).integers(0, 13, (40, 8, 8)).astype(np.uint8))
+    questions: list[str] = []
+    monkeypatch.setattr("nvp_studio.commands.train.may_ask", lambda: terminal)
+    monkeypatch.setattr("nvp_studio.commands.run_progress.confirm", lambda text: questions.append(text) or answer)
+    code, _, err = run("train", "--data", dark, "--steps", 1, "--runs", tmp_path / "runs", *options, *QUICK)
+    assert len(questions) == asked
+    assert (code == 0) == trained
+    assert "nearly black images" in err
+    assert (tmp_path / "runs").exists() == trained
+
+
+def test_a_resume_prints_what_differs_and_else_nothing_of_the_data(run: Run, data: Path, tmp_path: Path) -> None:
+    runs, moved = tmp_path / "runs", tmp_path / "moved.npz"
+    run("train", "--data", data, "--steps", 2, "--name", "mine", "--runs", runs, *QUICK)
+    data.rename(moved)
+    code, _, err = run("resume", "mine", "--runs", runs, "--steps", 3)
+    assert code == 1
+    assert f"the data of mine are not at {data}; resume with --data PATH" in err
+    code, _, err = run("resume", "mine", "--runs", runs, "--steps", 3, "--data", moved)
+    assert code == 0, err
+    assert not [line for line in err.splitlines() if line.startswith("data  ") or "differ" in line]
+    np.savez(data, images=np.full((50, 8, 8), 60, np.uint8))
+    code, _, err = run("resume", "mine", "--runs", runs, "--steps", 4, "--data", data, "--force")
+    assert code == 0, err
+    assert "the data differ: values: 60 to 60 of 0 to 255, 1 level (before: 60 to 62" in err
