@@ -16,6 +16,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.menus import MnemonicMenu
+from nvp_studio.views.notification_history import NotificationHistory
 from nvp_studio.views.page import Page
 from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE
@@ -23,6 +24,7 @@ from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, vbox
 from nvp_studio.views.widgets.log_dock import LogDock
+from nvp_studio.views.widgets.message_button import MessageButton
 from nvp_studio.views.widgets.notification_stack import NotificationStack
 from nvp_studio.views.widgets.rail import Rail
 from nvp_studio.views.window_actions import WindowActions
@@ -61,8 +63,8 @@ def page_entries() -> tuple[PageEntry, ...]:
     )
 
 
-class _Status(ElidedLabel):
-    """A label whose wanted width is the one it was given, for the menu bar places it by that."""
+class _Corner(QWidget):
+    """A widget whose wanted width is the one it was given, for the menu bar places it by that."""
 
     def sizeHint(self) -> QSize:
         return self.minimumSize()
@@ -94,8 +96,10 @@ class MainWindow(QMainWindow):
             self.context,
             [(entry.key, entry.title, entry.icon) for entry in self._entries],
             self.log_dock.toggleViewAction(),
+            self.history,
         )
         self._engine_notifications = EngineNotifications(engine, self)
+        self._fill_corner()
         self._fill_menu_bar()
         self._connect_signals()
         self._restore()
@@ -152,6 +156,7 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         self._stack = QStackedWidget()
+        self.history = NotificationHistory(self)
         self.notifications = NotificationStack()
         self._rail = Rail([(entry.key, entry.title, entry.icon) for entry in self._entries])
         center = QWidget()
@@ -169,14 +174,20 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.log_dock)
         self.log_dock.hide()
         DropOverlay(self._stack, self, self._describe_drop, lambda event: self.open_paths(local_paths(event)))
-        self._status = _Status(role="dim")
+        self._status = ElidedLabel(role="dim")
         self._status.setObjectName("engine_status")
         self._status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._status.setFixedSize(QSize(_MAX_STATUS, 28))
-        self._status.setContentsMargins(0, 0, 2 * SPACE, 0)
         self._status.setAccessibleName(self.tr("Engine status"))
-        self.menuBar().setCornerWidget(self._status)
         self.menuBar().setNativeMenuBar(False)
+
+    def _fill_corner(self) -> None:
+        """Put the status of the engine and the bell of the messages at the right of the menu bar."""
+        self._corner = _Corner()
+        self._corner.setFixedSize(QSize(_MAX_STATUS, 28))
+        row = hbox(self._corner, spacing=SPACE // 2, margins=(0, 0, SPACE, 0))
+        row.addWidget(self._status, 1)
+        row.addWidget(MessageButton(self.registry["view.messages"], self.history))
+        self.menuBar().setCornerWidget(self._corner)
 
     def set_theme(self, choice: str) -> None:
         """Apply a theme and remember it."""
@@ -270,10 +281,10 @@ class MainWindow(QMainWindow):
 
     def _fit_status(self) -> None:
         """Give the status what the menus leave."""
-        menus = self.menuBar().sizeHint().width() - self._status.sizeHint().width() + 2 * SPACE
+        menus = self.menuBar().sizeHint().width() - self._corner.sizeHint().width() + 2 * SPACE
         width = max(0, min(_MAX_STATUS, self.width() - menus))
-        if width != self._status.width():
-            self._status.setFixedWidth(width)
+        if width != self._corner.width():
+            self._corner.setFixedWidth(width)
             size = self.menuBar().size()
             QCoreApplication.sendEvent(self.menuBar(), QResizeEvent(size, size))  # it moves the status only then
 

@@ -1,7 +1,8 @@
 """Messages to the person at the window. Any module may send one, from any thread; the open window shows it.
 
 The levels `info`, `success`, `warning` and `error` differ in icon, in colour and in how long a message stays. An error
-stays until closed, and so does a message with a button, except a success.
+stays until closed, and so does a message with a button, except a success. All of them are kept in a list
+(`notification_history`), where those that are gone can be read.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +29,11 @@ class Notification:
     report: str = ""
     """Text for the button *Copy report*; without it there is no such button."""
 
+    @property
+    def subject(self) -> str:
+        """What it is about: its topic, for one without its text."""
+        return self.topic or self.text
+
 
 class NotificationChannel(QObject):
     """Carries messages to whatever shows them."""
@@ -38,6 +44,10 @@ class NotificationChannel(QObject):
     """The topic whose message is to disappear."""
     reworded = Signal(str, str)
     """(topic, text): new text for the message of a topic, if it is still shown."""
+    read = Signal(object)
+    """`Notification` that a person has closed."""
+    used = Signal(object)
+    """`Notification` whose button was pressed, here or in the list."""
 
 
 channel = NotificationChannel()
@@ -46,6 +56,12 @@ channel = NotificationChannel()
 def send(level: Level, text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
     """Show a message of a level that is known at run time only."""
     channel.sent.emit(Notification(level, text, topic, tuple(actions), report))
+
+
+def act(notification: Notification, action: Action) -> None:
+    """Do what a button of a message says; it cannot be pressed a second time."""
+    channel.used.emit(notification)
+    action[1]()
 
 
 info = partial(send, "info")

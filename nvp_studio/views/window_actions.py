@@ -12,6 +12,8 @@ from nvp_studio.state.paths import MODEL_SUFFIX
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.figures_dialog import FiguresDialog
+from nvp_studio.views.history_dialog import HistoryDialog
+from nvp_studio.views.notification_history import NotificationHistory
 from nvp_studio.views.theme import apply_theme
 from nvp_studio.views.widgets.labels import plain_tip
 
@@ -19,11 +21,14 @@ from nvp_studio.views.widgets.labels import plain_tip
 class WindowActions(QObject):
     """Registers the window's own actions and performs them."""
 
-    def __init__(self, context: WindowContext, pages: list[tuple[str, str, str]], log: QAction) -> None:
-        """`pages` are (key, title, icon), `log` shows and hides the log."""
+    def __init__(
+        self, context: WindowContext, pages: list[tuple[str, str, str]], log: QAction, history: NotificationHistory
+    ) -> None:
+        """`pages` are (key, title, icon), `log` shows and hides the log, `history` holds the messages."""
         super().__init__(context)
         self._context = context
         self._window = context.window
+        self._history = history
         self._add_actions(pages, log)
 
     def set_theme(self, choice: str) -> None:
@@ -51,6 +56,7 @@ class WindowActions(QObject):
         log.setText(self.tr("L&og"))
         log.setShortcut(QKeySequence("Ctrl+L"))
         self._context.registry.adopt("view.log", log, "square-terminal", separator=True)
+        add("view.messages", self.tr("&Messages"), self._show_messages, "Ctrl+M", "bell")
         add("view.full-screen", self.tr("&Full screen"), self._toggle_full_screen, "F11")
         add("help.palette", self.tr("&Commands…"), self._show_palette, "Ctrl+K", "command")
         add("help.shortcuts", self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1", "keyboard")
@@ -91,6 +97,9 @@ class WindowActions(QObject):
 
     def _show_shortcuts(self) -> None:
         ShortcutSheet(self._context.registry, self._window).open()
+
+    def _show_messages(self) -> None:
+        HistoryDialog(self._history, self._window).open()
 
     def _show_figures(self) -> None:
         FiguresDialog(self._window).open()

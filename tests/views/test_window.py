@@ -26,6 +26,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views import notify
 from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.figures_dialog import FiguresDialog
+from nvp_studio.views.history_dialog import HistoryDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.theme import DARK, LIGHT, colors
 from tests.qt import Bot, drop, open_window
@@ -190,6 +191,13 @@ def test_notices_replace_their_topic_stack_and_close(shared_window: MainWindow, 
     assert [notice.text for notice in shared_window.notifications.shown] == ["second"]
     notify.withdraw("a")
     assert not shared_window.notifications.isVisible()
+    notify.warning("fourth")
+    bell = next(button for button in shared_window._corner.findChildren(QAbstractButton))
+    assert bell.accessibleName() == "Messages: 1 unread"
+    qtbot.mouseClick(bell, Qt.MouseButton.LeftButton)
+    dialog = shared_window.findChild(HistoryDialog)
+    assert dialog.list.item(0, 2).text() == "fourth"
+    dialog.reject()
 
 
 @pytest.mark.slow
@@ -335,7 +343,7 @@ def test_each_page_fits_into_800_by_600(shared_window: MainWindow, qtbot: Bot, t
     menus = [action for action in shared_window.menuBar().actions() if action.isVisible()]
     places = [shared_window.menuBar().actionGeometry(action) for action in menus]
     assert all(place.width() > 20 for place in places)
-    assert not any(place.intersects(shared_window._status.geometry()) for place in places)
+    assert not any(place.intersects(shared_window._corner.geometry()) for place in places)
 
 
 def test_the_window_leaves_room_for_its_frame_on_a_small_screen(shared_window: MainWindow) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QPushButton, QWidget
 
-from nvp_studio.views.notify import Notification, channel
+from nvp_studio.views.notify import Level, Notification, act, channel
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.labels import TextLabel
@@ -17,13 +17,16 @@ _MILLISECONDS_A_CHARACTER = 60
 """Long texts stay as long as it takes to read them."""
 _SUCCESS_WITH_ACTION_MILLISECONDS = 30_000
 """With a button a success stays longer; the action is in a menu as well."""
-_ICONS = {
+LEVEL_ICONS: dict[Level, tuple[str, str]] = {
     "info": ("info", "accent"),
     "success": ("circle-check", "success"),
     "warning": ("triangle-alert", "warning"),
     "error": ("circle-alert", "error"),
 }
+"""(icon, colour) of each level."""
 _MAX_BARS = 3
+_WEIGHTS: dict[Level, int] = {"info": 0, "success": 0, "warning": 1, "error": 2}
+"""Where there is no room for all, those of the least weight go first; they stay in the list of messages."""
 
 
 class NotificationStack(QWidget):
@@ -36,6 +39,7 @@ class NotificationStack(QWidget):
         channel.sent.connect(self._add)
         channel.withdrawn.connect(self._withdraw)
         channel.reworded.connect(self._reword)
+        channel.used.connect(self._on_used)
         self.hide()
 
     @property
@@ -44,14 +48,21 @@ class NotificationStack(QWidget):
         return [bar.notification for bar in self._bars]
 
     def _add(self, notification: Notification) -> None:
-        self._withdraw(notification.topic or notification.text)
-        while len(self._bars) >= _MAX_BARS:
-            self._remove(self._bars[0])
+        self._withdraw(notification.subject)
+        self._make_room(notification)
         bar = _Bar(notification)
         bar.closed.connect(lambda: self._remove(bar))
         self._bars.append(bar)
         self._column.addWidget(bar)
         self.show()
+
+    def _make_room(self, notification: Notification) -> None:
+        """Take away the oldest of the lightest bars, but none that weighs more than the new message."""
+        while len(self._bars) >= _MAX_BARS:
+            lightest = min(self._bars, key=lambda bar: _WEIGHTS[bar.sent.level])
+            if _WEIGHTS[lightest.sent.level] > _WEIGHTS[notification.level]:
+                return
+            self._remove(lightest)
 
     def _withdraw(self, topic: str) -> None:
         for bar in self._of_topic(topic):
@@ -63,8 +74,11 @@ class NotificationStack(QWidget):
             bar.reword(text)
 
     def _of_topic(self, topic: str) -> list["_Bar"]:
-        """The notifications of a topic; one without is a topic by its text."""
-        return [bar for bar in self._bars if (bar.notification.topic or bar.notification.text) == topic]
+        return [bar for bar in self._bars if bar.sent.subject == topic]
+
+    def _on_used(self, notification: Notification) -> None:
+        for bar in [bar for bar in self._bars if bar.sent is notification]:
+            self._remove(bar)
 
     def _remove(self, bar: "_Bar") -> None:
         if bar in self._bars:
@@ -81,7 +95,9 @@ class _Bar(QFrame):
 
     def __init__(self, notification: Notification) -> None:
         super().__init__()
+        self.sent = notification
         self.notification = notification
+        """As it was reworded last."""
         self.setObjectName("notification")
         row = hbox(self, margins=(2 * SPACE, SPACE // 2, SPACE, SPACE // 2))
         self._image = TextLabel()
@@ -92,13 +108,13 @@ class _Bar(QFrame):
             copy = QPushButton(self.tr("Copy report"))
             copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(notification.report))
             row.addWidget(copy)
-        for text, act in notification.actions:
-            button = QPushButton(text)
+        for action in notification.actions:
+            button = QPushButton(action[0])
             button.setProperty("primary", True)
-            button.clicked.connect(self.closed)
-            button.clicked.connect(lambda _=False, act=act: act())
+            button.clicked.connect(lambda _=False, action=action: act(notification, action))
             row.addWidget(button)
         close = flat_button("x", self.tr("Close this notification"), role="dim")
+        close.clicked.connect(lambda: channel.read.emit(notification))
         close.clicked.connect(self.closed)
         row.addWidget(close)
         self._colour()
@@ -120,7 +136,7 @@ class _Bar(QFrame):
     def _colour(self) -> None:
         """Take the colours of the theme in force."""
         c = colors()
-        name, role = _ICONS[self.notification.level]
+        name, role = LEVEL_ICONS[self.notification.level]
         colour = getattr(c, role)
         self._image.setPixmap(pixmap(name, colour, 20, self.devicePixelRatioF()))
         self.setStyleSheet(
