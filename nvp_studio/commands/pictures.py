@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nvp_studio.data.archive_paths import Archives
     from nvp_studio.explore.model import OpenedModel
 
     Images = npt.NDArray[np.uint8]
@@ -73,7 +74,7 @@ def sample(
 
 
 def encode(
-    files: Annotated[list[Path], typer.Argument(help="Image files and folders.")],
+    files: Annotated[list[Path], typer.Argument(help="Image files, folders, zip and tar files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
     model: ModelOption = "",
     device: DeviceOption = "auto",
@@ -93,7 +94,7 @@ def encode(
     """
     import numpy as np
 
-    from nvp_studio.data.images import find_images
+    from nvp_studio.data.archive_paths import Archives
     from nvp_studio.files import stream_whole
 
     if output.suffix.lower() != ".npz":
@@ -102,11 +103,10 @@ def encode(
     latents: list[Any] = []
     exact: list[bool] = []
     failed = 0
-    with command_ranks() as ranks:
+    with command_ranks() as ranks, Archives() as archives:
         opened = open_on_rank(model, device, ranks)
-        rows = map_on_ranks(
-            ranks, map(os.fsencode, find_images(files)), BATCH, partial(_encode_files, opened), _Encoded
-        )
+        paths = (os.fsencode(path) for path in archives.find(files) if isinstance(path, Path))
+        rows = map_on_ranks(ranks, paths, BATCH, partial(_encode_files, opened, archives), _Encoded)
         if not ranks.first:
             deque(rows, maxlen=0)
             return
@@ -186,7 +186,7 @@ class _Encoded(msgspec.Struct, array_like=True):
     exact: bool = False
 
 
-def _encode_files(opened: "OpenedModel", paths: Sequence[bytes]) -> list[_Encoded]:
+def _encode_files(opened: "OpenedModel", archives: "Archives", paths: Sequence[bytes]) -> list[_Encoded]:
     """A row for each image file, resized to the model's size and encoded."""
     import numpy as np
 
@@ -196,7 +196,8 @@ def _encode_files(opened: "OpenedModel", paths: Sequence[bytes]) -> list[_Encode
     rows: list[_Encoded] = []
     images: dict[int, Images] = {}
     files = [Path(os.fsdecode(path)) for path in paths]
-    with closing(decoders().read(files, opened.image_shape, opened.reading)) as decoded:
+    sources = map(archives.source, files)
+    with closing(decoders().read(sources, opened.image_shape, opened.reading)) as decoded:
         for path, image in zip(files, (image for image in decoded if image is not None), strict=True):
             if isinstance(image, ImageError):
                 rows.append(_Encoded(printable(str(path)), printable(str(image))))

@@ -47,7 +47,9 @@ FILES = 64
 
 @with_options(options_of(Reading, omit=["split"]))  # which chooses the split that is scored
 def score(
-    files: Annotated[list[Path] | None, typer.Argument(help="Image files and folders.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Image files, folders, and zip or tar files of them.")
+    ] = None,
     model: ModelOption = "",
     csv_file: Annotated[
         str | None, typer.Option("--csv", metavar="FILE", help="Write a row for each file; '-' is stdout.")
@@ -137,15 +139,18 @@ class Tally:
 def _file_rows(
     opened: "OpenedModel", files: list[Path], samples: int, seed: int, tally: Tally, ranks: "Ranks"
 ) -> Iterator[ScoreRow]:
-    from nvp_studio.data.images import find_images
+    from nvp_studio.data.archive_paths import Archives
     from nvp_studio.explore.score import score_files
 
     def work(paths: Sequence[bytes]) -> list[ScoreRow]:
-        rows = score_files(opened, map(os.fsdecode, paths), samples, seed, cancelled=lambda: bool(tally.stopped))
+        names = map(os.fsdecode, paths)
+        rows = score_files(opened, names, samples, seed, cancelled=lambda: bool(tally.stopped), archives=archives)
         return [msgspec.structs.replace(row, pixels=None) for row in rows]
 
-    paths = takewhile(lambda path: not tally.stopped, find_images(files))
-    return map_on_ranks(ranks, map(os.fsencode, paths), FILES, work, ScoreRow)
+    with Archives() as archives:
+        found = takewhile(lambda path: not tally.stopped, archives.find(files))
+        paths = (os.fsencode(path) for path in found if isinstance(path, Path))
+        yield from map_on_ranks(ranks, paths, FILES, work, ScoreRow)
 
 
 def _data_rows(

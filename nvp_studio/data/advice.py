@@ -23,6 +23,6 @@ def advice_about(name: str) -> str:
     if ": " in (why := why_unread(name)):
         return f"{one_line(name)} is no data set: {why}"
     return (
-        f"{one_line(name)} is no data set: give a folder of images or of .npy files, an IDX, .npz, .npy, .csv or "
-        ".parquet file, or CIFAR-10's .bin or .tar.gz"
+        f"{one_line(name)} is no data set: give a folder of images or of .npy files, a zip or tar file of one, an IDX, "
+        ".npz, .npy, .csv or .parquet file, or CIFAR-10's .bin or .tar.gz"
     )

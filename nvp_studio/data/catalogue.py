@@ -12,6 +12,7 @@ import numpy as np
 
 from nvp_studio.data import cifar, cifar_files, idx, numpy_files, pixel_csv
 from nvp_studio.data.advice import advice_about
+from nvp_studio.data.archives import is_archive_name
 from nvp_studio.data.array_images import with_range
 from nvp_studio.data.arrays import LoadedData, check_size, reason_of
 from nvp_studio.data.celeba import find_celeba, read_celeba
@@ -19,11 +20,11 @@ from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, diges
 from nvp_studio.data.digits import find_digits, read_digits
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.fitting import fit, with_channels
-from nvp_studio.data.folders import load_folder
+from nvp_studio.data.folders import load_archive, load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
 from nvp_studio.data.image_size import ImageSize, check_image_size
 from nvp_studio.data.imagenet import find_imagenet, read_imagenet
-from nvp_studio.data.numpy_folder import find_arrays, load_arrays
+from nvp_studio.data.numpy_folder import array_files, find_arrays, load_arrays
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
@@ -224,9 +225,10 @@ def load_data(
 ) -> DataSet:
     """Load the data set that `spec` names: an entry of `CATALOGUE`, "hf:NAME" of Hugging Face, or the path of
 
-    - a folder of image files, with a class per sub-folder where there are some; a TIFF file of several pages;
+    - a folder of image files, with a class per sub-folder where there are some, or a zip, tar or tar.gz file of one;
+    - a TIFF file of several pages;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
-    - a .npz or .npy file, or a folder of .npy files;
+    - a .npz or .npy file, or a folder or archive of .npy files;
     - a .csv file with the pixels of an image in each row;
     - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch;
     - parquet files with a column of images, one or a folder of them.
@@ -272,6 +274,8 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
         known = ", ".join(CATALOGUE)
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     options.progress(0, 0, f"opening {path.name}")
+    if is_image_archive(path):
+        return _fitted(_data_set(spec, path, load_archive(path, options)), options)
     loaded = _load_arrays(path, options)
     if loaded is not None:
         _check_folders(path.name, options.reading, has_folders=path.is_dir() and bool(find_arrays(path)))
@@ -280,6 +284,13 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
     if options.reading.axes not in ("", "N"):
         raise DataError(f"{path.name} is a folder of images, whose axes are known; --axes is for arrays of numbers")
     return _data_set(spec, path, load_folder(path, options))
+
+
+def is_image_archive(path: Path) -> bool:
+    """Whether a file is an archive that is read like a folder of image files."""
+    if not is_archive_name(path.name) or not path.is_file():
+        return False
+    return not (cifar_files.is_archive(path) and cifar_files.holds_batches(path))
 
 
 def _check_published(spec: str, reading: Reading) -> None:
@@ -306,7 +317,7 @@ def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
         if place is not None:
             return with_range(_load_cifar(place), reading)
         files = find_arrays(path)
-        return load_arrays(path, files, options) if files else None
+        return load_arrays(path, array_files(path, files), options) if files else None
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
     suffix = path.suffix.lower()

@@ -9,17 +9,39 @@ from typing import Self
 
 from nvp_studio.data.arrays import check_size, reading, reason_of
 from nvp_studio.data.dataset import DataError
+from nvp_studio.data.images import EXTENSIONS
 
 # The largest archive has 187 MB unpacked, its largest file 154 MB.
 _MAX_ARCHIVE_BYTES = 256 * 2**20
 _MAX_FILE_BYTES = 160 * 2**20
 _MAX_NAME_BYTES = 2**16
 _MAX_MEMBERS = 100
+_LOOKED_AT_BYTES = 32 * 2**20
+_BATCH = re.compile(r".*\.bin|(data_batch_\d|test_batch)(\.png)?")
+_OTHERS = EXTENSIONS | {".npy"}
 
 
 def is_archive(path: Path) -> bool:
     """Whether the name is that of a gzipped tar file."""
     return path.name.lower().endswith((".tar.gz", ".tgz"))
+
+
+def holds_batches(path: Path) -> bool:
+    """Whether a gzipped tar file may be CIFAR's: a batch comes before any image, or it is too damaged to tell."""
+    try:
+        with _LimitedGzip(path) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=PlainMember) as archive:
+            stream.most_bytes = _LOOKED_AT_BYTES
+            for count, member in enumerate(archive):
+                name = member.name.rpartition("/")[2]
+                if _BATCH.fullmatch(name):
+                    return True
+                if count >= _MAX_MEMBERS or Path(name).suffix.lower() in _OTHERS:
+                    break
+    except DataError:  # the first batch would have come before so many bytes
+        return False
+    except Exception:  # damaged headers fail in many ways, of which the reader tells
+        return True
+    return False
 
 
 def read_files(place: Path, names: re.Pattern[str], title: str) -> Iterator[tuple[str, bytes]]:
@@ -47,7 +69,7 @@ def _archive_members(path: Path, names: re.Pattern[str], title: str) -> Iterator
     try:
         with (
             _LimitedGzip(path) as stream,
-            tarfile.open(fileobj=stream, mode="r|", tarinfo=_PlainMember) as archive,
+            tarfile.open(fileobj=stream, mode="r|", tarinfo=PlainMember) as archive,
         ):
             for count, member in enumerate(archive):
                 if count >= _MAX_MEMBERS:
@@ -71,7 +93,7 @@ def _check_file_size(size: int, name: str, title: str) -> None:
         raise DataError(f"{name} has {size:,} bytes; no file of {title} has more than {_MAX_FILE_BYTES:,}")
 
 
-class _PlainMember(tarfile.TarInfo):
+class PlainMember(tarfile.TarInfo):
     """A member of a tar file; names and notes before it are read into memory whole, so these must be short."""
 
     @classmethod
@@ -82,12 +104,19 @@ class _PlainMember(tarfile.TarInfo):
             raise ValueError(f"it has a name or a note of {member.size:,} bytes")
         return member
 
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        """Refuse a sparse file, whose map would be read into memory whole."""
+        raise ValueError("it has a sparse file")
+
 
 class _LimitedGzip(gzip.GzipFile):
-    """A gzipped file that is not unpacked beyond `_MAX_ARCHIVE_BYTES`, whatever is in it."""
+    """A gzipped file that is not unpacked beyond `most_bytes`, whatever is in it."""
+
+    most_bytes = 0
 
     def read(self, size: int | None = -1) -> bytes:
         """Return the next `size` bytes."""
-        if self.tell() + (size or 0) > _MAX_ARCHIVE_BYTES:
-            raise DataError(f"{Path(self.name).name} holds more than {_MAX_ARCHIVE_BYTES:,} bytes; it is not CIFAR")
+        most = self.most_bytes or _MAX_ARCHIVE_BYTES
+        if self.tell() + (size or 0) > most:
+            raise DataError(f"{Path(self.name).name} holds more than {most:,} bytes; it is not CIFAR")
         return super().read(size)

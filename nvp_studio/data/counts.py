@@ -34,6 +34,10 @@ MAX_PICTURE_BLOCKS = 2_200_000
 MAX_BOXES = 1_000
 """Of a JPEG 2000 before its picture."""
 
+_TGA_HEADER = struct.Struct("<BBBHHBHHHHBB")
+_TGA_GAIN = 128
+"""Pixels that a run of a TGA may stand for at most."""
+_OTHER_STARTS = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"\0\0\0\x0cjP  ")
 _SHARED_BYTES = 16 * 2**20
 """By which the tags of a TIFF may be larger than the file, since some may share their bytes."""
 _HEADER_BYTES = 2**16
@@ -63,6 +67,30 @@ def check_counts(file: BinaryIO) -> None:
             file.seek(0)
             check(file)
     file.seek(0)
+
+
+def is_tga(file: BinaryIO) -> bool:
+    """Whether a file may be a TGA, a format without a mark: its header is sound, and its pixels may be in the file.
+
+    The file is left at its start.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    header = file.read(_TGA_HEADER.size)
+    file.seek(0)
+    if len(header) < _TGA_HEADER.size or header.startswith(_OTHER_STARTS):
+        return False
+    id_bytes, has_map, kind, first, entries, entry_bits, _, _, width, height, bits, flags = _TGA_HEADER.unpack(header)
+    plain = kind in (1, 2, 3)
+    if not (plain or kind in (9, 10, 11)) or flags & 0xC0 or not (width and height):
+        return False
+    if has_map not in (0, 1) or (not has_map and (first or entries or entry_bits)) or (kind in (1, 9)) > has_map:
+        return False
+    if bits not in ((1, 8, 16) if kind in (3, 11) else (8,) if kind in (1, 9) else (16, 24, 32)):
+        return False
+    most_gain = 1 if plain else _TGA_GAIN
+    needed = _TGA_HEADER.size + id_bytes + entries * -(-entry_bits // 8)
+    return bool(needed + width * height * bits // 8 // most_gain <= size)
 
 
 def _limit(count: int, most: int, parts: str) -> None:

@@ -18,9 +18,9 @@ from nvp_studio.data.decode_process import Batch, Job, Ready, Result, Want, deco
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a file, counted from 0."""
+    """A page, counted from 0, of a file, which is a path or content."""
 
-    path: str | os.PathLike[str]
+    file: str | os.PathLike[str] | bytes
     number: int
 
 
@@ -70,7 +70,7 @@ class Task:
     """At most how many bytes are written for it."""
 
     def __post_init__(self) -> None:
-        source, page = (self.source.path, self.source.number) if isinstance(self.source, Page) else (self.source, None)
+        source, page = (self.source.file, self.source.number) if isinstance(self.source, Page) else (self.source, None)
         if isinstance(source, bytes):
             self.content = source
             self.job = Job(b"", len(source), page)

@@ -1,4 +1,4 @@
-"""A folder of image files as a data set: splits and classes by `layout`, unreadable files skipped and counted.
+"""A folder or an archive of image files as a data set: splits and classes by `layout`, unreadable files counted.
 
 The images are prepared once and mapped into memory from then on (`prepared.py`), so that a folder may be larger than
 memory and a second start only lists it.
@@ -7,10 +7,12 @@ memory and a second start only lists it.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from nvp_studio.data.archives import Archive, open_archive
 from nvp_studio.data.arrays import LoadedData
 from nvp_studio.data.dataset import SPLITS, DataError, Labels
 from nvp_studio.data.image_files import (
@@ -18,6 +20,7 @@ from nvp_studio.data.image_files import (
     common_shape,
     decide_reading,
     facts_of_images,
+    files_of,
     list_images,
     listing_key,
     read_headers,
@@ -25,6 +28,7 @@ from nvp_studio.data.image_files import (
 )
 from nvp_studio.data.layout import lay_out
 from nvp_studio.data.left_out import LeftOutCount
+from nvp_studio.data.numpy_folder import ArrayFile, load_arrays
 from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.reading import Reading, Suspicion
@@ -57,7 +61,31 @@ def load_folder(folder: Path, options: LoadOptions) -> LoadedData:
     its channels, or to colour if any image has it. Raises `DataError`.
     """
     unread = LeftOutCount()
-    files = list_images(folder, options.progress, unread)
+    return _load(folder, list_images(folder, options.progress, unread), unread, options)
+
+
+def load_archive(path: Path, options: LoadOptions) -> LoadedData:
+    """Load all image files in an archive, or else its .npy files, as those of a folder."""
+    with open_archive(path, options.progress) as archive:
+        if archive.holds_arrays:
+            arrays = [ArrayFile(name, partial(archive.content, name)) for name in archive.names]
+            loaded = load_arrays(path, arrays, options)
+            return replace(loaded, left_out=loaded.left_out + archive.unread.all())
+        check_has_images(archive)
+        return _load(path, files_of(archive), archive.unread, options)
+
+
+def check_has_images(archive: Archive) -> None:
+    """Raise `DataError`, which says what is in an archive instead of images, unless there are some."""
+    reasons = [f"{one.count:,} {one.reason}" for one in archive.unread.all()]
+    others = ", ".join(archive.others)
+    if not archive.names and others and not reasons:
+        raise DataError(f"no image files in {archive.path.name} but {others}; unpack it and give the data file itself")
+    if not archive.names:
+        raise DataError("; ".join([f"no image files in {archive.path.name}", *reasons]))
+
+
+def _load(folder: Path, files: list[ImageFile], unread: LeftOutCount, options: LoadOptions) -> LoadedData:
     layout = outline(files, options.reading)
     left_out = layout.left_out + unread.all()
     if not files:
@@ -96,7 +124,7 @@ def _plan(folder: Path, files: Sequence[ImageFile], options: LoadOptions) -> Pla
     image_shape = common_shape(headers.shapes, options)
     reading, suspicions = decide_reading(
         headers.kinds,
-        lambda numbers, kind: facts_of_images([headers.readable[number].source for number in numbers], kind),
+        lambda numbers, kind: facts_of_images((headers.readable[number].source for number in numbers), kind),
         options.reading,
         options.progress,
     )

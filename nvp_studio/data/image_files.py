@@ -5,10 +5,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from nvp_studio.data.archives import Archive
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.decode_child import Page, Source
 from nvp_studio.data.decoding import decoders
@@ -30,22 +31,38 @@ _TELL_EVERY = 500
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file, or a page of one, and its path relative to the folder that is read, with slashes everywhere."""
+    """An image file, or a page of one, and its path relative to the folder that is read, with slashes everywhere.
+
+    Of a member of an archive, `path` is that of the archive, and `member` its name in it.
+    """
 
     path: Path
     relative: str
     page: int | None = None
+    archive: Archive | None = None
+    member: str = ""
 
     @property
-    def source(self) -> Source:
-        """What the decoder takes."""
-        return self.path if self.page is None else Page(self.path, self.page)
+    def source(self) -> Source | ImageError:
+        """What the decoder takes, which is the content of a member, or why that cannot be read."""
+        whole = self.path if self.archive is None else self.archive.read(self.member)
+        return whole if self.page is None or isinstance(whole, ImageError) else Page(whole, self.page)
+
+    @property
+    def place(self) -> tuple[Path, str]:
+        """What stands for the file, of which this may be a page."""
+        return self.path, self.member
 
     def pages(self, count: int) -> "list[ImageFile]":
         """The pages of a file that has so many, or the file itself if it has one."""
         if count == 1:
             return [self]
-        return [ImageFile(self.path, f"{self.relative}#{page:03}", page) for page in range(count)]
+        return [replace(self, relative=f"{self.relative}#{page:03}", page=page) for page in range(count)]
+
+
+def files_of(archive: Archive) -> list[ImageFile]:
+    """The image files in an archive, in order."""
+    return [ImageFile(archive.path, name, archive=archive, member=name) for name in archive.names]
 
 
 def list_images(folder: Path, progress: Progress = no_progress, unread: LeftOutCount | None = None) -> list[ImageFile]:
@@ -96,7 +113,7 @@ def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress, *
     decoders().start(len(files))
     headers = Headers([], [], Counter(), [])
     done = 0
-    with closing(decoders().headers(file.path for file in files)) as found:
+    with closing(decoders().headers(file.source for file in files)) as found:
         for header in found:
             if header is None:
                 progress(0, 0, "looking at the images")
@@ -157,7 +174,9 @@ def deciding_reading(
     return choose_all(facts.values(), reading)
 
 
-def facts_of_images(sources: Iterable[Source], kind: str) -> Generator[ValueFacts | ImageError | None, None, None]:
+def facts_of_images(
+    sources: Iterable[Source | ImageError], kind: str
+) -> Generator[ValueFacts | ImageError | None, None, None]:
     """The facts of each image, or why there are none, and None while the next is decoded; of bytes one by one."""
     if kind == "8-bit":  # of which few are looked at
         for source in sources:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from nvp_studio.data.counts import CountError, check_counts
+from nvp_studio.data.counts import CountError, check_counts, is_tga
 from nvp_studio.data.dataset import Images
 from nvp_studio.data.fitting import fit
 from nvp_studio.data.modes import UnsupportedPixelsError, facts_of_image, natural_channels, stored_as, to_uint8
@@ -21,10 +21,12 @@ from nvp_studio.text import one_line
 
 EXTENSIONS = frozenset(
     {".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
-    | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+    | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 # Formats that a decoder in this process reads; EPS, for one, would start another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "DIB")
+_WITHOUT_MARK = ("TGA",)
+"""Formats that any file may be taken for, and are tried only on files with a sound header."""
 MAX_PIXELS = 64 * 2**20
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TEXT_CHARACTERS = 2**20
@@ -211,7 +213,8 @@ def _opened(
             raise ImageError("the file is empty")
         with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file:
             check_counts(file)
-            with Image.open(file, formats=formats) as image:
+            tried = _WITHOUT_MARK if formats == FORMATS and is_tga(file) else formats
+            with Image.open(file, formats=tried) as image:
                 _check_pixels(image, MAX_PIXELS if most_pixels is None else most_pixels)
                 yield image
     except ImageError:
@@ -243,7 +246,7 @@ def _open_file(path: str | os.PathLike[str]) -> BinaryIO:
 def _reason(error: Exception) -> str:
     """Say in one line, without the path, why reading failed."""
     if isinstance(error, UnidentifiedImageError):
-        return "not an image of a known format (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000, AVIF)"
+        return "not an image of a known format (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM, TGA, JPEG 2000, AVIF)"
     if isinstance(error, Image.DecompressionBombError):
         return f"too large: at most {MAX_PIXELS:,} pixels are read"
     if isinstance(error, MemoryError):

@@ -31,7 +31,7 @@ _NO_IMAGES = frozenset(
 _TEXTS = frozenset({"authors", "changelog", "checksums", "copying", "license", "licence", "makefile", "readme"})
 """Names of such files without an extension."""
 _ADVICE = (
-    ({".heic", ".heif", ".jxl", ".pcx", ".psd", ".svg", ".tga", ".xcf"}, "convert them to PNG or JPEG"),
+    ({".heic", ".heif", ".jxl", ".pcx", ".psd", ".svg", ".xcf"}, "convert them to PNG or JPEG"),
     ({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"}, "convert them to TIFF or PNG"),
     ({".dcm", ".mha", ".mhd", ".nii", ".nrrd"}, "save their slices as 16-bit PNG or TIFF files"),
     ({".czi", ".exr", ".fit", ".fits", ".hdr", ".nd2", ".pfm", ".svs"}, "convert them to TIFF"),

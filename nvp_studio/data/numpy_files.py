@@ -121,9 +121,9 @@ def _read_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, kin
 
 
 def open_member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> IO[bytes]:
-    """Open an array in the .npz file `name`; raises `DataError` when it promises more than its bytes can hold."""
+    """Open a member of the zip file `name`; raises `DataError` when it promises more than its bytes can hold."""
     if item.compress_type not in ZIP_PACKINGS:
-        raise DataError(f"{item.filename} in {name} is packed in a way that NumPy does not use")
+        raise DataError(f"{item.filename} in {name} is packed in a way that is not read")
     if item.file_size > item.compress_size * _MAX_DEFLATE_GAIN + _MAX_HEADER_BYTES:
         raise DataError(f"{item.filename} in {name} promises more than its bytes can hold")
     return archive.open(item)

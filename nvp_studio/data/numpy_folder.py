@@ -1,11 +1,12 @@
-"""A folder of .npy files, each with one image or several, divided by the names of its folders."""
+"""A folder or an archive of .npy files, each with one image or several, divided by the names of its folders."""
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -24,6 +25,23 @@ Numbers = npt.NDArray[Any]
 _MAX_CHANNELS = 4
 
 
+@dataclass(frozen=True)
+class ArrayFile:
+    """A .npy file: its name, a path below the folder, and what opens it and gives its size."""
+
+    name: str
+    opened: Callable[[], tuple[IO[bytes], int]]
+
+
+def array_files(folder: Path, paths: Iterable[Path]) -> list[ArrayFile]:
+    """The files at some `paths` below `folder`."""
+    return [ArrayFile(path.relative_to(folder).as_posix(), partial(_opened, path)) for path in paths]
+
+
+def _opened(path: Path) -> tuple[IO[bytes], int]:
+    return open(path, "rb"), path.stat().st_size
+
+
 def find_arrays(folder: Path) -> list[Path]:
     """The .npy files in `folder` and below, sorted; none where there is an image file besides."""
     found = []
@@ -38,19 +56,17 @@ def find_arrays(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def load_arrays(folder: Path, files: Sequence[Path], options: LoadOptions) -> LoadedData:
-    """Load .npy files below `folder` as one set, whose folders are read as those of images.
+def load_arrays(folder: Path, files: Sequence[ArrayFile], options: LoadOptions) -> LoadedData:
+    """Load .npy files in a folder or archive as one set, whose folders are read as those of images.
 
     All files hold one image each, (H, W) or with a short first or last axis of channels, or all hold several along the
     first axis. Raises `DataError`.
     """
-    names = [file.relative_to(folder).as_posix() for file in files]
-    layout = lay_out(names, options.reading)
+    layout = lay_out([file.name for file in files], options.reading)
     shapes = {}
     total = 0
     for entry in layout.entries:
-        with reading(names[entry.number]), open(files[entry.number], "rb") as file:
-            shape, _, dtype = read_header(file, files[entry.number].stat().st_size, names[entry.number])
+        shape, dtype = _header(files[entry.number])
         shapes[entry.number] = shape
         total += math.prod(shape) * dtype.itemsize
     check_size(total, folder.name)
@@ -68,8 +84,7 @@ def load_arrays(folder: Path, files: Sequence[Path], options: LoadOptions) -> Lo
         arrays: list[Numbers] = []
         for entry in entries:
             options.progress(len(arrays), len(entries), f"reading {folder.name}")
-            with reading(names[entry.number]), open(files[entry.number], "rb") as file:
-                arrays.append(read_npy(file, files[entry.number].stat().st_size, names[entry.number]))
+            arrays.append(_values(files[entry.number]))
         labels = _labels(entries, [1 if single else len(array) for array in arrays])
         values = np.stack(arrays) if single else np.concatenate(arrays)
         labels_name = "" if labels is None else f"classes of {split}"
@@ -77,6 +92,21 @@ def load_arrays(folder: Path, files: Sequence[Path], options: LoadOptions) -> Lo
     asked = options.reading if options.reading.axes else msgspec.structs.replace(options.reading, axes="N")
     loaded = images_of(raw, asked)
     return replace(loaded, left_out=layout.left_out, suspicions=layout.suspicions + loaded.suspicions)
+
+
+def _header(one: ArrayFile) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with reading(one.name):
+        file, size = one.opened()
+        with file:
+            shape, _, dtype = read_header(file, size, one.name)
+    return shape, dtype
+
+
+def _values(one: ArrayFile) -> Numbers:
+    with reading(one.name):
+        file, size = one.opened()
+        with file:
+            return read_npy(file, size, one.name)
 
 
 def _one_each(shapes: list[tuple[int, ...]], name: str) -> bool:

@@ -15,11 +15,13 @@ import msgspec
 import numpy as np
 
 from nvp_studio.data import cifar, idx
-from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, load_data
+from nvp_studio.data.archives import Archive, opening
+from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, is_image_archive, load_data
 from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
+from nvp_studio.data.decode_child import Source
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.describe import describe, levels_of, sample_batch, shares, split_facts, spread
-from nvp_studio.data.folders import Entry, outline
+from nvp_studio.data.folders import Entry, check_has_images, outline
 from nvp_studio.data.hugging_face import is_hugging_face
 from nvp_studio.data.image_files import (
     ImageFile,
@@ -28,6 +30,7 @@ from nvp_studio.data.image_files import (
     count_unread,
     deciding_reading,
     facts_of_images,
+    files_of,
     read_rows,
 )
 from nvp_studio.data.images import ImageError, find_images
@@ -64,6 +67,8 @@ def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iter
         yield _survey_entry(CATALOGUE[spec], options)
     elif not spec or not path.exists():
         raise DataError(f"there is no folder and no file {path}")
+    elif is_image_archive(path):
+        yield from _survey_archive(path, options, patience)
     elif (
         path.is_file()
         or is_hugging_face(spec)
@@ -110,35 +115,57 @@ def _read(spec: str, options: LoadOptions) -> DataReport:
     return describe(data)
 
 
-def _some_of(folder: Path, files: list[ImageFile], looked_at: list[ImageFile], unread: LeftOutCount) -> Iterator[Path]:
-    """The images of a folder whose headers are read, which are added to `looked_at`; all are added to `files`."""
+def _survey_archive(path: Path, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
+    with (yield from opening(path)) as archive:
+        check_has_images(archive)
+        if archive.holds_arrays:
+            yield _survey_files(path, options)
+        else:
+            yield from _survey_images(path, options, patience, archive)
+
+
+def _listed(folder: Path, archive: Archive | None, unread: LeftOutCount) -> Iterator[ImageFile]:
+    """The images of a folder or an archive; `unread` counts the other files."""
+    if archive is not None:
+        yield from files_of(archive)
+        return
     for path in find_images([folder], partial(count_unread, folder, unread)):
-        file = ImageFile(path, path.relative_to(folder).as_posix())
+        yield ImageFile(path, path.relative_to(folder).as_posix())
+
+
+def _some_of(
+    found: Iterator[ImageFile], files: list[ImageFile], looked_at: list[ImageFile]
+) -> Iterator[Source | ImageError]:
+    """The images whose headers are read, which are added to `looked_at`; all are added to `files`."""
+    for file in found:
         files.append(file)
-        stack = path.suffix.lower() in (".tif", ".tiff")  # perhaps
+        stack = file.relative.lower().endswith((".tif", ".tiff"))  # perhaps
         if stack or len(files) <= _FIRST_HEADERS or (len(files) - 1) % _HEADER_EVERY == 0:
             looked_at.append(file)
-            yield path
+            yield file.source
 
 
-def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
-    next(folder.iterdir(), None)  # says why where it cannot be listed
+def _survey_images(
+    folder: Path, options: LoadOptions, patience: float, archive: Archive | None = None
+) -> Iterator[int | DataReport]:
+    if archive is None:
+        next(folder.iterdir(), None)  # says why where it cannot be listed
     files: list[ImageFile] = []
     shapes: Counter[tuple[int, int, int]] = Counter()
     looked: list[ImageFile] = []
-    headers: dict[Path, tuple[ImageShape, str, int] | str] = {}
-    unread = LeftOutCount()
+    headers: dict[tuple[Path, str], tuple[ImageShape, str, int] | str] = {}
+    unread = LeftOutCount() if archive is None else archive.unread
     until = time.monotonic() + patience
-    with closing(decoders().headers(_some_of(folder, files, looked, unread))) as found:
+    with closing(decoders().headers(_some_of(_listed(folder, archive, unread), files, looked))) as found:
         for one in found:
             if one is not None:
                 file = looked[len(headers)]
-                headers[file.path] = one_line(f"{file.relative}: {one}") if isinstance(one, ImageError) else one
+                headers[file.place] = one_line(f"{file.relative}: {one}") if isinstance(one, ImageError) else one
             if time.monotonic() > until:
                 yield len(files)
                 until = time.monotonic() + patience
     if options.reading.pages != "first":
-        files = [page for file in files for page in file.pages(_pages(headers.get(file.path)))]
+        files = [page for file in files for page in file.pages(_pages(headers.get(file.place)))]
     every = 1 + len(files) // _MAX_OUTLINED
     outlined = outline(files[::every], options.reading)
     entries = outlined.entries
@@ -152,7 +179,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     kinds: list[str] = []
     not_used = set() if every > 1 else {file.relative for file in files} - {one.file.relative for one in entries}
     for file in files:
-        header = headers.get(file.path)
+        header = headers.get(file.place)
         if header is None or file.relative in not_used:
             continue
         looked_at += 1
@@ -182,7 +209,7 @@ def _survey_images(folder: Path, options: LoadOptions, patience: float) -> Itera
     readable, kinds = readable[::every], kinds[::every]
     deciding = deciding_reading(
         kinds,
-        lambda numbers, kind: facts_of_images([readable[number].source for number in numbers], kind),
+        lambda numbers, kind: facts_of_images((readable[number].source for number in numbers), kind),
         options.reading,
     )
     while True:

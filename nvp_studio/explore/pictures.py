@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -12,7 +13,9 @@ import PIL.Image
 from PIL.PngImagePlugin import PngInfo
 
 from nvp_studio import __version__
+from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
+from nvp_studio.data.images import ImageError
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe
 from nvp_studio.files import write_whole
@@ -73,7 +76,11 @@ def reading_picture(
     model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False
 ) -> Generator[None, None, PictureFile]:
     """As `read_picture`, but yields None some fifty times a second until the file is decoded."""
-    image = yield from decoders().read_one(path, model.image_shape, model.reading)
+    with Archives() as archives:
+        source = archives.source(Path(path))
+    if isinstance(source, ImageError):
+        raise source
+    image = yield from decoders().read_one(source, model.image_shape, model.reading)
     base = Image(model.pixel_shape, image.pixels.tobytes(), os.path.basename(path))
     as_image = Recipe(checkpoint=model.digest, base=base)
     if plain or PNG_KEY not in image.text:

@@ -5,14 +5,16 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
 
+from nvp_studio.data.archive_paths import Archives
+from nvp_studio.data.decode_child import Source
 from nvp_studio.data.decoding import decoders
-from nvp_studio.data.images import ImageError, ReadImage, find_images
+from nvp_studio.data.images import ImageError, ReadImage
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
@@ -29,13 +31,14 @@ def score_files(
     seed: int = 0,
     batch_size: int = 64,
     cancelled: Callable[[], bool] = lambda: False,
+    archives: Archives | None = None,
 ) -> Iterator[ScoreRow]:
-    """Yield the score of every image file under `paths` (files and folders), in the order they are found.
+    """Yield the score of every image file under `paths` (files, folders and archives), in the order they are found.
 
     A file that cannot be read or scored gives a row with the reason. `samples` are the dequantization samples of the
-    bound. Ends early once `cancelled()` is true.
+    bound. Ends early once `cancelled()` is true. `archives` that are given stay open.
     """
-    for batch in score_batches(model, paths, samples, seed, batch_size, cancelled):
+    for batch in score_batches(model, paths, samples, seed, batch_size, cancelled, archives=archives):
         yield from batch
 
 
@@ -48,10 +51,11 @@ def score_batches(
     cancelled: Callable[[], bool] = lambda: False,
     *,
     patience: float = math.inf,
+    archives: Archives | None = None,
 ) -> Iterator[list[ScoreRow]]:
     """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full.
 
-    While a file is decoded that takes long, empty batches are yielded, some fifty times a second.
+    While a file is decoded or an archive opened that takes long, empty batches are yielded, some fifty times a second.
     """
     if not 1 <= samples <= MAX_SAMPLES:
         raise ValueError(f"samples must be at least 1 and at most {MAX_SAMPLES}, not {samples}")
@@ -59,26 +63,41 @@ def score_batches(
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
     rows: list[ScoreRow] = []
     began = time.monotonic()
-    names: deque[str] = deque()
-    files = _noted(find_images(os.fspath(path) for path in paths), names)
-    with closing(decoders().read(files, model.image_shape, model.reading, cancelled)) as images:
-        for image in images:
-            if image is not None:
-                rows.append(_row(names.popleft(), image))
-            if rows and (len(rows) >= batch_size or time.monotonic() - began >= patience):
-                yield _scored(model, rows, samples, seed)
-                rows, began = [], time.monotonic()
-            elif image is None:
+    with nullcontext(archives) if archives is not None else Archives() as opened:
+        found = _Found(opened, paths)
+        while found.more and not cancelled():
+            with closing(decoders().read(found.sources(), model.image_shape, model.reading, cancelled)) as images:
+                for image in images:
+                    if image is not None:
+                        rows.append(_row(found.names.popleft(), image))
+                    if rows and (len(rows) >= batch_size or time.monotonic() - began >= patience):
+                        yield _scored(model, rows, samples, seed)
+                        rows, began = [], time.monotonic()
+                    elif image is None:
+                        yield []
+            if found.more:
                 yield []
     if rows and not cancelled():
         yield _scored(model, rows, samples, seed)
 
 
-def _noted(paths: Iterator[Path], names: deque[str]) -> Iterator[Path]:
-    """Hand the paths on, with their names for a person in `names`."""
-    for path in paths:
-        names.append(printable(str(path)))
-        yield path
+class _Found:
+    """The files to score, whose names for a person are kept until their rows are made."""
+
+    def __init__(self, archives: Archives, paths: Iterable[str | os.PathLike[str]]) -> None:
+        self.names: deque[str] = deque()
+        self.more = True
+        self._archives = archives
+        self._found = archives.find(os.fspath(path) for path in paths)
+
+    def sources(self) -> Iterator[Source | ImageError]:
+        """Sources up to where an archive is being opened; whether there are `more` is known at the end."""
+        for path in self._found:
+            if not isinstance(path, Path):
+                return
+            self.names.append(printable(str(path)))
+            yield self._archives.source(path)
+        self.more = False
 
 
 def _row(name: str, image: ReadImage | ImageError) -> ScoreRow:

@@ -2,17 +2,26 @@
 
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico")
+from nvp_studio.data.archive_paths import split_archive
+from nvp_studio.data.archives import SUFFIXES as ARCHIVE_SUFFIXES
+from nvp_studio.data.archives import is_archive_name
+from nvp_studio.data.images import EXTENSIONS as IMAGE_SUFFIXES
+
+DATA_SUFFIXES = (
+    *(".npz", ".npy", ".csv", ".tsv", ".zip", ".tar", ".gz", ".tgz", ".bin", ".idx", ".parquet", ".tif", ".tiff"),
 )
-DATA_SUFFIXES = (".npz", ".npy", ".bin", ".gz", ".tgz", ".idx", ".parquet")
 """Of files with many images to train on."""
 MODEL_SUFFIX = ".safetensors"
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether the name is that of an image file."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    """Whether the name is that of an image file, perhaps in an archive."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or split_archive(path) is not None)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether it may be an archive of images."""
+    return is_archive_name(path.name) and path.is_file()
 
 
 def is_run_folder(path: Path) -> bool:
@@ -25,6 +34,7 @@ def is_model(path: Path) -> bool:
     return (path.suffix.lower() == MODEL_SUFFIX and path.is_file()) or is_run_folder(path)
 
 
-def image_filter(title: str) -> str:
-    """The filter of a file dialog for images, such as "Images (*.png *.jpg)"."""
-    return f"{title} ({' '.join(f'*{suffix}' for suffix in sorted(IMAGE_SUFFIXES))})"
+def image_filter(title: str, *, archives: bool = False) -> str:
+    """The filter of a file dialog for images, and archives of them if asked for, such as "Images (*.png *.jpg)"."""
+    suffixes = (*sorted(IMAGE_SUFFIXES), *(ARCHIVE_SUFFIXES if archives else ()))
+    return f"{title} ({' '.join(f'*{suffix}' for suffix in suffixes)})"

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import torch
 
+from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
-from nvp_studio.data.images import find_images
 from nvp_studio.data.options import LoadOptions
 from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
@@ -72,6 +72,7 @@ class Service:
         torch.set_num_threads(choose_threads(threads))
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
+        self._archives = Archives()
         self._scored_at = 0.0
         self._recorded: Inference | None = None
 
@@ -102,7 +103,7 @@ class Service:
                 return _save(self._opened(), request)
             case Score():
                 batch = max(1, self._batch // max(1, request.samples))
-                return _score(self._opened(), request, batch, task.cancelled.is_set)
+                return _score(self._opened(), request, batch, task.cancelled.is_set, self._archives)
             case Probe():
                 return _probe(request)
             case Survey():
@@ -168,32 +169,44 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
     yield PictureSaved(request.path)
 
 
-def _score(model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool]) -> Iterator[Answer | None]:
+def _score(
+    model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool], archives: Archives
+) -> Iterator[Answer | None]:
     began = time.perf_counter()
     done = counted_so_far = 0
     counted = False
-    counting = find_images(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
+    counting = archives.find(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
     batches = score_batches(
-        model, request.paths, request.samples, request.seed, batch, cancelled, patience=_READING_SECONDS
+        model,
+        request.paths,
+        request.samples,
+        request.seed,
+        batch,
+        cancelled,
+        patience=_READING_SECONDS,
+        archives=archives,
     )
-    for rows in batches:
-        if not rows:
-            yield None
-            continue
-        done += len(rows)
-        more, counted = (0, True) if counted else _count_some(counting)
-        counted_so_far += more
-        total = max(counted_so_far, done)
-        yield ScoreRows(tuple(rows), done, total, counted)
+    try:
+        for rows in batches:
+            if not rows:
+                yield None
+                continue
+            done += len(rows)
+            more, counted = (0, True) if counted else _count_some(counting)
+            counted_so_far += more
+            total = max(counted_so_far, done)
+            yield ScoreRows(tuple(rows), done, total, counted)
+    finally:
+        archives.close(keep_unpacked=True)  # an open file cannot be deleted on every system
     yield ScoreDone(time.perf_counter() - began)
 
 
-def _count_some(files: Iterator[Path]) -> tuple[int, bool]:
+def _count_some(files: Iterator[Path | int]) -> tuple[int, bool]:
     """Count files for `_COUNTING_SECONDS`; returns how many, and whether those were the last."""
     until = time.monotonic() + _COUNTING_SECONDS
     count = 0
-    for _ in files:
-        count += 1
+    for path in files:
+        count += isinstance(path, Path)
         if time.monotonic() > until:
             return count, False
     return count, True

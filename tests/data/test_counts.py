@@ -121,3 +121,17 @@ def test_damaged_files_are_left_to_the_decoder(kind: str) -> None:
             damaged[place] = rng.integers(0, 256)
         with suppress(CountError):
             check_counts(io.BytesIO(bytes(damaged)))
+
+
+@pytest.mark.parametrize("compression", [None, "tga_rle"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_a_tga_is_known_by_its_header(mode: str, compression: str | None) -> None:
+    image = Image.effect_noise((9, 7), 50).convert("RGB").convert(mode)
+    file = io.BytesIO()
+    image.save(file, "TGA", compression=compression)
+    np.testing.assert_array_equal(read_image(file.getvalue()).pixels.shape[:2], (7, 9))
+    header = bytearray(file.getvalue()[:18])
+    header[12:16] = struct.pack("<HH", 9000, 9000)  # which would decode to black
+    for damaged in (bytes(header), file.getvalue()[:17], bytes(18) + file.getvalue()):
+        with pytest.raises(ImageError, match="not an image of a known format"):
+            read_image(damaged)

@@ -161,8 +161,8 @@ def test_one_colour_image_makes_all_colour(tmp_path: Path) -> None:
 def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image files in"):
         load_data(str(tmp_path))
-    (tmp_path / "a.tga").touch()
-    with pytest.raises(DataError, match=r"no image files in .*\.tga are not read: convert them"):
+    (tmp_path / "a.psd").touch()
+    with pytest.raises(DataError, match=r"no image files in .*\.psd are not read: convert them"):
         load_data(str(tmp_path))
     (tmp_path / "a.png").write_text("no image")
     with pytest.raises(DataError, match=r"no image files that can be read \(a.png: not an image"):

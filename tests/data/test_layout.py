@@ -131,7 +131,7 @@ def test_examples_are_few() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("a.TGA", "files with the extension .tga are not read: convert them to PNG or JPEG"),
+        ("a.PSD", "files with the extension .psd are not read: convert them to PNG or JPEG"),
         ("a.nii.gz", "files with the extension .nii are not read: save their slices as 16-bit PNG or TIFF files"),
         ("a.jpg.part", "files with the extension .part are not read"),
         ("scan", "files without an extension are not read"),

@@ -13,7 +13,9 @@ import pytest
 from nvp_studio.data.decode_child import AHEAD
 from nvp_studio.data.decoding import MAX_PROCESSES
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.pictures import read_picture
 from nvp_studio.explore.score import score_batches, score_files
+from tests.data.test_sources import write_tar, write_zip
 from tests.small_model import random_images
 
 
@@ -106,3 +108,24 @@ def test_nothing_gives_nothing(tmp_path: Path, model: OpenedModel) -> None:
 def test_importing_the_package_is_light() -> None:
     code = "import sys, nvp_studio.explore; sys.exit(any(name in sys.modules for name in ('torch', 'PySide6')))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "photos.tar.gz"])
+def test_an_archive_scores_like_its_folder(
+    folder: Path, model: OpenedModel, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = {path.name: path.read_bytes() for path in folder.iterdir()}
+    archive = (write_zip if name.endswith("zip") else write_tar)(folder / name, inside | {"broken.png": b""})
+    monkeypatch.setattr("nvp_studio.data.archives._PATIENCE_SECONDS", 0)
+    batches = list(score_batches(model, [folder, archive], batch_size=4))
+    rows = [row for batch in batches for row in batch]
+    assert [row.path for row in rows[10:]] == [str(archive / one) for one in sorted([*inside, "broken.png"])]
+    assert [row.bits_per_dim for row in rows[10:20]] == [row.bits_per_dim for row in rows[:10]]
+    assert rows[20].error == "the file is empty"
+    assert [len(batch) for batch in batches if batch] == [4, 4, 4, 4, 4, 1]
+    assert len(batches) > 16  # control comes back while the index is read
+
+    (again,) = score_files(model, [rows[12].path])
+    assert (again.path, again.bits_per_dim) == (rows[12].path, rows[12].bits_per_dim)
+    opened = read_picture(model, rows[12].path)
+    assert bytes(opened.recipe.base.pixels) == rows[12].pixels.array().tobytes()

@@ -11,6 +11,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
+from tests.data.test_sources import write_zip
 from tests.qt import Bot, is_asking, open_window
 from tests.small_model import random_images
 
@@ -79,6 +80,9 @@ def test_the_page_explains_itself_before_files_are_added(page: ScorePage, files:
     assert page.drop_text([files]) == "Score the images in this folder"
     assert page.drop_text([files / "1.png", files / "2.png"]) == "Score 2 images"
     assert page.drop_text([files / "nothing.txt"]) == ""
+    archive = write_zip(files.parent / "photos.zip", {"a.png": b""})
+    assert page.drop_text([archive]) == "Score the images in this archive"
+    assert page.drop_text([archive, files / "1.png"]) == "Score these files and folders"
     assert not page.window().registry["score.export"].isEnabled()
 
 

@@ -457,6 +457,8 @@ def test_folders_and_data_files_can_be_dropped(page: TrainPage, tmp_path: Path) 
     assert page.form.config is not None
     assert page.form.config.data == str(tmp_path)
     assert page.drop_text([tmp_path / "a.png"]) == ""
+    for name in ("photos.zip", "photos.tar.gz", "table.csv", "stack.tif"):
+        assert page.drop_text([tmp_path / name]) == "Train on this file"
 
 
 def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(

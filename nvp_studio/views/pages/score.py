@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.csv_file import csv_cell, csv_text
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS
-from nvp_studio.state.paths import image_filter, is_image_file
+from nvp_studio.state.paths import image_filter, is_archive, is_image_file
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scoring import ScoreState, progress_text
 from nvp_studio.text import pixels_text
@@ -66,6 +66,10 @@ class ScorePage(Page):
     def drop_text(self, paths: list[Path]) -> str:
         folders = sum(path.is_dir() for path in paths)
         files = sum(is_image_file(path) for path in paths)
+        archives = sum(is_archive(path) for path in paths)
+        if archives == 1 and not folders and not files:
+            return self.tr("Score the images in this archive")
+        folders += archives
         if not folders and not files:
             return ""
         if folders == 1 and not files:
@@ -328,7 +332,8 @@ class ScorePage(Page):
 
     def _ask_files(self) -> None:
         self.context.page_requested.emit(self.key)
-        paths = self.context.ask_files("score", self.tr("Images to score"), image_filter(self.tr("Images")), many=True)
+        filters = image_filter(self.tr("Images and archives"), archives=True)
+        paths = self.context.ask_files("score", self.tr("Images to score"), filters, many=True)
         self.state.add(paths)
 
     def _ask_folder(self) -> None:
