@@ -15,14 +15,7 @@ from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.schedule import Budget
-from nvp_studio.training.scoring_budget import (
-    MAX_DIRECTION_IMAGES,
-    PICTURES_DECODED,
-    PICTURES_ENCODED,
-    direction_seconds,
-    final_counts,
-    validation_count,
-)
+from nvp_studio.training.scoring_budget import Speeds, seconds_after_training, validation_plan
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed, Probe, Probed
 
@@ -72,19 +65,22 @@ class Estimate:
         return seconds if most is None else min(seconds, 60 * most)
 
     def scoring_seconds(self, train_images: int | None) -> float | None:
-        """Seconds beside training: validations, the final scores, and the directions of the best model."""
+        """Seconds beside training: validations, the final scores, and the directions of the best model.
+
+        Validations before the last are part of a budget in minutes.
+        """
         config, trained, seconds = self.config, self.images(train_images), self.training_seconds(train_images)
         if trained is None or seconds is None:
             return None
         budget = Budget(config, train_images or config.batch_size)
-        steps = trained / config.batch_size
-        count = validation_count(config, budget, steps)
-        pictures = PICTURES_ENCODED / self.scored_per_second + PICTURES_DECODED / self.decoded_per_second
-        validations = 1.0 if config.minutes is not None else budget.validations(config, steps)  # others are in minutes
-        known = train_images or _TRAIN_IMAGES
-        final = sum(final_counts(config, round(trained), known // 9, known // 6)) - min(count, known // 9)
-        directions = min(direction_seconds(config, seconds), MAX_DIRECTION_IMAGES / self.scored_per_second)
-        return validations * (count / self.scored_per_second + pictures) + final / self.scored_per_second + directions
+        steps, known = trained / config.batch_size, train_images or _TRAIN_IMAGES
+        validation, test = known // 9, known // 6
+        speeds = Speeds(self.scored_per_second, self.decoded_per_second)
+        plan = validation_plan(config, budget, steps, seconds, validation, speeds)
+        number = plan.number(budget.validations(config, steps))
+        spent = number * speeds.validation(plan)
+        before = 0.0 if config.minutes is not None else spent - speeds.validation(plan)
+        return before + seconds_after_training(config, plan, seconds, spent, validation, test, speeds)
 
 
 class Estimator(QObject):

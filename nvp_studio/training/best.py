@@ -3,6 +3,7 @@
 import copy
 import shlex
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import torch
@@ -13,10 +14,10 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.training.checkpoint_folder import BEST
 from nvp_studio.training.context import LoopContext
-from nvp_studio.training.evaluation import chosen_images, finite, scores
+from nvp_studio.training.evaluation import chosen_images, finite, measure_speed, scores
 from nvp_studio.training.events import RunState
 from nvp_studio.training.reference import contrasts, principal_directions
-from nvp_studio.training.scoring_budget import MAX_DIRECTION_IMAGES, direction_seconds, final_counts
+from nvp_studio.training.scoring_budget import MAX_DIRECTION_IMAGES, MIN_DIRECTION_SECONDS, direction_seconds
 
 REFERENCE_IMAGES = 2000
 """Most validation scores that a checkpoint holds."""
@@ -74,11 +75,18 @@ class BestModel:
         return self.written
 
     def finish(
-        self, keep_going: KeepGoing, keep_going_alone: KeepGoing, *, trained: int, seconds: float
+        self,
+        keep_going: KeepGoing,
+        keep_going_alone: KeepGoing,
+        enough: Callable[[], bool],
+        *,
+        step: int,
+        seconds: float,
     ) -> CheckpointInfo | None:
         """Score the best model on validation and test images, write it, and return its information.
 
-        How many are scored follows from the `trained` images of the run and its `seconds`.
+        How many are scored follows from the `seconds` that the `step` steps of the run took; fewer where a person
+        says that there are `enough`, asked like `keep_going`.
         None when there is none, when `keep_going` returned False, and on all ranks but the first. The first rank has
         the best weights; all score them together, and it writes the file while the others wait: meanwhile
         `keep_going_alone` is asked, which is no collective.
@@ -89,19 +97,28 @@ class BestModel:
             return None
         self._weights = ranks.broadcast_tensors(self._weights)
         flow = self._flow()
-        config, validation = self._context.config, data.validation.images
+        config, validation, budget = self._context.config, data.validation.images, self._context.scoring
         test_images = data.test.images if data.test is not None else validation[:0]
-        counts = final_counts(config, trained, len(validation), len(test_images))
+        if not budget.measured and config.scoring_share < 1 and len(validation):
+            measure_speed(flow, validation, budget, ranks)
         validated = 0 if self._info is None else self._info.validation_images
-        validated, scored = map(int, ranks.broadcast(validated, len(self._scores)))
+        validated, scored, *counts = map(
+            int, ranks.broadcast(validated, len(self._scores), *budget.final_counts(step, seconds))
+        )
         more = counts[0] >= 2 * validated or counts[0] == len(validation)  # hardly more images would say no more
         unscored = chosen_images(validation, counts[0] if more else validated, scored)
         test_images = chosen_images(test_images, counts[1])
-        count = publisher.counter("scoring the best model", len(unscored) + len(test_images))
-        bits = scores(flow, unscored, keep_going, ranks=ranks, count=count if len(unscored) else None)
+        last = direction_seconds(config, seconds)
+        count = publisher.counter(
+            "scoring the best model",
+            len(unscored) + len(test_images),
+            left=lambda images: images / budget.speeds(step, seconds).scored + last,
+        )
+        settings: dict[str, Any] = {"ranks": ranks, "budget": budget, "enough": enough}
+        bits = scores(flow, unscored, keep_going, count=count if len(unscored) else None, **settings)
         tested = None
         if bits is not None:
-            tested = scores(flow, test_images, keep_going, ranks=ranks, count=lambda done: count(len(unscored) + done))
+            tested = scores(flow, test_images, keep_going, count=lambda done: count(len(unscored) + done), **settings)
         if bits is None or tested is None or self._info is None:
             return None
         self._scores = bits = torch.cat((self._scores, bits))
@@ -119,8 +136,9 @@ class BestModel:
                 f"{len(tested):,} of {total:,} test images were scored; for all of them: Score all images, in the "
                 f"window, or nvp-studio resume {run} --scoring-share 1",
             )
-        publisher.report(RunState("training", "finding the directions of the best model"))
-        self.save(keep_going_alone, images=MAX_DIRECTION_IMAGES, seconds=direction_seconds(config, seconds))
+        last = MIN_DIRECTION_SECONDS if enough() else last
+        publisher.report(RunState("training", "finding the directions of the best model", seconds_left=last))
+        self.save(keep_going_alone, images=MAX_DIRECTION_IMAGES, seconds=last)
         return self._info
 
     def _recall(self) -> bool:

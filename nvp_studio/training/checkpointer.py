@@ -15,7 +15,7 @@ from nvp_studio.training.context import LoopContext
 from nvp_studio.training.divergence import DivergenceDetector
 from nvp_studio.training.events import StepMetrics
 from nvp_studio.training.reference import contrasts
-from nvp_studio.training.scoring_budget import direction_seconds
+from nvp_studio.training.scoring_budget import StoredScoring, direction_seconds
 from nvp_studio.training.stopping import StopProgress
 
 _BEST_SECONDS = 60.0
@@ -51,9 +51,7 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     stop_progress: StopProgress = msgspec.field(default_factory=StopProgress, name="watch")
     ended_by: str = ""
     """The stop condition that ended the run, when one did."""
-
-    validation_images: int | None = None
-    """Images of each validation of the run; None before the first, and in files of earlier versions."""
+    scoring: StoredScoring = StoredScoring()
 
     def __post_init__(self) -> None:
         detector, progress = self.detector, self.stop_progress
@@ -67,8 +65,6 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
             "without_gain": progress.without_gain,
             "best_step": self.best_step or 0,
         }
-        if self.validation_images is not None and not 0 <= self.validation_images <= _MAX_COUNT:
-            raise ValueError(f"validation_images is {self.validation_images}, must lie in 0..{_MAX_COUNT}")
         for name, count in counts.items():
             most = _MAX_COUNT if name == "step" else self.step
             if not 0 <= count <= most:

@@ -7,6 +7,7 @@ from nvp_studio.ranks import Ranks
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.publisher import Publisher
 from nvp_studio.training.schedule import Budget
+from nvp_studio.training.scoring_budget import ScoringBudget
 from nvp_studio.training.train_state import TrainState
 
 
@@ -19,4 +20,5 @@ class LoopContext:
     state: TrainState
     publisher: Publisher
     budget: Budget
+    scoring: ScoringBudget
     ranks: Ranks

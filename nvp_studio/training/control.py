@@ -19,6 +19,8 @@ class Control:
         """Why the loop is to stop, or None."""
         self.at_once = False
         """Whether the end is to come at once."""
+        self.skips_scoring = False
+        """Whether the best model is to be scored on no further images."""
         self._running = threading.Event()
         self._running.set()
         self._requests: deque[Request] = deque()
@@ -42,6 +44,10 @@ class Control:
         if self.stop_reason is None:
             self.stop_reason = reason
         self._running.set()
+
+    def skip_scoring(self) -> None:
+        """Ask the run to end with the final scores of the images scored so far; before them, with none."""
+        self.skips_scoring = True
 
     def request(self, request: Request) -> None:
         """Ask for something to be done after the current step."""

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,11 @@ from nvp_studio.flow.flow import bits_per_dim_from_log_prob
 from nvp_studio.flow.noise import content_noise, keyed_generator, step_noise
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.ranks import ALONE, Ranks
+from nvp_studio.training.scoring_budget import ScoringBudget
 
 Images = npt.NDArray[np.uint8]
 """uint8 (N, H, W, C)."""
+_MEASURED = 8
 
 
 def scores(
@@ -28,23 +31,43 @@ def scores(
     batch_size: int = 250,
     ranks: Ranks = ALONE,
     count: Callable[[int], object] | None = None,
+    budget: ScoringBudget | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Tensor | None:
     """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `keep_going` returned False.
 
-    Each rank scores a part of the images, and all get all scores; `keep_going` must return the same on each. It is
-    asked before each batch, and `count` is called then and at the end with the number of images scored.
+    Each rank scores a part of the images, and all get all scores; `keep_going` and `enough` must return the same on
+    each. They are asked before each batch; where there is `enough`, the scores are those of the first images alone.
+    `count` is called before each batch and at the end with the number of images scored, and `budget` counts the time.
     """
     bits = torch.zeros(len(images), dtype=torch.float64)
-    for start in range(0, len(images), batch_size * ranks.world):
+    done = 0
+    while done < len(images):
         if not keep_going():
             return None
+        if enough():
+            break
         if count is not None:
-            count(start)
-        low, high = ranks.own_range(start, min(start + batch_size * ranks.world, len(images)))
-        bits[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+            count(done)
+        end = min(done + batch_size * ranks.world, len(images))
+        low, high = ranks.own_range(done, end)
+        with nullcontext() if budget is None else budget.timed(scored=end - done):
+            bits[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+        done = end
     if count is not None:
-        count(len(images))
-    return ranks.all_reduce(bits)
+        count(done)
+    return ranks.all_reduce(bits[:done])
+
+
+def measure_speed(flow: Inference, images: Images, budget: ScoringBudget, ranks: Ranks = ALONE) -> None:
+    """Score and decode a few images (N, H, W, C), so that `budget` knows how fast that is."""
+    some = np.resize(images, (_MEASURED, *images.shape[1:]))
+    with budget.timed():
+        flow.bits_per_dim(some[:2])  # allocates
+    with budget.timed(scored=_MEASURED * ranks.world):
+        flow.bits_per_dim(some)
+    with budget.timed(decoded=_MEASURED):
+        samples(flow, _MEASURED, 1.0, 0)
 
 
 def chosen_images(images: Images, count: int, after: int = 0) -> Images:

@@ -44,6 +44,8 @@ class RunState(msgspec.Struct, frozen=True, tag="run-state"):
     reason: Sentence = ""
     fraction: float | None = None
     """How much of the data is prepared, or of the images scored, 0 to 1, where that is known."""
+    seconds_left: float | None = None
+    """To the end of the run, while images are scored after its last step."""
     data_changed: bool = False
     """The run was not resumed because its data have changed; `reason` says how, and `force` resumes it all the same."""
     data_missing: bool = False
@@ -65,6 +67,8 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
     """Before clipping."""
     validation: float | None = None
     """Validation bits/dim of the averaged weights."""
+    validation_images: int = 0
+    """How many that is the mean over; 0 in records of earlier versions."""
     inverse_error: float | None = None
     """Largest |decode(encode(x)) - x| on validation images and samples, by latents in float32, in [0, 1] units."""
     invertible: bool | None = None
@@ -89,6 +93,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
     seconds: float
     images_per_second: float
     seconds_left: float | None
+    """Of training, and of the scoring after it."""
     best: float | None = None
     """Best validation bits/dim so far, and the step it was reached at."""
     best_step: int | None = None

@@ -35,6 +35,7 @@ from nvp_studio.training.progress import progress_of
 from nvp_studio.training.publisher import Publisher, retry
 from nvp_studio.training.requests import Requests
 from nvp_studio.training.schedule import Budget, learning_rate
+from nvp_studio.training.scoring_budget import ScoringBudget
 from nvp_studio.training.step import StepResult, train_step
 from nvp_studio.training.stopping import StopProgress, out_of_time
 from nvp_studio.training.train_state import Snapshot, TrainState
@@ -95,7 +96,9 @@ class Loop:
         self.detector = DivergenceDetector()
         self.stop_progress = StopProgress()
         self.changes = ChangeHistory(publisher.folder, config.learning_rate, config.stop)
-        context = LoopContext(config, data, self.state, publisher, self.budget, ranks)
+        counts = len(data.validation.images), 0 if data.test is None else len(data.test.images)
+        self.scoring = ScoringBudget(config, self.budget, *counts, None if saved is None else saved.resume.scoring)
+        self.context = context = LoopContext(config, data, self.state, publisher, self.budget, self.scoring, ranks)
         self.best = BestModel(context)
         if saved is not None:
             self._restore(saved)
@@ -106,8 +109,7 @@ class Loop:
         self.last_good: Snapshot = self.state.capture()
         """The state to return to."""
         self.checkpointer = Checkpointer(context, self.best, self._resume_state)
-        count = None if saved is None else saved.resume.validation_images
-        self.validator = Validator(context, self.best, self.checkpointer, count)
+        self.validator = Validator(context, self.best, self.checkpointer)
         self._reported_at = 0.0
         self._report_changes()
 
@@ -248,7 +250,7 @@ class Loop:
             self.last_good = self.state.capture()
         again = self.unfinished is not None
         self.unfinished = metrics  # before ranks agree whether to validate, where one may be lost
-        if self.validator.possible and (again or self.over or self.validator.due(self.step)):
+        if self.validator.possible and (again or self.over or self.validator.due(self.step, self.seconds)):
             if self.over:
                 self.checkpointer.save_last()
                 self._report_progress(at_once=True)
@@ -347,7 +349,8 @@ class Loop:
         info = self.best.finish(
             self._poll_control,
             self._poll_control_alone,
-            trained=self.step * self.config.batch_size,
+            lambda: self.requests.skips_scoring,
+            step=self.step,
             seconds=self.seconds,
         )
         self.requests.synchronize()
@@ -375,7 +378,7 @@ class Loop:
         if not at_once and now - self._reported_at < _REPORT_SECONDS:
             return
         self._reported_at = now
-        self.publisher.report(progress_of(self.step, self._fraction(), self.budget, self.clock, self.best))
+        self.publisher.report(progress_of(self.step, self._fraction(), self.context, self.clock, self.best))
 
     def _fraction(self) -> float:
         """How much of the budget is used up, 0 to 1."""
@@ -392,5 +395,5 @@ class Loop:
             unfinished=self.unfinished,
             stop_progress=self.stop_progress,
             ended_by=self.ended_by,
-            validation_images=self.validator.count,
+            scoring=self.scoring.stored,
         )

@@ -90,11 +90,14 @@ class Publisher:
             self.update_record(**changes)
         return state
 
-    def counter(self, what: str, total: int, *, at_once: bool = True) -> Callable[[int], None]:
+    def counter(
+        self, what: str, total: int, *, at_once: bool = True, left: Callable[[int], float | None] = lambda images: None
+    ) -> Callable[[int], None]:
         """Make a function that reports how many of `total` images are done, twice a second and at the end.
 
         It reports a `RunState` with that as its reason; the run's record is not written. Unless `at_once`, what is
-        done within half a second is not reported.
+        done within half a second is not reported. `left` gives the seconds to the end of the run when so many images
+        are left.
         """
         reported_at = -_COUNT_SECONDS if at_once else time.monotonic()
         reported = at_once
@@ -104,7 +107,8 @@ class Publisher:
             now = time.monotonic()
             if total and (now - reported_at >= _COUNT_SECONDS or (reported and done == total)):
                 reported_at, reported = now, True
-                self.report(RunState("training", f"{what}: {done:,} of {total:,}", fraction=done / total))
+                text = f"{what}: {done:,} of {total:,}"
+                self.report(RunState("training", text, fraction=done / total, seconds_left=left(total - done)))
 
         return count
 

@@ -13,6 +13,7 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.noise import keyed_generator
+from nvp_studio.training.scoring_budget import MIN_DIRECTION_IMAGES
 
 Mask = npt.NDArray[np.bool_]
 
@@ -23,8 +24,6 @@ _MAX_VALUES = 7
 """With more values than this, an attribute gets a direction for its presence only."""
 _MIN_FRACTION = 0.02
 """Fraction of the training images that a contrast needs on either side."""
-_MIN_IMAGES = 256
-"""Latents that are computed even when time is short."""
 _MAX_BYTES = 2**29
 """Most memory for the latents: enough for 4000 images of up to 100x100 in colour."""
 _BATCH_NUMBERS = 2**20
@@ -56,16 +55,19 @@ def principal_directions(
     dimensions = flow.config.dimensions
     most = min(most, max(3, _MAX_BYTES // (dimensions * flow.dtype.itemsize)))
     batch_size = max(1, min(batch_size, _BATCH_NUMBERS // dimensions))
-    chosen = np.sort(keyed_generator(b"directions").permutation(len(images))[:most])
-    deadline = time.monotonic() + seconds
+    chosen = keyed_generator(b"directions").permutation(len(images))[:most]
+    began = time.monotonic()
     latents = torch.empty(len(chosen), dimensions, dtype=flow.dtype)  # memory that is not written to is not taken
     taken = np.empty(0, np.int64)
-    for start in range(0, len(chosen), batch_size):
+    done = 0
+    while done < len(chosen):
         if not keep_going():
             return None
-        if start >= _MIN_IMAGES and time.monotonic() > deadline:
+        count = _batch_within(began, seconds, done, batch_size)
+        if not count:
             break
-        places = chosen[start : start + batch_size]
+        places = np.sort(chosen[done : done + count])
+        done += len(places)
         batch = torch.from_numpy(images[places]).to(flow.device)
         z = flow.encode(unit_from_images(batch, 0.5).to(flow.dtype))[0].cpu()
         finite = torch.isfinite(z).all(1)
@@ -73,6 +75,15 @@ def principal_directions(
         latents[len(taken) : len(taken) + kept] = z[finite]
         taken = np.concatenate((taken, places[finite.numpy()]))
     return _directions(latents[: len(taken)], {name: mask[taken] for name, mask in (contrasts or {}).items()})
+
+
+def _batch_within(began: float, seconds: float, done: int, most: int) -> int:
+    """Images of the next batch, so that `seconds` after `began` suffice at the speed of the `done` ones; 0: none."""
+    if not done:
+        return min(most, MIN_DIRECTION_IMAGES)
+    passed = time.monotonic() - began
+    fitting = done * (seconds - passed) / max(passed, 1e-9)
+    return min(most, int(fitting)) if fitting >= 1 else 0
 
 
 def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Tensor] | None:

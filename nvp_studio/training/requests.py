@@ -27,6 +27,8 @@ class Requests:
         """Why the run is to stop, or None; the reason of the first rank that has one."""
         self.paused = False
         """Whether to wait; a stop ends that."""
+        self.skips_scoring = False
+        """Whether to score no further images after the last step."""
         self._at_once = False
 
     def synchronize(self) -> None:
@@ -34,9 +36,12 @@ class Requests:
         control, ranks = self._control, self._ranks
         reason = control.stop_reason
         from_end = 0 if reason is None else ranks.world - ranks.rank
-        asked, at_once, paused = ranks.all_reduce_max(from_end, control.at_once, control.paused)
+        asked, at_once, paused, skips = ranks.all_reduce_max(
+            from_end, control.at_once, control.paused, control.skips_scoring
+        )
         if asked and self.stop_reason is None:
             self.stop_reason = ranks.broadcast_bytes((reason or "").encode(), ranks.world - int(asked)).decode()
+        self.skips_scoring = bool(skips)
         self._at_once, self.paused = bool(at_once), bool(paused) and self.stop_reason is None
 
     def has_time(self) -> bool:

@@ -73,11 +73,12 @@ def resume_run(
     When the last checkpoint is damaged or missing, a warning is reported and the one before used. `data` is where the
     run's data are now (`moved_data.with_data`), empty where they have not moved; it is recorded. One of `steps`,
     `epochs` and `minutes` is a new budget, counted from the run's beginning; `scoring_share`, `device`, `threads`,
-    `memory` and `precision` replace the configured ones. A larger `scoring_share` has a finished run scored again. Data
-    whose digest is not that of the run's start are refused (`DataChangedError`), unless `force` says to go on with
-    them, and so are those that cannot be found or used (`DataMissingError`). With `patience`,
-    for a run whose process was lost, another process that trains in the folder is waited for so many seconds. When the
-    run had finished before it was lost, or before the launcher started this command again, only that is reported.
+    `memory` and `precision` replace the configured ones. A larger `scoring_share` has a finished run scored again, and
+    any where scoring was skipped. Data whose digest is not that of the run's start are refused (`DataChangedError`),
+    unless `force` says to go on with them, and so are those that cannot be found or used (`DataMissingError`). With
+    `patience`, for a run whose process was lost, another process that trains in the folder is waited for so many
+    seconds. When the run had finished before it was lost, or before the launcher started this command again, only that
+    is reported.
     Reports and raises as `start_run`.
     """
     control = control or Control()
@@ -108,7 +109,8 @@ def resume_run(
             config = _changed(record.config, budget if new_budget else {}, others)
             config = settled(with_data(config, data)) if data else config
             check_trainable(config)
-            if reason := _nothing_left(record, config, new_budget=new_budget):
+            scores_again = scoring_share is not None and record.status.scoring_skipped
+            if reason := "" if scores_again else _nothing_left(record, config, new_budget=new_budget):
                 if not (patience or started_again(record.launch)):
                     raise RunError(reason)
                 _end_again(path, record, report, ranks)

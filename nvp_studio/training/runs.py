@@ -84,6 +84,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Bits/dim of the best weights on images of the test set; only of a finished run."""
     test_images: int = 0
     """Likewise."""
+    scoring_skipped: bool = False
+    """Whether a person ended the final scores before all images were scored that were to be."""
     skipped: int = 0
     """Steps skipped because of a non-finite loss or gradient."""
     rollbacks: int = 0

@@ -118,7 +118,7 @@ def run_to_end(loop: Loop) -> RunState:
         if loop.requests.stop_reason is None:
             if info is not None:
                 scored = {name: getattr(info, name) for name in _FINAL_SCORES}
-                publisher.update_record(**scored)
+                publisher.update_record(**scored, scoring_skipped=loop.requests.skips_scoring)
             return RunState("finished", loop.ended_by)
     reason = loop.requests.stop_reason or ""
     publisher.enter("stopping", reason)

@@ -16,28 +16,27 @@ from nvp_studio.training.evaluation import (
     chosen_images,
     finite,
     inverse_error,
+    measure_speed,
     noise_inverse_error,
     reconstructions,
     samples,
     scores,
 )
 from nvp_studio.training.events import RunState, StepMetrics
-from nvp_studio.training.scoring_budget import RECONSTRUCTIONS, SAMPLES, SCALE_IMAGES, validation_count
+from nvp_studio.training.scoring_budget import PICTURES, ValidationPlan
 
 _TEMPERATURE = 0.8
-_VALIDATION_PART, _SHEETS_PART = 20, 30
+_VALIDATION_PART, _SHEETS_PART = 20, 100
 """Under a budget in minutes, a validation and the sheets come again after this many times as long as they last took."""
 
 
 class Validator:
     """Validates the averaged weights when that is due, and publishes samples and reconstructions."""
 
-    def __init__(
-        self, context: LoopContext, best: BestModel, checkpointer: Checkpointer, count: int | None = None
-    ) -> None:
+    def __init__(self, context: LoopContext, best: BestModel, checkpointer: Checkpointer) -> None:
         self._context = context
-        self.count = count or (None if best.value is None else context.config.validation_images)
-        """Images of each validation; None before the first, which decides it for the whole run."""
+        if context.scoring.plan is None and best.value is not None:  # of an earlier version
+            context.scoring.plan = ValidationPlan(context.config.validation_images)
         self._images = context.data.validation.images
         self._best = best
         self._checkpointer = checkpointer
@@ -50,14 +49,39 @@ class Validator:
         """Whether there are validation images."""
         return len(self._images) > 0
 
-    def due(self, step: int) -> bool:
-        """Whether to validate after `step`; a collective under a budget in minutes."""
+    def due(self, step: int, seconds: float) -> bool:
+        """Whether to validate after `step` steps in `seconds` seconds; a collective.
+
+        When the first validation is due, scoring may turn out too slow for any but the one after the last step.
+        """
+        plan = self._context.scoring.plan
+        every = 1 if plan is None else plan.every
+        return every > 0 and self._in_turn(step, every) and (plan or self._plan(step, seconds)).every > 0
+
+    def _in_turn(self, step: int, every: int) -> bool:
         context = self._context
         interval = context.budget.validation_steps(context.config)
         if interval is not None:
-            return step % interval == 0
-        wait = max(context.budget.validation_seconds(), _VALIDATION_PART * self._validation_seconds)
+            return step % interval == 0 and (step // interval - 1) % every == 0
+        wait = max(every * context.budget.validation_seconds(), _VALIDATION_PART * self._validation_seconds)
         return bool(context.ranks.broadcast(time.monotonic() - self._validated_at >= wait)[0])
+
+    def _plan(self, step: int, seconds: float) -> ValidationPlan:
+        """Decide what each validation scores, by the speed of scoring; a collective."""
+        ranks, scoring = self._context.ranks, self._context.scoring
+        if self._context.config.scoring_share < 1:
+            measure_speed(self._context.state.averaged, self._images, scoring, ranks)
+        plan = scoring.decide(step, seconds)
+        scoring.plan = plan = ValidationPlan(*map(int, ranks.broadcast(plan.images, plan.pictures, plan.every)))
+        self._report_plan(plan)
+        return plan
+
+    def _report_plan(self, plan: ValidationPlan) -> None:
+        log, count = self._context.publisher.log, len(self._images)
+        log(f"validations score {plan.images:,} of {count:,} images and show {plan.pictures} samples")
+        if plan.every != 1:
+            which = f"one in {plan.every}" if plan.every else "only the last"
+            log(f"{which} of the validations takes place, as scoring may take a part of the time (scoring share)")
 
     def sheets_due(self) -> bool:
         """Whether to publish sheets between the validations of a budget in minutes, which cost more and are rarer."""
@@ -74,22 +98,27 @@ class Validator:
         All validations of a run are of the same images, so that they can be compared. Images are counted for the
         person, those of the `last` validation from the first on.
         """
-        started, step = time.monotonic(), metrics.step
-        context, averaged = self._context, self._context.state.averaged
-        ranks, seed = context.ranks, context.config.seed
-        if self.count is None:
-            planned = step / max(context.budget.fraction(step, metrics.seconds), 1e-9)
-            self.count = validation_count(context.config, context.budget, planned)
-        chosen = chosen_images(self._images, self.count)
-        counter = context.publisher.counter("validating", len(chosen), at_once=last)
-        bits = scores(averaged, chosen, keep_going, ranks=ranks, count=counter)
+        started, step, seconds = time.monotonic(), metrics.step, metrics.seconds
+        context, averaged, scoring = self._context, self._context.state.averaged, self._context.scoring
+        ranks, seed, plan = context.ranks, context.config.seed, scoring.plan or self._plan(step, seconds)
+        chosen = chosen_images(self._images, plan.images)
+
+        def left(images: int) -> float | None:
+            if not last:
+                return None
+            rest = (images - len(chosen)) / scoring.speeds(step, seconds).scored
+            return max(0.0, scoring.seconds_after_training(step, seconds) + rest)
+
+        counter = context.publisher.counter("validating", len(chosen), at_once=last, left=left)
+        bits = scores(averaged, chosen, keep_going, ranks=ranks, count=counter, budget=scoring)
         if bits is None:
             return None
         if not last:
             context.publisher.report(RunState("training"))
         value, error = bits.mean().item(), math.nan
         if math.isfinite(value):
-            error = inverse_error(averaged, self._images[:RECONSTRUCTIONS], seed)
+            with scoring.timed():
+                error = inverse_error(averaged, self._images[: plan.pictures // 4], seed)
             if ranks.first and self._invertible(step, error):
                 info = self._checkpointer.info(value, len(bits))
                 self._best.offer(info, averaged.flow.state_dict(), bits)
@@ -98,14 +127,17 @@ class Validator:
             context.publisher.notice("warning", f"step {step}: the averaged model has no finite validation score")
         self._validated_at = time.monotonic()
         self._validation_seconds = self._validated_at - started
-        noise_error = noise_inverse_error(averaged, RECONSTRUCTIONS, seed)
+        with scoring.timed():
+            noise_error = noise_inverse_error(averaged, plan.pictures // 4, seed)
+            scale_bits = bits_by_scale(averaged, self._images[: plan.pictures])
         return msgspec.structs.replace(
             metrics,
             validation=finite(value),
+            validation_images=len(bits),
             inverse_error=finite(error),
             invertible=error < HALF_A_LEVEL,
             noise_inverse_error=finite(noise_error),
-            scale_bits=bits_by_scale(averaged, self._images[:SCALE_IMAGES]),
+            scale_bits=scale_bits,
         )
 
     def _invertible(self, step: int, error: float) -> bool:
@@ -126,9 +158,15 @@ class Validator:
         started = time.monotonic()
         publisher, seed = self._context.publisher, self._context.config.seed
         averaged = averaged or self._context.state.averaged
-        publisher.sheet("samples", step, samples(averaged, SAMPLES, _TEMPERATURE, seed))
-        originals = self._images[:RECONSTRUCTIONS]
+        scoring = self._context.scoring
+        pictures = PICTURES[0] if scoring.plan is None else scoring.plan.pictures
+        with scoring.timed(decoded=pictures):
+            sampled = samples(averaged, pictures, _TEMPERATURE, seed)
+        publisher.sheet("samples", step, sampled)
+        originals = self._images[: pictures // 4]
         if len(originals):
-            publisher.sheet("reconstructions", step, reconstructions(averaged, originals))
+            with scoring.timed():
+                again = reconstructions(averaged, originals)
+            publisher.sheet("reconstructions", step, again)
         self._shown_at = time.monotonic()
         self._sheets_seconds = self._shown_at - started

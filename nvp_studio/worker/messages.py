@@ -86,7 +86,7 @@ class ResumeRun(msgspec.Struct, frozen=True, tag="resume-run"):
 class RunCommand(msgspec.Struct, frozen=True, tag="run-command"):
     """A command for the run under way, by the name of a method of `Control`; ignored without a run."""
 
-    command: Literal["pause", "unpause", "stop", "save", "sample"]
+    command: Literal["pause", "unpause", "stop", "skip-scoring", "save", "sample"]
 
 
 class ChangeRun(msgspec.Struct, frozen=True, tag="change-run"):

@@ -195,6 +195,8 @@ class Server:
                 self._run.unpause()
             case "stop":
                 self._run.stop()
+            case "skip-scoring":
+                self._run.skip_scoring()
             case "save" | "sample":
                 self._run.request(command.command)
 

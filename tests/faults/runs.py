@@ -64,6 +64,7 @@ def small_config(data: Path, **changes: Any) -> TrainConfig:
         "checkpoint_minutes": 1e6,
         "device": "cpu",
         "threads": 1,
+        "scoring_share": 1.0,  # what is scored depends on no clock
     }
     return TrainConfig(**(fields | changes))
 

@@ -10,7 +10,6 @@ from nvp_studio.data.report import DataReport
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.estimate import Estimate, Estimator, image_shape_of
 from nvp_studio.training.config import StopRules, TrainConfig
-from nvp_studio.training.scoring_budget import SCORED_PER_TRAINED
 from tests.qt import Bot
 
 
@@ -79,20 +78,24 @@ def test_epochs_and_seconds_follow_from_the_budget() -> None:
 def test_validations_and_final_scores_are_estimated_too() -> None:
     config = TrainConfig(minutes=1, batch_size=8)
     estimate = Estimate(config, 1, 100.0, 0, scored_per_second=300.0, decoded_per_second=200.0)
-    # the last validation scores 250 images and makes pictures, the final scores are of 720 images in all
-    assert estimate.scoring_seconds(55_000) == pytest.approx(720 / 300 + 128 / 300 + 144 / 200 + 1.2)
-    assert estimate.seconds(55_000) == pytest.approx(62 + estimate.scoring_seconds(55_000))
+    tail = estimate.scoring_seconds(55_000)
+    assert tail is not None
+    assert 3 < tail < 6, "a last validation, final scores and directions, all together a tenth of a minute"
+    assert estimate.seconds(55_000) == pytest.approx(62 + tail)
     stopped = Estimate(replace(config, stop=StopRules(minutes=0.5)), 1, 100.0, 0, 300.0, 200.0)
     assert stopped.training_seconds(None) == 30
     whole = Estimate(replace(config, scoring_share=1.0), 1, 100.0, 0, 300.0, 200.0)
     assert whole.scoring_seconds(54_000) > (6_000 + 9_000) / 300
     by_steps = Estimate(TrainConfig(steps=1000, batch_size=8), 1, 100.0, 0, 300.0, 200.0)
-    assert by_steps.scoring_seconds(None) > 10 * 250 / 300, "validations come beside the steps"
+    beside = by_steps.scoring_seconds(None)
+    assert beside is not None
+    assert beside > tail, "all validations come beside the steps"
 
 
 @pytest.mark.parametrize("budget", [{"minutes": 1}, {"minutes": 60}, {"steps": 5_000}, {"epochs": 3}], ids=str)
-def test_scoring_takes_about_its_share_where_it_is_as_fast_as_assumed(budget: dict[str, float]) -> None:
-    estimate = Estimate(TrainConfig(**budget), 1, 100.0, 0, 100 * SCORED_PER_TRAINED, 1e9)
+@pytest.mark.parametrize("speed", [30.0, 300.0, 1e5])
+def test_scoring_takes_at_most_its_share_at_any_speed(budget: dict[str, float], speed: float) -> None:
+    estimate = Estimate(TrainConfig(**budget), 1, 100.0, 0, speed, speed)
     scoring, training = estimate.scoring_seconds(50_000), estimate.training_seconds(50_000)
     assert scoring is not None
     assert training is not None

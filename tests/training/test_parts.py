@@ -33,7 +33,6 @@ from nvp_studio.training.evaluation import (
 from nvp_studio.training.probe import probe
 from nvp_studio.training.reference import contrasts, principal_directions
 from nvp_studio.training.schedule import Budget, learning_rate
-from nvp_studio.training.scoring_budget import final_counts, validation_count
 from nvp_studio.training.train_state import TrainState, update_average
 from tests.training.conftest import TINY, bars
 
@@ -344,24 +343,3 @@ def test_images_to_score_are_drawn_once_and_fewer_are_the_first_of_more() -> Non
     np.testing.assert_array_equal(np.concatenate((some, chosen_images(images, 25, after=10))), more)
     assert sorted(everything.ravel()) == list(range(40))
     assert sorted(some.ravel()) != list(range(10)), "files are often sorted by class"
-
-
-def test_final_scores_take_what_is_allowed_and_all_when_the_whole_time_is() -> None:
-    config = TrainConfig(steps=1)
-    assert final_counts(config, 100, 5_000, 10_000) == (250, 250)
-    assert final_counts(config, 100_000, 5_000, 10_000) == (5_000, 7_000)
-    assert final_counts(config, 10_000, 5_000, 10_000) == (600, 600)
-    assert final_counts(config, 10_000, 5_000, 0) == (1_200, 0)
-    assert final_counts(config, 10_000, 100, 10_000) == (100, 1_100)
-    whole = TrainConfig(steps=1, scoring_share=1.0)
-    assert final_counts(whole, 100, 5_000, 10_000) == (5_000, 10_000)
-
-
-@pytest.mark.parametrize(
-    ("budget", "steps", "count"),
-    [({"minutes": 1}, 600, 250), ({"steps": 200_000}, 200_000, 2_000), ({"steps": 20_000}, 20_000, 1_648)],
-    ids=str,
-)
-def test_a_short_run_validates_on_fewer_images(budget: dict[str, float], steps: int, count: int) -> None:
-    config = TrainConfig(**budget)
-    assert validation_count(config, Budget(config, 55_000), steps) == count

@@ -19,6 +19,7 @@ from nvp_studio.training.events import RunEvent, RunImages, RunNotice, RunStarte
 from nvp_studio.training.lock import RunLockedError, run_lock
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record, read_report
+from nvp_studio.training.scoring_budget import ScoringBudget
 from nvp_studio.training.start import start_run
 from nvp_studio.training.step import objective
 from tests.training.conftest import TINY, Events, bars
@@ -382,10 +383,11 @@ def test_a_run_that_had_finished_when_its_process_was_lost_is_finished(tmp_path:
 def test_a_finished_run_is_scored_on_all_images_when_its_share_is_raised(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.scoring_budget.MIN_IMAGES", 5)
-    folder = start_run(make_config(steps=10), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(ScoringBudget, "final_counts", lambda *_: (10, 9))
+        folder = start_run(make_config(steps=10, scoring_share=0.1), tmp_path)
     before = read_record(folder).status
-    assert (before.validation_images, before.test_images) == (10, 9)
+    assert (before.validation_images, before.test_images) == (20, 9)
     resume_run(folder, scoring_share=1.0, report=events)
     after = read_record(folder).status
     assert (after.phase, after.step, after.best) == ("finished", 10, before.best)

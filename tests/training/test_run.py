@@ -35,6 +35,7 @@ from nvp_studio.training.events import (
 from nvp_studio.training.lock import is_locked
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics, read_record
+from nvp_studio.training.scoring_budget import ValidationPlan
 from nvp_studio.training.start import start_run
 from tests.training.conftest import Events
 
@@ -193,23 +194,24 @@ def test_a_pause_and_a_checkpoint_are_possible_while_the_final_model_is_scored(
 def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.scoring_budget.MIN_IMAGES", 5)
+    monkeypatch.setattr(loop.ScoringBudget, "final_counts", lambda *_: (25, 9))
+    monkeypatch.setattr(loop.ScoringBudget, "decide", lambda *_: ValidationPlan(10, 8))
     folder = start_run(make_config(steps=10, validation_every=10), tmp_path, report=events)
     status, data, flow = read_record(folder).status, load_data(read_record(folder).config.data), load(folder)
     assert data.test is not None
-    for split, count, score in ((data.validation, 10, status.validation), (data.test, 9, status.test)):
+    for split, count, score in ((data.validation, 25, status.validation), (data.test, 9, status.test)):
         expected = flow.bits_per_dim(chosen_images(split.images, count)).mean().item()
         assert score == pytest.approx(expected, abs=1e-6)
-    assert (status.validation_images, status.test_images) == (10, 9)
+    assert (status.validation_images, status.test_images) == (25, 9)
     assert any("9 of 30 test images were scored" in notice.text for notice in events.of(RunNotice))
 
 
 def test_a_final_validation_of_hardly_more_images_stays_the_one_that_is_known(
     tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nvp_studio.training.scoring_budget.MIN_IMAGES", 9)
+    monkeypatch.setattr(loop.ScoringBudget, "final_counts", lambda *_: (39, 9))
     status = read_record(start_run(make_config(steps=10, validation_every=10), tmp_path)).status
-    assert status.validation_images == 9
+    assert status.validation_images == 20
     assert status.validation == status.best
 
 
@@ -286,18 +288,18 @@ def test_budget_in_minutes(tmp_path: Path, make_config: MakeConfig, events: Even
 def test_pictures_come_between_validations_when_those_are_dear(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two minutes in which a step takes a second, a sheet of samples another, and a validation ten."""
+    """Two minutes in which a step takes a second, a sheet of samples a quarter of one, and a validation ten."""
     hands = Hands()
     for module in (validation, clock):
         monkeypatch.setattr(module, "time", hands)
-    monkeypatch.setattr(validation, "samples", hands.taking(1, validation.samples))
+    monkeypatch.setattr(validation, "samples", hands.taking(0.25, validation.samples))
     monkeypatch.setattr(validation, "scores", hands.taking(10, validation.scores))
     monkeypatch.setattr(loop.Loop, "_next_batch", hands.taking(1, loop.Loop._next_batch))
     start_run(make_config(minutes=2), tmp_path, report=events)
     validated = [metrics.step for metrics in events.of(StepMetrics) if metrics.validation is not None]
     shown = [images.step for images in events.of(RunImages) if images.kind == "samples"]
-    assert validated == [15, 106]
-    assert shown == [15, 45, 75, 105, 106], "every half minute, which is thirty times as long as a sheet takes"
+    assert validated == [15, shown[-1]]
+    assert shown == [15, 40, 65, 90, 109], "every 25 steps, which is a hundred times as long as a sheet takes"
 
 
 def test_pause_proceed_and_stop_from_another_thread(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
