@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.scores import ScoresModel
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -56,7 +57,7 @@ def test_an_empty_folder_is_reported(window: MainWindow, page: ScorePage, tmp_pa
     assert window.notifications.shown[0].text == "There are no images in holiday."
 
 
-def test_no_button_is_cut_off_in_the_smallest_window(
+def test_no_button_and_no_figure_is_cut_off_in_the_smallest_window(
     window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
 ) -> None:
     window.resize(window.minimumSize())
@@ -67,6 +68,9 @@ def test_no_button_is_cut_off_in_the_smallest_window(
     shown = [button for button in page.findChildren(ActionButton) if button.isVisible()]
     assert len(shown) == 6
     qtbot.waitUntil(lambda: all(button.width() >= button.sizeHint().width() for button in shown), timeout=5000)
+    percentile = ScoresModel.COLUMNS.index("percentile")
+    end = page.table.columnViewportPosition(percentile) + page.table.columnWidth(percentile)
+    assert end <= page.table.viewport().width()
 
 
 def row_of(page: ScorePage, name: str) -> int:

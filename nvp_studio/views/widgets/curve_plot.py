@@ -14,8 +14,10 @@ from nvp_studio.views.theme import colors, scaled_font, theme
 from nvp_studio.views.widgets.curve_drawing import Drawing, Style, Trace
 from nvp_studio.views.widgets.series import series_colour
 
-_LABEL_ROWS = (0.95, 0.89, 0.83)
-"""Heights of the texts at changes, in turn, so that neighbours do not cover each other."""
+_LABEL_PART = 0.4
+"""Part of the height that texts at changes may take."""
+_LABEL_GAP = 4
+"""Pixels between texts at changes, and around the uppermost."""
 _FAINT, _FILL = 70, 110
 """Opacity of faint curves and of bands, of 255."""
 _OPTIONS: dict[Style, dict[str, Any]] = {
@@ -45,6 +47,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         self._view: Any = self._item.getViewBox()
         self._curves: list[tuple[Style, Any]] = []
         self._others: list[Any] = []
+        self._marks: list[Any] = []
+        """Lines with texts, from left to right."""
         self._item.hideButtons()
         self._item.setMenuEnabled(False)
         self._view.disableAutoRange()
@@ -55,6 +59,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         for line in (self._pointer, self._cursor):
             line.setVisible(False)
             self._item.addItem(line, ignoreBounds=True)
+        for moved in (self._view.sigRangeChanged, self._view.sigResized):
+            moved.connect(lambda *_: self._place_labels())
         self._view.sigRangeChangedManually.connect(lambda *_: self._set_following(False))
         self.scene().sigMouseMoved.connect(self._on_mouse_moved)
         theme().changed.connect(self._paint_in_theme)
@@ -142,14 +148,36 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
             upper.setPen(pg.mkPen(colour, width=1))
             self._add_others(lower, upper, pg.FillBetweenItem(lower, upper, brush=pg.mkBrush(_faded(colour, _FILL))))
         c = colors()
-        marks = list(enumerate(self.drawing.marks))
-        for number, (place, text) in reversed(marks):  # so that no line crosses the text of the one before it
-            row = _LABEL_ROWS[number % len(_LABEL_ROWS)]
-            label = {"position": row, "color": c.dim, "fill": c.surface}
+        self._marks = []
+        for place, text in sorted(self.drawing.marks, reverse=True):  # so that no line crosses an earlier text
+            label = {"color": c.dim, "fill": c.surface}
             pen = pg.mkPen(c.dim, width=1, style=Qt.PenStyle.DashLine)
             line = pg.InfiniteLine(place, angle=90, pen=pen, label=text, labelOpts=label)
             line.label.setFont(scaled_font(11))
             self._add_others(line)
+            self._marks.insert(0, line)
+        self._place_labels()
+
+    def _place_labels(self) -> None:
+        """Put each text of a mark into the first row where it covers no other; one without such a row is left out."""
+        area, pixel = self._view.boundingRect(), self._view.viewPixelSize()
+        if not self._marks or area.height() <= 0 or not pixel[0]:
+            return
+        height = self._marks[0].label.boundingRect().height() + 1
+        rows = max(1, int((_LABEL_PART * area.height() - _LABEL_GAP) // height))
+        ends = [0.0] * rows
+        left = self._view.viewRect().left()
+        for line in self._marks:
+            width = line.label.boundingRect().width()
+            middle = (line.value() - left) / pixel[0]
+            start = max(0.0, min(middle + 1, area.width() - width))
+            row = next((row for row, end in enumerate(ends) if start >= end), None)
+            line.label.setVisible(row is not None and 0 <= middle <= area.width())
+            if row is None:
+                continue
+            ends[row] = start + width + _LABEL_GAP
+            line.label.anchors = [((middle - start) / max(width, 1.0), 0.5)] * 2
+            line.label.setPosition(1 - (_LABEL_GAP + (row + 0.5) * height) / area.height())
 
     def _add_others(self, *items: Any) -> None:
         for item in items:

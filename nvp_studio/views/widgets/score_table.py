@@ -36,6 +36,8 @@ class ScoreTable(Table):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
         self.setSortingEnabled(True)
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        self.setMinimumWidth(sum(_WIDTHS) * SPACE - _WIDTHS[_NAME] * SPACE + _MIN_NAME + bar + 2 * self.frameWidth())
         self._name_width = self._narrowed = 0
         self.show_widths([])
 
