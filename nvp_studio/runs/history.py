@@ -77,6 +77,8 @@ class RunHistory:
         self.noise_inverse_error = Column()
         self.invertible = Column()
         """Whether the state could be taken for the best, 1 or 0; 1 where an older file does not say."""
+        self.validation_images = Column()
+        """How many a validation is the mean over; 0 where an older file does not say."""
         self.scale_bits: list[tuple[float, ...]] = []
         """Bits/dim of each scale at each validation, finest first; empty where an older run has none."""
         self.changes: tuple[RunChange, ...] = ()
@@ -94,6 +96,7 @@ class RunHistory:
             self.inverse_error,
             self.noise_inverse_error,
             self.invertible,
+            self.validation_images,
         )
         self._average = 0.0
         self._weight = 0.0
@@ -135,7 +138,8 @@ class RunHistory:
             _append(self._of_steps, (*progress, metrics.images, *measured))
         if metrics.validation is not None and np.isfinite(metrics.validation):
             errors = (metrics.inverse_error, metrics.noise_inverse_error)
-            _append(self._of_validations, (*progress, metrics.validation, *errors, metrics.invertible is not False))
+            others = (metrics.invertible is not False, metrics.validation_images)
+            _append(self._of_validations, (*progress, metrics.validation, *errors, *others))
             self.scale_bits.append(metrics.scale_bits)
 
     def _smooth(self, value: float, keep: float) -> float:

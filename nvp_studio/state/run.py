@@ -13,7 +13,6 @@ from nvp_studio.state.run_states import (
     ASKED,
     IN_LOOP,
     NOT_BEGUN,
-    SUMMARY_STATES,
     TRANSITIONS,
     UNDER_WAY,
     Event,
@@ -44,7 +43,6 @@ from nvp_studio.training.events import (
     RunState,
     StepMetrics,
 )
-from nvp_studio.training.runs import RunSummary
 from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import ChangeRun, ResumeRun, RunCommand, StartRun
 
@@ -94,6 +92,8 @@ class LiveRun(QObject):
         self.progress: RunProgress | None = None
         self.prepared: float | None = None
         """Fraction of the data that is prepared, or of the images scored, 0 to 1; None when not known."""
+        self.seconds_left: float | None = None
+        """To the end, the final scores included; None when not known."""
         self.settings: RunChanged | None = None
         """Learning rate and stop conditions in force; None before the run has begun."""
         self.history = RunHistory()
@@ -130,6 +130,11 @@ class LiveRun(QObject):
         return self.progress is not None and self.progress.fraction >= 1
 
     @property
+    def can_skip_scoring(self) -> bool:
+        """Whether its best model is being scored, which can be cut short."""
+        return self.spent and self.in_loop
+
+    @property
     def resumable(self) -> bool:
         """Whether it ended before its budget was spent and has a checkpoint to resume from."""
         ended = self.phase in ("interrupted", "stopped", "failed")
@@ -144,27 +149,6 @@ class LiveRun(QObject):
     def data_trouble(self) -> Literal["", "changed", "missing"]:
         """Why it was not resumed, if its data are the reason; `resume_refused` resumes it then."""
         return "changed" if self._state == "refused" else "missing" if self._state == "without data" else ""
-
-    def summary(self) -> RunSummary | None:
-        """The run as a row in the list of runs; None while no run is under way in a folder of this machine."""
-        phase = SUMMARY_STATES.get(self.phase)
-        if phase is None or self.started is None or not self.local_folder:
-            return None
-        best = self.history.best
-        return RunSummary(
-            name=self.name,
-            folder=self.folder,
-            state=phase,
-            reason=self.reason,
-            data_title=self.started.data_title,
-            preset=self.started.config.preset,
-            step=self.history.last.step if self.history.last else self.started.step,
-            total_steps=self.started.total_steps,
-            best=best[1] if best else None,
-            best_step=best[0] if best else None,
-            seconds=self.history.last.seconds if self.history.last else 0.0,
-            started="",
-        )
 
     def report(self) -> str:
         """The run, its configuration and the last lines of its trainer, as text to be copied into a bug report."""
@@ -234,6 +218,11 @@ class LiveRun(QObject):
         if self.in_loop:
             self._command("save")
 
+    def skip_scoring(self) -> None:
+        """Finish with the final scores of the images scored so far."""
+        if self.can_skip_scoring:
+            self._command("skip-scoring")
+
     def sample(self) -> None:
         """Draw a fresh sheet of samples now."""
         if self.in_loop:
@@ -258,7 +247,7 @@ class LiveRun(QObject):
             self.name, self.config = request.name, request.config
         else:
             self.name = Path(folder).name
-        self.progress = self.prepared = self.settings = self.crash = None
+        self.progress = self.prepared = self.seconds_left = self.settings = self.crash = None
         self._request = request
         self._crashed_since_saved = False
         self._advance("start after kill" if trainer.ending else "start")
@@ -273,7 +262,7 @@ class LiveRun(QObject):
         if self._request is not None and self._advance("ready", self.reason):  # why it is restarted stays
             self._engine.trainer.send(self._request)
 
-    def _command(self, command: Literal["pause", "unpause", "stop", "save", "sample"]) -> None:
+    def _command(self, command: Literal["pause", "unpause", "stop", "skip-scoring", "save", "sample"]) -> None:
         self._engine.trainer.send(RunCommand(command))
 
     def _advance(self, event: Event, reason: str = "") -> bool:
@@ -305,7 +294,7 @@ class LiveRun(QObject):
                 self._update_due = True
                 self._advance("step")
             case RunProgress():
-                self.progress = message
+                self.progress, self.seconds_left = message, message.seconds_left
                 self._update_due = True
             case RunImages():
                 self.images[message.kind] = message
@@ -322,6 +311,7 @@ class LiveRun(QObject):
 
     def _on_run_state(self, message: RunState) -> None:
         self.prepared = message.fraction
+        self.seconds_left = message.seconds_left if self.spent else self.seconds_left
         if message.phase == "finished" and self._state in NOT_BEGUN and self.local_folder:
             self.history.clear()  # it had finished when its trainer was lost
             MetricsTail(self.local_folder, self.history).read_all()

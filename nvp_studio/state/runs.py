@@ -15,7 +15,8 @@ from PySide6.QtCore import (
 )
 
 from nvp_studio.runs.listing import SORT_KEYS, ListedRun, list_labelled
-from nvp_studio.state.run_states import phase_text
+from nvp_studio.state.run import LiveRun
+from nvp_studio.state.run_states import SUMMARY_STATES, phase_text
 from nvp_studio.text import duration
 from nvp_studio.training.runs import RunSummary
 
@@ -207,3 +208,25 @@ def _moment(started: str) -> str:
 def _alignment(column: str) -> Qt.AlignmentFlag:
     side = Qt.AlignmentFlag.AlignRight if column in ("best", "steps", "time") else Qt.AlignmentFlag.AlignLeft
     return side | Qt.AlignmentFlag.AlignVCenter
+
+
+def summary_of(live: LiveRun) -> RunSummary | None:
+    """The live run as a row in the list of runs; None while none is under way in a folder of this machine."""
+    phase = SUMMARY_STATES.get(live.phase)
+    if phase is None or live.started is None or not live.local_folder:
+        return None
+    best, last = live.history.best, live.history.last
+    return RunSummary(
+        name=live.name,
+        folder=live.folder,
+        state=phase,
+        reason=live.reason,
+        data_title=live.started.data_title,
+        preset=live.started.config.preset,
+        step=last.step if last else live.started.step,
+        total_steps=live.started.total_steps,
+        best=best[1] if best else None,
+        best_step=best[0] if best else None,
+        seconds=last.seconds if last else 0.0,
+        started="",
+    )

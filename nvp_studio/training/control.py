@@ -46,8 +46,9 @@ class Control:
         self._running.set()
 
     def skip_scoring(self) -> None:
-        """Ask the run to end with the final scores of the images scored so far; before them, with none."""
+        """End a pause, and the final scores with the images scored so far; before them, with none."""
         self.skips_scoring = True
+        self._running.set()
 
     def request(self, request: Request) -> None:
         """Ask for something to be done after the current step."""

@@ -83,7 +83,7 @@ def _batch_within(began: float, seconds: float, done: int, most: int) -> int:
         return min(most, MIN_DIRECTION_IMAGES)
     passed = time.monotonic() - began
     fitting = done * (seconds - passed) / max(passed, 1e-9)
-    return min(most, int(fitting)) if fitting >= 1 else 0
+    return int(max(0, min(most, fitting)))
 
 
 def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Tensor] | None:

@@ -140,6 +140,28 @@ class ChangedDataDialog(Dialog):
         self.column.addWidget(self.make_buttons(self.tr("Continue anyway")))
 
 
+class SkipScoringDialog(Dialog):
+    """Asks whether to cut the scoring of a run short, so that the next one can start."""
+
+    def __init__(self, name: str, progress: str, parent: QWidget) -> None:
+        """`progress` says how far the scoring is."""
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Skip the scoring"))
+        self.setMinimumWidth(56 * SPACE)
+        text = self.tr("{0} is trained, and its best model is still being scored ({1}).")
+        self.column.addWidget(paragraph(text.format(name, progress)))
+        self.column.addWidget(
+            paragraph(
+                self.tr(
+                    "If you start the next run now, it keeps the scores of the images scored so far. "
+                    "Score all images, in the menu Run, makes up for the rest later."
+                )
+            )
+        )
+        self.column.addSpacing(SPACE)
+        self.column.addWidget(self.make_buttons(self.tr("Skip the rest and start")))
+
+
 class TrashDialog(Dialog):
     """Lists the runs in the trash, to restore or delete them."""
 

@@ -12,6 +12,7 @@ import pytest
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.remote import remote_program, remote_reason, with_option
 from nvp_studio.state.run import LiveRun
+from nvp_studio.state.runs import summary_of
 from nvp_studio.training.changes import CHANGES, ChangeRequest, RateChange, Restart, StopChange
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.lock import run_lock
@@ -112,7 +113,7 @@ def test_changes_of_a_remote_run_are_those_received(
     assert live.started is not None
     assert [change.step for change in live.history.changes] == [changed, changed, live.started.step]
     assert isinstance(live.history.changes[-1], Restart)
-    assert (live.summary(), live.local_folder) == (None, ""), "a folder of this path here would be another run"
+    assert (summary_of(live), live.local_folder) == (None, ""), "a folder of this path here would be another run"
     live.force_stop()
     live.deleteLater()
 

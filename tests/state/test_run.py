@@ -11,6 +11,7 @@ import pytest
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.run import LiveRun
+from nvp_studio.state.runs import summary_of
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.runs import open_run, read_record
 from tests.qt import Bot
@@ -71,7 +72,7 @@ def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: 
     assert live.progress.fraction == 1.0
     summary = open_run(live.folder)
     assert (summary.state, summary.step) == ("finished", 12)
-    assert live.summary() is None
+    assert summary_of(live) is None
 
 
 def test_a_run_goes_on_with_changed_data_only_when_told_so(live: LiveRun, tmp_path: Path, qtbot: Bot) -> None:
@@ -157,7 +158,7 @@ def test_pause_is_a_state_and_stop_keeps_the_work(live: LiveRun, toy_data: Path,
     with qtbot.assertNotEmitted(live.phase_changed, wait=300):
         pass
     assert len(live.history.steps) == count
-    summary = live.summary()
+    summary = summary_of(live)
     assert summary is not None
     assert summary.state == "paused"
     live.unpause()

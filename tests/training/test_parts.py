@@ -218,7 +218,7 @@ def test_directions_take_fewer_images_when_time_is_short() -> None:
         return True
 
     assert principal_directions(Flow(TINY).eval(), bars(1000, 0), seconds=0, keep_going=keep_going, batch_size=64)
-    assert len(asked) == 5, "four batches make 256 latents, and the fifth is where time is looked at"
+    assert len(asked) == 2, "after the first few latents no time is left"
 
 
 def test_contact_sheet_shows_every_image_in_its_place() -> None:

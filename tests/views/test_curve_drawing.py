@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.changes import RateChange, Restart
@@ -162,7 +163,29 @@ def test_a_run_that_ended_before_the_place_under_the_mouse_has_no_value_there() 
 def test_a_validation_shown_at_a_later_step_says_of_which_step_it_is() -> None:
     curves = RunCurves()
     curves.show_history(history(24, 3.0), None, None)
-    assert curves.reading.text().endswith("(of step 20)")
+    assert curves.reading.text().endswith("(step 20)")
     curves._on_pointed(20.0)
     assert "of step" not in curves.reading.text()
     curves.deleteLater()
+
+
+def test_texts_of_changes_never_cover_each_other_and_all_are_there_where_there_is_room(qtbot: Bot) -> None:
+    from nvp_studio.views.widgets.curve_plot import CurvePlot
+
+    plot = CurvePlot(None, axis_width=46)
+    qtbot.addWidget(plot)
+    texts = ("rate 0.001", "resumed", "stop rules", "resumed", "rate 0.0005")
+    marks = list(zip((3.0, 5.0, 6.0, 40.0, 99.0), texts, strict=True))
+    plot.show()
+    for width, height, whole in ((1200, 500, True), (500, 140, False), (260, 90, False)):
+        plot.resize(width, height)
+        plot.show_drawing(Drawing(marks=marks, limits=((0.0, 100.0), (0.0, 1.0))))
+        QCoreApplication.processEvents()
+        labels = [line.label for line in plot._marks if line.label.isVisible()]
+        assert labels
+        assert not whole or len(labels) == len(marks)
+        places = [label.mapRectToScene(label.boundingRect()) for label in labels]
+        area = plot.getPlotItem().getViewBox().sceneBoundingRect().adjusted(-2, -2, 2, 2)
+        for number, place in enumerate(places):
+            assert area.contains(place), (width, texts[number])
+            assert not any(place.intersects(other) for other in places[:number]), (width, texts[number])

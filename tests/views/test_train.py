@@ -14,15 +14,17 @@ from PySide6.QtWidgets import QLabel, QLineEdit
 from nvp_studio.data.reading import Reading
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import StopRules, TrainConfig
+from nvp_studio.training.events import RunProgress, RunState
 from nvp_studio.training.runs import open_run
 from nvp_studio.views.data_dialog import DataDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
-from nvp_studio.views.run_dialogs import ChangedDataDialog
+from nvp_studio.views.run_dialogs import ChangedDataDialog, SkipScoringDialog
 from nvp_studio.views.theme import LIGHT
 from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
+from nvp_studio.worker.messages import RunCommand
 from tests.qt import Bot, open_window
 from tests.runs.folders import make_trained_run
 from tests.small_model import random_images
@@ -219,6 +221,34 @@ def test_the_form_shows_what_is_trained_in_one_minute(
     assert page.form.budget_kind.currentData() == "minutes"
 
 
+def test_the_next_run_starts_once_the_scoring_of_the_last_one_is_skipped(
+    window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, started, sent = page.live, [], []
+    monkeypatch.setattr(window.engine.trainer, "send", sent.append)
+    monkeypatch.setattr(live, "start", lambda config, folder, name: started.append((config, name)))
+    page.form.show_config(small_config(toy_data, steps=7))
+    page.form.name.setText("next")
+    progress = RunProgress(step=9, fraction=1.0, epoch=1.0, seconds=9.0, images_per_second=8.0, seconds_left=0.0)
+    live._enter("training")
+    live._on_message(progress)
+    live._on_message(RunState("training", "scoring the best model: 20 of 40", fraction=0.5, seconds_left=3.0))
+    live.updated.emit()
+    assert (live.seconds_left, page.start_button.isEnabled()) == (3.0, True)
+    assert window.registry["run.skip-scoring"].isVisible()
+    assert not window.registry["run.change"].isVisible()
+    page.start_button.click()
+    dialog = window.findChild(SkipScoringDialog)
+    assert dialog is not None
+    assert "20 of 40" in dialog.findChildren(QLabel)[0].text()
+    dialog.accept()
+    assert (sent, started) == ([RunCommand("skip-scoring")], [])
+    live._on_message(RunState("finished"))
+    qtbot.waitUntil(lambda: bool(started))
+    assert started == [(small_config(toy_data, steps=7), "next")]
+    assert not window.registry["run.skip-scoring"].isVisible()
+
+
 def test_a_finished_run_is_scored_on_all_images_by_its_action(
     window: MainWindow, page: TrainPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +256,8 @@ def test_a_finished_run_is_scored_on_all_images_by_its_action(
     monkeypatch.setattr(page.live, "resume", lambda folder, **changes: asked.append((folder, changes)))
     action = window.registry["run.score-all"]
     finished = make_trained_run(window.context.runs_folder / "finished")
+    (finished / "checkpoints").mkdir()
+    (finished / "checkpoints" / "last.safetensors").touch()
     stopped = make_trained_run(window.context.runs_folder / "stopped", phase="stopped")
     window.context.refresh_runs()
     page.follow(stopped)

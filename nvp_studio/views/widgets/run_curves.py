@@ -53,8 +53,10 @@ class RunCurves(CurvePanel):
         if validated >= 0:
             value, at = history.validation.values[validated], int(history.validation_steps.values[validated])
             text.append(self.tr("validation {0}").format(f"{value:.3f}"))
-            if at != step:
-                text[-1] += self.tr(" (of step {0})").format(f"{at:,}")
+            images = int(history.validation_images.values[validated])
+            about = [self.tr("{0} images").format(f"{images:,}")] if images else []
+            about += [self.tr("step {0}").format(f"{at:,}")] if at != step else []
+            text[-1] += f" ({', '.join(about)})" if about else ""
         self.reading.setText("  ·  ".join(text))
 
     def _lay_out(self) -> None:

@@ -21,7 +21,7 @@ from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.worker.client import CrashReport
 
 _TOPIC = "run"
-STRIP_KEYS = ("pause", "stop", "force-stop", "change", "sample", "save")
+STRIP_KEYS = ("pause", "stop", "force-stop", "skip-scoring", "change", "sample", "save")
 RUN_KEYS = ("resume", "explore", "show-folder", "discard")
 """Actions on the current run."""
 
@@ -75,9 +75,10 @@ class TrainActions(QObject):
         live, current = self._live, self._current
         self._spent = live.spent
         for key in ("one-minute", "machine"):
-            self[key].setEnabled(not live.under_way)
-        self["start"].setEnabled(not live.under_way and not self._form_problem)
-        hindrance = self.tr("A run is under way: stop it first") if live.under_way else self._form_problem
+            self[key].setEnabled(not live.under_way or (key == "one-minute" and live.can_skip_scoring))
+        hindrance = "" if not live.under_way or live.can_skip_scoring else self.tr("A run is under way: stop it first")
+        hindrance = hindrance or self._form_problem
+        self["start"].setEnabled(not hindrance)
         self["start"].setToolTip(plain_tip(hindrance or self._start_tip))
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
@@ -86,8 +87,10 @@ class TrainActions(QObject):
         self["stop"].setEnabled(live.under_way and live.phase != "stopping")
         for key in ("sample", "save", "change"):
             self[key].setEnabled(live.in_loop and live.settings is not None and not (live.spent and key == "change"))
-        for key in ("pause", "stop", "change", "sample", "save"):
+        for key in ("pause", "stop", "sample", "save"):
             self[key].setVisible(live.under_way)
+        self["change"].setVisible(live.under_way and not live.spent)
+        self["skip-scoring"].setVisible(live.can_skip_scoring)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
         is_live = current is not None and live.under_way and current.folder == live.local_folder
@@ -126,6 +129,8 @@ class TrainActions(QObject):
         add("run.pause", self.tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
         add("run.stop", self.tr("S&top"), live.stop, "Ctrl+.", "square")
         add("run.force-stop", self.tr("&Force stop"), live.force_stop, icon="octagon-x")
+        tip = self.tr("Finish with the scores of the images scored so far; Score all images makes up for the rest")
+        add("run.skip-scoring", self.tr("S&kip the scoring"), live.skip_scoring, icon="skip-forward", tip=tip)
         tip = self.tr("Change learning rate and stop conditions during the run")
         add("run.change", self.tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
         add("run.sample", self.tr("Sa&mple"), live.sample, icon="images", tip=self.tr("Fresh samples now"))

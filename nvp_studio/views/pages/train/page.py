@@ -3,12 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 from nvp_studio.state.estimate import Estimator
 from nvp_studio.state.paths import DATA_SUFFIXES, is_run_folder
 from nvp_studio.state.remote import DEFAULT_COMMAND
+from nvp_studio.state.runs import summary_of
 from nvp_studio.text import sentence
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import RunSummary
@@ -20,6 +21,7 @@ from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
 from nvp_studio.views.pages.train.data_choice import DataChoice
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
+from nvp_studio.views.run_dialogs import SkipScoringDialog
 from nvp_studio.views.run_folders import can_be_resumed
 from nvp_studio.views.theme import SPACE, set_role
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -29,7 +31,7 @@ from nvp_studio.views.widgets.run_view import RunView
 from nvp_studio.views.widgets.train_form import TrainForm
 
 _REFRESH_MILLISECONDS = 2000
-_ONE_MINUTE = TrainConfig(**recommended("quick"), preset="quick", minutes=1, checkpoint_minutes=0.25)
+ONE_MINUTE = TrainConfig(**recommended("quick"), preset="quick", minutes=1, checkpoint_minutes=0.25)
 
 
 class TrainPage(Page):
@@ -43,6 +45,8 @@ class TrainPage(Page):
         self.live = context.live
         self.runs = context.runs
         self.estimator = Estimator(context.engine, self)
+        self._next: tuple[TrainConfig, str] | None = None
+        """The run that starts once the scoring of the one before is cut short."""
         self._add_actions()
         self.actions_ = TrainActions(context, self)
         self._lay_out()
@@ -212,11 +216,16 @@ class TrainPage(Page):
 
     def _start_one_minute(self) -> None:
         self.context.page_requested.emit(self.key)
-        if not self.live.under_way:
-            self.form.show_config(_ONE_MINUTE)  # as after any start, the form shows the settings of the run
-            self._start_run(_ONE_MINUTE, "")
+        if not self.live.under_way or self.live.can_skip_scoring:
+            self.form.show_config(ONE_MINUTE)  # as after any start, the form shows the settings of the run
+            self._start_run(ONE_MINUTE, "")
 
     def _start_run(self, config: TrainConfig, name: str) -> None:
+        """Start a run; while the one before is scored, ask whether to skip that, and start it after the end."""
+        if self.live.can_skip_scoring:
+            dialog = SkipScoringDialog(self.live.name, self.live.reason, self.context.window)
+            dialog.accepted.connect(partial(self._start_next, config, name))
+            dialog.open()
         if self.live.under_way:
             return
         self.estimator.cancel()
@@ -224,6 +233,17 @@ class TrainPage(Page):
         self.context.settings.save()
         self.live.start(config, self.context.runs_folder, name)
         self._show_live()
+
+    def _start_next(self, config: TrainConfig, name: str) -> None:
+        self._next = config, name
+        self.live.skip_scoring()
+        self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        """Start the run that waits for the end of the one before."""
+        if self._next is not None and not self.live.under_way and not self._closing:
+            (config, name), self._next = self._next, None
+            self._start_run(config, name)
 
     def _train_longer(self, run: RunSummary) -> None:
         """Add the form's budget to what a finished run has behind it."""
@@ -340,6 +360,7 @@ class TrainPage(Page):
         self.context.refresh_runs()
         self.shown.show_header()
         self._want_estimate()
+        QTimer.singleShot(0, self._start_waiting)  # after all have heard of the end
 
     def _on_begun(self) -> None:
         self._remember_unfinished()
@@ -349,7 +370,7 @@ class TrainPage(Page):
         self._show_live()
 
     def _list_live(self) -> None:
-        self.runs.show_live(self.live.summary())
+        self.runs.show_live(summary_of(self.live))
 
     def _show_current(self) -> None:
         """Tell the actions which run they are about."""

@@ -10,7 +10,7 @@ from nvp_studio.state.run_states import phase_text
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.text import duration, number_text, pixels_text
 from nvp_studio.training.config import TrainConfig
-from nvp_studio.training.events import RunChanged
+from nvp_studio.training.events import RunChanged, RunProgress, RunStarted
 from nvp_studio.training.runs import RunRecord
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.widgets.run_strip import StripContent
@@ -52,16 +52,16 @@ def strip_content(live: LiveRun) -> StripContent:
     if scoring:
         state = (live.reason or tr("scoring the best model…")) + (f", {recovery}" if recovery else "")
     speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
-    left = progress.seconds_left
+    left = live.seconds_left
     return StripContent(
         name=name,
         state=state,
         level=level,
         fraction=live.prepared if scoring else progress.fraction,  # of the images that are scored
-        epoch=_epoch(progress.epoch, started.total_steps, started.steps_per_epoch),
+        epoch=_epoch(progress, started),
         score=_score(live, briefly=scoring),
         speed=speed if going and live.phase == "training" else "",
-        remaining=tr("{0} left").format(duration(left)) if going and left is not None else "",
+        remaining=tr("{0} left").format(duration(left)) if (going or scoring) and left is not None else "",
     )
 
 
@@ -182,10 +182,14 @@ def _scored(text: str, score: float, images: int) -> str:
     return tr("{0} ({1} images)").format(text, f"{images:,}") if images else text
 
 
-def _epoch(epoch: float, total_steps: int | None, steps_per_epoch: int) -> str:
+def _epoch(progress: RunProgress, started: RunStarted) -> str:
+    """How many passes over the training images; of a run of less than one, how many steps."""
+    epoch, total_steps = progress.epoch, started.total_steps
     if total_steps is None:
-        return tr("epoch {0}").format(f"{epoch:.1f}")
-    total = total_steps / max(1, steps_per_epoch)
+        return tr("epoch {0}").format(f"{epoch:.1f}") if epoch >= 1 else tr("step {0}").format(f"{progress.step:,}")
+    total = total_steps / max(1, started.steps_per_epoch)
+    if total < 1:
+        return tr("step {0} / {1}").format(f"{progress.step:,}", f"{total_steps:,}")
     digits = 0 if total >= 10 else 1
     return tr("epoch {0} / {1}").format(f"{epoch:.{digits}f}", f"{total:.{digits}f}")
 
