@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,17 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
+from nvp_studio.commands.data_split import (
+    DataOption,
+    LimitOption,
+    SplitImages,
+    SplitOption,
+    check_files_or_data,
+    read_split,
+)
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
+from nvp_studio.commands.options import given_reading, options_of, with_options
+from nvp_studio.data.reading import Reading
 from nvp_studio.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -73,22 +84,30 @@ def sample(
     print_result(result, json)
 
 
+@with_options(options_of(Reading, omit=["split"]))  # which chooses the split that is encoded
 def encode(
-    files: Annotated[list[Path], typer.Argument(help="Image files, folders, zip and tar files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Image files, folders, zip and tar files.")] = None,
     model: ModelOption = "",
+    data: DataOption = None,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
+    **fields: Any,
 ) -> None:
     """Compute the exact latents of images, from which `decode` gives the same 8-bit images again.
 
     Images are resized to the model's size first; each such change is printed. The file holds the arrays `z` (N, D),
-    `names`, `exact` (whether decoding gave the same pixels here), `image_shape` and `checkpoint`. A file that cannot be
-    read is named and left out, and the command ends with 1.
+    `names`, `exact` (whether decoding gave the same pixels here), `image_shape` and `checkpoint`, those of a data set
+    with labels also `label` and `label_name`. A file that cannot be read is named and left out, and the command ends
+    with 1.
 
     **Examples**
 
     `nvp-studio encode photos/ shirt.png -o latents.npz`
+
+    `nvp-studio encode --data fashion-mnist --split validation -o latents.npz`
 
     `torchrun --nproc-per-node 8 -m nvp_studio encode photos/ -o latents.npz`
     """
@@ -99,19 +118,35 @@ def encode(
 
     if output.suffix.lower() != ".npz":
         raise typer.BadParameter("latents go to a file that ends in .npz", param_hint="--output")
+    check_files_or_data(files, data)
+    given = given_reading(fields)
     names: list[str] = []
     latents: list[Any] = []
     exact: list[bool] = []
+    labels: dict[str, Any] = {}
     failed = 0
     with command_ranks() as ranks, Archives() as archives:
         opened = open_on_rank(model, device, ranks)
-        paths = (os.fsencode(path) for path in archives.find(files) if isinstance(path, Path))
-        rows = map_on_ranks(ranks, paths, BATCH, partial(_encode_files, opened, archives), _Encoded)
+        opened = replace(opened, reading=given.after(opened.reading))
+        total = None
+        if data is None:
+            found = archives.find(files or [])
+            paths = (os.fsencode(path) for path in found if isinstance(path, Path))
+            rows = map_on_ranks(ranks, paths, BATCH, partial(_encode_files, opened, archives), _Encoded)
+        else:
+            chosen = read_split(opened, data, given, split, limit, ranks)
+            total = len(chosen.images)
+            rows = map_on_ranks(ranks, range(total), BATCH, partial(_encode_split, opened, chosen), _Encoded)
+            if chosen.labels is not None:
+                labels = {
+                    "label": np.asarray(chosen.labels, np.int64),
+                    "label_name": np.array([chosen.label_name(index) for index in range(total)], np.str_),
+                }
         if not ranks.first:
             deque(rows, maxlen=0)
             return
         with progress_bar("images") as bar:
-            task = bar.add_task("encoding", total=None)
+            task = bar.add_task("encoding", total=total)
             for row in rows:
                 if row.note:
                     say(f"{row.name}: {row.note}")
@@ -132,6 +167,7 @@ def encode(
             exact=np.array(exact),
             image_shape=np.array(opened.image_shape),
             checkpoint=np.array(opened.digest),
+            **labels,
         )
     inexact = exact.count(False)
     if inexact:
@@ -209,6 +245,17 @@ def _encode_files(opened: "OpenedModel", archives: "Archives", paths: Sequence[b
         for number, z, exact in zip(images, latents, same, strict=True):
             rows[number].z, rows[number].exact = z.tobytes(), bool(exact)
     return rows
+
+
+def _encode_split(opened: "OpenedModel", chosen: SplitImages, indices: Sequence[int]) -> list[_Encoded]:
+    """A row for each of these images of a split, named ``split/index``."""
+    if not indices:
+        return []
+    latents, same = _encode(opened, chosen.images[indices[0] : indices[-1] + 1])
+    return [
+        _Encoded(chosen.name(index), z=z.tobytes(), exact=bool(exact))
+        for index, z, exact in zip(indices, latents, same, strict=True)
+    ]
 
 
 def _encode(opened: "OpenedModel", images: "Images") -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ import statistics
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -17,7 +17,6 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import (
-    CommandError,
     DeviceOption,
     ModelOption,
     Stopped,
@@ -28,13 +27,20 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
+from nvp_studio.commands.data_split import (
+    DataOption,
+    LimitOption,
+    SplitImages,
+    SplitOption,
+    check_files_or_data,
+    read_split,
+)
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.commands.options import given_reading, options_of, with_options
+from nvp_studio.commands.parquet import check_parquet, parquet_rows
 from nvp_studio.csv_file import csv_writer
-from nvp_studio.data.image_size import size_of
 from nvp_studio.data.reading import Reading
-from nvp_studio.data.report import suspicion_text
-from nvp_studio.score_row import COLUMNS, ScoreRow
+from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, ScoreRow
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
@@ -54,9 +60,12 @@ def score(
     csv_file: Annotated[
         str | None, typer.Option("--csv", metavar="FILE", help="Write a row for each file; '-' is stdout.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Score a data set instead of files, such as fashion-mnist.")] = None,
-    split: Annotated[str, typer.Option(help="With --data: train, validation or test.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="With --data: the first images only.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the rows as Parquet (the extra parquet).")
+    ] = None,
+    data: DataOption = None,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
     samples: Annotated[
         int, typer.Option(min=1, help="Dequantization samples; more give a tighter bound and take longer.")
     ] = 1,
@@ -71,21 +80,23 @@ def score(
 
     The score is an upper bound on the image's code length under uniform dequantization; `percentile` is the share of
     the model's reference images that score lower. Rows are written as they are computed, so any number of files may be
-    given. Numbers of more than 8 bits are read as when the model was trained, unless an option says otherwise. A file
-    that cannot be read gets a row with the reason, and the command ends with 1 after scoring the others.
+    given; those of a data set have its labels. Numbers of more than 8 bits are read as when the model was trained,
+    unless an option says otherwise. A file that cannot be read gets a row with the reason, and the command ends with 1
+    after scoring the others.
 
     **Examples**
 
     `nvp-studio score photos/ --csv scores.csv`
 
-    `nvp-studio score --data fashion-mnist --split test`
+    `nvp-studio score --data fashion-mnist --split test --csv scores.csv`
 
     `torchrun --nproc-per-node 8 -m nvp_studio score photos/ --csv scores.csv`
     """
-    if (data is None) == (not files):
-        raise typer.BadParameter("give image files or folders, or --data NAME")
+    check_files_or_data(files, data)
     if json and csv_file == "-":
         raise typer.BadParameter("--json and --csv - both write to stdout; give one of them")
+    if parquet is not None:
+        check_parquet()
     given = given_reading(fields)
     tally = Tally()
     with command_ranks() as ranks:
@@ -94,15 +105,17 @@ def score(
         if data is None:
             total, rows = None, _file_rows(opened, files or [], samples, seed, tally, ranks)
         else:
-            total, rows = _data_rows(opened, data, given, split, limit, samples, seed, tally, ranks)
+            chosen = read_split(opened, data, given, split, limit, ranks)
+            total, rows = len(chosen.images), _data_rows(opened, chosen, samples, seed, tally, ranks)
         if not ranks.first:
             with on_stop(tally.stop):
                 deque(rows, maxlen=0)
             return
         try:
-            on_stdout = csv_file == "-" or (data is None and (json or csv_file is None))
-            bar = progress_bar("images", rows_on_stdout=on_stdout)
-            with on_stop(tally.stop), _writer(csv_file, json, quiet=data is not None) as write, bar:
+            quiet = data is not None or csv_file is not None or parquet is not None
+            bar = progress_bar("images", rows_on_stdout=csv_file == "-" or json or not quiet)
+            columns = COLUMNS if data is None else DATA_COLUMNS
+            with on_stop(tally.stop), _writers(columns, csv_file, parquet, json, quiet) as write, bar:
                 task = bar.add_task("scoring", total=total)
                 for row in rows:
                     tally.add(row)
@@ -154,77 +167,67 @@ def _file_rows(
 
 
 def _data_rows(
-    opened: "OpenedModel",
-    data: str,
-    given: Reading,
-    split: str,
-    limit: int | None,
-    samples: int,
-    seed: int,
-    tally: Tally,
-    ranks: "Ranks",
-) -> tuple[int, Iterator[ScoreRow]]:
-    """The number of images of a split, and a row for each, named ``split/index``."""
-    from nvp_studio.data.catalogue import CATALOGUE, load_data
-
-    channels, height, width = opened.image_shape
-    entry = CATALOGUE.get(data)
-    ships = entry is not None and entry.ships
-    reading = given if entry is not None else opened.reading
-    size = None if ships else size_of(width, height)
-    loaded = load_data(data, image_size=size, channels=channels, reading=reading)
-    if ranks.first:
-        for text in (*loaded.notes, *(f"warning: {suspicion_text(one)}" for one in loaded.suspicions)):
-            say(text)
-    if loaded.image_shape != opened.image_shape:
-        raise CommandError(f"{data} has images of shape {loaded.image_shape}, the model's are {opened.image_shape}")
-    chosen = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}.get(split)
-    if chosen is None:
-        names = "train, validation" + (", test" if loaded.test else "")
-        raise CommandError(f"{data} has no split {split!r}; choose one of {names}")
-    images = chosen.images[:limit]
+    opened: "OpenedModel", chosen: SplitImages, samples: int, seed: int, tally: Tally, ranks: "Ranks"
+) -> Iterator[ScoreRow]:
+    """A row for each image of a split, named ``split/index``."""
 
     def work(indices: Sequence[int]) -> list[ScoreRow]:
         if not indices:
             return []
-        scores = opened.flow.bits_per_dim(images[indices[0] : indices[-1] + 1], samples, seed).tolist()
+        scores = opened.flow.bits_per_dim(chosen.images[indices[0] : indices[-1] + 1], samples, seed).tolist()
         return [
-            ScoreRow(path=f"{split}/{index}", bits_per_dim=score, percentile=opened.percentile(score))
+            ScoreRow(
+                path=chosen.name(index),
+                bits_per_dim=score,
+                percentile=opened.percentile(score),
+                label=chosen.label(index),
+                label_name=chosen.label_name(index),
+            )
             for index, score in zip(indices, scores, strict=True)
         ]
 
-    indices = takewhile(lambda index: not tally.stopped, range(len(images)))
-    return len(images), map_on_ranks(ranks, indices, BATCH, work, ScoreRow)
+    indices = takewhile(lambda index: not tally.stopped, range(len(chosen.images)))
+    return map_on_ranks(ranks, indices, BATCH, work, ScoreRow)
 
 
 @contextmanager
-def _writer(csv_file: str | None, json: bool, quiet: bool) -> Iterator[Callable[[ScoreRow], object]]:
-    """Writes rows: to stdout as a table (unless `quiet`), JSON or CSV, or to a CSV file, complete at the end."""
-    show = _drop if quiet else _print_row_as_json if json else _print_row
-    if csv_file is None:
-        yield show
-        return
-    if csv_file == "-":
-        write_cells = out_csv(COLUMNS)
-        yield lambda row: write_cells(row.cells())
-        return
-    from nvp_studio.files import stream_whole
+def _writers(
+    columns: tuple[str, ...], csv_file: str | None, parquet: Path | None, json: bool, quiet: bool
+) -> Iterator[Callable[[ScoreRow], object]]:
+    """Writes rows with these columns to all outputs asked for; files are complete at the end.
 
-    with stream_whole(csv_file) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        write_cells = csv_writer(text, COLUMNS)
+    To stdout go lines of JSON or a CSV table, or a table for a person unless that is `quiet`.
+    """
+    writers: list[Callable[[ScoreRow], object]] = []
+    with ExitStack() as stack:
+        if csv_file == "-":
+            write_cells = out_csv(columns)
+            writers.append(lambda row: write_cells(row.cells(columns)))
+        elif csv_file is not None:
+            writers.append(stack.enter_context(_csv_rows(csv_file, columns)))
+        if parquet is not None:
+            writers.append(stack.enter_context(parquet_rows(parquet, columns)))
+        if json:
+            writers.append(lambda row: print_json({name: getattr(row, name) for name in columns}))
+        elif not writers and not quiet:
+            writers.append(_print_row)
 
         def write(row: ScoreRow) -> None:
-            write_cells(row.cells())
-            if json:
-                show(row)
+            for one in writers:
+                one(row)
 
         yield write
+
+
+@contextmanager
+def _csv_rows(path: str, columns: tuple[str, ...]) -> Iterator[Callable[[ScoreRow], object]]:
+    from nvp_studio.files import stream_whole
+
+    with stream_whole(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        write_cells = csv_writer(text, columns)
+        yield lambda row: write_cells(row.cells(columns))
         text.detach()  # flushed; the file is closed by who opened it
-
-
-def _drop(row: ScoreRow) -> None:
-    """Write nothing: with `--data` only the summary is printed."""
 
 
 def _print_row(row: ScoreRow) -> None:
@@ -234,10 +237,6 @@ def _print_row(row: ScoreRow) -> None:
     percentile = "" if row.percentile is None else f"{row.percentile:5.1f} %"
     notes = f"  ({', '.join(row.notes)})" if row.notes else ""
     out(f"{row.bits_per_dim:9.4f}  {percentile:>7}  {row.path}{notes}")
-
-
-def _print_row_as_json(row: ScoreRow) -> None:
-    print_json({name: getattr(row, name) for name in COLUMNS})
 
 
 def _print_tally(tally: Tally, path: str, samples: int, json: bool) -> None:

@@ -234,6 +234,28 @@ class TestEncodeAndDecode:
             assert source.stem in result.stem
             assert (pixels(source) == pixels(result)).all()
 
+    def test_a_split_of_a_data_set_with_its_labels(self, run: Run, model: Path, tmp_path: Path) -> None:
+        images = np.random.default_rng(2).integers(0, 256, (90, 8, 8), np.uint8)
+        np.savez(
+            tmp_path / "data.npz", x_train=images, x_test=images[:70], y_train=images[:, 0, 0] % 3, y_test=[1] * 70
+        )
+        words = ["--data", tmp_path / "data.npz", "-m", model, "-o", tmp_path / "z.npz", "--json"]
+        code, out, err = run("encode", *words)
+        assert code == 0, err
+        assert json.loads(out)["images"] == 70
+        with np.load(tmp_path / "z.npz") as stored:
+            assert stored["names"].tolist() == [f"test/{index}" for index in range(70)]
+            assert stored["label"].tolist() == [1] * 70
+            assert stored["label_name"].tolist() == ["1"] * 70
+        assert run("decode", tmp_path / "z.npz", "-m", model, "-o", tmp_path / "again.npz")[0] == 0
+        with np.load(tmp_path / "again.npz") as decoded:
+            assert (decoded["images"][..., 0] == images[:70]).all()
+        assert run("encode", *words, "--split", "validation", "--limit", 3, "--labels", "none")[0] == 0
+        with np.load(tmp_path / "z.npz") as stored:
+            assert stored["names"].tolist() == ["validation/0", "validation/1", "validation/2"]
+            assert "label" not in stored
+        assert run("encode", "in", *words)[0] == 2
+
     def test_an_unreadable_file_is_named_and_left_out(self, run: Run, model: Path, tmp_path: Path) -> None:
         write_images(tmp_path / "in", 2)
         (tmp_path / "in" / "broken.png").write_bytes(b"no image")
@@ -331,17 +353,53 @@ class TestScore:
         import nvp_studio
 
         random = np.random.default_rng(1)
-        np.savez(tmp_path / "data.npz", train=random.integers(0, 256, (300, 8, 8), np.uint8))
-        code, out, err = run(
-            "score", "--data", tmp_path / "data.npz", "--split", "train", "--limit", 260, "-m", model, "--json"
-        )
+        labels = np.where(np.arange(300) % 3 == 0, "=one", "other")
+        np.savez(tmp_path / "data.npz", x_train=random.integers(0, 256, (300, 8, 8), np.uint8), y_train=labels)
+        words = ["--data", tmp_path / "data.npz", "--split", "train", "--limit", 260, "-m", model]
+        code, out, err = run("score", *words, "--csv", tmp_path / "scores.csv", "--json")
         assert code == 0, err
-        total = json.loads(out)
+        *rows, total = map(json.loads, out.splitlines())
+        assert [row["path"] for row in rows] == [f"train/{index}" for index in range(260)]
+        with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as file:
+            cells = list(csv.DictReader(file))
+        assert list(cells[0]) == list(rows[0])
+        assert [int(row["label"]) for row in cells] == [row["label"] for row in rows]
+        assert {row["label_name"] for row in cells} == {"'=one", "other"}, "no spreadsheet computes it"
         from nvp_studio.data.catalogue import load_data
 
-        images = load_data(str(tmp_path / "data.npz")).train.images[:260]
+        data = load_data(str(tmp_path / "data.npz"))
+        images = data.train.images[:260]
+        assert [data.label_names[row["label"]] for row in rows] == [row["label_name"] for row in rows]
+        assert data.train.labels is not None
+        assert [row["label"] for row in rows] == data.train.labels[:260].tolist()
         assert total["scored"] == 260
         assert total["mean_bits_per_dim"] == pytest.approx(nvp_studio.load(model).bits_per_dim(images).mean().item())
+
+    def test_rows_are_written_as_parquet(self, run: Run, model: Path, tmp_path: Path) -> None:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        images = np.random.default_rng(1).integers(0, 256, (30, 8, 8), np.uint8)
+        np.savez(tmp_path / "data.npz", x_test=images, x_train=images, y_test=np.arange(30) % 2, y_train=[0] * 30)
+        out = tmp_path / "scores.parquet"
+        assert run("score", "--data", tmp_path / "data.npz", "-m", model, "--parquet", out)[0] == 0
+        table = parquet.read_table(out)
+        assert table.column_names == ["path", "bits_per_dim", "percentile", "notes", "error", "label", "label_name"]
+        assert table.to_pylist()[3]["label"] == 1
+        assert table.to_pylist()[3]["label_name"] == "1"
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "broken.png").write_bytes(b"no image")
+        code, printed, _ = run("score", *write_images(tmp_path, 2), tmp_path / "in", "-m", model, "--parquet", out)
+        assert (code, printed) == (1, "")
+        rows = parquet.read_table(out).to_pylist()
+        assert [row["bits_per_dim"] is None for row in rows] == [False, False, True]
+        assert "label" not in rows[0]
+
+    def test_a_package_for_parquet_that_is_missing_is_named_before_anything_is_scored(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("nvp_studio.commands.parquet.find_spec", lambda name: None)
+        code, _, err = run("score", tmp_path, "--parquet", tmp_path / "x.parquet")
+        assert code == 1
+        assert "pip install 'nvp-studio[parquet]'" in err
 
     @pytest.mark.slow
     def test_a_reader_that_has_gone_is_no_traceback(self, model: Path, tmp_path: Path) -> None:
