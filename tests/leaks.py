@@ -31,6 +31,8 @@ from PySide6.QtCore import (
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from nvp_studio.data.decoding import decoders
+
 WAIT_MILLISECONDS = 90_000
 """How long threads and processes may take to end after a test."""
 _OUTLIVES_TESTS = ("qtooltip_label",)
@@ -74,6 +76,7 @@ def check(request: pytest.FixtureRequest, qtbot: QtBot) -> Iterator[None]:
         return not any(kind in ("process", "thread", "qthread") for kind, _ in left)
 
     if not nothing_left_that_ends_by_itself() or left:
+        decoders().close()  # its processes wait for more files for a minute
         request.node.funcargs.clear()  # the test's arguments keep what they reference
         gc.collect()  # and what only references itself is not left behind either
         with suppress(qtbot.TimeoutError):  # `left` says it better

@@ -137,6 +137,7 @@ class Decoders:
             processes, self._idle = self._idle, []
             if self._timer is not None:
                 self._timer.cancel()
+                self._timer = None
         for process in processes:
             process.end()
 

@@ -16,7 +16,7 @@ def settled(page: ExplorePage) -> bool:
 
 def shown_page(engine: Engine, qtbot: Bot, model: Path, folder: Path) -> ExplorePage:
     """The page in a shown window, with the first picture of `model`."""
-    window = open_window(qtbot, engine, folder)
+    window = open_window(qtbot, engine, folder, page="explore")
     page = window.page("explore")
     assert isinstance(page, ExplorePage)
     engine.open_model(str(model))

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt
-from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QListWidgetItem, QStyleOptionViewItem, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.runs.export import missing_package
@@ -71,6 +71,12 @@ def choose(page: RunsPage, *chosen: str) -> None:
     model.setCurrentIndex(rows[0], QItemSelectionModel.SelectionFlag.NoUpdate)
     for row in rows:
         model.select(row, QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows)
+
+
+def legend(page: RunsPage, name: str) -> QListWidgetItem:
+    """The entry of a run in the legend of the curves."""
+    (item,) = page.comparison.list.findItems(name, Qt.MatchFlag.MatchStartsWith)
+    return item
 
 
 def pick(combo: object, value: str) -> None:
@@ -188,7 +194,7 @@ def test_selected_runs_are_drawn_on_any_axis_and_can_be_switched_off(page: RunsP
     assert next(iter(plot.drawing.curves.values())).x.tolist() == [2.5, 5.0, 7.5, 10.0]
     pick(page.comparison.controls.quantity, "train")
     assert len(next(iter(plot.drawing.curves.values())).x) == 100
-    page.comparison.list.item(0).setCheckState(Qt.CheckState.Unchecked)
+    legend(page, "one").setCheckState(Qt.CheckState.Unchecked)
     assert list(plot.drawing.curves) == [str(page.runs.folder / "two")]
     choose(page, "one", "two", "three")
     assert len(plot.drawing.curves) == 2, "a run that was switched off stays so"
@@ -293,11 +299,11 @@ def test_values_under_the_mouse_and_the_cursor_go_together(page: RunsPage) -> No
     plot = page.comparison.plot
     assert plot is not None
     plot.pointed.emit(52.0)
-    assert page.comparison.list.item(0).text() == "one\n3.500 bits/dim"
+    assert legend(page, "one").text() == "one\n3.500 bits/dim"
     assert page.comparison.reading.text() == "At step 52"
     assert page.timelapse.step == 50
     plot.pointed.emit(None)
-    assert page.comparison.list.item(1).text() == "two\n2.000 bits/dim"
+    assert legend(page, "two").text() == "two\n2.000 bits/dim"
     page.timelapse_view.slider.setValue(0)
     assert page.timelapse.step == 25
 
@@ -469,6 +475,7 @@ def test_the_data_of_a_run_are_chosen_where_they_were_moved_to(
 
 
 def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPage, window: MainWindow) -> None:
+    train_page(window)  # which reports the end of a run
     live = page.live
     live.host, live.name, live.folder = "gpu-box", "one", str(page.runs.folder / "one")
     live._enter("training")
@@ -497,6 +504,7 @@ def test_a_run_that_goes_is_changed_from_its_strip(
     page: RunsPage, window: MainWindow, toy_data: Path, qtbot: Bot
 ) -> None:
     config = TrainConfig(data=str(toy_data), preset="quick", steps=10**6, batch_size=8, device="cpu")
+    train_page(window)  # which brings the action
     live = page.live
     live.start(config, page.runs.folder, "going")
     try:

@@ -26,7 +26,7 @@ from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.train_form import DEFAULT_CONFIG, TrainForm
 from nvp_studio.worker.messages import RunCommand
 from tests.qt import Bot, open_window
-from tests.runs.folders import make_trained_run
+from tests.runs.folders import add_checkpoint, make_trained_run
 from tests.small_model import random_images
 
 LONG = 1_000_000
@@ -255,9 +255,7 @@ def test_a_finished_run_is_scored_on_all_images_by_its_action(
     asked: list[tuple[str, dict[str, float]]] = []
     monkeypatch.setattr(page.live, "resume", lambda folder, **changes: asked.append((folder, changes)))
     action = window.registry["run.score-all"]
-    finished = make_trained_run(window.context.runs_folder / "finished")
-    (finished / "checkpoints").mkdir()
-    (finished / "checkpoints" / "last.safetensors").touch()
+    finished = add_checkpoint(make_trained_run(window.context.runs_folder / "finished"))
     stopped = make_trained_run(window.context.runs_folder / "stopped", phase="stopped")
     window.context.refresh_runs()
     page.follow(stopped)

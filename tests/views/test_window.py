@@ -34,7 +34,11 @@ from tests.qt import Bot, drop, open_window
 
 @pytest.fixture
 def shared_window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
-    return open_window(qtbot, shared_engine, tmp_path, before_close=lambda window: window.set_theme("light"))
+    def restore_theme(window: MainWindow) -> None:
+        if colors() is not LIGHT:
+            window.set_theme("light")
+
+    return open_window(qtbot, shared_engine, tmp_path, before_close=restore_theme)
 
 
 def test_every_page_of_the_rail_opens_by_click_and_by_shortcut(shared_window: MainWindow, qtbot: Bot) -> None:
