@@ -222,10 +222,10 @@ class _Work:
         while True:
             found = bool(self._waiting) and self._waiting[0].result is not None
             if not found or now > self._turned + _TURN_SECONDS:
-                self._turn()
+                self._turn(until)
                 self._turned = now
             if not self._waiting:
-                self.done = True
+                self.done = not self._more
                 return None
             if self._waiting[0].result is not None:
                 task = self._waiting.popleft()
@@ -244,33 +244,35 @@ class _Work:
                 self.decoders.arrived.wait(seconds)
         return seconds > 0
 
-    def _turn(self) -> None:
-        """Take the results that are there, and give the processes as much as they take."""
+    def _turn(self, until: float) -> None:
+        """Take the results that are there, and give the processes as much as they take, as far as there is time."""
         for process in list(self.processes):
             process.take_results()
             process.check_time()
             if process.ended and not process.results:
                 self._replace(process)
         seconds = SECONDS if self._slow_in_a_row < _PATIENT_FILES else _SHORT_SECONDS
-        while self._fill():
+        while self._fill(until):
             by_work = sorted(self.processes, key=lambda one: len(one.tasks))
             given = any(process.give(self._unsent, self.want, seconds) for process in by_work)
-            if not given and not self._add_process():
+            if (not given and not self._add_process()) or time.monotonic() > until:
                 return
 
-    def _fill(self) -> bool:
-        """Take tasks ahead of those that are returned; whether any is to be sent."""
+    def _fill(self, until: float) -> bool:
+        """Take tasks ahead of those that are returned, at least one; whether any is to be sent."""
         most = 2 * AHEAD * self.decoders.most
         if self.want.what == "pixels":
             most = max(2 * self.decoders.most, min(most, _MAX_HELD_BYTES // math.prod(self.want.image_shape)))
         while self._more and len(self._waiting) < most and self._held_bytes < _MAX_HELD_BYTES:
-            task = next(self.tasks, None)
+            task = next(self.tasks, None)  # which may have looked at many names for it
             self._more = task is not None
             if task is not None:
                 self._waiting.append(task)
                 self._held_bytes += len(task.content)
                 if task.result is None:
                     self._unsent.append(task)
+            if time.monotonic() > until:
+                break
         return bool(self._unsent)
 
     def _add_process(self) -> bool:

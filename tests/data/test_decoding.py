@@ -4,6 +4,7 @@ import io
 import platform
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
@@ -143,6 +144,20 @@ def test_sources_are_taken_a_bounded_number_ahead(shared: Decoders) -> None:
         for _ in range(50):
             next(images)
     assert 0 < taken < 50 + 4 * decode_child.AHEAD + 2
+
+
+def test_the_caller_has_control_while_sources_are_looked_for(shared: Decoders) -> None:
+    def slow() -> Iterator[bytes]:
+        for _ in range(20):
+            time.sleep(0.03)  # longer than the caller waits
+            taken.append(grey(7))
+            yield taken[-1]
+
+    taken: list[bytes] = []
+    with closing(shared.read(slow(), SHAPE)) as images:
+        next(images)
+        assert len(taken) <= 2
+        assert len([image for image in images if image is not None]) >= 18
 
 
 def test_few_large_images_are_taken_ahead(shared: Decoders) -> None:
