@@ -145,7 +145,7 @@ def prepare(
         if download_files and entry is not None and not entry.ships:
             _download_set(entry, data_root, progress)
         elif download_files and name.startswith(PREFIX):
-            size = download_size(name)
+            size = download_size(name, progress)
             say(f"{name}: {'of unknown size' if size is None else _megabytes(size)} from Hugging Face")
             load_hugging_face(name, LoadOptions(image_size, channels, data_root, progress, reading), download=True)
         elif download_files and entry is None:
@@ -213,7 +213,7 @@ def show(
             if isinstance(step, DataReport):
                 report = step
             else:
-                progress(step, 0, "counting images")
+                progress(step, 0, "counting images" if step else "looking")
     if sheet is not None and report.samples is not None:
         from nvp_studio.commands.sheet import contact_sheet, png
 

@@ -15,6 +15,7 @@ from nvp_studio.data.advice import advice_about
 from nvp_studio.data.archives import is_archive_name
 from nvp_studio.data.array_images import with_range
 from nvp_studio.data.arrays import LoadedData, check_size, reason_of
+from nvp_studio.data.background import while_told
 from nvp_studio.data.celeba import find_celeba, read_celeba
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.digits import find_digits, read_digits
@@ -169,7 +170,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
         if self.ships:
             loaded = self._divided(loaded)
         self._check_counts(loaded, place)
-        data = _data_set(self.name, place, replace(loaded, label_names=self.label_names))
+        data = _data_set(self.name, place, replace(loaded, label_names=self.label_names), options.progress)
         return replace(data, title=self.title, licence=self.licence, credit=self.credit)
 
     def _divided(self, loaded: LoadedData) -> LoadedData:
@@ -258,7 +259,7 @@ def load_data(
         if is_hugging_face(spec):
             _check_folders(spec, reading, has_folders=False)
             loaded = load_hugging_face(spec, options)
-            return replace(_data_set(spec, Path(spec), loaded), title=spec.removeprefix(PREFIX))
+            return replace(_data_set(spec, Path(spec), loaded, options.progress), title=spec.removeprefix(PREFIX))
         return _load_path(spec, options)
     except OSError as error:
         raise DataError(f"{spec} cannot be read: {reason_of(error)}") from error
@@ -275,15 +276,15 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     options.progress(0, 0, f"opening {path.name}")
     if is_image_archive(path):
-        return _fitted(_data_set(spec, path, load_archive(path, options)), options)
+        return _fitted(_data_set(spec, path, load_archive(path, options), options.progress), options)
     loaded = _load_arrays(path, options)
     if loaded is not None:
         _check_folders(path.name, options.reading, has_folders=path.is_dir() and bool(find_arrays(path)))
         loaded = loaded.undivided() if options.reading.split == "none" else loaded
-        return _fitted(_data_set(spec, path, loaded), options)
+        return _fitted(_data_set(spec, path, loaded, options.progress), options)
     if options.reading.axes not in ("", "N"):
         raise DataError(f"{path.name} is a folder of images, whose axes are known; --axes is for arrays of numbers")
-    return _data_set(spec, path, load_folder(path, options))
+    return _data_set(spec, path, load_folder(path, options), options.progress)
 
 
 def is_image_archive(path: Path) -> bool:
@@ -320,9 +321,13 @@ def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
         return load_arrays(path, array_files(path, files), options) if files else None
     if not path.is_file():
         raise DataError(f"{path.name} is neither a file nor a folder")
-    suffix = path.suffix.lower()
-    if suffix in (".tif", ".tiff"):  # a stack, which is read like a folder of its pages
+    if path.suffix.lower() in (".tif", ".tiff"):  # a stack, which is read like a folder of its pages
         return None
+    return while_told(lambda: _load_file(path, reading), options.progress, f"reading {path.name}")
+
+
+def _load_file(path: Path, reading: Reading) -> LoadedData:
+    suffix = path.suffix.lower()
     if suffix == ".npz":
         return numpy_files.load_npz(path, reading)
     if suffix == ".npy":
@@ -344,7 +349,7 @@ TOO_FEW = "{0} has {1} image; at least two are needed, to train and to validate"
 """A reason to refuse data, of name and number."""
 
 
-def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
+def _data_set(spec: str, path: Path, loaded: LoadedData, progress: Progress) -> DataSet:
     train, validation, digest = loaded.train, loaded.validation, loaded.digest
     if validation is None:
         digest = ""
@@ -362,7 +367,7 @@ def _data_set(spec: str, path: Path, loaded: LoadedData) -> DataSet:
         label_names=loaded.label_names,
         licence="",
         credit="",
-        digest=digest or digest_of(train, validation, loaded.test),
+        digest=digest or digest_of(train, validation, loaded.test, progress=progress),
         notes=loaded.notes,
         attributes=loaded.attributes,
         reading=loaded.reading,
@@ -393,7 +398,7 @@ def _fitted(data: DataSet, options: LoadOptions) -> DataSet:
     train, validation = splits[:2]
     test = splits[2] if data.test is not None else None
     notes = (*data.notes, *fit(data.train.images[0], image_shape, options.reading)[1])
-    digest = digest_of(train, validation, test)
+    digest = digest_of(train, validation, test, progress=options.progress)
     return replace(data, train=train, validation=validation, test=test, digest=digest, notes=notes)
 
 

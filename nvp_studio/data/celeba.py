@@ -45,7 +45,7 @@ def read_celeba(variant: str, folder: Path, options: LoadOptions) -> LoadedData:
         if missing:
             raise DataError(f"{missing:,} of the {len(numbers):,} images are not in {images}; unpack all of them")
         # All have one size; the first that can be read tells it.
-        headers = read_headers(files[:20])
+        headers = read_headers(files[:20], options.progress)
         if not headers.readable:
             raise DataError(f"no images that can be read in {images} ({headers.problems[0]})")
         image_shape = common_shape(headers.shapes, options)
@@ -60,7 +60,7 @@ def read_celeba(variant: str, folder: Path, options: LoadOptions) -> LoadedData:
             reading=options.reading,
         )
 
-    listing = listing_key([*files, *lists], *settings)
+    listing = listing_key([*files, *lists], *settings, progress=options.progress)
     return load_prepared(folder, settings, listing, make_plan, options.progress, options.reading)
 
 

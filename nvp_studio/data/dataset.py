@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.data.options import Progress, no_progress
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
 from nvp_studio.data.report import LeftOut
 from nvp_studio.text import one_line
@@ -27,6 +28,10 @@ SPLIT_BY_NAME = {
 
 MAX_DATA_BYTES = 8 * 2**30
 """More pixels than this (in bytes) are refused where a source is held in memory whole."""
+
+
+_HASHED_BYTES = 64 * 2**20
+"""Pixels that the digest takes at once."""
 
 
 class DataError(ValueError):
@@ -125,19 +130,25 @@ class DataSet:
         return channels, height, width
 
 
-def digest_of(*splits: Split | None) -> str:
+def digest_of(*splits: Split | None, progress: Progress = no_progress) -> str:
     """Return the SHA-256 (hexadecimal) over the shapes, pixels, labels and attributes of `splits`, in this order."""
     digest = hashlib.sha256()
+    total, done = sum(len(split) for split in splits if split is not None), 0
     for split in splits:
         if split is None:
             digest.update(b"none\n")
             continue
         labelled = split.labels is not None
         digest.update(f"{'x'.join(map(str, split.images.shape))} {'labelled' if labelled else 'plain'}\n".encode())
-        digest.update(np.ascontiguousarray(split.images).data)
+        rows = max(1, _HASHED_BYTES // max(1, split.images[:1].nbytes))
+        for start in range(0, len(split), rows):
+            progress(done + start, total, "checking the images")
+            digest.update(np.ascontiguousarray(split.images[start : start + rows]).data)
+        done += len(split)
         if split.labels is not None:
             digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
         if split.attributes is not None:
             digest.update(f"{split.attributes.shape[1]} attributes\n".encode())
             digest.update(np.ascontiguousarray(split.attributes).data)
+    progress(total, total, "checking the images")
     return digest.hexdigest()

@@ -94,7 +94,7 @@ def _load(folder: Path, files: list[ImageFile], unread: LeftOutCount, options: L
     kept = {one.file.relative for one in layout.entries}
     used = [file for file in files if file.relative in kept]
     settings = (options.image_size, options.channels)
-    listing = listing_key(used, *settings, "layout")
+    listing = listing_key(used, *settings, "layout", progress=options.progress)
     loaded = load_prepared(
         folder, settings, listing, lambda: _plan(folder, used, options), options.progress, options.reading
     )

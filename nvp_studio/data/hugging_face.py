@@ -5,9 +5,9 @@ A name is downloaded only by `nvp-studio data prepare NAME --download`; loading 
 
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,24 @@ from typing import Any
 import numpy as np
 
 from nvp_studio.data.arrays import LoadedData, reason_of
+from nvp_studio.data.background import while_told
 from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError, Labels
 from nvp_studio.data.decode_child import Source
-from nvp_studio.data.decoding import decoders
-from nvp_studio.data.image_files import ImageShape, common_shape, decide_reading, decoded_rows, facts_of_images
+from nvp_studio.data.image_files import (
+    ImageShape,
+    common_shape,
+    decide_reading,
+    decoded_rows,
+    facts_of_images,
+    headers_of,
+)
 from nvp_studio.data.images import ImageError
-from nvp_studio.data.options import LoadOptions
+from nvp_studio.data.options import LoadOptions, Progress
 from nvp_studio.data.partition import held_out
 from nvp_studio.data.prepared import load_prepared
 from nvp_studio.data.reading import Reading
 from nvp_studio.data.row_writer import Plan, Row
-from nvp_studio.text import command_line
+from nvp_studio.text import command_line, one_line
 
 PREFIX = "hf:"
 EXTRA = "pip install 'nvp-studio[datasets]'"
@@ -60,7 +67,9 @@ def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False
     are; without one for validation, about a tenth of the training images are held out by their number. Raises
     `DataError`.
     """
-    splits = _open(spec.removeprefix(PREFIX), download)
+    name = spec.removeprefix(PREFIX)
+    word = "downloading" if download else "opening"
+    splits = while_told(lambda: _open(name, download), options.progress, f"{word} {one_line(name)}")
     settings = (options.image_size, options.channels)
     prints = [(name, f"{split._fingerprint} {len(split)}") for name, split in splits.items()]
     key = hashlib.sha256(repr((settings, prints)).encode()).hexdigest()
@@ -74,10 +83,14 @@ def load_hugging_face(spec: str, options: LoadOptions, *, download: bool = False
     )
 
 
-def download_size(name: str) -> int | None:
+def download_size(name: str, progress: Progress) -> int | None:
     """The bytes that a download of the set `name` brings, None where its page does not say."""
-    with _explained(name):
-        size = _library(download=True).load_dataset_builder(name.removeprefix(PREFIX)).info.download_size
+
+    def ask() -> Any:
+        with _explained(name):
+            return _library(download=True).load_dataset_builder(name.removeprefix(PREFIX)).info.download_size
+
+    size = while_told(ask, progress, f"asking for {one_line(name)}")
     return int(size) if size else None
 
 
@@ -170,12 +183,14 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
         order = np.argsort(numbers, kind="stable")
     labels = None if options.reading.labels == "none" else _labels(splits.values(), label)
     rows = chain.from_iterable(islice(split, _LOOKED_AT) for split in encoded)
-    images = (_image_in(row[column], folders) for row in rows)
-    looked_at = [image for image in images if not isinstance(image, ImageError)]
-    found = (header for header in decoders().headers(looked_at) if header is not None)
-    headers = [
-        (image, header) for image, header in zip(looked_at, found, strict=True) if not isinstance(header, ImageError)
-    ]
+    looked_at: deque[Source | ImageError] = deque()
+    sources = _noted((_image_in(row[column], folders) for row in rows), looked_at)
+    headers = []
+    with closing(headers_of(sources, sum(min(len(split), _LOOKED_AT) for split in encoded), options.progress)) as found:
+        for header in found:
+            image = looked_at.popleft()
+            if not isinstance(header, ImageError) and not isinstance(image, ImageError):
+                headers.append((image, header))
     if not headers:
         raise DataError("none of the images can be read")
     image_shape = common_shape(Counter(header[0] for _, header in headers), options)
@@ -195,6 +210,13 @@ def _plan(spec: str, splits: dict[str, Any], options: LoadOptions) -> Plan:
         reading=reading,
         suspicions=tuple(suspicions),
     )
+
+
+def _noted(images: Iterable[Source | ImageError], noted: "deque[Source | ImageError]") -> Iterator[Source | ImageError]:
+    """Hand the images on, and keep them in `noted` besides."""
+    for image in images:
+        noted.append(image)
+        yield image
 
 
 def _column(split: Any, kind: Any) -> str | None:

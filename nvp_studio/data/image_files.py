@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from nvp_studio.data.archives import Archive
@@ -15,7 +14,7 @@ from nvp_studio.data.decode_child import Page, Source
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError, find_images
 from nvp_studio.data.left_out import LeftOutCount, why_unread
-from nvp_studio.data.options import LoadOptions, Progress, no_progress
+from nvp_studio.data.options import LoadOptions, Paced, Progress, no_progress
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, ValueFacts
 from nvp_studio.data.row_writer import Row
 from nvp_studio.data.values import choose_all, is_decided, not_dark
@@ -26,7 +25,6 @@ Decided = tuple[Reading, list[Suspicion]]
 
 _PREPARATION = 2
 """Increased when a change of the program gives other pixels for the same files."""
-_TELL_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,18 @@ def files_of(archive: Archive) -> list[ImageFile]:
 def list_images(folder: Path, progress: Progress = no_progress, unread: LeftOutCount | None = None) -> list[ImageFile]:
     """Return all image files in `folder` and below, or the file itself, in order; `unread` counts what is not read."""
     files: list[ImageFile] = []
+    tell = Paced(progress)
     start = len(str(folder / "x")) - 1
-    for path in find_images([folder], None if unread is None else partial(count_unread, folder, unread)):
+
+    def on_other(path: Path) -> None:
+        if unread is not None:
+            count_unread(folder, unread, path)
+        tell(0, 0, f"{len(files):,} images found")
+
+    for path in find_images([folder], on_other):
         relative = str(path)[start:].replace(os.sep, "/")  # much faster than `relative_to`
         files.append(ImageFile(path, relative or path.name))
-        if len(files) % _TELL_EVERY == 0:
-            progress(0, 0, f"{len(files):,} images found")
+        tell(0, 0, f"{len(files):,} images found")
     return files
 
 
@@ -83,10 +87,12 @@ def count_unread(folder: Path, unread: LeftOutCount, path: Path) -> None:
         unread.add(reason, path.relative_to(folder).as_posix())
 
 
-def listing_key(files: Sequence[ImageFile], *settings: object) -> str:
+def listing_key(files: Sequence[ImageFile], *settings: object, progress: Progress = no_progress) -> str:
     """A digest (hexadecimal) of the files' names, sizes and times of change, and of `settings`."""
     digest = hashlib.sha256(repr((_PREPARATION, *settings)).encode())
-    for file in files:
+    tell = Paced(progress)
+    for done, file in enumerate(files):
+        tell(done, len(files), "looking for changes")
         try:
             status = os.stat(file.path)
             facts = f"{status.st_size} {status.st_mtime_ns}"
@@ -110,16 +116,9 @@ class Headers:
 
 def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress, *, all_pages: bool = False) -> Headers:
     """Return what the headers of `files` say, with all pages of TIFF stacks as files of their own if so asked."""
-    decoders().start(len(files))
     headers = Headers([], [], Counter(), [])
-    done = 0
-    with closing(decoders().headers(file.source for file in files)) as found:
-        for header in found:
-            if header is None:
-                progress(0, 0, "looking at the images")
-                continue
-            file = files[done]
-            done += 1
+    with closing(headers_of((file.source for file in files), len(files), progress)) as found:
+        for file, header in zip(files, found, strict=True):
             if isinstance(header, ImageError):
                 headers.problems.append(f"{file.relative}: {header}")
             else:
@@ -128,9 +127,22 @@ def read_headers(files: Sequence[ImageFile], progress: Progress = no_progress, *
                 headers.readable += pages
                 headers.kinds += [kind] * len(pages)
                 headers.shapes[shape] += len(pages)
-            if done % _TELL_EVERY == 0:
-                progress(done, len(files), "looking at the images")
     return headers
+
+
+def headers_of(
+    sources: Iterable[Source | ImageError], count: int, progress: Progress
+) -> Generator[tuple[ImageShape, str, int] | ImageError, None, None]:
+    """Yield what `read_header` says of each of the `count` sources, or why nothing, and tell of it."""
+    decoders().start(count)
+    tell = Paced(progress)
+    done = 0
+    with closing(decoders().headers(sources)) as found:
+        for header in found:
+            tell(done, count, "looking at the images")
+            if header is not None:
+                done += 1
+                yield header
 
 
 def decide_reading(kinds: Sequence[str], facts_of: FactsOf, reading: Reading, progress: Progress) -> Decided:

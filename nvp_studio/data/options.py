@@ -1,5 +1,6 @@
 """Options of loading data, and the callback by which loading reports its progress."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,24 @@ Progress = Callable[[int, int, str], None]
 
 def no_progress(done: int, total: int, description: str) -> None:
     """A `Progress` for a caller who wants no reports."""
+
+
+_TELL_SECONDS = 0.1
+
+
+class Paced:
+    """Calls a `Progress` about ten times a second, however often it is called itself: for many short steps."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._due = time.monotonic()
+
+    def __call__(self, done: int, total: int, description: str) -> None:
+        """As the `Progress`, whose exception ends the loading."""
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + _TELL_SECONDS
+            self._progress(done, total, description)
 
 
 @dataclass(frozen=True)

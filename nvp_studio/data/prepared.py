@@ -259,10 +259,11 @@ def _prepare(folder: Path, key: str, decided_key: str, source: str, plan: Plan, 
         suspicions=plan.suspicions,
         decided_key=decided_key,
     )
-    progress(len(plan.splits), len(plan.splits), f"checking {plan.title}")
     loaded = _mapped(folder, manifest)
     if loaded.validation is not None:
-        manifest = msgspec.structs.replace(manifest, digest=digest_of(loaded.train, loaded.validation, loaded.test))
+        manifest = msgspec.structs.replace(
+            manifest, digest=digest_of(loaded.train, loaded.validation, loaded.test, progress=progress)
+        )
     write_whole(folder / _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
     with suppress(OSError):
         journal_path(folder, key).unlink()

@@ -4,6 +4,7 @@ Image files are not read for it, but for the headers of some and for samples.
 """
 
 import os
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from nvp_studio.data import cifar, idx
 from nvp_studio.data.archives import Archive, opening
+from nvp_studio.data.background import in_thread
 from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, is_image_archive, load_data
 from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
 from nvp_studio.data.decode_child import Source
@@ -37,7 +39,7 @@ from nvp_studio.data.images import ImageError, find_images
 from nvp_studio.data.layout import NO_SUCH_FOLDER
 from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.numpy_folder import find_arrays
-from nvp_studio.data.options import LoadOptions
+from nvp_studio.data.options import LoadOptions, Progress
 from nvp_studio.data.reading import Reading
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.text import counted, one_line
@@ -54,6 +56,7 @@ _MAX_DECIDED = 200
 _EXAMPLES = 3
 _USUAL_SIDE = 32
 """Side of samples of images that have no size in common and are given none."""
+_reading = threading.Lock()
 
 
 def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iterator[int | DataReport]:
@@ -64,7 +67,7 @@ def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iter
     """
     path = Path(os.path.expanduser(spec))
     if spec in CATALOGUE:
-        yield _survey_entry(CATALOGUE[spec], options)
+        yield from _survey_entry(CATALOGUE[spec], options, patience)
     elif not spec or not path.exists():
         raise DataError(f"there is no folder and no file {path}")
     elif is_image_archive(path):
@@ -76,17 +79,18 @@ def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iter
         or cifar.find_cifar("cifar-10", path)
         or find_arrays(path)
     ):
-        yield _survey_files(path, options)
+        yield from _survey_files(path, options, patience)
     else:
         yield from _survey_images(path, options, patience)
 
 
-def _survey_entry(entry: CatalogueEntry, options: LoadOptions) -> DataReport:
+def _survey_entry(entry: CatalogueEntry, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
     """Survey a set of the catalogue by reading it, unless it is large."""
     if entry.images * int(np.prod(entry.image_shape)) <= _MAX_FILE_BYTES:
-        return _read(entry.name, options)
+        yield from _read(entry.name, options, patience)
+        return
     facts = (SplitFacts(name=name, images=count) for name, count in zip(SPLITS, entry.counts, strict=True) if count)
-    return DataReport(
+    yield DataReport(
         title=entry.title,
         splits=tuple(facts),
         class_count=len(entry.label_names),
@@ -95,31 +99,47 @@ def _survey_entry(entry: CatalogueEntry, options: LoadOptions) -> DataReport:
     )
 
 
-def _survey_files(path: Path, options: LoadOptions) -> DataReport:
+def _survey_files(path: Path, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
     """Survey a data file, or a folder of them, by reading it, unless it is large."""
     files = [path] if path.is_file() else find_arrays(path) or [file for file in path.iterdir() if file.is_file()]
     if is_hugging_face(str(path)) or sum(file.stat().st_size for file in files) > _MAX_FILE_BYTES:
-        return DataReport(title=one_line(path.name), unread=True)
-    return _read(str(path), options)
+        yield DataReport(title=one_line(path.name), unread=True)
+    else:
+        yield from _read(str(path), options, patience)
 
 
-def _read(spec: str, options: LoadOptions) -> DataReport:
-    data = load_data(
-        spec,
-        image_size=options.image_size,
-        channels=options.channels,
-        data_root=options.data_root,
-        progress=options.progress,
-        reading=options.reading,
-    )
-    return describe(data)
+def _read(spec: str, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
+    """Survey data by reading them, in a thread; one that was given up ends before another begins."""
+
+    def read(progress: Progress) -> DataReport:
+        with _reading:
+            return describe(
+                load_data(
+                    spec,
+                    image_size=options.image_size,
+                    channels=options.channels,
+                    data_root=options.data_root,
+                    progress=progress,
+                    reading=options.reading,
+                )
+            )
+
+    steps = in_thread(read, patience)
+    with closing(steps):
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                yield end.value
+                return
+            yield 0
 
 
 def _survey_archive(path: Path, options: LoadOptions, patience: float) -> Iterator[int | DataReport]:
     with (yield from opening(path)) as archive:
         check_has_images(archive)
         if archive.holds_arrays:
-            yield _survey_files(path, options)
+            yield from _survey_files(path, options, patience)
         else:
             yield from _survey_images(path, options, patience, archive)
 

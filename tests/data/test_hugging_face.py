@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import threading
 import types
 from pathlib import Path
 
@@ -73,6 +74,27 @@ def test_loading_never_reaches_for_the_network_whatever_the_environment_says(sta
     load_hugging_face("hf:some/set", LoadOptions(), download=True)
     load_data("hf:some/set")
     assert stand_in.states == [(["0", "0"], False, False), (["1", "1"], True, True)]
+
+
+def test_opening_and_looking_are_told_of_and_may_be_stopped(stand_in: types.SimpleNamespace) -> None:
+    stand_in.rows = [row(png(np.full((4, 4, 3), number, np.uint8))) for number in range(8)]
+    told: list[str] = []
+    load_hugging_face("hf:some/set", LoadOptions(progress=lambda done, total, text: told.append(text)))
+    assert "looking at the images" in told
+
+    go_on = threading.Event()
+    opened = stand_in.load_dataset
+    stand_in.load_dataset = lambda *given: go_on.wait() and opened(*given)
+
+    def stop(done: int, total: int, text: str) -> None:
+        assert text == "opening some/set"
+        raise InterruptedError
+
+    try:
+        with pytest.raises(InterruptedError):
+            load_hugging_face("hf:some/set", LoadOptions(progress=stop))
+    finally:
+        go_on.set()
 
 
 def test_splits_become_one_where_none_are_asked_for(stand_in: types.SimpleNamespace) -> None:
