@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
+from nvp_studio.views.action_needs import need_of
 from nvp_studio.views.theme import set_icon
 
 
@@ -96,6 +97,25 @@ class ActionRegistry(QObject):
 def plain_text(action: QAction) -> str:
     """The text of an action without mnemonic and ellipsis."""
     return action.text().replace("&", "").removesuffix("…")
+
+
+def keys_text(action: QAction, most: int | None = None) -> str:
+    """The shortcuts of an action, or the first of them, as its system writes them."""
+    return " / ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts()[:most])
+
+
+def set_hindrance(action: QAction, text: str) -> None:
+    """Say why an action is not possible now, where that is more than what it needs in general; empty takes it back."""
+    if (action.property("hindrance") or "") != text:
+        action.setProperty("hindrance", text)
+        action.changed.emit()
+
+
+def why_not(action: QAction) -> str:
+    """Why an action cannot be done now, as a phrase; empty for one that can."""
+    if action.isEnabled() and action.isVisible():
+        return ""
+    return str(action.property("hindrance") or "") or need_of(action.objectName())
 
 
 def _tip(action: QAction, tip: str) -> str:

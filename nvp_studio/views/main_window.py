@@ -95,6 +95,7 @@ class MainWindow(QMainWindow):
         self._actions = WindowActions(
             self.context,
             [(entry.key, entry.title, entry.icon) for entry in self._entries],
+            lambda: self.current_page.key,
             self.log_dock.toggleViewAction(),
             self.history,
         )

@@ -1,33 +1,44 @@
 """The actions that belong to no page: models, themes, log, palette, help."""
 
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
-import nvp_studio
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.paths import MODEL_SUFFIX
+from nvp_studio.views.about_dialog import AboutDialog
+from nvp_studio.views.command_palette import CommandPalette, ShortcutSheet
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
 from nvp_studio.views.figures_dialog import FiguresDialog
+from nvp_studio.views.help_dialog import HelpDialog
 from nvp_studio.views.history_dialog import HistoryDialog
 from nvp_studio.views.notification_history import NotificationHistory
+from nvp_studio.views.page_help import page_help
 from nvp_studio.views.theme import apply_theme
-from nvp_studio.views.widgets.labels import plain_tip
 
 
 class WindowActions(QObject):
     """Registers the window's own actions and performs them."""
 
     def __init__(
-        self, context: WindowContext, pages: list[tuple[str, str, str]], log: QAction, history: NotificationHistory
+        self,
+        context: WindowContext,
+        pages: list[tuple[str, str, str]],
+        current_page: Callable[[], str],
+        log: QAction,
+        history: NotificationHistory,
     ) -> None:
-        """`pages` are (key, title, icon), `log` shows and hides the log, `history` holds the messages."""
+        """`pages` are (key, title, icon), `current_page` tells the key of the one that is shown.
+
+        `log` shows and hides the log, `history` holds the messages.
+        """
         super().__init__(context)
         self._context = context
         self._window = context.window
+        self._current_page = current_page
         self._history = history
         self._add_actions(pages, log)
 
@@ -59,7 +70,8 @@ class WindowActions(QObject):
         add("view.messages", self.tr("&Messages"), self._show_messages, "Ctrl+M", "bell")
         add("view.full-screen", self.tr("&Full screen"), self._toggle_full_screen, "F11")
         add("help.palette", self.tr("&Commands…"), self._show_palette, "Ctrl+K", "command")
-        add("help.shortcuts", self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1", "keyboard")
+        add("help.page", self.tr("&Help for this page"), self._show_help, "F1", "circle-help")
+        add("help.shortcuts", self.tr("&Keyboard shortcuts"), self._show_shortcuts, "Ctrl+F1", "keyboard")
         add("help.figures", self.tr("What the &figures mean"), self._show_figures, "Shift+F1", "info")
         restart = self._context.engine.explorer.restart
         add("help.restart-explorer", self.tr("&Restart the engine"), restart, icon="refresh-cw", separator=True)
@@ -95,6 +107,12 @@ class WindowActions(QObject):
         palette.move(self._window.geometry().center().x() - palette.width() // 2, self._window.geometry().top() + 80)
         palette.open()
 
+    def _show_help(self) -> None:
+        dialog = HelpDialog(page_help(self._current_page()), self._context.registry, self._window)
+        dialog.add_button(self.tr("All shortcuts"), self._show_shortcuts)
+        dialog.add_button(self.tr("All figures"), self._show_figures)
+        dialog.open()
+
     def _show_shortcuts(self) -> None:
         ShortcutSheet(self._context.registry, self._window).open()
 
@@ -105,39 +123,7 @@ class WindowActions(QObject):
         FiguresDialog(self._window).open()
 
     def _show_about(self) -> None:
-        texts = (
-            self.tr("Trains RealNVP normalizing flows on images and explores what they learnt."),
-            self._engine_text(),
-            self.tr(
-                "Method: Dinh, Sohl-Dickstein and Bengio, “Density estimation using Real NVP”, 2017. "
-                "Icons: Lucide, ISC licence. Built with PyTorch, Qt for Python and pyqtgraph. MIT licence."
-            ),
-            *(self.tr("Images: {0}").format(text) for text in _included_data()),
-            self.tr("Settings: {0}\nRuns: {1}").format(self._context.settings.path, self._context.runs_folder),
-        )
-        box = QMessageBox(self._window)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle(self.tr("About NVP Studio"))
-        box.setText(f"<b>NVP Studio {nvp_studio.__version__}</b>")
-        box.setInformativeText(plain_tip("\n\n".join(texts)))
-        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        box.setStandardButtons(QMessageBox.StandardButton.Close)
-        box.open()
-
-    def _engine_text(self) -> str:
-        welcome = self._context.engine.explorer.welcome
-        if welcome is None:
-            return self._context.engine.status
-        return self.tr("Engine: PyTorch {0} on {1}, threads: {2}").format(
-            welcome.torch_version, welcome.device_name, welcome.threads
-        )
+        AboutDialog(self._context, self._window).open()
 
     def _toggle_full_screen(self) -> None:
         self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-
-def _included_data() -> list[str]:
-    """Title, licence and credit of each data set that ships with the program."""
-    from nvp_studio.data.catalogue import CATALOGUE  # not at the top: it imports numpy, which takes long
-
-    return [f"{entry.title}, {entry.licence}. {entry.credit}" for entry in CATALOGUE.values() if entry.ships]

@@ -1,12 +1,13 @@
 """The main window: pages, menus, palette, theme, notifications, drops, settings, closing."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -16,20 +17,23 @@ from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QLineEdit,
-    QMessageBox,
     QSlider,
     QWidget,
 )
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.views import notify
-from nvp_studio.views.dialogs import CommandPalette, ShortcutSheet
-from nvp_studio.views.figures_dialog import FiguresDialog
+from nvp_studio.views import action_needs, notify
+from nvp_studio.views.about_dialog import AboutDialog
+from nvp_studio.views.actions import keys_text, plain_text, why_not
+from nvp_studio.views.command_palette import CommandPalette, ShortcutSheet
+from nvp_studio.views.figures_dialog import FiguresDialog, explanations
+from nvp_studio.views.help_dialog import HelpDialog
 from nvp_studio.views.history_dialog import HistoryDialog
-from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.main_window import MainWindow, page_entries
+from nvp_studio.views.page_help import page_help
 from nvp_studio.views.theme import DARK, LIGHT, colors
-from tests.qt import Bot, drop, open_window
+from tests.qt import Bot, delete_now, drop, open_window
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def found(palette: CommandPalette) -> list[str]:
     return [item.data(0, Qt.ItemDataRole.UserRole) for item in items]
 
 
-def test_menus_palette_and_shortcut_sheet_agree_with_the_registry(shared_window: MainWindow) -> None:
+def test_every_action_is_in_palette_and_help_and_says_why_it_is_not_possible(shared_window: MainWindow) -> None:
     registry = shared_window.registry
     in_menus: list[QAction] = []
     for top in shared_window.menuBar().actions():
@@ -79,15 +83,52 @@ def test_menus_palette_and_shortcut_sheet_agree_with_the_registry(shared_window:
         menu.aboutToShow.emit()
         in_menus += [action for action in menu.actions() if not action.isSeparator()]
     assert set(in_menus) == {entry.action for entry in registry.entries() if entry.menu}
+    with_keys = [action for action in shared_window.findChildren(QAction) if action.shortcuts()]
+    assert {action.objectName() for action in with_keys} <= {entry.key for entry in registry.entries()}
+    assert shared_window.findChildren(QShortcut) == []
 
     palette = CommandPalette(registry, shared_window)
     assert found(palette) == [entry.key for entry in registry.entries() if entry.action.isVisible()]
+    palette.field.setText("e")
+    items = [palette.list.topLevelItem(row) for row in range(palette.list.topLevelItemCount())]
+    listed = {item.data(0, Qt.ItemDataRole.UserRole): item for item in items}
+    for entry in registry.entries():
+        if "e" in palette._title(entry).lower():
+            item = listed[entry.key]
+            assert keys_text(entry.action, most=2) == item.text(1)
+            possible = entry.action.isEnabled() and entry.action.isVisible()
+            assert item.isDisabled() is not possible
+            assert bool(why_not(entry.action)) is not possible, entry.key
+            assert why_not(entry.action) in item.text(0)
+    assert all(any(entry.key == key for entry in registry.entries()) for key in action_needs._needs())
+
     sheet = ShortcutSheet(registry, shared_window)
     groups = [sheet.list.topLevelItem(row) for row in range(sheet.list.topLevelItemCount())]
-    text = " ".join(group.child(row).text(0) for group in groups for row in range(group.childCount()))
+    rows = [
+        (group.child(row).text(0), group.child(row).text(1)) for group in groups for row in range(group.childCount())
+    ]
     for entry in registry.entries():
-        if entry.menu and not entry.action.shortcut().isEmpty():
-            assert entry.action.text().replace("&", "").rstrip("…") in text
+        if entry.action.shortcuts():
+            assert (plain_text(entry.action), keys_text(entry.action)) in rows
+
+
+def test_every_page_has_a_help_of_its_own(shared_window: MainWindow) -> None:
+    terms = {figure.key: figure.term for figure in explanations()}
+    for entry in page_entries():
+        shared_window.show_page(entry.key)
+        shared_window.registry["help.page"].trigger()
+        dialog = shared_window.findChild(HelpDialog)
+        text, help_ = dialog.text.toPlainText(), page_help(entry.key)
+        dialog.reject()
+        delete_now()
+        assert help_.title == entry.title
+        assert help_.purpose in text
+        assert all(terms[key] in text for key in help_.figures)
+        own = [one for one in shared_window.registry.entries() if one.key.startswith(help_.actions)]
+        for one in own:
+            assert not one.action.shortcuts() or keys_text(one.action) in text, one.key
+        own_prefix = f"{'run' if entry.key == 'train' else entry.key}."
+        assert any(one.key.startswith(own_prefix) for one in own)
 
 
 @pytest.mark.slow
@@ -409,9 +450,14 @@ def test_a_file_dialog_remembers_its_folder_at_once(
     assert SettingsStore(tmp_path / "window.ini").values.folders["pictures"] == str(folder)
 
 
-def test_about_names_the_data_and_where_settings_are(shared_window: MainWindow, tmp_path: Path) -> None:
+def test_about_names_versions_and_folders_and_copies_them(shared_window: MainWindow, tmp_path: Path) -> None:
     shared_window.registry["help.about"].trigger()
-    box = next(child for child in shared_window.children() if isinstance(child, QMessageBox))
-    for words in ("Fashion-MNIST", "Peeps", str(tmp_path / "window.ini"), "PyTorch"):
-        assert words in box.informativeText()
-    box.reject()
+    dialog = shared_window.findChild(AboutDialog)
+    dialog.copy.click()
+    copied = QApplication.clipboard().text()
+    for name in ("NVP Studio", "Python", "PySide6", "PyTorch", "Device", "numpy", "Runs", "Prepared data"):
+        assert re.search(rf"^{name}: .*\w", copied, re.MULTILINE), name
+    assert str(tmp_path / "window.ini") in copied
+    for words in ("Fashion-MNIST", "Peeps", "Lucide"):
+        assert words in dialog.text.toPlainText()
+    dialog.reject()

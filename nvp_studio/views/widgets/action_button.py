@@ -4,8 +4,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSizePolicy, QToolButton
 
-from nvp_studio.views.actions import plain_text
+from nvp_studio.text import sentence
+from nvp_studio.views.actions import plain_text, why_not
 from nvp_studio.views.theme import ICON_SIZE, set_icon
+from nvp_studio.views.widgets.labels import plain_tip
 
 
 class ActionButton(QToolButton):
@@ -46,6 +48,10 @@ class ActionButton(QToolButton):
             text = f" {text}" if self._shows_text else ""  # the style puts icon and text too close together
         self.setText(text)
         self.setAccessibleName(plain_text(action))
+        hindrance = why_not(action)
+        tip = action.toolTip()
+        self.setToolTip(plain_tip(f"{tip}\n{sentence(hindrance)}") if hindrance else tip)
+        self.setAccessibleDescription(hindrance)
 
 
 def menu_button() -> QToolButton:

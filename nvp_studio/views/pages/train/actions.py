@@ -11,13 +11,13 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.events import CheckpointSaved
 from nvp_studio.training.runs import RunSummary, can_resume, has_model
 from nvp_studio.views import notify
+from nvp_studio.views.actions import set_hindrance
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train.remote_model import RemoteModel
 from nvp_studio.views.pages.train.run_text import changes_text, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.run_folders import ask_data, can_be_resumed, discard, show_folder
 from nvp_studio.views.theme import set_icon
-from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.worker.client import CrashReport
 
 _TOPIC = "run"
@@ -44,7 +44,6 @@ class TrainActions(QObject):
         self._spent = False
         self._form_problem = ""
         self._remote_model = RemoteModel(context, self)
-        self._start_tip = self["start"].toolTip()
         self._register()
         context.engine.host_changed.connect(self.refresh)
         live.phase_changed.connect(self._on_phase_changed)
@@ -76,10 +75,10 @@ class TrainActions(QObject):
         self._spent = live.spent
         for key in ("one-minute", "machine"):
             self[key].setEnabled(not live.under_way or (key == "one-minute" and live.can_skip_scoring))
-        hindrance = "" if not live.under_way or live.can_skip_scoring else self.tr("A run is under way: stop it first")
+        hindrance = "" if not live.under_way or live.can_skip_scoring else self.tr("a run is under way: stop it first")
         hindrance = hindrance or self._form_problem
         self["start"].setEnabled(not hindrance)
-        self["start"].setToolTip(plain_tip(hindrance or self._start_tip))
+        set_hindrance(self["start"], hindrance)
         pausing = live.phase in ("pausing", "paused")
         self["pause"].setText(self.tr("&Resume") if pausing else self.tr("&Pause"))
         set_icon(self["pause"], "play" if pausing else "pause")
@@ -100,8 +99,9 @@ class TrainActions(QObject):
         longer = finished and current is not None and can_resume(Path(current.folder))
         self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
         tip = self.tr("Train longer, by the budget in the form") if finished else self.tr("Resume this run")
-        elsewhere = self.tr("This run is on this machine, and runs are trained on another one")
-        self["resume"].setToolTip(tip if here else elsewhere)
+        elsewhere = self.tr("this run is on this machine, and runs are trained on another one")
+        self["resume"].setToolTip(tip)
+        set_hindrance(self["resume"], "" if here else elsewhere)
         self["score-all"].setEnabled(longer and here and not live.under_way)
         self["resume"].setEnabled((resumable or longer) and here and not live.under_way)
         bring = self.tr("Copy the best model of this run from {0} and explore it").format(live.host)

@@ -1,0 +1,60 @@
+"""What each action needs that is not always there: the reason that is given while it is not possible."""
+
+from functools import partial
+
+from PySide6.QtCore import QCoreApplication
+
+_tr = partial(QCoreApplication.translate, "ActionNeeds")
+
+
+def need_of(key: str) -> str:
+    """What the action `key` needs, as a phrase; empty for one that is always possible."""
+    return _needs().get(key) or (_tr("needs an open model") if key.startswith("explore.") else "")
+
+
+def _needs() -> dict[str, str]:
+    no_run = _tr("a run is under way: stop it first")
+    under_way = _tr("only while a run is trained")
+    in_loop = _tr("only while a run takes its training steps")
+    some_run = _tr("needs a run that is selected")
+    resumable = _tr("needs a run that can go on, and none under way")
+    model = _tr("needs a run that has saved its best model")
+    files = _tr("needs files in the table of Score")
+    export = _tr("needs a selected run and the package that it names")
+    return {
+        "edit.undo": _tr("nothing was done yet that could be undone"),
+        "edit.redo": _tr("nothing was undone"),
+        "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),
+        "run.start": no_run,
+        "run.one-minute": no_run,
+        "run.machine": no_run,
+        "run.pause": under_way,
+        "run.stop": under_way,
+        "run.force-stop": _tr("only while a run takes long to stop"),
+        "run.change": in_loop,
+        "run.sample": in_loop,
+        "run.save": in_loop,
+        "run.skip-scoring": _tr("only while the images of a run that has ended are scored"),
+        "run.resume": resumable,
+        "run.score-all": _tr("needs a finished run, and none under way"),
+        "run.explore": model,
+        "run.show-folder": some_run,
+        "run.discard": _tr("needs a run that is selected and not being trained"),
+        "run.copy-report": _tr("no run was started since the program was"),
+        "score.again": files,
+        "score.cancel": _tr("only while images are scored"),
+        "score.continue": _tr("only after scoring was cancelled"),
+        "score.explore": _tr("needs a file of the table that could be read"),
+        "score.export": files,
+        "score.clear": files,
+        "runs.label": some_run,
+        "runs.duplicate": some_run,
+        "runs.resume": resumable,
+        "runs.resume-with": resumable,
+        "runs.explore": model,
+        "runs.show-folder": some_run,
+        "runs.csv": some_run,
+        "runs.parquet": export,
+        "runs.tensorboard": export,
+        "runs.discard": _tr("needs a run that is selected and not being trained"),
+    }

@@ -1,0 +1,169 @@
+"""What each page is for and how it is used: the texts that F1 shows."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from PySide6.QtCore import QCoreApplication
+
+
+@dataclass(frozen=True)
+class PageHelp:
+    """The help of one page."""
+
+    title: str
+    purpose: str
+    """What the page is for, in a few sentences."""
+    uses: tuple[tuple[str, str], ...]
+    """(what one wants, how it is done)."""
+    actions: tuple[str, ...]
+    """How the keys of its actions begin (`ActionRegistry`); their shortcuts are listed."""
+    keys: tuple[tuple[str, str], ...]
+    """(what it does, keys or mouse) beside the shortcuts."""
+    figures: tuple[str, ...]
+    """The names of the figures on the page, as `figures_dialog.explanations` knows them."""
+
+
+def page_help(page: str) -> PageHelp:
+    """The help of the page with this key; raises `KeyError` for one without."""
+    return {"train": _train, "explore": _explore, "score": _score, "runs": _runs}[page]()
+
+
+def _train() -> PageHelp:
+    tr = partial(QCoreApplication.translate, "PageHelp")
+    return PageHelp(
+        title=tr("Train"),
+        purpose=tr(
+            "Trains a flow on images. Choose the data and for how long; everything else has a value that is known to "
+            "work. What will be trained on is shown below the data before the run starts."
+        ),
+        uses=(
+            (
+                tr("See what will be trained on"),
+                tr("Look closer, below the data: sizes, classes, values, what was left out, and up to 48 images."),
+            ),
+            (tr("Try it out"), tr("Train in one minute, in the menu Run.")),
+            (
+                tr("Change a run that is under way"),
+                tr("Change, Pause, Sample, Save and Stop in the strip at the bottom, which is on every page."),
+            ),
+            (
+                tr("Go on with a run"),
+                tr("Resume this run, above the curves; a finished one is trained longer by the budget in the form."),
+            ),
+            (
+                tr("See the values of a curve"),
+                tr("Point at it. The wheel zooms, dragging moves; a double click lets the axes follow again."),
+            ),
+            (
+                tr("Type a number"),
+                tr("As you write it: 1e-3, .5, 2,5. What cannot be taken is red, with the reason; Esc brings it back."),
+            ),
+        ),
+        actions=("run.", "file.follow-run"),
+        keys=((tr("Next field, or the one before"), tr("Tab / Shift+Tab")),),
+        figures=("bits", "above8", "scale"),
+    )
+
+
+def _explore() -> PageHelp:
+    tr = partial(QCoreApplication.translate, "PageHelp")
+    return PageHelp(
+        title=tr("Explore"),
+        purpose=tr(
+            "Shows what a trained flow learnt: one picture large, how likely the flow finds it, and sliders that move "
+            "it. Drop a model or an image file on the window to open it."
+        ),
+        uses=(
+            (
+                tr("Move the picture along a direction"),
+                tr(
+                    "Drag its slider, or type a value on it. The mark is where the picture began; a double click or "
+                    "Del goes back to it. Directions that were moved are coloured and named below the picture."
+                ),
+            ),
+            (
+                tr("Move along many directions at once"),
+                tr("Random directions; what it did is named, can be undone, and repeated on another picture."),
+            ),
+            (
+                tr("Compare with where it began"),
+                tr("Original beside the picture: what a reset of all sliders brings back, zoomed and moved with it."),
+            ),
+            (
+                tr("See single pixels"),
+                tr(
+                    "Zoom with the wheel or + and -, drag to move, 0 or a double click shows all of it. Position and "
+                    "8-bit values of the pixel under the pointer are below the picture; by keys: arrows, with Shift "
+                    "when zoomed."
+                ),
+            ),
+            (
+                tr("Blend two images"),
+                tr("Blend: A and B take the picture on screen, Shift+A and Shift+B a file."),
+            ),
+            (
+                tr("Keep a picture"),
+                tr("Save it: the PNG holds its recipe, and dropping the file brings picture and sliders back."),
+            ),
+        ),
+        actions=("explore.", "edit."),
+        keys=(
+            (tr("Move a slider; type its value"), tr("Arrow keys; Enter or a digit")),
+            (tr("Reset a slider"), tr("Del or double click")),
+            (tr("Zoom the picture"), tr("Wheel, pinch, + and -")),
+            (tr("Move the zoomed picture"), tr("Drag, arrow keys")),
+            (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),
+        ),
+        figures=("bits", "above8", "percentile", "temperature", "scale", "unusual", "directions"),
+    )
+
+
+def _score() -> PageHelp:
+    tr = partial(QCoreApplication.translate, "PageHelp")
+    return PageHelp(
+        title=tr("Score"),
+        purpose=tr(
+            "Tells for image files how likely the open flow finds each of them, beside the reference images: to find "
+            "images that are unlike the training data."
+        ),
+        uses=(
+            (tr("Score images"), tr("Drop files or folders here, or add them with the buttons.")),
+            (tr("Find the most unusual ones"), tr("Click on the heading of Bits/dim or Percentile to sort.")),
+            (tr("See what was scored"), tr("Choose a row: its pixels, at the model's size, are at the right.")),
+            (tr("Move it along directions"), tr("Open in Explore, or Enter on its row.")),
+            (tr("Use another model"), tr("The button with the model's name; then Score again.")),
+            (tr("Keep the table"), tr("It is there at the next start; Export writes a CSV file.")),
+        ),
+        actions=("score.",),
+        keys=(
+            (tr("Open the row in Explore"), tr("Enter or double click")),
+            (tr("Zoom the picture"), tr("Wheel, pinch, + and -")),
+            (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),
+        ),
+        figures=("bits", "above8", "percentile", "unusual"),
+    )
+
+
+def _runs() -> PageHelp:
+    tr = partial(QCoreApplication.translate, "PageHelp")
+    return PageHelp(
+        title=tr("Runs"),
+        purpose=tr("Lists all runs, and compares them: their curves in one plot, their samples through time."),
+        uses=(
+            (tr("Find a run"), tr("Search by name, data, tags and notes; a click on a heading sorts.")),
+            (tr("Compare runs"), tr("Select several, with Ctrl or Shift: their curves are drawn together.")),
+            (
+                tr("See how samples became better"),
+                tr("The images at the right follow the mouse on the curves, the slider below them, and Play."),
+            ),
+            (
+                tr("Look at a part of the curves"),
+                tr("The wheel zooms, dragging moves; a double click lets the axes follow again."),
+            ),
+            (tr("Try a variant"), tr("Duplicate with changes: its settings go into the form of Train.")),
+            (tr("Clean up"), tr("Discard moves runs to the trash; Trash brings them back.")),
+        ),
+        actions=("runs.",),
+        keys=((tr("Open the run in Explore"), tr("Enter or double click")),),
+        figures=("bits", "above8", "scale"),
+    )
