@@ -8,6 +8,14 @@ INCLUDED_MODELS = {"peeps": "Peeps", "fashion-mnist": "Fashion-MNIST"}
 _PACKAGE = Path(__file__).resolve().parent
 
 
+def included_model(path: str) -> str:
+    """The name of the included model whose file is at `path`; empty where it is another file."""
+    name = Path(path).name.removesuffix(".safetensors")
+    if name not in INCLUDED_MODELS:
+        return ""
+    return name if resource_path(f"models/{name}.safetensors") == Path(path).absolute() else ""
+
+
 def resource_path(name: str) -> Path:
     """Return the path of the shipped file `name` (relative, such as ``"models/fashion-mnist.safetensors"``).
 

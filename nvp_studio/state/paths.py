@@ -6,6 +6,7 @@ from nvp_studio.data.archive_paths import split_archive
 from nvp_studio.data.archives import SUFFIXES as ARCHIVE_SUFFIXES
 from nvp_studio.data.archives import is_archive_name
 from nvp_studio.data.images import EXTENSIONS as IMAGE_SUFFIXES
+from nvp_studio.resources import INCLUDED_MODELS
 
 DATA_SUFFIXES = (
     *(".npz", ".npy", ".csv", ".tsv", ".zip", ".tar", ".gz", ".tgz", ".bin", ".idx", ".parquet", ".tif", ".tiff"),
@@ -32,6 +33,14 @@ def is_run_folder(path: Path) -> bool:
 def is_model(path: Path) -> bool:
     """Whether Explore can open it as a model: a checkpoint file or a run folder."""
     return (path.suffix.lower() == MODEL_SUFFIX and path.is_file()) or is_run_folder(path)
+
+
+def model_name(path: str) -> str:
+    """What a model is called: an included one by its title, that of a run by the run, another by its file."""
+    if path in INCLUDED_MODELS:
+        return INCLUDED_MODELS[path]
+    place = Path(path)
+    return place.parent.parent.name if place.parent.name == "checkpoints" else place.name.removesuffix(MODEL_SUFFIX)
 
 
 def image_filter(title: str, *, archives: bool = False) -> str:

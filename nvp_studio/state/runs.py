@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QCoreApplication,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -166,7 +167,10 @@ def _tip(listed: ListedRun, column: str) -> str:
     run = listed.summary
     if column == "state" and run.reason:
         return f"{phase_text(run.state)}: {run.reason}"
-    return f"{listed.labels.note}\n\n{run.folder}" if listed.labels.note else run.folder
+    place = run.folder
+    if run.begun_from:
+        place += "\n" + QCoreApplication.translate("RunsModel", "Begun from {0}").format(run.begun_from)
+    return f"{listed.labels.note}\n\n{place}" if listed.labels.note else place
 
 
 def _text(listed: ListedRun, column: str) -> str:

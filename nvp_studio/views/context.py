@@ -31,6 +31,8 @@ class WindowContext(QObject):
     """(`TrainConfig`, name): put these settings into the form of Train."""
     resume_requested = Signal(str, str)
     """(folder, data): resume the run in this folder of this machine, with its data there; empty: where they were."""
+    fine_tune_requested = Signal(str, str, object)
+    """(path of a model, its preset, its `FlowConfig`): let the next run begin from it."""
     runs_refreshed = Signal()
     """The folder of runs was read again."""
     closing = Signal()

@@ -12,6 +12,7 @@ import msgspec
 from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
+from nvp_studio.flow.config import FlowConfig
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import DirectionValues, Name, Names, PathText, ScaleValues, Scores, Sentence, Sentences
 from nvp_studio.recipe import Recipe
@@ -202,6 +203,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Fraction of the latents' variance along each direction; empty when the file has none."""
     direction_names: Names
     """Empty for a principal direction, else what the images have in common that it leads to."""
+    preset: Name
+    """Of the flow."""
+    flow: FlowConfig
     reference: Scores
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
 

@@ -241,6 +241,8 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         validation=model.info.validation,
         explained_variance=() if model.directions is None else model.directions.explained_variance,
         direction_names=() if model.directions is None else model.directions.names,
+        preset=model.info.preset,
+        flow=model.flow.config,
         reference=tuple(model.reference.tolist()),
     )
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from PySide6.QtCore import QObject, Signal
 
+from nvp_studio.flow.config import FlowConfig
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.state.engine import Engine
@@ -50,6 +51,8 @@ class FakeEngine(QObject):
             validation=None,
             explained_variance=(),
             direction_names=(),
+            preset="quick",
+            flow=FlowConfig(image_shape=(1, 2, 2)),
             reference=(),
         )
         self.model_opened.emit(self.model)

@@ -414,6 +414,25 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     assert form.config.flow is None
 
 
+def test_a_run_is_begun_from_another_s_model_or_the_open_one(page: RunsPage, window: MainWindow) -> None:
+    form = train_page(window).form
+    folder = make_trained_run(page.runs.folder / "four")
+    page.refresh()
+    choose(page, "four")
+    assert not page.actions_["fine-tune"].isEnabled(), "it has no model"
+    add_checkpoint(folder)
+    page.refresh()
+    page.actions_["fine-tune"].trigger()
+    assert window.current_page.key == "train"
+    assert form.config is not None
+    assert form.config.begin_from == str(folder)
+    assert form.config.flow == read_record(folder).config.flow
+    model = window.context.engine.model
+    assert model is not None
+    window.registry["run.fine-tune"].trigger()
+    assert (form.config.begin_from, form.config.flow) == (model.path, model.flow)
+
+
 def test_a_change_holds_only_the_fields_that_were_edited(qtbot: Bot) -> None:
     exact = StopRules(target=3.123456, minutes=90.04)
     parent = QWidget()

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit
 
 from nvp_studio.data.reading import Reading
+from nvp_studio.flow.config import preset_config
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunProgress, RunState
@@ -81,6 +82,7 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
         random_shift=3,
         noise_share=0.125,
         data_root="/somewhere",
+        begin_from="fashion-mnist",
         accumulate=5,
         checkpoint_steps=40,
         memory="constant",
@@ -115,6 +117,38 @@ def test_a_budget_is_whole_where_the_form_is_narrowest(qtbot: Bot) -> None:
     margins = line.textMargins()
     needed = line.fontMetrics().horizontalAdvance("40000") + margins.left() + margins.right()
     assert line.width() >= needed
+
+
+def test_a_model_to_begin_from_sets_what_must_be_its_own_until_it_is_removed(qtbot: Bot, tmp_path: Path) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    form.show()
+    form.show_config(msgspec.structs.replace(DEFAULT_CONFIG, data="digits", image_size=16, learning_rate=0.002))
+    before = form.config
+    file = tmp_path / "mine" / "checkpoints" / "best.safetensors"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    flow = msgspec.structs.replace(preset_config("quick", (3, 24, 32)), width=20)
+    form.begin_from(str(file), "quick", flow)
+    assert form.config is not None
+    assert (form.config.begin_from, form.config.flow, form.config.preset) == (str(file), flow, "quick")
+    assert (form.config.data, form.config.image_size, form.config.channels) == ("digits", (32, 24), 3)
+    assert form.parent_field.isVisible()
+    assert [label.text() for label in form.parent_field.findChildren(QLabel)] == ["mine"]
+    held = (form.flow, form.fields["image_size"], form.fields["channels"])
+    assert not any(field.isEnabled() for field in held)
+    again = TrainForm()
+    qtbot.addWidget(again)
+    again.show_config(form.config)
+    assert again.config == form.config
+    file.unlink()
+    assert "best.safetensors is not there any more" in form.problem
+
+    form.parent_field.button.click()
+    assert all(field.isEnabled() for field in held)
+    assert not form.parent_field.isVisible()
+    assert not form.problem
+    assert form.config == msgspec.structs.replace(before, learning_rate=form.config.learning_rate)
 
 
 def test_choosing_a_preset_brings_the_settings_that_suit_it(qtbot: Bot) -> None:

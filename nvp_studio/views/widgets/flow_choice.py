@@ -123,9 +123,15 @@ class FlowChoice(QWidget):
 
     def show_flow(self, flow: FlowConfig | None) -> None:
         """Show what `flow` changes in the preset shown; None: nothing."""
-        self.changes = {} if flow is None else differences(preset_config(self.name, flow.image_shape), flow)
-        if flow is not None:
+        if flow is None:
+            self.show_changes({})
+        else:
             self.shape = flow.image_shape
+            self.show_changes(differences(preset_config(self.name, flow.image_shape), flow))
+
+    def show_changes(self, changes: dict[str, Any]) -> None:
+        """Show these settings in place of the preset's."""
+        self.changes = changes
         values = value_names()
         told = (
             f"{name}: {_told(values.get(str(self.changes[key]), self.changes[key]))}"

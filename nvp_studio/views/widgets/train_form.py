@@ -1,16 +1,18 @@
 """The form of a training run: data, flow, budget and, in a part that is hidden at first, all other settings."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
-from nvp_studio.data.image_size import ImageSize
+from nvp_studio.data.image_size import ImageSize, size_of
 from nvp_studio.data.reading import UNDECIDED, Reading
+from nvp_studio.flow.config import FlowConfig
 from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import MAX_NAME, folder_name
@@ -21,6 +23,7 @@ from nvp_studio.views.widgets.inputs import ComboBox, input_value, on_input, sho
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, vbox
 from nvp_studio.views.widgets.number_field import NameField, NumberField
+from nvp_studio.views.widgets.parent_field import ParentField
 from nvp_studio.views.widgets.size_field import SizeField
 from nvp_studio.views.widgets.stop_fields import StopFields
 from nvp_studio.views.widgets.train_fields import Field, advanced_fields, main_fields, tips
@@ -30,6 +33,15 @@ _BUDGETS = {"minutes": (10, 1), "epochs": (10, 1), "steps": (5000, 1000)}
 _MIN_BUDGET = 10 * SPACE
 """Pixels for five figures."""
 DEFAULT_CONFIG = TrainConfig(minutes=10)
+
+
+class _FlowSettings(NamedTuple):
+    """What a model that a run begins from replaces."""
+
+    preset: str
+    changes: dict[str, Any]
+    image_size: ImageSize | None
+    channels: Literal[1, 3] | None
 
 
 class TrainForm(QWidget):
@@ -49,6 +61,8 @@ class TrainForm(QWidget):
         """The data that are chosen: a name of the catalogue, or a path."""
         self.reading = UNDECIDED
         """How a person wants the chosen data read."""
+        self._before: _FlowSettings | None = None
+        """What was chosen before a model to begin from."""
         self._suggested_side: int | None = None
         """An image side that nobody chose; it is dropped together with the data it was meant for."""
         self.fields: dict[str, QWidget] = {}
@@ -100,6 +114,8 @@ class TrainForm(QWidget):
             return str(error)
         if self.name.problem:
             return f"{self.name.accessibleName()}: {self.name.problem}"
+        if self.parent_field.problem:
+            return f"{self.parent_field.accessibleName()}: {self.parent_field.problem}"
         return self._data_problem
 
     def show_data_problem(self, problem: str) -> None:
@@ -116,6 +132,8 @@ class TrainForm(QWidget):
     def show_config(self, config: TrainConfig) -> None:
         """Show `config` in all fields."""
         self._showing = True
+        self._hold(None)
+        self._before = None
         self.show_data(config.data)
         show_input(self.preset, config.preset)
         kind = next(kind for kind in _BUDGETS if getattr(config, kind) is not None)
@@ -130,8 +148,46 @@ class TrainForm(QWidget):
         self._shown = config
         self.reading = config.reading
         self.flow.show_flow(config.flow)
+        self._hold(config.begin_from, config.flow)
         self._showing = False
         self.edited.emit()
+
+    def begin_from(self, path: str, preset: str, flow: FlowConfig | None) -> None:
+        """Let the run begin from the model at `path`, which has this flow; flow and image format are the model's."""
+        if self.parent_field.path is None:
+            self._before = _FlowSettings(self.preset.currentData(), self.flow.changes, *self.image_format)
+        if preset != self.preset.currentData() and self.preset.findData(preset) >= 0:
+            show_input(self.preset, preset)
+            self._on_preset_chosen()
+        if flow is not None:
+            channels, height, width = flow.image_shape
+            self._show_format(size_of(width, height), channels)
+            with suppress(ValueError):  # a preset of that name has no images of this shape
+                self.flow.show_flow(flow)
+        self._hold(path, flow)
+        self.edited.emit()
+
+    def _begin_anew(self) -> None:
+        """Let the run begin from new weights, with the flow and image format that were there before."""
+        self._hold(None)
+        if (before := self._before) is not None:
+            show_input(self.preset, before.preset)
+            self._on_preset_chosen()
+            self._show_format(before.image_size, before.channels)
+            self.flow.show_changes(before.changes)
+        self.edited.emit()
+
+    def _hold(self, path: str | None, flow: FlowConfig | None = None) -> None:
+        """Show the model that the run begins from, None for new weights, and let nothing contradict it."""
+        self.parent_field.show_model(path, flow)
+        self._main.setRowVisible(self.parent_field, path is not None)
+        for field in (self.flow, self.fields["image_size"], self.fields["channels"]):
+            field.setEnabled(path is None)
+
+    def _show_format(self, size: ImageSize | None, channels: int | None) -> None:
+        self._suggested_side = None
+        show_input(self.fields["image_size"], size)
+        show_input(self.fields["channels"], channels)
 
     @property
     def image_format(self) -> tuple[ImageSize | None, Literal[1, 3] | None]:
@@ -193,7 +249,8 @@ class TrainForm(QWidget):
             data_root=self._shown.data_root,
             reading=self.reading,
             stop=self._stop.rules,
-            flow=self.flow.flow,
+            flow=self.flow.flow if self.parent_field.path is None else self.parent_field.flow,
+            begin_from=self.parent_field.path,
             **values,
         )
 
@@ -235,6 +292,11 @@ class TrainForm(QWidget):
         self.flow.edited.connect(self._on_edited)
         self.flow.preset_chosen.connect(self._on_preset_chosen)
         add_field(form, self.tr("Flow"), self.flow, self.flow.tip, named=self.preset)
+        self._main = form
+        self.parent_field = ParentField()
+        self.parent_field.cleared.connect(self._begin_anew)
+        tip = self.tr("The weights of this model are trained further; flow and image format are the model's")
+        add_field(form, self.tr("Begin from"), self.parent_field, tip)
         kinds = [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
         self.budget_kind = ComboBox(kinds)
         self.budget_kind.setMaximumWidth(12 * SPACE)

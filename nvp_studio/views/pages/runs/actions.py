@@ -50,7 +50,9 @@ class RunsActions(QObject):
         live = self._context.live
         for key in ("label", "duplicate", "show-folder"):
             self[key].setEnabled(current is not None)
-        self["explore"].setEnabled(current is not None and has_model(current.folder))
+        explorable = current is not None and has_model(current.folder)
+        self["explore"].setEnabled(explorable)
+        self["fine-tune"].setEnabled(explorable and not self._context.engine.trainer_host)
         resumable = current is not None and can_be_resumed(current.summary)
         for key in ("resume", "resume-with"):
             self[key].setEnabled(resumable and not live.under_way and not self._context.engine.trainer_host)
@@ -67,6 +69,8 @@ class RunsActions(QObject):
         tip = self.tr("Resume a run whose data were moved: they are verified by their digest")
         add("runs.resume-with", self.tr("Resume with data fro&m…"), self._resume_with, tip=tip)
         add("runs.explore", self.tr("&Explore"), self._explore, icon="compass")
+        tip = self.tr("Begin a run from the weights of this one, on data of your choice")
+        add("runs.fine-tune", self.tr("Fine-t&une"), self._fine_tune, icon="repeat", tip=tip)
         add("runs.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
         text = self.tr("Export metrics as &CSV")
         tip = self.tr("Write metrics.csv into the folder of each selected run")
@@ -136,6 +140,18 @@ class RunsActions(QObject):
     def _explore(self) -> None:
         if self._current is not None:
             self._context.open_requested.emit([Path(self._current.folder)])
+
+    def _fine_tune(self) -> None:
+        """Let the next run begin from the weights of this one."""
+        run = self._current
+        if run is None:
+            return
+        try:
+            config = read_record(Path(run.folder)).config
+        except RunError as error:
+            notify.error(str(error), topic=_TOPIC)
+            return
+        self._context.fine_tune_requested.emit(run.folder, config.preset, config.flow)
 
     def _show_folder(self) -> None:
         if self._current is not None:

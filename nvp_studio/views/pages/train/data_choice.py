@@ -103,6 +103,9 @@ class DataChoice(QObject):
         self._change_flow()
 
     def _change_flow(self) -> None:
+        if self._form.parent_field.path is not None:
+            notify.info(self.tr("The flow is that of the model that the run begins from."), topic="flow")
+            return
         choice, shape = self._form.flow, self.image_shape()
         if shape is None and self.surveyor.running:
             notify.info(self.tr("The images are still being looked at; try again in a moment."), topic="flow")

@@ -19,6 +19,7 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
 from nvp_studio.views.pages.train.data_choice import DataChoice
+from nvp_studio.views.pages.train.fine_tuning import FineTuning
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.run_dialogs import SkipScoringDialog
@@ -112,6 +113,7 @@ class TrainPage(Page):
         self.form = TrainForm()
         self.form.setObjectName("scroll_content")
         self.data_choice = DataChoice(self.context, self.form, self)
+        FineTuning(self.context, self.form, self)
         scroll = QScrollArea(widgetResizable=True)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -5,6 +5,7 @@ from PySide6.QtCore import QCoreApplication
 from nvp_studio.data.image_size import ImageSize, width_and_height
 from nvp_studio.data.report import left_out_text
 from nvp_studio.state.estimate import Estimate
+from nvp_studio.state.paths import model_name
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
 from nvp_studio.state.survey import DataSurveyor
@@ -80,9 +81,11 @@ def recovery_text(live: LiveRun) -> str:
 
 def facts_of(config: TrainConfig, data_title: str, parameters: int, device: str) -> str:
     """What distinguishes a run, in one line."""
+    begun = [tr("begun from {0}").format(model_name(config.begin_from))] if config.begin_from else []
     return "  ·  ".join(
         (
             data_title,
+            *begun,
             tr("{0} flow, {1} parameters").format(config.preset, short_number(parameters)),
             device,
             tr("batch {0}").format(config.batch_size),
