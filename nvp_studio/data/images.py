@@ -14,7 +14,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nvp_studio.data.counts import CountError, check_counts, is_tga
 from nvp_studio.data.dataset import Images
 from nvp_studio.data.fitting import fit
-from nvp_studio.data.modes import UnsupportedPixelsError, facts_of_image, natural_channels, stored_as, to_uint8
+from nvp_studio.data.modes import (
+    UnsupportedPixelsError,
+    facts_of_image,
+    low_bytes,
+    natural_channels,
+    stored_as,
+    to_uint8,
+)
 from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
 from nvp_studio.files import open_regular
 from nvp_studio.text import one_line
@@ -85,8 +92,9 @@ def read_facts(source: str | os.PathLike[str] | bytes, page: int | None = None) 
     with _opened(source) as image:
         _turn_to(image, page)
         stored = stored_as(image)
+        low = low_bytes(image, stored, page or 0)
         image.load()
-        return facts_of_image(image, stored)
+        return facts_of_image(image, stored, low)
 
 
 def _read(
@@ -96,10 +104,14 @@ def _read(
     notes = ["first frame"] if page is None and getattr(image, "is_animated", False) else []
     _turn_to(image, page)
     stored = stored_as(image)
+    low = low_bytes(image, stored, page or 0)
     turned = _orientation(image) in range(2, 9)
     image.load()
     text = _text(image)
-    pixels, conversions = to_uint8(ImageOps.exif_transpose(image) if turned else image, stored, reading)
+    if turned:
+        low = low and ImageOps.exif_transpose(low)
+        image = ImageOps.exif_transpose(image)
+    pixels, conversions = to_uint8(image, stored, reading, low)
     notes += ["rotated by its EXIF tag"] if turned else []
     notes += conversions
     size = (pixels.shape[1], pixels.shape[0])
@@ -128,15 +140,15 @@ def read_header(source: str | os.PathLike[str] | bytes) -> tuple[tuple[int, int,
     have one size and kind.
     """
     with _opened(source) as image:
+        form = stored_as(image)  # before a PNG is decoded, to tell how it lies
         width, height = image.size
         if image.format == "TIFF":  # newer versions of Pillow give its size upright, older ones as it is stored
             stored = getattr(image, "tag_v2", {})
             width, height = stored.get(256, width), stored.get(257, height)
-        # Squares stay squares, and a PNG may have to be decoded to tell how it lies.
+        # Squares stay squares.
         if width != height and _orientation(image) in range(5, 9):
             width, height = height, width
-        kind = stored_as(image).kind
-        return (natural_channels(image.mode), height, width), kind, _pages(image)
+        return (natural_channels(image.mode, form.rawmode), height, width), form.kind, _pages(image)
 
 
 def _pages(image: Image.Image) -> int:

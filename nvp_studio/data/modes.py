@@ -4,15 +4,18 @@ Pillow's own `convert` clips 16-bit grey to white, turns floats in [0, 1] to bla
 transparent pixels, all without a word; so each mode has its own way here and an unknown mode is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from nvp_studio.data.dataset import Images
-from nvp_studio.data.reading import UNDECIDED, Mapping, Reading, ValueFacts, parse_values
+from nvp_studio.data.reading import HIGH_BYTE, UNDECIDED, Reading, ValueFacts, parse_values
+from nvp_studio.data.reading import Mapping as Range
+from nvp_studio.data.sixteen_bits import LOW_BYTES, SEPARATE_PLANES, bands, read_low_bytes, significant_bits
 from nvp_studio.data.values import apply, choose, facts_of, range_for
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
@@ -42,13 +45,13 @@ class Stored(NamedTuple):
     """TIFF's WhiteIsZero, which Pillow applies to 8 bits only."""
 
 
-def natural_channels(mode: str) -> int:
+def natural_channels(mode: str, rawmode: str = "") -> int:
     """Return 1 for a grey mode and 3 for all others, without a look at the pixels."""
-    return 1 if mode in GREY_MODES else 3
+    return 1 if mode in GREY_MODES or rawmode.startswith("LA;") else 3
 
 
 def stored_as(image: Image.Image) -> Stored:
-    """What is known of an image that is open and not loaded."""
+    """What is known of an image that is open and not loaded; raises `UnsupportedPixelsError`."""
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
@@ -57,26 +60,57 @@ def stored_as(image: Image.Image) -> Stored:
     if kind == "int" and image.format in ("PNG", "PPM", "JPEG2000"):  # older versions of Pillow
         kind = "16-bit"
     tags = getattr(image, "tag_v2", {})
-    declared = 12 if rawmode == "I;12" else 0
-    if kind == "16-bit" and tags.get(_MAX_SAMPLE) in (1023, 4095, 16383):
-        declared = int(tags[_MAX_SAMPLE]).bit_length()
+    planes = tags.get(_PLANES) == SEPARATE_PLANES
+    if planes and rawmode in ("R", "RGB") and 16 in tags.get(_BITS, ()):  # Pillow reads them as 8 bits
+        raise UnsupportedPixelsError("16-bit colour in separate planes is not supported; save it as 16-bit PNG")
+    if rawmode in LOW_BYTES and not planes:
+        kind = "16-bit"
+    declared = 12 if rawmode == "I;12" else _declared(image, tags) if kind == "16-bit" else 0
     return Stored(rawmode, kind, declared, tags.get(_PHOTOMETRIC) == 0 and kind != "8-bit")
 
 
-def facts_of_image(image: Image.Image, stored: Stored) -> ValueFacts | None:
-    """The facts of a loaded image's numbers; None where these are no levels."""
+def _declared(image: Image.Image, tags: Mapping[int, Any]) -> int:
+    """The bits in use that a file of 16 bits states, if they are from 9 to 15; else 0."""
+    stated = tags.get(_MAX_SAMPLE, 0)
+    most = max(stated) if isinstance(stated, tuple) and stated else stated
+    bits = int(most).bit_length() if isinstance(most, int) and most & (most + 1) == 0 else 0
+    file = getattr(image, "fp", None)
+    if image.format == "PNG" and file is not None:
+        bits = significant_bits(file)
+    return bits if 8 < bits < 16 else 0
+
+
+def low_bytes(image: Image.Image, stored: Stored, page: int) -> Image.Image | None:
+    """The low bytes of an open image of 16-bit colour, None for all others; the image can be loaded after that."""
+    deep = stored.kind == "16-bit" and stored.rawmode in LOW_BYTES
+    return read_low_bytes(image, stored.rawmode, page) if deep else None
+
+
+def facts_of_image(image: Image.Image, stored: Stored, low: Image.Image | None = None) -> ValueFacts | None:
+    """The facts of a loaded image's numbers; None where these are no levels. `low` is that of `low_bytes`."""
     if not stored.kind:
         return None
+    if low is not None:
+        facts = ValueFacts(kind=stored.kind)
+        colours = _colours(image, stored)
+        for _, values in bands(image, low, stored.rawmode):
+            facts += facts_of(values[..., :colours], stored.kind, stored.declared)
+        return facts
     pixels = _numbers(image, stored)
     return facts_of(pixels[..., :-1] if image.mode in ("LA", "RGBA") else pixels, stored.kind, stored.declared)
 
 
-def to_uint8(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
+def to_uint8(
+    image: Image.Image, stored: Stored, reading: Reading, low: Image.Image | None = None
+) -> tuple[Images, tuple[str, ...]]:
     """Return the pixels of a loaded `image` as `(H, W, C)`, C 1 or 3, with what was done to them.
 
     Numbers have the range that `reading` gives their kind; without one, those of more than 8 bits are judged by
-    themselves. Raises `UnsupportedPixelsError`.
+    themselves. `low` is that of `low_bytes`, turned as the image is. Raises `UnsupportedPixelsError`.
     """
+    if low is not None:
+        pixels, notes = _deep_colour(image, low, stored, reading)
+        return pixels, tuple(filter(None, notes))
     convert = _WAYS.get(image.mode)
     if convert is None:
         raise UnsupportedPixelsError(f"its pixel mode {image.mode} is not supported; save it as 8-bit PNG")
@@ -148,6 +182,40 @@ def _deep(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images,
     return pixels, notes
 
 
+def _colours(image: Image.Image, stored: Stored) -> int:
+    """The channels of 16-bit colour without alpha."""
+    return natural_channels(image.mode, stored.rawmode)
+
+
+def _deep_colour(
+    image: Image.Image, low: Image.Image, stored: Stored, reading: Reading
+) -> tuple[Images, tuple[str, ...]]:
+    width, height = image.size
+    colours = _colours(image, stored)
+    if stored.kind not in parse_values(reading.values):
+        facts = facts_of_image(image, stored, low) or ValueFacts(kind=stored.kind)
+        decided = choose(facts, reading)[0].text
+        reading = msgspec.structs.replace(reading, values=decided)
+    key = image.info.get("transparency")
+    pixels = np.empty((height, width, colours), np.uint8)
+    notes: dict[str, None] = {}
+    for rows, values in bands(image, low, stored.rawmode):
+        colour, alpha = values[..., :colours], values[..., colours:]
+        levels, of_band = _levels(colour, stored, reading)
+        if alpha.size:
+            opaque = bool((alpha == 65535).all())
+            levels = levels if opaque else over_white(levels, np.rint(alpha / 257).astype(np.uint8))
+            of_band += ("opaque alpha dropped" if opaque else "alpha over white",)
+        elif isinstance(key, tuple):
+            levels[(colour == key).all(axis=-1)] = 255
+            of_band += ("alpha over white",)
+        pixels[rows] = levels
+        notes |= dict.fromkeys(of_band)
+    if "alpha over white" in notes:
+        notes.pop("opaque alpha dropped", None)  # which holds of a part
+    return pixels, tuple(notes)
+
+
 def _to_rgb(image: Image.Image, stored: Stored, reading: Reading) -> tuple[Images, tuple[str, ...]]:
     return np.array(image.convert("RGB")), (f"{image.mode} to RGB",)
 
@@ -169,7 +237,7 @@ def _levels(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> tuple
     scale = _range(values, stored, reading)
     inverted = reading.white == "low" or (stored.white_is_zero and reading.white != "high")
     pixels, outside = apply(values, scale, inverted=inverted)
-    depth = "16-bit to 8-bit" if ";16" in stored.rawmode and stored.kind == "8-bit" else ""
+    depth = HIGH_BYTE if ";16" in stored.rawmode and stored.kind == "8-bit" else ""
     return pixels, (
         depth,
         scale.note,
@@ -178,14 +246,14 @@ def _levels(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> tuple
     )
 
 
-def _range(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> Mapping:
+def _range(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> Range:
     kind = stored.kind or "8-bit"
     if kind == "8-bit" or kind in parse_values(reading.values):
         return range_for(reading, kind)
     return choose(facts_of(values, kind, stored.declared), reading)[0]
 
 
-_MAX_SAMPLE, _PHOTOMETRIC = 281, 262
+_BITS, _PHOTOMETRIC, _MAX_SAMPLE, _PLANES = 258, 262, 281, 284
 """Tags of TIFF."""
 _WAYS: dict[str, Callable[[Image.Image, Stored, Reading], tuple[Images, tuple[str, ...]]]] = {
     "L": _bytes,

@@ -24,7 +24,7 @@ from nvp_studio.data.arrays import LoadedData, reason_of
 from nvp_studio.data.dataset import SPLITS, Attribute, DataError, Split, digest_of
 from nvp_studio.data.options import Progress
 from nvp_studio.data.places import cache_folder
-from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion
+from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, doubts_of
 from nvp_studio.data.row_writer import (
     REASONS_SHOWN,
     Plan,
@@ -40,7 +40,7 @@ from nvp_studio.text import counted
 
 Settings = tuple[object, ...]
 
-_FORMAT = 3
+_FORMAT = 4
 _MANIFEST = "manifest.json"
 
 
@@ -256,7 +256,7 @@ def _prepare(folder: Path, key: str, decided_key: str, source: str, plan: Plan, 
         notes=_notes(tally),
         unreadable=tally.problem_count,
         reading=plan.reading,
-        suspicions=plan.suspicions,
+        suspicions=plan.suspicions + doubts_of(tally.notes),
         decided_key=decided_key,
     )
     loaded = _mapped(folder, manifest)

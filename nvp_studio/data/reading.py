@@ -7,6 +7,7 @@ NumPy; `values`, `axes` and `labels` decide.
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -110,6 +111,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             )
 
 
+HIGH_BYTE = "16-bit colour read by its high byte"
+"""A note on an image."""
 UNDECIDED = Reading()
 """Leaves every choice to the program."""
 
@@ -200,6 +203,14 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     """What reads the data in the other way, as arguments of the command line: ("--values", "0..15")."""
     serious: bool = False
     """Whether a run on the data as they are read is most probably a mistake."""
+
+
+def doubts_of(notes: Iterable[str]) -> tuple[Suspicion, ...]:
+    """The doubts that notes on single images give about their set."""
+    if HIGH_BYTE not in notes:
+        return ()
+    words = f"{HIGH_BYTE}, which is coarse where part of the bits are in use: save it as 16-bit PNG"
+    return (Suspicion(kind="high byte", words=words),)
 
 
 def number_text(number: float) -> str:

@@ -40,7 +40,7 @@ from nvp_studio.data.layout import NO_SUCH_FOLDER
 from nvp_studio.data.left_out import LeftOutCount
 from nvp_studio.data.numpy_folder import find_arrays
 from nvp_studio.data.options import LoadOptions, Progress
-from nvp_studio.data.reading import Reading
+from nvp_studio.data.reading import Reading, doubts_of
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.text import counted, one_line
 
@@ -325,7 +325,7 @@ def _with_samples(
     return msgspec.structs.replace(
         report,
         levels=levels,
-        suspicions=report.suspicions or suspicions,
+        suspicions=report.suspicions + doubts_of(notes) or suspicions,
         notes=tuple(f"{count} of {counted(len(images), 'sample')}: {note}" for note, count in notes.most_common()),
         samples=sample_batch(images),
         sample_names=tuple(names),

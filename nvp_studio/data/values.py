@@ -20,7 +20,7 @@ Numbers = npt.NDArray[Any]
 
 _BAND = 2**20
 """Values that are looked at or converted at once, so that no second array as large as the first is made."""
-_TOPS = (255, 1023, 4095, 16383, 65535)
+_TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """The highest values of 8, 10, 12, 14 and 16 bits."""
 _FEW = 31
 """Bytes that are no higher than this are probably levels that want to be stretched."""
@@ -166,15 +166,15 @@ def _of_bytes(facts: ValueFacts) -> tuple[tuple[float, float], list[Suspicion]]:
 
 
 def _of_integers(facts: ValueFacts) -> tuple[tuple[float, float], list[Suspicion]]:
-    if facts.declared:
-        return (0, 2**facts.declared - 1), []
+    if top := _declared_top(facts):
+        return (0, top), []
     if facts.low < 0:
         low, high = (-128, 127) if facts.low >= -128 and facts.high <= 127 else _found(facts)
         words = f"integers below zero, {facts.low:g} to {facts.high:g}: {low:g} becomes black, {high:g} white"
         return (low, high), [_guess("below zero", words)]
     if facts.high <= 1:
         return _black_and_white(facts)
-    top = next((float(top) for top in _TOPS if facts.high <= top), facts.high)
+    top = next((top for top in _TOPS if facts.high <= top), facts.high)
     if top == 65535 or (top == 255 and facts.kind == "int"):
         return (0, top), []
     return (0, top), [_part_in_use(facts, top)]
@@ -190,7 +190,7 @@ def _of_floats(facts: ValueFacts) -> tuple[tuple[float, float], list[Suspicion]]
     if low >= -5 and 20 < high <= 260:
         return (0, 255), []
     if low >= 0 and 260 < high <= 65535:
-        top = next(float(top) for top in _TOPS if high <= top)
+        top = next(top for top in _TOPS if high <= top)
         return (0, top), [_part_in_use(facts, top)]
     low, high = _found(facts)
     words = f"values of no usual range: {low:.4g} becomes black, {high:.4g} white"
@@ -227,8 +227,14 @@ def _found(facts: ValueFacts) -> tuple[float, float]:
     return facts.low, facts.high if facts.high > facts.low else facts.low + 1
 
 
+def _declared_top(facts: ValueFacts) -> float:
+    """The highest value of the bits that files state; 0 where they state none, or have higher ones nevertheless."""
+    top = 2.0**facts.declared - 1 if facts.declared else 0
+    return top if facts.high <= top else 0
+
+
 def _type_range(facts: ValueFacts) -> tuple[float, float] | None:
     """The whole range of the type, or of the bits of it that a file declares; None where that means nothing."""
-    if facts.declared:
-        return 0, 2**facts.declared - 1
+    if top := _declared_top(facts):
+        return 0, top
     return {"bool": (0.0, 1.0), "8-bit": (0.0, 255.0), "16-bit": (0.0, 65535.0)}.get(facts.kind)

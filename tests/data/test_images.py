@@ -97,12 +97,12 @@ def test_sixteen_bit_white_is_zero_tiff_is_inverted(tmp_path: Path) -> None:
     assert image.notes == ("16-bit to 8-bit", "white-is-zero inverted")
 
 
-def test_sixteen_bit_colour_png_says_so(tmp_path: Path) -> None:
+def test_sixteen_bit_colour_png_is_scaled_by_both_bytes(tmp_path: Path) -> None:
     row = struct.pack(">6H", 0, 0xFFFF, 0x8000, 0x1234, 0x00FF, 0xFF00)
     path = tmp_path / "a.png"
     path.write_bytes(png(2, 1, (b"IDAT", zlib.compress(b"\0" + row)), depth=16, colour=2))
     image = read_image(path)
-    np.testing.assert_array_equal(image.pixels, [[[0, 255, 128], [18, 0, 255]]])
+    np.testing.assert_array_equal(image.pixels, [[[0, 255, 128], [18, 1, 254]]])
     assert image.notes == ("16-bit to 8-bit",)
 
 
