@@ -23,15 +23,17 @@ from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.fitting import fit, with_channels
 from nvp_studio.data.folders import load_archive, load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
-from nvp_studio.data.image_size import ImageSize, check_image_size
+from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.imagenet import find_imagenet, read_imagenet
 from nvp_studio.data.numpy_folder import array_files, find_arrays, load_arrays
+from nvp_studio.data.option_checks import check_folders, check_options, check_published
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.shipped import read_fashion_mnist, read_peeps
 from nvp_studio.data.svhn import find_svhn, read_svhn
+from nvp_studio.data.twins import doubts_about_twins
 from nvp_studio.resources import resource_path
 
 _MAX_UNREADABLE = 0.01
@@ -243,21 +245,15 @@ def load_data(
 
     Raises `DataError`, a `ValueError` whose message is one line.
     """
-    if image_size is not None:
-        try:
-            check_image_size(image_size)
-        except ValueError as error:
-            raise DataError(str(error)) from error
-    if channels not in (None, 1, 3):
-        raise DataError(f"images have 1 channel (grey) or 3 (colour), not {channels}")
     root = None if data_root is None else os.fspath(data_root)
     options = LoadOptions(image_size, channels, root, progress or no_progress, reading)
+    check_options(options)
     try:
         if spec in CATALOGUE:
-            _check_published(spec, reading)
+            check_published(spec, reading)
             return replace(_fitted(CATALOGUE[spec].load(options), options), reading=reading)
         if is_hugging_face(spec):
-            _check_folders(spec, reading, has_folders=False)
+            check_folders(spec, reading, has_folders=False)
             loaded = load_hugging_face(spec, options)
             return replace(_data_set(spec, Path(spec), loaded, options.progress), title=spec.removeprefix(PREFIX))
         return _load_path(spec, options)
@@ -279,7 +275,7 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
         return _fitted(_data_set(spec, path, load_archive(path, options), options.progress), options)
     loaded = _load_arrays(path, options)
     if loaded is not None:
-        _check_folders(path.name, options.reading, has_folders=path.is_dir() and bool(find_arrays(path)))
+        check_folders(path.name, options.reading, has_folders=path.is_dir() and bool(find_arrays(path)))
         loaded = loaded.undivided() if options.reading.split == "none" else loaded
         return _fitted(_data_set(spec, path, loaded, options.progress), options)
     if options.reading.axes not in ("", "N"):
@@ -292,20 +288,6 @@ def is_image_archive(path: Path) -> bool:
     if not is_archive_name(path.name) or not path.is_file():
         return False
     return not (cifar_files.is_archive(path) and cifar_files.holds_batches(path))
-
-
-def _check_published(spec: str, reading: Reading) -> None:
-    """Refuse a reading that a set of the catalogue would not heed."""
-    of_numbers = reading.values not in ("", "type") or reading.axes not in ("", "N") or reading.white
-    if of_numbers or reading.split or reading.leave_out:
-        options = "values, white, axes, split and leave-out"
-        raise DataError(f"{spec} is read as it was published; {options} are for other data")
-
-
-def _check_folders(name: str, reading: Reading, *, has_folders: bool) -> None:
-    """Refuse to leave folders out of what has none."""
-    if reading.leave_out and not has_folders:
-        raise DataError(f"{name} has no folders to leave out; --leave-out is for folders of images")
 
 
 def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
@@ -358,6 +340,9 @@ def _data_set(spec: str, path: Path, loaded: LoadedData, progress: Progress) -> 
         chosen = held_out([str(index) for index in range(len(train))])
         train, validation = train.part(~chosen), train.part(chosen)
     name = os.path.abspath(path)
+    suspicions = loaded.suspicions
+    if not digest:  # which stands for splits that were looked at already
+        suspicions += doubts_about_twins((train, validation, loaded.test), progress)
     return DataSet(
         name=spec,
         title=Path(name).name or name,
@@ -371,7 +356,7 @@ def _data_set(spec: str, path: Path, loaded: LoadedData, progress: Progress) -> 
         notes=loaded.notes,
         attributes=loaded.attributes,
         reading=loaded.reading,
-        suspicions=loaded.suspicions,
+        suspicions=suspicions,
         left_out=loaded.left_out,
     )
 

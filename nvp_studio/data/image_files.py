@@ -17,7 +17,7 @@ from nvp_studio.data.left_out import LeftOutCount, why_unread
 from nvp_studio.data.options import LoadOptions, Paced, Progress, no_progress
 from nvp_studio.data.reading import UNDECIDED, Reading, Suspicion, ValueFacts
 from nvp_studio.data.row_writer import Row
-from nvp_studio.data.values import choose_all, is_decided, not_dark
+from nvp_studio.data.values import choose_all, doubts_about_depths, is_decided, not_dark
 
 ImageShape = tuple[int, int, int]
 FactsOf = Callable[[Sequence[int], str], Generator[ValueFacts | ImageError | None, None, None]]
@@ -166,6 +166,7 @@ def deciding_reading(
     find one that is not all dark, usually one. Yields how many of how many are done, (0, 0) while one is decoded.
     """
     facts: dict[str, ValueFacts] = {}
+    stated = Counter[int]()
     done, total = 0, sum(kind not in ("", "bool", "8-bit") for kind in kinds)
     for kind in sorted(set(kinds) - {""}):
         facts[kind] = ValueFacts(kind=kind)
@@ -178,12 +179,14 @@ def deciding_reading(
                     continue
                 if isinstance(one, ValueFacts):  # otherwise its row will say why
                     facts[kind] += one
+                    stated[one.declared] += kind == "16-bit"
                 if kind == "8-bit" and not_dark(facts[kind]):
                     break
                 if kind != "8-bit":
                     done += 1
                     yield done, total
-    return choose_all(facts.values(), reading)
+    decided, suspicions = choose_all(facts.values(), reading)
+    return decided, [*suspicions, *doubts_about_depths(Counter(kinds), +stated, decided)]
 
 
 def facts_of_images(

@@ -34,6 +34,7 @@ from nvp_studio.data.row_writer import (
     pixels_path,
     write_rows,
 )
+from nvp_studio.data.twins import doubts_about_twins
 from nvp_studio.files import write_whole
 from nvp_studio.locks import LockFile
 from nvp_studio.text import counted
@@ -261,9 +262,9 @@ def _prepare(folder: Path, key: str, decided_key: str, source: str, plan: Plan, 
     )
     loaded = _mapped(folder, manifest)
     if loaded.validation is not None:
-        manifest = msgspec.structs.replace(
-            manifest, digest=digest_of(loaded.train, loaded.validation, loaded.test, progress=progress)
-        )
+        splits = (loaded.train, loaded.validation, loaded.test)
+        doubts = manifest.suspicions + doubts_about_twins(splits, progress)
+        manifest = msgspec.structs.replace(manifest, digest=digest_of(*splits, progress=progress), suspicions=doubts)
     write_whole(folder / _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
     with suppress(OSError):
         journal_path(folder, key).unlink()

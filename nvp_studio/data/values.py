@@ -6,6 +6,7 @@ told from the lowest and highest; whatever is not certain is said in a `Suspicio
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as Counts
 from functools import lru_cache
 from typing import Any
 
@@ -109,6 +110,29 @@ def choose_all(facts: Iterable[ValueFacts], reading: Reading) -> tuple[Reading, 
     values = ",".join(mapping.text for mapping, _ in chosen)
     suspicions = [suspicion for _, of_one in chosen for suspicion in of_one]
     return msgspec.structs.replace(reading, values=values), suspicions
+
+
+def doubts_about_depths(kinds: Counts[str, int], stated: Counts[int, int], decided: Reading) -> list[Suspicion]:
+    """Say how many images have numbers of each kind, and of each number of bits that files state, if they differ.
+
+    `kinds` counts the images by their kind, "" for those whose numbers are no levels; `stated` those of 16 bits by the
+    bits that they state, 0 for none.
+    """
+    doubts = []
+    named = {kind: count for kind, count in kinds.items() if kind}
+    if len(named) > 1:
+        ranges = {kind: range_for(decided, kind) for kind in named}
+        parts = [f"{named[kind]:,} {kind} ({one.low:g}..{one.high:g})" for kind, one in ranges.items()]
+        words = f"numbers of different kinds among {sum(kinds.values()):,} images: {', '.join(parts)} become 0..255"
+        option = ("--values", ",".join(f"{kind}:LOW..HIGH" for kind in named))
+        doubts.append(Suspicion(kind="different kinds", words=words, option=option))
+    if len(stated) > 1:
+        ordered = sorted(stated.items(), reverse=True)
+        parts = [f"{count:,} of {bits} bits" if bits else f"{count:,} of unstated bits" for bits, count in ordered]
+        one = range_for(decided, "16-bit")
+        words = f"images of different bits in use: {', '.join(parts)}; {one.low:g}..{one.high:g} becomes 0..255 in all"
+        doubts.append(Suspicion(kind="different bits", words=words, option=("--values", "LOW..HIGH")))
+    return doubts
 
 
 def apply(values: Numbers, mapping: Mapping, *, inverted: bool = False) -> tuple[Images, int]:

@@ -185,3 +185,23 @@ def test_splits_of_arrays_become_one_where_none_are_asked_for(tmp_path: Path) ->
     data = load_data(str(tmp_path / "folder"), reading=Reading(split="none", leave_out=("other",)))
     assert data.test is None
     assert len(data.train) + len(data.validation) == COUNT
+
+
+def test_different_depths_are_said_with_counts(tmp_path: Path) -> None:
+    deep, plain = smooth(0, 4000, "u2"), smooth(0, 255, "u1")
+    save_files(tmp_path / "a", deep, "png")
+    save_files(tmp_path / "a" / "b", plain[:5], "png")
+    (doubt,) = [one for one in load_data(str(tmp_path / "a")).suspicions if one.kind == "different kinds"]
+    ranges = "12 16-bit (0..4095), 5 8-bit (0..255)"
+    assert doubt.words == f"numbers of different kinds among 17 images: {ranges} become 0..255"
+    for number, one in enumerate(deep // 4):
+        options = {"tiffinfo": {281: (1023, 4095)[number % 2]}} if number < 10 else {}
+        Image.fromarray(one).save(tmp_path / f"{number}.tif", **options)
+    (tmp_path / "tifs").mkdir()
+    for path in tmp_path.glob("*.tif"):
+        path.rename(tmp_path / "tifs" / path.name)
+    data = load_data(str(tmp_path / "tifs"))
+    assert data.reading.values == "16-bit:0..4095"
+    (doubt,) = data.suspicions
+    counts = "5 of 12 bits, 5 of 10 bits, 2 of unstated bits"
+    assert doubt.words == f"images of different bits in use: {counts}; 0..4095 becomes 0..255 in all"
