@@ -1,6 +1,5 @@
 """`nvp-studio data`: which data sets there are, what is known of one, what it holds, and getting one ready."""
 
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from nvp_studio.commands.console import (
 )
 from nvp_studio.commands.options import SIZE, given_reading, options_of, size_option, with_options
 from nvp_studio.data.places import cache_folder, data_folder, prepared_folders
-from nvp_studio.data.reading import Reading, as_options
+from nvp_studio.data.reading import Reading
 from nvp_studio.data.report import suspicion_text
 from nvp_studio.files import write_whole
 from nvp_studio.text import shape_text
@@ -135,8 +134,10 @@ def prepare(
     `nvp-studio data prepare photos/ --image-size 64`
     """
     from nvp_studio.data.catalogue import CATALOGUE, load_data
+    from nvp_studio.data.describe import describe
     from nvp_studio.data.hugging_face import PREFIX, download_size, load_hugging_face
     from nvp_studio.data.options import LoadOptions
+    from nvp_studio.data.report import left_out_text, rows
 
     started = time.monotonic()
     reading = given_reading(fields)
@@ -154,34 +155,22 @@ def prepare(
             name, image_size=image_size, channels=channels, data_root=data_root, progress=progress, reading=reading
         )
     seconds = time.monotonic() - started
-    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    about = describe(data)
     facts: dict[str, Any] = {
         "name": data.name,
         "title": data.title,
         "shape": shape_text(*data.image_shape),
-        "images": {part: len(split) for part, split in parts.items() if split is not None},
+        "images": {split.name: split.images for split in about.splits},
         "classes": list(data.label_names),
         "notes": list(data.notes),
+        "left_out": [left_out_text(one) for one in about.left_out],
         "reading": msgspec.to_builtins(data.reading),
-        "warnings": [suspicion_text(one) for one in data.suspicions],
+        "warnings": [suspicion_text(one) for one in about.suspicions],
         "digest": data.digest,
         "seconds": seconds,
     }
-    print_result(
-        facts,
-        json,
-        [
-            ("ready", data.title),
-            ("images", ", ".join(f"{count:,} {part}" for part, count in facts["images"].items())),
-            ("shape", facts["shape"]),
-            ("classes", len(data.label_names) or None),
-            *(("note", note) for note in data.notes),
-            *(("warning", warning) for warning in facts["warnings"]),
-            ("read by", shlex.join(as_options(data.reading)) or None),
-            ("digest", data.digest),
-            ("took", f"{seconds:.1f} s"),
-        ],
-    )
+    ready = [("ready", data.title), *rows(about), ("digest", data.digest), ("took", f"{seconds:.1f} s")]
+    print_result(facts, json, ready)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What data hold and how they are read, for a person to see before a run trains on them; without NumPy."""
 
+import shlex
 from typing import Annotated
 
 import msgspec
@@ -100,7 +101,7 @@ def rows(report: DataReport) -> list[tuple[str, str]]:
     if report.levels is not None:
         darkest, brightest, levels = report.levels
         table.append(("values", f"{darkest} to {brightest} of 0 to 255, {counted(levels, 'level')}"))
-    table.append(("read with", " ".join(as_options(report.reading))))
+    table.append(("read with", shlex.join(as_options(report.reading))))
     table += [("note", note) for note in report.notes]
     table += [("left out", left_out_text(one) + _option_text(one.option, "takes them in")) for one in report.left_out]
     table += [("warning", suspicion_text(one)) for one in report.suspicions]

@@ -56,6 +56,11 @@ class DataSurveyor(QObject):
         return None if self._due else self.result
 
     @property
+    def outdated(self) -> bool:
+        """Whether `result` is of the format or reading of before, as the survey in the present one goes on."""
+        return self._due and self.result is not None
+
+    @property
     def problem(self) -> str:
         """Why a run cannot learn from these data, in the words that a run would refuse them with; empty: it can."""
         result = self.result

@@ -207,8 +207,7 @@ def _changed_data(folder: Path, record: RunRecord, config: TrainConfig, data: Da
     """How the data differ from those that the run was started with, in one line; empty when they do not."""
     if data.digest == record.data.digest:
         return ""
-    read_otherwise = not record.config.reading.values and data.suspicions
-    otherwise = ", or an earlier version has read them otherwise: " + data.suspicions[0].words if read_otherwise else ""
+    otherwise = "" if record.config.reading.values else _read_by_earlier_version(data)
     recorded = read_report(folder)
     facts = () if recorded is None else differences(recorded, describe(data))
     how = ", ".join(facts) or "there are as many images of this size, with other pixels or labels"
@@ -219,6 +218,13 @@ def _changed_data(folder: Path, record: RunRecord, config: TrainConfig, data: Da
         place = config.data if config.data != record.config.data else config.data_root
         return f"the data in {place} are not those that {record.name} was started with: {digests}{otherwise}"
     return f"the data of {config.data} have changed since {record.name} was started: {digests}{otherwise}"
+
+
+def _read_by_earlier_version(data: DataSet) -> str:
+    """What an earlier version may have read otherwise in these data, empty where that is nothing."""
+    if "16-bit" in data.reading.values and data.image_shape[0] == 3:
+        return ", or it was with an earlier version, which took the high bytes of 16-bit colour alone"
+    return ", or an earlier version has read them otherwise: " + data.suspicions[0].words if data.suspicions else ""
 
 
 def _resume_of(checkpoint: Checkpoint, folder: Path) -> ResumeState:

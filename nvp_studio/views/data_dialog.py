@@ -94,6 +94,7 @@ class DataDialog(Dialog):
         except ValueError as error:
             self.note.show_text(sentence(error), "error")
             self.ok.setEnabled(False)
+            self._dim(True)
             return
         config = self._config
         image_format = (config.image_size, config.channels)
@@ -105,12 +106,18 @@ class DataDialog(Dialog):
         if surveyor.error:
             self.note.show_text(sentence(surveyor.error), "error")
         else:
-            self.note.show_text(self.tr("Looking at the data…") if surveyor.running else "")
-        self.ok.setEnabled(not surveyor.error and not surveyor.running)
+            self.note.show_text(self.tr("Looking at the data…") if surveyor.running or surveyor.outdated else "")
+        self.ok.setEnabled(not surveyor.error and not surveyor.running and not surveyor.outdated)
+        self._dim(surveyor.outdated)
         self.images.set_placeholder("" if report is None else self.tr("No images to show"))
         if report is not None and not surveyor.error:
             self.images.show_batch(report.samples, _COLUMNS[len(report.sample_names) > 24], report.sample_names)
         self._fill(report if not surveyor.error else None)
+
+    def _dim(self, outdated: bool) -> None:
+        """Show images and table pale while they are not of what the fields say."""
+        self.images.set_dimmed(outdated)
+        self._table.setEnabled(not outdated)
 
     def _fill(self, report: DataReport | None) -> None:
         table = QWidget()

@@ -238,6 +238,12 @@ def test_data_are_shown_before_a_run(run: Run, tmp_path: Path) -> None:
     assert "left out   15: left out as was asked (a/)" in out
     assert "warning    nothing to leave out: there are no images in a folder c" in out
     assert "read with  --values 8-bit:0..255 --split none --leave-out a --leave-out c" in out
+    shown = [
+        line for line in out.splitlines() if line.startswith(("left out", "warning", "images", "size", "read with"))
+    ]
+    code, out, err = run("data", "prepare", tmp_path / "set", "--leave-out", "a", "--leave-out", "c", "--split", "none")
+    assert code == 0, err
+    assert set(shown) <= set(out.splitlines())
 
 
 def test_data_that_no_run_can_train_on_end_with_1(run: Run, tmp_path: Path) -> None:
@@ -249,7 +255,7 @@ def test_data_that_no_run_can_train_on_end_with_1(run: Run, tmp_path: Path) -> N
 
 
 def test_options_of_reading_are_taken_by_show_and_prepare_alike(run: Run, tmp_path: Path) -> None:
-    values = np.arange(12 * 8 * 8).reshape(12, 8, 8) % 16
+    values = (np.arange(12 * 8 * 8).reshape(12, 8, 8) + 3 * np.arange(12)[:, None, None]) % 16
     np.save(tmp_path / "a.npy", values.transpose(1, 2, 0).astype(np.uint8))
     options = ["--values", "0..15", "--axes", "HWN", "--white", "low", "--image-size", "4x6", "--json"]
     code, out, err = run("data", "prepare", tmp_path / "a.npy", *options)

@@ -611,9 +611,13 @@ def test_what_is_trained_on_is_shown_and_read_otherwise(page: TrainPage, qtbot: 
     values.setText("0-15")
     values.editingFinished.emit()
     assert not dialog.ok.isEnabled()
+    assert dialog.images.dimmed
     values.setText("0..15")
     values.editingFinished.emit()
+    assert dialog.images.dimmed
+    assert not dialog.ok.isEnabled()
     qtbot.waitUntil(lambda: "0 to 255 of 0 to 255, 16 levels" in texts_of(dialog))
+    assert not dialog.images.dimmed
     dialog.ok.click()
     assert page.form.config is not None
     assert page.form.config.reading.values == "0..15"

@@ -29,7 +29,8 @@ class ImageGrid(QWidget):
         self._tips: tuple[str, ...] = ()
         self._columns: int | None = None
         self._under_mouse = -1
-        self._dimmed = False
+        self.dimmed = False
+        """Whether the images are painted pale."""
         self.selected = -1
         self.placeholder = ""
         self.gap = 2
@@ -51,8 +52,8 @@ class ImageGrid(QWidget):
 
     def set_dimmed(self, dimmed: bool) -> None:
         """Paint the images pale, as others are on their way."""
-        if dimmed != self._dimmed:
-            self._dimmed = dimmed
+        if dimmed != self.dimmed:
+            self.dimmed = dimmed
             self.update()
 
     def set_placeholder(self, text: str) -> None:
@@ -83,7 +84,7 @@ class ImageGrid(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)
             return
         for index, rect in enumerate(self._cells()[1]):
-            painter.setOpacity(DIMMED if self._dimmed else 1.0)
+            painter.setOpacity(DIMMED if self.dimmed else 1.0)
             painter.drawImage(rect, self._images[index])
             painter.setOpacity(1.0)
             if index in (self.selected, self._under_mouse):

@@ -140,5 +140,6 @@ class DataChoice(QObject):
         self._form.show_data_problem(self.surveyor.problem)
         card = self._form.data_card
         card.show_report(self.surveyor.result)
+        card.images.set_dimmed(self.surveyor.outdated)
         card.button.setVisible(not self._context.engine.trainer_host)
         card.note.show_text(*run_text.survey_text(self.surveyor, self._form.image_format[0]))
