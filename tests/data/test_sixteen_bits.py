@@ -155,6 +155,7 @@ def test_what_is_left_of_16_bit_colour_is_said_or_refused(tmp_path: Path) -> Non
     np.testing.assert_array_equal(image.pixels, values[..., :3] >> 8)
     assert HIGH_BYTE in image.notes
     for number in range(3):
+        values[1, 1, :3] = number * 4096
         (tmp_path / f"{number}.tif").write_bytes(tiff(values, alpha=1))
     *_, report = survey_data(str(tmp_path), LoadOptions())
     assert not isinstance(report, int)
