@@ -179,8 +179,9 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def find_model(model: str) -> str:
-    """The path that `model` means: a file or folder, else the run of that name; empty for the included model.
+def find_model(model: str, runs: Path | None = None) -> str:
+    """The path that `model` means: a file or folder, else the run of that name (in the folder `runs`, if it is given);
+    empty for the included model.
 
     What is none of these is returned as it is. Raises `RunError` for a name that several runs were given.
     """
@@ -189,7 +190,7 @@ def find_model(model: str) -> str:
     if not model or Path(model).exists():
         return model
     try:
-        return str(find_run(Path(model)))
+        return str(find_run(Path(model), runs))
     except NoSuchRunError:
         return model
 

@@ -138,7 +138,7 @@ def train(
 
     def configured() -> tuple[TrainConfig, Callable[[FlowConfig], FlowConfig]]:
         change = _flow_change(flow or [])
-        config = _begun_from_model(given, asked_preset, fields["preset"])
+        config = _begun_from_model(given, asked_preset, fields["preset"], runs)
         if advice := rate_warning(config.learning_rate):
             say(f"warning: {advice}")
         return config, change
@@ -272,14 +272,14 @@ def _like(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     return fields | given
 
 
-def _begun_from_model(given: dict[str, Any], asked_preset: str, default_preset: str) -> TrainConfig:
+def _begun_from_model(given: dict[str, Any], asked_preset: str, default_preset: str, runs: Path | None) -> TrainConfig:
     """The configuration of the settings `given`, as the model has it that the run begins from, if it does."""
     from nvp_studio.training.fine_tuning import read_parent
 
     if not given.get("begin_from"):
         preset = given.get("preset", default_preset)
         return _config(recommended(preset) | given | {"preset": preset, "begin_from": None})
-    place = find_model(given["begin_from"])
+    place = find_model(given["begin_from"], runs)
     model = read_parent(place)
     if asked_preset and model.preset and asked_preset != model.preset:
         raise CommandError(

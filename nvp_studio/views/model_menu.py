@@ -39,6 +39,9 @@ class ModelMenu(MnemonicMenu):
         self.addSeparator()
         self.addAction(registry["file.open-model"])
         self.addAction(registry["file.open-run"])
+        if "run.fine-tune" in registry:  # Train may be built later
+            self.addSeparator()
+            self.addAction(registry["run.fine-tune"])
 
     def _add_models(self, title: str, models: list[tuple[str, str]]) -> None:
         if not models:

@@ -1,4 +1,4 @@
-"""`score` and `encode` on several processes: the output of one."""
+"""`score`, `encode` and a run from a model on several processes: the output of one."""
 
 import csv
 import os
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nvp_studio.training.runs import read_metrics
 from tests.cli.conftest import Run
 from tests.small_model import random_images
 from tests.training.launch import COMMAND_LINE, launch
@@ -73,6 +74,18 @@ def test_latents_come_in_the_order_of_the_files(run: Run, model: Path, photos: P
         assert len(two["z"]) == 10
         np.testing.assert_allclose(one["z"], two["z"], atol=1e-4)
         assert two["exact"].all()
+
+
+@pytest.mark.slow
+def test_every_process_begins_from_the_model(run: Run, model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", images=random_images(90))
+    words = ["train", "--from", model, "--data", tmp_path / "data.npz", "--batch-size", 8, "--steps", 3]
+    words += ["--device", "cpu", "--threads", 1, "--runs", tmp_path, "--name"]
+    assert run(*words, "one")[0] == 0
+    for process in launch(2, COMMAND_LINE, *words, "two"):
+        assert process.code == 0, process.err
+    one, two = (read_metrics(tmp_path / name) for name in ("one", "two"))
+    assert [step.train for step in two] == pytest.approx([step.train for step in one], abs=1e-3)
 
 
 def test_a_wrong_model_is_told_once(model: Path, photos: Path, tmp_path: Path) -> None:

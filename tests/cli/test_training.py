@@ -385,6 +385,9 @@ def test_a_run_begins_from_a_model(run: Run, data: Path, model: Path, tmp_path: 
         code, _, err = run("train", "--from", model, *options, *words)
         assert code == 1
         assert reason in err
+    code, out, err = run("train", "--from", "tuned", "--check", "--json", *words)
+    assert code == 0, err
+    assert json.loads(out)["parent"]["name"] == "tuned", "a run's name in the folder of runs"
     code, out, err = run("train", "--like", folder, "--check", "--json", *words)
     assert code == 0, err
     assert json.loads(out)["parent"]["name"] == "small", "it begins from the same model"

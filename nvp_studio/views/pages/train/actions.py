@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 
+from nvp_studio.text import sentence
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.events import CheckpointSaved
 from nvp_studio.training.runs import RunSummary, can_resume, has_model
@@ -271,7 +272,7 @@ class TrainActions(QObject):
 
     def _notify_data_trouble(self) -> None:
         live = self._live
-        text = self.tr("{0} was not resumed: {1}.").format(live.name, live.reason)
+        text = sentence(live.reason)
         actions: list[tuple[str, Callable[[], None]]] = []
         if not live.host:
             actions.append((self.tr("Choose the data…"), self._ask_data))
