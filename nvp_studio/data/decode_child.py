@@ -1,5 +1,6 @@
 """A process for decoding, as the process sees it that gives it files."""
 
+import math
 import os
 import signal
 import subprocess
@@ -90,7 +91,9 @@ class Process:
         self.tasks: deque[Task] = deque()
         """What it was given and has not answered, in order."""
         self.results: deque[bytes] = deque()
-        self.ready = self.ended = self.overdue = False
+        self.ended = self.overdue = False
+        self.ready_since = math.inf
+        """When it was ready; infinite while it starts."""
         self.since = time.monotonic()
         """When its first task began."""
         self._ahead = _FIRST_AHEAD
@@ -109,6 +112,11 @@ class Process:
         )
         self._pipe_bytes = _widen(self._popen)
         threading.Thread(target=self._receive, name="decoded images", daemon=True).start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes tasks at once."""
+        return self.ready_since < math.inf
 
     def give(self, unsent: deque[Task], want: Want, seconds: float) -> bool:
         """Send the first of the `unsent` tasks, as many as it is to have now, and remove them; whether there were any.
@@ -150,7 +158,7 @@ class Process:
         while self.results:
             result = decode_result(self.results.popleft())
             if isinstance(result, Ready):
-                self.ready = True
+                self.ready_since = self.since
             elif self.tasks:
                 task = self.tasks.popleft()
                 task.result = result

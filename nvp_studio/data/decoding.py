@@ -29,12 +29,12 @@ MAX_PROCESSES = 4
 _WAIT_SECONDS = 0.02
 """While a file is decoded, the caller gets control back this often."""
 _MORE_SECONDS = 0.3
-"""A further process is started once the work has taken this long, about as long as a start takes."""
+"""A further process is started once the others have worked this long, about as long as a start takes."""
 _MAX_HELD_BYTES = 64 * 2**20
 """Content of files that is taken ahead, and pixels that may wait for those of an earlier file."""
 _TURN_SECONDS = 0.002
 """While results are waiting for the caller, the processes are given more files this often."""
-_MANY_FILES = 500
+_MANY_FILES = 4000
 """With so many, all processes are started at once."""
 _IDLE_SECONDS = 60.0
 """Processes that nobody wants kept ready are ended about so long after their last work."""
@@ -276,10 +276,12 @@ class _Work:
         return bool(self._unsent)
 
     def _add_process(self) -> bool:
+        """Take another process that is there, or start one where the caller has waited for the others for long."""
         if len(self.processes) >= self.decoders.most:
             return False
-        late = time.monotonic() - self._began > _MORE_SECONDS
-        process = self.decoders.take(start=not self.processes or late)
+        all_work_since = max([self._began, *(process.ready_since for process in self.processes)])
+        late = self._waiting[0].result is None and time.monotonic() - all_work_since > _MORE_SECONDS
+        process = self.decoders.take(start=late or not self.processes)
         if process is not None:
             self.processes.append(process)
         return process is not None

@@ -146,6 +146,18 @@ def test_sources_are_taken_a_bounded_number_ahead(shared: Decoders) -> None:
     assert 0 < taken < 50 + 4 * decode_child.AHEAD + 2
 
 
+@pytest.mark.parametrize(("seconds", "processes"), [(0.0, 2), (60.0, 1)])
+def test_another_process_is_started_where_one_has_worked_for_long(
+    seconds: float, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_MORE_SECONDS", seconds)
+    file = io.BytesIO()
+    Image.effect_noise((500, 500), 50).save(file, "PNG")
+    with closing(Watched(2)) as decoders:
+        images_of(decoders, [file.getvalue()] * 20)
+        assert len(decoders.taken) == processes
+
+
 def test_the_caller_has_control_while_sources_are_looked_for(shared: Decoders) -> None:
     def slow() -> Iterator[bytes]:
         for _ in range(20):
