@@ -8,7 +8,19 @@ from nvp_studio.text import one_line
 
 _SAVE = "save the images as numbers with numpy.savez('images.npz', images=array)"
 _PICKLES = (".joblib", ".pickle", ".pkl", ".pt", ".pth")
-_ARRAYS = (".h5", ".hdf", ".hdf5", ".mat", ".nc", ".tfrecord", ".tfrecords", ".zarr")
+_ARRAYS = (
+    ".arrow",
+    ".ckpt",
+    ".hdf",
+    ".lmdb",
+    ".mdb",
+    ".nc",
+    ".rds",
+    ".safetensors",
+    ".tfrecord",
+    ".tfrecords",
+    ".zarr",
+)
 
 
 def advice_about(name: str) -> str:

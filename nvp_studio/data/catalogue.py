@@ -10,28 +10,23 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from nvp_studio.data import cifar, cifar_files, idx, numpy_files, pixel_csv
-from nvp_studio.data.advice import advice_about
-from nvp_studio.data.archives import is_archive_name
-from nvp_studio.data.array_images import with_range
+from nvp_studio.data import cifar, idx
 from nvp_studio.data.arrays import LoadedData, check_size, reason_of
-from nvp_studio.data.background import while_told
 from nvp_studio.data.celeba import find_celeba, read_celeba
 from nvp_studio.data.dataset import Attribute, DataError, DataSet, Images, digest_of
 from nvp_studio.data.digits import find_digits, read_digits
 from nvp_studio.data.download import RemoteFile
 from nvp_studio.data.fitting import fit, with_channels
-from nvp_studio.data.folders import load_archive, load_folder
 from nvp_studio.data.hugging_face import PREFIX, is_hugging_face, load_hugging_face
 from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.imagenet import find_imagenet, read_imagenet
-from nvp_studio.data.numpy_folder import array_files, find_arrays, load_arrays
 from nvp_studio.data.option_checks import check_folders, check_options, check_published
 from nvp_studio.data.options import LoadOptions, Progress, no_progress
 from nvp_studio.data.partition import FRACTION, held_out
 from nvp_studio.data.places import data_folder, data_roots
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.shipped import read_fashion_mnist, read_peeps
+from nvp_studio.data.sources import load_path
 from nvp_studio.data.svhn import find_svhn, read_svhn
 from nvp_studio.data.twins import doubts_about_twins
 from nvp_studio.resources import resource_path
@@ -232,6 +227,7 @@ def load_data(
     - a TIFF file of several pages;
     - an IDX file, plain or gzipped, or a folder of MNIST's four;
     - a .npz or .npy file, or a folder or archive of .npy files;
+    - a .mat file of MATLAB or an HDF5 file, where the libraries for these are installed;
     - a .csv file with the pixels of an image in each row;
     - CIFAR-10's binary or Python batches or its PNG sheets, in a folder or a tar.gz file; or one such batch;
     - parquet files with a column of images, one or a folder of them.
@@ -271,60 +267,8 @@ def _load_path(spec: str, options: LoadOptions) -> DataSet:
         known = ", ".join(CATALOGUE)
         raise DataError(f"no data set and no file named {spec!r}; give a path, or one of: {known}")
     options.progress(0, 0, f"opening {path.name}")
-    if is_image_archive(path):
-        return _fitted(_data_set(spec, path, load_archive(path, options), options.progress), options)
-    loaded = _load_arrays(path, options)
-    if loaded is not None:
-        check_folders(path.name, options.reading, has_folders=path.is_dir() and bool(find_arrays(path)))
-        loaded = loaded.undivided() if options.reading.split == "none" else loaded
-        return _fitted(_data_set(spec, path, loaded, options.progress), options)
-    if options.reading.axes not in ("", "N"):
-        raise DataError(f"{path.name} is a folder of images, whose axes are known; --axes is for arrays of numbers")
-    return _data_set(spec, path, load_folder(path, options), options.progress)
-
-
-def is_image_archive(path: Path) -> bool:
-    """Whether a file is an archive that is read like a folder of image files."""
-    if not is_archive_name(path.name) or not path.is_file():
-        return False
-    return not (cifar_files.is_archive(path) and cifar_files.holds_batches(path))
-
-
-def _load_arrays(path: Path, options: LoadOptions) -> LoadedData | None:
-    """Return what an array file or a folder of them holds, None for a folder of other files and a TIFF file."""
-    reading = options.reading
-    if path.is_dir():
-        if idx.holds_idx(path):
-            return with_range(idx.load_idx(path), reading)
-        place = cifar.find_cifar("cifar-10", path)
-        if place is not None:
-            return with_range(_load_cifar(place), reading)
-        files = find_arrays(path)
-        return load_arrays(path, array_files(path, files), options) if files else None
-    if not path.is_file():
-        raise DataError(f"{path.name} is neither a file nor a folder")
-    if path.suffix.lower() in (".tif", ".tiff"):  # a stack, which is read like a folder of its pages
-        return None
-    return while_told(lambda: _load_file(path, reading), options.progress, f"reading {path.name}")
-
-
-def _load_file(path: Path, reading: Reading) -> LoadedData:
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        return numpy_files.load_npz(path, reading)
-    if suffix == ".npy":
-        return numpy_files.load_npy(path, reading)
-    if suffix in pixel_csv.SUFFIXES:
-        return pixel_csv.load_csv(path, reading)
-    if suffix == ".bin" or cifar_files.is_archive(path):
-        return with_range(_load_cifar(path), reading)
-    if idx.is_idx(path):
-        return with_range(idx.load_idx(path), reading)
-    raise DataError(advice_about(path.name))
-
-
-def _load_cifar(path: Path) -> LoadedData:
-    return replace(cifar.read_cifar("cifar-10", path), label_names=CATALOGUE["cifar-10"].label_names)
+    loaded = load_path(path, options, CATALOGUE["cifar-10"].label_names)
+    return _fitted(_data_set(spec, path, loaded, options.progress), options)
 
 
 TOO_FEW = "{0} has {1} image; at least two are needed, to train and to validate"

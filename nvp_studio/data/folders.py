@@ -70,6 +70,7 @@ def load_archive(path: Path, options: LoadOptions) -> LoadedData:
         if archive.holds_arrays:
             arrays = [ArrayFile(name, partial(archive.content, name)) for name in archive.names]
             loaded = load_arrays(path, arrays, options)
+            loaded = loaded.undivided() if options.reading.split == "none" else loaded
             return replace(loaded, left_out=loaded.left_out + archive.unread.all())
         check_has_images(archive)
         return _load(path, files_of(archive), archive.unread, options)
@@ -86,6 +87,8 @@ def check_has_images(archive: Archive) -> None:
 
 
 def _load(folder: Path, files: list[ImageFile], unread: LeftOutCount, options: LoadOptions) -> LoadedData:
+    if options.reading.axes not in ("", "N"):
+        raise DataError(f"{folder.name} holds image files, whose axes are known; --axes is for arrays of numbers")
     layout = outline(files, options.reading)
     left_out = layout.left_out + unread.all()
     if not files:

@@ -20,23 +20,13 @@ from nvp_studio.data.arrays import (
     reason_of,
 )
 from nvp_studio.data.dataset import MAX_DATA_BYTES, DataError
+from nvp_studio.data.named_arrays import choose_arrays, load_chosen
 from nvp_studio.data.reading import UNDECIDED, Reading
-from nvp_studio.text import one_line
 
 _MAX_HEADER_BYTES = 10_000
 _MAX_DIMENSIONS = 8
 _MAX_DEFLATE_GAIN = 1032
 """Deflate cannot pack more than this many bytes into one."""
-
-_MIN_FLAT = 64
-"""Least length of rows that are taken for flattened images."""
-
-# The names in use: Keras, MedMNIST, and plain ones.
-_NPZ_NAMES = {
-    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
-    "validation": (("x_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid")),
-    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
-}
 
 
 def load_npy(path: Path, options: Reading = UNDECIDED) -> LoadedData:
@@ -51,50 +41,20 @@ def load_npz(path: Path, options: Reading = UNDECIDED) -> LoadedData:
 
     Arrays are found by name (`x_train`, `y_train`, `x_test`, ...; `train_images`, `train_labels`, ...; `images`,
     `labels`), else by shape: the only one of at least three dimensions has the images, and of the others the only one
-    with a number for each image the labels.
+    with a number for each image the labels (`named_arrays`).
     """
     name = path.name
-    notes: list[str] = []
-    raw: dict[str, RawSplit] = {}
     with open_archive(path) as (archive, members):
-        named = {
-            split: pair
-            for split, pairs in _NPZ_NAMES.items()
-            if (pair := next((pair for pair in pairs if pair[0] in members), None)) is not None
-        }
-        if "train" not in named:
-            named["train"] = _by_shape(archive, members, name)
-            notes.append(one_line(f"images from the array {' and labels from '.join(filter(None, named['train']))}"))
-        for split, (images_key, labels_key) in named.items():
-            values = _read_member(archive, members[images_key], name)
-            labels = None
-            if labels_key in members and options.labels != "none":
-                try:
-                    labels = _read_member(archive, members[labels_key], name, "biufUS")
-                except DataError as error:
-                    notes.append(f"labels left out: {error}")
-            raw[split] = RawSplit(values, f"{images_key} in {name}", labels, labels_key)
-    return images_of(raw, options, tuple(notes))
 
+        def shapes() -> dict[str, tuple[int, ...]]:
+            found = {}
+            for member, item in members.items():
+                with suppress(DataError), open_member(archive, item, name) as file:
+                    found[member] = read_header(file, item.file_size, name, "biufUS")[0]
+            return found
 
-def _by_shape(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> tuple[str, str]:
-    """The names of the arrays that look like the images and, if there are such, like their labels."""
-    if len(members) == 1:
-        return next(iter(members)), ""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for member, item in members.items():
-        with suppress(DataError), open_member(archive, item, name) as file:
-            shapes[member] = read_header(file, item.file_size, name, "biufUS")[0]
-    images = [member for member, shape in shapes.items() if len(shape) in (3, 4)]
-    images = images or [member for member, shape in shapes.items() if len(shape) == 2 and shape[1] >= _MIN_FLAT]
-    if len(images) != 1:
-        there = ", ".join(f"{member} {shapes.get(member, '')}".strip() for member in sorted(members)[:8]) or "nothing"
-        raise DataError(f"no images found in {name}: name the array x_train or images (there: {there})")
-    for count in (shapes[images[0]][0], shapes[images[0]][-1]):
-        labels = [member for member, shape in shapes.items() if shape == (count,)]
-        if len(labels) == 1:
-            return images[0], labels[0]
-    return images[0], ""
+        chosen = choose_arrays(members, shapes, name)
+        return load_chosen(chosen, lambda key, kinds: _read_member(archive, members[key], name, kinds), name, options)
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

@@ -18,7 +18,7 @@ import numpy as np
 from nvp_studio.data import cifar, idx
 from nvp_studio.data.archives import Archive, opening
 from nvp_studio.data.background import in_thread
-from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, is_image_archive, load_data
+from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, load_data
 from nvp_studio.data.dataset import SPLITS, DataError, Images, Labels
 from nvp_studio.data.decode_child import Source
 from nvp_studio.data.decoding import decoders
@@ -42,6 +42,7 @@ from nvp_studio.data.numpy_folder import find_arrays
 from nvp_studio.data.options import LoadOptions, Progress
 from nvp_studio.data.reading import Reading, doubts_of
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
+from nvp_studio.data.sources import is_image_archive
 from nvp_studio.text import counted, one_line
 
 _FIRST_HEADERS = 200

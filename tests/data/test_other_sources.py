@@ -124,7 +124,7 @@ def test_arrays_of_different_shapes_are_refused(tmp_path: Path) -> None:
     [
         ("a.png", "is one image file; give the folder"),
         ("a.pt", "may hold code that runs"),
-        ("a.h5", "numpy.savez"),
+        ("a.tfrecord", "numpy.savez"),
         ("a.rar", "unpack them"),
         ("a.heic", "convert them"),
         ("a.xyz", "give a folder of images"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from nvp_studio.data import load_data, mat_file
+from nvp_studio.data import array_reader, load_data
 from nvp_studio.data.arrays import LoadedData
 from nvp_studio.data.catalogue import CATALOGUE, FORMATS, CatalogueEntry
 from nvp_studio.data.celeba import read_celeba
@@ -315,7 +315,7 @@ def test_damaged_files_of_svhn_are_refused(tmp_path: Path, monkeypatch: pytest.M
             read_svhn("", tmp_path, LoadOptions())
         assert "\n" not in str(caught.value)
     path.write_bytes(whole)
-    monkeypatch.setattr(mat_file, "MAX_DATA_BYTES", 32 * 32 * 3 * 2 - 1)
+    monkeypatch.setattr(array_reader, "MAX_DATA_BYTES", 32 * 32 * 3 * 2 - 1)
     with pytest.raises(DataError, match=r"train_32x32\.mat cannot be read: X is too large"):
         read_svhn("", tmp_path, LoadOptions())
 
@@ -325,15 +325,15 @@ def test_a_reader_of_svhn_that_crashes_or_never_ends_is_told(
     scipy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_svhn(tmp_path, svhn_arrays(2))
-    monkeypatch.setattr(mat_file, "_CODE", scipy)
-    monkeypatch.setattr(mat_file, "SECONDS", 60.0 if "abort" in scipy else 0.0)
-    with pytest.raises(DataError, match=r"train_32x32\.mat cannot be read: SciPy (crashed on it|did not finish)"):
+    monkeypatch.setattr(array_reader, "_CODE", scipy)
+    monkeypatch.setattr(array_reader, "SECONDS", 60.0 if "abort" in scipy else 0.0)
+    with pytest.raises(DataError, match=r"train_32x32\.mat cannot be read: scipy (crashed on it|did not finish)"):
         read_svhn("", tmp_path, LoadOptions())
 
 
 def test_reading_svhn_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_svhn(tmp_path, svhn_arrays(2))
-    monkeypatch.setattr(mat_file, "_CODE", "import time; time.sleep(60)")
+    monkeypatch.setattr(array_reader, "_CODE", "import time; time.sleep(60)")
 
     class Cancelled(Exception):  # noqa: N818 - it is no error
         pass

@@ -26,6 +26,8 @@ SOURCES: dict[str, Write] = {}
 """What writes them into a folder, and returns the path to load."""
 WITHOUT_SPLITS = ("csv",)
 """Sources that name no splits."""
+SLOW = ("hdf5_sets", "mat", "mat_of_axes_reversed", "mat_7_3")
+"""Sources that start processes as another does, or libraries that take seconds."""
 
 
 def source(write: Write) -> Write:
@@ -173,6 +175,46 @@ def csv(place: Path) -> Path:
     return place / "set.csv"
 
 
+def hdf5(place: Path, values: dict[str, np.ndarray], name: str = "set.h5") -> Path:
+    h5py = pytest.importorskip("h5py", reason="HDF5 files need the extra hdf5")
+    with h5py.File(place / name, "w", userblock_size=512 if name.endswith(".mat") else 0) as file:
+        for key, one in values.items():
+            file.create_dataset(key, data=one, compression="gzip")
+    return place / name
+
+
+@source
+def hdf5_groups(place: Path) -> Path:
+    keys = {"x": "images", "y": "labels"}
+    return hdf5(place, {f"{name[2:]}/{keys[name[0]]}": one for name, one in arrays().items()})
+
+
+@source
+def hdf5_sets(place: Path) -> Path:
+    return hdf5(place, {f"{name[2:]}_set_{name[0]}": one for name, one in arrays().items()}, "set.data")
+
+
+@source
+def mat(place: Path) -> Path:
+    savemat = pytest.importorskip("scipy.io", reason="MATLAB files need the extra mat").savemat
+    savemat(place / "set.mat", {name.title(): one for name, one in arrays().items()}, do_compression=True)
+    return place / "set.mat"
+
+
+@source
+def mat_of_axes_reversed(place: Path) -> Path:
+    savemat = pytest.importorskip("scipy.io", reason="MATLAB files need the extra mat").savemat
+    turned = {name: np.moveaxis(one, 0, -1) if name[0] == "x" else one for name, one in arrays().items()}
+    savemat(place / "set.mat", turned)
+    return place / "set.mat"
+
+
+@source
+def mat_7_3(place: Path) -> Path:
+    turned = {name: one.transpose(0, 2, 1) if name[0] == "x" else one[:, None] for name, one in arrays().items()}
+    return hdf5(place, turned, "set.mat")  # whose axes stand in the other order: N counts last
+
+
 def contents(data: DataSet) -> dict[str, dict[bytes, str]]:
     """The label of each image, by its pixels, for each split."""
     found = {}
@@ -189,7 +231,9 @@ WANTED = {
 }
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SOURCES]
+)
 def test_each_source_gives_the_same_set(tmp_path: Path, name: str) -> None:
     path = SOURCES[name](tmp_path)
     data = load_data(str(path))
