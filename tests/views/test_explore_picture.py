@@ -34,6 +34,7 @@ def test_the_zoom_stays_while_a_slider_moves_and_digits_stay_with_the_slider(pag
         assert focus is not None
         qtbot.keyClick(focus, key)
     assert page.state.coordinates[0] == 0.0
+    assert page.window().focusWidget() is row.slider
     assert page.view.viewport.zoom == zoom
     page.view.setFocus()
     qtbot.keyClick(page.view, Qt.Key.Key_0)
@@ -92,9 +93,9 @@ def test_random_directions_are_told_undone_repeated_and_seen_beside_the_original
 def test_what_moved_is_told_in_words() -> None:
     names = ["", "", "hat", ""]
     assert moved_text({}, names) == ""
-    assert moved_text({2: 0.5}, names) == "Moved along direction hat by +0.50"
+    assert moved_text({2: 0.5}, names) == "Moved hat by +0.50"
     text = moved_text({0: 1.0, 1: -2.0, 2: 0.5, 3: 0.1}, names)
-    assert text == "Moved along direction 2 by −2.00, 1 by +1.00, hat by +0.50 and 1 more"
+    assert text == "Moved 2 by −2.00, 1 by +1.00, hat by +0.50 and 1 more"
     assert count_text({0: 1.0}, (0.2, 0.3, 0.5)) == "1 moved, 50 % coarse"
     assert count_text({0: 1.0}, ()) == "1 moved"
     assert "fine 20 %, middle 30 %, coarse 50 %" in scales_text((0.2, 0.3, 0.5))

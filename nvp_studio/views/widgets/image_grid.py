@@ -21,12 +21,15 @@ class ImageGrid(QWidget):
 
     clicked = Signal(int)
     """Number of the cell that was clicked, or chosen by keys."""
+    opened = Signal(int)
+    """Number of the cell that was double-clicked, or chosen by Return."""
 
     def __init__(self, rows: int | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows = rows
         self._images: list[QImage] = []
         self._tips: tuple[str, ...] = ()
+        self._tip = ""
         self._columns: int | None = None
         self._under_mouse = -1
         self.dimmed = False
@@ -60,6 +63,11 @@ class ImageGrid(QWidget):
         """Set the text that is shown while there are no images."""
         self.placeholder = text
         self.update()
+
+    def set_tip(self, tip: str) -> None:
+        """Set the tool tip of images that have none of their own."""
+        self._tip = tip
+        self.setToolTip(tip)
 
     def select(self, index: int) -> None:
         """Mark a cell, or (-1) none."""
@@ -98,7 +106,7 @@ class ImageGrid(QWidget):
         index = self._index_at(event.position().toPoint())
         if index != self._under_mouse:
             self._under_mouse = index
-            self.setToolTip(plain_tip(self._tips[index]) if 0 <= index < len(self._tips) else "")
+            self.setToolTip(plain_tip(self._tips[index]) if 0 <= index < len(self._tips) else self._tip)
             self.update()
 
     def leaveEvent(self, event: object) -> None:
@@ -110,7 +118,15 @@ class ImageGrid(QWidget):
         if index >= 0 and event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit(index)
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        index = self._index_at(event.position().toPoint())
+        if index >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self.opened.emit(index)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and 0 <= self.selected < self.count:
+            self.opened.emit(self.selected)
+            return
         columns, cells = self._cells()
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -columns, Qt.Key.Key_Down: columns}
         step = steps.get(Qt.Key(event.key()))

@@ -138,7 +138,10 @@ def _begins_number(event: QKeyEvent) -> bool:
 
 
 class _ValueEditor(NumberField):
-    """A field over a row, there until Enter, Escape, or another widget has the focus."""
+    """A field over a row, there until Enter, Escape, or another widget has the focus.
+
+    After Enter and Escape the row's slider has it again.
+    """
 
     typed = Signal(float)
 
@@ -155,6 +158,9 @@ class _ValueEditor(NumberField):
             done = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not self.problem
         event.accept()
         if done:
+            row = self.parentWidget()
+            if isinstance(row, SliderRow):
+                row.slider.setFocus(Qt.FocusReason.OtherFocusReason)  # else Qt would give it to any widget
             self._close()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:

@@ -13,7 +13,7 @@ _tr = partial(QCoreApplication.translate, "MovedText")
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:
-    """The directions that moved farthest and how far, such as "Moved: 3 by +1.80, 7 by -1.50 and 9 more"."""
+    """The directions that moved farthest and how far, such as "Moved 3 by +1.80, 7 by -1.50 and 9 more"."""
     if not moved:
         return ""
     farthest = sorted(moved, key=lambda direction: -abs(moved[direction]))[:_NAMED]
@@ -23,7 +23,7 @@ def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:
         if one < len(names)
     ]
     rest = len(moved) - len(parts)
-    text = _tr("Moved along direction {0}").format(", ".join(parts))
+    text = _tr("Moved {0}").format(", ".join(parts))
     return text + (_tr(" and {0} more").format(rest) if rest else "")
 
 
