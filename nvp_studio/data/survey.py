@@ -292,7 +292,8 @@ def _shape(
         return None, "there are no images in this folder"
     if not shapes:
         return None, f"none of the {counted(images, 'image')} here can be read ({problems[0]})"
-    problem = TOO_FEW.format(title, images) if images == 1 else ""
+    readable = images - len(problems)
+    problem = TOO_FEW.format(title, readable) if readable == 1 else ""
     try:
         return common_shape(shapes, options), problem
     except DataError as error:

@@ -127,7 +127,11 @@ def test_an_empty_folder_and_none(tmp_path: Path) -> None:
 
 def test_says_what_start_would_refuse(tmp_path: Path) -> None:
     paint(tmp_path / "1.png", 9)
-    assert survey(tmp_path).problem == f"{tmp_path.name} has 1 image; at least two are needed, to train and to validate"
+    one = f"{tmp_path.name} has 1 image; at least two are needed, to train and to validate"
+    assert survey(tmp_path).problem == one
+    (tmp_path / "0.png").write_bytes(b"no image")
+    assert survey(tmp_path).problem == one
+    (tmp_path / "0.png").unlink()
     paint(tmp_path / "2.png", 9, (9, 8))
     assert "the images have 2 different sizes" in survey(tmp_path).problem
     assert survey(tmp_path, image_size=8).problem == ""
