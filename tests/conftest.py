@@ -1,6 +1,5 @@
 """Settings of every test, and for tests of the window: an offscreen application, real engines, a check for leaks."""
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -37,8 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Let no later collection of garbage, and no search for leaks, go through the objects of all imported modules."""
-    gc.collect()
-    gc.freeze()
+    leaks.forget_modules()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,6 +8,7 @@ a test leave the kinds it names: widget, timer, qthread, animation, thread, proc
 
 import gc
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,6 +41,8 @@ _OUTLIVES_TESTS = ("qtooltip_label",)
 
 _kept: list[QObject] = []
 _messages: list[str] = []
+_modules = 0
+_MANY_MODULES = 100
 
 Living = dict[tuple[str, int], str]
 """What may be left behind: kind and identity -> description."""
@@ -62,6 +65,7 @@ def record_messages(ignored: list[str]) -> None:
 
 def check(request: pytest.FixtureRequest, qtbot: QtBot) -> Iterator[None]:
     """Fail the test of `request` for what lives after it and did not before; for a fixture to yield from."""
+    forget_modules()
     before = living()
     _messages.clear()
     yield
@@ -84,6 +88,15 @@ def check(request: pytest.FixtureRequest, qtbot: QtBot) -> Iterator[None]:
     if left or _messages:
         lines = [*(f"left behind: {text}" for text in left.values()), *(f"Qt wrote: {text}" for text in _messages)]
         pytest.fail("\n".join(lines), pytrace=False)
+
+
+def forget_modules() -> None:
+    """After the import of many modules, let no later collection of garbage go through what they hold."""
+    global _modules
+    if len(sys.modules) > _modules + _MANY_MODULES:
+        _modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 def living() -> Living:

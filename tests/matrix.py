@@ -87,7 +87,17 @@ def run(setting: Setting, arguments: list[str]) -> Outcome:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [setting.python, "-m", "pytest", "-n", str(processes), "-p", "no:cacheprovider"]
+        command = [
+            setting.python,
+            "-m",
+            "pytest",
+            "-n",
+            str(processes),
+            "--dist",
+            "worksteal",
+            "-p",
+            "no:cacheprovider",
+        ]
         status = subprocess.run([*command, f"--junitxml={report}", *arguments], cwd=ROOT, env=environment).returncode
         minutes = (time.monotonic() - begun) / 60
         if not report.exists():

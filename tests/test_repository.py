@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "nvp_studio").rglob("*.py"))
 README = (ROOT / "README.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
 
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +66,7 @@ def test_importing_stays_light(modules: list[str], heavy: list[str]) -> None:
 
 
 def test_every_module_opens_with_a_sentence() -> None:
-    assert [path for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))] == []
+    assert [path for path in SOURCES if not ast.get_docstring(parsed(path))] == []
 
 
 def test_no_module_has_more_than_400_lines() -> None:
@@ -81,7 +87,7 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
 
 def _unsafe(path: Path) -> Iterator[str]:
     """Imports and calls in a source file that would run what a file says, or a program that reads it."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from {name.name for name in node.names} & {"pickle", "dill", "shelve", "marshal"}
         if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "dill", "shelve", "marshal"):
@@ -117,11 +123,7 @@ def _prints(path: Path) -> list[str]:
         r"(typer|click)\.(echo|secho|confirm|prompt)\(|(\w+\.)?print\(|\w+\.(log|rule)\(|Console\(|"
         r"sys\.__?std|sys\.std(out|err)\.write|csv_writer\(sys\.|from rich.* import .*TextColumn"
     )
-    nodes = [
-        ast.unparse(node)
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call | ast.ImportFrom)
-    ]
+    nodes = [ast.unparse(node) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call | ast.ImportFrom)]
     return [node for node in nodes if direct.match(node)]
 
 

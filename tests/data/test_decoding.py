@@ -226,6 +226,7 @@ def test_a_file_that_takes_too_long_has_a_reason_and_the_others_are_read(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows measures other time")
+@pytest.mark.slow
 def test_after_some_files_in_a_row_that_took_too_long_others_get_less_time(
     single: Watched, long: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,8 +22,14 @@ PUBLISHED = {
 
 
 @pytest.fixture(scope="module")
-def data() -> DataSet:
-    return load_data("fashion-mnist")
+def steps() -> list[tuple[int, int, str]]:
+    """The progress of reading `data`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def data(steps: list[tuple[int, int, str]]) -> DataSet:
+    return load_data("fashion-mnist", progress=lambda *step: steps.append(step))
 
 
 def idx_digest(array: np.ndarray) -> str:
@@ -55,9 +61,7 @@ def test_stored_digest_is_the_digest_of_the_data(data: DataSet) -> None:
     assert data.digest == digest_of(data.train, data.validation, data.test)
 
 
-def test_progress_ends_at_the_total() -> None:
-    steps: list[tuple[int, int, str]] = []
-    load_data("fashion-mnist", progress=lambda *step: steps.append(step))
+def test_progress_ends_at_the_total(data: DataSet, steps: list[tuple[int, int, str]]) -> None:
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
     assert steps[-1][:2] == (70_000, 70_000)
 

@@ -56,8 +56,8 @@ def test_attributes_are_independent_of_each_other(data: DataSet) -> None:
 
 
 def test_attributes_say_what_the_pixels_show(data: DataSet) -> None:
-    images, values = data.train.images.astype(int), data.train.attributes
-    assert values is not None
+    assert data.train.attributes is not None
+    images, values = data.train.images[:4000].astype(int), data.train.attributes[:4000]
     names = [attribute.name for attribute in data.attributes]
 
     def shown(name: str, value: str) -> np.ndarray:

@@ -305,13 +305,13 @@ def test_what_is_not_svhn_is_refused(change: dict[str, object], reason: str, tmp
 
 def test_damaged_files_of_svhn_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_svhn(tmp_path, svhn_arrays(2))
-    path = tmp_path / "test_32x32.mat"
-    whole = path.read_bytes()
+    path = tmp_path / "train_32x32.mat"  # which is read first
+    whole = (tmp_path / "test_32x32.mat").read_bytes()
     pixels = whole.index(struct.pack("=II", 2, 32 * 32 * 3 * 2))  # of type 2, bytes
     crash = whole[:pixels] + struct.pack("=I", 1000) + whole[pixels + 4 :]  # ends the process with SciPy 1.17.1
     for content in (b"", whole[:-20], whole[:3000], whole + b"x", b"MATLAB 5.0" * 100, crash):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"^test_32x32\.mat cannot be read: .") as caught:
+        with pytest.raises(DataError, match=r"^train_32x32\.mat cannot be read: .") as caught:
             read_svhn("", tmp_path, LoadOptions())
         assert "\n" not in str(caught.value)
     path.write_bytes(whole)

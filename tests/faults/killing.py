@@ -1,6 +1,5 @@
 """Processes that train the small run until they are killed; forked from one that has torch loaded already."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -16,15 +15,13 @@ from nvp_studio.training.events import RunEvent, RunStarted
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.start import start_run
 from tests.faults.runs import make_patient
-
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.faults.killing"])
+from tests.forked import context
 
 
 def train_until_killed(config: TrainConfig, folder: Path, chance: random.Random, seconds: float) -> bool:
     """Train in `folder`, from the beginning or on, and kill -9 within `seconds` of its start; whether it was alive."""
-    here, there = _context.Pipe(duplex=False)
-    process = _context.Process(target=_train, args=(msgspec.json.encode(config), str(folder), there))
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_train, args=(msgspec.json.encode(config), str(folder), there))
     process.start()
     there.close()
     try:

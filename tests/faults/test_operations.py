@@ -17,7 +17,7 @@ from tests.faults.checks import check_states, recorded_states
 from tests.faults.disk import Disk
 from tests.faults.runs import LONG, Told, assert_nothing_lost, assert_same_run, checkpoint_steps, finish
 
-PARTS = 8
+PARTS = 16
 MAX_OPERATIONS = 2000
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES)
 

@@ -1,7 +1,6 @@
 """Real write errors, and training that diverges, as they are reported to a person."""
 
 import ctypes
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -22,9 +21,8 @@ from tests.faults import checks
 from tests.faults.disk import Disk
 from tests.faults.mount import FORBIDDEN
 from tests.faults.runs import Told, assert_same_run, checkpoint_steps, finish, make_patient
+from tests.forked import context
 from tests.training.launch import ROOT
-
-_context = multiprocessing.get_context("forkserver")
 
 
 def _give_up_capabilities() -> None:
@@ -59,9 +57,9 @@ def _train_under_permissions(config: bytes, runs: str, answers: Connection) -> N
 def test_a_folder_that_becomes_read_only_is_told_and_training_goes_on(
     config: TrainConfig, whole: Path, tmp_path: Path
 ) -> None:
-    here, there = _context.Pipe(duplex=False)
+    here, there = context.Pipe(duplex=False)
     words = (msgspec.json.encode(config), str(tmp_path), there)
-    process = _context.Process(target=_train_under_permissions, args=words)
+    process = context.Process(target=_train_under_permissions, args=words)
     process.start()
     there.close()
     notices = here.recv()

@@ -62,7 +62,7 @@ def test_probabilities_of_all_images_of_one_pixel_sum_to_at_most_one() -> None:
     )
     levels = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1)
     one = torch.exp2(-flow.bits_per_dim(levels, samples=1)).sum().item()
-    many = torch.exp2(-flow.bits_per_dim(levels, samples=400)).sum().item()
+    many = torch.exp2(-flow.bits_per_dim(levels, samples=100)).sum().item()
     assert one <= 1 + 1e-3
     assert 0.5 < many <= 1 + 1e-3  # the rest of the mass lies beyond [0, 1]
 

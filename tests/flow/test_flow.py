@@ -50,7 +50,7 @@ def configs(draw: st.DrawFn) -> FlowConfig:
     )
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(configs(), st.integers(0, 2**16))
 def test_log_determinant_and_inverse_after_training_steps(config: FlowConfig, seed: int) -> None:
     check_log_determinant_and_inverse(config, seed)
@@ -80,7 +80,7 @@ def check_log_determinant_and_inverse(config: FlowConfig, seed: int) -> None:
 
 
 @pytest.mark.slow_repeats
-@pytest.mark.parametrize("preset", ["paper", "paper-cifar10", "studio", "quick", "large"])
+@pytest.mark.parametrize("preset", ["studio", "paper", "paper-cifar10", "quick", "large"])
 def test_float32_inverse_at_full_depth(preset: str) -> None:
     torch.manual_seed(0)
     config = preset_config(preset, (3, 32, 32))

@@ -77,7 +77,7 @@ def test_values_may_be_wider_than_the_parameters(transform: ElementwiseTransform
 
 
 @pytest.mark.parametrize("kind", SPLINES)
-@pytest.mark.parametrize("bins", [1, 2, 6])
+@pytest.mark.parametrize("bins", [1, 2, pytest.param(6, marks=pytest.mark.slow)])
 def test_gradients_are_those_of_finite_differences(kind: type[SplineTransform], bins: int) -> None:
     """Of both directions, by the values and by every parameter, inside the spline and beyond its ends."""
     transform = kind(2, bins).double()

@@ -10,21 +10,10 @@ from nvp_studio.state.engine import Engine
 from tests.qt import Bot, stop_engine
 
 
-def test_the_model_is_opened_again_after_a_crash(engine: Engine, qtbot: Bot, small_model: Path) -> None:
-    before = engine.model
-    roles: list[str] = []
-    engine.crashed.connect(lambda report: roles.append(report.role))
-    with qtbot.waitSignal(engine.model_opened) as opened:
-        os.kill(engine.explorer.pid, signal.SIGKILL)
-
-    assert opened.args == [before]
-    assert roles == ["explorer"]
-    assert engine.status.startswith("Ready on ")
-
-
-def test_a_file_that_is_no_model_leaves_the_open_one(
-    engine: Engine, qtbot: Bot, tmp_path: Path, small_model: Path
+def test_after_a_wrong_file_and_a_crash_the_model_is_open_again(
+    shared_engine: Engine, qtbot: Bot, tmp_path: Path, small_model: Path
 ) -> None:
+    engine = shared_engine
     before = engine.model
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"not a model")
@@ -37,9 +26,14 @@ def test_a_file_that_is_no_model_leaves_the_open_one(
     assert engine.model is before
     assert engine.model_path == str(small_model)
 
+    roles: list[str] = []
+    told = engine.crashed.connect(lambda report: roles.append(report.role))
     with qtbot.waitSignal(engine.model_opened) as opened:
         os.kill(engine.explorer.pid, signal.SIGKILL)
-    assert opened.args == [before], "after a crash the good model comes back, not the wrong file"
+    assert opened.args == [before], "the good model comes back, not the wrong file"
+    assert roles == ["explorer"]
+    assert engine.status.startswith("Ready on ")
+    engine.disconnect(told)
 
 
 def test_another_model_takes_its_place(shared_engine: Engine, qtbot: Bot, other_model: Path) -> None:
@@ -86,12 +80,16 @@ def test_the_trainer_runs_only_when_it_is_wanted(engine: Engine, qtbot: Bot) -> 
     assert trainer.pid != engine.explorer.pid
 
 
-def test_stopping_says_when_nothing_is_left(engine: Engine, qtbot: Bot) -> None:
+def test_stopping_says_when_nothing_is_left(qtbot: Bot, small_model: Path) -> None:
+    engine = Engine()
+    engine.start(str(small_model))
     ends: list[None] = []
     engine.stopped.connect(lambda: ends.append(None))
-    engine.ensure_trainer()
+    trainer = engine.ensure_trainer()
+    qtbot.waitUntil(lambda: engine.explorer.alive and trainer.alive)
     engine.stop()
     qtbot.waitUntil(lambda: ends != [])
     assert not engine.explorer.alive
     assert not engine.trainer.alive
     assert len(ends) == 1
+    engine.deleteLater()

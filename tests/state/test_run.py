@@ -26,7 +26,8 @@ def live(trainer_engine: Engine, qtbot: Bot) -> Iterator[LiveRun]:
     live = LiveRun(trainer_engine)
     yield live
     if live.under_way:
-        live.force_stop()
+        live.stop()
+        qtbot.waitUntil(lambda: not live.under_way)
     if trainer_engine.trainer.pid != before or live.phase == "interrupted":
         trainer_engine.trainer.force_stop()
         qtbot.waitUntil(lambda: not trainer_engine.trainer.alive)

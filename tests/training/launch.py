@@ -2,7 +2,6 @@
 
 import importlib
 import itertools
-import multiprocessing
 import os
 import socket
 import sys
@@ -16,6 +15,7 @@ import typer
 
 from nvp_studio.cli import _complain, main
 from nvp_studio.commands.on_ranks import command_ranks
+from tests.forked import context
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HANG_SECONDS = 500.0
@@ -35,8 +35,6 @@ class Ended(typing.NamedTuple):
 
 def launch(count: int, function: str, *words: object) -> list[Ended]:
     """Run ``module:function(ranks, *words)`` as `count` processes to their ends, as a command would."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nvp_studio.training.join", "nvp_studio.explore.score", "torch.distributed"])
     with tempfile.TemporaryDirectory() as folder:
         port = _free_port()
         texts = [str(word) for word in words]

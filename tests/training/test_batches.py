@@ -106,11 +106,11 @@ def test_what_goes_wrong_in_the_thread_is_told_where_the_batch_is_asked_for() ->
 def test_a_run_that_prefetches_is_the_same_run(
     tmp_path: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = make_config(steps=12, accumulate=3, random_shift=1)
+    config = make_config(steps=6, accumulate=3, random_shift=1)
     whole = start_run(config, tmp_path, "whole")
     monkeypatch.setattr(module, "_gains_by_a_thread", lambda device: True)
     monkeypatch.setattr(module, "_fits", lambda images, device: True)
-    parts = start_until(5, config, tmp_path)
+    parts = start_until(3, config, tmp_path)
     resume_run(parts)
     assert_same_run(whole, parts)
 

@@ -59,7 +59,7 @@ def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
 
 
 @pytest.mark.slow_repeats
-@pytest.mark.parametrize(("count", "names"), [(2, "plain batch-norm"), (2, ""), (4, "")])
+@pytest.mark.parametrize(("count", "names"), [(2, "plain"), (2, ""), (4, "")])
 def test_several_processes_take_the_steps_of_one(
     count: int, names: str, tmp_path: Path, make_config: MakeConfig
 ) -> None:

@@ -75,7 +75,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert torch.equal(tensor, found[name]), name
 
 
-@pytest.mark.slow_repeats
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,15 +10,24 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
+from nvp_studio.state.engine import Engine
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.notify import Notification
 from nvp_studio.views.pages.train.page import TrainPage
 from tests.far import WORKER, stand_in_for_ssh
-from tests.qt import Bot
+from tests.qt import Bot, open_window, stop_engine
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="the stand-in needs sh"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def window(qtbot: Bot, tmp_path: Path) -> Iterator[MainWindow]:
+    """A window whose engine is not started."""
+    engine = Engine()
+    yield open_window(qtbot, engine, tmp_path, page="train")
+    stop_engine(qtbot, engine)
 
 
 @pytest.fixture
@@ -37,8 +47,9 @@ def notices(window: MainWindow, words: str) -> list[Notification]:
 
 @pytest.mark.slow
 def test_a_run_there_is_explored_while_it_trains_and_when_it_is_finished(
-    window: MainWindow, page: TrainPage, qtbot: Bot, toy_data: Path, tmp_path: Path
+    window: MainWindow, page: TrainPage, qtbot: Bot, toy_data: Path, tmp_path: Path, small_model: Path
 ) -> None:
+    window.engine.start(str(small_model))
     config = TrainConfig(data=str(toy_data), preset="quick", steps=10**6, batch_size=8, device="cpu")
     explore = window.registry["run.explore"]
     page.live.start(msgspec.structs.replace(config, checkpoint_minutes=1e-4), tmp_path / "here", "far")

@@ -40,7 +40,8 @@ def window(trainer_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
     def end_run(window: MainWindow) -> None:
         live = window.page("train").live
         if live.under_way:
-            live.force_stop()
+            live.stop()
+            qtbot.waitUntil(lambda: not live.under_way)
         if trainer_engine.trainer.pid != before or live.phase == "interrupted":
             trainer_engine.trainer.force_stop()
             qtbot.waitUntil(lambda: not trainer_engine.trainer.alive)
