@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QSizePolicy, QWidget
 
 from nvp_studio.views.theme import colors, scaled_font
 from nvp_studio.views.widgets.labels import TextLabel
-from nvp_studio.views.widgets.viewport import ZOOM_STEP, Viewport
+from nvp_studio.views.widgets.viewport import ZOOM_STEP, Viewport, corner, kept_inside
 
 DIMMED = 0.35
 """Opacity of images that others are about to replace."""
@@ -117,7 +117,7 @@ class ImageView(QWidget):
         ratio, center = self.devicePixelRatioF(), self.viewport.center
         size = self._size_at(self.viewport.zoom)
         left, top = (
-            _corner(whole, room, middle)
+            corner(whole, room, middle)
             for whole, room, middle in (
                 (size.width(), self.width(), center.x()),
                 (size.height(), self.height(), center.y()),
@@ -185,7 +185,7 @@ class ImageView(QWidget):
         """Show what lies around `center`, with no gap at a side beyond which there is more."""
         size = self._size_at(zoom)
         x, y = (
-            _kept_inside(middle, room / whole)
+            kept_inside(middle, room / whole)
             for middle, room, whole in (
                 (center.x(), self.width(), size.width()),
                 (center.y(), self.height(), size.height()),
@@ -390,13 +390,3 @@ def status_text(*views: ImageView) -> str:
     if viewport.zoom:
         parts.append(f"{viewport.zoom}×")
     return "  ·  ".join(parts)
-
-
-def _corner(whole: float, room: float, middle: float) -> float:
-    """Where an image begins whose `middle` is in the middle of the room; one that fits lies in its middle."""
-    return (room - whole) / 2 if whole <= room else room / 2 - _kept_inside(middle, room / whole) * whole
-
-
-def _kept_inside(middle: float, shown: float) -> float:
-    """The middle of a view over the fraction `shown` of an image, so that nothing beyond the image is shown."""
-    return 0.5 if shown >= 1 else min(max(middle, shown / 2), 1 - shown / 2)

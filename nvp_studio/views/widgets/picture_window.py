@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QDialog, QWidget
 
@@ -25,7 +25,7 @@ class PictureWindow(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
-        self.resize((8 + 56 * len(names)) * SPACE, 72 * SPACE)
+        self.resize(QSize((8 + 56 * len(names)) * SPACE, 72 * SPACE).boundedTo(parent.window().size()))
         viewport = Viewport(self)
         self.views = [ImageView(viewport) for _ in names]
         column = vbox(self, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))

@@ -48,3 +48,16 @@ class Viewport(QObject):
         if (pixel, by_keys) != (self.pixel, self.by_keys):
             self.pixel, self.by_keys = pixel, by_keys
             self.pixel_changed.emit()
+
+
+def corner(whole: float, room: float, middle: float) -> float:
+    """Where a side of an image begins that is `whole` long, with its `middle`, a fraction, in the middle of the room.
+
+    An image that fits lies in the middle, and no gap is left at a side beyond which there is more.
+    """
+    return (room - whole) / 2 if whole <= room else room / 2 - kept_inside(middle, room / whole) * whole
+
+
+def kept_inside(middle: float, shown: float) -> float:
+    """The middle of a view over the fraction `shown` of an image, so that nothing beyond the image is shown."""
+    return 0.5 if shown >= 1 else min(max(middle, shown / 2), 1 - shown / 2)
