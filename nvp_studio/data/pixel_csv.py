@@ -1,8 +1,15 @@
-"""Tables of pixels as text: a row for each image, with its label first or last, as MNIST is often passed on."""
+"""Tables of pixels as text: a row for each image, whose pixels have a column each, or one column for all.
 
+The former is how MNIST is often passed on, with the label first or last; the latter is how FER-2013 is published, with
+the numbers between blanks and the split of each image in a column `Usage`.
+"""
+
+import csv
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,8 +19,9 @@ import numpy.typing as npt
 
 from nvp_studio.data.array_images import RawSplit, images_of
 from nvp_studio.data.arrays import LoadedData, reading, reason_of
-from nvp_studio.data.dataset import DataError
+from nvp_studio.data.dataset import SPLIT_BY_NAME, SPLITS, DataError
 from nvp_studio.data.reading import UNDECIDED, Reading
+from nvp_studio.text import counted, one_line
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,9 +29,17 @@ SUFFIXES = (".csv", ".tsv")
 _MAX_FILE_BYTES = 2 * 2**30
 _ROWS = 2000
 """Rows that are read at once."""
-_LABEL_NAMES = frozenset({"class", "classes", "digit", "label", "labels", "target", "y"})
+_LABEL_NAMES = frozenset({"category", "class", "classes", "digit", "emotion", "label", "labels", "target", "y"})
+_PIXELS_NAME = "pixels"
+_SPLIT_NAMES = frozenset({"set", "split", "subset", "usage"})
+_SPLIT_OF = SPLIT_BY_NAME | {"publictest": "validation", "privatetest": "test"}
+_MAX_FIELD = 2**24
+"""Characters of the column of all pixels."""
 _MIN_PIXELS = 16
-_TABLE = "a row has the pixels of one image, all between commas, and perhaps a label before or behind them"
+_TABLE = (
+    "a row has the pixels of one image, each in a column or all between blanks in a column named pixels, and perhaps a "
+    "label before or behind them"
+)
 
 
 def load_csv(path: Path, options: Reading = UNDECIDED) -> LoadedData:
@@ -31,7 +47,8 @@ def load_csv(path: Path, options: Reading = UNDECIDED) -> LoadedData:
 
     Names of columns in the first row are optional. A column named `label` or the like has the labels; without names
     it is the first one, where the number of the others is that of the pixels of a square image. Rows may be images of
-    another shape where `options` say so.
+    another shape where `options` say so. A column `pixels` has all of them, and then one named `Usage` or the like the
+    splits.
     """
     with reading(path.name), open(path, encoding="utf-8-sig", errors="replace", newline=None) as file:
         if path.stat().st_size > _MAX_FILE_BYTES:
@@ -39,6 +56,8 @@ def load_csv(path: Path, options: Reading = UNDECIDED) -> LoadedData:
         first = file.readline()
         separator = next((one for one in "\t;" if first.count(one) > first.count(",")), ",")
         fields = [field.strip().strip('"') for field in first.split(separator)]
+        if _PIXELS_NAME in (one.lower() for one in fields):
+            return _load_column(file, [one.lower() for one in fields], separator, path.name, options)
         named = not all(map(_is_number, fields[1:-1]))
         place = _label_place(fields, named, path.name)
         labels: list[str] = []
@@ -46,11 +65,87 @@ def load_csv(path: Path, options: Reading = UNDECIDED) -> LoadedData:
             blocks = list(_blocks(file, "" if named else first, separator, place, labels))
     if not blocks:
         raise DataError(f"{path.name} has no rows of pixels: {_TABLE}")
-    if len({block.shape[1] for block in blocks}) > 1:
-        raise DataError(f"the rows of {path.name} have different lengths; {_TABLE}")
-    values = np.concatenate(blocks)
-    raw = RawSplit(_narrow(values), path.name, _label_values(labels), "labels" if labels else "")
+    raw = RawSplit(_joined(blocks, path.name), path.name, _label_values(labels), "labels" if labels else "")
     return images_of({"train": raw}, options)
+
+
+@dataclass
+class _Rows:
+    """The images of a split, and their labels as text."""
+
+    blocks: list[Floats] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """Pixels that are not numbers yet."""
+
+    def take(self) -> None:
+        """Make numbers of the texts."""
+        if self.texts:
+            self.blocks.append(np.loadtxt(self.texts, np.float32, comments=None, ndmin=2))
+            self.texts.clear()
+
+
+def _load_column(file: TextIO, columns: list[str], separator: str, name: str, options: Reading) -> LoadedData:
+    """Load a table with all pixels of an image in one of these `columns`, from its second row on."""
+    pixels = columns.index(_PIXELS_NAME)
+    usage = next((place for place, column in enumerate(columns) if column in _SPLIT_NAMES), None)
+    others = [place for place in range(len(columns)) if place not in (pixels, usage)]
+    places = [place for place in others if columns[place] in _LABEL_NAMES] or others
+    label = places[0] if len(places) == 1 else None
+    notes = []
+    if label is None and others:
+        notes.append(one_line(f"labels left out: no column label, but {', '.join(columns[place] for place in others)}"))
+    rows = {split: _Rows() for split in SPLITS}
+    unknown: Counter[str] = Counter()
+    with _explained(name), _long_fields():
+        for row in csv.reader(file, delimiter=separator, skipinitialspace=True):
+            if not row:
+                continue
+            if len(row) != len(columns):
+                raise ValueError(f"a row has {counted(len(row), 'column')}, not {len(columns)}")
+            word = "train" if usage is None else row[usage].strip()
+            part = rows.get(_SPLIT_OF.get(word.lower(), ""))
+            if part is None:
+                unknown[word] += 1
+                continue
+            part.texts.append(row[pixels])
+            if label is not None:
+                part.labels.append(row[label].strip())
+            if len(part.texts) == _ROWS:
+                part.take()
+        for part in rows.values():
+            part.take()
+    if not rows["train"].blocks:
+        raise DataError(f"{name} has no rows of pixels to train on")
+    if unknown:
+        words = ", ".join(f"{word or 'nothing'} {count:,}" for word, count in unknown.most_common(4))
+        notes.append(one_line(f"{counted(unknown.total(), 'row')} left out, which are for none of the splits: {words}"))
+    raw = {
+        split: RawSplit(
+            _joined(part.blocks, name), f"{split} in {name}", _label_values(part.labels), f"labels of {split}"
+        )
+        for split, part in rows.items()
+        if part.blocks
+    }
+    return images_of(raw, options, tuple(notes))
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    before = csv.field_size_limit(_MAX_FIELD)
+    try:
+        yield
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _joined(blocks: Sequence[Floats], name: str) -> npt.NDArray[Any]:
+    """All rows of pixels, as narrow integers where they are such."""
+    if len({block.shape[1] for block in blocks}) > 1:
+        raise DataError(f"the rows of {name} have different lengths; {_TABLE}")
+    return _narrow(np.concatenate(blocks))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from nvp_studio.data.images import EXTENSIONS as IMAGE_SUFFIXES
 from nvp_studio.resources import INCLUDED_MODELS
 
 DATA_SUFFIXES = (
-    *(".npz", ".npy", ".csv", ".tsv", ".zip", ".tar", ".gz", ".tgz", ".bin", ".idx", ".parquet", ".tif", ".tiff"),
+    *(".npz", ".npy", ".csv", ".tsv", ".mat", ".h5", ".hdf5", ".zip", ".tar", ".gz", ".tgz"),
+    *(".bin", ".idx", ".parquet", ".tif", ".tiff"),
 )
 """Of files with many images to train on."""
 MODEL_SUFFIX = ".safetensors"

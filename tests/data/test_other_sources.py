@@ -86,6 +86,31 @@ def test_other_tables_are_refused_with_what_they_should_be(tmp_path: Path, text:
         load_data(str(tmp_path / "set.csv"))
 
 
+def test_a_table_with_all_pixels_in_one_column(tmp_path: Path) -> None:
+    pixels = [" ".join(map(str, image.ravel())) for image in GREY]
+    words = [("dev" if index == 7 else "train", "ab"[index % 2]) for index in range(20)]
+    rows = [f'{split}, {label}, "{one}"' for (split, label), one in zip(words, pixels, strict=True)]
+    (tmp_path / "set.csv").write_text("\n".join(["Split,label, pixels", *rows, ""]))
+    data = load_data(str(tmp_path / "set.csv"))
+    assert same_set(all_images(data), np.delete(GREY, 7, 0))
+    assert data.label_names == ("a", "b")
+    assert data.notes[0] == "1 row left out, which are for none of the splits: dev 1"
+
+    rows = [f"{index % 5},{index % 2},{one}" for index, one in enumerate(pixels)]
+    (tmp_path / "set.csv").write_text("\n".join(["age,gender,pixels", *rows]))
+    data = load_data(str(tmp_path / "set.csv"))
+    assert (data.label_names, data.notes[0]) == ((), "labels left out: no column label, but age, gender")
+    for text, reason in (
+        ("age,pixels\n1,2,3\n", "a row has 3 columns, not 2"),
+        ("age,pixels\n1,a b\n", "is no table of pixels"),
+        ("age,pixels\n1,1 2 3\n2,1 2\n", "number of columns changed"),
+        ("age,pixels,usage\n1,1 2 3,test\n", "has no rows of pixels to train on"),
+    ):
+        (tmp_path / "set.csv").write_text(text)
+        with pytest.raises(DataError, match=reason):
+            load_data(str(tmp_path / "set.csv"))
+
+
 @pytest.mark.parametrize("images", [GREY, COLOUR, GREY[..., 0], COLOUR.transpose(0, 3, 1, 2)])
 def test_a_folder_of_arrays_with_one_image_each(tmp_path: Path, images: np.ndarray) -> None:
     for number, (image, label) in enumerate(zip(images, LABELS, strict=True)):

@@ -175,6 +175,17 @@ def csv(place: Path) -> Path:
     return place / "set.csv"
 
 
+@source
+def csv_of_one_column(place: Path) -> Path:
+    usage = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+    rows = ["emotion,pixels,Usage"]
+    for split, part in PARTS.items():
+        for label, image in zip(LABELS[part], IMAGES[part], strict=True):
+            rows.append(f"{label},{' '.join(map(str, image.ravel()))},{usage[split]}")
+    (place / "fer.csv").write_text("\n".join(rows))
+    return place / "fer.csv"
+
+
 def hdf5(place: Path, values: dict[str, np.ndarray], name: str = "set.h5") -> Path:
     h5py = pytest.importorskip("h5py", reason="HDF5 files need the extra hdf5")
     with h5py.File(place / name, "w", userblock_size=512 if name.endswith(".mat") else 0) as file:

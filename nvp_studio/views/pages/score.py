@@ -134,7 +134,7 @@ class ScorePage(Page):
         self._empty_icon = TextLabel()
         self._empty_icon.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(self._empty_icon)
-        heading = text_label(self.tr("Drop images or folders here"), "heading")
+        heading = text_label(self.tr("Drop images, folders or archives here"), "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(heading)
         self.empty_label = text_label(wrap=True)

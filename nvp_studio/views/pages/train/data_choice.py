@@ -68,7 +68,9 @@ class DataChoice(QObject):
     def _ask_file(self) -> None:
         names = " ".join(f"*{ending}" for ending in (*DATA_SUFFIXES, "ubyte"))
         filters = f"{self.tr('Data files')} ({names});;{self.tr('All files')} (*)"
-        title = self.tr("A data file: zip or tar of images, .npz, .npy, .csv, TIFF stack, IDX, CIFAR-10, parquet")
+        title = self.tr(
+            "A data file: zip or tar of images, .npz, .npy, .csv, .mat, HDF5, TIFF stack, IDX, CIFAR-10, parquet"
+        )
         for path in self._context.ask_files("data", title, filters):
             self.choose(str(path))
 
