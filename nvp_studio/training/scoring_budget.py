@@ -22,12 +22,12 @@ MIN_IMAGES = 40
 """Fewest images that a score is the mean over: a share of a run's time that allows fewer is exceeded."""
 VALIDATION_PART, FINAL_PART, DIRECTION_PART = 0.4, 0.4, 0.2
 """Of the share: validations during the run, the final scores, and the directions of the best model."""
-PICTURES = (64, 32, 16, 8)
-"""Images that a validation may sample, and score by scale; a quarter as many are reconstructed."""
+PICTURES = {64: 16, 32: 8, 16: 2}
+"""Images that a validation may sample, and score by scale, and how many it reconstructs then."""
 MIN_DIRECTION_IMAGES = 32
 """Training images whose latents the directions of the best model are found in, when time is short."""
 MAX_DIRECTION_IMAGES = 4000
-_WISHES = ((250, 32, 4), (100, 32, 2), (80, 16, 2), (MIN_IMAGES, PICTURES[-1], 1))
+_WISHES = ((250, 32, 4), (100, 32, 2), (80, 16, 2), (MIN_IMAGES, 16, 1))
 """Least images, pictures and number of validations of a run; the next where the time does not suffice for the first."""
 _MIN_SECONDS = 1.0
 """Validations together, and final scores, may take this long in the shortest run."""
@@ -45,7 +45,8 @@ class Speeds(NamedTuple):
 
     def pictures(self, count: int) -> float:
         """Seconds of sheets and checks of a validation with this many pictures, beside its scores."""
-        encoded, decoded = count + 4 * (count // 4), count + 5 * (count // 4)
+        again = PICTURES[count]
+        encoded, decoded = count + 4 * again, count + 5 * again
         return encoded / self.scored + decoded / self.decoded
 
     def validation(self, plan: "ValidationPlan") -> float:
@@ -57,7 +58,7 @@ class ValidationPlan(msgspec.Struct, frozen=True):
     """What each validation of a run scores and shows."""
 
     images: int
-    pictures: int = PICTURES[0]
+    pictures: int = 64
     every: int = 1
     """After the first, every which of the due validations takes place; 0: the one after the last step alone."""
 
@@ -66,9 +67,16 @@ class ValidationPlan(msgspec.Struct, frozen=True):
         return 1.0 + math.ceil((due - 1) / self.every) if self.every else 1.0
 
     def __post_init__(self) -> None:
-        for name, most in (("images", _MAX_COUNT), ("pictures", PICTURES[0]), ("every", _MAX_COUNT)):
-            if not 0 <= (value := getattr(self, name)) <= most:
-                raise ValueError(f"{name} is {value}, must lie in 0..{most}")
+        for name in ("images", "every"):
+            if not 0 <= (value := getattr(self, name)) <= _MAX_COUNT:
+                raise ValueError(f"{name} is {value}, must lie in 0..{_MAX_COUNT}")
+        if self.pictures not in PICTURES:
+            raise ValueError(f"pictures is {self.pictures}, must lie in {', '.join(map(str, PICTURES))}")
+
+    @property
+    def reconstructions(self) -> int:
+        """Images that are reconstructed, and that inversion is checked on."""
+        return PICTURES[self.pictures]
 
 
 class StoredScoring(msgspec.Struct, frozen=True):
@@ -179,7 +187,7 @@ def validation_plan(
                 images = _round_count(rest * speeds.scored, most)
                 if number >= min(fewest, due) and pictures >= fewest_pictures and images >= min(least, most):
                     return ValidationPlan(images, pictures, every)
-    return ValidationPlan(min(MIN_IMAGES, most), PICTURES[-1], rates[-1])
+    return ValidationPlan(min(MIN_IMAGES, most), 16, rates[-1])
 
 
 def final_counts(

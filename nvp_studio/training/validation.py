@@ -118,7 +118,7 @@ class Validator:
         value, error = bits.mean().item(), math.nan
         if math.isfinite(value):
             with scoring.timed():
-                error = inverse_error(averaged, self._images[: plan.pictures // 4], seed)
+                error = inverse_error(averaged, self._images[: plan.reconstructions], seed)
             if ranks.first and self._invertible(step, error):
                 info = self._checkpointer.info(value, len(bits))
                 self._best.offer(info, averaged.flow.state_dict(), bits)
@@ -128,7 +128,7 @@ class Validator:
         self._validated_at = time.monotonic()
         self._validation_seconds = self._validated_at - started
         with scoring.timed():
-            noise_error = noise_inverse_error(averaged, plan.pictures // 4, seed)
+            noise_error = noise_inverse_error(averaged, plan.reconstructions, seed)
             scale_bits = bits_by_scale(averaged, self._images[: plan.pictures])
         return msgspec.structs.replace(
             metrics,
@@ -159,11 +159,11 @@ class Validator:
         publisher, seed = self._context.publisher, self._context.config.seed
         averaged = averaged or self._context.state.averaged
         scoring = self._context.scoring
-        pictures = PICTURES[0] if scoring.plan is None else scoring.plan.pictures
+        pictures = 64 if scoring.plan is None else scoring.plan.pictures
         with scoring.timed(decoded=pictures):
             sampled = samples(averaged, pictures, _TEMPERATURE, seed)
         publisher.sheet("samples", step, sampled)
-        originals = self._images[: pictures // 4]
+        originals = self._images[: PICTURES[pictures]]
         if len(originals):
             with scoring.timed():
                 again = reconstructions(averaged, originals)

@@ -195,7 +195,7 @@ def test_a_short_run_is_scored_on_the_images_that_its_time_allows(
     tmp_path: Path, make_config: MakeConfig, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop.ScoringBudget, "final_counts", lambda *_: (25, 9))
-    monkeypatch.setattr(loop.ScoringBudget, "decide", lambda *_: ValidationPlan(10, 8))
+    monkeypatch.setattr(loop.ScoringBudget, "decide", lambda *_: ValidationPlan(10, 16))
     folder = start_run(make_config(steps=10, validation_every=10), tmp_path, report=events)
     status, data, flow = read_record(folder).status, load_data(read_record(folder).config.data), load(folder)
     assert data.test is not None

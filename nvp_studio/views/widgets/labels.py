@@ -30,11 +30,13 @@ class TextLabel(QLabel):
 class ElidedLabel(TextLabel):
     """One line of plain text, as wide as the layout allows; with `grows=False` no wider than the text.
 
-    Where the text does not fit it ends in an ellipsis, and the whole of it is the tool tip.
+    Where the text does not fit it ends in an ellipsis, or has one in the `middle`, as suits names that differ at their
+    end; the whole of it is the tool tip.
     """
 
-    def __init__(self, text: str = "", *, role: str = "", grows: bool = True) -> None:
+    def __init__(self, text: str = "", *, role: str = "", grows: bool = True, middle: bool = False) -> None:
         super().__init__(text, role=role)
+        self._mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
         self.tip = ""
         """What the tool tip says in addition."""
         across = QSizePolicy.Policy.Ignored if grows else QSizePolicy.Policy.Preferred
@@ -46,7 +48,7 @@ class ElidedLabel(TextLabel):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         rect = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, rect.width())
+        text = self.fontMetrics().elidedText(self.text(), self._mode, rect.width())
         shortened = self.text() if text != self.text() else ""
         self.setToolTip(plain_tip("\n".join(line for line in (shortened, self.tip) if line)))
         painter.setPen(self.palette().color(self.foregroundRole()))

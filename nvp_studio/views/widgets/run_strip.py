@@ -43,7 +43,7 @@ class RunStrip(QFrame):
         self.setObjectName("run_strip")
         self.setAccessibleName(self.tr("Training run"))
         self.setFixedHeight(5 * SPACE + 4)
-        self.name = _SteadyLabel(_MIN_NAME, role="")
+        self.name = _SteadyLabel(_MIN_NAME, role="", middle=True)
         self.state, self.score = _SteadyLabel(_MAX_STATE), _SteadyLabel(_MIN_SCORE)
         self.percent, self.epoch, self.speed, self.remaining = (_SteadyLabel() for _ in range(4))
         self.state.setMaximumWidth(_MAX_STATE)
@@ -122,9 +122,9 @@ class RunStrip(QFrame):
 class _SteadyLabel(ElidedLabel):
     """A label that grows with its text and shrinks only when that got much shorter, so that neighbours do not move."""
 
-    def __init__(self, least: int = 10_000, *, role: str = "dim") -> None:
+    def __init__(self, least: int = 10_000, *, role: str = "dim", middle: bool = False) -> None:
         """A text wider than `least` pixels may be shortened to that."""
-        super().__init__(role=role, grows=False)
+        super().__init__(role=role, grows=False, middle=middle)
         self._least = least
         self._width = 0
 

@@ -45,6 +45,7 @@ class RunTable(Table):
         super().__init__(model, QCoreApplication.translate("RunTable", "Runs"), ROW_HEIGHT, least_width=6)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.setItemDelegate(_StateDelegate(self))
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
         header = self.horizontalHeader()
         self._widths = [width * SPACE for width in _WIDTHS]
         for column, width in enumerate(self._widths):

@@ -45,7 +45,7 @@ class RunView(QSplitter):
         frame = card()
         column = vbox(frame, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         row = hbox()
-        self.name = ElidedLabel(grows=False)
+        self.name = ElidedLabel(grows=False, middle=True)
         self.name.setFont(scaled_font(15, bold=True))
         self.state = text_label()
         self.facts = ElidedLabel(role="dim")

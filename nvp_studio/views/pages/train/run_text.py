@@ -132,7 +132,7 @@ def estimate_text(estimate: Estimate, train_images: int | None) -> str:
     images, seconds = estimate.images(train_images), estimate.seconds(train_images)
     if images is not None and seconds is not None:
         length.append(tr("About {0} in all").format(duration(seconds)))
-        if train_images is not None and estimate.config.epochs is None:
+        if train_images is not None and estimate.config.epochs is None and images >= train_images / 20:
             length.append(tr("{0} epochs").format(f"{images / train_images:.1f}"))
         if estimate.config.steps is None:
             speed.insert(0, tr("{0} steps").format(f"{images / estimate.config.batch_size:,.0f}"))
