@@ -128,13 +128,13 @@ def kill_one_before_validation(ranks: Ranks, runs: str, config: str) -> None:
     due = Validator.due
     second = int(ranks.all_gather(str(os.getpid()).encode())[1])
 
-    def dying(self: Validator, step: int) -> bool:
+    def dying(self: Validator, step: int, seconds: float) -> bool:
         if step == 6:
             if ranks.rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             while psutil.pid_exists(second):
                 time.sleep(0.05)
-        return due(self, step)
+        return due(self, step, seconds)
 
     with patch.object(Validator, "due", dying):
         _train(ranks, Path(runs), "killed", config, Control())
