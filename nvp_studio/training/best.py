@@ -121,14 +121,15 @@ class BestModel:
             tested = scores(flow, test_images, keep_going, count=lambda done: count(len(unscored) + done), **settings)
         if bits is None or tested is None or self._info is None:
             return None
-        self._scores = bits = torch.cat((self._scores, bits))
+        bits = torch.cat((self._scores, bits))
+        if len(bits) < self._info.validation_images:  # cut short; the scores in the file are of more images
+            return self._info
+        self._scores = bits
         self._info = msgspec.structs.replace(
-            self._info,
-            validation=finite(bits.mean().item()),
-            validation_images=len(bits),
-            test=finite(tested.mean().item()),
-            test_images=len(tested),
+            self._info, validation=finite(bits.mean().item()), validation_images=len(bits)
         )
+        if len(tested) >= self._info.test_images:
+            self._info = msgspec.structs.replace(self._info, test=finite(tested.mean().item()), test_images=len(tested))
         if len(tested) < (total := len(data.test.images) if data.test is not None else 0):
             run = shlex.quote(str(publisher.folder))
             publisher.notice(

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication
+from PySide6.QtGui import QFontMetrics
 
 from nvp_studio.runs.history import RunHistory
 from nvp_studio.training.changes import RateChange, Restart
+from nvp_studio.views.theme import scaled_font
 from nvp_studio.views.widgets.curve_comparison import CurveComparison
 from nvp_studio.views.widgets.curve_drawing import Drawing, PlotOptions, comparison, run_drawing
 from nvp_studio.views.widgets.curve_list import CurveList, ListedCurve
@@ -186,6 +188,9 @@ def test_texts_of_changes_never_cover_each_other_and_all_are_there_where_there_i
         assert not whole or len(labels) == len(marks)
         places = [label.mapRectToScene(label.boundingRect()) for label in labels]
         area = plot.getPlotItem().getViewBox().sceneBoundingRect().adjusted(-2, -2, 2, 2)
+        axis = plot.getPlotItem().getAxis("left")
+        spacing = axis.tickSpacing(0.0, 1.0, area.height())[0][0]
+        assert spacing * area.height() >= QFontMetrics(scaled_font(11)).height() or spacing >= 1
         for number, place in enumerate(places):
             assert area.contains(place), (width, texts[number])
             assert not any(place.intersects(other) for other in places[:number]), (width, texts[number])

@@ -18,6 +18,8 @@ from tests.runs.test_history import step
 class Live(QObject):
     """As much of a live run as `ShownRun` looks at."""
 
+    can_skip_scoring = False
+
     updated = Signal()
     images_changed = Signal(str)
 

@@ -673,3 +673,14 @@ def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qtbot: 
     assert plot.backgroundBrush().color().name() != LIGHT.surface
     window.set_theme("light")
     assert plot.backgroundBrush().color().name() == LIGHT.surface
+
+
+def test_a_number_typed_before_its_unit_stays(qtbot: Bot) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    form.budget_kind.setCurrentIndex(form.budget_kind.findData("steps"))
+    assert form.budget.value() != DEFAULT_CONFIG.minutes, "what is proposed for the unit"
+    form.budget_kind.setCurrentIndex(form.budget_kind.findData("minutes"))
+    form.budget.lineEdit().setText("300")
+    form.budget_kind.setCurrentIndex(form.budget_kind.findData("steps"))
+    assert (form.budget.value(), form.config and form.config.steps) == (300, 300)

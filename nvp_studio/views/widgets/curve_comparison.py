@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, Signal
+from PySide6.QtGui import QResizeEvent
 
 from nvp_studio.runs.curves import curves_csv, nearest, place_of_step, stack, step_at
 from nvp_studio.runs.names import Axis
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.curve_drawing import comparison
-from nvp_studio.views.widgets.curve_list import CurveList, ListedCurve
+from nvp_studio.views.widgets.curve_list import WIDTHS, CurveList, ListedCurve
 from nvp_studio.views.widgets.curve_options import CurveOptions
 from nvp_studio.views.widgets.curve_panel import CurvePanel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
@@ -72,6 +73,14 @@ class CurveComparison(CurvePanel):
             self._show_scales()
         else:
             self._show_runs()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave most of the width to the plot."""
+        super().resizeEvent(event)
+        width = min(max(self.width() // 3, WIDTHS[0]), WIDTHS[1])
+        if width != self.list.width():
+            self.list.setFixedWidth(width)
+            self.show_values()
 
     # Construction
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QIcon, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QPixmap
 from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from nvp_studio.text import escaped
@@ -12,6 +12,8 @@ from nvp_studio.views.theme import SPACE, theme
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.series import series_colour
 
+WIDTHS = 18 * SPACE, 26 * SPACE
+"""Least and most pixels of the list."""
 _MARGIN = 60
 """Pixels of box and swatch beside a name."""
 
@@ -37,7 +39,7 @@ class CurveList(QListWidget):
         """Keys of the entries that were ticked off; remembered for as long as the list lives."""
         self._entries: Sequence[ListedCurve] = ()
         self.setAccessibleName(self.tr("Curves shown"))
-        self.setFixedWidth(26 * SPACE)
+        self.setFixedWidth(WIDTHS[1])
         self.setSpacing(SPACE // 4)
         self.setStyleSheet(f"QListView {{ padding: {SPACE // 2}px 0; }}")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -51,12 +53,10 @@ class CurveList(QListWidget):
                 self._entries = entries
                 self._fill()
             for row, (entry, value) in enumerate(zip(entries, values, strict=True)):
-                self.item(row).setText(f"{self.short(entry.name)}\n{value}")
+                self.item(row).setText(f"{self.short(entry.name, bold=entry.bold)}\n{value}")
 
     def _fill(self) -> None:
         self.clear()
-        bold = QFont(self.font())
-        bold.setWeight(QFont.Weight.DemiBold)
         for entry in self._entries:
             item = QListWidgetItem()
             if entry.key:
@@ -66,7 +66,7 @@ class CurveList(QListWidget):
             else:
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled)
             if entry.bold:
-                item.setFont(bold)
+                item.setFont(self._bold())
             self.addItem(item)
         self._paint_swatches()
 
@@ -77,9 +77,15 @@ class CurveList(QListWidget):
                 pixmap.fill(QColor(series_colour(entry.colour)))
                 self.item(row).setIcon(QIcon(pixmap))
 
-    def short(self, name: str) -> str:
+    def _bold(self) -> QFont:
+        font = QFont(self.font())
+        font.setWeight(QFont.Weight.DemiBold)
+        return font
+
+    def short(self, name: str, *, bold: bool = False) -> str:
         """A name cut to the width of the list."""
-        return self.fontMetrics().elidedText(escaped(name), Qt.TextElideMode.ElideMiddle, self.width() - _MARGIN)
+        metrics = QFontMetrics(self._bold()) if bold else self.fontMetrics()
+        return metrics.elidedText(escaped(name), Qt.TextElideMode.ElideMiddle, self.width() - _MARGIN)
 
     def _on_item_changed(self, item: QListWidgetItem) -> None:
         key = self._entries[self.row(item)].key

@@ -18,6 +18,10 @@ _LABEL_PART = 0.4
 """Part of the height that texts at changes may take."""
 _LABEL_GAP = 4
 """Pixels between texts at changes, and around the uppermost."""
+_TICK_PIXELS = 18
+"""Least distance of two numbers at the left axis."""
+_COARSER = (1, 2, 4, 5, 10, 20, 50)
+"""Factors to the distance of ticks that pyqtgraph chooses."""
 _FAINT, _FILL = 70, 110
 """Opacity of faint curves and of bands, of 255."""
 _OPTIONS: dict[Style, dict[str, Any]] = {
@@ -39,7 +43,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
 
     def __init__(self, parent: QWidget | None, axis_width: int, **limits: float) -> None:
         """`axis_width`: pixels of the left axis; `limits` of panning and zooming: see `pyqtgraph.ViewBox.setLimits`."""
-        super().__init__(parent)
+        super().__init__(parent, axisItems={"left": _LeftAxis("left")})
         self.following = True
         self.drawing = Drawing()
         self._axis_width = axis_width
@@ -225,6 +229,17 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc] # pyqtgraph has no types
         if place is not None:
             self._pointer.setPos(place)
         self.pointed.emit(place)
+
+
+class _LeftAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph has no types
+    """An axis whose numbers do not cover each other where there is little height."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        levels: list[tuple[float, float]] = super().tickSpacing(low, high, size)
+        most = max(1.0, size / _TICK_PIXELS)
+        spacing = levels[0][0]
+        factor = next((factor for factor in _COARSER if (high - low) / (factor * spacing) <= most), 1)
+        return levels if factor == 1 else [(factor * spacing, 0.0)]
 
 
 def _look(trace: Trace) -> dict[str, Any]:

@@ -93,9 +93,9 @@ class RunStrip(QFrame):
     def _fit(self) -> None:
         """Where the width does not suffice, show the buttons without text; then hide parts, first the speed."""
         parts = {
-            self.percent: self.percent.text(),
-            self.score: self.score.text(),
             self.remaining: self.remaining.text(),
+            self.score: self.score.text(),
+            self.percent: self.percent.text(),
             self.bar: self.percent.text(),
             self.epoch: self.epoch.text(),
             self.speed: self.speed.text(),

@@ -12,7 +12,8 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 ROW_HEIGHT = 26
 _WIDTHS = (20, 16, 15, 8, 10, 15, 12, 14, 14)
 """Of the columns, in units of `SPACE`; the first takes the room that is left."""
-_MIN_NAME = 14 * SPACE
+_MIN_NAME, _GOOD_NAME = 14 * SPACE, 24 * SPACE
+"""Least width of the name beside the most important two columns, and beside more: that of a date and a data set."""
 _BY_WORTH = tuple(map(RunsModel.COLUMNS.index, ("best", "state", "steps", "data", "tags", "started", "time", "preset")))
 """The columns beside the name; where there is no room for all, the last of these are hidden."""
 _TAGS = RunsModel.COLUMNS.index("tags")
@@ -45,7 +46,6 @@ class RunTable(Table):
         super().__init__(model, QCoreApplication.translate("RunTable", "Runs"), ROW_HEIGHT, least_width=6)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.setItemDelegate(_StateDelegate(self))
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
         header = self.horizontalHeader()
         self._widths = [width * SPACE for width in _WIDTHS]
         for column, width in enumerate(self._widths):
@@ -79,14 +79,15 @@ class RunTable(Table):
 
     def _hide_columns(self) -> None:
         """Show as many columns as there is room for, the most important first."""
-        room = self.viewport().width() - _MIN_NAME
+        room = self.viewport().width()
         for column in range(1, self.model().columnCount()):
             if not self.isColumnHidden(column):
                 self._widths[column] = self.columnWidth(column)
-        for column in self._columns:
+        for number, column in enumerate(self._columns):
             room -= self._widths[column]
-            if self.isColumnHidden(column) != (room < 0):
-                self.setColumnHidden(column, room < 0)
+            hidden = room < (_MIN_NAME if number < 2 else _GOOD_NAME)
+            if self.isColumnHidden(column) != hidden:
+                self.setColumnHidden(column, hidden)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -106,6 +107,8 @@ class _StateDelegate(PlainDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
+        if index.column() == 0:
+            option.textElideMode = Qt.TextElideMode.ElideMiddle  # names often differ at their end
         if index.column() != 1:
             return
         state = index.data(RUN_ROLE).summary.state

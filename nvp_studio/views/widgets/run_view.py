@@ -41,6 +41,19 @@ class RunView(QSplitter):
         note = self.tr("step {0}").format(f"{images.step:,}") if images is not None else ""
         sheet.show_batch(images.images if images is not None else None, note)
 
+    def set_over(self, over: bool) -> None:
+        """Say beside sheets that there are none whether they may still come: not in a run that is `over`."""
+        texts = (
+            (self.tr("This run has no samples."), self.tr("This run has no reconstructions."))
+            if over
+            else (
+                self.tr("Samples appear with the first validation."),
+                self.tr("Reconstructions appear with the first validation."),
+            )
+        )
+        for sheet, text in zip((self.samples, self.reconstructions), texts, strict=True):
+            sheet.grid.set_placeholder(text)
+
     def _make_top(self) -> QWidget:
         frame = card()
         column = vbox(frame, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, SPACE, SPACE))
@@ -63,15 +76,9 @@ class RunView(QSplitter):
     def _make_images(self) -> QWidget:
         frame = card()
         row = hbox(frame, spacing=3 * SPACE, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
-        self.samples = Sheet(
-            self.tr("Samples from fixed noise"),
-            self.tr("Samples appear with the first validation."),
-        )
-        self.reconstructions = Sheet(
-            self.tr("Real images, above their reconstructions"),
-            self.tr("Reconstructions appear with the first validation."),
-            pairs=True,
-        )
+        self.samples = Sheet(self.tr("Samples from fixed noise"), "")
+        self.reconstructions = Sheet(self.tr("Real images, above their reconstructions"), "", pairs=True)
+        self.set_over(False)
         row.addWidget(self.samples, 1)
         row.addWidget(self.reconstructions, 1)
         return frame

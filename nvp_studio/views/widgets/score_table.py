@@ -75,6 +75,8 @@ class _ScoreDelegate(PlainDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
+        if index.column() == _NAME:
+            option.textElideMode = Qt.TextElideMode.ElideMiddle  # names often differ at their end
         if self._model.COLUMNS[index.column()] == "notes":
             self.write_in("error" if self._model.file(index.row()).error else "dim", option)
 

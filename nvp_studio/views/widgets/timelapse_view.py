@@ -42,7 +42,7 @@ class TimelapseView(QWidget):
         self.kind = ComboBox(kinds, self.tr("Images"), 20 * SPACE)
         self.kind.currentIndexChanged.connect(lambda _: self._timelapse.show_kind(self.kind.currentData()))
         row.addWidget(self.kind)
-        self.name = ElidedLabel(role="dim")
+        self.name = ElidedLabel(role="dim", middle=True)
         row.addWidget(self.name, 1)
         self.film = flat_button("film", self.tr("Save as a film"), self.tr("Save as an animated GIF or WebP"))
         self.film.clicked.connect(self.film_requested)

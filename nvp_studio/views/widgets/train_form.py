@@ -57,6 +57,8 @@ class TrainForm(QWidget):
         self._shown = DEFAULT_CONFIG
         """What was shown last, for the settings that have no field."""
         self._data_problem = ""
+        self._budget_text = ""
+        """The budget as it was shown last, before a person typed another."""
         self.data_name = next(iter(CATALOGUE))
         """The data that are chosen: a name of the catalogue, or a path."""
         self.reading = UNDECIDED
@@ -139,7 +141,7 @@ class TrainForm(QWidget):
         kind = next(kind for kind in _BUDGETS if getattr(config, kind) is not None)
         show_input(self.budget_kind, kind)
         self._on_budget_kind()
-        show_input(self.budget, getattr(config, kind))
+        self._show_budget(getattr(config, kind))
         for name in self._plain_fields:
             show_input(self.fields[name], getattr(config, name))
         flip = config.horizontal_flip
@@ -357,8 +359,13 @@ class TrainForm(QWidget):
         kind = self.budget_kind.currentData()
         proposed, step = _BUDGETS[kind]
         self.budget.set_kind(BOUNDS[kind], whole=kind == "steps", step=step)
-        if not self._showing:
-            self.budget.setValue(proposed)
+        typed = self.budget.lineEdit().text() != self._budget_text
+        if not self._showing and not typed:  # what a person typed before choosing its unit stays
+            self._show_budget(proposed)
+
+    def _show_budget(self, value: float) -> None:
+        self.budget.setValue(value)
+        self._budget_text = self.budget.lineEdit().text()
 
     def _on_data_chosen(self, place: int) -> None:
         data = self.data.itemData(place)

@@ -118,6 +118,8 @@ class ShownRun(QObject):
         """Show name, state and facts, which change during a run."""
         self._view.show_header(*self._header())
         self._view.curves.set_placeholder(self._placeholder())
+        state = self.opened.summary.state if self.opened is not None else self._live.phase
+        self._view.set_over(state in ("finished", "stopped", "failed", "interrupted"))
 
     def _header(self) -> tuple[str, ...]:
         live, opened = self._live, self.opened
@@ -133,7 +135,9 @@ class ShownRun(QObject):
             started = live.started
             facts = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
         facts = "  ·  ".join(filter(None, (reason, facts)))
-        return (name, phase_text(phase), run_text.phase_level(phase), facts)
+        scored = opened is None and live.can_skip_scoring and phase == "training"
+        state = self.tr("scoring") if scored else phase_text(phase)
+        return (name, state, run_text.phase_level(phase), facts)
 
     def _placeholder(self) -> str:
         if self.is_live and self._live.under_way:
