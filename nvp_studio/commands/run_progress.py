@@ -71,7 +71,8 @@ class RunPrinter:
                 if event.phase == "preparing":
                     shown = {"completed": event.fraction or 0.0, "details": event.reason}
                 elif event.phase == "training" and event.reason:  # the steps are over, and what follows is counted
-                    shown = {"details": event.reason}
+                    left = "" if event.seconds_left is None else f" · {duration(event.seconds_left)} left"
+                    shown = {"details": event.reason + left}
                 self.bar.update(self._task, description=event.phase, **shown)
                 if event.phase in ("paused", "stopping"):
                     say(f"{event.phase}: {event.reason}" if event.reason else event.phase)
