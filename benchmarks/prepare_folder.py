@@ -42,14 +42,16 @@ def main() -> None:
     options.add_argument("--side", type=int, default=64, help="side that they are brought to; 0 leaves them")
     options.add_argument("--limit", type=int, default=0, help="MB that the training process may hold; 0 for no limit")
     options.add_argument("--train-seconds", type=float, default=60, help="0 for no training")
+    options.add_argument("--folder", type=Path, help="where the files are kept, and made if it is not there")
     options.add_argument("--against", type=Path, help="another version of this repository")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--score", action="store_true", help="compare scoring")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="prepare-folder-") as root:
         os.environ["NVP_STUDIO_CACHE"] = str(Path(root) / "cache")
-        folder = Path(root) / "photos"
-        make_folder(folder, chosen.images, width_and_height(parse_size(chosen.source)), chosen.format, chosen.grey)
+        folder = chosen.folder or Path(root) / "photos"
+        if not folder.exists():
+            make_folder(folder, chosen.images, width_and_height(parse_size(chosen.source)), chosen.format, chosen.grey)
         if chosen.against is not None:
             compare(folder, chosen.side, chosen.against.resolve(), chosen.rounds, score=chosen.score)
             return
