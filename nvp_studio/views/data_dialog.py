@@ -18,6 +18,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.labels import NoteLabel
+from nvp_studio.views.widgets.large_images import LargeImages
 from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, paragraph, text_label
 
 _COLUMNS = (8, 12)
@@ -37,6 +38,8 @@ class DataDialog(Dialog):
         self.images = ImageGrid()
         self.images.setAccessibleName(self.tr("Images to train on"))
         self.images.setMinimumHeight(20 * SPACE)
+        self.images.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._large = LargeImages(self.images, self.tr("Image to train on"))
         self.note = NoteLabel()
         self._table = QScrollArea(widgetResizable=True)
         self._table.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -111,7 +114,9 @@ class DataDialog(Dialog):
         self._dim(surveyor.outdated)
         self.images.set_placeholder("" if report is None else self.tr("No images to show"))
         if report is not None and not surveyor.error:
-            self.images.show_batch(report.samples, _COLUMNS[len(report.sample_names) > 24], report.sample_names)
+            names = report.sample_names
+            self.images.show_batch(report.samples, _COLUMNS[len(names) > 24], names)
+            self._large.show_batch(report.samples, range(len(names)), texts=names)
         self._fill(report if not surveyor.error else None)
 
     def _dim(self, outdated: bool) -> None:

@@ -5,12 +5,11 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.state.qimages import qimage
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.large_images import LargeImages
 from nvp_studio.views.widgets.layout import text_label, vbox
-from nvp_studio.views.widgets.picture_window import PictureWindow
 
 _MIN_SIDE = 48
 """Pixels on screen; smaller images are shown enlarged by a whole factor of at least this size, and fewer of them."""
@@ -25,12 +24,7 @@ class Sheet(QWidget):
     def __init__(self, title: str, text: str, *, pairs: bool = False) -> None:
         super().__init__()
         self._pairs = pairs
-        self._title = title
         self._batch: ImageBatch | None = None
-        self._order: list[int] = []
-        """Place in the batch of each cell of the grid; -1 for a blank one."""
-        self._large: PictureWindow | None = None
-        self._large_index = 0
         column = vbox(self, spacing=SPACE // 2)
         row = QHBoxLayout()
         heading = ElidedLabel(title, role="section")
@@ -40,9 +34,8 @@ class Sheet(QWidget):
         column.addLayout(row)
         self.grid = ImageGrid()
         self.grid.setAccessibleName(title)
-        self.grid.set_tip(self.tr("Double click or Enter: large"))
-        self.grid.clicked.connect(self.grid.select)
-        self.grid.opened.connect(self._open)
+        names = [self.tr("Real image"), self.tr("Reconstruction")] if pairs else []
+        self._large = LargeImages(self.grid, title, names)
         self.grid.set_placeholder(text)
         self.grid.setMinimumHeight(2 * _MIN_SIDE)
         column.addWidget(self.grid, 1)
@@ -52,7 +45,6 @@ class Sheet(QWidget):
         self._batch = batch
         self.note.setText(note)
         self._arrange()
-        self._show_large()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -63,6 +55,7 @@ class Sheet(QWidget):
         if batch is None or batch.shape[0] == 0:
             self.grid.show_batch(None)
             self.grid.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self._large.show_batch(None, ())
             return
         if self.grid.focusPolicy() == Qt.FocusPolicy.NoFocus:
             self.grid.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -76,48 +69,8 @@ class Sheet(QWidget):
             blank = [-1] * (columns - len(line))
             for row in range(rows):
                 order += [row * count + place for place in line] + blank
-        self._order = order
         self.grid.show_batch(_picked(batch, order), columns)
-
-    # One image large
-
-    def _open(self, cell: int) -> None:
-        index = self._order[cell] if cell < len(self._order) else -1
-        if index < 0:
-            return
-        self._large_index = index % self._count
-        if self._large is None:
-            names = [self.tr("Real image"), self.tr("Reconstruction")] if self._pairs else [self._title]
-            self._large = PictureWindow(self._title, names, self.window())
-            self._large.stepped.connect(self._step)
-            self._large.finished.connect(self._on_closed)
-        self._show_large()
-        self._large.show()
-        self._large.raise_()
-        self._large.activateWindow()
-
-    @property
-    def _count(self) -> int:
-        """Number of images, or of pairs."""
-        return 0 if self._batch is None else self._batch.shape[0] // (2 if self._pairs else 1)
-
-    def _step(self, step: int) -> None:
-        self._large_index += step
-        self._show_large()
-
-    def _show_large(self) -> None:
-        """Bring the large image up to date, as far as there is one."""
-        if self._large is None or self._batch is None or not self._count:
-            return
-        self._large_index %= self._count
-        places = [self._large_index + half * self._count for half in range(2 if self._pairs else 1)]
-        text = self.tr("{0} of {1}").format(self._large_index + 1, self._count)
-        note = self.note.text()
-        images = [qimage(self._batch, place) for place in places]
-        self._large.show_images(images, f"{text}  ·  {note}" if note else text)
-
-    def _on_closed(self) -> None:
-        self._large = None
+        self._large.show_batch(batch, order, note=self.note.text())
 
     def _arrange_lines(self, count: int, rows: int, width: int, height: int) -> tuple[int, int]:
         """(columns, lines of `rows` rows): all images as large as possible, or as many as fit at `_MIN_SIDE`."""
