@@ -118,19 +118,29 @@ class ScoreState(QObject):
 
     def store(self, path: Path) -> None:
         """Write the table to a file, or delete that when the table is empty; raises `OSError`."""
-        if self.model is None or not self.rows.rowCount():
+        scores = self.stored(MAX_ROWS)
+        if scores is None:
             path.unlink(missing_ok=True)
-            return
+        else:
+            write_scores(path, scores)
+
+    def stored(self, most: int) -> StoredScores | None:
+        """The table with up to `most` rows; None when it is empty."""
+        if self.model is None or not self.rows.rowCount():
+            return None
         left = [one for paths in (self._current, *self._waiting, self._cancelled) for one in paths]
-        scores = StoredScores(
-            model=self.model, asked=tuple(self._asked), unfinished=tuple(left), rows=self.rows.small_rows(MAX_ROWS)
-        )
-        write_scores(path, scores)
+        rows = self.rows.small_rows(most)
+        return StoredScores(model=self.model, asked=tuple(self._asked), unfinished=tuple(left), rows=rows)
 
     def restore(self, path: Path) -> None:
         """Show the table that `store` wrote, if there is one."""
         scores = read_scores(path)
-        if scores is None:
+        if scores is not None:
+            self.show_stored(scores)
+
+    def show_stored(self, scores: StoredScores) -> None:
+        """Show this table, unless there is another by now."""
+        if self.rows.rowCount() or self.busy or self._waiting:
             return
         self.model, self._asked, self._cancelled = scores.model, list(scores.asked), scores.unfinished
         self.rows.restore(scores.rows)

@@ -167,7 +167,7 @@ def test_another_model_offers_to_score_again(
     qtbot.waitUntil(page.stale.isVisible)
 
 
-def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
+def test_the_files_are_counted_in_the_histogram_and_the_table_cleared_and_put_back(
     window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
 ) -> None:
     score(window, page, [files], qtbot)
@@ -178,6 +178,14 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared(
     window.registry["score.clear"].trigger()
     assert not page.table.isVisible()
     assert page.empty_label.isVisible()
+    undo = next(notice for notice in window.notifications.shown if notice.topic == "score-cleared").actions[0]
+    assert undo[0] == "Undo"
+    undo[1]()
+    assert page.table.isVisible()
+    assert (page.state.rows.rowCount(), len(page.state.rows.scores)) == (10, 9)
+    assert not [notice for notice in window.notifications.shown if notice.topic == "score-cleared"]
+    undo[1]()
+    assert page.state.rows.rowCount() == 10, "a second time does nothing"
 
 
 def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:

@@ -102,7 +102,7 @@ class ScorePage(Page):
         add("score.continue", self.tr("Co&ntinue scoring"), state.resume, icon="circle-play")
         add("score.explore", self.tr("Open in E&xplore"), self._explore, icon="compass", separator=True)
         add("score.export", self.tr("&Export as CSV…"), self._export, icon="table")
-        add("score.clear", self.tr("C&lear the table"), state.clear, icon="trash-2", separator=True)
+        add("score.clear", self.tr("C&lear the table"), self._clear, icon="trash-2", separator=True)
         for key, text in (
             ("cancel", self.tr("Cancel")),
             ("continue", self.tr("Continue")),
@@ -234,6 +234,8 @@ class ScorePage(Page):
         self._stack.setCurrentIndex(1 if rows or state.busy or state.waiting_for_model else 0)
         self.progress_label.setText(progress_text(state))
         self.progress.setVisible(state.busy)
+        if rows or state.busy:
+            notify.withdraw(f"{_TOPIC}-cleared")  # another table has taken its place
         if state.busy:
             known = state.counted and state.total > 0
             self.progress.setRange(0, state.total if known else 0)
@@ -346,6 +348,13 @@ class ScorePage(Page):
         row = self.table.currentIndex().row()
         if row >= 0 and not self.state.rows.file(row).error:
             self.context.open_requested.emit([Path(self.state.rows.file(row).path)])
+
+    def _clear(self) -> None:
+        before = self.state.stored(self.state.rows.rowCount())
+        self.state.clear()
+        if before is not None:
+            undo = (self.tr("Undo"), lambda: self.state.show_stored(before))
+            notify.info(self.tr("The table is cleared."), topic=f"{_TOPIC}-cleared", actions=[undo])
 
     def _export(self) -> None:
         model = self.state.model
