@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, wait
+from contextlib import closing
 from typing import TypeVar
 
 from nvp_studio.data.options import Progress
@@ -22,8 +22,9 @@ def in_thread(call: Callable[[Progress], Result], seconds: float) -> Generator[N
     Closing the generator leaves the thread to itself. From then on the `Progress` that `call` gets raises, so that it
     ends as soon as it tells of anything.
     """
-    result: Future[Result] = Future()
-    given_up = threading.Event()
+    results: list[Result] = []
+    errors: list[BaseException] = []
+    ended, given_up = threading.Event(), threading.Event()
 
     def progress(done: int, total: int, description: str) -> None:
         if given_up.is_set():
@@ -31,26 +32,30 @@ def in_thread(call: Callable[[Progress], Result], seconds: float) -> Generator[N
 
     def run() -> None:
         try:
-            result.set_result(call(progress))
+            results.append(call(progress))
         except BaseException as error:
-            result.set_exception(error)
+            errors.append(error)
+        ended.set()
 
     threading.Thread(target=run, name="background", daemon=True).start()
     try:
-        while not wait([result], seconds).done:
+        while not ended.wait(seconds):
             yield None
-        return result.result()
+        if errors:
+            raise errors[0]
+        return results[0]
     finally:
         given_up.set()
+        errors.clear()  # an error holds this frame, and what is open in its own
 
 
 def while_told(call: Callable[[], Result], progress: Progress, description: str) -> Result:
     """Return or raise what `call` does, and tell `progress` of it meanwhile; what that raises gives it up."""
-    steps = in_thread(lambda _: call(), _TELL_SECONDS)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        progress(0, 0, description)
+    with closing(in_thread(lambda _: call(), _TELL_SECONDS)) as steps:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            progress(0, 0, description)

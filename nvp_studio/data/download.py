@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nvp_studio.data.arrays import reason_of
+from nvp_studio.data.background import while_told
 from nvp_studio.data.dataset import DataError
 from nvp_studio.data.options import Progress, no_progress
 from nvp_studio.files import replace_file
@@ -61,8 +62,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress = no_progress) -
 
     target = folder / file.name
     if target.exists():
-        progress(0, 0, f"checking {file.name}")
-        if _has_published_digest(target, file):
+        if _has_published_digest(target, file, progress):
             return target
         raise DataError(f"{target} is not the published file: its MD5 is not {file.md5}; remove it and download again")
     part = folder / f"{file.name}.part"
@@ -81,8 +81,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress = no_progress) -
             # Tried again only after bytes have arrived: a connection that cannot be made is told at once.
             if not left or _size_on_disk(part) <= before:
                 raise _failure(file, error, part) from error
-    progress(0, 0, f"checking {file.name}")
-    if not _has_published_digest(part, file):
+    if not _has_published_digest(part, file, progress):
         part.unlink()
         raise DataError(f"{file.name} arrived damaged: its MD5 is not {file.md5}; it was removed, try again")
     replace_file(part, target)
@@ -92,7 +91,8 @@ def download(file: RemoteFile, folder: Path, progress: Progress = no_progress) -
 def _fetch(file: RemoteFile, part: Path, progress: Progress) -> None:
     """Download what `part` lacks, and append it."""
     done = _size_on_disk(part)
-    with closing(_request(file, first=done)) as answer:
+    words = f"waiting for {urlsplit(file.url).netloc}"
+    with closing(while_told(lambda: _request(file, first=done), progress, words)) as answer:
         if answer.status == _RANGE_REFUSED:  # it is whole already, or longer than the file
             if _whole_size(answer, 0) == done:
                 return
@@ -148,13 +148,16 @@ def _check_room(part: Path, wanted: int) -> None:
         raise DataError(f"{wanted:,} bytes are to be downloaded but {part.parent} has only {free:,} free")
 
 
-def _has_published_digest(path: Path, file: RemoteFile) -> bool:
+def _has_published_digest(path: Path, file: RemoteFile, progress: Progress) -> bool:
     """Whether the file at `path` has the published checksum, or there is none to compare with."""
     if file.md5 is None:
         return True
-    with open(path, "rb") as content:
-        digest = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest() == file.md5
+
+    def digest() -> str:
+        with open(path, "rb") as content:
+            return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+    return while_told(digest, progress, f"checking {file.name}") == file.md5
 
 
 def _size_on_disk(path: Path) -> int:

@@ -188,3 +188,27 @@ def test_a_full_disk_is_told_before_the_bytes_come(
     monkeypatch.setattr("nvp_studio.data.download.shutil.disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"700,001 bytes are to be downloaded but .* has only 1,000 free"):
         download(server.file(), tmp_path)
+
+
+def test_waiting_for_a_server_and_checking_may_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop(done: int, total: int, text: str) -> None:
+        told.append(text)
+        raise StopError
+
+    told: list[str] = []
+    go_on = threading.Event()
+    file = RemoteFile("http://example.org/set.bin", "0" * 32)
+    try:
+        monkeypatch.setattr("nvp_studio.data.download._request", lambda *given, **named: go_on.wait())
+        with pytest.raises(StopError):
+            download(file, tmp_path, stop)
+        (tmp_path / "set.bin").write_bytes(b"abc")
+        monkeypatch.setattr("hashlib.file_digest", lambda *given: go_on.wait())
+        with pytest.raises(StopError):
+            download(file, tmp_path, stop)
+    finally:
+        go_on.set()
+    assert told == ["waiting for example.org", "checking set.bin"]
