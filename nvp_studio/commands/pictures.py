@@ -251,7 +251,7 @@ def _encode_split(opened: "OpenedModel", chosen: SplitImages, indices: Sequence[
     """A row for each of these images of a split, named ``split/index``."""
     if not indices:
         return []
-    latents, same = _encode(opened, chosen.images[indices[0] : indices[-1] + 1])
+    latents, same = _encode(opened, chosen.images[indices[0] : indices[-1] + 1].copy())  # a file may be mapped
     return [
         _Encoded(chosen.name(index), z=z.tobytes(), exact=bool(exact))
         for index, z, exact in zip(indices, latents, same, strict=True)

@@ -69,7 +69,8 @@ class RunsModel(QAbstractTableModel):
         live = self._live
         if live is None or live.folder != run.folder:
             return run
-        return ListedRun(replace(live, started=run.summary.started), run.labels)
+        summary = replace(live, started=run.summary.started, begun_from=run.summary.begun_from)
+        return ListedRun(summary, run.labels)
 
     def row_of(self, folder: str) -> int:
         """The row of a run, -1 when it is not listed."""

@@ -82,7 +82,8 @@ def train_session(
                 publisher.notice("warning", suspicion_text(suspicion))
         elif recorded is not None:
             for text in differences(recorded, about):
-                publisher.notice("info", f"the data differ: {text}")
+                if not any(text in warning for warning in warnings):
+                    publisher.notice("info", f"the data differ: {text}")
         for text in warnings:
             publisher.notice("warning", text)
         with deterministic(record.config.deterministic):

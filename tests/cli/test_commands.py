@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def write_images(folder: Path, count: int, side: int = 8) -> list[Path]:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(count)
     paths = [folder / f"image-{index:02}.png" for index in range(count)]
     for path in paths:
@@ -254,6 +254,12 @@ class TestEncodeAndDecode:
         with np.load(tmp_path / "z.npz") as stored:
             assert stored["names"].tolist() == ["validation/0", "validation/1", "validation/2"]
             assert "label" not in stored
+        for name in ("cat", "dog"):
+            write_images(tmp_path / "set" / "test" / name, 2)
+            write_images(tmp_path / "set" / "train" / name, 2)
+        assert run("encode", "--data", tmp_path / "set", "-m", model, "-o", tmp_path / "z.npz")[0] == 0
+        with np.load(tmp_path / "z.npz") as stored:
+            assert stored["label_name"].tolist() == ["cat", "cat", "dog", "dog"]
         assert run("encode", "in", *words)[0] == 2
 
     def test_an_unreadable_file_is_named_and_left_out(self, run: Run, model: Path, tmp_path: Path) -> None:
