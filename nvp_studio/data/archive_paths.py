@@ -53,7 +53,7 @@ class Archives:
             names = [] if archive is None or archive.holds_arrays else archive.names
             if archive is not None and not names:
                 self._refused[path] = "there are no images in it"
-            yield from [path / name for name in names] if names else [path]
+            yield from map(path.joinpath, names) if names else [path]
 
     def source(self, path: Path) -> Source | ImageError:
         """What the decoder takes for a path, or why there is nothing."""
@@ -64,10 +64,11 @@ class Archives:
         archive = finished(self._opening(place)) if member else None
         return ImageError(self._refused[place]) if archive is None else archive.read(member)
 
-    def close(self, *, keep_unpacked: bool = False) -> None:
-        """Close the archives, or those alone whose files are in use, which takes no time to undo."""
-        for key, archive in list(self._open.items()):
-            if not (keep_unpacked and archive.unpacked):
+    def close(self, *, but_unpacked: bool = False) -> None:
+        """Close the archives, but perhaps not the last of those that were unpacked, whose own files are not in use."""
+        unpacked = [key for key, archive in self._open.items() if archive.unpacked] if but_unpacked else []
+        for key in list(self._open):
+            if key not in unpacked[-1:]:
                 self._open.pop(key).close()
 
     def _opening(self, path: Path) -> Generator[int, None, Archive | None]:

@@ -77,8 +77,7 @@ def opening(path: Path) -> Generator[int, None, "Archive"]:
                 until = time.monotonic() + _PATIENCE_SECONDS
         archive.finish()
         stack.pop_all()
-        return archive
-    raise AssertionError("unreachable")
+    return archive
 
 
 class Archive:

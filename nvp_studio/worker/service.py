@@ -197,7 +197,7 @@ def _score(
             total = max(counted_so_far, done)
             yield ScoreRows(tuple(rows), done, total, counted)
     finally:
-        archives.close(keep_unpacked=True)  # an open file cannot be deleted on every system
+        archives.close(but_unpacked=True)  # an open file cannot be deleted on every system
     yield ScoreDone(time.perf_counter() - began)
 
 

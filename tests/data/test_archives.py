@@ -236,7 +236,7 @@ def test_pages_of_a_stack_are_members_of_their_own(tmp_path: Path) -> None:
     assert [one.reason for one in data.left_out] == ["masks or annotations beside images"]
 
 
-def test_members_are_paths_below_their_archive(tmp_path: Path) -> None:
+def test_members_are_paths_below_their_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = write_zip(tmp_path / "a.zip", FILES)
     second = write_tar(tmp_path / "b.tgz", FILES)
     image = write_files(tmp_path / "c", {"x.png": FILES["0/00.png"]}) / "x.png"
@@ -256,3 +256,12 @@ def test_members_are_paths_below_their_archive(tmp_path: Path) -> None:
         "e.zip cannot be read: File is not a zip file",
         "there are no images in it",
     ]
+
+    with Archives() as archives:
+        for path in (first / "0/00.png", second / "1/01.png"):
+            assert isinstance(archives.source(path), bytes)
+        archives.close(but_unpacked=True)
+        monkeypatch.setattr("nvp_studio.data.archive_paths.opening", None)
+        assert archives.source(second / "0/00.png") == FILES["0/00.png"]
+        with pytest.raises(TypeError):
+            archives.source(first / "0/00.png")
