@@ -156,7 +156,7 @@ def engine_side(
     for _ in range(WARM_UP_STEPS):
         train()
     asked = asked_as(copy.deepcopy(flow))
-    asked.record_decoding()
+    asked.compile()
     work = {
         TRAINING: train,
         LIKELIHOOD: torch.no_grad()(lambda: asked.log_prob(images)),

@@ -74,7 +74,7 @@ class Service:
         self._model: OpenedModel | None = None
         self._archives = Archives()
         self._scored_at = 0.0
-        self._recorded: Inference | None = None
+        self._compiled: Inference | None = None
 
     def welcome(self) -> Welcome:
         """The first message to the window."""
@@ -131,18 +131,18 @@ class Service:
             base_coordinates=base_coordinates,
             moved=moved_by_scale(model, request.recipe),
         )
-        self._record(model.flow)
+        self._compile(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
         if task.cancelled.wait(_NEWER_SECONDS) and not overdue:
             return
         yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
         self._scored_at = time.monotonic()
 
-    def _record(self, flow: Inference) -> None:
-        """After the first picture of a model, record its decoding in a thread, which makes single pictures faster."""
-        if flow is not self._recorded:
-            self._recorded = flow
-            threading.Thread(target=flow.record_decoding, name="recording", daemon=True).start()
+    def _compile(self, flow: Inference) -> None:
+        """After the first picture of a model, compile it in a thread, which makes single pictures faster."""
+        if flow is not self._compiled:
+            self._compiled = flow
+            threading.Thread(target=flow.compile, name="compiling", daemon=True).start()
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from nvp_studio.flow import Flow, FlowConfig, Inference, preset_config
 from nvp_studio.flow.engine.acceleration import accelerate
-from nvp_studio.flow.engine.recording import recorded
 from tests.flow.engine.test_reversible import CONFIGS as LAYERS
 from tests.flow.engine.test_reversible import assert_same_gradients, flow_gradients, trained
 from tests.flow.jacobian import perturb, slogdet_of_jacobian, train_a_little
@@ -49,6 +49,13 @@ def answers(flow: Flow | Inference, x: Tensor, z: Tensor) -> dict[str, Tensor]:
         }
 
 
+def compiled(flow: Flow) -> Inference:
+    """The flow with its couplings compiled."""
+    inference = Inference(flow)
+    inference.compile()
+    return inference
+
+
 def typical(difference: Tensor) -> float:
     """The median over images of the largest of each.
 
@@ -72,9 +79,12 @@ def test_it_is_the_flow(name: str, dtype: torch.dtype, tolerance: float) -> None
         z, _ = flow.encode(x)
     exact = answers(copy.deepcopy(flow).double(), x.double(), z.double())
     plain, wrapped = answers(flow, x, z), answers(Inference(flow), x, z)
+    by_loops = answers(compiled(flow), x, z)
     for key, truth in exact.items():
-        lost, error = typical(plain[key] - truth), typical(wrapped[key] - truth)
-        assert error <= max(tolerance * (1 + truth.abs().amax().item()), 10 * lost), (key, error, lost)
+        lost = typical(plain[key] - truth)
+        for found in (wrapped, by_loops):
+            error = typical(found[key] - truth)
+            assert error <= max(tolerance * (1 + truth.abs().amax().item()), 10 * lost), (key, error, lost)
 
 
 @settings(max_examples=8)
@@ -139,12 +149,13 @@ def test_double_computes_in_float64_and_leaves_the_first_as_it_is() -> None:
 
 @pytest.mark.slow_repeats
 @pytest.mark.parametrize("name", CONFIGS)
-def test_what_was_encoded_is_decoded(name: str) -> None:
+@pytest.mark.parametrize("wrap", [Inference, compiled])
+def test_what_was_encoded_is_decoded(name: str, wrap: Callable[[Flow], Inference]) -> None:
     """To the rounding of pixels, with networks in float32, of noise and by weights that learnt nothing."""
     trained_flow = trained(CONFIGS[name], torch.float32)
     perturb(trained_flow, seed=3, size=0.05)
     generator = torch.Generator().manual_seed(2)
-    flow = Inference(trained_flow)
+    flow = wrap(trained_flow)
     x = torch.rand(50, *flow.config.image_shape, generator=generator)
     z, log_det = flow.encode(x)
     assert (flow.dtype, z.dtype, log_det.dtype) == (torch.float32, torch.float64, torch.float64)
@@ -204,43 +215,6 @@ def test_gradients_after_an_answer_in_inference_mode() -> None:
 def test_a_flow_made_in_inference_mode_answers() -> None:
     with torch.inference_mode():
         assert torch.isfinite(Inference(Flow(CONFIGS["conv1x1"])).sample(1)).all()
-
-
-@pytest.mark.slow_repeats
-@pytest.mark.parametrize("name", ["studio", "quick", "spline-colour", "batch", "gated"])
-def test_a_recorded_decoding_gives_the_same_bits(name: str) -> None:
-    flow = Inference(trained(CONFIGS[name], torch.float32))
-    z = 1.5 * flow.latents(6, seed=1)
-    with torch.inference_mode():
-        expected, batch = [flow.decode(one) for one in z.split(1)], flow.decode(z)
-    flow.record_decoding()
-    for grad in (torch.inference_mode, torch.no_grad):
-        with grad():
-            assert all(torch.equal(flow.decode(one), image) for one, image in zip(z.split(1), expected, strict=True))
-            assert torch.equal(flow.decode(z), batch)
-
-
-def test_shapes_are_numbers_in_a_recording() -> None:
-    seen: list[object] = []
-
-    def rows(x: Tensor) -> Tensor:
-        seen.extend((*x.shape, len(x)))
-        return x.view(x.shape[0], -1) + x.shape[-1]
-
-    example = torch.zeros(2, 3, 4)
-    assert torch.equal(recorded(rows, example)(example + 1), torch.full((2, 12), 5.0))
-    assert {type(number) for number in seen} == {int}
-
-
-@pytest.mark.slow
-def test_gradients_go_past_a_recording() -> None:
-    flow = Inference(trained(CONFIGS["quick"], torch.float32))
-    z = flow.latents(1).requires_grad_()
-    (expected,) = torch.autograd.grad(flow.decode(z).sum(), z)
-    flow.record_decoding()
-    (found,) = torch.autograd.grad(flow.decode(z).sum(), z)
-    assert torch.equal(found, expected)
-    assert found.any()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -1,0 +1,243 @@
+"""A folded flow whose couplings are computed by `kernels`: many times fewer operations, for the CPU.
+
+Products of matrices are left to torch. Where the result of a product does not depend on the size of the batch, an image
+is mapped in a batch of any size to the same bits.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nvp_studio.flow.bijection import Bijection, Chain, constant_log_det
+from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask, Coupling
+from nvp_studio.flow.engine.folding import ChannelMap
+from nvp_studio.flow.engine.kernels.compiling import Array
+from nvp_studio.flow.engine.kernels.networks import add_bias, depthwise, map_channels, patches
+from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
+from nvp_studio.flow.multiscale import MultiScale
+from nvp_studio.flow.networks import INPUT_CLAMP, DepthwiseBlock, PlainNetwork
+from nvp_studio.flow.transforms import AffineTransform, SplineTransform
+
+_MIN_IMAGES = 8
+"""Images for which a further thread is worth its start."""
+
+
+def compiled(body: MultiScale) -> MultiScale:
+    """`body`, which `folding.folded` has made of weights in float32, by kernels; it shares the weights.
+
+    Tensors must be on the CPU. With gradients it computes as `body` does.
+    """
+    scales = []
+    for chain in body.scales:
+        assert isinstance(chain, Chain)
+        scales.append(Chain(_compiled_layers(chain)))
+    return MultiScale(scales, body.latents)
+
+
+def _compiled_layers(chain: Chain) -> Iterator[Bijection]:
+    for layer in chain:
+        if isinstance(layer, ChannelMap):
+            yield CompiledChannelMap(layer)
+        elif isinstance(layer, Coupling) and isinstance(layer.mask, ChannelMask | CheckerboardMask):
+            yield CompiledCoupling(layer, layer.mask)
+        else:
+            yield layer
+
+
+class CompiledCoupling(Bijection):
+    """A coupling of float64 values (N, C, H, W), with a network in float32."""
+
+    def __init__(self, coupling: Coupling, mask: ChannelMask | CheckerboardMask) -> None:
+        super().__init__()
+        self._plain: Coupling = coupling
+        _, height, width = mask.network_shape
+        pixels = height * width
+        if isinstance(mask, ChannelMask):
+            self._first = 0 if mask.flip else mask.sizes[0] * pixels
+            seen = mask.sizes[0] * pixels if mask.flip else 0
+            self._changing = np.ones(mask.changes * pixels, np.bool_)
+        else:
+            self._first = seen = 0
+            self._changing = (mask.mask == 0).expand(1, mask.changes, -1, -1).reshape(-1).numpy()
+        network = coupling.network
+        self._network = _CompiledNetwork.of(network, mask, seen) if isinstance(network, PlainNetwork) else None
+        transform = coupling.law
+        assert isinstance(transform, SplineTransform | AffineTransform)
+        self._kernel = transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
+        self._scale: Array = transform.scale.detach().repeat_interleave(pixels).numpy()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Coupling.forward`."""
+        if _needs_gradients(x):
+            result: tuple[Tensor, Tensor] = self._plain(x)
+            return result
+        return self._transform(x, inverse=False)
+
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Coupling.inverse_with_log_det`."""
+        return self._plain.inverse_with_log_det(y) if _needs_gradients(y) else self._transform(y, inverse=True)
+
+    def _transform(self, tensor: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        values = tensor.contiguous()
+        result, log_dets = torch.empty_like(values), values.new_empty(len(values))
+        flat = values.flatten(1).numpy()
+        params = self._params(values, flat).view(len(values), -1, len(self._changing)).numpy()
+        out, sums = result.flatten(1).numpy(), log_dets.numpy()
+
+        def transform(some: slice) -> None:
+            self._kernel(
+                inverse, flat[some], self._first, params[some], self._scale, self._changing, out[some], sums[some]
+            )
+
+        _in_threads(transform, len(values))
+        return result, log_dets
+
+    def _params(self, values: Tensor, flat: Array) -> Tensor:
+        if self._network is not None:
+            return self._network(flat)
+        coupling = self._plain
+        return coupling.run_network(coupling.network, coupling.mask.split(values)[0]).contiguous()
+
+
+class _CompiledNetwork:
+    """A `PlainNetwork` of `DepthwiseBlock`s as products of matrices with `kernels` between them."""
+
+    @classmethod
+    def of(cls, network: PlainNetwork, mask: ChannelMask | CheckerboardMask, first: int) -> "_CompiledNetwork | None":
+        """The form for values of which the network sees those from `first` on; None for blocks of another kind."""
+        blocks = [block for block in network.blocks if isinstance(block, DepthwiseBlock)]
+        return cls(network, blocks, mask, first) if len(blocks) == len(network.blocks) else None
+
+    def __init__(
+        self,
+        network: PlainNetwork,
+        blocks: list[DepthwiseBlock],
+        mask: ChannelMask | CheckerboardMask,
+        first: int,
+    ) -> None:
+        _, self._height, self._width = mask.network_shape
+        self._first = first
+        pixels = self._height * self._width
+        weight, bias = network.enter.weight, _bias(network.enter).view(-1, 1).expand(-1, pixels)
+        if isinstance(mask, CheckerboardMask):
+            # The channel that holds the mask is the same for all images: what it adds is a part of the bias.
+            shown = mask.mask.to(weight)
+            bias = bias + functional.conv2d(shown, weight[:, -1:], padding=1).flatten(2)[0]
+            weight = weight[:, :-1]
+            staying = shown.view(1, pixels).expand(weight.shape[1], -1)
+        else:
+            staying = weight.new_ones(weight.shape[1], pixels)
+        self._staying: Array = staying.contiguous().numpy()
+        self._enter, self._enter_bias = weight.flatten(1).contiguous(), bias.contiguous()
+        self._blocks = [_Block(block) for block in blocks]
+        self._leak = network.leak
+        self._leave, self._leave_bias = network.leave.weight.flatten(1), _bias(network.leave).view(-1, 1)
+
+    def __call__(self, values: Array) -> Tensor:
+        """Float64 (N, C * H * W) -> the network's output, float32 (N, outputs, H * W)."""
+        side = self._height, self._width
+        seen = torch.empty(len(values), self._enter.shape[1], self._height * self._width)
+        columns = seen.numpy()
+        _in_threads(
+            lambda some: patches(values[some], self._first, self._staying, *side, INPUT_CLAMP, columns[some]),
+            len(values),
+        )
+        h = _product(self._enter, seen, self._enter_bias)
+        for block in self._blocks:
+            h = block(h, side, self._leak, self._leak if block is self._blocks[-1] else 1.0)
+        if not self._blocks:
+            h = functional.leaky_relu(h, self._leak)
+        return _product(self._leave, h, self._leave_bias)
+
+
+class _Block:
+    """A `DepthwiseBlock`."""
+
+    def __init__(self, block: DepthwiseBlock) -> None:
+        self._near: Array = block.spatial.weight.view(-1, 9).contiguous().numpy()
+        self._near_bias: Array = _bias(block.spatial).numpy()
+        self._widen, self._narrow = block.widen.weight.flatten(1), block.narrow.weight.flatten(1)
+        self._widen_bias: Array = _bias(block.widen).numpy()
+        self._narrow_bias: Array = _bias(block.narrow).numpy()
+
+    def __call__(self, h: Tensor, side: tuple[int, int], leak: float, last_leak: float) -> Tensor:
+        """(N, width, H * W) -> the same shape, after a leaky ReLU of slope `last_leak`."""
+        near = torch.empty_like(h)
+        source, target = h.numpy(), near.numpy()
+        _in_threads(lambda some: depthwise(source[some], *side, self._near, self._near_bias, target[some]), len(h))
+        wide = torch.bmm(self._widen.expand(len(h), -1, -1), near)
+        add_bias(wide.numpy(), self._widen_bias, leak)
+        change = _product(self._narrow, wide, h)
+        add_bias(change.numpy(), self._narrow_bias, last_leak)
+        return change
+
+
+class CompiledChannelMap(Bijection):
+    """A `ChannelMap` of float64 values."""
+
+    def __init__(self, layer: ChannelMap) -> None:
+        super().__init__()
+        self._plain: ChannelMap = layer
+        self._weight, self._bias = _matrix(layer.weight), layer.bias.flatten().numpy()
+        self._inverse_weight, self._inverse_bias = _matrix(layer.inverse_weight), layer.inverse_bias.flatten().numpy()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """y = W x + b."""
+        y = self._plain(x)[0] if _needs_gradients(x) else _mapped(x, self._weight, self._bias)
+        return y, constant_log_det(x, self._plain.log_det)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """x = W^-1 y - W^-1 b."""
+        return self._plain.inverse(y) if _needs_gradients(y) else _mapped(y, self._inverse_weight, self._inverse_bias)
+
+    def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """As `inverse`."""
+        return self.inverse(y), constant_log_det(y, -self._plain.log_det)
+
+
+def _mapped(values: Tensor, weight: Array, bias: Array) -> Tensor:
+    values = values.contiguous()
+    out = torch.empty_like(values)
+    map_channels(values.flatten(2).numpy(), weight, bias, out.flatten(2).numpy())
+    return out
+
+
+def _matrix(weight: Tensor) -> Array:
+    """(C, C) of a weight (C, C, 1, 1), or of a diagonal (1, C, 1, 1)."""
+    matrix: Array = (weight.flatten(1) if weight.shape[0] > 1 else torch.diag(weight.flatten())).contiguous().numpy()
+    return matrix
+
+
+def _product(weight: Tensor, h: Tensor, addend: Tensor) -> Tensor:
+    """weight h + addend: (M, K), (N, K, P), and (M, 1), (M, P) or (N, M, P) -> (N, M, P)."""
+    return torch.baddbmm(addend, weight.expand(len(h), -1, -1), h)
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias.detach()
+
+
+def _needs_gradients(tensor: Tensor) -> bool:
+    return tensor.requires_grad and torch.is_grad_enabled()
+
+
+def _in_threads(work: Callable[[slice], object], images: int) -> None:
+    """Call `work` for slices that together are so many images, in up to as many threads as torch may use."""
+    threads = min(torch.get_num_threads(), images // _MIN_IMAGES)
+    if threads < 2:
+        work(slice(0, images))
+        return
+    ends = [images * i // threads for i in range(threads + 1)]
+    list(_threads().map(work, (slice(low, high) for low, high in pairwise(ends))))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), "kernels")

@@ -1,0 +1,146 @@
+"""Compiled loops compute what the equations say, also at the ends of bins, of splines and of number formats."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from numba import njit
+from torch import Tensor
+from torch.nn import functional
+
+from nvp_studio.flow.engine.kernels import compiling
+from nvp_studio.flow.engine.kernels.networks import add_bias, depthwise, map_channels, patches
+from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
+from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform
+from tests.flow.engine.test_inference import CONFIGS, compiled, images
+from tests.flow.engine.test_reversible import trained
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_elementary_functions() -> None:
+    x = np.linspace(-100, 100, 20001, dtype=np.float32)
+    exp, tanh = (njit(lambda x, f=f: f(x)) for f in (compiling.exp, compiling.tanh))
+    exact = np.exp(np.clip(x.astype(np.float64), -87, 88))
+    assert np.abs(np.array([exp(one) for one in x]) / exact - 1).max() < 2 * EPS
+    assert np.abs(np.array([tanh(one) for one in x]) - np.tanh(x.astype(np.float64))).max() < 2 * EPS
+
+
+def transformed(transform: ElementwiseTransform, x: Tensor, params: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+    """x (N, C, H, W) and log-determinants (N,) by a kernel."""
+    kernel = transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
+    values, out, log_dets = x.flatten(1).numpy(), torch.empty_like(x), torch.empty(len(x), dtype=torch.float64)
+    changed = values.shape[1]
+    scale = transform.scale.detach().float().repeat_interleave(x.shape[2] * x.shape[3]).numpy()
+    rows = params.float().reshape(len(x), transform.params_per_value, -1).contiguous().numpy()
+    everything = np.ones(changed, np.bool_)
+    kernel(inverse, values, 0, rows, scale, everything, out.flatten(1).numpy(), log_dets.numpy())
+    return out, log_dets
+
+
+@pytest.mark.parametrize("bins", [0, 1, 2, 7, 64])
+@pytest.mark.parametrize("size", [0.5, 5.0])
+def test_a_kernel_is_its_transform(bins: int, size: float) -> None:
+    """Affine without bins; parameters of any size, values in all bins and far beyond the ends."""
+    torch.manual_seed(bins)
+    channels, side = 3, 9
+    transform = SplineTransform(channels, bins) if bins else AffineTransform(channels)
+    transform.scale.data = torch.tensor([1.0, -0.7, 2.5])
+    params = size * torch.randn(4, transform.params_per_value * channels, side, side).float()
+    x = 4 * torch.randn(4, channels, side, side, dtype=torch.float64)
+    x[0, 0, 0] = torch.tensor([-5, 5, -5.0000001, 5.0000001, 0, -1000, 1000, 4.9999999, -4.9999999])
+    with torch.no_grad():
+        exact, log_derivative = transform.double()(x, params.double())
+        y, log_dets = transformed(transform, x, params, inverse=False)
+        tolerance = {"rtol": 1e-4, "atol": 1e-4} if size > 1 else {"rtol": 1e-5, "atol": 1e-5}
+        torch.testing.assert_close(y, exact, **tolerance)
+        torch.testing.assert_close(log_dets, log_derivative.flatten(1).sum(1), rtol=1e-5, atol=1e-2)
+        back, inverse_log_dets = transformed(transform, y, params, inverse=True)
+    torch.testing.assert_close(back, x, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(inverse_log_dets, -log_dets, rtol=1e-9, atol=1e-7)
+
+
+def test_log_determinants_of_the_steepest_splines_are_finite() -> None:
+    """Of thousands of values whose derivatives are all as large, or as small, as parameters make them."""
+    transform = SplineTransform(1, 64)
+    transform.scale.data.fill_(80.0)
+    for sign in (1, -1):
+        params = torch.zeros(1, transform.params_per_value, 64, 64)
+        params[:, 0], params[:, 64] = -100, 100 * sign
+        params[:, 128:-2], params[:, -2] = 100 * sign, 100 * sign
+        x = torch.full((1, 1, 64, 64), -4.995, dtype=torch.float64)
+        with torch.no_grad():
+            expected = transform.double()(x, params.double())[1].sum()
+        log_dets = transformed(transform, x, params, inverse=False)[1]
+        torch.testing.assert_close(log_dets[0], expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (5, 1), (4, 4), (7, 9)])
+def test_convolutions(height: int, width: int) -> None:
+    torch.manual_seed(height + width)
+    h, weight, bias = torch.randn(3, 5, height, width), torch.randn(5, 1, 3, 3), torch.randn(5)
+    out = np.empty((3, 5, height * width), np.float32)
+    depthwise(h.flatten(2).numpy(), height, width, weight.view(5, 9).numpy(), bias.numpy(), out)
+    expected = functional.conv2d(h, weight, bias, padding=1, groups=5)
+    torch.testing.assert_close(torch.from_numpy(out).view_as(h), expected, rtol=1e-5, atol=1e-5)
+
+    x = 3 * torch.randn(3, 4, height, width, dtype=torch.float64)
+    staying = (torch.rand(2, height * width) > 0.5).float()
+    columns = np.empty((3, 18, height * width), np.float32)
+    patches(x.flatten(1).numpy(), 2 * height * width, staying.numpy(), height, width, 2.0, columns)
+    seen = x[:, 2:].clamp(-2, 2).float() * staying.view(2, height, width)
+    assert torch.equal(torch.from_numpy(columns), functional.unfold(seen, 3, padding=1))
+
+
+def test_bias_and_channels() -> None:
+    h = torch.randn(2, 3, 4)
+    bias = torch.randn(3)
+    for leak in (0.0, 0.2, 1.0):
+        found = h.clone()
+        add_bias(found.numpy(), bias.numpy(), leak)
+        torch.testing.assert_close(found, functional.leaky_relu(h + bias.view(3, 1), leak))
+    values, weight, bias = h.double(), torch.randn(3, 3).double(), bias.double()
+    out = torch.empty_like(values)
+    map_channels(values.numpy(), weight.numpy(), bias.numpy(), out.numpy())
+    torch.testing.assert_close(out, weight @ values + bias.view(3, 1))
+
+
+@pytest.mark.parametrize("name", ["studio", "spline-masked"])
+def test_many_images_in_threads_are_the_same_images(name: str, two_threads: None) -> None:
+    flow = compiled(trained(CONFIGS[name], torch.float32))
+    x = images(flow.config, torch.float32, 21)
+    z, log_det = flow.encode(x)
+    parts = [flow.encode(some) for some in x.split(5)]
+    torch.testing.assert_close(z, torch.cat([part[0] for part in parts]), rtol=0, atol=1e-4)
+    torch.testing.assert_close(log_det, torch.cat([part[1] for part in parts]), rtol=1e-6, atol=1e-3)
+    assert (flow.decode(z) - x).abs().max() < 1 / 512
+
+
+def test_gradients_go_past_the_kernels() -> None:
+    flow = trained(CONFIGS["quick"], torch.float32)
+    by_loops, plain = compiled(flow), compiled(flow)
+    plain.body = type(plain)(flow).body
+    gradients = []
+    for each in (by_loops, plain):
+        z = each.latents(1).requires_grad_()
+        x = each.decode(z)
+        (gradient,) = torch.autograd.grad(x.sum() + each.encode(x.detach().clamp(0, 1))[1].sum(), z)
+        gradients.append(gradient)
+    assert torch.equal(*gradients)
+    assert gradients[0].any()
+
+
+def test_other_types_and_devices_are_left_alone() -> None:
+    flow = compiled(trained(CONFIGS["quick"], torch.float64))
+    assert not any(type(layer).__name__.startswith("Compiled") for layer in flow.body.modules())
+    assert math.isfinite(flow.sample(1).sum().item())
