@@ -1,7 +1,8 @@
-"""A folded flow whose couplings are computed by `kernels`: many times fewer operations, for the CPU.
+"""A folded flow whose couplings are computed by `kernels`, on the CPU.
 
-Products of matrices are left to torch. Where the result of a product does not depend on the size of the batch, an image
-is mapped in a batch of any size to the same bits.
+Where the networks are compiled too, those of depthwise blocks, an image is mapped to the same bits in a batch of any
+size and by any number of threads: each value is computed by the same sums in the same order. Other networks are left to
+torch.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,12 +19,14 @@ from nvp_studio.flow.bijection import Bijection, Chain, constant_log_det
 from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask, Coupling
 from nvp_studio.flow.engine.folding import ChannelMap
 from nvp_studio.flow.engine.kernels.compiling import Array
-from nvp_studio.flow.engine.kernels.networks import add_bias, depthwise, map_channels, patches
+from nvp_studio.flow.engine.kernels.networks import map_channels, network_params
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.networks import INPUT_CLAMP, DepthwiseBlock, PlainNetwork
 from nvp_studio.flow.transforms import AffineTransform, SplineTransform
 
+_MANY_PIXELS = 64
+"""Pixels of a feature map that fill the vector instructions of a product whose columns they are."""
 _MIN_IMAGES = 8
 """Images for which a further thread is worth its start."""
 
@@ -60,13 +63,11 @@ class CompiledCoupling(Bijection):
         pixels = height * width
         if isinstance(mask, ChannelMask):
             self._first = 0 if mask.flip else mask.sizes[0] * pixels
-            seen = mask.sizes[0] * pixels if mask.flip else 0
             self._changing = np.ones(mask.changes * pixels, np.bool_)
         else:
-            self._first = seen = 0
+            self._first = 0
             self._changing = (mask.mask == 0).expand(1, mask.changes, -1, -1).reshape(-1).numpy()
-        network = coupling.network
-        self._network = _CompiledNetwork.of(network, mask, seen) if isinstance(network, PlainNetwork) else None
+        self._network = CompiledNetwork.of(coupling.network, mask)
         transform = coupling.law
         assert isinstance(transform, SplineTransform | AffineTransform)
         self._kernel = transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
@@ -105,77 +106,68 @@ class CompiledCoupling(Bijection):
         return coupling.run_network(coupling.network, coupling.mask.split(values)[0]).contiguous()
 
 
-class _CompiledNetwork:
-    """A `PlainNetwork` of `DepthwiseBlock`s as products of matrices with `kernels` between them."""
+class CompiledNetwork:
+    """A `PlainNetwork` of `DepthwiseBlock`s, for all values of an image, of which it sees those that `mask` keeps."""
 
     @classmethod
-    def of(cls, network: PlainNetwork, mask: ChannelMask | CheckerboardMask, first: int) -> "_CompiledNetwork | None":
-        """The form for values of which the network sees those from `first` on; None for blocks of another kind."""
+    def of(cls, network: nn.Module, mask: ChannelMask | CheckerboardMask) -> "CompiledNetwork | None":
+        """The compiled form of `network`; None for one of another kind."""
+        if not isinstance(network, PlainNetwork):
+            return None
         blocks = [block for block in network.blocks if isinstance(block, DepthwiseBlock)]
-        return cls(network, blocks, mask, first) if len(blocks) == len(network.blocks) else None
+        return cls(network, blocks, mask) if len(blocks) == len(network.blocks) else None
 
     def __init__(
-        self,
-        network: PlainNetwork,
-        blocks: list[DepthwiseBlock],
-        mask: ChannelMask | CheckerboardMask,
-        first: int,
+        self, network: PlainNetwork, blocks: list[DepthwiseBlock], mask: ChannelMask | CheckerboardMask
     ) -> None:
-        _, self._height, self._width = mask.network_shape
-        self._first = first
-        pixels = self._height * self._width
-        weight, bias = network.enter.weight, _bias(network.enter).view(-1, 1).expand(-1, pixels)
+        _, height, width = mask.network_shape
+        pixels, features = height * width, network.enter.out_channels
+        weight, bias = network.enter.weight, _bias(network.enter).expand(pixels, -1)
         if isinstance(mask, CheckerboardMask):
             # The channel that holds the mask is the same for all images: what it adds is a part of the bias.
             shown = mask.mask.to(weight)
-            bias = bias + functional.conv2d(shown, weight[:, -1:], padding=1).flatten(2)[0]
+            bias = bias + functional.conv2d(shown, weight[:, -1:], padding=1).flatten(2)[0].T
             weight = weight[:, :-1]
             staying = shown.view(1, pixels).expand(weight.shape[1], -1)
         else:
             staying = weight.new_ones(weight.shape[1], pixels)
-        self._staying: Array = staying.contiguous().numpy()
-        self._enter, self._enter_bias = weight.flatten(1).contiguous(), bias.contiguous()
-        self._blocks = [_Block(block) for block in blocks]
-        self._leak = network.leak
-        self._leave, self._leave_bias = network.leave.weight.flatten(1), _bias(network.leave).view(-1, 1)
+        first = mask.sizes[0] * pixels if isinstance(mask, ChannelMask) and mask.flip else 0
+        leave = network.leave.weight.flatten(1)
+        none = weight.new_empty(0)
+        self._seen = first, _array(staying), (height, width), INPUT_CLAMP, float(network.leak)
+        self._weights = (
+            _array(weight.flatten(1).T),
+            _array(bias),
+            _array(_stacked(none.view(0, 9, features), [block.spatial.weight.flatten(1).T for block in blocks])),
+            _array(_stacked(none.view(0, features), [_bias(block.spatial) for block in blocks])),
+            _array(
+                _stacked(none.view(0, features, 2 * features), [block.widen.weight.flatten(1).T for block in blocks])
+            ),
+            _array(_stacked(none.view(0, 2 * features), [_bias(block.widen) for block in blocks])),
+            _array(
+                _stacked(none.view(0, 2 * features, features), [block.narrow.weight.flatten(1).T for block in blocks])
+            ),
+            _array(_stacked(none.view(0, features), [_bias(block.narrow) for block in blocks])),
+            _array(leave if pixels >= _MANY_PIXELS else leave.T),
+            _array(_bias(network.leave)),
+        )
+        self._shape = network.leave.out_channels, pixels
 
     def __call__(self, values: Array) -> Tensor:
         """Float64 (N, C * H * W) -> the network's output, float32 (N, outputs, H * W)."""
-        side = self._height, self._width
-        seen = torch.empty(len(values), self._enter.shape[1], self._height * self._width)
-        columns = seen.numpy()
-        _in_threads(
-            lambda some: patches(values[some], self._first, self._staying, *side, INPUT_CLAMP, columns[some]),
-            len(values),
-        )
-        h = _product(self._enter, seen, self._enter_bias)
-        for block in self._blocks:
-            h = block(h, side, self._leak, self._leak if block is self._blocks[-1] else 1.0)
-        if not self._blocks:
-            h = functional.leaky_relu(h, self._leak)
-        return _product(self._leave, h, self._leave_bias)
+        params = torch.empty(len(values), *self._shape)
+        out = params.numpy()
+        _in_threads(lambda some: network_params(values[some], *self._seen, *self._weights, out[some]), len(values))
+        return params
 
 
-class _Block:
-    """A `DepthwiseBlock`."""
+def _stacked(none: Tensor, tensors: list[Tensor]) -> Tensor:
+    return torch.stack(tensors) if tensors else none
 
-    def __init__(self, block: DepthwiseBlock) -> None:
-        self._near: Array = block.spatial.weight.view(-1, 9).contiguous().numpy()
-        self._near_bias: Array = _bias(block.spatial).numpy()
-        self._widen, self._narrow = block.widen.weight.flatten(1), block.narrow.weight.flatten(1)
-        self._widen_bias: Array = _bias(block.widen).numpy()
-        self._narrow_bias: Array = _bias(block.narrow).numpy()
 
-    def __call__(self, h: Tensor, side: tuple[int, int], leak: float, last_leak: float) -> Tensor:
-        """(N, width, H * W) -> the same shape, after a leaky ReLU of slope `last_leak`."""
-        near = torch.empty_like(h)
-        source, target = h.numpy(), near.numpy()
-        _in_threads(lambda some: depthwise(source[some], *side, self._near, self._near_bias, target[some]), len(h))
-        wide = torch.bmm(self._widen.expand(len(h), -1, -1), near)
-        add_bias(wide.numpy(), self._widen_bias, leak)
-        change = _product(self._narrow, wide, h)
-        add_bias(change.numpy(), self._narrow_bias, last_leak)
-        return change
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().contiguous().numpy()
+    return array
 
 
 class CompiledChannelMap(Bijection):
@@ -212,11 +204,6 @@ def _matrix(weight: Tensor) -> Array:
     """(C, C) of a weight (C, C, 1, 1), or of a diagonal (1, C, 1, 1)."""
     matrix: Array = (weight.flatten(1) if weight.shape[0] > 1 else torch.diag(weight.flatten())).contiguous().numpy()
     return matrix
-
-
-def _product(weight: Tensor, h: Tensor, addend: Tensor) -> Tensor:
-    """weight h + addend: (M, K), (N, K, P), and (M, 1), (M, P) or (N, M, P) -> (N, M, P)."""
-    return torch.baddbmm(addend, weight.expand(len(h), -1, -1), h)
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

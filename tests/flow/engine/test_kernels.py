@@ -8,11 +8,13 @@ import pytest
 import torch
 from numba import njit
 from torch import Tensor
-from torch.nn import functional
 
+from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask
+from nvp_studio.flow.engine.compiled import CompiledNetwork
 from nvp_studio.flow.engine.kernels import compiling
-from nvp_studio.flow.engine.kernels.networks import add_bias, depthwise, map_channels, patches
+from nvp_studio.flow.engine.kernels.networks import map_channels
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
+from nvp_studio.flow.networks import DepthwiseBlock, PlainNetwork
 from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform
 from tests.flow.engine.test_inference import CONFIGS, compiled, images
 from tests.flow.engine.test_reversible import trained
@@ -85,45 +87,51 @@ def test_log_determinants_of_the_steepest_splines_are_finite() -> None:
         torch.testing.assert_close(log_dets[0], expected, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (5, 1), (4, 4), (7, 9)])
-def test_convolutions(height: int, width: int) -> None:
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (5, 1), (7, 7), (8, 8), (9, 13)])
+@pytest.mark.parametrize(("blocks", "flip"), [(0, False), (1, True), (2, False)])
+def test_networks(height: int, width: int, blocks: int, flip: bool) -> None:
+    """For halves of the channels and for checkerboards, on few pixels and on many."""
     torch.manual_seed(height + width)
-    h, weight, bias = torch.randn(3, 5, height, width), torch.randn(5, 1, 3, 3), torch.randn(5)
-    out = np.empty((3, 5, height * width), np.float32)
-    depthwise(h.flatten(2).numpy(), height, width, weight.view(5, 9).numpy(), bias.numpy(), out)
-    expected = functional.conv2d(h, weight, bias, padding=1, groups=5)
-    torch.testing.assert_close(torch.from_numpy(out).view_as(h), expected, rtol=1e-5, atol=1e-5)
+    channels = 5
+    for mask in (
+        ChannelMask((channels, height, width), flip=flip),
+        CheckerboardMask((channels, height, width), flip=flip),
+    ):
+        depthwise = [DepthwiseBlock(6, 0.2) for _ in range(blocks)]
+        network = PlainNetwork(mask.network_shape[0], 6, 7, depthwise, 0.2).requires_grad_(False)
+        for parameter in network.parameters():
+            parameter.normal_(std=0.5)
+        x = 3 * torch.randn(3, channels, height, width, dtype=torch.float64)
+        kernel = CompiledNetwork.of(network, mask)
+        assert kernel is not None
+        expected = network(mask.split(x)[0].float())
+        torch.testing.assert_close(kernel(x.flatten(1).numpy()).view_as(expected), expected, rtol=1e-4, atol=1e-4)
 
-    x = 3 * torch.randn(3, 4, height, width, dtype=torch.float64)
-    staying = (torch.rand(2, height * width) > 0.5).float()
-    columns = np.empty((3, 18, height * width), np.float32)
-    patches(x.flatten(1).numpy(), 2 * height * width, staying.numpy(), height, width, 2.0, columns)
-    seen = x[:, 2:].clamp(-2, 2).float() * staying.view(2, height, width)
-    assert torch.equal(torch.from_numpy(columns), functional.unfold(seen, 3, padding=1))
 
-
-def test_bias_and_channels() -> None:
-    h = torch.randn(2, 3, 4)
-    bias = torch.randn(3)
-    for leak in (0.0, 0.2, 1.0):
-        found = h.clone()
-        add_bias(found.numpy(), bias.numpy(), leak)
-        torch.testing.assert_close(found, functional.leaky_relu(h + bias.view(3, 1), leak))
-    values, weight, bias = h.double(), torch.randn(3, 3).double(), bias.double()
+def test_maps_of_channels() -> None:
+    values, weight, bias = (torch.randn(*shape).double() for shape in ((2, 3, 4), (3, 3), (3,)))
     out = torch.empty_like(values)
     map_channels(values.numpy(), weight.numpy(), bias.numpy(), out.numpy())
     torch.testing.assert_close(out, weight @ values + bias.view(3, 1))
 
 
-@pytest.mark.parametrize("name", ["studio", "spline-masked"])
-def test_many_images_in_threads_are_the_same_images(name: str, two_threads: None) -> None:
+@pytest.mark.parametrize("name", ["studio", "depthwise"])
+def test_an_image_is_mapped_to_the_same_bits_in_any_batch_and_by_any_threads(name: str, two_threads: None) -> None:
     flow = compiled(trained(CONFIGS[name], torch.float32))
     x = images(flow.config, torch.float32, 21)
     z, log_det = flow.encode(x)
-    parts = [flow.encode(some) for some in x.split(5)]
-    torch.testing.assert_close(z, torch.cat([part[0] for part in parts]), rtol=0, atol=1e-4)
-    torch.testing.assert_close(log_det, torch.cat([part[1] for part in parts]), rtol=1e-6, atol=1e-3)
-    assert (flow.decode(z) - x).abs().max() < 1 / 512
+    decoded = flow.decode(z)
+    for some in ([0], [20], list(range(5, 16))):
+        alone, alone_log_det = flow.encode(x[some])
+        assert torch.equal(alone, z[some])
+        assert torch.equal(alone_log_det, log_det[some])
+        assert torch.equal(flow.decode(alone), decoded[some])
+
+
+def test_many_images_by_other_networks() -> None:
+    flow = compiled(trained(CONFIGS["spline-masked"], torch.float32))
+    x = images(flow.config, torch.float32, 21)
+    assert (flow.decode(flow.encode(x)[0]) - x).abs().max() < 1 / 512
 
 
 def test_gradients_go_past_the_kernels() -> None:

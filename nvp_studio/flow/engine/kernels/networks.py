@@ -1,76 +1,144 @@
-"""What networks do between products of matrices, and the map of channels between couplings.
+"""Networks of depthwise blocks, image by image, and the map of channels between couplings.
 
-Arrays are C-contiguous: images as (N, C, H * W) or (N, C * H * W), values float64, feature maps float32 (N, W, H * W).
+Here feature maps are float32 (H * W, width), channels innermost. Products of matrices are loops too: most are so small
+that the call of a library takes as long as they do, and their sums are in the same order for one image as for many.
 """
+
+from typing import Any
 
 import numpy as np
 from numba import float32
 
-from nvp_studio.flow.engine.kernels.compiling import Array, kernel
+from nvp_studio.flow.engine.kernels.compiling import Array, contracted_part, kernel, part
 
 
 @kernel
-def patches(values: Array, first: int, staying: Array, height: int, width: int, bound: float, out: Array) -> None:
-    """What a 3x3 convolution sees of the C channels from value `first` on, clamped to `bound`: (N, 9 C, H * W).
+def network_params(
+    values: Array,
+    first: int,
+    staying: Array,
+    side: tuple[int, int],
+    bound: float,
+    leak: float,
+    enter: Array,
+    enter_bias: Array,
+    near: Array,
+    near_bias: Array,
+    widen: Array,
+    widen_bias: Array,
+    narrow: Array,
+    narrow_bias: Array,
+    leave: Array,
+    leave_bias: Array,
+    params: Array,
+) -> None:
+    """`networks.PlainNetwork` of `DepthwiseBlock`s: values float64 (N, C * H * W) -> params (N, outputs, H * W).
 
-    `staying`, float32 (C, H * W), multiplies the values. Beyond the edges are zeros.
+    The network sees the values from `first` on, as many as `staying`, float32 (inputs, H * W), which multiplies them;
+    they are clamped to `bound`. Weights of B blocks of width W: enter (9 inputs, W), enter_bias (H * W, W), near (B, 9,
+    W), widen (B, W, 2 W), narrow (B, 2 W, W), and for many pixels leave (outputs, W), for few (W, outputs); biases of
+    these (B, W), (B, 2 W), (B, W), (outputs,).
     """
-    pixels = height * width
-    framed = np.zeros((height + 2, width + 2), np.float32)
-    for n in range(len(values)):
-        for c in range(len(staying)):
-            for i in range(height):
-                start = first + c * pixels + i * width
-                source, factors, target = values[n, start : start + width], staying[c], framed[i + 1]
-                for j in range(width):
-                    target[j + 1] = float32(min(max(source[j], -bound), bound)) * factors[i * width + j]
-            for tap in range(9):
-                row = out[n, 9 * c + tap]
-                for i in range(height):
-                    source = framed[i + tap // 3]
-                    for j in range(width):
-                        row[i * width + j] = source[j + tap % 3]
-
-
-@kernel
-def depthwise(h: Array, height: int, width: int, weight: Array, bias: Array, out: Array) -> None:
-    """A 3x3 convolution of each feature map of h (N, W, H * W) by its own weight (W, 9).
-
-    The map lies between rows of zeros in three copies, of which one has no last column and one no first: so a neighbour
-    to the left or right is the value before or after, and the loop over all pixels is one.
-    """
-    pixels = height * width
-    middle = np.zeros(pixels + 2 * width, np.float32)
-    left = np.zeros(pixels + 2 * width + 2, np.float32)
-    right = np.zeros(pixels + 2 * width + 2, np.float32)
-    for n in range(len(h)):
-        for c in range(len(weight)):
-            source, target, w, b = h[n, c], out[n, c], weight[c], bias[c]
-            for p in range(pixels):
-                middle[width + p] = source[p]
-                left[width + p + 1] = source[p]
-                right[width + p] = source[p]
-            for i in range(1, height + 1):
-                left[width * i + width] = 0.0
-                right[width * i] = 0.0
-            for p in range(pixels):
-                total = b + w[0] * left[p] + w[1] * middle[p] + w[2] * right[p + 1]
-                q = p + width
-                total += w[3] * left[q] + w[4] * middle[q] + w[5] * right[q + 1]
-                r = q + width
-                target[p] = total + w[6] * left[r] + w[7] * middle[r] + w[8] * right[r + 1]
-
-
-@kernel
-def add_bias(h: Array, bias: Array, leak: float) -> None:
-    """Add bias (W,) to h (N, W, H * W) in place, and apply a leaky ReLU of slope `leak`; 1 leaves the sum."""
+    height, width = side
+    pixels, features = enter_bias.shape
+    columns = np.empty((pixels, len(enter)), np.float32)
+    h, neighbours = np.empty((pixels, features), np.float32), np.empty((pixels, features), np.float32)
+    wide = np.empty((pixels, widen.shape[2]), np.float32)
+    by_feature = np.empty((features, pixels), np.float32)
+    outputs = len(leave_bias)
+    by_pixel = np.empty((pixels, outputs), np.float32)
     slope = float32(leak)
-    for n in range(len(h)):
-        for c in range(len(bias)):
-            row = h[n, c]
-            for p in range(len(row)):
-                x = row[p] + bias[c]
-                row[p] = max(x, slope * x)
+    for n in range(len(values)):
+        _patches(values[n], first, staying, height, width, bound, columns)
+        h[:] = enter_bias
+        _add_product(columns, enter, h)
+        for block in range(len(near)):
+            _depthwise(h, height, width, near[block], near_bias[block], neighbours)
+            wide[:] = widen_bias[block]
+            _add_product(neighbours, widen[block], wide)
+            _leaky_relu(wide, slope)
+            for p in range(pixels):
+                for c in range(features):
+                    h[p, c] += narrow_bias[block, c]
+            _add_product(wide, narrow[block], h)
+        _leaky_relu(h, slope)
+        result = params[n]
+        if len(leave) == outputs:
+            for p in range(pixels):
+                for c in range(features):
+                    by_feature[c, p] = h[p, c]
+            for o in range(outputs):
+                for p in range(pixels):
+                    result[o, p] = leave_bias[o]
+            _add_product(leave, by_feature, result)
+        else:
+            by_pixel[:] = leave_bias
+            _add_product(h, leave, by_pixel)
+            for o in range(outputs):
+                for p in range(pixels):
+                    result[o, p] = by_pixel[p, o]
+
+
+@contracted_part
+def _add_product(a: Array, b: Array, out: Array) -> None:
+    """out (M, P) += a (M, K) b (K, P): two rows at a time, four terms of their sums at a time."""
+    rows, terms = a.shape
+    columns = b.shape[1]
+    last = len(out) - 1
+    for m in range(0, rows, 2):
+        n = min(m + 1, last)  # of an odd last row, the second is the same row and gets zeros
+        one = float32(1.0) if n > m else float32(0.0)
+        for k in range(0, terms - 3, 4):
+            a0, a1, a2, a3 = a[m, k], a[m, k + 1], a[m, k + 2], a[m, k + 3]
+            b0, b1, b2, b3 = one * a[n, k], one * a[n, k + 1], one * a[n, k + 2], one * a[n, k + 3]
+            for p in range(columns):
+                x0, x1, x2, x3 = b[k, p], b[k + 1, p], b[k + 2, p], b[k + 3, p]
+                out[m, p] += (a0 * x0 + a1 * x1) + (a2 * x2 + a3 * x3)
+                out[n, p] += (b0 * x0 + b1 * x1) + (b2 * x2 + b3 * x3)
+        for k in range(terms - terms % 4, terms):
+            a0, b0 = a[m, k], one * a[n, k]
+            for p in range(columns):
+                out[m, p] += a0 * b[k, p]
+                out[n, p] += b0 * b[k, p]
+
+
+@part
+def _leaky_relu(h: Array, slope: Any) -> None:
+    for p in range(len(h)):
+        for c in range(h.shape[1]):
+            h[p, c] = max(h[p, c], slope * h[p, c])
+
+
+@part
+def _patches(values: Array, first: int, staying: Array, height: int, width: int, bound: float, columns: Array) -> None:
+    """What a 3x3 convolution sees at each pixel, (H * W, 9 inputs), with zeros beyond the edges."""
+    inputs = len(staying)
+    columns[:] = float32(0.0)
+    for c in range(inputs):
+        for i in range(height):
+            for j in range(width):
+                p = i * width + j
+                value = values[first + c * height * width + p]
+                seen = float32(min(max(value, -bound), bound)) * staying[c, p]
+                for tap in range(9):
+                    y, x = i + 1 - tap // 3, j + 1 - tap % 3
+                    if 0 <= y < height and 0 <= x < width:
+                        columns[y * width + x, 9 * c + tap] = seen
+
+
+@contracted_part
+def _depthwise(h: Array, height: int, width: int, weight: Array, bias: Array, out: Array) -> None:
+    """A 3x3 convolution of each feature map by its own weight, a column of (9, W)."""
+    for i in range(height):
+        for j in range(width):
+            p = i * width + j
+            out[p] = bias
+            for tap in range(9):
+                y, x = i + tap // 3 - 1, j + tap % 3 - 1
+                if 0 <= y < height and 0 <= x < width:
+                    q = y * width + x
+                    for c in range(len(bias)):
+                        out[p, c] += weight[tap, c] * h[q, c]
 
 
 @kernel
