@@ -142,7 +142,7 @@ def prepare(
     started = time.monotonic()
     reading = given_reading(fields)
     entry = CATALOGUE.get(name)
-    with _progress() as progress:
+    with _progress("; the next call continues from there") as progress:
         if download_files and entry is not None and not entry.ships:
             _download_set(entry, data_root, progress)
         elif download_files and name.startswith(PREFIX):
@@ -234,8 +234,11 @@ def _download_set(entry: "CatalogueEntry", data_root: str | None, progress: "Pro
 
 
 @contextmanager
-def _progress() -> "Iterator[Progress]":
-    """A progress bar, and the function that moves it, which raises `Stopped` when a person has asked to stop."""
+def _progress(advice: str = "") -> "Iterator[Progress]":
+    """A progress bar, and the function that moves it, which raises `Stopped` when a person has asked to stop.
+
+    `advice` follows the words that say so.
+    """
     reason = ""
 
     def stop(why: str) -> None:
@@ -249,7 +252,7 @@ def _progress() -> "Iterator[Progress]":
         def progress(done: int, total: int, description: str) -> None:
             nonlocal shown_at, shown
             if reason:
-                raise Stopped(f"stopped by {reason}; the next call continues from there")
+                raise Stopped(f"stopped by {reason}{advice}")
             now = time.monotonic()
             if now - shown_at < 0.1 and description == shown:
                 return

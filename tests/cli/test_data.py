@@ -190,6 +190,17 @@ def test_a_stopped_preparation_goes_on(run: Run, photos: Path, monkeypatch: pyte
     assert sum(json.loads(out)["images"].values()) == 20
 
 
+def test_showing_can_be_stopped(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def survey(*given: object) -> Iterator[int]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield 1
+
+    monkeypatch.setattr("nvp_studio.data.survey.survey_data", survey)
+    code, _, err = run("data", "show", photos, "--image-size", 8)
+    assert code == 1
+    assert err.rstrip().endswith("stopped by Ctrl+C")
+
+
 def test_a_run_that_prepares_its_data_can_be_stopped(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
