@@ -50,6 +50,8 @@ RUN_GRACE_SECONDS = 300.0
 """The same for a run that saves its last checkpoint."""
 WRITING_SECONDS = 1.0
 """Seconds that the window may take to read the last answers."""
+LOADING_SECONDS = 15.0
+"""The same while torch is imported: loading its libraries keeps all threads waiting for seconds on a busy machine."""
 
 REFUSED_EXIT = 2
 
@@ -113,7 +115,7 @@ class Server:
         if run is not None:
             run.stop(reason, at_once=True)
         elif not self._serving:
-            self._outbox.close(WRITING_SECONDS)
+            self._outbox.close(LOADING_SECONDS)
             exit_now(self._exit_status)  # importing torch cannot be interrupted, and there is nothing to lose
         saving = run is not None and run.phase not in ("", "preparing")
         if not self._finished.wait(RUN_GRACE_SECONDS if saving else GRACE_SECONDS):
