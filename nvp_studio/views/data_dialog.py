@@ -31,7 +31,8 @@ class DataDialog(Dialog):
     def __init__(self, engine: Engine, config: TrainConfig, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Data to train on"))
-        self.resize(120 * SPACE, 86 * SPACE)
+        room = (parent or self).screen().availableSize()
+        self.resize(min(120 * SPACE, room.width() - 4 * SPACE), min(86 * SPACE, room.height() - 8 * SPACE))
         self._config = config
         self.reading = config.reading
         self.surveyor = DataSurveyor(engine, self, named=True)
@@ -41,12 +42,16 @@ class DataDialog(Dialog):
         self.images.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._large = LargeImages(self.images, self.tr("Image to train on"))
         self.note = NoteLabel()
-        self._table = QScrollArea(widgetResizable=True)
-        self._table.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._table, options = QScrollArea(widgetResizable=True), QScrollArea(widgetResizable=True)
         self._table.setAccessibleName(self.tr("What is known of the data"))
+        options.setAccessibleName(self.tr("How they are read"))
+        options.setWidget(self._make_options())
+        options.setMinimumWidth(36 * SPACE)
+        options.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         lower = hbox(spacing=2 * SPACE)
-        lower.addWidget(self._table, 3)
-        lower.addWidget(self._make_options(), 2, Qt.AlignmentFlag.AlignTop)
+        for area, share in ((self._table, 3), (options, 2)):
+            area.setFrameShape(QScrollArea.Shape.NoFrame)
+            lower.addWidget(area, share)
         self.column.addWidget(self.images, 3)
         self.column.addWidget(self.note)
         self.column.addLayout(lower, 2)
@@ -58,8 +63,9 @@ class DataDialog(Dialog):
     def _make_options(self) -> QWidget:
         """A field for each choice of a `Reading`."""
         options = QWidget()
-        options.setMinimumWidth(36 * SPACE)
+        options.setObjectName("scroll_content")
         form = form_layout()
+        form.setContentsMargins(0, 0, SPACE, 0)
         options.setLayout(form)
         self.fields: dict[str, ComboBox | QLineEdit] = {}
         hints = get_type_hints(Reading, include_extras=True)
@@ -71,7 +77,8 @@ class DataDialog(Dialog):
             value = getattr(self.reading, name)
             field: ComboBox | QLineEdit
             if get_origin(kind) is Literal:
-                field = ComboBox([(one or self.tr("as told from the data"), one) for one in get_args(kind)])
+                told = self.tr("as usual") if name in ("fit", "pad") else self.tr("as told from the data")
+                field = ComboBox([(one or told, one) for one in get_args(kind)])
                 field.setCurrentIndex(field.findData(value))
                 field.activated.connect(self._survey)
             else:
@@ -97,7 +104,8 @@ class DataDialog(Dialog):
         except ValueError as error:
             self.note.show_text(sentence(error), "error")
             self.ok.setEnabled(False)
-            self._dim(True)
+            self.images.set_dimmed(True)
+            self._fill(self.surveyor.result, outdated=True)
             return
         config = self._config
         image_format = (config.image_size, config.channels)
@@ -111,20 +119,16 @@ class DataDialog(Dialog):
         else:
             self.note.show_text(self.tr("Looking at the data…") if surveyor.running or surveyor.outdated else "")
         self.ok.setEnabled(not surveyor.error and not surveyor.running and not surveyor.outdated)
-        self._dim(surveyor.outdated)
+        self.images.set_dimmed(surveyor.outdated)
         self.images.set_placeholder("" if report is None else self.tr("No images to show"))
         if report is not None and not surveyor.error:
             names = report.sample_names
             self.images.show_batch(report.samples, _COLUMNS[len(names) > 24], names)
             self._large.show_batch(report.samples, range(len(names)), texts=names)
-        self._fill(report if not surveyor.error else None)
+        self._fill(report if not surveyor.error else None, outdated=surveyor.outdated)
 
-    def _dim(self, outdated: bool) -> None:
-        """Show images and table pale while they are not of what the fields say."""
-        self.images.set_dimmed(outdated)
-        self._table.setEnabled(not outdated)
-
-    def _fill(self, report: DataReport | None) -> None:
+    def _fill(self, report: DataReport | None, *, outdated: bool) -> None:
+        """Show what is known of the data, pale where that is not of what the fields say."""
         table = QWidget()
         table.setObjectName("scroll_content")
         grid = QGridLayout(table)
@@ -132,6 +136,7 @@ class DataDialog(Dialog):
         grid.setColumnStretch(1, 1)
         for name, text in rows(report) if report is not None else ():
             role, line = {"problem": "error", "warning": "warning"}.get(name, ""), grid.rowCount()
+            role = "dim" if outdated else role
             grid.addWidget(text_label(name.capitalize()), line, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(paragraph(text, role), line, 1, Qt.AlignmentFlag.AlignTop)
         grid.setRowStretch(grid.rowCount(), 1)
