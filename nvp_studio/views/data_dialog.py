@@ -54,7 +54,7 @@ class DataDialog(Dialog):
             lower.addWidget(area, share)
         self.column.addWidget(self.images, 3)
         self.column.addWidget(self.note)
-        self.column.addLayout(lower, 2)
+        self.column.addLayout(lower, 4)
         self.buttons: QDialogButtonBox = self.make_buttons(self.tr("Read them so"))
         self.column.addWidget(self.buttons)
         self.surveyor.changed.connect(self._show)
