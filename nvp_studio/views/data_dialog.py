@@ -42,6 +42,9 @@ class DataDialog(Dialog):
         self.images.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._large = LargeImages(self.images, self.tr("Image to train on"))
         self.note = NoteLabel()
+        policy = self.note.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # or the images would shrink whenever there is something to say
+        self.note.setSizePolicy(policy)
         self._table, options = QScrollArea(widgetResizable=True), QScrollArea(widgetResizable=True)
         self._table.setAccessibleName(self.tr("What is known of the data"))
         options.setAccessibleName(self.tr("How they are read"))
