@@ -36,7 +36,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.evaluation import inverse_error, noise_inverse_error
 from nvp_studio.training.schedule import learning_rate
 from nvp_studio.training.step import objective
-from nvp_studio.training.train_state import TrainState, update_average
+from nvp_studio.training.train_state import TrainState, tensors_of, update_average
 
 BASE: dict[str, Any] = {
     "preset": "studio",
@@ -230,7 +230,7 @@ class NoiseTrainState:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        update_average(self.averaged, self.dequantizer, self._decay, self._updates)
+        update_average(tensors_of(self.averaged), tensors_of(self.dequantizer), self._decay, self._updates)
         self._updates += 1
 
 

@@ -43,7 +43,8 @@ def train_step(
     the running statistics of batch normalization has changed.
     """
     flow = state.flow
-    flow.zero_grad(set_to_none=True)
+    for parameter in state.parameters:
+        parameter.grad = None
     loss = torch.zeros((), device=flow.device, dtype=flow.dtype)
     for images, noise in micro_batches:
         check()
@@ -51,8 +52,8 @@ def train_step(
         check()
         minimized.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         loss += bits.detach()
-    total = all_reduce_gradients(flow.parameters(), loss, ranks)
-    norm = clip_grad_norm_(flow.parameters(), config.gradient_clip).item()
+    total = all_reduce_gradients(state.parameters, loss, ranks)
+    norm = clip_grad_norm_(state.parameters, config.gradient_clip).item()
     verdict = judge(total, norm)
     if verdict == "good":
         state.update(rate)

@@ -1,9 +1,8 @@
 """What a step changes: the flow, its optimizers and the moving average; saved, restored and rolled back together."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Literal
 
 import torch
@@ -37,20 +36,24 @@ def settled_precision(
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, current: nn.Module, decay: float, updates: int) -> None:
-    """Update an exponential moving average of parameters and buffers that has had so many `updates`.
+def update_average(averages: Sequence[Tensor], values: Sequence[Tensor], decay: float, updates: int) -> None:
+    """Update exponential moving averages of `values` that have had so many `updates`.
 
     The decay is min(`decay`, (1 + updates) / (10 + updates)), so that a short run is not dominated by its beginning,
-    and 0 at first. Buffers that are no floating-point numbers are copied: an average of counters would be rounded to
+    and 0 at first. Values that are no floating-point numbers are copied: an average of counters would be rounded to
     something else.
     """
     weight = 1 - min(decay, (1 + updates) / (10 + updates)) if updates else 1.0
-    averages, values = (chain(module.parameters(), module.buffers()) for module in (average, current))
     for mean, value in zip(averages, values, strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, weight)
         else:
             mean.copy_(value)
+
+
+def tensors_of(module: nn.Module) -> list[Tensor]:
+    """Parameters and buffers, which are changed in place from now on."""
+    return [*module.parameters(), *module.buffers()]
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ class TrainState:
         self._decay = config.ema_decay
         bfloat16 = settled_precision(config.precision, flow.device) == "bfloat16"
         accelerate(flow, config.memory, torch.bfloat16 if bfloat16 else None)
+        # Listed once: going through all modules takes as long as the arithmetic of a small flow's update.
+        self.parameters = list(flow.parameters())
+        self._averages, self._values = tensors_of(self.averaged_flow), tensors_of(flow)
         self.updates = 0
 
     @property
@@ -88,7 +94,7 @@ class TrainState:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
-        update_average(self.averaged_flow, self.flow, self._decay, self.updates)
+        update_average(self._averages, self._values, self._decay, self.updates)
         self.updates += 1
 
     def capture(self) -> Snapshot:
@@ -118,7 +124,7 @@ class TrainState:
         for name in dict.fromkeys(name for state in states.values() for name in state if name != "step"):
             parts = [
                 states[p][name].flatten() if name in states.get(p, {}) else p.new_zeros(p.numel())
-                for p in self.flow.parameters()
+                for p in self.parameters
             ]
             yield name, torch.cat(parts)
 

@@ -33,7 +33,7 @@ from nvp_studio.training.evaluation import (
 from nvp_studio.training.probe import probe
 from nvp_studio.training.reference import contrasts, principal_directions
 from nvp_studio.training.schedule import Budget, learning_rate
-from nvp_studio.training.train_state import TrainState, update_average
+from nvp_studio.training.train_state import TrainState, tensors_of, update_average
 from tests.training.conftest import TINY, bars
 
 CPU = torch.device("cpu")
@@ -119,7 +119,7 @@ def test_average_is_the_weighted_sum_of_its_past() -> None:
     for count, value in enumerate([4.0, 8.0, -2.0, 3.0, 3.5, 1.0]):
         with torch.no_grad():
             parameter.fill_(value)
-        update_average(average, flow, 0.5, count)
+        update_average(tensors_of(average), tensors_of(flow), 0.5, count)
         decay = min(0.5, (1 + count) / (10 + count)) if count else 0.0
         expected = decay * expected + (1 - decay) * value
     assert next(average.parameters()).flatten()[0].item() == pytest.approx(expected)
@@ -136,7 +136,7 @@ def test_average_copies_counters_and_permutations_unchanged() -> None:
     average = copy.deepcopy(flow)
     for count in range(4):
         flow.counter += 1
-        update_average(average, flow, 0.999, count)
+        update_average(tensors_of(average), tensors_of(flow), 0.999, count)
     state = average.state_dict()
     assert state["counter"].item() == 9
     assert state["order"].tolist() == [2, 0, 1]
