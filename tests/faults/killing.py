@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def train_until_killed(config: TrainConfig, folder: Path, chance: random.Random,
     except EOFError:
         pass
     assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)  # a process that has ended is a zombie until it is joined
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.kill(process.pid, signal.SIGKILL)
     process.join()
     here.close()
     assert process.exitcode in (-signal.SIGKILL, 0), f"it ended by itself with {process.exitcode}"

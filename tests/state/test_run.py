@@ -22,13 +22,13 @@ UNTIL_STOPPED = 1_000_000
 
 @pytest.fixture
 def live(trainer_engine: Engine, qtbot: Bot) -> Iterator[LiveRun]:
-    before = trainer_engine.trainer.pid
     live = LiveRun(trainer_engine)
     yield live
     if live.under_way:
         live.stop()
         qtbot.waitUntil(lambda: not live.under_way)
-    if trainer_engine.trainer.pid != before or live.phase == "interrupted":
+    trainer_engine.trainer._crashes = 0  # the next test begins with a trainer that never crashed
+    if live.phase == "interrupted":
         trainer_engine.trainer.force_stop()
         qtbot.waitUntil(lambda: not trainer_engine.trainer.alive)
     live.deleteLater()
@@ -205,19 +205,14 @@ def test_a_run_that_cannot_start_fails_with_a_reason_and_the_next_starts(
     qtbot.waitUntil(lambda: live.phase == "finished")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)  # three trainers start
-def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
-    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
-) -> None:
-    seen = phases(live)
+def kill_after_a_save(live: LiveRun, engine: Engine, qtbot: Bot) -> None:
+    """Kill the trainer of a run under way; the run must go on by itself from its last checkpoint."""
     saved: list[int] = []
     live.checkpoint_saved.connect(lambda message: saved.append(message.step) if message.kind == "last" else None)
-    live.start(config(toy_data), tmp_path, "killed")
     qtbot.waitUntil(lambda: len(live.history.steps) >= 5)
     live.save()
     qtbot.waitUntil(lambda: saved[-1:] > [0])
-    os.kill(trainer_engine.trainer.pid, signal.SIGKILL)
+    os.kill(engine.trainer.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: live.phase == "restarting")
     assert live.crash is not None
     qtbot.waitUntil(lambda: live.phase == "training" and live.history.last is not None)
@@ -226,6 +221,23 @@ def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
     assert steps == list(range(1, len(steps) + 1))
     assert live.started is not None
     assert live.started.step == saved[-1]
+
+
+def test_a_killed_trainer_goes_on_from_its_checkpoint(
+    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    live.start(config(toy_data), tmp_path, "killed")
+    kill_after_a_save(live, trainer_engine, qtbot)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # three trainers start
+def test_a_killed_trainer_goes_on_by_itself_once_and_then_asks(
+    live: LiveRun, trainer_engine: Engine, toy_data: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    seen = phases(live)
+    live.start(config(toy_data), tmp_path, "killed")
+    kill_after_a_save(live, trainer_engine, qtbot)
     assert "interrupted" not in seen
 
     os.kill(trainer_engine.trainer.pid, signal.SIGKILL)

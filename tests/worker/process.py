@@ -9,14 +9,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import msgspec
 
 from nvp_studio.worker.framing import encode, read_messages
 from nvp_studio.worker.messages import PROTOCOL, Failed, Hello, Reply, Welcome, WorkerMessage
 
+ROOT = Path(__file__).parents[2]
 HANG_SECONDS = 90.0
 """No next answer on a busy machine takes this long unless the worker hangs."""
 EXPECT_SECONDS = 120.0
@@ -26,28 +28,85 @@ _MAX_TOLD = 20
 Kind = TypeVar("Kind")
 
 
-class WorkerProcess:
-    """``python -m nvp_studio.worker`` with its answers in a queue and its stderr in a file."""
+class Process(Protocol):
+    """What tests use of a process."""
 
-    def __init__(self, folder: Path) -> None:
+    pid: int
+
+    def send_signal(self, number: int) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class ForkedProcess:
+    """A worker that was forked from a process that has torch, instead of one that imports it."""
+
+    def __init__(self, stdin: Connection, stdout: Connection, stderr_file: Path) -> None:
+        from tests.forked import context
+
+        self._process = context.Process(target=_serve, args=(stdin, stdout, str(stderr_file), dict(os.environ)))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("worker", timeout or 0)
+        return self._process.exitcode
+
+
+def _serve(stdin: Connection, stdout: Connection, stderr_file: str, environment: dict[str, str]) -> None:
+    """Be the process that ``python -m nvp_studio.worker`` is."""
+    from nvp_studio.worker.server import main
+
+    os.environ.update(environment)
+    os.dup2(stdin.fileno(), 0)
+    os.dup2(stdout.fileno(), 1)
+    os.dup2(os.open(stderr_file, os.O_WRONLY), 2)
+    stdin.close()
+    stdout.close()
+    main()
+
+
+class WorkerProcess:
+    """A worker process with its answers in a queue and its stderr in a file."""
+
+    def __init__(self, folder: Path, *, forked: bool = False) -> None:
+        """``python -m nvp_studio.worker``, or a process `forked` to be the same."""
         self.stderr_file = folder / "stderr.txt"
-        root = Path(__file__).parents[2]
-        with open(self.stderr_file, "wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nvp_studio.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                cwd=root,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-            )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self._stdin, self._stdout = self.process.stdin, self.process.stdout
+        self.stderr_file.touch()
+        self.process, self._stdin, self._stdout = self._forked() if forked else self._started()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._deaf = False
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
+
+    def _started(self) -> tuple[Process, IO[bytes], IO[bytes]]:
+        with open(self.stderr_file, "wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nvp_studio.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=ROOT,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        return process, process.stdin, process.stdout
+
+    def _forked(self) -> tuple[Process, IO[bytes], IO[bytes]]:
+        (stdin, to_worker), (from_worker, stdout) = os.pipe(), os.pipe()
+        with Connection(stdin, writable=False) as reading, Connection(stdout, readable=False) as writing:
+            process = ForkedProcess(reading, writing, self.stderr_file)
+        return process, open(to_worker, "wb", 0), open(from_worker, "rb", 0)
 
     def _read(self) -> None:
         for answer in read_messages(self._stdout.fileno(), WorkerMessage):
@@ -155,9 +214,9 @@ def _told(kind: type, fields: dict[str, object], passed: list[Any]) -> str:
 
 
 @contextmanager
-def worker_process(folder: Path) -> Iterator[WorkerProcess]:
+def worker_process(folder: Path, *, forked: bool = False) -> Iterator[WorkerProcess]:
     """Start a worker and end it whatever happens."""
-    worker = WorkerProcess(folder)
+    worker = WorkerProcess(folder, forked=forked and os.name == "posix")
     try:
         yield worker
     finally:

@@ -124,8 +124,8 @@ def test_garbage_ends_the_worker_with_a_reason(start_worker: StartWorker) -> Non
     assert worker.wait() == 2
 
 
-def test_pings_are_answered_while_torch_loads(start_worker: StartWorker) -> None:
-    worker = start_worker()
+def test_pings_are_answered_while_torch_loads(new_worker: WorkerProcess) -> None:
+    worker = new_worker
     worker.send(Ping(1), Ping(2))
     worker.send(Hello(PROTOCOL, "cpu", 1))
     first, second, third = worker.next(), worker.next(), worker.next()
