@@ -1,6 +1,7 @@
 """What dialogs have in common."""
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from nvp_studio.views.tab_order import move_focus
@@ -8,7 +9,7 @@ from nvp_studio.views.theme import SPACE
 
 
 class Dialog(QDialog):
-    """A dialog with its contents in `column`, deleted when it closes."""
+    """A dialog with its contents in `column`, no larger than the screen, deleted when it closes."""
 
     def __init__(self, parent: QWidget | None) -> None:
         super().__init__(parent)
@@ -18,6 +19,10 @@ class Dialog(QDialog):
 
     def focusNextPrevChild(self, next: bool) -> bool:
         return move_focus(self, next)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self.resize(self.size().boundedTo(self.screen().availableSize()))
+        super().showEvent(event)
 
     def make_buttons(self, accept: str) -> QDialogButtonBox:
         """A row with *Cancel* and a button with the text `accept`, which is `self.ok`."""

@@ -27,6 +27,7 @@ from nvp_studio.views import action_needs, notify
 from nvp_studio.views.about_dialog import AboutDialog
 from nvp_studio.views.actions import keys_text, plain_text, why_not
 from nvp_studio.views.command_palette import CommandPalette, ShortcutSheet
+from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.figures_dialog import FiguresDialog, explanations
 from nvp_studio.views.help_dialog import HelpDialog
 from nvp_studio.views.history_dialog import HistoryDialog
@@ -460,4 +461,14 @@ def test_about_names_versions_and_folders_and_copies_them(shared_window: MainWin
     assert str(tmp_path / "window.ini") in copied
     for words in ("Fashion-MNIST", "Peeps", "Lucide"):
         assert words in dialog.text.toPlainText()
+    dialog.reject()
+
+
+def test_no_dialog_is_larger_than_the_screen(qtbot: Bot) -> None:
+    dialog = Dialog(None)
+    dialog.resize(9000, 9000)
+    dialog.show()
+    room = dialog.screen().availableSize()
+    assert dialog.width() <= room.width()
+    assert dialog.height() <= room.height()
     dialog.reject()
