@@ -94,6 +94,8 @@ class LiveRun(QObject):
         """Fraction of the data that is prepared, or of the images scored, 0 to 1; None when not known."""
         self.seconds_left: float | None = None
         """To the end, the final scores included; None when not known."""
+        self.skipping = False
+        """Whether a person has cut the scoring short, which ends with its next batch."""
         self.settings: RunChanged | None = None
         """Learning rate and stop conditions in force; None before the run has begun."""
         self.history = RunHistory()
@@ -222,6 +224,8 @@ class LiveRun(QObject):
         """Finish with the final scores of the images scored so far."""
         if self.can_skip_scoring:
             self._command("skip-scoring")
+            self.skipping = True
+            self.updated.emit()
 
     def sample(self) -> None:
         """Draw a fresh sheet of samples now."""
@@ -249,7 +253,7 @@ class LiveRun(QObject):
             self.name = Path(folder).name
         self.progress = self.prepared = self.seconds_left = self.settings = self.crash = None
         self._request = request
-        self._crashed_since_saved = False
+        self._crashed_since_saved = self.skipping = False
         self._advance("start after kill" if trainer.ending else "start")
         self._start_trainer()
 

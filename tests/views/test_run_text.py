@@ -30,6 +30,7 @@ def live_run(skipped: int, rollbacks: int, phase: str = "training") -> LiveRun:
         progress=None,
         prepared=None,
         seconds_left=None,
+        skipping=False,
         under_way=phase == "training",
         in_loop=phase == "training",
         history=SimpleNamespace(last=last),

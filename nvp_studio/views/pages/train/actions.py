@@ -42,7 +42,7 @@ class TrainActions(QObject):
         self._current: RunSummary | None = None
         self._changing = False
         self._saving = False
-        self._spent = False
+        self._spent = False, False
         self._form_problem = ""
         self._remote_model = RemoteModel(context, self)
         self._register()
@@ -73,7 +73,7 @@ class TrainActions(QObject):
     def refresh(self) -> None:
         """Make each action possible or not, shown or not."""
         live, current = self._live, self._current
-        self._spent = live.spent
+        self._spent = live.spent, live.skipping
         for key in ("one-minute", "machine"):
             self[key].setEnabled(not live.under_way or (key == "one-minute" and live.can_skip_scoring))
         hindrance = "" if not live.under_way or live.can_skip_scoring else self.tr("a run is under way: stop it first")
@@ -91,6 +91,7 @@ class TrainActions(QObject):
             self[key].setVisible(live.under_way)
         self["change"].setVisible(live.under_way and not live.spent)
         self["skip-scoring"].setVisible(live.can_skip_scoring)
+        self["skip-scoring"].setEnabled(not live.skipping)
         if live.phase != "stopping":
             self["force-stop"].setVisible(False)
         is_live = current is not None and live.under_way and current.folder == live.local_folder
@@ -225,7 +226,7 @@ class TrainActions(QObject):
     # Events of the run
 
     def _on_updated(self) -> None:
-        if self._live.spent != self._spent:
+        if (self._live.spent, self._live.skipping) != self._spent:
             self.refresh()
         else:
             self._show_strip()

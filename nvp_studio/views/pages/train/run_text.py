@@ -51,7 +51,8 @@ def strip_content(live: LiveRun) -> StripContent:
     scoring = live.phase == "training" and bool(live.reason or live.spent)
     going = live.in_loop and not live.spent and not scoring
     if scoring:
-        state = (live.reason or tr("scoring the best model…")) + (f", {recovery}" if recovery else "")
+        text = tr("ending the scoring…") if live.skipping else live.reason
+        state = (text or tr("scoring the best model…")) + (f", {recovery}" if recovery else "")
     speed = tr("{0} images/s").format(f"{progress.images_per_second:,.0f}")
     left = live.seconds_left
     return StripContent(
