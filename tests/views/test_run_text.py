@@ -69,6 +69,8 @@ def test_what_is_scored_after_the_last_step_is_counted_and_the_best_is_shown_bri
     assert content.score == "best 3.900"
     assert content.fraction == 0.08, "of the images that are scored"
     assert (content.speed, content.remaining) == ("", "20 s left")
+    run.skipping = True
+    assert strip_content(run).state == "ending the scoring…"
 
 
 def test_the_strip_compares_validations_with_each_other_and_names_what_it_shows() -> None:

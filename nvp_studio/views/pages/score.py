@@ -188,7 +188,7 @@ class ScorePage(Page):
         row.addWidget(ActionButton(self._action("explore")))
         column.addLayout(row)
         row = hbox()
-        self.preview_score = text_label(wrap=True)
+        self.preview_score = text_label(role="", wrap=True)
         row.addWidget(self.preview_score, 1)
         row.addWidget(ImageStatus(self.preview))
         column.addLayout(row)

@@ -21,7 +21,7 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
 _WIDTHS = [6, 34, 12, 13]
 _NAME = ScoresModel.COLUMNS.index("name")
-_MIN_NAME = 10 * SPACE
+_MIN_NAME = 14 * SPACE
 
 
 class ScoreTable(Table):

@@ -42,6 +42,8 @@ class TrainActions(QObject):
         self._current: RunSummary | None = None
         self._changing = False
         self._saving = False
+        self._noticed = ""
+        """Level of the last notice of the run."""
         self._spent = False, False
         self._form_problem = ""
         self._remote_model = RemoteModel(context, self)
@@ -257,6 +259,8 @@ class TrainActions(QObject):
                 notify.success(text.format(live.name), topic=_TOPIC, actions=self._resume_actions)
 
     def _notify_finished(self) -> None:
+        if self._noticed == "info":
+            notify.withdraw(f"{_TOPIC}-notice")  # about the scoring, which the header and the list of messages keep
         live, best = self._live, self._live.history.best
         text = self.tr("{0} is finished.").format(live.name)
         if best is not None:
@@ -305,6 +309,7 @@ class TrainActions(QObject):
             self._live.resume_refused(force=True)
 
     def _on_noticed(self, level: notify.Level, text: str) -> None:
+        self._noticed = level
         notify.send(level, self.tr("{0}: {1}").format(self._live.name, text), topic=f"{_TOPIC}-notice")
 
     def _on_crashed(self, report: CrashReport) -> None:
