@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, BinaryIO, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from nvp_studio.data.arrays import reading, reason_of
 from nvp_studio.data.cifar_files import PlainMember
@@ -83,7 +83,7 @@ def opening(path: Path) -> Generator[int, None, "Archive"]:
 class Archive:
     """An archive that is open, whose members are known by their names."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
         self.names: list[str] = []
         """The members that are image files, or, where there is none of these, .npy files: paths below the archive, in
@@ -299,7 +299,7 @@ def _zip_name(item: zipfile.ZipInfo) -> str:
         return item.filename
 
 
-def _check_directory(file: BinaryIO, name: str) -> None:
+def _check_directory(file: IO[bytes], name: str) -> None:
     """Refuse a zip file whose directory would take much memory; what is damaged is left to the library."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 2**16 - 22))

@@ -78,9 +78,11 @@ def _answer(found: Sequence[FoundArray], task: Task, save: Callable[[list[FoundA
 
 
 def _limit_memory(more: int) -> None:
-    with suppress(ImportError, OSError, ValueError):  # not every system has such limits
-        import resource
+    if sys.platform == "win32":  # which has no such limits
+        return
+    import resource
 
+    with suppress(OSError, ValueError):
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         limits = [one for one in (_BASE_BYTES + more, soft, hard) if one != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
