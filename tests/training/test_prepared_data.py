@@ -34,8 +34,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fractions(events: Events) -> list[float]:
+    """Of the images that are read; other steps of the preparation have fractions of their own."""
     return [
-        event.fraction for event in events.of(RunState) if event.phase == "preparing" and event.fraction is not None
+        event.fraction
+        for event in events.of(RunState)
+        if event.reason.startswith("reading photos:") and event.fraction is not None
     ]
 
 

@@ -76,6 +76,18 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+ANSWERS_PINGS = """
+import os
+from nvp_studio.worker.framing import encode, read_messages
+from nvp_studio.worker.messages import Hello, Ping, Pong, Welcome, WindowMessage
+for message in read_messages(0, WindowMessage):
+    if isinstance(message, Hello):
+        os.write(1, encode(Welcome(torch_version="none", device_name="none", threads=1)))
+    elif isinstance(message, Ping):
+        os.write(1, encode(Pong(message.number)))
+"""
+
+
 def open_small(client: WorkerClient, recorder: Recorder, path: Path, qtbot: Bot) -> str:
     client.start()
     recorder.ask("model", OpenModel(str(path)))
@@ -195,18 +207,6 @@ def test_a_worker_of_another_protocol_is_not_restarted(make_client, qtbot: Bot) 
     assert [report.reason for report in recorder.crashes] == ["version 9 speaks here"]
 
 
-ANSWERS_PINGS = """
-import os
-from nvp_studio.worker.framing import encode, read_messages
-from nvp_studio.worker.messages import Hello, Ping, Pong, Welcome, WindowMessage
-for message in read_messages(0, WindowMessage):
-    if isinstance(message, Hello):
-        os.write(1, encode(Welcome(torch_version="none", device_name="none", threads=1)))
-    elif isinstance(message, Ping):
-        os.write(1, encode(Pong(message.number)))
-"""
-
-
 def hold(client: WorkerClient, qtbot: Bot) -> None:
     """Suspend the worker, and read all that it had sent."""
     os.kill(client.pid, signal.SIGSTOP)
@@ -246,7 +246,7 @@ def test_the_first_answer_after_a_silence_ends_it(make_client, qtbot: Bot, monke
 
 
 def test_stop_ends_the_process_without_a_crash(make_client, qtbot: Bot) -> None:
-    client, recorder = make_client()
+    client, recorder = make_client(python(ANSWERS_PINGS))
     client.start()
     qtbot.waitUntil(lambda: client.state == "ready")
     client.stop()
