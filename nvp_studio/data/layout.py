@@ -91,7 +91,8 @@ def lay_out(names: Sequence[str], reading: Reading = UNDECIDED) -> Layout:
     for number, folders in sorting.folders.items():
         split = _split_of(folders[depth]) if depth is not None else "train"
         rest = folders if depth is None else folders[:depth] + folders[depth + 1 :]
-        entries.append(Entry(number, split or "train", rest[at_top] if len(rest) > at_top else None))
+        label = rest[at_top] if len(rest) > at_top and reading.labels != "none" else None
+        entries.append(Entry(number, split or "train", label))
     entries = _with_classes(entries, sorting)
     chosen = all(one.split != "validation" for one in entries)
     if chosen:
@@ -265,7 +266,8 @@ def _with_classes(entries: list[Entry], sorting: _Sorting) -> list[Entry]:
         if one.split in dropped:
             kept.append(replace(one, label=None))
         elif one.label is None:
-            sorting.left_out.add("beside the folders of classes", sorting.names[one.number])
+            name, option = sorting.names[one.number], ("--labels", "none")
+            sorting.left_out.add("beside the folders of classes", name, option=option)
         else:
             kept.append(one)
     return kept if len({one.label for one in kept} - {None}) > 1 else [replace(one, label=None) for one in kept]

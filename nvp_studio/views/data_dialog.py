@@ -31,8 +31,7 @@ class DataDialog(Dialog):
     def __init__(self, engine: Engine, config: TrainConfig, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Data to train on"))
-        room = (parent or self).screen().availableSize()
-        self.resize(min(120 * SPACE, room.width() - 4 * SPACE), min(86 * SPACE, room.height() - 8 * SPACE))
+        self.resize(120 * SPACE, 86 * SPACE)
         self._config = config
         self.reading = config.reading
         self.surveyor = DataSurveyor(engine, self, named=True)

@@ -159,6 +159,8 @@ MASKS = {"ground_truth/": 3}
         (files(bus=5, car=5, train=9), Reading(split="folders"), {"train": 9}, {"bus/ car/": 10}),
         (INSPECTION, Reading(split="folders"), {"train good": 9, "test good": 3, "test scratch": 3}, MASKS),
         (files(top=9), Reading(split="folders"), {"train": 9}, {}),
+        # No folder is a class
+        (files(cats=20, dogs=20, top=1), Reading(labels="none"), {"train": 41}, {}),
         # Folders that are left out
         (
             INSPECTION,
