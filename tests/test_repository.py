@@ -151,7 +151,7 @@ def test_the_command_lines_document_names_every_extra_and_every_figure_of_a_run(
 
 def test_the_command_lines_in_the_documents_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     lines = re.findall(r"^    (nvp-studio .+)$", README, re.MULTILINE)
-    assert len(lines) == 10
+    assert len(lines) == 11
     for line in lines:
         with pytest.raises(SystemExit) as ended:
             main([*shlex.split(line)[1:], "--help"])
