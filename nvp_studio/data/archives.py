@@ -95,7 +95,7 @@ class Archive:
         self.count = 0
         self.unpacked = False
         """Whether it was unpacked: its file is not in use, and opening it again would take long."""
-        self._file = file
+        self._file: IO[bytes] = file
         self._places: dict[str, Place] = {}
         self._tops: set[str] = set()
         self._last: tuple[str, bytes] = ("", b"")
