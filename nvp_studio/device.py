@@ -3,6 +3,7 @@
 import os
 
 import torch
+from torch import Tensor
 
 _MAX_THREADS = 64
 """Threads that may be asked for on a machine with fewer cores."""
@@ -33,6 +34,16 @@ def exact(device: torch.device) -> torch.device:
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
     return device
+
+
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor of the host in pinned memory, from which a copy to a CUDA `device` need not be waited for; for another
+    device, as it is.
+    """
+    if device.type != "cuda" or not tensor.numel():
+        return tensor
+    with torch.cuda.device(device):
+        return tensor.pin_memory()
 
 
 def choose_threads(threads: int | None = None) -> int:

@@ -4,10 +4,13 @@ The same (seed, order, step) draws the same changes, so that a resumed run sees 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.device import pinned
 from nvp_studio.flow.noise import keyed_generator
 from nvp_studio.training.config import TrainConfig
 
@@ -34,15 +37,20 @@ class Augmentation:
         if self.shift:
             draws = keyed_generator(b"shift", seed, order, step)
             moves = draws.integers(-self.shift, self.shift, (batch_size, 2), endpoint=True)[chosen]
-            images = _shifted(images, torch.from_numpy(moves).to(images.device))
+            images = _shifted(images, _sent(moves, images.device))
         if self.mirror:
             coins = keyed_generator(b"mirror", seed, order, step).random(batch_size)[chosen] < 0.5
-            mirrored = torch.from_numpy(coins).to(images.device).view(-1, 1, 1, 1)
+            mirrored = _sent(coins, images.device).view(-1, 1, 1, 1)
             images = torch.where(mirrored, images.flip(2), images)
         return images
 
 
 NO_AUGMENTATION = Augmentation()
+
+
+def _sent(drawn: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """What was drawn, on the device; the host does not wait for the copy."""
+    return pinned(torch.from_numpy(drawn), device).to(device, non_blocking=True)
 
 
 def _shifted(images: Tensor, moves: Tensor) -> Tensor:

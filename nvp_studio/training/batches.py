@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.device import pinned
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.noise import keyed_generator, step_noise
 from nvp_studio.training.augmentation import NO_AUGMENTATION, Augmentation
@@ -134,14 +135,7 @@ class Batches:
         noise_of = partial(step_noise, self._seed, draw.step, salt=draw.order)
         dequantization = noise_of((stop - start, height, width, channels), first=start)
         uniform = noise_of((last - first, channels, height, width), first=first, kind=b"image")
-        return [self._ready(torch.from_numpy(part)) for part in (images, dequantization, uniform)]
-
-    def _ready(self, part: Tensor) -> Tensor:
-        """The tensor in pinned memory, for an asynchronous copy to a CUDA device."""
-        if self._device.type != "cuda" or not part.numel():
-            return part
-        with torch.cuda.device(self._device):
-            return part.pin_memory()
+        return [pinned(torch.from_numpy(part), self._device) for part in (images, dequantization, uniform)]
 
     def _move(self, part: Tensor) -> Tensor:
         return part.to(self._device, non_blocking=True)

@@ -70,16 +70,19 @@ def halved(ranges: Sequence[Range], flow: Flow) -> list[Range] | None:
     return micro_batch_ranges(ranges[0][0], ranges[-1][1], 2 * len(ranges))
 
 
-def all_reduce_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, ranks: Ranks) -> float:
-    """Replace each gradient by its sum over the ranks, and return the sum of the scalar `loss`; one collective."""
+def all_reduce_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, ranks: Ranks) -> Tensor:
+    """Replace each gradient by its sum over the ranks, and return the sum of the scalar `loss`; one collective.
+
+    The host does not wait for a GPU here.
+    """
     if ranks.world == 1:
-        return loss.item()
+        return loss
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = ranks.all_reduce(torch.cat([grad.flatten() for grad in grads] + [loss.view(1).to(grads[0].dtype)]))
     *sums, total = torch.split(flat, [grad.numel() for grad in grads] + [1])
     for grad, summed in zip(grads, sums, strict=True):
         grad.copy_(summed.view_as(grad))
-    return total.item()
+    return total.squeeze()
 
 
 def share_batch_statistics(flow: Flow, ranks: Ranks) -> None:
@@ -98,7 +101,8 @@ def shared_moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
 
     Two collectives in the forward pass, and two in the backward pass.
     """
-    count = ranks.all_reduce(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+    # By `full`: a GPU fills it in, while `tensor` copies from the host, which then waits.
+    count = ranks.all_reduce(torch.full((), float(x.numel() // x.shape[1]), device=x.device))
     mean = _summed(x.sum((0, 2, 3)), ranks) / count
     variance = _summed((x - mean.view(1, -1, 1, 1)).square().sum((0, 2, 3)), ranks) / count
     return variance, mean

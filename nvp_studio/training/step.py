@@ -53,11 +53,13 @@ def train_step(
         minimized.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         loss += bits.detach()
     total = all_reduce_gradients(state.parameters, loss, ranks)
-    norm = clip_grad_norm_(state.parameters, config.gradient_clip).item()
-    verdict = judge(total, norm)
+    norm = clip_grad_norm_(state.parameters, config.gradient_clip)
+    # Read together: the host waits for a GPU once in a step.
+    mean_loss, gradient_norm = torch.stack((total, norm.to(total))).tolist()
+    verdict = judge(mean_loss, gradient_norm)
     if verdict == "good":
         state.update(rate)
-    return StepResult(total, norm, verdict)
+    return StepResult(mean_loss, gradient_norm, verdict)
 
 
 def objective(flow: Flow, x: Tensor, noise: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor]:

@@ -44,10 +44,11 @@ def update_average(averages: Sequence[Tensor], values: Sequence[Tensor], decay: 
     something else.
     """
     weight = 1 - min(decay, (1 + updates) / (10 + updates)) if updates else 1.0
-    for mean, value in zip(averages, values, strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, weight)
-        else:
+    pairs = list(zip(averages, values, strict=True))
+    numbers = [(mean, value) for mean, value in pairs if mean.is_floating_point()]
+    torch._foreach_lerp_([mean for mean, _ in numbers], [value for _, value in numbers], weight)
+    for mean, value in pairs:
+        if not mean.is_floating_point():
             mean.copy_(value)
 
 
@@ -150,7 +151,7 @@ class TrainState:
                     state[name] = torch.empty_like(parameter, requires_grad=False).copy_(part)
                 if not isinstance(optimizer, Muon):
                     where = parameter.device if optimizer.defaults.get("fused") else torch.device("cpu")
-                    state["step"] = torch.tensor(float(updates), device=where)
+                    state["step"] = torch.full((), float(updates), device=where)  # a GPU fills it in: no copy
 
 
 _STATES: dict[type[Optimizer], tuple[str, ...]] = {
