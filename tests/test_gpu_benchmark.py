@@ -26,7 +26,7 @@ def test_all_parts_run_without_a_gpu_and_a_later_call_goes_on(tmp_path: Path) ->
             "--device",
             "cpu",
             "--minutes",
-            "0.1",
+            "1",
             "--run-minutes",
             "0.05",
         ]
