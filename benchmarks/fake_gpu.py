@@ -54,6 +54,8 @@ STEP_WAITS = 1
 """Waits in a training step: the loss and the gradient norm are read together, because they decide whether the weights
 change. In constant memory there is one more for each scale and micro-batch, whose recomputed input decides how its
 gradients are computed."""
+TORCH = "torch==2.11.*"
+"""What is installed: not the release that is here, of which pip may take the build for the CPU again."""
 FLOATS = (torch.float32,)
 WITH_BFLOAT16 = (torch.float32, torch.bfloat16)
 VALUES = (torch.float32, torch.float64)
@@ -301,8 +303,7 @@ def install(folder: Path) -> None:
     if not sys.platform.startswith("linux"):
         raise SystemExit("torch for CUDA is installed on Linux alone")
     print(f"installing torch for CUDA into {folder}: about 3 GB to download, 5 GB on the disk", flush=True)
-    version = torch.__version__.partition("+")[0]
-    command = [sys.executable, "-m", "pip", "install", "--target", str(folder), f"torch=={version}"]
+    command = [sys.executable, "-m", "pip", "install", "--target", str(folder), TORCH]
     subprocess.run(command, check=True)
     _compile_driver(folder)
 
