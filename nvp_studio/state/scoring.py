@@ -219,15 +219,16 @@ class ScoreState(QObject):
         self._start_next()
 
 
-def progress_text(state: ScoreState) -> str:
-    """How far the scoring is, as a line of text."""
+def progress_text(state: ScoreState, done: int | None = None) -> str:
+    """How far the scoring is, as a line of text; with `done`, as if it were that far."""
     tr = QCoreApplication.translate
+    done = state.done if done is None else done
     if state.waiting_for_model:
         return tr("ScoreState", "Waiting for the engine…")
     if state.busy and state.counted:
-        return tr("ScoreState", "Scoring {0} of {1}").format(f"{state.done:,}", f"{state.total:,}")
+        return tr("ScoreState", "Scoring {0} of {1}").format(f"{done:,}", f"{state.total:,}")
     if state.busy:
-        return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{state.done:,}")
+        return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{done:,}")
     scored, failed = len(state.rows.scores), state.rows.failed
     text = tr("ScoreState", "{0} scored").format(f"{scored:,}")
     if failed:

@@ -73,6 +73,20 @@ def test_no_button_and_no_figure_is_cut_off_in_the_smallest_window(
     assert end <= page.table.viewport().width()
 
 
+def test_the_text_of_the_progress_has_its_last_width_from_the_start(
+    page: ScorePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("busy", True), ("counted", True), ("total", 106), ("done", 9)):
+        monkeypatch.setattr(page.state, name, value)
+    page.state.progressed.emit()
+    assert page.progress_label.text() == "Scoring 9 of 106"
+    metrics = page.progress_label.fontMetrics()
+    assert page.progress_label.minimumWidth() >= metrics.horizontalAdvance("Scoring 106 of 106")
+    monkeypatch.setattr(page.state, "busy", False)
+    page.state.progressed.emit()
+    assert page.progress_label.minimumWidth() == 0
+
+
 def row_of(page: ScorePage, name: str) -> int:
     return next(row for row, file in enumerate(page.state.rows.files()) if Path(file.path).name == name)
 

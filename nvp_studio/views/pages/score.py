@@ -230,6 +230,9 @@ class ScorePage(Page):
         state = self.state
         rows = state.rows.rowCount()
         self._stack.setCurrentIndex(1 if rows or state.busy or state.waiting_for_model else 0)
+        # as wide as its last text from the start, so that no text is cut and *Cancel* stays where it is
+        widest = progress_text(state, state.total) if state.busy and state.counted else ""
+        self.progress_label.setMinimumWidth(self.progress_label.fontMetrics().horizontalAdvance(widest))
         self.progress_label.setText(progress_text(state))
         self.progress.setVisible(state.busy)
         if rows or state.busy:
