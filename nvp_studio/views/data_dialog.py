@@ -57,7 +57,7 @@ class DataDialog(Dialog):
         self.column.addWidget(self.images, 3)
         self.column.addWidget(self.note)
         self.column.addLayout(lower, 4)
-        self.buttons: QDialogButtonBox = self.make_buttons(self.tr("Read them so"))
+        self.buttons: QDialogButtonBox = self.make_buttons(self.tr("Apply"))
         self.column.addWidget(self.buttons)
         self.surveyor.changed.connect(self._show)
         self._survey()
@@ -79,7 +79,7 @@ class DataDialog(Dialog):
             value = getattr(self.reading, name)
             field: ComboBox | QLineEdit
             if get_origin(kind) is Literal:
-                told = self.tr("as usual") if name in ("fit", "pad") else self.tr("as told from the data")
+                told = self.tr("default") if name in ("fit", "pad") else self.tr("detected from the data")
                 field = ComboBox([(one or told, one) for one in get_args(kind)])
                 field.setCurrentIndex(field.findData(value))
                 field.activated.connect(self._survey)
@@ -87,7 +87,7 @@ class DataDialog(Dialog):
                 field = QLineEdit(", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value))
                 several = get_origin(kind) is tuple
                 field.setPlaceholderText(
-                    self.tr("folders, with commas") if several else self.tr("as told from the data")
+                    self.tr("folders, with commas") if several else self.tr("detected from the data")
                 )
                 field.editingFinished.connect(self._survey)
             field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

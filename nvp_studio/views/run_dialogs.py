@@ -1,6 +1,7 @@
 """Dialogs about runs: labels, changes to the live run, changed data, and the trash."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.runs.labels import Labels, check_labels, tidy_tags
+from nvp_studio.runs.labels import Labels, check_labels, read_labels, tidy_tags
 from nvp_studio.text import escaped, sentence
 from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.changes import ChangeRequest
@@ -51,7 +52,7 @@ class LabelsDialog(Dialog):
         self.problem = text_label(role="error", wrap=True)
         self.column.addLayout(form_layout(fields))
         self.column.addWidget(self.problem)
-        self.column.addWidget(self.make_buttons(self.tr("Keep")))
+        self.column.addWidget(self.make_buttons(self.tr("Save")))
 
     @property
     def labels(self) -> Labels:
@@ -181,8 +182,9 @@ class TrashDialog(Dialog):
         self.list.setAccessibleName(self.tr("Runs in the trash"))
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         for run in runs:
+            name = read_labels(Path(run.folder)).name or run.name
             best = f"{run.best:.3f} bits/dim" if run.best is not None else self.tr("not validated")
-            text = "  ·  ".join((run.name, run.data_title, best, self.tr("{0} steps").format(f"{run.step:,}")))
+            text = "  ·  ".join((name, run.data_title, best, self.tr("{0} steps").format(f"{run.step:,}")))
             item = QListWidgetItem(escaped(text))
             item.setData(Qt.ItemDataRole.UserRole, run.folder)
             self.list.addItem(item)

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QUrl
 from PySide6.QtGui import QDesktopServices
 
+from nvp_studio.runs.labels import read_labels
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.paths import DATA_SUFFIXES
 from nvp_studio.training.errors import RunError
@@ -59,7 +60,8 @@ def discard(folders: Sequence[str], topic: str, changed: Changed) -> None:
             notify.error(str(error), topic=f"{topic}-trouble")
     if not moved:
         return
-    text = _tr("{0} is in the trash.").format(moved[0][1].name)
+    place, folder = moved[0]
+    text = _tr("{0} is in the trash.").format(read_labels(place).name or folder.name)
     if len(moved) > 1:
         text = _tr("{0} runs are in the trash.").format(len(moved))
     back = partial(put_back, moved, topic, changed)

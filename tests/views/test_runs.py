@@ -382,14 +382,19 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
     assert notice.text == "2 runs are in the trash."
     notice.actions[0][1]()
     assert sorted(names(page)) == ["one", "three", "two"]
+    change_labels(page.runs.folder / "one", name="first try")
     choose(page, "one")
+    assert window.registry["runs.film"].isEnabled()
     window.registry["runs.discard"].trigger()
+    assert window.notifications.shown[-1].text == "first try is in the trash."
+    assert not window.registry["runs.film"].isEnabled(), "no run is chosen"
     window.registry["runs.trash"].trigger()
     dialog = window.findChild(TrashDialog)
     assert dialog.list.count() == 1
+    assert dialog.list.item(0).text().startswith("first try"), "the name that the table shows"
     dialog.back.click()
     assert dialog.count.text() == "The trash is empty."
-    assert "one" in names(page)
+    assert "first try" in names(page)
     assert not list((page.runs.folder / TRASH).iterdir())
     dialog.close()
 

@@ -44,7 +44,7 @@ class TimelapseView(QWidget):
         row.addWidget(self.kind)
         self.name = ElidedLabel(role="dim", middle=True)
         row.addWidget(self.name, 1)
-        self.film = flat_button("film", self.tr("Save as a film"), self.tr("Save as an animated GIF or WebP"))
+        self.film = flat_button("film", self.tr("Save as an animation"), self.tr("Save as an animated GIF or WebP"))
         self.film.clicked.connect(self.film_requested)
         row.addWidget(self.film)
         return row

@@ -35,6 +35,7 @@ class WelcomeCard(QFrame):
         self._parts.addWidget(text, 1)
         row.addLayout(self._parts, 1)
         self.train = QPushButton(" " + self.tr("Train in one minute"))
+        self.train.setToolTip(self.tr("Train a small flow on Fashion-MNIST"))
         set_icon(self.train, "play")
         self.train.clicked.connect(self.train_chosen)
         self.score = QPushButton(" " + self.tr("Score your images"))

@@ -40,6 +40,8 @@ class RunsActions(QObject):
         self._current: ListedRun | None = None
         self._chosen: list[ListedRun] = []
         self._register(page)
+        timelapse.moved.connect(self._show_snapshots)
+        self._show_snapshots()
 
     def __getitem__(self, key: str) -> QAction:
         return self._context.registry[f"runs.{key}"]
@@ -60,6 +62,9 @@ class RunsActions(QObject):
             self[key].setEnabled(bool(chosen) and not self._missing.get(key))
         under_way = live.under_way and live.local_folder in [run.folder for run in chosen]
         self["discard"].setEnabled(bool(chosen) and not under_way)
+
+    def _show_snapshots(self) -> None:
+        self["film"].setEnabled(bool(self._timelapse.shots))
 
     def _register(self, page: Page) -> None:
         add = partial(self._context.registry.add, page=page)
@@ -88,7 +93,7 @@ class RunsActions(QObject):
                 action.setToolTip(
                     self.tr("Not possible without {0}: pip install 'nvp-studio[{1}]'").format(package, form)
                 )
-        add("runs.film", self.tr("Save samples as a &film…"), self.save_film, icon="film")
+        add("runs.film", self.tr("Save samples as an &animation…"), self.save_film, icon="film")
         add("runs.discard", self.tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
         add("runs.trash", self.tr("Trash…"), self._show_trash, icon="rotate-ccw")
 
@@ -180,13 +185,13 @@ class RunsActions(QObject):
     # Files, each written by a thread
 
     def save_film(self) -> None:
-        """Write the snapshots of the current run as a film."""
+        """Write the snapshots of the current run as an animation."""
         folder, kind = self._timelapse.folder, self._timelapse.kind
         if not folder:
             return
         filters = "GIF (*.gif);;WebP (*.webp)"
         name = f"{Path(folder).name}-{kind}.gif"
-        path = self._context.ask_save("films", self.tr("Save as a film"), name, filters)
+        path = self._context.ask_save("films", self.tr("Save as an animation"), name, filters)
         if path is not None:
             write_in_thread(lambda: self.tr("{0}: {1} frames").format(path.name, write_film(Path(folder), path, kind)))
 

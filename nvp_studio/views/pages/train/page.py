@@ -95,7 +95,8 @@ class TrainPage(Page):
     def _add_actions(self) -> None:
         add = self.context.registry.add
         add("run.start", self.tr("&Start training"), self._start, "Ctrl+Return", "play")
-        add("run.one-minute", self.tr("Train in &one minute"), self._start_one_minute, icon="timer")
+        tip = self.tr("Train a small flow on Fashion-MNIST, with settings that replace those of the form")
+        add("run.one-minute", self.tr("Train in &one minute"), self._start_one_minute, icon="timer", tip=tip)
         add("run.choose-folder", self.tr("R&uns folder…"), self._choose_runs_folder, icon="folder", place=55)
         text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
         add("file.follow-run", text, self._choose_followed, icon="folder-open", tip=tip, place=20)
