@@ -5,6 +5,7 @@
     python -m benchmarks.throughput --device cuda --json
     python -m benchmarks.throughput --precision bfloat16         # networks in bfloat16 against the engine in float32
     python -m benchmarks.throughput --narrow                     # against the engine with all values in float32
+    python -m benchmarks.throughput --uncompiled                 # against the engine without compiled loops
 
 Each round times both, one right after the other and in alternating order, so that what else the machine does falls on
 both alike; what counts is the median over the rounds of the ratio within a round. A training step is zero_grad,
@@ -12,7 +13,8 @@ forward, backward, clipping and the optimizer's step; the engine's includes the 
 networks compute in what a run would choose on the device. The plain side is the flow without `engine.accelerate`, its
 checkerboards masked as published, trained by torch's Adam. On CUDA it multiplies in TensorFloat-32, which
 is torch's default for convolutions, and the engine never does.
-Log-likelihoods and decoding are without gradients, the engine's by `Inference`.
+Log-likelihoods and decoding are without gradients, the engine's by `Inference` after its `compile`, as of an opened
+model.
 """
 
 import argparse
@@ -98,6 +100,11 @@ def main() -> None:
         action="store_true",
         help="compare the engine with itself when it answers with values in float32 too",
     )
+    parser.add_argument(
+        "--uncompiled",
+        action="store_true",
+        help="compare the engine with itself when couplings are not computed by compiled loops",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.threads:
@@ -109,6 +116,8 @@ def main() -> None:
     engine = engine_side(config, images, z, options.precision or "auto")
     if options.narrow:
         plain = engine_side(config, images, z, options.precision or "auto", Narrow)
+    elif options.uncompiled:
+        plain = engine_side(config, images, z, options.precision or "auto", Uncompiled)
     elif options.precision:
         plain = engine_side(config, images, z, "float32")
     else:
@@ -133,6 +142,13 @@ class Narrow(Inference):
 
     def _value_type(self) -> torch.dtype:
         return self.dtype
+
+
+class Uncompiled(Inference):
+    """Couplings are computed by torch alone."""
+
+    def compile(self) -> None:
+        """Do nothing."""
 
 
 def engine_side(
@@ -162,7 +178,8 @@ def engine_side(
         LIKELIHOOD: torch.no_grad()(lambda: asked.log_prob(images)),
         DECODE: torch.no_grad()(lambda: asked.decode(z)),
     }
-    name = f"engine, {settled_precision(precision, images.device)}{', narrow' * (asked_as is Narrow)}"
+    kind = "" if asked_as is Inference else f", {asked_as.__name__.lower()}"
+    name = f"engine, {settled_precision(precision, images.device)}{kind}"
     return Side(name, work, sum(parameter.numel() for parameter in flow.parameters()))
 
 

@@ -25,7 +25,11 @@ _BUSY_SECONDS = 2.0
 
 
 def write_whole(
-    path: str | os.PathLike[str], data: bytes | bytearray | memoryview, *, keep: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    data: bytes | bytearray | memoryview,
+    *,
+    keep: str | os.PathLike[str] | None = None,
+    devices: bool = False,
 ) -> None:
     """Replace the file at `path` by `data` atomically and durably.
 
@@ -33,15 +37,25 @@ def write_whole(
     entry is flushed too. On any error the temporary file is removed, the old file stays and the `OSError` is raised.
     With `keep`, a path in the same folder, the previous file is kept under that name. It is linked there first and has
     both names until the new file replaces `path`, so that one of the two exists at any moment.
+
+    A device or a pipe at `path` is never replaced: it is refused, or with `devices` it gets the data.
     """
-    with stream_whole(path, keep=keep) as file:
+    with stream_whole(path, keep=keep, devices=devices) as file:
         file.write(data)
 
 
 @contextmanager
-def stream_whole(path: str | os.PathLike[str], *, keep: str | os.PathLike[str] | None = None) -> Iterator[BinaryIO]:
+def stream_whole(
+    path: str | os.PathLike[str], *, keep: str | os.PathLike[str] | None = None, devices: bool = False
+) -> Iterator[BinaryIO]:
     """As `write_whole`, for content that is written piece by piece: the file appears when the block ends well."""
     target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        if not devices:
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with open(target, "wb") as file:
+            yield file
+        return
     temporary = _temporary(target)
     try:
         with open(temporary, "xb") as file:

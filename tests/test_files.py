@@ -247,3 +247,20 @@ def test_only_regular_files_within_bounds_are_read(tmp_path: Path) -> None:
             read_regular(other, 5)
     with pytest.raises(FileNotFoundError):
         read_regular(tmp_path / "none", 5)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_devices_and_pipes_are_never_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for place in (pipe, link):
+        with pytest.raises(OSError, match="not a regular file"):
+            write_whole(place, b"refused")
+        write_whole(place, b"given", devices=True)
+        assert os.read(reader, 100) == b"given"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"pipe", "link"}

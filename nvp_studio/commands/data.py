@@ -206,7 +206,7 @@ def show(
     if sheet is not None and report.samples is not None:
         from nvp_studio.commands.sheet import contact_sheet, png
 
-        write_whole(sheet, png(contact_sheet(report.samples.array())))
+        write_whole(sheet, png(contact_sheet(report.samples.array())), devices=True)
     print_result(facts(report), json, [("data", report.title), *rows(report)])
     if report.problem:
         raise typer.Exit(1)

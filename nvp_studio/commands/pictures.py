@@ -159,7 +159,7 @@ def encode(
                 bar.advance(task)
     if not names:
         raise CommandError("none of the files is an image that can be read")
-    with stream_whole(output) as file:
+    with stream_whole(output, devices=True) as file:
         np.savez(
             file,
             z=np.stack(latents),
@@ -353,9 +353,9 @@ def _write_images(output: Path, images: "Images", names: list[str], scale: int |
 
     ending = output.suffix.lower()
     if ending == ".png":
-        write_whole(output, png(contact_sheet(images, scale)))
+        write_whole(output, png(contact_sheet(images, scale)), devices=True)
     elif ending == ".npz":
-        with stream_whole(output) as file:
+        with stream_whole(output, devices=True) as file:
             np.savez(file, images=images)
     elif ending and not output.is_dir():
         raise typer.BadParameter(f"{output}: give .png, .npz or a folder", param_hint="--output")

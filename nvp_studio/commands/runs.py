@@ -298,7 +298,7 @@ def _write_text(path: Path, text: str) -> None:
         return
     from nvp_studio.files import write_whole
 
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(), devices=True)
 
 
 def _export_to_stdout(folder: Path, form: str) -> None:

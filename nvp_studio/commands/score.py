@@ -223,7 +223,7 @@ def _writers(
 def _csv_rows(path: str, columns: tuple[str, ...]) -> Iterator[Callable[[ScoreRow], object]]:
     from nvp_studio.files import stream_whole
 
-    with stream_whole(path) as file:
+    with stream_whole(path, devices=True) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         write_cells = csv_writer(text, columns)
         yield lambda row: write_cells(row.cells(columns))

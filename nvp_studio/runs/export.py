@@ -46,7 +46,7 @@ def export_run(folder: Path, form: Format, place: Path | None = None) -> Path:
         content = csv_text(columns, zip(*columns.values(), strict=True)).encode()
     else:
         content = _parquet(columns, folder)
-    write_whole(target, content)
+    write_whole(target, content, devices=place is not None)
     return target
 
 

@@ -58,7 +58,7 @@ def write_film(folder: Path, path: Path, kind: SheetKind = "samples", frames_per
     rest = {"append_images": frames[1:], "duration": durations, "loop": 0}
     frames[0].save(file, form.removeprefix("."), save_all=True, lossless=True, **rest)  # GIF always is
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, file.getvalue())
+    write_whole(path, file.getvalue(), devices=True)
     return len(frames)
 
 
