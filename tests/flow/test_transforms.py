@@ -41,14 +41,17 @@ def answers(transform: ElementwiseTransform, x: Tensor, params: Tensor) -> list[
 @settings(max_examples=40)
 @given(st.integers(1, 8), st.integers(1, 3), st.sampled_from([0.1, 1.0, 4.0]), st.sampled_from([1.0, 4.0]), seeds)
 def test_the_fused_spline_is_the_plain_one(bins: int, channels: int, spread: float, reach: float, seed: int) -> None:
-    """Inside the bins and beyond the ends, in float64: values, log-derivatives and all gradients."""
+    """Inside the bins and beyond the ends, in float64: values, log-derivatives and all gradients.
+
+    Small gradients are differences of large terms, whose rounding they keep.
+    """
     plain = SplineTransform(channels, bins).double()
-    torch.nn.init.uniform_(plain.scale, 0.5, 1.5)
+    plain.scale.data = 1 + 0.5 * torch.tanh(normal(channels, seed=seed + 2))
     params = spread * normal(3, plain.params_per_value * channels, 2, 2, seed=seed)
     x = reach * normal(3, channels, 2, 2, seed=seed + 1)
     fused = answers(FusedSplineTransform.of(plain), x, params)
     for one, other in zip(fused, answers(plain, x, params), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8)
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8 * (1 + other.abs().max().item()))
 
 
 def test_the_fused_spline_in_float32_is_the_plain_one() -> None:
