@@ -21,15 +21,15 @@ KINDS = ("bool", "8-bit", "16-bit", "int", "float")
 _RANGE = re.compile(r"(?:(?P<kind>[a-z0-9-]+):)?(?P<low>[^:]+?)\.\.(?P<high>[^:]+)")
 _VALUES_HELP = (
     "Numbers that become black and white, such as 0..4095 or -1..1; found: the lowest and highest there are; type: the "
-    "whole range of the type they are stored in; without it told from the data."
+    "whole range of the type they are stored in; without it detected from the data."
 )
 _AXES_HELP = (
     "Meaning of the axes of an array: N counts images, H height, W width, C channels, such as HWN; N alone: the first "
-    "counts; flat: one row for each image; without it told from the data."
+    "counts; flat: one row for each image; without it detected from the data."
 )
 _SPLIT_HELP = (
     "folders: folders called train, val or test are splits in any case; none: all images are for training, and a tenth "
-    "of them for validation; without it told from the names of all folders."
+    "of them for validation; without it taken from the names of all folders."
 )
 
 

@@ -134,7 +134,7 @@ class BestModel:
             run = shlex.quote(str(publisher.folder))
             publisher.notice(
                 "info",
-                f"{len(tested):,} of {total:,} test images were scored; for all of them: Score all images, in the "
+                f"{len(tested):,} of {total:,} test images were scored. To score all, choose Score all images in the "
                 f"window, or nvp-studio resume {run} --scoring-share 1",
             )
         last = MIN_DIRECTION_SECONDS if enough() else last

@@ -58,5 +58,6 @@ def _needs() -> dict[str, str]:
         "runs.csv": some_run,
         "runs.parquet": export,
         "runs.tensorboard": export,
+        "runs.film": _tr("needs a selected run that has samples"),
         "runs.discard": _tr("needs a run that is selected and not being trained"),
     }

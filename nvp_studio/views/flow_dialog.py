@@ -23,7 +23,7 @@ class FlowDialog(Dialog):
     """Edits `flow`; `config` is the result."""
 
     def __init__(self, flow: FlowConfig, preset: FlowConfig, parent: QWidget | None = None) -> None:
-        """The button *As the preset has it* restores `preset`; both are for images of one shape."""
+        """The button *Reset to the preset* restores `preset`; both are for images of one shape."""
         super().__init__(parent)
         self.setWindowTitle(tr("Change the flow"))
         self._shape = flow.image_shape
@@ -41,7 +41,7 @@ class FlowDialog(Dialog):
         self.description.setMinimumHeight(5 * SPACE)
         self.description.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.buttons = self.make_buttons(tr("OK"))
-        self.as_preset = self.buttons.addButton(tr("As the preset has it"), QDialogButtonBox.ButtonRole.ResetRole)
+        self.as_preset = self.buttons.addButton(tr("Reset to the preset"), QDialogButtonBox.ButtonRole.ResetRole)
         self.as_preset.clicked.connect(lambda: self.show_flow(self._preset))
         self.column.addLayout(columns)
         self.column.addWidget(self.description)

@@ -155,7 +155,7 @@ class SkipScoringDialog(Dialog):
             paragraph(
                 self.tr(
                     "If you start the next run now, it keeps the scores of the images scored so far. "
-                    "Score all images, in the menu Run, makes up for the rest later."
+                    "To score the rest later, choose Score all images in the menu Run."
                 )
             )
         )

@@ -83,7 +83,7 @@ class CurveOptions(QWidget):
         )
         self.part = ComboBox(
             [
-                (self.tr("all of it"), 1.0),
+                (self.tr("whole curve"), 1.0),
                 (self.tr("last half"), 0.5),
                 (self.tr("last quarter"), 0.25),
                 (self.tr("last tenth"), 0.1),

@@ -133,7 +133,7 @@ class TrainActions(QObject):
         add("run.pause", self.tr("&Pause"), self._toggle_pause, "Ctrl+P", "pause", separator=True)
         add("run.stop", self.tr("S&top"), live.stop, "Ctrl+.", "square")
         add("run.force-stop", self.tr("&Force stop"), live.force_stop, icon="octagon-x")
-        tip = self.tr("Finish with the scores of the images scored so far; Score all images makes up for the rest")
+        tip = self.tr("Finish with the scores of the images scored so far; Score all images scores the rest later")
         add("run.skip-scoring", self.tr("S&kip the scoring"), live.skip_scoring, icon="skip-forward", tip=tip)
         tip = self.tr("Change learning rate and stop conditions during the run")
         add("run.change", self.tr("C&hange…"), self._change, icon="sliders-horizontal", tip=tip)
