@@ -636,7 +636,7 @@ def test_folders_are_left_out_and_splits_chosen(page: TrainPage, qtbot: Bot, tmp
         Image.fromarray(pixels[..., 0]).save(place / f"{number}.png")
     page.open_paths([tmp_path])
     qtbot.waitUntil(lambda: not page.data_choice.surveyor.running)
-    assert "Left out: 10: beside the folders test, train (thumbs/)" in page.form.data_card.note.text()
+    assert "Left out 10: beside the folders test, train (thumbs/)" in page.form.data_card.note.text()
     page.form.data_card.button.click()
     dialog = page.window().findChild(DataDialog)
     assert dialog is not None

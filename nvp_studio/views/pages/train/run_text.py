@@ -153,7 +153,7 @@ def survey_text(surveyor: DataSurveyor, wanted: ImageSize | None) -> tuple[str, 
         return tr("Counting images: {0} so far…").format(f"{surveyor.images_counted:,}"), "dim"
     if survey.unread:
         return tr("Data files, read when the run starts."), "dim"
-    rest = [tr("Left out: {0}").format(left_out_text(one)) for one in survey.left_out]
+    rest = [tr("Left out {0}").format(left_out_text(one)) for one in survey.left_out]
     doubts = sorted(survey.suspicions, key=lambda one: not one.serious)
     rest += [tr("Doubtful: {0}").format(one.words) for one in doubts]
     if len(rest) > _SHOWN:
