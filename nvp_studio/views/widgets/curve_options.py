@@ -83,13 +83,13 @@ class CurveOptions(QWidget):
         )
         self.part = ComboBox(
             [
-                (self.tr("whole curve"), 1.0),
+                (self.tr("whole run"), 1.0),
                 (self.tr("last half"), 0.5),
                 (self.tr("last quarter"), 0.25),
                 (self.tr("last tenth"), 0.1),
             ],
             self.tr("Part of the run"),
-            13 * SPACE,
+            15 * SPACE,
         )
 
     def _make_smoothing(self) -> None:
