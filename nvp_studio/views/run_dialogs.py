@@ -31,14 +31,17 @@ from nvp_studio.views.widgets.stop_fields import StopFields
 
 
 class LabelsDialog(Dialog):
-    """Name, tags and note of a run; `labels` gives them once accepted."""
+    """Name, tags and note of a run; `labels` gives them once accepted. It opens with the whole name selected."""
 
     def __init__(self, labels: Labels, first_name: str, parent: QWidget) -> None:
+        """`first_name` is the name that the run was started with, which it has without another one."""
         super().__init__(parent)
+        self._first_name = first_name
         self.setWindowTitle(self.tr("Name, tags and note"))
         self.setMinimumWidth(56 * SPACE)
-        self.name = NameField(MAX_NAME, labels.name)
+        self.name = NameField(MAX_NAME, labels.name or first_name)
         self.name.setPlaceholderText(first_name)
+        self.name.selectAll()
         self.tags = QLineEdit(", ".join(labels.tags))
         self.tags.setPlaceholderText(self.tr("such as: good, paper"))
         self.note = QPlainTextEdit(labels.note)
@@ -53,11 +56,17 @@ class LabelsDialog(Dialog):
         self.column.addLayout(form_layout(fields))
         self.column.addWidget(self.problem)
         self.column.addWidget(self.make_buttons(self.tr("Save")))
+        self.name.setFocus()  # which a widget takes once it has its parent
 
     @property
     def labels(self) -> Labels:
         """The values of the fields; raises `RunError` for an invalid tag."""
-        return Labels(name=self.name.text(), tags=tidy_tags(self.tags.text().split(",")), note=self.note.toPlainText())
+        name = self.name.text().strip()
+        return Labels(
+            name="" if name == self._first_name else name,
+            tags=tidy_tags(self.tags.text().split(",")),
+            note=self.note.toPlainText(),
+        )
 
     def accept(self) -> None:
         try:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QListWidgetItem, QStyleOptionViewItem, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.runs.export import missing_package
-from nvp_studio.runs.labels import change_labels, read_labels
+from nvp_studio.runs.labels import Labels, change_labels, read_labels
 from nvp_studio.runs.trash import TRASH
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -372,6 +372,25 @@ def test_a_run_is_renamed_tagged_and_noted(page: RunsPage, window: MainWindow) -
     assert "first try" in names(page)
     row = page.filtered_runs.row_of(str(page.runs.folder / "one"))
     assert page.filtered_runs.index(row, 8).data() == "good, paper"
+
+
+def test_the_name_of_a_run_is_in_its_dialog_selected_and_stays_unless_it_is_edited(
+    page: RunsPage, window: MainWindow
+) -> None:
+    choose(page, "one")
+    window.registry["runs.label"].trigger()
+    dialog = window.findChild(LabelsDialog)
+    assert dialog.name.text() == dialog.name.selectedText() == "one"
+    assert dialog.focusWidget() is dialog.name
+    dialog.note.setPlainText("all well")
+    dialog.accept()
+    assert read_labels(page.runs.folder / "one") == Labels(note="all well"), "the name it was started with is no label"
+    change_labels(page.runs.folder / "one", name="first try")
+    page.context.refresh_runs()
+    window.registry["runs.label"].trigger()
+    dialog = window.findChildren(LabelsDialog)[-1]
+    assert dialog.name.selectedText() == "first try"
+    dialog.reject()
 
 
 def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: RunsPage, window: MainWindow) -> None:
