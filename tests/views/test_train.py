@@ -243,16 +243,22 @@ def test_a_run_from_the_start_button_to_explore(
     assert window.engine.model.data_title == "toys.npz"
 
 
-def test_the_form_shows_what_is_trained_in_one_minute(
+def test_training_in_one_minute_leaves_the_form_as_it_is(
     window: MainWindow, page: TrainPage, toy_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[TrainConfig] = []
     monkeypatch.setattr(page.live, "start", lambda config, folder, name: started.append(config))
-    page.form.show_config(small_config(toy_data))
+    typed = small_config(toy_data)
+    page.form.show_config(typed)
+    page.form.name.setText("mine")
     window.registry["run.one-minute"].trigger()
-    assert started == [page.form.config]
-    assert (page.form.preset.currentData(), page.form.budget.value()) == ("quick", 1)
-    assert page.form.budget_kind.currentData() == "minutes"
+    assert [(config.data, config.preset, config.minutes) for config in started] == [("fashion-mnist", "quick", 1)]
+    assert (page.form.config, page.form.run_name) == (typed, "mine")
+    page.form.budget.lineEdit().setText("0")
+    window.registry["run.one-minute"].trigger()
+    assert len(started) == 2
+    assert page.form.budget.text() == "0"
+    assert page.context.settings.values.train == typed  # the last settings that were valid
 
 
 def test_the_next_run_starts_once_the_scoring_of_the_last_one_is_skipped(

@@ -95,7 +95,7 @@ class TrainPage(Page):
     def _add_actions(self) -> None:
         add = self.context.registry.add
         add("run.start", self.tr("&Start training"), self._start, "Ctrl+Return", "play")
-        tip = self.tr("Train a small flow on Fashion-MNIST, with settings that replace those of the form")
+        tip = self.tr("Train a small flow on Fashion-MNIST, with settings of its own: the form stays as it is")
         add("run.one-minute", self.tr("Train in &one minute"), self._start_one_minute, icon="timer", tip=tip)
         add("run.choose-folder", self.tr("R&uns folder…"), self._choose_runs_folder, icon="folder", place=55)
         text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
@@ -220,7 +220,6 @@ class TrainPage(Page):
     def _start_one_minute(self) -> None:
         self.context.page_requested.emit(self.key)
         if not self.live.under_way or self.live.can_skip_scoring:
-            self.form.show_config(ONE_MINUTE)  # as after any start, the form shows the settings of the run
             self._start_run(ONE_MINUTE, "")
 
     def _start_run(self, config: TrainConfig, name: str) -> None:
@@ -232,7 +231,8 @@ class TrainPage(Page):
         if self.live.under_way:
             return
         self.estimator.cancel()
-        self.context.settings.values.train = self.form.config
+        values = self.context.settings.values
+        values.train = self.form.config or values.train
         self.context.settings.save()
         self.live.start(config, self.context.runs_folder, name)
         self._show_live()
