@@ -3,6 +3,8 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +61,7 @@ def probe(config: TrainConfig, image_shape: tuple[int, int, int], seconds: float
     def step(number: int) -> None:
         train_step(state, batches.micro_batches(number, 0, ranges, noise), config, 0.0)
 
+    _forget_peak(device)
     step(0)
     started = time.monotonic()
     steps = 0
@@ -86,6 +89,14 @@ def _speed(work: Callable[[], object], images: int) -> float:
     started = time.monotonic()
     work()
     return images / max(time.monotonic() - started, 1e-9)
+
+
+def _forget_peak(device: torch.device) -> None:
+    """Have the peak of memory counted from now on, where the system can: a run before took its own."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # of Linux
 
 
 def _memory(device: torch.device) -> int:

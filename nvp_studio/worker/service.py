@@ -19,7 +19,6 @@ from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import reading_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, draw, moved_by_scale, render
 from nvp_studio.explore.score import score_batches
-from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.worker.messages import (
@@ -58,6 +57,8 @@ _COUNTING_SECONDS = 0.005
 _NEWER_SECONDS = 0.01
 """How long a picture's score waits for a request of a newer picture: about the time the window takes from an answer to
 its next request. Without one the score is this much later."""
+_COMPILING_SECONDS = 2.0
+"""How long opening a model waits until it is compiled."""
 _SCORE_SECONDS = 0.75
 """While newer pictures are requested all the time, one is scored after each such interval: of pictures of 30 ms fewer
 than one in twenty waits for a score."""
@@ -74,7 +75,6 @@ class Service:
         self._model: OpenedModel | None = None
         self._archives = Archives()
         self._scored_at = 0.0
-        self._compiled: Inference | None = None
 
     def welcome(self) -> Welcome:
         """The first message to the window."""
@@ -116,6 +116,11 @@ class Service:
 
     def _open(self, request: OpenModel) -> Iterator[Answer | None]:
         model = open_model(request.path, self._device)
+        # Before the first picture, so that all pictures of a recipe are the same. The first time on a machine it takes
+        # longer, and the first pictures come without.
+        compiling = threading.Thread(target=model.flow.compile, name="compiling", daemon=True)
+        compiling.start()
+        compiling.join(_COMPILING_SECONDS)
         render(model, [Recipe(checkpoint=model.digest, base=Seed(0))])  # the first call of each kernel is slow
         model.base_latents.clear()
         self._model = model
@@ -131,18 +136,11 @@ class Service:
             base_coordinates=base_coordinates,
             moved=moved_by_scale(model, request.recipe),
         )
-        self._compile(model.flow)
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
         if task.cancelled.wait(_NEWER_SECONDS) and not overdue:
             return
         yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
         self._scored_at = time.monotonic()
-
-    def _compile(self, flow: Inference) -> None:
-        """After the first picture of a model, compile it in a thread, which makes single pictures faster."""
-        if flow is not self._compiled:
-            self._compiled = flow
-            threading.Thread(target=flow.compile, name="compiling", daemon=True).start()
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:

@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+import sys
 from collections.abc import Callable
 
 import msgspec
@@ -265,6 +266,14 @@ def test_probe_measures_a_run(make_config: Callable[..., TrainConfig], changes: 
     assert found.memory_bytes > 10**6
     if not changes:
         assert found.parameters == sum(parameter.numel() for parameter in Flow(TINY).parameters())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not forget a process's peak")
+def test_the_memory_of_earlier_runs_is_not_that_of_a_probe(make_config: Callable[..., TrainConfig]) -> None:
+    block = np.ones(2**26)
+    with_block = probe(make_config(), (1, 8, 8), seconds=0.01).memory_bytes
+    del block
+    assert probe(make_config(), (1, 8, 8), seconds=0.01).memory_bytes < with_block - 2**28
 
 
 def test_inverse_error_tells_a_sound_flow_from_one_without_a_usable_inverse() -> None:

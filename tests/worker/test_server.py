@@ -318,6 +318,22 @@ def test_a_picture_comes_before_its_score_which_a_newer_one_saves(
     assert list(steps) == []
 
 
+def test_a_recipe_has_the_same_picture_when_a_model_was_just_opened_and_later(
+    model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "_COMPILING_SECONDS", 100.0)  # the first time on a machine takes longer
+    service = Service("cpu", 1)
+    list(service.steps(Task(Ask("model", 1, OpenModel(str(model_file))))))
+    pictures = []
+    for number in (2, 3):
+        picture, score = service.steps(Task(Ask("explore", number, Render(_recipe()))))
+        assert isinstance(picture, Picture)
+        assert isinstance(score, PictureScored)
+        pictures.append((picture.image, score.bits_per_dim))
+    assert pictures[0] == pictures[1]
+    assert any(type(layer).__name__ == "CompiledCoupling" for layer in service._opened().flow.body.modules())
+
+
 def test_an_endless_drag_is_scored_now_and_then(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service("cpu", 1)
     list(service.steps(Task(Ask("model", 1, OpenModel(str(model_file))))))
