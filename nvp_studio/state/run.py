@@ -46,8 +46,8 @@ from nvp_studio.training.events import (
 from nvp_studio.worker.client import CrashReport
 from nvp_studio.worker.messages import ChangeRun, ResumeRun, RunCommand, StartRun
 
-SLOW_STOP_MILLISECONDS = 3000
-"""A stop that takes longer than this offers to be forced."""
+SLOW_STOP_MILLISECONDS = 15_000
+"""A stop that takes longer than this offers to be forced; a validation and a checkpoint may need some seconds."""
 LOCK_PATIENCE_SECONDS = 120.0
 """How long a resumed run waits for its lock: after a lost connection the old worker may still hold it."""
 

@@ -130,7 +130,7 @@ class HistoryDialog(Dialog):
         for action in () if message.settled else message.sent.actions:
             button = QPushButton(action[0])
             button.setAutoDefault(False)
-            button.setProperty("primary", True)
+            button.setProperty("primary", not message.sent.harmful)
             button.clicked.connect(partial(self._do, message, action))
             self.actions_row.addWidget(button)
 
@@ -140,7 +140,7 @@ class HistoryDialog(Dialog):
 
     def _do_first(self) -> None:
         message = self.chosen
-        if message is not None and message.sent.actions and not message.settled:
+        if message is not None and message.sent.actions and not message.settled and not message.sent.harmful:
             self._do(message, message.sent.actions[0])
 
     def _copied(self, message: PastMessage) -> str:

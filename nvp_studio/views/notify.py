@@ -28,6 +28,8 @@ class Notification:
     actions: tuple[Action, ...] = ()
     report: str = ""
     """Text for the button *Copy report*; without it there is no such button."""
+    harmful: bool = False
+    """Whether its buttons can lose something: then none of them is the one that is recommended."""
 
     @property
     def subject(self) -> str:
@@ -53,9 +55,17 @@ class NotificationChannel(QObject):
 channel = NotificationChannel()
 
 
-def send(level: Level, text: str, *, topic: str = "", actions: Sequence[Action] = (), report: str = "") -> None:
+def send(
+    level: Level,
+    text: str,
+    *,
+    topic: str = "",
+    actions: Sequence[Action] = (),
+    report: str = "",
+    harmful: bool = False,
+) -> None:
     """Show a message of a level that is known at run time only."""
-    channel.sent.emit(Notification(level, text, topic, tuple(actions), report))
+    channel.sent.emit(Notification(level, text, topic, tuple(actions), report, harmful))
 
 
 def act(notification: Notification, action: Action) -> None:

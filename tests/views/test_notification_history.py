@@ -91,6 +91,30 @@ def test_a_message_offers_its_action_as_long_as_it_makes_sense(qtbot: Bot) -> No
     dialog.reject()
 
 
+def test_a_button_that_can_lose_something_is_not_the_recommended_one(qtbot: Bot) -> None:
+    root = QWidget()
+    qtbot.addWidget(root)
+    history, stack = NotificationHistory(root), NotificationStack(root)
+    done: list[str] = []
+    notify.info("harmless", actions=[("Show", lambda: done.append("shown"))])
+    notify.warning("slow", actions=[("Force stop", lambda: done.append("stopped"))], harmful=True)
+    dialog = HistoryDialog(history, root)
+    assert dialog.chosen is not None
+    assert dialog.chosen.text == "slow"
+    marked = {
+        (button.text(), button.property("primary"))
+        for widget in (stack, dialog)
+        for button in widget.findChildren(QAbstractButton)
+        if button.text() in ("Show", "Force stop")
+    }
+    assert marked == {("Show", True), ("Force stop", False)}, "on the screen and in the list"
+    dialog.list.itemActivated.emit(dialog.list.item(0, 0))
+    assert done == [], "Enter does not force a stop"
+    dialog.list.setCurrentCell(1, 0)
+    dialog.list.itemActivated.emit(dialog.list.item(1, 0))
+    assert done == ["shown"]
+
+
 def test_what_repeats_is_counted_and_the_oldest_are_forgotten(qtbot: Bot) -> None:
     root = QWidget()
     qtbot.addWidget(root)

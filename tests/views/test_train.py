@@ -357,6 +357,15 @@ def test_pause_resume_and_stop_by_their_actions(
     assert page.table.folder == str(folder)
 
 
+def test_a_slow_stop_may_be_forced_but_that_is_not_recommended(window: MainWindow, page: TrainPage) -> None:
+    assert not window.registry["run.force-stop"].isVisible()
+    page.live.stop_is_slow.emit()
+    assert window.registry["run.force-stop"].isVisible()
+    warning = window.notifications.shown[-1]
+    assert [text for text, _ in warning.actions] == ["Force stop"]
+    assert warning.harmful
+
+
 @pytest.mark.slow
 def test_a_zoomed_plot_is_not_moved_by_new_steps(
     window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot

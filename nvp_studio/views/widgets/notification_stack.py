@@ -110,7 +110,7 @@ class _Bar(QFrame):
             row.addWidget(copy)
         for action in notification.actions:
             button = QPushButton(action[0])
-            button.setProperty("primary", True)
+            button.setProperty("primary", not notification.harmful)
             button.clicked.connect(lambda _=False, action=action: act(notification, action))
             row.addWidget(button)
         close = flat_button("x", self.tr("Close this notification"), role="dim")

@@ -326,7 +326,11 @@ class TrainActions(QObject):
     def _on_stop_slow(self) -> None:
         self["force-stop"].setVisible(True)
         notify.warning(
-            self.tr("{0} is slow to stop: it is saving its last checkpoint.").format(self._live.name),
+            self.tr(
+                "{0} is slow to stop: it ends its step or validation, and saves a checkpoint. "
+                "A forced stop loses what was learnt since the checkpoint before."
+            ).format(self._live.name),
             topic=f"{_TOPIC}-stop",
             actions=[(self.tr("Force stop"), self._live.force_stop)],
+            harmful=True,
         )
