@@ -88,6 +88,13 @@ def number_text(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def grouped_number(value: float) -> str:
+    """`number_text` with its digits in groups of three from a million on, for a number that is read and not edited."""
+    text = number_text(value)
+    exact = Decimal(text)
+    return f"{exact:,}" if exact.is_finite() and abs(exact) >= 1_000_000 and "e" not in text else text
+
+
 def duration(seconds: float) -> str:
     """A duration for a person, such as 45 s, 12 min 05 s, 40 min, 3 h 20 min."""
     if not abs(seconds) < 1e10:

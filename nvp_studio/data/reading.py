@@ -46,7 +46,7 @@ def parse_values(text: str) -> dict[str, tuple[float, float]]:
         low, high = (math.nan, math.nan) if match is None else (_number(match["low"]), _number(match["high"]))
         kind = "" if match is None else match["kind"] or ""
         if not low < high or kind not in ("", *KINDS):
-            raise ValueError(f"values are a range such as 0..4095 or -1..1, or found or type; not {text!r}")
+            raise ValueError(f"values are a range such as 0..4095 or -1..1, or 'found' or 'type'; not {text!r}")
         ranges[kind] = (low, high)
     return ranges
 

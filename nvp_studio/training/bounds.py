@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from nvp_studio.text import grouped_number
+
 _MANY = 10**18
 
 
@@ -17,10 +19,10 @@ class Bounds(NamedTuple):
         """What `value` must be and is not, such as "at most 10"; empty where it lies within."""
         if not (value > self.least if self.beyond else value >= self.least):
             if self.beyond:
-                return f"more than {self.least:.15g}" if self.least else "positive"
-            return f"at least {self.least:.15g}"
+                return f"more than {grouped_number(self.least)}"
+            return f"at least {grouped_number(self.least)}"
         if not (value < self.most if self.below else value <= self.most):
-            return f"less than {self.most:.15g}" if self.below else f"at most {self.most:.15g}"
+            return f"{'less than' if self.below else 'at most'} {grouped_number(self.most)}"
         return ""
 
 
@@ -55,4 +57,4 @@ def check_bounds(settings: object) -> None:
     for name, bounds in BOUNDS.items():
         value = getattr(settings, name, None)
         if value is not None and (must := bounds.problem(value)):
-            raise ValueError(f"{name} must be {must}, not {value}")
+            raise ValueError(f"{name} must be {must}, not {grouped_number(value)}")

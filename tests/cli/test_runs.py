@@ -108,7 +108,7 @@ def test_a_change_is_left_for_the_run(run: Run, runs: Path) -> None:
     assert run("runs", "change", "one", "--runs", runs)[0] == 2
     code, _, err = run("runs", "change", "one", "--learning-rate", -1, "--runs", runs)
     assert code == 1
-    assert "must be positive" in err
+    assert "must be more than 0, not -1" in err
 
 
 def test_an_unknown_run_is_one_line(run: Run, runs: Path) -> None:

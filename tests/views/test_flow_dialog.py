@@ -179,7 +179,7 @@ def test_data_of_unknown_size_must_be_chosen_first(page: TrainPage, tmp_path: Pa
 
 def test_images_too_large_for_any_flow_are_reported(page: TrainPage) -> None:
     page.form.fields["image_size"].setValue(2000)
-    assert page.form.problem == "Image size: at most 1024, not 2000"
+    assert page.form.problem == "Image size: must be at most 1024, not 2000"
     assert not page.start_button.isEnabled()
 
 

@@ -1,5 +1,6 @@
 """Whatever is typed into any number field: the value is what was meant, or the field is marked and says why."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 import nvp_studio.views
 from nvp_studio.flow.config import preset_config
+from nvp_studio.text import grouped_number
 from nvp_studio.training.bounds import BOUNDS, Bounds
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import StopRules, TrainConfig
@@ -103,13 +105,13 @@ def test_the_form_names_the_field_it_cannot_use(qtbot: Bot) -> None:
     qtbot.addWidget(form)
     retype(form.fields["learning_rate"], "1e9")
     assert form.config is None
-    assert form.problem == "Learning rate: at most 10, not 1000000000"
+    assert form.problem == "Learning rate: must be at most 10, not 1,000,000,000"
     retype(form.fields["learning_rate"], "1e-3")
     assert form.problem == ""
     assert form.config is not None
     assert form.config.learning_rate == 1e-3
     retype(form.budget, "0")
-    assert form.problem == "Train for: positive, not 0"
+    assert form.problem == "Train for: must be more than 0"
     retype(form.budget, "2,5")
     assert form.config.minutes == 2.5
     retype(form.name, "x" * 100)
@@ -146,7 +148,7 @@ def test_an_empty_field_means_what_it_says(qtbot: Bot) -> None:
     assert every.value() is None
     retype(every, "0")
     assert every.note is not None
-    assert every.note.text() == "At least 1, not 0. Empty: automatic."
+    assert every.note.text() == "Must be at least 1, not 0. Empty: automatic."
     retype(batch, "")
     assert batch.problem == "a number is needed"
 
@@ -167,13 +169,42 @@ def test_what_change_shows_is_what_holds(rate: float, rules: StopRules, parent: 
         assert field.text() == "" if value is None else float(field.text()) == value
     retype(dialog.stop.minutes, "0")
     assert not dialog.ok.isEnabled()
-    assert dialog.ok.toolTip() == "Stop after: positive, not 0."
+    assert dialog.ok.toolTip() == "Stop after: must be more than 0."
     retype(dialog.stop.minutes, "90.04")
     assert dialog.ok.isEnabled()
     assert dialog.request is not None
     assert dialog.request.stop is not None
     assert dialog.request.stop.minutes == 90.04
     assert dialog.request.stop.target == rules.target
+
+
+def test_millions_are_stated_in_groups_and_edited_without(qtbot: Bot) -> None:
+    field = NumberField(Bounds(1, 1_000_000, below=True), whole=True)
+    qtbot.addWidget(field)
+    assert field.range_text() == "at least 1, less than 1,000,000"
+    retype(field, "20000000")
+    assert field.problem == "must be less than 1,000,000, not 20,000,000"
+    retype(field, "1000000")
+    assert field.problem == "must be less than 1,000,000"
+    field.setValue(1_000_000)
+    assert field.text() == "1000000"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (999_999, "999999"),
+        (-1_000_000, "-1,000,000"),
+        (1234567.5, "1,234,567.5"),
+        (10**18, "1,000,000,000,000,000,000"),
+        (1e300, "1e300"),
+        (0.001, "0.001"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+    ],
+)
+def test_numbers_to_read_have_groups_from_a_million_on(value: float, text: str) -> None:
+    assert grouped_number(value) == text
 
 
 def test_arrows_keep_to_the_bounds_and_add_exactly(qtbot: Bot) -> None:
@@ -284,7 +315,11 @@ def test_a_size_is_a_side_or_width_x_height(locale: str, qtbot: Bot) -> None:
         assert form.image_format == (meant, None)
         QTest.keyClick(field, Qt.Key.Key_Return)
         assert (field.text(), form.config.image_size) == (shown, meant)
-    for text, problem in (("32x", "write a side"), ("x48", "write a side"), ("32x2000", "at most 1024, not 32x2000")):
+    for text, problem in (
+        ("32x", "write a side"),
+        ("x48", "write a side"),
+        ("32x2000", "must be at most 1024, not 32x2000"),
+    ):
         retype(field, text)
         assert form.problem.startswith(f"Image size: {problem}")
         assert field.text() == text

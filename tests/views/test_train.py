@@ -104,7 +104,7 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
     assert form.problem == ""
     form.fields["batch_size"].setValue(3)
     assert form.config is None
-    assert form.problem == "Micro-batches: at most 3, the batch size, not 5"
+    assert form.problem == "Micro-batches: must be at most 3, the batch size, not 5"
 
 
 def test_a_budget_is_whole_where_the_form_is_narrowest(qtbot: Bot) -> None:

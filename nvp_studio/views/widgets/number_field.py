@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QSizePolicy, QToolTip, QWidget
 
-from nvp_studio.text import number_text, sentence
+from nvp_studio.text import grouped_number, number_text, sentence
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.numbers import Separators, parse_number
 from nvp_studio.views.theme import set_mark
@@ -91,7 +91,7 @@ class NumberField(QAbstractSpinBox):
 
     @property
     def problem(self) -> str:
-        """What is wrong with the text, as the end of a sentence, such as "at most 10, not 12"; empty: nothing."""
+        """What is wrong with the text, such as "must be at most 10, not 12"; empty where nothing is."""
         return self._content.problem
 
     def value(self) -> Any:
@@ -125,13 +125,13 @@ class NumberField(QAbstractSpinBox):
         """The bounds in words; empty where they are too wide to matter."""
         least, most, beyond, below = self.bounds
         high = "" if most > _WIDEST_STATED else _tr("less than {0}") if below else _tr("at most {0}")
-        high = high.format(number_text(most))
+        high = high.format(grouped_number(most))
         if least < -_WIDEST_STATED:
             return high
         if high and not beyond and not below:
-            return _tr("{0} to {1}").format(number_text(least), number_text(most))
+            return _tr("{0} to {1}").format(grouped_number(least), grouped_number(most))
         low = _tr("more than {0}") if beyond else _tr("at least {0}")
-        return ", ".join(part for part in (low.format(number_text(least)), high) if part)
+        return ", ".join(part for part in (low.format(grouped_number(least)), high) if part)
 
     def set_tip(self, tip: str) -> None:
         """Show `tip` and the bounds as the tool tip."""
@@ -164,7 +164,9 @@ class NumberField(QAbstractSpinBox):
         if self.whole and not isinstance(value, int):
             return Content(None, _tr("a whole number is needed"))
         must = self.bounds.problem(value)
-        return Content(value, _tr("{0}, not {1}").format(must, number_text(value)) if must else "")
+        if must and value in (self.bounds.least, self.bounds.most):  # "more than 0, not 0" would say nothing more
+            return Content(value, _tr("must be {0}").format(must))
+        return Content(value, _tr("must be {0}, not {1}").format(must, grouped_number(value)) if must else "")
 
     def _on_text_changed(self) -> None:
         text = self.lineEdit().text()

@@ -38,4 +38,4 @@ class SizeField(NumberField):
         if sides is None:
             return Content(None, _tr("write a side, such as 32, or width x height, such as 32x48"))
         must = next(filter(None, map(self.bounds.problem, sides)), "")
-        return Content(size_of(*sides), _tr("{0}, not {1}").format(must, size) if must else "")
+        return Content(size_of(*sides), _tr("must be {0}, not {1}").format(must, size) if must else "")

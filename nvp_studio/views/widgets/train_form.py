@@ -242,7 +242,7 @@ class TrainForm(QWidget):
         parts, batch = values["accumulate"], values["batch_size"]
         if parts > batch:
             name = self.fields["accumulate"].accessibleName()
-            raise ValueError(self.tr("{0}: at most {1}, the batch size, not {2}").format(name, batch, parts))
+            raise ValueError(self.tr("{0}: must be at most {1}, the batch size, not {2}").format(name, batch, parts))
         mirrors = self._flip.isChecked()
         return TrainConfig(
             data=self.data_name,
