@@ -90,13 +90,7 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True, tag="data-report"):
 
 def rows(report: DataReport) -> list[tuple[str, str]]:
     """The report as names and texts for a table."""
-    table = [("images", _images_text(report))]
-    listed: set[str] = set()
-    for split in report.splits:
-        names = {name for name, _ in split.classes}
-        if not names <= listed:  # other classes than the training images have
-            table.append(("classes" if split.name == "train" else f"{split.name} classes", _classes_text(split)))
-            listed |= names
+    table = [("images", _images_text(report)), *_class_rows(report)]
     table.append(("size", size_text(report)))
     if report.levels is not None:
         darkest, brightest, levels = report.levels
@@ -150,6 +144,21 @@ def _images_text(report: DataReport) -> str:
         return "counted when a run reads the data"
     about = "about " if report.estimated else ""
     return ", ".join(f"{about}{split.images:,} {split.name}" for split in report.splits)
+
+
+def _class_rows(report: DataReport) -> list[tuple[str, str]]:
+    """The classes of the training images, with those of other splits and of all where these are others."""
+    listed: set[str] = set()
+    table: list[tuple[SplitFacts, str]] = []
+    for split in report.splits:
+        names = {name for name, _ in split.classes}
+        if not names <= listed:
+            table.append((split, _classes_text(split)))
+            listed |= names
+    if len(table) == 1 and table[0][0].class_count == report.class_count:
+        return [("classes", table[0][1])]
+    in_all = [("classes", f"{report.class_count:,} in all")] if table else []
+    return in_all + [(f"{split.name} classes", text) for split, text in table]
 
 
 def _classes_text(split: SplitFacts) -> str:

@@ -160,6 +160,16 @@ def test_a_report_in_words(tmp_path: Path) -> None:
     assert "problem" not in table
 
 
+def test_the_classes_of_all_splits_are_counted_where_training_has_not_all(tmp_path: Path) -> None:
+    paint_all(tmp_path, ("train/good", "test/good", "test/scratch"), 12)
+    report = survey(tmp_path)
+    table = dict(rows(report))
+    assert report.class_count == 2
+    assert table["classes"] == "2 in all"
+    assert table["train classes"] == f"1: good {report.train}"
+    assert table["test classes"] == "2: good 4, scratch 4"
+
+
 def test_a_data_set_is_described_by_all_its_splits() -> None:
     images = random_images(60)
     labels = np.repeat(np.arange(3), 20)
