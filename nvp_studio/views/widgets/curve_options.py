@@ -74,7 +74,7 @@ class CurveOptions(QWidget):
                 (self.tr("Inverse error of noise"), "noise_inverse_error"),
             ],
             self.tr("Quantity"),
-            19 * SPACE,
+            23 * SPACE,
         )
         self.axis = ComboBox(
             [(self.tr("by step"), "steps"), (self.tr("by epoch"), "epochs"), (self.tr("by time"), "seconds")],

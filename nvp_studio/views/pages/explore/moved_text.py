@@ -13,12 +13,16 @@ _tr = partial(QCoreApplication.translate, "MovedText")
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:
-    """The directions that moved farthest and how far, such as "Moved 3 by +1.80, 7 by -1.50 and 9 more"."""
+    """The directions that moved farthest and how far, such as "Moved glasses by +1.80, direction 7 by -1.50 and 9
+    more".
+    """
     if not moved:
         return ""
     farthest = sorted(moved, key=lambda direction: -abs(moved[direction]))[:_NAMED]
     parts = [
-        _tr("{0} by {1}").format(names[one] or one + 1, f"{moved[one]:+.2f}".replace("-", "\u2212"))
+        _tr("{0} by {1}").format(
+            names[one] or _tr("direction {0}").format(one + 1), f"{moved[one]:+.2f}".replace("-", "\u2212")
+        )
         for one in farthest
         if one < len(names)
     ]
