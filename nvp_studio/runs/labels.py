@@ -35,6 +35,14 @@ def read_labels(folder: Path) -> Labels:
         return Labels()
 
 
+def shown_name(folder: Path, first_name: str = "") -> str:
+    """The name to show of the run in `folder`: that of its labels, else the one that it was started with.
+
+    Without a `first_name` that is the name of its folder.
+    """
+    return read_labels(folder).name or first_name or folder.name
+
+
 def write_labels(folder: Path, labels: Labels) -> Labels:
     """Write `labels` without superfluous blanks, and return what was written.
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.history import MetricsTail, RunHistory
+from nvp_studio.runs.labels import shown_name
 from nvp_studio.runs.snapshots import read_sheet, snapshots
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import SHEET_KINDS, RunImages
@@ -41,6 +42,11 @@ class OpenedRun(QObject):
         self._grew = 0.0
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.read)
+
+    @property
+    def name(self) -> str:
+        """The name to show, as the list of runs does; its labels are read anew."""
+        return shown_name(Path(self.folder), self.summary.name)
 
     @property
     def steps_per_epoch(self) -> int | None:

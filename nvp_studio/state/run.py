@@ -7,6 +7,7 @@ import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from nvp_studio.runs.history import MetricsTail, RunHistory
+from nvp_studio.runs.labels import shown_name
 from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.run_states import (
@@ -84,7 +85,8 @@ class LiveRun(QObject):
         self._engine = engine
         self.phase: Phase = "none"
         self.reason = ""
-        self.name = ""
+        self.name = self.first_name = ""
+        """The name to show, as the list of runs does; `first_name` is the one that it was started with."""
         self.folder = ""
         self.host = ""
         """The machine that trains the run and has its folder; empty: this one."""
@@ -159,6 +161,10 @@ class LiveRun(QObject):
             lines.append(msgspec.json.encode(self.config).decode())
         lines.append(self.crash.text() if self.crash else "\n".join(self._engine.trainer.stderr_tail))
         return "\n".join(line for line in lines if line)
+
+    def refresh_name(self) -> None:
+        """Read again what `name` is by its labels; those of a run on another machine cannot be read."""
+        self.name = shown_name(Path(self.local_folder), self.first_name) if self.local_folder else self.first_name
 
     # Requests
 
@@ -247,10 +253,10 @@ class LiveRun(QObject):
             self.images.clear()
             self.started = self.config = None
         self.host, self.folder = host, folder
+        self.first_name = Path(folder).name
         if isinstance(request, StartRun):
-            self.name, self.config = request.name, request.config
-        else:
-            self.name = Path(folder).name
+            self.first_name, self.config = request.name, request.config
+        self.refresh_name()
         self.progress = self.prepared = self.seconds_left = self.settings = self.crash = None
         self._request = request
         self._crashed_since_saved = self.skipping = False
@@ -326,7 +332,8 @@ class LiveRun(QObject):
 
     def _on_started(self, message: RunStarted) -> None:
         self.started = message
-        self.name, self.folder, self.config = message.name, message.folder, message.config
+        self.first_name, self.folder, self.config = message.name, message.folder, message.config
+        self.refresh_name()
         if isinstance(self._request, ResumeRun):
             self._request = ResumeRun(self.folder, data=self._request.data)  # the budget asked for is recorded now
         if message.step == 0 or not self.host:

@@ -222,7 +222,7 @@ def summary_of(live: LiveRun) -> RunSummary | None:
         return None
     best, last = live.history.best, live.history.last
     return RunSummary(
-        name=live.name,
+        name=live.first_name,
         folder=live.folder,
         state=phase,
         reason=live.reason,

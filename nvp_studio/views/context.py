@@ -72,6 +72,7 @@ class WindowContext(QObject):
     def refresh_runs(self) -> None:
         """Read the folder of runs again."""
         self.runs.refresh()
+        self.live.refresh_name()
         self.runs_refreshed.emit()
 
     # File dialogs. Each remembers its last folder in the settings, under `name`.

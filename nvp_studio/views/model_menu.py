@@ -5,8 +5,8 @@ from pathlib import Path
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.runs.listing import list_labelled
 from nvp_studio.text import escaped
-from nvp_studio.training.runs import list_runs
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.widgets.labels import plain_tip
@@ -28,9 +28,9 @@ class ModelMenu(MnemonicMenu):
         registry = self._context.registry
         for name in INCLUDED_MODELS:
             self.addAction(registry[f"file.open-{name}"])
-        runs = [run for run in list_runs(self._context.runs_folder) if run.best is not None]
+        runs = [run for run in list_labelled(self._context.runs_folder) if run.summary.best is not None]
         self._add_models(
-            self.tr("Runs"), [(run.folder, f"{run.name}   {run.best:.3f} bits/dim") for run in runs[:_MAX_RUNS]]
+            self.tr("Runs"), [(run.folder, f"{run.name}   {run.summary.best:.3f} bits/dim") for run in runs[:_MAX_RUNS]]
         )
         known = {run.folder for run in runs}
         recent = self._context.settings.values.recent_models

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nvp_studio.runs.labels import Labels, check_labels, read_labels, tidy_tags
+from nvp_studio.runs.labels import Labels, check_labels, shown_name, tidy_tags
 from nvp_studio.text import escaped, sentence
 from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.changes import ChangeRequest
@@ -191,7 +191,7 @@ class TrashDialog(Dialog):
         self.list.setAccessibleName(self.tr("Runs in the trash"))
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         for run in runs:
-            name = read_labels(Path(run.folder)).name or run.name
+            name = shown_name(Path(run.folder), run.name)
             best = f"{run.best:.3f} bits/dim" if run.best is not None else self.tr("not validated")
             text = "  ·  ".join((name, run.data_title, best, self.tr("{0} steps").format(f"{run.step:,}")))
             item = QListWidgetItem(escaped(text))

@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QUrl
 from PySide6.QtGui import QDesktopServices
 
-from nvp_studio.runs.labels import read_labels
+from nvp_studio.runs.labels import shown_name
 from nvp_studio.runs.trash import discard_run, restore_run
 from nvp_studio.state.paths import DATA_SUFFIXES
 from nvp_studio.training.errors import RunError
@@ -32,7 +32,7 @@ def can_be_resumed(run: RunSummary) -> bool:
 
 def ask_data(context: WindowContext, folder: str) -> str:
     """Ask a person where the data of the run in `folder` are now; empty when the dialog was cancelled."""
-    name = Path(folder).name
+    name = shown_name(Path(folder))
     try:
         recorded = read_record(Path(folder), for_training=False).config.data
     except RunError as error:
@@ -61,7 +61,7 @@ def discard(folders: Sequence[str], topic: str, changed: Changed) -> None:
     if not moved:
         return
     place, folder = moved[0]
-    text = _tr("{0} is in the trash.").format(read_labels(place).name or folder.name)
+    text = _tr("{0} is in the trash.").format(shown_name(place, folder.name))
     if len(moved) > 1:
         text = _tr("{0} runs are in the trash.").format(len(moved))
     back = partial(put_back, moved, topic, changed)

@@ -92,7 +92,8 @@ def test_the_copy_is_shown_and_can_be_cancelled(
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
     page.run_on("gpu-box", f"exec {sys.executable} {script}")
-    page.live.host, page.live.folder, page.live.name = "gpu-box", "/there/large", "large"
+    page.live.name = page.live.first_name = "large"
+    page.live.host, page.live.folder = "gpu-box", "/there/large"
     page.actions_.show_current(None)
     window.registry["run.explore"].trigger()
     qtbot.waitUntil(lambda: bool(notices(window, "of 400 MB")))
@@ -115,7 +116,8 @@ def test_the_copy_is_shown_and_can_be_cancelled(
 
 @pytest.mark.slow_repeats
 def test_errors_are_reported(window: MainWindow, page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
-    page.live.host, page.live.folder, page.live.name = "gpu-box", str(tmp_path / "there" / "far"), "far"
+    page.live.name = page.live.first_name = "far"
+    page.live.host, page.live.folder = "gpu-box", str(tmp_path / "there" / "far")
     page.actions_.show_current(None)
     window.registry["run.explore"].trigger()
     qtbot.waitUntil(lambda: bool(notices(window, "Cannot bring the model of far here: ")))

@@ -22,6 +22,7 @@ from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import read_record
 from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.pages.runs.page import RunsPage
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
@@ -393,6 +394,35 @@ def test_the_name_of_a_run_is_in_its_dialog_selected_and_stays_unless_it_is_edit
     dialog.reject()
 
 
+def test_a_new_name_is_shown_wherever_the_run_is_named(page: RunsPage, window: MainWindow) -> None:
+    train, live = train_page(window), page.live
+    folder = page.runs.folder / "one"
+    live.first_name, live.folder, live.started = "one", str(folder), None
+    live.refresh_name()
+    live._enter("training")
+    assert window.context.strip.content.name == "one"
+    train.follow(folder)
+    choose(page, "one")
+    window.registry["runs.label"].trigger()
+    dialog = window.findChild(LabelsDialog)
+    dialog.name.setText("first try")
+    dialog.accept()
+    assert window.context.strip.content.name == "first try"
+    assert train.view.name.text() == "first try"
+    live.stop_is_slow.emit()
+    assert window.notifications.shown[-1].text.startswith("first try is slow to stop")
+    live._enter("stopped", "by the user")
+    assert window.notifications.shown[-1].text.startswith("first try is stopped")
+    train.shown.show("")
+    assert train.view.name.text() == "first try", "the live run"
+    model_menu = ModelMenu(window.context, window)
+    model_menu.aboutToShow.emit()
+    assert [action.text() for action in model_menu.actions() if action.text().startswith("first try")]
+    change_labels(folder, name="")
+    window.context.refresh_runs()
+    assert window.context.strip.content.name == train.view.name.text() == live.name == "one"
+
+
 def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: RunsPage, window: MainWindow) -> None:
     choose(page, "one", "two")
     window.registry["runs.discard"].trigger()
@@ -504,7 +534,8 @@ def test_the_data_of_a_run_are_chosen_where_they_were_moved_to(
     monkeypatch.setattr(window.context, "ask_folder", lambda name, title: answers.pop(0))
     page.actions_["resume-with"].trigger()
     assert asked == [ResumeRun(folder, data=str(tmp_path))]
-    live.name, live.folder, live._request = "four", folder, ResumeRun(folder, steps=200)
+    live.name = live.first_name = "four"
+    live.folder, live._request = folder, ResumeRun(folder, steps=200)
     for state, offered in (
         ("without data", ["Choose the data…"]),
         ("refused", ["Choose the data…", "Continue anyway…"]),
@@ -520,7 +551,8 @@ def test_the_data_of_a_run_are_chosen_where_they_were_moved_to(
 def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPage, window: MainWindow) -> None:
     train_page(window)  # which reports the end of a run
     live = page.live
-    live.host, live.name, live.folder = "gpu-box", "one", str(page.runs.folder / "one")
+    live.name = live.first_name = "one"
+    live.host, live.folder = "gpu-box", str(page.runs.folder / "one")
     live._enter("training")
     choose(page, "one")
     assert page.actions_["discard"].isEnabled()

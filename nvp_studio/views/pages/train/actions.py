@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 
+from nvp_studio.runs.labels import shown_name
 from nvp_studio.text import sentence
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.events import CheckpointSaved
@@ -121,7 +122,8 @@ class TrainActions(QObject):
 
         `data` is where its data are now, empty where they were.
         """
-        if self._remote_model.check_host(Path(folder).name, host):
+        name = Path(folder).name if host else shown_name(Path(folder))
+        if self._remote_model.check_host(name, host):
             notify.withdraw(_TOPIC)
             self._live.resume(folder, data=data)
 

@@ -160,11 +160,11 @@ class TrainPage(Page):
         row = self.runs.row_of(folder) if folder else -1
         if row < 0 or self.live.under_way:
             return
-        run = self.runs.runs[row].summary
-        if can_be_resumed(run):
+        run = self.runs.runs[row]
+        if can_be_resumed(run.summary):
             text = self.tr("{0} is not finished: it was under way when the window was closed, at step {1}.")
             resume = (self.tr("Resume"), partial(self.context.resume_requested.emit, folder, ""))
-            notify.info(text.format(run.name, f"{run.step:,}"), topic="unfinished", actions=[resume])
+            notify.info(text.format(run.name, f"{run.summary.step:,}"), topic="unfinished", actions=[resume])
 
     def _remember_unfinished(self) -> None:
         """Note the live run until it ends; one that ends because the window is closed stays noted."""
@@ -201,6 +201,7 @@ class TrainPage(Page):
         self.shown.changed.connect(self._show_current)
         self.repeat_while_visible(_REFRESH_MILLISECONDS, self.context.refresh_runs)
         self.context.runs_refreshed.connect(self._show_current)
+        self.context.runs_refreshed.connect(self.shown.show_header)
         self.context.closing.connect(self._on_closing)
         self.context.settings_offered.connect(self._take_settings)
         self.context.resume_requested.connect(self.actions_.resume)

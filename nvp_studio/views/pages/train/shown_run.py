@@ -128,7 +128,7 @@ class ShownRun(QObject):
         phase, reason = live.phase, live.reason
         name, facts = live.name or self.tr("New run"), ""
         if opened is not None:
-            name, facts = opened.summary.name, run_text.facts_of_record(opened.record)
+            name, facts = opened.name, run_text.facts_of_record(opened.record)
             if not live.under_way or opened.folder != live.local_folder:
                 phase, reason = opened.summary.state, opened.summary.reason
         elif live.started is not None and (not reason or phase == "stopped"):
