@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from PySide6.QtCore import (
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.qimages import qimage
+from nvp_studio.text import printable
 
 IMAGE_ROLE = Qt.ItemDataRole.UserRole
 THUMBNAIL_SIDE = 32
@@ -42,6 +44,9 @@ class ScoresModel(QAbstractTableModel):
         self._rows: list[ScoreRow] = []
         self._items: dict[str, int] = {}
         """Place in `_rows` by path."""
+        self._chosen: set[str] = set()
+        self._hidden: dict[str, int] = {}
+        """How many characters of the paths in a folder are not part of their names, by that folder."""
         self._thumbnails: set[str] = set()
         """Paths of the rows whose pixels are a thumbnail."""
         self._pixel_bytes = 0
@@ -64,6 +69,29 @@ class ScoresModel(QAbstractTableModel):
     def file(self, row: int) -> ScoreRow:
         """The content of a row; its pixels may be a thumbnail (`is_thumbnail`)."""
         return self._rows[int(self._order[row])]
+
+    def name(self, row: ScoreRow) -> str:
+        """The path of a file below the outermost chosen folder or archive that it is in; of another one its name."""
+        folder = os.path.dirname(row.path)
+        if folder not in self._hidden:
+            base = inner = folder
+            while inner:
+                base = inner if inner in self._chosen else base
+                inner = "" if os.path.dirname(inner) == inner else os.path.dirname(inner)
+            self._hidden[folder] = len(os.path.join(base, ""))
+        return row.path[self._hidden[folder] :]
+
+    def show_below(self, chosen: Iterable[str]) -> None:
+        """Name the files from now on by their paths below those of `chosen` that are folders or archives."""
+        paths = {printable(str(Path(path))) for path in chosen}
+        if paths == self._chosen:
+            return
+        self._chosen = paths
+        self._hidden.clear()
+        if self._rows:
+            column = self.COLUMNS.index("name")
+            self.dataChanged.emit(self.index(0, column), self.index(len(self._rows) - 1, column))
+            self._ask_resort()
 
     def is_thumbnail(self, row: int) -> bool:
         """Whether the pixels of a row are a thumbnail that stands for those that were scored."""
@@ -147,11 +175,11 @@ class ScoresModel(QAbstractTableModel):
         row, column = self.file(index.row()), self.COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return _text(row, column)
+                return self._text(row, column)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole if column in ("name", "notes"):
-                return row.path if column == "name" else _text(row, column)
+                return row.path if column == "name" else self._text(row, column)
             case _ if role == IMAGE_ROLE and column == "image":
                 return None if row.pixels is None else qimage(row.pixels)
         return None
@@ -179,7 +207,7 @@ class ScoresModel(QAbstractTableModel):
         if name == "image":
             places = np.arange(len(self._rows))
             return places[::-1] if descending else places
-        texts = [_text(row, name).casefold() for row in self._rows]
+        texts = [self._text(row, name).casefold() for row in self._rows]
         return np.array(sorted(range(len(texts)), key=texts.__getitem__, reverse=descending), np.int64)
 
     def _ask_resort(self) -> None:
@@ -209,6 +237,18 @@ class ScoresModel(QAbstractTableModel):
         self._pixel_bytes += len(row.pixels.pixels)
         return row
 
+    def _text(self, row: ScoreRow, column: _ColumnName) -> str:
+        match column:
+            case "image":
+                return ""
+            case "name":
+                return self.name(row)
+            case "notes":
+                return row.error or ", ".join(row.notes)
+            case "score":
+                return _format(row.bits_per_dim, 3)
+        return _format(row.percentile, 1)
+
     def _titles(self) -> tuple[str, ...]:
         return ("", self.tr("File"), self.tr("Bits/dim"), self.tr("Percentile"), self.tr("Notes"))
 
@@ -218,19 +258,6 @@ def _reduced(batch: ImageBatch) -> ImageBatch:
     _, height, width, _ = batch.shape
     step = max(1, math.ceil(max(height, width) / THUMBNAIL_SIDE))
     return ImageBatch.of(batch.array()[:, ::step, ::step])
-
-
-def _text(row: ScoreRow, column: _ColumnName) -> str:
-    match column:
-        case "image":
-            return ""
-        case "name":
-            return os.path.basename(row.path)
-        case "notes":
-            return row.error or ", ".join(row.notes)
-        case "score":
-            return _format(row.bits_per_dim, 3)
-    return _format(row.percentile, 1)
 
 
 def _format(value: float | None, digits: int) -> str:

@@ -74,6 +74,7 @@ class ScoreState(QObject):
         if not new:
             return
         self._asked += [path for path in new if path not in self._asked]
+        self.rows.show_below(self._asked)
         self._waiting.append(new)
         self._start_next()
 
@@ -143,6 +144,7 @@ class ScoreState(QObject):
         if self.rows.rowCount() or self.busy or self._waiting:
             return
         self.model, self._asked, self._cancelled = scores.model, list(scores.asked), scores.unfinished
+        self.rows.show_below(self._asked)
         self.rows.restore(scores.rows)
         self.progressed.emit()
         self.model_changed.emit()

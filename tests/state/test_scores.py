@@ -3,6 +3,8 @@
 import csv
 import io
 import math
+import os
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPersistentModelIndex, Qt
@@ -59,6 +61,21 @@ def test_sorts_with_failures_last(model: ScoresModel, column: int, order: Qt.Sor
     model.sort(NAME)
     model.sort(column, order)
     assert names(model) == [f"{letter}.png" for letter in wanted.split()]
+
+
+def test_files_are_named_below_what_was_chosen() -> None:
+    paths = [str(Path(path)) for path in ("/x/cat/000.png", "/x/dog/000.png", "/z/p.zip/in/e.png", "/xy/000.png")]
+    model = ScoresModel()
+    model.add([row(path, 2.0) for path in paths])
+    assert names(model) == ["000.png", "000.png", "e.png", "000.png"]
+    model.show_below(["/x/", "/x/dog", "/z/p.zip", "/xy/000.png"])
+    below = [os.path.join(*parts) for parts in (("cat", "000.png"), ("dog", "000.png"), ("in", "e.png"))]
+    assert names(model) == [*below, "000.png"]
+    assert model.index(1, NAME).data(Qt.ItemDataRole.ToolTipRole) == paths[1]
+    model.sort(NAME)
+    assert names(model) == ["000.png", *below]
+    model.show_below(["/"])
+    assert os.path.join("x", "dog", "000.png") in names(model)
 
 
 def test_a_selected_row_stays_itself_when_sorted(model: ScoresModel) -> None:

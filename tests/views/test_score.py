@@ -120,6 +120,21 @@ def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: Scor
     assert not window.registry["score.explore"].isEnabled()
 
 
+def test_files_of_sub_folders_are_told_apart(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
+    for number, name in enumerate(("cat", "dog")):
+        (files / name).mkdir()
+        (files / f"{number}.png").rename(files / name / "000.png")
+    score(window, page, [files], qtbot)
+    table = page.state.rows
+    shown = {table.index(row, 1).data(): row for row in range(table.rowCount())}
+    dog = str(Path("dog", "000.png"))
+    assert {str(Path("cat", "000.png")), dog, "photo.jpg"} < set(shown)
+    page.table.selectRow(shown[dog])
+    assert page.preview_name.text() == dog
+    qtbot.waitUntil(lambda: str(files / dog) in page.preview_name.toolTip())
+    assert table.file(shown[dog]).cells()[0] == str(files / dog)
+
+
 def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
     score(window, page, [files], qtbot)
     header = page.table.horizontalHeader()

@@ -291,6 +291,7 @@ class ScorePage(Page):
             self._preview_path = ""
             self.preview.show_image(None)
             self.preview.set_placeholder(self.tr("Choose a file to see what was scored."))
+            self.preview_name.tip = ""
             for label in (self.preview_name, self.preview_score, self.preview_notes):
                 label.setText("")
             self.histogram.show_mark(None)
@@ -301,8 +302,8 @@ class ScorePage(Page):
         self.preview.set_placeholder(self.tr("This file could not be read."))
         if self.state.rows.is_thumbnail(row):
             self.state.ask_preview(file.path)
-        self.preview_name.setText(Path(file.path).name)
-        self.preview_name.setToolTip(plain_tip(file.path))
+        self.preview_name.setText(self.state.rows.name(file))
+        self.preview_name.tip = file.path
         self._action("explore").setEnabled(not file.error)
         score = file.bits_per_dim
         self.preview_score.setText("" if score is None else self._score_text(score, file.percentile))
