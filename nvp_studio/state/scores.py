@@ -93,6 +93,12 @@ class ScoresModel(QAbstractTableModel):
             self.dataChanged.emit(self.index(0, column), self.index(len(self._rows) - 1, column))
             self._ask_resort()
 
+    def count_of(self, chosen: Iterable[str]) -> int:
+        """Number of rows of these files and of those in these folders and archives."""
+        paths = {printable(str(Path(path))) for path in chosen}
+        inside = {folder: _is_below(folder, paths) for folder in {os.path.dirname(path) for path in self._items}}
+        return sum(path in paths or inside[os.path.dirname(path)] for path in self._items)
+
     def is_thumbnail(self, row: int) -> bool:
         """Whether the pixels of a row are a thumbnail that stands for those that were scored."""
         return self.file(row).path in self._thumbnails
@@ -251,6 +257,15 @@ class ScoresModel(QAbstractTableModel):
 
     def _titles(self) -> tuple[str, ...]:
         return ("", self.tr("File"), self.tr("Bits/dim"), self.tr("Percentile"), self.tr("Notes"))
+
+
+def _is_below(folder: str, paths: set[str]) -> bool:
+    """Whether `folder` is one of `paths` or in one of them."""
+    while folder not in paths:
+        if os.path.dirname(folder) in (folder, ""):
+            return False
+        folder = os.path.dirname(folder)
+    return True
 
 
 def _reduced(batch: ImageBatch) -> ImageBatch:

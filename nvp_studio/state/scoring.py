@@ -1,7 +1,7 @@
 """Scoring image files: what is asked of the engine, how far it is, and what another model or a crash does to it."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -42,11 +42,15 @@ class ScoreState(QObject):
         self.total = 0
         self.counted = True
         self.busy = False
+        self.left: int | None = None
+        """How many files have no row because a person cancelled; None where that is not known."""
         self._asked: list[str] = []
         self._waiting: deque[tuple[str, ...]] = deque()
         self._current: tuple[str, ...] = ()
         self._cancelled: tuple[str, ...] = ()
         """What was asked for and not scored to its end because a person cancelled."""
+        self._finished: set[str] = set()
+        """What was scored to its end: every file of it has a row."""
         self._resumed = False
         engine.model_opened.connect(self._on_model_opened)
         self._channel = engine.explorer.channel("score", self)
@@ -92,8 +96,13 @@ class ScoreState(QObject):
             self._start_next()
 
     def cancel(self) -> None:
-        """Score no more; rows that are there stay, and `resume` scores the rest."""
-        left = [path for paths in (self._current, *self._waiting) for path in paths]
+        """Score no more; rows that are there stay, and `resume` scores the rest where files without a row are left."""
+        waiting = [path for paths in self._waiting for path in paths if path not in self._finished]
+        self.left = None
+        if self.busy and self.counted and not waiting and _without_overlap(self._current):
+            self.left = max(0, self.total - self.rows.count_of(self._current))
+        done = self._finished.issuperset(self._current) if self.left is None else self.left == 0
+        left = [*(() if done else self._current), *waiting]
         self._cancelled = tuple(left) or self._cancelled
         self._waiting.clear()
         self._channel.cancel()
@@ -103,6 +112,7 @@ class ScoreState(QObject):
     def clear(self) -> None:
         """Cancel and empty the table."""
         self._asked.clear()
+        self._finished.clear()
         self.cancel()
         self._cancelled = ()
         self.rows.clear()
@@ -144,6 +154,8 @@ class ScoreState(QObject):
         if self.rows.rowCount() or self.busy or self._waiting:
             return
         self.model, self._asked, self._cancelled = scores.model, list(scores.asked), scores.unfinished
+        self._finished = set(scores.asked).difference(scores.unfinished)
+        self.left = None
         self.rows.show_below(self._asked)
         self.rows.restore(scores.rows)
         self.progressed.emit()
@@ -183,6 +195,7 @@ class ScoreState(QObject):
                 self.progressed.emit()
             case ScoreDone():
                 asked, total = self._current, self.total
+                self._finished.update(asked)
                 self._on_ended()
                 if not total:
                     self.no_images.emit(asked)
@@ -221,6 +234,12 @@ class ScoreState(QObject):
         self._start_next()
 
 
+def _without_overlap(paths: Sequence[str]) -> bool:
+    """Whether no path is there twice, or in another one."""
+    distinct = set(map(Path, paths))
+    return len(distinct) == len(paths) and distinct.isdisjoint(one for path in distinct for one in path.parents)
+
+
 def progress_text(state: ScoreState, done: int | None = None) -> str:
     """How far the scoring is, as a line of text; with `done`, as if it were that far."""
     tr = QCoreApplication.translate
@@ -236,7 +255,6 @@ def progress_text(state: ScoreState, done: int | None = None) -> str:
     if failed:
         text += tr("ScoreState", ", {0} not readable").format(f"{failed:,}")
     if state.cancelled:
-        left = state.total - state.done
-        known = tr("ScoreState", ", cancelled: {0} left").format(f"{left:,}")
-        text += known if left > 0 and state.counted else tr("ScoreState", ", cancelled before the end")
+        known = "" if state.left is None else tr("ScoreState", ", cancelled: {0} left").format(f"{state.left:,}")
+        text += known or tr("ScoreState", ", cancelled before the end")
     return text

@@ -63,6 +63,16 @@ def test_sorts_with_failures_last(model: ScoresModel, column: int, order: Qt.Sor
     assert names(model) == [f"{letter}.png" for letter in wanted.split()]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "count"),
+    [(["/x"], 3), (["/x", "/y/d.png"], 4), (["/"], 4), (["/x/a.png", "/z"], 1), (["/x/a"], 0)],
+)
+def test_counts_the_rows_of_what_was_chosen(chosen: list[str], count: int) -> None:
+    model = ScoresModel()
+    model.add([row(str(Path(path)), 2.0) for path in ("/x/a.png", "/x/b.png", "/x/in/c.png", "/y/d.png")])
+    assert model.count_of(chosen) == count
+
+
 def test_files_are_named_below_what_was_chosen() -> None:
     paths = [str(Path(path)) for path in ("/x/cat/000.png", "/x/dog/000.png", "/z/p.zip/in/e.png", "/xy/000.png")]
     model = ScoresModel()

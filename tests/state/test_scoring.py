@@ -10,6 +10,7 @@ from PIL import Image
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scoring import ScoreState, progress_text
+from nvp_studio.worker.messages import ScoreRows
 from tests.qt import Bot, is_asking, start_engine, stop_engine
 from tests.small_model import random_images
 
@@ -114,6 +115,31 @@ def test_what_a_cancel_left_undone_is_said_and_can_be_continued(
     assert state.rows.row_of(str(files / "03.png")) >= 0
     assert "cancelled" not in progress_text(state)
     assert not state.can_resume
+
+
+def test_a_cancel_counts_only_files_without_a_row(state: ScoreState, files: Path, qtbot: Bot, tmp_path: Path) -> None:
+    state.add([files])
+    qtbot.waitUntil(lambda: not state.busy)
+    state.store(tmp_path / "scores")
+    for counted, total, left in ((False, 0, 0), (True, 13, 0), (True, 20, 7)):
+        state.add([files])
+        state._on_answer(ScoreRows((), done=5, total=total, counted=counted))
+        state.cancel()
+        text = "12 scored, 1 not readable"
+        assert progress_text(state) == (f"{text}, cancelled: {left} left" if left else text)
+        assert state.can_resume == bool(left)
+    state.clear()
+    state.restore(tmp_path / "scores")
+    state.add([files])
+    state.cancel()
+    assert progress_text(state) == "12 scored, 1 not readable"
+
+
+def test_no_number_is_said_where_files_were_asked_for_twice(state: ScoreState, files: Path) -> None:
+    state.add([files, files / "03.png"])
+    state._on_answer(ScoreRows((), done=5, total=14, counted=True))
+    state.cancel()
+    assert progress_text(state) == "0 scored, cancelled before the end"
 
 
 def test_a_table_that_cannot_be_read_is_left_out(state: ScoreState, tmp_path: Path) -> None:
