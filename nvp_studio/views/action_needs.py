@@ -22,8 +22,8 @@ def _needs() -> dict[str, str]:
     files = _tr("needs files in the table of Score")
     export = _tr("needs a selected run and the package that it names")
     return {
-        "edit.undo": _tr("nothing was done yet that could be undone"),
-        "edit.redo": _tr("nothing was undone"),
+        "edit.undo": _tr("nothing was done on this page that could be undone"),
+        "edit.redo": _tr("nothing was undone on this page"),
         "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),
         "run.start": no_run,
         "run.one-minute": no_run,

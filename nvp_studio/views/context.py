@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoGroup
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from nvp_studio.state.engine import Engine
@@ -46,6 +47,8 @@ class WindowContext(QObject):
         self.window = window
         self.registry = ActionRegistry(window)
         self.strip = RunStrip()
+        self.undo = QUndoGroup(self)
+        """The undo stacks of the pages; the active one is that of the page that is shown."""
 
     @cached_property
     def live(self) -> "LiveRun":

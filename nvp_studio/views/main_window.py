@@ -133,6 +133,7 @@ class MainWindow(QMainWindow):
             page = entry.load()(self.context)
             self._pages[key] = page
             self._stack.addWidget(page)
+            self.context.undo.addStack(page.undo)
             self._refresh_menu_bar()
         return self._pages[key]
 
@@ -144,6 +145,7 @@ class MainWindow(QMainWindow):
         """Bring the page `key` to the front."""
         page = self.page(key)
         self._stack.setCurrentWidget(page)
+        self.context.undo.setActiveStack(page.undo)
         self._rail.mark(key)
         page.setFocus(Qt.FocusReason.OtherFocusReason)
         page.activated()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QUndoStack
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from nvp_studio.views.context import WindowContext
@@ -18,6 +19,8 @@ class Page(QWidget):
     def __init__(self, context: WindowContext) -> None:
         super().__init__(context.window)
         self.context = context
+        self.undo = QUndoStack(self)
+        """What *Undo* takes back while this page is shown; a page puts its own here while it is made."""
         self.setObjectName(f"page_{self.key}")
 
     def activated(self) -> None:

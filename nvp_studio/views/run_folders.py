@@ -14,6 +14,7 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import RunSummary, can_resume, read_record
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.undo_offer import UndoOffer
 
 _tr = partial(QCoreApplication.translate, "RunFolders")
 
@@ -50,8 +51,9 @@ def show_folder(folder: str) -> None:
     QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
 
 
-def discard(folders: Sequence[str], topic: str, changed: Changed) -> None:
-    """Move runs to the trash, with a notification whose button restores them."""
+def discard(folders: Sequence[str], undo: UndoOffer, changed: Changed) -> None:
+    """Move runs to the trash, with a notification whose button restores them, as `undo` does."""
+    topic = undo.topic
     moved: list[tuple[Path, Path]] = []
     for folder in map(Path, folders):
         try:
@@ -65,7 +67,7 @@ def discard(folders: Sequence[str], topic: str, changed: Changed) -> None:
     if len(moved) > 1:
         text = _tr("{0} runs are in the trash.").format(len(moved))
     back = partial(put_back, moved, topic, changed)
-    notify.info(text, topic=topic, actions=[(_tr("Restore"), back)])
+    undo.offer(text, _tr("Restore"), _tr("Discard"), back)
     changed("")
 
 

@@ -1,4 +1,4 @@
-"""The actions that belong to no page: models, themes, log, palette, help."""
+"""The actions that belong to no page: models, undo, themes, log, palette, help."""
 
 from collections.abc import Callable
 from functools import partial
@@ -61,6 +61,12 @@ class WindowActions(QObject):
             text = self.tr("Open the included {0} model").format(title)
             add(f"file.open-{name}", text, partial(self._context.engine.open_model, name), place=20)
         add("file.quit", self.tr("&Quit"), self._window.close, "Ctrl+Q", "log-out", separator=True, place=90)
+        undo = self._context.undo.createUndoAction(self._window, self.tr("&Undo"))
+        undo.setShortcut("Ctrl+Z")
+        redo = self._context.undo.createRedoAction(self._window, self.tr("&Redo"))
+        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
+        self._context.registry.adopt("edit.undo", undo, "undo-2")
+        self._context.registry.adopt("edit.redo", redo, "redo-2")
         for number, (key, title, icon) in enumerate(pages, 1):
             add(f"view.page-{key}", title, partial(self._context.page_requested.emit, key), f"Ctrl+{number}", icon)
         self._add_theme_actions()

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt
-from PySide6.QtWidgets import QListWidgetItem, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QListWidgetItem, QPushButton, QStyleOptionViewItem, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.runs.export import missing_package
@@ -21,8 +21,10 @@ from nvp_studio.training.changes import ChangeRequest, RateChange, Restart, read
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.events import RunChanged
 from nvp_studio.training.runs import read_record
+from nvp_studio.views.actions import why_not
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.model_menu import ModelMenu
+from nvp_studio.views.pages.explore.page import ExplorePage
 from nvp_studio.views.pages.runs.page import RunsPage
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
@@ -446,6 +448,45 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
     assert "first try" in names(page)
     assert not list((page.runs.folder / TRASH).iterdir())
     dialog.close()
+
+
+def test_undo_acts_on_the_page_that_is_shown(page: RunsPage, window: MainWindow, qtbot: Bot) -> None:
+    explore = window.page("explore")
+    assert isinstance(explore, ExplorePage)
+    qtbot.waitUntil(lambda: explore.state.model is not None)
+    before = explore.state.recipe
+    explore.state.new_sample()
+    changed = explore.state.recipe
+    assert changed != before
+    undo, redo = window.registry["edit.undo"], window.registry["edit.redo"]
+    assert not undo.isEnabled()
+    assert not redo.isEnabled()
+    assert why_not(undo) == "nothing was done on this page that could be undone"
+    for name in ("two", "one"):
+        choose(page, name)
+        window.registry["runs.discard"].trigger()
+    undo.trigger()
+    assert sorted(names(page)) == ["one", "three"], "the one that was discarded last"
+    assert not [notice for notice in window.notifications.shown if notice.topic == "runs"], "its offer is used"
+    assert not undo.isEnabled()
+    assert not redo.isEnabled()
+    choose(page, "one", "three")
+    window.registry["runs.discard"].trigger()
+    (restore,) = [
+        button
+        for button in window.notifications.findChildren(QPushButton)
+        if button.text() == "Restore" and button.isVisibleTo(window)
+    ]
+    assert undo.isEnabled()
+    restore.click()
+    assert sorted(names(page)) == ["one", "three"]
+    assert not undo.isEnabled(), "the message has done it"
+    assert explore.state.recipe == changed
+    window.show_page("explore")
+    undo.trigger()
+    assert explore.state.recipe == before
+    redo.trigger()
+    assert explore.state.recipe == changed
 
 
 def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, window: MainWindow) -> None:

@@ -215,6 +215,11 @@ def test_the_files_are_counted_in_the_histogram_and_the_table_cleared_and_put_ba
     assert not [notice for notice in window.notifications.shown if notice.topic == "score-cleared"]
     undo[1]()
     assert page.state.rows.rowCount() == 10, "a second time does nothing"
+    window.registry["score.clear"].trigger()
+    assert page.state.rows.rowCount() == 0
+    window.registry["edit.undo"].trigger()
+    assert page.state.rows.rowCount() == 10
+    assert not window.registry["edit.undo"].isEnabled()
 
 
 def test_columns_and_splitter_are_remembered(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:

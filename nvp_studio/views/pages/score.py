@@ -1,6 +1,7 @@
 """Score: drop image files and folders, read each one's bits/dim, compare them with the reference images."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
@@ -27,6 +28,7 @@ from nvp_studio.views.file_writing import write_file
 from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
+from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.histogram import Histogram
 from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
@@ -50,6 +52,7 @@ class ScorePage(Page):
         super().__init__(context)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = ScoreState(context.engine, self)
+        self.undo = self._cleared = UndoOffer(f"{_TOPIC}-cleared", self)
         self._preview_path = ""
         self._histogram_due = QTimer(self, singleShot=True)
         self._histogram_due.timeout.connect(lambda: self.histogram.show_scores(self.state.rows.scores))
@@ -355,8 +358,8 @@ class ScorePage(Page):
         before = self.state.stored(self.state.rows.rowCount())
         self.state.clear()
         if before is not None:
-            undo = (self.tr("Undo"), lambda: self.state.show_stored(before))
-            notify.info(self.tr("The table is cleared."), topic=f"{_TOPIC}-cleared", actions=[undo])
+            bring_back = partial(self.state.show_stored, before)
+            self._cleared.offer(self.tr("The table is cleared."), self.tr("Undo"), self.tr("Clear"), bring_back)
 
     def _export(self) -> None:
         model = self.state.model

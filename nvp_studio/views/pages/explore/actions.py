@@ -1,4 +1,4 @@
-"""The actions of Explore: samples, resets, undo, and pictures from and to files and the clipboard."""
+"""The actions of Explore: samples, resets, and pictures from and to files and the clipboard."""
 
 from functools import partial
 from pathlib import Path
@@ -72,12 +72,6 @@ class ExploreActions(QObject):
         add("explore.save", text, partial(self._save, _SAVED_SIDE), "Ctrl+S", "download", menu="file", separator=True)
         text = self.tr("Save picture at the model's si&ze…")
         add("explore.save-small", text, partial(self._save, 1), "Ctrl+Shift+S", "image-down", menu="file")
-        undo = state.undo.createUndoAction(self._context.window, self.tr("&Undo"))
-        undo.setShortcut("Ctrl+Z")
-        redo = state.undo.createRedoAction(self._context.window, self.tr("&Redo"))
-        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
-        registry.adopt("edit.undo", undo, "undo-2")
-        registry.adopt("edit.redo", redo, "redo-2")
         text = self.tr("&Copy picture")
         add("explore.copy-image", text, self._copy_image, "Ctrl+C", "copy", menu="edit", separator=True)
         add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", menu="edit")

@@ -48,6 +48,7 @@ class ExplorePage(Page):
         super().__init__(context)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = ExploreState(context.engine, context.settings.values.recipe, self)
+        self.undo = self.state.undo
         self.blend = BlendState(self.state)
         self.original = OriginalState(self.state)
         self.actions_ = ExploreActions(context, self, self.state, self.blend)

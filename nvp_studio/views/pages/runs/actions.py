@@ -21,6 +21,7 @@ from nvp_studio.views.file_writing import write_in_thread
 from nvp_studio.views.page import Page
 from nvp_studio.views.run_dialogs import LabelsDialog, TrashDialog
 from nvp_studio.views.run_folders import ask_data, can_be_resumed, discard, put_back, show_folder
+from nvp_studio.views.undo_offer import UndoOffer
 
 PAGE_KEYS = ("label", "duplicate", "resume", "explore", "show-folder", "csv", "tensorboard", "discard", "trash")
 """In the order of the buttons; the table's menu has them too."""
@@ -37,6 +38,7 @@ class RunsActions(QObject):
         super().__init__(page)
         self._context = context
         self._timelapse = timelapse
+        self.undo = UndoOffer(_TOPIC, self)
         self._current: ListedRun | None = None
         self._chosen: list[ListedRun] = []
         self._register(page)
@@ -163,7 +165,7 @@ class RunsActions(QObject):
             show_folder(self._current.folder)
 
     def _discard(self) -> None:
-        discard([run.folder for run in self._chosen], _TOPIC, self.runs_changed.emit)
+        discard([run.folder for run in self._chosen], self.undo, self.runs_changed.emit)
 
     def _show_trash(self) -> None:
         runs = discarded_runs(self._context.runs.folder)

@@ -48,6 +48,7 @@ class RunsPage(Page):
         self.filtered_runs = FilteredRunsModel(self.runs, self)
         self.timelapse = Timelapse(self)
         self.actions_ = RunsActions(context, self, self.timelapse)
+        self.undo = self.actions_.undo
         text = self.tr("&Search runs")
         context.registry.add("runs.find", text, self._search, "Ctrl+F", page=self, separator=True)
         self._opened: dict[str, OpenedRun] = {}

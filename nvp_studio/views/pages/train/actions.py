@@ -20,6 +20,7 @@ from nvp_studio.views.pages.train.run_text import changes_text, strip_content
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.run_folders import ask_data, can_be_resumed, discard, show_folder
 from nvp_studio.views.theme import set_icon
+from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.worker.client import CrashReport
 
 _TOPIC = "run"
@@ -40,6 +41,7 @@ class TrainActions(QObject):
         super().__init__(parent)
         self._context = context
         self._live = live = context.live
+        self.undo = UndoOffer(_TOPIC, self)
         self._current: RunSummary | None = None
         self._changing = False
         self._saving = False
@@ -221,7 +223,7 @@ class TrainActions(QObject):
 
     def _discard(self) -> None:
         if self._current is not None:
-            discard([self._current.folder], _TOPIC, self.runs_changed.emit)
+            discard([self._current.folder], self.undo, self.runs_changed.emit)
 
     def _copy_report(self) -> None:
         QGuiApplication.clipboard().setText(self._live.report())

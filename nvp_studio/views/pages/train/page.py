@@ -50,6 +50,7 @@ class TrainPage(Page):
         """The run that starts once the scoring of the one before is cut short."""
         self._add_actions()
         self.actions_ = TrainActions(context, self)
+        self.undo = self.actions_.undo
         self._lay_out()
         self.shown = ShownRun(context, self.view, self)
         self._restore()
