@@ -29,8 +29,12 @@ class CurveOptions(QWidget):
         self._make_combos()
         self._make_smoothing()
         self._make_save()
+        chosen = group(self.quantity, self.axis, self.part)
+        for widget in (self.axis, self.part):
+            widget.setMinimumWidth(widget.sizeHint().width())
+        chosen.setMinimumWidth(chosen.sizeHint().width() - 4 * SPACE)  # in a small window the quantity is narrower
         row = WrappingRow(
-            group(self.quantity, self.axis, self.part),
+            chosen,
             group(self.smoothing_label, self.smoothing, self.log, self.clip),
             group(fit, self.save),
         )
