@@ -30,7 +30,7 @@ def skip_fsync(patch: Patch) -> None:
     """The content is not flushed before the file gets its name."""
 
     @contextmanager
-    def stream(path: Any, *, keep: Any = None) -> Iterator[BinaryIO]:
+    def stream(path: Any, *, keep: Any = None, devices: bool = False) -> Iterator[BinaryIO]:
         target = Path(path)
         temporary = files._temporary(target)
         with getattr(files, "open", open)(temporary, "xb") as file:
@@ -47,7 +47,7 @@ def rename_before_write(patch: Patch) -> None:
     """The file has its name before it has its content."""
 
     @contextmanager
-    def stream(path: Any, *, keep: Any = None) -> Iterator[BinaryIO]:
+    def stream(path: Any, *, keep: Any = None, devices: bool = False) -> Iterator[BinaryIO]:
         target = Path(path)
         temporary = files._temporary(target)
         with getattr(files, "open", open)(temporary, "xb") as file:
@@ -170,7 +170,7 @@ def leave_leftovers(patch: Patch) -> None:
 
 def accept_changed_data(patch: Patch) -> None:
     """The data's digest is not compared."""
-    patch.setattr(resume, "_changed_data", lambda record, data: "")
+    patch.setattr(resume, "_changed_data", lambda *_: "")
 
 
 def save_seldom(patch: Patch) -> None:
