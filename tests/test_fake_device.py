@@ -19,6 +19,7 @@ def faults(walked: list[Walked]) -> list[str]:
     return [f"{one.record.name}: {fault}" for one in walked for fault in one.faults]
 
 
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     ("config", "memory"),
     [(STUDIO, "fast"), (STUDIO, "constant"), (PAPER, "fast")],

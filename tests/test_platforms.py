@@ -39,6 +39,7 @@ for module in pkgutil.walk_packages(nvp_studio.__path__, "nvp_studio."):
 """
 
 
+@pytest.mark.slow
 def test_no_module_needs_a_module_of_unix_to_be_imported() -> None:
     ended = subprocess.run([sys.executable, "-c", IMPORT_ALL], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -36,6 +36,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_scores_come_in_the_order_of_the_files(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
     words = ["score", photos, "--model", model, "--device", "cpu", "--csv"]
     code, _, _ = run(*words, tmp_path / "one.csv")

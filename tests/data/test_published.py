@@ -303,6 +303,7 @@ def test_what_is_not_svhn_is_refused(change: dict[str, object], reason: str, tmp
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_damaged_files_of_svhn_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_svhn(tmp_path, svhn_arrays(2))
     path = tmp_path / "train_32x32.mat"  # which is read first

@@ -62,6 +62,7 @@ def test_a_wrong_file_asked_right_after_a_good_one_does_not_hide_it(
     assert engine.model_path == str(other_model)
 
 
+@pytest.mark.slow
 def test_a_remembered_model_that_is_gone_gives_way_to_the_included_one(qtbot: Bot, tmp_path: Path) -> None:
     engine = Engine()
     with qtbot.waitSignals([engine.model_failed, engine.model_opened]):

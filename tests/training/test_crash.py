@@ -153,6 +153,7 @@ def test_a_disk_with_room_again_gets_everything(tmp_path: Path, make_config: Mak
     assert read_checkpoint(tmp_path / "full" / "checkpoints" / "best.safetensors").info.test is not None
 
 
+@pytest.mark.slow
 def test_a_vanished_checkpoint_folder_is_a_notice(tmp_path: Path, make_config: MakeConfig, events: Events) -> None:
     stop = StopAt(4)
 

@@ -168,6 +168,7 @@ def test_a_rank_lost_in_the_middle_of_a_step_leaves_the_state_before_it(
             torch.testing.assert_close(tensor, wanted.tensors[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.slow_repeats
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_killed_rank_ends_all_and_the_work_is_kept(count: int, tmp_path: Path, make_config: MakeConfig) -> None:

@@ -25,6 +25,7 @@ MakeConfig = Callable[..., TrainConfig]
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.slow_repeats
 @pytest.mark.parametrize("memory", ["fast", "constant"])
 def test_a_run_in_bfloat16_resumes_exactly(tmp_path: Path, make_config: MakeConfig, memory: str) -> None:

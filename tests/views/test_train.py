@@ -673,6 +673,7 @@ def texts_of(dialog: DataDialog) -> list[str]:
     return [label.text() for label in dialog.findChildren(QLabel)]
 
 
+@pytest.mark.slow
 def test_the_length_of_a_run_by_epochs_is_shown_for_a_folder_too(page: TrainPage, qtbot: Bot, tmp_path: Path) -> None:
     for number, pixels in enumerate(random_images(40)):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number}.png")
