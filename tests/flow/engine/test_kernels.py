@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask
 from nvp_studio.flow.engine.compiled import CompiledNetwork
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.kernels import compiling
 from nvp_studio.flow.engine.kernels.networks import map_channels
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
@@ -132,6 +133,14 @@ def test_many_images_by_other_networks() -> None:
     flow = compiled(trained(CONFIGS["spline-masked"], torch.float32))
     x = images(flow.config, torch.float32, 21)
     assert (flow.decode(flow.encode(x)[0]) - x).abs().max() < 1 / 512
+
+
+def test_what_one_form_encodes_the_other_decodes() -> None:
+    flow = trained(CONFIGS["studio"], torch.float32)
+    plain, by_loops = Inference(flow), compiled(flow)
+    x = images(flow.config, torch.float32)
+    for encoder, decoder in ((plain, by_loops), (by_loops, plain)):
+        assert (decoder.decode(encoder.encode(x)[0]) - x).abs().max() < 1 / 512
 
 
 def test_gradients_go_past_the_kernels() -> None:
