@@ -1,4 +1,4 @@
-"""The run in the trainer process: start, pause, stop and resume it, and show what the trainer reports of it."""
+"""The run in the trainer process: start, pause, stop and resume it, and follow its states."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,10 +6,9 @@ from typing import Literal
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from nvp_studio.runs.history import MetricsTail, RunHistory
-from nvp_studio.runs.labels import shown_name
 from nvp_studio.runs.trash import discard_run
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.run_record import RunRecord
 from nvp_studio.state.run_states import (
     ASKED,
     IN_LOOP,
@@ -17,20 +16,10 @@ from nvp_studio.state.run_states import (
     TRANSITIONS,
     UNDER_WAY,
     Event,
-    Phase,
     State,
     phase_of,
 )
-from nvp_studio.training.changes import (
-    ChangeRequest,
-    RateChange,
-    Restart,
-    RunChange,
-    StopChange,
-    in_force,
-    now,
-    read_changes,
-)
+from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import (
@@ -53,7 +42,7 @@ LOCK_PATIENCE_SECONDS = 120.0
 """How long a resumed run waits for its lock: after a lost connection the old worker may still hold it."""
 
 
-class LiveRun(QObject):
+class LiveRun(RunRecord):
     """At most one run at a time, in one of the states of `run_states`.
 
     What a person asks for changes `phase` at once; the trainer's answer changes it again. After a crash of the trainer
@@ -63,16 +52,8 @@ class LiveRun(QObject):
 
     phase_changed = Signal(str)
     """The new `phase`; `reason` says why."""
-    begun = Signal(object)
-    """`RunStarted`: the run has its folder, or is resumed in it."""
-    updated = Signal()
-    """New steps or progress; at most 30 times a second."""
-    images_changed = Signal(str)
-    """``samples`` or ``reconstructions``."""
     noticed = Signal(str, str)
     """(level, text): something a person should know."""
-    settings_changed = Signal()
-    """Learning rate or stop conditions have changed: `settings`."""
     checkpoint_saved = Signal(object)
     """`CheckpointSaved`."""
     crashed = Signal(object)
@@ -83,38 +64,17 @@ class LiveRun(QObject):
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
-        self.phase: Phase = "none"
-        self.reason = ""
-        self.name = self.first_name = ""
-        """The name to show, as the list of runs does; `first_name` is the one that it was started with."""
-        self.folder = ""
-        self.host = ""
-        """The machine that trains the run and has its folder; empty: this one."""
-        self.started: RunStarted | None = None
-        self.progress: RunProgress | None = None
-        self.prepared: float | None = None
-        """Fraction of the data that is prepared, or of the images scored, 0 to 1; None when not known."""
-        self.seconds_left: float | None = None
-        """To the end, the final scores included; None when not known."""
-        self.skipping = False
-        """Whether a person has cut the scoring short, which ends with its next batch."""
-        self.settings: RunChanged | None = None
-        """Learning rate and stop conditions in force; None before the run has begun."""
-        self.history = RunHistory()
-        self.images: dict[str, RunImages] = {}
-        self.config: TrainConfig | None = None
         self.crash: CrashReport | None = None
         """The last crash of its trainer; None without one."""
         self._state: State = "none"
         self._request: StartRun | ResumeRun | None = None
         """What the trainer is asked for when it is ready; a run with a checkpoint is resumed."""
         self._crashed_since_saved = False
-        self._update_due = False
         self._slow_stop = QTimer(self, singleShot=True, interval=SLOW_STOP_MILLISECONDS)
         self._slow_stop.timeout.connect(self.stop_is_slow)
         trainer = engine.trainer
         trainer.run_event.connect(self._on_message)
-        trainer.drained.connect(self._on_drained)
+        trainer.drained.connect(self._tell_update)
         trainer.crashed.connect(self._on_crashed)
         trainer.state_changed.connect(self._on_trainer_state_changed)
 
@@ -129,11 +89,6 @@ class LiveRun(QObject):
         return self._state in IN_LOOP
 
     @property
-    def spent(self) -> bool:
-        """Whether its budget is spent: its best model is being scored, and nothing can be changed."""
-        return self.progress is not None and self.progress.fraction >= 1
-
-    @property
     def can_skip_scoring(self) -> bool:
         """Whether its best model is being scored, which can be cut short."""
         return self.spent and self.in_loop
@@ -143,11 +98,6 @@ class LiveRun(QObject):
         """Whether it ended before its budget was spent and has a checkpoint to resume from."""
         ended = self.phase in ("interrupted", "stopped", "failed")
         return ended and bool(self.folder) and isinstance(self._request, ResumeRun)
-
-    @property
-    def local_folder(self) -> str:
-        """Its folder if that is on this machine, else "": this machine may have another folder of the same path."""
-        return "" if self.host else self.folder
 
     @property
     def data_trouble(self) -> Literal["", "changed", "missing"]:
@@ -161,10 +111,6 @@ class LiveRun(QObject):
             lines.append(msgspec.json.encode(self.config).decode())
         lines.append(self.crash.text() if self.crash else "\n".join(self._engine.trainer.stderr_tail))
         return "\n".join(line for line in lines if line)
-
-    def refresh_name(self) -> None:
-        """Read again what `name` is by its labels; those of a run on another machine cannot be read."""
-        self.name = shown_name(Path(self.local_folder), self.first_name) if self.local_folder else self.first_name
 
     # Requests
 
@@ -248,18 +194,11 @@ class LiveRun(QObject):
     def _begin(self, request: StartRun | ResumeRun) -> None:
         trainer, host = self._engine.trainer, self._engine.trainer_host
         folder = request.folder if isinstance(request, ResumeRun) else ""
-        if (host, folder) != (self.host, self.folder) or not folder:
-            self.history.clear()
-            self.images.clear()
-            self.started = self.config = None
-        self.host, self.folder = host, folder
-        self.first_name = Path(folder).name
+        self._begin_record(host, folder)
         if isinstance(request, StartRun):
             self.first_name, self.config = request.name, request.config
         self.refresh_name()
-        self.progress = self.prepared = self.seconds_left = self.settings = self.crash = None
-        self._request = request
-        self._crashed_since_saved = self.skipping = False
+        self.crash, self._request, self._crashed_since_saved = None, request, False
         self._advance("start after kill" if trainer.ending else "start")
         self._start_trainer()
 
@@ -300,22 +239,19 @@ class LiveRun(QObject):
             case RunState():
                 self._on_run_state(message)
             case StepMetrics():
-                self.history.append(message)
-                self._update_due = True
+                self._take_step(message)
                 self._advance("step")
             case RunProgress():
-                self.progress, self.seconds_left = message, message.seconds_left
-                self._update_due = True
+                self._take_progress(message)
             case RunImages():
-                self.images[message.kind] = message
-                self.images_changed.emit(message.kind)
+                self._take_images(message)
             case CheckpointSaved():
                 if message.kind == "last":  # the one that a run is resumed from
                     self._request = ResumeRun(self.folder)
                     self._crashed_since_saved = self._crashed_since_saved and message.step == 0
                 self.checkpoint_saved.emit(message)
             case RunChanged():
-                self._on_settings(message)
+                self._take_settings(message)
             case RunNotice(level=level, text=text):
                 self.noticed.emit(level, text)
 
@@ -323,51 +259,17 @@ class LiveRun(QObject):
         self.prepared = message.fraction
         self.seconds_left = message.seconds_left if self.spent else self.seconds_left
         if message.phase == "finished" and self._state in NOT_BEGUN and self.local_folder:
-            self.history.clear()  # it had finished when its trainer was lost
-            MetricsTail(self.local_folder, self.history).read_all()
-            self._update_due = True
+            self._read_history()  # it had finished when its trainer was lost
         refusal: Event = "data changed" if message.data_changed else "data missing"
         refused = message.data_changed or message.data_missing
         self._advance(refusal if refused else message.phase, message.reason)
 
     def _on_started(self, message: RunStarted) -> None:
-        self.started = message
-        self.first_name, self.folder, self.config = message.name, message.folder, message.config
-        self.refresh_name()
+        self._take_start(message)
         if isinstance(self._request, ResumeRun):
             self._request = ResumeRun(self.folder, data=self._request.data)  # the budget asked for is recorded now
-        if message.step == 0 or not self.host:
-            self.history.clear()
-        if self.host:  # its files cannot be read here: what was shown stays
-            self.settings = None
-            if message.step > 0:
-                self._mark(Restart(message.step, now()))
-        elif message.step > 0:
-            MetricsTail(message.folder, self.history).read_all()
-        self._update_due = True
         self._advance("begun")
         self.begun.emit(message)
-
-    def _on_settings(self, message: RunChanged) -> None:
-        before, self.settings = self.settings, message
-        if not self.host:
-            self.history.show_changes(read_changes(Path(self.folder)))
-        elif before is not None:
-            if message.learning_rate != before.learning_rate:
-                self._mark(RateChange(message.step, message.learning_rate))
-            if message.stop != before.stop:
-                self._mark(StopChange(message.step, message.stop))
-        self._update_due = True
-        self.settings_changed.emit()
-
-    def _mark(self, change: RunChange) -> None:
-        """Add a change of a run whose folder is on another machine."""
-        self.history.show_changes(in_force((*self.history.changes, change)))
-
-    def _on_drained(self) -> None:
-        if self._update_due:
-            self._update_due = False
-            self.updated.emit()
 
     def _on_crashed(self, report: CrashReport) -> None:
         if not self.under_way:

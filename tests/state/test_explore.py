@@ -14,7 +14,8 @@ from nvp_studio.explore.model import open_model
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state import recipe_edit
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.explore import SHEET_IMAGES, ExploreState
+from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.sample_strip import SHEET_IMAGES
 from tests.qt import WAIT_SECONDS, Bot, delete_now, is_asking
 from tests.small_model import random_images
 
@@ -25,7 +26,7 @@ def settled(state: ExploreState) -> bool:
         state.recipe is not None
         and state.picture_recipe == state.recipe
         and state.bits_per_dim is not None
-        and state.sheet is not None
+        and state.samples.sheet is not None
         and not is_asking(state.engine.explorer)
     )
 
@@ -57,8 +58,8 @@ def test_the_first_picture_is_a_sample_with_its_score_and_place(state: ExploreSt
     assert state.picture.image.shape == (1, 8, 8, 1)
     assert state.origin == state.picture.base_coordinates
     assert len(state.origin) == 12
-    assert state.sheet is not None
-    assert state.sheet.images.shape[0] == SHEET_IMAGES
+    assert state.samples.sheet is not None
+    assert state.samples.sheet.images.shape[0] == SHEET_IMAGES
 
 
 def test_a_direction_goes_where_it_is_set_and_the_others_stay(state: ExploreState, qtbot: Bot) -> None:

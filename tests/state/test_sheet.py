@@ -88,8 +88,8 @@ def test_the_samples_of_the_model_before_are_outdated_until_others_come(
     state: ExploreState, engine: FakeEngine
 ) -> None:
     told: list[str] = []
-    state.sheet_outdated.connect(lambda: told.append("outdated"))
-    state.sheet_changed.connect(lambda _: told.append("new"))
+    state.samples.outdated.connect(lambda: told.append("outdated"))
+    state.samples.changed.connect(lambda _: told.append("new"))
     state.picture_outdated.connect(lambda: told.append("picture"))
     engine.open("two")
     assert set(told) == {"outdated", "picture"}
@@ -101,8 +101,8 @@ def test_the_samples_of_the_model_before_are_outdated_until_others_come(
 
 
 def test_a_sample_that_is_picked_has_the_temperatures_it_is_shown_with(state: ExploreState) -> None:
-    assert state.sheet is not None
-    shown = state.sheet.recipes[5]
+    assert state.samples.sheet is not None
+    shown = state.samples.sheet.recipes[5]
     state.recipe = Recipe(checkpoint="one", base=Seed(9), temperatures=(1.5,), offsets=((0, 2.0),))
     state.pick_sample(5)
     assert state.recipe == shown

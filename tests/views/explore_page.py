@@ -11,7 +11,7 @@ def settled(page: ExplorePage) -> bool:
     """Whether the page shows the picture, score and samples that were requested last."""
     state = page.state
     shown = state.recipe is not None and state.picture_recipe == state.recipe and state.bits_per_dim is not None
-    return shown and not is_asking(state.engine.explorer) and state.sheet is not None
+    return shown and not is_asking(state.engine.explorer) and state.samples.sheet is not None
 
 
 def shown_page(engine: Engine, qtbot: Bot, model: Path, folder: Path) -> ExplorePage:

@@ -87,7 +87,7 @@ def test_two_image_files_are_blended_by_keys_and_the_caption_names_them(
     qtbot.waitUntil(lambda: page.blend.strip is not None and settled(page))
     assert panel.row.isEnabled()
     assert panel.row.value == 0.5
-    assert page.caption.text() == "50 % of the way from first.png to second.png"
+    assert page.pictures.caption.text() == "50 % of the way from first.png to second.png"
     assert page.state.temperatures == (1.0, 1.0)
     assert panel.strip.shown() == len(STRIP_POSITIONS)
     assert strip_picture(page, 0) == own(0).tobytes()
@@ -150,7 +150,7 @@ def test_other_sliders_act_on_the_blend_and_on_the_strip(
 ) -> None:
     choose(page, qtbot, files)
     before = strip_picture(page, 0)
-    row = page.latents.temperatures[0]
+    row = page.panel.latents.temperatures[0]
     qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 0.3))
     cooled = page.state.temperatures
     assert cooled == pytest.approx((0.3, 0.3), abs=0.02)
@@ -307,9 +307,9 @@ def test_every_button_of_the_page_is_whole_at_every_size(
     qtbot.waitUntil(lambda: page.toolbar.wrapped == (size.width() < 1280))
     tools = page.toolbar.findChildren(QToolButton)
     assert len(tools) == 8
-    whole = [tool for tool in tools if tool is not page.model_button]
+    whole = [tool for tool in tools if tool is not page.toolbar.model_button]
     qtbot.waitUntil(lambda: all(tool.width() >= tool.sizeHint().width() for tool in whole))
-    assert page.model_button.width() >= 80
+    assert page.toolbar.model_button.width() >= 80
     for end, letter in zip(page.blend_panel.ends, "AB", strict=True):
         assert end.text().split()[0] == letter
         qtbot.waitUntil(lambda end=end: end.width() >= end.sizeHint().width())

@@ -20,7 +20,8 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore.page import ExplorePage
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.image_view import ImageView, whole_zoom
+from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.placed_image import whole_zoom
 from nvp_studio.views.widgets.sliders import STEPS_PER_UNIT
 from tests.qt import WAIT_SECONDS, Bot, on_slider
 from tests.small_model import random_images
@@ -34,13 +35,13 @@ def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -
 
 
 def pixels(page: ExplorePage) -> QImage:
-    assert page.view.image is not None
-    return page.view.image.copy()
+    assert page.pictures.view.image is not None
+    return page.pictures.view.image.copy()
 
 
 def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage, qtbot: Bot) -> None:
-    before, figure = pixels(page), page.score.figure.text()
-    row = page.latents.directions[0]
+    before, figure = pixels(page), page.panel.score.figure.text()
+    row = page.panel.latents.directions[0]
 
     def picture_follows() -> None:
         qtbot.waitUntil(lambda: settled(page))
@@ -51,18 +52,18 @@ def test_dragging_a_slider_changes_the_picture_and_is_one_undo(page: ExplorePage
     qtbot.waitUntil(lambda: settled(page))
     assert page.state.coordinates[0] == pytest.approx(3.0, abs=0.05)
     assert row.figure.text() == f"{row.value:+.2f}"
-    assert page.score.figure.text() != figure
+    assert page.panel.score.figure.text() != figure
     assert page.state.undo.count() == 1
 
     page.window().registry["edit.undo"].trigger()
     qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) == before
-    assert page.score.figure.text() == figure
+    assert page.panel.score.figure.text() == figure
 
 
 @pytest.mark.slow
 def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> None:
-    row = page.latents.directions[4]
+    row = page.panel.latents.directions[4]
     origin = row.value
     page.state.set_coordinate(4, 2.0)
     assert row.value == pytest.approx(2.0)
@@ -75,7 +76,7 @@ def test_arrow_keys_move_a_slider_and_delete_resets_it(
     page: ExplorePage, monkeypatch: pytest.MonkeyPatch, qtbot: Bot
 ) -> None:
     monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
-    row = page.latents.directions[1]
+    row = page.panel.latents.directions[1]
     start = row.value
     row.slider.setFocus()
     for _ in range(3):
@@ -83,14 +84,14 @@ def test_arrow_keys_move_a_slider_and_delete_resets_it(
     assert page.state.coordinates[1] == pytest.approx(start + 0.15, abs=0.011)
     assert page.state.undo.count() == 1
     qtbot.keyClick(row.slider, Qt.Key.Key_Down)
-    assert QApplication.focusWidget() is page.latents.directions[2].slider
+    assert QApplication.focusWidget() is page.panel.latents.directions[2].slider
     qtbot.keyClick(row.slider, Qt.Key.Key_Delete)
     assert page.state.recipe.offsets == ()
 
 
 @pytest.mark.slow
 def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> None:
-    slider = page.latents.directions[0].slider
+    slider = page.panel.latents.directions[0].slider
     page.setFocus()
 
     def turn() -> None:
@@ -118,7 +119,7 @@ def test_the_wheel_scrolls_past_a_slider_without_focus(page: ExplorePage) -> Non
 @pytest.mark.slow
 def test_a_value_beyond_the_sliders_range_is_shown_unclipped(page: ExplorePage, qtbot: Bot) -> None:
     page.state.set_coordinate(0, 7.25)
-    row = page.latents.directions[0]
+    row = page.panel.latents.directions[0]
     assert row.figure.text() == "+7.25"
     assert row.slider.value() == 4 * STEPS_PER_UNIT
     qtbot.waitUntil(lambda: settled(page))
@@ -129,29 +130,31 @@ def test_n_draws_a_sample_and_typing_a_seed_brings_it_back(page: ExplorePage, qt
     qtbot.keyClick(page, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: settled(page))
     seed = page.state.recipe.base.seed
-    assert page.seed.value() == seed
-    assert page.seed.width() >= 100
-    assert page.rect().contains(page.seed.geometry().translated(page.seed.parentWidget().mapTo(page, QPoint())))
+    assert page.panel.seed.value() == seed
+    assert page.panel.seed.width() >= 100
+    assert page.rect().contains(
+        page.panel.seed.geometry().translated(page.panel.seed.parentWidget().mapTo(page, QPoint()))
+    )
     picture = pixels(page)
     page.window().registry["explore.new-sample"].trigger()
     qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != picture
-    page.seed.selectAll()
-    qtbot.keyClicks(page.seed, str(seed))
-    qtbot.keyClick(page.seed, Qt.Key.Key_Return)
+    page.panel.seed.selectAll()
+    qtbot.keyClicks(page.panel.seed, str(seed))
+    qtbot.keyClick(page.panel.seed, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) == picture
 
 
 def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qtbot: Bot) -> None:
-    all_scales, fine, coarse = page.latents.temperatures
+    all_scales, fine, coarse = page.panel.latents.temperatures
     qtbot.mouseClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=on_slider(all_scales.slider, 0.5))
     assert page.state.temperatures == pytest.approx((0.5, 0.5), abs=0.02)
     assert fine.value == coarse.value == page.state.temperatures[0]
     qtbot.mouseClick(fine.slider, Qt.MouseButton.LeftButton, pos=on_slider(fine.slider, 1.2))
     assert page.state.temperatures == pytest.approx((1.2, 0.5), abs=0.02)
     qtbot.waitUntil(lambda: settled(page))
-    assert page.state.sheet.recipes[0].temperatures == page.state.temperatures
+    assert page.state.samples.sheet.recipes[0].temperatures == page.state.temperatures
     qtbot.mouseDClick(all_scales.slider, Qt.MouseButton.LeftButton, pos=on_slider(all_scales.slider, 0.85))
     assert page.state.temperatures == (0.8, 0.8)
 
@@ -159,12 +162,12 @@ def test_the_temperature_of_all_scales_and_of_one(page: ExplorePage, qtbot: Bot)
 def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: ExplorePage, qtbot: Bot) -> None:
     assert page.sheet.shown() >= 8
     qtbot.mouseClick(page.sheet, Qt.MouseButton.LeftButton, pos=page.sheet.cell_rect(3).center())
-    chosen = page.state.sheet.recipes[3]
+    chosen = page.state.samples.sheet.recipes[3]
     assert page.state.recipe.base == chosen.base
     assert page.sheet.selected == 3
     qtbot.waitUntil(lambda: settled(page))
     size = 8 * 8
-    assert page.state.picture.image.pixels == page.state.sheet.images.pixels[3 * size : 4 * size]
+    assert page.state.picture.image.pixels == page.state.samples.sheet.images.pixels[3 * size : 4 * size]
     page.sheet.setFocus()
     qtbot.keyClick(page.sheet, Qt.Key.Key_Right)
     assert page.sheet.selected == 4
@@ -172,9 +175,9 @@ def test_a_sample_of_the_strip_is_picked_by_click_and_by_arrow_keys(page: Explor
 
 @pytest.mark.slow
 def test_more_samples_are_other_samples(page: ExplorePage, qtbot: Bot) -> None:
-    before = page.state.sheet.images
+    before = page.state.samples.sheet.images
     page.window().registry["explore.more-samples"].trigger()
-    qtbot.waitUntil(lambda: page.state.sheet.images != before)
+    qtbot.waitUntil(lambda: page.state.samples.sheet.images != before)
 
 
 @pytest.mark.slow
@@ -197,45 +200,47 @@ def test_a_dropped_image_is_shown_exactly_with_what_was_done_to_it(
     assert page.window().open_paths([tmp_path / "exact.png"])
     qtbot.waitUntil(lambda: settled(page) and isinstance(page.state.recipe.base, Image))
     assert page.state.picture.image.pixels == exact.tobytes()
-    assert page.caption.text().startswith("exact.png")
-    assert page.seed.value() is None
+    assert page.pictures.caption.text().startswith("exact.png")
+    assert page.panel.seed.value() is None
 
     PIL.Image.fromarray(np.tile(exact, (4, 7))).save(tmp_path / "large.png")
     page.open_paths([tmp_path / "large.png"])
-    qtbot.waitUntil(lambda: settled(page) and "large.png" in page.caption.text())
-    assert "56x32" in page.caption.text()
+    qtbot.waitUntil(lambda: settled(page) and "large.png" in page.pictures.caption.text())
+    assert "56x32" in page.pictures.caption.text()
 
 
 def test_the_picture_and_its_program_can_be_copied(page: ExplorePage) -> None:
     page.window().registry["explore.copy-image"].trigger()
     copied = QApplication.clipboard().image()
     assert copied.width() >= 400
-    assert copied.scaled(8, 8).pixelColor(0, 0) == page.view.image.pixelColor(0, 0)
+    assert copied.scaled(8, 8).pixelColor(0, 0) == page.pictures.view.image.pixelColor(0, 0)
     page.window().registry["explore.copy-python"].trigger()
     assert "Recipe.from_json" in QApplication.clipboard().text()
 
 
 def test_the_score_card_says_where_the_picture_lies(page: ExplorePage, qtbot: Bot) -> None:
-    assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}"
-    assert f"{page.state.percentile():.0f} % of 100" in page.score.rank.text()
+    assert page.panel.score.figure.text() == f"{page.state.bits_per_dim:.3f}"
+    assert f"{page.state.percentile():.0f} % of 100" in page.panel.score.rank.text()
 
 
 def test_the_figure_is_dimmed_until_the_pictures_own_score_is_there(page: ExplorePage, qtbot: Bot) -> None:
-    qtbot.waitUntil(lambda: not page.score.pending)
-    figure = page.score.figure.text()
+    qtbot.waitUntil(lambda: not page.panel.score.pending)
+    figure = page.panel.score.figure.text()
     dimmed: list[tuple[bool, str]] = []
-    page.state.picture_changed.connect(lambda _: dimmed.append((page.score.pending, page.score.figure.text())))
+    page.state.picture_changed.connect(
+        lambda _: dimmed.append((page.panel.score.pending, page.panel.score.figure.text()))
+    )
     page.state.new_sample(17)
-    qtbot.waitUntil(lambda: settled(page) and not page.score.pending)
+    qtbot.waitUntil(lambda: settled(page) and not page.panel.score.pending)
     assert dimmed == [(True, figure)]
-    assert page.score.figure.text() == f"{page.state.bits_per_dim:.3f}" != figure
+    assert page.panel.score.figure.text() == f"{page.state.bits_per_dim:.3f}" != figure
 
 
 @pytest.mark.slow
 def test_a_model_with_other_directions_gets_other_sliders(page: ExplorePage, qtbot: Bot, other_model: Path) -> None:
     page.open_paths([other_model])
-    qtbot.waitUntil(lambda: len(page.latents.directions) == 5 and settled(page))
-    row = page.latents.directions[4]
+    qtbot.waitUntil(lambda: len(page.panel.latents.directions) == 5 and settled(page))
+    row = page.panel.latents.directions[4]
     qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 2.0))
     assert page.state.coordinates[4] == pytest.approx(2.0, abs=0.05)
     assert page.window().settings.values.recent_models[0] == str(other_model)
@@ -276,11 +281,11 @@ def test_after_a_crash_the_picture_is_restored_and_sliders_work(window: MainWind
     qtbot.waitUntil(lambda: settled(page))
     before = pixels(page)
     os.kill(engine.explorer.pid, signal.SIGKILL)
-    qtbot.waitUntil(lambda: not page.latents.isEnabled())
+    qtbot.waitUntil(lambda: not page.panel.latents.isEnabled())
     assert pixels(page) == before, "the picture stays while the engine is away"
-    qtbot.waitUntil(lambda: page.latents.isEnabled() and settled(page))
+    qtbot.waitUntil(lambda: page.panel.latents.isEnabled() and settled(page))
     assert pixels(page) == before
-    row = page.latents.directions[0]
+    row = page.panel.latents.directions[0]
     qtbot.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 3.0))
     qtbot.waitUntil(lambda: settled(page))
     assert pixels(page) != before

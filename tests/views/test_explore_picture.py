@@ -7,8 +7,8 @@ from PySide6.QtCore import Qt
 
 from nvp_studio.recipe import Seed
 from nvp_studio.state.engine import Engine
-from nvp_studio.views.pages.explore.moved_text import count_text, moved_text, scales_text
 from nvp_studio.views.pages.explore.page import ExplorePage
+from nvp_studio.views.pages.explore.picture_text import count_text, moved_text, scales_text
 from tests.qt import Bot, on_slider
 from tests.views.explore_page import settled, shown_page
 
@@ -22,12 +22,12 @@ def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -
 def test_the_zoom_stays_while_a_slider_moves_and_digits_stay_with_the_slider(page: ExplorePage, qtbot: Bot) -> None:
     qtbot.keyClick(page, Qt.Key.Key_Plus)
     qtbot.keyClick(page, Qt.Key.Key_Plus, Qt.KeyboardModifier.ControlModifier)
-    zoom, place = page.view.viewport.zoom, page.view.image_rect()
+    zoom, place = page.pictures.view.viewport.zoom, page.pictures.view.image_rect()
     assert zoom > 0
-    row = page.latents.directions[0]
+    row = page.panel.latents.directions[0]
     qtbot.mouseDrag(row.slider, on_slider(row.slider, 1.0), on_slider(row.slider, 2.0))
     qtbot.waitUntil(lambda: settled(page))
-    assert page.view.image_rect() == place
+    assert page.pictures.view.image_rect() == place
     row.slider.setFocus()
     for key in (Qt.Key.Key_0, Qt.Key.Key_Return):
         focus = page.window().focusWidget()
@@ -35,18 +35,18 @@ def test_the_zoom_stays_while_a_slider_moves_and_digits_stay_with_the_slider(pag
         qtbot.keyClick(focus, key)
     assert page.state.coordinates[0] == 0.0
     assert page.window().focusWidget() is row.slider
-    assert page.view.viewport.zoom == zoom
-    page.view.setFocus()
-    qtbot.keyClick(page.view, Qt.Key.Key_0)
-    assert page.view.viewport.zoom == 0
+    assert page.pictures.view.viewport.zoom == zoom
+    page.pictures.view.setFocus()
+    qtbot.keyClick(page.pictures.view, Qt.Key.Key_0)
+    assert page.pictures.view.viewport.zoom == 0
 
-    page.seed.selectAll()
-    qtbot.keyClicks(page.seed, "-3")
-    assert page.seed.note is not None
-    assert page.seed.note.isVisible(), "a seed that cannot be taken is explained below its field"
-    assert "not -3" in page.seed.note.text()
-    qtbot.keyClick(page.seed, Qt.Key.Key_Escape)
-    assert not page.seed.note.isVisible()
+    page.panel.seed.selectAll()
+    qtbot.keyClicks(page.panel.seed, "-3")
+    assert page.panel.seed.note is not None
+    assert page.panel.seed.note.isVisible(), "a seed that cannot be taken is explained below its field"
+    assert "not -3" in page.panel.seed.note.text()
+    qtbot.keyClick(page.panel.seed, Qt.Key.Key_Escape)
+    assert not page.panel.seed.note.isVisible()
     assert page.state.recipe.base == Seed(0)
 
 
@@ -57,17 +57,17 @@ def test_random_directions_are_told_undone_repeated_and_seen_beside_the_original
     registry["explore.randomize"].trigger()
     places = page.state.coordinates
     qtbot.waitUntil(lambda: settled(page))
-    assert page.latents.moved.text().startswith("12 moved, ")
-    assert page.latents.moved.text().endswith(("% fine", "% coarse"))
-    assert "and 9 more" in page.caption.text()
-    row = page.latents.directions[0]
+    assert page.panel.latents.moved.text().startswith("12 moved, ")
+    assert page.panel.latents.moved.text().endswith(("% fine", "% coarse"))
+    assert "and 9 more" in page.pictures.caption.text()
+    row = page.panel.latents.directions[0]
     assert row.figure.property("moved")
     assert row.slider.accessibleDescription() == f"moved by {page.state.moved[0]:+.2f}".replace("-", "−")
     registry["edit.undo"].trigger()
     qtbot.waitUntil(lambda: settled(page))
-    assert page.latents.moved.text() == ""
+    assert page.panel.latents.moved.text() == ""
     assert not row.figure.property("moved")
-    assert page.caption.text() == "Sample of seed 0"
+    assert page.pictures.caption.text() == "Sample of seed 0"
     registry["explore.new-sample"].trigger()
     qtbot.waitUntil(lambda: settled(page))
     registry["explore.repeat-randomize"].trigger()
@@ -76,18 +76,18 @@ def test_random_directions_are_told_undone_repeated_and_seen_beside_the_original
     registry["explore.original"].trigger()
     registry["explore.randomize"].trigger()
     qtbot.waitUntil(lambda: settled(page) and not page.original.outdated)
-    assert page.view.image != page.original_view.image
+    assert page.pictures.view.image != page.pictures.original_view.image
     registry["explore.zoom-in"].trigger()
-    assert page.view.viewport is page.original_view.viewport
+    assert page.pictures.view.viewport is page.pictures.original_view.viewport
     registry["explore.reset"].trigger()
     qtbot.waitUntil(lambda: settled(page))
-    assert page.view.image == page.original_view.image
+    assert page.pictures.view.image == page.pictures.original_view.image
     page.state.new_sample(5)
     assert page.state.recipe.base == Seed(5)
     qtbot.waitUntil(lambda: settled(page) and not page.original.outdated)
-    assert page.view.image == page.original_view.image
+    assert page.pictures.view.image == page.pictures.original_view.image
     registry["explore.original"].trigger()
-    assert page.original_view.isHidden()
+    assert page.pictures.original_view.isHidden()
 
 
 def test_what_moved_is_told_in_words() -> None:

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QApplication
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimage
-from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
+from nvp_studio.views.widgets.image_status import ImageStatus
+from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.viewport import Viewport
 from tests.qt import Bot
 

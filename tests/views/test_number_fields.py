@@ -110,9 +110,9 @@ def test_the_form_names_the_field_it_cannot_use(qtbot: Bot) -> None:
     assert form.problem == ""
     assert form.config is not None
     assert form.config.learning_rate == 1e-3
-    retype(form.budget, "0")
+    retype(form.budget.number, "0")
     assert form.problem == "Train for: must be more than 0"
-    retype(form.budget, "2,5")
+    retype(form.budget.number, "2,5")
     assert form.config.minutes == 2.5
     retype(form.name, "x" * 100)
     assert form.problem == "Name: at most 80 characters, not 100"

@@ -113,7 +113,7 @@ def test_a_budget_is_whole_where_the_form_is_narrowest(qtbot: Bot) -> None:
     form.show_config(TrainConfig(steps=40_000))
     form.resize(form.minimumSizeHint())
     form.show()
-    line = form.budget.lineEdit()
+    line = form.budget.number.lineEdit()
     margins = line.textMargins()
     needed = line.fontMetrics().horizontalAdvance("40000") + margins.left() + margins.right()
     assert line.width() >= needed
@@ -254,10 +254,10 @@ def test_training_in_one_minute_leaves_the_form_as_it_is(
     window.registry["run.one-minute"].trigger()
     assert [(config.data, config.preset, config.minutes) for config in started] == [("fashion-mnist", "quick", 1)]
     assert (page.form.config, page.form.run_name) == (typed, "mine")
-    page.form.budget.lineEdit().setText("0")
+    page.form.budget.number.lineEdit().setText("0")
     window.registry["run.one-minute"].trigger()
     assert len(started) == 2
-    assert page.form.budget.text() == "0"
+    assert page.form.budget.number.text() == "0"
     assert page.context.settings.values.train == typed  # the last settings that were valid
 
 
@@ -695,9 +695,9 @@ def test_the_plot_follows_the_theme(window: MainWindow, page: TrainPage, qtbot: 
 def test_a_number_typed_before_its_unit_stays(qtbot: Bot) -> None:
     form = TrainForm()
     qtbot.addWidget(form)
-    form.budget_kind.setCurrentIndex(form.budget_kind.findData("steps"))
-    assert form.budget.value() != DEFAULT_CONFIG.minutes, "what is proposed for the unit"
-    form.budget_kind.setCurrentIndex(form.budget_kind.findData("minutes"))
-    form.budget.lineEdit().setText("300")
-    form.budget_kind.setCurrentIndex(form.budget_kind.findData("steps"))
-    assert (form.budget.value(), form.config and form.config.steps) == (300, 300)
+    form.budget.unit.setCurrentIndex(form.budget.unit.findData("steps"))
+    assert form.budget.number.value() != DEFAULT_CONFIG.minutes, "what is proposed for the unit"
+    form.budget.unit.setCurrentIndex(form.budget.unit.findData("minutes"))
+    form.budget.number.lineEdit().setText("300")
+    form.budget.unit.setCurrentIndex(form.budget.unit.findData("steps"))
+    assert (form.budget.number.value(), form.config and form.config.steps) == (300, 300)

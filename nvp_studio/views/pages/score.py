@@ -31,7 +31,8 @@ from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
 from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.histogram import Histogram
-from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
+from nvp_studio.views.widgets.image_status import ImageStatus
+from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.score_table import ScoreTable

@@ -7,8 +7,9 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimages
 from nvp_studio.views.theme import colors, scaled_font
-from nvp_studio.views.widgets.image_view import DIMMED, whole_zoom
+from nvp_studio.views.widgets.image_view import DIMMED
 from nvp_studio.views.widgets.labels import plain_tip
+from nvp_studio.views.widgets.placed_image import whole_zoom
 
 _NO_LIMIT = 100_000
 

@@ -1,6 +1,6 @@
 """A large image that can be zoomed and moved and that tells its pixels; each one is a sharp square, never smoothed."""
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -13,16 +13,15 @@ from PySide6.QtGui import (
     QPen,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QSizePolicy, QWidget
+from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QSizePolicy
 
 from nvp_studio.views.theme import colors, scaled_font
-from nvp_studio.views.widgets.labels import TextLabel
-from nvp_studio.views.widgets.viewport import ZOOM_STEP, Viewport, corner, kept_inside
+from nvp_studio.views.widgets.image_status import status_text
+from nvp_studio.views.widgets.placed_image import PlacedImage
+from nvp_studio.views.widgets.viewport import Viewport
 
 DIMMED = 0.35
 """Opacity of images that others are about to replace."""
-_FEWEST_PIXELS = 4
-"""How many pixels of an image are seen in a row at the largest zoom."""
 _WHEEL_STEP = 120
 _ARROWS = {
     Qt.Key.Key_Left: QPoint(-1, 0),
@@ -32,15 +31,7 @@ _ARROWS = {
 }
 
 
-def whole_zoom(image: QSize, space: QSize, ratio: float) -> QSizeF:
-    """The largest size in logical pixels that fits `space` and shows each pixel as a whole number of screen pixels."""
-    factor = min(int(space.width() * ratio / image.width()), int(space.height() * ratio / image.height()))
-    if factor < 1:
-        return QSizeF(image.scaled(space, Qt.AspectRatioMode.KeepAspectRatio))
-    return QSizeF(image.width() * factor / ratio, image.height() * factor / ratio)
-
-
-class ImageView(QWidget):
+class ImageView(PlacedImage):
     """One image, at first as large as the space allows; a placeholder text is shown while there is none.
 
     Wheel, pinch, `+` and `-` zoom; dragging and, once it is zoomed, arrow keys move it; a double click or `0` shows all
@@ -48,11 +39,8 @@ class ImageView(QWidget):
     Views with one `Viewport` do all that together.
     """
 
-    told = Signal()
-    """The pixel that is told, its values or the zoom may be other ones."""
-
     def __init__(self, viewport: Viewport | None = None) -> None:
-        super().__init__()
+        super().__init__(viewport)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(QSize(96, 96))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -66,10 +54,7 @@ class ImageView(QWidget):
                 "All of it again: double click, or 0."
             )
         )
-        self.image: QImage | None = None
-        self.grey = False
         self.placeholder = ""
-        self.viewport = viewport if viewport is not None else Viewport(self)
         self._dimmed = False
         self._grabbed: QPointF | None = None
         self._wheel = 0
@@ -98,128 +83,18 @@ class ImageView(QWidget):
             self.placeholder = text
             self.update()
 
-    # What is told
-
-    def told_values(self) -> tuple[int, ...]:
-        """The 8-bit values of the pixel that is told: one of a grey image, three of a colour image, else none."""
-        pixel = self.viewport.pixel
-        if self.image is None or pixel is None or not self.image.valid(pixel):
-            return ()
-        color = self.image.pixelColor(pixel)
-        return (color.red(),) if self.grey else (color.red(), color.green(), color.blue())
-
-    # Where the image lies
-
-    def image_rect(self) -> QRectF:
-        """Where the image lies, in the widget's coordinates; its corner is on a screen pixel."""
-        if self.image is None:
-            return QRectF()
-        ratio, center = self.devicePixelRatioF(), self.viewport.center
-        size = self._size_at(self.viewport.zoom)
-        left, top = (
-            corner(whole, room, middle)
-            for whole, room, middle in (
-                (size.width(), self.width(), center.x()),
-                (size.height(), self.height(), center.y()),
-            )
-        )
-        return QRectF(QPointF(int(left * ratio) / ratio, int(top * ratio) / ratio), size)
-
-    def pixel_rect(self, pixel: QPoint) -> QRectF:
-        """Where a pixel of the image is painted."""
-        assert self.image is not None
-        rect = self.image_rect()
-        across, down = rect.width() / self.image.width(), rect.height() / self.image.height()
-        return QRectF(rect.left() + pixel.x() * across, rect.top() + pixel.y() * down, across, down)
-
-    @property
-    def can_move(self) -> bool:
-        """Whether a part of the image lies outside of the view."""
-        rect = self.image_rect()
-        return rect.width() > self.width() or rect.height() > self.height()
-
-    def zoom_in(self) -> None:
-        """Show each pixel larger, around the middle of the view."""
-        self._zoom_by(1, QPointF(self.rect().center()))
-
-    def zoom_out(self) -> None:
-        """Show each pixel smaller, at the least so that all of the image fits."""
-        self._zoom_by(-1, QPointF(self.rect().center()))
-
-    def _size_at(self, zoom: int) -> QSizeF:
-        assert self.image is not None
-        ratio = self.devicePixelRatioF()
-        if not zoom:
-            return whole_zoom(self.image.size(), self.size(), ratio)
-        return QSizeF(self.image.size()) * (zoom / ratio)
-
-    def _fitting(self) -> float:
-        """Screen pixels for each pixel of an image that fits; below 1 for one larger than the view."""
-        assert self.image is not None
-        return self._size_at(0).width() * self.devicePixelRatioF() / self.image.width()
-
-    def _zoom_by(self, steps: int, place: QPointF) -> None:
-        if self.image is not None:
-            zoom = self.viewport.zoom or self._fitting()
-            wanted = zoom * ZOOM_STEP**steps
-            self._zoom_to(max(wanted, zoom + 1) if steps > 0 else min(wanted, zoom - 1), place)
-
-    def _zoom_to(self, wanted: float, place: QPointF) -> None:
-        """Zoom so that what is at `place` stays there."""
-        if self.image is None:
-            return
-        room = min(self.width(), self.height()) * self.devicePixelRatioF()
-        zoom = round(min(wanted, max(room / _FEWEST_PIXELS, 1)))
-        if zoom <= self._fitting():
-            self.viewport.fit()
-            return
-        before, after = self.image_rect(), self._size_at(zoom)
-        fixed = QPointF(
-            min(max((place.x() - before.left()) / before.width(), 0), 1),
-            min(max((place.y() - before.top()) / before.height(), 0), 1),
-        )
-        away = place - QPointF(self.width() / 2, self.height() / 2)
-        self._show(zoom, QPointF(fixed.x() - away.x() / after.width(), fixed.y() - away.y() / after.height()))
-
-    def _show(self, zoom: int, center: QPointF) -> None:
-        """Show what lies around `center`, with no gap at a side beyond which there is more."""
-        size = self._size_at(zoom)
-        x, y = (
-            kept_inside(middle, room / whole)
-            for middle, room, whole in (
-                (center.x(), self.width(), size.width()),
-                (center.y(), self.height(), size.height()),
-            )
-        )
-        self.viewport.show(zoom, QPointF(x, y))
-
-    def _move_by(self, distance: QPointF) -> None:
-        """Move the view over the image by logical pixels."""
-        rect, center = self.image_rect(), self.viewport.center
-        self._show(self.viewport.zoom, center + QPointF(distance.x() / rect.width(), distance.y() / rect.height()))
+    # Pixels
 
     def _on_view_changed(self) -> None:
         self._show_cursor()
         self.update()
         self.told.emit()
 
-    # Pixels
-
     def _on_pixel_changed(self) -> None:
         self.update()
         self.told.emit()
         if self.viewport.by_keys:
             self.setAccessibleDescription(status_text(self))  # which a screen reader then speaks
-
-    def _pixel_at(self, place: QPointF) -> QPoint | None:
-        if self.image is None:
-            return None
-        rect = self.image_rect()
-        if not rect.contains(place):
-            return None
-        across, down = rect.width() / self.image.width(), rect.height() / self.image.height()
-        pixel = QPoint(int((place.x() - rect.left()) / across), int((place.y() - rect.top()) / down))
-        return pixel if self.image.valid(pixel) else None
 
     def _step_pixel(self, step: QPoint) -> None:
         """Tell the pixel beside the one told so far, at first the one in the middle, and bring it into view."""
@@ -360,33 +235,3 @@ class ImageView(QWidget):
         else:
             held = self._grabbed is not None
             self.setCursor(Qt.CursorShape.ClosedHandCursor if held else Qt.CursorShape.OpenHandCursor)
-
-
-class ImageStatus(TextLabel):
-    """Tells pixel and zoom of views that share a viewport."""
-
-    def __init__(self, *views: ImageView) -> None:
-        super().__init__(role="dim")
-        self._views = views
-        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for view in views:
-            view.told.connect(self._write)
-
-    def _write(self) -> None:
-        self.setText(status_text(*(view for view in self._views if not view.isHidden())))
-
-
-def status_text(*views: ImageView) -> str:
-    """Column, row and values of the pixel that is told, those of each view, and the zoom unless all of it is shown."""
-    viewport = views[0].viewport
-    values = [view.told_values() for view in views if view.told_values()]
-    parts = []
-    if viewport.pixel is not None and values:
-        text = QCoreApplication.translate("ImageView", "x {0}, y {1}: {2}")
-        shown = " | ".join(" ".join(map(str, one)) for one in values)
-        if len(values) == 1 and len(values[0]) == 3:
-            shown = QCoreApplication.translate("ImageView", "R {0} G {1} B {2}").format(*values[0])
-        parts.append(text.format(viewport.pixel.x(), viewport.pixel.y(), shown))
-    if viewport.zoom:
-        parts.append(f"{viewport.zoom}×")
-    return "  ·  ".join(parts)

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import flat_button
-from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
+from nvp_studio.views.widgets.image_status import ImageStatus
+from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.viewport import Viewport

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOpt
 
 from nvp_studio.state.scores import IMAGE_ROLE, THUMBNAIL_SIDE, ScoresModel
 from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.image_view import whole_zoom
+from nvp_studio.views.widgets.placed_image import whole_zoom
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4

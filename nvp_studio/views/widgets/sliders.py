@@ -4,7 +4,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSignalBlocker, QSiz
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
-from nvp_studio.state.explore import LEAST_MOVE
+from nvp_studio.state.edited_recipe import LEAST_MOVE
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.theme import SPACE, colors, set_mark
 from nvp_studio.views.widgets.labels import TextLabel

@@ -1,37 +1,30 @@
 """The form of a training run: data, flow, budget and, in a part that is hidden at first, all other settings."""
 
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QToolButton, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 
 from nvp_studio.data.catalogue import CATALOGUE
 from nvp_studio.data.image_size import ImageSize, size_of
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.training.bounds import BOUNDS
 from nvp_studio.training.config import TrainConfig, recommended
 from nvp_studio.training.runs import MAX_NAME, folder_name
-from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.budget_field import BUDGETS, BudgetField
 from nvp_studio.views.widgets.data_card import DataCard
+from nvp_studio.views.widgets.data_list import DataList
 from nvp_studio.views.widgets.flow_choice import FlowChoice
-from nvp_studio.views.widgets.inputs import ComboBox, input_value, on_input, show_input
-from nvp_studio.views.widgets.labels import plain_tip
-from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, vbox
-from nvp_studio.views.widgets.number_field import NameField, NumberField
+from nvp_studio.views.widgets.foldout import Foldout
+from nvp_studio.views.widgets.inputs import input_value, on_input, show_input
+from nvp_studio.views.widgets.layout import add_field, form_layout, vbox
+from nvp_studio.views.widgets.number_field import NameField
 from nvp_studio.views.widgets.parent_field import ParentField
 from nvp_studio.views.widgets.size_field import SizeField
 from nvp_studio.views.widgets.stop_fields import StopFields
 from nvp_studio.views.widgets.train_fields import Field, advanced_fields, main_fields, tips
 
-_BUDGETS = {"minutes": (10, 1), "epochs": (10, 1), "steps": (5000, 1000)}
-"""Kinds of a budget, with the value proposed for each and the step of its arrows."""
-_MIN_BUDGET = 10 * SPACE
-"""Pixels for five figures."""
 DEFAULT_CONFIG = TrainConfig(minutes=10)
 
 
@@ -57,8 +50,6 @@ class TrainForm(QWidget):
         self._shown = DEFAULT_CONFIG
         """What was shown last, for the settings that have no field."""
         self._data_problem = ""
-        self._budget_text = ""
-        """The budget as it was shown last, before a person typed another."""
         self.data_name = next(iter(CATALOGUE))
         """The data that are chosen: a name of the catalogue, or a path."""
         self.reading = UNDECIDED
@@ -71,26 +62,17 @@ class TrainForm(QWidget):
         """The fields of settings that each have one, by the names of `TrainConfig`."""
         column = vbox(self)
         column.addLayout(self._make_main())
-        self.advanced = QToolButton()
-        self.advanced.setText(self.tr("Advanced"))
-        self.advanced.setCheckable(True)
-        self.advanced.setProperty("flat", True)
-        self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        set_icon(self.advanced, "chevron-right", "dim")
-        column.addWidget(self.advanced)
-        self._advanced_part = QWidget()
         form = form_layout()
-        self._advanced_part.setLayout(form)
+        part = Foldout(self.tr("Advanced"), form)
+        self.advanced = part.button
+        column.addWidget(part)
         self._add_fields(form, advanced_fields())
         self.fields["checkpoint_steps"].setAccessibleName(self.tr("Save every so many steps"))
         self._stop = StopFields()
         for text, field, tip in self._stop.rows:
             on_input(field, self._on_edited)
             add_field(form, text, field, tip)
-        column.addWidget(self._advanced_part)
-        self._advanced_part.hide()
         column.addStretch(1)
-        self.advanced.toggled.connect(self._on_advanced_toggled)
         labels = [label for label in self.findChildren(QLabel) if label.buddy() is not None]
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
@@ -138,10 +120,8 @@ class TrainForm(QWidget):
         self._before = None
         self.show_data(config.data)
         show_input(self.preset, config.preset)
-        kind = next(kind for kind in _BUDGETS if getattr(config, kind) is not None)
-        show_input(self.budget_kind, kind)
-        self._on_budget_kind()
-        self._show_budget(getattr(config, kind))
+        kind = next(kind for kind in BUDGETS if getattr(config, kind) is not None)
+        self.budget.show_budget(kind, getattr(config, kind))
         for name in self._plain_fields:
             show_input(self.fields[name], getattr(config, name))
         flip = config.horizontal_flip
@@ -209,9 +189,6 @@ class TrainForm(QWidget):
 
     def show_data(self, data: str) -> None:
         """Choose a data set, adding the path of one that is not in the list yet."""
-        place = self.data.findData(data)
-        if place < 0:
-            place = self._insert_data(data)
         if data != self.data_name and not self._showing:
             self._flip.setChecked(_may_mirror(data))
             if self._size_field.last_size() == self._suggested_side:
@@ -220,8 +197,7 @@ class TrainForm(QWidget):
             self._suggested_side = None
             self.reading = UNDECIDED
         self.data_name = data
-        self.data.setCurrentIndex(place)
-        self.data.setToolTip("" if data in CATALOGUE else plain_tip(data))
+        self.data.show_data(data)
         self._on_edited()
 
     def show_reading(self, reading: Reading) -> None:
@@ -236,9 +212,9 @@ class TrainForm(QWidget):
             show_input(self.fields["image_size"], side)
 
     def _read(self) -> TrainConfig:
-        kind, budget = self.budget_kind.currentData(), input_value(self.budget)
+        budget = self.budget.value()
         values: dict[str, Any] = {name: input_value(self.fields[name]) for name in self._plain_fields}
-        values[kind] = budget
+        values[self.budget.kind] = budget
         parts, batch = values["accumulate"], values["batch_size"]
         if parts > batch:
             name = self.fields["accumulate"].accessibleName()
@@ -277,14 +253,10 @@ class TrainForm(QWidget):
 
     def _make_main(self) -> QFormLayout:
         form = form_layout()
-        self.data = ComboBox([(entry.title, name) for name, entry in CATALOGUE.items() if entry.on_this_machine])
-        for name, entry in CATALOGUE.items():
-            if self.data.findData(name) < 0:
-                self._add_absent(entry.title, entry.how_to_get)
-        self.data.insertSeparator(self.data.count())
-        self.data.addItem(self.tr("Folder of images…"), "?folder")
-        self.data.addItem(self.tr("Data file…"), "?file")
-        self.data.activated.connect(self._on_data_chosen)
+        self.data = DataList()
+        self.data.picked.connect(self.show_data)
+        self.data.folder_wanted.connect(self.choose_folder)
+        self.data.file_wanted.connect(self.choose_file)
         add_field(form, self.tr("Data"), self.data)
         self.data_card = DataCard()
         self.data_note = self.data_card.note
@@ -299,48 +271,15 @@ class TrainForm(QWidget):
         self.parent_field.cleared.connect(self._begin_anew)
         tip = self.tr("The weights of this model are trained further; flow and image format are the model's")
         add_field(form, self.tr("Begin from"), self.parent_field, tip)
-        kinds = [(self.tr("minutes"), "minutes"), (self.tr("epochs"), "epochs"), (self.tr("steps"), "steps")]
-        self.budget_kind = ComboBox(kinds)
-        self.budget_kind.setMaximumWidth(12 * SPACE)
-        self.budget_kind.currentIndexChanged.connect(self._on_budget_kind)
-        self.budget = NumberField(BOUNDS["minutes"], step=1)
-        self.budget.setMinimumWidth(_MIN_BUDGET)
-        for field in (self.data, self.budget_kind, self.budget):
-            on_input(field, self._on_edited)
-        row = QWidget()
-        line = hbox(row)
-        line.addWidget(self.budget, 1)
-        line.addWidget(self.budget_kind)
-        add_field(form, self.tr("Train for"), row, named=self.budget)
-        self.budget_kind.setAccessibleName(self.tr("Unit of the budget"))
+        self.budget = BudgetField()
+        self.budget.edited.connect(self._on_edited)
+        add_field(form, self.tr("Train for"), self.budget, named=self.budget.number)
         self._add_fields(form, main_fields())
         self.name = NameField(MAX_NAME, stored_as=folder_name)
         self.name.setPlaceholderText(self.tr("date and data"))
         self.name.textChanged.connect(self._on_edited)
         add_field(form, self.tr("Name"), self.name)
         return form
-
-    def _add_absent(self, title: str, how_to_get: str) -> None:
-        """Name a data set that is not on this machine; how to get it is the tool tip."""
-        self.data.addItem(self.tr("{0} (not on this machine)").format(title), "")
-        place = self.data.count() - 1
-        self.data.setItemData(place, plain_tip(how_to_get), Qt.ItemDataRole.ToolTipRole)
-        model = self.data.model()
-        assert isinstance(model, QStandardItemModel)
-        model.item(place).setEnabled(False)
-
-    def offer_data(self, paths: Sequence[str]) -> None:
-        """Put paths of earlier into the list, the first one first."""
-        for path in paths:
-            if self.data.findData(path) < 0:
-                self._insert_data(path)
-
-    def _insert_data(self, data: str) -> int:
-        place = self.data.count() - 2
-        title = CATALOGUE[data].title if data in CATALOGUE else Path(data).name or data
-        self.data.insertItem(place, title, data)
-        self.data.setItemData(place, plain_tip(data), Qt.ItemDataRole.ToolTipRole)
-        return place
 
     def _add_fields(self, form: QFormLayout, fields: list[Field]) -> None:
         explained = tips()
@@ -355,36 +294,11 @@ class TrainForm(QWidget):
         if not self._showing:
             self.edited.emit()
 
-    def _on_budget_kind(self) -> None:
-        kind = self.budget_kind.currentData()
-        proposed, step = _BUDGETS[kind]
-        self.budget.set_kind(BOUNDS[kind], whole=kind == "steps", step=step)
-        typed = self.budget.lineEdit().text() != self._budget_text
-        if not self._showing and not typed:  # what a person typed before choosing its unit stays
-            self._show_budget(proposed)
-
-    def _show_budget(self, value: float) -> None:
-        self.budget.setValue(value)
-        self._budget_text = self.budget.lineEdit().text()
-
-    def _on_data_chosen(self, place: int) -> None:
-        data = self.data.itemData(place)
-        choose: dict[str, Callable[[], None]] = {"?folder": self.choose_folder.emit, "?file": self.choose_file.emit}
-        if data in choose:
-            self.show_data(self.data_name)  # until a person has chosen
-            choose[data]()
-        elif data:
-            self.show_data(data)
-
     def _on_preset_chosen(self) -> None:
         """Bring what depends on the preset to what suits it."""
         suits = recommended(self.preset.currentData())
         for name in recommended("paper"):
             show_input(self.fields[name], suits.get(name, getattr(DEFAULT_CONFIG, name)))
-
-    def _on_advanced_toggled(self, unfolded: bool) -> None:
-        self._advanced_part.setVisible(unfolded)
-        set_icon(self.advanced, "chevron-down" if unfolded else "chevron-right", "dim")
 
 
 def _may_mirror(data: str) -> bool:

@@ -3,36 +3,29 @@
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QWidget
 
-from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.state.blend import STRIP_POSITIONS, BlendState, base_title
-from nvp_studio.state.explore import MAX_SEED, ExploreState
+from nvp_studio.state.blend import STRIP_POSITIONS, BlendState
+from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
-from nvp_studio.text import pixels_text
-from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.model_menu import ModelMenu
-from nvp_studio.views.numbers import short_number
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
-from nvp_studio.views.pages.explore.moved_text import count_text, moved_text, scales_text
-from nvp_studio.views.theme import SPACE, set_icon
-from nvp_studio.views.widgets.action_button import ActionButton, menu_button
+from nvp_studio.views.pages.explore.model_bar import ModelBar
+from nvp_studio.views.pages.explore.picture_area import PictureArea
+from nvp_studio.views.pages.explore.picture_text import base_text, count_text, moved_text, scales_text
+from nvp_studio.views.pages.explore.slider_panel import SliderPanel
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.image_view import ImageStatus, ImageView
-from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
-from nvp_studio.views.widgets.latent_panel import LatentPanel
-from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
-from nvp_studio.views.widgets.number_field import NumberField
-from nvp_studio.views.widgets.score_card import ScoreCard
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, vbox
 from nvp_studio.views.widgets.welcome import WelcomeCard
-from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
 _MAX_RECENT = 8
@@ -83,24 +76,21 @@ class ExplorePage(Page):
     # Construction
 
     def _lay_out(self) -> None:
-        parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self._make_panel()), (1, 0))
+        self.panel = SliderPanel(self.context)
+        parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self.panel), (1, 0))
         self.restore_sizes("explore", parts, [10_000, 44 * SPACE])
         vbox(self, margins=PAGE_MARGINS).addWidget(parts)
 
     def _make_center(self) -> QWidget:
         center = QWidget()
         column = vbox(center, margins=(0, 0, SPACE, 0))
-        self.toolbar = self._make_toolbar()
+        self.toolbar = ModelBar(self.context)
         column.addWidget(self.toolbar)
         self.welcome = WelcomeCard()
         self.welcome.setVisible(not self.context.settings.values.welcome_seen)
         column.addWidget(self.welcome)
-        column.addLayout(self._make_pictures(), 1)
-        row = hbox()
-        self.caption = ElidedLabel(" ", role="dim")
-        row.addWidget(self.caption, 1)
-        row.addWidget(ImageStatus(self.original_view, self.view))
-        column.addLayout(row)
+        self.pictures = PictureArea(self.context)
+        column.addWidget(self.pictures, 1)
         strip = hbox()
         self.sheet = ImageGrid(rows=1)
         self.sheet.setFixedHeight(8 * SPACE)
@@ -108,7 +98,7 @@ class ExplorePage(Page):
         self.sheet.setAccessibleName(self.tr("Samples to pick from"))
         self.sheet.set_placeholder(self.tr("Samples to pick from appear here."))
         strip.addWidget(self.sheet, 1)
-        strip.addWidget(self._tool("explore.more-samples"))
+        strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
         registry = self.context.registry
         self.blend_panel = BlendPanel(
@@ -118,71 +108,6 @@ class ExplorePage(Page):
         column.addWidget(self.blend_panel)
         return center
 
-    def _make_pictures(self) -> QHBoxLayout:
-        """The picture and, at its left where it is wanted, the original; they are zoomed and moved together."""
-        self.view = ImageView()
-        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        names = ("copy-image", "save", "copy-python", "zoom-in", "zoom-out", "zoom-fit", "original")
-        self.view.addActions([self.context.registry[f"explore.{name}"] for name in names])
-        self.original_view = ImageView(self.view.viewport)
-        self.original_view.setAccessibleName(self.tr("Original"))
-        self.original_view.hide()
-        row = hbox()
-        row.addWidget(self.original_view, 1)
-        row.addWidget(self.view, 1)
-        return row
-
-    def _make_toolbar(self) -> WrappingRow:
-        self.model_button = menu_button()
-        self.model_button.setAccessibleName(self.tr("Model"))
-        self.model_button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
-        set_icon(self.model_button, "box")
-        self.model_button.setMenu(ModelMenu(self.context, self.model_button))
-        self.model_label = ElidedLabel(role="dim")
-        tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
-        return WrappingRow(
-            self.model_button,
-            group(
-                *(self._tool(key) for key in tools), self._tool("explore.blend", self.tr("Blend")), spacing=SPACE // 2
-            ),
-            group(
-                self._tool("explore.open-image", self.tr("Open")),
-                self._tool("explore.save", self.tr("Save")),
-                spacing=SPACE // 2,
-            ),
-            filler=self.model_label,
-        )
-
-    def _tool(self, key: str, text: str = "") -> QToolButton:
-        """A button for an action: with `text`, or an icon alone."""
-        return ActionButton(self.context.registry[key], text, flat=not text)
-
-    def _make_panel(self) -> QWidget:
-        panel = QWidget()
-        panel.setMinimumWidth(41 * SPACE)
-        column = vbox(panel, margins=(SPACE, 0, 0, 0))
-        self.score = ScoreCard()
-        column.addWidget(self.score)
-        row = hbox()
-        row.addWidget(self._tool("explore.new-sample", self.tr("New sample")))
-        row.addStretch(1)
-        label = text_label(self.tr("Seed"))
-        self.seed = NumberField(Bounds(0, MAX_SEED), whole=True, none_text=self.tr("image"), explain_empty=False)
-        self.seed.setFixedWidth(15 * SPACE)
-        self.seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.seed.setAccessibleName(self.tr("Seed of the sample"))
-        label.setBuddy(self.seed)
-        row.addWidget(label)
-        row.addWidget(self.seed)
-        column.addLayout(row)
-        column.addWidget(self.seed.add_note())
-        self.latents = LatentPanel()
-        for key in ("explore.randomize", "explore.repeat-randomize", "explore.reset"):
-            self.latents.add_tool(self.context.registry[key])
-        column.addWidget(self.latents, 1)
-        self._panel = panel
-        return panel
-
     def _connect_signals(self) -> None:
         engine, state = self.context.engine, self.state
         engine.model_opened.connect(self._on_model_opened)
@@ -190,9 +115,9 @@ class ExplorePage(Page):
         state.recipe_changed.connect(self._on_recipe_changed)
         state.picture_changed.connect(self._on_picture_changed)
         state.scored.connect(self._on_scored)
-        state.sheet_changed.connect(self._on_sheet_changed)
+        state.samples.changed.connect(self._on_sheet_changed)
         state.picture_outdated.connect(self._on_picture_outdated)
-        state.sheet_outdated.connect(lambda: self.sheet.set_dimmed(True))
+        state.samples.outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         state.saved.connect(self._on_saved)
@@ -200,14 +125,14 @@ class ExplorePage(Page):
         self.original.changed.connect(self._on_original_changed)
         self.actions_.blend_shown.connect(self.show_blend)
         self.actions_.original_shown.connect(self._show_original)
-        self.actions_.zoom_requested.connect(self._zoom)
+        self.actions_.zoom_requested.connect(self.pictures.zoom)
         self.sheet.clicked.connect(state.pick_sample)
-        self.seed.committed.connect(self._on_seed_edited)
-        self.latents.temperature_edited.connect(state.set_temperature)
-        self.latents.direction_edited.connect(state.set_coordinate)
-        self.latents.direction_reset.connect(state.reset_direction)
-        self.latents.gesture_begun.connect(state.begin_gesture)
-        self.latents.gesture_ended.connect(state.end_gesture)
+        self.panel.seed.committed.connect(self._on_seed_edited)
+        self.panel.latents.temperature_edited.connect(state.set_temperature)
+        self.panel.latents.direction_edited.connect(state.set_coordinate)
+        self.panel.latents.direction_reset.connect(state.reset_direction)
+        self.panel.latents.gesture_begun.connect(state.begin_gesture)
+        self.panel.latents.gesture_ended.connect(state.end_gesture)
         self.blend.changed.connect(self._on_blend_changed)
         self.blend.strip_changed.connect(self._on_strip_changed)
         self.blend_panel.position_edited.connect(self.blend.set_position)
@@ -222,14 +147,10 @@ class ExplorePage(Page):
     # Changes of the state
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        metrics = self.model_button.fontMetrics()
-        name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
-        self.model_button.setText(f" {name}")
-        self.model_button.setToolTip(plain_tip(f"{model.path}\nSHA-256 {model.digest}"))
-        self.model_label.setText(self._describe(model))
+        self.toolbar.show_model(model)
         self.welcome.show_data(model.data_title)
-        self.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
-        self.score.show_reference(model.reference)
+        self.panel.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
+        self.panel.score.show_reference(model.reference)
         self._remember_model(self.context.engine.model_path)
         self._show_readiness()
         self._on_recipe_changed(self.state.recipe)
@@ -239,57 +160,47 @@ class ExplorePage(Page):
         if path and path not in INCLUDED_MODELS:
             values.recent_models = [path, *(one for one in values.recent_models if one != path)][:_MAX_RECENT]
 
-    def _describe(self, model: ModelInfo) -> str:
-        _, height, width = model.image_shape
-        text = [
-            pixels_text(width, height),
-            self.tr("{0} parameters").format(short_number(model.parameters)),
-        ]
-        if model.validation is not None:
-            text.append(self.tr("validation {0}").format(f"{model.validation:.3f}"))
-        return "  ·  ".join(text)
-
     def _on_recipe_changed(self, recipe: Recipe) -> None:
-        self.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else None)
+        self.panel.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else None)
         self._show_moved()
-        self.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
+        self.panel.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
         if self.state.origin:
-            self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+            self.panel.latents.show_coordinates(self.state.coordinates, self.state.origin)
         self._mark_sample()
         self._show_caption()
 
     def _on_picture_changed(self, picture: Picture) -> None:
-        self.view.show_image(qimage(picture.image))
-        self.view.set_dimmed(False)
+        self.pictures.view.show_image(qimage(picture.image))
+        self.pictures.view.set_dimmed(False)
         self._show_moved()
-        self.score.show_pending()
+        self.panel.score.show_pending()
         if self.state.origin:
-            self.latents.show_coordinates(self.state.coordinates, self.state.origin)
+            self.panel.latents.show_coordinates(self.state.coordinates, self.state.origin)
 
     def _show_moved(self) -> None:
         """Say how many directions moved, and for the picture on screen on which scales."""
         moved, state = self.state.moved, self.state
         on_screen = state.picture is not None and state.picture_recipe == state.recipe
         by_scale = state.picture.moved if state.picture is not None and on_screen else ()
-        self.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
+        self.panel.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
         self._show_caption()
 
     def _on_drawn_changed(self) -> None:
         self._show_readiness()
         if self.state.drawn:
-            self.latents.reveal(max(self.state.drawn, key=lambda one: abs(self.state.moved.get(one, 0.0))))
+            self.panel.latents.reveal(max(self.state.drawn, key=lambda one: abs(self.state.moved.get(one, 0.0))))
 
     def _on_original_changed(self) -> None:
         image = self.original.image
-        self.original_view.show_image(qimage(image) if image is not None else None)
-        self.original_view.set_dimmed(self.original.outdated)
+        self.pictures.original_view.show_image(qimage(image) if image is not None else None)
+        self.pictures.original_view.set_dimmed(self.original.outdated)
 
     def _on_picture_outdated(self) -> None:
-        self.view.set_dimmed(True)
-        self.score.show_pending()
+        self.pictures.view.set_dimmed(True)
+        self.panel.score.show_pending()
 
     def _on_scored(self, score: float | None) -> None:
-        self.score.show_score(score, self.state.percentile())
+        self.panel.score.show_score(score, self.state.percentile())
 
     def _on_sheet_changed(self, sheet: Sheet) -> None:
         tips = tuple(
@@ -313,42 +224,31 @@ class ExplorePage(Page):
         self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
 
     def _mark_sample(self) -> None:
-        recipe, sheet = self.state.recipe, self.state.sheet
+        recipe, sheet = self.state.recipe, self.state.samples.sheet
         bases = [one.base for one in sheet.recipes] if sheet else []
         self.sheet.select(bases.index(recipe.base) if recipe.base in bases else -1)
 
     def _show_caption(self) -> None:
         if self.state.busy:
-            self.caption.setText(self.tr("Reading the image…"))
+            self.pictures.caption.setText(self.tr("Reading the image…"))
             return
         names = self.state.model.direction_names if self.state.model is not None else ()
-        parts = [*(self.state.notes or (self._base_text(),)), moved_text(self.state.moved, names)]
-        self.caption.setText("  ·  ".join(part for part in parts if part) or " ")
-
-    def _base_text(self) -> str:
-        match self.state.recipe.base:
-            case Seed(seed=seed):
-                return self.tr("Sample of seed {0}").format(seed)
-            case Image(name=name):
-                return name
-            case Blend(a=a, b=b, share=share):
-                text = self.tr("{0} % of the way from {1} to {2}")
-                return text.format(f"{100 * share:.0f}", base_title(a), base_title(b))
+        parts = [*(self.state.notes or (base_text(self.state.recipe.base),)), moved_text(self.state.moved, names)]
+        self.pictures.caption.setText("  ·  ".join(part for part in parts if part) or " ")
 
     def _show_readiness(self) -> None:
         engine = self.context.engine
         ready = engine.explorer.state == "ready" and engine.model is not None
-        self._panel.setEnabled(ready)
+        self.panel.setEnabled(ready)
         self.blend_panel.setEnabled(ready)
         self.sheet.setEnabled(ready)
         for entry in self.context.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
-        self.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
+        self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
-            self.model_button.setText(f" {self.tr('Model')}")
-            self.model_label.setText("")
+            self.toolbar.show_model(None)
 
     def _on_saved(self, path: str) -> None:
         notify.success(
@@ -364,19 +264,11 @@ class ExplorePage(Page):
         self.context.registry["explore.blend"].setChecked(shown)
 
     def _show_original(self, shown: bool) -> None:
-        self.original_view.setVisible(shown)
+        self.pictures.original_view.setVisible(shown)
         self.original.want(shown)
 
-    def _zoom(self, step: int) -> None:
-        if step == 0:
-            self.view.viewport.fit()
-        elif step > 0:
-            self.view.zoom_in()
-        else:
-            self.view.zoom_out()
-
     def _on_seed_edited(self) -> None:
-        seed = self.seed.value()
+        seed = self.panel.seed.value()
         if seed is not None:
             self.state.new_sample(int(seed))
         else:

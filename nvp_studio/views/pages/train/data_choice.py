@@ -41,7 +41,7 @@ class DataChoice(QObject):
         )
         form.data_card.opened.connect(self._look_closer)
         form.edited.connect(self._on_edited)
-        form.offer_data([path for path in context.settings.values.recent_data if Path(path).exists()])
+        form.data.offer([path for path in context.settings.values.recent_data if Path(path).exists()])
 
     def choose(self, data: str) -> None:
         """Train on `data`, a path that a person has just chosen."""

@@ -1,15 +1,29 @@
-"""What was moved along which directions, in words."""
+"""What the picture on Explore is, and what was moved along which directions, in words."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from PySide6.QtCore import QCoreApplication
 
+from nvp_studio.recipe import Blend, Image, Seed
+from nvp_studio.state.blend import base_title
 from nvp_studio.views.widgets.latent_panel import scale_name
 
 _NAMED = 3
 """How many directions are named, those that moved farthest."""
-_tr = partial(QCoreApplication.translate, "MovedText")
+_tr = partial(QCoreApplication.translate, "PictureText")
+
+
+def base_text(base: Seed | Image | Blend) -> str:
+    """What a picture is made from."""
+    match base:
+        case Seed(seed=seed):
+            return _tr("Sample of seed {0}").format(seed)
+        case Image(name=name):
+            return name
+        case Blend(a=a, b=b, share=share):
+            text = _tr("{0} % of the way from {1} to {2}")
+            return text.format(f"{100 * share:.0f}", base_title(a), base_title(b))
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:

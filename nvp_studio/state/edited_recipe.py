@@ -1,0 +1,193 @@
+"""A recipe that a person edits: its values, the changes of it, and the undo history of these."""
+
+import random
+
+from msgspec.structs import replace
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoStack
+
+from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.recipe_edit import RecipeEdit
+from nvp_studio.worker.messages import ModelInfo
+
+MAX_SEED = 2**31 - 1
+LEAST_MOVE = 0.005
+"""Standard deviations along a direction below which a slider shows no move."""
+SAMPLE_TEMPERATURE = 0.8
+"""Of a new sample. A little below 1 shows typical images, as the sheets of a run do."""
+
+
+class EditedRecipe(QObject):
+    """A recipe for the open model, and its edits. Every change makes another `Recipe` and is, as one gesture, undoable.
+
+    Between `begin_gesture` and `end_gesture` (a mouse button held on a slider) changes show at once and count as one.
+    """
+
+    recipe_changed = Signal(object)
+    """The present `Recipe`."""
+    edited = Signal()
+    """An edit is complete; none is while a slider is held."""
+    drawn_changed = Signal()
+    """`drawn` has changed."""
+    gesture_ended = Signal()
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.undo = QUndoStack(self)
+        self.undo.setUndoLimit(500)
+        self.recipe = Recipe(checkpoint="", base=Seed(0))
+        self.origin: tuple[float, ...] = ()
+        """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
+        self.drawn: dict[int, float] = {}
+        """Where random directions led to last, by direction, in standard deviations; empty before the first time."""
+        self._gesture: Recipe | None = None
+        self._random = random.Random()
+
+    # The present state
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The open model."""
+        return self.engine.model
+
+    @property
+    def scales(self) -> int:
+        """Number of scales of the open model."""
+        return len(self.model.latent_shapes) if self.model else 0
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Temperature of each scale, finest first."""
+        return self.recipe.temperatures or (1.0,) * self.scales
+
+    @property
+    def own_temperature(self) -> float:
+        """The temperature a reset goes back to: 1 shows an opened image as it is."""
+        return SAMPLE_TEMPERATURE if isinstance(self.recipe.base, Seed) else 1.0
+
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        """Where the wanted picture lies along each direction: the origin and the offsets."""
+        offsets = dict(self.recipe.offsets)
+        return tuple(value + offsets.get(index, 0.0) for index, value in enumerate(self.origin))
+
+    @property
+    def original(self) -> Recipe:
+        """The recipe without offsets, at its own temperature: what a reset of all sliders brings back."""
+        return replace(self.recipe, offsets=()).with_temperatures([self.own_temperature] * self.scales)
+
+    @property
+    def moved(self) -> dict[int, float]:
+        """How far the wanted picture lies from its base along each direction that it moved along."""
+        return {direction: offset for direction, offset in self.recipe.offsets if abs(offset) >= LEAST_MOVE}
+
+    # Edits
+
+    @property
+    def in_gesture(self) -> bool:
+        """Whether a slider is held."""
+        return self._gesture is not None
+
+    def begin_gesture(self) -> None:
+        """What follows until `end_gesture` is one undo entry."""
+        self._gesture = self.recipe
+
+    def end_gesture(self, text: str) -> None:
+        """Close the gesture; `text` names it in the undo menu."""
+        before, self._gesture = self._gesture, None
+        if before is not None and before != self.recipe:
+            self.undo.push(RecipeEdit(self.apply, text, before, self.recipe, ""))
+        self.edited.emit()
+        self.gesture_ended.emit()
+
+    def new_sample(self, seed: int | None = None) -> None:
+        """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
+        seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MAX_SEED))
+        temperatures = self.recipe.temperatures
+        if not isinstance(self.recipe.base, Seed):
+            temperatures = (SAMPLE_TEMPERATURE,) * self.scales
+        self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), self.tr("new sample"))
+
+    def direction_title(self, direction: int) -> str:
+        """The name of a direction as it is written inside a sentence."""
+        names = self.model.direction_names if self.model is not None else ()
+        number = self.tr("direction {0}").format(direction + 1)
+        return (names[direction] if direction < len(names) else "") or number
+
+    def set_coordinate(self, direction: int, value: float) -> None:
+        """Move along `direction` to `value` standard deviations from the training set's mean."""
+        if direction < len(self.origin):
+            recipe = self.recipe.with_offset(direction, value - self.origin[direction])
+            self._edit(recipe, self.direction_title(direction), f"direction-{direction}")
+
+    def reset_direction(self, direction: int) -> None:
+        """Back to where the base latent has it."""
+        text = self.tr("reset of {0}").format(self.direction_title(direction))
+        self._edit(self.recipe.with_offset(direction, 0.0), text)
+
+    def set_temperature(self, value: float, scale: int | None = None) -> None:
+        """Set the temperature of one scale, or (None) of all."""
+        values = [value] * self.scales if scale is None else list(self.temperatures)
+        if scale is not None:
+            values[scale] = value
+        self._edit(self.recipe.with_temperatures(values), self.tr("temperature"), f"temperature-{scale}")
+
+    def reset(self) -> None:
+        """All directions and temperatures back to the image's own."""
+        self._edit(self.original, self.tr("reset"))
+
+    def randomize(self) -> None:
+        """Draw a place along every principal direction from a standard normal distribution, and move there."""
+        if self.model is not None:
+            names = enumerate(self.model.direction_names)
+            drawn = {direction: round(self._random.gauss(0.0, 1.0), 2) for direction, name in names if not name}
+            self._go_to(drawn)
+
+    def repeat_randomize(self) -> None:
+        """Move to the places that were drawn last, from whatever picture is shown now."""
+        self._go_to(self.drawn)
+
+    def _go_to(self, places: dict[int, float]) -> None:
+        if not self.origin:
+            return
+        recipe = self.recipe
+        for direction, place in places.items():
+            recipe = recipe.with_offset(direction, place - self.origin[direction])
+        self._edit(recipe, self.tr("random directions"))
+        if places != self.drawn:
+            self.drawn = places
+            self.drawn_changed.emit()
+
+    def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
+        if recipe == self.recipe:
+            return
+        if self._gesture is not None:
+            self.apply(recipe)
+            return
+        self.undo.push(RecipeEdit(self.apply, text, self.recipe, recipe, merge_key))
+        self.edited.emit()
+
+    def apply(self, recipe: Recipe) -> None:
+        """Make `recipe` the present one, without an undo entry; for undo commands."""
+        if recipe == self.recipe:
+            return
+        if not same_origin(recipe, self.recipe):
+            self.origin = ()
+        self.recipe = recipe
+        self.recipe_changed.emit(recipe)
+
+    def _begin_again(self, recipe: Recipe) -> None:
+        """Go on with a recipe for another model; what was edited before cannot be undone."""
+        self.undo.clear()
+        self.drawn = {}
+        self.drawn_changed.emit()
+        self._gesture = None
+        self.origin = ()
+        self.recipe = recipe
+
+
+def same_origin(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes have one base latent."""
+    return one.base == other.base and one.temperatures == other.temperatures and one.checkpoint == other.checkpoint

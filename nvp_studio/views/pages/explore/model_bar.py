@@ -1,0 +1,68 @@
+"""The row above Explore's picture: the open model, and what is done with pictures."""
+
+from functools import partial
+
+from PySide6.QtCore import QCoreApplication, Qt
+
+from nvp_studio.text import pixels_text
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.model_menu import ModelMenu
+from nvp_studio.views.numbers import short_number
+from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.action_button import ActionButton, menu_button
+from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
+from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
+from nvp_studio.worker.messages import ModelInfo
+
+_WIDEST_MODEL = 20 * SPACE
+_tr = partial(QCoreApplication.translate, "ModelBar")
+
+
+class ModelBar(WrappingRow):
+    """The button with the model's name, a line about it, and buttons; two rows where there is less room."""
+
+    def __init__(self, context: WindowContext) -> None:
+        button, label, registry = menu_button(), ElidedLabel(role="dim"), context.registry
+        tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
+        super().__init__(
+            button,
+            group(
+                *(ActionButton(registry[key], flat=True) for key in tools),
+                ActionButton(registry["explore.blend"], _tr("Blend")),
+                spacing=SPACE // 2,
+            ),
+            group(
+                ActionButton(registry["explore.open-image"], _tr("Open")),
+                ActionButton(registry["explore.save"], _tr("Save")),
+                spacing=SPACE // 2,
+            ),
+            filler=label,
+        )
+        self.model_button, self.model_label = button, label
+        button.setAccessibleName(_tr("Model"))
+        button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
+        set_icon(button, "box")
+        button.setMenu(ModelMenu(context, button))
+
+    def show_model(self, model: ModelInfo | None) -> None:
+        """Name the open model, and say what it is; None while no model is open."""
+        if model is None:
+            self.model_button.setText(f" {_tr('Model')}")
+            self.model_label.setText("")
+            return
+        metrics = self.model_button.fontMetrics()
+        name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
+        self.model_button.setText(f" {name}")
+        self.model_button.setToolTip(plain_tip(f"{model.path}\nSHA-256 {model.digest}"))
+        self.model_label.setText(_describe(model))
+
+
+def _describe(model: ModelInfo) -> str:
+    _, height, width = model.image_shape
+    text = [
+        pixels_text(width, height),
+        _tr("{0} parameters").format(short_number(model.parameters)),
+    ]
+    if model.validation is not None:
+        text.append(_tr("validation {0}").format(f"{model.validation:.3f}"))
+    return "  ·  ".join(text)

@@ -1,0 +1,44 @@
+"""The picture on Explore, large, and the line below it."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.widgets.image_status import ImageStatus
+from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.layout import hbox, vbox
+
+_MENU = ("copy-image", "save", "copy-python", "zoom-in", "zoom-out", "zoom-fit", "original")
+
+
+class PictureArea(QWidget):
+    """The picture and, at its left where it is wanted, the original; they are zoomed and moved together."""
+
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__()
+        column = vbox(self)
+        self.view = ImageView()
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.view.addActions([context.registry[f"explore.{name}"] for name in _MENU])
+        self.original_view = ImageView(self.view.viewport)
+        self.original_view.setAccessibleName(self.tr("Original"))
+        self.original_view.hide()
+        row = hbox()
+        row.addWidget(self.original_view, 1)
+        row.addWidget(self.view, 1)
+        column.addLayout(row, 1)
+        row = hbox()
+        self.caption = ElidedLabel(" ", role="dim")
+        row.addWidget(self.caption, 1)
+        row.addWidget(ImageStatus(self.original_view, self.view))
+        column.addLayout(row)
+
+    def zoom(self, step: int) -> None:
+        """Show the picture larger (1) or smaller (-1), or (0) all of it."""
+        if step == 0:
+            self.view.viewport.fit()
+        elif step > 0:
+            self.view.zoom_in()
+        else:
+            self.view.zoom_out()
