@@ -16,6 +16,7 @@ printed at the end; the exit status is 1 if any test failed or a setting could n
 
 import argparse
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -66,14 +67,20 @@ class Outcome:
     minutes: float
 
 
+def _numba(processor: str) -> dict[str, str]:
+    """What has numba compile for this processor, a name of LLVM; nothing where the machine has other instructions."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return {"NUMBA_CPU_NAME": processor} if x86 else {}
+
+
 def settings() -> Iterator[Setting]:
     """All settings that this machine can run."""
     yield Setting("own")
     yield Setting("threads-2", {"OMP_NUM_THREADS": "2"})
     yield Setting("aten-default", {"ATEN_CPU_CAPABILITY": "default"})
     yield Setting("aten-avx2", {"ATEN_CPU_CAPABILITY": "avx2"})
-    yield Setting("sse41", {"ONEDNN_MAX_CPU_ISA": "SSE41"})
-    yield Setting("avx2", {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"})
+    yield Setting("sse41", {"ONEDNN_MAX_CPU_ISA": "SSE41"} | _numba("nehalem"))
+    yield Setting("avx2", {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"} | _numba("haswell"))
     for version in VERSIONS:
         python = ROOT / f".venv-{version}" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if python.exists():

@@ -154,10 +154,10 @@ def progress_bar(unit: str, *, rows_on_stdout: bool = False) -> Progress:
 
 
 @contextmanager
-def on_stop(act: Callable[[str], None]) -> Iterator[None]:
+def on_stop(act: Callable[[str], bool | None]) -> Iterator[None]:
     """Call `act` with a reason at the first Ctrl+C, SIGTERM, SIGHUP or SIGBREAK; a second one ends the command at once.
 
-    A SIGHUP that is ignored (`nohup`) stays ignored.
+    Where `act` returns True, the next one is a first one again. A SIGHUP that is ignored (`nohup`) stays ignored.
     """
     asked = threading.Event()
 
@@ -165,7 +165,8 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        act("Ctrl+C" if number == signal.SIGINT else signal.Signals(number).name)
+        if act("Ctrl+C" if number == signal.SIGINT else signal.Signals(number).name):
+            asked.clear()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # A terminal that is closed sends SIGHUP on Unix and SIGBREAK on Windows.

@@ -50,7 +50,13 @@ class RunPrinter:
         self._state = RunState("preparing")
         self._metrics: StepMetrics | None = None
         self._validation: float | None = None
+        self._spent = False
         self._checkpoints: dict[str, CheckpointSaved] = {}
+
+    @property
+    def scores(self) -> bool:
+        """Whether the steps are over and the best model is scored, which can be cut short."""
+        return self._spent and self._state.phase in ("training", "paused")
 
     def ask(self, question: str) -> bool:
         """Ask a person, without the live line meanwhile."""
@@ -72,7 +78,8 @@ class RunPrinter:
                     shown = {"completed": event.fraction or 0.0, "details": event.reason}
                 elif event.phase == "training" and event.reason:  # the steps are over, and what follows is counted
                     left = "" if event.seconds_left is None else f" · {duration(event.seconds_left)} left"
-                    shown = {"details": event.reason + left}
+                    skip = " · Ctrl+C skips the rest" if self.scores else ""
+                    shown = {"details": event.reason + left + skip}
                 self.bar.update(self._task, description=event.phase, **shown)
                 if event.phase in ("paused", "stopping"):
                     say(f"{event.phase}: {event.reason}" if event.reason else event.phase)
@@ -156,6 +163,7 @@ class RunPrinter:
         )
 
     def _on_progress(self, event: RunProgress) -> None:
+        self._spent = event.fraction >= 1
         train = f"training {self._metrics.train:.3f}" if self._metrics else ""
         best = f" · best validation {event.best:.3f} bits/dim" if event.best is not None else ""
         left = f" · {duration(event.seconds_left)} left" if event.seconds_left is not None else ""

@@ -104,8 +104,9 @@ def train(
 ) -> None:
     """Train a flow on images.
 
-    Ctrl+C stops the run and keeps its work; `nvp-studio resume RUN` goes on from there. A run is a folder with its
-    configuration, metrics, samples and checkpoints; the window shows it while it goes.
+    Ctrl+C stops the run and keeps its work; `nvp-studio resume RUN` goes on from there. After the last step, Ctrl+C
+    skips the rest of the scoring. A run is a folder with its configuration, metrics, samples and checkpoints; the
+    window shows it while it goes.
 
     **Examples**
 
@@ -364,10 +365,15 @@ def _follow(
 
     with command_ranks() as ranks:
 
-        def stop(reason: str) -> None:
+        def stop(reason: str) -> bool:
+            if reason == "Ctrl+C" and ranks.world == 1 and view.scores and not control.skips_scoring:
+                say("Skipping the rest of the scoring; once more stops the run, which can be resumed.")
+                control.skip_scoring()
+                return True
             if ranks.first:
                 say("Stopping after this step and saving; once more ends at once, without saving.")
             control.stop("SIGINT (Ctrl+C)" if reason == "Ctrl+C" else reason, at_once=reason != "Ctrl+C")
+            return False
 
         with on_stop(stop):
             if not ranks.first:

@@ -75,18 +75,12 @@ class BestModel:
         return self.written
 
     def finish(
-        self,
-        keep_going: KeepGoing,
-        keep_going_alone: KeepGoing,
-        enough: Callable[[], bool],
-        *,
-        step: int,
-        seconds: float,
+        self, keep_going: KeepGoing, keep_going_alone: KeepGoing, *, step: int, seconds: float
     ) -> CheckpointInfo | None:
         """Score the best model on validation and test images, write it, and return its information.
 
         How many are scored follows from the `seconds` that the `step` steps of the run took; fewer where a person
-        says that there are `enough`, asked like `keep_going`.
+        skips the scoring.
         None when there is none, when `keep_going` returned False, and on all ranks but the first. The first rank has
         the best weights; all score them together, and it writes the file while the others wait: meanwhile
         `keep_going_alone` is asked, which is no collective.
@@ -114,7 +108,13 @@ class BestModel:
             len(unscored) + len(test_images),
             left=lambda images: images / budget.speeds(step, seconds).scored + last,
         )
-        settings: dict[str, Any] = {"ranks": ranks, "budget": budget, "enough": enough}
+        requests = self._context.requests
+        settings: dict[str, Any] = {
+            "ranks": ranks,
+            "budget": budget,
+            "enough": lambda: requests.skips_scoring,
+            "has_news": requests.has_news,
+        }
         bits = scores(flow, unscored, keep_going, count=count if len(unscored) else None, **settings)
         tested = None
         if bits is not None:
@@ -137,7 +137,7 @@ class BestModel:
                 f"{len(tested):,} of {total:,} test images were scored. To score all, choose Score all images in the "
                 f"window, or nvp-studio resume {run} --scoring-share 1",
             )
-        last = MIN_DIRECTION_SECONDS if enough() else last
+        last = MIN_DIRECTION_SECONDS if requests.skips_scoring else last
         publisher.report(RunState("training", "finding the directions of the best model", seconds_left=last))
         self.save(keep_going_alone, images=MAX_DIRECTION_IMAGES, seconds=last)
         return self._info

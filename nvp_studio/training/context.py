@@ -6,6 +6,7 @@ from nvp_studio.data.dataset import DataSet
 from nvp_studio.ranks import Ranks
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.publisher import Publisher
+from nvp_studio.training.requests import Requests
 from nvp_studio.training.schedule import Budget
 from nvp_studio.training.scoring_budget import ScoringBudget
 from nvp_studio.training.train_state import TrainState
@@ -22,3 +23,4 @@ class LoopContext:
     budget: Budget
     scoring: ScoringBudget
     ranks: Ranks
+    requests: Requests

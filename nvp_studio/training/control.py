@@ -59,6 +59,11 @@ class Control:
         """Whether a pause is asked for."""
         return not self._running.is_set()
 
+    @property
+    def has_requests(self) -> bool:
+        """Whether something was requested and not taken yet."""
+        return bool(self._requests)
+
     def wait(self, seconds: float) -> None:
         """Wait until the pause ends, at most `seconds`."""
         self._running.wait(seconds)

@@ -2,8 +2,8 @@
 
 import io
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from nvp_studio.flow.bijection import Bijection
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import bits_per_dim_from_log_prob
@@ -22,41 +23,77 @@ from nvp_studio.training.scoring_budget import ScoringBudget
 Images = npt.NDArray[np.uint8]
 """uint8 (N, H, W, C)."""
 _MEASURED = 8
+_BATCH_ON_CPU, _BATCH = 64, 250
+"""Images that are scored at once; on a CPU, more would take longer for each."""
+
+
+class _AbandonedError(Exception):
+    """A batch is left for a request, and begun again afterwards."""
+
+
+def _never() -> bool:
+    return False
 
 
 def scores(
     flow: Inference,
     images: Images,
     keep_going: Callable[[], bool],
-    batch_size: int = 250,
+    batch_size: int | None = None,
     ranks: Ranks = ALONE,
     count: Callable[[int], object] | None = None,
     budget: ScoringBudget | None = None,
-    enough: Callable[[], bool] = lambda: False,
+    enough: Callable[[], bool] = _never,
+    has_news: Callable[[], bool] = _never,
 ) -> Tensor | None:
     """Bits/dim of each image, float64 (N,), with content-keyed noise; None when `keep_going` returned False.
 
     Each rank scores a part of the images, and all get all scores; `keep_going` and `enough` must return the same on
     each. They are asked before each batch; where there is `enough`, the scores are those of the first images alone.
+    One process alone abandons a batch between two layers as soon as it `has_news`, asks them, and begins it again.
     `count` is called before each batch and at the end with the number of images scored, and `budget` counts the time.
     """
     bits = torch.zeros(len(images), dtype=torch.float64)
-    done = 0
+    batch_size = batch_size or (_BATCH_ON_CPU if flow.device.type == "cpu" else _BATCH)
+    done, counted = 0, -1
     while done < len(images):
         if not keep_going():
             return None
         if enough():
             break
-        if count is not None:
+        if count is not None and done > counted:
             count(done)
+            counted = done
         end = min(done + batch_size * ranks.world, len(images))
         low, high = ranks.own_range(done, end)
-        with nullcontext() if budget is None else budget.timed(scored=end - done):
-            bits[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(nullcontext() if budget is None else budget.timed(scored=end - done))
+                stack.enter_context(_abandoned_on(has_news if ranks.world == 1 else _never, flow))
+                bits[low:high] = flow.bits_per_dim(images[low:high], batch_size=batch_size)
+        except _AbandonedError:
+            continue
         done = end
     if count is not None:
         count(done)
     return ranks.all_reduce(bits[:done])
+
+
+@contextmanager
+def _abandoned_on(has_news: Callable[[], bool], flow: Inference) -> Iterator[None]:
+    """Within the block, raise `_AbandonedError` before the next layer of `flow` once it `has_news`."""
+
+    def look(*_: object) -> None:
+        if has_news():
+            raise _AbandonedError
+
+    layers = [module for module in flow.body.modules() if isinstance(module, Bijection)]
+    handles = [layer.register_forward_pre_hook(look) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def measure_speed(flow: Inference, images: Images, budget: ScoringBudget, ranks: Ranks = ALONE) -> None:

@@ -98,7 +98,9 @@ class Loop:
         self.changes = ChangeHistory(publisher.folder, config.learning_rate, config.stop)
         counts = len(data.validation.images), 0 if data.test is None else len(data.test.images)
         self.scoring = ScoringBudget(config, self.budget, *counts, None if saved is None else saved.resume.scoring)
-        self.context = context = LoopContext(config, data, self.state, publisher, self.budget, self.scoring, ranks)
+        self.context = context = LoopContext(
+            config, data, self.state, publisher, self.budget, self.scoring, ranks, self.requests
+        )
         self.best = BestModel(context)
         if saved is not None:
             self._restore(saved)
@@ -346,13 +348,7 @@ class Loop:
         Raises `RunError` when the files could not be written.
         """
         self.clock.pause()  # the seconds of a run are those it trained
-        info = self.best.finish(
-            self._poll_control,
-            self._poll_control_alone,
-            lambda: self.requests.skips_scoring,
-            step=self.step,
-            seconds=self.seconds,
-        )
+        info = self.best.finish(self._poll_control, self._poll_control_alone, step=self.step, seconds=self.seconds)
         self.requests.synchronize()
         if not self.ranks.first:
             return None
@@ -378,7 +374,8 @@ class Loop:
         if not at_once and now - self._reported_at < _REPORT_SECONDS:
             return
         self._reported_at = now
-        self.publisher.report(progress_of(self.step, self._fraction(), self.context, self.clock, self.best))
+        fraction = 1.0 if self.over else self._fraction()
+        self.publisher.report(progress_of(self.step, fraction, self.context, self.clock, self.best))
 
     def _fraction(self) -> float:
         """How much of the budget is used up, 0 to 1."""

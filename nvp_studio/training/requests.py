@@ -44,6 +44,13 @@ class Requests:
         self.skips_scoring = bool(skips)
         self._at_once, self.paused = bool(at_once), bool(paused) and self.stop_reason is None
 
+    def has_news(self) -> bool:
+        """Whether this rank was asked for something that `synchronize` and `take` have not seen yet."""
+        control = self._control
+        stops = control.stop_reason is not None and self.stop_reason is None
+        skips = control.skips_scoring and not self.skips_scoring
+        return stops or skips or control.paused or control.has_requests
+
     def has_time(self) -> bool:
         """Whether the end need not come at once."""
         return not (self._control.at_once or self._at_once)

@@ -110,7 +110,8 @@ class Validator:
             return max(0.0, scoring.seconds_after_training(step, seconds) + rest)
 
         counter = context.publisher.counter("validating", len(chosen), at_once=last, left=left)
-        bits = scores(averaged, chosen, keep_going, ranks=ranks, count=counter, budget=scoring)
+        has_news = context.requests.has_news
+        bits = scores(averaged, chosen, keep_going, ranks=ranks, count=counter, budget=scoring, has_news=has_news)
         if bits is None:
             return None
         if not last:

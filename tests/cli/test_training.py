@@ -23,7 +23,7 @@ from nvp_studio.commands.run_progress import RunPrinter
 from nvp_studio.data.reading import Reading
 from nvp_studio.training.batches import MicroBatch
 from nvp_studio.training.config import StopRules, TrainConfig
-from nvp_studio.training.events import RunState
+from nvp_studio.training.events import RunEvent, RunState
 from nvp_studio.training.loop import Loop
 from nvp_studio.training.runs import list_runs
 from tests.cli.conftest import Run
@@ -262,6 +262,40 @@ def test_a_signal_stops_the_run_and_keeps_its_work(number: signal.Signals, data:
     assert (listed.state, listed.reason) == ("stopped", result["reason"])
     assert f"stopped: {result['reason']}\n" in (tmp_path / "mine" / "log.txt").read_text()
     assert peek(tmp_path / "mine" / "checkpoints" / "last.safetensors").step == result["step"]
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_skips_the_final_scores_and_the_next_one_stops(
+    presses: int, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(3).integers(60, 63, (180, 8, 8), dtype=np.uint8)
+    data = tmp_path / "data.npz"
+    np.savez(data, x_train=images[:60], x_val=images[60:120], x_test=images[120:])
+    pressed: list[str] = []
+
+    class Watching(RunPrinter):
+        def report(self, event: RunEvent) -> None:
+            super().report(event)
+            if isinstance(event, RunState) and event.reason.startswith("scoring the best model"):
+                while len(pressed) < presses:
+                    pressed.append(event.reason)
+                    os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("nvp_studio.commands.train.RunPrinter", Watching)
+    words = ["--scoring-share", 1, "--runs", tmp_path / "runs", "--json"]
+    code, out, err = run("train", "--data", data, "--steps", 4, "--name", "mine", *words, *QUICK)
+    assert code == 0, err
+    assert "Skipping the rest of the scoring; once more stops the run" in err
+    result = result_of(out)
+    assert (result["phase"], result["step"]) == ("finished" if presses == 1 else "stopped", 4)
+    assert pressed
+    assert result["validation_images"] == 16
+    assert result["test_images"] == 0
+    code, out, err = run("resume", "mine", *words)
+    assert code == 0, err
+    after = result_of(out)
+    assert (after["phase"], after["step"]) == ("finished", 4)
+    assert (after["validation_images"], after["test_images"]) == (60, 60)
 
 
 def test_every_setting_of_a_run_is_an_option() -> None:

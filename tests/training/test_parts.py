@@ -244,6 +244,31 @@ def test_scores_weigh_every_image_alike_and_end_when_asked() -> None:
     assert scores(flow, images[:0], lambda: True) is not None
 
 
+def test_a_batch_that_is_scored_is_abandoned_between_two_layers_and_begun_again() -> None:
+    flow = Inference(Flow(TINY))
+    images = bars(10, 0)
+    passed: list[int] = []
+    layers = list(flow.body.scales[0])
+    for number, layer in enumerate(layers):
+        layer.register_forward_pre_hook(lambda *_, number=number: passed.append(number))  # type: ignore[misc]
+    told = [False]
+
+    def has_news() -> bool:
+        return passed == [0] and not told[0]
+
+    def keep_going() -> bool:
+        told[0] = bool(passed)
+        return True
+
+    found = scores(flow, images, keep_going, has_news=has_news)
+    assert found is not None
+    assert passed == [0, *range(len(layers))]
+    assert torch.equal(found, flow.bits_per_dim(images))
+    passed.clear()
+    assert scores(flow, images, lambda: not passed, has_news=lambda: passed == [0]) is None
+    assert passed == [0]
+
+
 def test_clock_counts_no_pauses_and_a_window_of_speed() -> None:
     clock = Clock(100.0)
     with clock.paused():

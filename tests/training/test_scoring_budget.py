@@ -172,13 +172,13 @@ def test_the_rest_of_the_scores_can_be_skipped_and_made_up_for(
 
     folder = start_run(make_config(steps=10, validation_every=10), tmp_path, control=control, report=report)
     status = read_record(folder).status
-    assert (status.phase, status.validation_images, status.test_images) == ("finished", 40, 20)
-    assert any("20 of 30 test images were scored" in notice.text for notice in events.of(RunNotice))
+    assert (status.phase, status.validation_images, status.test_images) == ("finished", 40, 10)
+    assert any("10 of 30 test images were scored" in notice.text for notice in events.of(RunNotice))
     assert "directions.mean" in read_checkpoint(folder / "checkpoints" / "best.safetensors").tensors
     again = Control()
     again.skip_scoring()
     resume_run(folder, scoring_share=1.0, control=again)
     after = read_record(folder).status
-    assert (after.test, after.test_images) == (status.test, 20), "what is known of more images stays"
+    assert (after.test, after.test_images) == (status.test, 10), "what is known of more images stays"
     resume_run(folder, scoring_share=1.0)
     assert read_record(folder).status.test_images == 30
