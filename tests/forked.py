@@ -6,6 +6,7 @@ context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
     [
         "nvp_studio.explore.score",
+        "nvp_studio.flow.engine.compiled",
         "nvp_studio.training.join",
         "nvp_studio.training.resume",
         "nvp_studio.training.start",

@@ -6,12 +6,13 @@ They share the images, rank 0 prints the results, and an error on one rank ends 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from threading import Timer
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import typer
 
-from nvp_studio.commands.console import CommandError, find_model
+from nvp_studio.commands.console import CommandError, find_model, say
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item", bytes, int)
 Row = TypeVar("Row", bound=msgspec.Struct)
+_SLOW_SECONDS = 3.0
+"""Compiling that takes longer is announced; when it was done before on a machine it takes less."""
 
 
 @contextmanager
@@ -52,7 +55,8 @@ def command_ranks() -> Iterator["Ranks"]:
 def open_on_rank(model: str, device: str, ranks: "Ranks | None" = None) -> "OpenedModel":
     """Open the model that a command names on the device of this rank, or of this process alone.
 
-    Sets torch's number of threads as a run does.
+    Sets torch's number of threads as a run does. On the CPU the model is compiled, so that scores are those that the
+    window shows, to the last digit.
     """
     import torch
 
@@ -62,7 +66,15 @@ def open_on_rank(model: str, device: str, ranks: "Ranks | None" = None) -> "Open
 
     ranks = ranks or ALONE
     torch.set_num_threads(rank_threads(None, ranks))
-    return open_model(find_model(model), rank_device(device, ranks))
+    opened = open_model(find_model(model), rank_device(device, ranks))
+    notice = Timer(_SLOW_SECONDS, say, ["compiling the model for this processor, which is done once"])
+    notice.daemon = True
+    notice.start()
+    try:
+        opened.flow.compile()
+    finally:
+        notice.cancel()
+    return opened
 
 
 def map_on_ranks(

@@ -155,7 +155,9 @@ class BestModel:
     def _flow(self) -> Inference:
         flow = copy.deepcopy(self._context.state.averaged_flow)
         flow.load_state_dict(self._weights)
-        return Inference(flow)
+        inference = Inference(flow)
+        inference.compile()
+        return inference
 
 
 def explorer_tensors(

@@ -87,7 +87,9 @@ class TrainState:
     @property
     def averaged(self) -> Inference:
         """The flow with the averaged weights as they are now, computed as the model that is opened later."""
-        return Inference(self.averaged_flow)
+        averaged = Inference(self.averaged_flow)
+        averaged.compile()
+        return averaged
 
     def update(self, rate: float) -> None:
         """Take an optimizer step with the present gradients and learning rate `rate`, and update the average."""

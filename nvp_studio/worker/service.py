@@ -59,6 +59,8 @@ _NEWER_SECONDS = 0.01
 its next request. Without one the score is this much later."""
 _COMPILING_SECONDS = 2.0
 """How long opening a model waits until it is compiled."""
+_WAITING_SECONDS = 0.02
+"""How long scoring that waits for a model to be compiled lets a picture wait."""
 _SCORE_SECONDS = 0.75
 """While newer pictures are requested all the time, one is scored after each such interval: of pictures of 30 ms fewer
 than one in twenty waits for a score."""
@@ -118,9 +120,7 @@ class Service:
         model = open_model(request.path, self._device)
         # Before the first picture, so that all pictures of a recipe are the same. The first time on a machine it takes
         # longer, and the first pictures come without.
-        compiling = threading.Thread(target=model.flow.compile, name="compiling", daemon=True)
-        compiling.start()
-        compiling.join(_COMPILING_SECONDS)
+        _compiling(model).join(_COMPILING_SECONDS)
         render(model, [Recipe(checkpoint=model.digest, base=Seed(0))])  # the first call of each kernel is slow
         model.base_latents.clear()
         self._model = model
@@ -170,6 +170,10 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
 def _score(
     model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool], archives: Archives
 ) -> Iterator[Answer | None]:
+    compiling = _compiling(model)  # before the first file, so that a file's score depends on no moment
+    while compiling.is_alive():
+        compiling.join(_WAITING_SECONDS)
+        yield None
     began = time.perf_counter()
     done = counted_so_far = 0
     counted = False
@@ -197,6 +201,13 @@ def _score(
     finally:
         archives.close(but_unpacked=True)  # an open file cannot be deleted on every system
     yield ScoreDone(time.perf_counter() - began)
+
+
+def _compiling(model: OpenedModel) -> threading.Thread:
+    """A thread that ends when the model is compiled."""
+    thread = threading.Thread(target=model.flow.compile, name="compiling", daemon=True)
+    thread.start()
+    return thread
 
 
 def _count_some(files: Iterator[Path | int]) -> tuple[int, bool]:

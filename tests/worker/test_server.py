@@ -15,6 +15,7 @@ import psutil
 import pytest
 import torch
 
+from nvp_studio.cli import main
 from nvp_studio.data.report import DataReport
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.rendering import render
@@ -162,6 +163,23 @@ def test_a_render_is_what_explore_gives(shared_worker: WorkerProcess, model_file
     scored = shared_worker.expect(PictureScored, request_id=1)
     again = open_model(model_file).flow.bits_per_dim(shown.copy())  # not compiled, as the worker's is
     assert scored.bits_per_dim == pytest.approx(again.item(), abs=1e-5)
+
+
+def test_a_picture_and_its_file_score_the_same_in_the_window_and_on_the_command_line(
+    shared_worker: WorkerProcess, model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = str(tmp_path / "picture.png")
+    shared_worker.send(Ask("score", 1, Score(())))
+    shared_worker.expect(ScoreDone)  # the model is compiled, also the first time on a machine
+    shared_worker.send(Ask("explore", 2, Render(_recipe(5))))
+    shown = shared_worker.expect(PictureScored, request_id=2).bits_per_dim
+    shared_worker.send(Ask("save", 3, SavePicture(_recipe(5), picture)))
+    shared_worker.expect(PictureSaved, request_id=3)
+    shared_worker.send(Ask("score", 4, Score((picture,))))
+    assert shared_worker.expect(ScoreRows, request_id=4).rows[0].bits_per_dim == shown
+    with pytest.raises(SystemExit):
+        main(["score", picture, "--model", str(model_file), "--device", "cpu", "--json"])
+    assert msgspec.json.decode(capsys.readouterr().out.splitlines()[0])["bits_per_dim"] == shown
 
 
 def test_a_sheet_keeps_the_order(shared_worker: WorkerProcess) -> None:

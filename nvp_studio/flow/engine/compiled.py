@@ -27,6 +27,8 @@ from nvp_studio.flow.transforms import AffineTransform, SplineTransform
 
 _MANY_PIXELS = 64
 """Pixels of a feature map that fill the vector instructions of a product whose columns they are."""
+_FEW_IMAGES = 4
+"""Images whose parameters are computed before their values are."""
 _MIN_IMAGES = 8
 """Images for which a further thread is worth its start."""
 
@@ -87,23 +89,20 @@ class CompiledCoupling(Bijection):
     def _transform(self, tensor: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
         values = tensor.contiguous()
         result, log_dets = torch.empty_like(values), values.new_empty(len(values))
-        flat = values.flatten(1).numpy()
-        params = self._params(values, flat).view(len(values), -1, len(self._changing)).numpy()
-        out, sums = result.flatten(1).numpy(), log_dets.numpy()
+        flat, out, sums = values.flatten(1).numpy(), result.flatten(1).numpy(), log_dets.numpy()
 
-        def transform(some: slice) -> None:
-            self._kernel(
-                inverse, flat[some], self._first, params[some], self._scale, self._changing, out[some], sums[some]
-            )
+        def transform(some: slice, params: Array) -> None:
+            params = params.reshape(some.stop - some.start, -1, len(self._changing))
+            self._kernel(inverse, flat[some], self._first, params, self._scale, self._changing, out[some], sums[some])
 
-        _in_threads(transform, len(values))
+        network = self._network
+        if network is None:
+            coupling = self._plain
+            outputs = coupling.run_network(coupling.network, coupling.mask.split(values)[0]).contiguous().numpy()
+            _in_threads(lambda some: transform(some, outputs[some]), len(values))
+        else:
+            _in_threads(lambda some: _each(some, lambda few: transform(few, network(flat[few]))), len(values))
         return result, log_dets
-
-    def _params(self, values: Tensor, flat: Array) -> Tensor:
-        if self._network is not None:
-            return self._network(flat)
-        coupling = self._plain
-        return coupling.run_network(coupling.network, coupling.mask.split(values)[0]).contiguous()
 
 
 class CompiledNetwork:
@@ -153,11 +152,10 @@ class CompiledNetwork:
         )
         self._shape = network.leave.out_channels, pixels
 
-    def __call__(self, values: Array) -> Tensor:
+    def __call__(self, values: Array) -> Array:
         """Float64 (N, C * H * W) -> the network's output, float32 (N, outputs, H * W)."""
-        params = torch.empty(len(values), *self._shape)
-        out = params.numpy()
-        _in_threads(lambda some: network_params(values[some], *self._seen, *self._weights, out[some]), len(values))
+        params = np.empty((len(values), *self._shape), np.float32)
+        network_params(values, *self._seen, *self._weights, params)
         return params
 
 
@@ -213,6 +211,12 @@ def _bias(layer: nn.Conv2d) -> Tensor:
 
 def _needs_gradients(tensor: Tensor) -> bool:
     return tensor.requires_grad and torch.is_grad_enabled()
+
+
+def _each(images: slice, work: Callable[[slice], object]) -> None:
+    """Call `work` for slices of a few of the images, so that the parameters of their values stay in a cache."""
+    for start in range(images.start, images.stop, _FEW_IMAGES):
+        work(slice(start, min(start + _FEW_IMAGES, images.stop)))
 
 
 def _in_threads(work: Callable[[slice], object], images: int) -> None:

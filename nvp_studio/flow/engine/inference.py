@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,6 +51,8 @@ class Inference:
         self.latent_dtype: torch.dtype = self._value_type()
         """The type of latents and log-determinants."""
         self.preprocessing = flow.preprocessing
+        self._compiling = threading.Lock()
+        self._compiled = False
         with torch.inference_mode(False), torch.no_grad():  # its tensors may be used with gradients later
             self.body = folded(flow.body, torch.empty(0, dtype=self.latent_dtype, device=self.device))
 
@@ -65,16 +68,25 @@ class Inference:
     def compile(self) -> None:
         """Have couplings computed by compiled loops (`compiled`), which are several times as fast for a single image.
 
-        On the CPU alone, for weights in float32. Results change in their last digits. The first time on a machine it
-        takes about ten seconds, later less than one; it may be done in another thread, while this one is in use.
+        On the CPU alone, for weights in float32, and where there is numba; else, and when it was called before, nothing
+        changes. Results change in their last digits: whoever wants the scores that the program shows and prints calls
+        this first. The first time on a machine it takes about ten seconds of processor time, later less than one. It
+        may be called in another thread, while this one is in use; a second call waits for the first.
         """
-        if self.device.type == "cpu" and (self.dtype, self.latent_dtype) == (torch.float32, torch.float64):
-            from nvp_studio.flow.engine.compiled import compiled  # not needed by a training process
-
+        with self._compiling:
+            if self._compiled or self.device.type != "cpu":
+                return
+            if (self.dtype, self.latent_dtype) != (torch.float32, torch.float64):
+                return
+            try:
+                from nvp_studio.flow.engine.compiled import compiled  # not needed on other devices
+            except ImportError:
+                return
             with torch.inference_mode(False), torch.no_grad():
                 body = compiled(self.body)
                 body(body.inverse(torch.zeros(1, self.config.dimensions, dtype=self.latent_dtype)))
             self.body = body
+            self._compiled = True
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images to latents.

@@ -1,6 +1,7 @@
 """Compiled loops compute what the equations say, also at the ends of bins, of splines and of number formats."""
 
 import math
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -106,7 +107,8 @@ def test_networks(height: int, width: int, blocks: int, flip: bool) -> None:
         kernel = CompiledNetwork.of(network, mask)
         assert kernel is not None
         expected = network(mask.split(x)[0].float())
-        torch.testing.assert_close(kernel(x.flatten(1).numpy()).view_as(expected), expected, rtol=1e-4, atol=1e-4)
+        params = torch.from_numpy(kernel(x.flatten(1).numpy())).view_as(expected)
+        torch.testing.assert_close(params, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_maps_of_channels() -> None:
@@ -127,6 +129,29 @@ def test_an_image_is_mapped_to_the_same_bits_in_any_batch_and_by_any_threads(nam
         assert torch.equal(alone, z[some])
         assert torch.equal(alone_log_det, log_det[some])
         assert torch.equal(flow.decode(alone), decoded[some])
+
+
+def test_an_image_scores_the_same_in_any_batch(two_threads: None) -> None:
+    flow = compiled(trained(CONFIGS["studio"], torch.float32))
+    channels, height, width = flow.config.image_shape
+    pixels = np.random.default_rng(0).integers(0, 256, (21, height, width, channels), np.uint8)
+    scores = flow.bits_per_dim(pixels)
+    for batch_size in (1, 8, 20):
+        assert torch.equal(flow.bits_per_dim(pixels, batch_size=batch_size), scores)
+
+
+def test_compiling_again_changes_nothing() -> None:
+    flow = compiled(trained(CONFIGS["quick"], torch.float32))
+    body = flow.body
+    flow.compile()
+    assert flow.body is body
+
+
+def test_without_numba_a_model_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nvp_studio.flow.engine.compiled", None)
+    flow = compiled(trained(CONFIGS["quick"], torch.float32))
+    assert not any(type(layer).__name__.startswith("Compiled") for layer in flow.body.modules())
+    assert math.isfinite(flow.sample(1).sum().item())
 
 
 def test_many_images_by_other_networks() -> None:
