@@ -144,6 +144,13 @@ class Coupling(Bijection):
         y2, log_derivative = self.law(x2, self.run_network(self.network, x1))
         return self.mask.merge(x1, y2), sum_per_image(self.mask.only_changing(log_derivative))
 
+    def by_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with the log-derivative of each value, of the shape of x and 0 where values stay."""
+        x1, x2 = self.mask.split(x)
+        y2, log_derivative = self.law(x2, self.run_network(self.network, x1))
+        nothing = torch.zeros_like(x1, dtype=log_derivative.dtype)
+        return self.mask.merge(x1, y2), self.mask.merge(nothing, log_derivative)
+
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Equation 8: only the transform is inverted, value by value; the network never."""
         y1, y2 = self.mask.split(y)

@@ -30,9 +30,14 @@ class Logit(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (N, C, H, W) in [0, 1]; log-determinant: sum over pixels of log(1 - 2 a) - log p - log(1 - p)."""
+        y, log_derivative = self.by_value(x)
+        return y, sum_per_image(log_derivative)
+
+    def by_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with log dy/dx of each value, (N, C, H, W), in place of their sums."""
         p = self.alpha + (1 - 2 * self.alpha) * x
         log_p, log_q = torch.log(p), torch.log1p(-p)
-        return log_p - log_q, sum_per_image(math.log1p(-2 * self.alpha) - log_p - log_q)
+        return log_p - log_q, math.log1p(-2 * self.alpha) - log_p - log_q
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """x = (sigmoid(y) - a) / (1 - 2 a), which leaves [0, 1] by up to a / (1 - 2 a) for some y."""
@@ -69,9 +74,14 @@ class Equalization(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (N, C, H, W); log-determinant: sum over pixels of log dF/dx."""
+        u, log_derivative = self.by_value(x)
+        return u, sum_per_image(log_derivative)
+
+    def by_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with log dF/dx of each value, (N, C, H, W), in place of their sums."""
         levels = (x.detach() * LEVELS).floor().clamp(0, LEVELS - 1)
         start, width = self._level(levels.long())
-        return start + width * (x * LEVELS - levels), sum_per_image(torch.log(width * LEVELS))
+        return start + width * (x * LEVELS - levels), torch.log(width * LEVELS)
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """x = F^-1(y)."""
@@ -103,6 +113,14 @@ class Preprocessing(Bijection):
             return result
         u, first = self.equalization(x)
         y, second = self.logit(u)
+        return y, first + second
+
+    def by_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with log dy/dx of each value, (N, C, H, W), in place of their sums."""
+        if self.equalization is None:
+            return self.logit.by_value(x)
+        u, first = self.equalization.by_value(x)
+        y, second = self.logit.by_value(u)
         return y, first + second
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
