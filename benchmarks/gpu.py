@@ -5,10 +5,10 @@
     python -m benchmarks.gpu --minutes 1 --device cpu         # a small version, which shows that all of it works
 
 In turn: the tests that need CUDA (if pytest is installed); training, likelihoods and decoding by the engine and by the
-plain program (`benchmarks.throughput`); memory of a training step by batch; decoding of one image by a CUDA graph; and
-for the time that is left a run on CIFAR-10, or on Fashion-MNIST where CIFAR-10 is not downloaded. Each part is stored
-in FOLDER/gpu.json as soon as it is done and is not measured again by a later call, which goes on with the run. The page
-FOLDER/gpu.md is written from it.
+plain program (`benchmarks.throughput`), and by the libraries of `benchmarks.peers` that are installed; memory of a
+training step by batch; decoding of one image by a CUDA graph; and for the time that is left a run on CIFAR-10, or on
+Fashion-MNIST where CIFAR-10 is not downloaded. Each part is stored in FOLDER/gpu.json as soon as it is done and is not
+measured again by a later call, which goes on with the run. The page FOLDER/gpu.md is written from it.
 
 It needs torch from 2.6 on, numpy, pillow, filelock, msgspec and platformdirs; neither Qt nor the command line.
 """
@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.memory import MIB, _peak_of_process
-from benchmarks.throughput import DECODE, compare, engine_side, plain_side
+from benchmarks.peers.models import PEERS
+from benchmarks.throughput import DECODE, Side, compare, engine_side, plain_side
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataError
 from nvp_studio.device import choose_device
 from nvp_studio.files import write_whole
-from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.memory import is_out_of_memory
@@ -123,11 +125,20 @@ class Bench:
 
     def throughput(self) -> dict[str, Any]:
         """The engine against the plain program."""
+        return self._compared(plain_side)
+
+    def peer(self, name: str) -> dict[str, Any]:
+        """The engine against a model of another library."""
+        from benchmarks.peers.speed import peer_side
+
+        return self._compared(lambda config, images, z: peer_side(name, images)) | {"peer": name}
+
+    def _compared(self, other: Callable[[FlowConfig, Tensor, Tensor], Side]) -> dict[str, Any]:
         config = preset_config(self.size.preset, self.shape)
         torch.manual_seed(0)
         images = torch.rand(self.size.batch, *self.shape, device=self.device)
         z = torch.randn(1, config.dimensions, device=self.device)
-        engine, plain = engine_side(config, images, z), plain_side(config, images, z)
+        engine, plain = engine_side(config, images, z), other(config, images, z)
         found = compare(engine, plain, self.size.rounds, self.size.batch, self.device)
         return {
             "preset": self.size.preset,
@@ -277,6 +288,8 @@ def page(results: dict[str, Any]) -> str:
 
     section("tests", "Tests that need CUDA", lambda found: [found["outcome"], *found.get("failed", [])])
     section("throughput", "The engine and the plain program", _throughput_lines)
+    for name in PEERS:
+        section(name, f"The engine and {name}", _throughput_lines)
     section("memory", "Memory of a training step", _memory_lines)
     section("graph", "Decoding one image", _graph_lines)
     section("run", "The run", lambda found: [f"- {name}: {value}" for name, value in found.items()])
@@ -287,7 +300,7 @@ def _throughput_lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"`{found['preset']}`, batches of {found['batch']}; {found['engine']}",
         "",
-        "| | engine | plain | ratio (quartiles) |",
+        f"| | engine | {found.get('peer', 'plain')} | ratio (quartiles) |",
         "|---|---:|---:|---:|",
     ]
     for one in found["comparisons"]:
@@ -347,6 +360,9 @@ def main() -> None:
     bench = Bench(options.folder, device, *_data_set(options.data))
     for name in ("tests", "throughput", "memory", "graph"):
         bench.measure(name, getattr(bench, name))
+    for name, peer in PEERS.items():
+        if peer.installed:
+            bench.measure(name, partial(bench.peer, name))
     bench.measure("run", lambda: bench.run(deadline, options.run_minutes), again=True)
     print(page(bench.results))
 
