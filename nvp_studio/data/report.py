@@ -1,6 +1,7 @@
 """What data hold and how they are read, for a person to see before a run trains on them; without NumPy."""
 
 import shlex
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,8 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import Name, PathText, Sentence, Sentences
 from nvp_studio.text import counted, pixels_text, shape_text
 
+OptionWords = Callable[[Sequence[str]], str]
+"""Puts options of the command line, as arguments, into words; none for no options."""
 MAX_SAMPLES = 48
 """Images of a report, evenly over splits and classes."""
 MAX_SIDE = 96
@@ -88,17 +91,20 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True, tag="data-report"):
         return sum(split.images for split in self.splits if split.name == "train")
 
 
-def rows(report: DataReport) -> list[tuple[str, str]]:
-    """The report as names and texts for a table."""
+def rows(report: DataReport, option_words: OptionWords = shlex.join) -> list[tuple[str, str]]:
+    """The report as names and texts for a table; `option_words` names options of reading."""
     table = [("images", _images_text(report)), *_class_rows(report)]
     table.append(("size", size_text(report)))
     if report.levels is not None:
         darkest, brightest, levels = report.levels
         table.append(("values", f"{darkest} to {brightest} of 0 to 255, {counted(levels, 'level')}"))
-    table.append(("read with", shlex.join(as_options(report.reading))))
+    table.append(("read with", option_words(as_options(report.reading))))
     table += [("note", note) for note in report.notes]
-    table += [("left out", left_out_text(one) + _option_text(one.option, "takes them in")) for one in report.left_out]
-    table += [("warning", suspicion_text(one)) for one in report.suspicions]
+    table += [
+        ("left out", left_out_text(one) + _option_text(option_words(one.option), "takes them in"))
+        for one in report.left_out
+    ]
+    table += [("warning", suspicion_text(one, option_words)) for one in report.suspicions]
     table.append(("problem", report.problem))
     return [(name, text) for name, text in table if text]
 
@@ -122,9 +128,9 @@ def size_text(report: DataReport) -> str:
     return f"{trained}, made of {found}"
 
 
-def suspicion_text(suspicion: Suspicion) -> str:
+def suspicion_text(suspicion: Suspicion, option_words: OptionWords = shlex.join) -> str:
     """What is doubtful, with the option that would change it."""
-    return suspicion.words + _option_text(suspicion.option, "changes it")
+    return suspicion.words + _option_text(option_words(suspicion.option), "changes it")
 
 
 def left_out_text(left_out: LeftOut) -> str:
@@ -135,8 +141,8 @@ def left_out_text(left_out: LeftOut) -> str:
     return f"{left_out.count:,}: {left_out.reason}" + (f" ({examples}{more})" if examples else "")
 
 
-def _option_text(option: tuple[str, ...], effect: str) -> str:
-    return f" ({' '.join(option)} {effect})" if option else ""
+def _option_text(option: str, effect: str) -> str:
+    return f" ({option} {effect})" if option else ""
 
 
 def _images_text(report: DataReport) -> str:

@@ -1,14 +1,13 @@
 """The dialog that shows what a run would train on, with sample images, and says otherwise how it is read."""
 
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialogButtonBox, QGridLayout, QLineEdit, QScrollArea, QSizePolicy, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QGridLayout, QScrollArea, QWidget
 
 from nvp_studio.data.reading import Reading
 from nvp_studio.data.report import DataReport, rows
-from nvp_studio.fields import Described
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.survey import DataSurveyor
 from nvp_studio.text import sentence
@@ -16,10 +15,10 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.labels import NoteLabel
 from nvp_studio.views.widgets.large_images import LargeImages
-from nvp_studio.views.widgets.layout import add_field, form_layout, hbox, paragraph, text_label
+from nvp_studio.views.widgets.layout import hbox, paragraph, text_label, vbox
+from nvp_studio.views.widgets.reading_fields import ReadingFields, option_words
 
 _COLUMNS = (8, 12)
 """Images in a row, of up to 24 and of more."""
@@ -47,13 +46,20 @@ class DataDialog(Dialog):
         self._table, options = QScrollArea(widgetResizable=True), QScrollArea(widgetResizable=True)
         self._table.setAccessibleName(self.tr("What is known of the data"))
         options.setAccessibleName(self.tr("How they are read"))
-        options.setWidget(self._make_options())
+        self.choices = ReadingFields(self.reading)
+        self.choices.edited.connect(self._survey)
+        self.fields = self.choices.fields
+        options.setWidget(self.choices)
         options.setMinimumWidth(36 * SPACE)
         options.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         lower = hbox(spacing=2 * SPACE)
-        for area, share in ((self._table, 3), (options, 2)):
+        for area in (self._table, options):
             area.setFrameShape(QScrollArea.Shape.NoFrame)
-            lower.addWidget(area, share)
+        side = vbox()
+        side.addWidget(options, 1)
+        side.addWidget(self.choices.told)
+        lower.addWidget(self._table, 3)
+        lower.addLayout(side, 2)
         self.column.addWidget(self.images, 3)
         self.column.addWidget(self.note)
         self.column.addLayout(lower, 4)
@@ -62,43 +68,10 @@ class DataDialog(Dialog):
         self.surveyor.changed.connect(self._show)
         self._survey()
 
-    def _make_options(self) -> QWidget:
-        """A field for each choice of a `Reading`."""
-        options = QWidget()
-        options.setObjectName("scroll_content")
-        form = form_layout()
-        form.setContentsMargins(0, 0, SPACE, 0)
-        options.setLayout(form)
-        self.fields: dict[str, ComboBox | QLineEdit] = {}
-        hints = get_type_hints(Reading, include_extras=True)
-        for name in Reading.__struct_fields__:
-            kind, *notes = get_args(hints[name]) or (None,)
-            help = next((note.help for note in notes if isinstance(note, Described)), "")
-            if not help:
-                continue
-            value = getattr(self.reading, name)
-            field: ComboBox | QLineEdit
-            if get_origin(kind) is Literal:
-                told = self.tr("default") if name in ("fit", "pad") else self.tr("detected from the data")
-                field = ComboBox([(one or told, one) for one in get_args(kind)])
-                field.setCurrentIndex(field.findData(value))
-                field.activated.connect(self._survey)
-            else:
-                field = QLineEdit(", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value))
-                several = get_origin(kind) is tuple
-                field.setPlaceholderText(
-                    self.tr("folders, with commas") if several else self.tr("detected from the data")
-                )
-                field.editingFinished.connect(self._survey)
-            field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            add_field(form, name.replace("_", " ").capitalize(), field, help)
-            self.fields[name] = field
-        return options
-
     def _survey(self) -> None:
         """Look at the data again, read as the fields say."""
         # an empty text is that of a choice left to the program
-        values = {name: value for name, field in self.fields.items() if (value := _value_of(field)) != ""}
+        values: dict[str, Any] = {name: value for name in self.fields if (value := self.choices.value(name)) != ""}
         if "leave_out" in values:
             values["leave_out"] = [name for one in values["leave_out"].split(",") if (name := one.strip())]
         try:
@@ -136,14 +109,10 @@ class DataDialog(Dialog):
         grid = QGridLayout(table)
         grid.setContentsMargins(0, 0, SPACE, 0)
         grid.setColumnStretch(1, 1)
-        for name, text in rows(report) if report is not None else ():
+        for name, text in rows(report, option_words) if report is not None else ():
             role, line = {"problem": "error", "warning": "warning"}.get(name, ""), grid.rowCount()
             role = "dim" if outdated else role
             grid.addWidget(text_label(name.capitalize()), line, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(paragraph(text, role), line, 1, Qt.AlignmentFlag.AlignTop)
         grid.setRowStretch(grid.rowCount(), 1)
         self._table.setWidget(table)
-
-
-def _value_of(field: ComboBox | QLineEdit) -> Any:
-    return field.text().strip() if isinstance(field, QLineEdit) else field.currentData()

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QTextDocument
-from PySide6.QtWidgets import QLabel, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QFontMetrics, QTextDocument
+from PySide6.QtWidgets import QApplication, QLabel, QStyleOptionViewItem, QWidget
 
 from nvp_studio.runs.labels import LABELS
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.runs import read_record, write_record
 from nvp_studio.views.pages.runs.page import RunsPage
-from nvp_studio.views.widgets.labels import ElidedLabel, NoteLabel, TextLabel, plain_tip
+from nvp_studio.views.widgets.labels import ElidedLabel, NoteLabel, TextLabel, plain_tip, shortened
 from tests.qt import Bot, open_window
 from tests.runs.folders import make_trained_run
 
@@ -55,6 +55,30 @@ def test_labels_show_names_as_they_are(qtbot: Bot, make: type[TextLabel]) -> Non
     label.setText(f"{HOSTILE}\nsecond")
     assert label.textFormat() == Qt.TextFormat.PlainText
     assert label.text() == f"{HTML}\\u202e\\x1b[2J\nsecond"
+
+
+def test_a_line_is_shortened_by_whole_parts_then_by_words(qapp: QApplication) -> None:
+    metrics = QFontMetrics(qapp.font())
+    text = "4.938 bits/dim in validation (40 images)  ·  28x28  ·  138k parameters"
+
+    def within(shown: str) -> str:
+        return shortened(text, metrics, metrics.horizontalAdvance(shown))
+
+    whole = [
+        text,
+        "4.938 bits/dim in validation (40 images)  ·  28x28 …",
+        "4.938 bits/dim in validation (40 images) …",
+        "4.938 bits/dim in validation …",
+        "4.938 bits/dim …",
+        "4.938 …",
+    ]
+    assert [within(one) for one in whole] == whole
+    widths = range(metrics.horizontalAdvance("4.938 …"), metrics.horizontalAdvance(text))
+    assert {shortened(text, metrics, width) for width in widths} <= {*whole, "4.938 bits/dim in …"}
+    name = "a-name-without-any-blank"
+    cut = shortened(name, metrics, metrics.horizontalAdvance(name) // 2)
+    assert cut.startswith("a-")
+    assert cut.endswith("k")
 
 
 def test_a_tool_tip_shows_a_name_as_it_is(qtbot: Bot) -> None:

@@ -57,3 +57,26 @@ def test_in_a_small_window_buttons_lose_their_texts_before_bar_score_and_time_le
     assert all(part.isVisible() for part in (strip.bar, strip.percent, strip.score, strip.remaining))
     strip.resize(1400, strip.height())
     assert all(button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonTextBesideIcon for button in buttons)
+
+
+def test_the_figure_of_a_score_is_never_cut(qtbot: Bot) -> None:
+    strip = RunStrip()
+    qtbot.addWidget(strip)
+    for text in ("Pause", "Stop", "Change", "Sample", "Save"):
+        strip.add_action(QAction(text, strip))
+    score = "3.812 bits/dim in validation (best 3.799 @ 1,200)"
+    strip.show_content(
+        StripContent("run", "training", "", 0.4, "epoch 12 / 40", score, "1,240 images/s", "12 min left")
+    )
+    strip.show()
+    shown = {}
+    for width in range(640, 1640, 40):
+        strip.resize(width, strip.height())
+        qtbot.wait(1)
+        if strip.score.isVisible():
+            shown[width] = strip.score.shown_text
+            assert score.startswith(shown[width].removesuffix(" …")), width
+            assert shown[width].startswith("3.812 bits/dim"), width
+            assert not (strip.speed.isVisible() and shown[width] != score), "the speed goes first"
+    assert shown[800] != score
+    assert shown[1600] == score

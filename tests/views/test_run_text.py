@@ -90,7 +90,7 @@ def test_the_strip_compares_validations_with_each_other_and_names_what_it_shows(
 def test_a_final_score_says_of_how_many_images_it_is(tmp_path: Path) -> None:
     status = {"validation": 3.25, "validation_images": 1250, "test": 3.5, "test_images": 600}
     facts = facts_of_record(read_record(make_run(tmp_path / "run", **status)))
-    assert facts.startswith("validation 3.250 bits/dim (1,250 images)  ·  test 3.500 bits/dim (600 images)")
+    assert facts.startswith("3.250 bits/dim in validation (1,250 images)  ·  3.500 in the test (600 images)")
 
 
 @pytest.mark.parametrize(

@@ -624,13 +624,15 @@ def test_what_is_trained_on_is_shown_and_read_otherwise(page: TrainPage, qtbot: 
     assert "0 to 15 of 0 to 255, 16 levels" in texts_of(dialog)
 
     values = dialog.fields["values"]
-    assert isinstance(values, QLineEdit)
-    values.setText("0-15")
-    values.editingFinished.emit()
+    assert isinstance(values, ComboBox)
+    line = values.lineEdit()
+    assert line is not None
+    line.setText("0-15")
+    line.editingFinished.emit()
     assert not dialog.ok.isEnabled()
     assert dialog.images.dimmed
-    values.setText("0..15")
-    values.editingFinished.emit()
+    line.setText("0..15")
+    line.editingFinished.emit()
     assert dialog.images.dimmed
     assert not dialog.ok.isEnabled()
     qtbot.waitUntil(lambda: "0 to 255 of 0 to 255, 16 levels" in texts_of(dialog))

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QCoreApplication, Qt
 
-from nvp_studio.views.widgets.labels import TextLabel
+from nvp_studio.views.widgets.labels import SEPARATOR, TextLabel
 from nvp_studio.views.widgets.placed_image import PlacedImage
 
 
@@ -33,4 +33,4 @@ def status_text(*views: PlacedImage) -> str:
         parts.append(text.format(viewport.pixel.x(), viewport.pixel.y(), shown))
     if viewport.zoom:
         parts.append(f"{viewport.zoom}×")
-    return "  ·  ".join(parts)
+    return SEPARATOR.join(parts)

@@ -1,11 +1,18 @@
 """Labels that show a text as it is, shorten one that does not fit, or are there only with one."""
 
+import re
+
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QPainter, QPaintEvent, Qt
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from nvp_studio.text import escaped_lines
 from nvp_studio.views.theme import set_role
+
+SEPARATOR = "  ·  "
+"""Between the parts of a line, of which the first one is the most important."""
+
+_WORDS = re.compile(r" (?![^(]*\))")
 
 
 def plain_tip(text: str) -> str:
@@ -27,16 +34,37 @@ class TextLabel(QLabel):
         super().setText(escaped_lines(text))
 
 
+def shortened(text: str, metrics: QFontMetrics, width: int) -> str:
+    """What fits into `width` pixels of a text whose parts, joined by `SEPARATOR`, begin with the most important one.
+
+    Parts are left out whole, from the last one on. Where not even the first one fits, so are its words, and where that
+    is a single word, the middle of it; what stands in brackets is one word. An ellipsis stands for what is left out.
+    """
+
+    def fits(shown: str) -> bool:
+        return metrics.horizontalAdvance(shown) <= width
+
+    if fits(text):
+        return text
+    parts = text.split(SEPARATOR)
+    for pieces, separator in ((parts, SEPARATOR), (_WORDS.split(parts[0]), " ")):
+        for count in range(len(pieces) - 1, 0, -1):
+            shown = separator.join(pieces[:count]).rstrip(",;:") + " …"
+            if fits(shown):
+                return shown
+    return metrics.elidedText(text.split(" ")[0] + " …" * (" " in text), Qt.TextElideMode.ElideMiddle, width)
+
+
 class ElidedLabel(TextLabel):
     """One line of plain text, as wide as the layout allows; with `grows=False` no wider than the text.
 
-    Where the text does not fit it ends in an ellipsis, or has one in the `middle`, as suits names that differ at their
+    A text that does not fit is `shortened`, or has an ellipsis in the `middle`, as suits names that differ at their
     end; the whole of it is the tool tip.
     """
 
     def __init__(self, text: str = "", *, role: str = "", grows: bool = True, middle: bool = False) -> None:
         super().__init__(text, role=role)
-        self._mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
+        self._middle = middle
         self.tip = ""
         """What the tool tip says in addition."""
         across = QSizePolicy.Policy.Ignored if grows else QSizePolicy.Policy.Preferred
@@ -45,10 +73,18 @@ class ElidedLabel(TextLabel):
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 
+    @property
+    def shown_text(self) -> str:
+        """What is shown of the text at the present width."""
+        metrics, width = self.fontMetrics(), self.contentsRect().width()
+        if self._middle:
+            return metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, width)
+        return shortened(self.text(), metrics, width)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         rect = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), self._mode, rect.width())
+        text = self.shown_text
         shortened = self.text() if text != self.text() else ""
         self.setToolTip(plain_tip("\n".join(line for line in (shortened, self.tip) if line)))
         painter.setPen(self.palette().color(self.foregroundRole()))

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimage
 from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.picture_window import PictureWindow
 
 
@@ -69,7 +70,7 @@ class LargeImages(QObject):
         text = self._texts[self._index] if self._index < len(self._texts) else ""
         parts = (self.tr("{0} of {1}").format(self._index + 1, self._count), text, self._note)
         self._window.show_images(
-            [qimage(self._batch, place) for place in places], "  ·  ".join(part for part in parts if part)
+            [qimage(self._batch, place) for place in places], SEPARATOR.join(part for part in parts if part)
         )
 
     def _on_closed(self) -> None:

@@ -6,7 +6,7 @@ from nvp_studio.runs.history import RunHistory
 from nvp_studio.views.theme import SPACE, colors, theme
 from nvp_studio.views.widgets.curve_drawing import Drawing, run_drawing
 from nvp_studio.views.widgets.curve_panel import CurvePanel
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import SEPARATOR, ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 
 
@@ -45,10 +45,7 @@ class RunCurves(CurvePanel):
         if self.pointed is not None:
             place = min(place, int(history.steps.values.searchsorted(self.pointed)))
         step = int(history.steps.values[place])
-        text = [self.tr("step {0}").format(f"{step:,}")]
-        if self._steps_per_epoch:
-            text.append(self.tr("epoch {0}").format(f"{step / self._steps_per_epoch:.2f}"))
-        text.append(self.tr("training {0}").format(f"{history.smoothed.values[place]:.3f}"))
+        text = [self.tr("training {0}").format(f"{history.smoothed.values[place]:.3f}")]
         validated = int(history.validation_steps.values.searchsorted(step, side="right")) - 1
         if validated >= 0:
             value, at = history.validation.values[validated], int(history.validation_steps.values[validated])
@@ -57,7 +54,10 @@ class RunCurves(CurvePanel):
             about = [self.tr("{0} images").format(f"{images:,}")] if images else []
             about += [self.tr("step {0}").format(f"{at:,}")] if at != step else []
             text[-1] += f" ({', '.join(about)})" if about else ""
-        self.reading.setText("  ·  ".join(text))
+        text.append(self.tr("step {0}").format(f"{step:,}"))
+        if self._steps_per_epoch:
+            text.append(self.tr("epoch {0}").format(f"{step / self._steps_per_epoch:.2f}"))
+        self.reading.setText(SEPARATOR.join(text))
 
     def _lay_out(self) -> None:
         column = vbox(self, spacing=SPACE // 2)

@@ -13,9 +13,10 @@ from nvp_studio.views.widgets.layout import hbox
 
 _GAP = 2 * SPACE
 _MIN_NAME = 14 * SPACE
-_MIN_SCORE = 13 * SPACE
-"""What a long name of a run and a long score get in any case, in pixels; a score begins with the present one."""
+_MIN_SCORE = 15 * SPACE
+"""What a long name of a run and a long score get in any case, in pixels; a score begins with the present figure."""
 _MAX_STATE = 44 * SPACE
+_UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ class RunStrip(QFrame):
         self._fit()
 
     def _fit(self) -> None:
-        """Where the width does not suffice, show the buttons without text; then hide parts, first the speed."""
+        """Where the width does not suffice, show the buttons without text; then hide parts, first the speed.
+
+        The part of the score beyond its figure is hidden after the epoch.
+        """
         parts = {
             self.remaining: self.remaining.text(),
             self.score: self.score.text(),
@@ -100,6 +104,7 @@ class RunStrip(QFrame):
             self.epoch: self.epoch.text(),
             self.speed: self.speed.text(),
         }
+        self.score.set_least(_MIN_SCORE)
         widths = {part: (part.minimumWidth() or part.minimumSizeHint().width()) + _GAP for part in parts}
         taken = self.name.minimumSizeHint().width() + self.state.minimumSizeHint().width() + 2 * _GAP
         room = self.width() - 3 * SPACE - taken
@@ -107,7 +112,11 @@ class RunStrip(QFrame):
         if self._buttons_width() + sum(widths[part] for part, text in parts.items() if text) > room:
             self._show_button_texts(False)
         room -= self._buttons_width()
+        rest = self.score.sizeHint().width() + _GAP - widths[self.score]
         for part, text in parts.items():
+            if part is self.epoch and self.score.text() and room >= rest:
+                room -= rest
+                self.score.set_least(_UNBOUNDED)
             room -= widths[part] if text else 0
             part.setVisible(bool(text) and room >= 0)
 
@@ -122,11 +131,17 @@ class RunStrip(QFrame):
 class _SteadyLabel(ElidedLabel):
     """A label that grows with its text and shrinks only when that got much shorter, so that neighbours do not move."""
 
-    def __init__(self, least: int = 10_000, *, role: str = "dim", middle: bool = False) -> None:
+    def __init__(self, least: int = _UNBOUNDED, *, role: str = "dim", middle: bool = False) -> None:
         """A text wider than `least` pixels may be shortened to that."""
         super().__init__(role=role, grows=False, middle=middle)
         self._least = least
         self._width = 0
+
+    def set_least(self, least: int) -> None:
+        """Let a text wider than `least` pixels be shortened to that."""
+        if least != self._least:
+            self._least = least
+            self.updateGeometry()
 
     def sizeHint(self) -> QSize:
         hint = super().sizeHint()

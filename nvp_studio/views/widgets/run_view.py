@@ -76,8 +76,10 @@ class RunView(QSplitter):
     def _make_images(self) -> QWidget:
         frame = card()
         row = hbox(frame, spacing=3 * SPACE, margins=(2 * SPACE, SPACE, 2 * SPACE, SPACE))
-        self.samples = Sheet(self.tr("Samples from fixed noise"), "")
-        self.reconstructions = Sheet(self.tr("Real images, above their reconstructions"), "", pairs=True)
+        self.samples = Sheet(self.tr("Samples"), "", detail=self.tr("from fixed noise"))
+        self.reconstructions = Sheet(
+            self.tr("Real images"), "", detail=self.tr("their reconstructions below"), pairs=True
+        )
         self.set_over(False)
         row.addWidget(self.samples, 1)
         row.addWidget(self.reconstructions, 1)

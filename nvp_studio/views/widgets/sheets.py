@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.image_grid import ImageGrid
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import SEPARATOR, ElidedLabel
 from nvp_studio.views.widgets.large_images import LargeImages
 from nvp_studio.views.widgets.layout import text_label, vbox
 
@@ -21,21 +21,23 @@ class Sheet(QWidget):
     A double click or Return on an image shows it large, or the two of a pair side by side; they follow the sheet then.
     """
 
-    def __init__(self, title: str, text: str, *, pairs: bool = False) -> None:
+    def __init__(self, title: str, text: str, *, detail: str = "", pairs: bool = False) -> None:
+        """`title` is what the images are, and `detail` is left out where it does not fit."""
         super().__init__()
         self._pairs = pairs
         self._batch: ImageBatch | None = None
         column = vbox(self, spacing=SPACE // 2)
         row = QHBoxLayout()
-        heading = ElidedLabel(title, role="section")
-        row.addWidget(heading, 1)
+        self._heading = ElidedLabel(SEPARATOR.join(filter(None, (title, detail))), role="section")
+        row.addWidget(self._heading, 1)
         self.note = text_label()
         row.addWidget(self.note)
         column.addLayout(row)
         self.grid = ImageGrid()
-        self.grid.setAccessibleName(title)
+        name = ", ".join(filter(None, (title, detail)))
+        self.grid.setAccessibleName(name)
         names = [self.tr("Real image"), self.tr("Reconstruction")] if pairs else []
-        self._large = LargeImages(self.grid, title, names)
+        self._large = LargeImages(self.grid, name, names)
         self.grid.set_placeholder(text)
         self.grid.setMinimumHeight(2 * _MIN_SIDE)
         column.addWidget(self.grid, 1)
@@ -44,11 +46,19 @@ class Sheet(QWidget):
         """Show the images of `batch`; None: the placeholder."""
         self._batch = batch
         self.note.setText(note)
+        self._heading.tip = note
+        self._fit_note()
         self._arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit_note()
         self._arrange()
+
+    def _fit_note(self) -> None:
+        """Leave the note to the heading's tool tip where there is no room for both."""
+        needed = self._heading.sizeHint().width() + self.note.sizeHint().width() + SPACE
+        self.note.setVisible(needed <= self.width())
 
     def _arrange(self) -> None:
         batch = self._batch

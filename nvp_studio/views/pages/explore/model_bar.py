@@ -10,7 +10,7 @@ from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.numbers import short_number
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
-from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
+from nvp_studio.views.widgets.labels import SEPARATOR, ElidedLabel, plain_tip
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo
 
@@ -59,10 +59,6 @@ class ModelBar(WrappingRow):
 
 def _describe(model: ModelInfo) -> str:
     _, height, width = model.image_shape
-    text = [
-        pixels_text(width, height),
-        _tr("{0} parameters").format(short_number(model.parameters)),
-    ]
-    if model.validation is not None:
-        text.append(_tr("validation {0}").format(f"{model.validation:.3f}"))
-    return "  ·  ".join(text)
+    validation = [_tr("{0} bits/dim in validation").format(f"{model.validation:.3f}")] if model.validation else []
+    size = pixels_text(width, height)
+    return SEPARATOR.join((*validation, size, _tr("{0} parameters").format(short_number(model.parameters))))

@@ -24,6 +24,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.image_grid import ImageGrid
+from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, vbox
 from nvp_studio.views.widgets.welcome import WelcomeCard
 from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
@@ -234,7 +235,7 @@ class ExplorePage(Page):
             return
         names = self.state.model.direction_names if self.state.model is not None else ()
         parts = [*(self.state.notes or (base_text(self.state.recipe.base),)), moved_text(self.state.moved, names)]
-        self.pictures.caption.setText("  ·  ".join(part for part in parts if part) or " ")
+        self.pictures.caption.setText(SEPARATOR.join(part for part in parts if part) or " ")
 
     def _show_readiness(self) -> None:
         engine = self.context.engine

@@ -25,7 +25,7 @@ from nvp_studio.views.pages.runs.actions import PAGE_KEYS, RunsActions
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.curve_comparison import CurveComparison
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import SEPARATOR, ElidedLabel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, vbox
 from nvp_studio.views.widgets.run_table import RunTable
 from nvp_studio.views.widgets.series import MAX_SERIES, Series
@@ -113,8 +113,9 @@ class RunsPage(Page):
 
     def _make_top(self) -> QHBoxLayout:
         row = hbox()
-        placeholder = self.tr("Search name, data, preset, state, tags, notes")
-        self.search = QLineEdit(placeholderText=placeholder, clearButtonEnabled=True)
+        tip = self.tr("Finds names, data, presets, states, tags and notes")
+        self.search = QLineEdit(placeholderText=self.tr("Search runs"), clearButtonEnabled=True)
+        self.search.setToolTip(tip)
         self.search.setAccessibleName(self.tr("Search runs"))
         for button in self.search.findChildren(QAbstractButton):
             button.setAccessibleName(self.tr("Clear the search"))
@@ -223,7 +224,7 @@ class RunsPage(Page):
         text = every if shown == total else self.tr("{0} of {1} runs").format(shown, total)
         chosen = len(self.table.selectionModel().selectedRows())
         if chosen > MAX_SERIES:
-            text += "  ·  " + self.tr("the first {0} of {1} selected are drawn").format(MAX_SERIES, chosen)
+            text += SEPARATOR + self.tr("the first {0} of {1} selected are drawn").format(MAX_SERIES, chosen)
         self.count.setText(text)
 
     def _show_actions(self) -> None:

@@ -14,6 +14,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged, RunProgress, RunStarted
 from nvp_studio.training.runs import RunRecord
 from nvp_studio.views.numbers import short_number
+from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.run_strip import StripContent
 from nvp_studio.views.widgets.run_table import state_colour
 
@@ -83,7 +84,7 @@ def recovery_text(live: LiveRun) -> str:
 def facts_of(config: TrainConfig, data_title: str, parameters: int, device: str) -> str:
     """What distinguishes a run, in one line."""
     begun = [tr("begun from {0}").format(model_name(config.begin_from))] if config.begin_from else []
-    return "  ·  ".join(
+    return SEPARATOR.join(
         (
             data_title,
             *begun,
@@ -100,14 +101,14 @@ def facts_of_record(record: RunRecord) -> str:
     """The same for a run from its folder, with the final scores of a finished one."""
     facts = facts_of(record.config, record.data.title, record.parameters, record.device)
     status = record.status
-    if status.test is not None:
-        facts = _scored(tr("test {0} bits/dim"), status.test, status.test_images) + "  ·  " + facts
+    scores = []
     if status.validation is not None:
-        scored = _scored(tr("validation {0} bits/dim"), status.validation, status.validation_images)
-        facts = scored + "  ·  " + facts
+        scores.append(_scored(tr("{0} bits/dim in validation"), status.validation, status.validation_images))
+    if status.test is not None:
+        scores.append(_scored(tr("{0} in the test"), status.test, status.test_images))
     if status.skipped or status.rollbacks:
-        facts += "  ·  " + tr("{0} steps skipped, {1} returns").format(status.skipped, status.rollbacks)
-    return facts
+        scores.append(tr("{0} steps skipped, {1} returns").format(status.skipped, status.rollbacks))
+    return SEPARATOR.join((*scores, facts))
 
 
 def changes_text(settings: RunChanged) -> str:

@@ -10,6 +10,7 @@ from nvp_studio.training.runs import RunSummary
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train import run_text
+from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.run_view import RunView
 
 
@@ -134,7 +135,7 @@ class ShownRun(QObject):
         elif live.started is not None and (not reason or phase == "stopped"):
             started = live.started
             facts = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
-        facts = "  ·  ".join(filter(None, (reason, facts)))
+        facts = SEPARATOR.join(filter(None, (reason, facts)))
         scored = opened is None and live.can_skip_scoring and phase == "training"
         state = self.tr("scoring") if scored else phase_text(phase)
         return (name, state, run_text.phase_level(phase), facts)
