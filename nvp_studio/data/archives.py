@@ -1,7 +1,7 @@
 """Archives of images, zip, tar and tar.gz: an index of their members, which are read one by one.
 
 No member is ever written under its name. A tar.gz file, which can be read only from its start to its end, is unpacked
-once into a file without a name.
+once into another file (`unpacked.py`).
 """
 
 import gzip
@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, Any, Self, TypeVar
 
 from nvp_studio.data.arrays import reading, reason_of
@@ -25,7 +24,7 @@ from nvp_studio.data.images import EXTENSIONS, MAX_FILE_BYTES, ImageError
 from nvp_studio.data.left_out import LeftOutCount, why_unread
 from nvp_studio.data.numpy_files import open_member
 from nvp_studio.data.options import Progress, no_progress
-from nvp_studio.data.places import cache_folder
+from nvp_studio.data.unpacked import Unpacked, unpacked_folder
 from nvp_studio.files import open_regular
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -216,6 +215,14 @@ class _Zip(Archive):
 class _Tar(Archive):
     """A tar file, plain or gzipped."""
 
+    _copy: Unpacked | None = None
+
+    def close(self) -> None:
+        """Close its file, and remove what it was unpacked to, if that is not kept."""
+        super().close()
+        if self._copy is not None:
+            self._copy.close()
+
     def index(self) -> Generator[None]:
         start = self._file.read(2)
         self._file.seek(0)
@@ -234,11 +241,19 @@ class _Tar(Archive):
                 yield
 
     def _unpack(self) -> Generator[None]:
-        """Copy the images of a gzipped file into another."""
+        """Copy the images of a gzipped file into another, unless that was done before."""
         packed = self._file
-        cache_folder().mkdir(parents=True, exist_ok=True)
+        self._copy = copy = Unpacked(self.path, packed)
         self.unpacked = True
-        self._file = unpacked = TemporaryFile(dir=cache_folder())  # noqa: SIM115 - closed with the archive
+        if (found := copy.find()) is not None:
+            packed.close()
+            index, self._file = found
+            self._places = {name: (offset, size) for name, offset, size in index.places}
+            self._tops, self.others, self.count = set(index.tops), index.others, index.count
+            self.unread = LeftOutCount(index.unread)
+            yield
+            return
+        self._file = unpacked = copy.begin()
         with packed, gzip.GzipFile(fileobj=packed) as stream:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_PIECE_BYTES, tarinfo=PlainMember) as archive:
                 while (member := _next(archive)) is not None:
@@ -250,6 +265,14 @@ class _Tar(Archive):
                     yield
             while stream.read(_PIECE_BYTES):  # its checksum comes last
                 yield
+        index = copy.index(
+            places=[(name, *place) for name, place in self._places.items() if isinstance(place, tuple)],
+            tops=sorted(self._tops),
+            unread=self.unread.all(),
+            others=self.others,
+            count=self.count,
+        )
+        self._file = copy.keep(unpacked, index)
 
     def _takes(self, member: tarfile.TarInfo) -> bool:
         wanted = not member.isdir() and self._is_wanted(_clean(member.name))
@@ -258,7 +281,7 @@ class _Tar(Archive):
         return wanted and member.isreg() and not member.issparse()
 
     def _check_room(self, size: int) -> None:
-        folder = cache_folder()
+        folder = unpacked_folder()
         if size + _SPARE_BYTES > shutil.disk_usage(folder).free:
             raise DataError(
                 f"there is no room to unpack {self.path.name} in {folder}; make room, or name another folder in "

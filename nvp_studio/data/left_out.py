@@ -1,6 +1,7 @@
 """What lies in a source of images and is not used, counted by reason, to be said wherever images are counted."""
 
 import os
+from collections.abc import Sequence
 
 from nvp_studio.data.report import LeftOut
 from nvp_studio.text import one_line
@@ -43,10 +44,11 @@ _ADVICE = (
 class LeftOutCount:
     """Counts what is left out, in the order in which the reasons come up."""
 
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._examples: dict[str, dict[str, None]] = {}
-        self._options: dict[str, tuple[str, ...]] = {}
+    def __init__(self, before: Sequence[LeftOut] = ()) -> None:
+        """`before` was counted already."""
+        self._counts = {one.reason: one.count for one in before}
+        self._examples = {one.reason: dict.fromkeys(one.examples) for one in before}
+        self._options = {one.reason: one.option for one in before}
 
     def add(self, reason: str, example: str, count: int = 1, option: tuple[str, ...] = ()) -> None:
         """Count files for this reason; `example` names the file or its folder, `option` would take it in."""

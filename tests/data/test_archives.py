@@ -2,11 +2,14 @@
 
 import gzip
 import io
+import os
 import struct
 import tarfile
 import warnings
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +50,56 @@ def test_a_second_start_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     first = load_data(str(path))
     monkeypatch.setattr("nvp_studio.data.image_files.decoders", None)
     assert load_data(str(path)).digest == first.digest
+
+
+def test_a_tar_gz_file_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "cache"))
+    opened = gzip.GzipFile
+    unpacked: list[str] = []
+
+    def counted(*words: Any, **named: Any) -> Any:
+        unpacked.append("once")
+        return opened(*words, **named)
+
+    monkeypatch.setattr("nvp_studio.data.archives.gzip", SimpleNamespace(GzipFile=counted))
+    path = write_tar(tmp_path / "a.tgz", FILES | {"inner.zip": b"PK", "0/picture.heic": b""})
+    first = load_data(str(path))
+    again = load_data(str(path))
+    assert (again.digest, again.left_out, len(unpacked)) == (first.digest, first.left_out, 1)
+    (kept,) = (tmp_path / "cache" / "unpacked").glob("*.members")
+    with open_archive(path) as archive:
+        assert archive.read("1/01.png") == FILES["1/01.png"]
+    assert list(survey_data(str(path), LoadOptions()))[-1]
+    assert len(unpacked) == 1
+    kept.write_bytes(kept.read_bytes()[:-1])
+    assert load_data(str(path)).digest == first.digest
+    assert len(unpacked) == 2, "what is kept was cut"
+    write_tar(path, dict(list(FILES.items())[:-1]))
+    assert load_data(str(path)).digest != first.digest
+    assert len(unpacked) == 3, "another file"
+    assert len(list((tmp_path / "cache" / "unpacked").iterdir())) == 2, "what was kept of the old file is removed"
+
+
+def test_what_is_kept_of_archives_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVP_STUDIO_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "unpacked"
+    paths = [write_tar(tmp_path / f"{name}.tar.gz", FILES) for name in "abc"]
+    size = sum(map(len, FILES.values()))
+    monkeypatch.setattr("nvp_studio.data.unpacked.MOST_BYTES", 2 * size)
+    for path in paths:
+        open_archive(path).close()
+        for kept in folder.glob("*.members"):
+            os.utime(kept, ns=(kept.stat().st_mtime_ns - 10**9,) * 2)
+    assert len(list(folder.glob("*.members"))) == len(list(folder.glob("*.index"))) == 2
+    (folder / "killed.part").write_bytes(b"x")
+    os.utime(folder / "killed.part", (0, 0))
+    monkeypatch.setattr("nvp_studio.data.unpacked.MOST_BYTES", size)
+    open_archive(paths[0]).close()
+    assert len(list(folder.iterdir())) == 2, "the newest alone, and nothing of a process that was killed"
+    monkeypatch.setattr("nvp_studio.data.unpacked.MOST_BYTES", size - 1)
+    with open_archive(paths[1]) as archive:
+        assert archive.read("1/01.png") == FILES["1/01.png"]
+    assert len(list(folder.iterdir())) == 2, "too large to be kept"
 
 
 def test_what_is_left_out_of_a_zip_file_is_said(tmp_path: Path) -> None:
