@@ -34,6 +34,10 @@ _FRAME = QSize(16, 40)
 _LEAST = QSize(800, 600)
 """The smallest window; `fit_screen` allows a smaller one on a screen that has no room for it."""
 _MAX_STATUS = 60 * SPACE
+_MODEL_MILLISECONDS = 3000
+"""How long the pages that are not shown wait for the first model, whose picture they would delay."""
+_PICTURE_MILLISECONDS = 150
+"""How long they wait from then on for the picture."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class MainWindow(QMainWindow):
         self._importer = Importer()
         self._importer.imported.connect(self._on_page_imported)
         self._was_painted = False
+        self._others = QTimer(self, singleShot=True)
+        self._others.timeout.connect(self._import_next_page)
         self.setWindowTitle("NVP Studio")
         self.setMinimumSize(_LEAST)
         self.resize(1280, 800)
@@ -223,6 +229,7 @@ class MainWindow(QMainWindow):
         self._rail.page_chosen.connect(self.show_page)
         self.context.page_requested.connect(self.show_page)
         self.context.open_requested.connect(self.open_in_explore)
+        self.engine.model_opened.connect(self._on_model_opened)
         self.engine.status_changed.connect(self._show_status)
         self._show_status(self.engine.status)
         self.engine.explorer.log_line.connect(self.log_dock.add_explorer_line)
@@ -302,7 +309,11 @@ class MainWindow(QMainWindow):
 
     def _on_first_paint(self) -> None:
         self.painted.emit()
-        self._import_next_page()
+        self._others.start(_MODEL_MILLISECONDS if self.engine.opening else 0)
+
+    def _on_model_opened(self) -> None:
+        if self._others.isActive():
+            self._others.start(_PICTURE_MILLISECONDS)
 
     def _import_next_page(self) -> None:
         """Bring in the pages nobody asked for yet, one at a time; their modules take longest."""

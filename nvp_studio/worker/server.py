@@ -6,6 +6,7 @@ SIGTERM, and when nobody reads its answers any more; a run under way saves a las
 """
 
 import faulthandler
+import gc
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from nvp_studio.priority import yield_to_others
 from nvp_studio.text import error_line
 from nvp_studio.training.control import Control
 from nvp_studio.training.errors import RunError
@@ -84,6 +86,7 @@ class Server:
     def serve(self) -> int:
         """Answer requests until there will be none; called on the main thread."""
         threading.Thread(target=self._read, name="requests", daemon=True).start()
+        gc.disable()  # importing torch takes a sixth less
         try:
             from nvp_studio.worker.service import Service  # takes seconds, because it imports torch
 
@@ -96,6 +99,8 @@ class Server:
             self._exit_status = REFUSED_EXIT
             return self._finish()
         self._outbox.send(service.welcome())
+        gc.freeze()  # modules stay until the process ends
+        gc.enable()
         self._serving = True
         while (work := self._queue.take()) is not None:
             if isinstance(work, Task):
@@ -234,6 +239,7 @@ class Server:
         from nvp_studio.training.runs import default_runs_folder
         from nvp_studio.training.start import start_run  # not needed by an explorer
 
+        yield_to_others()  # the explorer and the window, which answer a person
         run = self._run
         assert run is not None
         for task in self._queue.tasks():

@@ -1,7 +1,6 @@
 """Answers to requests: the part of the worker that computes with torch."""
 
 import platform
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,15 +11,13 @@ import torch
 
 from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
-from nvp_studio.data.options import LoadOptions
-from nvp_studio.data.survey import survey_data
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import reading_picture, save_picture
 from nvp_studio.explore.rendering import Rendering, draw, moved_by_scale, render
 from nvp_studio.explore.score import score_batches
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import (
     Answer,
     ModelInfo,
@@ -57,8 +54,8 @@ _COUNTING_SECONDS = 0.005
 _NEWER_SECONDS = 0.01
 """How long a picture's score waits for a request of a newer picture: about the time the window takes from an answer to
 its next request. Without one the score is this much later."""
-_COMPILING_SECONDS = 2.0
-"""How long opening a model waits until it is compiled."""
+_COMPILING_SECONDS = 0.5
+"""How long opening another model waits until it is compiled."""
 _WAITING_SECONDS = 0.02
 """How long scoring that waits for a model to be compiled lets a picture wait."""
 _SCORE_SECONDS = 0.75
@@ -75,6 +72,7 @@ class Service:
         torch.set_num_threads(choose_threads(threads))
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
+        self._compiling: Compiling | None = None
         self._archives = Archives()
         self._scored_at = 0.0
 
@@ -105,7 +103,9 @@ class Service:
                 return _save(self._opened(), request)
             case Score():
                 batch = max(1, self._batch // max(1, request.samples))
-                return _score(self._opened(), request, batch, task.cancelled.is_set, self._archives)
+                model, compiling = self._opened(), self._compiling
+                assert compiling is not None
+                return _score(model, compiling, request, batch, task.cancelled.is_set, self._archives)
             case Probe():
                 return _probe(request)
             case Survey():
@@ -118,11 +118,10 @@ class Service:
 
     def _open(self, request: OpenModel) -> Iterator[Answer | None]:
         model = open_model(request.path, self._device)
-        # Before the first picture, so that all pictures of a recipe are the same. The first time on a machine it takes
-        # longer, and the first pictures come without.
-        _compiling(model).join(_COMPILING_SECONDS)
-        render(model, [Recipe(checkpoint=model.digest, base=Seed(0))])  # the first call of each kernel is slow
-        model.base_latents.clear()
+        before, self._compiling = self._compiling, Compiling(model)
+        if before is not None:  # loops that are loaded take a moment: so all pictures of a recipe are the same
+            before.cancel()
+            self._compiling.wait(_COMPILING_SECONDS)
         self._model = model
         yield ModelOpened(_model_info(model))
         decoders().keep_ready()  # for pictures that are dropped
@@ -137,10 +136,11 @@ class Service:
             moved=moved_by_scale(model, request.recipe),
         )
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
-        if task.cancelled.wait(_NEWER_SECONDS) and not overdue:
-            return
-        yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
-        self._scored_at = time.monotonic()
+        if overdue or not task.cancelled.wait(_NEWER_SECONDS):
+            yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
+            self._scored_at = time.monotonic()
+        if self._compiling is not None:
+            self._compiling.begin()
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
@@ -168,11 +168,14 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
 
 
 def _score(
-    model: OpenedModel, request: Score, batch: int, cancelled: Callable[[], bool], archives: Archives
+    model: OpenedModel,
+    compiling: Compiling,
+    request: Score,
+    batch: int,
+    cancelled: Callable[[], bool],
+    archives: Archives,
 ) -> Iterator[Answer | None]:
-    compiling = _compiling(model)  # before the first file, so that a file's score depends on no moment
-    while compiling.is_alive():
-        compiling.join(_WAITING_SECONDS)
+    while not compiling.wait(_WAITING_SECONDS):  # before the first file, so that a file's score depends on no moment
         yield None
     began = time.perf_counter()
     done = counted_so_far = 0
@@ -203,13 +206,6 @@ def _score(
     yield ScoreDone(time.perf_counter() - began)
 
 
-def _compiling(model: OpenedModel) -> threading.Thread:
-    """A thread that ends when the model is compiled."""
-    thread = threading.Thread(target=model.flow.compile, name="compiling", daemon=True)
-    thread.start()
-    return thread
-
-
 def _count_some(files: Iterator[Path | int]) -> tuple[int, bool]:
     """Count files for `_COUNTING_SECONDS`; returns how many, and whether those were the last."""
     until = time.monotonic() + _COUNTING_SECONDS
@@ -233,6 +229,9 @@ def _probe(request: Probe) -> Iterator[Answer | None]:
 
 
 def _survey(request: Survey) -> Iterator[Answer | None]:
+    from nvp_studio.data.options import LoadOptions
+    from nvp_studio.data.survey import survey_data  # the readers of all data sets: not needed by an explorer's start
+
     options = LoadOptions(request.image_size, request.channels, request.data_root, reading=request.reading)
     for step in survey_data(request.data, options):
         yield Surveying(step) if isinstance(step, int) else step

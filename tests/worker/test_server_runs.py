@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,8 @@ def test_commands_reach_the_run(start_worker: StartWorker, data_file: Path, tmp_
     worker.expect(StepMetrics)
     worker.send(RunCommand("pause"))
     _until_phase(worker, "paused")
+    if sys.platform != "win32":  # it lets the explorer and the window go first
+        assert os.getpriority(os.PRIO_PROCESS, worker.process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
     worker.send(Ping(1), Ask("explore", 1, Render(Recipe(checkpoint="", base=Seed(0)))))
     worker.expect(Pong)
     assert "run" in worker.expect(Failed, channel="explore").reason

@@ -23,7 +23,9 @@ from nvp_studio.flow.engine.kernels.networks import map_channels, network_params
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.networks import INPUT_CLAMP, DepthwiseBlock, PlainNetwork
-from nvp_studio.flow.transforms import AffineTransform, SplineTransform
+from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform
+
+Kernel = Callable[..., None]
 
 _MANY_PIXELS = 64
 """Pixels of a feature map that fill the vector instructions of a product whose columns they are."""
@@ -43,6 +45,19 @@ def compiled(body: MultiScale) -> MultiScale:
         assert isinstance(chain, Chain)
         scales.append(Chain(_compiled_layers(chain)))
     return MultiScale(scales, body.latents)
+
+
+def kernels(body: MultiScale) -> set[Kernel]:
+    """The kernels that `compiled(body)` calls."""
+    found: set[Kernel] = set()
+    for layer in body.modules():
+        if isinstance(layer, ChannelMap):
+            found.add(map_channels)
+        elif isinstance(layer, Coupling) and isinstance(layer.mask, ChannelMask | CheckerboardMask):
+            found.add(_transform_kernel(layer.law))
+            if _depthwise_blocks(layer.network) is not None:
+                found.add(network_params)
+    return found
 
 
 def _compiled_layers(chain: Chain) -> Iterator[Bijection]:
@@ -71,8 +86,8 @@ class CompiledCoupling(Bijection):
             self._changing = (mask.mask == 0).expand(1, mask.changes, -1, -1).reshape(-1).numpy()
         self._network = CompiledNetwork.of(coupling.network, mask)
         transform = coupling.law
+        self._kernel = _transform_kernel(transform)
         assert isinstance(transform, SplineTransform | AffineTransform)
-        self._kernel = transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
         self._scale: Array = transform.scale.detach().repeat_interleave(pixels).numpy()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,16 +120,30 @@ class CompiledCoupling(Bijection):
         return result, log_dets
 
 
+def _transform_kernel(transform: ElementwiseTransform) -> Kernel:
+    assert isinstance(transform, SplineTransform | AffineTransform)
+    return transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
+
+
+def _depthwise_blocks(network: nn.Module) -> list[DepthwiseBlock] | None:
+    """The blocks of a network that has a compiled form; None for one of another kind."""
+    if not isinstance(network, PlainNetwork):
+        return None
+    blocks = [block for block in network.blocks if isinstance(block, DepthwiseBlock)]
+    return blocks if len(blocks) == len(network.blocks) else None
+
+
 class CompiledNetwork:
     """A `PlainNetwork` of `DepthwiseBlock`s, for all values of an image, of which it sees those that `mask` keeps."""
 
     @classmethod
     def of(cls, network: nn.Module, mask: ChannelMask | CheckerboardMask) -> "CompiledNetwork | None":
         """The compiled form of `network`; None for one of another kind."""
-        if not isinstance(network, PlainNetwork):
+        blocks = _depthwise_blocks(network)
+        if blocks is None:
             return None
-        blocks = [block for block in network.blocks if isinstance(block, DepthwiseBlock)]
-        return cls(network, blocks, mask) if len(blocks) == len(network.blocks) else None
+        assert isinstance(network, PlainNetwork)
+        return cls(network, blocks, mask)
 
     def __init__(
         self, network: PlainNetwork, blocks: list[DepthwiseBlock], mask: ChannelMask | CheckerboardMask

@@ -4,6 +4,7 @@ import copy
 import math
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
@@ -65,23 +66,34 @@ class Inference:
         """The same flow with weights and networks in float64; this one stays as it is."""
         return type(self)(copy.deepcopy(self.flow).double())
 
+    @property
+    def can_compile(self) -> bool:
+        """Whether `compile` changes anything: on the CPU alone, for weights in float32, and where there is numba."""
+        types = self.dtype, self.latent_dtype
+        return self.device.type == "cpu" and types == (torch.float32, torch.float64) and find_spec("numba") is not None
+
+    def must_compile(self) -> bool:
+        """Whether `compile` takes ten seconds, since no process of this machine has left on the disk what it needs."""
+        if not self.can_compile:
+            return False
+        from nvp_studio.flow.engine.compiled import kernels
+        from nvp_studio.flow.engine.kernels.compiling import is_stored
+
+        return not self._compiled and not all(is_stored(kernel) for kernel in kernels(self.body))
+
     def compile(self) -> None:
         """Have couplings computed by compiled loops (`compiled`), which are several times as fast for a single image.
 
-        On the CPU alone, for weights in float32, and where there is numba; else, and when it was called before, nothing
-        changes. Results change in their last digits: whoever wants the scores that the program shows and prints calls
-        this first. The first time on a machine it takes about ten seconds of processor time, later less than one. It
-        may be called in another thread, while this one is in use; a second call waits for the first.
+        Does nothing unless `can_compile`, and when it was called before. Results change in their last digits: whoever
+        wants the scores that the program shows and prints calls this first. The first time on a machine it takes about
+        ten seconds of processor time, later less than one. It may be called in another thread, while this one is in
+        use; a second call waits for the first.
         """
         with self._compiling:
-            if self._compiled or self.device.type != "cpu":
+            if self._compiled or not self.can_compile:
                 return
-            if (self.dtype, self.latent_dtype) != (torch.float32, torch.float64):
-                return
-            try:
-                from nvp_studio.flow.engine.compiled import compiled  # not needed on other devices
-            except ImportError:
-                return
+            from nvp_studio.flow.engine.compiled import compiled  # not needed on other devices
+
             with torch.inference_mode(False), torch.no_grad():
                 body = compiled(self.body)
                 body(body.inverse(torch.zeros(1, self.config.dimensions, dtype=self.latent_dtype)))

@@ -42,6 +42,22 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return decorated
 
 
+def is_stored(function: Callable[..., object]) -> bool:
+    """Whether a kernel is compiled already, in this process or on the disk for this processor, or cannot be stored.
+
+    numba tells what is on the disk to nobody outside; where its insides have changed, the answer is False.
+    """
+    dispatcher: Any = function
+    if dispatcher.signatures or dispatcher.stats.cache_path is None:
+        return True
+    try:
+        index = dispatcher._cache._cache_file._load_index()
+        processor = dispatcher.targetctx.codegen().magic_tuple()
+        return any(key[1] == processor for key in index)
+    except (AttributeError, TypeError, LookupError, OSError):
+        return False
+
+
 @intrinsic
 def _float_of_bits(context: Any, bits: Any) -> Any:
     """The float32 of 32 bits."""
