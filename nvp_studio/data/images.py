@@ -23,6 +23,7 @@ from nvp_studio.data.modes import (
     to_uint8,
 )
 from nvp_studio.data.reading import UNDECIDED, Reading, ValueFacts
+from nvp_studio.data.tiff_kinds import why_unknown
 from nvp_studio.files import open_regular
 from nvp_studio.text import one_line
 
@@ -226,13 +227,22 @@ def _opened(
         with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as file:
             check_counts(file)
             tried = _WITHOUT_MARK if formats == FORMATS and is_tga(file) else formats
-            with Image.open(file, formats=tried) as image:
+            with _opened_by_pillow(file, tried) as image:
                 _check_pixels(image, MAX_PIXELS if most_pixels is None else most_pixels)
                 yield image
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise some ten classes over damaged files
         raise ImageError(_reason(error)) from error
+
+
+def _opened_by_pillow(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    try:
+        return Image.open(file, formats=formats)
+    except UnidentifiedImageError:
+        if why := why_unknown(file):
+            raise ImageError(why) from None
+        raise
 
 
 def _check_pixels(image: Image.Image, most: int) -> None:

@@ -16,6 +16,7 @@ from nvp_studio.data.dataset import Images
 from nvp_studio.data.reading import HIGH_BYTE, UNDECIDED, Reading, ValueFacts, parse_values
 from nvp_studio.data.reading import Mapping as Range
 from nvp_studio.data.sixteen_bits import LOW_BYTES, SEPARATE_PLANES, bands, read_low_bytes, significant_bits
+from nvp_studio.data.tiff_kinds import why_misread
 from nvp_studio.data.values import apply, choose, facts_of, range_for
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
@@ -61,8 +62,8 @@ def stored_as(image: Image.Image) -> Stored:
         kind = "16-bit"
     tags = getattr(image, "tag_v2", {})
     planes = tags.get(_PLANES) == SEPARATE_PLANES
-    if planes and rawmode in ("R", "RGB") and 16 in tags.get(_BITS, ()):  # Pillow reads them as 8 bits
-        raise UnsupportedPixelsError("16-bit colour in separate planes is not supported; save it as 16-bit PNG")
+    if image.format == "TIFF" and (why := why_misread(image)):
+        raise UnsupportedPixelsError(why)
     if rawmode in LOW_BYTES and not planes:
         kind = "16-bit"
     declared = 12 if rawmode == "I;12" else _declared(image, tags) if kind == "16-bit" else 0
@@ -224,6 +225,8 @@ def _numbers(image: Image.Image, stored: Stored) -> npt.NDArray[Any]:
     width, height = image.size
     if image.mode != "F" or width * height <= _BAND:
         values = np.asarray(image)
+        if stored.rawmode.startswith("I;32") and not stored.rawmode.endswith("S"):  # Pillow has signed ones alone
+            values = values.view(np.uint32)
         return values.astype(np.uint16, copy=False) if stored.kind == "16-bit" else values
     values = np.empty((height, width), np.float32)
     step = max(1, _BAND // width)
@@ -253,7 +256,7 @@ def _range(values: npt.NDArray[Any], stored: Stored, reading: Reading) -> Range:
     return choose(facts_of(values, kind, stored.declared), reading)[0]
 
 
-_BITS, _PHOTOMETRIC, _MAX_SAMPLE, _PLANES = 258, 262, 281, 284
+_PHOTOMETRIC, _MAX_SAMPLE, _PLANES = 262, 281, 284
 """Tags of TIFF."""
 _WAYS: dict[str, Callable[[Image.Image, Stored, Reading], tuple[Images, tuple[str, ...]]]] = {
     "L": _bytes,
