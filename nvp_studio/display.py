@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _INSTEAD = "without a window, use the command line: nvp-studio train, sample, score (nvp-studio --help)"
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+_VARIABLE = {"xcb": "DISPLAY", "wayland": "WAYLAND_DISPLAY", "wayland-egl": "WAYLAND_DISPLAY"}
+"""Which of them a plugin of Qt looks at."""
+_NO_WIDGETS = ("vkkhrdisplay",)
+"""Plugins that show other windows than those of this program."""
+_FAILED = "This application failed to start"
 
 
 def has_display() -> bool:
@@ -42,7 +47,11 @@ def make_application(arguments: Sequence[str]) -> "QApplication":
 
     before = qInstallMessageHandler(hear)
     try:
+        if _platform(os.environ) in _NO_WIDGETS:  # Qt would go on with a window that nobody sees
+            sys.exit(refuse(_of_platform(_platform(os.environ), "")))
         application = QApplication(list(arguments))
+        if application.primaryScreen() is None:  # Qt would abort when the window is shown
+            sys.exit(refuse(reason(said, os.environ)))
     finally:
         qInstallMessageHandler(before)
     for message in said:
@@ -66,12 +75,29 @@ def reason(said: Sequence[str], environment: Mapping[str, str]) -> str:
         missing = {file: package for file, package in {**QT_LIBRARIES, **XCB_LIBRARIES}.items() if not loads(file)}
         if missing:
             return _libraries(missing)
-    named = " and ".join(f"{name}={environment[name]}" for name in _DISPLAYS if environment.get(name))
+    platform = _platform(environment)
+    last = next((line for line in reversed(said) if "Could not load" not in line and _FAILED not in line), "").strip()
+    if platform and platform not in _VARIABLE:
+        return _of_platform(platform, last)
+    variables = [_VARIABLE[platform]] if platform else list(_DISPLAYS)
+    named = " and ".join(f"{name}={environment[name]}" for name in variables if environment.get(name))
     if named:
         return f"no display answers at {named}; check the variable, and that this user may use the display"
+    if platform:
+        return f"no display is named by {_VARIABLE[platform]}, which QT_QPA_PLATFORM={platform} needs"
     if "could not connect to display" in text:
         return "no display is named, neither by DISPLAY nor by WAYLAND_DISPLAY"
     return "Qt cannot open a window: " + next((line for line in said if line.strip()), "for an unknown reason").strip()
+
+
+def _platform(environment: Mapping[str, str]) -> str:
+    """The plugin of Qt that is asked for, without its options; empty where Qt chooses."""
+    return environment.get("QT_QPA_PLATFORM", "").partition(":")[0].partition(";")[0]
+
+
+def _of_platform(platform: str, said: str) -> str:
+    words = f" ({said})" if said else ""
+    return f"QT_QPA_PLATFORM is {platform!r}, which cannot show a window here{words}; unset it"
 
 
 def missing_library(error: str) -> str:

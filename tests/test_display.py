@@ -32,7 +32,16 @@ FREE = next(number for number in range(77, 1000) if not Path(f"/tmp/.X11-unix/X{
         ({"DISPLAY": f":{FREE}"}, "no display answers at DISPLAY=:"),
         pytest.param({"WAYLAND_DISPLAY": "stale"}, "at WAYLAND_DISPLAY=stale", marks=pytest.mark.slow),
         pytest.param({"QT_QPA_PLATFORM": "nonsense"}, "QT_QPA_PLATFORM is 'nonsense'", marks=pytest.mark.slow),
-        pytest.param({"QT_QPA_PLATFORM": "xcb"}, "no display is named", marks=pytest.mark.slow),
+        pytest.param({"QT_QPA_PLATFORM": "xcb"}, "no display is named by DISPLAY", marks=pytest.mark.slow),
+        pytest.param(
+            {"QT_QPA_PLATFORM": "wayland", "DISPLAY": f":{FREE}"},
+            "no display is named by WAYLAND_DISPLAY",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"QT_QPA_PLATFORM": "linuxfb:fb=/no/screen"}, "is 'linuxfb', which cannot show a window here"),
+        pytest.param({"QT_QPA_PLATFORM": "eglfs"}, "is 'eglfs', which cannot show", marks=pytest.mark.slow),
+        pytest.param({"QT_QPA_PLATFORM": "minimalegl"}, "is 'minimalegl', which cannot show", marks=pytest.mark.slow),
+        pytest.param({"QT_QPA_PLATFORM": "vkkhrdisplay"}, "is 'vkkhrdisplay', which", marks=pytest.mark.slow),
         pytest.param({}, "no display to open a window on", marks=pytest.mark.slow),
     ],
 )

@@ -24,7 +24,7 @@ def why_misread(image: Image.Image) -> str:
     """Why the pixels of an open TIFF file would come out wrong; empty where they do not."""
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
     bits, colours, samples = max(tags.get(_BITS, (1,))), tags.get(_PHOTOMETRIC), tags.get(_SAMPLES, 1)
-    tile = image.tile[0] if image.tile else None
+    tile = next(iter(getattr(image, "tile", ())), None)
     packed = tile is not None and tile[0] == "libtiff"
     planes = samples > 1 and tags.get(_PLANES) == SEPARATE_PLANES
     if _SIGNED in tags.get(_FORMAT, ()) and bits == 8:
