@@ -51,9 +51,9 @@ _READING_SECONDS = 0.05
 """A batch of files that took this long to read is scored before it is full."""
 _COUNTING_SECONDS = 0.005
 """Time for counting files after each batch that was scored."""
-_NEWER_SECONDS = 0.01
-"""How long a picture's score waits for a request of a newer picture: about the time the window takes from an answer to
-its next request. Without one the score is this much later."""
+_NEWER_SECONDS = 0.03
+"""How long a picture's score waits for a request of a newer picture: more than a slow mouse takes for its next event
+(16 ms) and the window for the request. Without one the score is this much later."""
 _COMPILING_SECONDS = 0.5
 """How long opening another model waits until it is compiled."""
 _WAITING_SECONDS = 0.02
