@@ -40,6 +40,15 @@ class MicroBatch(NamedTuple):
     """Images of uniform noise, of which there may be none."""
 
 
+class OwnSamples(NamedTuple):
+    """What some of the flow's own samples are made of (`training/own_samples.py`)."""
+
+    latents: Tensor
+    """(n, D), from the prior."""
+    noise: Tensor
+    """(n, H, W, C) in [0, 1), for dequantization."""
+
+
 class Draw(NamedTuple):
     """What to draw: images of a step's batch, and of its images of noise."""
 
@@ -125,6 +134,19 @@ class Batches:
         """The batch of `step` at these `ranges` of its images and of its images of noise, one after the other."""
         for images, noise in zip(ranges, noise_ranges, strict=True):
             yield self.micro_batch(step, order, images, noise)
+
+    def own_samples(self, step: int, order: int, places: Range) -> OwnSamples:
+        """What the samples at these places of the samples of `step` are made of, on the device."""
+        _, height, width, channels = self._images.shape
+        start, stop = places
+        size = height * width * channels
+        latents = keyed_generator(b"own latents", self._seed, order, step).standard_normal((stop, size), np.float32)
+        noise = step_noise(
+            self._seed, step, (stop - start, height, width, channels), salt=order, first=start, kind=b"own noise"
+        )
+        return OwnSamples(
+            *(self._move(pinned(torch.from_numpy(part), self._device)) for part in (latents[start:], noise))
+        )
 
     def _draw(self, draw: Draw) -> list[Tensor]:
         """The host's part: images, or their numbers where the device has them; their noise; images of noise."""

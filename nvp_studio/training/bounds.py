@@ -40,6 +40,7 @@ BOUNDS = {
     "ema_decay": Bounds(0, 1, below=True),
     "gradient_clip": Bounds(0, 1e12, beyond=True),
     "noise_share": Bounds(0, 1, below=True),
+    "match_samples": Bounds(0, 100),
     "scoring_share": Bounds(0, 1, beyond=True),
     "random_shift": Bounds(0, 1024),
     "validation_images": Bounds(1, 1_000_000_000),

@@ -42,6 +42,8 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     seconds: float
     updates: int
+    sample_gap: float = 0.0
+    """How much worse own samples scored than images, in bits/dim, as `TrainState` has it."""
     detector: DivergenceDetector = msgspec.field(name="guard")
     best: float | None
     """Validation of the best model that is on disk, in bits/dim."""
@@ -71,7 +73,7 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name} is {count}, must lie in 0..{most}")
         if not 0 <= self.seconds <= _MAX_SECONDS:
             raise ValueError(f"seconds is {self.seconds:g}, must lie in 0..{_MAX_SECONDS:g}")
-        for score in (self.best, detector.smooth, detector.best, progress.lowest):
+        for score in (self.best, self.sample_gap, detector.smooth, detector.best, progress.lowest):
             if score is not None and not abs(score) <= _MAX_SCORE:
                 raise ValueError(f"{score:g} is no score in bits/dim")
         if self.unfinished is not None and self.unfinished.step != self.step:

@@ -114,6 +114,11 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     noise_share: Annotated[float, Described("Share of noise images to learn from.")] = 0.01
     """The flow learns the density of data that are images of uniform noise so often. At best that costs images
     -log2(1 - share) / D bits/dim, and it bounds how unlikely noise becomes, so that float32 inverts the flow there."""
+    match_samples: Annotated[
+        float, Described("Weight of making the model's own samples score as images do, late in a run; 0 for none.")
+    ] = 0.0
+    """Without it a flow spreads its density more widely than the data, and its samples score worse than images. A step
+    with it, in the last 30 % of a run, takes half as much time again."""
     horizontal_flip: Annotated[
         bool | None,
         Described(

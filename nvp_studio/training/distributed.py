@@ -44,6 +44,10 @@ def check_divisible(config: TrainConfig, flow: Flow, ranks: Ranks) -> None:
         raise RunError(f"a batch of {config.batch_size} images cannot be divided among {ranks.world} processes")
     if not _batch_norms(flow):
         return
+    if config.match_samples:
+        raise RunError(
+            "own samples cannot be matched with batch normalization; leave out --match-samples, or use actnorm"
+        )
     if config.accumulate > 1:
         raise RunError("batch normalization needs the whole batch at once; leave out --accumulate, or use actnorm")
     if ranks.world > 1 and config.memory == "constant":

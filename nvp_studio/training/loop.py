@@ -27,12 +27,13 @@ from nvp_studio.training.clock import Clock
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.context import LoopContext
 from nvp_studio.training.control import Control
-from nvp_studio.training.distributed import halved, micro_batch_ranges, share_batch_statistics, split_range
+from nvp_studio.training.distributed import halved, micro_batch_ranges, share_batch_statistics
 from nvp_studio.training.divergence import MAX_ROLLBACKS, DivergenceDetector, Verdict
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.events import RunChanged, StepMetrics
 from nvp_studio.training.progress import progress_of
 from nvp_studio.training.publisher import Publisher, retry
+from nvp_studio.training.rank_part import RankPart
 from nvp_studio.training.requests import Requests
 from nvp_studio.training.schedule import Budget, learning_rate
 from nvp_studio.training.scoring_budget import ScoringBudget
@@ -81,6 +82,7 @@ class Loop:
             ranks.broadcast_in_place(itertools.chain(flow.parameters(), flow.buffers()))
         self.state = TrainState(flow, config)
         share_batch_statistics(flow, ranks)
+        self.rank_part = RankPart(self.batches, config, ranks)
         self.ranges = micro_batch_ranges(*ranks.own_range(0, config.batch_size), config.accumulate)
         """This rank's micro-batches, as ranges of places in the batch."""
         self.step = 0
@@ -117,7 +119,7 @@ class Loop:
 
     def _restore(self, saved: SavedState) -> None:
         resume = saved.resume
-        self.state.restore(Snapshot(saved.tensors, resume.updates))
+        self.state.restore(Snapshot(saved.tensors, resume.updates, resume.sample_gap))
         self.step, self.detector, self.unfinished = resume.step, resume.detector, resume.unfinished
         self.stop_progress = resume.stop_progress
         self.ended_by = "" if self.changes.stop_rules_changed_since(resume.step) else resume.ended_by
@@ -177,6 +179,7 @@ class Loop:
         """
         flow, number = self.state.flow, self.step
         while True:
+            own = self.rank_part.own_samples(number, self.detector.rollbacks, len(self.ranges), self._fraction())
             statistics = [buffer.clone() for buffer in flow.buffers()]
             try:
                 return train_step(
@@ -184,6 +187,7 @@ class Loop:
                     self._next_batch(),
                     self.config,
                     rate,
+                    own_samples=own,
                     ranks=self.ranks,
                     check=self._check_stop,
                     judge=self._judge,
@@ -207,10 +211,7 @@ class Loop:
             )
 
     def _next_batch(self) -> Iterator[MicroBatch]:
-        """What this rank computes of the batch of the next step."""
-        noise_count = self.batches.noise_count if self.config.noise_share else 0
-        noise = split_range(*self.ranks.own_range(0, noise_count), len(self.ranges))
-        return self.batches.micro_batches(self.step, self.detector.rollbacks, self.ranges, noise)
+        return self.rank_part.micro_batches(self.step, self.detector.rollbacks, self.ranges)
 
     def _check_stop(self) -> None:
         """Abandon the step when a stop is asked for; several ranks, which must do so together, end it first."""
@@ -386,6 +387,7 @@ class Loop:
             step=self.step,
             seconds=self.clock.seconds(),
             updates=self.state.updates,
+            sample_gap=self.state.sample_gap.item(),
             detector=self.detector,
             best=self.best.saved_value,
             best_step=self.best.saved_step,

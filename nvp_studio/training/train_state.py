@@ -59,10 +59,11 @@ def tensors_of(module: nn.Module) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of a `TrainState`: tensors by their names in a checkpoint, and the number of updates so far."""
+    """A copy of a `TrainState`: tensors by their names in a checkpoint, the number of updates so far, `sample_gap`."""
 
     tensors: Mapping[str, Tensor]
     updates: int
+    sample_gap: float = 0.0
 
 
 class TrainState:
@@ -83,6 +84,8 @@ class TrainState:
         self.parameters = list(flow.parameters())
         self._averages, self._values = tensors_of(self.averaged_flow), tensors_of(flow)
         self.updates = 0
+        self.sample_gap = torch.zeros((), device=flow.device, dtype=flow.dtype)
+        """How much worse own samples score than images, in bits/dim, averaged over recent steps (`own_samples`)."""
 
     @property
     def averaged(self) -> Inference:
@@ -105,7 +108,7 @@ class TrainState:
         tensors = {f"weights.{name}": tensor.detach().clone() for name, tensor in self.flow.state_dict().items()}
         tensors |= {f"average.{name}": tensor.clone() for name, tensor in self.averaged_flow.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in self._optimizer_vectors()}
-        return Snapshot(tensors, self.updates)
+        return Snapshot(tensors, self.updates, self.sample_gap.item())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`; raises `RunError` when it lacks what training needs."""
@@ -120,6 +123,7 @@ class TrainState:
         self.averaged_flow.load_state_dict(groups["average"])
         self._restore_optimizer(groups["optimizer"], snapshot.updates)
         self.updates = snapshot.updates
+        self.sample_gap.fill_(snapshot.sample_gap)
 
     def _optimizer_vectors(self) -> Iterator[tuple[str, Tensor]]:
         """Each of the optimizers' states as one vector over all parameters, in their order; 0 where there is none."""

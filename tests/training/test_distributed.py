@@ -46,7 +46,7 @@ other noise in a batch make a hundred times as much."""
 
 
 def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
-    """Long runs, of which the first steps must not depend on the number of processes."""
+    """Long runs, of which the first steps must not depend on the number of processes; a short one matches samples."""
     paper = msgspec.structs.replace(TINY, normalization="batch", network_norm="batch", mixing="none")
     common = {"steps": 4000, "warmup_steps": 200, "validation_every": 5}
     return {
@@ -55,6 +55,7 @@ def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
         "parts": make_config(**common, accumulate=3),
         "constant": make_config(**common, memory="constant"),
         "batch-norm": make_config(**common, flow=paper),
+        "matched": make_config(steps=STEPS, learning_rate=1e-5, validation_every=5, match_samples=0.3, accumulate=2),
     }
 
 

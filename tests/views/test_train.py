@@ -81,6 +81,7 @@ def test_the_form_gives_back_every_field_it_is_given(qtbot: Bot) -> None:
         horizontal_flip=True,
         random_shift=3,
         noise_share=0.125,
+        match_samples=0.25,
         data_root="/somewhere",
         begin_from="fashion-mnist",
         accumulate=5,

@@ -132,7 +132,7 @@ def _before(layer: Bijection, terms: Tensor) -> Tensor:
     if isinstance(layer, Squeeze | Unsqueeze):
         moved = layer.inverse(flat)
         return moved.view(*terms.shape[:2], *moved.shape[1:])
-    raise TypeError(f"the terms of a {type(layer).__name__} have no known place")
+    raise TypeError(f"the terms of this layer have no known place: {layer}")
 
 
 def _before_split(coarser: Tensor, prior: Tensor, *, last: bool) -> Tensor:

@@ -55,6 +55,7 @@ def advanced_fields() -> list[Field]:
         Field("gradient_clip", tr("Gradient clip"), _number("gradient_clip")),
         Field("weight_decay", tr("Weight decay"), _number("weight_decay", step=1e-5)),
         Field("noise_share", tr("Noise share"), _number("noise_share", step=0.005)),
+        Field("match_samples", tr("Match samples"), _number("match_samples", step=0.1)),
         Field("memory", tr("Memory"), ComboBox(memories)),
         Field("accumulate", tr("Micro-batches"), _number("accumulate", whole=True)),
         Field("precision", tr("Precision"), ComboBox(precisions)),
@@ -93,6 +94,10 @@ def tips() -> dict[str, str]:
         "gradient_clip": tr("Largest norm of the gradient"),
         "weight_decay": tr("On weight-normalization scales"),
         "noise_share": tr("Images of noise among the training images: the flow stays invertible far from the data"),
+        "match_samples": tr(
+            "Weight of making the model's own samples score as images do, in the last 30 % of the run, whose steps "
+            "take half as long again; 0 for none"
+        ),
         "memory": tr("Constant: slower, in memory that does not grow with the number of couplings"),
         "accumulate": tr("Parts of a batch, computed one after the other: less memory, the same step"),
         "precision": tr("Of the networks while they train; automatic is bfloat16 on a GPU that is made for it"),
