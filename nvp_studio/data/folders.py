@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nvp_studio.data.advice import no_images_in
 from nvp_studio.data.archives import Archive, open_archive
 from nvp_studio.data.arrays import LoadedData
 from nvp_studio.data.dataset import SPLITS, DataError, Labels
@@ -93,7 +94,7 @@ def _load(folder: Path, files: list[ImageFile], unread: LeftOutCount, options: L
     left_out = layout.left_out + unread.all()
     if not files:
         reasons = [f"{one.count:,} {one.reason}" for one in left_out]
-        raise DataError("; ".join([f"no image files in {folder}", *reasons]))
+        raise DataError("; ".join([f"no image files in {folder}", *reasons, *filter(None, [no_images_in(left_out)])]))
     kept = {one.file.relative for one in layout.entries}
     used = [file for file in files if file.relative in kept]
     settings = (options.image_size, options.channels)

@@ -37,7 +37,10 @@ _ADVICE = (
     ({".dcm", ".mha", ".mhd", ".nii", ".nrrd"}, "save their slices as 16-bit PNG or TIFF files"),
     ({".czi", ".exr", ".fit", ".fits", ".hdr", ".nd2", ".pfm", ".svs"}, "convert them to TIFF"),
     ({".avi", ".mkv", ".mov", ".mp4", ".mpg", ".webm"}, "save their frames as images"),
-    ({".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"}, "unpack them"),
+    (
+        {".7z", ".bz2", ".gz", ".lz4", ".rar", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst"},
+        "unpack them",
+    ),
 )
 
 

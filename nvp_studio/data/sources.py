@@ -22,6 +22,8 @@ def load_path(path: Path, options: LoadOptions, cifar_classes: tuple[str, ...]) 
 
     `cifar_classes` names the classes of CIFAR-10.
     """
+    if path.is_file() and not path.stat().st_size:
+        raise DataError(f"the file {path.name} is empty")
     if is_image_archive(path):
         return load_archive(path, options)
     loaded = _load_arrays(path, options, cifar_classes)

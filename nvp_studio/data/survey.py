@@ -7,15 +7,17 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from nvp_studio.data import cifar, idx
+from nvp_studio.data.advice import no_images_in
 from nvp_studio.data.archives import Archive, opening
 from nvp_studio.data.background import in_thread
 from nvp_studio.data.catalogue import CATALOGUE, TOO_FEW, CatalogueEntry, load_data
@@ -43,6 +45,7 @@ from nvp_studio.data.options import LoadOptions, Progress
 from nvp_studio.data.reading import Reading, doubts_of
 from nvp_studio.data.report import DataReport, LeftOut, SplitFacts
 from nvp_studio.data.sources import is_image_archive
+from nvp_studio.data.twins import equal_files
 from nvp_studio.text import counted, one_line
 
 _FIRST_HEADERS = 200
@@ -58,6 +61,8 @@ _EXAMPLES = 3
 _USUAL_SIDE = 32
 """Side of samples of images that have no size in common and are given none."""
 _reading = threading.Lock()
+
+Result = TypeVar("Result")
 
 
 def survey_data(spec: str, options: LoadOptions, patience: float = 0.02) -> Iterator[int | DataReport]:
@@ -194,6 +199,9 @@ def _survey_images(
     used = max(len(entries), len(files) - sum(one.count for one in left_out))
     report = _of_names(folder, entries, every, used, options.reading)
     doubts = [one for one in outlined.suspicions if every == 1 or one.kind != NO_SUCH_FOLDER]  # perhaps there is one
+    if every == 1:
+        equal = equal_files([(one.split, one.file.path) for one in entries if one.file.page is None and not archive])
+        doubts += yield from _paced(equal, len(files), patience)
     looked_at = 0
     problems: list[str] = []
     readable: list[ImageFile] = []
@@ -211,7 +219,7 @@ def _survey_images(
             readable.append(file)
             kinds.append(header[1])
     sizes = sorted({(width, height) for _, height, width in shapes}, key=lambda size: (size[0] * size[1], size))
-    shape, problem = _shape(report.title, shapes, options, used, problems)
+    shape, problem = _shape(report.title, shapes, options, used, problems, unread.all())
     report = msgspec.structs.replace(
         report,
         image_shape=None if problem else shape,
@@ -258,6 +266,20 @@ def _survey_images(
     yield _with_samples(report, images, names, notes)
 
 
+def _paced(steps: Generator[None, None, Result], count: int, patience: float) -> Generator[int, None, Result]:
+    """The result of a generator; yields `count` each `patience` seconds meanwhile."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if time.monotonic() > until:
+            yield count
+            until = time.monotonic() + patience
+
+
 def _pages(header: tuple[ImageShape, str, int] | str | None) -> int:
     return header[2] if isinstance(header, tuple) else 1
 
@@ -285,11 +307,16 @@ def _labels(entries: Sequence[Entry], names: Sequence[str]) -> Labels | None:
 
 
 def _shape(
-    title: str, shapes: Counter[tuple[int, int, int]], options: LoadOptions, images: int, problems: Sequence[str]
+    title: str,
+    shapes: Counter[tuple[int, int, int]],
+    options: LoadOptions,
+    images: int,
+    problems: Sequence[str],
+    unread: Sequence[LeftOut],
 ) -> tuple[tuple[int, int, int] | None, str]:
     """The shape that images come to, at least for samples, and why no run can train on them."""
     if not images:
-        return None, "there are no images in this folder"
+        return None, "; ".join(filter(None, ("there are no images in this folder", no_images_in(unread))))
     if not shapes:
         return None, f"none of the {counted(images, 'image')} here can be read ({problems[0]})"
     readable = images - len(problems)

@@ -1,7 +1,10 @@
 """Images that are the same in two splits, which scores then take for images that the flow has never seen."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +12,7 @@ import numpy.typing as npt
 from nvp_studio.data.dataset import SPLITS, Images, Split
 from nvp_studio.data.options import Progress, no_progress
 from nvp_studio.data.reading import Suspicion
+from nvp_studio.files import read_regular
 
 _PLACES = 16
 """Bytes of an image that are compared before the whole of it."""
@@ -18,6 +22,9 @@ _NAMES = dict(zip(SPLITS, ("training", "validation", "test"), strict=True))
 _MIXED = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 
 _TELL_EVERY = 500
+_PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))
+_MOST_READ_BYTES = 64 * 2**20
+"""Of files that are compared for a glance at a folder."""
 
 Tell = Callable[[int, int], None]
 Keys = npt.NDArray[np.uint64]
@@ -32,12 +39,45 @@ def doubts_about_twins(splits: Sequence[Split | None], progress: Progress = no_p
     named = {name: split.images for name, split in zip(SPLITS, splits, strict=False) if split is not None}
     keys = {name: _keys(images, tell) for name, images in named.items()}
     doubts = []
-    for later, earlier in (("validation", "train"), ("test", "train"), ("test", "validation")):
+    for later, earlier in _PAIRS:
         if later in named and earlier in named:
             count = _common(named[earlier], keys[earlier], named[later], keys[later], tell)
             if count:
                 words = f"{count:,} of {len(named[later]):,} {_NAMES[later]} images are also {_NAMES[earlier]} images"
                 doubts.append(Suspicion(kind="twins", words=words))
+    return tuple(doubts)
+
+
+def equal_files(files: Iterable[tuple[str, Path]]) -> Generator[None, None, tuple[Suspicion, ...]]:
+    """Say how many image files of a split are also in one before it, to the last byte; for a glance at a folder.
+
+    `files` are splits with paths. Only files of equal size in several splits are read, and of them at most
+    `_MOST_READ_BYTES`; yields after each file.
+    """
+    by_size: defaultdict[int, list[tuple[str, Path]]] = defaultdict(list)
+    counts = Counter[str]()
+    for split, path in files:
+        counts[split] += 1
+        with suppress(OSError):
+            by_size[path.stat().st_size].append((split, path))
+        yield
+    found: defaultdict[bytes, Counter[str]] = defaultdict(Counter)
+    left = _MOST_READ_BYTES
+    for size, group in sorted(by_size.items()):
+        if len({split for split, _ in group}) < 2 or not size or size * len(group) > left:
+            continue
+        left -= size * len(group)
+        for split, path in group:
+            with suppress(OSError):
+                content = read_regular(path, size)
+                found[hashlib.blake2b(content, digest_size=16).digest()][split] += 1
+            yield
+    doubts = []
+    for later, earlier in _PAIRS:
+        count = sum(splits[later] for splits in found.values() if splits[earlier])
+        if count:
+            words = f"at least {count:,} of {counts[later]:,} {_NAMES[later]} images are also {_NAMES[earlier]} images"
+            doubts.append(Suspicion(kind="twins", words=words))
     return tuple(doubts)
 
 

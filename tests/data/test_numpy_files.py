@@ -159,7 +159,7 @@ TERABYTES = "{'descr': '|u1', 'fortran_order': False, 'shape': (1099511627776, 2
         (npy("((((" * 29), "not a NumPy array file"),
         (b"\x93NUMPY\x09\x00" + bytes(100), "version"),
         (b"plain text", "not a NumPy array file"),
-        (b"", "not a NumPy array file"),
+        (b"", "not a NumPy array file|the file a.npy is empty"),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])

@@ -182,3 +182,33 @@ def test_a_data_set_is_described_by_all_its_splits() -> None:
     assert sum(name.startswith("train") and name.endswith("a") for name in report.sample_names) in (5, 6)
     assert dict(rows(report))["classes"] == "3: a 20, b 20, c 20"
     assert "validation classes" not in dict(rows(report))
+
+
+def test_equal_files_in_two_splits_are_found_at_a_glance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint_all(tmp_path, ("train", "test"), 20)
+    words = [one.words for one in survey(tmp_path).suspicions]
+    assert not [one for one in words if "are also" in one]
+    for number in (0, 2, 4):
+        content = (tmp_path / "train" / f"{number}.png").read_bytes()
+        (tmp_path / "test" / f"copy{number}.png").write_bytes(content)
+    assert "at least 3 of 13 test images are also training images" in [one.words for one in survey(tmp_path).suspicions]
+    monkeypatch.setattr("nvp_studio.data.twins._MOST_READ_BYTES", 10)
+    assert not [one for one in survey(tmp_path).suspicions if one.kind == "twins"]
+
+
+def test_a_folder_of_archives_says_what_to_give(tmp_path: Path) -> None:
+    for name in ("train.zip", "test.zip"):
+        (tmp_path / name).write_bytes(b"PK")
+    advice = "give the archive itself, such as test.zip, or unpack them here, each into a folder of its name"
+    assert advice in survey(tmp_path).problem
+    with pytest.raises(DataError, match=advice):
+        load_data(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.npy", "a.npz", "a.zip", "a.tar.gz", "a.h5"])
+def test_an_empty_file_is_called_empty(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=f"the file {name} is empty"):
+        survey(tmp_path / name)
+    with pytest.raises(DataError, match=f"the file {name} is empty"):
+        load_data(str(tmp_path / name))
