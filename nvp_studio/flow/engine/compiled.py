@@ -19,6 +19,7 @@ from nvp_studio.flow.bijection import Bijection, Chain, constant_log_det
 from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask, Coupling
 from nvp_studio.flow.engine.folding import ChannelMap
 from nvp_studio.flow.engine.kernels.compiling import Array
+from nvp_studio.flow.engine.kernels.large_networks import large_network_params
 from nvp_studio.flow.engine.kernels.networks import map_channels, network_params
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
 from nvp_studio.flow.multiscale import MultiScale
@@ -27,7 +28,7 @@ from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, Sp
 
 Kernel = Callable[..., None]
 
-_MANY_PIXELS = 64
+_LARGE_PIXELS = 64
 """Pixels of a feature map that fill the vector instructions of a product whose columns they are."""
 _FEW_IMAGES = 4
 """Images whose parameters are computed before their values are."""
@@ -56,7 +57,7 @@ def kernels(body: MultiScale) -> set[Kernel]:
         elif isinstance(layer, Coupling) and isinstance(layer.mask, ChannelMask | CheckerboardMask):
             found.add(_transform_kernel(layer.law))
             if _depthwise_blocks(layer.network) is not None:
-                found.add(network_params)
+                found.add(_network_kernel(layer.mask))
     return found
 
 
@@ -125,6 +126,11 @@ def _transform_kernel(transform: ElementwiseTransform) -> Kernel:
     return transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
 
 
+def _network_kernel(mask: ChannelMask | CheckerboardMask) -> Kernel:
+    _, height, width = mask.network_shape
+    return large_network_params if height * width >= _LARGE_PIXELS else network_params
+
+
 def _depthwise_blocks(network: nn.Module) -> list[DepthwiseBlock] | None:
     """The blocks of a network that has a compiled form; None for one of another kind."""
     if not isinstance(network, PlainNetwork):
@@ -160,23 +166,28 @@ class CompiledNetwork:
         else:
             staying = weight.new_ones(weight.shape[1], pixels)
         first = mask.sizes[0] * pixels if isinstance(mask, ChannelMask) and mask.flip else 0
-        leave = network.leave.weight.flatten(1)
+        self._kernel = _network_kernel(mask)
+        transposed = self._kernel is large_network_params
         none = weight.new_empty(0)
+
+        def matrix(rows_are_outputs: Tensor) -> Tensor:
+            return rows_are_outputs if transposed else rows_are_outputs.T
+
+        def matrices(layers: list[nn.Conv2d], inputs: int, outputs: int) -> Array:
+            shape = (0, outputs, inputs) if transposed else (0, inputs, outputs)
+            return _array(_stacked(none.view(shape), [matrix(layer.weight.flatten(1)) for layer in layers]))
+
         self._seen = first, _array(staying), (height, width), INPUT_CLAMP, float(network.leak)
         self._weights = (
-            _array(weight.flatten(1).T),
-            _array(bias),
-            _array(_stacked(none.view(0, 9, features), [block.spatial.weight.flatten(1).T for block in blocks])),
+            _array(matrix(weight.flatten(1))),
+            _array(matrix(bias.T)),
+            matrices([block.spatial for block in blocks], 9, features),
             _array(_stacked(none.view(0, features), [_bias(block.spatial) for block in blocks])),
-            _array(
-                _stacked(none.view(0, features, 2 * features), [block.widen.weight.flatten(1).T for block in blocks])
-            ),
+            matrices([block.widen for block in blocks], features, 2 * features),
             _array(_stacked(none.view(0, 2 * features), [_bias(block.widen) for block in blocks])),
-            _array(
-                _stacked(none.view(0, 2 * features, features), [block.narrow.weight.flatten(1).T for block in blocks])
-            ),
+            matrices([block.narrow for block in blocks], 2 * features, features),
             _array(_stacked(none.view(0, features), [_bias(block.narrow) for block in blocks])),
-            _array(leave if pixels >= _MANY_PIXELS else leave.T),
+            _array(matrix(network.leave.weight.flatten(1))),
             _array(_bias(network.leave)),
         )
         self._shape = network.leave.out_channels, pixels
@@ -184,7 +195,7 @@ class CompiledNetwork:
     def __call__(self, values: Array) -> Array:
         """Float64 (N, C * H * W) -> the network's output, float32 (N, outputs, H * W)."""
         params = np.empty((len(values), *self._shape), np.float32)
-        network_params(values, *self._seen, *self._weights, params)
+        self._kernel(values, *self._seen, *self._weights, params)
         return params
 
 

@@ -1,6 +1,7 @@
 """Networks of depthwise blocks, image by image, and the map of channels between couplings.
 
-Here feature maps are float32 (H * W, width), channels innermost. Products of matrices are loops too: most are so small
+Here feature maps are float32 (H * W, width), channels innermost, for maps of few pixels; for those of many see
+`large_networks`. Products of matrices are loops too: most are so small
 that the call of a library takes as long as they do, and their sums are in the same order for one image as for many.
 """
 
@@ -36,51 +37,40 @@ def network_params(
 
     The network sees the values from `first` on, as many as `staying`, float32 (inputs, H * W), which multiplies them;
     they are clamped to `bound`. Weights of B blocks of width W: enter (9 inputs, W), enter_bias (H * W, W), near (B, 9,
-    W), widen (B, W, 2 W), narrow (B, 2 W, W), and for many pixels leave (outputs, W), for few (W, outputs); biases of
-    these (B, W), (B, 2 W), (B, W), (outputs,).
+    W), widen (B, W, 2 W), narrow (B, 2 W, W), leave (W, outputs); biases of these (B, W), (B, 2 W), (B, W), (outputs,).
     """
     height, width = side
     pixels, features = enter_bias.shape
     columns = np.empty((pixels, len(enter)), np.float32)
     h, neighbours = np.empty((pixels, features), np.float32), np.empty((pixels, features), np.float32)
     wide = np.empty((pixels, widen.shape[2]), np.float32)
-    by_feature = np.empty((features, pixels), np.float32)
     outputs = len(leave_bias)
     by_pixel = np.empty((pixels, outputs), np.float32)
     slope = float32(leak)
     for n in range(len(values)):
         _patches(values[n], first, staying, height, width, bound, columns)
         h[:] = enter_bias
-        _add_product(columns, enter, h)
+        add_product(columns, enter, h)
         for block in range(len(near)):
             _depthwise(h, height, width, near[block], near_bias[block], neighbours)
             wide[:] = widen_bias[block]
-            _add_product(neighbours, widen[block], wide)
-            _leaky_relu(wide, slope)
+            add_product(neighbours, widen[block], wide)
+            leaky_relu(wide, slope)
             for p in range(pixels):
                 for c in range(features):
                     h[p, c] += narrow_bias[block, c]
-            _add_product(wide, narrow[block], h)
-        _leaky_relu(h, slope)
+            add_product(wide, narrow[block], h)
+        leaky_relu(h, slope)
         result = params[n]
-        if len(leave) == outputs:
+        by_pixel[:] = leave_bias
+        add_product(h, leave, by_pixel)
+        for o in range(outputs):
             for p in range(pixels):
-                for c in range(features):
-                    by_feature[c, p] = h[p, c]
-            for o in range(outputs):
-                for p in range(pixels):
-                    result[o, p] = leave_bias[o]
-            _add_product(leave, by_feature, result)
-        else:
-            by_pixel[:] = leave_bias
-            _add_product(h, leave, by_pixel)
-            for o in range(outputs):
-                for p in range(pixels):
-                    result[o, p] = by_pixel[p, o]
+                result[o, p] = by_pixel[p, o]
 
 
 @contracted_part
-def _add_product(a: Array, b: Array, out: Array) -> None:
+def add_product(a: Array, b: Array, out: Array) -> None:
     """out (M, P) += a (M, K) b (K, P): two rows at a time, four terms of their sums at a time."""
     rows, terms = a.shape
     columns = b.shape[1]
@@ -103,7 +93,8 @@ def _add_product(a: Array, b: Array, out: Array) -> None:
 
 
 @part
-def _leaky_relu(h: Array, slope: Any) -> None:
+def leaky_relu(h: Array, slope: Any) -> None:
+    """max(h, slope * h), in place."""
     for p in range(len(h)):
         for c in range(h.shape[1]):
             h[p, c] = max(h[p, c], slope * h[p, c])
