@@ -1,6 +1,7 @@
 """Text for a person: any text or error as one printable line, sentences, numbers, durations, sizes of images."""
 
 import os
+import re
 import shlex
 import subprocess
 import unicodedata
@@ -70,9 +71,13 @@ def command_line(*words: object) -> str:
 
 
 def sentence(reason: object) -> str:
-    """Return a reason, such as that of an error, as a sentence: with a capital letter and a full stop."""
+    """Return a reason, such as that of an error, as a sentence: with a capital letter and a full stop.
+
+    A first word that is the name or path of a file stays as it is.
+    """
     text = str(reason)
-    return f"{text[:1].upper()}{text[1:]}."
+    named = re.match(r"\S*([/\\]|\.\w)", text)
+    return f"{text[:1] if named else text[:1].upper()}{text[1:]}."
 
 
 def number_text(value: float) -> str:

@@ -30,7 +30,7 @@ def list_row(run: ListedRun) -> list[str]:
     one = run.summary
     return [
         run.name,
-        one.state,
+        one.activity,
         one.data_title,
         one.preset,
         _score(one.best),
@@ -48,7 +48,7 @@ def shown_rows(run: "ComparedRun", changes: Sequence[RunChange]) -> list[tuple[s
     return [
         ("run", run.name if run.name == folder.name else f"{run.name} (folder {folder.name})"),
         ("folder", folder),
-        ("state", f"{summary.state} {summary.reason}".strip()),
+        ("state", f"{summary.activity} {summary.reason}".strip()),
         ("started", summary.started),
         ("data", f"{summary.data_title}, {record.data.train_images:,} training images"),
         ("begun from", record.parent and record.parent.text),

@@ -34,7 +34,7 @@ class ListedRun:
     def matches(self, text: str) -> bool:
         """Whether every word of `text` is somewhere in its name, data, preset, state, tags or note."""
         run = self.summary
-        own = " ".join((self.name, run.name, run.data_title, run.preset, run.state, *self.labels.tags))
+        own = " ".join((self.name, run.name, run.data_title, run.preset, run.activity, *self.labels.tags))
         searched = f"{own} {self.labels.note}".lower()
         return all(word in searched for word in text.lower().split())
 
@@ -49,7 +49,7 @@ SORT_KEYS: dict[str, Callable[[ListedRun], Any]] = {
     "time": lambda run: (run.summary.seconds, run.summary.started),
     "data": lambda run: run.summary.data_title.lower(),
     "preset": lambda run: run.summary.preset,
-    "state": lambda run: run.summary.state,
+    "state": lambda run: run.summary.activity,
 }
 """What runs can be sorted by; a run without a validation counts as the worst."""
 NEWEST_OR_LARGEST_FIRST = frozenset(("started", "steps", "time"))

@@ -8,7 +8,7 @@ from typing import Literal
 from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.training.events import RunPhase
-from nvp_studio.training.runs import SummaryState
+from nvp_studio.training.runs import RunSummary, SummaryState
 
 _Window = Literal[
     "none",
@@ -141,6 +141,11 @@ def phase_of(state: State, has_folder: bool) -> Phase:
         case "lost":
             return "interrupted" if has_folder else "failed"
     return state
+
+
+def summary_text(run: RunSummary) -> str:
+    """The state of a run in a list, as shown to a person."""
+    return QCoreApplication.translate("Run", "scoring") if run.scoring else phase_text(run.state)
 
 
 def phase_text(phase: Phase) -> str:

@@ -17,7 +17,7 @@ from PySide6.QtCore import (
 
 from nvp_studio.runs.listing import SORT_KEYS, ListedRun, list_labelled
 from nvp_studio.state.run import LiveRun
-from nvp_studio.state.run_states import SUMMARY_STATES, phase_text
+from nvp_studio.state.run_states import SUMMARY_STATES, phase_text, summary_text
 from nvp_studio.text import duration
 from nvp_studio.training.runs import RunSummary
 
@@ -168,6 +168,8 @@ def _tip(listed: ListedRun, column: str) -> str:
     run = listed.summary
     if column == "state" and run.reason:
         return f"{phase_text(run.state)}: {run.reason}"
+    if column == "best" and run.best is None:
+        return QCoreApplication.translate("RunsModel", "No validation yet")
     place = run.folder
     if run.begun_from:
         place += "\n" + QCoreApplication.translate("RunsModel", "Begun from {0}").format(run.begun_from)
@@ -182,7 +184,7 @@ def _text(listed: ListedRun, column: str) -> str:
         case "tags":
             return _tags(listed)
         case "state":
-            word = phase_text(run.state)
+            word = summary_text(run)
             return f"{word}: {run.reason}" if run.state == "stopped" and run.reason else word
         case "data":
             return run.data_title
@@ -233,5 +235,6 @@ def summary_of(live: LiveRun) -> RunSummary | None:
         best=best[1] if best else None,
         best_step=best[0] if best else None,
         seconds=last.seconds if last else 0.0,
+        scoring=live.can_skip_scoring and phase == "training",
         started="",
     )

@@ -83,7 +83,7 @@ class Publisher:
     def end(self, state: RunState) -> RunState:
         """Write `state` to record and log; the caller reports it, once the folder is unlocked."""
         self.log(f"{state.phase}: {state.reason}" if state.reason else state.phase)
-        changes: dict[str, object] = {"phase": state.phase, "reason": state.reason}
+        changes: dict[str, object] = {"phase": state.phase, "reason": state.reason, "scoring": False}
         if state.phase in ("finished", "stopped", "failed"):
             retry(lambda: self.update_record(**changes))
         else:

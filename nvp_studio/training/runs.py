@@ -84,6 +84,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Bits/dim of the best weights on images of the test set; only of a finished run."""
     test_images: int = 0
     """Likewise."""
+    scoring: bool = False
+    """Whether the budget is spent and the best model is being scored; the phase is still "training" then."""
     scoring_skipped: bool = False
     """Whether a person ended the final scores before all images were scored that were to be."""
     skipped: int = 0
@@ -130,8 +132,15 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     started: str
     """ISO 8601 with time zone."""
+    scoring: bool = False
+    """Whether it trains no more and its best model is being scored."""
     begun_from: str = ""
     """Name of the model whose weights it began from; empty where they were drawn at random."""
+
+    @property
+    def activity(self) -> str:
+        """The state in a word, in which the final scoring has a name of its own."""
+        return "scoring" if self.scoring else self.state
 
 
 def default_runs_folder() -> Path:
@@ -233,6 +242,7 @@ def open_run(folder: str | os.PathLike[str]) -> RunSummary:
         best_step=status.best_step,
         seconds=status.seconds,
         started=brief.created,
+        scoring=status.scoring and state == "training",
         begun_from="" if brief.parent is None else brief.parent.name,
     )
 

@@ -1,5 +1,6 @@
-"""The list of all messages since the start, with what they offered."""
+"""The list of all messages, with what they offered."""
 
+from datetime import datetime
 from functools import partial
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
@@ -50,7 +51,7 @@ class HistoryDialog(Dialog):
         self.list.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.list.currentItemChanged.connect(self._show_buttons)
         self.list.itemActivated.connect(self._do_first)
-        self.empty = text_label(self.tr("There were no messages since the start."), wrap=True)
+        self.empty = text_label(self.tr("There are no messages."), wrap=True)
         self.column.addWidget(self.empty)
         self.column.addWidget(self.list, 1)
         self.column.addLayout(self._make_buttons())
@@ -96,7 +97,7 @@ class HistoryDialog(Dialog):
             self.list.setRowCount(len(messages))
             for row, message in enumerate(messages):
                 level = message.sent.level
-                time, kind = QTableWidgetItem(f"{message.when:%H:%M:%S}"), QTableWidgetItem(levels[level])
+                time, kind = QTableWidgetItem(_moment(message.when)), QTableWidgetItem(levels[level])
                 time.setForeground(QColor(colors().dim))
                 time.setData(Qt.ItemDataRole.UserRole, message)
                 icon, colour = LEVEL_ICONS[level]
@@ -154,3 +155,8 @@ class HistoryDialog(Dialog):
 
     def _copy_all(self) -> None:
         QGuiApplication.clipboard().setText("\n".join(map(self._copied, self._history.messages)))
+
+
+def _moment(when: datetime) -> str:
+    """The time of day, with the date where that is not today."""
+    return f"{when:%H:%M:%S}" if when.date() == datetime.now().date() else f"{when:%d %b %Y, %H:%M}"

@@ -116,8 +116,8 @@ class MainWindow(QMainWindow):
             "file": self.tr("&File"),
             "edit": self.tr("&Edit"),
             "explore": self.tr("E&xplore"),
-            "run": self.tr("&Run"),
-            "runs": self.tr("Ru&ns"),
+            "run": self.tr("&Training"),
+            "runs": self.tr("&Runs"),
             "score": self.tr("&Score"),
             "view": self.tr("&View"),
             "help": self.tr("&Help"),
@@ -165,7 +165,7 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         self._stack = QStackedWidget()
-        self.history = NotificationHistory(self)
+        self.history = NotificationHistory(self, self.settings.path.with_suffix(".messages"))
         self.notifications = NotificationStack()
         self._rail = Rail([(entry.key, entry.title, entry.icon) for entry in self._entries])
         center = QWidget()
@@ -335,3 +335,4 @@ class MainWindow(QMainWindow):
         self.settings.save()
         event.accept()
         self.context.closing.emit()
+        self.history.save()

@@ -1,14 +1,18 @@
-"""The messages of this start of the program, kept after they have left the screen."""
+"""All messages, kept after they have left the screen, and the last ones from one start to the next."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
+from nvp_studio.state.stored_messages import MAX_STORED, MAX_TEXT, StoredMessage, read_messages, write_messages
 from nvp_studio.views.notify import Notification, channel
 
 MAX_MESSAGES = 500
 """The oldest are forgotten beyond it."""
+_SAVE_MILLISECONDS = 1000
 
 
 @dataclass(eq=False)
@@ -33,9 +37,14 @@ class NotificationHistory(QObject):
 
     changed = Signal()
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, parent: QObject, path: Path | None = None) -> None:
+        """`path` is the file of the last messages, those of earlier starts; None keeps none."""
         super().__init__(parent)
-        self.messages: list[PastMessage] = []
+        self._path = path
+        self.messages = [_past(one) for one in read_messages(path)] if path is not None else []
+        self._save_due = QTimer(self, singleShot=True, interval=_SAVE_MILLISECONDS)
+        self._save_due.timeout.connect(self.save)
+        self.changed.connect(self._save_due.start)
         channel.sent.connect(self._add)
         channel.withdrawn.connect(self._withdraw)
         channel.reworded.connect(self._reword)
@@ -53,6 +62,17 @@ class NotificationHistory(QObject):
             for message in self.messages:
                 message.read = True
             self.changed.emit()
+
+    def save(self) -> None:
+        """Write the last messages now; where the disk refuses, they are kept for this start alone."""
+        self._save_due.stop()
+        if self._path is not None:
+            stored = [
+                StoredMessage(one.sent.level, one.text[:MAX_TEXT], one.when, one.times)
+                for one in self.messages[-MAX_STORED:]
+            ]
+            with suppress(OSError):
+                write_messages(self._path, stored)
 
     def clear(self) -> None:
         """Forget all messages."""
@@ -95,3 +115,9 @@ class NotificationHistory(QObject):
 
     def _of_subject(self, subject: str) -> list[PastMessage]:
         return [message for message in self.messages if message.sent.subject == subject]
+
+
+def _past(stored: StoredMessage) -> PastMessage:
+    """A message of an earlier start: it was read, and offers nothing any more."""
+    sent = Notification(stored.level, stored.text)
+    return PastMessage(sent, stored.text, stored.when, read=True, settled=True, times=stored.times)

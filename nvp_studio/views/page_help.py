@@ -41,14 +41,14 @@ def _train() -> PageHelp:
                 tr("See what will be trained on"),
                 tr("Look closer, below the data: sizes, classes, values, what was left out, and up to 48 images."),
             ),
-            (tr("Try it out"), tr("Train in one minute, in the menu Run.")),
+            (tr("Try it out"), tr("Train in one minute, in the menu Training.")),
             (
                 tr("Change a run that is under way"),
                 tr("Change, Pause, Sample, Save and Stop in the strip at the bottom, which is on every page."),
             ),
             (
                 tr("Go on with a run"),
-                tr("Resume this run, above the curves; a finished one is trained longer by the budget in the form."),
+                tr("Resume this run, above the curves; a finished one is trained longer, for what is asked."),
             ),
             (
                 tr("See the values of a curve"),
@@ -161,7 +161,7 @@ def _runs() -> PageHelp:
                 tr("The wheel zooms, dragging moves; a double click lets the axes follow again."),
             ),
             (tr("Try a variant"), tr("Duplicate with changes: its settings go into the form of Train.")),
-            (tr("Clean up"), tr("Discard moves runs to the trash; Trash brings them back.")),
+            (tr("Clean up"), tr("Del moves runs to the trash; Open the trash brings them back.")),
         ),
         actions=("runs.",),
         keys=((tr("Open the run in Explore"), tr("Enter or double click")),),

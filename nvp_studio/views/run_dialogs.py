@@ -164,7 +164,7 @@ class SkipScoringDialog(Dialog):
             paragraph(
                 self.tr(
                     "If you start the next run now, it keeps the scores of the images scored so far. "
-                    "To score the rest later, choose Score all images in the menu Run."
+                    "To score the rest later, choose Score all images in the menu Training."
                 )
             )
         )

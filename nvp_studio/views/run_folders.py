@@ -67,7 +67,7 @@ def discard(folders: Sequence[str], undo: UndoOffer, changed: Changed) -> None:
     if len(moved) > 1:
         text = _tr("{0} runs are in the trash.").format(len(moved))
     back = partial(put_back, moved, topic, changed)
-    undo.offer(text, _tr("Restore"), _tr("Discard"), back)
+    undo.offer(text, _tr("Restore"), _tr("Move to the trash"), back)
     changed("")
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from nvp_studio.checkpoints import read_checkpoint
+from nvp_studio.commands.run_tables import list_row
 from nvp_studio.flow.engine.inference import Inference
+from nvp_studio.runs.listing import list_labelled
 from nvp_studio.training import clock, loop, reference, validation
 from nvp_studio.training.config import StopRules, TrainConfig
 from nvp_studio.training.control import Control
@@ -169,9 +171,14 @@ def test_the_rest_of_the_scores_can_be_skipped_and_made_up_for(
         events(event)
         if isinstance(event, RunState) and event.reason.startswith("scoring the best model: 30 of"):
             control.skip_scoring()
+            (run,) = list_labelled(tmp_path)
+            activities.append((run.summary.state, list_row(run)[1]))
 
+    activities: list[tuple[str, str]] = []
     folder = start_run(make_config(steps=10, validation_every=10), tmp_path, control=control, report=report)
     status = read_record(folder).status
+    assert set(activities) == {("training", "scoring")}
+    assert list_row(list_labelled(tmp_path)[0])[1] == "finished"
     assert (status.phase, status.validation_images, status.test_images) == ("finished", 40, 10)
     assert any("10 of 30 test images were scored" in notice.text for notice in events.of(RunNotice))
     assert "directions.mean" in read_checkpoint(folder / "checkpoints" / "best.safetensors").tensors

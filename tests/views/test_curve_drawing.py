@@ -156,8 +156,12 @@ def test_a_run_that_ended_before_the_place_under_the_mouse_has_no_value_there() 
     curves.show_series(series, "a")
     assert not any("–" in curves.list.item(row).text() for row in range(2)), "at the end each has its own"
     curves._on_pointed(30.0)
-    assert curves.list.item(0).text() == "A\n– bits/dim"
-    assert "–" not in curves.list.item(1).text()
+    assert curves.list.item(0).text() == "A\nended before"
+    assert "ended" not in curves.list.item(1).text()
+    curves.controls.quantity.setCurrentIndex(curves.controls.quantity.findData("validation"))
+    curves.show_series([Series("c", "A", RunHistory(), 0)], "c")
+    curves._on_pointed(None)
+    assert curves.list.item(0).text() == "A\nno validation yet"
     curves.deleteLater()
 
 

@@ -1,8 +1,12 @@
 """The list of messages: what has left the screen can be read, copied and still be acted on; no error goes unseen."""
 
+from pathlib import Path
+
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
+from nvp_studio.state.stored_messages import MAX_STORED, MAX_TEXT
 from nvp_studio.views import notify
 from nvp_studio.views.actions import ActionRegistry
 from nvp_studio.views.history_dialog import HistoryDialog
@@ -131,3 +135,51 @@ def test_what_repeats_is_counted_and_the_oldest_are_forgotten(qtbot: Bot) -> Non
         notify.info(str(number))
     assert len(history.messages) == MAX_MESSAGES
     assert history.messages[0].text == "0"
+
+
+def test_the_last_messages_are_kept_for_the_next_start(qtbot: Bot, tmp_path: Path) -> None:
+    root, path = QWidget(), tmp_path / "new" / "window.messages"
+    qtbot.addWidget(root)
+    history = NotificationHistory(root, path)
+    for number in range(MAX_STORED + 5):
+        notify.info(f"message {number}")
+    notify.error("x" * (MAX_TEXT + 10), actions=[("Again", lambda: None)])
+    qtbot.waitUntil(path.exists)
+    history.save()
+    later = NotificationHistory(root, path)
+    assert len(later.messages) == MAX_STORED
+    assert later.messages[0].text == "message 6"
+    assert later.messages[-1].text == "x" * MAX_TEXT
+    assert (later.messages[-1].sent.level, later.messages[-1].when) == ("error", history.messages[-1].when)
+    assert not later.unread, "what was there before is not counted as new"
+    dialog = HistoryDialog(later, root)
+    assert "Again" not in buttons(dialog), "what it offered makes no sense any more"
+    assert dialog.list.rowCount() == MAX_STORED
+    dialog.reject()
+    later.clear()
+    later.save()
+    assert NotificationHistory(root, path).messages == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[" * 100_000, b"\xff\x00", b'[{"level":"loud","text":"a","when":"2026-01-01T00:00:00"}]']
+)
+def test_damaged_messages_cost_nothing_but_themselves(qtbot: Bot, tmp_path: Path, content: bytes) -> None:
+    root, path = QWidget(), tmp_path / "window.messages"
+    qtbot.addWidget(root)
+    path.write_bytes(content)
+    history = NotificationHistory(root, path)
+    assert history.messages == []
+    notify.info("fresh")
+    history.save()
+    assert [one.text for one in NotificationHistory(root, path).messages] == ["fresh"]
+
+
+def test_messages_are_shown_where_they_cannot_be_kept(qtbot: Bot, tmp_path: Path) -> None:
+    root = QWidget()
+    qtbot.addWidget(root)
+    (tmp_path / "file").write_bytes(b"")
+    history = NotificationHistory(root, tmp_path / "file" / "window.messages")
+    notify.info("fresh")
+    history.save()
+    assert [one.text for one in history.messages] == ["fresh"]

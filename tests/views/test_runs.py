@@ -27,6 +27,7 @@ from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.pages.explore.page import ExplorePage
 from nvp_studio.views.pages.runs.page import RunsPage
 from nvp_studio.views.pages.train.page import TrainPage
+from nvp_studio.views.resume_dialogs import RemoteDataDialog
 from nvp_studio.views.run_dialogs import ChangeRunDialog, LabelsDialog, TrashDialog
 from nvp_studio.views.widgets.series import MAX_SERIES
 from nvp_studio.worker.messages import ResumeRun
@@ -502,7 +503,14 @@ def test_a_run_is_duplicated_into_the_form_with_its_own_flow(page: RunsPage, win
     assert window.current_page.key == "train"
     form = train_page(window).form
     assert form.config == config
-    assert form.name.text() == "one-2"
+    assert form.name.text() == "one copy"
+    change_labels(folder, name="first try")
+    for taken in ("one-copy", "first-try-copy"):
+        make_trained_run(page.runs.folder / taken)
+    page.refresh()
+    choose(page, "one")
+    window.registry["runs.duplicate"].trigger()
+    assert form.name.text() == "first try copy 2"
     assert form.flow.note.isVisibleTo(form)
     form.preset.activated.emit(0)
     assert form.config is not None
@@ -587,6 +595,18 @@ def test_the_data_of_a_run_are_chosen_where_they_were_moved_to(
         notice.actions[0][1]()
         assert [one for one in window.notifications.shown if one.topic == "run-data"], "it stays until data are chosen"
     assert asked[1:] == [ResumeRun(folder, steps=200, data=str(tmp_path))]
+    train_page(window).run_on("gpu-box", "")
+    live.host = "gpu-box"
+    live._enter("training")
+    live._enter("without data", "gone")
+    (notice,) = [one for one in window.notifications.shown if one.topic == "run-data"]
+    notice.actions[0][1]()
+    dialog = window.findChild(RemoteDataDialog)
+    assert dialog is not None
+    assert not dialog.ok.isEnabled()
+    dialog.path.setText(" /there/images ")
+    dialog.ok.click()
+    assert asked[2:] == [ResumeRun(folder, steps=200, data="/there/images")]
 
 
 def test_a_run_on_another_machine_is_not_one_of_the_same_path_here(page: RunsPage, window: MainWindow) -> None:

@@ -21,6 +21,7 @@ from nvp_studio.views.data_dialog import DataDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.train.page import TrainPage
 from nvp_studio.views.remote_dialog import RemoteDialog
+from nvp_studio.views.resume_dialogs import TrainLongerDialog
 from nvp_studio.views.run_dialogs import ChangedDataDialog, SkipScoringDialog
 from nvp_studio.views.theme import LIGHT
 from nvp_studio.views.widgets.inputs import ComboBox
@@ -510,18 +511,30 @@ def test_the_machine_that_trains_is_chosen_and_remembered(window: MainWindow, pa
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_trained_longer_by_the_forms_budget(
+def test_a_finished_run_is_trained_longer_by_what_is_asked_and_said(
     window: MainWindow, page: TrainPage, toy_data: Path, qtbot: Bot
 ) -> None:
     page.form.show_config(small_config(toy_data, steps=12))
     page.start_button.click()
     qtbot.waitUntil(lambda: page.live.phase == "finished")
+    page.form.show_config(small_config(toy_data, steps=500))
     window.registry["run.resume"].trigger()
+    assert not page.live.under_way, "not before a person has seen for how long"
+    dialog = window.findChild(TrainLongerDialog)
+    assert dialog is not None
+    assert "12 steps" in " ".join(label.text() for label in dialog.findChildren(QLabel))
+    assert dialog.more == ("steps", 12), "as long again as the run itself, not what the form says"
+    dialog.budget.number.lineEdit().setText("")
+    dialog.budget.number.lineEdit().setText("x")
+    assert not dialog.ok.isEnabled()
+    dialog.budget.number.setValue(8)
+    assert dialog.ok.isEnabled()
+    dialog.ok.click()
     assert page.live.phase == "starting"
     qtbot.waitUntil(lambda: page.live.phase == "finished")
-    assert page.live.history.steps.values.tolist() == list(range(1, 25))
+    assert page.live.history.steps.values.tolist() == list(range(1, 21))
     assert page.runs.rowCount() == 1
-    assert page.runs.index(0, 5).data() == "24 / 24"
+    assert page.runs.index(0, 5).data() == "20 / 20"
 
 
 def test_the_form_is_remembered(window: MainWindow, page: TrainPage, toy_data: Path) -> None:
@@ -605,6 +618,9 @@ def test_a_data_file_is_described_before_a_run_starts(page: TrainPage, qtbot: Bo
     page.open_paths([tmp_path / "other.npz"])
     qtbot.waitUntil(lambda: not surveyor.running)
     assert "other.npz cannot be read" in note.text()
+    assert note.text().endswith(".")
+    assert page.estimate.text() == "", "it is said once"
+    assert not page.window().registry["run.start"].isEnabled()
     assert note.property("role") == "error"
 
 

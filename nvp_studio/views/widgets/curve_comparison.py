@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtGui import QResizeEvent
 
-from nvp_studio.runs.curves import curves_csv, nearest, place_of_step, stack, step_at
+from nvp_studio.runs.curves import Quantity, curves_csv, nearest, place_of_step, stack, step_at
 from nvp_studio.runs.names import Axis
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.curve_drawing import comparison
@@ -142,15 +142,22 @@ class CurveComparison(CurvePanel):
         entries, values = [], []
         for one in self._series:
             points = self.drawing.curves.get(one.key)
-            value = "–"
+            text = self._no_value_text(quantity, one)
             if points is not None and len(points.x) and (self.pointed is None or self.pointed <= points.x[-1]):
                 index = len(points.x) - 1 if self.pointed is None else nearest(points, self.pointed)
-                value = _number(float(points.y[index]), quantity.digits)
+                text = f"{_number(float(points.y[index]), quantity.digits)} {quantity.unit}".rstrip()
             is_current = one.key == self._current and len(self._series) > 1
             entries.append(ListedCurve(one.name, one.colour, one.key, is_current))
-            values.append(f"{value} {quantity.unit}".rstrip())
+            values.append(text)
         self.list.show_entries(entries, values)
         self.reading.setText(self._place_text())
+
+    def _no_value_text(self, quantity: Quantity, one: Series) -> str:
+        """Why a run has no value of a quantity at the place that is told."""
+        points = self.drawing.curves.get(one.key)
+        if points is not None and len(points.x):
+            return self.tr("ended before")
+        return self.tr("no validation yet") if quantity.at_validations else self.tr("no values yet")
 
     def _show_scales(self) -> None:
         """The part of each scale of the run that is drawn, the finest at the bottom, as in the plot."""

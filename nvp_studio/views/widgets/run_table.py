@@ -4,7 +4,7 @@ from PySide6.QtCore import QAbstractItemModel, QCoreApplication, QModelIndex, QP
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem
 
-from nvp_studio.state.run_states import phase_text
+from nvp_studio.state.run_states import summary_text
 from nvp_studio.state.runs import RUN_ROLE, RunsModel
 from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.table import PlainDelegate, Table
@@ -111,10 +111,10 @@ class _StateDelegate(PlainDelegate):
             option.textElideMode = Qt.TextElideMode.ElideMiddle  # names often differ at their end
         if index.column() != 1:
             return
-        state = index.data(RUN_ROLE).summary.state
+        run = index.data(RUN_ROLE).summary
         if option.rect.isValid() and not self._fits(option):
-            option.text = phase_text(state)
-        self.write_in(state_colour(state), option)
+            option.text = summary_text(run)
+        self.write_in(state_colour(run.state), option)
 
     def _fits(self, option: QStyleOptionViewItem) -> bool:
         """Whether the whole text can be seen; a cell that is asked for its size has no room yet to judge by."""

@@ -49,7 +49,8 @@ class TrainForm(QWidget):
         self._showing = False
         self._shown = DEFAULT_CONFIG
         """What was shown last, for the settings that have no field."""
-        self._data_problem = ""
+        self.data_problem = ""
+        """Why no run can learn from the chosen data; empty: as far as is known, one can."""
         self.data_name = next(iter(CATALOGUE))
         """The data that are chosen: a name of the catalogue, or a path."""
         self.reading = UNDECIDED
@@ -100,12 +101,12 @@ class TrainForm(QWidget):
             return f"{self.name.accessibleName()}: {self.name.problem}"
         if self.parent_field.problem:
             return f"{self.parent_field.accessibleName()}: {self.parent_field.problem}"
-        return self._data_problem
+        return self.data_problem
 
     def show_data_problem(self, problem: str) -> None:
-        """Take note of why no run can learn from the chosen data; empty: as far as is known, one can."""
-        if problem != self._data_problem:
-            self._data_problem = problem
+        """Take note of `data_problem`."""
+        if problem != self.data_problem:
+            self.data_problem = problem
             self.edited.emit()
 
     @property

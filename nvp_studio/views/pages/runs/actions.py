@@ -1,5 +1,7 @@
 """What a person does with runs: label, duplicate, resume, explore, export, discard and restore."""
 
+import itertools
+import re
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -14,7 +16,7 @@ from nvp_studio.runs.timelapse import write_film
 from nvp_studio.runs.trash import delete_for_good, discarded_runs
 from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.training.errors import RunError
-from nvp_studio.training.runs import has_model, read_record
+from nvp_studio.training.runs import MAX_NAME, folder_name, has_model, read_record
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_in_thread
@@ -96,8 +98,8 @@ class RunsActions(QObject):
                     self.tr("Not possible without {0}: pip install 'nvp-studio[{1}]'").format(package, form)
                 )
         add("runs.film", self.tr("Save samples as an &animation…"), self.save_film, icon="film")
-        add("runs.discard", self.tr("D&iscard"), self._discard, "Del", "trash-2", separator=True)
-        add("runs.trash", self.tr("Trash…"), self._show_trash, icon="rotate-ccw")
+        add("runs.discard", self.tr("Move to the &trash"), self._discard, "Del", "trash-2", separator=True)
+        add("runs.trash", self.tr("Open the tra&sh…"), self._show_trash, icon="rotate-ccw")
 
     # Actions of a person
 
@@ -128,9 +130,17 @@ class RunsActions(QObject):
             notify.error(str(error), topic=_TOPIC)
             return
         self._context.page_requested.emit("train")
-        self._context.settings_offered.emit(record.config, f"{Path(run.folder).name}-2")
+        self._context.settings_offered.emit(record.config, self._name_of_copy(run))
         text = self.tr("The form has the settings of {0}: edit and start.").format(run.name)
         notify.info(text, topic=_TOPIC)
+
+    def _name_of_copy(self, run: ListedRun) -> str:
+        """ "NAME copy", with a number where there is such a run already."""
+        first = f"{re.sub(r' copy( [0-9]+)?$', '', run.name)[: MAX_NAME - 10]} copy"
+        listed = self._context.runs.runs
+        taken = {name for one in listed for name in (one.name, Path(one.folder).name)}
+        numbered = (first if number == 1 else f"{first} {number}" for number in itertools.count(1))
+        return next(name for name in numbered if name not in taken and folder_name(name) not in taken)
 
     def _resume(self) -> None:
         if self._current is not None:

@@ -17,6 +17,7 @@ from nvp_studio.views.actions import set_hindrance
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.train.remote_model import RemoteModel
 from nvp_studio.views.pages.train.run_text import changes_text, strip_content
+from nvp_studio.views.resume_dialogs import RemoteDataDialog
 from nvp_studio.views.run_dialogs import ChangedDataDialog, ChangeRunDialog
 from nvp_studio.views.run_folders import ask_data, can_be_resumed, discard, show_folder
 from nvp_studio.views.theme import set_icon
@@ -104,8 +105,8 @@ class TrainActions(QObject):
         resumable = current is not None and can_be_resumed(current)
         finished = current is not None and current.state == "finished"
         longer = finished and current is not None and can_resume(Path(current.folder))
-        self["resume"].setText(self.tr("T&rain longer") if finished else self.tr("&Resume this run"))
-        tip = self.tr("Train longer, by the budget in the form") if finished else self.tr("Resume this run")
+        self["resume"].setText(self.tr("T&rain longer…") if finished else self.tr("&Resume this run"))
+        tip = self.tr("Train longer: asks for how long") if finished else self.tr("Resume this run")
         elsewhere = self.tr("this run is on this machine, and runs are trained on another one")
         self["resume"].setToolTip(tip)
         set_hindrance(self["resume"], "" if here else elsewhere)
@@ -148,7 +149,7 @@ class TrainActions(QObject):
         add("run.score-all", self.tr("Score all &images"), self._score_all, icon="gauge", tip=tip)
         add("run.explore", self.tr("&Explore this run"), self._explore, "Ctrl+E", "compass")
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
-        add("run.discard", self.tr("&Discard this run"), self._discard, icon="trash-2")
+        add("run.discard", self.tr("Move this run to the &trash"), self._discard, icon="trash-2")
         add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
         for key in STRIP_KEYS:
             self._context.strip.add_action(self[key])
@@ -283,8 +284,7 @@ class TrainActions(QObject):
         live = self._live
         text = sentence(live.reason)
         actions: list[tuple[str, Callable[[], None]]] = []
-        if not live.host:
-            actions.append((self.tr("Choose the data…"), self._ask_data))
+        actions.append((self.tr("Choose the data…"), self._ask_remote_data if live.host else self._ask_data))
         if live.data_trouble == "changed":
             text = self.tr("{0} was not resumed: its data have changed since it was started.").format(live.name)
             actions.append((self.tr("Continue anyway…"), self._ask_to_go_on))
@@ -298,19 +298,26 @@ class TrainActions(QObject):
         elif self._live.data_trouble:
             self._notify_data_trouble()
 
+    def _ask_remote_data(self) -> None:
+        """Ask for the path of the data on the machine that trains the run, and resume with them."""
+        dialog = RemoteDataDialog(self._live.name, self._live.host, self._context.window)
+        dialog.accepted.connect(lambda: self._resume_refused(data=dialog.data))
+        dialog.rejected.connect(self._notify_data_trouble)
+        dialog.open()
+
     def _ask_to_go_on(self) -> None:
         """Say what continuing with other data means, and continue once a person wants that."""
         live = self._live
         if live.data_trouble != "changed":
             return
         dialog = ChangedDataDialog(live.name, live.reason, self._context.window)
-        dialog.accepted.connect(self._resume_anyway)
+        dialog.accepted.connect(lambda: self._resume_refused(force=True))
         dialog.rejected.connect(self._notify_data_trouble)
         dialog.open()
 
-    def _resume_anyway(self) -> None:
+    def _resume_refused(self, *, data: str = "", force: bool = False) -> None:
         if self._remote_model.check_host(self._live.name, self._live.host):
-            self._live.resume_refused(force=True)
+            self._live.resume_refused(data=data, force=force)
 
     def _on_noticed(self, level: notify.Level, text: str) -> None:
         self._noticed = level

@@ -20,6 +20,7 @@ from nvp_studio.views.pages.train import run_text
 from nvp_studio.views.pages.train.actions import RUN_KEYS, TrainActions
 from nvp_studio.views.pages.train.data_choice import DataChoice
 from nvp_studio.views.pages.train.fine_tuning import FineTuning
+from nvp_studio.views.pages.train.longer import train_longer
 from nvp_studio.views.pages.train.shown_run import ShownRun
 from nvp_studio.views.remote_dialog import RemoteDialog
 from nvp_studio.views.run_dialogs import SkipScoringDialog
@@ -251,18 +252,7 @@ class TrainPage(Page):
             self._start_run(config, name)
 
     def _train_longer(self, run: RunSummary) -> None:
-        """Add the form's budget to what a finished run has behind it."""
-        config = self.form.config
-        if config is None:
-            notify.error(sentence(self.form.problem), topic="run")
-            return
-        self.estimator.cancel()
-        if config.steps is not None:
-            self.live.resume(run.folder, steps=run.step + config.steps)
-        elif config.minutes is not None:
-            self.live.resume(run.folder, minutes=run.seconds / 60 + config.minutes)
-        elif config.epochs is not None:
-            self.live.resume(run.folder, epochs=run.step / (self.shown.steps_per_epoch or 1) + config.epochs)
+        train_longer(self.context, run, self.shown.steps_per_epoch)
 
     def _want_estimate(self) -> None:
         config = self.form.config
@@ -285,6 +275,7 @@ class TrainPage(Page):
         """Show how long a run of the form would take, or why it cannot work."""
         estimator, config = self.estimator, self.form.config
         text, problem = "", self.form.problem
+        shown_above = problem == self.form.data_problem
         self.actions_.show_form_problem(sentence(problem) if problem else "")
         if not problem and self._can_estimate:
             problem = estimator.problem
@@ -294,7 +285,9 @@ class TrainPage(Page):
                 text = run_text.estimate_text(estimator.estimate, self.data_choice.train_images(config))
             elif estimator.too_large:
                 text = self.tr("No estimate for batches as large as this.")
-        self.estimate.setText(sentence(problem) if problem else text)
+        if problem:
+            text = "" if shown_above else sentence(problem)  # the trouble with the data is told beside them
+        self.estimate.setText(text)
         set_role(self.estimate, "error" if problem else "dim")
 
     # The runs

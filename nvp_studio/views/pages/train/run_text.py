@@ -9,7 +9,7 @@ from nvp_studio.state.paths import model_name
 from nvp_studio.state.run import LiveRun
 from nvp_studio.state.run_states import phase_text
 from nvp_studio.state.survey import DataSurveyor
-from nvp_studio.text import duration, number_text, pixels_text
+from nvp_studio.text import duration, number_text, pixels_text, sentence
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunChanged, RunProgress, RunStarted
 from nvp_studio.training.runs import RunRecord
@@ -143,9 +143,9 @@ def estimate_text(estimate: Estimate, train_images: int | None) -> str:
 
 def survey_text(surveyor: DataSurveyor, wanted: ImageSize | None) -> tuple[str, str]:
     """What a folder or file holds and how its images come to the size that is `wanted`, and the role of that text."""
-    survey = surveyor.result
-    if surveyor.error:
-        return surveyor.error, "error"
+    survey, problem = surveyor.result, surveyor.problem
+    if problem and (survey is None or survey.images):
+        return sentence(problem), "error"
     if survey is None:
         if not surveyor.running:
             return "", "dim"

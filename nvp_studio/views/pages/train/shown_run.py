@@ -126,18 +126,18 @@ class ShownRun(QObject):
         live, opened = self._live, self.opened
         if opened is None and live.phase == "none":
             return (self.tr("No run yet"),)
-        phase, reason = live.phase, live.reason
+        phase, reason, scoring = live.phase, live.reason, live.can_skip_scoring
         name, facts = live.name or self.tr("New run"), ""
         if opened is not None:
             name, facts = opened.name, run_text.facts_of_record(opened.record)
             if not live.under_way or opened.folder != live.local_folder:
                 phase, reason = opened.summary.state, opened.summary.reason
+                scoring = opened.summary.scoring
         elif live.started is not None and (not reason or phase == "stopped"):
             started = live.started
             facts = run_text.facts_of(started.config, started.data_title, started.parameters, started.device)
         facts = SEPARATOR.join(filter(None, (reason, facts)))
-        scored = opened is None and live.can_skip_scoring and phase == "training"
-        state = self.tr("scoring") if scored else phase_text(phase)
+        state = self.tr("scoring") if scoring and phase == "training" else phase_text(phase)
         return (name, state, run_text.phase_level(phase), facts)
 
     def _placeholder(self) -> str:
