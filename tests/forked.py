@@ -7,6 +7,7 @@ context.set_forkserver_preload(
     [
         "nvp_studio.explore.score",
         "nvp_studio.flow.engine.compiled",
+        "nvp_studio.flow.engine.compiled_spline",
         "nvp_studio.training.join",
         "nvp_studio.training.resume",
         "nvp_studio.training.start",

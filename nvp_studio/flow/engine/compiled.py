@@ -6,9 +6,6 @@ torch.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -21,6 +18,7 @@ from nvp_studio.flow.engine.folding import ChannelMap
 from nvp_studio.flow.engine.kernels.compiling import Array
 from nvp_studio.flow.engine.kernels.large_networks import large_network_params
 from nvp_studio.flow.engine.kernels.networks import map_channels, network_params
+from nvp_studio.flow.engine.kernels.threads import in_threads
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.networks import INPUT_CLAMP, DepthwiseBlock, PlainNetwork
@@ -32,8 +30,6 @@ _LARGE_PIXELS = 64
 """Pixels of a feature map that fill the vector instructions of a product whose columns they are."""
 _FEW_IMAGES = 4
 """Images whose parameters are computed before their values are."""
-_MIN_IMAGES = 8
-"""Images for which a further thread is worth its start."""
 
 
 def compiled(body: MultiScale) -> MultiScale:
@@ -115,9 +111,9 @@ class CompiledCoupling(Bijection):
         if network is None:
             coupling = self._plain
             outputs = coupling.run_network(coupling.network, coupling.mask.split(values)[0]).contiguous().numpy()
-            _in_threads(lambda some: transform(some, outputs[some]), len(values))
+            in_threads(lambda some: transform(some, outputs[some]), len(values))
         else:
-            _in_threads(lambda some: _each(some, lambda few: transform(few, network(flat[few]))), len(values))
+            in_threads(lambda some: _each(some, lambda few: transform(few, network(flat[few]))), len(values))
         return result, log_dets
 
 
@@ -257,18 +253,3 @@ def _each(images: slice, work: Callable[[slice], object]) -> None:
     """Call `work` for slices of a few of the images, so that the parameters of their values stay in a cache."""
     for start in range(images.start, images.stop, _FEW_IMAGES):
         work(slice(start, min(start + _FEW_IMAGES, images.stop)))
-
-
-def _in_threads(work: Callable[[slice], object], images: int) -> None:
-    """Call `work` for slices that together are so many images, in up to as many threads as torch may use."""
-    threads = min(torch.get_num_threads(), images // _MIN_IMAGES)
-    if threads < 2:
-        work(slice(0, images))
-        return
-    ends = [images * i // threads for i in range(threads + 1)]
-    list(_threads().map(work, (slice(low, high) for low, high in pairwise(ends))))
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), "kernels")
