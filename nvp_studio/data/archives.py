@@ -65,6 +65,8 @@ def opening(path: Path) -> Generator[int, None, "Archive"]:
     """As `open_archive`, but yields how many files were found, some fifty times a second."""
     with ExitStack() as stack, reading(path.name):
         file = stack.enter_context(open_regular(path))
+        if not os.fstat(file.fileno()).st_size:
+            raise DataError(f"the file {path.name} is empty")
         kind = _Zip if path.name.lower().endswith(".zip") else _Tar
         archive = stack.enter_context(kind(path, file))
         until = time.monotonic() + _PATIENCE_SECONDS

@@ -306,7 +306,7 @@ def test_members_are_paths_below_their_archive(tmp_path: Path, monkeypatch: pyte
         FILES[name] for name in reversed(names)
     ]
     assert [str(source) for source in sources[:2]] == [
-        "e.zip cannot be read: File is not a zip file",
+        "the file e.zip is empty",
         "there are no images in it",
     ]
 

@@ -117,7 +117,7 @@ def test_the_pickles_of_these_tests_are_pickles() -> None:
     ("content", "reason"),
     [
         (binary(TEST)[:-1], "no multiple of 3073"),
-        (b"", "no multiple of 3073"),
+        (b"", "the file some.bin is empty"),
         (bytes([77]) + bytes(3072), "label 77"),
     ],
 )
