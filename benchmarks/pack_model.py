@@ -2,6 +2,9 @@
 
     python -m benchmarks.pack_model ~/runs/peeps peeps --images 16500
     python -m benchmarks.pack_model ~/runs/fashion-mnist fashion-mnist --images 10000
+    python -m benchmarks.pack_model --references                # of the models that are there, which takes minutes
+
+A model's reference, which verdicts compare with, belongs to its weights, and so is made anew with them.
 
 The directions are computed anew from the finished weights, with more latents than a run takes. It prints what the
 model's card in `docs/models.md` says.
@@ -15,6 +18,10 @@ from msgspec.structs import replace
 
 from nvp_studio.checkpoints import Checkpoint, build_flow, read_checkpoint, write_checkpoint
 from nvp_studio.data.catalogue import load_data
+from nvp_studio.explore.model import open_model
+from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.scores.reference_data import own_reference
+from nvp_studio.scores.reference_file import write_reference
 from nvp_studio.training.best import explorer_tensors
 from nvp_studio.training.runs import read_record
 
@@ -32,6 +39,17 @@ def pack(run: Path, name: str, images: int) -> None:
     path = ROOT / "resources" / "models" / f"{name}.safetensors"
     info = replace(checkpoint.info, name=name)
     write_checkpoint(path, Checkpoint(checkpoint.config, info, weights | directions))
+
+
+def pack_reference(name: str) -> None:
+    """Write `resources/models/NAME.references/training.reference` for the weights that are there."""
+    model = open_model(name)
+    model.flow.compile()
+    reference = own_reference(model.flow, model.info, model.digest)
+    folder = ROOT / "resources" / "models" / f"{name}.references"
+    folder.mkdir(exist_ok=True)
+    write_reference(folder / "training.reference", reference)
+    print(f"{name}: reference of {reference.images} images")
 
 
 def card(run: Path) -> str:
@@ -54,11 +72,21 @@ def card(run: Path) -> str:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("name")
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("name", nargs="?", choices=INCLUDED_MODELS)
+    parser.add_argument(
+        "--references", action="store_true", help="only make references: of one model, given by its name, or of all"
+    )
     parser.add_argument("--images", type=int, default=10_000, help="training images to take directions from")
     arguments = parser.parse_args()
+    if arguments.references:
+        for name in [str(arguments.run)] if arguments.run else INCLUDED_MODELS:
+            pack_reference(name)
+        return
+    if arguments.name is None:
+        parser.error("give a run and the name of the model")
     pack(arguments.run, arguments.name, arguments.images)
+    pack_reference(arguments.name)
     print(card(arguments.run))
 
 

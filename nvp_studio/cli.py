@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nvp_studio import __version__
-from nvp_studio.commands import data, info, pictures, processes, runs, score, train
+from nvp_studio.commands import data, info, pictures, processes, reference, runs, score, train
 from nvp_studio.commands.console import CommandError, Stopped, out, say
 from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
@@ -29,7 +29,16 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train.train, train.resume, pictures.sample, pictures.encode, pictures.decode, score.score, info.info):
+for command in (
+    train.train,
+    train.resume,
+    pictures.sample,
+    pictures.encode,
+    pictures.decode,
+    score.score,
+    reference.reference,
+    info.info,
+):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

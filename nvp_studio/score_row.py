@@ -1,18 +1,71 @@
 """The score of one image file, as it is computed, sent to the window, shown and written to a file."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from nvp_studio.csv_file import csv_cell
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.limits import PathText, Sentence
+from nvp_studio.limits import PathText, ScaleValues, Sentence
 
-COLUMNS = ("path", "bits_per_dim", "percentile", "notes", "error")
+VERDICTS = ("typical", "unusual", "far outside")
+COLUMNS = (
+    "path",
+    "label",
+    "bits_per_dim",
+    "percentile",
+    "p_value",
+    "verdict",
+    "reasons",
+    "notes",
+    "error",
+)
 """Of a table of scores; names of fields of `ScoreRow`."""
-DATA_COLUMNS = (*COLUMNS, "label", "label_name")
+DATA_COLUMNS = (*COLUMNS, "label_name")
 """Of a table of the scores of a data set."""
+
+
+class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of one image (`docs/scores.md`), with its first noise where nothing else is said."""
+
+    standard_error: float | None = None
+    """Of the bits/dim, over the noises; None for one noise."""
+    nats: float
+    """Log-density over [0, 1]^D of the bound that `bits_per_dim` is of."""
+    ideal_bytes: float
+    """Bytes of the 8-bit pixels under ideal coding with the model: bits/dim times D, over 8."""
+    png_bytes: int
+    webp_bytes: int
+    """Bytes of the same pixels as a PNG and as a lossless WebP file."""
+    complexity: float
+    """Bits/dim less those of lossless WebP (Serrà et al. 2020); high is unusual."""
+    log_det: float
+    """Log-determinant of the map from image to latent, in nats."""
+    typicality: float | None = None
+    """Two-sided p-value of the bits/dim among the reference's; an image may be too likely."""
+    distance: float | None = None
+    """What the verdict rests on: the sum of the surprises of all views; images are ranked by it."""
+    statistics_distance: float | None = None
+    """Mahalanobis distance of bits/dim, log-determinant, latent statistics and file size from the reference's."""
+    coarse_distance: float | None = None
+    """Mahalanobis distance of the coarsest scale's latents from those of the training images."""
+    shape: float | None = None
+    """How unlikely the image's coarse shape is, in nats."""
+    turned: float | None = None
+    """By how many nats its best turned copy is likelier; above 0 it is."""
+    likelihood_ratio: float | None = None
+    """Bits/dim under a second model less those under this one (Ren et al. 2019); low is unusual."""
+    squares: ScaleValues = ()
+    """Mean of z² at each scale, finest first; 1 for the model's own samples."""
+    norm_p: ScaleValues = ()
+    """Two-sided p-value of |z|² at each scale under its chi-squared distribution."""
+    kurtosis: ScaleValues = ()
+    """Mean of z⁴ over the squared mean of z² at each scale; 3 for the model's own samples."""
+
+
+DETAILS = tuple(name for name in ScoreNumbers.__struct_fields__)
+"""Further columns of a table with everything that was measured."""
 
 
 class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +75,7 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """With bytes that are not UTF-8 as escapes."""
     bits_per_dim: float | None = None
     percentile: float | None = None
-    """Percentage of the reference images that score lower (fit the model better)."""
+    """Percentage of the reference images that score lower; no measure of quality, and not of normality alone."""
     pixels: ImageBatch | None = None
     """One image: what was scored, at the model's size; None where it could not be read, or is not needed."""
     notes: Annotated[tuple[Sentence, ...], msgspec.Meta(max_length=64)] = ()
@@ -31,16 +84,42 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     label: int | None = None
     """Of an image of a data set; None where that has none."""
     label_name: Sentence = ""
+    """Of a file, the name of the folder that it is in."""
+    p_value: float | None = None
+    """Of the combined rule, small is unusual; None without a reference."""
+    verdict: Literal["", "typical", "unusual", "far outside"] = ""
+    """Empty without a reference."""
+    reasons: Annotated[tuple[Sentence, ...], msgspec.Meta(max_length=64)] = ()
+    """Why the verdict is not ``typical``, the strongest reason first."""
+    numbers: ScoreNumbers | None = None
+
+    def values(self, columns: Sequence[str] = COLUMNS) -> dict[str, object]:
+        """Plain values by column; the label of a file is a text, that of a data set's image a number."""
+        values: dict[str, object] = {}
+        for column in columns:
+            if column == "label":
+                values[column] = self.label_name or None if self.label is None else self.label
+            elif column in ("notes", "reasons"):
+                values[column] = list(getattr(self, column))
+            elif column in DETAILS:
+                values[column] = None if self.numbers is None else getattr(self.numbers, column)
+            else:
+                values[column] = getattr(self, column)
+        return values
 
     def cells(self, columns: Sequence[str] = COLUMNS) -> tuple[str, ...]:
         """The row of a CSV file with these columns."""
-        cells = {
-            "path": csv_cell(self.path),
-            "bits_per_dim": "" if self.bits_per_dim is None else f"{self.bits_per_dim:.6f}",
-            "percentile": "" if self.percentile is None else f"{self.percentile:.2f}",
-            "notes": csv_cell("; ".join(self.notes)),
-            "error": csv_cell(self.error),
-            "label": "" if self.label is None else str(self.label),
-            "label_name": csv_cell(self.label_name),
-        }
-        return tuple(cells[column] for column in columns)
+        return tuple(_cell(column, value) for column, value in self.values(columns).items())
+
+
+_FORMATS = {"percentile": ".2f", "p_value": ".6g", "bits_per_dim": ".6f"}
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return format(value, _FORMATS.get(column, ".6g"))
+    if isinstance(value, list | tuple):
+        return csv_cell("; ".join(one if isinstance(one, str) else f"{one:.6g}" for one in value))
+    return csv_cell(value) if isinstance(value, str) else str(value)

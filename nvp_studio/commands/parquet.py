@@ -28,8 +28,11 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Score
 
     from nvp_studio.files import stream_whole
 
-    numbers = {"bits_per_dim": arrow.float64(), "percentile": arrow.float64(), "label": arrow.int64()}
-    schema = arrow.schema([(name, numbers.get(name, arrow.string())) for name in columns])
+    texts = {"path", "verdict", "reasons", "notes", "error", "label_name"}
+    kinds = dict.fromkeys(columns, arrow.float64()) | {name: arrow.string() for name in texts}
+    kinds["label"] = arrow.int64() if "label_name" in columns else arrow.string()
+    kinds |= {name: arrow.list_(arrow.float64()) for name in ("squares", "norm_p", "kurtosis")}
+    schema = arrow.schema([(name, kinds[name]) for name in columns])
     rows: list[dict[str, Any]] = []
 
     with stream_whole(path) as file, ParquetWriter(file, schema, compression="zstd") as table:
@@ -39,7 +42,7 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Score
             rows.clear()
 
         def write(row: ScoreRow) -> None:
-            cells = {name: getattr(row, name) for name in columns} | {"notes": "; ".join(row.notes)}
+            cells = row.values(columns) | {"notes": "; ".join(row.notes), "reasons": "; ".join(row.reasons)}
             rows.append({name: escaped(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
             if len(rows) >= _ROWS:
                 flush()

@@ -15,6 +15,7 @@ from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decode_child import Source
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError, ReadImage
+from nvp_studio.explore.image_scores import Scoring, score_images
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
@@ -32,13 +33,15 @@ def score_files(
     batch_size: int = 64,
     cancelled: Callable[[], bool] = lambda: False,
     archives: Archives | None = None,
+    scoring: Scoring | None = None,
 ) -> Iterator[ScoreRow]:
     """Yield the score of every image file under `paths` (files, folders and archives), in the order they are found.
 
     A file that cannot be read or scored gives a row with the reason. `samples` are the dequantization samples of the
-    bound. Ends early once `cancelled()` is true. `archives` that are given stay open.
+    bound; a `scoring` says these and more, and then holds instead. Ends early once `cancelled()` is true. `archives`
+    that are given stay open.
     """
-    for batch in score_batches(model, paths, samples, seed, batch_size, cancelled, archives=archives):
+    for batch in score_batches(model, paths, samples, seed, batch_size, cancelled, archives=archives, scoring=scoring):
         yield from batch
 
 
@@ -52,13 +55,15 @@ def score_batches(
     *,
     patience: float = math.inf,
     archives: Archives | None = None,
+    scoring: Scoring | None = None,
 ) -> Iterator[list[ScoreRow]]:
     """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full.
 
     While a file is decoded or an archive opened that takes long, empty batches are yielded, some fifty times a second.
     """
-    if not 1 <= samples <= MAX_SAMPLES:
-        raise ValueError(f"samples must be at least 1 and at most {MAX_SAMPLES}, not {samples}")
+    scoring = scoring or Scoring(samples, seed)
+    if not 1 <= scoring.samples <= MAX_SAMPLES:
+        raise ValueError(f"samples must be at least 1 and at most {MAX_SAMPLES}, not {scoring.samples}")
     if batch_size < 1:
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
     rows: list[ScoreRow] = []
@@ -71,14 +76,14 @@ def score_batches(
                     if image is not None:
                         rows.append(_row(found.names.popleft(), image))
                     if rows and (len(rows) >= batch_size or time.monotonic() - began >= patience):
-                        yield _scored(model, rows, samples, seed)
+                        yield _scored(model, rows, scoring)
                         rows, began = [], time.monotonic()
                     elif image is None:
                         yield []
             if found.more:
                 yield []
     if rows and not cancelled():
-        yield _scored(model, rows, samples, seed)
+        yield _scored(model, rows, scoring)
 
 
 class _Found:
@@ -101,27 +106,22 @@ class _Found:
 
 
 def _row(name: str, image: ReadImage | ImageError) -> ScoreRow:
+    label = Path(name).parent.name
     if isinstance(image, ImageError):
-        return ScoreRow(path=name, error=error_line(image))
-    return ScoreRow(path=name, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
+        return ScoreRow(path=name, label_name=label, error=error_line(image))
+    return ScoreRow(path=name, label_name=label, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
 
 
-def _scored(model: OpenedModel, rows: list[ScoreRow], samples: int, seed: int) -> list[ScoreRow]:
+def _scored(model: OpenedModel, rows: list[ScoreRow], scoring: Scoring) -> list[ScoreRow]:
     """The rows with the scores of those that have pixels."""
     images = [row.pixels.array() for row in rows if row.pixels is not None]
     if not images:
         return rows
     try:
-        scores = model.flow.bits_per_dim(np.concatenate(images), samples, seed).tolist()
+        scored = score_images(model, np.concatenate(images), scoring, [row for row in rows if row.pixels is not None])
     except (ValueError, RuntimeError) as error:
         if len(rows) == 1:
             return [replace(rows[0], error=f"cannot be scored: {error_line(error)}")]
-        return [row for single in rows for row in _scored(model, [single], samples, seed)]
-    remaining = iter(scores)
-    return [row if row.pixels is None else _with_score(model, row, next(remaining)) for row in rows]
-
-
-def _with_score(model: OpenedModel, row: ScoreRow, score: float) -> ScoreRow:
-    if not math.isfinite(score):
-        return replace(row, error="cannot be scored: the model gives it no finite number")
-    return replace(row, bits_per_dim=score, percentile=model.percentile(score))
+        return [row for single in rows for row in _scored(model, [single], scoring)]
+    remaining = iter(scored)
+    return [row if row.pixels is None else next(remaining) for row in rows]

@@ -170,7 +170,7 @@ class ScoresModel(QAbstractTableModel):
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.ToolTipRole if column == "score":
-                return self.tr("Bits per dimension: lower is more like the training data")
+                return self.tr("Bits per dimension: lower is likelier under the model, as plain pictures are too")
             case Qt.ItemDataRole.ToolTipRole if column == "percentile":
                 return self.tr("Percentage of the reference images that score lower")
         return None

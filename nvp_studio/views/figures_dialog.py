@@ -30,9 +30,9 @@ def explanations() -> list[Figure]:
             tr("Bits/dim"),
             tr(
                 "How many bits the flow needs for one value (one pixel of a grey image, one of three of a colour "
-                "image). Lower is more like the training data. It is an upper bound: 8-bit values are made "
-                "continuous by one random sample of noise (dequantization), so scores of the same image differ a "
-                "little. Compare it only between models of the same data at the same size."
+                "image). Lower is likelier under the flow; plain pictures score low too. It is an upper bound: 8-bit "
+                "values are made continuous by one random sample of noise (dequantization), so scores of the same "
+                "image differ a little. Compare it only between models of the same data at the same size."
             ),
         ),
         Figure(

@@ -123,8 +123,8 @@ def _score() -> PageHelp:
     return PageHelp(
         title=tr("Score"),
         purpose=tr(
-            "Tells for image files how likely the open flow finds each of them, beside the reference images: to find "
-            "images that are unlike the training data."
+            "Tells for image files how likely the open flow finds each of them, beside the reference images. Very high "
+            "and very low scores are worth a look; a low one is no proof that an image is like the training data."
         ),
         uses=(
             (tr("Score images"), tr("Drop files or folders here, or add them with the buttons.")),

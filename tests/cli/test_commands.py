@@ -74,7 +74,8 @@ class TestUsage:
         assert len(err.splitlines()) == 1
 
     @pytest.mark.parametrize(
-        "command", ["train", "resume", "sample", "encode", "decode", "score", "info", "worker", "gui"]
+        "command",
+        ["train", "resume", "sample", "encode", "decode", "score", "compare", "reference", "info", "worker", "gui"],
     )
     def test_help_of_every_command(self, run: Run, command: str) -> None:
         code, out, _ = run(command, "--help")
@@ -388,7 +389,8 @@ class TestScore:
         out = tmp_path / "scores.parquet"
         assert run("score", "--data", tmp_path / "data.npz", "-m", model, "--parquet", out)[0] == 0
         table = parquet.read_table(out)
-        assert table.column_names == ["path", "bits_per_dim", "percentile", "notes", "error", "label", "label_name"]
+        columns = "path label bits_per_dim percentile p_value verdict reasons notes error label_name"
+        assert table.column_names == columns.split()
         assert table.to_pylist()[3]["label"] == 1
         assert table.to_pylist()[3]["label_name"] == "1"
         (tmp_path / "in").mkdir()
@@ -397,7 +399,7 @@ class TestScore:
         assert (code, printed) == (1, "")
         rows = parquet.read_table(out).to_pylist()
         assert [row["bits_per_dim"] is None for row in rows] == [False, False, True]
-        assert "label" not in rows[0]
+        assert rows[2]["label"] == "in"
 
     def test_a_package_for_parquet_that_is_missing_is_named_before_anything_is_scored(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -412,6 +414,6 @@ class TestScore:
         write_images(tmp_path / "in", 200)
         command = f"{sys.executable} -m nvp_studio score {tmp_path}/in -m {model} --csv - | head -1"
         ended = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert ended.stdout == "path,bits_per_dim,percentile,notes,error\n"
+        assert ended.stdout == "path,label,bits_per_dim,percentile,p_value,verdict,reasons,notes,error\n"
         assert "Traceback" not in ended.stderr
         assert "Exception" not in ended.stderr

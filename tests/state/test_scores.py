@@ -151,15 +151,25 @@ def test_clearing_empties_everything(model: ScoresModel) -> None:
 
 def test_csv_comes_back_as_it_was_and_holds_no_formula() -> None:
     rows = [
-        ScoreRow(path='/a "b",c.png', bits_per_dim=1.23456789, percentile=50.0, notes=("one", "two")),
+        ScoreRow(
+            path='/a "b",c.png',
+            label_name="=in",
+            bits_per_dim=1.23456789,
+            percentile=50.0,
+            p_value=0.004,
+            verdict="unusual",
+            reasons=("a", "-b"),
+            notes=("one", "two"),
+        ),
         ScoreRow(path="=HYPERLINK(1)", error="-1 is not an image"),
         ScoreRow(path="/bad\udcff.png", bits_per_dim=2.0),
     ]
     lines = list(csv.reader(io.StringIO(csv_text(COLUMNS, (row.cells() for row in rows)))))
-    assert lines[0] == ["path", "bits_per_dim", "percentile", "notes", "error"]
-    assert lines[1] == ['/a "b",c.png', "1.234568", "50.00", "one; two", ""]
-    assert lines[2] == ["'=HYPERLINK(1)", "", "", "", "'-1 is not an image"]
-    assert lines[3][:2] == ["/bad\\udcff.png", "2.000000"]
+    columns = "path label bits_per_dim percentile p_value verdict reasons notes error"
+    assert lines[0] == columns.split()
+    assert lines[1] == ['/a "b",c.png', "'=in", "1.234568", "50.00", "0.004", "unusual", "a; -b", "one; two", ""]
+    assert lines[2] == ["'=HYPERLINK(1)", "", "", "", "", "", "", "", "'-1 is not an image"]
+    assert lines[3][:3] == ["/bad\\udcff.png", "", "2.000000"]
 
 
 def test_numbers_of_failed_rows_are_not_scores(model: ScoresModel) -> None:

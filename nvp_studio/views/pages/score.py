@@ -278,7 +278,7 @@ class ScorePage(Page):
 
     def _describe_empty(self, model: ModelInfo | None) -> str:
         text = self.tr(
-            "Each file gets its bits per dimension: lower is more like the training data. "
+            "Each file gets its bits per dimension: lower is likelier under the model, as plain pictures are too. "
             "Files are cropped and resized to the model's size, and every change is named."
         )
         if model is None:

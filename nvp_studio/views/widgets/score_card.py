@@ -37,7 +37,7 @@ class ScoreCard(QFrame):
         column.addWidget(self.rank)
         self.setToolTip(
             self.tr(
-                "Bits the flow needs for each pixel value of this 8-bit image: lower is more like the training data.\n"
+                "Bits the flow needs for each pixel value of this 8-bit image: lower is likelier under the flow.\n"
                 "An upper bound, with one dequantization sample. The band holds 90 % of the reference images."
             )
         )

@@ -1,0 +1,126 @@
+"""`nvp-studio compare`: how well every score, and the verdict, tells two groups of images apart."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from nvp_studio.commands.console import (
+    CommandError,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    print_columns,
+    print_json,
+    progress_bar,
+    say,
+)
+from nvp_studio.commands.on_ranks import open_on_rank
+from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
+from nvp_studio.score_row import ScoreNumbers, ScoreRow
+
+if TYPE_CHECKING:
+    from nvp_studio.explore.image_scores import Scoring
+    from nvp_studio.explore.model import OpenedModel
+
+_BY_NAME: dict[str, Callable[[ScoreRow, ScoreNumbers], float | None]] = {
+    "bits_per_dim": lambda row, numbers: row.bits_per_dim,
+    "complexity": lambda row, numbers: numbers.complexity,
+    "typicality": lambda row, numbers: None if numbers.typicality is None else -numbers.typicality,
+    "statistics_distance": lambda row, numbers: numbers.statistics_distance,
+    "coarse_distance": lambda row, numbers: numbers.coarse_distance,
+    "shape": lambda row, numbers: numbers.shape,
+    "turned": lambda row, numbers: numbers.turned,
+    "verdict": lambda row, numbers: numbers.distance,
+}
+"""Each score of a row, turned so that a larger one is more unusual; that of the verdict is what it rests on."""
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="Files of the usual group: a folder, a file, a zip or tar file.")],
+    b: Annotated[Path, typer.Argument(help="Those of the other group.")],
+    model: ModelOption = "",
+    reference: ReferenceOption = None,
+    false_alarms: RateOption = "1%",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the dequantization noise and of the intervals.")] = 0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Compare two groups of images: the AUROC of every score, with a bootstrap interval of 95 %.
+
+    The AUROC is the probability that an image of B is more unusual than one of A by that score: 0.5 where the score
+    cannot tell them apart, 1 where it always can, below 0.5 where it calls those of A more unusual. Files that cannot
+    be read are left out, and the command ends with 1.
+
+    **Examples**
+
+    `nvp-studio compare good/ bad/ --model runs/parts`
+
+    `nvp-studio compare good/ bad/ --json`
+    """
+    from nvp_studio.explore.image_scores import Scoring
+    from nvp_studio.ranks import ALONE
+    from nvp_studio.scores.separation import auroc_interval
+
+    rate = rate_of(false_alarms)
+    opened = open_on_rank(model, device)
+    found = chosen_reference(opened, reference, ALONE)
+    if found is not None:
+        say_rate(found, rate)
+    scoring = Scoring(seed=seed, reference=found, rate=rate)
+    groups = [_rows(opened, path, scoring) for path in (a, b)]
+    scored = [[row for row in rows if row.numbers is not None] for rows in groups]
+    for path, rows in zip((a, b), scored, strict=True):
+        if len(rows) < 2:
+            raise CommandError(f"{path} has {len(rows)} images that could be scored; two are the fewest")
+    table = {}
+    for name in _BY_NAME:
+        values = [_values(rows, name) for rows in scored]
+        if all(one is not None for one in values):
+            usual, unusual = (np.array(one, np.float64) for one in values)
+            table[name] = auroc_interval(usual, unusual, seed=seed)
+    failed = sum(row.numbers is None for rows in groups for row in rows)
+    called = [sum(row.verdict not in ("", "typical") for row in rows) for rows in scored] if found else None
+    if json:
+        print_json(
+            {
+                "model": opened.path,
+                "images": [len(rows) for rows in scored],
+                "failed": failed,
+                "auroc": {name: one._asdict() for name, one in table.items()},
+                "false_alarms": rate if found else None,
+                "called_unusual": called,
+            }
+        )
+    else:
+        lines = [[name, f"{one.value:.3f}", f"{one.low:.3f} to {one.high:.3f}"] for name, one in table.items()]
+        print_columns([["score", "AUROC", "95 % interval"], *lines])
+        counts = [f"{number} of {len(rows)}" for number, rows in zip(called or (0, 0), scored, strict=True)]
+        if called is not None:
+            say(f"called unusual or far outside at a rate of {rate:.2%}: {counts[0]} of A, {counts[1]} of B")
+    if failed:
+        say(f"{failed} could not be read")
+        raise typer.Exit(1)
+
+
+def _rows(opened: "OpenedModel", path: Path, scoring: "Scoring") -> list[ScoreRow]:
+    from msgspec.structs import replace
+
+    from nvp_studio.explore.score import score_files
+
+    rows = []
+    with progress_bar("images") as bar:
+        task = bar.add_task(f"scoring {path}", total=None)
+        for row in score_files(opened, [path], scoring=scoring):
+            rows.append(replace(row, pixels=None))
+            bar.advance(task)
+    return rows
+
+
+def _values(rows: Sequence[ScoreRow], name: str) -> list[float] | None:
+    """A score of each row; None where it was not computed."""
+    values = [_BY_NAME[name](row, row.numbers) for row in rows if row.numbers is not None]
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else None

@@ -1,0 +1,95 @@
+"""Maps of bits as pictures: drawn over the image, in colours that the reference fixes for all images."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from nvp_studio.flow.engine.inference import Inference
+from nvp_studio.flow.engine.ledger import BitMap, Ledger, gradient
+from nvp_studio.scores.measures import Floats, Images
+from nvp_studio.scores.reference import MapRange
+
+SIDE = 256
+"""Pixels of the longer side of each panel, at least; a pixel of the image becomes a square."""
+_GAP = 4
+_RAMP = np.array([[0, 0, 4], [51, 16, 104], [136, 34, 106], [203, 65, 73], [249, 142, 9], [252, 255, 164]], np.float64)
+"""Colours from few bits to many, each lighter than the one before, so that they differ in grey too."""
+_SLOPES = (-3.0, 1.0)
+"""Powers of ten of nats per grey level that the darkest and the brightest colour stand for."""
+_OUTLINE = np.array([0, 255, 255], np.uint8)
+
+
+class MapMaker:
+    """Draws maps of a model with the ranges of one reference."""
+
+    def __init__(self, flow: Inference, ranges: MapRange) -> None:
+        self._flow, self._ranges = flow, ranges
+        self._ledger = Ledger(flow)
+
+    def pictures(self, images: Images, seed: int = 0) -> list[bytes]:
+        """A PNG file for each 8-bit image (N, H, W, C).
+
+        Its panels, from left to right: the image; its bits, with places outlined that have more than a hundredth of the
+        reference images have there; the bits of each scale, finest first; the size of d log p / dx.
+        """
+        bits, slopes = self._ledger.bits(images, seed), gradient(self._flow, images, seed)
+        return [_png(self._panels(image, bits, slopes, index)) for index, image in enumerate(images)]
+
+    def _panels(
+        self, image: Images, bits: BitMap, slopes: npt.NDArray[np.float32], index: int
+    ) -> list[npt.NDArray[np.uint8]]:
+        part = max(1, -(-SIDE // max(image.shape[:2])))
+        total, ranges = bits.total[index], self._ranges
+        plain = np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else image
+        panels = [_enlarged(plain, part)]
+        panels.append(
+            outlined(_enlarged(overlay(image, total, ranges.low[0], ranges.high[0]), part), total > ranges.limit, part)
+        )
+        for scale, layer in enumerate(bits.by_scale[index], 1):
+            panels.append(_enlarged(overlay(image, layer, ranges.low[scale], ranges.high[scale]), part))
+        slope = np.log10(np.abs(slopes[index]).sum(2).astype(np.float64) + 1e-12)
+        panels.append(_enlarged(overlay(image, slope, *_SLOPES), part))
+        return panels
+
+
+def colours(values: Floats, low: float, high: float) -> npt.NDArray[np.uint8]:
+    """RGB (H, W, 3) of values (H, W): dark at `low` and below, bright at `high` and above."""
+    place = np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (len(_RAMP) - 1)
+    below = np.minimum(place.astype(np.int64), len(_RAMP) - 2)
+    share = (place - below)[..., np.newaxis]
+    mixed: Floats = (1 - share) * _RAMP[below] + share * _RAMP[below + 1]
+    return mixed.round().astype(np.uint8)
+
+
+def overlay(image: Images, values: Floats, low: float, high: float) -> npt.NDArray[np.uint8]:
+    """The colours of values (H, W) over the grey image (H, W, C), which shows through by a quarter."""
+    grey = image.mean(2, keepdims=True)
+    mixed: Floats = 0.75 * colours(values, low, high) + 0.25 * grey
+    return mixed.round().astype(np.uint8)
+
+
+def outlined(panel: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_], part: int) -> npt.NDArray[np.uint8]:
+    """Draw the outlines of the marked pixels (H, W) on a panel where a pixel is a square of `part`."""
+    inside = np.pad(marked, 1).repeat(part, 0).repeat(part, 1)
+    edge = np.zeros_like(inside)
+    for axis in (0, 1):
+        for step in (1, -1):
+            edge |= inside & ~np.roll(inside, step, axis)
+    result = panel.copy()
+    result[edge[part:-part, part:-part]] = _OUTLINE
+    return result
+
+
+def _enlarged(image: npt.NDArray[np.uint8], part: int) -> npt.NDArray[np.uint8]:
+    return image.repeat(part, 0).repeat(part, 1)
+
+
+def _png(panels: list[npt.NDArray[np.uint8]]) -> bytes:
+    height = panels[0].shape[0]
+    gap = np.full((height, _GAP, 3), 255, np.uint8)
+    row = [piece for panel in panels for piece in (panel, gap)][:-1]
+    file = io.BytesIO()
+    PIL.Image.fromarray(np.concatenate(row, 1)).save(file, "PNG")
+    return file.getvalue()
