@@ -161,7 +161,7 @@ DATA_FILES: dict[str, tuple[str, Build, str]] = {
     "not-numbers.npy": ("data", holds(array_file(np.full((4, 3, 3), np.nan))), "no image whose numbers are all finite"),
     "infinite.npy": ("data", holds(array_file(np.full((4, 3, 3), np.inf))), "no image whose numbers are all finite"),
     "cut.npy": ("data", holds(PLAIN[:-1]), "cut short"),
-    "empty.npy": ("data", holds(b""), "not a NumPy array file"),
+    "empty.npy": ("data", holds(b""), "the file empty.npy is empty"),
     "lzma.npz": ("data", holds(packed({"images.npy": PLAIN}, zipfile.ZIP_LZMA)), "a way that is not read"),
     "bzip2.npz": ("data", holds(packed({"images.npy": PLAIN}, zipfile.ZIP_BZIP2)), "a way that is not read"),
     "cut.npz": ("data", holds(packed({"images.npy": PLAIN})[:-30]), "not a zip"),
