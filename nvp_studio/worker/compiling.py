@@ -16,14 +16,19 @@ from pathlib import Path
 import nvp_studio
 from nvp_studio.checkpoints import load
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.priority import yield_to_others
 
 _BEGIN_SECONDS = 2.0
 """How long a first picture is waited for."""
 _SWITCH_SECONDS = 0.0005
 """How long the thread that loads may keep the others waiting; Python's own 5 ms are as much as half a picture takes."""
-# The path of this package comes last: it is found without, where it is installed.
-_CODE = "import sys; sys.path.append(sys.argv[1]); from nvp_studio.worker.compiling import main; main(sys.argv[2])"
+_CODE = """
+import sys
+sys.path.append(sys.argv[1])  # last: the package is found without, where it is installed
+from nvp_studio.priority import yield_to_others
+yield_to_others()  # before torch is imported
+from nvp_studio.worker.compiling import main
+main(sys.argv[2])
+"""
 
 
 class Compiling:
@@ -89,7 +94,6 @@ class Compiling:
 
 def main(path: str) -> None:
     """Compile the model at `path`, in a process of its own that ends with the one that started it."""
-    yield_to_others()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     load(path).compile()
 

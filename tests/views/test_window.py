@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.views import action_needs, notify
+from nvp_studio.views import action_needs, main_window, notify
 from nvp_studio.views.about_dialog import AboutDialog
 from nvp_studio.views.actions import keys_text, plain_text, why_not
 from nvp_studio.views.command_palette import CommandPalette, ShortcutSheet
@@ -59,6 +60,24 @@ def test_every_page_of_the_rail_opens_by_click_and_by_shortcut(shared_window: Ma
         assert shared_window.current_page is by_click
         assert button.isChecked()
         assert shared_window.registry[f"view.page-{by_click.key}"].shortcut() == QKeySequence(f"Ctrl+{number}")
+
+
+def test_pages_that_are_not_shown_wait_for_the_first_model_for_a_while(
+    qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker never greets."""
+    monkeypatch.setattr(main_window, "_MODEL_MILLISECONDS", 200)
+    engine = Engine([sys.executable, "-c", "import sys; sys.stdin.buffer.read()"])
+    engine.start()
+    window = MainWindow(engine, SettingsStore(tmp_path / "window.ini"))
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: window._others.isActive())
+    assert not window.all_pages_built()
+    assert engine.opening
+    qtbot.waitUntil(window.all_pages_built)
+    with qtbot.waitSignal(engine.stopped):
+        engine.stop()
 
 
 def test_no_two_actions_share_a_shortcut(shared_window: MainWindow) -> None:
