@@ -36,6 +36,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nvp_studio.flow.config import FlowConfig, preset_config
+from nvp_studio.flow.coupling import Coupling
+from nvp_studio.flow.engine.fused_spline import FusedSplineTransform, _SplineFunction
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 from nvp_studio.training.config import TrainConfig
@@ -151,6 +153,16 @@ class Uncompiled(Inference):
         """Do nothing."""
 
 
+class TorchSpline(FusedSplineTransform):
+    """The spline of a flow that is trained, by operations of torch alone."""
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """As `FusedSplineTransform.forward`."""
+        arguments = x, self.params_by_value(params), self.scale
+        pair: tuple[Tensor, Tensor] = _SplineFunction.apply(*arguments)  # type: ignore[no-untyped-call]
+        return pair
+
+
 def engine_side(
     config: FlowConfig,
     images: Tensor,
@@ -162,6 +174,10 @@ def engine_side(
     flow = Flow(config).to(images.device)
     flow.initialize(images)
     state = TrainState(flow, TrainConfig(steps=1, precision=precision))
+    if asked_as is Uncompiled:
+        for module in flow.modules():
+            if isinstance(module, Coupling) and isinstance(module.law, FusedSplineTransform):
+                module.law = TorchSpline.of(module.law)
 
     def train() -> None:
         state.flow.zero_grad(set_to_none=True)
