@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 import msgspec
+import torch
 
 from nvp_studio.checkpoints import CheckpointInfo
 from nvp_studio.data.dataset import DataSet
@@ -119,7 +120,7 @@ class Loop:
 
     def _restore(self, saved: SavedState) -> None:
         resume = saved.resume
-        self.state.restore(Snapshot(saved.tensors, resume.updates, resume.sample_gap))
+        self.state.restore(Snapshot(saved.tensors, resume.updates, torch.tensor(resume.sample_gap)))
         self.step, self.detector, self.unfinished = resume.step, resume.detector, resume.unfinished
         self.stop_progress = resume.stop_progress
         self.ended_by = "" if self.changes.stop_rules_changed_since(resume.step) else resume.ended_by

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -63,7 +63,7 @@ class Snapshot:
 
     tensors: Mapping[str, Tensor]
     updates: int
-    sample_gap: float = 0.0
+    sample_gap: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 class TrainState:
@@ -108,7 +108,7 @@ class TrainState:
         tensors = {f"weights.{name}": tensor.detach().clone() for name, tensor in self.flow.state_dict().items()}
         tensors |= {f"average.{name}": tensor.clone() for name, tensor in self.averaged_flow.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in self._optimizer_vectors()}
-        return Snapshot(tensors, self.updates, self.sample_gap.item())
+        return Snapshot(tensors, self.updates, self.sample_gap.clone())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`; raises `RunError` when it lacks what training needs."""
@@ -123,7 +123,7 @@ class TrainState:
         self.averaged_flow.load_state_dict(groups["average"])
         self._restore_optimizer(groups["optimizer"], snapshot.updates)
         self.updates = snapshot.updates
-        self.sample_gap.fill_(snapshot.sample_gap)
+        self.sample_gap.copy_(snapshot.sample_gap)
 
     def _optimizer_vectors(self) -> Iterator[tuple[str, Tensor]]:
         """Each of the optimizers' states as one vector over all parameters, in their order; 0 where there is none."""
