@@ -156,7 +156,7 @@ def phase_text(phase: Phase) -> str:
 
     return {
         "none": "",
-        "starting": tr("starting the engine…"),
+        "starting": tr("starting…"),
         "preparing": tr("preparing"),
         "training": tr("training"),
         "pausing": tr("pausing…"),

@@ -248,6 +248,8 @@ def progress_text(state: ScoreState, done: int | None = None) -> str:
         return tr("ScoreState", "Waiting for the engine…")
     if state.busy and state.counted:
         return tr("ScoreState", "Scoring {0} of {1}").format(f"{done:,}", f"{state.total:,}")
+    if state.busy and not done:
+        return tr("ScoreState", "Looking for files…")
     if state.busy:
         return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{done:,}")
     scored, failed = len(state.rows.scores), state.rows.failed

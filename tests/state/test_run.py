@@ -59,7 +59,7 @@ def test_how_much_of_the_data_is_prepared_is_shown(live: LiveRun, toy_data: Path
 
 def test_a_run_to_its_end(live: LiveRun, toy_data: Path, tmp_path: Path, qtbot: Bot) -> None:
     seen = phases(live)
-    live.start(config(toy_data, 12, validation_every=5), tmp_path, "my first")
+    live.start(config(toy_data, 12, validation_every=5, scoring_share=1.0), tmp_path, "my first")  # all that there is
     assert live.phase == "starting"
     assert live.under_way
     qtbot.waitUntil(lambda: not live.under_way)

@@ -562,7 +562,7 @@ def test_a_chosen_folder_is_counted_and_a_side_suggested_for_its_images(
     for number, size in enumerate([(70, 40), (90, 60), (40, 70)] * 4):
         folder = tmp_path / "photos" / ("cats" if number % 2 else "dogs")
         folder.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, "white").save(folder / f"{number}.png")
+        Image.new("RGB", size, (20 * number, 99, 0)).save(folder / f"{number}.png")
     form, surveyor = page.form, page.data_choice.surveyor
     page.open_paths([tmp_path / "photos"])
     qtbot.waitUntil(lambda: surveyor.result is not None)

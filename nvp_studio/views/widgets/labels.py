@@ -59,19 +59,23 @@ class ElidedLabel(TextLabel):
     """One line of plain text, as wide as the layout allows; with `grows=False` no wider than the text.
 
     A text that does not fit is `shortened`, or has an ellipsis in the `middle`, as suits names that differ at their
-    end; the whole of it is the tool tip.
+    end; the whole of it is the tool tip. The layout leaves it `least` pixels where the text is that long.
     """
 
-    def __init__(self, text: str = "", *, role: str = "", grows: bool = True, middle: bool = False) -> None:
+    def __init__(
+        self, text: str = "", *, role: str = "", grows: bool = True, middle: bool = False, least: int = 0
+    ) -> None:
         super().__init__(text, role=role)
         self._middle = middle
+        self._least = least
         self.tip = ""
         """What the tool tip says in addition."""
         across = QSizePolicy.Policy.Ignored if grows else QSizePolicy.Policy.Preferred
         self.setSizePolicy(across, QSizePolicy.Policy.Preferred)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, super().minimumSizeHint().height())
+        needed = self.fontMetrics().horizontalAdvance(self.text()) if self._least else 0
+        return QSize(min(self._least, needed), super().minimumSizeHint().height())
 
     @property
     def shown_text(self) -> str:

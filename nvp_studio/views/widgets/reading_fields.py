@@ -178,6 +178,7 @@ class ReadingFields(QWidget):
         for name, setting in self._settings.items():
             field = _make_field(setting, getattr(reading, name))
             add_field(form, setting.label, field, setting.told)
+            field.setToolTip("")  # it would cover the same text below
             self.fields[name] = field
             for widget in (field, form.labelForField(field), *field.findChildren(QLineEdit)):
                 self._owners[widget] = name

@@ -10,6 +10,8 @@ from nvp_studio.views.widgets.layout import card, hbox, text_label, vbox
 from nvp_studio.views.widgets.run_curves import RunCurves
 from nvp_studio.views.widgets.sheets import Sheet
 
+_LEAST_NAME = 12 * SPACE
+
 
 class RunView(QSplitter):
     """Curves above, images below, with a handle between them."""
@@ -58,7 +60,7 @@ class RunView(QSplitter):
         frame = card()
         column = vbox(frame, spacing=SPACE // 2, margins=(2 * SPACE, SPACE, SPACE, SPACE))
         row = hbox()
-        self.name = ElidedLabel(grows=False, middle=True)
+        self.name = ElidedLabel(grows=False, middle=True, least=_LEAST_NAME)
         self.name.setFont(scaled_font(15, bold=True))
         self.state = text_label()
         self.facts = ElidedLabel(role="dim")

@@ -21,11 +21,12 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
 _WIDTHS = [6, 34, 12, 13]
 _NAME = ScoresModel.COLUMNS.index("name")
-_MIN_NAME = 14 * SPACE
+_NOTES = ScoresModel.COLUMNS.index("notes")
+_MIN_NAME, _MIN_NOTES = 14 * SPACE, 14 * SPACE
 
 
 class ScoreTable(Table):
-    """Shows a `ScoresModel`."""
+    """Shows a `ScoresModel`; without room for the notes, names of files that failed are in the error colour."""
 
     def __init__(self, model: ScoresModel) -> None:
         super().__init__(model, QCoreApplication.translate("ScoreTable", "Scored files"), _ROW_HEIGHT, least_width=5)
@@ -57,11 +58,14 @@ class ScoreTable(Table):
         return widths
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Shorten the names where the figures would not be seen."""
+        """Shorten the names where the figures would not be seen, and leave out notes that would have no room."""
         widths = self.widths()
         self._name_width = widths[_NAME]
         room = self.viewport().width() - sum(widths) + self._name_width
-        self._narrowed = max(_MIN_NAME, min(self._name_width, room))
+        hidden = room < _MIN_NAME + _MIN_NOTES
+        if self.isColumnHidden(_NOTES) != hidden:
+            self.setColumnHidden(_NOTES, hidden)
+        self._narrowed = max(_MIN_NAME, min(self._name_width, room if hidden else room - _MIN_NOTES))
         self.setColumnWidth(_NAME, self._narrowed)
         super().resizeEvent(event)
 
@@ -72,11 +76,14 @@ class _ScoreDelegate(PlainDelegate):
     def __init__(self, model: ScoresModel, parent: ScoreTable) -> None:
         super().__init__(parent)
         self._model = model
+        self._table = parent
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
         if index.column() == _NAME:
             option.textElideMode = Qt.TextElideMode.ElideMiddle  # names often differ at their end
+            if self._model.file(index.row()).error and self._table.isColumnHidden(_NOTES):
+                self.write_in("error", option)
         if self._model.COLUMNS[index.column()] == "notes":
             self.write_in("error" if self._model.file(index.row()).error else "dim", option)
 

@@ -28,7 +28,8 @@ class Sheet(QWidget):
         self._batch: ImageBatch | None = None
         column = vbox(self, spacing=SPACE // 2)
         row = QHBoxLayout()
-        self._heading = ElidedLabel(SEPARATOR.join(filter(None, (title, detail))), role="section")
+        self._title, self._whole_title = title, SEPARATOR.join(filter(None, (title, detail)))
+        self._heading = ElidedLabel(self._whole_title, role="section")
         row.addWidget(self._heading, 1)
         self.note = text_label()
         row.addWidget(self.note)
@@ -46,7 +47,6 @@ class Sheet(QWidget):
         """Show the images of `batch`; None: the placeholder."""
         self._batch = batch
         self.note.setText(note)
-        self._heading.tip = note
         self._fit_note()
         self._arrange()
 
@@ -56,9 +56,17 @@ class Sheet(QWidget):
         self._arrange()
 
     def _fit_note(self) -> None:
-        """Leave the note to the heading's tool tip where there is no room for both."""
-        needed = self._heading.sizeHint().width() + self.note.sizeHint().width() + SPACE
-        self.note.setVisible(needed <= self.width())
+        """Leave the detail, and then the note, to the heading's tool tip where there is no room for all."""
+        note = self.note.sizeHint().width() + SPACE if self.note.text() else 0
+
+        def fits(title: str) -> bool:
+            return self._heading.fontMetrics().horizontalAdvance(title) + note <= self.width()
+
+        shown = self._whole_title if fits(self._whole_title) else self._title
+        self._heading.setText(shown)
+        self.note.setVisible(fits(shown))
+        left_out = (self._whole_title if shown != self._whole_title else "", "" if fits(shown) else self.note.text())
+        self._heading.tip = "\n".join(filter(None, left_out))
 
     def _arrange(self) -> None:
         batch = self._batch

@@ -99,7 +99,7 @@ class TrainPage(Page):
         add("run.start", self.tr("&Start training"), self._start, "Ctrl+Return", "play")
         tip = self.tr("Train a small flow on Fashion-MNIST, with settings of its own: the form stays as it is")
         add("run.one-minute", self.tr("Train in &one minute"), self._start_one_minute, icon="timer", tip=tip)
-        add("run.choose-folder", self.tr("R&uns folder…"), self._choose_runs_folder, icon="folder", place=55)
+        add("runs.choose-folder", self.tr("Runs &folder…"), self._choose_runs_folder, icon="folder", place=60)
         text, tip = self.tr("&Follow run folder…"), self.tr("Watch a run that is trained elsewhere, by its folder")
         add("file.follow-run", text, self._choose_followed, icon="folder-open", tip=tip, place=20)
         add("run.machine", self.tr("Run on &another machine…"), self._choose_machine, icon="monitor", place=55)
