@@ -10,6 +10,7 @@ import torch
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.references import known_reference, make_reference, needed_reference, reference_names
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.scores import reference_file
 from nvp_studio.scores.measures import measure
 from nvp_studio.scores.reference import NoReferenceError, Reference
@@ -132,3 +133,12 @@ def test_training_data_that_are_gone_are_named(
     shutil.copy(model.path, path)
     with pytest.raises(NoReferenceError, match="data that the model was trained on"):
         needed_reference(open_model(path))
+
+
+@pytest.mark.parametrize("name", INCLUDED_MODELS)
+def test_the_included_models_have_references_of_their_weights(name: str) -> None:
+    """`python -m benchmarks.pack_model --references` makes them, after new weights were packed."""
+    found = known_reference(open_model(name))
+    assert found is not None
+    assert len(found.judge.calibration) >= 999
+    assert found.judge.least_rate <= 0.001
