@@ -76,9 +76,11 @@ class Inference:
         """Whether `compile` takes ten seconds, since no process of this machine has left on the disk what it needs."""
         if not self.can_compile:
             return False
-        from nvp_studio.flow.engine.compiled import kernels
-        from nvp_studio.flow.engine.kernels.compiling import is_stored
-
+        try:
+            from nvp_studio.flow.engine.compiled import kernels
+            from nvp_studio.flow.engine.kernels.compiling import is_stored
+        except ImportError:
+            return False
         return not self._compiled and not all(is_stored(kernel) for kernel in kernels(self.body))
 
     def compile(self) -> None:
@@ -92,8 +94,10 @@ class Inference:
         with self._compiling:
             if self._compiled or not self.can_compile:
                 return
-            from nvp_studio.flow.engine.compiled import compiled  # not needed on other devices
-
+            try:
+                from nvp_studio.flow.engine.compiled import compiled  # not needed on other devices
+            except ImportError:  # a numba that does not fit this Python
+                return
             with torch.inference_mode(False), torch.no_grad():
                 body = compiled(self.body)
                 body(body.inverse(torch.zeros(1, self.config.dimensions, dtype=self.latent_dtype)))
