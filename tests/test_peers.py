@@ -132,6 +132,19 @@ def test_rates_are_tried_until_the_best_lies_between_others(
     assert rates[0] < rate or len(rates) == 3 + learning.FURTHER
 
 
+@pytest.mark.slow
+def test_the_speed_of_the_program_itself_is_told_without_other_libraries(
+    tmp_path: Path, data: DataSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "peers.jsonl"
+    command = ["speed", STUDIO, "--rounds", "1", "--data", str(tmp_path / "bars.npz"), "--results", str(results)]
+    monkeypatch.setattr(sys, "argv", ["peers", *command])
+    main()
+    speed, memory = learning.Results(results).rows
+    assert memory["mib"] > 1
+    assert f"| {STUDIO} | {speed['parameters']:,} | {64 / speed['training']:.0f} |" in capsys.readouterr().out
+
+
 def test_without_the_libraries_it_says_how_to_install_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

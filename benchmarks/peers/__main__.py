@@ -63,10 +63,13 @@ def _measure_or_tell(options: argparse.Namespace) -> None:
     if options.command == "learn":
         learn(names, data, options, results)
     elif options.command == "speed":
-        from benchmarks.peers.speed import measure
+        from benchmarks.peers.speed import measure, memory_in_a_process
 
         for row in measure(names, data.train.images, data.name, options.rounds):
             results.add(row)
+        for name in names:
+            mib = memory_in_a_process(name, data.train.images.shape[1:])
+            results.add({"measure": "memory", "model": name, "data": data.name, "mib": round(mib, 1)})
     print(tables(results.rows))
 
 

@@ -159,4 +159,9 @@ def context() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     command = "python -m benchmarks.peers " + " ".join(sys.argv[1:])
-    return {"machine": _machine("cpu"), "versions": versions, "date": str(date.today()), "command": command}
+    return {
+        "machine": _machine("cpu").replace(" for both", ""),
+        "versions": versions,
+        "date": str(date.today()),
+        "command": command,
+    }

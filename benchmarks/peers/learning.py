@@ -67,9 +67,9 @@ def train(
     """Train one model for so many minutes of processor time; its row of the results."""
     began = time.process_time()
     ours = learner(name, data.train.images, rate, batch, PEERS_BATCH)
-    losses = []
-    while (fraction := (time.process_time() - began) / (60 * minutes)) < 1:
-        losses.append(ours.step(fraction))
+    losses: list[float] = []
+    while (fraction := (time.process_time() - began) / (60 * minutes)) < 1 or not losses:
+        losses.append(ours.step(min(1.0, fraction)))
     seconds = time.process_time() - began
     model, test = ours.model(), data.test if data.test is not None else data.validation
     return {

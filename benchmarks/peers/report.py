@@ -12,8 +12,10 @@ Row = dict[str, Any]
 def tables(rows: list[Row]) -> str:
     """Markdown: speed by data set, then bits/dim by data set and budget, with machine, versions, date and command."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    memory = {(row["model"], row["data"]): row["mib"] for row in rows if row["measure"] == "memory"}
     for row in rows:
-        groups[row["measure"], row["data"]].append(row)
+        if row["measure"] != "memory":
+            groups[row["measure"], row["data"]].append({"mib": memory.get((row["model"], row["data"])), **row})
     parts = []
     for (measure, data), group in sorted(groups.items(), reverse=True):
         body = _speed(group) if measure == "speed" else _learning(group)
@@ -37,8 +39,12 @@ def _speed(rows: list[Row]) -> str:
             DECODE_MANY: f"{1e3 * row[DECODE_MANY]:.0f} ms",
         }
         told = [text + _ratio(row, what) for what, text in figures.items()]
-        lines.append(f"| {row['model']} | {row['parameters']:,} | {' | '.join(told)} | {row['mib']:.0f} MiB |")
+        lines.append(f"| {row['model']} | {row['parameters']:,} | {' | '.join(told)} | {_mib(row)} |")
     return "\n".join(lines)
+
+
+def _mib(row: Row) -> str:
+    return "-" if row["mib"] is None else f"{row['mib']:.0f} MiB"
 
 
 def _ratio(row: Row, what: str) -> str:

@@ -76,7 +76,6 @@ def measure(names: list[str], images: Images, data: str, rounds: int) -> list[di
             if STUDIO in names:
                 pairs = zip(own, seconds[STUDIO, what], strict=True)
                 row[f"{what}, ratio"] = statistics.median(theirs / ours for theirs, ours in pairs)
-        row["mib"] = round(_memory_in_a_process(name, images.shape[1:]), 1)
         rows.append(row)
     return rows
 
@@ -98,7 +97,8 @@ def peer_side(name: str, images: Tensor, seed: int = 0) -> Side:
     return Side(name, work, ours.parameters, tensor_float=True)
 
 
-def _memory_in_a_process(name: str, shape: tuple[int, ...]) -> float:
+def memory_in_a_process(name: str, shape: tuple[int, ...]) -> float:
+    """MiB that a model and three training steps on images (H, W, C) add to a process of their own."""
     command = [sys.executable, "-m", "benchmarks.peers", "memory", name, "--shape", *map(str, shape)]
     done = subprocess.run(
         command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, check=True, text=True
