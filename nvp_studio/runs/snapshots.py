@@ -8,6 +8,7 @@ from nvp_studio.files import read_regular
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.training.events import SheetKind
 from nvp_studio.training.runs import MAX_SHEET_BYTES, MAX_SHEET_IMAGES, SHEET_COLUMNS, RunRecord, sheet_of
+from nvp_studio.training.scoring_budget import PICTURES
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,11 @@ def read_sheet(path: Path | None, kind: SheetKind, record: RunRecord) -> ImageBa
     images = pixels.reshape(rows, height, SHEET_COLUMNS, width, channels).swapaxes(1, 2)
     images = images.reshape(-1, height, width, channels)
     if kind == "reconstructions":  # the sheet's last row may be filled up with black
-        images = images[: 2 * record.data.validation_images]
+        images = images[: 2 * _pairs(rows, record.data.validation_images)]
     return ImageBatch.of(images)
+
+
+def _pairs(rows: int, available: int) -> int:
+    """Number of real images, each with its reconstruction, in a sheet of so many rows."""
+    possible = {min(count, available) for count in PICTURES.values()}
+    return max((count for count in possible if -(-2 * count // SHEET_COLUMNS) == rows), default=available)

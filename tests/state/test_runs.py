@@ -18,8 +18,9 @@ from nvp_studio.state.timelapse import Timelapse
 from nvp_studio.text import duration
 from nvp_studio.training.changes import CHANGES, REQUEST_FILE, take_request
 from nvp_studio.training.errors import RunError
+from nvp_studio.training.evaluation import contact_sheet
 from nvp_studio.training.lock import run_lock
-from nvp_studio.training.runs import METRICS, RECORD, read_metrics, read_record
+from nvp_studio.training.runs import METRICS, RECORD, SHEET_COLUMNS, read_metrics, read_record
 from tests.qt import Bot
 from tests.runs.folders import make_run
 from tests.runs.test_history import step, write
@@ -185,6 +186,21 @@ def test_colour_sheets_are_cut_and_others_refused(tmp_path: Path) -> None:
         assert (batch and batch.pixels) == (None if images is None else images.tobytes())
     path.write_bytes(b"no image")
     assert read_sheet(path, "samples", record) is None
+
+
+@pytest.mark.parametrize("pairs", [16, 8, 2])
+def test_the_black_that_fills_a_sheet_is_no_reconstruction(tmp_path: Path, pairs: int) -> None:
+    run = make_run(tmp_path / "one")
+    record = read_record(run)
+    assert record.config.flow is not None
+    _, height, width = record.config.flow.image_shape
+    record = msgspec.structs.replace(record, data=msgspec.structs.replace(record.data, validation_images=100))
+    images = np.full((2 * pairs, height, width, 1), 200, np.uint8)
+    path = run / "samples" / "reconstructions-00000050.png"
+    path.write_bytes(contact_sheet(images, columns=SHEET_COLUMNS))
+    batch = read_sheet(path, "reconstructions", record)
+    assert batch is not None
+    assert batch.pixels == images.tobytes()
 
 
 @pytest.mark.parametrize(

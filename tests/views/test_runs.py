@@ -439,7 +439,7 @@ def test_discarded_runs_are_put_back_by_the_notice_and_from_the_trash(page: Runs
     assert window.registry["runs.film"].isEnabled()
     window.registry["runs.discard"].trigger()
     assert window.notifications.shown[-1].text == "first try is in the trash."
-    assert not window.registry["runs.film"].isEnabled(), "no run is chosen"
+    assert len(page.chosen) == 1, "the run in its place"
     window.registry["runs.trash"].trigger()
     dialog = window.findChild(TrashDialog)
     assert dialog.list.count() == 1

@@ -65,6 +65,8 @@ class CurveComparison(CurvePanel):
         text = self._why_empty(bool(drawing.bands) if self.controls.chosen.stacked else some)
         self.show_drawing(drawing, text)
         self.controls.save.setEnabled(self.plot is not None and not text)
+        for widget in (self.reading, self.list):
+            widget.setVisible(bool(self._series))
         self._place_cursor()
 
     def show_values(self) -> None:

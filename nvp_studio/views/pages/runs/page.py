@@ -81,12 +81,14 @@ class RunsPage(Page):
         return [self.filtered_runs.index(row, 0).data(RUN_ROLE) for row in rows]
 
     def refresh(self, folder: str = "") -> None:
-        """Read the folder of runs again, and choose the run `folder` when it is there."""
+        """Read the folder of runs again, and choose the run `folder`, or the one after a chosen one that has left."""
+        place = self.table.currentIndex().row()
         self.context.refresh_runs()
-        if folder:
-            row = self.filtered_runs.row_of(folder)
-            if row >= 0:
-                self.table.selectRow(row)
+        row = self.filtered_runs.row_of(folder) if folder else -1
+        if not folder and place >= 0 and not self.chosen:
+            row = min(place, self.filtered_runs.rowCount() - 1)
+        if row >= 0:
+            self.table.selectRow(row)
         self._show_selection()
 
     # Construction
