@@ -91,7 +91,7 @@ def table(name: str, images: int) -> None:
         print(f"| {score} | {' | '.join(f'{found[kind][score]:.3f}' for kind in columns)} |")
     low_high = (found[kind]["interval"] for kind in columns)
     print(f"| its 95 % interval | {' | '.join(f'{one.low:.3f} to {one.high:.3f}' for one in low_high)} |")
-    for label, key in (("called unusual or far outside", "called"), ("of these far outside", "far")):
+    for label, key in (("called unusual or far outside", "called"), ("called far outside", "far")):
         print(f"| {label} at 1 % | {' | '.join(f'{found[kind][key]:.1%}' for kind in columns)} |")
     false_alarms(model, reference, every)
 
