@@ -1,6 +1,7 @@
 """How much worse a model scores its own samples than test images, and where the difference arises.
 
     python -m benchmarks.sample_gap peeps fashion-mnist
+    python -m benchmarks.sample_gap peeps --temperatures 1 0.3,0.3,0.8,1
 
 Under a perfect model both would score alike. A sample x at temperature T, brought to 8 bits as the program does it and
 scored under uniform dequantization, differs from test images by two amounts, in bits/dim:
@@ -39,7 +40,8 @@ class Gap:
     """The gap at one temperature, in bits/dim; lists are the preprocessing's part and each scale's, finest first."""
 
     model: str
-    temperature: float
+    temperatures: list[float]
+    """One for all scales, or one for each, finest first."""
     samples: int
     test_images: int
     test: float
@@ -61,7 +63,7 @@ def bits_by_part(flow: Inference, x: Tensor) -> Tensor:
     parts = [log_det]
     for z, scale_log_det in flow.body.by_scale(y):
         parts.append(standard_normal_log_prob(z) + scale_log_det)
-    bits = -torch.stack(parts, 1) / (flow.config.dimensions * np.log(2))
+    bits: Tensor = -torch.stack(parts, 1) / (flow.config.dimensions * np.log(2))
     bits[:, 0] += np.log2(LEVELS)
     return bits
 
@@ -73,11 +75,14 @@ def bits_of_images(flow: Inference, images: NDArray[np.uint8]) -> Tensor:
 
 
 @torch.no_grad()
-def measure(flow: Inference, test: NDArray[np.uint8], model: str, temperature: float, count: int, seed: int) -> Gap:
+def measure(
+    flow: Inference, test: NDArray[np.uint8], model: str, temperatures: list[float], count: int, seed: int
+) -> Gap:
     """The gap of `count` samples against the images `test` (N, H, W, C)."""
     data = torch.cat([bits_of_images(flow, images) for images in _batches(test)])
     continuous, rounded = [], []
-    for z in flow.latents(count, temperature, seed).split(BATCH):
+    temperature = temperatures[0] if len(temperatures) == 1 else temperatures
+    for z in torch.split(flow.latents(count, temperature, seed), BATCH):
         x = flow.decode(z).clamp(0, 1)
         continuous.append(bits_by_part(flow, x))
         rounded.append(bits_of_images(flow, images_from_unit(x).numpy()))
@@ -87,7 +92,7 @@ def measure(flow: Inference, test: NDArray[np.uint8], model: str, temperature: f
     error = (scores.var() / len(scores) + reference.var() / len(reference)).sqrt()
     return Gap(
         model=model,
-        temperature=temperature,
+        temperatures=temperatures,
         samples=count,
         test_images=len(test),
         test=reference.mean().item(),
@@ -114,15 +119,23 @@ def table(gaps: list[Gap]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     rows += [
-        f"| {gap.model} | {gap.temperature:g} | {gap.test:.3f} | {gap.own:.3f} | {gap.gap:+.3f} ± {gap.error:.3f} | "
-        f"{gap.density:+.3f} | {gap.rounding:+.3f} | {gap.median_percentile:.0f} |"
+        f"| {gap.model} | {_text(gap.temperatures)} | {gap.test:.3f} | {gap.own:.3f} | "
+        f"{gap.gap:+.3f} ± {gap.error:.3f} | {gap.density:+.3f} | {gap.rounding:+.3f} | {gap.median_percentile:.0f} |"
         for gap in gaps
     ]
     for name in ("density", "rounding"):
         for gap in gaps:
             parts = " | ".join(f"{part:+.3f}" for part in getattr(gap, f"{name}_parts"))
-            rows.append(f"{name} by preprocessing and scale, {gap.model} at {gap.temperature:g}: {parts}")
+            rows.append(f"{name} by preprocessing and scale, {gap.model} at {_text(gap.temperatures)}: {parts}")
     return "\n".join(rows)
+
+
+def _text(temperatures: list[float]) -> str:
+    return ", ".join(f"{value:g}" for value in temperatures)
+
+
+def _temperatures(text: str) -> list[float]:
+    return [float(value) for value in text.split(",")]
 
 
 def main() -> None:
@@ -130,7 +143,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", help="included models, run folders or checkpoints")
     parser.add_argument("--data", help="data set whose test images are compared with; without it, the model's")
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 0.8])
+    parser.add_argument(
+        "--temperatures",
+        type=_temperatures,
+        nargs="+",
+        default=[[1.0], [0.8]],
+        help="each a number, or one for each scale: 0.3,0.3,0.8,1",
+    )
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--test-images", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
@@ -139,10 +158,11 @@ def main() -> None:
     gaps = []
     for model in args.models:
         flow = nvp_studio.load(model)
+        flow.compile()
         data = load_data(args.data or model).test
         assert data is not None
-        for temperature in args.temperatures:
-            gap = measure(flow, data.images[: args.test_images], model, temperature, args.samples, args.seed)
+        for temperatures in args.temperatures:
+            gap = measure(flow, data.images[: args.test_images], model, temperatures, args.samples, args.seed)
             gaps.append(gap)
             if args.json:
                 with args.json.open("a") as file:

@@ -164,9 +164,9 @@ def _with_reading(config: TrainConfig) -> TrainConfig:
     """The configuration with the reading that an earlier version's was, if that made it: its records have none.
 
     It took the whole range of the type, images along the first axis, the first page of a file, and all files of a
-    folder.
+    folder. A set of the catalogue leaves nothing to decide: no record has a reading of it.
     """
-    if config.reading.values:
+    if config.reading.values or config.data in CATALOGUE:
         return config
     return msgspec.structs.replace(config, reading=Reading(values="type", axes="N", pages="first", earlier_layout=True))
 

@@ -17,6 +17,7 @@ from nvp_studio.training.events import RunEvent, RunNotice
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import RunRecord, read_record, write_record
 from nvp_studio.training.start import start_run
+from tests.training.conftest import TINY
 
 
 def deep_images(folder: Path, high: int) -> Path:
@@ -78,3 +79,15 @@ def test_run_of_an_earlier_version_goes_on_with_the_whole_range_of_the_type(tmp_
     as_earlier(folder, "other")
     with pytest.raises(DataChangedError, match="have changed"):
         resume_run(folder, steps=4)
+
+
+@pytest.mark.slow
+def test_a_run_on_a_set_of_the_catalogue_goes_on_as_it_was_read(tmp_path: Path) -> None:
+    flow = msgspec.structs.replace(TINY, image_shape=(3, 32, 32))
+    config = TrainConfig(data="peeps", flow=flow, steps=1, validation_images=5, device="cpu", threads=1)
+    folder = start_run(config, tmp_path)
+    before = read_record(folder).config.reading
+    events: list[RunEvent] = []
+    resume_run(folder, steps=2, report=events.append)
+    assert read_record(folder).config.reading == before
+    assert not [event for event in events if isinstance(event, RunNotice) and "differ" in event.text]
