@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from nvp_studio.commands.console import (
@@ -60,6 +59,8 @@ def compare(
 
     `nvp-studio compare good/ bad/ --json`
     """
+    import numpy as np
+
     from nvp_studio.explore.image_scores import Scoring
     from nvp_studio.ranks import ALONE
     from nvp_studio.scores.separation import auroc_interval
