@@ -21,6 +21,12 @@ class ElementwiseTransform(nn.Module):
 
     params_per_value: int
     """How many outputs of the network describe the map of one value."""
+    scale: nn.Parameter
+    """(C,): the bound a of |s| for each channel."""
+
+    def log_scale_and_shift(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """The s and t of every value, both of the values' shape."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Map x (N, C, H, W) by `params` (N, params_per_value * C, H, W); return y and log dy/dx."""
@@ -86,6 +92,11 @@ class SplineTransform(ElementwiseTransform):
         spline_params, s, t = self._divide(params)
         x, log_derivative = spline.inverse_spline((y - t) / torch.exp(s), spline_params)
         return x, log_derivative - s
+
+    def log_scale_and_shift(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """The s and t of the affine map after the spline, both of the values' shape."""
+        _, s, t = self._divide(params)
+        return s, t
 
     def params_by_value(self, params: Tensor) -> Tensor:
         """(N, params_per_value * C, H, W) -> (N, params_per_value, C, H, W)."""

@@ -75,7 +75,21 @@ class TestUsage:
 
     @pytest.mark.parametrize(
         "command",
-        ["train", "resume", "sample", "encode", "decode", "score", "compare", "reference", "info", "worker", "gui"],
+        [
+            "train",
+            "resume",
+            "sample",
+            "encode",
+            "decode",
+            "score",
+            "compare",
+            "reference",
+            "ledger",
+            "doctor",
+            "info",
+            "worker",
+            "gui",
+        ],
     )
     def test_help_of_every_command(self, run: Run, command: str) -> None:
         code, out, _ = run(command, "--help")
