@@ -43,8 +43,7 @@ def doubts_about_twins(splits: Sequence[Split | None], progress: Progress = no_p
         if later in named and earlier in named:
             count = _common(named[earlier], keys[earlier], named[later], keys[later], tell)
             if count:
-                words = f"{count:,} of {len(named[later]):,} {_NAMES[later]} images are also {_NAMES[earlier]} images"
-                doubts.append(Suspicion(kind="twins", words=words))
+                doubts.append(_doubt(count, len(named[later]), later, earlier))
     return tuple(doubts)
 
 
@@ -76,9 +75,15 @@ def equal_files(files: Iterable[tuple[str, Path]]) -> Generator[None, None, tupl
     for later, earlier in _PAIRS:
         count = sum(splits[later] for splits in found.values() if splits[earlier])
         if count:
-            words = f"at least {count:,} of {counts[later]:,} {_NAMES[later]} images are also {_NAMES[earlier]} images"
-            doubts.append(Suspicion(kind="twins", words=words))
+            doubts.append(_doubt(count, counts[later], later, earlier, "at least "))
     return tuple(doubts)
+
+
+def _doubt(count: int, total: int, later: str, earlier: str, before: str = "") -> Suspicion:
+    are = "is also a" if count == 1 else "are also"
+    images = "image" if count == 1 else "images"
+    words = f"{before}{count:,} of {total:,} {_NAMES[later]} images {are} {_NAMES[earlier]} {images}"
+    return Suspicion(kind="twins", words=words)
 
 
 def _common(earlier: Images, earlier_keys: Keys, later: Images, later_keys: Keys, tell: Tell) -> int:

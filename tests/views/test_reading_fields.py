@@ -72,5 +72,5 @@ def test_a_range_is_chosen_or_typed(qtbot: Bot, text: str) -> None:
 
 
 def test_options_of_the_command_line_are_told_in_the_words_of_the_fields() -> None:
-    assert option_words(("--split", "none", "--values", "0..15")) == "Split: folders ignored, Value range: 0..15"
+    assert option_words(("--split", "none", "--values", "0..15")) == "Split = folders ignored, Value range = 0..15"
     assert option_words(()) == ""

@@ -158,7 +158,7 @@ def option_words(options: Sequence[str]) -> str:
             texts.append(f"{option} {value}")
             continue
         words = next((choice.words for choice in setting.choices if choice.value == value), value)
-        texts.append(f"{setting.label}: {words}")
+        texts.append(f"{setting.label} = {words}")
     return ", ".join(texts)
 
 
