@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from nvp_studio.text import escaped
 from nvp_studio.views.theme import SPACE, theme
-from nvp_studio.views.widgets.labels import plain_tip
+from nvp_studio.views.widgets.labels import plain_tip, shortened
 from nvp_studio.views.widgets.series import series_colour
 
 WIDTHS = 18 * SPACE, 26 * SPACE
@@ -53,7 +53,8 @@ class CurveList(QListWidget):
                 self._entries = entries
                 self._fill()
             for row, (entry, value) in enumerate(zip(entries, values, strict=True)):
-                self.item(row).setText(f"{self.short(entry.name, bold=entry.bold)}\n{value}")
+                fitting = shortened(value, self._metrics(entry.bold), self.width() - _MARGIN)
+                self.item(row).setText(f"{self.short(entry.name, bold=entry.bold)}\n{fitting}")
 
     def _fill(self) -> None:
         self.clear()
@@ -82,9 +83,12 @@ class CurveList(QListWidget):
         font.setWeight(QFont.Weight.DemiBold)
         return font
 
+    def _metrics(self, bold: bool) -> QFontMetrics:
+        return QFontMetrics(self._bold()) if bold else self.fontMetrics()
+
     def short(self, name: str, *, bold: bool = False) -> str:
         """A name cut to the width of the list."""
-        metrics = QFontMetrics(self._bold()) if bold else self.fontMetrics()
+        metrics = self._metrics(bold)
         return metrics.elidedText(escaped(name), Qt.TextElideMode.ElideMiddle, self.width() - _MARGIN)
 
     def _on_item_changed(self, item: QListWidgetItem) -> None:
