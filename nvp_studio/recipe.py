@@ -32,26 +32,65 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     name: Name = ""
 
 
-class Blend(msgspec.Struct, frozen=True, tag="blend"):
-    """Base latent: an interpolation between two others at every scale (`rendering.between`)."""
+Source = Seed | Image
+"""A base latent that is not made of others."""
 
-    a: Seed | Image
-    b: Seed | Image
+
+class Blend(msgspec.Struct, frozen=True, tag="blend"):
+    """Base latent: an interpolation between two others at every scale (`latents.between`)."""
+
+    a: Source
+    b: Source
     share: float = 0.5
     """How far from `a` (0) to `b` (1)."""
 
 
+class Corners(msgspec.Struct, frozen=True, tag="corners"):
+    """Base latent: a place on the manifold through four others (Dinh et al. 2017, section 4.2; `latents.manifold`)."""
+
+    z: tuple[Source, Source, Source, Source]
+    """z1 to z4: top left, top right, bottom left and bottom right of the square from (0, 0) to (1, 1)."""
+    phi: float = 0.5
+    """The paper's phi in quarter turns, 0 to 4: downwards."""
+    phi_prime: float = 0.5
+    """The paper's phi' in quarter turns, 0 to 4: to the right."""
+
+
+Base = Seed | Image | Blend | Corners
+"""Where a latent starts."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The coarsest part of the base latent is kept, the rest drawn anew: the paper's conceptual compression."""
+
+    share: float
+    """Fraction of the latent's values that is kept, from the coarsest on (`latents.keep_coarsest`)."""
+    seed: int
+    """Of the noise that the others become, the first image's of `Flow.sample(..., seed=seed)`."""
+    temperature: float = 1.0
+    """Factor on that noise."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded."""
+    """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded.
+
+    The base is changed by `scales` and `kept` first.
+    """
 
     checkpoint: Name
     """Digest (sha-256, hexadecimal) of the checkpoint file's content that decodes it."""
-    base: Seed | Image | Blend
+    base: Base
     """Where the latent starts."""
     temperatures: ScaleValues = ()
     """Factor on the base latent for each scale, finest first; empty means 1 throughout."""
     offsets: Annotated[tuple[tuple[int, float], ...], msgspec.Meta(max_length=256)] = ()
     """(direction, standard deviations) pairs, sorted by direction, zeros left out."""
+    scales: Annotated[tuple[tuple[int, Base], ...], msgspec.Meta(max_length=64)] = ()
+    """(scale, other base) pairs, sorted by scale, 0 the finest: at these scales the base latent is the other's."""
+    kept: Kept | None = None
+    """What part of the base latent is kept, after `scales`; None: all of it."""
+    keep_length: bool = False
+    """Whether the latent at every scale has the length after the offsets that it had before them."""
 
     def with_offset(self, direction: int, offset: float) -> "Recipe":
         """The recipe with another offset along one direction, in standard deviations; 0 is left out."""
@@ -63,6 +102,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """The recipe with these temperatures, one for each scale, finest first; 1 throughout is written as nothing."""
         plain = all(abs(value - 1.0) < 1e-9 for value in values)
         return msgspec.structs.replace(self, temperatures=() if plain else tuple(values))
+
+    def base_of(self, scale: int) -> Base:
+        """What the latent starts from at one scale."""
+        return dict(self.scales).get(scale, self.base)
+
+    def with_scale(self, scale: int, base: Base | None) -> "Recipe":
+        """The recipe with another base at one scale; None or the recipe's own base is written as nothing."""
+        scales = {index: one for index, one in self.scales if index != scale}
+        if base is not None and base != self.base:
+            scales[scale] = base
+        return msgspec.structs.replace(self, scales=tuple(sorted(scales.items(), key=lambda pair: pair[0])))
 
     def to_json(self) -> str:
         """The recipe as one line of JSON."""
@@ -79,9 +129,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return recipe
 
 
-def fits(base: Seed | Image | Blend, image_shape: tuple[int, int, int]) -> bool:
+def sources(base: Base) -> tuple[Source, ...]:
+    """The seeds and images that `base` is made of."""
+    match base:
+        case Blend(a=a, b=b):
+            return a, b
+        case Corners(z=corners):
+            return corners
+        case _:
+            return (base,)
+
+
+def fits(base: Base, image_shape: tuple[int, int, int]) -> bool:
     """Whether the images that `base` is made of have this shape, (channels, height, width)."""
-    if isinstance(base, Blend):
-        return fits(base.a, image_shape) and fits(base.b, image_shape)
     channels, height, width = image_shape
-    return isinstance(base, Seed) or base.shape == (height, width, channels)
+    return all(isinstance(one, Seed) or one.shape == (height, width, channels) for one in sources(base))

@@ -22,7 +22,7 @@ from nvp_studio.files import write_whole
 from nvp_studio.recipe import PNG_KEY, Image, Recipe
 from nvp_studio.text import one_line
 
-_MAX_SIDE = 16_384
+MAX_SIDE = 16_384
 """Of a picture file, in pixels."""
 
 
@@ -44,15 +44,20 @@ def save_picture(
 
     Raises `ValueError` for a size that is not possible, and `OSError` when the disk refuses.
     """
-    height, width, channels = pixels.shape
-    if not 1 <= pixel_size <= max(1, _MAX_SIDE // max(height, width)):
+    height, width, _ = pixels.shape
+    if not 1 <= pixel_size <= max(1, MAX_SIDE // max(height, width)):
         raise ValueError(f"a scale of {pixel_size} is not possible for {width}x{height} pixels")
     large = pixels.repeat(pixel_size, 0).repeat(pixel_size, 1)
+    write_png(path, large, recipe)
+
+
+def write_png(path: str | os.PathLike[str], image: npt.NDArray[np.uint8], recipe: Recipe) -> None:
+    """Write an image (H, W, C) as a PNG file with a recipe inside."""
     text = PngInfo()
     text.add_itxt(PNG_KEY, recipe.to_json())
     text.add_itxt("Software", f"NVP Studio {__version__}")
     file = io.BytesIO()
-    PIL.Image.fromarray(large[..., 0] if channels == 1 else large).save(file, "PNG", pnginfo=text, optimize=True)
+    PIL.Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG", pnginfo=text, optimize=True)
     write_whole(path, file.getvalue())
 
 

@@ -10,15 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.explore.latents import between, keep_coarsest, manifold, squared_lengths, with_lengths_of
 from nvp_studio.explore.model import Directions, OpenedModel
-from nvp_studio.flow.config import Scale
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
-from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.recipe import Base, Blend, Corners, Image, Kept, Recipe, sources
 from nvp_studio.text import shape_text
 
 _KEPT_BASES = 64
-_MIN_SINE = 1e-6
-"""Sine of an angle below which two latents are interpolated along the straight line."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class Drawing:
     """(N, K): where each base lies along the directions, in standard deviations from the training set's mean."""
     offsets: npt.NDArray[np.float64]
     """(N, K): how far each recipe moves its base along the directions, in the same unit."""
+    squared_lengths: npt.NDArray[np.float64]
+    """(N, S): |z|^2 of each latent at every scale, finest first; chi-squared distributed for latents of the prior."""
 
     @property
     def coordinates(self) -> npt.NDArray[np.float64]:
@@ -51,13 +51,14 @@ def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
 
     A recipe of another checkpoint is fine as long as it fits: the same numbers, seen through other weights.
     """
-    base = recipe.base
-    for part in (base.a, base.b) if isinstance(base, Blend) else (base,):
-        if isinstance(part, Image):
-            _check_image(model, part)
-    if isinstance(base, Blend) and not 0 <= base.share <= 1:
-        raise ValueError("the recipe's share of its second image is not between 0 and 1")
     scales = len(model.flow.scales)
+    for base in (recipe.base, *(other for _, other in recipe.scales)):
+        _check_base(model, base)
+    numbers = [number for number, _ in recipe.scales]
+    if numbers != sorted(set(numbers)) or not all(0 <= number < scales for number in numbers):
+        raise ValueError(f"the recipe names scales that are not among the open model's {scales}, or one of them twice")
+    if recipe.kept is not None:
+        _check_kept(recipe.kept)
     if len(recipe.temperatures) not in (0, scales):
         raise ValueError(f"the recipe has {len(recipe.temperatures)} temperatures, the open model {scales} scales")
     if not all(math.isfinite(value) and value >= 0 for value in recipe.temperatures):
@@ -68,6 +69,24 @@ def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
             raise ValueError(f"the recipe moves along direction {index + 1}, the open model has {directions}")
         if not math.isfinite(value):
             raise ValueError(f"the recipe's offset along direction {index + 1} is not a finite number")
+
+
+def _check_base(model: OpenedModel, base: Base) -> None:
+    for source in sources(base):
+        if isinstance(source, Image):
+            _check_image(model, source)
+    match base:
+        case Blend(share=share) if not 0 <= share <= 1:
+            raise ValueError("the recipe's share of its second image is not between 0 and 1")
+        case Corners(phi=phi, phi_prime=phi_prime) if not (0 <= phi <= 4 and 0 <= phi_prime <= 4):
+            raise ValueError("the recipe's place between four corners is not between 0 and 4 quarter turns")
+
+
+def _check_kept(kept: Kept) -> None:
+    if not 0 <= kept.share <= 1:
+        raise ValueError("the recipe's share of the latent that is kept is not between 0 and 1")
+    if not (math.isfinite(kept.temperature) and kept.temperature >= 0):
+        raise ValueError("the recipe's temperature of what is redrawn is negative or not a number")
 
 
 def _check_image(model: OpenedModel, image: Image) -> None:
@@ -89,14 +108,24 @@ def _size(shape: Sequence[int]) -> str:
 def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
     """The latent z (1, D) of a recipe: temperature * base + sum of offset_k * deviation_k * component_k.
 
+    Where the recipe says so, the base is another one at some scales, or drawn anew but for its coarsest part, and the
+    sum is as long at every scale as without the offsets.
+
     Raises `ValueError` when the recipe does not fit the model, and when z leaves the range of its numbers.
     """
     check_recipe(model, recipe)
     z = _base(model, recipe.base)
+    for number, other in recipe.scales:
+        scale = model.flow.scales[number]
+        z = torch.cat([z[:, : scale.start], _base(model, other)[:, scale.start : scale.stop], z[:, scale.stop :]], 1)
+    if recipe.kept is not None:
+        drawn = model.flow.latents(1, recipe.kept.temperature, recipe.kept.seed)
+        z = keep_coarsest(z, recipe.kept.share, drawn)
     if recipe.temperatures:
         z = model.flow.with_temperature(z, recipe.temperatures)
     if recipe.offsets and model.directions is not None:
-        z = z + _moves(model, model.directions, recipe)
+        moved = z + _moves(model, model.directions, recipe)
+        z = with_lengths_of(moved, z, model.flow.scales) if recipe.keep_length else moved
     if not torch.isfinite(z).all():
         raise ValueError("the recipe leads too far out for the model's numbers; move its values towards 0")
     return z
@@ -123,39 +152,13 @@ def _moves(model: OpenedModel, directions: Directions, recipe: Recipe) -> Tensor
     return (steps * directions.deviation) @ directions.components
 
 
-def between(a: Tensor, b: Tensor, share: float, scales: Sequence[Scale]) -> Tensor:
-    """The latent (1, D) that lies `share` of the way from `a` to `b`, both (1, D); 0 and 1 give those to the bit.
-
-    At every scale the direction turns evenly (on the arc, not on the straight line) and the length goes evenly from one
-    to the other: the straight line's middle is shorter than any latent that the flow has seen.
-    """
-    parts = []
-    for scale in scales:
-        one, other = (z[:, scale.start : scale.stop].double() for z in (a, b))
-        of_one, of_other = _weights_between(one, other, share)
-        parts.append((of_one * one + of_other * other).to(a.dtype))
-    return torch.cat(parts, 1)
-
-
-def _weights_between(a: Tensor, b: Tensor, share: float) -> tuple[float, float]:
-    lengths = float(a.norm()), float(b.norm())
-    if 0.0 in lengths:
-        return 1 - share, share
-    cosine = float((a * b).sum()) / (lengths[0] * lengths[1])
-    angle = math.acos(max(-1.0, min(cosine, 1.0)))
-    if math.sin(angle) < _MIN_SINE:  # the same way, or the opposite one, between which no arc is the shortest
-        return 1 - share, share
-    length = (1 - share) * lengths[0] + share * lengths[1]
-    return (
-        length / lengths[0] * math.sin((1 - share) * angle) / math.sin(angle),
-        length / lengths[1] * math.sin(share * angle) / math.sin(angle),
-    )
-
-
-def _base(model: OpenedModel, base: Seed | Image | Blend) -> Tensor:
+def _base(model: OpenedModel, base: Base) -> Tensor:
     """The base latent (1, D) of a recipe, at temperature 1."""
-    if isinstance(base, Blend):  # not kept: a slider would push out its own ends
-        return between(_base(model, base.a), _base(model, base.b), base.share, model.flow.scales)
+    match base:  # those made of others are not kept: a slider would push out its own ends
+        case Blend(a=a, b=b, share=share):
+            return between(_base(model, a), _base(model, b), share, model.flow.scales)
+        case Corners(z=corners, phi=phi, phi_prime=phi_prime):
+            return manifold([_base(model, corner) for corner in corners], phi, phi_prime)
     kept = model.base_latents
     if base not in kept:
         z = _image_latent(model, base) if isinstance(base, Image) else model.flow.latents(1, seed=base.seed)
@@ -180,20 +183,23 @@ def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
     height, width, channels = model.pixel_shape
     if not recipes:
         none = np.empty((0, len(model.directions or ())))
-        return Drawing(np.empty((0, height, width, channels), np.uint8), none, none)
+        return Drawing(
+            np.empty((0, height, width, channels), np.uint8), none, none, np.empty((0, len(model.flow.scales)))
+        )
     z = torch.cat([latent(model, recipe) for recipe in recipes])
     x = model.flow.decode(z)
     if not torch.isfinite(x).all():
         raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
     images = images_from_unit(x).cpu().numpy()
-    return Drawing(images, _base_coordinates(model, recipes), _offsets(model, recipes))
+    lengths = squared_lengths(z, model.flow.scales).numpy()
+    return Drawing(images, _base_coordinates(model, recipes), _offsets(model, recipes), lengths)
 
 
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
     """Decode recipes as one batch (`draw`) and score the 8-bit pictures, which takes about as long again."""
     drawing = draw(model, recipes)
     scores = model.flow.bits_per_dim(drawing.images).numpy()
-    return Rendering(drawing.images, drawing.base_coordinates, drawing.offsets, scores)
+    return Rendering(drawing.images, drawing.base_coordinates, drawing.offsets, drawing.squared_lengths, scores)
 
 
 def _base_coordinates(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:

@@ -21,7 +21,7 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 
-PROTOCOL = 11
+PROTOCOL = 12
 """Version of these messages; both ends must agree."""
 
 
@@ -113,6 +113,8 @@ class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
     """Decode several recipes at once, answered by one `Sheet` in the same order."""
 
     recipes: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=2048)]
+    scores: bool = True
+    """Whether to score the pictures, which takes as long again."""
 
 
 class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
@@ -128,6 +130,17 @@ class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
 
     recipe: Recipe
     path: PathText
+    pixel_size: int = 1
+    """Side of the square that each pixel becomes."""
+
+
+class SaveGrid(msgspec.Struct, frozen=True, tag="save-grid"):
+    """Write a PNG of pictures on the manifold of `recipe`, which is one of four corners: answered by `GridSaved`."""
+
+    recipe: Recipe
+    path: PathText
+    rows: Annotated[int, msgspec.Meta(ge=2, le=1024)]
+    columns: Annotated[int, msgspec.Meta(ge=2, le=1024)]
     pixel_size: int = 1
     """Side of the square that each pixel becomes."""
 
@@ -162,7 +175,7 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
     reading: Reading = UNDECIDED
 
 
-Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | Score | Probe | Survey
+Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | SaveGrid | Score | Probe | Survey
 """What a worker is asked for on a channel."""
 
 
@@ -227,6 +240,10 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, tag="picture"):
     moved: ScaleValues = ()
     """Which fraction of what the recipe's offsets add to the latent lies in each scale, finest first; of the squared
     length, and empty where they add nothing."""
+    squared_lengths: ScaleValues = ()
+    """|z|^2 of the latent at every scale, finest first."""
+    length_percent: ScaleValues = ()
+    """Percentage of latents of the prior that are shorter, at every scale."""
 
 
 class PictureScored(msgspec.Struct, frozen=True, tag="picture-scored"):
@@ -242,6 +259,7 @@ class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
     recipes: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=2048)]
     images: ImageBatch
     bits_per_dim: Annotated[tuple[float, ...], msgspec.Meta(max_length=2048)]
+    """Empty where no scores were asked for."""
 
 
 class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
@@ -254,6 +272,12 @@ class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
 
 class PictureSaved(msgspec.Struct, frozen=True, tag="picture-saved"):
     """Answer to `SavePicture`."""
+
+    path: PathText
+
+
+class GridSaved(msgspec.Struct, frozen=True, tag="grid-saved"):
+    """Answer to `SaveGrid`."""
 
     path: PathText
 
@@ -308,6 +332,7 @@ Answer = (
     | Sheet
     | PictureRead
     | PictureSaved
+    | GridSaved
     | ScoreRows
     | ScoreDone
     | Probed

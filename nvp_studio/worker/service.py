@@ -12,14 +12,17 @@ import torch
 from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
+from nvp_studio.explore.grids import corners_grid, drawing_sheet
+from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
-from nvp_studio.explore.pictures import reading_picture, save_picture
-from nvp_studio.explore.rendering import Rendering, draw, moved_by_scale, render
+from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
+from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.explore.score import score_batches
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import (
     Answer,
+    GridSaved,
     ModelInfo,
     ModelOpened,
     OpenModel,
@@ -32,6 +35,7 @@ from nvp_studio.worker.messages import (
     ReadPicture,
     Render,
     RenderSheet,
+    SaveGrid,
     SavePicture,
     Score,
     ScoreDone,
@@ -101,6 +105,8 @@ class Service:
                 return _read(self._opened(), request)
             case SavePicture():
                 return _save(self._opened(), request)
+            case SaveGrid():
+                return _save_grid(self._opened(), request)
             case Score():
                 batch = max(1, self._batch // max(1, request.samples))
                 model, compiling = self._opened(), self._compiling
@@ -130,10 +136,16 @@ class Service:
         """The picture as soon as it is decoded, then its score, which takes as long; none if a newer is requested."""
         drawing = draw(model, [request.recipe])
         base_coordinates = tuple(drawing.base_coordinates[0].tolist())
+        lengths = tuple(drawing.squared_lengths[0].tolist())
         yield Picture(
             image=ImageBatch.of(drawing.images),
             base_coordinates=base_coordinates,
             moved=moved_by_scale(model, request.recipe),
+            squared_lengths=lengths,
+            length_percent=tuple(
+                chi_squared_percent(length, scale.stop - scale.start)
+                for length, scale in zip(lengths, model.flow.scales, strict=True)
+            ),
         )
         overdue = time.monotonic() - self._scored_at > _SCORE_SECONDS
         if overdue or not task.cancelled.wait(_NEWER_SECONDS):
@@ -146,14 +158,15 @@ class Service:
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
     if len(request.recipes) > _MAX_RECIPES:
         raise ValueError(f"a sheet of {len(request.recipes):,} pictures is too large; the most is {_MAX_RECIPES:,}")
-    parts: list[Rendering] = []
+    height, width, channels = model.pixel_shape
+    images = [np.empty((0, height, width, channels), np.uint8)]
+    scores: list[float] = []
     for start in range(0, len(request.recipes), batch):
-        parts.append(render(model, request.recipes[start : start + batch]))
+        images.append(draw(model, request.recipes[start : start + batch]).images)
+        if request.scores:
+            scores += model.flow.bits_per_dim(images[-1]).tolist()
         yield None
-    parts = parts or [render(model, [])]
-    images = ImageBatch.of(np.concatenate([part.images for part in parts]))
-    scores = np.concatenate([part.bits_per_dim for part in parts])
-    yield Sheet(request.recipes, images, tuple(scores.tolist()))
+    yield Sheet(request.recipes, ImageBatch.of(np.concatenate(images)), tuple(scores))
 
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
@@ -165,6 +178,14 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
     save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.pixel_size)
     yield PictureSaved(request.path)
+
+
+def _save_grid(model: OpenedModel, request: SaveGrid) -> Iterator[Answer | None]:
+    recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
+    recipes = corners_grid(recipe, request.rows, request.columns)
+    sheet = yield from drawing_sheet(model, recipes, request.columns, request.pixel_size)
+    write_png(request.path, sheet, recipe)
+    yield GridSaved(request.path)
 
 
 def _score(

@@ -9,8 +9,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nvp_studio.explore.latents import between
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.rendering import between, latent, moved_by_scale, render
+from nvp_studio.explore.rendering import latent, moved_by_scale, render
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
 from tests.small_model import random_images

@@ -1,20 +1,18 @@
 """Blending two images: a button for each end, a slider between them and a strip of the pictures on the way."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QAction, QDropEvent, QIcon, QPixmap, QResizeEvent, Qt
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Image
-from nvp_studio.state.blend import End, base_title
-from nvp_studio.state.paths import is_image_file
+from nvp_studio.recipe import Image, Source
+from nvp_studio.state.mixture import base_title
 from nvp_studio.state.qimages import qimage
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import menu_button
-from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
+from nvp_studio.views.widgets.drop_overlay import DropOverlay, image_of
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import hbox, vbox
@@ -62,11 +60,11 @@ class BlendPanel(QWidget):
         column.addWidget(self.strip)
         column.addLayout(line)
         self.overlay = DropOverlay(
-            self, self, self._describe_drop, lambda event: self.file_dropped.emit(self._end_at(event), _image_of(event))
+            self, self, self._describe_drop, lambda event: self.file_dropped.emit(self._end_at(event), image_of(event))
         )
         self.show_ends(None, None)
 
-    def show_ends(self, a: End | None, b: End | None) -> None:
+    def show_ends(self, a: Source | None, b: Source | None) -> None:
         """Show what is chosen; None where nothing is yet, which the strip's place then explains."""
         self._names = [self.tr("choose…") if end is None else base_title(end) for end in (a, b)]
         for letter, name, button, end in zip("AB", self._names, self.ends, (a, b), strict=True):
@@ -95,7 +93,7 @@ class BlendPanel(QWidget):
     # Drag and drop
 
     def _describe_drop(self, event: QDropEvent) -> str:
-        return self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]) if _image_of(event) else ""
+        return self.tr("Image {0} of the blend").format("AB"[self._end_at(event)]) if image_of(event) else ""
 
     def _end_at(self, event: QDropEvent) -> int:
         return int(event.position().x() >= self.width() / 2)
@@ -125,9 +123,3 @@ class BlendPanel(QWidget):
         menu.addActions(list(actions))
         button.setMenu(menu)
         return button
-
-
-def _image_of(event: QDropEvent) -> Path | None:
-    """The image file that is dragged, None for anything else and for several."""
-    paths = local_paths(event)
-    return paths[0] if len(paths) == 1 and is_image_file(paths[0]) else None

@@ -7,12 +7,19 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from nvp_studio.state.paths import is_image_file
 from nvp_studio.views.theme import SPACE, colors, scaled_font
 
 
 def local_paths(event: QDropEvent) -> list[Path]:
     """The files and folders of this machine that are dragged."""
     return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+
+
+def image_of(event: QDropEvent) -> Path | None:
+    """The image file that is dragged, None for anything else and for several."""
+    paths = local_paths(event)
+    return paths[0] if len(paths) == 1 and is_image_file(paths[0]) else None
 
 
 class DropOverlay(QWidget):

@@ -1,16 +1,20 @@
 """The actions of Explore: samples, resets, and pictures from and to files and the clipboard."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 
-from nvp_studio.recipe import Blend, Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Corners, Image, Recipe, Seed
 from nvp_studio.state.blend import BlendState
+from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.mixture import MixtureState
 from nvp_studio.state.paths import image_filter
 from nvp_studio.state.qimages import qimage
+from nvp_studio.text import sentence
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -18,24 +22,32 @@ from nvp_studio.views.page import Page
 _SAVED_SIDE = 448
 """About how many pixels wide a saved picture is made, by a whole factor."""
 
+_GRID_SIDE = 1024
+"""About how many pixels wide a saved grid is made, by a whole factor."""
+TOOLS = ("blend", "corners")
+"""The tools below the picture, in their order."""
 _ZOOMS = {1: "in", -1: "out", 0: "fit"}
 
 
 class ExploreActions(QObject):
     """Registers the page's actions and performs them."""
 
-    blend_shown = Signal(bool)
-    """Show or hide the panel that blends two images."""
+    tool_shown = Signal(str, bool)
+    """Open or close the panel of one of `TOOLS`."""
+    grid_requested = Signal()
+    """Save a grid of the pictures between the corners."""
     original_shown = Signal(bool)
     """Show or hide the original beside the picture."""
     zoom_requested = Signal(int)
     """Show the picture larger (1) or smaller (-1), or (0) all of it."""
 
-    def __init__(self, context: WindowContext, page: Page, state: ExploreState, blend: BlendState) -> None:
+    def __init__(
+        self, context: WindowContext, page: Page, state: ExploreState, blend: BlendState, corners: CornersState
+    ) -> None:
         super().__init__(page)
         self._context = context
         self._state = state
-        self._blend = blend
+        self._blend, self._corners = blend, corners
         self._add_actions(page)
 
     def _add_actions(self, page: Page) -> None:
@@ -48,13 +60,17 @@ class ExploreActions(QObject):
         add("explore.repeat-randomize", text, state.repeat_randomize, "Shift+D", "repeat")
         add("explore.reset", self.tr("&Reset all sliders"), state.reset, "R", "rotate-ccw")
         text = self.tr("B&lend two images")
-        add("explore.blend", text, self._toggle_blend, "L", "blend", separator=True, checkable=True)
-        for end, letter in enumerate("AB"):
-            name = letter.lower()
-            text = self.tr("Picture on screen as {0}").format(f"&{letter}")
-            add(f"explore.blend-picture-{name}", text, partial(self._take_end, end), letter, "image")
-            text = self.tr("Image file as {0}…").format(letter)
-            add(f"explore.blend-file-{name}", text, partial(self._ask_end, end), f"Shift+{letter}", "image-plus")
+        toggle = partial(self._toggle_tool, "blend")
+        add("explore.blend", text, toggle, "L", "blend", separator=True, checkable=True)
+        self._add_ends(add, self._blend, self.tr("Picture on screen as {0}"), self.tr("Image file as {0}…"), "Shift")
+        text = self.tr("&Four corners")
+        toggle = partial(self._toggle_tool, "corners")
+        add("explore.corners", text, toggle, "F", "grid-2x2", separator=True, checkable=True)
+        text = self.tr("Four &samples as corners")
+        add("explore.corners-samples", text, self._take_samples, "Shift+F", "dices")
+        picture, file = self.tr("Picture on screen as corner {0}"), self.tr("Image file as corner {0}…")
+        self._add_ends(add, self._corners, picture, file, "Alt")
+        add("explore.corners-grid", self.tr("Save a &grid of the corners…"), self.grid_requested.emit, "G", "table")
         text = self.tr("&Original beside the picture")
         tip = self.tr("Show beside it what a reset of all sliders brings back")
         show = self._toggle_original
@@ -76,25 +92,54 @@ class ExploreActions(QObject):
         add("explore.copy-image", text, self._copy_image, "Ctrl+C", "copy", menu="edit", separator=True)
         add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", menu="edit")
 
+    def _add_ends(
+        self, add: Callable[..., QAction], mixture: MixtureState, picture: str, file: str, modifier: str
+    ) -> None:
+        for end, letter in enumerate(mixture.letters):
+            name = letter.lower()
+            take = partial(self._take_end, mixture, end)
+            add(f"explore.{mixture.key}-picture-{name}", picture.format(f"&{letter}"), take, letter, "image")
+            ask, keys = partial(self._ask_end, mixture, end), f"{modifier}+{letter}"
+            add(f"explore.{mixture.key}-file-{name}", file.format(letter), ask, keys, "image-plus")
+
     def _ask_image(self) -> None:
         for path in self._context.ask_files("images", self.tr("Open an image"), image_filter(self.tr("Images"))):
             self._context.open_requested.emit([path])
 
-    def _toggle_blend(self) -> None:
-        self.blend_shown.emit(self._context.registry["explore.blend"].isChecked())
+    def _toggle_tool(self, tool: str) -> None:
+        self.tool_shown.emit(tool, self._context.registry[f"explore.{tool}"].isChecked())
 
     def _toggle_original(self) -> None:
         self.original_shown.emit(self._context.registry["explore.original"].isChecked())
 
-    def _take_end(self, end: int) -> None:
-        self.blend_shown.emit(True)
-        self._blend.take_picture(end)
+    def _take_end(self, mixture: MixtureState, end: int) -> None:
+        self.tool_shown.emit(mixture.key, True)
+        mixture.take_picture(end)
 
-    def _ask_end(self, end: int) -> None:
-        self.blend_shown.emit(True)
-        title = self.tr("Image {0} of the blend").format("AB"[end])
-        for path in self._context.ask_files("images", title, image_filter(self.tr("Images"))):
-            self._blend.open_end(end, path)
+    def _ask_end(self, mixture: MixtureState, end: int) -> None:
+        self.tool_shown.emit(mixture.key, True)
+        for path in self._context.ask_files(
+            "images", sentence(mixture.end_title(end)), image_filter(self.tr("Images"))
+        ):
+            mixture.open_end(end, path)
+
+    def _take_samples(self) -> None:
+        self.tool_shown.emit("corners", True)
+        self._corners.take_samples()
+
+    def save_grid(self, side: int) -> None:
+        """Ask for a file, and save a grid of so many pictures a side."""
+        model = self._state.model
+        if model is None:
+            return
+        if None in self._corners.ends:
+            notify.info(self.tr("Choose four corners first."), topic="explore")
+            return
+        title, name = self.tr("Save the grid"), f"corners-{side}x{side}.png"
+        path = self._context.ask_save("pictures", title, name, "PNG (*.png)")
+        if path is not None:
+            pixels = max(model.image_shape[1:])
+            self._corners.save_grid(path, side, max(1, min(round(_GRID_SIDE / (side * pixels)), 8)))
 
     def _save(self, side: int) -> None:
         """Save the picture about `side` pixels wide, or at the model's size if that is larger."""
@@ -127,5 +172,7 @@ def _file_stem(recipe: Recipe) -> str:
             return f"sample-{seed}"
         case Blend(share=share):
             return f"blend-{100 * share:.0f}"
+        case Corners(phi=phi, phi_prime=phi_prime):
+            return f"corners-{100 * phi:.0f}-{100 * phi_prime:.0f}"
         case Image(name=name):
             return Path(name).stem or "picture"

@@ -8,6 +8,7 @@ from nvp_studio.text import pixels_text
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.numbers import short_number
+from nvp_studio.views.pages.explore.actions import TOOLS
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.labels import SEPARATOR, ElidedLabel, plain_tip
@@ -16,6 +17,12 @@ from nvp_studio.worker.messages import ModelInfo
 
 _WIDEST_MODEL = 20 * SPACE
 _tr = partial(QCoreApplication.translate, "ModelBar")
+
+
+def tool_names() -> tuple[tuple[str, str], ...]:
+    """Each of `TOOLS` and its name on a button."""
+    names = {"blend": _tr("Blend"), "corners": _tr("Corners")}
+    return tuple((tool, names[tool]) for tool in TOOLS)
 
 
 class ModelBar(WrappingRow):
@@ -28,7 +35,7 @@ class ModelBar(WrappingRow):
             button,
             group(
                 *(ActionButton(registry[key], flat=True) for key in tools),
-                ActionButton(registry["explore.blend"], _tr("Blend")),
+                *(ActionButton(registry[f"explore.{tool}"], text) for tool, text in tool_names()),
                 spacing=SPACE // 2,
             ),
             group(

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.resources import INCLUDED_MODELS
-from nvp_studio.state.blend import STRIP_POSITIONS, BlendState
+from nvp_studio.state.blend import BlendState
+from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
@@ -20,9 +22,9 @@ from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.picture_area import PictureArea
 from nvp_studio.views.pages.explore.picture_text import base_text, count_text, moved_text, scales_text
 from nvp_studio.views.pages.explore.slider_panel import SliderPanel
+from nvp_studio.views.pages.explore.tools import Tools
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
-from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, vbox
@@ -45,12 +47,10 @@ class ExplorePage(Page):
         self.undo = self.state.undo
         self.blend = BlendState(self.state)
         self.original = OriginalState(self.state)
-        self.actions_ = ExploreActions(context, self, self.state, self.blend)
-        self._blended = False
-        """Whether the picture was a blend; the panel opens when it becomes one."""
+        self.corners = CornersState(self.state)
+        self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners)
         self._lay_out()
         self._connect_signals()
-        self._on_blend_changed()
         if context.engine.model is not None:
             self._on_model_opened(context.engine.model)
         self._show_readiness()
@@ -101,12 +101,9 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
-        registry = self.context.registry
-        self.blend_panel = BlendPanel(
-            [[registry[f"explore.blend-{kind}-{end}"] for kind in ("picture", "file")] for end in "ab"]
-        )
-        self.blend_panel.hide()
-        column.addWidget(self.blend_panel)
+        self.tools = Tools(self.context, self.state, self.blend, self.corners)
+        self.blend_panel = self.tools.blend_panel
+        column.addWidget(self.tools)
         return center
 
     def _connect_signals(self) -> None:
@@ -124,7 +121,8 @@ class ExplorePage(Page):
         state.saved.connect(self._on_saved)
         state.drawn_changed.connect(self._on_drawn_changed)
         self.original.changed.connect(self._on_original_changed)
-        self.actions_.blend_shown.connect(self.show_blend)
+        self.actions_.tool_shown.connect(self.tools.show_tool)
+        self.actions_.grid_requested.connect(self._save_grid)
         self.actions_.original_shown.connect(self._show_original)
         self.actions_.zoom_requested.connect(self.pictures.zoom)
         self.sheet.clicked.connect(state.pick_sample)
@@ -134,13 +132,6 @@ class ExplorePage(Page):
         self.panel.latents.direction_reset.connect(state.reset_direction)
         self.panel.latents.gesture_begun.connect(state.begin_gesture)
         self.panel.latents.gesture_ended.connect(state.end_gesture)
-        self.blend.changed.connect(self._on_blend_changed)
-        self.blend.strip_changed.connect(self._on_strip_changed)
-        self.blend_panel.position_edited.connect(self.blend.set_position)
-        self.blend_panel.picked.connect(lambda index: self.blend.set_position(STRIP_POSITIONS[index]))
-        self.blend_panel.file_dropped.connect(self.blend.open_end)
-        self.blend_panel.gesture_begun.connect(state.begin_gesture)
-        self.blend_panel.gesture_ended.connect(state.end_gesture)
         self.welcome.closed.connect(self._close_welcome)
         self.welcome.train_chosen.connect(lambda: self._leave_welcome("train", "run.one-minute"))
         self.welcome.score_chosen.connect(lambda: self._leave_welcome("score", "score.add-files"))
@@ -213,17 +204,6 @@ class ExplorePage(Page):
         self.sheet.set_dimmed(False)
         self._mark_sample()
 
-    def _on_blend_changed(self) -> None:
-        self.blend_panel.show_ends(*self.blend.ends)
-        self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
-        if self.blend.active and not self._blended:
-            self.show_blend(True)
-        self._blended = self.blend.active
-
-    def _on_strip_changed(self) -> None:
-        self.blend_panel.strip.show_batch(self.blend.strip.images if self.blend.strip is not None else None)
-        self.blend_panel.show_position(self.blend.position, blended=self.blend.active)
-
     def _mark_sample(self) -> None:
         recipe, sheet = self.state.recipe, self.state.samples.sheet
         bases = [one.base for one in sheet.recipes] if sheet else []
@@ -241,7 +221,7 @@ class ExplorePage(Page):
         engine = self.context.engine
         ready = engine.explorer.state == "ready" and engine.model is not None
         self.panel.setEnabled(ready)
-        self.blend_panel.setEnabled(ready)
+        self.tools.setEnabled(ready)
         self.sheet.setEnabled(ready)
         for entry in self.context.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
@@ -261,8 +241,16 @@ class ExplorePage(Page):
 
     def show_blend(self, shown: bool) -> None:
         """Show or hide the panel that blends two images."""
-        self.blend_panel.setVisible(shown)
-        self.context.registry["explore.blend"].setChecked(shown)
+        self.tools.show_tool("blend", shown)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.tools.fit_height(self.height())
+
+    def _save_grid(self) -> None:
+        side = self.tools.corner_panel.side.value()
+        if side is not None:
+            self.actions_.save_grid(int(side))
 
     def _show_original(self, shown: bool) -> None:
         self.pictures.original_view.setVisible(shown)

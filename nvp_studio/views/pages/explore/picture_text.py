@@ -5,8 +5,8 @@ from functools import partial
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.recipe import Blend, Image, Seed
-from nvp_studio.state.blend import base_title
+from nvp_studio.recipe import Base, Blend, Corners, Image, Seed
+from nvp_studio.state.mixture import base_title
 from nvp_studio.views.widgets.latent_panel import scale_name
 
 _NAMED = 3
@@ -14,7 +14,7 @@ _NAMED = 3
 _tr = partial(QCoreApplication.translate, "PictureText")
 
 
-def base_text(base: Seed | Image | Blend) -> str:
+def base_text(base: Base) -> str:
     """What a picture is made from."""
     match base:
         case Seed(seed=seed):
@@ -24,6 +24,10 @@ def base_text(base: Seed | Image | Blend) -> str:
         case Blend(a=a, b=b, share=share):
             text = _tr("{0} % of the way from {1} to {2}")
             return text.format(f"{100 * share:.0f}", base_title(a), base_title(b))
+        case Corners(z=corners, phi=phi, phi_prime=phi_prime):
+            text = _tr("{0} % right, {1} % down between {2}")
+            names = ", ".join(base_title(corner) for corner in corners)
+            return text.format(f"{100 * phi_prime:.0f}", f"{100 * phi:.0f}", names)
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:

@@ -1,0 +1,94 @@
+"""The tools below Explore's picture: a panel for each, of which one at most is open."""
+
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.state.blend import STRIP_POSITIONS, BlendState
+from nvp_studio.state.corners import CornersState
+from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.mixture import MixtureState
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.pages.explore.actions import TOOLS
+from nvp_studio.views.widgets.blend_panel import BlendPanel
+from nvp_studio.views.widgets.corner_panel import CornerPanel
+from nvp_studio.views.widgets.layout import vbox
+
+
+class Tools(QWidget):
+    """The panels of the tools; with none open it has no height."""
+
+    def __init__(self, context: WindowContext, explore: ExploreState, blend: BlendState, corners: CornersState) -> None:
+        super().__init__()
+        self._registry = context.registry
+        self._blend, self._corners = blend, corners
+        registry = context.registry
+        self.blend_panel = BlendPanel(_end_actions(context, blend))
+        self.corner_panel = CornerPanel(
+            _end_actions(context, corners), registry["explore.corners-samples"], registry["explore.corners-grid"]
+        )
+        self.panels: dict[str, QWidget] = {"blend": self.blend_panel, "corners": self.corner_panel}
+        assert set(self.panels) == set(TOOLS)
+        column = vbox(self)
+        for panel in self.panels.values():
+            panel.hide()
+            column.addWidget(panel)
+        self.hide()
+        self._active: dict[str, bool] = {}
+        """Whether the picture was of the tool's kind; its panel opens when it becomes one."""
+        for panel in (self.blend_panel, self.corner_panel):
+            panel.gesture_begun.connect(explore.begin_gesture)
+            panel.gesture_ended.connect(explore.end_gesture)
+        blend.changed.connect(self._on_blend_changed)
+        blend.strip_changed.connect(self._on_blend_strip)
+        self.blend_panel.position_edited.connect(blend.set_position)
+        self.blend_panel.picked.connect(lambda index: blend.set_position(STRIP_POSITIONS[index]))
+        self.blend_panel.file_dropped.connect(blend.open_end)
+        corners.changed.connect(self._on_corners_changed)
+        corners.strip_changed.connect(self._on_corners_strip)
+        self.corner_panel.place_edited.connect(lambda down, right: corners.set_place((down, right)))
+        self.corner_panel.file_dropped.connect(corners.open_end)
+        self._on_blend_changed()
+        self._on_corners_changed()
+        self._on_corners_strip()
+
+    def show_tool(self, tool: str, shown: bool) -> None:
+        """Open the panel of a tool, which closes another, or close it."""
+        for key, panel in self.panels.items():
+            panel.setVisible(shown if key == tool else panel.isVisibleTo(self) and not shown)
+            self._registry[f"explore.{key}"].setChecked(panel.isVisibleTo(self))
+        self.setVisible(any(panel.isVisibleTo(self) for panel in self.panels.values()))
+
+    def fit_height(self, page: int) -> None:
+        """Take note of the height of the page, in pixels."""
+        self.corner_panel.fit_height(page)
+
+    def _open_when_active(self, mixture: MixtureState) -> None:
+        if mixture.active and not self._active.get(mixture.key):
+            self.show_tool(mixture.key, True)
+        self._active[mixture.key] = mixture.active
+
+    def _on_blend_changed(self) -> None:
+        self.blend_panel.show_ends(*self._blend.ends)
+        self.blend_panel.show_position(self._blend.position, blended=self._blend.active)
+        self._open_when_active(self._blend)
+
+    def _on_blend_strip(self) -> None:
+        self.blend_panel.strip.show_batch(self._blend.strip.images if self._blend.strip is not None else None)
+        self.blend_panel.show_position(self._blend.position, blended=self._blend.active)
+
+    def _on_corners_changed(self) -> None:
+        self.corner_panel.show_ends(self._corners.ends)
+        self.corner_panel.pad.show_place(self._corners.place, active=self._corners.active)
+        if self._corners.strip is None:
+            self._on_corners_strip()
+        self._open_when_active(self._corners)
+
+    def _on_corners_strip(self) -> None:
+        self.corner_panel.show_grid(self._corners.strip.images if self._corners.strip is not None else None)
+
+
+def _end_actions(context: WindowContext, mixture: MixtureState) -> list[list[QAction]]:
+    return [
+        [context.registry[f"explore.{mixture.key}-{kind}-{letter.lower()}"] for kind in ("picture", "file")]
+        for letter in mixture.letters
+    ]
