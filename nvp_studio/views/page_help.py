@@ -102,6 +102,10 @@ def _explore() -> PageHelp:
                 tr("Blend: A and B take the picture on screen, Shift+A and Shift+B a file."),
             ),
             (
+                tr("See what lies between four pictures"),
+                tr("Corners: choose four, or take four samples, and drag on the pad. Save grid writes them as a PNG."),
+            ),
+            (
                 tr("Keep a picture"),
                 tr("Save it: the PNG holds its recipe, and dropping the file brings picture and sliders back."),
             ),

@@ -20,9 +20,10 @@ from nvp_studio.views.widgets.number_field import NumberField
 
 MOST_GRID = 64
 """Pictures along each side of a grid that is written."""
-_LEAST_PAD, _MOST_PAD = 17 * SPACE, 32 * SPACE
+_LEAST_PAD, _MOST_PAD = 16 * SPACE, 32 * SPACE
 _MAX_NAME = 10 * SPACE
 _ROOM_FOR_NAMES = 70 * SPACE
+_ROOM_FOR_TEXT = 52 * SPACE
 
 
 class CornerPanel(QWidget):
@@ -49,8 +50,8 @@ class CornerPanel(QWidget):
         self.side.setFixedWidth(8 * SPACE)
         self.side.setAccessibleName(self.tr("Pictures along each side of the grid"))
         self.side.setToolTip(self.tr("Pictures along each side of the grid that is saved, 2 to {0}").format(MOST_GRID))
-        label = text_label(self.tr("a side"))
-        label.setBuddy(self.side)
+        self._label = text_label(self.tr("a side"))
+        self._label.setBuddy(self.side)
         top, bottom = Qt.AlignmentFlag.AlignTop, Qt.AlignmentFlag.AlignBottom
         right = Qt.AlignmentFlag.AlignRight
         grid = QGridLayout(self)
@@ -62,10 +63,11 @@ class CornerPanel(QWidget):
         grid.addWidget(self.pad, 0, 1, 4, 1)
         grid.addWidget(self.ends[1], 0, 2, top)
         grid.addWidget(self.ends[3], 3, 2, bottom)
-        grid.addWidget(ActionButton(samples, self.tr("Samples")), 0, 4, 1, 2, top | right)
+        self._tools = (ActionButton(samples, self.tr("Samples")), ActionButton(save, self.tr("Save grid")))
+        grid.addWidget(self._tools[0], 0, 4, 1, 2, top | right)
         grid.addWidget(self.side, 2, 4, right)
-        grid.addWidget(label, 2, 5)
-        grid.addWidget(ActionButton(save, self.tr("Save grid")), 3, 4, 1, 2, bottom | right)
+        grid.addWidget(self._label, 2, 5)
+        grid.addWidget(self._tools[1], 3, 4, 1, 2, bottom | right)
         grid.setColumnStretch(3, 1)
         grid.setRowStretch(1, 1)
         self.overlay = DropOverlay(
@@ -100,6 +102,10 @@ class CornerPanel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._write_names()
+        wide = self.width() >= _ROOM_FOR_TEXT
+        self._label.setVisible(wide)
+        for button in self._tools:
+            button.show_text(wide)
 
     def _write_names(self) -> None:
         """Number and name on each button, the number alone where there is room for no more."""
