@@ -19,6 +19,7 @@ from benchmarks.peers.models import PEERS, STUDIO, PeerFlow
 from benchmarks.peers.report import tables
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataSet
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import bits_per_dim_from_log_prob
 from nvp_studio.flow.prior import standard_normal_log_prob
 from tests.flow.jacobian import slogdet_of_jacobian
@@ -76,6 +77,7 @@ class Uniform(PeerFlow):
         return x.new_zeros(len(x))
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_bits_per_dim_are_those_of_the_program() -> None:
     images = bars(20, 0)
     assert bits_per_dim(Uniform(), images, batch=7) == pytest.approx(8.0)
@@ -85,6 +87,12 @@ def test_bits_per_dim_are_those_of_the_program() -> None:
     ours: Any = learner.model()
     assert bits_per_dim(ours, images) == pytest.approx(ours.bits_per_dim(images).mean().item(), abs=0.1)
     assert bits_per_dim_from_log_prob(torch.zeros(1), 5).item() == pytest.approx(8.0)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are scored by torch alone, which compiles nothing."""
+    monkeypatch.setattr(Inference, "compile", lambda self: None)
 
 
 @pytest.fixture
@@ -99,6 +107,7 @@ def options(**given: object) -> argparse.Namespace:
     )
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_finished_run_is_not_trained_again(data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "results" / "peers.jsonl"
     learning.learn([STUDIO], data, options(), learning.Results(file))
