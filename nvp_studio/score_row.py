@@ -1,5 +1,6 @@
 """The score of one image file, as it is computed, sent to the window, shown and written to a file."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -9,7 +10,11 @@ from nvp_studio.csv_file import csv_cell
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import PathText, ScaleValues, Sentence
 
-VERDICTS = ("typical", "unusual", "far outside")
+Verdict = Literal["", "typical", "unusual", "far outside"]
+VERDICTS: tuple[Verdict, ...] = ("typical", "unusual", "far outside")
+FAR = 0.01
+"""An image is far outside where the fitted tail gives it less than this part of the false-alarm rate."""
+MOST_REASONS = 3
 COLUMNS = (
     "path",
     "label",
@@ -87,11 +92,23 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """Of a file, the name of the folder that it is in."""
     p_value: float | None = None
     """Of the combined rule, small is unusual; None without a reference."""
-    verdict: Literal["", "typical", "unusual", "far outside"] = ""
+    verdict: Verdict = ""
     """Empty without a reference."""
     reasons: Annotated[tuple[Sentence, ...], msgspec.Meta(max_length=64)] = ()
     """Why the verdict is not ``typical``, the strongest reason first."""
     numbers: ScoreNumbers | None = None
+    log_tail: float | None = None
+    """ln of the p-value by the tail fitted to the reference; what `judged` needs beside `p_value` and `causes`."""
+    causes: Annotated[tuple[tuple[Sentence, float], ...], msgspec.Meta(max_length=64)] = ()
+    """(reason, its surprise), the strongest first, of what is more unusual than half of the reference."""
+
+    def judged(self, rate: float) -> "ScoreRow":
+        """The row with verdict and reasons at this false-alarm rate, in (0, 1)."""
+        if self.p_value is None or self.log_tail is None:
+            return self
+        verdict = verdict_at(self.p_value, self.log_tail, rate)
+        reasons = () if verdict == "typical" else reasons_at(self.causes, rate)
+        return msgspec.structs.replace(self, verdict=verdict, reasons=reasons)
 
     def values(self, columns: Sequence[str] = COLUMNS) -> dict[str, object]:
         """Plain values by column; the label of a file is a text, that of a data set's image a number."""
@@ -110,6 +127,19 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     def cells(self, columns: Sequence[str] = COLUMNS) -> tuple[str, ...]:
         """The row of a CSV file with these columns."""
         return tuple(_cell(column, value) for column, value in self.values(columns).items())
+
+
+def verdict_at(p_value: float, log_tail: float, rate: float) -> Verdict:
+    """The verdict on an image with this p-value and ln of the fitted tail's, at a false-alarm rate in (0, 1)."""
+    if p_value > rate * (1 + 1e-12):
+        return "typical"
+    return "far outside" if log_tail < math.log(FAR * rate) else "unusual"
+
+
+def reasons_at(causes: Sequence[tuple[str, float]], rate: float) -> tuple[str, ...]:
+    """The reasons whose surprise alone is above the rate, else the strongest one."""
+    strong = [text for text, surprise in causes if surprise > -math.log(rate)] or [text for text, _ in causes[:1]]
+    return tuple(dict.fromkeys(strong))[:MOST_REASONS]
 
 
 _FORMATS = {"percentile": ".2f", "p_value": ".6g", "bits_per_dim": ".6f"}

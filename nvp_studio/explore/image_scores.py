@@ -101,6 +101,8 @@ def _row(
         p_value=float(said.p_value[index]),
         verdict=said.verdict[index],
         reasons=said.reasons[index],
+        log_tail=float(said.log_tail[index]),
+        causes=said.causes[index],
         numbers=replace(
             numbers,
             typicality=float(said.typicality[index]),

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -68,22 +68,37 @@ def score_batches(
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
     rows: list[ScoreRow] = []
     began = time.monotonic()
+    with closing(read_files(model, paths, cancelled, archives)) as read:
+        for row in read:
+            if row is not None:
+                rows.append(row)
+            if rows and (len(rows) >= batch_size or time.monotonic() - began >= patience):
+                yield _scored(model, rows, scoring)
+                rows, began = [], time.monotonic()
+            elif row is None:
+                yield []
+    if rows and not cancelled():
+        yield _scored(model, rows, scoring)
+
+
+def read_files(
+    model: OpenedModel,
+    paths: Iterable[str | os.PathLike[str]],
+    cancelled: Callable[[], bool] = lambda: False,
+    archives: Archives | None = None,
+) -> Generator[ScoreRow | None]:
+    """Yield a row with the pixels of every image file under `paths`, or with the reason why it has none; no scores.
+
+    While a file is decoded or an archive opened that takes long, None is yielded, some fifty times a second.
+    """
     with nullcontext(archives) if archives is not None else Archives() as opened:
         found = _Found(opened, paths)
         while found.more and not cancelled():
             with closing(decoders().read(found.sources(), model.image_shape, model.reading, cancelled)) as images:
                 for image in images:
-                    if image is not None:
-                        rows.append(_row(found.names.popleft(), image))
-                    if rows and (len(rows) >= batch_size or time.monotonic() - began >= patience):
-                        yield _scored(model, rows, scoring)
-                        rows, began = [], time.monotonic()
-                    elif image is None:
-                        yield []
+                    yield None if image is None else _row(found.names.popleft(), image)
             if found.more:
-                yield []
-    if rows and not cancelled():
-        yield _scored(model, rows, scoring)
+                yield None
 
 
 class _Found:

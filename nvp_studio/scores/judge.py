@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.score_row import Verdict, reasons_at, verdict_at
 from nvp_studio.scores.gaussians import Principal
 from nvp_studio.scores.measures import Floats, Images, Measures
 from nvp_studio.scores.shapes import ShapeModel
@@ -22,9 +23,6 @@ VIEWS = ("statistics", "complexity", "coarse", "shape", "turned")
 """The views, in the order of their columns."""
 TAIL = 0.1
 """The share of the largest values that a tail is fitted to."""
-FAR = 0.01
-"""An image is far outside where the fitted tail gives it less than this part of the false-alarm rate."""
-MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,14 @@ class Judgement:
     """(N,): conformal; small is unusual. At least 1 / (n + 1) with n calibration images."""
     typicality: Floats
     """(N,): two-sided conformal p-value of the bits/dim alone; an image may be too likely."""
-    verdict: tuple[str, ...]
+    verdict: tuple[Verdict, ...]
     """N times ``typical``, ``unusual`` or ``far outside``."""
     reasons: tuple[tuple[str, ...], ...]
     """N times why the verdict is not ``typical``, in words; the strongest reason first."""
+    log_tail: Floats
+    """(N,): ln of the p-value that the tail fitted to the calibration images gives."""
+    causes: tuple[tuple[tuple[str, float], ...], ...]
+    """N times (reason, surprise) of the views that are more unusual than half of the images, the strongest first."""
 
 
 @dataclass(frozen=True)
@@ -141,23 +143,22 @@ class Judge:
         surprises = self.surprises(views)
         distance = surprises.sum(1)
         p_value = conformal(self.calibration, distance)
-        unusual = p_value <= rate * (1 + 1e-12)
-        far = unusual & (log_tail(self.calibration, distance) < np.log(FAR * rate))
-        verdict = np.where(far, "far outside", np.where(unusual, "unusual", "typical")).tolist()
+        tail = log_tail(self.calibration, distance)
+        verdict = tuple(verdict_at(p, ln_p, rate) for p, ln_p in zip(p_value.tolist(), tail.tolist(), strict=True))
         standard = self.numbers.standard(statistics(measures))
-        reasons = [
-            self._reasons(surprises[index], standard[index], rate) if unusual[index] else ()
-            for index in range(len(images))
-        ]
+        causes = tuple(self._causes(surprises[index], standard[index]) for index in range(len(images)))
+        reasons = tuple(
+            () if said == "typical" else reasons_at(found, rate) for said, found in zip(verdict, causes, strict=True)
+        )
         bits = measures.first_bits
         two_sided = 2 * np.minimum(conformal(self.bits_per_dim, bits), conformal(-self.bits_per_dim[::-1], -bits))
-        return Judgement(views, surprises, distance, p_value, np.minimum(two_sided, 1), tuple(verdict), tuple(reasons))
+        two_sided = np.minimum(two_sided, 1)
+        return Judgement(views, surprises, distance, p_value, two_sided, verdict, reasons, tail, causes)
 
-    def _reasons(self, surprises: Floats, standard: Floats, rate: float) -> tuple[str, ...]:
+    def _causes(self, surprises: Floats, standard: Floats) -> tuple[tuple[str, float], ...]:
         order = np.argsort(-surprises)
-        strong = [index for index in order if surprises[index] > -np.log(rate)] or [order[0]]
-        texts = [self._reason(VIEWS[index], standard) for index in strong]
-        return tuple(dict.fromkeys(texts))[:MOST_REASONS]
+        strong = [index for index in order if surprises[index] > np.log(2)] or [order[0]]
+        return tuple((self._reason(VIEWS[index], standard), float(surprises[index])) for index in strong)
 
     def _reason(self, view: str, standard: Floats) -> str:
         """What a view has noticed, in words; `standard` are the statistics in deviations from the mean."""

@@ -10,7 +10,8 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.scores import ScoresModel
 from nvp_studio.state.stored_scores import MAX_ROWS, StoredScores, read_scores, write_scores
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo, Score, ScoreDone, ScoreRows
+from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo
+from nvp_studio.worker.score_messages import Score, ScoreDone, ScoreRows
 
 
 class ScoreState(QObject):

@@ -14,12 +14,21 @@ from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.limits import DirectionValues, Name, Names, PathText, ScaleValues, Scores, Sentence, Sentences
+from nvp_studio.limits import (
+    DirectionValues,
+    Name,
+    Names,
+    PathText,
+    ScaleValues,
+    Scores,
+    Sentence,
+    Sentences,
+)
 from nvp_studio.recipe import Recipe
-from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
+from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows
 
 PROTOCOL = 12
 """Version of these messages; both ends must agree."""
@@ -145,15 +154,6 @@ class SaveGrid(msgspec.Struct, frozen=True, tag="save-grid"):
     """Side of the square that each pixel becomes."""
 
 
-class Score(msgspec.Struct, frozen=True, tag="score"):
-    """Bits/dim of every image under `paths` (files and folders), streamed as `ScoreRows` and closed by `ScoreDone`."""
-
-    paths: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=1_000_000)]
-    samples: int = 1
-    """Dequantization samples of the importance-weighted bound."""
-    seed: int = 0
-
-
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """Estimate what a run of `config` would take, by a few steps on made-up images."""
 
@@ -175,7 +175,7 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
     reading: Reading = UNDECIDED
 
 
-Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | SaveGrid | Score | Probe | Survey
+Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | SaveGrid | ScoreRequest | Probe | Survey
 """What a worker is asked for on a channel."""
 
 
@@ -221,6 +221,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     flow: FlowConfig
     reference: Scores
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
+    references: Names = ()
+    """What verdicts may compare with, of what was made so far."""
 
 
 class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):
@@ -282,21 +284,6 @@ class GridSaved(msgspec.Struct, frozen=True, tag="grid-saved"):
     path: PathText
 
 
-class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
-    """Some more rows of a `Score`; `done` of the `total` files counted so far are scored, `counted`: these are all."""
-
-    rows: Annotated[tuple[ScoreRow, ...], msgspec.Meta(max_length=1024)]
-    done: int
-    total: int
-    counted: bool
-
-
-class ScoreDone(msgspec.Struct, frozen=True, tag="score-done"):
-    """A `Score` came to its end."""
-
-    seconds: float
-
-
 class Probed(msgspec.Struct, frozen=True, tag="probed"):
     """Answer to `Probe`."""
 
@@ -333,8 +320,7 @@ Answer = (
     | PictureRead
     | PictureSaved
     | GridSaved
-    | ScoreRows
-    | ScoreDone
+    | ScoreAnswer
     | Probed
     | Surveying
     | DataReport
@@ -342,7 +328,7 @@ Answer = (
     | Failed
 )
 """What a worker answers to a request."""
-NOT_LAST = (ScoreRows, Surveying)
+NOT_LAST = (ScoreRows, MakingReference, Surveying)
 """Answers after which the request goes on: the next request of the channel is not sent yet."""
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from nvp_studio.training.events import RunProgress, StepMetrics
 from nvp_studio.worker.framing import encode
-from nvp_studio.worker.messages import ScoreRows
+from nvp_studio.worker.score_messages import ScoreRows
 
 BATCH_SECONDS = 1 / 30
 """Seconds that steps and progress of a run, and rows of scores, wait for more of them, to be written together."""

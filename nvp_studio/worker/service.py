@@ -2,22 +2,21 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
 
-from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import corners_grid, drawing_sheet
 from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
+from nvp_studio.explore.references import reference_names
 from nvp_studio.explore.rendering import draw, moved_by_scale
-from nvp_studio.explore.score import score_batches
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import (
@@ -37,31 +36,24 @@ from nvp_studio.worker.messages import (
     RenderSheet,
     SaveGrid,
     SavePicture,
-    Score,
-    ScoreDone,
-    ScoreRows,
     Sheet,
     Survey,
     Surveying,
     Welcome,
 )
+from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, Score, UseReference
+from nvp_studio.worker.scoring import Scorer
 from nvp_studio.worker.task_queue import Task
 
 _CPU_BATCH = 8
 _GPU_BATCH = 256
 _MAX_RECIPES = 1024
 """Most pictures of a sheet, which are held in memory until it is complete."""
-_READING_SECONDS = 0.05
-"""A batch of files that took this long to read is scored before it is full."""
-_COUNTING_SECONDS = 0.005
-"""Time for counting files after each batch that was scored."""
 _NEWER_SECONDS = 0.03
 """How long a picture's score waits for a request of a newer picture: more than a slow mouse takes for its next event
 (16 ms) and the window for the request. Without one the score is this much later."""
 _COMPILING_SECONDS = 0.5
 """How long opening another model waits until it is compiled."""
-_WAITING_SECONDS = 0.02
-"""How long scoring that waits for a model to be compiled lets a picture wait."""
 _SCORE_SECONDS = 0.75
 """While newer pictures are requested all the time, one is scored after each such interval: of pictures of 30 ms fewer
 than one in twenty waits for a score."""
@@ -77,7 +69,7 @@ class Service:
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
         self._compiling: Compiling | None = None
-        self._archives = Archives()
+        self._scorer = Scorer()
         self._scored_at = 0.0
 
     def welcome(self) -> Welcome:
@@ -107,11 +99,10 @@ class Service:
                 return _save(self._opened(), request)
             case SaveGrid():
                 return _save_grid(self._opened(), request)
-            case Score():
-                batch = max(1, self._batch // max(1, request.samples))
+            case Score() | UseReference() | ReadImages() | MapBits() | DrawMaps():
                 model, compiling = self._opened(), self._compiling
                 assert compiling is not None
-                return _score(model, compiling, request, batch, task.cancelled.is_set, self._archives)
+                return self._scorer.steps(request, model, compiling, self._batch, task.cancelled.is_set)
             case Probe():
                 return _probe(request)
             case Survey():
@@ -188,56 +179,6 @@ def _save_grid(model: OpenedModel, request: SaveGrid) -> Iterator[Answer | None]
     yield GridSaved(request.path)
 
 
-def _score(
-    model: OpenedModel,
-    compiling: Compiling,
-    request: Score,
-    batch: int,
-    cancelled: Callable[[], bool],
-    archives: Archives,
-) -> Iterator[Answer | None]:
-    while not compiling.wait(_WAITING_SECONDS):  # before the first file, so that a file's score depends on no moment
-        yield None
-    began = time.perf_counter()
-    done = counted_so_far = 0
-    counted = False
-    counting = archives.find(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
-    batches = score_batches(
-        model,
-        request.paths,
-        request.samples,
-        request.seed,
-        batch,
-        cancelled,
-        patience=_READING_SECONDS,
-        archives=archives,
-    )
-    try:
-        for rows in batches:
-            if not rows:
-                yield None
-                continue
-            done += len(rows)
-            more, counted = (0, True) if counted else _count_some(counting)
-            counted_so_far += more
-            total = max(counted_so_far, done)
-            yield ScoreRows(tuple(rows), done, total, counted)
-    finally:
-        archives.close(but_unpacked=True)  # an open file cannot be deleted on every system
-    yield ScoreDone(time.perf_counter() - began)
-
-
-def _count_some(files: Iterator[Path | int]) -> tuple[int, bool]:
-    """Count files for `_COUNTING_SECONDS`; returns how many, and whether those were the last."""
-    until = time.monotonic() + _COUNTING_SECONDS
-    count = 0
-    for path in files:
-        count += isinstance(path, Path)
-        if time.monotonic() > until:
-            return count, False
-    return count, True
-
-
 def _probe(request: Probe) -> Iterator[Answer | None]:
     from nvp_studio.training.probe import probe  # not needed by an explorer's start
 
@@ -273,6 +214,7 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         preset=model.info.preset,
         flow=model.flow.config,
         reference=tuple(model.reference.tolist()),
+        references=tuple(reference_names(model)),
     )
 
 

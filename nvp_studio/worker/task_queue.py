@@ -11,12 +11,13 @@ from nvp_studio.worker.messages import (
     ReadPicture,
     RenderSheet,
     ResumeRun,
-    Score,
     StartRun,
     Survey,
 )
+from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, Score, UseReference
 
 RunRequest = StartRun | ResumeRun
+_LONG = (RenderSheet, ReadPicture, Score, UseReference, ReadImages, MapBits, DrawMaps, Probe, Survey)
 
 
 @dataclass(eq=False)
@@ -32,7 +33,7 @@ class Task:
     @property
     def long(self) -> bool:
         """Whether short requests may be served between its steps."""
-        return isinstance(self.ask.request, RenderSheet | ReadPicture | Score | Probe | Survey)
+        return isinstance(self.ask.request, _LONG)
 
 
 class TaskQueue:

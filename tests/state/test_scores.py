@@ -12,13 +12,13 @@ from PySide6.QtCore import QPersistentModelIndex, Qt
 from nvp_studio.csv_file import csv_text
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS, ScoreRow
-from nvp_studio.state import scores
+from nvp_studio.state import score_rows
 from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from tests.qt import Bot
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
-NAME, SCORE, NOTES = 1, 2, 4
+NAME, SCORE, VERDICT, NOTES = (ScoresModel.COLUMNS.index(one) for one in ("name", "score", "verdict", "notes"))
 
 
 def row(path: str, score: float | None = None, **more: object) -> ScoreRow:
@@ -119,14 +119,14 @@ def test_images_are_made_of_the_scored_pixels() -> None:
 
 
 def test_pixels_beyond_the_memory_set_aside_become_thumbnails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores, "MAX_PIXEL_BYTES", 2 * 100 * 100 * 3)
+    monkeypatch.setattr(score_rows, "MAX_PIXEL_BYTES", 2 * 100 * 100 * 3)
     model = ScoresModel()
     batch = ImageBatch((1, 100, 100, 3), bytes(100 * 100 * 3))
     model.add([row(f"/{number}", 1.0, pixels=batch) for number in range(4)])
     assert [model.is_thumbnail(place) for place in range(4)] == [False, False, True, True]
     small = model.file(3).pixels
     assert small is not None
-    assert max(small.shape[1:3]) <= scores.THUMBNAIL_SIDE
+    assert max(small.shape[1:3]) <= score_rows.THUMBNAIL_SIDE
 
 
 @pytest.mark.slow

@@ -18,10 +18,8 @@ from nvp_studio.worker.messages import (
     PictureScored,
     Render,
     Reply,
-    Score,
-    ScoreDone,
-    ScoreRows,
 )
+from nvp_studio.worker.score_messages import Score, ScoreDone, ScoreRows
 
 _RENDER = Render(Recipe(checkpoint="", base=Seed(0)))
 _RENDERED = Picture(image=ImageBatch((1, 1, 1, 1), b"\0"), base_coordinates=())

@@ -31,14 +31,13 @@ from nvp_studio.worker.messages import (
     Probe,
     Render,
     Reply,
-    Score,
-    ScoreRows,
     StartRun,
     Survey,
     Surveying,
     WindowMessage,
     WorkerMessage,
 )
+from nvp_studio.worker.score_messages import Score, ScoreRows
 
 _RECIPE = Recipe(
     checkpoint="ab" * 32,

@@ -39,8 +39,6 @@ from nvp_studio.worker.messages import (
     ResumeRun,
     RunCommand,
     SavePicture,
-    Score,
-    ScoreRows,
     Sheet,
     StartRun,
     Survey,
@@ -48,6 +46,7 @@ from nvp_studio.worker.messages import (
     WindowMessage,
     WorkerMessage,
 )
+from nvp_studio.worker.score_messages import Score, ScoreRows
 from tests.fuzzing import cases, damaged, with_an_extreme
 from tests.small_model import random_images
 from tests.worker.process import WorkerProcess

@@ -48,15 +48,13 @@ from nvp_studio.worker.messages import (
     RenderSheet,
     Reply,
     SavePicture,
-    Score,
-    ScoreDone,
-    ScoreRows,
     Sheet,
     Survey,
     Surveying,
     Welcome,
     WorkerMessage,
 )
+from nvp_studio.worker.score_messages import Score, ScoreDone, ScoreRows
 from nvp_studio.worker.service import Service
 from nvp_studio.worker.task_queue import Task
 from tests.hostile.image_files import scans

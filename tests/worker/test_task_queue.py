@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvp_studio.recipe import Recipe, Seed
-from nvp_studio.worker.messages import Ask, OpenModel, Render, RenderSheet, ResumeRun, Score
+from nvp_studio.worker.messages import Ask, OpenModel, Render, RenderSheet, ResumeRun
+from nvp_studio.worker.score_messages import Score
 from nvp_studio.worker.task_queue import Task, TaskQueue
 
 _RECIPE = Recipe(checkpoint="", base=Seed(0))

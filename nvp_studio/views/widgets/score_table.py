@@ -13,7 +13,8 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QImage, QPainter, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
 
-from nvp_studio.state.scores import IMAGE_ROLE, THUMBNAIL_SIDE, ScoresModel
+from nvp_studio.state.score_rows import THUMBNAIL_SIDE
+from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.placed_image import whole_zoom
 from nvp_studio.views.widgets.table import PlainDelegate, Table
