@@ -37,11 +37,12 @@ from nvp_studio.commands.data_split import (
 )
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.commands.options import given_reading, options_of, with_options
-from nvp_studio.commands.parquet import check_parquet, parquet_rows
+from nvp_studio.commands.parquet import check_parquet
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
 from nvp_studio.commands.score_files import Draw, Scored, added_rows, map_writer, second_model
 from nvp_studio.csv_file import csv_writer
 from nvp_studio.data.reading import Reading
+from nvp_studio.runs.score_tables import parquet_rows
 from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, VERDICTS, ScoreRow
 from nvp_studio.text import printable
 

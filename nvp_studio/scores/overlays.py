@@ -8,16 +8,13 @@ import PIL.Image
 
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.ledger import BitMap, Ledger, gradient
-from nvp_studio.scores.measures import Floats, Images
+from nvp_studio.scores.map_colours import SLOPES, overlay
+from nvp_studio.scores.measures import Images
 from nvp_studio.scores.reference import MapRange
 
 SIDE = 256
 """Pixels of the longer side of each panel, at least; a pixel of the image becomes a square."""
 _GAP = 4
-_RAMP = np.array([[0, 0, 4], [51, 16, 104], [136, 34, 106], [203, 65, 73], [249, 142, 9], [252, 255, 164]], np.float64)
-"""Colours from few bits to many, each lighter than the one before, so that they differ in grey too."""
-_SLOPES = (-3.0, 1.0)
-"""Powers of ten of nats per grey level that the darkest and the brightest colour stand for."""
 _OUTLINE = np.array([0, 255, 255], np.uint8)
 
 
@@ -50,24 +47,8 @@ class MapMaker:
         for scale, layer in enumerate(bits.by_scale[index], 1):
             panels.append(_enlarged(overlay(image, layer, ranges.low[scale], ranges.high[scale]), part))
         slope = np.log10(np.abs(slopes[index]).sum(2).astype(np.float64) + 1e-12)
-        panels.append(_enlarged(overlay(image, slope, *_SLOPES), part))
+        panels.append(_enlarged(overlay(image, slope, *SLOPES), part))
         return panels
-
-
-def colours(values: Floats, low: float, high: float) -> npt.NDArray[np.uint8]:
-    """RGB (H, W, 3) of values (H, W): dark at `low` and below, bright at `high` and above."""
-    place = np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (len(_RAMP) - 1)
-    below = np.minimum(place.astype(np.int64), len(_RAMP) - 2)
-    share = (place - below)[..., np.newaxis]
-    mixed: Floats = (1 - share) * _RAMP[below] + share * _RAMP[below + 1]
-    return mixed.round().astype(np.uint8)
-
-
-def overlay(image: Images, values: Floats, low: float, high: float) -> npt.NDArray[np.uint8]:
-    """The colours of values (H, W) over the grey image (H, W, C), which shows through by a quarter."""
-    grey = image.mean(2, keepdims=True)
-    mixed: Floats = 0.75 * colours(values, low, high) + 0.25 * grey
-    return mixed.round().astype(np.uint8)
 
 
 def outlined(panel: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_], part: int) -> npt.NDArray[np.uint8]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.scores import ScoresModel
+from nvp_studio.state.references import ReferenceState
+from nvp_studio.state.scores import DEFAULT_RATE, ScoresModel
 from nvp_studio.state.stored_scores import MAX_ROWS, StoredScores, read_scores, write_scores
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Cancelled, Failed, ModelInfo
-from nvp_studio.worker.score_messages import Score, ScoreDone, ScoreRows
+from nvp_studio.worker.score_messages import ImagesRead, ReadImages, ReferenceInfo, Score, ScoreDone, ScoreRows
 
 
 class ScoreState(QObject):
@@ -35,14 +36,18 @@ class ScoreState(QObject):
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._engine = engine
+        self.engine = engine
         self.rows = ScoresModel(self)
         self.model: ModelInfo | None = None
         """The model of the scores in the table."""
+        self.reference: ReferenceInfo | None = None
+        """What the verdicts in the table compare with."""
         self.done = 0
         self.total = 0
         self.counted = True
-        self.busy = False
+        self.busy = self._asking = False
+        self.rate = DEFAULT_RATE
+        """The false-alarm rate that is asked for; that of the rows may be higher."""
         self.left: int | None = None
         """How many files have no row because a person cancelled; None where that is not known."""
         self._asked: list[str] = []
@@ -56,12 +61,27 @@ class ScoreState(QObject):
         engine.model_opened.connect(self._on_model_opened)
         self._channel = engine.explorer.channel("score", self)
         self._previews = engine.explorer.channel("score preview", self)
+        self._images = engine.explorer.channel("score images", self)
+        self.references = ReferenceState(engine, self)
+        self.references.changed.connect(self._on_reference)
+        self.references.progressed.connect(self.progressed)
+        self.rows.images_wanted.connect(lambda paths: self._images.ask(ReadImages(paths), self._on_images))
 
     @property
     def stale(self) -> bool:
-        """Whether the table's scores are of another model than the one open now."""
-        scored, opened = self.model, self._engine.model
-        return bool(scored and opened and scored.digest != opened.digest and self.rows.rowCount())
+        """Whether the table's scores are of another model than the one open now, or compared with another reference."""
+        scored, opened = self.model, self.engine.model
+        if not (scored and opened and self.rows.total):
+            return False
+        return scored.digest != opened.digest or self.other_reference
+
+    @property
+    def other_reference(self) -> bool:
+        """Whether the verdicts in the table, if there are any, compare with another reference than the chosen one."""
+        chosen = self.references
+        if not chosen.settled or chosen.current is None:
+            return False
+        return self.reference != chosen.current
 
     @property
     def waiting_for_model(self) -> bool:
@@ -108,6 +128,7 @@ class ScoreState(QObject):
         self._waiting.clear()
         self._channel.cancel()
         self._reset_progress()
+        self.references.cancel()
         self.progressed.emit()
 
     def clear(self) -> None:
@@ -117,11 +138,17 @@ class ScoreState(QObject):
         self.cancel()
         self._cancelled = ()
         self.rows.clear()
-        self.model = None
+        self.model = self.reference = None
         self.done = self.total = 0
         self.counted = True
         self.progressed.emit()
         self.model_changed.emit()
+
+    def judge_at(self, rate: float) -> None:
+        """Give verdicts at this false-alarm rate, or the lowest one that the reference can keep."""
+        least = self.reference.least_rate if self.reference is not None else 0.0
+        self.rate = rate
+        self.rows.judge_at(max(rate, least))
 
     @property
     def cancelled(self) -> bool:
@@ -138,11 +165,13 @@ class ScoreState(QObject):
 
     def stored(self, most: int) -> StoredScores | None:
         """The table with up to `most` rows; None when it is empty."""
-        if self.model is None or not self.rows.rowCount():
+        if self.model is None or not self.rows.total:
             return None
         left = [one for paths in (self._current, *self._waiting, self._cancelled) for one in paths]
         rows = self.rows.small_rows(most)
-        return StoredScores(model=self.model, asked=tuple(self._asked), unfinished=tuple(left), rows=rows)
+        return StoredScores(
+            model=self.model, asked=tuple(self._asked), unfinished=tuple(left), reference=self.reference, rows=rows
+        )
 
     def restore(self, path: Path) -> None:
         """Show the table that `store` wrote, if there is one."""
@@ -152,9 +181,11 @@ class ScoreState(QObject):
 
     def show_stored(self, scores: StoredScores) -> None:
         """Show this table, unless there is another by now."""
-        if self.rows.rowCount() or self.busy or self._waiting:
+        if self.rows.total or self.busy or self._waiting:
             return
         self.model, self._asked, self._cancelled = scores.model, list(scores.asked), scores.unfinished
+        self.reference = scores.reference
+        self.judge_at(self.rate)
         self._finished = set(scores.asked).difference(scores.unfinished)
         self.left = None
         self.rows.show_below(self._asked)
@@ -164,28 +195,40 @@ class ScoreState(QObject):
 
     def ask_preview(self, path: str) -> None:
         """Have the exact pixels of a file read once more."""
-        self._previews.ask(Score((path,)), self._on_preview)
+        self._previews.ask(ReadImages((path,)), self._on_preview)
 
     def _start_next(self) -> None:
         """Score what waits; without an open model it waits until one opens."""
-        engine = self._engine
+        engine = self.engine
         ready = engine.model is not None and engine.explorer.state == "ready" and not engine.opening
         if ready and self._waiting and not self.busy:
             if self.stale:
                 self.score_again()
                 return
             self._cancelled = ()
-            if self.model != engine.model:
-                self.model = engine.model
-                self.model_changed.emit()
             self._current = self._waiting.popleft()
             self.busy, self.counted = True, False
             self.done = self.total = 0
-            self._channel.ask(Score(self._current), self._on_answer)
+            self._ask_scores()
         self.progressed.emit()
 
+    def _ask_scores(self) -> None:
+        """Ask for the scores of what is current, once it is known what verdicts compare with."""
+        references = self.references
+        if not references.settled:
+            references.settle()
+        elif self.stale:
+            self.score_again()
+        else:
+            if self.model != self.engine.model or self.reference != references.current:
+                self.model, self.reference = self.engine.model, references.current
+                self.judge_at(self.rate)
+                self.model_changed.emit()
+            self._asking = True
+            self._channel.ask(Score(self._current, reference=references.current_name), self._on_answer)
+
     def _reset_progress(self) -> None:
-        self.busy = False
+        self.busy = self._asking = False
         self._current = ()
 
     def _on_answer(self, answer: Answer | WorkerLost) -> None:
@@ -209,10 +252,25 @@ class ScoreState(QObject):
                 self._on_lost()
 
     def _on_preview(self, answer: Answer | WorkerLost) -> None:
-        if isinstance(answer, ScoreRows):
+        if isinstance(answer, ImagesRead):
             for row in answer.rows:
                 if row.pixels is not None:
                     self.preview_arrived.emit(row.path, row.pixels)
+
+    def _on_images(self, answer: Answer | WorkerLost) -> None:
+        if isinstance(answer, ImagesRead):
+            for row in answer.rows:
+                self.rows.keep_image(row.path, row.pixels)
+
+    def _on_reference(self) -> None:
+        self.model_changed.emit()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.busy and not self._asking:
+            self._ask_scores()
+        else:
+            self._start_next()
 
     def _on_ended(self) -> None:
         self._reset_progress()
@@ -221,7 +279,7 @@ class ScoreState(QObject):
 
     def _on_lost(self) -> None:
         """Go on by itself once; whether a file that ends the engine again is scored is left to the person."""
-        self.busy = False
+        self.busy = self._asking = False
         self._resumed = not self._resumed
         if self._resumed:
             self._waiting.appendleft(self._current)
@@ -231,8 +289,9 @@ class ScoreState(QObject):
         self.progressed.emit()
 
     def _on_model_opened(self, model: ModelInfo) -> None:
+        self.references.follow(model)
         self.model_changed.emit()
-        self._start_next()
+        self._go_on()
 
 
 def _without_overlap(paths: Sequence[str]) -> bool:
@@ -245,6 +304,11 @@ def progress_text(state: ScoreState, done: int | None = None) -> str:
     """How far the scoring is, as a line of text; with `done`, as if it were that far."""
     tr = QCoreApplication.translate
     done = state.done if done is None else done
+    if state.references.making is not None:
+        finished, whole = state.references.making
+        if not whole:
+            return tr("ScoreState", "Reading the images of the reference…")
+        return tr("ScoreState", "Making the reference, once: {0} of {1}").format(f"{finished:,}", f"{whole:,}")
     if state.waiting_for_model:
         return tr("ScoreState", "Waiting for the engine…")
     if state.busy and state.counted:

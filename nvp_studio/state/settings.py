@@ -49,6 +49,10 @@ class Settings(msgspec.Struct, kw_only=True):
     train_advanced: bool = False
     """Whether the form's advanced part is unfolded."""
     score_columns: list[int] = []
+    score_rate: float = 0.01
+    """The false-alarm rate of verdicts."""
+    score_gallery: bool = False
+    """Whether Score shows its files as thumbnails."""
 
 
 def settings_path() -> Path:

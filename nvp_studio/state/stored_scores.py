@@ -7,6 +7,7 @@ import msgspec
 from nvp_studio.files import write_whole
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.worker.messages import ModelInfo
+from nvp_studio.worker.score_messages import ReferenceInfo
 
 MAX_ROWS = 20_000
 """Of a longer table only so many rows are kept: reading the file must not delay the start."""
@@ -20,6 +21,8 @@ class StoredScores(msgspec.Struct, frozen=True, kw_only=True):
     """The files and folders that were to be scored."""
     unfinished: tuple[str, ...] = ()
     """Those of `asked` that were not scored, or not completely."""
+    reference: ReferenceInfo | None = None
+    """What the verdicts compare with."""
     rows: tuple[ScoreRow, ...] = ()
     """With thumbnails for pixels."""
 

@@ -19,6 +19,7 @@ def _needs() -> dict[str, str]:
     some_run = _tr("needs a run that is selected")
     resumable = _tr("needs a run that can go on, and none under way")
     model = _tr("needs a run that has saved its best model")
+    model_open = _tr("needs an open model")
     files = _tr("needs files in the table of Score")
     export = _tr("needs a selected run and the package that it names")
     return {
@@ -48,6 +49,12 @@ def _needs() -> dict[str, str]:
         "score.explore": _tr("needs a file of the table that could be read"),
         "score.export": files,
         "score.clear": files,
+        "score.copy-paths": _tr("needs files of the table that are selected"),
+        "score.reveal": _tr("needs a file of the table that is selected"),
+        "score.gallery": files,
+        "score.make-reference": model_open,
+        "score.compare": model_open,
+        "score.report": files,
         "runs.label": some_run,
         "runs.duplicate": some_run,
         "runs.resume": resumable,

@@ -62,7 +62,7 @@ def page_entries() -> tuple[PageEntry, ...]:
     return (
         PageEntry("train", tr("Train"), "graduation-cap", "train.page:TrainPage"),
         PageEntry("explore", tr("Explore"), "compass", "explore.page:ExplorePage"),
-        PageEntry("score", tr("Score"), "gauge", "score:ScorePage"),
+        PageEntry("score", tr("Score"), "gauge", "score.page:ScorePage"),
         PageEntry("runs", tr("Runs"), "chart-line", "runs.page:RunsPage"),
     )
 

@@ -30,7 +30,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows
 
-PROTOCOL = 12
+PROTOCOL = 13
 """Version of these messages; both ends must agree."""
 
 

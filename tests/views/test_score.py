@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scores import ScoresModel
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.score import ScorePage
+from nvp_studio.views.pages.score.page import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
 from tests.data.test_sources import write_zip
 from tests.qt import Bot, is_asking, open_window
@@ -66,7 +66,7 @@ def test_no_button_and_no_figure_is_cut_off_in_the_smallest_window(
     page.progress_label.setText("Scoring 1,234 of 5,678")
     qtbot.waitUntil(lambda: window.width() == window.minimumWidth())
     shown = [button for button in page.findChildren(ActionButton) if button.isVisible()]
-    assert len(shown) == 6
+    assert len(shown) == 7
     qtbot.waitUntil(lambda: all(button.width() >= button.sizeHint().width() for button in shown), timeout=5000)
     percentile = ScoresModel.COLUMNS.index("percentile")
     end = page.table.columnViewportPosition(percentile) + page.table.columnWidth(percentile)
@@ -109,14 +109,14 @@ def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: Scor
     assert page.table.isVisible()
     assert page.progress_label.text() == "9 scored, 1 not readable"
     page.table.selectRow(row_of(page, "photo.jpg"))
-    assert "resized from" in page.preview_notes.text().lower()
+    assert "resized from" in page.side.notes.text().lower()
     assert page.preview.image is not None
     assert (page.preview.image.width(), page.preview.image.height()) == (8, 8)
     file = page.state.rows.file(row_of(page, "photo.jpg"))
-    assert f"{file.bits_per_dim:.3f} bits/dim" in page.preview_score.text()
+    assert f"{file.bits_per_dim:.3f} bits/dim" in page.side.score.text()
     page.table.selectRow(row_of(page, "broken.png"))
     assert page.preview.image is None
-    assert "not an image" in page.preview_notes.text().lower()
+    assert "not an image" in page.side.notes.text().lower()
     assert not window.registry["score.explore"].isEnabled()
 
 
@@ -130,15 +130,15 @@ def test_files_of_sub_folders_are_told_apart(window: MainWindow, page: ScorePage
     dog = str(Path("dog", "000.png"))
     assert {str(Path("cat", "000.png")), dog, "photo.jpg"} < set(shown)
     page.table.selectRow(shown[dog])
-    assert page.preview_name.text() == dog
-    qtbot.waitUntil(lambda: str(files / dog) in page.preview_name.toolTip())
+    assert page.side.name.text() == dog
+    qtbot.waitUntil(lambda: str(files / dog) in page.side.name.toolTip())
     assert table.file(shown[dog]).cells()[0] == str(files / dog)
 
 
 def test_a_click_on_the_heading_sorts(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
     score(window, page, [files], qtbot)
     header = page.table.horizontalHeader()
-    place = QPoint(header.sectionPosition(2) + 20, header.height() // 2)
+    place = QPoint(header.sectionPosition(ScoresModel.COLUMNS.index("score")) + 20, header.height() // 2)
     qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
     values = [file.bits_per_dim for file in page.state.rows.files()]
     assert values[-1] is None
@@ -152,7 +152,7 @@ def test_the_table_is_written_as_csv_in_the_order_shown(
     window: MainWindow, page: ScorePage, files: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score(window, page, [files], qtbot)
-    page.state.rows.sort(2)
+    page.state.rows.sort(ScoresModel.COLUMNS.index("score"))
     target = tmp_path / "scores.csv"
     for path, words in ((target, "Wrote scores.csv."), (tmp_path / "missing" / "scores.csv", "No such file")):
         monkeypatch.setattr(page.context, "ask_save", lambda *_, path=path: path)
@@ -160,7 +160,7 @@ def test_the_table_is_written_as_csv_in_the_order_shown(
         qtbot.waitUntil(lambda words=words: any(words in shown.text for shown in window.notifications.shown))
     lines = target.read_text("utf-8").splitlines()
     assert len(lines) == 1 + page.state.rows.rowCount()
-    values = [float(cell) for line in lines[1:] if (cell := line.split(",")[1])]
+    values = [float(cell) for line in lines[1:] if (cell := line.split(",")[2])]
     assert values == sorted(values)
     model = page.state.model
     assert model is not None
@@ -261,4 +261,4 @@ def test_names_are_shortened_before_figures_are_hidden(
     assert right <= page.table.viewport().width()
     window.resize(1920, 1080)
     QApplication.processEvents()
-    assert page.table.columnWidth(1) == 34 * 8
+    assert page.table.columnWidth(1) == 30 * 8

@@ -1,4 +1,4 @@
-"""Table of scored files with their thumbnails; sorted by a click on a heading, smooth with 100 000 rows."""
+"""Table of scored files with their thumbnails; sorted by a click on a heading, smooth with 100 000 rows and more."""
 
 from PySide6.QtCore import (
     QCoreApplication,
@@ -13,6 +13,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QImage, QPainter, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
 
+from nvp_studio.state.score_columns import COLUMNS
 from nvp_studio.state.score_rows import THUMBNAIL_SIDE
 from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from nvp_studio.views.theme import SPACE
@@ -20,10 +21,17 @@ from nvp_studio.views.widgets.placed_image import whole_zoom
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
-_WIDTHS = [6, 34, 12, 13]
-_NAME = ScoresModel.COLUMNS.index("name")
-_NOTES = ScoresModel.COLUMNS.index("notes")
-_MIN_NAME, _MIN_NOTES = 14 * SPACE, 14 * SPACE
+_WIDTHS = [6, 30, 11, 10, 12, 10, 12]
+"""Of all columns but the last, in units of `SPACE`."""
+_NAME = COLUMNS.index("name")
+_MIN_NAME = 14 * SPACE
+_LEAST = 5 * SPACE
+_NOTES = COLUMNS.index("notes")
+_MIN_NOTES, _GOOD_NOTES = 14 * SPACE, 24 * SPACE
+_NEEDED = ("image", "score")
+_BY_WORTH = tuple(map(COLUMNS.index, ("verdict", "percentile", "notes", "p_value", "label")))
+"""Where there is no room for all, the last of these are hidden."""
+VERDICT_COLOURS = {"typical": "text", "unusual": "warning", "far outside": "error"}
 
 
 class ScoreTable(Table):
@@ -31,6 +39,8 @@ class ScoreTable(Table):
 
     def __init__(self, model: ScoresModel) -> None:
         super().__init__(model, QCoreApplication.translate("ScoreTable", "Scored files"), _ROW_HEIGHT, least_width=5)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setItemDelegate(_ScoreDelegate(model, self))
         header = self.horizontalHeader()
@@ -39,40 +49,52 @@ class ScoreTable(Table):
         header.setSortIndicatorClearable(True)
         self.setSortingEnabled(True)
         bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        self.setMinimumWidth(sum(_WIDTHS) * SPACE - _WIDTHS[_NAME] * SPACE + _MIN_NAME + bar + 2 * self.frameWidth())
-        self._name_width = self._narrowed = 0
+        needed = sum(_WIDTHS[COLUMNS.index(column)] for column in (*_NEEDED, "verdict")) * SPACE
+        self.setMinimumWidth(needed + _MIN_NAME + bar + 2 * self.frameWidth())
+        self._widths = [width * SPACE for width in _WIDTHS]
+        """As a person set them; the name may be narrower, other columns hidden."""
+        self._fitting = False
+        header.sectionResized.connect(self._on_resized)
         self.show_widths([])
 
     def show_widths(self, widths: list[int]) -> None:
         """Set column widths in pixels; the last column takes the rest."""
         if len(widths) != len(_WIDTHS):
             widths = [width * SPACE for width in _WIDTHS]
-        self._name_width = max(5 * SPACE, widths[_NAME])
-        for column, width in enumerate(widths):
-            self.setColumnWidth(column, max(5 * SPACE, width))
+        self._widths = [max(_LEAST, width) for width in widths]
+        self._fit()
 
     def widths(self) -> list[int]:
         """Column widths for `show_widths`."""
-        widths = [self.columnWidth(column) for column in range(len(_WIDTHS))]
-        if widths[_NAME] == self._narrowed:
-            widths[_NAME] = self._name_width
-        return widths
+        return self._widths.copy()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Shorten the names where the figures would not be seen, and leave out notes that would have no room."""
-        widths = self.widths()
-        self._name_width = widths[_NAME]
-        room = self.viewport().width() - sum(widths) + self._name_width
-        hidden = room < _MIN_NAME + _MIN_NOTES
-        if self.isColumnHidden(_NOTES) != hidden:
-            self.setColumnHidden(_NOTES, hidden)
-        self._narrowed = max(_MIN_NAME, min(self._name_width, room if hidden else room - _MIN_NOTES))
-        self.setColumnWidth(_NAME, self._narrowed)
+        self._fit()
         super().resizeEvent(event)
+
+    def _on_resized(self, column: int, _before: int, width: int) -> None:
+        if not self._fitting and column < len(self._widths) and width and not self.isColumnHidden(_NOTES):
+            self._widths[column] = width
+
+    def _fit(self) -> None:
+        """Shorten the names, then hide columns, where the figures would not be seen."""
+        self._fitting = True
+        wanted = [*self._widths, _MIN_NOTES]
+        room = self.viewport().width() - sum(wanted[COLUMNS.index(column)] for column in _NEEDED)
+        for column in _BY_WORTH:
+            shown = room - wanted[column] >= _MIN_NAME
+            room -= wanted[column] if shown else 0
+            self.setColumnHidden(column, not shown)
+        if not self.isColumnHidden(_NOTES):
+            room -= max(0, min(_GOOD_NOTES - _MIN_NOTES, room - _MIN_NAME))
+        for column, width in enumerate(self._widths):
+            if not self.isColumnHidden(column):
+                self.setColumnWidth(column, max(_MIN_NAME, min(width, room)) if column == _NAME else width)
+        self._fitting = False
 
 
 class _ScoreDelegate(PlainDelegate):
-    """Paints the thumbnail at a whole zoom, and the reason of a failure in its colour."""
+    """Paints the thumbnail at a whole zoom, verdicts and the reason of a failure in their colours."""
 
     def __init__(self, model: ScoresModel, parent: ScoreTable) -> None:
         super().__init__(parent)
@@ -85,13 +107,16 @@ class _ScoreDelegate(PlainDelegate):
             option.textElideMode = Qt.TextElideMode.ElideMiddle  # names often differ at their end
             if self._model.file(index.row()).error and self._table.isColumnHidden(_NOTES):
                 self.write_in("error", option)
-        if self._model.COLUMNS[index.column()] == "notes":
+        column = COLUMNS[index.column()]
+        if column == "notes":
             self.write_in("error" if self._model.file(index.row()).error else "dim", option)
+        elif column == "verdict":
+            self.write_in(VERDICT_COLOURS.get(self._model.file(index.row()).verdict, "dim"), option)
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
-        if self._model.COLUMNS[index.column()] != "image":
+        if COLUMNS[index.column()] != "image":
             super().paint(painter, option, index)
             return
         self.initStyleOption(option, index)
@@ -99,11 +124,12 @@ class _ScoreDelegate(PlainDelegate):
         style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget)
         image: QImage | None = index.data(IMAGE_ROLE)
         if image is not None:
-            painter.drawImage(_centred(image, option.rect, painter.device().devicePixelRatioF()), image)
+            painter.drawImage(centred(image, option.rect, THUMBNAIL_SIDE, painter.device().devicePixelRatioF()), image)
 
 
-def _centred(image: QImage, area: QRect, ratio: float) -> QRectF:
-    size = whole_zoom(image.size(), QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE), ratio)
+def centred(image: QImage, area: QRect, side: int, ratio: float) -> QRectF:
+    """Where an image of at most `side` logical pixels lies in the middle of an area, at a whole zoom."""
+    size = whole_zoom(image.size(), QSize(side, side), ratio)
     place = QRectF(QPointF(), size)
     place.moveCenter(QRectF(area).center())
     return QRectF(place.toRect()) if ratio == 1 else place

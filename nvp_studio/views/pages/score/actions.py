@@ -1,0 +1,156 @@
+"""What a person does with scored files: export, copy, show in their folder, open in Explore; and with references."""
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QInputDialog
+
+from nvp_studio.runs.score_tables import write_table
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.state.paths import image_filter
+from nvp_studio.state.scoring import ScoreState
+from nvp_studio.views import notify
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.file_writing import write_in_thread
+from nvp_studio.views.undo_offer import UndoOffer
+from nvp_studio.views.widgets.score_table import ScoreTable
+
+TOPIC = "score"
+TABLE_KEYS = ("explore", "copy-paths", "reveal", "export")
+"""In the order of the table's menu."""
+_MOST_COPIED = 100_000
+
+
+class ScoreActions(QObject):
+    """Registers the page's actions and applies them to the selected files."""
+
+    def __init__(self, context: WindowContext, page: QObject, page_key: str, state: ScoreState) -> None:
+        super().__init__(page)
+        self._context, self._page_key, self._state = context, page_key, state
+        self.cleared = UndoOffer(f"{TOPIC}-cleared", self)
+        self.table: ScoreTable | None = None
+        """Where files are selected, once there is one."""
+        add = context.registry.add
+        add("score.add-files", self.tr("Add &files…"), self._ask_files, "Ctrl+Shift+F", "file-plus")
+        add("score.add-folder", self.tr("Add f&older…"), self._ask_folder, "Ctrl+Shift+D", "folder-plus")
+        add("score.again", self.tr("&Score again"), state.score_again, icon="refresh-cw", separator=True)
+        add("score.cancel", self.tr("&Cancel scoring"), state.cancel, icon="circle-x")
+        add("score.continue", self.tr("Co&ntinue scoring"), state.resume, icon="circle-play")
+        add("score.explore", self.tr("Open in E&xplore"), self.explore, icon="compass", separator=True)
+        add("score.copy-paths", self.tr("Copy the &paths"), self._copy_paths, "Ctrl+Shift+C", "clipboard-copy")
+        add("score.reveal", self.tr("Show in the &folder"), self._reveal, icon="folder-open")
+        tip = self.tr("All rows that are shown, or those that are selected where they are several, as CSV or Parquet")
+        add("score.export", self.tr("&Export the table…"), self._export, icon="table", tip=tip)
+        tip = self.tr("Verdicts then compare with images that you know to be good")
+        text = self.tr("&Make a reference of a folder…")
+        add("score.make-reference", text, self._make_reference, icon="folder-plus", tip=tip, separator=True)
+        add("score.clear", self.tr("C&lear the table"), self._clear, icon="trash-2", separator=True)
+        for key, text in (
+            ("cancel", self.tr("Cancel")),
+            ("continue", self.tr("Continue")),
+            ("export", self.tr("Export")),
+            ("clear", self.tr("Clear")),
+        ):
+            self[key].setIconText(text)  # on buttons: all must fit beside the progress in a small window
+
+    def __getitem__(self, key: str) -> QAction:
+        return self._context.registry[f"{TOPIC}.{key}"]
+
+    def update(self) -> None:
+        """Make possible what is possible now."""
+        state, chosen = self._state, self.selected_rows()
+        going = state.busy or state.waiting_for_model or state.references.making is not None
+        self["cancel"].setEnabled(going)
+        self["cancel"].setVisible(going)
+        self["continue"].setEnabled(state.can_resume)
+        self["continue"].setVisible(state.can_resume)
+        self["again"].setEnabled(state.rows.total > 0)
+        self["export"].setEnabled(state.rows.rowCount() > 0)
+        self["clear"].setEnabled(state.rows.total > 0 or going)
+        self["copy-paths"].setEnabled(bool(chosen))
+        self["reveal"].setEnabled(bool(chosen))
+        self["make-reference"].setEnabled(self._context.engine.model is not None)
+        self["explore"].setEnabled(bool(chosen) and not self._current().error)
+
+    def selected_rows(self) -> list[int]:
+        """The rows that are selected, in the order shown."""
+        if self.table is None:
+            return []
+        selection = self.table.selectionModel().selection()  # ranges: an index for each cell would be very many
+        ranges = [selection.at(place) for place in range(selection.count())]
+        return sorted({row for one in ranges for row in range(one.top(), one.bottom() + 1)})
+
+    def explore(self) -> None:
+        """Open the file with the focus in Explore."""
+        if self.selected_rows() and not self._current().error:
+            self._context.open_requested.emit([Path(self._current().path)])
+
+    def _current(self) -> ScoreRow:
+        assert self.table is not None
+        row = self.table.currentIndex().row()
+        chosen = self.selected_rows()
+        return self._state.rows.file(row if row in chosen else chosen[0])
+
+    def _ask_files(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        filters = image_filter(self.tr("Images and archives"), archives=True)
+        self._state.add(self._context.ask_files(TOPIC, self.tr("Images to score"), filters, many=True))
+
+    def _ask_folder(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        folder = self._context.ask_folder(TOPIC, self.tr("A folder of images to score"))
+        if folder is not None:
+            self._state.add([folder])
+
+    def _copy_paths(self) -> None:
+        files = self._state.rows.files(self.selected_rows()[:_MOST_COPIED])
+        QGuiApplication.clipboard().setText("\n".join(row.path for row in files))
+        notify.success(self.tr("{0} paths copied.").format(f"{len(files):,}"), topic=TOPIC)
+
+    def _reveal(self) -> None:
+        path = Path(self._current().path)
+        folder = next((one for one in path.parents if one.is_dir()), None)  # of one in an archive, that of the archive
+        if folder is None:
+            notify.warning(self.tr("{0} is not there any more.").format(path.parent), topic=TOPIC)
+        else:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def _export(self) -> None:
+        model = self._state.model
+        if model is None:
+            return
+        proposal = f"scores-{Path(model.name).stem}.csv"
+        filters = self.tr("Tables (*.csv *.parquet)")
+        path = self._context.ask_save("csv", self.tr("Export the scores"), proposal, filters)
+        if path is None:
+            return
+        chosen = self.selected_rows()
+        rows = self._state.rows.files(chosen if len(chosen) > 1 else None)
+
+        def write() -> str:
+            try:
+                write_table(path, rows, model.name, model.digest)
+            except ImportError as error:
+                raise OSError(self.tr("Parquet needs pyarrow: pip install 'nvp-studio[parquet]'")) from error
+            return self.tr("Wrote {0}.").format(path.name)
+
+        write_in_thread(write)
+
+    def _make_reference(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        folder = self._context.ask_folder("reference", self.tr("A folder of images that are known to be good"))
+        if folder is None:
+            return
+        text = self.tr("Name of the reference")
+        name, given = QInputDialog.getText(self._context.window, self.tr("Make a reference"), text, text=folder.name)
+        if given and name.strip():
+            self._state.references.make([folder], name.strip())
+
+    def _clear(self) -> None:
+        before = self._state.stored(self._state.rows.total)
+        self._state.clear()
+        if before is not None:
+            bring_back = partial(self._state.show_stored, before)
+            self.cleared.offer(self.tr("The table is cleared."), self.tr("Undo"), self.tr("Clear"), bring_back)

@@ -1,0 +1,157 @@
+"""The chosen file: what was scored, where its bits are, what is said of it, and the histogram of all scores."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from nvp_studio.image_batch import ImageBatch
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.state.evidence import EvidenceState
+from nvp_studio.state.qimages import qimage
+from nvp_studio.state.score_columns import verdict_text
+from nvp_studio.state.scoring import ScoreState
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.widgets.histogram import Histogram
+from nvp_studio.views.widgets.image_status import ImageStatus
+from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
+from nvp_studio.views.widgets.map_view import MapLegend, MapView
+
+_HEIGHT_FOR_ALL = 50 * SPACE
+
+
+class ScoreSide(QWidget):
+    """Shows one file of the table, and its place among all scores."""
+
+    def __init__(self, state: ScoreState, explore: QAction) -> None:
+        super().__init__()
+        self._state = state
+        self.evidence = EvidenceState(state, self)
+        self.path = ""
+        self.setMinimumWidth(32 * SPACE)
+        column = vbox(self)
+        self.layer = ComboBox([(self.tr("Pixels"), "")], self.tr("What is shown of the chosen file"))
+        self.legend = MapLegend()
+        row = hbox()
+        row.addWidget(self.layer, 1)
+        row.addWidget(self.legend, 1)
+        column.addLayout(row)
+        self.preview = MapView()
+        self.preview.setAccessibleName(self.tr("The pixels that were scored"))
+        column.addWidget(self.preview, 3)
+        column.addWidget(ImageStatus(self.preview))  # in a line of its own, so that nothing moves when it has a text
+        row = hbox()
+        self.name = ElidedLabel(middle=True)
+        row.addWidget(self.name, 1)
+        row.addWidget(ActionButton(explore))
+        column.addLayout(row)
+        self.score = text_label(role="", wrap=True)
+        column.addWidget(self.score)
+        self.verdict = text_label(role="", wrap=True)
+        column.addWidget(self.verdict)
+        self.notes = text_label(wrap=True)
+        self.notes.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        column.addWidget(self.notes)
+        self.histogram = Histogram()
+        column.addWidget(self.histogram, 2)
+        self.layer.currentIndexChanged.connect(self._show_layer)
+        self.evidence.changed.connect(self._show_layer)
+        self.preview.told.connect(lambda: self.legend.show_value(self.preview.told_bits()))
+        self.show_layers()
+        self.show_file(None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave the histogram out where the picture would have no room."""
+        super().resizeEvent(event)
+        self.histogram.setVisible(self.height() >= _HEIGHT_FOR_ALL)
+
+    def show_layers(self) -> None:
+        """Offer what the model has: the maps in total and of each scale, and the gradient."""
+        model = self._state.model
+        entries = [(self.tr("Pixels"), "")]
+        if model is not None and self._state.reference is not None:
+            entries.append((self.tr("Where the bits are"), "total"))
+            shapes = model.latent_shapes
+            for scale, (_, height, width) in enumerate(shapes, 1):
+                if len(shapes) > 1:
+                    entries.append((self.tr("Bits of scale {0} ({1}x{2})").format(scale, width, height), f"{scale}"))
+            entries.append((self.tr("Gradient"), "gradient"))
+        shown = [(self.layer.itemText(index), self.layer.itemData(index)) for index in range(self.layer.count())]
+        if shown == entries:
+            return
+        chosen = self.layer.currentData()
+        self.layer.blockSignals(True)
+        self.layer.clear()
+        for text, value in entries:
+            self.layer.addItem(text, value)
+        self.layer.setCurrentIndex(max(0, self.layer.findData(chosen)))
+        self.layer.blockSignals(False)
+        self.layer.setEnabled(len(entries) > 1)
+        self.layer.setToolTip(
+            self.tr("What is shown of the chosen file")
+            if len(entries) > 1
+            else self.tr("Maps need verdicts: a reference fixes their colours")
+        )
+        self._show_layer()
+
+    def show_file(self, file: ScoreRow | None, name: str = "", *, exact: bool = True) -> None:
+        """Show a file large; unless its pixels are `exact` they are read again."""
+        if file is None:
+            self.path = ""
+            self.preview.show_image(None)
+            self.preview.set_placeholder(self.tr("Choose a file to see what was scored."))
+            self.name.tip = ""
+            for label in (self.name, self.score, self.verdict, self.notes):
+                label.setText("")
+            self.histogram.show_mark(None)
+            self._show_layer()
+            return
+        self.path = file.path
+        self.preview.show_image(qimage(file.pixels) if file.pixels is not None else None)
+        self.preview.set_placeholder(
+            self.tr("This file could not be read.") if file.error else self.tr("Reading the file…")
+        )
+        if not exact and not file.error:
+            self._state.ask_preview(file.path)
+        self.name.setText(name)
+        self.name.tip = file.path
+        score = file.bits_per_dim
+        self.score.setText("" if score is None else self._score_text(score, file.percentile))
+        self.verdict.setText(self._verdict_text(file))
+        self.verdict.setVisible(bool(file.verdict))
+        notes = file.error or ", ".join(file.notes) or self.tr("Scored unchanged.")
+        self.notes.setText(notes[:1].upper() + notes[1:])
+        self.histogram.show_mark(score)
+        self._show_layer()
+
+    def show_pixels(self, path: str, batch: ImageBatch) -> None:
+        """Take the exact pixels of a file that were read again."""
+        if path == self.path:
+            self.preview.show_image(qimage(batch))
+            self._show_layer()
+
+    def _score_text(self, score: float, percentile: float | None) -> str:
+        text = self.tr("{0} bits/dim").format(f"{score:.3f}")
+        if percentile is not None:
+            text += self.tr(", above {0} % of the reference images").format(f"{percentile:.1f}")
+        return text
+
+    def _verdict_text(self, file: ScoreRow) -> str:
+        if not file.verdict or file.p_value is None:
+            return ""
+        said = verdict_text(file.verdict)
+        text = self.tr("{0}, p = {1}").format(said[:1].upper() + said[1:], f"{file.p_value:.2g}")
+        return f"{text}: {'; '.join(file.reasons)}" if file.reasons else text
+
+    def _show_layer(self) -> None:
+        layer, path = self.layer.currentData(), self.path
+        shown = bool(layer) and bool(path) and self.preview.image is not None
+        self.legend.setVisible(shown)
+        if not shown:
+            self.preview.show_map(None)
+            return
+        found = self.evidence.map_of(path, layer)
+        self.preview.show_map(found)
+        self.legend.show_map(found, self.evidence.problem)
