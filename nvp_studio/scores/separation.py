@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from nvp_studio.scores.measures import Floats
+Floats = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):

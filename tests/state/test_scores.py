@@ -13,6 +13,7 @@ from nvp_studio.csv_file import csv_text
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS, ScoreRow
 from nvp_studio.state import score_rows
+from nvp_studio.state.score_filter import ScoreFilter
 from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from tests.qt import Bot
 
@@ -139,6 +140,83 @@ def test_a_hundred_thousand_rows_are_added_and_sorted() -> None:
     assert model.file(0).bits_per_dim == 976.0
     model.sort(NAME)
     assert names(model)[:2] == ["000000.png", "000001.png"]
+
+
+def judged(path: str, score: float, p_value: float, label: str = "", **more: object) -> ScoreRow:
+    causes = (("coarse shape unlike any", 6.0), ("texture the model has not seen", 4.0))
+    unusual = {"p_value": p_value, "log_tail": 1.5 * math.log(p_value), "causes": causes}
+    return row(path, score, label_name=label, **unusual, **more)
+
+
+@pytest.fixture
+def verdicts() -> ScoresModel:
+    model = ScoresModel()
+    model.add([judged("/x/usual.png", 3.0, 0.4, "x"), judged("/x/odd.png", 9.0, 0.008, "x")])
+    model.add([judged("/y/Far.png", 1.0, 0.0001, "y"), row("/y/broken.png", error="not an image", label_name="y")])
+    return model
+
+
+def test_another_rate_judges_anew_what_is_shown(verdicts: ScoresModel) -> None:
+    def shown() -> list[str]:
+        return [verdicts.index(place, VERDICT).data() for place in range(4)]
+
+    assert shown() == ["typical", "unusual", "far outside", "–"]
+    assert verdicts.index(1, NOTES).data() == "coarse shape unlike any"
+    verdicts.judge_at(0.02)
+    assert shown() == ["typical", "unusual", "far outside", "–"]
+    assert verdicts.index(1, NOTES).data() == "coarse shape unlike any; texture the model has not seen"
+    verdicts.judge_at(0.001)
+    assert shown() == ["typical", "typical", "far outside", "–"]
+    assert [verdicts.file(place).verdict or "–" for place in range(4)] == shown()
+    assert verdicts.verdicts.tolist() == [0, 0, 2, -1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names_shown"),
+    [
+        (ScoreFilter(), "usual odd Far broken"),
+        (ScoreFilter(verdict="not typical"), "odd Far"),
+        (ScoreFilter(verdict="far outside"), "Far"),
+        (ScoreFilter(verdict="no score"), "broken"),
+        (ScoreFilter(label="y"), "Far broken"),
+        (ScoreFilter(text="FA"), "Far"),
+        (ScoreFilter(lowest=20.0, highest=50.0), "usual"),
+        (ScoreFilter(verdict="typical", label="y"), ""),
+    ],
+)
+def test_rows_are_filtered_sorted_and_come_back(verdicts: ScoresModel, wanted: ScoreFilter, names_shown: str) -> None:
+    verdicts.show_only(wanted)
+    shown = [f"{name}.png" for name in names_shown.split()]
+    assert names(verdicts) == [Path(one.path).name for one in verdicts.files()] == shown
+    assert verdicts.total == 4
+    verdicts.add([judged("/y/far-too.png", 2.5, 0.0001, "y")])
+    verdicts.sort(SCORE)
+    passes = names_shown.split()[-2:] != ["usual"] and "Far" in names_shown
+    assert ("far-too.png" in names(verdicts)) == (passes or wanted.lowest == 20.0)
+    verdicts.show_only(ScoreFilter())
+    assert names(verdicts) == [f"{name}.png" for name in ["Far", "far-too", "usual", "odd", "broken"]]
+
+
+def test_a_selected_row_that_is_filtered_out_is_not_selected_any_more(verdicts: ScoresModel) -> None:
+    usual, far = (QPersistentModelIndex(verdicts.index(place, NAME)) for place in (0, 2))
+    verdicts.show_only(ScoreFilter(verdict="not typical"))
+    assert not usual.isValid()
+    assert far.data() == "Far.png"
+
+
+def test_images_without_room_in_memory_are_asked_for_when_seen(monkeypatch: pytest.MonkeyPatch, qtbot: Bot) -> None:
+    monkeypatch.setattr(score_rows, "MAX_PIXEL_BYTES", 64)
+    monkeypatch.setattr(score_rows, "MAX_THUMBNAIL_BYTES", 64)
+    model = ScoresModel()
+    batch = ImageBatch((1, 8, 8, 1), bytes(range(64)))
+    model.add([row(f"/{number}", 1.0, pixels=batch) for number in range(3)])
+    assert [model.file(place).pixels is None for place in range(3)] == [False, False, True]
+    with qtbot.waitSignal(model.images_wanted) as asked:
+        assert model.index(2, 0).data(IMAGE_ROLE) is None
+    assert asked.args == [("/2",)]
+    model.keep_image("/2", batch)
+    assert model.index(2, 0).data(IMAGE_ROLE) is not None
+    assert model.is_thumbnail(2)
 
 
 def test_clearing_empties_everything(model: ScoresModel) -> None:

@@ -1,6 +1,7 @@
 """Scoring files by a real engine: streamed, cancelled, by another model, after a crash."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.evidence import EvidenceState
 from nvp_studio.state.scoring import ScoreState, progress_text
 from nvp_studio.worker.score_messages import ScoreRows
 from tests.qt import Bot, is_asking, start_engine, stop_engine
@@ -214,3 +216,36 @@ def test_a_killed_engine_goes_on_with_the_scores_once_and_then_asks(files: Path,
     state.resume()
     qtbot.waitUntil(lambda: not state.busy and state.rows.rowCount() == 13)
     stop_engine(qtbot, engine)
+
+
+def test_verdicts_need_a_reference_which_can_be_made_of_a_folder(
+    state: ScoreState, files: Path, small_model: Path, qtbot: Bot, tmp_path: Path
+) -> None:
+    good = tmp_path / "good"
+    good.mkdir()
+    for number, pixels in enumerate(random_images(90, seed=5)):
+        Image.fromarray(pixels[:, :, 0]).save(good / f"{number}.png")
+    state.add([files])
+    qtbot.waitUntil(lambda: not state.busy)
+    assert state.references.problem
+    assert {row.verdict for row in state.rows.files()} == {""}
+    state.references.make([good], "good parts")
+    assert state.references.making is not None
+    qtbot.waitUntil(lambda: state.references.settled)
+    assert state.references.names == ("good parts",)
+    assert state.stale
+    state.score_again()
+    qtbot.waitUntil(lambda: not state.busy)
+    assert not state.stale
+    assert state.reference == state.references.current
+    assert all(row.verdict for row in state.rows.files() if not row.error)
+    evidence = EvidenceState(state, state)
+    file = next(row for row in state.rows.files() if not row.error)
+    with qtbot.waitSignal(evidence.changed):
+        assert evidence.map_of(file.path, "total") is None
+    total = evidence.map_of(file.path, "total")
+    assert total is not None
+    assert file.bits_per_dim is not None
+    assert abs(total.values.sum() / total.values.size - file.bits_per_dim) < 1e-3
+    assert evidence.map_of(file.path, "gradient") is not None
+    shutil.rmtree(small_model.with_suffix(".references"))

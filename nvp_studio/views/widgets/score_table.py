@@ -69,8 +69,8 @@ class ScoreTable(Table):
         return self._widths.copy()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        self._fit()
         super().resizeEvent(event)
+        self._fit()
 
     def _on_resized(self, column: int, _before: int, width: int) -> None:
         if not self._fitting and column < len(self._widths) and width and not self.isColumnHidden(_NOTES):
