@@ -42,7 +42,6 @@ from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_re
 from nvp_studio.commands.score_files import Draw, Scored, added_rows, map_writer, second_model
 from nvp_studio.csv_file import csv_writer
 from nvp_studio.data.reading import Reading
-from nvp_studio.runs.score_tables import parquet_rows
 from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, VERDICTS, ScoreRow
 from nvp_studio.text import printable
 
@@ -261,6 +260,8 @@ def _writers(
             rows = added_rows if resume else _csv_rows
             writers.append(stack.enter_context(rows(csv_file, columns)))
         if parquet is not None:
+            from nvp_studio.runs.score_tables import parquet_rows
+
             writers.append(stack.enter_context(parquet_rows(parquet, columns)))
         if json:
             writers.append(lambda row: print_json(row.values(columns)))
