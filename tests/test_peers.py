@@ -15,7 +15,7 @@ import torch
 from benchmarks.peers import learning
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.learners import StudioLearner, bits_per_dim
-from benchmarks.peers.models import PEERS, STUDIO, PeerFlow
+from benchmarks.peers.models import PEERS, STUDIO, BehindLogit, PeerFlow
 from benchmarks.peers.report import tables
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataSet
@@ -70,6 +70,25 @@ def test_the_density_is_that_of_the_map_and_images_come_back(name: str, shape: t
         torch.testing.assert_close(again.log_prob(x), flow.log_prob(x))  # a seed says what is built
 
 
+class Doubling(PeerFlow):
+    """z = 2 x."""
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return 2 * x.flatten(1), torch.full((len(x),), x[0].numel() * math.log(2), dtype=x.dtype)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return z.unflatten(1, (1, 2, 3)) / 2
+
+
+def test_a_flow_behind_the_logit_has_the_density_of_both_maps() -> None:
+    flow = BehindLogit(Doubling(), (1, 2, 3)).double()
+    x = torch.rand(2, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z, log_det = flow.encode(x)
+    torch.testing.assert_close(log_det, slogdet_of_jacobian(lambda v: flow.encode(v)[0], x))
+    torch.testing.assert_close(flow.decode(z), x)
+    assert z.amax() > 2  # a logit, twice
+
+
 class Uniform(PeerFlow):
     """All images of [0, 1]^D alike: 8 bits/dim."""
 
@@ -103,7 +122,7 @@ def data(tmp_path: Path) -> DataSet:
 
 def options(**given: object) -> argparse.Namespace:
     return argparse.Namespace(
-        **{"minutes": [0.01], "trial_seconds": 1, "rate": None, "batch": None, "images": 20} | given
+        **{"minutes": [0.01], "trial_seconds": 1, "rate": None, "batch": None, "images": 20, "logit": False} | given
     )
 
 

@@ -29,6 +29,7 @@ def main() -> None:
         "--trial-seconds", type=float, default=45.0, help="processor time of a run that chooses the rate"
     )
     learn.add_argument("--rate", type=float, help="train with this rate alone")
+    learn.add_argument("--logit", action="store_true", help="the libraries' models behind NVP Studio's logit")
     learn.add_argument("--batch", type=int, help="images in a step")
     learn.add_argument("--images", type=int, default=1000, help="test images that are scored, and twice the validation")
     table = commands.add_parser("table", help="print the tables of the results")

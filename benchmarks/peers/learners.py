@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.ablation import Trial
-from benchmarks.peers.models import PEERS, STUDIO, Peer, Shape
+from benchmarks.peers.models import PEERS, STUDIO, BehindLogit, Peer, PeerFlow, Shape
 from benchmarks.throughput import _machine
 from nvp_studio.data.dataset import DataSet
 from nvp_studio.flow.config import preset_config
@@ -26,6 +26,8 @@ from nvp_studio.training.config import TrainConfig, recommended
 INITIAL_IMAGES = 256
 """Images from which scales are initialized where a library does that."""
 PRESET = "studio"
+LOGIT = ", logit"
+"""What is added to the name of a model behind NVP Studio's logit."""
 Images = npt.NDArray[np.uint8]
 
 
@@ -84,12 +86,22 @@ class PeerLearner:
     images.
     """
 
-    def __init__(self, peer: Peer, images: Images, rate: float | None, batch: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        images: Images,
+        rate: float | None,
+        batch: int,
+        device: str = "cpu",
+        *,
+        logit: bool = False,
+    ) -> None:
         self.rate, self.batch = rate or peer.rate, batch
         self._images, self._device = images, device
         self._generator = torch.Generator().manual_seed(0)
         torch.manual_seed(0)
-        self.flow = peer.flow(_shape_of(images)).to(device).train()
+        flow, shape = peer.flow(_shape_of(images)), _shape_of(images)
+        self.flow: PeerFlow = (BehindLogit(flow, shape) if logit else flow).to(device).train()
         first = self._take(min(INITIAL_IMAGES, len(images)))
         if hasattr(self.flow, "initialize"):
             self.flow.initialize(first)
@@ -123,10 +135,14 @@ class PeerLearner:
 
 
 def learner(name: str, images: Images, rate: float | None, batch: int | None, peers_batch: int) -> Learner:
-    """The model `name` before its first step; without `rate` and `batch` with NVP Studio's and this project's own."""
+    """The model `name` before its first step; without `rate` and `batch` with NVP Studio's and this project's own.
+
+    A name that ends with `LOGIT` is that of a library's model behind NVP Studio's logit.
+    """
     if name == STUDIO:
         return StudioLearner(images, rate, batch)
-    return PeerLearner(PEERS[name], images, rate, batch or peers_batch)
+    peer = PEERS[name.removesuffix(LOGIT)]
+    return PeerLearner(peer, images, rate, batch or peers_batch, logit=name.endswith(LOGIT))
 
 
 @torch.no_grad()

@@ -3,7 +3,8 @@
 Every model gets so many minutes of the processor time of this process with one thread, from before it is built to its
 last step, and is then scored on the same test images with the same noise by its own density. Rates are tried in short
 runs with a cosine of their own: the recommended one, and a third and three times of it; while the best lies at the
-edge, one more beyond it. The best by validation images is trained. NVP Studio has its default rate alone.
+edge, one more beyond it. The best by validation images is trained. NVP Studio has its default rate alone. With
+`--logit` the libraries' flows see the logits of pixels, as NVP Studio's does: how much of a difference that makes.
 
 Batches of the other libraries have 32 images rather than the 100 to 1024 that are recommended for GPUs and long runs,
 with which five minutes are a few dozen to a few hundred steps; `--batch` sets another size.
@@ -21,7 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.learners import bits_per_dim, context, learner
+from benchmarks.peers.learners import LOGIT, bits_per_dim, context, learner
 from benchmarks.peers.models import PEERS, STUDIO
 from nvp_studio.data.dataset import DataSet
 
@@ -94,11 +95,12 @@ def best_rate(name: str, data: DataSet, options: argparse.Namespace, results: Re
     if name == STUDIO:
         return None
     batch, minutes = options.batch or PEERS_BATCH, options.trial_seconds / 60
+    recommended = PEERS[name.removesuffix(LOGIT)].rate
     lowest, highest = -1, 1  # powers of STEP
     while True:
         found: dict[int, float] = {}
         for power in range(lowest, highest + 1):
-            rate = round(PEERS[name].rate * STEP**power, 7)
+            rate = round(recommended * STEP**power, 7)
             row = results.learnt((name, data.name, rate, minutes, batch))
             if row is None:
                 row = train(name, data, minutes, rate, batch, options.images)
@@ -106,7 +108,7 @@ def best_rate(name: str, data: DataSet, options: argparse.Namespace, results: Re
             found[power] = row["validation"] if math.isfinite(row["validation"]) else math.inf
         best = min(found, key=found.__getitem__)
         if lowest < best < highest or highest - lowest == 2 + FURTHER:
-            return round(PEERS[name].rate * STEP**best, 7)
+            return round(recommended * STEP**best, 7)
         lowest, highest = (lowest - 1, highest) if best == lowest else (lowest, highest + 1)
 
 
@@ -114,6 +116,7 @@ def learn(names: list[str], data: DataSet, options: argparse.Namespace, results:
     """Train what is missing of `names`."""
     torch.set_num_threads(1)
     for name in names:
+        name += LOGIT if options.logit and name != STUDIO else ""
         rate = options.rate or best_rate(name, data, options, results)
         for minutes in options.minutes:
             done = [

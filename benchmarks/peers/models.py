@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Adamax, AdamW, Optimizer
 
+from nvp_studio.flow.config import preset_config
+from nvp_studio.flow.preprocessing import Preprocessing
 from nvp_studio.flow.prior import standard_normal_log_prob
 
 Shape = tuple[int, int, int]
@@ -58,6 +60,28 @@ class Standardize(nn.Module):
     def decode(self, y: Tensor) -> Tensor:
         """The images again."""
         return y * self.deviation + self.mean
+
+
+class BehindLogit(PeerFlow):
+    """A library's flow that sees the logits of pixels, as NVP Studio's preset does (without equalized levels)."""
+
+    def __init__(self, flow: PeerFlow, shape: Shape) -> None:
+        super().__init__()
+        self.flow = flow
+        self.logit = Preprocessing(shape[0], preset_config("studio", (1, 28, 28)).logit_alpha, equalize=False)
+
+    def initialize(self, x: Tensor) -> None:
+        """Initialize the flow from the logits of training images."""
+        if hasattr(self.flow, "initialize"):
+            self.flow.initialize(self.logit(x)[0])
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, first = self.logit(x)
+        z, second = self.flow.encode(y)
+        return z, first + second
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.logit.inverse(self.flow.decode(z))
 
 
 def halvings(shape: Shape, most: int) -> int:
