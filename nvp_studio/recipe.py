@@ -71,6 +71,10 @@ class Kept(msgspec.Struct, frozen=True):
     """Factor on that noise."""
 
 
+KEPT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
+"""Of the paper's conceptual compression (Dinh et al. 2017, appendix)."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded.
 

@@ -9,10 +9,8 @@ import numpy.typing as npt
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.pictures import MAX_SIDE
 from nvp_studio.explore.rendering import draw
-from nvp_studio.recipe import Corners, Kept, Recipe
+from nvp_studio.recipe import KEPT_SHARES, Corners, Kept, Recipe
 
-KEPT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
-"""Of the paper's conceptual compression (Dinh et al. 2017, appendix)."""
 _BATCH = 8
 
 

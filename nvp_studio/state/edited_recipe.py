@@ -31,6 +31,7 @@ class EditedRecipe(QObject):
     drawn_changed = Signal()
     """`drawn` has changed."""
     gesture_ended = Signal()
+    locked_changed = Signal()
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +43,8 @@ class EditedRecipe(QObject):
         """Where the base latent lies along each direction, in standard deviations; empty until it was rendered."""
         self.drawn: dict[int, float] = {}
         """Where random directions led to last, by direction, in standard deviations; empty before the first time."""
+        self.locked: frozenset[int] = frozenset()
+        """Scales that new samples leave as they are."""
         self._gesture: Recipe | None = None
         self._random = random.Random()
 
@@ -108,7 +111,17 @@ class EditedRecipe(QObject):
         temperatures = self.recipe.temperatures
         if not isinstance(self.recipe.base, Seed):
             temperatures = (SAMPLE_TEMPERATURE,) * self.scales
-        self._edit(replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures), self.tr("new sample"))
+        recipe = replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures, scales=(), kept=None)
+        self._edit(self._with_locked(recipe), self.tr("new sample"))
+
+    def set_locked(self, scale: int, locked: bool) -> None:
+        """Let new samples leave a scale as it is, or no longer."""
+        self.locked = self.locked | {scale} if locked else self.locked - {scale}
+        self.locked_changed.emit()
+
+    def set_keep_length(self, keep: bool) -> None:
+        """Let moves along directions keep the latent's length at every scale, or no longer."""
+        self._edit(replace(self.recipe, keep_length=keep), self.tr("length of the latent"))
 
     def direction_title(self, direction: int) -> str:
         """The name of a direction as it is written inside a sentence."""
@@ -160,6 +173,12 @@ class EditedRecipe(QObject):
             self.drawn = places
             self.drawn_changed.emit()
 
+    def _with_locked(self, recipe: Recipe) -> Recipe:
+        """Another sample, with the locked scales of the present picture."""
+        for scale in self.locked:
+            recipe = recipe.with_scale(scale, self.recipe.base_of(scale))
+        return recipe
+
     def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
         if recipe == self.recipe:
             return
@@ -181,6 +200,8 @@ class EditedRecipe(QObject):
     def _begin_again(self, recipe: Recipe) -> None:
         """Go on with a recipe for another model; what was edited before cannot be undone."""
         self.undo.clear()
+        self.locked = frozenset()
+        self.locked_changed.emit()
         self.drawn = {}
         self.drawn_changed.emit()
         self._gesture = None
@@ -190,4 +211,4 @@ class EditedRecipe(QObject):
 
 def same_origin(one: Recipe, other: Recipe) -> bool:
     """Whether two recipes have one base latent."""
-    return one.base == other.base and one.temperatures == other.temperatures and one.checkpoint == other.checkpoint
+    return replace(one, offsets=(), keep_length=False) == replace(other, offsets=(), keep_length=False)

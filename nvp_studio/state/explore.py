@@ -89,7 +89,7 @@ class ExploreState(EditedRecipe):
     def pick_sample(self, index: int) -> None:
         """Show a sample of the sheet as it is shown there, with the temperatures of the sheet."""
         if self.samples.sheet is not None:
-            self.show(self.samples.sheet.recipes[index], self.tr("new sample"))
+            self.show(self._with_locked(self.samples.sheet.recipes[index]), self.tr("new sample"))
 
     def more_samples(self) -> None:
         """Fill the strip with samples of other seeds."""

@@ -26,6 +26,7 @@ def _needs() -> dict[str, str]:
         "edit.undo": _tr("nothing was done on this page that could be undone"),
         "edit.redo": _tr("nothing was undone on this page"),
         "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),
+        **{f"explore.redraw-{scale}": _tr("needs an open model with so many scales") for scale in range(1, 7)},
         "run.start": no_run,
         "run.one-minute": no_run,
         "run.machine": no_run,

@@ -106,6 +106,14 @@ def _explore() -> PageHelp:
                 tr("Corners: choose four, or take four samples, and drag on the pad. Save grid writes them as a PNG."),
             ),
             (
+                tr("Change one scale alone"),
+                tr("Scales: redraw it, take it from another picture, or lock it against new samples."),
+            ),
+            (
+                tr("See whether the latent is typical"),
+                tr("Typical: how long it is at every scale, beside the lengths of 95 % of samples."),
+            ),
+            (
                 tr("Keep a picture"),
                 tr("Save it: the PNG holds its recipe, and dropping the file brings picture and sliders back."),
             ),

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from nvp_studio.explore.grids import KEPT_SHARES, corners_grid, draw_sheet, kept_strip, sweep
+from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip, sweep
 from nvp_studio.explore.latents import chi_squared_percent, keep_coarsest, manifold, squared_lengths, with_lengths_of
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe, draw, latent
-from nvp_studio.recipe import Base, Corners, Image, Kept, Recipe, Seed
+from nvp_studio.recipe import KEPT_SHARES, Base, Corners, Image, Kept, Recipe, Seed
 from tests.small_model import random_images
 
 

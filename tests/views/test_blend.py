@@ -306,7 +306,7 @@ def test_every_button_of_the_page_is_whole_at_every_size(
     qtbot.waitUntil(lambda: page.window().size() == size and page.width() <= size.width())
     qtbot.waitUntil(lambda: page.toolbar.wrapped == (size.width() < 1280))
     tools = page.toolbar.findChildren(QToolButton)
-    assert len(tools) == 9
+    assert len(tools) == 11
     whole = [tool for tool in tools if tool is not page.toolbar.model_button]
     qtbot.waitUntil(lambda: all(tool.width() >= tool.sizeHint().width() for tool in whole))
     assert page.toolbar.model_button.width() >= 80

@@ -34,10 +34,11 @@ class ActionButton(QToolButton):
             self.hide()
         self._follow()
 
-    def show_text(self, shown: bool) -> None:
-        """Show the text beside the icon, or the icon alone."""
+    def show_text(self, shown: bool, *, icon: bool = True) -> None:
+        """Show the text, beside the icon or (without `icon`) instead of it; or the icon alone."""
         style = Qt.ToolButtonStyle
-        self.setToolButtonStyle(style.ToolButtonTextBesideIcon if shown else style.ToolButtonIconOnly)
+        with_text = style.ToolButtonTextBesideIcon if icon else style.ToolButtonTextOnly
+        self.setToolButtonStyle(with_text if shown else style.ToolButtonIconOnly)
         self._shows_text = shown
         self._follow()  # Qt computes the size anew with another text, not with another style
 

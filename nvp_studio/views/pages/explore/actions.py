@@ -14,6 +14,7 @@ from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import MixtureState
 from nvp_studio.state.paths import image_filter
 from nvp_studio.state.qimages import qimage
+from nvp_studio.state.scales import ScalesState
 from nvp_studio.text import sentence
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -24,7 +25,9 @@ _SAVED_SIDE = 448
 
 _GRID_SIDE = 1024
 """About how many pixels wide a saved grid is made, by a whole factor."""
-TOOLS = ("blend", "corners")
+MOST_SCALES = 6
+"""Scales that have an action of their own."""
+TOOLS = ("blend", "corners", "scales", "length")
 """The tools below the picture, in their order."""
 _ZOOMS = {1: "in", -1: "out", 0: "fit"}
 
@@ -42,12 +45,18 @@ class ExploreActions(QObject):
     """Show the picture larger (1) or smaller (-1), or (0) all of it."""
 
     def __init__(
-        self, context: WindowContext, page: Page, state: ExploreState, blend: BlendState, corners: CornersState
+        self,
+        context: WindowContext,
+        page: Page,
+        state: ExploreState,
+        blend: BlendState,
+        corners: CornersState,
+        scales: ScalesState,
     ) -> None:
         super().__init__(page)
         self._context = context
         self._state = state
-        self._blend, self._corners = blend, corners
+        self._blend, self._corners, self._scales = blend, corners, scales
         self._add_actions(page)
 
     def _add_actions(self, page: Page) -> None:
@@ -71,6 +80,7 @@ class ExploreActions(QObject):
         picture, file = self.tr("Picture on screen as corner {0}"), self.tr("Image file as corner {0}…")
         self._add_ends(add, self._corners, picture, file, "Alt")
         add("explore.corners-grid", self.tr("Save a &grid of the corners…"), self.grid_requested.emit, "G", "table")
+        self._add_scales(add)
         text = self.tr("&Original beside the picture")
         tip = self.tr("Show beside it what a reset of all sliders brings back")
         show = self._toggle_original
@@ -91,6 +101,29 @@ class ExploreActions(QObject):
         text = self.tr("&Copy picture")
         add("explore.copy-image", text, self._copy_image, "Ctrl+C", "copy", menu="edit", separator=True)
         add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", menu="edit")
+
+    def _add_scales(self, add: Callable[..., QAction]) -> None:
+        text, toggle = self.tr("S&cales"), partial(self._toggle_tool, "scales")
+        add("explore.scales", text, toggle, "S", "layers", separator=True, checkable=True)
+        text = self.tr("Redraw what is not &kept")
+        add("explore.redraw-rest", text, self._scales.redraw_rest, "Shift+S", "dices")
+        for scale in range(MOST_SCALES):
+            text = self.tr("Redraw scale {0}").format(scale + 1) + (self.tr(", the finest") if scale == 0 else "")
+            redraw = partial(self._scales.redraw, scale)
+            add(f"explore.redraw-{scale + 1}", text, redraw, f"Ctrl+Alt+{scale + 1}", "dices")
+        text, toggle = self.tr("&Typical set"), partial(self._toggle_tool, "length")
+        add("explore.length", text, toggle, "T", "gauge", separator=True, checkable=True)
+
+    def show_scales(self, scales: int) -> None:
+        """Let so many scales be redrawn."""
+        for scale in range(MOST_SCALES):
+            self._context.registry[f"explore.redraw-{scale + 1}"].setEnabled(scale < scales)
+
+    def ask_scale(self, scale: int) -> None:
+        """Ask for an image file, and take a scale from it."""
+        title = self.tr("Take a scale from an image")
+        for path in self._context.ask_files("images", title, image_filter(self.tr("Images"))):
+            self._scales.open_file(scale, path)
 
     def _add_ends(
         self, add: Callable[..., QAction], mixture: MixtureState, picture: str, file: str, modifier: str

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication, QSize, Qt
+from PySide6.QtGui import QResizeEvent
 
 from nvp_studio.text import pixels_text
 from nvp_studio.views.context import WindowContext
@@ -16,12 +17,15 @@ from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo
 
 _WIDEST_MODEL = 20 * SPACE
+_ROOM_FOR_NAMES = 58 * SPACE
+"""Width from which on the tools are named."""
+_LEAST_WIDTH = 42 * SPACE
 _tr = partial(QCoreApplication.translate, "ModelBar")
 
 
 def tool_names() -> tuple[tuple[str, str], ...]:
     """Each of `TOOLS` and its name on a button."""
-    names = {"blend": _tr("Blend"), "corners": _tr("Corners")}
+    names = {"blend": _tr("Blend"), "corners": _tr("Corners"), "scales": _tr("Scales"), "length": _tr("Typical")}
     return tuple((tool, names[tool]) for tool in TOOLS)
 
 
@@ -31,11 +35,12 @@ class ModelBar(WrappingRow):
     def __init__(self, context: WindowContext) -> None:
         button, label, registry = menu_button(), ElidedLabel(role="dim"), context.registry
         tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
+        self.tools = [ActionButton(registry[f"explore.{tool}"], text) for tool, text in tool_names()]
         super().__init__(
             button,
             group(
                 *(ActionButton(registry[key], flat=True) for key in tools),
-                *(ActionButton(registry[f"explore.{tool}"], text) for tool, text in tool_names()),
+                *self.tools,
                 spacing=SPACE // 2,
             ),
             group(
@@ -50,6 +55,14 @@ class ModelBar(WrappingRow):
         button.setMinimumWidth(12 * SPACE)  # where there is less room for its name, it is shortened
         set_icon(button, "box")
         button.setMenu(ModelMenu(context, button))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(min(_LEAST_WIDTH, super().minimumSizeHint().width()), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        for tool in self.tools:
+            tool.show_text(self.width() >= _ROOM_FOR_NAMES, icon=False)
+        super().resizeEvent(event)
 
     def show_model(self, model: ModelInfo | None) -> None:
         """Name the open model, and say what it is; None while no model is open."""

@@ -14,13 +14,14 @@ from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
+from nvp_studio.state.scales import ScalesState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.picture_area import PictureArea
-from nvp_studio.views.pages.explore.picture_text import base_text, count_text, moved_text, scales_text
+from nvp_studio.views.pages.explore.picture_text import base_text, changed_text, count_text, moved_text, scales_text
 from nvp_studio.views.pages.explore.slider_panel import SliderPanel
 from nvp_studio.views.pages.explore.tools import Tools
 from nvp_studio.views.theme import SPACE
@@ -48,7 +49,8 @@ class ExplorePage(Page):
         self.blend = BlendState(self.state)
         self.original = OriginalState(self.state)
         self.corners = CornersState(self.state)
-        self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners)
+        self.scales = ScalesState(self.state)
+        self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -101,7 +103,7 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
-        self.tools = Tools(self.context, self.state, self.blend, self.corners)
+        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales)
         self.blend_panel = self.tools.blend_panel
         column.addWidget(self.tools)
         return center
@@ -122,6 +124,7 @@ class ExplorePage(Page):
         state.drawn_changed.connect(self._on_drawn_changed)
         self.original.changed.connect(self._on_original_changed)
         self.actions_.tool_shown.connect(self.tools.show_tool)
+        self.tools.scale_panel.file_wanted.connect(self.actions_.ask_scale)
         self.actions_.grid_requested.connect(self._save_grid)
         self.actions_.original_shown.connect(self._show_original)
         self.actions_.zoom_requested.connect(self.pictures.zoom)
@@ -214,7 +217,9 @@ class ExplorePage(Page):
             self.pictures.caption.setText(self.tr("Reading the image…"))
             return
         names = self.state.model.direction_names if self.state.model is not None else ()
-        parts = [*(self.state.notes or (base_text(self.state.recipe.base),)), moved_text(self.state.moved, names)]
+        recipe = self.state.recipe
+        changed, moved = changed_text(recipe, self.state.scales), moved_text(self.state.moved, names)
+        parts = [*(self.state.notes or (base_text(recipe.base),)), changed, moved]
         self.pictures.caption.setText(SEPARATOR.join(part for part in parts if part) or " ")
 
     def _show_readiness(self) -> None:
@@ -226,6 +231,7 @@ class ExplorePage(Page):
         for entry in self.context.registry.entries():
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
+        self.actions_.show_scales(self.state.scales if ready else 0)
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.recipe import Base, Blend, Corners, Image, Seed
+from nvp_studio.recipe import Base, Blend, Corners, Image, Recipe, Seed
 from nvp_studio.state.mixture import base_title
 from nvp_studio.views.widgets.latent_panel import scale_name
 
@@ -28,6 +28,16 @@ def base_text(base: Base) -> str:
             text = _tr("{0} % right, {1} % down between {2}")
             names = ", ".join(base_title(corner) for corner in corners)
             return text.format(f"{100 * phi_prime:.0f}", f"{100 * phi:.0f}", names)
+
+
+def changed_text(recipe: Recipe, scales: int) -> str:
+    """Which scales are those of other pictures, and how much of the latent is kept, where it is not all."""
+    parts = [
+        _tr("{0} of {1}").format(scale_name(scale, scales).lower(), base_title(base)) for scale, base in recipe.scales
+    ]
+    if recipe.kept is not None:
+        parts.append(_tr("{0} % of the latent kept").format(f"{100 * recipe.kept.share:g}"))
+    return ", ".join(parts)
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:

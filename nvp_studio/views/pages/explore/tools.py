@@ -1,32 +1,56 @@
 """The tools below Explore's picture: a panel for each, of which one at most is open."""
 
+import math
+
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
+from nvp_studio.recipe import KEPT_SHARES, Base
 from nvp_studio.state.blend import STRIP_POSITIONS, BlendState
 from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
-from nvp_studio.state.mixture import MixtureState
+from nvp_studio.state.mixture import MixtureState, base_title
+from nvp_studio.state.scales import ScalesState
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.explore.actions import TOOLS
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.corner_panel import CornerPanel
 from nvp_studio.views.widgets.layout import vbox
+from nvp_studio.views.widgets.length_panel import LengthPanel
+from nvp_studio.views.widgets.scale_panel import ScalePanel
+from nvp_studio.worker.messages import Picture
+
+_SAMPLES = 8
+"""Of the strip that a scale may be taken from."""
 
 
 class Tools(QWidget):
     """The panels of the tools; with none open it has no height."""
 
-    def __init__(self, context: WindowContext, explore: ExploreState, blend: BlendState, corners: CornersState) -> None:
+    def __init__(
+        self,
+        context: WindowContext,
+        explore: ExploreState,
+        blend: BlendState,
+        corners: CornersState,
+        scales: ScalesState,
+    ) -> None:
         super().__init__()
         self._registry = context.registry
-        self._blend, self._corners = blend, corners
+        self._explore, self._blend, self._corners, self._scales = explore, blend, corners, scales
         registry = context.registry
         self.blend_panel = BlendPanel(_end_actions(context, blend))
         self.corner_panel = CornerPanel(
             _end_actions(context, corners), registry["explore.corners-samples"], registry["explore.corners-grid"]
         )
-        self.panels: dict[str, QWidget] = {"blend": self.blend_panel, "corners": self.corner_panel}
+        self.scale_panel = ScalePanel(registry["explore.redraw-rest"], self._other_pictures)
+        self.length_panel = LengthPanel()
+        self.panels: dict[str, QWidget] = {
+            "blend": self.blend_panel,
+            "corners": self.corner_panel,
+            "scales": self.scale_panel,
+            "length": self.length_panel,
+        }
         assert set(self.panels) == set(TOOLS)
         column = vbox(self)
         for panel in self.panels.values():
@@ -35,7 +59,7 @@ class Tools(QWidget):
         self.hide()
         self._active: dict[str, bool] = {}
         """Whether the picture was of the tool's kind; its panel opens when it becomes one."""
-        for panel in (self.blend_panel, self.corner_panel):
+        for panel in (self.blend_panel, self.corner_panel, self.scale_panel):
             panel.gesture_begun.connect(explore.begin_gesture)
             panel.gesture_ended.connect(explore.end_gesture)
         blend.changed.connect(self._on_blend_changed)
@@ -47,6 +71,16 @@ class Tools(QWidget):
         corners.strip_changed.connect(self._on_corners_strip)
         self.corner_panel.place_edited.connect(lambda down, right: corners.set_place((down, right)))
         self.corner_panel.file_dropped.connect(corners.open_end)
+        self.scale_panel.redrawn.connect(scales.redraw)
+        self.scale_panel.taken.connect(scales.take)
+        self.scale_panel.locked.connect(explore.set_locked)
+        self.scale_panel.picked.connect(lambda index: scales.keep(KEPT_SHARES[index]))
+        self.scale_panel.temperature_edited.connect(scales.set_rest_temperature)
+        scales.changed.connect(self._on_scales_changed)
+        scales.strip_changed.connect(self._on_kept_strip)
+        self.length_panel.keep_chosen.connect(explore.set_keep_length)
+        explore.picture_changed.connect(self._on_picture)
+        self._on_scales_changed()
         self._on_blend_changed()
         self._on_corners_changed()
         self._on_corners_strip()
@@ -56,11 +90,40 @@ class Tools(QWidget):
         for key, panel in self.panels.items():
             panel.setVisible(shown if key == tool else panel.isVisibleTo(self) and not shown)
             self._registry[f"explore.{key}"].setChecked(panel.isVisibleTo(self))
+        self._scales.want(self.scale_panel.isVisibleTo(self))
         self.setVisible(any(panel.isVisibleTo(self) for panel in self.panels.values()))
 
     def fit_height(self, page: int) -> None:
         """Take note of the height of the page, in pixels."""
         self.corner_panel.fit_height(page)
+
+    def _other_pictures(self) -> list[tuple[str, Base]]:
+        """What a scale may be taken from: ends of the blend, corners, samples of the strip."""
+        found: list[tuple[str, Base]] = []
+        for mixture in (self._blend, self._corners):
+            for letter, end in zip(mixture.letters, mixture.ends, strict=True):
+                if end is not None:
+                    found.append((f"{letter}: {base_title(end)}", end))
+        sheet = self._explore.samples.sheet
+        samples = sheet.recipes[:_SAMPLES] if sheet is not None else ()
+        return found + [(base_title(recipe.base), recipe.base) for recipe in samples]
+
+    def _on_scales_changed(self) -> None:
+        state, recipe = self._scales, self._explore.recipe
+        scales = range(self._explore.scales)
+        own = [recipe.base_of(scale) == recipe.base for scale in scales]
+        self.scale_panel.show_scales([state.title_of(scale) for scale in scales], self._explore.locked, own)
+        self.scale_panel.show_kept(state.share, state.rest_temperature)
+        self.length_panel.keep.setChecked(recipe.keep_length)
+
+    def _on_kept_strip(self) -> None:
+        self.scale_panel.show_strip(self._scales.strip.images if self._scales.strip is not None else None)
+
+    def _on_picture(self, picture: Picture) -> None:
+        model = self._explore.model
+        if model is not None and len(model.latent_shapes) == len(picture.squared_lengths):
+            dimensions = [math.prod(shape) for shape in model.latent_shapes]
+            self.length_panel.gauge.show_lengths(picture.squared_lengths, dimensions, picture.length_percent)
 
     def _open_when_active(self, mixture: MixtureState) -> None:
         if mixture.active and not self._active.get(mixture.key):

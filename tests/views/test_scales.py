@@ -1,0 +1,128 @@
+"""Scales and the typical set on the Explore page, on a real engine."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from PySide6.QtCore import Qt
+
+from nvp_studio.recipe import KEPT_SHARES, Image, Kept, Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.views.pages.explore.page import ExplorePage
+from tests.qt import Bot
+from tests.small_model import random_images
+from tests.views.explore_page import settled, shown_page
+
+ALT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+
+
+@pytest.fixture
+def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
+    """The page in a shown window, with its first picture."""
+    return shown_page(shared_engine, qtbot, small_model, tmp_path)
+
+
+def labels(page: ExplorePage, scale: int) -> list[str]:
+    menu = page.tools.scale_panel.buttons[scale].menu()
+    menu.aboutToShow.emit()
+    return [action.text() for action in menu.actions() if action.isEnabled() and not action.isSeparator()]
+
+
+def choose(page: ExplorePage, scale: int, text: str) -> None:
+    menu = page.tools.scale_panel.buttons[scale].menu()
+    menu.aboutToShow.emit()
+    next(action for action in menu.actions() if action.text() == text).trigger()
+
+
+def test_a_scale_is_redrawn_taken_from_a_file_and_given_back(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = random_images(1, seed=9)[0, :, :, 0]
+    PIL.Image.fromarray(own).save(tmp_path / "own.png")
+    monkeypatch.setattr(page.context, "ask_files", lambda *_: [tmp_path / "own.png"])
+    qtbot.keyClick(page, Qt.Key.Key_S)
+    assert page.tools.scale_panel.isVisible()
+    before, steps = page.state.recipe, page.state.undo.count()
+    qtbot.keyClick(page, Qt.Key.Key_1, ALT)
+    assert [scale for scale, _ in page.state.recipe.scales] == [0]
+    qtbot.waitUntil(lambda: settled(page))
+    assert page.pictures.caption.text().startswith("Sample of seed 0  ·  fine of seed ")
+    choose(page, 1, "Take from an image file…")
+    qtbot.waitUntil(lambda: page.state.recipe.base_of(1) == Image((8, 8, 1), own.tobytes(), "own.png"))
+    assert page.state.undo.count() == steps + 2
+    assert "own.png" in page.tools.scale_panel.buttons[1].toolTip()
+    choose(page, 0, "The picture's own")
+    assert page.state.recipe.base_of(0) == Seed(0)
+    assert "The picture's own" not in labels(page, 0)
+    for _ in range(3):
+        page.window().registry["edit.undo"].trigger()
+    assert page.state.recipe == before
+    assert not page.context.registry["explore.redraw-3"].isEnabled(), "the model has two scales"
+
+
+def test_a_locked_scale_stays_when_samples_are_drawn(page: ExplorePage, qtbot: Bot) -> None:
+    choose(page, 1, "Lock")
+    assert "Redraw" not in labels(page, 1)
+    page.scales.redraw(1)
+    assert page.state.recipe.scales == ()
+    qtbot.keyClick(page, Qt.Key.Key_N)
+    assert page.state.recipe.scales == ((1, Seed(0)),)
+    page.state.pick_sample(3)
+    assert page.state.recipe.scales == ((1, Seed(0)),)
+    assert page.state.recipe.base == page.state.samples.sheet.recipes[3].base
+    choose(page, 1, "Lock")
+    qtbot.keyClick(page, Qt.Key.Key_N)
+    assert page.state.recipe.scales == ()
+
+
+def test_a_part_is_kept_and_comes_back_from_its_file_and_in_python(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path
+) -> None:
+    page.tools.show_tool("scales", True)
+    qtbot.waitUntil(lambda: page.scales.strip is not None and settled(page))
+    assert page.tools.scale_panel.strip.selected == 0
+    strip = page.tools.scale_panel.strip
+    qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.cell_rect(2).center())
+    page.scales.redraw(0)
+    page.scales.keep(KEPT_SHARES[2])
+    page.scales.set_rest_temperature(0.5)
+    page.state.set_coordinate(0, 2.0)
+    page.state.set_keep_length(True)
+    qtbot.waitUntil(lambda: settled(page))
+    recipe, pixels = page.state.recipe, page.state.picture.image.pixels
+    assert isinstance(recipe.kept, Kept)
+    assert (recipe.kept.share, recipe.kept.temperature, recipe.keep_length) == (0.25, 0.5, True)
+    assert "25 % of the latent kept" in page.pictures.caption.text()
+    page.state.save_picture(tmp_path / "kept.png", 1)
+    qtbot.waitUntil(lambda: settled(page) and (tmp_path / "kept.png").exists())
+    page.state.new_sample(3)
+    assert page.state.recipe.kept is None
+    page.open_paths([tmp_path / "kept.png"])
+    qtbot.waitUntil(lambda: page.state.recipe == recipe and settled(page))
+    assert page.tools.scale_panel.strip.selected == 2
+    assert page.tools.length_panel.keep.isChecked()
+    names: dict[str, object] = {}
+    exec(page.state.python_code(), names)
+    assert names["rendering"].images[0].tobytes() == pixels == page.state.picture.image.pixels
+    images = page.scales.strip.images.array()
+    assert np.array_equal(images[2].tobytes(), pixels)
+
+
+def test_the_gauge_follows_the_picture_and_lengths_may_be_kept(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_T)
+    gauge = page.tools.length_panel.gauge
+    assert gauge.isVisible()
+    page.state.set_temperature(1.0)
+    qtbot.waitUntil(lambda: settled(page))
+    before = gauge.texts()
+    assert all("of about 32" in text for text in before)
+    page.state.set_coordinate(0, 40.0)
+    qtbot.waitUntil(lambda: settled(page))
+    assert any("longer than 99.9+ %" in text for text in gauge.texts())
+    page.tools.length_panel.keep.click()
+    assert page.state.recipe.keep_length
+    qtbot.waitUntil(lambda: settled(page))
+    assert gauge.texts() == before
+    page.window().registry["edit.undo"].trigger()
+    assert not page.tools.length_panel.keep.isChecked()
