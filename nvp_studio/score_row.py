@@ -101,6 +101,8 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """ln of the p-value by the tail fitted to the reference; what `judged` needs beside `p_value` and `causes`."""
     causes: Annotated[tuple[tuple[Sentence, float], ...], msgspec.Meta(max_length=64)] = ()
     """(reason, its surprise), the strongest first, of what is more unusual than half of the reference."""
+    content: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """A digest of the file's content, for a command that goes on with a table; else empty."""
 
     def judged(self, rate: float) -> "ScoreRow":
         """The row with verdict and reasons at this false-alarm rate, in (0, 1)."""

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
     from nvp_studio.ranks import Ranks
 
-DataOption = Annotated[str | None, typer.Option(help="A data set instead of files, such as fashion-mnist.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="A data set instead of files, such as fashion-mnist or data.npz."),
+]
 SplitOption = Annotated[str, typer.Option(help="With --data: train, validation or test.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="With --data: the first images only.")]
 

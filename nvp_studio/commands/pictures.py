@@ -31,6 +31,7 @@ from nvp_studio.commands.data_split import (
 )
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.commands.options import given_reading, options_of, with_options
+from nvp_studio.commands.score_labels import FileLabels, LabelsOption, check_labels
 from nvp_studio.data.reading import Reading
 from nvp_studio.text import one_line, printable
 
@@ -84,7 +85,7 @@ def sample(
     print_result(result, json)
 
 
-@with_options(options_of(Reading, omit=["split"]))  # which chooses the split that is encoded
+@with_options(options_of(Reading, omit=["split", "labels"]))  # which chooses the split that is encoded
 def encode(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
     files: Annotated[list[Path] | None, typer.Argument(help="Image files, folders, zip and tar files.")] = None,
@@ -92,6 +93,7 @@ def encode(
     data: DataOption = None,
     split: SplitOption = "test",
     limit: LimitOption = None,
+    labels: LabelsOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     **fields: Any,
@@ -99,9 +101,8 @@ def encode(
     """Compute the exact latents of images, from which `decode` gives the same 8-bit images again.
 
     Images are resized to the model's size first; each such change is printed. The file holds the arrays `z` (N, D),
-    `names`, `exact` (whether decoding gave the same pixels here), `image_shape` and `checkpoint`, those of a data set
-    with labels also `label` and `label_name`. A file that cannot be read is named and left out, and the command ends
-    with 1.
+    `names`, `exact` (whether decoding gave the same pixels here), `image_shape`, `checkpoint`, and `label` and
+    `label_name`, where there are labels. A file that cannot be read is named and left out, and the command ends with 1.
 
     **Examples**
 
@@ -119,11 +120,13 @@ def encode(
     if output.suffix.lower() != ".npz":
         raise typer.BadParameter("latents go to a file that ends in .npz", param_hint="--output")
     check_files_or_data(files, data)
-    given = given_reading(fields)
+    given = given_reading(fields | {"labels": check_labels(labels, data)})
+    named = FileLabels(labels, files or [])
     names: list[str] = []
     latents: list[Any] = []
     exact: list[bool] = []
-    labels: dict[str, Any] = {}
+    label_names: list[str] = []
+    arrays: dict[str, Any] = {}
     failed = 0
     with command_ranks() as ranks, Archives() as archives:
         opened = open_on_rank(model, device, ranks)
@@ -132,13 +135,13 @@ def encode(
         if data is None:
             found = archives.find(files or [])
             paths = (os.fsencode(path) for path in found if isinstance(path, Path))
-            rows = map_on_ranks(ranks, paths, BATCH, partial(_encode_files, opened, archives), _Encoded)
+            rows = map_on_ranks(ranks, paths, BATCH, partial(_encode_files, opened, archives, named), _Encoded)
         else:
             chosen = read_split(opened, data, given, split, limit, ranks)
             total = len(chosen.images)
             rows = map_on_ranks(ranks, range(total), BATCH, partial(_encode_split, opened, chosen), _Encoded)
             if chosen.labels is not None:
-                labels = {
+                arrays = {
                     "label": np.asarray(chosen.labels, np.int64),
                     "label_name": np.array([chosen.label_name(index) for index in range(total)], np.str_),
                 }
@@ -152,6 +155,7 @@ def encode(
                     say(f"{row.name}: {row.note}")
                 if row.z:
                     names.append(row.name)
+                    label_names.append(row.label_name)
                     latents.append(np.frombuffer(row.z))
                     exact.append(row.exact)
                 else:
@@ -159,6 +163,11 @@ def encode(
                 bar.advance(task)
     if not names:
         raise CommandError("none of the files is an image that can be read")
+    if data is None:
+        known = sorted({name for name in label_names if name})
+        numbers = {name: number for number, name in enumerate(known)}
+        label = np.array([numbers.get(name, -1) for name in label_names], np.int64)
+        arrays = {"label": label, "label_name": np.array(label_names, np.str_)}
     with stream_whole(output, devices=True) as file:
         np.savez(
             file,
@@ -167,7 +176,7 @@ def encode(
             exact=np.array(exact),
             image_shape=np.array(opened.image_shape),
             checkpoint=np.array(opened.digest),
-            **labels,
+            **arrays,
         )
     inexact = exact.count(False)
     if inexact:
@@ -220,9 +229,12 @@ class _Encoded(msgspec.Struct, array_like=True):
     """How the image was changed, or why it cannot be read."""
     z: bytes = b""
     exact: bool = False
+    label_name: str = ""
 
 
-def _encode_files(opened: "OpenedModel", archives: "Archives", paths: Sequence[bytes]) -> list[_Encoded]:
+def _encode_files(
+    opened: "OpenedModel", archives: "Archives", named: FileLabels, paths: Sequence[bytes]
+) -> list[_Encoded]:
     """A row for each image file, resized to the model's size and encoded."""
     import numpy as np
 
@@ -239,7 +251,7 @@ def _encode_files(opened: "OpenedModel", archives: "Archives", paths: Sequence[b
                 rows.append(_Encoded(printable(str(path)), printable(str(image))))
             else:
                 images[len(rows)] = image.pixels
-                rows.append(_Encoded(printable(str(path)), ", ".join(image.notes)))
+                rows.append(_Encoded(printable(str(path)), ", ".join(image.notes), label_name=named.of(path)))
     if images:
         latents, same = _encode(opened, np.stack(list(images.values())))
         for number, z, exact in zip(images, latents, same, strict=True):

@@ -1,17 +1,13 @@
-"""What `nvp-studio score` reads and writes besides its rows: files to go on with, maps, a second model."""
+"""What `nvp-studio score` reads and writes besides its rows: maps, a second model."""
 
-import csv
 import hashlib
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
-from nvp_studio.commands.console import CommandError, say
+from nvp_studio.commands.console import CommandError
 from nvp_studio.commands.on_ranks import open_on_rank
-from nvp_studio.csv_file import csv_cell, csv_writer
 from nvp_studio.score_row import ScoreRow
 
 if TYPE_CHECKING:
@@ -28,67 +24,6 @@ class Draw(Protocol):
 
     def __call__(self, rows: Iterable[ScoreRow], images: "npt.NDArray[np.uint8] | None" = None) -> Iterable[ScoreRow]:
         """`images` (N, H, W, C) are those of the rows, where they have no pixels of their own."""
-
-
-class Scored:
-    """The names of what is scored already, as digests, so that millions fit into memory."""
-
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self._digests = {_digest(csv_cell(name)) for name in names}
-
-    def __contains__(self, name: str) -> bool:
-        return bool(self._digests) and _digest(csv_cell(name)) in self._digests
-
-    @classmethod
-    def read(cls, path: str, columns: Sequence[str]) -> Self:
-        """The rows with a score of a CSV file with these columns; nothing where there is no file.
-
-        Rows without a score, and a last line that was cut off, are taken out of the file. Raises `CommandError` for a
-        file with other columns.
-        """
-        done = cls()
-        if not Path(path).exists():
-            return done
-        from nvp_studio.files import stream_whole
-
-        try:
-            with open(path, encoding="utf-8", newline="") as old, stream_whole(path) as file:
-                text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-                write = csv_writer(text, columns)
-                lines = (line for line in old if line.endswith("\n"))
-                table = csv.reader(lines)
-                heading = next(table, list(columns))
-                if tuple(heading) != tuple(columns):
-                    raise CommandError(f"{path} has other columns, so nothing is added to it")
-                name, error = columns.index("path"), columns.index("error")
-                for row in table:
-                    if len(row) == len(columns) and not row[error]:
-                        done._digests.add(_digest(row[name]))
-                        write(row)
-                text.detach()
-        except (UnicodeDecodeError, csv.Error) as problem:
-            raise CommandError(f"{path} is no table of scores, so nothing is added to it: {problem}") from problem
-        say(f"{len(done._digests)} are scored already")
-        return done
-
-
-@contextmanager
-def added_rows(path: str, columns: Sequence[str]) -> Iterator[Callable[[ScoreRow], object]]:
-    """Give a function that adds a row to the CSV file at `path`, which is made where there is none.
-
-    Each row is in the file at once, so that a command that is ended by force loses none.
-    """
-    fresh = not Path(path).exists()
-    with open(path, "a", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        if fresh:
-            table.writerow(columns)
-
-        def write(row: ScoreRow) -> None:
-            table.writerow(row.cells(columns))
-            file.flush()
-
-        yield write
 
 
 def second_model(opened: "OpenedModel", against: str | None, device: str, ranks: "Ranks") -> "OpenedModel | None":
@@ -131,7 +66,3 @@ def map_name(path: str) -> str:
     """The file name of the map of a scored file: its own name, and a digest that tells it from others of that name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(path).stem)[:80] or "image"
     return f"{stem}-{hashlib.blake2b(path.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}.png"
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -37,13 +37,16 @@ def write_table(path: Path, rows: Iterable[ScoreRow], model: str, digest: str) -
 
 @contextmanager
 def parquet_rows(
-    path: Path, columns: Sequence[str], metadata: Mapping[str, str] | None = None
+    path: Path, columns: Sequence[str], metadata: Mapping[str, str] | None = None, kept: Iterable[Any] = ()
 ) -> Iterator[Callable[[ScoreRow], object]]:
-    """Give a function that writes a row with these columns; the file is there, complete, when the block ends well."""
+    """Give a function that writes a row with these columns; the file is there, complete, when the block ends well.
+
+    `kept` are tables of pyarrow with rows of an earlier file, which come first.
+    """
     import pyarrow as arrow
     from pyarrow.parquet import ParquetWriter
 
-    texts = {"path", "verdict", "reasons", "notes", "error", "label_name"}
+    texts = {"path", "verdict", "reasons", "notes", "error", "label_name", "content"}
     kinds = dict.fromkeys(columns, arrow.float64()) | {name: arrow.string() for name in texts}
     kinds["label"] = arrow.int64() if "label_name" in columns else arrow.string()
     kinds |= {name: arrow.list_(arrow.float64()) for name in ("squares", "norm_p", "kurtosis")}
@@ -51,6 +54,8 @@ def parquet_rows(
     rows: list[dict[str, Any]] = []
 
     with stream_whole(path) as file, ParquetWriter(file, schema, compression="zstd") as table:
+        for part in kept:
+            table.write_table(part.cast(schema))
 
         def flush() -> None:
             table.write_table(arrow.Table.from_pylist(rows, schema=schema))

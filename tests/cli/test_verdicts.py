@@ -95,12 +95,18 @@ def test_going_on_skips_what_is_scored(run: Run, files: Path, tmp_path: Path) ->
     assert run("score", files / "usual", *words)[0] == 0
     whole = out.read_text("utf-8")
     lines = whole.splitlines(keepends=True)
-    failed = lines[3].split(",")[0] + "," * 8 + "it was locked\n"
+    failed = lines[3].split(",")[0] + "," * 8 + "it was locked,\n"
     out.write_text("".join(lines[:3]) + failed + lines[4][:20], "utf-8")
     code, _, err = run("score", files / "usual", *words, "--resume")
     assert code == 0, err
     assert "2 are scored already" in err
     assert "18 scored" in err
+    assert sorted(out.read_text("utf-8").splitlines()) == sorted(whole.splitlines())
+    broken = "".join(lines[:-1]) + lines[-1].replace(".png", "\N{CAT}.png")
+    out.write_bytes(broken.encode().split(b"\x90\x88")[0])  # ends in the middle of a character
+    code, _, err = run("score", files / "usual", *words, "--resume")
+    assert code == 0, err
+    assert "19 are scored already" in err
     assert sorted(out.read_text("utf-8").splitlines()) == sorted(whole.splitlines())
     out.write_text("name,size\na,1\n", "utf-8")
     code, _, err = run("score", files / "usual", *words, "--resume")

@@ -1,0 +1,117 @@
+"""Tables of scores that are gone on with, and labels of files."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests.cli.conftest import Run
+from tests.small_model import random_images
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Six images in two folders."""
+    for number, image in enumerate(random_images(6)):
+        folder = tmp_path / "photos" / ("cat" if number < 4 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(image[..., 0]).save(folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _replace(photos: Path) -> None:
+    """Give 2.png other content and the same time; add a file."""
+    PIL.Image.fromarray(random_images(1, seed=9)[0, ..., 0]).save(photos / "cat" / "2.png")
+    shutil.copy(photos / "cat" / "0.png", photos / "dog" / "6.png")
+
+
+def test_going_on_scores_files_whose_content_changed(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    words = ["score", photos, "-m", model, "--reference", "none", "--csv", tmp_path / "one.csv", "--resume"]
+    assert run(*words)[0] == 0
+    first = {row["path"]: row for row in _rows(tmp_path / "one.csv")}
+    _replace(photos)
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "5 are scored already" in err
+    assert "2 scored" in err
+    rows = _rows(tmp_path / "one.csv")
+    second = {row["path"]: row for row in rows}
+    assert len(rows) == len(second) == 7
+    changed = str(photos / "cat" / "2.png")
+    assert {path for path in first if second[path] != first[path]} == {changed}
+    assert second[changed]["content"] != first[changed]["content"]
+
+
+def test_going_on_with_members_of_an_archive(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+    words = ["score", archive, "-m", model, "--reference", "none", "--csv", tmp_path / "one.csv", "--resume"]
+    assert run(*words)[0] == 0
+    _replace(photos)
+    shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "5 are scored already" in err
+    assert len({row["path"] for row in _rows(tmp_path / "one.csv")}) == len(_rows(tmp_path / "one.csv")) == 7
+
+
+def test_going_on_with_a_parquet_file(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "one.parquet"
+    (photos / "cat" / "1.png").write_bytes(b"none")
+    words = ["score", photos, "-m", model, "--reference", "none", "--parquet", out, "--resume"]
+    assert run(*words)[0] == 1
+    assert parquet.read_table(out).num_rows == 6
+    shutil.copy(photos / "cat" / "0.png", photos / "cat" / "1.png")
+    _replace(photos)
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "4 are scored already" in err
+    rows = parquet.read_table(out).to_pylist()
+    assert len({row["path"] for row in rows}) == len(rows) == 7
+    assert not any(row["error"] for row in rows)
+    out.write_bytes(b"no table")
+    code, _, err = run(*words)
+    assert code == 1
+    assert "is no table of scores" in err
+    assert out.read_bytes() == b"no table"
+
+
+def test_labels_of_a_table_are_carried_by_scores_and_latents(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    absolute = photos / "dog" / "4.png"
+    table.write_text(f"label,path\nblack,cat/0.png\nwhite,photos/cat/1.png\n=sum(),{absolute}\n", "utf-8")
+    expected = {"0.png": "black", "1.png": "white", "4.png": "=sum()"}
+    code, out, err = run("score", photos, "-m", model, "--reference", "none", "--labels", table, "--json")
+    assert code == 0, err
+    rows = [json.loads(line) for line in out.splitlines()[:-1]]
+    assert {Path(row["path"]).name: row["label"] for row in rows if row["label"]} == expected
+    run("score", photos, "-m", model, "--reference", "none", "--labels", table, "--csv", tmp_path / "one.csv")
+    assert [row["label"] for row in _rows(tmp_path / "one.csv")] == ["black", "white", "", "", "'=sum()", ""]
+    code, _, err = run("encode", photos, "-m", model, "--labels", table, "-o", tmp_path / "z.npz")
+    assert code == 0, err
+    with np.load(tmp_path / "z.npz") as found:
+        assert found["label_name"].tolist() == ["black", "white", "", "", "=sum()", ""]
+        assert found["label"].tolist() == [1, 2, -1, -1, 0, -1]
+    run("encode", photos, "-m", model, "-o", tmp_path / "z.npz")
+    with np.load(tmp_path / "z.npz") as found:
+        assert found["label_name"].tolist() == ["cat"] * 4 + ["dog"] * 2
+        assert found["label"].tolist() == [0] * 4 + [1] * 2
+
+
+@pytest.mark.parametrize("content", [b"name,class\n", b"", b"path,label\n\xff\xfe,x\n"])
+def test_a_table_without_labels_is_told(run: Run, model: Path, photos: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "labels.csv").write_bytes(content)
+    code, _, err = run("score", photos, "-m", model, "--labels", tmp_path / "labels.csv")
+    assert code == 1
+    assert "labels.csv" in err
