@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import numpy as np
 import typer
 
 from nvp_studio.commands.console import (
@@ -21,6 +20,7 @@ from nvp_studio.commands.console import (
 from nvp_studio.commands.on_ranks import open_on_rank
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from nvp_studio.explore.model import OpenedModel
@@ -89,6 +89,8 @@ def doctor(
 
     `nvp-studio doctor runs/photos --image a.png --image b.png --json`
     """
+    import numpy as np  # not at the top: the command line starts without it
+
     from nvp_studio.explore.health import examine
 
     opened = open_on_rank(model, device)

@@ -21,6 +21,7 @@ def _needs() -> dict[str, str]:
     model = _tr("needs a run that has saved its best model")
     model_open = _tr("needs an open model")
     files = _tr("needs files in the table of Score")
+    picture = _tr("needs a picture on Inspect")
     export = _tr("needs a selected run and the package that it names")
     return {
         "edit.undo": _tr("nothing was done on this page that could be undone"),
@@ -48,6 +49,7 @@ def _needs() -> dict[str, str]:
         "score.cancel": _tr("only while images are scored"),
         "score.continue": _tr("only after scoring was cancelled"),
         "score.explore": _tr("needs a file of the table that could be read"),
+        "score.inspect": _tr("needs a file of the table that could be read"),
         "score.export": files,
         "score.clear": files,
         "score.copy-paths": _tr("needs files of the table that are selected"),
@@ -56,6 +58,11 @@ def _needs() -> dict[str, str]:
         "score.make-reference": model_open,
         "score.compare": model_open,
         "score.report": files,
+        "inspect.sample": _tr("needs an open model"),
+        "inspect.play": picture,
+        "inspect.play-back": picture,
+        "inspect.next": picture,
+        "inspect.previous": picture,
         "runs.label": some_run,
         "runs.duplicate": some_run,
         "runs.resume": resumable,

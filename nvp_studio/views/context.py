@@ -28,6 +28,8 @@ class WindowContext(QObject):
     """Bring the page with this key to the front."""
     open_requested = Signal(object)
     """`list[Path]`: open these models, run folders or images on Explore."""
+    inspect_requested = Signal(object)
+    """A `Recipe`, or the `Path` of an image file: show it on Inspect, whose page was asked for before."""
     settings_offered = Signal(object, str)
     """(`TrainConfig`, name): put these settings into the form of Train."""
     resume_requested = Signal(str, str)
@@ -77,6 +79,11 @@ class WindowContext(QObject):
         self.runs.refresh()
         self.live.refresh_name()
         self.runs_refreshed.emit()
+
+    def inspect(self, what: object) -> None:
+        """Show a `Recipe`, or the `Path` of an image file, on Inspect."""
+        self.page_requested.emit("inspect")
+        self.inspect_requested.emit(what)
 
     # File dialogs. Each remembers its last folder in the settings, under `name`.
 

@@ -64,6 +64,7 @@ def page_entries() -> tuple[PageEntry, ...]:
         PageEntry("explore", tr("Explore"), "compass", "explore.page:ExplorePage"),
         PageEntry("score", tr("Score"), "gauge", "score.page:ScorePage"),
         PageEntry("runs", tr("Runs"), "chart-line", "runs.page:RunsPage"),
+        PageEntry("inspect", tr("Inspect"), "scan-search", "inspect.page:InspectPage"),
     )
 
 
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
             "run": self.tr("&Training"),
             "runs": self.tr("&Runs"),
             "score": self.tr("&Score"),
+            "inspect": self.tr("&Inspect"),
             "view": self.tr("&View"),
             "help": self.tr("&Help"),
         }

@@ -25,7 +25,7 @@ class PageHelp:
 
 def page_help(page: str) -> PageHelp:
     """The help of the page with this key; raises `KeyError` for one without."""
-    return {"train": _train, "explore": _explore, "score": _score, "runs": _runs}[page]()
+    return {"train": _train, "explore": _explore, "score": _score, "runs": _runs, "inspect": _inspect}[page]()
 
 
 def _train() -> PageHelp:
@@ -178,4 +178,47 @@ def _runs() -> PageHelp:
         actions=("runs.",),
         keys=((tr("Open the run in Explore"), tr("Enter or double click")),),
         figures=("bits", "above8", "scale"),
+    )
+
+
+def _inspect() -> PageHelp:
+    tr = partial(QCoreApplication.translate, "PageHelp")
+    return PageHelp(
+        title=tr("Inspect"),
+        purpose=tr(
+            "Follows one picture through the open flow, layer by layer, from its pixels to noise. The table has a row "
+            "for each layer, with what it adds to the score; the rows add up to the score."
+        ),
+        uses=(
+            (
+                tr("Choose a picture"),
+                tr("Drop an image file here, or press I on Explore, or Open in Inspect in the menu Score."),
+            ),
+            (tr("Go to a layer"), tr("Choose its row, or drag the slider below the picture.")),
+            (
+                tr("Read a row"),
+                tr(
+                    "Nats is the log-determinant of the layer, of a prior the log-density of the latents that leave "
+                    "there. Bits/dim is what it adds to the score: negative where the layer makes the image likelier."
+                ),
+            ),
+            (
+                tr("See what a coupling did"),
+                tr(
+                    "The list above the picture: its log-derivatives (s of an affine coupling), its shifts t, its "
+                    "mask, and the values that its network saw. White cells of the mask change, black ones stay, grey "
+                    "ones left at an earlier scale."
+                ),
+            ),
+            (
+                tr("See how normal the values are"),
+                tr("The histogram below: the values after the layer, and the density of N(0, 1) as a line."),
+            ),
+        ),
+        actions=("inspect.",),
+        keys=(
+            (tr("Zoom the picture"), tr("Wheel, pinch, + and -")),
+            (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),
+        ),
+        figures=("bits", "scale"),
     )

@@ -12,6 +12,7 @@ import msgspec
 from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
+from nvp_studio.explore.inspected import Inspection
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import (
@@ -30,7 +31,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows
 
-PROTOCOL = 13
+PROTOCOL = 14
 """Version of these messages; both ends must agree."""
 
 
@@ -126,6 +127,12 @@ class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
     """Whether to score the pictures, which takes as long again."""
 
 
+class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
+    """Lead the picture of `recipe` through every layer of the open model: answered by `Inspected`."""
+
+    recipe: Recipe
+
+
 class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
     """Read an image file for Explore: the recipe saved in it, or else a recipe with the image as its base."""
 
@@ -175,7 +182,9 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
     reading: Reading = UNDECIDED
 
 
-Request = OpenModel | Render | RenderSheet | ReadPicture | SavePicture | SaveGrid | ScoreRequest | Probe | Survey
+Request = (
+    OpenModel | Render | RenderSheet | Inspect | ReadPicture | SavePicture | SaveGrid | ScoreRequest | Probe | Survey
+)
 """What a worker is asked for on a channel."""
 
 
@@ -264,6 +273,12 @@ class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
     """Empty where no scores were asked for."""
 
 
+class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
+    """Answer to `Inspect`."""
+
+    inspection: Inspection
+
+
 class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
     """Answer to `ReadPicture`: a recipe ready to render; `notes` say what was done to the image on the way."""
 
@@ -317,6 +332,7 @@ Answer = (
     | Picture
     | PictureScored
     | Sheet
+    | Inspected
     | PictureRead
     | PictureSaved
     | GridSaved

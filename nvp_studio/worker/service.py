@@ -13,6 +13,7 @@ from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import corners_grid, drawing_sheet
 from nvp_studio.explore.latents import chi_squared_percent
+from nvp_studio.explore.inspection import inspect_picture
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.references import reference_names
@@ -22,6 +23,8 @@ from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import (
     Answer,
     GridSaved,
+    Inspect,
+    Inspected,
     ModelInfo,
     ModelOpened,
     OpenModel,
@@ -93,6 +96,8 @@ class Service:
                 return self._render(self._opened(), request, task)
             case RenderSheet():
                 return _sheet(self._opened(), request, self._batch)
+            case Inspect():
+                return self._inspect(self._opened(), request)
             case ReadPicture():
                 return _read(self._opened(), request)
             case SavePicture():
@@ -142,6 +147,12 @@ class Service:
         if overdue or not task.cancelled.wait(_NEWER_SECONDS):
             yield PictureScored(float(model.flow.bits_per_dim(drawing.images)[0]))
             self._scored_at = time.monotonic()
+        if self._compiling is not None:
+            self._compiling.begin()
+
+    def _inspect(self, model: OpenedModel, request: Inspect) -> Iterator[Answer | None]:
+        """The layers of the picture; the next request of a picture finds the model being compiled."""
+        yield Inspected(inspect_picture(model, draw(model, [request.recipe]).images[0]))
         if self._compiling is not None:
             self._compiling.begin()
 

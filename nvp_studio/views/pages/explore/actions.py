@@ -85,6 +85,8 @@ class ExploreActions(QObject):
         tip = self.tr("Show beside it what a reset of all sliders brings back")
         show = self._toggle_original
         add("explore.original", text, show, "O", "columns-2", tip=tip, separator=True, checkable=True)
+        text, tip = self.tr("&Inspect this picture"), self.tr("Follow it through the layers of the model, on Inspect")
+        add("explore.inspect", text, lambda: self._context.inspect(state.recipe), "I", "scan-search", tip=tip)
         for step, text, keys, icon in (
             (1, self.tr("Zoom &in"), ("+", "=", "Ctrl++", "Ctrl+="), "zoom-in"),
             (-1, self.tr("Zoom o&ut"), ("-", "Ctrl+-"), "zoom-out"),

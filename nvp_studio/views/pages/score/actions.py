@@ -18,7 +18,7 @@ from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.score_table import ScoreTable
 
 TOPIC = "score"
-TABLE_KEYS = ("explore", "copy-paths", "reveal", "export")
+TABLE_KEYS = ("explore", "inspect", "copy-paths", "reveal", "export")
 """In the order of the table's menu."""
 _MOST_COPIED = 100_000
 
@@ -39,6 +39,7 @@ class ScoreActions(QObject):
         add("score.cancel", self.tr("&Cancel scoring"), state.cancel, icon="circle-x")
         add("score.continue", self.tr("Co&ntinue scoring"), state.resume, icon="circle-play")
         add("score.explore", self.tr("Open in E&xplore"), self.explore, icon="compass", separator=True)
+        add("score.inspect", self.tr("Open in &Inspect"), self._inspect, icon="scan-search")
         add("score.copy-paths", self.tr("Copy the &paths"), self._copy_paths, "Ctrl+Shift+C", "clipboard-copy")
         add("score.reveal", self.tr("Show in the &folder"), self._reveal, icon="folder-open")
         tip = self.tr("All rows that are shown, or those that are selected where they are several, as CSV or Parquet")
@@ -72,7 +73,8 @@ class ScoreActions(QObject):
         self["copy-paths"].setEnabled(bool(chosen))
         self["reveal"].setEnabled(bool(chosen))
         self["make-reference"].setEnabled(self._context.engine.model is not None)
-        self["explore"].setEnabled(bool(chosen) and not self._current().error)
+        for key in ("explore", "inspect"):
+            self[key].setEnabled(bool(chosen) and not self._current().error)
 
     def selected_rows(self) -> list[int]:
         """The rows that are selected, in the order shown."""
@@ -86,6 +88,10 @@ class ScoreActions(QObject):
         """Open the file with the focus in Explore."""
         if self.selected_rows() and not self._current().error:
             self._context.open_requested.emit([Path(self._current().path)])
+
+    def _inspect(self) -> None:
+        if self.selected_rows() and not self._current().error:
+            self._context.inspect(Path(self._current().path))
 
     def _current(self) -> ScoreRow:
         assert self.table is not None

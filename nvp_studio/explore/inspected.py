@@ -1,0 +1,65 @@
+"""A picture at every layer of a flow, as plain structures that travel to the window."""
+
+from typing import Annotated
+
+import msgspec
+
+from nvp_studio.explore.ledger_rows import Ledger, Shape
+from nvp_studio.image_batch import ImageBatch
+from nvp_studio.limits import Name
+
+BINS = 50
+MAX_STAGES = 4096
+
+
+class InspectedStage(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer and the values after it."""
+
+    layer: Name
+    shape: Shape
+    """Of the tensor after it."""
+    low: float
+    high: float
+    """The range of the values that its picture shows, from black to white."""
+    mean: float
+    deviation: float
+    least: float
+    most: float
+    histogram: Annotated[tuple[float, ...], msgspec.Meta(max_length=256)]
+    """The density of the values after it in `BINS` bins of equal width; values beyond the ends are in none."""
+    bins_low: float
+    bins_high: float
+    coupling: int
+    """Which of the couplings it is, in the pictures of their parameters; -1 for another layer."""
+    parameters: int
+    """How many trained parameters it has."""
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one picture: its ledger, and the stages, the picture's pixels first.
+
+    Stage i + 1 belongs to row i of the ledger; rows after the last stage belong to no layer. Pictures have the size of
+    the images, or of every `step`-th row and column of them.
+    """
+
+    ledger: Ledger
+    stages: Annotated[tuple[InspectedStage, ...], msgspec.Meta(max_length=MAX_STAGES)]
+    values: ImageBatch
+    """One image for each stage: its values, laid back onto the pixels."""
+    log_derivatives: ImageBatch
+    """One image for each coupling, from -`SCALE_RANGE` to `SCALE_RANGE`; s of an affine coupling."""
+    shifts: ImageBatch
+    """t of each coupling, from -`SHIFT_RANGE` to `SHIFT_RANGE`."""
+    masks: ImageBatch
+    """0 where a coupling's values stay, 255 where they change, 128 where they had left before."""
+    step: int
+    reference_mean: float | None
+    """Mean bits/dim of the reference images; None where the model has none."""
+
+
+SCALE_RANGE = 2.0
+SHIFT_RANGE = 4.0
+VALUE_RANGE = 4.0
+"""Of the values from the logit on: four standard deviations of the prior."""
+STAYS, LEFT, CHANGES = 0, 128, 255
+"""Values of `Inspection.masks`."""

@@ -1,0 +1,133 @@
+"""Makes the `Inspection` of a picture."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nvp_studio.explore.inspected import (
+    BINS,
+    CHANGES,
+    LEFT,
+    SCALE_RANGE,
+    SHIFT_RANGE,
+    STAYS,
+    VALUE_RANGE,
+    InspectedStage,
+    Inspection,
+)
+from nvp_studio.explore.ledger import dequantized, of_columns, shape_of
+from nvp_studio.explore.model import OpenedModel
+from nvp_studio.flow.engine.walk import Stage, Walk
+from nvp_studio.image_batch import ImageBatch
+
+_MOST_BYTES = 24 * 2**20
+"""Of all pictures of an inspection; larger ones are thinned out."""
+_HISTOGRAM_RANGE = 5.0
+Bytes = npt.NDArray[np.uint8]
+
+
+def inspect_picture(model: OpenedModel, pixels: Bytes) -> Inspection:
+    """Lead an 8-bit image (H, W, C) through the flow, dequantized by the noise of its score with seed 0.
+
+    Raises `ValueError` where the model gives the image no finite number.
+    """
+    images = np.ascontiguousarray(pixels[np.newaxis])
+    stages = list(Walk(model.flow).stages(dequantized(model.flow, images, 0, 0)))
+    nats = np.array([[float(stage.nats[0]) for stage in stages]])
+    ledger = of_columns(model, images, [(stage.name, shape_of(stage)) for stage in stages], nats, 1, 0)
+    couplings = [stage.parameters for stage in stages if stage.parameters is not None]
+    step = _step(len(stages) + 3 * len(couplings), pixels.shape)
+    described: list[InspectedStage] = [_pixels(pixels)]
+    values = [pixels[::step, ::step]]
+    for stage in stages:
+        index = sum(one.coupling >= 0 for one in described) if stage.parameters is not None else -1
+        described.append(_described(stage, index))
+        low, high = _range(stage)
+        values.append(_bytes(stage.values, low, high, step))
+    height, width, channels = values[0].shape
+    none = np.empty((0, height, width, channels), np.uint8)
+
+    def batch(parts: list[Bytes]) -> ImageBatch:
+        return ImageBatch.of(np.stack(parts) if parts else none)
+
+    return Inspection(
+        ledger=ledger,
+        stages=tuple(described),
+        values=batch(values),
+        log_derivatives=batch([_bytes(one.log_derivative, -SCALE_RANGE, SCALE_RANGE, step) for one in couplings]),
+        shifts=batch([_bytes(one.shift, -SHIFT_RANGE, SHIFT_RANGE, step) for one in couplings]),
+        masks=batch([_mask(one.stays, step) for one in couplings]),
+        step=step,
+        reference_mean=float(model.reference.mean()) if len(model.reference) else None,
+    )
+
+
+def _step(pictures: int, shape: tuple[int, ...]) -> int:
+    """Every which row and column is kept, so that all pictures together are not too large for a message."""
+    height, width, channels = shape
+    step = 1
+    while pictures * -(-height // step) * -(-width // step) * channels > _MOST_BYTES:
+        step += 1
+    return step
+
+
+def _range(stage: Stage) -> tuple[float, float]:
+    return (0.0, 1.0) if stage.kind in ("dequantization", "equalization") else (-VALUE_RANGE, VALUE_RANGE)
+
+
+def _described(stage: Stage, coupling: int) -> InspectedStage:
+    values = stage.tensor.to("cpu", torch.float32).numpy()
+    low, high = _range(stage)
+    ends = (low, high) if high == 1 else (-_HISTOGRAM_RANGE, _HISTOGRAM_RANGE)
+    counts = np.histogram(values, BINS, ends)[0]
+    parameters = 0 if stage.layer is None else sum(one.numel() for one in stage.layer.parameters())
+    return InspectedStage(
+        layer=stage.name,
+        shape=shape_of(stage),
+        low=low,
+        high=high,
+        mean=float(values.mean()),
+        deviation=float(values.std()),
+        least=float(values.min()),
+        most=float(values.max()),
+        histogram=tuple((counts * BINS / (ends[1] - ends[0]) / max(1, values.size)).tolist()),
+        bins_low=ends[0],
+        bins_high=ends[1],
+        coupling=coupling,
+        parameters=parameters,
+    )
+
+
+def _pixels(pixels: Bytes) -> InspectedStage:
+    height, width, channels = pixels.shape
+    counts = np.histogram(pixels, BINS, (0, 256))[0]
+    return InspectedStage(
+        layer="pixels",
+        shape=(channels, height, width),
+        low=0.0,
+        high=255.0,
+        mean=float(pixels.mean()),
+        deviation=float(pixels.std()),
+        least=float(pixels.min()),
+        most=float(pixels.max()),
+        histogram=tuple((counts * BINS / 256 / pixels.size).tolist()),
+        bins_low=0.0,
+        bins_high=256.0,
+        coupling=-1,
+        parameters=0,
+    )
+
+
+def _bytes(values: Tensor, low: float, high: float, step: int) -> Bytes:
+    """The one image in values (1, C, H, W) as (H, W, C), `low` black and `high` white."""
+    array = values[0, :, ::step, ::step].to("cpu", torch.float32).permute(1, 2, 0).numpy()
+    scaled = (array - low) * (255 / (high - low))
+    result: Bytes = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return result
+
+
+def _mask(stays: Tensor, step: int) -> Bytes:
+    array = stays[0, :, ::step, ::step].to("cpu", torch.float32).permute(1, 2, 0).numpy()
+    result: Bytes = np.where(np.isnan(array), LEFT, np.where(array > 0, STAYS, CHANGES)).astype(np.uint8)
+    return result

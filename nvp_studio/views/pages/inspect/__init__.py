@@ -1,0 +1,1 @@
+"""Inspect: a picture at every layer of a flow."""

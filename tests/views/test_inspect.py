@@ -1,0 +1,199 @@
+"""Inspect: a picture at every layer, with rows that add up to its score."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication
+
+from nvp_studio.explore.inspected import CHANGES, STAYS
+from nvp_studio.explore.model import open_model
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.inspect import LedgerModel
+from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.inspect.page import InspectPage
+from tests.qt import Bot, drop, is_asking, open_window
+from tests.small_model import random_images, write_small_model
+
+
+@pytest.fixture
+def window(qtbot: Bot, shared_engine: Engine, tmp_path: Path) -> MainWindow:
+    def finish(window: MainWindow) -> None:
+        qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
+
+    return open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "inspect", before_close=finish)
+
+
+@pytest.fixture
+def page(window: MainWindow) -> InspectPage:
+    page = window.page("inspect")
+    assert isinstance(page, InspectPage)
+    return page
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    Image.fromarray(random_images(1, seed=3)[0, :, :, 0]).save(path)
+    return path
+
+
+def wait(page: InspectPage, qtbot: Bot) -> None:
+    qtbot.waitUntil(lambda: page.state.inspection is not None and not page.state.busy)
+
+
+def column(page: InspectPage, name: str) -> list[str]:
+    number = LedgerModel.COLUMNS.index(name)
+    rows = page.state.rows
+    return [str(rows.index(row, number).data()) for row in range(rows.rowCount())]
+
+
+def test_the_page_explains_itself_before_there_is_a_picture(page: InspectPage) -> None:
+    assert page._stack.currentIndex() == 0
+    assert "small" in page.empty_label.text()
+    assert not page._action("play").isEnabled()
+    assert page._action("sample").isEnabled()
+
+
+def test_the_rows_of_a_dropped_file_add_up_to_its_score(
+    window: MainWindow, page: InspectPage, picture: Path, small_model: Path, qtbot: Bot
+) -> None:
+    assert drop(page, [picture])
+    wait(page, qtbot)
+    score = float(open_model(small_model).flow.bits_per_dim(random_images(1, seed=3))[0])
+    assert page.total.text().startswith(f"Score: {score:.4f} bits/dim")
+    assert "reference images" in page.total.text()
+    shown = [round(10_000 * float(text)) for text in column(page, "bits") if text]
+    assert sum(shown) == round(10_000 * score)
+    assert column(page, "sum")[-1] == f"{score:.4f}"
+    assert page.title.text() == "picture.png"
+    assert column(page, "layer")[:3] == ["pixels", "dequantization", "logit"]
+
+
+def test_a_click_on_a_row_the_slider_and_keys_go_to_a_layer(page: InspectPage, picture: Path, qtbot: Bot) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    pixels = page.picture.image
+    assert pixels is not None
+    assert pixels.pixelColor(3, 5).red() == random_images(1, seed=3)[0, 5, 3, 0]
+    row = column(page, "layer").index("coupling 1 of scale 1")
+    place = page.table.visualRect(page.state.rows.index(row, 0)).center()
+    qtbot.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert page.state.position == page.slider.value() == row
+    assert page.stage_name.text().startswith("Coupling 1 of scale 1")
+    assert page.histogram.stage == page.state.stage
+    page.slider.setFocus()
+    qtbot.keyClick(page.slider, Qt.Key.Key_Right)
+    assert page.state.position == page.table.currentIndex().row() == row + 1
+    qtbot.keyClick(page, Qt.Key.Key_Comma)
+    assert page.state.position == row
+    qtbot.keyClick(page.slider, Qt.Key.Key_End)
+    assert page.state.position == page.state.last
+    assert page.stage_name.text().startswith("Prior of scale 2")
+    qtbot.keyClick(page, Qt.Key.Key_Period)
+    assert page.state.position == page.state.last, "there is none behind the last"
+    qtbot.mouseDrag(page.slider, QPoint(page.slider.width() - 4, 8), QPoint(4, 8))
+    assert page.state.position == 0
+
+
+def test_a_coupling_shows_its_mask_its_parameters_and_what_its_network_saw(
+    page: InspectPage, picture: Path, qtbot: Bot
+) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    assert not page.aspect.isEnabled()
+    page.state.move_to(column(page, "layer").index("coupling 1 of scale 1"))
+    assert page.aspect.isEnabled()
+    images = {}
+    for number in range(page.aspect.count()):
+        page.aspect.setCurrentIndex(number)
+        assert page.picture.image is not None
+        copy = page.picture.image.copy()
+        images[page.aspect.currentData()] = np.array(
+            [[copy.pixelColor(x, y).red() for x in range(8)] for y in range(8)]
+        )
+        assert page.range_label.text()
+    board = np.add.outer(np.arange(8), np.arange(8)) % 2
+    assert (images["mask"] == np.where(board == 0, STAYS, CHANGES)).all()
+    assert (images["inputs"][board == 1] == 128).all()
+    assert (images["inputs"][board == 0] == images["values"][board == 0]).all()
+    for name in ("log-derivatives", "shifts"):
+        assert (images[name][board == 0] == 128).all()
+        assert len(np.unique(images[name][board == 1])) > 1
+
+
+def test_it_plays_to_noise_and_back(page: InspectPage, picture: Path, qtbot: Bot) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    page.speed.setCurrentIndex(page.speed.count() - 1)
+    qtbot.keyClick(page, Qt.Key.Key_P)
+    assert page._action("play").isChecked()
+    qtbot.waitUntil(lambda: page.state.position == page.state.last)
+    qtbot.waitUntil(lambda: not page._action("play").isChecked())
+    qtbot.keyClick(page, Qt.Key.Key_P, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: page.state.position == 0)
+    qtbot.waitUntil(lambda: not page._action("play-back").isChecked())
+
+
+def test_the_picture_of_explore_is_inspected(window: MainWindow, page: InspectPage, qtbot: Bot) -> None:
+    window.show_page("explore")
+    explore = window.page("explore")
+    qtbot.waitUntil(lambda: explore.state.bits_per_dim is not None)
+    window.registry["explore.inspect"].trigger()
+    assert window.current_page is page
+    wait(page, qtbot)
+    assert page.state.inspection is not None
+    assert page.state.inspection.ledger.bits_per_dim == pytest.approx(explore.state.bits_per_dim, abs=1e-5)
+    window.show_page("score")
+    assert not window.registry["score.inspect"].isEnabled()
+
+
+def test_a_file_that_is_no_image_is_told_and_the_picture_before_stays(
+    window: MainWindow, page: InspectPage, picture: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    page.open_paths([broken])
+    qtbot.waitUntil(lambda: any(notice.topic == "inspect" for notice in window.notifications.shown))
+    assert page._stack.currentIndex() == 1
+    assert page.title.text() == "picture.png"
+
+
+def test_another_model_shows_its_own_layers_or_says_why_not(
+    window: MainWindow,
+    page: InspectPage,
+    picture: Path,
+    small_model: Path,
+    other_model: Path,
+    tmp_path: Path,
+    qtbot: Bot,
+) -> None:
+    engine = window.engine
+    page.open_paths([picture])
+    wait(page, qtbot)
+    before = page.total.text()
+    engine.open_model(str(other_model))
+    qtbot.waitUntil(lambda: not page.state.busy and page.total.text() != before)
+    write_small_model(tmp_path / "colour.safetensors", (3, 8, 8))
+    engine.open_model(str(tmp_path / "colour.safetensors"))
+    qtbot.waitUntil(lambda: page._stack.currentIndex() == 0)
+    assert "picture.png has another size" in page.empty_label.text()
+    page._action("sample").trigger()
+    wait(page, qtbot)
+    assert page.title.text() == "Sample 0"
+    engine.open_model(str(small_model))
+    qtbot.waitUntil(lambda: not engine.opening and not page.state.busy)
+
+
+def test_everything_fits_the_smallest_window(window: MainWindow, page: InspectPage, picture: Path, qtbot: Bot) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    window.resize(800, 600)
+    QApplication.processEvents()
+    assert window.size().width() == 800
+    assert page.histogram.geometry().bottom() <= page.histogram.parentWidget().height()
+    assert page.picture.height() >= 96
