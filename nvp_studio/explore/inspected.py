@@ -1,6 +1,6 @@
 """A picture at every layer of a flow, as plain structures that travel to the window."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -33,6 +33,10 @@ class InspectedStage(msgspec.Struct, frozen=True, kw_only=True):
     """Which of the couplings it is, in the pictures of their parameters; -1 for another layer."""
     parameters: int
     """How many trained parameters it has."""
+    scale: int
+    """From 1, finest first; 0 before the first scale."""
+    mask: Literal["", "checkerboard", "channels"]
+    """Of a coupling."""
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):

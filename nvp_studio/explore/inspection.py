@@ -1,5 +1,7 @@
 """Makes the `Inspection` of a picture."""
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -18,6 +20,7 @@ from nvp_studio.explore.inspected import (
 )
 from nvp_studio.explore.ledger import dequantized, of_columns, shape_of
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.flow.coupling import ChannelMask, Coupling
 from nvp_studio.flow.engine.walk import Stage, Walk
 from nvp_studio.image_batch import ImageBatch
 
@@ -82,6 +85,9 @@ def _described(stage: Stage, coupling: int) -> InspectedStage:
     ends = (low, high) if high == 1 else (-_HISTOGRAM_RANGE, _HISTOGRAM_RANGE)
     counts = np.histogram(values, BINS, ends)[0]
     parameters = 0 if stage.layer is None else sum(one.numel() for one in stage.layer.parameters())
+    mask: Literal["", "checkerboard", "channels"] = ""
+    if isinstance(stage.layer, Coupling):
+        mask = "channels" if isinstance(stage.layer.mask, ChannelMask) else "checkerboard"
     return InspectedStage(
         layer=stage.name,
         shape=shape_of(stage),
@@ -96,6 +102,8 @@ def _described(stage: Stage, coupling: int) -> InspectedStage:
         bins_high=ends[1],
         coupling=coupling,
         parameters=parameters,
+        scale=stage.scale,
+        mask=mask,
     )
 
 
@@ -116,6 +124,8 @@ def _pixels(pixels: Bytes) -> InspectedStage:
         bins_high=256.0,
         coupling=-1,
         parameters=0,
+        scale=0,
+        mask="",
     )
 
 

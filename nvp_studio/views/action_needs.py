@@ -59,6 +59,7 @@ def _needs() -> dict[str, str]:
         "score.compare": model_open,
         "score.report": files,
         "inspect.sample": _tr("needs an open model"),
+        "inspect.diagram": picture,
         "inspect.play": picture,
         "inspect.play-back": picture,
         "inspect.next": picture,

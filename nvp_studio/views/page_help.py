@@ -211,6 +211,13 @@ def _inspect() -> PageHelp:
                 ),
             ),
             (
+                tr("See all layers at once"),
+                tr(
+                    "Architecture: a column for each scale, with shapes, masks and numbers of parameters. A click goes "
+                    "to a layer, Ctrl and the wheel zoom; it can be exported as SVG."
+                ),
+            ),
+            (
                 tr("See how normal the values are"),
                 tr("The histogram below: the values after the layer, and the density of N(0, 1) as a line."),
             ),

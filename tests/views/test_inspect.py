@@ -1,11 +1,13 @@
 """Inspect: a picture at every layer, with rows that add up to its score."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from nvp_studio.explore.inspected import CHANGES, STAYS
@@ -13,8 +15,10 @@ from nvp_studio.explore.model import open_model
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.inspect import LedgerModel
 from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.inspect.diagram import DiagramDialog
 from nvp_studio.views.pages.inspect.page import InspectPage
-from tests.qt import Bot, drop, is_asking, open_window
+from nvp_studio.views.theme import colors
+from tests.qt import Bot, delete_now, drop, is_asking, open_window
 from tests.small_model import random_images, write_small_model
 
 
@@ -197,3 +201,37 @@ def test_everything_fits_the_smallest_window(window: MainWindow, page: InspectPa
     assert window.size().width() == 800
     assert page.histogram.geometry().bottom() <= page.histogram.parentWidget().height()
     assert page.picture.height() >= 96
+
+
+def test_the_architecture_is_drawn_followed_and_exported(
+    page: InspectPage, picture: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    page._action("diagram").trigger()
+    dialog = page.findChild(DiagramDialog)
+    row = column(page, "layer").index("coupling 2 of scale 2")
+    page.state.move_to(row)
+    place = dialog.diagram.place()
+    assert dialog.diagram.grab().toImage().pixelColor(place) == QColor(colors().accent)
+    page.state.move_to(0)
+    assert dialog.diagram.grab().toImage().pixelColor(place) != QColor(colors().accent)
+    qtbot.mouseClick(dialog.diagram, Qt.MouseButton.LeftButton, pos=place)
+    assert page.state.position == row
+    dialog.diagram.zoom(1)
+    qtbot.mouseClick(dialog.diagram, Qt.MouseButton.LeftButton, pos=dialog.diagram.place())
+    assert page.state.position == row
+    target = tmp_path / "architecture.svg"
+    monkeypatch.setattr(page.context, "ask_save", lambda *_: target)
+    dialog.export.click()
+    qtbot.waitUntil(target.exists)
+    text = target.read_text("utf-8")
+    words = [node.text or "" for node in ElementTree.fromstring(text).iter() if node.tag.endswith("text")]
+    assert page.state.inspection is not None
+    stages = page.state.inspection.stages
+    assert sum(word.startswith("coupling ") for word in words) == sum(stage.coupling >= 0 for stage in stages)
+    assert "coupling 1, checkerboard" in words
+    assert "coupling 3, channels" in words
+    assert "Scale 2" in words
+    dialog.reject()
+    delete_now()

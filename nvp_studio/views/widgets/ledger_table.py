@@ -9,7 +9,7 @@ from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = 24
-_WIDTHS = {"nats": 11, "bits": 10, "sum": 10}
+_WIDTHS = {"nats": 11, "bits": 9, "sum": 9}
 _ALL = 56 * SPACE
 """The width that shows all columns; a narrower table leaves the nats out."""
 
@@ -26,7 +26,7 @@ class LedgerTable(Table):
                 self.setColumnWidth(column, _WIDTHS[name] * SPACE)
             else:
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
-        self.setMinimumWidth(42 * SPACE)
+        self.setMinimumWidth(44 * SPACE)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self.setColumnHidden(LedgerModel.COLUMNS.index("nats"), self.width() < _ALL)

@@ -14,6 +14,7 @@ from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
+from nvp_studio.views.pages.inspect.diagram import DiagramDialog
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.image_status import ImageStatus
@@ -67,6 +68,8 @@ class InspectPage(Page):
         add("inspect.play-back", self.tr("Play &back to pixels"), back, "Shift+P", "play-back", checkable=True)
         add("inspect.previous", self.tr("P&revious layer"), partial(self._go, -1), ",", "chevron-left")
         add("inspect.next", self.tr("&Next layer"), partial(self._go, 1), ".", "chevron-right")
+        add("inspect.diagram", self.tr("&Architecture…"), self._show_diagram, icon="blend", separator=True)
+        self._action("diagram").setIconText(self.tr("Architecture"))
         self._action("open-image").setIconText(self.tr("Open"))
         self._action("sample").setIconText(self.tr("Sample"))
 
@@ -81,8 +84,8 @@ class InspectPage(Page):
         row = hbox()
         self.title = ElidedLabel()
         row.addWidget(self.title, 1)
-        row.addWidget(ActionButton(self._action("open-image")))
-        row.addWidget(ActionButton(self._action("sample")))
+        for key in ("diagram", "open-image", "sample"):
+            row.addWidget(ActionButton(self._action(key)))
         column.addLayout(row)
         self.table = LedgerTable(self.state.rows)
         self.table.row_chosen.connect(self._on_row)
@@ -117,7 +120,7 @@ class InspectPage(Page):
 
     def _make_stage(self) -> QWidget:
         side = QWidget()
-        side.setMinimumWidth(42 * SPACE)
+        side.setMinimumWidth(41 * SPACE)
         column = vbox(side)
         row = hbox()
         self.stage_name = ElidedLabel()
@@ -166,7 +169,7 @@ class InspectPage(Page):
         self._stack.setCurrentIndex(0 if inspection is None else 1)
         self.empty_label.setText(self._describe_empty())
         self._action("sample").setEnabled(self.context.engine.model is not None)
-        for key in ("play", "play-back", "next", "previous"):
+        for key in ("play", "play-back", "next", "previous", "diagram"):
             self._action(key).setEnabled(inspection is not None)
         self.picture.set_dimmed(state.busy)
         if inspection is None:
@@ -252,6 +255,9 @@ class InspectPage(Page):
     def _show_sample(self) -> None:
         self.state.show_sample(self._sample)
         self._sample += 1
+
+    def _show_diagram(self) -> None:
+        DiagramDialog(self.context, self.state, self).show()
 
     def _go(self, step: int) -> None:
         self._play(0)
