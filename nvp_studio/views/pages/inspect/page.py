@@ -61,7 +61,7 @@ class InspectPage(Page):
     def _add_actions(self) -> None:
         add = partial(self.context.registry.add, page=self)
         add("inspect.open-image", self.tr("&Open image…"), self._ask_image, icon="image-plus")
-        add("inspect.sample", self.tr("Inspect a &sample"), self._show_sample, "N", "dices")
+        add("inspect.sample", self.tr("Inspect a &sample"), self._show_sample, "Shift+N", "dices")
         play = partial(self._play, 1)
         add("inspect.play", self.tr("&Play to noise"), play, "P", "play", checkable=True, separator=True)
         back = partial(self._play, -1)
