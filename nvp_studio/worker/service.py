@@ -12,8 +12,8 @@ import torch
 from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import corners_grid, drawing_sheet
-from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.inspection import inspect_picture
+from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.references import reference_names
