@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from nvp_studio.commands.console import (
+    CommandError,
     DeviceOption,
     ModelOption,
     Stopped,
@@ -34,6 +35,7 @@ from nvp_studio.commands.score_files import Draw, map_writer, second_model
 from nvp_studio.commands.score_labels import FileLabels, LabelsOption, check_labels
 from nvp_studio.commands.score_output import Tally, print_tally, writers
 from nvp_studio.commands.score_resume import CONTENT, Scored, content_of, read_csv, read_parquet
+from nvp_studio.commands.score_watch import watched
 from nvp_studio.data.reading import Reading
 from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, ScoreRow
 from nvp_studio.text import printable
@@ -81,6 +83,11 @@ def score(
         bool,
         typer.Option("--resume", help="Add to the table what it lacks; a CSV file gets rows as they are computed."),
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on with the CSV file, and score files as they arrive, until Ctrl+C."),
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.05, help="With --watch: seconds from one look to the next.")] = 1.0,
     samples: Annotated[
         int, typer.Option(min=1, help="Dequantization samples; more give a tighter bound and take longer.")
     ] = 1,
@@ -114,6 +121,8 @@ def score(
 
     `nvp-studio score parts/ --model runs/parts --reference good-parts/ --false-alarms 0.5% --map maps/`
 
+    `nvp-studio score incoming/ --watch --csv scores.csv`
+
     `nvp-studio score --data fashion-mnist --split test --csv scores.csv`
 
     `torchrun --nproc-per-node 8 -m nvp_studio score photos/ --csv scores.csv`
@@ -125,6 +134,9 @@ def score(
         check_parquet()
     if resume and (csv_file == "-" or (csv_file is None) == (parquet is None)):
         raise typer.BadParameter("--resume goes on with one file, that of --csv or that of --parquet")
+    if watch and (files is None or csv_file in (None, "-") or parquet is not None):
+        raise typer.BadParameter("--watch takes folders, and adds rows to the file of --csv")
+    resume = resume or watch
     if maps is not None and reference == "none":
         raise typer.BadParameter("--map needs a reference, which fixes its colours")
     from nvp_studio.data.archive_paths import Archives
@@ -144,12 +156,19 @@ def score(
         scoring = Scoring(samples, seed, bound == "weighted", found, rate, second_model(opened, against, device, ranks))
         draw = map_writer(opened, found, maps, seed)
         columns = (COLUMNS if data is None else DATA_COLUMNS) + (DETAILS if details else ())
+        if watch and ranks.world > 1:
+            raise CommandError("--watch works in one process alone")
         done = Scored()
         if resume and ranks.first:
             table = (*columns, CONTENT) if data is None else columns
             done = read_csv(csv_file, table, archives) if csv_file else read_parquet(parquet or Path(), table, archives)
         if chosen is None:
-            total, rows = None, _file_rows(opened, archives, files or [], named, scoring, draw, done, tally, ranks)
+            total, rows = (
+                None,
+                _file_rows(
+                    opened, archives, files or [], named, scoring, draw, done, tally, ranks, every if watch else None
+                ),
+            )
         else:
             total, rows = len(chosen.images), _data_rows(opened, chosen, scoring, draw, done, tally, ranks)
         if not ranks.first:
@@ -168,7 +187,7 @@ def score(
                     bar.advance(task)
         finally:
             print_tally(tally, opened.path, samples, rate if found else None, json)
-    if tally.stopped:
+    if tally.stopped and not watch:
         raise Stopped(f"{tally.stopped}: not all files were scored")
     if tally.failed:
         raise typer.Exit(1)
@@ -184,7 +203,9 @@ def _file_rows(
     done: Scored,
     tally: Tally,
     ranks: "Ranks",
+    every: float | None,
 ) -> Iterator[ScoreRow]:
+    """A row for each file that is not `done`; with `every`, for files that arrive, looking so often in seconds."""
     from nvp_studio.explore.score import score_files
 
     def work(paths: Sequence[bytes]) -> list[ScoreRow]:
@@ -196,6 +217,15 @@ def _file_rows(
             for row, name, content in zip(draw(rows), names, contents, strict=False)
         ]
 
+    if every is not None:
+        yield from watched(
+            files,
+            every,
+            lambda path: printable(str(path)) in done,
+            lambda paths: work([os.fsencode(path) for path in paths]),
+            lambda: bool(tally.stopped),
+        )
+        return
     found = takewhile(lambda path: not tally.stopped, archives.find(files))
     paths = (os.fsencode(path) for path in found if isinstance(path, Path) and printable(str(path)) not in done)
     yield from map_on_ranks(ranks, paths, FILES, work, ScoreRow)

@@ -9,6 +9,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from nvp_studio.commands.score_watch import watched
+from nvp_studio.score_row import ScoreRow
 from tests.cli.conftest import Run
 from tests.small_model import random_images
 
@@ -115,3 +117,31 @@ def test_a_table_without_labels_is_told(run: Run, model: Path, photos: Path, tmp
     code, _, err = run("score", photos, "-m", model, "--labels", tmp_path / "labels.csv")
     assert code == 1
     assert "labels.csv" in err
+
+
+def test_only_new_and_whole_files_are_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The watcher alone, look by look."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "old.png").write_bytes(b"old")
+    (folder / "half.png").write_bytes(b"ha")
+    looks, asked = 0, []
+
+    def stopped() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 20:
+            (folder / "half.png").write_bytes(b"half")
+        if looks == 60:
+            (folder / "old.png").write_bytes(b"newer")
+        return looks > 200
+
+    def score(paths: list[Path]) -> list[ScoreRow]:
+        asked.extend((path.name, path.read_bytes()) for path in paths)
+        return [ScoreRow(path=path.name, bits_per_dim=None if path.stat().st_size == 2 else 1.0) for path in paths]
+
+    rows = list(watched([folder, tmp_path / "none"], 0.001, lambda path: path.name == "old.png", score, stopped))
+    assert [row.path for row in rows if row.bits_per_dim] == ["half.png", "old.png"]
+    assert asked[0] == ("half.png", b"ha")
+    assert capsys.readouterr().err.count("is missing; waiting for it") == 1
+    assert ("old.png", b"old") not in asked
