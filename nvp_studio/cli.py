@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nvp_studio import __version__
-from nvp_studio.commands import compare, data, info, inspect, pictures, processes, reference, runs, score, train
+from nvp_studio.commands import compare, data, info, inspect, pictures, processes, reference, render, runs, score, train
 from nvp_studio.commands.console import CommandError, Stopped, out, say
 from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
@@ -35,6 +35,7 @@ for command in (
     pictures.sample,
     pictures.encode,
     pictures.decode,
+    render.render,
     score.score,
     compare.compare,
     reference.reference,

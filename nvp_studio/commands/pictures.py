@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from nvp_studio.data.archive_paths import Archives
     from nvp_studio.explore.model import OpenedModel
+    from nvp_studio.recipe import Recipe
 
     Images = npt.NDArray[np.uint8]
 
@@ -301,24 +302,29 @@ def _decode(opened: "OpenedModel", latents: Any, description: str) -> "Images":
     return np.concatenate(parts)
 
 
-def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: int | None, json: bool) -> None:
-    """Render the recipe in `picture`; a PNG output holds it as well."""
-    from nvp_studio.explore.pictures import read_picture, save_picture
-    from nvp_studio.explore.rendering import render
+def read_recipe(opened: "OpenedModel", picture: Path) -> "Recipe":
+    """The recipe in a PNG or .json file, for the open model; raises `CommandError` where there is none."""
+    from nvp_studio.explore.pictures import read_picture
     from nvp_studio.files import read_regular
     from nvp_studio.recipe import Recipe
 
     if picture.suffix.lower() == ".json":
-        recipe = msgspec.structs.replace(
-            Recipe.from_json(read_regular(picture, _MAX_RECIPE_BYTES)), checkpoint=opened.digest
-        )
-    else:
-        read = read_picture(opened, picture)
-        if not read.had_recipe:
-            raise CommandError(f"{picture} holds no usable recipe ({'; '.join(read.notes) or 'it is a plain image'})")
-        for note in read.notes:
-            say(note)
-        recipe = read.recipe
+        recipe = Recipe.from_json(read_regular(picture, _MAX_RECIPE_BYTES))
+        return msgspec.structs.replace(recipe, checkpoint=opened.digest)
+    read = read_picture(opened, picture)
+    if not read.had_recipe:
+        raise CommandError(f"{picture} holds no usable recipe ({'; '.join(read.notes) or 'it is a plain image'})")
+    for note in read.notes:
+        say(note)
+    return read.recipe
+
+
+def _decode_recipe(opened: "OpenedModel", picture: Path, output: Path, scale: int | None, json: bool) -> None:
+    """Render the recipe in `picture`; a PNG output holds it as well."""
+    from nvp_studio.explore.pictures import save_picture
+    from nvp_studio.explore.rendering import render
+
+    recipe = read_recipe(opened, picture)
     rendering = render(opened, [recipe])
     if output.suffix.lower() == ".png":
         save_picture(output, rendering.images[0], recipe, scale or 1)

@@ -7,6 +7,9 @@ _MODULES = {
     "PictureFile": "nvp_studio.explore.pictures",
     "Rendering": "nvp_studio.explore.rendering",
     "ScoreRow": "nvp_studio.score_row",
+    "corners_grid": "nvp_studio.explore.grids",
+    "draw_sheet": "nvp_studio.explore.grids",
+    "kept_strip": "nvp_studio.explore.grids",
     "latent": "nvp_studio.explore.rendering",
     "open_model": "nvp_studio.explore.model",
     "read_picture": "nvp_studio.explore.pictures",
@@ -14,6 +17,8 @@ _MODULES = {
     "save_picture": "nvp_studio.explore.pictures",
     "score_batches": "nvp_studio.explore.score",
     "score_files": "nvp_studio.explore.score",
+    "sweep": "nvp_studio.explore.grids",
+    "write_png": "nvp_studio.explore.pictures",
 }
 
 __all__ = list(_MODULES)

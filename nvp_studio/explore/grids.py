@@ -61,6 +61,8 @@ def drawing_sheet(
     """
     height, width, channels = model.pixel_shape
     rows = -(-len(recipes) // columns)
+    if pixel_size < 1:
+        raise ValueError(f"a scale of {pixel_size} is not possible")
     if max(rows * height, columns * width) * pixel_size > MAX_SIDE:
         raise ValueError(f"a sheet of {columns}x{rows} pictures at this scale is more than {MAX_SIDE:,} pixels wide")
     sheet = np.full((rows * height, columns * width, channels), 255, np.uint8)

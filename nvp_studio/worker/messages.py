@@ -155,8 +155,8 @@ class SaveGrid(msgspec.Struct, frozen=True, tag="save-grid"):
 
     recipe: Recipe
     path: PathText
-    rows: Annotated[int, msgspec.Meta(ge=2, le=1024)]
-    columns: Annotated[int, msgspec.Meta(ge=2, le=1024)]
+    rows: Annotated[int, msgspec.Meta(ge=2, le=256)]
+    columns: Annotated[int, msgspec.Meta(ge=2, le=256)]
     pixel_size: int = 1
     """Side of the square that each pixel becomes."""
 

@@ -14,7 +14,7 @@ import pytest
 from nvp_studio.data.report import DataReport, SplitFacts
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.recipe import Corners, Image, Kept, Recipe, Seed
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunImages, RunNotice, RunState, StepMetrics
@@ -38,6 +38,7 @@ from nvp_studio.worker.messages import (
     Reply,
     ResumeRun,
     RunCommand,
+    SaveGrid,
     SavePicture,
     Sheet,
     StartRun,
@@ -58,6 +59,7 @@ _AT_ONCE = 10
 _RECIPE = Recipe(
     checkpoint="ab" * 32, base=Image((8, 8, 1), bytes(range(64)), "grün"), temperatures=(1.0, 0.5), offsets=((3, -1.5),)
 )
+_FOUR = Recipe(checkpoint="", base=Corners((Seed(1), Seed(2), Seed(3), Seed(4))))
 _CONFIG = TrainConfig(steps=5, flow=preset_config("quick", (1, 8, 8)))
 _BATCH = ImageBatch((1, 8, 8, 1), bytes(64))
 _REQUESTS: list[msgspec.Struct] = [
@@ -69,6 +71,7 @@ _REQUESTS: list[msgspec.Struct] = [
     Ask("sheet", 2, RenderSheet((_RECIPE, Recipe(checkpoint="", base=Seed(4))))),
     Ask("explore", 4, ReadPicture("a.png")),
     Ask("explore", 5, SavePicture(_RECIPE, "b.png", 2)),
+    Ask("explore", 6, SaveGrid(_FOUR, "c.png", 3, 3, 2)),
     Ask("score", 1, Score(("a", "b"), samples=4)),
     StartRun(_CONFIG, "runs"),
     ResumeRun("run", steps=9),
@@ -226,7 +229,9 @@ def _decodable(chance: random.Random, message: msgspec.Struct) -> bytes | None:
     if not found or reader.inside_frame:
         return None
     contents = [item.request if isinstance(item, Ask) else item for item in found]
-    harmless = all(not isinstance(item, SavePicture | StartRun | Probe) and _stays(item) for item in contents)
+    harmless = all(
+        not isinstance(item, SavePicture | SaveGrid | StartRun | Probe) and _stays(item) for item in contents
+    )
     return frame if harmless else None
 
 
@@ -280,8 +285,13 @@ def _broken(frame: bytes) -> bool:
         Ask("p", 1, Score(("/nothing",), samples=2**60)),
         Ask("p", 1, SavePicture(Recipe(checkpoint="", base=Seed(1)), "/nothing/a.png", 2**40)),
         Ask("p", 1, SavePicture(Recipe(checkpoint="", base=Seed(1)), "a\0b.png")),
+        Ask("p", 1, SaveGrid(Recipe(checkpoint="", base=Seed(1)), "/nothing/a.png", 2, 2, 1)),
+        Ask("p", 1, SaveGrid(_FOUR, "/nothing/a.png", 2, 2, 0)),
+        Ask("p", 1, SaveGrid(_FOUR, "/nothing/a.png", 256, 256, 2**40)),
         Ask("p", 1, Render(Recipe(checkpoint="", base=Seed(1), offsets=((0, 1e308),)))),
         Ask("p", 1, Render(Recipe(checkpoint="", base=Image((8, 8, 1), b"")))),
+        Ask("p", 1, Render(Recipe(checkpoint="", base=Seed(1), scales=((7, Seed(1)),)))),
+        Ask("p", 1, Render(Recipe(checkpoint="", base=Seed(1), kept=Kept(2.0, 0)))),
         Ask("p", 1, ReadPicture("\0")),
         Ask("p", 1, OpenModel("\0")),
         Ask("p", 1, Survey("\0")),

@@ -19,6 +19,8 @@ from nvp_studio.worker.messages import ModelInfo
 _WIDEST_MODEL = 20 * SPACE
 _ROOM_FOR_NAMES = 58 * SPACE
 """Width from which on the tools are named."""
+_ROOM_FOR_LINE = 108 * SPACE
+"""Width from which on the line about the model is shown in one row with the tools; the tool tip has it always."""
 _LEAST_WIDTH = 42 * SPACE
 _tr = partial(QCoreApplication.translate, "ModelBar")
 
@@ -63,6 +65,7 @@ class ModelBar(WrappingRow):
         for tool in self.tools:
             tool.show_text(self.width() >= _ROOM_FOR_NAMES, icon=False)
         super().resizeEvent(event)
+        self.model_label.setVisible(self.width() >= _ROOM_FOR_LINE or self.wrapped)
 
     def show_model(self, model: ModelInfo | None) -> None:
         """Name the open model, and say what it is; None while no model is open."""
@@ -73,7 +76,7 @@ class ModelBar(WrappingRow):
         metrics = self.model_button.fontMetrics()
         name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
         self.model_button.setText(f" {name}")
-        self.model_button.setToolTip(plain_tip(f"{model.path}\nSHA-256 {model.digest}"))
+        self.model_button.setToolTip(plain_tip(f"{model.path}\n{_describe(model)}\nSHA-256 {model.digest}"))
         self.model_label.setText(_describe(model))
 
 

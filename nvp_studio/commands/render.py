@@ -1,0 +1,86 @@
+"""`nvp-studio render`: the picture of a recipe again, or many pictures that its recipe leads to on one sheet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nvp_studio.commands.console import CommandError, DeviceOption, JsonOption, ModelOption, print_result
+from nvp_studio.commands.on_ranks import open_on_rank
+from nvp_studio.commands.pictures import read_recipe
+
+if TYPE_CHECKING:
+    from nvp_studio.explore.model import OpenedModel
+
+
+def render(
+    picture: Annotated[Path, typer.Argument(help="A PNG saved by Explore, or a recipe's .json.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .png file to write, with the recipe inside.")],
+    model: ModelOption = "",
+    sweep: Annotated[
+        str | None, typer.Option(help="Move along this direction, by its number from 1 or its name, in steps.")
+    ] = None,
+    first: Annotated[float, typer.Option("--from", help="First offset of a sweep, in standard deviations.")] = -3.0,
+    last: Annotated[float, typer.Option("--to", help="Last offset of a sweep.")] = 3.0,
+    steps: Annotated[int, typer.Option(min=2, max=1024, help="Pictures of a sweep.")] = 9,
+    grid: Annotated[
+        int | None, typer.Option(min=2, max=256, help="The manifold through four corners, so many pictures a side.")
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --grid: four quarter turns a side, as in the paper, not one.")
+    ] = False,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="With 100, 50, 25, 12.5 and 6.25 % of the latent kept, the rest drawn anew.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="With --kept: seed of what is drawn anew.")] = 0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="With --kept: its temperature.")] = 1.0,
+    scale: Annotated[int, typer.Option(min=1, help="Screen pixels for each image pixel.")] = 1,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Render the recipe inside a picture, or a sheet of pictures that begin from it.
+
+    **Examples**
+
+    `nvp-studio render picture.png -o again.png`
+
+    `nvp-studio render picture.png --sweep glasses --from -2 --to 2 --steps 5 --scale 4 -o sweep.png`
+
+    `nvp-studio render corners.png --grid 9 -o grid.png`
+    """
+    from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip
+    from nvp_studio.explore.grids import sweep as sweep_of
+    from nvp_studio.explore.pictures import write_png
+
+    if (sweep is not None) + (grid is not None) + kept > 1:
+        raise typer.BadParameter("give one of --sweep, --grid and --kept")
+    if output.suffix.lower() != ".png":
+        raise typer.BadParameter("the picture goes to a file that ends in .png", param_hint="--output")
+    opened = open_on_rank(model, device)
+    recipe = read_recipe(opened, picture)
+    recipes, columns = [recipe], 1
+    try:
+        if sweep is not None:
+            offsets = [first + (last - first) * step / (steps - 1) for step in range(steps)]
+            recipes, columns = sweep_of(recipe, _direction(opened, sweep), offsets), steps
+        elif grid is not None:
+            recipes, columns = corners_grid(recipe, grid, grid, 4.0 if whole else 1.0), grid
+        elif kept:
+            recipes = kept_strip(recipe, seed, temperature)
+            columns = len(recipes)
+        sheet = draw_sheet(opened, recipes, columns, scale)
+    except ValueError as error:
+        raise CommandError(f"{picture}: {error}") from error
+    write_png(output, sheet, recipe)
+    print_result({"output": str(output), "images": len(recipes), "checkpoint": opened.digest}, json)
+
+
+def _direction(opened: "OpenedModel", text: str) -> int:
+    """The direction with this number, from 1 on, or this name."""
+    names = () if opened.directions is None else opened.directions.names
+    if text in names and text:
+        return names.index(text)
+    if text.isdecimal() and 1 <= int(text) <= len(names):
+        return int(text) - 1
+    known = ", ".join(name for name in names if name)
+    raise CommandError(f"there is no direction {text!r}; there are 1 to {len(names)}" + (f", {known}" if known else ""))

@@ -1,0 +1,93 @@
+"""`nvp-studio render`: every kind of recipe again to the bit, and sheets."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from nvp_studio.explore.grids import corners_grid, kept_strip, sweep
+from nvp_studio.explore.model import OpenedModel, open_model
+from nvp_studio.explore.pictures import save_picture
+from nvp_studio.explore.rendering import draw
+from nvp_studio.recipe import Blend, Corners, Kept, Recipe, Seed
+from tests.cli.conftest import Run
+
+CORNERS = Corners((Seed(1), Seed(2), Seed(3), Seed(4)), 0.25, 0.75)
+
+
+@pytest.fixture
+def opened(model: Path) -> OpenedModel:
+    return open_model(model)
+
+
+def saved(opened: OpenedModel, path: Path, **fields: object) -> tuple[Recipe, np.ndarray]:
+    recipe = Recipe(checkpoint=opened.digest, **fields)  # type: ignore[arg-type]
+    image = draw(opened, [recipe]).images[0]
+    save_picture(path, image, recipe, 3)
+    return recipe, image[..., 0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"base": CORNERS},
+        {"base": Seed(1), "scales": ((0, CORNERS), (1, Blend(Seed(5), Seed(6), 0.3)))},
+        {"base": Seed(1), "kept": Kept(0.25, 7, 0.6)},
+        {"base": Seed(1), "offsets": ((0, 4.0),), "keep_length": True, "temperatures": (0.7, 0.9)},
+    ],
+)
+def test_a_picture_is_rendered_again_to_the_bit(
+    fields: dict[str, object], run: Run, model: Path, opened: OpenedModel, tmp_path: Path
+) -> None:
+    recipe, image = saved(opened, tmp_path / "picture.png", **fields)
+    assert run("render", tmp_path / "picture.png", "-m", model, "-o", tmp_path / "again.png")[0] == 0
+    with PIL.Image.open(tmp_path / "again.png") as file:
+        assert np.array_equal(np.asarray(file), image)
+        assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == recipe
+
+
+def test_sheets_hold_the_pictures_that_their_recipes_make(
+    run: Run, model: Path, opened: OpenedModel, tmp_path: Path
+) -> None:
+    recipe, _ = saved(opened, tmp_path / "picture.png", base=CORNERS)
+    for words, recipes, columns in (
+        (("--sweep", "3", "--from", "-2", "--to", "2", "--steps", "5"), sweep(recipe, 2, (-2, -1, 0, 1, 2)), 5),
+        (("--grid", "3"), corners_grid(recipe, 3, 3), 3),
+        (("--grid", "4", "--whole"), corners_grid(recipe, 4, 4, 4.0), 4),
+        (("--kept", "--seed", "5", "--temperature", "0.5"), kept_strip(recipe, 5, 0.5), 5),
+    ):
+        command = (
+            "render",
+            tmp_path / "picture.png",
+            *words,
+            "-m",
+            model,
+            "--scale",
+            "2",
+            "-o",
+            tmp_path / "sheet.png",
+        )
+        assert run(*command)[0] == 0
+        with PIL.Image.open(tmp_path / "sheet.png") as file:
+            sheet = np.asarray(file)[::2, ::2]
+        images = sheet.reshape(-1, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
+        assert np.array_equal(images, draw(opened, recipes).images[..., 0]), words
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--sweep", "99"), "there is no direction '99'; there are 1 to 12"),
+        (("--grid", "3"), "not of a picture between four corners"),
+        (("--sweep", "1", "--scale", "5000"), "more than 16,384 pixels wide"),
+    ],
+)
+def test_what_cannot_be_rendered_is_said(
+    words: tuple[str, ...], reason: str, run: Run, model: Path, opened: OpenedModel, tmp_path: Path
+) -> None:
+    saved(opened, tmp_path / "picture.png", base=Seed(1))
+    code, _, told = run("render", tmp_path / "picture.png", *words, "-m", model, "-o", tmp_path / "sheet.png")
+    assert code == 1
+    assert reason in told
+    assert not (tmp_path / "sheet.png").exists()
