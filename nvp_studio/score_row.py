@@ -144,6 +144,24 @@ def reasons_at(causes: Sequence[tuple[str, float]], rate: float) -> tuple[str, .
     return tuple(dict.fromkeys(strong))[:MOST_REASONS]
 
 
+def unusualness(row: ScoreRow) -> dict[str, float]:
+    """Each score that a row has, turned so that a larger one is more unusual; that of the verdict is its distance."""
+    numbers = row.numbers
+    if numbers is None:
+        return {}
+    found = {
+        "verdict": numbers.distance,
+        "bits_per_dim": row.bits_per_dim,
+        "complexity": numbers.complexity,
+        "typicality": None if numbers.typicality is None else -numbers.typicality,
+        "statistics_distance": numbers.statistics_distance,
+        "coarse_distance": numbers.coarse_distance,
+        "shape": numbers.shape,
+        "turned": numbers.turned,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 _FORMATS = {"percentile": ".2f", "p_value": ".6g", "bits_per_dim": ".6f"}
 
 

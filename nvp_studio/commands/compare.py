@@ -1,6 +1,5 @@
 """`nvp-studio compare`: how well every score, and the verdict, tells two groups of images apart."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,23 +17,11 @@ from nvp_studio.commands.console import (
 )
 from nvp_studio.commands.on_ranks import open_on_rank
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
-from nvp_studio.score_row import ScoreNumbers, ScoreRow
+from nvp_studio.score_row import ScoreRow, unusualness
 
 if TYPE_CHECKING:
     from nvp_studio.explore.image_scores import Scoring
     from nvp_studio.explore.model import OpenedModel
-
-_BY_NAME: dict[str, Callable[[ScoreRow, ScoreNumbers], float | None]] = {
-    "bits_per_dim": lambda row, numbers: row.bits_per_dim,
-    "complexity": lambda row, numbers: numbers.complexity,
-    "typicality": lambda row, numbers: None if numbers.typicality is None else -numbers.typicality,
-    "statistics_distance": lambda row, numbers: numbers.statistics_distance,
-    "coarse_distance": lambda row, numbers: numbers.coarse_distance,
-    "shape": lambda row, numbers: numbers.shape,
-    "turned": lambda row, numbers: numbers.turned,
-    "verdict": lambda row, numbers: numbers.distance,
-}
-"""Each score of a row, turned so that a larger one is more unusual; that of the verdict is what it rests on."""
 
 
 def compare(
@@ -76,12 +63,11 @@ def compare(
     for path, rows in zip((a, b), scored, strict=True):
         if len(rows) < 2:
             raise CommandError(f"{path} has {len(rows)} images that could be scored; two are the fewest")
+    values = [[unusualness(row) for row in rows] for rows in scored]
     table = {}
-    for name in _BY_NAME:
-        values = [_values(rows, name) for rows in scored]
-        if all(one is not None for one in values):
-            usual, unusual = (np.array(one, np.float64) for one in values)
-            table[name] = auroc_interval(usual, unusual, seed=seed)
+    for name in values[0][0]:
+        usual, unusual = (np.array([one[name] for one in group], np.float64) for group in values)
+        table[name] = auroc_interval(usual, unusual, seed=seed)
     failed = sum(row.numbers is None for rows in groups for row in rows)
     called = [sum(row.verdict not in ("", "typical") for row in rows) for rows in scored] if found else None
     if json:
@@ -118,10 +104,3 @@ def _rows(opened: "OpenedModel", path: Path, scoring: "Scoring") -> list[ScoreRo
             rows.append(replace(row, pixels=None))
             bar.advance(task)
     return rows
-
-
-def _values(rows: Sequence[ScoreRow], name: str) -> list[float] | None:
-    """A score of each row; None where it was not computed."""
-    values = [_BY_NAME[name](row, row.numbers) for row in rows if row.numbers is not None]
-    known = [value for value in values if value is not None]
-    return known if len(known) == len(values) else None

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.scores import ScoresModel
 from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.pages.score.page import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
 from tests.data.test_sources import write_zip
@@ -262,3 +263,67 @@ def test_names_are_shortened_before_figures_are_hidden(
     window.resize(1920, 1080)
     QApplication.processEvents()
     assert page.table.columnWidth(1) == 30 * 8
+
+
+def test_two_groups_are_compared_by_every_score(
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for level in range(6):
+        Image.new("L", (8, 8), 40 * level).save(flat / f"{level}.png")
+    window.registry["score.compare"].trigger()
+    dialog = window.findChild(CompareDialog)
+    assert dialog is not None
+    assert not dialog.button.isEnabled()
+    dialog.choose(0, files)
+    dialog.choose(1, flat)
+    dialog.button.click()
+    qtbot.waitUntil(lambda: bool(dialog.comparison.found))
+    assert set(dialog.comparison.found) == {"bits_per_dim", "complexity"}  # without a reference there is no more
+    a, b = dialog.comparison.values("bits_per_dim")
+    assert (len(a), len(b), dialog.comparison.failures) == (9, 6, [1, 0])
+    wanted = sum((x < y) + (x == y) / 2 for x in a for y in b) / (len(a) * len(b))
+    assert dialog.comparison.found["bits_per_dim"].value == pytest.approx(wanted)
+    dialog.score.setCurrentIndex(dialog.score.findData("bits_per_dim"))
+    dialog.slider.setValue(0)
+    assert dialog.plot.rates() == (9, 6)
+    assert "0 of B are missed" in dialog.counts.text()
+    target = tmp_path / "comparison.csv"
+    monkeypatch.setattr(dialog._context, "ask_save", lambda *_: target)
+    dialog.exports[1].click()
+    qtbot.waitUntil(target.exists)
+    assert target.read_text().splitlines()[0] == "score,auroc,low,high"
+    dialog.close()
+
+
+def test_selected_files_are_copied_and_exported_alone(
+    window: MainWindow, page: ScorePage, files: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(window, page, [files], qtbot)
+    page.filters.text.setText("png")
+    qtbot.waitUntil(lambda: page.state.rows.rowCount() == 9)
+    assert "9 of 10 shown" in page.shown_label.text()
+    page.table.selectRow(0)
+    qtbot.keyClick(page.table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    paths = [page.state.rows.file(row).path for row in (0, 1)]
+    window.registry["score.copy-paths"].trigger()
+    assert QApplication.clipboard().text().splitlines() == paths
+    target = tmp_path / "some.csv"
+    monkeypatch.setattr(page.context, "ask_save", lambda *_: target)
+    window.registry["score.export"].trigger()
+    qtbot.waitUntil(target.exists)
+    assert [line.split(",")[0] for line in target.read_text("utf-8").splitlines()[1:]] == paths
+
+
+def test_the_gallery_chooses_what_the_table_does(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
+    score(window, page, [files], qtbot)
+    window.registry["score.gallery"].trigger()
+    assert page.gallery.isVisible()
+    qtbot.mouseClick(page.gallery.viewport(), Qt.MouseButton.LeftButton, pos=page.gallery.rect_of(1).center())
+    assert page.table.currentIndex().row() == 1
+    qtbot.keyClick(page.gallery, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert page.actions_of_files.selected_rows() == [1, 2]
+    assert page.side.path == page.state.rows.file(2).path
+    window.registry["score.gallery"].trigger()
+    assert page.table.isVisible()

@@ -14,6 +14,7 @@ from nvp_studio.state.scoring import ScoreState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_in_thread
+from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.score_table import ScoreTable
 
@@ -47,6 +48,8 @@ class ScoreActions(QObject):
         tip = self.tr("Verdicts then compare with images that you know to be good")
         text = self.tr("&Make a reference of a folder…")
         add("score.make-reference", text, self._make_reference, icon="folder-plus", tip=tip, separator=True)
+        tip = self.tr("AUROC of every score, histograms and ROC curve of two folders")
+        add("score.compare", self.tr("Compare t&wo groups…"), self._compare, icon="columns-2", tip=tip)
         add("score.clear", self.tr("C&lear the table"), self._clear, icon="trash-2", separator=True)
         for key, text in (
             ("cancel", self.tr("Cancel")),
@@ -72,6 +75,7 @@ class ScoreActions(QObject):
         self["clear"].setEnabled(state.rows.total > 0 or going)
         self["copy-paths"].setEnabled(bool(chosen))
         self["reveal"].setEnabled(bool(chosen))
+        self["compare"].setEnabled(self._context.engine.model is not None)
         self["make-reference"].setEnabled(self._context.engine.model is not None)
         for key in ("explore", "inspect"):
             self[key].setEnabled(bool(chosen) and not self._current().error)
@@ -153,6 +157,11 @@ class ScoreActions(QObject):
         name, given = QInputDialog.getText(self._context.window, self.tr("Make a reference"), text, text=folder.name)
         if given and name.strip():
             self._state.references.make([folder], name.strip())
+
+    def _compare(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        dialog = CompareDialog(self._context, self._state.references)
+        dialog.show()
 
     def _clear(self) -> None:
         before = self._state.stored(self._state.rows.total)
