@@ -96,6 +96,7 @@ class Walk:
         x, log_det = preprocessing.logit(x)
         yield Stage("logit", 0, 1, preprocessing.logit, x, x, log_det)
         passed: _Passed = []
+        places = _Places(x, passed)
         for index, layers in enumerate(self._scales, 1):
             counts: dict[Kind, int] = {}
             for layer in layers:
@@ -103,33 +104,50 @@ class Walk:
                 counts[kind] = counts.get(kind, 0) + 1
                 parameters = None
                 if isinstance(layer, Coupling):
-                    x, log_det, parameters = _coupled(layer, x, passed)
+                    x, log_det, parameters = _coupled(layer, x, places)
                 else:
                     x, log_det = layer(x)
                 if isinstance(layer, Squeeze | Unsqueeze):
                     passed.append(layer)
-                yield Stage(kind, index, counts[kind], layer, x, laid_back(x, passed), log_det, parameters)
-            values = laid_back(x, passed)
+                    places = _Places(x, passed)
+                yield Stage(kind, index, counts[kind], layer, x, places.lay(x), log_det, parameters)
+            values = places.lay(x)
             if index < len(self._scales):
                 x, out = x.chunk(2, 1)
                 passed.append(out)
+                places = _Places(x, passed)
             else:
                 out = x
             yield Stage("prior", index, 1, None, out, values, standard_normal_log_prob(out.flatten(1)))
 
 
-def laid_back(tensor: Tensor, passed: _Passed, fill: float | None = None) -> Tensor:
-    """A tensor (N, C', H', W') at the pixels that its values came from, (N, C, H, W).
+class _Places:
+    """Where on the pixels the values of a tensor (N, C', H', W') are, and those of the latents that had left."""
 
-    Latents that had left are at their own; with `fill` this number is.
-    """
-    for step in reversed(passed):
-        if isinstance(step, Tensor):
-            left = step if fill is None else torch.full_like(step, fill)
-            tensor = torch.cat((tensor, left.to(tensor.dtype)), 1)
-        else:
-            tensor = step.inverse(tensor)
-    return tensor
+    def __init__(self, tensor: Tensor, passed: _Passed) -> None:
+        left = [step.flatten(1) for step in passed if isinstance(step, Tensor)]
+        self._left = torch.cat((tensor.new_empty(len(tensor), 0), *left), 1)
+        count = tensor[0].numel()
+        numbers = torch.arange(count + self._left.shape[1], device=tensor.device)
+        order = numbers[:count].view(1, *tensor.shape[1:])
+        end = len(numbers)
+        for step in reversed(passed):
+            if isinstance(step, Tensor):
+                start = end - step[0].numel()
+                order = torch.cat((order, numbers[start:end].view(1, *step.shape[1:])), 1)
+                end = start
+            else:
+                order = step.inverse(order)
+        self._order = order[0]
+
+    def lay(self, tensor: Tensor, fill: float | None = None) -> Tensor:
+        """A tensor of the same shape at the pixels that its values came from, (N, C, H, W).
+
+        Latents that had left are at their own; with `fill` this number is.
+        """
+        left = self._left if fill is None else torch.full_like(self._left, fill)
+        values = torch.cat((tensor.flatten(1), left.to(tensor.dtype)), 1)
+        return values.index_select(1, self._order.flatten()).view(len(tensor), *self._order.shape)
 
 
 def _prepared(layer: Bijection, dtype: torch.dtype) -> Bijection:
@@ -151,7 +169,7 @@ def _kind(layer: Bijection) -> Kind:
     return "unsqueeze" if isinstance(layer, Unsqueeze) else "normalization"
 
 
-def _coupled(layer: Coupling, x: Tensor, passed: _Passed) -> tuple[Tensor, Tensor, Parameters]:
+def _coupled(layer: Coupling, x: Tensor, places: _Places) -> tuple[Tensor, Tensor, Parameters]:
     mask = layer.mask
     x1, x2 = mask.split(x)
     params = layer.run_network(layer.network, x1)
@@ -161,7 +179,5 @@ def _coupled(layer: Coupling, x: Tensor, passed: _Passed) -> tuple[Tensor, Tenso
     by_value = mask.merge(nothing.to(log_derivative.dtype), log_derivative)
     shifts = mask.merge(nothing.to(shift.dtype), shift)
     stays = mask.merge(torch.ones_like(x1), torch.zeros_like(x2))
-    parameters = Parameters(
-        laid_back(stays, passed, math.nan), laid_back(by_value, passed, 0.0), laid_back(shifts, passed, 0.0)
-    )
+    parameters = Parameters(places.lay(stays, math.nan), places.lay(by_value, 0.0), places.lay(shifts, 0.0))
     return mask.merge(x1, y2), sum_per_image(by_value), parameters
