@@ -130,7 +130,7 @@ class InspectState(QObject):
             self.show_recipe(recipe, self.tr("Sample {0}").format(seed))
 
     def open_image(self, path: Path) -> None:
-        """Inspect an image file, or of one that Explore saved its recipe's picture."""
+        """Inspect the pixels of an image file, at the model's size."""
         if self.engine.model is None or self.engine.explorer.state != "ready":
             self._file = path
         else:
