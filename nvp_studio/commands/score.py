@@ -31,12 +31,13 @@ from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_ra
 from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.commands.parquet import check_parquet
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
-from nvp_studio.commands.score_files import Draw, map_writer, second_model
+from nvp_studio.commands.score_files import Draw, map_writer, report_writer, second_model
 from nvp_studio.commands.score_labels import FileLabels, LabelsOption, check_labels
 from nvp_studio.commands.score_output import Tally, print_tally, writers
 from nvp_studio.commands.score_resume import CONTENT, Scored, content_of, read_csv, read_parquet
 from nvp_studio.commands.score_watch import watched
 from nvp_studio.data.reading import Reading
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, ScoreRow
 from nvp_studio.text import printable
 
@@ -75,6 +76,10 @@ def score(
     maps: Annotated[
         Path | None,
         typer.Option("--map", metavar="FOLDER", help="Write a picture for each image that shows where its bits are."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page with counts, histograms and the most unusual images."),
     ] = None,
     details: Annotated[
         bool, typer.Option("--details", help="Write everything that is measured, in further columns.")
@@ -155,6 +160,7 @@ def score(
             say_rate(found, rate)
         scoring = Scoring(samples, seed, bound == "weighted", found, rate, second_model(opened, against, device, ranks))
         draw = map_writer(opened, found, maps, seed)
+        written = report_writer(opened, found, rate, seed, report if ranks.first else None)
         columns = (COLUMNS if data is None else DATA_COLUMNS) + (DETAILS if details else ())
         if watch and ranks.world > 1:
             raise CommandError("--watch works in one process alone")
@@ -166,11 +172,22 @@ def score(
             total, rows = (
                 None,
                 _file_rows(
-                    opened, archives, files or [], named, scoring, draw, done, tally, ranks, every if watch else None
+                    opened,
+                    archives,
+                    files or [],
+                    named,
+                    scoring,
+                    draw,
+                    done,
+                    tally,
+                    ranks,
+                    every if watch else None,
+                    report is not None,
                 ),
             )
         else:
-            total, rows = len(chosen.images), _data_rows(opened, chosen, scoring, draw, done, tally, ranks)
+            total = len(chosen.images)
+            rows = _data_rows(opened, chosen, scoring, draw, done, tally, ranks, report is not None)
         if not ranks.first:
             with on_stop(tally.stop):
                 deque(rows, maxlen=0)
@@ -184,7 +201,9 @@ def score(
                 for row in rows:
                     tally.add(row)
                     write(row)
+                    written.add(row)
                     bar.advance(task)
+            written.write()
         finally:
             print_tally(tally, opened.path, samples, rate if found else None, json)
     if tally.stopped and not watch:
@@ -204,6 +223,7 @@ def _file_rows(
     tally: Tally,
     ranks: "Ranks",
     every: float | None,
+    keep_pixels: bool,
 ) -> Iterator[ScoreRow]:
     """A row for each file that is not `done`; with `every`, for files that arrive, looking so often in seconds."""
     from nvp_studio.explore.score import score_files
@@ -213,7 +233,9 @@ def _file_rows(
         contents = [content_of(archives, Path(name)) for name in names]  # before: a file may change meanwhile
         rows = score_files(opened, names, cancelled=lambda: bool(tally.stopped), archives=archives, scoring=scoring)
         return [
-            msgspec.structs.replace(row, pixels=None, label_name=named.of(name), content=content)
+            msgspec.structs.replace(
+                row, pixels=row.pixels if keep_pixels else None, label_name=named.of(name), content=content
+            )
             for row, name, content in zip(draw(rows), names, contents, strict=False)
         ]
 
@@ -239,6 +261,7 @@ def _data_rows(
     done: Scored,
     tally: Tally,
     ranks: "Ranks",
+    keep_pixels: bool,
 ) -> Iterator[ScoreRow]:
     """A row for each image of a split, named ``split/index``."""
     from nvp_studio.explore.image_scores import score_images
@@ -251,7 +274,13 @@ def _data_rows(
             ScoreRow(path=chosen.name(index), label=chosen.label(index), label_name=chosen.label_name(index))
             for index in indices
         ]
-        return list(draw(score_images(opened, images, scoring, names), images))
+        rows = list(draw(score_images(opened, images, scoring, names), images))
+        if not keep_pixels:
+            return rows
+        return [
+            msgspec.structs.replace(row, pixels=ImageBatch.of(images[index : index + 1]))
+            for index, row in enumerate(rows)
+        ]
 
     left = (index for index in range(len(chosen.images)) if chosen.name(index) not in done)
     return map_on_ranks(ranks, takewhile(lambda index: not tally.stopped, left), BATCH, work, ScoreRow)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nvp_studio.explore.model import OpenedModel
+    from nvp_studio.explore.score_report import ScoreReport
     from nvp_studio.ranks import Ranks
     from nvp_studio.scores.reference import Reference
 
@@ -60,6 +61,38 @@ def map_writer(opened: "OpenedModel", found: "Reference | None", folder: Path | 
             yield row
 
     return draw
+
+
+class ReportWriter:
+    """Writes the report of the rows that it was given; nothing without a path."""
+
+    def __init__(self, path: Path | None, report: "ScoreReport | None") -> None:
+        self._path, self._report = path, report
+
+    def add(self, row: ScoreRow) -> None:
+        """Take a row into account."""
+        if self._report is not None:
+            self._report.add(row)
+
+    def write(self) -> None:
+        """Write the file."""
+        from nvp_studio.files import write_whole
+
+        if self._report is not None and self._path is not None:
+            write_whole(self._path, self._report.page().encode("utf-8", "backslashreplace"))
+
+
+def report_writer(
+    opened: "OpenedModel", found: "Reference | None", rate: float, seed: int, path: Path | None
+) -> ReportWriter:
+    """What writes the file of `--report`."""
+    if path is None:
+        return ReportWriter(None, None)
+    from nvp_studio.explore.score_report import ScoreReport
+
+    if not path.absolute().parent.is_dir():
+        raise CommandError(f"there is no folder {path.absolute().parent} for the report")
+    return ReportWriter(path, ScoreReport(opened, found, rate, seed))
 
 
 def map_name(path: str) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nvp_studio.training.runs import read_metrics
 from tests.cli.conftest import Run
-from tests.small_model import random_images
+from tests.small_model import random_images, write_small_model
 from tests.training.launch import COMMAND_LINE, launch
 
 pytestmark = [
@@ -93,3 +93,27 @@ def test_a_wrong_model_is_told_once(model: Path, photos: Path, tmp_path: Path) -
     processes = launch(2, COMMAND_LINE, "encode", photos, "--model", tmp_path / "none", "-o", tmp_path / "z.npz")
     assert [process.code for process in processes] == [1, 1]
     assert len([line for process in processes for line in process.err.splitlines()]) == 1
+
+
+@pytest.mark.slow
+def test_a_reference_and_a_report_are_shared(run: Run, photos: Path, tmp_path: Path) -> None:
+    """Rank 0 alone makes the reference and the report; all ranks judge by it."""
+    write_small_model(tmp_path / "small.safetensors")
+    good = tmp_path / "good"
+    good.mkdir()
+    for number, image in enumerate(random_images(120, seed=7)):
+        Image.fromarray(image[:, :, 0]).save(good / f"{number:03}.png")
+    model = ["-m", tmp_path / "small.safetensors", "--device", "cpu"]
+    words = ["score", photos, *model, "--reference", good, "--false-alarms", "10%", "--csv"]
+    processes = launch(2, COMMAND_LINE, *words, tmp_path / "two.csv", "--report", tmp_path / "two.html")
+    assert [process.code for process in processes] == [1, 0], processes
+    run(*words, tmp_path / "one.csv")
+    one, two = rows_of(tmp_path / "one.csv"), rows_of(tmp_path / "two.csv")
+    assert [row["path"] for row in two] == [row["path"] for row in one]
+    for row, other in zip(one, two, strict=True):
+        assert bool(other["verdict"]) == (not other["error"])
+        assert (row["label"], row["content"], row["error"]) == (other["label"], other["content"], other["error"])
+        if row["p_value"]:
+            assert float(other["p_value"]) == pytest.approx(float(row["p_value"]), abs=2 / 48), "one rank or the next"
+    assert "Scores of 10 images" in (tmp_path / "two.html").read_text("utf-8")
+    assert len(list(tmp_path.glob("*.references/*"))) == 1
