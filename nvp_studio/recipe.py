@@ -4,7 +4,7 @@ Undo history, the text chunk of a saved PNG, the command line's replay and the d
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -32,6 +32,8 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     name: Name = ""
 
 
+Space = Literal["z", "x"]
+"""Latents or pixels."""
 Source = Seed | Image
 """A base latent that is not made of others."""
 

@@ -34,6 +34,10 @@ def render(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="With --kept: seed of what is drawn anew.")] = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="With --kept: its temperature.")] = 1.0,
+    nudge: Annotated[
+        str | None,
+        typer.Option(help="One step of the density, up or down its gradient, in latents or pixels: z+, z-, x+ or x-."),
+    ] = None,
     scale: Annotated[int, typer.Option(min=1, help="Screen pixels for each image pixel.")] = 1,
     device: DeviceOption = "auto",
     json: JsonOption = False,
@@ -50,16 +54,21 @@ def render(
     """
     from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip
     from nvp_studio.explore.grids import sweep as sweep_of
+    from nvp_studio.explore.nudge import nudge as nudged
     from nvp_studio.explore.pictures import write_png
 
     if (sweep is not None) + (grid is not None) + kept > 1:
         raise typer.BadParameter("give one of --sweep, --grid and --kept")
     if output.suffix.lower() != ".png":
         raise typer.BadParameter("the picture goes to a file that ends in .png", param_hint="--output")
+    if nudge not in (None, "z+", "z-", "x+", "x-"):
+        raise typer.BadParameter("give z+, z-, x+ or x-", param_hint="--nudge")
     opened = open_on_rank(model, device)
     recipe = read_recipe(opened, picture)
-    recipes, columns = [recipe], 1
     try:
+        if nudge is not None:
+            recipe = nudged(opened, recipe, "z" if nudge[0] == "z" else "x", nudge[1] == "+")
+        recipes, columns = [recipe], 1
         if sweep is not None:
             offsets = [first + (last - first) * step / (steps - 1) for step in range(steps)]
             recipes, columns = sweep_of(recipe, _direction(opened, sweep), offsets), steps

@@ -11,6 +11,7 @@ _MODULES = {
     "draw_sheet": "nvp_studio.explore.grids",
     "kept_strip": "nvp_studio.explore.grids",
     "latent": "nvp_studio.explore.rendering",
+    "nudge": "nvp_studio.explore.nudge",
     "open_model": "nvp_studio.explore.model",
     "read_picture": "nvp_studio.explore.pictures",
     "render": "nvp_studio.explore.rendering",

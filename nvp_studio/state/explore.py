@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.recipe import Recipe, Seed, fits
+from nvp_studio.recipe import Recipe, Seed, Space, fits
 from nvp_studio.state.edited_recipe import EditedRecipe, same_origin
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.sample_strip import SampleStrip
@@ -16,6 +16,7 @@ from nvp_studio.worker.messages import (
     Answer,
     Failed,
     ModelInfo,
+    Nudge,
     Picture,
     PictureRead,
     PictureSaved,
@@ -59,6 +60,7 @@ class ExploreState(EditedRecipe):
         engine.model_opened.connect(self._on_model_opened)
         self._pictures = engine.explorer.channel("picture", self)
         self._reading = engine.explorer.channel("open image", self)
+        self._nudging = engine.explorer.channel("nudge", self)
         self._saving = engine.explorer.channel("save picture", self)
         if engine.model is not None:
             self._on_model_opened(engine.model)
@@ -112,6 +114,11 @@ class ExploreState(EditedRecipe):
         self._reading.ask(ReadPicture(str(path)), self._on_image_read)
         self.notes_changed.emit()
 
+    def nudge(self, space: Space, up: bool) -> None:
+        """Take one step up or down the gradient of the log-density, in latents or pixels."""
+        if self.model is not None and self.engine.explorer.state == "ready":
+            self._nudging.ask(Nudge(self.recipe, space, up), self._on_nudged)
+
     def save_picture(self, path: Path, pixel_size: int) -> None:
         """Write the picture as a PNG with its recipe inside, each pixel a square of `pixel_size` pixels."""
         self._saving.ask(SavePicture(self.recipe, str(path), max(1, pixel_size)), self._on_saved)
@@ -153,6 +160,13 @@ class ExploreState(EditedRecipe):
             case PictureRead():
                 name = Path(answer.path).name
                 self.show(answer.recipe, self.tr("opening {0}").format(name), (name, *answer.notes))
+            case Failed(reason=reason):
+                self.failed.emit(reason)
+
+    def _on_nudged(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case PictureRead(recipe=recipe):
+                self.show(recipe, self.tr("step of the density"))
             case Failed(reason=reason):
                 self.failed.emit(reason)
 

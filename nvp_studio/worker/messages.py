@@ -25,13 +25,13 @@ from nvp_studio.limits import (
     Sentence,
     Sentences,
 )
-from nvp_studio.recipe import Recipe
+from nvp_studio.recipe import Recipe, Space
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows
 
-PROTOCOL = 14
+PROTOCOL = 15
 """Version of these messages; both ends must agree."""
 
 
@@ -150,6 +150,14 @@ class SavePicture(msgspec.Struct, frozen=True, tag="save-picture"):
     """Side of the square that each pixel becomes."""
 
 
+class Nudge(msgspec.Struct, frozen=True, tag="nudge"):
+    """Take one step along the gradient of the log-density from `recipe`: answered by `PictureRead` with its pixels."""
+
+    recipe: Recipe
+    space: Space
+    up: bool = True
+
+
 class SaveGrid(msgspec.Struct, frozen=True, tag="save-grid"):
     """Write a PNG of pictures on the manifold of `recipe`, which is one of four corners: answered by `GridSaved`."""
 
@@ -183,7 +191,17 @@ class Survey(msgspec.Struct, frozen=True, tag="survey"):
 
 
 Request = (
-    OpenModel | Render | RenderSheet | Inspect | ReadPicture | SavePicture | SaveGrid | ScoreRequest | Probe | Survey
+    OpenModel
+    | Render
+    | RenderSheet
+    | Inspect
+    | ReadPicture
+    | SavePicture
+    | SaveGrid
+    | Nudge
+    | ScoreRequest
+    | Probe
+    | Survey
 )
 """What a worker is asked for on a channel."""
 

@@ -15,6 +15,7 @@ from nvp_studio.explore.grids import corners_grid, drawing_sheet
 from nvp_studio.explore.inspection import inspect_picture
 from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
+from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.references import reference_names
 from nvp_studio.explore.rendering import draw, moved_by_scale
@@ -27,6 +28,7 @@ from nvp_studio.worker.messages import (
     Inspected,
     ModelInfo,
     ModelOpened,
+    Nudge,
     OpenModel,
     Picture,
     PictureRead,
@@ -102,6 +104,8 @@ class Service:
                 return _read(self._opened(), request)
             case SavePicture():
                 return _save(self._opened(), request)
+            case Nudge():
+                return _nudge(self._opened(), request)
             case SaveGrid():
                 return _save_grid(self._opened(), request)
             case Score() | UseReference() | ReadImages() | MapBits() | DrawMaps():
@@ -180,6 +184,10 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
     save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.pixel_size)
     yield PictureSaved(request.path)
+
+
+def _nudge(model: OpenedModel, request: Nudge) -> Iterator[Answer | None]:
+    yield PictureRead("", nudge(model, request.recipe, request.space, request.up))
 
 
 def _save_grid(model: OpenedModel, request: SaveGrid) -> Iterator[Answer | None]:

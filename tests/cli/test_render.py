@@ -8,6 +8,7 @@ import pytest
 
 from nvp_studio.explore.grids import corners_grid, kept_strip, sweep
 from nvp_studio.explore.model import OpenedModel, open_model
+from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import save_picture
 from nvp_studio.explore.rendering import draw
 from nvp_studio.recipe import Blend, Corners, Kept, Recipe, Seed
@@ -91,3 +92,12 @@ def test_what_cannot_be_rendered_is_said(
     assert code == 1
     assert reason in told
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_a_step_of_the_density_is_taken_first(run: Run, model: Path, opened: OpenedModel, tmp_path: Path) -> None:
+    recipe, _ = saved(opened, tmp_path / "picture.png", base=Seed(1))
+    assert run("render", tmp_path / "picture.png", "--nudge", "x-", "-m", model, "-o", tmp_path / "step.png")[0] == 0
+    with PIL.Image.open(tmp_path / "step.png") as file:
+        step = nudge(opened, recipe, "x", up=False)
+        assert np.asarray(file).tobytes() == step.base.pixels
+        assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == step

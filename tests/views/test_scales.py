@@ -126,3 +126,24 @@ def test_the_gauge_follows_the_picture_and_lengths_may_be_kept(page: ExplorePage
     assert gauge.texts() == before
     page.window().registry["edit.undo"].trigger()
     assert not page.tools.length_panel.keep.isChecked()
+
+
+def test_steps_of_the_density_are_taken_by_keys_and_undone(page: ExplorePage, qtbot: Bot) -> None:
+    before, score, steps = page.state.recipe, page.state.bits_per_dim, page.state.undo.count()
+    for key, modifier, lower in (
+        (Qt.Key.Key_U, Qt.KeyboardModifier.NoModifier, True),
+        (Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier, False),
+        (Qt.Key.Key_U, Qt.KeyboardModifier.ControlModifier, True),
+        (Qt.Key.Key_U, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier, False),
+    ):
+        qtbot.keyClick(page, key, modifier)
+        qtbot.waitUntil(lambda: isinstance(page.state.recipe.base, Image) and settled(page))
+        assert page.state.picture.image.pixels == page.state.recipe.base.pixels
+        assert (page.state.bits_per_dim < score) == lower
+        assert page.state.undo.count() == steps + 1
+        names: dict[str, object] = {}
+        exec(page.state.python_code(), names)
+        assert names["rendering"].images[0].tobytes() == page.state.picture.image.pixels
+        page.window().registry["edit.undo"].trigger()
+        qtbot.waitUntil(lambda: settled(page))
+        assert page.state.recipe == before

@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from nvp_studio.views.theme import SPACE, colors, scaled_font
+from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.latent_panel import scale_name
-from nvp_studio.views.widgets.layout import vbox
+from nvp_studio.views.widgets.layout import hbox, vbox
 
 _ROW = 3 * SPACE
 _NAME = 8 * SPACE
@@ -84,7 +85,8 @@ class LengthPanel(QWidget):
 
     keep_chosen = Signal(bool)
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Sequence[QAction]) -> None:
+        """`steps` are the actions that step to a higher or lower density."""
         super().__init__()
         self.gauge = LengthGauge()
         self.keep = QCheckBox(self.tr("Sliders of directions keep |z| at every scale"))
@@ -101,7 +103,11 @@ class LengthPanel(QWidget):
                 "freedom as the scale has values. Images of a well trained flow lie there too."
             )
         )
-        column.addWidget(self.note)
+        line = hbox(spacing=SPACE // 2)
+        line.addWidget(self.note, 1)
+        for step in steps:
+            line.addWidget(ActionButton(step, flat=True))
+        column.addLayout(line)
         column.addWidget(self.gauge)
         column.addWidget(self.keep)
 

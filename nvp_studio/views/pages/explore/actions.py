@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 
-from nvp_studio.recipe import Blend, Corners, Image, Recipe, Seed
+from nvp_studio.recipe import Blend, Corners, Image, Recipe, Seed, Space
 from nvp_studio.state.blend import BlendState
 from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
@@ -81,6 +81,7 @@ class ExploreActions(QObject):
         self._add_ends(add, self._corners, picture, file, "Alt")
         add("explore.corners-grid", self.tr("Save a &grid of the corners…"), self.grid_requested.emit, "G", "table")
         self._add_scales(add)
+        self._add_nudges(add)
         text = self.tr("&Original beside the picture")
         tip = self.tr("Show beside it what a reset of all sliders brings back")
         show = self._toggle_original
@@ -115,6 +116,16 @@ class ExploreActions(QObject):
             add(f"explore.redraw-{scale + 1}", text, redraw, f"Ctrl+Alt+{scale + 1}", "dices")
         text, toggle = self.tr("&Typical set"), partial(self._toggle_tool, "length")
         add("explore.length", text, toggle, "T", "gauge", separator=True, checkable=True)
+
+    def _add_nudges(self, add: Callable[..., QAction]) -> None:
+        steps: tuple[tuple[str, str, Space, bool, str, str], ...] = (
+            ("z-up", self.tr("Step to a &higher density"), "z", True, "U", "chevron-up"),
+            ("z-down", self.tr("Step to a lo&wer density"), "z", False, "Shift+U", "chevron-down"),
+            ("x-up", self.tr("Step to a higher density, in pixels"), "x", True, "Ctrl+U", "chevron-up"),
+            ("x-down", self.tr("Step to a lower density, in pixels"), "x", False, "Ctrl+Shift+U", "chevron-down"),
+        )
+        for key, text, space, up, shortcut, icon in steps:
+            add(f"explore.nudge-{key}", text, partial(self._state.nudge, space, up), shortcut, icon)
 
     def show_scales(self, scales: int) -> None:
         """Let so many scales be redrawn."""

@@ -44,7 +44,7 @@ class Tools(QWidget):
             _end_actions(context, corners), registry["explore.corners-samples"], registry["explore.corners-grid"]
         )
         self.scale_panel = ScalePanel(registry["explore.redraw-rest"], self._other_pictures)
-        self.length_panel = LengthPanel()
+        self.length_panel = LengthPanel([registry[f"explore.nudge-z-{way}"] for way in ("up", "down")])
         self.panels: dict[str, QWidget] = {
             "blend": self.blend_panel,
             "corners": self.corner_panel,
