@@ -46,7 +46,11 @@ class EvidenceState(QObject):
     def map_of(self, path: str, layer: str) -> ShownMap | None:
         """A layer of a file's map (``total``, ``gradient``, or the number of a scale); None until it has come."""
         model, reference = self._state.model, self._state.reference
+        opened = self._state.engine.model
         if model is None or reference is None:
+            return None
+        if opened is None or opened.digest != model.digest:
+            self.problem = self.tr("Another model is open than the one that scored this file.")
             return None
         wanted = (path, model.digest, reference.name)
         if wanted != self._wanted:

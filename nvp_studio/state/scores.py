@@ -58,6 +58,8 @@ class ScoresModel(QAbstractTableModel):
         self._filter = ScoreFilter()
         self._rate = DEFAULT_RATE
         self._sorted_by: tuple[int, Qt.SortOrder] | None = None
+        self._sorted: npt.NDArray[np.int64] | None = None
+        """All places in the order they are sorted in, whether they are shown or not; None once that may be another."""
         self._sort_cost = 0.0
         self._resort = QTimer(self, singleShot=True)
         self._resort.timeout.connect(self._sort_again)
@@ -103,7 +105,7 @@ class ScoresModel(QAbstractTableModel):
     def judge_at(self, rate: float) -> None:
         """Give verdicts and reasons at another false-alarm rate."""
         if rate != self._rate:
-            self._rate, self._last = rate, None
+            self._rate, self._last, self._sorted = rate, None, None
             if self._filter.verdict:
                 self._arrange()
             elif len(self._order):
@@ -153,7 +155,7 @@ class ScoresModel(QAbstractTableModel):
         """Empty the table; order and filter stay."""
         self.beginResetModel()
         self._store.clear()
-        self._last = None
+        self._last = self._sorted = None
         self._folded.clear()
         self._wanted.clear()
         self._asked.clear()
@@ -199,6 +201,7 @@ class ScoresModel(QAbstractTableModel):
         self._chosen = paths
         self._hidden.clear()
         self._folded.clear()
+        self._sorted = None
         if len(self._order):
             column = self.COLUMNS.index("name")
             self.dataChanged.emit(self.index(0, column), self.index(len(self._order) - 1, column))
@@ -253,7 +256,7 @@ class ScoresModel(QAbstractTableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Show the rows by `column`; rows without a score come last either way. -1: in the order they came."""
-        self._sorted_by = (column, order) if column >= 0 else None
+        self._sorted_by, self._sorted = (column, order) if column >= 0 else None, None
         self._arrange()
 
     # How it is done
@@ -284,6 +287,7 @@ class ScoresModel(QAbstractTableModel):
                 self._update(place, row)
         if len(store) == first:
             return
+        self._sorted = None
         names = self._folded_names(first) if self._filter.text else None
         verdicts = store.verdicts(self._rate, first)
         new = first + np.flatnonzero(self._filter.passed(store, names, verdicts, first))
@@ -296,7 +300,7 @@ class ScoresModel(QAbstractTableModel):
 
     def _update(self, place: int, row: ScoreRow) -> None:
         self._store.replace(place, row)
-        self._last = None
+        self._last = self._sorted = None
         shown = self.row_of(row.path)
         if shown >= 0:
             self.dataChanged.emit(self.index(shown, 0), self.index(shown, len(self.COLUMNS) - 1))
@@ -308,7 +312,9 @@ class ScoresModel(QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         old = self.persistentIndexList()
         places = [(int(self._order[index.row()]), index.column()) for index in old]
-        self._order = self._permutation()
+        if self._sorted is None:
+            self._sorted = self._permutation()
+        self._order = self._sorted
         if not self._filter.everything:
             names = self._folded_names() if self._filter.text else None
             self._order = self._order[self._filter.passed(self._store, names, self.verdicts)[self._order]]

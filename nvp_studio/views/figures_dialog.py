@@ -30,9 +30,45 @@ def explanations() -> list[Figure]:
             tr("Bits/dim"),
             tr(
                 "How many bits the flow needs for one value (one pixel of a grey image, one of three of a colour "
-                "image). Lower is likelier under the flow; plain pictures score low too. It is an upper bound: 8-bit "
-                "values are made continuous by one random sample of noise (dequantization), so scores of the same "
-                "image differ a little. Compare it only between models of the same data at the same size."
+                "image): the code length of the image under the flow. Lower is likelier, because a likelier image gets "
+                "a shorter code. It is an upper bound: 8-bit values are made continuous by one random sample of noise "
+                "(dequantization), so scores of the same image differ a little. Compare it only between models of the "
+                "same data at the same size."
+            ),
+        ),
+        Figure(
+            "misleads",
+            tr("When bits/dim mislead"),
+            tr(
+                "Bits/dim measure neither quality nor, alone, normality. Plain images are likely under every model of "
+                "images: under the included Fashion-MNIST model a black image needs 0.08 bits/dim, less than any "
+                "garment. Flows look at texture: that a shoe is upside down costs few bits. And images that are "
+                "typical are not the most likely ones, so an image may be too likely. Measured (AUROC, the "
+                "probability that an unseen kind of image is more unusual than a test image; docs/scores.md has the "
+                "whole table): bits/dim tell shuffled garments apart (0.99), but neither constant images (0.31) nor "
+                "doodled strokes (0.11) nor garments upside down (0.56); the verdict gets 1.00, 1.00, 1.00 and 0.97."
+            ),
+        ),
+        Figure(
+            "verdict",
+            tr("Verdict and p-value"),
+            tr(
+                "The verdict combines five statistics of an image: bits/dim beside file size and latents, bits/dim "
+                "less those of lossless WebP, the coarsest latents, the coarse shape, and whether a turned copy fits "
+                "better. The p-value is the rank of their sum among reference images that nothing was fitted to: at "
+                "a false-alarm rate of 1 %, one in a hundred images like these is called unusual. Far outside is "
+                "what a fitted tail gives less than a hundredth of that. It says that an image differs, not that it "
+                "is bad; typical does not say that it is good."
+            ),
+        ),
+        Figure(
+            "map",
+            tr("Where the bits are"),
+            tr(
+                "The score is a sum of terms, each of which sits at a place of some layer; the map follows them to the "
+                "pixels and sums up to the score. Layers move information between pixels, so a pixel's share is the "
+                "share of the terms that sit there, not of what the pixel caused. Colours are fixed by the reference, "
+                "never stretched for an image; outlined are places with more bits than 99 % of its images have there."
             ),
         ),
         Figure(
@@ -49,8 +85,8 @@ def explanations() -> list[Figure]:
             tr("Percentile"),
             tr(
                 "The percentage of the reference images (validation images, kept in the model's file) that score "
-                "lower. 50 is an ordinary image, above 95 is called unusual, below 5 unusually simple: smooth "
-                "images score low whatever they show."
+                "lower. Both ends are worth a look: a low percentile is often a plain image, a high one a detailed or "
+                "noisy image, whatever they show. Whether an image is unusual is what the verdict says."
             ),
         ),
         Figure(

@@ -135,16 +135,27 @@ def _score() -> PageHelp:
     return PageHelp(
         title=tr("Score"),
         purpose=tr(
-            "Tells for image files how likely the open flow finds each of them, beside the reference images. Very high "
-            "and very low scores are worth a look; a low one is no proof that an image is like the training data."
+            "Tells for image files how likely the open flow finds each of them, and whether it is unusual beside "
+            "reference images, at a false-alarm rate of your choice. A low score alone proves nothing."
         ),
         uses=(
             (tr("Score images"), tr("Drop files or folders here, or add them with the buttons.")),
-            (tr("Find the most unusual ones"), tr("Click on the heading of Bits/dim or Percentile to sort.")),
+            (tr("Find the most unusual ones"), tr("Click on the heading of p-value or Verdict to sort.")),
+            (tr("See only some"), tr("Search names; choose verdict, label and a range of percentiles.")),
+            (tr("Call more or fewer unusual"), tr("Change False alarms: verdicts follow at once.")),
+            (
+                tr("Compare with your own good images"),
+                tr("Make a reference of a folder, in the menu Score; then choose it above the table."),
+            ),
+            (tr("See where the bits are"), tr("Choose it in the list above the picture.")),
+            (tr("Tell two folders apart"), tr("Compare two groups, in the menu Score.")),
             (tr("See what was scored"), tr("Choose a row: its pixels, at the model's size, are at the right.")),
             (tr("Move it along directions"), tr("Open in Explore, or Enter on its row.")),
             (tr("Use another model"), tr("The button with the model's name; then Score again.")),
-            (tr("Keep the table"), tr("It is there at the next start; Export writes a CSV file.")),
+            (
+                tr("Keep the table"),
+                tr("It is there at the next start; Export writes CSV or Parquet, Report an HTML file."),
+            ),
         ),
         actions=("score.",),
         keys=(
@@ -152,7 +163,7 @@ def _score() -> PageHelp:
             (tr("Zoom the picture"), tr("Wheel, pinch, + and -")),
             (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),
         ),
-        figures=("bits", "above8", "percentile", "unusual"),
+        figures=("bits", "misleads", "verdict", "map", "above8", "percentile", "unusual"),
     )
 
 

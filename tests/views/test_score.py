@@ -1,5 +1,6 @@
 """The Score page, on a real engine."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -327,3 +328,21 @@ def test_the_gallery_chooses_what_the_table_does(window: MainWindow, page: Score
     assert page.side.path == page.state.rows.file(2).path
     window.registry["score.gallery"].trigger()
     assert page.table.isVisible()
+
+
+def test_a_report_is_one_file_that_needs_no_other(
+    window: MainWindow, page: ScorePage, files: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files / "<b>odd.png").write_bytes(b"no image either")
+    score(window, page, [files], qtbot)
+    target = tmp_path / "report.html"
+    monkeypatch.setattr(page.context, "ask_save", lambda *_: target)
+    window.registry["score.report"].trigger()
+    qtbot.waitUntil(target.exists)
+    text = target.read_text("utf-8")
+    assert "9 files scored, 2 not readable" in text
+    assert page.state.model is not None
+    assert page.state.model.digest in text
+    assert "&lt;b&gt;odd.png" in text
+    assert "<b>" not in text
+    assert not [link for link in re.findall(r'(?:src|href)="([^"]*)"', text) if not link.startswith("data:")]

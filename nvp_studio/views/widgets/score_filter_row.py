@@ -1,7 +1,7 @@
 """Fields that choose which scored files are shown, and the false-alarm rate of their verdicts."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QLineEdit, QSizePolicy, QWidget
+from PySide6.QtWidgets import QLineEdit, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.state.score_filter import NO_SCORE, ScoreFilter
 from nvp_studio.training.bounds import Bounds
@@ -26,7 +26,9 @@ class ScoreFilterRow(QWidget):
         self.text.setPlaceholderText(self.tr("Search names"))
         self.text.setAccessibleName(self.tr("Search names"))
         self.text.setClearButtonEnabled(True)
-        self.text.setMinimumWidth(15 * SPACE)
+        for button in self.text.findChildren(QToolButton):
+            button.setAccessibleName(self.tr("Clear the search"))
+        self.text.setMinimumWidth(12 * SPACE)
         self.text.setMaximumWidth(24 * SPACE)
         self.verdict = ComboBox(
             [

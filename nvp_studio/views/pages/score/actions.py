@@ -1,5 +1,6 @@
 """What a person does with scored files: export, copy, show in their folder, open in Explore; and with references."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from PySide6.QtWidgets import QInputDialog
 from nvp_studio.runs.score_tables import write_table
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.paths import image_filter
+from nvp_studio.state.score_reports import ReportMaker
 from nvp_studio.state.scoring import ScoreState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
-from nvp_studio.views.file_writing import write_in_thread
+from nvp_studio.views.file_writing import write_file, write_in_thread
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.score_table import ScoreTable
@@ -31,6 +33,10 @@ class ScoreActions(QObject):
         super().__init__(page)
         self._context, self._page_key, self._state = context, page_key, state
         self.cleared = UndoOffer(f"{TOPIC}-cleared", self)
+        self._reports = ReportMaker(state, self)
+        self._report_path: Path | None = None
+        self._reports.ready.connect(self._write_report)
+        self._reports.failed.connect(lambda reason: notify.error(reason, topic="export"))
         self.table: ScoreTable | None = None
         """Where files are selected, once there is one."""
         add = context.registry.add
@@ -41,8 +47,8 @@ class ScoreActions(QObject):
         add("score.continue", self.tr("Co&ntinue scoring"), state.resume, icon="circle-play")
         add("score.explore", self.tr("Open in E&xplore"), self.explore, icon="compass", separator=True)
         add("score.inspect", self.tr("Open in &Inspect"), self._inspect, icon="scan-search")
-        add("score.copy-paths", self.tr("Copy the &paths"), self._copy_paths, "Ctrl+Shift+C", "clipboard-copy")
-        add("score.reveal", self.tr("Show in the &folder"), self._reveal, icon="folder-open")
+        add("score.copy-paths", self.tr("Copy the &paths"), self._copy_paths, icon="clipboard-copy")
+        add("score.reveal", self.tr("S&how in the folder"), self._reveal, icon="folder-open")
         tip = self.tr("All rows that are shown, or those that are selected where they are several, as CSV or Parquet")
         add("score.export", self.tr("&Export the table…"), self._export, icon="table", tip=tip)
         tip = self.tr("Verdicts then compare with images that you know to be good")
@@ -50,6 +56,8 @@ class ScoreActions(QObject):
         add("score.make-reference", text, self._make_reference, icon="folder-plus", tip=tip, separator=True)
         tip = self.tr("AUROC of every score, histograms and ROC curve of two folders")
         add("score.compare", self.tr("Compare t&wo groups…"), self._compare, icon="columns-2", tip=tip)
+        tip = self.tr("The whole table as one HTML file, with the most unusual images and where their bits are")
+        add("score.report", self.tr("Save a &report…"), self._report, icon="save", tip=tip)
         add("score.clear", self.tr("C&lear the table"), self._clear, icon="trash-2", separator=True)
         for key, text in (
             ("cancel", self.tr("Cancel")),
@@ -72,6 +80,7 @@ class ScoreActions(QObject):
         self["continue"].setVisible(state.can_resume)
         self["again"].setEnabled(state.rows.total > 0)
         self["export"].setEnabled(state.rows.rowCount() > 0)
+        self["report"].setEnabled(state.rows.total > 0 and not state.busy)
         self["clear"].setEnabled(state.rows.total > 0 or going)
         self["copy-paths"].setEnabled(bool(chosen))
         self["reveal"].setEnabled(bool(chosen))
@@ -147,6 +156,20 @@ class ScoreActions(QObject):
             return self.tr("Wrote {0}.").format(path.name)
 
         write_in_thread(write)
+
+    def _report(self) -> None:
+        model = self._state.model
+        if model is None:
+            return
+        proposal = f"scores-{Path(model.name).stem}.html"
+        path = self._context.ask_save("csv", self.tr("Save a report"), proposal, "HTML (*.html)")
+        if path is not None:
+            self._report_path = path
+            self._reports.make()
+
+    def _write_report(self, content: Callable[[], bytes]) -> None:
+        if self._report_path is not None:
+            write_file(self._report_path, content)
 
     def _make_reference(self) -> None:
         self._context.page_requested.emit(self._page_key)

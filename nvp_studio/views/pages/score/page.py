@@ -168,6 +168,7 @@ class ScorePage(Page):
     def _make_choices(self) -> WrappingRow:
         """Which files are shown, what their verdicts compare with, and how often these may be wrong."""
         self.filters = ScoreFilterRow()
+        self.filters.setMinimumWidth(self.filters.minimumSizeHint().width())  # what the row may make of it
         self.reference_button = menu_button()
         set_icon(self.reference_button, "scan-search")
         menu = QMenu(self.reference_button)
