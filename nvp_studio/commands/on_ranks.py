@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item", bytes, int)
 Row = TypeVar("Row", bound=msgspec.Struct)
+Made = TypeVar("Made")
 _SLOW_SECONDS = 3.0
 """Compiling that takes longer is announced; when it was done before on a machine it takes less."""
 
@@ -50,6 +51,24 @@ def command_ranks() -> Iterator["Ranks"]:
             if ranks.first and not isinstance(error, RankLostError):
                 raise
             raise CommandError(reason) from error
+
+
+def on_first(ranks: "Ranks", work: Callable[[], Made]) -> Made | None:
+    """What rank 0 makes alone, and None on the others; where it fails, its reason ends them too."""
+    from nvp_studio.ranks import RankLostError
+    from nvp_studio.training.errors import failure_line
+
+    made = None
+    if ranks.first:
+        try:
+            made = work()
+        except Exception as error:
+            ranks.broadcast_bytes(failure_line(error).encode("utf-8", "backslashreplace"))
+            raise
+    reason = ranks.broadcast_bytes(b"")
+    if reason:
+        raise RankLostError(reason.decode())
+    return made
 
 
 def open_on_rank(model: str, device: str, ranks: "Ranks | None" = None) -> "OpenedModel":

@@ -16,7 +16,7 @@ from nvp_studio.commands.console import (
     progress_bar,
     say,
 )
-from nvp_studio.commands.on_ranks import open_on_rank
+from nvp_studio.commands.on_ranks import on_first, open_on_rank
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
@@ -108,14 +108,17 @@ def chosen_reference(opened: "OpenedModel", wanted: str | None, ranks: "Ranks") 
 
     if wanted == "none":
         return None
-    found: Reference | None = None
-    if ranks.first:
+
+    def make() -> "Reference | None":
         try:
-            found = _reference(opened, wanted)
+            return _reference(opened, wanted)
         except NoReferenceError as error:
             if wanted is not None:
                 raise CommandError(str(error)) from error
             say(f"no verdicts: {error}; 'nvp-studio reference FOLDER' makes a reference of other images")
+            return None
+
+    found = on_first(ranks, make)
     if ranks.world == 1:
         return found
     with tempfile.TemporaryDirectory() as folder:

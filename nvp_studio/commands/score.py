@@ -27,7 +27,7 @@ from nvp_studio.commands.data_split import (
     check_files_or_data,
     read_split,
 )
-from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
+from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, on_first, open_on_rank
 from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.commands.parquet import check_parquet
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
@@ -164,10 +164,14 @@ def score(
         columns = (COLUMNS if data is None else DATA_COLUMNS) + (DETAILS if details else ())
         if watch and ranks.world > 1:
             raise CommandError("--watch works in one process alone")
-        done = Scored()
-        if resume and ranks.first:
-            table = (*columns, CONTENT) if data is None else columns
-            done = read_csv(csv_file, table, archives) if csv_file else read_parquet(parquet or Path(), table, archives)
+        table = (*columns, CONTENT) if data is None else columns
+
+        def read() -> Scored:
+            if not resume:
+                return Scored()
+            return read_csv(csv_file, table, archives) if csv_file else read_parquet(parquet or Path(), table, archives)
+
+        done = on_first(ranks, read) or Scored()
         if chosen is None:
             total, rows = (
                 None,

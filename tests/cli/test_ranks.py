@@ -117,3 +117,12 @@ def test_a_reference_and_a_report_are_shared(run: Run, photos: Path, tmp_path: P
             assert float(other["p_value"]) == pytest.approx(float(row["p_value"]), abs=2 / 48), "one rank or the next"
     assert "Scores of 10 images" in (tmp_path / "two.html").read_text("utf-8")
     assert len(list(tmp_path.glob("*.references/*"))) == 1
+
+
+def test_a_reference_of_too_few_images_is_told_once(model: Path, photos: Path, tmp_path: Path) -> None:
+    """Rank 0 alone makes it, while the others wait."""
+    processes = launch(2, COMMAND_LINE, "score", photos, "-m", model, "--reference", photos, "--device", "cpu")
+    assert [process.code for process in processes] == [1, 1]
+    lines = [line for process in processes for line in process.err.splitlines()]
+    assert len(lines) == 1, lines
+    assert "a reference needs at least" in lines[0]
