@@ -26,8 +26,8 @@ EXAMPLES = 12
 """Most images that are shown of each end."""
 MAX_LABELS = 30
 MAX_FAILED = 50
-MAX_PICTURE_BYTES = 300_000
-"""A picture that takes more is made smaller."""
+MAX_PICTURE_BYTES = 1_000_000
+"""Instead of a map that takes more the image alone is shown, in a small size."""
 _BINS = 40
 _WIDTH, _HEIGHT = 640, 160
 
@@ -196,7 +196,7 @@ class ScoreReport:
         reasons = f": {'; '.join(row.reasons)}" if row.reasons else ""
         picture = ""
         if row.pixels is not None:
-            content = base64.b64encode(_bounded(self._picture(row.pixels.array()))).decode()
+            content = base64.b64encode(self._picture(row.pixels.array())).decode()
             picture = f"<img alt='' src='data:image/png;base64,{content}'>"
         caption = f"<b>{_text(row.path)}</b><br>{row.bits_per_dim:.4f} bits/dim{_text(p_value + reasons)}"
         return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
@@ -204,10 +204,14 @@ class ScoreReport:
     def _picture(self, images: Images) -> bytes:
         """The map of one image (1, H, W, C), or without a reference the image, as PNG."""
         if self._reference is not None:
-            return MapMaker(self._model.flow, self._reference.maps).pictures(images, self._seed)[0]
+            content = MapMaker(self._model.flow, self._reference.maps).pictures(images, self._seed)[0]
+            if len(content) <= MAX_PICTURE_BYTES:
+                return content
         image = images[0, :, :, 0] if images.shape[3] == 1 else images[0]
         part = max(1, 128 // max(image.shape[:2]))
-        return _png(PIL.Image.fromarray(image.repeat(part, 0).repeat(part, 1)))
+        picture = PIL.Image.fromarray(image.repeat(part, 0).repeat(part, 1))
+        picture.thumbnail((256, 256))
+        return _png(picture)
 
     def _failed_files(self) -> list[str]:
         if not self._failures:
@@ -258,15 +262,6 @@ def _shares(values: Floats, edges: Floats) -> Floats:
     counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     shares: Floats = counts / max(len(values), 1)
     return shares
-
-
-def _bounded(content: bytes) -> bytes:
-    """The PNG file, smaller where it takes more than `MAX_PICTURE_BYTES`."""
-    while len(content) > MAX_PICTURE_BYTES:
-        with PIL.Image.open(io.BytesIO(content)) as picture:
-            half = (max(1, picture.width * 2 // 3), max(1, picture.height * 2 // 3))
-            content = _png(picture.resize(half, PIL.Image.Resampling.LANCZOS))
-    return content
 
 
 def _png(picture: PIL.Image.Image) -> bytes:
