@@ -21,6 +21,8 @@ SHOWN = 8
 _MOST_LABELS = 100
 _MOST_ERRORS = 200
 _BINS = 60
+_LOOKS = ('fill="#d3d7de"', 'fill="#2a63c8" fill-opacity="0.2" stroke="#2a63c8"')
+"""Of the reference's histogram and that of the files."""
 _STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #1b1e24; max-width: 1000px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 22px; } h2 { font-size: 17px; margin-top: 2em; }
@@ -154,7 +156,7 @@ def _histogram(scores: Sequence[float], reference: Sequence[float]) -> str:
     high = max(float(np.quantile(group, 0.995)) for group in known)
     high = max(high, low + 0.02)
     shapes = []
-    for group, fill, stroke in zip(groups, ("#d3d7de", "#2a63c833"), ("none", "#2a63c8"), strict=True):
+    for group, look in zip(groups, _LOOKS, strict=True):
         counts, _ = np.histogram(np.clip(group, low, high), _BINS, (low, high))
         heights = 150 * counts / max(1, counts.max())
         corners = [
@@ -162,7 +164,7 @@ def _histogram(scores: Sequence[float], reference: Sequence[float]) -> str:
             for place, height in enumerate(heights)
             for x in (900 * place / _BINS, 900 * (place + 1) / _BINS)
         ]
-        shapes.append(f'<polygon points="0,160 {" ".join(corners)} 900,160" fill="{fill}" stroke="{stroke}"/>')
+        shapes.append(f'<polygon points="0,160 {" ".join(corners)} 900,160" {look}/>')
     ticks = "".join(
         f'<text x="{900 * at:.0f}" y="178" font-size="13" text-anchor="{anchor}">{low + at * (high - low):.2f}</text>'
         for at, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
