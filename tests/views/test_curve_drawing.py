@@ -169,7 +169,7 @@ def test_a_run_that_ended_before_the_place_under_the_mouse_has_no_value_there() 
 def test_a_validation_shown_at_a_later_step_says_of_which_step_it_is() -> None:
     curves = RunCurves()
     curves.show_history(history(24, 3.0), None, None)
-    assert curves.reading.text().endswith("(step 20)")
+    assert "(step 20)  ·  step 24" in curves.reading.text()
     curves._on_pointed(20.0)
     assert "of step" not in curves.reading.text()
     curves.deleteLater()

@@ -39,7 +39,12 @@ class FusedSplineTransform(SplineTransform):
         return fused.train(transform.training)
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """As `SplineTransform.forward`; differentiable once. On the CPU, in float32, by compiled loops."""
+        """As `SplineTransform.forward`; differentiable once.
+
+        By compiled loops on the CPU, in float32, where gradients are wanted. Without them the bins are those that the
+        inverse computes, to the last digit, which constant memory relies on: it keeps values without gradients, and
+        gets those before them by the inverse.
+        """
         arguments = x, self.params_by_value(params), self.scale
         function = _compiled_function() if _is_compiled(*arguments) else None
         pair: tuple[Tensor, Tensor] = (function or _SplineFunction).apply(*arguments)  # type: ignore[no-untyped-call]
@@ -57,7 +62,8 @@ class FusedSplineTransform(SplineTransform):
 
 
 def _is_compiled(*tensors: Tensor) -> bool:
-    return all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return wanted and all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
 
 
 @functools.cache
