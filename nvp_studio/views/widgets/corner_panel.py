@@ -49,7 +49,8 @@ class CornerPanel(QWidget):
         self.side.setValue(9)
         self.side.setFixedWidth(8 * SPACE)
         self.side.setAccessibleName(self.tr("Pictures along each side of the grid"))
-        self.side.setToolTip(self.tr("Pictures along each side of the grid that is saved, 2 to {0}").format(MOST_GRID))
+        tip = self.tr("Pictures along each side of the grid that is saved, 2 to {0}").format(MOST_GRID)
+        self.side.setToolTip(tip)
         self._label = text_label(self.tr("a side"))
         self._label.setBuddy(self.side)
         top, bottom = Qt.AlignmentFlag.AlignTop, Qt.AlignmentFlag.AlignBottom

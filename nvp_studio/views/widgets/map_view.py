@@ -11,6 +11,7 @@ from nvp_studio.state.evidence import ShownMap
 from nvp_studio.views.theme import SPACE, scaled_font, theme
 from nvp_studio.views.theme import colors as theme_colors
 from nvp_studio.views.widgets.image_view import ImageView
+from nvp_studio.views.widgets.labels import plain_tip
 
 _OUTLINE = "#00ffff"
 _BAR = 10
@@ -98,7 +99,7 @@ class MapLegend(QWidget):
             "what the model is sensitive to, not what is wrong with the image."
         )
         text = slopes if shown is not None and shown.gradient else bits
-        self.setToolTip(problem or text)
+        self.setToolTip(plain_tip(problem or text))
         self.setAccessibleName(problem or text)
         self.update()
 

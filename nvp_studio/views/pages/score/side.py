@@ -89,11 +89,10 @@ class ScoreSide(QWidget):
         self.layer.setCurrentIndex(max(0, self.layer.findData(chosen)))
         self.layer.blockSignals(False)
         self.layer.setEnabled(len(entries) > 1)
-        self.layer.setToolTip(
-            self.tr("What is shown of the chosen file")
-            if len(entries) > 1
-            else self.tr("Maps need verdicts: a reference fixes their colours")
-        )
+        tip = self.tr("What is shown of the chosen file")
+        if len(entries) == 1:
+            tip = self.tr("Maps need verdicts: a reference fixes their colours")
+        self.layer.setToolTip(tip)
         self._show_layer()
 
     def show_file(self, file: ScoreRow | None, name: str = "", *, exact: bool = True) -> None:
