@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
@@ -14,6 +15,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.pages.score.page import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.widgets.histogram import Histogram
 from tests.data.test_sources import write_zip
 from tests.qt import Bot, is_asking, open_window
 from tests.small_model import random_images
@@ -196,6 +198,21 @@ def test_another_model_offers_to_score_again(
     assert page.state.rows.file(0).bits_per_dim != before
     window.engine.open_model(str(small_model))
     qtbot.waitUntil(page.stale.isVisible)
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_file_far_away_leaves_the_histogram_of_the_others_wide() -> None:
+    histogram = Histogram()
+    histogram.show_reference(np.linspace(1, 2, 100).tolist())
+    histogram.show_scores(np.array([1.2, 1.5, 1.6, 1.7, 16.0]))
+    assert histogram.is_cut
+    assert 2 < histogram.range[1] < 5
+    histogram.show_scores(np.array([12.0, 13.0, 14.0, 16.0]))
+    assert histogram.range[1] > 13, "half of the files are within the range"
+    histogram.show_scores(np.array([1.2, 1.9, 2.5]))
+    assert not histogram.is_cut
+    histogram.show_scores(np.empty(0))
+    assert histogram.range[1] < 2.2
 
 
 def test_the_files_are_counted_in_the_histogram_and_the_table_cleared_and_put_back(

@@ -58,12 +58,16 @@ class Histogram(QWidget):
             self.update()
 
     def _count(self) -> None:
-        """Count anew, over a range that holds 99 % of each group; what lies outside counts at the edges."""
-        groups = [group for group in (self.reference, self._scores) if len(group)]
-        low = min((float(np.quantile(group, 0.005)) for group in groups), default=0.0)
-        high = max((float(np.quantile(group, 0.995)) for group in groups), default=8.0)
+        """Count anew; what lies outside of the range counts at the edges.
+
+        The range holds 99 % of the reference and, where that is no farther than twice its width, of the files; of few
+        files far away it would leave a line of the rest. Half of the files are within it in any case.
+        """
+        low, high = _range_of(self.reference, self._scores)
         margin = max(0.02, self.margin * (high - low))
         self.range = (low - margin, high + margin)
+        self.is_cut = len(self._scores) > 0 and float(self._scores.max()) > self.range[1]
+        """Whether some files are above the range."""
         self._bars, self._outline = (
             np.histogram(np.clip(group, *self.range), _BINS, self.range)[0] for group in (self.reference, self._scores)
         )
@@ -115,7 +119,7 @@ class Histogram(QWidget):
         low, high = self.range
         step = round_step((high - low) / max(2, int(area.width() / 64)))
         digits = max(0, -math.floor(math.log10(step)))
-        unit = self.tr("bits/dim")
+        unit = self.tr("or more bits/dim") if self.is_cut else self.tr("bits/dim")
         unit_width = painter.fontMetrics().horizontalAdvance(unit)
         for number in range(math.ceil(low / step), math.floor(high / step) + 1):
             x = self.x_of(area, number * step)
@@ -158,6 +162,19 @@ class Histogram(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colors().text))
         painter.drawPolygon(QPolygonF([QPointF(x - 4, top - 5), QPointF(x + 4, top - 5), QPointF(x, top + 1)]))
+
+
+def _range_of(reference: Numbers, scores: Numbers) -> tuple[float, float]:
+    """The lowest and the highest score that the histogram shows."""
+    if not len(reference) and not len(scores):
+        return 0.0, 8.0
+    first, last = np.quantile(reference if len(reference) else scores, (0.005, 0.995))
+    if not len(scores):
+        return float(first), float(last)
+    farthest = 2 * max(0.1, float(last - first))
+    low, quarter, three_quarters, high = np.quantile(scores, (0.005, 0.25, 0.75, 0.995))
+    low = min(first, quarter, max(low, first - farthest))
+    return float(low), float(max(last, three_quarters, min(high, last + farthest)))
 
 
 def _heights(counts: npt.NDArray[np.int64], area: QRectF) -> list[float]:
