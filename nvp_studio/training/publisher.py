@@ -123,6 +123,11 @@ class Publisher:
         self._report_trouble()
         self.report(metrics)
 
+    def begin_scoring(self) -> None:
+        """Write to the record that the last step is taken, after the metrics of all steps."""
+        self._flush()
+        self.update_record(scoring=True)
+
     def update_record(self, **changes: object) -> bool:
         """Write the record with these fields of its status changed; False when it could not be written."""
         self.record = msgspec.structs.replace(

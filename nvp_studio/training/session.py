@@ -114,7 +114,7 @@ def run_to_end(loop: Loop) -> RunState:
     publisher = loop.publisher
     if loop.run():
         cause = loop.ended_by or "the budget is spent"
-        publisher.update_record(scoring=True)
+        publisher.begin_scoring()
         publisher.notice("info", f"{cause}; scoring the best model on validation and test images")
         info = loop.finish()
         if loop.requests.stop_reason is None:

@@ -89,9 +89,9 @@ class ExploreActions(QObject):
         text, tip = self.tr("&Inspect this picture"), self.tr("Follow it through the layers of the model, on Inspect")
         add("explore.inspect", text, lambda: self._context.inspect(state.recipe), "I", "scan-search", tip=tip)
         for step, text, keys, icon in (
-            (1, self.tr("Zoom &in"), ("+", "=", "Ctrl++", "Ctrl+="), "zoom-in"),
+            (1, self.tr("&Zoom in"), ("+", "=", "Ctrl++", "Ctrl+="), "zoom-in"),
             (-1, self.tr("Zoom o&ut"), ("-", "Ctrl+-"), "zoom-out"),
-            (0, self.tr("&Fit the picture"), ("0", "Ctrl+0"), "maximize"),
+            (0, self.tr("Fit the &picture"), ("0", "Ctrl+0"), "maximize"),
         ):
             action = add(f"explore.zoom-{_ZOOMS[step]}", text, partial(self.zoom_requested.emit, step), keys[0], icon)
             action.setShortcuts([QKeySequence(key) for key in keys])
@@ -106,7 +106,7 @@ class ExploreActions(QObject):
         add("explore.copy-python", self.tr("Copy as &Python"), self._copy_python, "Ctrl+Shift+C", "code", menu="edit")
 
     def _add_scales(self, add: Callable[..., QAction]) -> None:
-        text, toggle = self.tr("S&cales"), partial(self._toggle_tool, "scales")
+        text, toggle = self.tr("Scal&es"), partial(self._toggle_tool, "scales")
         add("explore.scales", text, toggle, "S", "layers", separator=True, checkable=True)
         text = self.tr("Redraw what is not &kept")
         add("explore.redraw-rest", text, self._scales.redraw_rest, "Shift+S", "dices")

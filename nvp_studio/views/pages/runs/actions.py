@@ -98,8 +98,8 @@ class RunsActions(QObject):
                     self.tr("Not possible without {0}: pip install 'nvp-studio[{1}]'").format(package, form)
                 )
         add("runs.film", self.tr("Save samples as an &animation…"), self.save_film, icon="film")
-        add("runs.discard", self.tr("Move to the &trash"), self._discard, "Del", "trash-2", separator=True)
-        add("runs.trash", self.tr("Open the tra&sh…"), self._show_trash, icon="rotate-ccw")
+        add("runs.discard", self.tr("Move to the tras&h"), self._discard, "Del", "trash-2", separator=True)
+        add("runs.trash", self.tr("&Open the trash…"), self._show_trash, icon="rotate-ccw")
 
     # Actions of a person
 

@@ -149,7 +149,7 @@ class TrainActions(QObject):
         add("run.score-all", self.tr("Score all &images"), self._score_all, icon="gauge", tip=tip)
         add("run.explore", self.tr("&Explore this run"), self._explore, "Ctrl+E", "compass")
         add("run.show-folder", self.tr("Show in file mana&ger"), self._show_folder, icon="folder-open")
-        add("run.discard", self.tr("Move this run to the &trash"), self._discard, icon="trash-2")
+        add("run.discard", self.tr("Move this r&un to the trash"), self._discard, icon="trash-2")
         add("run.copy-report", self.tr("Cop&y report"), self._copy_report, icon="clipboard-copy", separator=True)
         for key in STRIP_KEYS:
             self._context.strip.add_action(self[key])
