@@ -37,6 +37,20 @@ def random_images(count: int, image_shape: tuple[int, int, int] = (1, 8, 8), see
     return fine.astype(np.uint8)
 
 
+def moved_flow(config: FlowConfig) -> Flow:
+    """An untrained flow with all of its weights moved, so that every layer has terms of its own."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        flow = Flow(config)
+    images = random_images(40, config.image_shape)
+    flow.initialize(unit_from_images(torch.from_numpy(images), 0.5), images)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.03 * torch.randn(parameter.shape, generator=generator)
+    return flow
+
+
 def write_small_model(
     path: Path,
     image_shape: tuple[int, int, int] = (1, 8, 8),

@@ -13,24 +13,14 @@ from nvp_studio.explore.ledger import ROUNDING, WEIGHTING, dequantized, ledger
 from nvp_studio.explore.ledger_rows import LedgerRow, cumulative
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
-from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.walk import Walk
-from nvp_studio.flow.flow import Flow
-from tests.small_model import random_images, small_config
+from tests.small_model import moved_flow, random_images, small_config
 
 
 def opened(config: FlowConfig, dtype: torch.dtype = torch.float32) -> OpenedModel:
-    """An untrained flow with all of its weights moved, so that every layer has terms of its own."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        flow = Flow(config)
-    images = random_images(40, config.image_shape)
-    flow.initialize(unit_from_images(torch.from_numpy(images), 0.5), images)
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter += 0.03 * torch.randn(parameter.shape, generator=generator)
+    """`moved_flow` as if it had been read from a file."""
+    flow = moved_flow(config)
     info = CheckpointInfo(
         name="moved",
         preset="",

@@ -9,23 +9,12 @@ from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.ledger import Ledger, gradient
-from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.noise import content_noise
-from tests.small_model import random_images, small_config
+from tests.small_model import moved_flow, random_images, small_config
 
 
 def _moved_flow(config: FlowConfig, dtype: torch.dtype = torch.float32) -> Inference:
-    """An untrained flow with all of its weights moved, so that every layer has terms of its own."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        flow = Flow(config)
-    images = random_images(40, config.image_shape)
-    flow.initialize(unit_from_images(torch.from_numpy(images), 0.5), images)
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter += 0.03 * torch.randn(parameter.shape, generator=generator)
-    return Inference(flow.to(dtype))
+    return Inference(moved_flow(config).to(dtype))
 
 
 @pytest.mark.parametrize(
