@@ -1,12 +1,14 @@
 """Scoring image files: what is asked of the engine, how far it is, and what another model or a crash does to it."""
 
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.pace import Pace
 from nvp_studio.state.references import ReferenceState
 from nvp_studio.state.scores import DEFAULT_RATE, ScoresModel
 from nvp_studio.state.stored_scores import MAX_ROWS, StoredScores, read_scores, write_scores
@@ -50,6 +52,8 @@ class ScoreState(QObject):
         """The false-alarm rate that is asked for; that of the rows may be higher."""
         self.left: int | None = None
         """How many files have no row because a person cancelled; None where that is not known."""
+        self.pace = Pace()
+        """Of the scoring under way."""
         self._asked: list[str] = []
         self._waiting: deque[tuple[str, ...]] = deque()
         self._current: tuple[str, ...] = ()
@@ -225,6 +229,7 @@ class ScoreState(QObject):
                 self.judge_at(self.rate)
                 self.model_changed.emit()
             self._asking = True
+            self.pace.begin(time.monotonic())
             self._channel.ask(Score(self._current, reference=references.current_name), self._on_answer)
 
     def _reset_progress(self) -> None:
@@ -235,6 +240,7 @@ class ScoreState(QObject):
         match answer:
             case ScoreRows():
                 self.rows.add(answer.rows)
+                self.pace.add(time.monotonic(), len(answer.rows))
                 self.done, self.total, self.counted = answer.done, answer.total, answer.counted
                 self.progressed.emit()
             case ScoreDone():
@@ -298,30 +304,3 @@ def _without_overlap(paths: Sequence[str]) -> bool:
     """Whether no path is there twice, or in another one."""
     distinct = set(map(Path, paths))
     return len(distinct) == len(paths) and distinct.isdisjoint(one for path in distinct for one in path.parents)
-
-
-def progress_text(state: ScoreState, done: int | None = None) -> str:
-    """How far the scoring is, as a line of text; with `done`, as if it were that far."""
-    tr = QCoreApplication.translate
-    done = state.done if done is None else done
-    if state.references.making is not None:
-        finished, whole = state.references.making
-        if not whole:
-            return tr("ScoreState", "Reading the images of the reference…")
-        return tr("ScoreState", "Making the reference, once: {0} of {1}").format(f"{finished:,}", f"{whole:,}")
-    if state.waiting_for_model:
-        return tr("ScoreState", "Waiting for the engine…")
-    if state.busy and state.counted:
-        return tr("ScoreState", "Scoring {0} of {1}").format(f"{done:,}", f"{state.total:,}")
-    if state.busy and not done:
-        return tr("ScoreState", "Looking for files…")
-    if state.busy:
-        return tr("ScoreState", "Scoring {0}, still looking for files…").format(f"{done:,}")
-    scored, failed = len(state.rows.scores), state.rows.failed
-    text = tr("ScoreState", "{0} scored").format(f"{scored:,}")
-    if failed:
-        text += tr("ScoreState", ", {0} not readable").format(f"{failed:,}")
-    if state.cancelled:
-        known = "" if state.left is None else tr("ScoreState", ", cancelled: {0} left").format(f"{state.left:,}")
-        text += known or tr("ScoreState", ", cancelled before the end")
-    return text

@@ -11,7 +11,8 @@ from PIL import Image
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.evidence import EvidenceState
-from nvp_studio.state.scoring import ScoreState, progress_text
+from nvp_studio.state.score_texts import progress_text
+from nvp_studio.state.scoring import ScoreState
 from nvp_studio.worker.score_messages import ScoreRows
 from tests.qt import Bot, is_asking, start_engine, stop_engine
 from tests.small_model import random_images

@@ -9,7 +9,9 @@ from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
+from nvp_studio.state import pace
 from nvp_studio.state.engine import Engine
+from nvp_studio.state.score_texts import pace_text
 from nvp_studio.state.scores import ScoresModel
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
@@ -89,6 +91,26 @@ def test_the_text_of_the_progress_has_its_last_width_from_the_start(
     monkeypatch.setattr(page.state, "busy", False)
     page.state.progressed.emit()
     assert page.progress_label.minimumWidth() == 0
+
+
+def test_the_page_says_how_fast_it_scores_and_how_long_the_rest_takes(
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "_LEAST_SECONDS", 0.0)
+    said: list[str] = []
+    page.state.progressed.connect(lambda: said.append(page.pace_label.text()))
+    score(window, page, [files], qtbot)
+    assert any(re.fullmatch(r"[\d.,]+ images/s(, .* left)?", text) for text in said)
+    assert page.pace_label.text() == "", "nothing is scored any more"
+    state = page.state
+    for name, value in (("busy", True), ("counted", True), ("total", 1000), ("done", 200)):
+        monkeypatch.setattr(state, name, value)
+    state.pace.begin(0.0)
+    state.pace.add(10.0, 200)
+    assert pace_text(state) == "20 images/s, 40 s left"
+    monkeypatch.setattr(state, "counted", False)
+    assert pace_text(state) == "20 images/s"
+    monkeypatch.setattr(state, "busy", False)
 
 
 def row_of(page: ScorePage, name: str) -> int:

@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QProgressBar, 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.paths import is_archive, is_image_file
 from nvp_studio.state.references import OWN
-from nvp_studio.state.scoring import ScoreState, progress_text
+from nvp_studio.state.score_texts import pace_text, progress_text
+from nvp_studio.state.scoring import ScoreState
 from nvp_studio.text import pixels_text
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
@@ -153,6 +154,7 @@ class ScorePage(Page):
     def _make_toolbar(self) -> WrappingRow:
         action = self.actions_of_files
         self.progress_label = TextLabel()
+        self.pace_label = TextLabel(role="dim")
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(20 * SPACE)
         self.progress.setAccessibleName(self.tr("Progress of scoring"))
@@ -161,7 +163,11 @@ class ScorePage(Page):
         self.model_button.setMenu(ModelMenu(self.context, self.model_button))
         return WrappingRow(
             group(*(ActionButton(action[key]) for key in ("add-files", "add-folder"))),
-            group(self.progress_label, self.progress, *(ActionButton(action[k]) for k in ("cancel", "continue"))),
+            group(
+                *(self.progress_label, self.progress),
+                *(ActionButton(action[key]) for key in ("cancel", "continue")),
+                self.pace_label,  # behind the buttons, which stay where they are as it changes
+            ),
             group(self.model_button, *(ActionButton(action[key]) for key in ("export", "clear"))),
         )
 
@@ -235,6 +241,7 @@ class ScorePage(Page):
         widest = progress_text(state, state.total) if state.busy and state.counted else ""
         self.progress_label.setMinimumWidth(self.progress_label.fontMetrics().horizontalAdvance(widest))
         self.progress_label.setText(progress_text(state))
+        self.pace_label.setText(pace_text(state))
         making = state.references.making
         self.progress.setVisible(state.busy or making is not None)
         if total or state.busy:
