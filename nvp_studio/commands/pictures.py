@@ -31,8 +31,9 @@ from nvp_studio.commands.data_split import (
 )
 from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, open_on_rank
 from nvp_studio.commands.options import given_reading, options_of, with_options
-from nvp_studio.commands.score_labels import FileLabels, LabelsOption, check_labels
+from nvp_studio.commands.score_labels import LabelsOption, check_labels, labels_of_files
 from nvp_studio.data.reading import Reading
+from nvp_studio.file_labels import FileLabels
 from nvp_studio.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def encode(
         raise typer.BadParameter("latents go to a file that ends in .npz", param_hint="--output")
     check_files_or_data(files, data)
     given = given_reading(fields | {"labels": check_labels(labels, data)})
-    named = FileLabels(labels, files or [])
+    named = labels_of_files(labels, files or [])
     names: list[str] = []
     latents: list[Any] = []
     exact: list[bool] = []

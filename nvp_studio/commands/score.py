@@ -32,11 +32,12 @@ from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.commands.parquet import check_parquet
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
 from nvp_studio.commands.score_files import Draw, map_writer, report_writer, second_model
-from nvp_studio.commands.score_labels import FileLabels, LabelsOption, check_labels
+from nvp_studio.commands.score_labels import LabelsOption, check_labels, labels_of_files
 from nvp_studio.commands.score_output import Tally, print_tally, writers
 from nvp_studio.commands.score_resume import CONTENT, Scored, content_of, read_csv, read_parquet
 from nvp_studio.commands.score_watch import watched
 from nvp_studio.data.reading import Reading
+from nvp_studio.file_labels import FileLabels
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, ScoreRow
 from nvp_studio.text import printable
@@ -150,7 +151,7 @@ def score(
     rate = rate_of(false_alarms)
     given = given_reading(fields | {"labels": check_labels(labels, data)})
     tally = Tally()
-    named = FileLabels(labels, files or [])
+    named = labels_of_files(labels, files or [])
     with command_ranks() as ranks, Archives() as archives:
         opened = open_on_rank(model, device, ranks)
         opened = replace(opened, reading=given.after(opened.reading))

@@ -1,7 +1,5 @@
-"""Labels of image files: from a CSV table, or the names of their folders."""
+"""The option `--labels`: labels of image files from a CSV table, or the names of their folders."""
 
-import csv
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nvp_studio.commands.console import CommandError
-from nvp_studio.text import one_line, printable
+from nvp_studio.file_labels import NONE, FileLabels, LabelsError
 
 LabelsOption = Annotated[
     str | None,
@@ -20,32 +18,14 @@ LabelsOption = Annotated[
         "none leaves labels out.",
     ),
 ]
-NONE = "none"
-MAX_CHARACTERS = 200
 
 
-class FileLabels:
-    """What a label is of each file; a table's paths are absolute, or relative to the table, a given folder or here."""
-
-    def __init__(self, labels: str | None, files: Iterable[Path] = ()) -> None:
-        """`labels` as `LabelsOption`; raises `CommandError` for a table that cannot be read."""
-        self._by_path: dict[str, str] | None = None
-        self._bases: list[str] = []
-        if labels == NONE:
-            self._by_path = {}
-        elif labels is not None:
-            table = Path(labels)
-            self._by_path = _read(table)
-            self._bases = [os.path.abspath(base) for base in (table.parent, *files, Path())]
-
-    def of(self, path: str | os.PathLike[str]) -> str:
-        """The label of a file; empty where the table has none for it."""
-        if self._by_path is None:
-            return one_line(printable(Path(path).parent.name), MAX_CHARACTERS)
-        absolute = os.path.abspath(path)
-        names = [os.fspath(path), absolute]
-        names += [absolute[len(base) + 1 :] for base in self._bases if absolute.startswith(base + os.sep)]
-        return next((self._by_path[name] for name in map(_key, names) if name in self._by_path), "")
+def labels_of_files(labels: str | None, files: Iterable[Path] = ()) -> FileLabels:
+    """The labels that the option asks for; raises `CommandError` for a table that cannot be read."""
+    try:
+        return FileLabels(labels, files)
+    except LabelsError as error:
+        raise CommandError(str(error)) from error
 
 
 def check_labels(labels: str | None, data: str | None) -> str:
@@ -53,22 +33,3 @@ def check_labels(labels: str | None, data: str | None) -> str:
     if labels not in (None, NONE) and data is not None:
         raise typer.BadParameter("a table of --labels is for files; a data set has its own labels")
     return NONE if labels == NONE else ""
-
-
-def _read(table: Path) -> dict[str, str]:
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if not {"path", "label"} <= set(rows.fieldnames or ()):
-                raise CommandError(f"{table} has no columns path and label in its first line")
-            return {
-                _key(row["path"]): one_line(printable((row["label"] or "").strip()), MAX_CHARACTERS)
-                for row in rows
-                if row["path"]
-            }
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise CommandError(f"the labels in {table} cannot be read: {error}") from error
-
-
-def _key(path: str) -> str:
-    return os.path.normpath(path)

@@ -1,5 +1,6 @@
 """What a path given by a person may be, judged by its name and, for folders, by what a run leaves in it."""
 
+import os
 from pathlib import Path
 
 from nvp_studio.data.archive_paths import split_archive
@@ -48,3 +49,12 @@ def image_filter(title: str, *, archives: bool = False) -> str:
     """The filter of a file dialog for images, and archives of them if asked for, such as "Images (*.png *.jpg)"."""
     suffixes = (*sorted(IMAGE_SUFFIXES), *(ARCHIVE_SUFFIXES if archives else ()))
     return f"{title} ({' '.join(f'*{suffix}' for suffix in suffixes)})"
+
+
+def is_below(folder: str, paths: set[str]) -> bool:
+    """Whether `folder` is one of `paths` or in one of them."""
+    while folder not in paths:
+        if os.path.dirname(folder) in (folder, ""):
+            return False
+        folder = os.path.dirname(folder)
+    return True

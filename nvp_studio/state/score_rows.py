@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, overload
 
 import msgspec
@@ -22,8 +22,9 @@ MOST_READ = 1000
 """How many images that were read again are kept."""
 
 Floats = npt.NDArray[np.float64]
-Number = Literal["bits_per_dim", "percentile", "p_value", "log_tail"]
-_NUMBERS: tuple[Number, ...] = ("bits_per_dim", "percentile", "p_value", "log_tail")
+Number = Literal["bits_per_dim", "percentile", "p_value", "log_tail", "standard_error", "likelihood_ratio"]
+_OF_ROW: tuple[Number, ...] = ("bits_per_dim", "percentile", "p_value", "log_tail")
+_NUMBERS: tuple[Number, ...] = (*_OF_ROW, "standard_error", "likelihood_ratio")
 _ROW = ScoreRow.__struct_fields__
 _DETAILS = ScoreNumbers.__struct_fields__
 _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
@@ -94,6 +95,13 @@ class RowStore:
         for name in _NUMBERS:
             self._numbers[name][place] = _number(row, name)
         self._labels[place] = self._label(row)
+
+    def relabel(self, label: Callable[[str], str]) -> None:
+        """Give every file the label that `label` says for its path."""
+        self._known_labels.clear()
+        for place, path in enumerate(self._paths):
+            row = replace(self.row(place), label_name=label(path))
+            self._packed[place], self._labels[place] = _pack(row), self._label(row)
 
     def pixels(self, place: int) -> ImageBatch | None:
         """Pixels of a row, perhaps a thumbnail; None where there are none in memory."""
@@ -200,7 +208,7 @@ def reduced(batch: ImageBatch) -> ImageBatch:
 
 
 def _number(row: ScoreRow, name: Number) -> float:
-    value = getattr(row, name)
+    value = getattr(row if name in _OF_ROW else row.numbers, name, None)
     return math.nan if value is None else value
 
 

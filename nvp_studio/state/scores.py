@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from PySide6.QtCore import (
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
+from nvp_studio.state.paths import is_below
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.score_columns import COLUMNS, ColumnName, alignment, cell_text, tips, titles
 from nvp_studio.state.score_filter import ScoreFilter
-from nvp_studio.state.score_rows import Floats, Rows, RowStore, reduced
+from nvp_studio.state.score_rows import Floats, Number, Rows, RowStore, reduced
 from nvp_studio.text import printable
 
 IMAGE_ROLE = Qt.ItemDataRole.UserRole
@@ -32,6 +33,15 @@ DEFAULT_RATE = 0.01
 _RESORT_SECONDS = 0.5
 _ASK_MILLISECONDS = 50
 _MOST_ASKED = 200
+
+_SORTED_BY: dict[ColumnName, Number] = {
+    "score": "bits_per_dim",
+    "error": "standard_error",
+    "percentile": "percentile",
+    "ratio": "likelihood_ratio",
+    "p_value": "log_tail",  # goes on where p-values and verdicts are equal
+    "verdict": "log_tail",
+}
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -121,7 +131,7 @@ class ScoresModel(QAbstractTableModel):
         """Number of rows of these files and of those in these folders and archives."""
         paths = {printable(str(Path(path))) for path in chosen}
         items = self._store.paths()
-        inside = {folder: _is_below(folder, paths) for folder in {os.path.dirname(path) for path in items}}
+        inside = {folder: is_below(folder, paths) for folder in {os.path.dirname(path) for path in items}}
         return sum(path in paths or inside[os.path.dirname(path)] for path in items)
 
     def small_rows(self, most: int) -> tuple[ScoreRow, ...]:
@@ -140,6 +150,13 @@ class ScoresModel(QAbstractTableModel):
     def add(self, rows: Sequence[ScoreRow]) -> None:
         """Add rows; a row of a file that is in the table already replaces the older one, whose pixels stay."""
         self._add(rows, thumbnails=False)
+
+    def relabel(self, label: Callable[[str], str]) -> None:
+        """Give every file the label that `label` says for its path."""
+        self._store.relabel(label)
+        self._last = self._sorted = None
+        self._arrange()
+        self.filtered.emit()
 
     def keep_image(self, path: str, pixels: ImageBatch | None) -> None:
         """Take an image that `images_wanted` asked for; None where it cannot be read any more."""
@@ -334,10 +351,8 @@ class ScoresModel(QAbstractTableModel):
         if name == "image":
             places = np.arange(count)
             return places[::-1] if descending else places
-        if name in ("score", "percentile", "p_value", "verdict"):
-            # by the tail, which goes on where p-values and verdicts are equal
-            number = {"score": "bits_per_dim", "percentile": "percentile"}.get(name, "log_tail")
-            values = self._store.numbers(number)  # type: ignore[arg-type]
+        if name in _SORTED_BY:
+            values = self._store.numbers(_SORTED_BY[name])
             return np.argsort(-values if descending else values, kind="stable")  # NaN comes last
         texts = self._sort_texts(name)
         return np.array(sorted(range(count), key=texts.__getitem__, reverse=descending), np.int64)
@@ -377,12 +392,3 @@ class ScoresModel(QAbstractTableModel):
 
     def _text(self, row: ScoreRow, column: ColumnName) -> str:
         return self.name(row) if column == "name" else cell_text(row, column)
-
-
-def _is_below(folder: str, paths: set[str]) -> bool:
-    """Whether `folder` is one of `paths` or in one of them."""
-    while folder not in paths:
-        if os.path.dirname(folder) in (folder, ""):
-            return False
-        folder = os.path.dirname(folder)
-    return True

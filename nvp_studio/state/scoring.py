@@ -5,11 +5,15 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
+from nvp_studio.file_labels import FileLabels
+from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.pace import Pace
 from nvp_studio.state.references import ReferenceState
+from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.state.scores import DEFAULT_RATE, ScoresModel
 from nvp_studio.state.stored_scores import MAX_ROWS, StoredScores, read_scores, write_scores
 from nvp_studio.worker.channel import WorkerLost
@@ -44,6 +48,12 @@ class ScoreState(QObject):
         """The model of the scores in the table."""
         self.reference: ReferenceInfo | None = None
         """What the verdicts in the table compare with."""
+        self.options = ScoreOptions()
+        """How files are scored from now on."""
+        self.scored_with = ScoreOptions()
+        """How those in the table were."""
+        self.labels = FileLabels(None)
+        """What gives files their labels: the names of their folders, or a table."""
         self.done = 0
         self.total = 0
         self.counted = True
@@ -73,11 +83,11 @@ class ScoreState(QObject):
 
     @property
     def stale(self) -> bool:
-        """Whether the table's scores are of another model than the one open now, or compared with another reference."""
+        """Whether the table's scores are of another model, reference or options than those chosen now."""
         scored, opened = self.model, self.engine.model
         if not (scored and opened and self.rows.total):
             return False
-        return scored.digest != opened.digest or self.other_reference
+        return scored.digest != opened.digest or self.other_reference or self.other_options
 
     @property
     def other_reference(self) -> bool:
@@ -86,6 +96,11 @@ class ScoreState(QObject):
         if not chosen.settled or chosen.current is None:
             return False
         return self.reference != chosen.current
+
+    @property
+    def other_options(self) -> bool:
+        """Whether the scores in the table, if there are any, are of other options than the chosen ones."""
+        return self.rows.total > 0 and self.scored_with.same_scores != self.options.same_scores
 
     @property
     def waiting_for_model(self) -> bool:
@@ -103,6 +118,7 @@ class ScoreState(QObject):
         if not new:
             return
         self._asked += [path for path in new if path not in self._asked]
+        self.labels.add_bases(new)
         self.rows.show_below(self._asked)
         self._waiting.append(new)
         self._start_next()
@@ -148,6 +164,16 @@ class ScoreState(QObject):
         self.progressed.emit()
         self.model_changed.emit()
 
+    def use(self, options: ScoreOptions) -> None:
+        """Score with these options from now on; what is in the table stays until it is scored again."""
+        self.options = options
+        self.model_changed.emit()
+
+    def label_by(self, table: str) -> None:
+        """Take labels from this CSV table, or of an empty path from folders; raises `LabelsError`."""
+        self.labels = FileLabels(table or None, map(Path, self._asked))
+        self.rows.relabel(self.labels.of)
+
     def judge_at(self, rate: float) -> None:
         """Give verdicts at this false-alarm rate, or the lowest one that the reference can keep."""
         least = self.reference.least_rate if self.reference is not None else 0.0
@@ -174,7 +200,12 @@ class ScoreState(QObject):
         left = [one for paths in (self._current, *self._waiting, self._cancelled) for one in paths]
         rows = self.rows.small_rows(most)
         return StoredScores(
-            model=self.model, asked=tuple(self._asked), unfinished=tuple(left), reference=self.reference, rows=rows
+            model=self.model,
+            asked=tuple(self._asked),
+            unfinished=tuple(left),
+            reference=self.reference,
+            options=self.scored_with,
+            rows=rows,
         )
 
     def restore(self, path: Path) -> None:
@@ -188,7 +219,7 @@ class ScoreState(QObject):
         if self.rows.total or self.busy or self._waiting:
             return
         self.model, self._asked, self._cancelled = scores.model, list(scores.asked), scores.unfinished
-        self.reference = scores.reference
+        self.reference, self.scored_with = scores.reference, scores.options
         self.judge_at(self.rate)
         self._finished = set(scores.asked).difference(scores.unfinished)
         self.left = None
@@ -224,13 +255,21 @@ class ScoreState(QObject):
         elif self.stale:
             self.score_again()
         else:
-            if self.model != self.engine.model or self.reference != references.current:
-                self.model, self.reference = self.engine.model, references.current
+            options, wanted = self.options, (self.engine.model, references.current, self.options)
+            if wanted != (self.model, self.reference, self.scored_with):
+                self.model, self.reference, self.scored_with = wanted
                 self.judge_at(self.rate)
                 self.model_changed.emit()
             self._asking = True
             self.pace.begin(time.monotonic())
-            self._channel.ask(Score(self._current, reference=references.current_name), self._on_answer)
+            request = Score(
+                self._current,
+                samples=options.samples,
+                weighted=options.weighted,
+                against=options.against,
+                reference=references.current_name,
+            )
+            self._channel.ask(request, self._on_answer)
 
     def _reset_progress(self) -> None:
         self.busy = self._asking = False
@@ -239,7 +278,7 @@ class ScoreState(QObject):
     def _on_answer(self, answer: Answer | WorkerLost) -> None:
         match answer:
             case ScoreRows():
-                self.rows.add(answer.rows)
+                self.rows.add(self._labelled(answer.rows))
                 self.pace.add(time.monotonic(), len(answer.rows))
                 self.done, self.total, self.counted = answer.done, answer.total, answer.counted
                 self.progressed.emit()
@@ -256,6 +295,9 @@ class ScoreState(QObject):
                 self.failed.emit(reason)
             case WorkerLost():
                 self._on_lost()
+
+    def _labelled(self, rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+        return [replace(row, label_name=self.labels.of(row.path)) for row in rows]
 
     def _on_preview(self, answer: Answer | WorkerLost) -> None:
         if isinstance(answer, ImagesRead):

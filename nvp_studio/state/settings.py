@@ -9,6 +9,7 @@ import msgspec
 import platformdirs
 from PySide6.QtCore import QSettings
 
+from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.training.config import TrainConfig
 
 _KEY = "window/settings"
@@ -51,6 +52,7 @@ class Settings(msgspec.Struct, kw_only=True):
     score_columns: list[int] = []
     score_rate: float = 0.01
     """The false-alarm rate of verdicts."""
+    score_options: ScoreOptions = ScoreOptions()
     score_gallery: bool = False
     """Whether Score shows its files as thumbnails."""
 

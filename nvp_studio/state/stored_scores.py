@@ -6,6 +6,7 @@ import msgspec
 
 from nvp_studio.files import write_whole
 from nvp_studio.score_row import ScoreRow
+from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.worker.messages import ModelInfo
 from nvp_studio.worker.score_messages import ReferenceInfo
 
@@ -23,6 +24,7 @@ class StoredScores(msgspec.Struct, frozen=True, kw_only=True):
     """Those of `asked` that were not scored, or not completely."""
     reference: ReferenceInfo | None = None
     """What the verdicts compare with."""
+    options: ScoreOptions = ScoreOptions()
     rows: tuple[ScoreRow, ...] = ()
     """With thumbnails for pixels."""
 

@@ -14,7 +14,11 @@ class Score(msgspec.Struct, frozen=True, tag="score"):
 
     paths: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=1_000_000)]
     samples: int = 1
-    """Dequantization samples of the importance-weighted bound."""
+    """Dequantization samples of the bound."""
+    weighted: bool = True
+    """Whether the bound is importance-weighted; else it is the mean over the samples."""
+    against: PathText = ""
+    """A second model, by path or name, for the likelihood ratio; empty: none."""
     seed: int = 0
     reference: Name = ""
     """What verdicts compare with, by a name that `UseReference` was answered for; empty: no verdicts."""

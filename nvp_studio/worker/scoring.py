@@ -10,13 +10,14 @@ import numpy as np
 
 from nvp_studio.data.archive_paths import Archives
 from nvp_studio.explore.image_scores import Scoring
-from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.references import known_reference, make_reference, needed_reference, reference_names
 from nvp_studio.explore.score import read_files, score_batches
 from nvp_studio.flow.engine.ledger import Ledger, gradient
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.scores.overlays import MapMaker
 from nvp_studio.scores.reference import OWN, NoReferenceError, Reference
+from nvp_studio.text import shape_text
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import Answer
 from nvp_studio.worker.score_messages import (
@@ -54,6 +55,8 @@ class Scorer:
     def __init__(self) -> None:
         self._archives = Archives()
         self._reference: Reference | None = None
+        self._second: tuple[str, OpenedModel] | None = None
+        """The second model that was used last, with the name that it was asked for by."""
 
     def steps(
         self, request: ScoreRequest, model: OpenedModel, compiling: Compiling, batch: int, cancelled: Cancelled
@@ -80,6 +83,9 @@ class Scorer:
         done = counted_so_far = 0
         counted = False
         reference = self._found(model, request.reference) if request.reference else None
+        against = None
+        if request.against:
+            against = yield from self._compared(request.against, model)
         archives = self._archives
         counting = archives.find(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
         batches = score_batches(
@@ -89,7 +95,7 @@ class Scorer:
             cancelled=cancelled,
             patience=_READING_SECONDS,
             archives=archives,
-            scoring=Scoring(request.samples, request.seed, reference=reference),
+            scoring=Scoring(request.samples, request.seed, request.weighted, reference, against=against),
         )
         try:
             for rows in batches:
@@ -167,6 +173,19 @@ class Scorer:
         finally:
             archives.close(but_unpacked=True)
         return rows
+
+    def _compared(self, name: str, model: OpenedModel) -> Generator[None, None, OpenedModel]:
+        """The second model of this path or name; raises `ValueError` where its images have another shape."""
+        if self._second is None or self._second[0] != name:
+            self._second = (name, open_model(name, model.flow.device))
+        _, second = self._second
+        if second.image_shape != model.image_shape:
+            theirs, ours = (shape_text(*shape) for shape in (second.image_shape, model.image_shape))
+            raise ValueError(f"the second model is of images of {theirs}, the open one of {ours}")
+        compiling = Compiling(second)
+        while not compiling.wait(_WAITING_SECONDS):
+            yield None
+        return second
 
     def _found(self, model: OpenedModel, name: str) -> Reference:
         kept = self._reference

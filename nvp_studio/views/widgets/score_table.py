@@ -1,5 +1,7 @@
 """Table of scored files with their thumbnails; sorted by a click on a heading, smooth with 100 000 rows and more."""
 
+from collections.abc import Collection
+
 from PySide6.QtCore import (
     QCoreApplication,
     QModelIndex,
@@ -13,7 +15,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QImage, QPainter, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
 
-from nvp_studio.state.score_columns import COLUMNS
+from nvp_studio.state.score_columns import COLUMNS, OPTIONAL, ColumnName
 from nvp_studio.state.score_rows import THUMBNAIL_SIDE
 from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from nvp_studio.views.theme import SPACE
@@ -21,7 +23,7 @@ from nvp_studio.views.widgets.placed_image import whole_zoom
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = THUMBNAIL_SIDE + 4
-_WIDTHS = [6, 30, 11, 10, 12, 10, 12]
+_WIDTHS = [6, 30, 11, 10, 8, 12, 10, 10, 12]
 """Of all columns but the last, in units of `SPACE`."""
 _NAME = COLUMNS.index("name")
 _MIN_NAME = 14 * SPACE
@@ -29,7 +31,7 @@ _LEAST = 5 * SPACE
 _NOTES = COLUMNS.index("notes")
 _MIN_NOTES, _GOOD_NOTES = 14 * SPACE, 24 * SPACE
 _NEEDED = ("image", "score")
-_BY_WORTH = tuple(map(COLUMNS.index, ("verdict", "percentile", "notes", "p_value", "label")))
+_BY_WORTH = tuple(map(COLUMNS.index, ("verdict", "ratio", "percentile", "error", "notes", "p_value", "label")))
 """Where there is no room for all, the last of these are hidden."""
 VERDICT_COLOURS = {"typical": "text", "unusual": "warning", "far outside": "error"}
 
@@ -53,6 +55,7 @@ class ScoreTable(Table):
         self.setMinimumWidth(needed + _MIN_NAME + bar + 2 * self.frameWidth())
         self._widths = [width * SPACE for width in _WIDTHS]
         """As a person set them; the name may be narrower, other columns hidden."""
+        self._left_out = set(OPTIONAL)
         self._fitting = False
         header.sectionResized.connect(self._on_resized)
         self.show_widths([])
@@ -68,6 +71,11 @@ class ScoreTable(Table):
         """Column widths for `show_widths`."""
         return self._widths.copy()
 
+    def show_optional(self, columns: Collection[ColumnName]) -> None:
+        """Show these of the columns `OPTIONAL`, where there is room, and no others."""
+        self._left_out = set(OPTIONAL) - set(columns)
+        self._fit()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
@@ -82,7 +90,7 @@ class ScoreTable(Table):
         wanted = [*self._widths, _MIN_NOTES]
         room = self.viewport().width() - sum(wanted[COLUMNS.index(column)] for column in _NEEDED)
         for column in _BY_WORTH:
-            shown = room - wanted[column] >= _MIN_NAME
+            shown = room - wanted[column] >= _MIN_NAME and COLUMNS[column] not in self._left_out
             room -= wanted[column] if shown else 0
             self.setColumnHidden(column, not shown)
         if not self.isColumnHidden(_NOTES):

@@ -17,6 +17,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_file, write_in_thread
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
+from nvp_studio.views.pages.score.options_dialog import ScoreOptionsDialog
 from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.score_table import ScoreTable
 
@@ -43,6 +44,8 @@ class ScoreActions(QObject):
         add("score.add-files", self.tr("Add &files…"), self._ask_files, "Ctrl+Shift+F", "file-plus")
         add("score.add-folder", self.tr("Add f&older…"), self._ask_folder, "Ctrl+Shift+D", "folder-plus")
         add("score.again", self.tr("&Score again"), state.score_again, icon="refresh-cw", separator=True)
+        tip = self.tr("Noise samples and their bound, a second model to compare with, labels from a table")
+        add("score.options", self.tr("Scoring op&tions…"), self._options, icon="sliders-horizontal", tip=tip)
         add("score.cancel", self.tr("&Cancel scoring"), state.cancel, icon="circle-x")
         add("score.continue", self.tr("Co&ntinue scoring"), state.resume, icon="circle-play")
         add("score.explore", self.tr("Open in E&xplore"), self.explore, icon="compass", separator=True)
@@ -64,6 +67,7 @@ class ScoreActions(QObject):
             ("continue", self.tr("Continue")),
             ("export", self.tr("Export")),
             ("clear", self.tr("Clear")),
+            ("options", self.tr("Options")),
         ):
             self[key].setIconText(text)  # on buttons: all must fit beside the progress in a small window
 
@@ -185,6 +189,10 @@ class ScoreActions(QObject):
         self._context.page_requested.emit(self._page_key)
         dialog = CompareDialog(self._context, self._state.references)
         dialog.show()
+
+    def _options(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        ScoreOptionsDialog(self._context, self._state).show()
 
     def _clear(self) -> None:
         before = self._state.stored(self._state.rows.total)

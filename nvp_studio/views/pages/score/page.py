@@ -9,26 +9,26 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QProgressBar, 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.paths import is_archive, is_image_file
 from nvp_studio.state.references import OWN
+from nvp_studio.state.score_columns import optional_columns
 from nvp_studio.state.score_texts import pace_text, progress_text
 from nvp_studio.state.scoring import ScoreState
-from nvp_studio.text import pixels_text
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.model_menu import ModelMenu
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.score.actions import TABLE_KEYS, TOPIC, ScoreActions
+from nvp_studio.views.pages.score.empty import ScoreEmpty
 from nvp_studio.views.pages.score.side import ScoreSide
-from nvp_studio.views.theme import SPACE, colors, pixmap, set_icon, theme
+from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
-from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, splitter, text_label, vbox
 from nvp_studio.views.widgets.number_field import NumberField
 from nvp_studio.views.widgets.score_filter_row import ScoreFilterRow
 from nvp_studio.views.widgets.score_gallery import ScoreGallery
 from nvp_studio.views.widgets.score_table import ScoreTable
 from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
-from nvp_studio.worker.messages import ModelInfo
 
 _HISTOGRAM_MILLISECONDS = 250
 _FILTER_MILLISECONDS = 150
@@ -57,6 +57,7 @@ class ScorePage(Page):
         self._lay_out()
         self._connect_signals()
         self.state.judge_at(context.settings.values.score_rate)
+        self.state.use(context.settings.values.score_options)
         self._show_model()
         self._show_file(-1)
         self._show_progress()
@@ -87,6 +88,7 @@ class ScorePage(Page):
         values = self.context.settings.values
         values.score_columns = self.table.widths()
         values.score_rate = self.state.rate
+        values.score_options = self.state.options
         values.score_gallery = self.context.registry["score.gallery"].isChecked()
         with suppress(OSError):  # as with the settings: a full disk costs what it cannot keep and nothing else
             self.state.store(self._file)
@@ -100,7 +102,9 @@ class ScorePage(Page):
 
     def _lay_out(self) -> None:
         self._stack = QStackedLayout(self)
-        self._stack.addWidget(self._make_empty())
+        self.empty = ScoreEmpty(*(self.actions_of_files[key] for key in ("add-files", "add-folder")))
+        self.empty_label = self.empty.label
+        self._stack.addWidget(self.empty)
         full = QWidget()
         column = vbox(full, margins=PAGE_MARGINS)
         column.addWidget(self._make_toolbar())
@@ -125,31 +129,6 @@ class ScorePage(Page):
         self.explanation = self._make_explanation()
         column.addWidget(self.explanation)
         self._stack.addWidget(full)
-
-    def _make_empty(self) -> QWidget:
-        empty = QWidget()
-        column = vbox(empty, spacing=2 * SPACE, margins=(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE))
-        column.addStretch(2)
-        self._empty_icon = TextLabel()
-        self._empty_icon.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(self._empty_icon)
-        heading = text_label(self.tr("Drop images, folders or archives here"), "heading")
-        heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(heading)
-        self.empty_label = text_label(wrap=True)
-        self.empty_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(self.empty_label)
-        row = hbox()
-        row.addStretch(1)
-        row.addWidget(ActionButton(self.actions_of_files["add-files"], primary=True))
-        row.addWidget(ActionButton(self.actions_of_files["add-folder"]))
-        row.addStretch(1)
-        column.addSpacing(SPACE)
-        column.addLayout(row)
-        column.addStretch(3)
-        self._show_empty_icon()
-        theme().changed.connect(self._show_empty_icon)
-        return empty
 
     def _make_toolbar(self) -> WrappingRow:
         action = self.actions_of_files
@@ -191,10 +170,8 @@ class ScorePage(Page):
         label = text_label(self.tr("False alarms"))
         label.setBuddy(self.rate)
         self.shown_label = TextLabel(role="dim")
-        gallery = ActionButton(self.context.registry["score.gallery"])
-        return WrappingRow(
-            self.filters, group(self.reference_button, label, self.rate, self.shown_label), group(gallery)
-        )
+        others = group(*(ActionButton(self.context.registry[f"score.{key}"]) for key in ("options", "gallery")))
+        return WrappingRow(self.filters, group(self.reference_button, label, self.rate, self.shown_label), others)
 
     def _make_stale(self) -> QFrame:
         frame = card()
@@ -261,10 +238,13 @@ class ScorePage(Page):
         open_model = self.context.engine.model
         model = self.state.model or open_model
         self.stale.setVisible(self.state.stale)
+        self.table.show_optional(optional_columns(self.state.scored_with))
         if self.state.stale and self.state.model is not None and open_model is not None:
             if self.state.model.digest != open_model.digest:
                 text = self.tr("These scores are by {0}; {1} is open now.")
                 self.stale_label.setText(text.format(self.state.model.name, open_model.name))
+            elif self.state.other_options:
+                self.stale_label.setText(self.tr("Not scored with the chosen options yet."))
             else:
                 text = self.tr("Not compared with {0} yet.")
                 self.stale_label.setText(text.format(self._reference_name(self.state.references.chosen)))
@@ -277,7 +257,7 @@ class ScorePage(Page):
             self.tr("Scored by {0}; another one can be opened here") if self.state.model else self.tr("Score with {0}")
         )
         self.model_button.setToolTip(plain_tip(tip.format(model.name if model is not None else name)))
-        self.empty_label.setText(self._describe_empty(open_model))
+        self.empty.show_model(open_model)
         self.side.show_layers()
         self._show_reference()
         self._show_progress()
@@ -348,18 +328,6 @@ class ScorePage(Page):
         """Table or gallery."""
         self._views.setCurrentIndex(1 if self.context.registry["score.gallery"].isChecked() else 0)
 
-    def _describe_empty(self, model: ModelInfo | None) -> str:
-        text = self.tr(
-            "Each file gets its bits per dimension and a verdict: typical, unusual or far outside. "
-            "Files are cropped and resized to the model's size, and every change is named."
-        )
-        if model is None:
-            return text
-        channels, height, width = model.image_shape
-        colour = self.tr("grey") if channels == 1 else self.tr("colour")
-        size = pixels_text(width, height)
-        return text + "\n" + self.tr("Model: {0}, {1} {2}.").format(model.name, size, colour)
-
     def _show_file(self, row: int) -> None:
         """Show the file of a row large, with exactly the pixels that were scored."""
         rows = self.state.rows
@@ -387,6 +355,3 @@ class ScorePage(Page):
             topic=TOPIC,
             actions=[(self.tr("Continue"), self.state.resume)],
         )
-
-    def _show_empty_icon(self) -> None:
-        self._empty_icon.setPixmap(pixmap("images", colors().disabled, 6 * SPACE, self.devicePixelRatioF()))
