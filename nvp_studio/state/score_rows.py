@@ -90,11 +90,14 @@ class RowStore:
             self._keep(place, row.pixels, thumbnail=thumbnail)
 
     def replace(self, place: int, row: ScoreRow) -> None:
-        """Let a row take another's place; the pixels there stay."""
+        """Let a row take another's place; its pixels stay where the new one has none."""
         self._packed[place] = _pack(row)
         for name in _NUMBERS:
             self._numbers[name][place] = _number(row, name)
         self._labels[place] = self._label(row)
+        if row.pixels is not None:
+            self._drop(place)
+            self._keep(place, row.pixels, thumbnail=False)
 
     def relabel(self, label: Callable[[str], str]) -> None:
         """Give every file the label that `label` says for its path."""
@@ -140,6 +143,15 @@ class RowStore:
     def _label(self, row: ScoreRow) -> str:
         label = label_of(row)
         return self._known_labels.setdefault(label, label)
+
+    def _drop(self, place: int) -> None:
+        self._read.pop(place, None)
+        kept = self._pixels.pop(place, None)
+        if kept is not None and place in self._thumbnails:
+            self._thumbnails.discard(place)
+            self._thumbnail_bytes -= len(kept.pixels)
+        elif kept is not None:
+            self._exact_bytes -= len(kept.pixels)
 
     def _keep(self, place: int, pixels: ImageBatch, *, thumbnail: bool) -> None:
         """Keep pixels if there is room for them, else a thumbnail if there is room for that."""

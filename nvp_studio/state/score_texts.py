@@ -3,7 +3,9 @@
 from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.state.scoring import ScoreState
-from nvp_studio.text import duration
+from nvp_studio.text import duration, printable
+
+_LONGEST_NAME = 24
 
 
 def progress_text(state: ScoreState, done: int | None = None) -> str:
@@ -34,8 +36,15 @@ def progress_text(state: ScoreState, done: int | None = None) -> str:
 
 
 def pace_text(state: ScoreState) -> str:
-    """How fast images are scored and how long the rest takes; empty as long as that is not known."""
+    """How fast images are scored and how long the rest takes, or which folders are watched; else empty."""
     tr = QCoreApplication.translate
+    watching = state.watching
+    if watching.missing and not state.busy:
+        names = ", ".join(_short(path.name or str(path)) for path in sorted(watching.missing))
+        return tr("ScoreState", "{0} is missing; waiting for it").format(names)
+    if watching.folders and not state.busy:
+        names = ", ".join(_short(path.name or str(path)) for path in watching.folders)
+        return tr("ScoreState", "Watching {0}: {1} came").format(names, f"{watching.came:,}")
     speed = state.pace.per_second if state.busy else None
     if speed is None:
         return ""
@@ -44,3 +53,8 @@ def pace_text(state: ScoreState) -> str:
     if left is not None and state.counted and left >= 1:
         text += tr("ScoreState", ", {0} left").format(duration(left))
     return text
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

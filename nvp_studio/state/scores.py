@@ -108,6 +108,11 @@ class ScoresModel(QAbstractTableModel):
         """Of all rows in the order they came, as indices of `VERDICTS`; -1 for none."""
         return self._store.verdicts(self._rate)
 
+    def scored_paths(self) -> list[str]:
+        """The paths of all rows with a score."""
+        scored = ~np.isnan(self._store.numbers("bits_per_dim"))
+        return [path for path, is_scored in zip(self._store.paths(), scored.tolist(), strict=True) if is_scored]
+
     def labels(self) -> list[str]:
         """The labels of all rows, each once, sorted."""
         return self._store.distinct_labels()
@@ -148,7 +153,7 @@ class ScoresModel(QAbstractTableModel):
         self._add(rows, thumbnails=True)
 
     def add(self, rows: Sequence[ScoreRow]) -> None:
-        """Add rows; a row of a file that is in the table already replaces the older one, whose pixels stay."""
+        """Add rows; a row of a file that is in the table already replaces the older one."""
         self._add(rows, thumbnails=False)
 
     def relabel(self, label: Callable[[str], str]) -> None:

@@ -14,6 +14,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.pace import Pace
 from nvp_studio.state.references import ReferenceState
 from nvp_studio.state.score_options import ScoreOptions
+from nvp_studio.state.score_watch import ScoreWatch
 from nvp_studio.state.scores import DEFAULT_RATE, ScoresModel
 from nvp_studio.state.stored_scores import MAX_ROWS, StoredScores, read_scores, write_scores
 from nvp_studio.worker.channel import WorkerLost
@@ -76,6 +77,9 @@ class ScoreState(QObject):
         self._channel = engine.explorer.channel("score", self)
         self._previews = engine.explorer.channel("score preview", self)
         self._images = engine.explorer.channel("score images", self)
+        self.watching = ScoreWatch(lambda: not self.busy and not self._waiting, self)
+        self.watching.arrived.connect(self._on_arrived)
+        self.watching.changed.connect(self.progressed)
         self.references = ReferenceState(engine, self)
         self.references.changed.connect(self._on_reference)
         self.references.progressed.connect(self.progressed)
@@ -117,17 +121,24 @@ class ScoreState(QObject):
         new = tuple(str(path) for path in paths)
         if not new:
             return
-        self._asked += [path for path in new if path not in self._asked]
-        self.labels.add_bases(new)
-        self.rows.show_below(self._asked)
+        self._ask_for(new)
         self._waiting.append(new)
         self._start_next()
 
     def score_again(self) -> None:
         """Score everything that was asked for with the model open now."""
-        asked = self._asked.copy()
+        watched = self.watching.folders
+        asked = [path for path in self._asked if Path(path) not in watched]
         self.clear()
         self.add(asked)
+        if watched:
+            self.watch(watched)
+
+    def watch(self, folders: Sequence[Path]) -> None:
+        """Score the images in these folders, and those that arrive there, beside the folders that are watched."""
+        every = tuple(dict.fromkeys((*self.watching.folders, *folders)))
+        self._ask_for(tuple(map(str, every)))
+        self.watching.watch(every, () if self.stale else self.rows.scored_paths())
 
     def resume(self) -> None:
         """Go on after an interruption; rows that are there already stay."""
@@ -137,7 +148,8 @@ class ScoreState(QObject):
             self._start_next()
 
     def cancel(self) -> None:
-        """Score no more; rows that are there stay, and `resume` scores the rest where files without a row are left."""
+        """Score no more and watch no folder; `resume` scores what is left. Rows that are there stay."""
+        self.watching.stop()
         waiting = [path for paths in self._waiting for path in paths if path not in self._finished]
         self.left = None
         if self.busy and self.counted and not waiting and _without_overlap(self._current):
@@ -232,6 +244,15 @@ class ScoreState(QObject):
         """Have the exact pixels of a file read once more."""
         self._previews.ask(ReadImages((path,)), self._on_preview)
 
+    def _ask_for(self, paths: tuple[str, ...]) -> None:
+        self._asked += [path for path in paths if path not in self._asked]
+        self.labels.add_bases(paths)
+        self.rows.show_below(self._asked)
+
+    def _on_arrived(self, paths: tuple[str, ...]) -> None:
+        self._waiting.append(paths)
+        self._start_next()
+
     def _start_next(self) -> None:
         """Score what waits; without an open model it waits until one opens."""
         engine = self.engine
@@ -278,7 +299,7 @@ class ScoreState(QObject):
     def _on_answer(self, answer: Answer | WorkerLost) -> None:
         match answer:
             case ScoreRows():
-                self.rows.add(self._labelled(answer.rows))
+                self.rows.add(self._labelled(self.watching.settled(answer.rows)))
                 self.pace.add(time.monotonic(), len(answer.rows))
                 self.done, self.total, self.counted = answer.done, answer.total, answer.counted
                 self.progressed.emit()
@@ -291,6 +312,7 @@ class ScoreState(QObject):
             case Cancelled():
                 self._on_ended()
             case Failed(reason=reason):
+                self.watching.stop()  # or it would fail again at every look
                 self._on_ended()
                 self.failed.emit(reason)
             case WorkerLost():
@@ -333,6 +355,7 @@ class ScoreState(QObject):
             self._waiting.appendleft(self._current)
             self._current = ()
         else:
+            self.watching.stop()
             self.interrupted.emit()
         self.progressed.emit()
 

@@ -43,6 +43,9 @@ class ScoreActions(QObject):
         add = context.registry.add
         add("score.add-files", self.tr("Add &files…"), self._ask_files, "Ctrl+Shift+F", "file-plus")
         add("score.add-folder", self.tr("Add f&older…"), self._ask_folder, "Ctrl+Shift+D", "folder-plus")
+        tip = self.tr("Score the images in a folder, and those that arrive in it")
+        add("score.watch", self.tr("Watch a fol&der…"), self._ask_watched, "Ctrl+Shift+W", "timer", tip=tip)
+        add("score.stop-watching", self.tr("Stop w&atching"), state.watching.stop, icon="octagon-x")
         add("score.again", self.tr("&Score again"), state.score_again, icon="refresh-cw", separator=True)
         tip = self.tr("Noise samples and their bound, a second model to compare with, labels from a table")
         add("score.options", self.tr("Scoring op&tions…"), self._options, icon="sliders-horizontal", tip=tip)
@@ -68,6 +71,7 @@ class ScoreActions(QObject):
             ("export", self.tr("Export")),
             ("clear", self.tr("Clear")),
             ("options", self.tr("Options")),
+            ("watch", self.tr("Watch a folder")),
         ):
             self[key].setIconText(text)  # on buttons: all must fit beside the progress in a small window
 
@@ -82,6 +86,9 @@ class ScoreActions(QObject):
         self["cancel"].setVisible(going)
         self["continue"].setEnabled(state.can_resume)
         self["continue"].setVisible(state.can_resume)
+        watched = bool(state.watching.folders)
+        self["stop-watching"].setEnabled(watched)
+        self["stop-watching"].setVisible(watched)
         self["again"].setEnabled(state.rows.total > 0)
         self["export"].setEnabled(state.rows.rowCount() > 0)
         self["report"].setEnabled(state.rows.total > 0 and not state.busy)
@@ -126,6 +133,12 @@ class ScoreActions(QObject):
         folder = self._context.ask_folder(TOPIC, self.tr("A folder of images to score"))
         if folder is not None:
             self._state.add([folder])
+
+    def _ask_watched(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        folder = self._context.ask_folder(TOPIC, self.tr("A folder to watch"))
+        if folder is not None:
+            self._state.watch([folder])
 
     def _copy_paths(self) -> None:
         files = self._state.rows.files(self.selected_rows()[:_MOST_COPIED])

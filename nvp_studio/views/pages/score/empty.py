@@ -15,7 +15,7 @@ from nvp_studio.worker.messages import ModelInfo
 class ScoreEmpty(QWidget):
     """Says what may be dropped, and what each file gets."""
 
-    def __init__(self, add_files: QAction, add_folder: QAction) -> None:
+    def __init__(self, add_files: QAction, *others: QAction) -> None:
         super().__init__()
         column = vbox(self, spacing=2 * SPACE, margins=(6 * SPACE, 6 * SPACE, 6 * SPACE, 6 * SPACE))
         column.addStretch(2)
@@ -31,7 +31,8 @@ class ScoreEmpty(QWidget):
         row = hbox()
         row.addStretch(1)
         row.addWidget(ActionButton(add_files, primary=True))
-        row.addWidget(ActionButton(add_folder))
+        for action in others:
+            row.addWidget(ActionButton(action))
         row.addStretch(1)
         column.addSpacing(SPACE)
         column.addLayout(row)

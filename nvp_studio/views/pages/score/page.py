@@ -102,7 +102,7 @@ class ScorePage(Page):
 
     def _lay_out(self) -> None:
         self._stack = QStackedLayout(self)
-        self.empty = ScoreEmpty(*(self.actions_of_files[key] for key in ("add-files", "add-folder")))
+        self.empty = ScoreEmpty(*(self.actions_of_files[key] for key in ("add-files", "add-folder", "watch")))
         self.empty_label = self.empty.label
         self._stack.addWidget(self.empty)
         full = QWidget()
@@ -144,7 +144,7 @@ class ScorePage(Page):
             group(*(ActionButton(action[key]) for key in ("add-files", "add-folder"))),
             group(
                 *(self.progress_label, self.progress),
-                *(ActionButton(action[key]) for key in ("cancel", "continue")),
+                *(ActionButton(action[key]) for key in ("cancel", "continue", "stop-watching")),
                 self.pace_label,  # behind the buttons, which stay where they are as it changes
             ),
             group(self.model_button, *(ActionButton(action[key]) for key in ("export", "clear"))),
@@ -213,7 +213,9 @@ class ScorePage(Page):
     def _show_progress(self) -> None:
         state = self.state
         total = state.rows.total
-        self._stack.setCurrentIndex(1 if total or state.busy or state.waiting_for_model else 0)
+        self._stack.setCurrentIndex(
+            1 if total or state.busy or state.waiting_for_model or state.watching.folders else 0
+        )
         # as wide as its last text from the start, so that no text is cut and *Cancel* stays where it is
         widest = progress_text(state, state.total) if state.busy and state.counted else ""
         self.progress_label.setMinimumWidth(self.progress_label.fontMetrics().horizontalAdvance(widest))
