@@ -33,7 +33,7 @@ class FileLabels:
 
     def add_bases(self, files: Iterable[str | os.PathLike[str]]) -> None:
         """Let paths of the table be relative to these folders too."""
-        self._bases += [base for base in map(os.path.abspath, files) if base not in self._bases]
+        self._bases += [base for base in map(os.path.abspath, files) if base not in self._bases and os.path.isdir(base)]
 
     def of(self, path: str | os.PathLike[str]) -> str:
         """The label of a file; empty where the table has none for it."""

@@ -34,9 +34,10 @@ from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_re
 from nvp_studio.commands.score_files import Draw, map_writer, report_writer, second_model
 from nvp_studio.commands.score_labels import LabelsOption, check_labels, labels_of_files
 from nvp_studio.commands.score_output import Tally, print_tally, writers
-from nvp_studio.commands.score_resume import CONTENT, Scored, content_of, read_csv, read_parquet
+from nvp_studio.commands.score_resume import Scored, read_csv, read_parquet
 from nvp_studio.commands.score_watch import watched
 from nvp_studio.data.reading import Reading
+from nvp_studio.data.scored_files import CONTENT, content_of
 from nvp_studio.file_labels import FileLabels
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, ScoreRow

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nvp_studio.commands.console import out, out_csv, print_json, say
-from nvp_studio.commands.score_resume import CONTENT, Scored, added_rows
+from nvp_studio.commands.score_resume import Scored, added_rows
 from nvp_studio.csv_file import csv_writer
+from nvp_studio.data.scored_files import CONTENT
 from nvp_studio.score_row import VERDICTS, ScoreRow
 
 

@@ -1,48 +1,19 @@
 """Going on with a table of scores: what is scored already, by path and content, is left as it is."""
 
 import csv
-import hashlib
 import io
-import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nvp_studio.commands.console import CommandError, say
-from nvp_studio.csv_file import csv_cell, csv_writer
+from nvp_studio.csv_file import csv_writer
+from nvp_studio.data.scored_files import CONTENT, has_changed, name_digest, name_of
 from nvp_studio.score_row import ScoreRow
 
 if TYPE_CHECKING:
     from nvp_studio.data.archive_paths import Archives
-
-CONTENT = "content"
-"""The column of tables of files with what `content_of` gives."""
-_PART = 2**20
-"""Bytes at the start and at the end of a file that its digest covers."""
-
-
-def content_of(archives: "Archives", path: Path) -> str:
-    """A digest of the size, the first and the last megabyte of an image file or a member of an archive.
-
-    Empty for what is no regular file or cannot be read.
-    """
-    try:
-        source = archives.source(path)
-        if isinstance(source, bytes):
-            return _content(len(source), source[:_PART] + source[_PART:][-_PART:])
-        if not isinstance(source, str | os.PathLike) or not stat.S_ISREG(os.stat(source).st_mode):
-            return ""
-        with open(source, "rb") as file:
-            start = file.read(_PART)
-            size = os.fstat(file.fileno()).st_size
-            if size > _PART:
-                file.seek(max(_PART, size - _PART))
-                start += file.read(_PART)
-        return _content(size, start)
-    except OSError:
-        return ""
 
 
 class Scored:
@@ -54,14 +25,14 @@ class Scored:
         """What was read of a Parquet file, as tables of pyarrow; it is written again with the new rows."""
 
     def __contains__(self, name: str) -> bool:
-        return bool(self._digests) and _digest(csv_cell(name)) in self._digests
+        return bool(self._digests) and name_digest(name) in self._digests
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def take(self, name: str) -> None:
         """Note the name of a scored file, as tables have it."""
-        self._digests.add(_digest(csv_cell(name)))
+        self._digests.add(name_digest(name))
 
 
 def read_csv(path: str, columns: Sequence[str], archives: "Archives") -> Scored:
@@ -88,7 +59,7 @@ def read_csv(path: str, columns: Sequence[str], archives: "Archives") -> Scored:
             for cells in table:
                 row = dict(zip(columns, cells, strict=False))
                 if len(cells) == len(columns) and not row["error"] and not _changed(row, archives):
-                    done._digests.add(_digest(row["path"]))
+                    done.take(name_of(row["path"]))
                     write(cells)
             text.detach()
     except (UnicodeError, csv.Error) as problem:
@@ -144,17 +115,4 @@ def added_rows(path: str, columns: Sequence[str]) -> Iterator[Callable[[ScoreRow
 
 
 def _changed(row: "dict[str, str]", archives: "Archives") -> bool:
-    """Whether the file of a row has another content now; not where it is gone, or was named by escapes."""
-    known = row.get(CONTENT)
-    if not known:
-        return False
-    now = content_of(archives, Path(row["path"].removeprefix("'")))
-    return bool(now) and now != known
-
-
-def _content(size: int, parts: bytes) -> str:
-    return hashlib.blake2b(parts, digest_size=8, salt=size.to_bytes(8, "little")).hexdigest()
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+    return has_changed(name_of(row["path"]), row.get(CONTENT) or "", archives)

@@ -21,6 +21,8 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.text import error_line, printable
 
+_MOST_PASSED = 4096
+"""Files that are passed over before others may have their turn."""
 MAX_SAMPLES = 1000
 """Most dequantization samples of a bound; a batch of them cannot be interrupted."""
 
@@ -56,9 +58,11 @@ def score_batches(
     patience: float = math.inf,
     archives: Archives | None = None,
     scoring: Scoring | None = None,
+    wanted: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[list[ScoreRow]]:
     """As `score_files`, batch by batch; a batch that took `patience` seconds to read is scored before it is full.
 
+    Files whose names are not `wanted` are passed over.
     While a file is decoded or an archive opened that takes long, empty batches are yielded, some fifty times a second.
     """
     scoring = scoring or Scoring(samples, seed)
@@ -68,7 +72,7 @@ def score_batches(
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
     rows: list[ScoreRow] = []
     began = time.monotonic()
-    with closing(read_files(model, paths, cancelled, archives)) as read:
+    with closing(read_files(model, paths, cancelled, archives, wanted)) as read:
         for row in read:
             if row is not None:
                 rows.append(row)
@@ -86,13 +90,14 @@ def read_files(
     paths: Iterable[str | os.PathLike[str]],
     cancelled: Callable[[], bool] = lambda: False,
     archives: Archives | None = None,
+    wanted: Callable[[str], bool] = lambda name: True,
 ) -> Generator[ScoreRow | None]:
     """Yield a row with the pixels of every image file under `paths`, or with the reason why it has none; no scores.
 
     While a file is decoded or an archive opened that takes long, None is yielded, some fifty times a second.
     """
     with nullcontext(archives) if archives is not None else Archives() as opened:
-        found = _Found(opened, paths)
+        found = _Found(opened, paths, wanted)
         while found.more and not cancelled():
             with closing(decoders().read(found.sources(), model.image_shape, model.reading, cancelled)) as images:
                 for image in images:
@@ -104,18 +109,27 @@ def read_files(
 class _Found:
     """The files to score, whose names for a person are kept until their rows are made."""
 
-    def __init__(self, archives: Archives, paths: Iterable[str | os.PathLike[str]]) -> None:
+    def __init__(
+        self, archives: Archives, paths: Iterable[str | os.PathLike[str]], wanted: Callable[[str], bool]
+    ) -> None:
         self.names: deque[str] = deque()
         self.more = True
-        self._archives = archives
+        self._archives, self._wanted = archives, wanted
         self._found = archives.find(os.fspath(path) for path in paths)
 
     def sources(self) -> Iterator[Source | ImageError]:
-        """Sources up to where an archive is being opened; whether there are `more` is known at the end."""
+        """Sources up to where something takes long; whether there are `more` is known at the end."""
+        passed = 0
         for path in self._found:
             if not isinstance(path, Path):
                 return
-            self.names.append(printable(str(path)))
+            name = printable(str(path))
+            if not self._wanted(name):
+                passed += 1
+                if passed == _MOST_PASSED:
+                    return
+                continue
+            self.names.append(name)
             yield self._archives.source(path)
         self.more = False
 

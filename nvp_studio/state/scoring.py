@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
+from nvp_studio.data.scored_files import name_digest
 from nvp_studio.file_labels import FileLabels
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.engine import Engine
@@ -73,6 +74,10 @@ class ScoreState(QObject):
         self._finished: set[str] = set()
         """What was scored to its end: every file of it has a row."""
         self._resumed = False
+        self._taken: set[str] = set()
+        """Paths of rows that were taken from a table; their files are not scored again."""
+        self._continuing = False
+        """Whether files that have a score are passed over by the next request."""
         engine.model_opened.connect(self._on_model_opened)
         self._channel = engine.explorer.channel("score", self)
         self._previews = engine.explorer.channel("score preview", self)
@@ -144,6 +149,7 @@ class ScoreState(QObject):
         """Go on after an interruption; rows that are there already stay."""
         if self.can_resume:
             self._waiting.appendleft(self._current or self._cancelled)
+            self._continuing = True
             self._current = self._cancelled = ()
             self._start_next()
 
@@ -167,6 +173,7 @@ class ScoreState(QObject):
         """Cancel and empty the table."""
         self._asked.clear()
         self._finished.clear()
+        self._taken.clear()
         self.cancel()
         self._cancelled = ()
         self.rows.clear()
@@ -244,8 +251,23 @@ class ScoreState(QObject):
         """Have the exact pixels of a file read once more."""
         self._previews.ask(ReadImages((path,)), self._on_preview)
 
+    def take(self, rows: Sequence[ScoreRow]) -> None:
+        """Put rows of the open model, its reference and the chosen options into the table; their files are done."""
+        self.model, self.reference, self.scored_with = self.engine.model, self.references.current, self.options
+        paths = [row.path for row in rows]
+        self._asked = list(dict.fromkeys((*self._asked, *paths)))
+        self._taken.update(paths)
+        self._finished.update(paths)
+        self.rows.add(rows)
+        self.progressed.emit()
+
+    def _known(self) -> bytes:
+        """Digests of the files that are passed over."""
+        scored = self.rows.scored_paths()
+        return b"".join(name_digest(path) for path in scored if self._continuing or path in self._taken)
+
     def _ask_for(self, paths: tuple[str, ...]) -> None:
-        self._asked += [path for path in paths if path not in self._asked]
+        self._asked = list(dict.fromkeys((*self._asked, *paths)))
         self.labels.add_bases(paths)
         self.rows.show_below(self._asked)
 
@@ -289,7 +311,9 @@ class ScoreState(QObject):
                 weighted=options.weighted,
                 against=options.against,
                 reference=references.current_name,
+                known=self._known(),
             )
+            self._continuing = False
             self._channel.ask(request, self._on_answer)
 
     def _reset_progress(self) -> None:
@@ -352,6 +376,7 @@ class ScoreState(QObject):
         self.busy = self._asking = False
         self._resumed = not self._resumed
         if self._resumed:
+            self._continuing = True
             self._waiting.appendleft(self._current)
             self._current = ()
         else:

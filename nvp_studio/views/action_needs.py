@@ -47,6 +47,7 @@ def _needs() -> dict[str, str]:
         "run.copy-report": _tr("no run was started since the program was"),
         "score.again": files,
         "score.cancel": _tr("only while images are scored"),
+        "score.continue-from": _tr("needs an open model, and no scoring under way"),
         "score.stop-watching": _tr("only while a folder is watched"),
         "score.continue": _tr("only after scoring was cancelled"),
         "score.explore": _tr("needs a file of the table that could be read"),

@@ -29,7 +29,7 @@ from nvp_studio.recipe import Recipe, Space
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
-from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows
+from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
 PROTOCOL = 15
 """Version of these messages; both ends must agree."""
@@ -362,7 +362,7 @@ Answer = (
     | Failed
 )
 """What a worker answers to a request."""
-NOT_LAST = (ScoreRows, MakingReference, Surveying)
+NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying)
 """Answers after which the request goes on: the next request of the channel is not sent yet."""
 
 

@@ -22,6 +22,14 @@ class Score(msgspec.Struct, frozen=True, tag="score"):
     seed: int = 0
     reference: Name = ""
     """What verdicts compare with, by a name that `UseReference` was answered for; empty: no verdicts."""
+    known: BatchBytes = b""
+    """Files that are passed over: a `name_digest` of each, one after the other."""
+
+
+class ReadTable(msgspec.Struct, frozen=True, tag="read-table"):
+    """Read a CSV file of scores of the open model: `TableRows` as they are read, then `TableRead`."""
+
+    path: PathText
 
 
 class UseReference(msgspec.Struct, frozen=True, tag="use-reference"):
@@ -125,11 +133,27 @@ class BitsMapped(msgspec.Struct, frozen=True, kw_only=True, tag="bits-mapped"):
     """(H, W): how much log p changes with a pixel, nats per grey level, the sizes of all channels together."""
 
 
+class TableRows(msgspec.Struct, frozen=True, tag="table-rows"):
+    """Some more rows of a `ReadTable`, those with a score."""
+
+    rows: Annotated[tuple[ScoreRow, ...], msgspec.Meta(max_length=1024)]
+
+
+class TableRead(msgspec.Struct, frozen=True, tag="table-read"):
+    """Last answer to `ReadTable`."""
+
+    taken: int
+    left: int
+    """Rows without a score, those of files that have changed, and those that cannot be read."""
+
+
 class MapsDrawn(msgspec.Struct, frozen=True, tag="maps-drawn"):
     """Answer to `DrawMaps`: a PNG file for each path, empty for a file that cannot be read."""
 
     pictures: Annotated[tuple[BatchBytes, ...], msgspec.Meta(max_length=64)]
 
 
-ScoreRequest = Score | UseReference | ReadImages | MapBits | DrawMaps
-ScoreAnswer = ScoreRows | ScoreDone | MakingReference | ReferenceReady | ImagesRead | BitsMapped | MapsDrawn
+ScoreRequest = Score | ReadTable | UseReference | ReadImages | MapBits | DrawMaps
+_TableAnswer = TableRows | TableRead
+_ReferenceAnswer = MakingReference | ReferenceReady
+ScoreAnswer = ScoreRows | ScoreDone | _TableAnswer | _ReferenceAnswer | ImagesRead | BitsMapped | MapsDrawn

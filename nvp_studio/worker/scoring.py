@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from nvp_studio.data.archive_paths import Archives
+from nvp_studio.data.scored_files import DIGEST_BYTES, name_digest
 from nvp_studio.explore.image_scores import Scoring
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.references import known_reference, make_reference, needed_reference, reference_names
 from nvp_studio.explore.score import read_files, score_batches
+from nvp_studio.explore.score_tables import read_table
 from nvp_studio.flow.engine.ledger import Ledger, gradient
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.scores.overlays import MapMaker
@@ -28,18 +30,23 @@ from nvp_studio.worker.score_messages import (
     MapBits,
     MapsDrawn,
     ReadImages,
+    ReadTable,
     ReferenceInfo,
     ReferenceReady,
     Score,
     ScoreDone,
     ScoreRequest,
     ScoreRows,
+    TableRead,
+    TableRows,
     UseReference,
 )
 from nvp_studio.worker.stepped import stepped
 
 _READING_SECONDS = 0.05
 """A batch of files that took this long to read is scored before it is full."""
+_TABLE_ROWS = 256
+"""Rows of a table that are read at once."""
 _COUNTING_SECONDS = 0.005
 """Time for counting files after each batch that was scored."""
 _WAITING_SECONDS = 0.02
@@ -65,6 +72,8 @@ class Scorer:
         match request:
             case Score():
                 return self._score(request, model, compiling, batch, cancelled)
+            case ReadTable():
+                return self._read_table(request, model)
             case UseReference():
                 return self._use(request, model, compiling, cancelled)
             case ReadImages():
@@ -86,6 +95,15 @@ class Scorer:
         against = None
         if request.against:
             against = yield from self._compared(request.against, model)
+        known = {request.known[at : at + DIGEST_BYTES] for at in range(0, len(request.known), DIGEST_BYTES)}
+        passed = 0
+
+        def wanted(name: str) -> bool:
+            nonlocal passed
+            is_known = bool(known) and name_digest(name) in known
+            passed += is_known
+            return not is_known
+
         archives = self._archives
         counting = archives.find(request.paths)  # a second walk, ahead of the scoring: the total without keeping paths
         batches = score_batches(
@@ -96,6 +114,7 @@ class Scorer:
             patience=_READING_SECONDS,
             archives=archives,
             scoring=Scoring(request.samples, request.seed, request.weighted, reference, against=against),
+            wanted=wanted,
         )
         try:
             for rows in batches:
@@ -105,11 +124,31 @@ class Scorer:
                 done += len(rows)
                 more, counted = (0, True) if counted else _count_some(counting)
                 counted_so_far += more
-                total = max(counted_so_far, done)
-                yield ScoreRows(tuple(rows), done, total, counted)
+                total = max(counted_so_far, done + passed)
+                yield ScoreRows(tuple(rows), done + passed, total, counted)
+            if passed:
+                yield ScoreRows((), done + passed, done + passed, counted=True)
         finally:
             archives.close(but_unpacked=True)  # an open file cannot be deleted on every system
         yield ScoreDone(time.perf_counter() - began)
+
+    def _read_table(self, request: ReadTable, model: OpenedModel) -> Steps:
+        rows: list[ScoreRow] = []
+        taken = left = 0
+        try:
+            for row in read_table(request.path, model.digest, self._archives):
+                if row is None:
+                    left += 1
+                else:
+                    taken += 1
+                    rows.append(row)
+                if len(rows) == _TABLE_ROWS or (taken + left) % _TABLE_ROWS == 0:
+                    yield TableRows(tuple(rows))
+                    rows = []
+        finally:
+            self._archives.close(but_unpacked=True)
+        yield TableRows(tuple(rows))
+        yield TableRead(taken, left)
 
     def _use(self, request: UseReference, model: OpenedModel, compiling: Compiling, cancelled: Cancelled) -> Steps:
         if request.paths or request.name == OWN:

@@ -46,7 +46,7 @@ from nvp_studio.worker.messages import (
     Surveying,
     Welcome,
 )
-from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, Score, UseReference
+from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 from nvp_studio.worker.scoring import Scorer
 from nvp_studio.worker.task_queue import Task
 
@@ -108,7 +108,7 @@ class Service:
                 return _nudge(self._opened(), request)
             case SaveGrid():
                 return _save_grid(self._opened(), request)
-            case Score() | UseReference() | ReadImages() | MapBits() | DrawMaps():
+            case Score() | ReadTable() | UseReference() | ReadImages() | MapBits() | DrawMaps():
                 model, compiling = self._opened(), self._compiling
                 assert compiling is not None
                 return self._scorer.steps(request, model, compiling, self._batch, task.cancelled.is_set)

@@ -14,10 +14,10 @@ from nvp_studio.worker.messages import (
     StartRun,
     Survey,
 )
-from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, Score, UseReference
+from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 
 RunRequest = StartRun | ResumeRun
-_LONG = (RenderSheet, ReadPicture, Score, UseReference, ReadImages, MapBits, DrawMaps, Probe, Survey)
+_LONG = (RenderSheet, ReadPicture, Score, ReadTable, UseReference, ReadImages, MapBits, DrawMaps, Probe, Survey)
 
 
 @dataclass(eq=False)

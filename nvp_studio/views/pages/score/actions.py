@@ -12,6 +12,7 @@ from nvp_studio.runs.score_tables import write_table
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.paths import image_filter
 from nvp_studio.state.score_reports import ReportMaker
+from nvp_studio.state.score_tables import TableReader
 from nvp_studio.state.scoring import ScoreState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -34,6 +35,9 @@ class ScoreActions(QObject):
         super().__init__(page)
         self._context, self._page_key, self._state = context, page_key, state
         self.cleared = UndoOffer(f"{TOPIC}-cleared", self)
+        self._tables = TableReader(state, self)
+        self._tables.finished.connect(self._on_table_read)
+        self._tables.failed.connect(lambda reason: notify.error(reason, topic=TOPIC))
         self._reports = ReportMaker(state, self)
         self._report_path: Path | None = None
         self._reports.ready.connect(self._write_report)
@@ -44,6 +48,9 @@ class ScoreActions(QObject):
         add("score.add-files", self.tr("Add &files…"), self._ask_files, "Ctrl+Shift+F", "file-plus")
         add("score.add-folder", self.tr("Add f&older…"), self._ask_folder, "Ctrl+Shift+D", "folder-plus")
         tip = self.tr("Score the images in a folder, and those that arrive in it")
+        tip = self.tr("Take the rows of a CSV file of scores; files in it are not scored again")
+        text = self.tr("Continue from a ta&ble…")
+        add("score.continue-from", text, self._continue_from, icon="table", tip=tip)
         add("score.watch", self.tr("Watch a fol&der…"), self._ask_watched, "Ctrl+Shift+W", "timer", tip=tip)
         add("score.stop-watching", self.tr("Stop w&atching"), state.watching.stop, icon="octagon-x")
         add("score.again", self.tr("&Score again"), state.score_again, icon="refresh-cw", separator=True)
@@ -95,6 +102,7 @@ class ScoreActions(QObject):
         self["clear"].setEnabled(state.rows.total > 0 or going)
         self["copy-paths"].setEnabled(bool(chosen))
         self["reveal"].setEnabled(bool(chosen))
+        self["continue-from"].setEnabled(self._context.engine.model is not None and not going)
         self["compare"].setEnabled(self._context.engine.model is not None)
         self["make-reference"].setEnabled(self._context.engine.model is not None)
         for key in ("explore", "inspect"):
@@ -139,6 +147,18 @@ class ScoreActions(QObject):
         folder = self._context.ask_folder(TOPIC, self.tr("A folder to watch"))
         if folder is not None:
             self._state.watch([folder])
+
+    def _continue_from(self) -> None:
+        self._context.page_requested.emit(self._page_key)
+        for path in self._context.ask_files("csv", self.tr("A table of scores"), self.tr("Tables (*.csv)")):
+            self._tables.read(path)
+
+    def _on_table_read(self, taken: int, left: int) -> None:
+        text = self.tr("{0} scores are taken from the table.").format(f"{taken:,}")
+        if left:
+            more = self.tr("{0} rows are not: without a score, or of files that have changed.")
+            text += " " + more.format(f"{left:,}")
+        notify.success(text, topic=TOPIC, actions=[(self.tr("Add a folder"), self._ask_folder)])
 
     def _copy_paths(self) -> None:
         files = self._state.rows.files(self.selected_rows()[:_MOST_COPIED])

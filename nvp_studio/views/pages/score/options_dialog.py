@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QPushButton
+from PySide6.QtWidgets import QFormLayout, QLabel, QPushButton
 
 from nvp_studio.file_labels import LabelsError
 from nvp_studio.resources import INCLUDED_MODELS
@@ -45,10 +45,10 @@ class ScoreOptionsDialog(Dialog):
         form.addRow(self.tr("&Bound"), self.bound)
         self.against = ComboBox([(self.tr("none"), ""), *self._models()], self.tr("For the likelihood ratio"))
         self._show_model(options.against)
-        form.addRow(self.tr("&Second model"), self._with_button(self.against, self._choose_model))
+        self._add(form, self.tr("&Second model"), self.against, self._choose_model)
         self.labels = ComboBox([(self.tr("names of the folders"), "")], self.tr("What labels files get"))
         self._show_table(self._table)
-        form.addRow(self.tr("&Labels"), self._with_button(self.labels, self._choose_labels))
+        self._add(form, self.tr("&Labels"), self.labels, self._choose_labels)
         self.column.addLayout(form)
         self.column.addWidget(
             text_label(
@@ -121,11 +121,14 @@ class ScoreOptionsDialog(Dialog):
         for path in self._context.ask_files("labels", self.tr("A table of labels"), filters):
             self._show_table(str(path))
 
-    def _with_button(self, box: ComboBox, slot: Callable[[], None]) -> QHBoxLayout:
+    def _add(self, form: QFormLayout, text: str, box: ComboBox, choose: Callable[[], None]) -> None:
+        """A row with a button that adds an entry to the box."""
         row = hbox()
         row.addWidget(box, 1)
         button = QPushButton(self.tr("Choose…"))
         button.setAccessibleName(self.tr("Choose a file: {0}").format(box.accessibleName()))
-        button.clicked.connect(slot)
+        button.clicked.connect(choose)
         row.addWidget(button)
-        return row
+        label = QLabel(text)
+        label.setBuddy(box)
+        form.addRow(label, row)

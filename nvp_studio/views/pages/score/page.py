@@ -170,8 +170,9 @@ class ScorePage(Page):
         label = text_label(self.tr("False alarms"))
         label.setBuddy(self.rate)
         self.shown_label = TextLabel(role="dim")
-        others = group(*(ActionButton(self.context.registry[f"score.{key}"]) for key in ("options", "gallery")))
-        return WrappingRow(self.filters, group(self.reference_button, label, self.rate, self.shown_label), others)
+        options, gallery = (ActionButton(self.context.registry[f"score.{key}"]) for key in ("options", "gallery"))
+        judged = group(self.reference_button, label, self.rate, options, self.shown_label)
+        return WrappingRow(self.filters, judged, group(gallery))
 
     def _make_stale(self) -> QFrame:
         frame = card()
