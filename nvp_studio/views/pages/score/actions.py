@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QUrl
-from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QInputDialog
 
 from nvp_studio.runs.score_tables import write_table
@@ -19,6 +19,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.file_writing import write_file, write_in_thread
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.pages.score.options_dialog import ScoreOptionsDialog
+from nvp_studio.views.reveal import reveal
 from nvp_studio.views.undo_offer import UndoOffer
 from nvp_studio.views.widgets.score_table import ScoreTable
 
@@ -167,11 +168,8 @@ class ScoreActions(QObject):
 
     def _reveal(self) -> None:
         path = Path(self._current().path)
-        folder = next((one for one in path.parents if one.is_dir()), None)  # of one in an archive, that of the archive
-        if folder is None:
+        if not reveal(path, self):
             notify.warning(self.tr("{0} is not there any more.").format(path.parent), topic=TOPIC)
-        else:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
     def _export(self) -> None:
         model = self._state.model
