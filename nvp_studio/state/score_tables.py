@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from nvp_studio.state.scoring import ScoreState
 from nvp_studio.worker.channel import WorkerLost
@@ -49,5 +49,8 @@ class TableReader(QObject):
             case TableRead():
                 self._state.model_changed.emit()
                 self.finished.emit(answer.taken, answer.left)
+            case WorkerLost():
+                tr = QCoreApplication.translate
+                self.failed.emit(tr("ScoreState", "The engine stopped while it read the table; it can be read again."))
             case Failed(reason=reason):
                 self.failed.emit(reason)

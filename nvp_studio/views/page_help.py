@@ -140,6 +140,12 @@ def _score() -> PageHelp:
         ),
         uses=(
             (tr("Score images"), tr("Drop files or folders here, or add them with the buttons.")),
+            (tr("Score files as they arrive"), tr("Watch a folder; it goes on until you stop it.")),
+            (tr("Go on with an earlier table"), tr("Continue from a table, in the menu Score; then add its folder.")),
+            (
+                tr("Get standard errors, or compare two models"),
+                tr("Options above the table; then Score again. Labels from a CSV file are chosen there too."),
+            ),
             (tr("Find the most unusual ones"), tr("Click on the heading of p-value or Verdict to sort.")),
             (tr("See only some"), tr("Search names; choose verdict, label and a range of percentiles.")),
             (tr("Call more or fewer unusual"), tr("Change False alarms: verdicts follow at once.")),

@@ -1,5 +1,6 @@
 """Answers to requests of the page Score: scores, references, images and maps of files."""
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nvp_studio.checkpoints import find_checkpoint
 from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.scored_files import DIGEST_BYTES, name_digest
 from nvp_studio.explore.image_scores import Scoring
@@ -62,8 +64,8 @@ class Scorer:
     def __init__(self) -> None:
         self._archives = Archives()
         self._reference: Reference | None = None
-        self._second: tuple[str, OpenedModel] | None = None
-        """The second model that was used last, with the name that it was asked for by."""
+        self._second: tuple[tuple[str, int], OpenedModel] | None = None
+        """The second model that was used last, with its file and when that was changed."""
 
     def steps(
         self, request: ScoreRequest, model: OpenedModel, compiling: Compiling, batch: int, cancelled: Cancelled
@@ -95,6 +97,8 @@ class Scorer:
         against = None
         if request.against:
             against = yield from self._compared(request.against, model)
+        else:
+            self._second = None
         known = {request.known[at : at + DIGEST_BYTES] for at in range(0, len(request.known), DIGEST_BYTES)}
         passed = 0
 
@@ -215,8 +219,10 @@ class Scorer:
 
     def _compared(self, name: str, model: OpenedModel) -> Generator[None, None, OpenedModel]:
         """The second model of this path or name; raises `ValueError` where its images have another shape."""
-        if self._second is None or self._second[0] != name:
-            self._second = (name, open_model(name, model.flow.device))
+        file = find_checkpoint(name)
+        now = (str(file), os.stat(file).st_mtime_ns if os.path.exists(file) else 0)
+        if self._second is None or self._second[0] != now:
+            self._second = (now, open_model(file, model.flow.device))
         _, second = self._second
         if second.image_shape != model.image_shape:
             theirs, ours = (shape_text(*shape) for shape in (second.image_shape, model.image_shape))
