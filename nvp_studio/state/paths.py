@@ -1,6 +1,7 @@
 """What a path given by a person may be, judged by its name and, for folders, by what a run leaves in it."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from nvp_studio.data.archive_paths import split_archive
@@ -58,3 +59,9 @@ def is_below(folder: str, paths: set[str]) -> bool:
             return False
         folder = os.path.dirname(folder)
     return True
+
+
+def without_overlap(paths: Sequence[str]) -> bool:
+    """Whether no path is there twice, or in another one."""
+    distinct = set(map(Path, paths))
+    return len(distinct) == len(paths) and distinct.isdisjoint(one for path in distinct for one in path.parents)

@@ -1,5 +1,6 @@
 """Scoring image files: what is asked of the engine, how far it is, and what another model or a crash does to it."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from nvp_studio.file_labels import FileLabels
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.pace import Pace
+from nvp_studio.state.paths import is_below, without_overlap
 from nvp_studio.state.references import ReferenceState
 from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.state.score_watch import ScoreWatch
@@ -133,7 +135,12 @@ class ScoreState(QObject):
     def score_again(self) -> None:
         """Score everything that was asked for with the model open now."""
         watched = self.watching.folders
-        asked = [path for path in self._asked if Path(path) not in watched]
+        others = set(self._asked) - self._taken
+        asked = [
+            path
+            for path in self._asked
+            if Path(path) not in watched and not (path in self._taken and is_below(os.path.dirname(path), others))
+        ]
         self.clear()
         self.add(asked)
         if watched:
@@ -158,7 +165,7 @@ class ScoreState(QObject):
         self.watching.stop()
         waiting = [path for paths in self._waiting for path in paths if path not in self._finished]
         self.left = None
-        if self.busy and self.counted and not waiting and _without_overlap(self._current):
+        if self.busy and self.counted and not waiting and without_overlap(self._current):
             self.left = max(0, self.total - self.rows.count_of(self._current))
         done = self._finished.issuperset(self._current) if self.left is None else self.left == 0
         left = [*(() if done else self._current), *waiting]
@@ -255,7 +262,7 @@ class ScoreState(QObject):
         """Put rows of the open model, its reference and the chosen options into the table; their files are done."""
         self.model, self.reference, self.scored_with = self.engine.model, self.references.current, self.options
         paths = [row.path for row in rows]
-        self._asked = list(dict.fromkeys((*self._asked, *paths)))
+        self._asked += [path for path in paths if path not in self._taken]
         self._taken.update(paths)
         self._finished.update(paths)
         self.rows.add(rows)
@@ -388,9 +395,3 @@ class ScoreState(QObject):
         self.references.follow(model)
         self.model_changed.emit()
         self._go_on()
-
-
-def _without_overlap(paths: Sequence[str]) -> bool:
-    """Whether no path is there twice, or in another one."""
-    distinct = set(map(Path, paths))
-    return len(distinct) == len(paths) and distinct.isdisjoint(one for path in distinct for one in path.parents)
