@@ -119,6 +119,22 @@ def test_a_folder_that_vanishes_is_waited_for(
     qtbot.waitUntil(lambda: page.pace_label.text() == "Watching incoming: 2 came")
 
 
+def test_everything_fits_into_the_smallest_window_while_watched_files_are_scored(
+    page: ScorePage, write: Callable[..., Path], tmp_path: Path, qtbot: Bot
+) -> None:
+    write(0)
+    page.window().resize(page.window().minimumSize())
+    page.state.watch([tmp_path / "incoming"])
+    qtbot.waitUntil(lambda: page.state.busy)
+    page.progress_label.setText("Scoring 1,234 of 2,048")
+    page.pace_label.setText("1,234 images/s, 12 min 05 s left")
+    qtbot.waitUntil(lambda: page.window().width() == page.window().minimumWidth())
+    toolbar = page.progress_label.parentWidget()
+    assert toolbar is not None
+    assert toolbar.sizeHint().width() <= page.width()
+    assert page.window().minimumSizeHint().width() <= page.window().minimumWidth()
+
+
 def test_an_empty_folder_can_be_watched_and_cancelling_ends_it(
     page: ScorePage, write: Callable[..., Path], tmp_path: Path, qtbot: Bot
 ) -> None:

@@ -223,7 +223,8 @@ class ScorePage(Page):
         self.progress_label.setText(progress_text(state))
         self.pace_label.setText(pace_text(state))
         making = state.references.making
-        self.progress.setVisible(state.busy or making is not None)
+        # not while a folder is watched: its files come a few at a time, and *Stop watching* needs the room
+        self.progress.setVisible(making is not None or (state.busy and not state.watching.folders))
         if total or state.busy:
             notify.withdraw(f"{TOPIC}-cleared")  # another table has taken its place
         done, whole = making if making is not None else (state.done, state.total if state.counted else 0)
