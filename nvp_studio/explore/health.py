@@ -1,16 +1,16 @@
 """What is wrong with the layers of a trained flow, as measured on images: plain sentences that say what to do."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nvp_studio.explore.health_report import Finding, Health, LayerHealth
 from nvp_studio.explore.ledger import dequantized
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import Coupling
@@ -23,6 +23,8 @@ from nvp_studio.flow.transforms import SplineTransform
 _VALUES = 2**18
 """About how many values the images have together, at least one image and at most `_IMAGES`."""
 _IMAGES = 16
+_DRAWN = 4
+"""Samples that are decoded at once."""
 _SATURATED = 0.98
 """|s| above this part of its bound a counts as saturated."""
 _MANY_SATURATED = 0.25
@@ -35,66 +37,44 @@ _MANY_DEAD = 0.25
 _HALF_LEVEL = 0.5 / LEVELS
 
 
-class LayerHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured of a layer; None for what it does not have."""
+def examine(
+    model: OpenedModel,
+    images: npt.NDArray[np.uint8] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Health:
+    """Measure every layer on 8-bit images (N, H, W, C), or on samples of the model itself, and judge it.
 
-    layer: str
-    shape: tuple[int, int, int]
-    mean: float
-    deviation: float
-    largest: float
-    """Of the values after it, in size."""
-    slope_low: float | None = None
-    slope_high: float | None = None
-    """Least and greatest d(y2)/d(x2): exp(s) of an affine coupling, the slopes of splines."""
-    saturated: float | None = None
-    """The part of the s that are near their bound."""
-    outside: float | None = None
-    """The part of the values outside of the splines' bins."""
-    condition: float | None = None
-    """Condition number of a channel mixing."""
-    dead_channels: float | None = None
-    """The part of the feature maps inside a network that are the same at every pixel of every image."""
-    inverse_error: float | None = None
-    """The largest difference between a value before it and the one that decoding from the latents gives back."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """Something worth a person's attention."""
-
-    layer: str
-    level: Literal["note", "problem"]
-    text: str
-    """A sentence or two: what was found in which layer, and what to do."""
-
-
-class Health(msgspec.Struct, frozen=True):
-    """The layers of a model, and what was found."""
-
-    images: int
-    layers: tuple[LayerHealth, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing that was found is a problem."""
-        return not any(one.level == "problem" for one in self.findings)
-
-
-def examine(model: OpenedModel, images: npt.NDArray[np.uint8] | None = None) -> Health:
-    """Measure every layer on 8-bit images (N, H, W, C), or on samples of the model itself, and judge it."""
+    `progress` gets how many steps are done and their total; what it raises ends the work.
+    """
     flow = model.flow
-    if images is None:
-        count = max(1, min(_IMAGES, _VALUES // flow.config.dimensions))
-        images = images_from_unit(flow.sample(count)).cpu().numpy()
     walk = Walk(flow)
+    count = max(1, min(_IMAGES, _VALUES // flow.config.dimensions)) if images is None else 0
+    total, done = -(-count // _DRAWN) + 2 * len(walk), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    samples = images is None
+    if images is None:
+        latents = flow.latents(count)
+        drawn = []
+        for part in torch.split(latents, _DRAWN):
+            with torch.no_grad():
+                drawn.append(images_from_unit(flow.decode(part).clamp(0, 1)).cpu().numpy())
+            step()
+        images = np.concatenate(drawn)
     with _network_activity(flow.flow) as dead, torch.no_grad():
-        stages = list(walk.stages(dequantized(flow, images, 0, 0)))
+        stages = []
+        for stage in walk.stages(dequantized(flow, images, 0, 0)):
+            stages.append(stage)
+            step()
         inputs = _inputs(stages)
-        errors = _inverse_errors(stages, inputs)
+        errors = _inverse_errors(stages, inputs, step)
         rows = zip(inputs, stages, errors, strict=True)
         layers = tuple(_measured(before, stage, error, dead) for before, stage, error in rows)
-    return Health(len(images), layers, tuple(_findings(layers)))
+    return Health(len(images), samples, layers, tuple(_findings(layers)))
 
 
 def _inputs(stages: list[Stage]) -> list[Tensor]:
@@ -107,7 +87,7 @@ def _inputs(stages: list[Stage]) -> list[Tensor]:
     return inputs
 
 
-def _inverse_errors(stages: list[Stage], inputs: list[Tensor]) -> list[float | None]:
+def _inverse_errors(stages: list[Stage], inputs: list[Tensor], step: Callable[[], None]) -> list[float | None]:
     """How far decoding from the latents is from the input of each stage; None for stages without a layer."""
     errors: list[float | None] = [None] * len(stages)
     decoded = stages[-1].tensor[:, :0]
@@ -118,6 +98,7 @@ def _inverse_errors(stages: list[Stage], inputs: list[Tensor]) -> list[float | N
         elif stage.layer is not None:
             decoded = stage.layer.inverse(decoded)
             errors[index] = float((decoded - inputs[index]).abs().max())
+        step()
     return errors
 
 
@@ -162,13 +143,16 @@ def _measured(before: Tensor, stage: Stage, error: float | None, dead: dict[nn.M
 def _network_activity(flow: nn.Module) -> Iterator[dict[nn.Module, float]]:
     """Gives, of every network that runs meanwhile, the part of the feature maps between its convolutions that are flat.
 
-    A network that runs again is measured again.
+    A network that runs again is measured again; what other threads compute is not.
     """
+    own = threading.get_ident()
     found: dict[nn.Module, float] = {}
     counts: dict[nn.Module, tuple[int, int]] = {}
 
     def watch(network: nn.Module) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def see(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if threading.get_ident() != own:
+                return
             h = inputs[0]
             flat = int(((h.amax((0, 2, 3)) - h.amin((0, 2, 3))) <= 0).sum())
             dead, all_ = counts.get(network, (0, 0))

@@ -15,7 +15,8 @@ from nvp_studio.recipe import Recipe, Seed, fits
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.qimages import qimage
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.messages import Answer, Failed, Inspect, Inspected, ModelInfo, PictureRead, ReadPicture
+from nvp_studio.worker.inspect_messages import Inspect, Inspected
+from nvp_studio.worker.messages import Answer, Failed, ModelInfo, PictureRead, ReadPicture
 
 Aspect = Literal["values", "log-derivatives", "shifts", "mask", "inputs"]
 DIGITS = 4
@@ -98,6 +99,8 @@ class InspectState(QObject):
         self._recipe: Recipe | None = None
         self._file: Path | None = None
         """Read once a model is open."""
+        self._wanted = ""
+        """A layer to look at once there is a picture."""
         self._images: dict[tuple[int, Aspect], QImage] = {}
         self._inspecting = engine.explorer.channel("inspect", self)
         self._reading = engine.explorer.channel("inspect image", self)
@@ -145,6 +148,17 @@ class InspectState(QObject):
             self.position = position
             self.moved.emit()
 
+    def move_to_layer(self, layer: str) -> None:
+        """Look at a layer by its name; where no picture is inspected, at a sample's."""
+        if self.inspection is None:
+            self._wanted = layer
+            if not self.busy:
+                self.show_sample(0)
+            return
+        for position, stage in enumerate(self.inspection.stages):
+            if stage.layer == layer:
+                self.move_to(position)
+
     def image(self, aspect: Aspect) -> QImage | None:
         """The stage as an image; the values of a stage that does not have this aspect."""
         inspection, stage = self.inspection, self.stage
@@ -170,6 +184,8 @@ class InspectState(QObject):
                 self._show(inspection)
                 if before != self.last:
                     self.position = 0
+                wanted, self._wanted = self._wanted, ""
+                self.move_to_layer(wanted)
                 self.changed.emit()
             case Failed(reason=reason):
                 self._give_up(reason)

@@ -61,6 +61,7 @@ def _needs() -> dict[str, str]:
         "score.compare": model_open,
         "score.report": files,
         "inspect.sample": _tr("needs an open model"),
+        "inspect.health": model_open,
         "inspect.diagram": picture,
         "inspect.play": picture,
         "inspect.play-back": picture,

@@ -235,6 +235,13 @@ def _inspect() -> PageHelp:
                 ),
             ),
             (
+                tr("Find the layer that misbehaves"),
+                tr(
+                    "Health: every layer is measured on samples of the model, and what was found is said in a sentence "
+                    "with what to do. A click goes to the layer."
+                ),
+            ),
+            (
                 tr("See how normal the values are"),
                 tr("The histogram below: the values after the layer, and the density of N(0, 1) as a line."),
             ),

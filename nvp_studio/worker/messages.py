@@ -12,7 +12,6 @@ import msgspec
 from nvp_studio.data.image_size import ImageSize
 from nvp_studio.data.reading import UNDECIDED, Reading
 from nvp_studio.data.report import DataReport
-from nvp_studio.explore.inspected import Inspection
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import (
@@ -29,6 +28,7 @@ from nvp_studio.recipe import Recipe, Space
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
+from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
 PROTOCOL = 15
@@ -127,12 +127,6 @@ class RenderSheet(msgspec.Struct, frozen=True, tag="render-sheet"):
     """Whether to score the pictures, which takes as long again."""
 
 
-class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
-    """Lead the picture of `recipe` through every layer of the open model: answered by `Inspected`."""
-
-    recipe: Recipe
-
-
 class ReadPicture(msgspec.Struct, frozen=True, tag="read-picture"):
     """Read an image file for Explore: the recipe saved in it, or else a recipe with the image as its base."""
 
@@ -194,7 +188,7 @@ Request = (
     OpenModel
     | Render
     | RenderSheet
-    | Inspect
+    | InspectRequest
     | ReadPicture
     | SavePicture
     | SaveGrid
@@ -291,12 +285,6 @@ class Sheet(msgspec.Struct, frozen=True, tag="sheet"):
     """Empty where no scores were asked for."""
 
 
-class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
-    """Answer to `Inspect`."""
-
-    inspection: Inspection
-
-
 class PictureRead(msgspec.Struct, frozen=True, tag="picture-read"):
     """Answer to `ReadPicture`: a recipe ready to render; `notes` say what was done to the image on the way."""
 
@@ -350,7 +338,7 @@ Answer = (
     | Picture
     | PictureScored
     | Sheet
-    | Inspected
+    | InspectAnswer
     | PictureRead
     | PictureSaved
     | GridSaved
@@ -362,7 +350,7 @@ Answer = (
     | Failed
 )
 """What a worker answers to a request."""
-NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying)
+NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying, Working)
 """Answers after which the request goes on: the next request of the channel is not sent yet."""
 
 

@@ -12,7 +12,6 @@ import torch
 from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import corners_grid, drawing_sheet
-from nvp_studio.explore.inspection import inspect_picture
 from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.nudge import nudge
@@ -21,11 +20,11 @@ from nvp_studio.explore.references import reference_names
 from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.compiling import Compiling
+from nvp_studio.worker.inspect_messages import Examine, Inspect
+from nvp_studio.worker.inspecting import Inspector
 from nvp_studio.worker.messages import (
     Answer,
     GridSaved,
-    Inspect,
-    Inspected,
     ModelInfo,
     ModelOpened,
     Nudge,
@@ -75,6 +74,7 @@ class Service:
         self._model: OpenedModel | None = None
         self._compiling: Compiling | None = None
         self._scorer = Scorer()
+        self._inspector = Inspector()
         self._scored_at = 0.0
 
     def welcome(self) -> Welcome:
@@ -98,7 +98,7 @@ class Service:
                 return self._render(self._opened(), request, task)
             case RenderSheet():
                 return _sheet(self._opened(), request, self._batch)
-            case Inspect():
+            case Inspect() | Examine():
                 return self._inspect(self._opened(), request)
             case ReadPicture():
                 return _read(self._opened(), request)
@@ -154,9 +154,9 @@ class Service:
         if self._compiling is not None:
             self._compiling.begin()
 
-    def _inspect(self, model: OpenedModel, request: Inspect) -> Iterator[Answer | None]:
-        """The layers of the picture; the next request of a picture finds the model being compiled."""
-        yield Inspected(inspect_picture(model, draw(model, [request.recipe]).images[0]))
+    def _inspect(self, model: OpenedModel, request: Inspect | Examine) -> Iterator[Answer | None]:
+        """The answers of Inspect; the next request of a picture finds the model being compiled."""
+        yield from self._inspector.steps(request, model)
         if self._compiling is not None:
             self._compiling.begin()
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from nvp_studio.worker.inspect_messages import Examine
 from nvp_studio.worker.messages import (
     Answer,
     Ask,
@@ -17,7 +18,19 @@ from nvp_studio.worker.messages import (
 from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 
 RunRequest = StartRun | ResumeRun
-_LONG = (RenderSheet, ReadPicture, Score, ReadTable, UseReference, ReadImages, MapBits, DrawMaps, Probe, Survey)
+_LONG = (
+    RenderSheet,
+    ReadPicture,
+    Score,
+    ReadTable,
+    UseReference,
+    ReadImages,
+    MapBits,
+    DrawMaps,
+    Examine,
+    Probe,
+    Survey,
+)
 
 
 @dataclass(eq=False)

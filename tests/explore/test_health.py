@@ -6,7 +6,8 @@ import msgspec
 import pytest
 import torch
 
-from nvp_studio.explore.health import Health, examine
+from nvp_studio.explore.health import examine
+from nvp_studio.explore.health_report import Health
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.walk import Walk
 from nvp_studio.flow.mixing import InvertibleConv1x1

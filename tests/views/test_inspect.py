@@ -3,6 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,12 +11,15 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
+from nvp_studio.explore.health import examine
+from nvp_studio.explore.health_report import Finding
 from nvp_studio.explore.inspected import CHANGES, STAYS
 from nvp_studio.explore.model import open_model
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.inspect import LedgerModel
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.inspect.diagram import DiagramDialog
+from nvp_studio.views.pages.inspect.health import HealthDialog
 from nvp_studio.views.pages.inspect.page import InspectPage
 from nvp_studio.views.theme import colors
 from tests.qt import Bot, delete_now, drop, is_asking, open_window
@@ -233,5 +237,55 @@ def test_the_architecture_is_drawn_followed_and_exported(
     assert "coupling 1, checkerboard" in words
     assert "coupling 3, channels" in words
     assert "Scale 2" in words
+    dialog.reject()
+    delete_now()
+
+
+def test_the_health_of_the_layers_is_told_and_a_click_goes_to_the_layer(
+    page: InspectPage, small_model: Path, qtbot: Bot
+) -> None:
+    expected = examine(open_model(small_model))
+    qtbot.waitUntil(page._action("health").isEnabled)
+    page._action("health").trigger()
+    dialog = page.findChild(HealthDialog)
+    qtbot.waitUntil(lambda: page.health.health is not None)
+    assert page.health.done == page.health.total > 0
+    names = [dialog.layers.item(row, 0).text() for row in range(dialog.layers.rowCount())]
+    assert names == [one.layer for one in expected.layers]
+    found = page.health.health
+    assert found is not None
+    texts = [dialog.findings.item(row, 0).text() for row in range(dialog.findings.rowCount())]
+    assert texts == [one.text for one in found.findings]
+    assert [one.layer for one in found.findings] == [one.layer for one in expected.findings]
+    assert f"{len(names)} layers, measured on {found.images} samples" in dialog.summary.text()
+    row = names.index("coupling 1 of scale 2")
+    dialog.layers.scrollToItem(dialog.layers.item(row, 0))
+    place = dialog.layers.visualItemRect(dialog.layers.item(row, 0)).center()
+    qtbot.mouseClick(dialog.layers.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    wait(page, qtbot)
+    assert page.title.text() == "Sample 0", "there was no picture before"
+    assert page.state.stage is not None
+    assert page.state.stage.layer == "coupling 1 of scale 2"
+    dialog.reject()
+    delete_now()
+
+
+def test_a_finding_is_shown_and_leads_to_its_layer(page: InspectPage, picture: Path, qtbot: Bot) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    page._action("health").trigger()
+    dialog = page.findChild(HealthDialog)
+    qtbot.waitUntil(lambda: page.health.health is not None)
+    assert page.health.health is not None
+    sentence = "Mixing 2 of scale 1 is nearly singular: train without mixing."
+    finding = Finding("mixing 2 of scale 1", "problem", sentence)
+    page.health.health = msgspec.structs.replace(page.health.health, findings=(finding,))
+    page.health.changed.emit()
+    assert "Problems: 1, notes: 0" in dialog.summary.text()
+    assert dialog.findings.item(0, 0).text() == sentence
+    place = dialog.findings.visualItemRect(dialog.findings.item(0, 0)).center()
+    qtbot.mouseClick(dialog.findings.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert page.state.stage is not None
+    assert page.state.stage.layer == "mixing 2 of scale 1"
     dialog.reject()
     delete_now()

@@ -82,6 +82,11 @@ class Walk:
                 assert isinstance(chain, Chain)
                 self._scales.append([_prepared(layer, flow.latent_dtype) for layer in chain])
 
+    def __len__(self) -> int:
+        """The number of stages."""
+        first = 2 if self._flow.preprocessing.equalization is None else 3
+        return first + sum(len(layers) + 1 for layers in self._scales)
+
     @torch.no_grad()
     def stages(self, x: Tensor) -> Iterator[Stage]:
         """The stages of dequantized images x (N, C, H, W) in [0, 1], first to last; their nats add up to those of

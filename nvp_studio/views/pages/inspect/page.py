@@ -9,12 +9,14 @@ from PySide6.QtWidgets import QSlider, QStackedLayout, QWidget
 
 from nvp_studio.explore.inspected import SCALE_RANGE, SHIFT_RANGE, InspectedStage
 from nvp_studio.recipe import Recipe
+from nvp_studio.state.health import HealthState
 from nvp_studio.state.inspect import DIGITS, Aspect, InspectState
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.inspect.diagram import DiagramDialog
+from nvp_studio.views.pages.inspect.health import HealthDialog
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.image_status import ImageStatus
@@ -37,6 +39,7 @@ class InspectPage(Page):
         super().__init__(context)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = InspectState(context.engine, self)
+        self.health = HealthState(context.engine, self)
         self._sample = 0
         self._direction = 0
         """+1 while it plays to noise, -1 while it plays to pixels."""
@@ -69,6 +72,8 @@ class InspectPage(Page):
         add("inspect.previous", self.tr("P&revious layer"), partial(self._go, -1), ",", "chevron-left")
         add("inspect.next", self.tr("&Next layer"), partial(self._go, 1), ".", "chevron-right")
         add("inspect.diagram", self.tr("&Architecture…"), self._show_diagram, icon="blend", separator=True)
+        add("inspect.health", self.tr("&Health of the layers…"), self._show_health, icon="gauge")
+        self._action("health").setIconText(self.tr("Health"))
         self._action("diagram").setIconText(self.tr("Architecture"))
         self._action("open-image").setIconText(self.tr("Open"))
         self._action("sample").setIconText(self.tr("Sample"))
@@ -84,7 +89,7 @@ class InspectPage(Page):
         row = hbox()
         self.title = ElidedLabel()
         row.addWidget(self.title, 1)
-        for key in ("diagram", "open-image", "sample"):
+        for key in ("health", "diagram", "open-image", "sample"):
             row.addWidget(ActionButton(self._action(key)))
         column.addLayout(row)
         self.table = LedgerTable(self.state.rows)
@@ -110,6 +115,7 @@ class InspectPage(Page):
         row.addStretch(1)
         row.addWidget(ActionButton(self._action("open-image"), primary=True))
         row.addWidget(ActionButton(self._action("sample")))
+        row.addWidget(ActionButton(self._action("health")))
         row.addStretch(1)
         column.addSpacing(SPACE)
         column.addLayout(row)
@@ -168,7 +174,8 @@ class InspectPage(Page):
         state, inspection = self.state, self.state.inspection
         self._stack.setCurrentIndex(0 if inspection is None else 1)
         self.empty_label.setText(self._describe_empty())
-        self._action("sample").setEnabled(self.context.engine.model is not None)
+        for key in ("sample", "health"):
+            self._action(key).setEnabled(self.context.engine.model is not None)
         for key in ("play", "play-back", "next", "previous", "diagram"):
             self._action(key).setEnabled(inspection is not None)
         self.picture.set_dimmed(state.busy)
@@ -258,6 +265,9 @@ class InspectPage(Page):
 
     def _show_diagram(self) -> None:
         DiagramDialog(self.context, self.state, self).show()
+
+    def _show_health(self) -> None:
+        HealthDialog(self.health, self.state, self).show()
 
     def _go(self, step: int) -> None:
         self._play(0)
