@@ -29,7 +29,7 @@ class HealthDialog(Dialog):
         super().__init__(parent)
         self._health, self._state = health, state
         self.setWindowTitle(self.tr("Health of the layers"))
-        self.resize(112 * SPACE, 72 * SPACE)
+        self.resize(130 * SPACE, 72 * SPACE)
         self.summary = text_label(wrap=True)
         self.column.addWidget(self.summary)
         self.progress = QProgressBar(textVisible=False)
@@ -121,6 +121,7 @@ class HealthDialog(Dialog):
 
     def _fill(self) -> None:
         found = self._shown = self._health.health
+        self.findings.setVisible(found is not None and bool(found.findings))
         with QSignalBlocker(self.findings), QSignalBlocker(self.layers):
             self.findings.setRowCount(0 if found is None else len(found.findings))
             self.layers.setRowCount(0 if found is None else len(found.layers))
