@@ -122,6 +122,7 @@ def _explore() -> PageHelp:
         keys=(
             (tr("Move a slider; type its value"), tr("Arrow keys; Enter or a digit")),
             (tr("Reset a slider"), tr("Del or double click")),
+            (tr("Show, rename, delete, move a kept picture"), tr("Return; F2; Del; Alt with an arrow key")),
             (tr("Zoom the picture"), tr("Wheel, pinch, + and -")),
             (tr("Move the zoomed picture"), tr("Drag, arrow keys")),
             (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),

@@ -15,6 +15,7 @@ from nvp_studio.state.mixture import MixtureState
 from nvp_studio.state.paths import image_filter
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scales import ScalesState
+from nvp_studio.state.tray import TrayState
 from nvp_studio.text import sentence
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -27,7 +28,7 @@ _GRID_SIDE = 1024
 """About how many pixels wide a saved grid is made, by a whole factor."""
 MOST_SCALES = 6
 """Scales that have an action of their own."""
-TOOLS = ("blend", "corners", "scales", "length")
+TOOLS = ("blend", "corners", "scales", "length", "tray")
 """The tools below the picture, in their order."""
 _ZOOMS = {1: "in", -1: "out", 0: "fit"}
 
@@ -52,11 +53,12 @@ class ExploreActions(QObject):
         blend: BlendState,
         corners: CornersState,
         scales: ScalesState,
+        tray: TrayState,
     ) -> None:
         super().__init__(page)
         self._context = context
         self._state = state
-        self._blend, self._corners, self._scales = blend, corners, scales
+        self._blend, self._corners, self._scales, self._tray = blend, corners, scales, tray
         self._add_actions(page)
 
     def _add_actions(self, page: Page) -> None:
@@ -82,6 +84,9 @@ class ExploreActions(QObject):
         add("explore.corners-grid", self.tr("Save a &grid of the corners…"), self.grid_requested.emit, "G", "table")
         self._add_scales(add)
         self._add_nudges(add)
+        text, toggle = self.tr("Tra&y of kept pictures"), partial(self._toggle_tool, "tray")
+        add("explore.tray", text, toggle, "Shift+K", "images", separator=True, checkable=True)
+        add("explore.keep", self.tr("Keep the picture in the tray"), self._keep, "K", "image-plus")
         text = self.tr("&Original beside the picture")
         tip = self.tr("Show beside it what a reset of all sliders brings back")
         show = self._toggle_original
@@ -154,6 +159,10 @@ class ExploreActions(QObject):
 
     def _toggle_tool(self, tool: str) -> None:
         self.tool_shown.emit(tool, self._context.registry[f"explore.{tool}"].isChecked())
+
+    def _keep(self) -> None:
+        self.tool_shown.emit("tray", True)
+        self._tray.keep()
 
     def _toggle_original(self) -> None:
         self.original_shown.emit(self._context.registry["explore.original"].isChecked())

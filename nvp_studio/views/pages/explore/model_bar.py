@@ -17,7 +17,7 @@ from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 from nvp_studio.worker.messages import ModelInfo
 
 _WIDEST_MODEL = 20 * SPACE
-_ROOM_FOR_NAMES = 58 * SPACE
+_ROOM_FOR_NAMES = 64 * SPACE
 """Width from which on the tools are named."""
 _ROOM_FOR_LINE = 108 * SPACE
 """Width from which on the line about the model is shown in one row with the tools; the tool tip has it always."""
@@ -27,7 +27,13 @@ _tr = partial(QCoreApplication.translate, "ModelBar")
 
 def tool_names() -> tuple[tuple[str, str], ...]:
     """Each of `TOOLS` and its name on a button."""
-    names = {"blend": _tr("Blend"), "corners": _tr("Corners"), "scales": _tr("Scales"), "length": _tr("Typical")}
+    names = {
+        "blend": _tr("Blend"),
+        "corners": _tr("Corners"),
+        "scales": _tr("Scales"),
+        "length": _tr("Typical"),
+        "tray": _tr("Tray"),
+    }
     return tuple((tool, names[tool]) for tool in TOOLS)
 
 

@@ -15,6 +15,8 @@ from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scales import ScalesState
+from nvp_studio.state.stored_tray import tray_path
+from nvp_studio.state.tray import TrayState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -50,7 +52,8 @@ class ExplorePage(Page):
         self.original = OriginalState(self.state)
         self.corners = CornersState(self.state)
         self.scales = ScalesState(self.state)
-        self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales)
+        self.tray = TrayState(self.state, tray_path(context.settings.path))
+        self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales, self.tray)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -103,7 +106,7 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
-        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales)
+        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray)
         self.blend_panel = self.tools.blend_panel
         column.addWidget(self.tools)
         return center
@@ -120,6 +123,9 @@ class ExplorePage(Page):
         state.samples.outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
         state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
+        self.tray.failed.connect(lambda reason: notify.error(reason, topic="explore"))
+        if self.tray.problem:
+            notify.warning(self.tr("The tray cannot be read: {0}").format(self.tray.problem), topic="tray")
         state.saved.connect(self._on_saved)
         state.drawn_changed.connect(self._on_drawn_changed)
         self.original.changed.connect(self._on_original_changed)

@@ -11,6 +11,7 @@ from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import MixtureState, base_title
 from nvp_studio.state.scales import ScalesState
+from nvp_studio.state.tray import TrayState
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.explore.actions import TOOLS
 from nvp_studio.views.widgets.blend_panel import BlendPanel
@@ -18,6 +19,7 @@ from nvp_studio.views.widgets.corner_panel import CornerPanel
 from nvp_studio.views.widgets.layout import vbox
 from nvp_studio.views.widgets.length_panel import LengthPanel
 from nvp_studio.views.widgets.scale_panel import ScalePanel
+from nvp_studio.views.widgets.tray_panel import TrayPanel
 from nvp_studio.worker.messages import Picture
 
 _SAMPLES = 8
@@ -34,6 +36,7 @@ class Tools(QWidget):
         blend: BlendState,
         corners: CornersState,
         scales: ScalesState,
+        tray: TrayState,
     ) -> None:
         super().__init__()
         self._registry = context.registry
@@ -45,11 +48,13 @@ class Tools(QWidget):
         )
         self.scale_panel = ScalePanel(registry["explore.redraw-rest"], self._other_pictures)
         self.length_panel = LengthPanel([registry[f"explore.nudge-z-{way}"] for way in ("up", "down")])
+        self.tray_panel = TrayPanel(registry["explore.keep"])
         self.panels: dict[str, QWidget] = {
             "blend": self.blend_panel,
             "corners": self.corner_panel,
             "scales": self.scale_panel,
             "length": self.length_panel,
+            "tray": self.tray_panel,
         }
         assert set(self.panels) == set(TOOLS)
         column = vbox(self)
@@ -80,6 +85,12 @@ class Tools(QWidget):
         scales.strip_changed.connect(self._on_kept_strip)
         self.length_panel.keep_chosen.connect(explore.set_keep_length)
         explore.picture_changed.connect(self._on_picture)
+        self.tray_panel.chosen.connect(tray.show)
+        self.tray_panel.renamed.connect(tray.rename)
+        self.tray_panel.deleted.connect(tray.delete)
+        self.tray_panel.moved.connect(tray.move)
+        tray.changed.connect(lambda: self.tray_panel.show_pictures(tray.pictures))
+        self.tray_panel.show_pictures(tray.pictures)
         self._on_scales_changed()
         self._on_blend_changed()
         self._on_corners_changed()

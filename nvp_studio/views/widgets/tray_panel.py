@@ -1,0 +1,103 @@
+"""The tray: pictures that were kept, side by side, each with its name."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QIcon, QKeyEvent, QPixmap
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
+
+from nvp_studio.state.qimages import qimage
+from nvp_studio.state.stored_tray import TrayPicture
+from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.widgets.labels import plain_tip
+from nvp_studio.views.widgets.layout import hbox, text_label, vbox
+
+_SIDE = 6 * SPACE
+_WIDTH = 12 * SPACE
+_HEIGHT = 12 * SPACE
+
+
+class TrayPanel(QWidget):
+    """Emits what a person wants done with a picture, by its number from 0 on."""
+
+    chosen = Signal(int)
+    renamed = Signal(int, str)
+    deleted = Signal(int)
+    moved = Signal(int, int)
+    """(number, number that it is to have)."""
+
+    def __init__(self, keep: QAction) -> None:
+        super().__init__()
+        self.list = _PictureList(self)
+        self.empty = text_label(
+            self.tr("Pictures that you keep (K) appear here, also after the next start."), wrap=True
+        )
+        line = hbox(self)
+        column = vbox()
+        column.addWidget(self.list)
+        column.addWidget(self.empty)
+        line.addLayout(column, 1)
+        line.addWidget(ActionButton(keep, flat=True))
+        self.list.itemClicked.connect(lambda item: self.chosen.emit(self.list.row(item)))
+        self.list.itemChanged.connect(self._on_item_changed)
+        self.show_pictures(())
+
+    def show_pictures(self, pictures: Sequence[TrayPicture]) -> None:
+        """Show the pictures of the tray, in their order."""
+        current = self.list.currentRow()
+        self.list.blockSignals(True)
+        self.list.clear()
+        for picture in pictures:
+            pixmap = QPixmap.fromImage(qimage(picture.thumbnail.batch())).scaled(
+                QSize(_SIDE, _SIDE), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.FastTransformation
+            )
+            item = QListWidgetItem(QIcon(pixmap), picture.name)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+            item.setSizeHint(QSize(_WIDTH, _SIDE + 3 * SPACE))
+            item.setToolTip(plain_tip(f"{picture.name}\n{picture.model_name}"))
+            self.list.addItem(item)
+        self.list.setCurrentRow(min(current, len(pictures) - 1))
+        self.list.blockSignals(False)
+        self.list.setVisible(bool(pictures))
+        self.empty.setVisible(not pictures)
+
+    def _on_item_changed(self, item: QListWidgetItem) -> None:
+        """Tell a new name once the field that it was typed into is closed: the items are made anew then."""
+        row, name = self.list.row(item), item.text()
+        QTimer.singleShot(0, self, lambda: self.renamed.emit(row, name))
+
+
+class _PictureList(QListWidget):
+    """Arrow keys choose, Return shows, F2 renames, Del deletes, Alt with an arrow key moves."""
+
+    def __init__(self, panel: TrayPanel) -> None:
+        super().__init__(panel)
+        self._panel = panel
+        self.setViewMode(QListWidget.ViewMode.IconMode)
+        self.setMovement(QListWidget.Movement.Static)
+        self.setWrapping(False)
+        self.setIconSize(QSize(_SIDE, _SIDE))
+        self.setFixedHeight(_HEIGHT)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed)
+        self.setHorizontalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName(self.tr("Pictures of the tray"))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        row, key = self.currentRow(), event.key()
+        editing = self.state() == QListWidget.State.EditingState
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(key))
+        if row < 0 or editing:
+            super().keyPressEvent(event)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._panel.chosen.emit(row)
+        elif key == Qt.Key.Key_Delete:
+            self._panel.deleted.emit(row)
+        elif step is not None and event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            if 0 <= row + step < self.count():
+                self._panel.moved.emit(row, row + step)
+                self.setCurrentRow(row + step)
+        else:
+            super().keyPressEvent(event)
