@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from nvp_studio.explore.inspected import InspectedStage
 
-_BOX_WIDTH, _BOX_HEIGHT = 300, 24
+_BOX_WIDTH, _BOX_HEIGHT = 380, 24
 _GAP, _COLUMN_GAP, _MARGIN = 8, 56, 20
 
 
@@ -56,9 +56,9 @@ def architecture_svg(
 ) -> str:
     """The drawing as SVG; the stage `present` is lit.
 
-    A box says what the layer is, the shape of the tensor after it, for a coupling its mask and for what is trained the
-    number of parameters. A scale ends with the prior of the latents that leave there; the line from it to the next
-    column is the other half.
+    A box says what the layer is, the shape of the tensor after it, for a coupling its mask, for what is trained the
+    number of parameters, and for what convolves its floating-point operations for one image. A scale ends with the
+    prior of the latents that leave there; the line from it to the next column is the other half.
     """
     placed = boxes(stages)
     width, height = drawing_size(stages)
@@ -85,6 +85,8 @@ def architecture_svg(
         name = stage.layer.partition(" of scale ")[0]
         parts.append(_text(box.x + 8, box.y + 16, f"{name}, {stage.mask}" if stage.mask else name, ink))
         facts = "x".join(map(str, stage.shape))
+        if stage.flops:
+            facts = f"{_short(stage.flops)} FLOPs · {facts}"
         if stage.parameters:
             facts = f"{_short(stage.parameters)} · {facts}"
         parts.append(_text(box.x + box.width - 8, box.y + 16, facts, dim, anchor="end"))

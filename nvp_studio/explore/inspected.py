@@ -33,6 +33,8 @@ class InspectedStage(msgspec.Struct, frozen=True, kw_only=True):
     """Which of the couplings it is, in the pictures of their parameters; -1 for another layer."""
     parameters: int
     """How many trained parameters it has."""
+    flops: int
+    """Floating-point operations of its convolutions for one image, two for each multiplication and addition."""
     scale: int
     """From 1, finest first; 0 before the first scale."""
     mask: Literal["", "checkerboard", "channels"]

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import Conv2d
 
 from nvp_studio.explore.inspected import (
     BINS,
@@ -22,6 +23,7 @@ from nvp_studio.explore.ledger import dequantized, of_columns, shape_of
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import ChannelMask, Coupling
 from nvp_studio.flow.engine.walk import Stage, Walk
+from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.image_batch import ImageBatch
 
 _MOST_BYTES = 24 * 2**20
@@ -102,9 +104,23 @@ def _described(stage: Stage, coupling: int) -> InspectedStage:
         bins_high=ends[1],
         coupling=coupling,
         parameters=parameters,
+        flops=_flops(stage),
         scale=stage.scale,
         mask=mask,
     )
+
+
+def _flops(stage: Stage) -> int:
+    """Of the convolutions of a layer, whose outputs all have the size of its input, for one image."""
+    layer = stage.layer
+    if isinstance(layer, Coupling):
+        _, height, width = layer.mask.network_shape
+        weights = sum(one.weight.numel() for one in layer.network.modules() if isinstance(one, Conv2d))
+        return 2 * weights * height * width
+    if isinstance(layer, InvertibleConv1x1):
+        channels, height, width = shape_of(stage)
+        return 2 * channels**2 * height * width
+    return 0
 
 
 def _pixels(pixels: Bytes) -> InspectedStage:
@@ -124,6 +140,7 @@ def _pixels(pixels: Bytes) -> InspectedStage:
         bins_high=256.0,
         coupling=-1,
         parameters=0,
+        flops=0,
         scale=0,
         mask="",
     )

@@ -231,8 +231,8 @@ def _inspect() -> PageHelp:
             (
                 tr("See all layers at once"),
                 tr(
-                    "Architecture: a column for each scale, with shapes, masks and numbers of parameters. A click goes "
-                    "to a layer, Ctrl and the wheel zoom; it can be exported as SVG."
+                    "Architecture: a column for each scale, with shapes, masks, parameters and FLOPs. A click goes to "
+                    "a layer, Ctrl and the wheel zoom; it can be exported as SVG or PNG."
                 ),
             ),
             (

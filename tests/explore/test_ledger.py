@@ -7,12 +7,15 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nvp_studio.checkpoints import CheckpointInfo, DataInfo
+from nvp_studio.explore.inspection import inspect_picture
 from nvp_studio.explore.ledger import ROUNDING, WEIGHTING, dequantized, ledger
 from nvp_studio.explore.ledger_rows import LedgerRow, cumulative
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.walk import Walk
 from tests.small_model import moved_flow, random_images, small_config
@@ -113,3 +116,16 @@ def test_rows_that_are_shown_add_up_to_the_last_digit() -> None:
     shown = cumulative(rows, 3)
     assert shown[-1][1] == 0.049
     assert sum(round(1000 * value) for value, _ in shown) == 49
+
+
+def test_the_operations_of_a_layer_are_those_that_torch_counts() -> None:
+    model = opened(small_config((3, 16, 16)))
+    counted = {}
+    for stage in inspect_picture(model, random_images(1, (3, 16, 16))[0]).stages:
+        counted[stage.layer] = stage.flops
+    for stage in Walk(model.flow).stages(torch.full((1, 3, 16, 16), 0.5)):
+        if stage.kind == "coupling":
+            assert isinstance(stage.layer, Coupling)
+            with FlopCounterMode(display=False) as counter:
+                stage.layer.network(torch.zeros(2, *stage.layer.mask.network_shape))
+            assert 2 * counted[stage.name] == counter.get_total_flops() > 0

@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
+from nvp_studio.explore.diagram import drawing_size
 from nvp_studio.explore.health import examine
 from nvp_studio.explore.health_report import Finding
 from nvp_studio.explore.inspected import CHANGES, STAYS
@@ -237,6 +238,15 @@ def test_the_architecture_is_drawn_followed_and_exported(
     assert "coupling 1, checkerboard" in words
     assert "coupling 3, channels" in words
     assert "Scale 2" in words
+    assert sum(" FLOPs · " in word for word in words) == sum(stage.flops > 0 for stage in stages) > 0
+    picture_file = tmp_path / "architecture.png"
+    monkeypatch.setattr(page.context, "ask_save", lambda *_: picture_file)
+    dialog.export.click()
+    qtbot.waitUntil(picture_file.exists)
+    width, height = drawing_size(stages)
+    with Image.open(picture_file) as drawn:
+        assert drawn.size == (2 * width, 2 * height)
+        assert len(drawn.getcolors(10**6) or ()) > 2
     dialog.reject()
     delete_now()
 

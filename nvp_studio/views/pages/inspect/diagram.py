@@ -1,7 +1,7 @@
 """The architecture of the open model as a drawing, with the layer that is looked at lit."""
 
-from PySide6.QtCore import QByteArray, QPoint, Qt
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, Qt
+from PySide6.QtGui import QImage, QImageWriter, QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QDialogButtonBox, QScrollArea, QWidget
 
@@ -12,6 +12,8 @@ from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.file_writing import write_file
 from nvp_studio.views.theme import SPACE, colors, theme
 
+_LONGEST = 16_000
+"""Pixels of the longest side of a PNG."""
 _ZOOMS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 
 
@@ -72,7 +74,7 @@ class Diagram(QWidget):
 
 
 class DiagramDialog(Dialog):
-    """Shows the `Diagram` and writes it as an SVG file."""
+    """Shows the `Diagram` and writes it as an SVG or PNG file."""
 
     def __init__(self, context: WindowContext, state: InspectState, parent: QWidget) -> None:
         super().__init__(parent)
@@ -87,7 +89,7 @@ class DiagramDialog(Dialog):
         role = QDialogButtonBox.ButtonRole.ActionRole
         buttons.addButton(self.tr("Smaller"), role).clicked.connect(lambda: self.diagram.zoom(-1))
         buttons.addButton(self.tr("Larger"), role).clicked.connect(lambda: self.diagram.zoom(1))
-        self.export = buttons.addButton(self.tr("Export as SVG…"), role)
+        self.export = buttons.addButton(self.tr("Export…"), role)
         self.export.clicked.connect(self._export)
         buttons.rejected.connect(self.reject)
         self.column.addWidget(buttons)
@@ -105,7 +107,23 @@ class DiagramDialog(Dialog):
         inspection = self._state.inspection
         if inspection is None:
             return
-        title, kind = self.tr("Export the architecture"), "SVG (*.svg)"
-        path = self._context.ask_save("pictures", title, "architecture.svg", kind)
+        title, kinds = self.tr("Export the architecture"), "SVG (*.svg);;PNG (*.png)"
+        path = self._context.ask_save("pictures", title, "architecture.svg", kinds)
         if path is not None:
-            write_file(path, lambda: architecture_svg(inspection.stages).encode())
+            svg = architecture_svg(inspection.stages).encode()
+            write_file(path, lambda: _png(svg) if path.suffix.lower() == ".png" else svg)
+
+
+def _png(svg: bytes) -> bytes:
+    """The drawing as a PNG of twice its size in pixels, smaller where a side would be too long."""
+    renderer = QSvgRenderer(QByteArray(svg))
+    size = renderer.defaultSize()
+    factor = min(2.0, _LONGEST / max(size.width(), size.height()))
+    image = QImage(size * factor, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    renderer.render(painter)
+    painter.end()
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    QImageWriter(buffer, QByteArray(b"PNG")).write(image)
+    return bytes(buffer.data().data())
