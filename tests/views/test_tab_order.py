@@ -12,7 +12,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.tab_order import move_focus, stops
 from tests.qt import Bot, open_window
 
-PAGES = ("train", "explore", "score", "runs")
+PAGES = ("train", "explore", "score", "runs", "inspect")
 
 
 def named(widget: QWidget) -> str:
@@ -90,6 +90,7 @@ def test_tab_goes_through_each_page_as_it_is_seen(shared_engine: Engine, qtbot: 
             "explore": ["Model", "Open image", "Samples to pick from", "New sample", "Temperature: All", "Direction 1"],
             "score": ["Add files", "Add folder"],
             "runs": ["Search runs", "Runs", "Quantity", "Axis", "Log", "Clip outliers", "Images"],
+            "inspect": ["Open image", "Inspect a sample", "Health of the layers"],
         }[key]
         assert [name for name in names if name in expected] == expected, (key, names)
         window.show_page(key)
