@@ -146,6 +146,35 @@ def test_dropped_files_are_scored_and_shown_large(window: MainWindow, page: Scor
     assert not window.registry["score.explore"].isEnabled()
 
 
+def test_everything_that_was_measured_of_a_file_is_one_choice_away(
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
+) -> None:
+    score(window, page, [files], qtbot)
+    side = page.side
+    side.layer.setCurrentIndex(side.layer.findData("numbers"))
+    page.table.selectRow(row_of(page, "3.png"))
+    assert side.numbers.isVisible()
+    assert not side.preview.isVisible()
+    row = page.state.rows.file(row_of(page, "3.png"))
+    numbers = row.numbers
+    assert numbers is not None
+    text = side.numbers.toPlainText()
+    for value in (
+        f"{numbers.nats:,.1f} nats",
+        f"{numbers.ideal_bytes:,.0f} bytes",
+        f"{numbers.png_bytes:,} bytes",
+        f"{numbers.webp_bytes:,} bytes",
+        *(f"{value:.2f}" for value in numbers.kurtosis),
+        *(f"{value:.3f}" for value in numbers.squares),
+    ):
+        assert value in text
+    page.table.selectRow(row_of(page, "broken.png"))
+    assert side.numbers.toPlainText() == "This file has no score."
+    side.layer.setCurrentIndex(side.layer.findData(""))
+    assert side.preview.isVisible()
+    assert not side.numbers.isVisible()
+
+
 def test_files_of_sub_folders_are_told_apart(window: MainWindow, page: ScorePage, files: Path, qtbot: Bot) -> None:
     for number, name in enumerate(("cat", "dog")):
         (files / name).mkdir()

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QResizeEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.score_row import ScoreRow
@@ -18,8 +18,11 @@ from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.map_view import MapLegend, MapView
+from nvp_studio.views.widgets.score_numbers import ScoreNumbersView
 
 _HEIGHT_FOR_ALL = 50 * SPACE
+_NUMBERS = "numbers"
+"""The entry of the list that shows what was measured instead of a picture."""
 
 
 class ScoreSide(QWidget):
@@ -32,6 +35,7 @@ class ScoreSide(QWidget):
         self.path = ""
         self.setMinimumWidth(32 * SPACE)
         column = vbox(self)
+        self._file: ScoreRow | None = None
         self.layer = ComboBox([(self.tr("Pixels"), "")], self.tr("What is shown of the chosen file"))
         self.legend = MapLegend()
         row = hbox()
@@ -40,8 +44,15 @@ class ScoreSide(QWidget):
         column.addLayout(row)
         self.preview = MapView()
         self.preview.setAccessibleName(self.tr("The pixels that were scored"))
-        column.addWidget(self.preview, 3)
-        column.addWidget(ImageStatus(self.preview))  # in a line of its own, so that nothing moves when it has a text
+        self.numbers = ScoreNumbersView()
+        self._shown = QStackedWidget()
+        self._picture = QWidget()
+        inner = vbox(self._picture)
+        inner.addWidget(self.preview, 1)
+        inner.addWidget(ImageStatus(self.preview))  # in a line of its own, so that nothing moves when it has a text
+        self._shown.addWidget(self._picture)
+        self._shown.addWidget(self.numbers)
+        column.addWidget(self._shown, 3)
         row = hbox()
         self.name = ElidedLabel(middle=True)
         row.addWidget(self.name, 1)
@@ -68,9 +79,9 @@ class ScoreSide(QWidget):
         self.histogram.setVisible(self.height() >= _HEIGHT_FOR_ALL)
 
     def show_layers(self) -> None:
-        """Offer what the model has: the maps in total and of each scale, and the gradient."""
+        """Offer the numbers, and what the model has: the maps in total and of each scale, and the gradient."""
         model = self._state.model
-        entries = [(self.tr("Pixels"), "")]
+        entries = [(self.tr("Pixels"), ""), (self.tr("All numbers"), _NUMBERS)]
         if model is not None and self._state.reference is not None:
             entries.append((self.tr("Where the bits are"), "total"))
             shapes = model.latent_shapes
@@ -88,15 +99,17 @@ class ScoreSide(QWidget):
             self.layer.addItem(text, value)
         self.layer.setCurrentIndex(max(0, self.layer.findData(chosen)))
         self.layer.blockSignals(False)
-        self.layer.setEnabled(len(entries) > 1)
-        tip = self.tr("What is shown of the chosen file")
-        if len(entries) == 1:
-            tip = self.tr("Maps need verdicts: a reference fixes their colours")
+        tip = self.tr(
+            "What is shown of the chosen file: its pixels, everything that was measured, or where its bits are"
+        )
+        if len(entries) == 2:
+            tip += "\n" + self.tr("Maps need verdicts: a reference fixes their colours")
         self.layer.setToolTip(tip)
         self._show_layer()
 
     def show_file(self, file: ScoreRow | None, name: str = "", *, exact: bool = True) -> None:
         """Show a file large; unless its pixels are `exact` they are read again."""
+        self._file = file
         if file is None:
             self.path = ""
             self.preview.show_image(None)
@@ -117,7 +130,7 @@ class ScoreSide(QWidget):
         self.name.setText(name)
         self.name.tip = file.path
         score = file.bits_per_dim
-        self.score.setText("" if score is None else self._score_text(score, file.percentile))
+        self.score.setText("" if score is None else self._score_text(score, file))
         self.verdict.setText(self._verdict_text(file))
         self.verdict.setVisible(bool(file.verdict))
         notes = file.error or ", ".join(file.notes) or self.tr("Scored unchanged.")
@@ -131,10 +144,14 @@ class ScoreSide(QWidget):
             self.preview.show_image(qimage(batch))
             self._show_layer()
 
-    def _score_text(self, score: float, percentile: float | None) -> str:
+    def _score_text(self, score: float, file: ScoreRow) -> str:
         text = self.tr("{0} bits/dim").format(f"{score:.3f}")
-        if percentile is not None:
-            text += self.tr(", above {0} % of the reference images").format(f"{percentile:.1f}")
+        if file.percentile is not None:
+            text += self.tr(", above {0} % of the reference images").format(f"{file.percentile:.1f}")
+        if file.numbers is not None:
+            text += "\n" + self.tr("{0} bytes under ideal coding; PNG {1}, WebP {2}").format(
+                f"{file.numbers.ideal_bytes:,.0f}", f"{file.numbers.png_bytes:,}", f"{file.numbers.webp_bytes:,}"
+            )
         return text
 
     def _verdict_text(self, file: ScoreRow) -> str:
@@ -146,7 +163,12 @@ class ScoreSide(QWidget):
 
     def _show_layer(self) -> None:
         layer, path = self.layer.currentData(), self.path
-        shown = bool(layer) and bool(path) and self.preview.image is not None
+        numbers = layer == _NUMBERS
+        self._shown.setCurrentWidget(self.numbers if numbers else self._picture)
+        if numbers:
+            model = self._state.model
+            self.numbers.show_row(self._file, model.latent_shapes if model is not None else ())
+        shown = bool(layer) and not numbers and bool(path) and self.preview.image is not None
         self.legend.setVisible(shown)
         if not shown:
             self.preview.show_map(None)
