@@ -8,6 +8,7 @@ import typer
 from nvp_studio.commands.console import CommandError, DeviceOption, JsonOption, ModelOption, print_result
 from nvp_studio.commands.on_ranks import open_on_rank
 from nvp_studio.commands.pictures import read_recipe
+from nvp_studio.commands.region import read_region
 
 if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
@@ -32,11 +33,15 @@ def render(
     kept: Annotated[
         bool, typer.Option("--kept", help="With 100, 50, 25, 12.5 and 6.25 % of the latent kept, the rest drawn anew.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="With --kept: seed of what is drawn anew.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="With --kept or --redraw: seed of what is drawn anew.")] = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="With --kept: its temperature.")] = 1.0,
     nudge: Annotated[
         str | None,
         typer.Option(help="One step of the density, up or down its gradient, in latents or pixels: z+, z-, x+ or x-."),
+    ] = None,
+    redraw: Annotated[
+        str | None,
+        typer.Option(help="Draw a region anew: LEFT,TOP,WIDTH,HEIGHT in pixels, or an image that is light there."),
     ] = None,
     scale: Annotated[int, typer.Option(min=1, help="Screen pixels for each image pixel.")] = 1,
     device: DeviceOption = "auto",
@@ -51,11 +56,14 @@ def render(
     `nvp-studio render picture.png --sweep glasses --from -2 --to 2 --steps 5 --scale 4 -o sweep.png`
 
     `nvp-studio render corners.png --grid 9 -o grid.png`
+
+    `nvp-studio render picture.png --redraw 9,10,15,8 --seed 3 -o other.png`
     """
     from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip
     from nvp_studio.explore.grids import sweep as sweep_of
     from nvp_studio.explore.nudge import nudge as nudged
     from nvp_studio.explore.pictures import write_png
+    from nvp_studio.explore.redraw import redraw as redrawn
 
     if (sweep is not None) + (grid is not None) + kept > 1:
         raise typer.BadParameter("give one of --sweep, --grid and --kept")
@@ -68,6 +76,9 @@ def render(
     try:
         if nudge is not None:
             recipe = nudged(opened, recipe, "z" if nudge[0] == "z" else "x", nudge[1] == "+")
+        if redraw is not None:
+            opened.flow.compile()
+            recipe = redrawn(opened, recipe, read_region(opened, redraw), seed)
         recipes, columns = [recipe], 1
         if sweep is not None:
             offsets = [first + (last - first) * step / (steps - 1) for step in range(steps)]

@@ -13,6 +13,7 @@ _MODULES = {
     "latent": "nvp_studio.explore.rendering",
     "nudge": "nvp_studio.explore.nudge",
     "open_model": "nvp_studio.explore.model",
+    "redraw": "nvp_studio.explore.redraw",
     "read_picture": "nvp_studio.explore.pictures",
     "render": "nvp_studio.explore.rendering",
     "save_picture": "nvp_studio.explore.pictures",

@@ -29,6 +29,7 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
+from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
 PROTOCOL = 15
@@ -193,6 +194,7 @@ Request = (
     | SavePicture
     | SaveGrid
     | Nudge
+    | Redraw
     | ScoreRequest
     | Probe
     | Survey
@@ -342,6 +344,8 @@ Answer = (
     | PictureRead
     | PictureSaved
     | GridSaved
+    | RedrawProgress
+    | RedrawDone
     | ScoreAnswer
     | Probed
     | Surveying
@@ -350,7 +354,7 @@ Answer = (
     | Failed
 )
 """What a worker answers to a request."""
-NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying, Working)
+NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying, Working, RedrawProgress)
 """Answers after which the request goes on: the next request of the channel is not sent yet."""
 
 

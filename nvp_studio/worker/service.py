@@ -16,6 +16,7 @@ from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
+from nvp_studio.explore.redraw import RedrawStep, redrawing
 from nvp_studio.explore.references import reference_names
 from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
@@ -45,6 +46,7 @@ from nvp_studio.worker.messages import (
     Surveying,
     Welcome,
 )
+from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 from nvp_studio.worker.scoring import Scorer
 from nvp_studio.worker.task_queue import Task
@@ -106,6 +108,8 @@ class Service:
                 return _save(self._opened(), request)
             case Nudge():
                 return _nudge(self._opened(), request)
+            case Redraw():
+                return _redraw(self._opened(), request)
             case SaveGrid():
                 return _save_grid(self._opened(), request)
             case Score() | ReadTable() | UseReference() | ReadImages() | MapBits() | DrawMaps():
@@ -188,6 +192,18 @@ def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
 
 def _nudge(model: OpenedModel, request: Nudge) -> Iterator[Answer | None]:
     yield PictureRead("", nudge(model, request.recipe, request.space, request.up))
+
+
+def _redraw(model: OpenedModel, request: Redraw) -> Iterator[Answer | None]:
+    height, width, _ = model.pixel_shape
+    if len(request.mask) != height * width:
+        raise ValueError(f"the region has {len(request.mask)} pixels, the open model's pictures {height * width}")
+    mask = np.frombuffer(request.mask, np.uint8).reshape(height, width) > 0
+    for step in redrawing(model, request.recipe, mask, request.seed):
+        if isinstance(step, RedrawStep):
+            yield RedrawProgress(step.done, step.total, ImageBatch.of(step.image))
+        else:
+            yield RedrawDone(step.recipe, step.before, step.after, step.accepted)
 
 
 def _save_grid(model: OpenedModel, request: SaveGrid) -> Iterator[Answer | None]:

@@ -15,12 +15,14 @@ from nvp_studio.worker.messages import (
     StartRun,
     Survey,
 )
+from nvp_studio.worker.redraw_messages import Redraw
 from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 
 RunRequest = StartRun | ResumeRun
 _LONG = (
     RenderSheet,
     ReadPicture,
+    Redraw,
     Score,
     ReadTable,
     UseReference,

@@ -10,6 +10,7 @@ from nvp_studio.explore.grids import corners_grid, kept_strip, sweep
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import save_picture
+from nvp_studio.explore.redraw import redraw
 from nvp_studio.explore.rendering import draw
 from nvp_studio.recipe import Blend, Corners, Kept, Recipe, Seed
 from tests.cli.conftest import Run
@@ -101,3 +102,35 @@ def test_a_step_of_the_density_is_taken_first(run: Run, model: Path, opened: Ope
         step = nudge(opened, recipe, "x", up=False)
         assert np.asarray(file).tobytes() == step.base.pixels
         assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == step
+
+
+def test_a_region_is_redrawn_first(run: Run, model: Path, opened: OpenedModel, tmp_path: Path) -> None:
+    recipe, image = saved(opened, tmp_path / "picture.png", base=Seed(1))
+    height, width = image.shape
+    region = np.zeros((height, width), bool)
+    region[1:3, 2:6] = True
+    PIL.Image.fromarray(region.astype(np.uint8) * 255).save(tmp_path / "region.png")
+    opened.flow.compile()
+    redrawn = redraw(opened, recipe, region, 3)
+    for words in ("2,1,4,2", tmp_path / "region.png"):
+        told = run(
+            "render",
+            tmp_path / "picture.png",
+            "--redraw",
+            words,
+            "--seed",
+            "3",
+            "-m",
+            model,
+            "-o",
+            tmp_path / "new.png",
+        )
+        assert told[0] == 0
+        with PIL.Image.open(tmp_path / "new.png") as file:
+            assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == redrawn
+            assert np.asarray(file).tobytes() == redrawn.base.pixels
+    code, _, told = run(
+        "render", tmp_path / "picture.png", "--redraw", "2,1,99,2", "-m", model, "-o", tmp_path / "no.png"
+    )
+    assert code == 1
+    assert "does not lie within" in told

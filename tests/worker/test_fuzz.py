@@ -48,6 +48,7 @@ from nvp_studio.worker.messages import (
     WindowMessage,
     WorkerMessage,
 )
+from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import Score, ScoreRows
 from tests.fuzzing import cases, damaged, with_an_extreme
 from tests.small_model import random_images
@@ -73,6 +74,7 @@ _REQUESTS: list[msgspec.Struct] = [
     Ask("explore", 4, ReadPicture("a.png")),
     Ask("explore", 5, SavePicture(_RECIPE, "b.png", 2)),
     Ask("explore", 7, Nudge(_RECIPE, "z")),
+    Ask("redraw", 1, Redraw(_RECIPE, bytes(64), 3)),
     Ask("explore", 6, SaveGrid(_FOUR, "c.png", 3, 3, 2)),
     Ask("score", 1, Score(("a", "b"), samples=4)),
     StartRun(_CONFIG, "runs"),
@@ -92,6 +94,8 @@ _ANSWERS: list[msgspec.Struct] = [
         1,
         ScoreRows((ScoreRow(path="a", bits_per_dim=2, pixels=_BATCH), ScoreRow(path="b", error="no")), 2, 9, True),
     ),
+    Reply("redraw", 1, RedrawProgress(1, 9, _BATCH)),
+    Reply("redraw", 1, RedrawDone(_RECIPE, 3.0, 3.5, 0.5)),
     Reply("explore", 4, Failed("reason", "details")),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunImages(kind="samples", step=3, images=_BATCH),

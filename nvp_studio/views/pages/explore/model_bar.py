@@ -32,6 +32,7 @@ def tool_names() -> tuple[tuple[str, str], ...]:
         "corners": _tr("Corners"),
         "scales": _tr("Scales"),
         "length": _tr("Typical"),
+        "paint": _tr("Paint"),
         "tray": _tr("Tray"),
     }
     return tuple((tool, names[tool]) for tool in TOOLS)
@@ -42,12 +43,13 @@ class ModelBar(WrappingRow):
 
     def __init__(self, context: WindowContext) -> None:
         button, label, registry = menu_button(), ElidedLabel(role="dim"), context.registry
-        tools = ("edit.undo", "edit.redo", "explore.copy-image", "explore.copy-python")
+        self.copies = [ActionButton(registry[f"explore.copy-{what}"], flat=True) for what in ("image", "python")]
         self.tools = [ActionButton(registry[f"explore.{tool}"], text) for tool, text in tool_names()]
         super().__init__(
             button,
             group(
-                *(ActionButton(registry[key], flat=True) for key in tools),
+                *(ActionButton(registry[f"edit.{key}"], flat=True) for key in ("undo", "redo")),
+                *self.copies,
                 *self.tools,
                 spacing=SPACE // 2,
             ),
@@ -70,6 +72,8 @@ class ModelBar(WrappingRow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         for tool in self.tools:
             tool.show_text(self.width() >= _ROOM_FOR_NAMES, icon=False)
+        for copy in self.copies:  # which the menu Edit has too
+            copy.setVisible(self.width() >= _ROOM_FOR_NAMES)
         super().resizeEvent(event)
         self.model_label.setVisible(self.width() >= _ROOM_FOR_LINE or self.wrapped)
 

@@ -24,6 +24,7 @@ from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.picture_area import PictureArea
 from nvp_studio.views.pages.explore.picture_text import base_text, changed_text, count_text, moved_text, scales_text
+from nvp_studio.views.pages.explore.redraw_tool import RedrawTool
 from nvp_studio.views.pages.explore.slider_panel import SliderPanel
 from nvp_studio.views.pages.explore.tools import Tools
 from nvp_studio.views.theme import SPACE
@@ -54,6 +55,7 @@ class ExplorePage(Page):
         self.scales = ScalesState(self.state)
         self.tray = TrayState(self.state, tray_path(context.settings.path))
         self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales, self.tray)
+        self.paint = RedrawTool(context, self, self.state)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -106,8 +108,9 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
-        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray)
+        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, self.paint.panel)
         self.blend_panel = self.tools.blend_panel
+        self.paint.show_on(self.pictures.view)
         column.addWidget(self.tools)
         return center
 
@@ -130,6 +133,7 @@ class ExplorePage(Page):
         state.drawn_changed.connect(self._on_drawn_changed)
         self.original.changed.connect(self._on_original_changed)
         self.actions_.tool_shown.connect(self.tools.show_tool)
+        self.paint.tool_shown.connect(self.tools.show_tool)
         self.tools.scale_panel.file_wanted.connect(self.actions_.ask_scale)
         self.actions_.grid_requested.connect(self._save_grid)
         self.actions_.original_shown.connect(self._show_original)
@@ -238,6 +242,7 @@ class ExplorePage(Page):
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
         self.actions_.show_scales(self.state.scales if ready else 0)
+        self.paint.show_state()
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:

@@ -37,6 +37,7 @@ class Tools(QWidget):
         corners: CornersState,
         scales: ScalesState,
         tray: TrayState,
+        paint_panel: QWidget,
     ) -> None:
         super().__init__()
         self._registry = context.registry
@@ -55,6 +56,7 @@ class Tools(QWidget):
             "scales": self.scale_panel,
             "length": self.length_panel,
             "tray": self.tray_panel,
+            "paint": paint_panel,
         }
         assert set(self.panels) == set(TOOLS)
         column = vbox(self)
