@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtWidgets import QFormLayout, QLabel, QPushButton
+from PySide6.QtWidgets import QFormLayout, QPushButton
 
 from nvp_studio.file_labels import LabelsError
 from nvp_studio.resources import INCLUDED_MODELS
@@ -129,6 +129,6 @@ class ScoreOptionsDialog(Dialog):
         button.setAccessibleName(self.tr("Choose a file: {0}").format(box.accessibleName()))
         button.clicked.connect(choose)
         row.addWidget(button)
-        label = QLabel(text)
+        label = text_label(text, role="")
         label.setBuddy(box)
         form.addRow(label, row)
