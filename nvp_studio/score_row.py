@@ -15,6 +15,8 @@ VERDICTS: tuple[Verdict, ...] = ("typical", "unusual", "far outside")
 FAR = 0.01
 """An image is far outside where the fitted tail gives it less than this part of the false-alarm rate."""
 MOST_REASONS = 3
+MAX_SAMPLES = 1000
+"""Most dequantization samples of a bound; a batch of them cannot be interrupted."""
 COLUMNS = (
     "path",
     "label",

@@ -18,13 +18,11 @@ from nvp_studio.data.images import ImageError, ReadImage
 from nvp_studio.explore.image_scores import Scoring, score_images
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.score_row import ScoreRow
+from nvp_studio.score_row import MAX_SAMPLES, ScoreRow
 from nvp_studio.text import error_line, printable
 
 _MOST_PASSED = 4096
 """Files that are passed over before others may have their turn."""
-MAX_SAMPLES = 1000
-"""Most dequantization samples of a bound; a batch of them cannot be interrupted."""
 
 
 def score_files(

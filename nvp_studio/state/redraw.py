@@ -68,15 +68,15 @@ class RedrawState(QObject):
         Places are (x, y) in pixels, the first pixel's middle at (0.5, 0.5). A stroke takes at least the pixels that its
         ends lie in.
         """
-        height, width_ = self.region.shape
-        rows, columns = np.mgrid[:height, :width_] + 0.5
+        high, across = self.region.shape
+        rows, columns = np.mgrid[:high, :across] + 0.5
         way = np.subtract(end, start)
         along = (columns - start[0]) * way[0] + (rows - start[1]) * way[1]
         share = np.clip(along / max(float(way @ way), 1e-12), 0, 1)
         distance = np.hypot(columns - start[0] - share * way[0], rows - start[1] - share * way[1])
         touched = distance < width / 2
         for x, y in (start, end):
-            if 0 <= x < width_ and 0 <= y < height:
+            if 0 <= x < across and 0 <= y < high:
                 touched[int(y), int(x)] = True
         self._set_region(self.region & ~touched if erase else self.region | touched)
 

@@ -5,8 +5,7 @@ from typing import Annotated
 import msgspec
 
 from nvp_studio.limits import PathText
-
-MAX_SAMPLES = 1000
+from nvp_studio.score_row import MAX_SAMPLES
 
 
 class ScoreOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Wo
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
-PROTOCOL = 15
+PROTOCOL = 16
 """Version of these messages; both ends must agree."""
 
 

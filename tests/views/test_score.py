@@ -19,32 +19,23 @@ from nvp_studio.views.pages.score.page import ScorePage
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.histogram import Histogram
 from tests.data.test_sources import write_zip
-from tests.qt import Bot, is_asking, open_window
-from tests.small_model import random_images
+from tests.qt import Bot, open_window
+from tests.score_page import open_score, score_page, write_images
 
 
 @pytest.fixture
 def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
-    def stop_scoring(window: MainWindow) -> None:
-        window.page("score").state.clear()
-        qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
-
-    return open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
+    return open_score(qtbot, shared_engine, tmp_path)
 
 
 @pytest.fixture
 def page(window: MainWindow) -> ScorePage:
-    page = window.page("score")
-    assert isinstance(page, ScorePage)
-    return page
+    return score_page(window)
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    folder = tmp_path / "files"
-    folder.mkdir()
-    for number, pixels in enumerate(random_images(8, seed=3)):
-        Image.fromarray(pixels[:, :, 0]).save(folder / f"{number}.png")
+    folder = write_images(tmp_path / "files", 8)
     Image.new("RGB", (40, 30), (200, 10, 10)).save(folder / "photo.jpg")
     (folder / "broken.png").write_bytes(b"no image")
     return folder

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from PySide6.QtWidgets import QApplication
 
 from nvp_studio.explore.image_scores import Scoring
@@ -15,33 +14,24 @@ from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.options_dialog import ScoreOptionsDialog
 from nvp_studio.views.pages.score.page import ScorePage
-from tests.qt import Bot, is_asking, open_window
-from tests.small_model import random_images, write_small_model
+from tests.qt import Bot
+from tests.score_page import open_score, score_page, write_images
+from tests.small_model import write_small_model
 
 
 @pytest.fixture
 def window(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> MainWindow:
-    def stop_scoring(window: MainWindow) -> None:
-        window.page("score").state.clear()
-        qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
-
-    return open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
+    return open_score(qtbot, shared_engine, tmp_path)
 
 
 @pytest.fixture
 def page(window: MainWindow) -> ScorePage:
-    page = window.page("score")
-    assert isinstance(page, ScorePage)
-    return page
+    return score_page(window)
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    folder = tmp_path / "files"
-    folder.mkdir()
-    for number, pixels in enumerate(random_images(4, seed=3)):
-        Image.fromarray(pixels[:, :, 0]).save(folder / f"{number}.png")
-    return folder
+    return write_images(tmp_path / "files", 4)
 
 
 def options_dialog(window: MainWindow, qtbot: Bot) -> ScoreOptionsDialog:

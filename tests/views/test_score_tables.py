@@ -16,29 +16,19 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.page import ScorePage
 from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
-from tests.qt import Bot, is_asking, open_window
+from tests.qt import Bot
+from tests.score_page import open_score, score_page, write_images
 from tests.small_model import random_images
 
 
 @pytest.fixture
 def page(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> ScorePage:
-    def stop_scoring(window: MainWindow) -> None:
-        window.page("score").state.clear()
-        qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
-
-    window = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
-    page = window.page("score")
-    assert isinstance(page, ScorePage)
-    return page
+    return score_page(open_score(qtbot, shared_engine, tmp_path))
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    folder = tmp_path / "files"
-    folder.mkdir()
-    for number, pixels in enumerate(random_images(5, seed=3)):
-        Image.fromarray(pixels[:, :, 0]).save(folder / f"{number}.png")
-    return folder
+    return write_images(tmp_path / "files", 5)
 
 
 def score(page: ScorePage, paths: list[Path], total: int, qtbot: Bot) -> None:

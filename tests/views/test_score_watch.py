@@ -11,23 +11,16 @@ from PIL import Image
 from nvp_studio.data.watching import PATIENCE
 from nvp_studio.state import score_watch
 from nvp_studio.state.engine import Engine
-from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.page import ScorePage
-from tests.qt import Bot, is_asking, open_window
+from tests.qt import Bot
+from tests.score_page import open_score, score_page
 from tests.small_model import random_images
 
 
 @pytest.fixture
 def page(shared_engine: Engine, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScorePage:
-    def stop_scoring(window: MainWindow) -> None:
-        window.page("score").state.clear()
-        qtbot.waitUntil(lambda: not is_asking(shared_engine.explorer))
-
     monkeypatch.setattr(score_watch, "LOOK_MILLISECONDS", 20)
-    window = open_window(qtbot, shared_engine, tmp_path, tmp_path / "runs", "score", before_close=stop_scoring)
-    page = window.page("score")
-    assert isinstance(page, ScorePage)
-    return page
+    return score_page(open_score(qtbot, shared_engine, tmp_path))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QFormLayout, QPushButton
 from nvp_studio.file_labels import LabelsError
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.runs.listing import list_labelled
-from nvp_studio.state.score_options import MAX_SAMPLES, ScoreOptions
+from nvp_studio.score_row import MAX_SAMPLES
+from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.state.scoring import ScoreState
 from nvp_studio.text import escaped, sentence
 from nvp_studio.training.bounds import Bounds
