@@ -14,7 +14,7 @@ from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 
 _SIDE = 6 * SPACE
-_WIDTH = 12 * SPACE
+_WIDTH = 16 * SPACE
 _HEIGHT = 12 * SPACE
 
 

@@ -19,6 +19,8 @@ from nvp_studio.worker.messages import ModelInfo
 _WIDEST_MODEL = 20 * SPACE
 _ROOM_FOR_NAMES = 64 * SPACE
 """Width from which on the tools are named."""
+_ROOM_FOR_COPIES = 44 * SPACE
+"""Width from which on there are buttons to copy, which the menu Edit has too."""
 _ROOM_FOR_LINE = 108 * SPACE
 """Width from which on the line about the model is shown in one row with the tools; the tool tip has it always."""
 _LEAST_WIDTH = 42 * SPACE
@@ -72,8 +74,8 @@ class ModelBar(WrappingRow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         for tool in self.tools:
             tool.show_text(self.width() >= _ROOM_FOR_NAMES, icon=False)
-        for copy in self.copies:  # which the menu Edit has too
-            copy.setVisible(self.width() >= _ROOM_FOR_NAMES)
+        for copy in self.copies:
+            copy.setVisible(self.width() >= _ROOM_FOR_COPIES)
         super().resizeEvent(event)
         self.model_label.setVisible(self.width() >= _ROOM_FOR_LINE or self.wrapped)
 
