@@ -17,6 +17,8 @@ Sentences = Annotated[tuple[Sentence, ...], Meta(max_length=1000)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=4096)]
 ImageBytes = Annotated[bytes, Meta(max_length=4 * 2**20)]
 """The pixels of one image of a flow, whose sides are at most 1024."""
+VectorBytes = Annotated[bytes, Meta(max_length=6 * 2**20)]
+"""Two bytes for each value of one image of a flow."""
 BatchBytes = Annotated[bytes, Meta(max_length=64 * 2**20)]
 """The pixels of the images of one message."""
 DirectionValues = Annotated[tuple[float, ...], Meta(max_length=4096)]

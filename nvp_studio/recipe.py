@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from nvp_studio.limits import ImageBytes, Name, ScaleValues
+from nvp_studio.limits import ImageBytes, Name, ScaleValues, VectorBytes
 from nvp_studio.text import one_line
 
 PNG_KEY = "nvp-studio-recipe"
@@ -73,12 +73,25 @@ class Kept(msgspec.Struct, frozen=True):
     """Factor on that noise."""
 
 
+MAX_MOVES = 64
+"""Most directions other than the model's that a recipe moves along."""
 KEPT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 """Of the paper's conceptual compression (Dinh et al. 2017, appendix)."""
 
 
+class Move(msgspec.Struct, frozen=True):
+    """A move along a direction that is not one of the model's own, and is stored here for that: z + offset * vector."""
+
+    name: Name
+    vector: VectorBytes
+    """D values in the order of `Flow.encode`, as float16 (little-endian): exactly what is added for an offset of 1."""
+    offset: float = 0.0
+    locked: bool = False
+    """Whether the moves along other directions are made orthogonal to this one."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How a picture is made: z = temperature * base + sum of offsets along the model's directions, then decoded.
+    """How a picture is made: z = temperature * base + sum of offsets along directions, then decoded.
 
     The base is changed by `scales` and `kept` first.
     """
@@ -90,19 +103,43 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     temperatures: ScaleValues = ()
     """Factor on the base latent for each scale, finest first; empty means 1 throughout."""
     offsets: Annotated[tuple[tuple[int, float], ...], msgspec.Meta(max_length=256)] = ()
-    """(direction, standard deviations) pairs, sorted by direction, zeros left out."""
+    """(direction, standard deviations) pairs along the model's directions, sorted by direction, zeros left out."""
     scales: Annotated[tuple[tuple[int, Base], ...], msgspec.Meta(max_length=64)] = ()
     """(scale, other base) pairs, sorted by scale, 0 the finest: at these scales the base latent is the other's."""
     kept: Kept | None = None
     """What part of the base latent is kept, after `scales`; None: all of it."""
     keep_length: bool = False
     """Whether the latent at every scale has the length after the offsets that it had before them."""
+    moves: Annotated[tuple[Move, ...], msgspec.Meta(max_length=MAX_MOVES)] = ()
+    """Moves along other directions, sorted by name and vector; those of offset 0 are left out unless locked."""
+    locked: Annotated[tuple[int, ...], msgspec.Meta(max_length=256)] = ()
+    """Directions of the model, sorted, that moves along all others are made orthogonal to."""
 
     def with_offset(self, direction: int, offset: float) -> "Recipe":
         """The recipe with another offset along one direction, in standard deviations; 0 is left out."""
         offsets = dict(self.offsets) | {direction: offset}
         kept = sorted((index, value) for index, value in offsets.items() if index != direction or abs(value) > 1e-6)
         return msgspec.structs.replace(self, offsets=tuple(kept))
+
+    def with_move(self, move: Move) -> "Recipe":
+        """The recipe with this move in the place of one along the same vector; `ValueError` beyond `MAX_MOVES`."""
+        moves = [one for one in self.moves if one.vector != move.vector]
+        if move.locked or abs(move.offset) > 1e-6:
+            moves.append(move)
+        if len(moves) > MAX_MOVES:
+            raise ValueError(f"a recipe moves along at most {MAX_MOVES} directions that are not the model's own")
+        moves.sort(key=lambda one: (one.name, one.vector))
+        return msgspec.structs.replace(self, moves=tuple(moves))
+
+    def with_locked(self, direction: int, locked: bool) -> "Recipe":
+        """The recipe with a direction of the model locked, or no longer."""
+        others = {one for one in self.locked if one != direction}
+        return msgspec.structs.replace(self, locked=tuple(sorted(others | {direction} if locked else others)))
+
+    def without_moves(self) -> "Recipe":
+        """The recipe with no move along any direction; those that are locked stay locked."""
+        moves = tuple(msgspec.structs.replace(move, offset=0.0) for move in self.moves if move.locked)
+        return msgspec.structs.replace(self, offsets=(), moves=moves)
 
     def with_temperatures(self, values: Sequence[float]) -> "Recipe":
         """The recipe with these temperatures, one for each scale, finest first; 1 throughout is written as nothing."""

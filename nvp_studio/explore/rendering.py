@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nvp_studio.explore.latents import between, keep_coarsest, manifold, squared_lengths, with_lengths_of
-from nvp_studio.explore.model import Directions, OpenedModel
+from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.moves import added, check_moves, offsets_along
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.recipe import Base, Blend, Corners, Image, Kept, Recipe, sources
 from nvp_studio.text import shape_text
@@ -63,12 +64,7 @@ def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
         raise ValueError(f"the recipe has {len(recipe.temperatures)} temperatures, the open model {scales} scales")
     if not all(math.isfinite(value) and value >= 0 for value in recipe.temperatures):
         raise ValueError("a temperature of the recipe is negative or not a number")
-    directions = 0 if model.directions is None else len(model.directions)
-    for index, value in recipe.offsets:
-        if not 0 <= index < directions:
-            raise ValueError(f"the recipe moves along direction {index + 1}, the open model has {directions}")
-        if not math.isfinite(value):
-            raise ValueError(f"the recipe's offset along direction {index + 1} is not a finite number")
+    check_moves(model, recipe)
 
 
 def _check_base(model: OpenedModel, base: Base) -> None:
@@ -106,7 +102,7 @@ def _size(shape: Sequence[int]) -> str:
 
 @torch.inference_mode()
 def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
-    """The latent z (1, D) of a recipe: temperature * base + sum of offset_k * deviation_k * component_k.
+    """The latent z (1, D) of a recipe: temperature * base + what its moves along directions add (`moves.added`).
 
     Where the recipe says so, the base is another one at some scales, or drawn anew but for its coarsest part, and the
     sum is as long at every scale as without the offsets.
@@ -123,8 +119,8 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
         z = keep_coarsest(z, recipe.kept.share, drawn)
     if recipe.temperatures:
         z = model.flow.with_temperature(z, recipe.temperatures)
-    if recipe.offsets and model.directions is not None:
-        moved = z + _moves(model, model.directions, recipe)
+    if recipe.offsets or recipe.moves:
+        moved = z + added(model, recipe)
         z = with_lengths_of(moved, z, model.flow.scales) if recipe.keep_length else moved
     if not torch.isfinite(z).all():
         raise ValueError("the recipe leads too far out for the model's numbers; move its values towards 0")
@@ -133,23 +129,17 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
 
 @torch.inference_mode()
 def moved_by_scale(model: OpenedModel, recipe: Recipe) -> tuple[float, ...]:
-    """Fractions of the squared length of what the offsets add to the latent, one for each scale, finest first.
+    """Fractions of the squared length of what moves along directions add to the latent, for each scale, finest first.
 
     Empty where they add nothing.
     """
-    if model.directions is None or not recipe.offsets:
+    if not (recipe.offsets or recipe.moves):
         return ()
-    squares = _moves(model, model.directions, recipe).double() ** 2
+    squares = added(model, recipe).double() ** 2
     whole = float(squares.sum())
     if not 0 < whole < math.inf:
         return ()
     return tuple(float(squares[scale.start : scale.stop].sum()) / whole for scale in model.flow.scales)
-
-
-def _moves(model: OpenedModel, directions: Directions, recipe: Recipe) -> Tensor:
-    """What the offsets of a recipe add to its latent, (D,)."""
-    steps = torch.from_numpy(_offsets(model, [recipe])[0]).to(directions.deviation)
-    return (steps * directions.deviation) @ directions.components
 
 
 def _base(model: OpenedModel, base: Base) -> Tensor:
@@ -192,7 +182,8 @@ def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
         raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
     images = images_from_unit(x).cpu().numpy()
     lengths = squared_lengths(z, model.flow.scales).numpy()
-    return Drawing(images, _base_coordinates(model, recipes), _offsets(model, recipes), lengths)
+    offsets = np.stack([offsets_along(model, recipe) for recipe in recipes])
+    return Drawing(images, _base_coordinates(model, recipes), offsets, lengths)
 
 
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
@@ -205,16 +196,8 @@ def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
 def _base_coordinates(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:
     if model.directions is None:
         return np.empty((len(recipes), 0))
-    z = torch.cat([latent(model, msgspec.structs.replace(recipe, offsets=())) for recipe in recipes])
+    z = torch.cat([latent(model, msgspec.structs.replace(recipe, offsets=(), moves=())) for recipe in recipes])
     along = (z - model.directions.mean) @ model.directions.components.T
     deviation = model.directions.deviation.clamp_min(torch.finfo(along.dtype).tiny)
     coordinates: npt.NDArray[np.float64] = (along / deviation).to("cpu", torch.float64).numpy()
     return coordinates
-
-
-def _offsets(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.float64]:
-    offsets = np.zeros((len(recipes), len(model.directions or ())))
-    for row, recipe in zip(offsets, recipes, strict=True):
-        for index, value in recipe.offsets:
-            row[index] += value
-    return offsets

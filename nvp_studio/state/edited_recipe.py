@@ -79,7 +79,7 @@ class EditedRecipe(QObject):
     @property
     def original(self) -> Recipe:
         """The recipe without offsets, at its own temperature: what a reset of all sliders brings back."""
-        return replace(self.recipe, offsets=()).with_temperatures([self.own_temperature] * self.scales)
+        return self.recipe.without_moves().with_temperatures([self.own_temperature] * self.scales)
 
     @property
     def moved(self) -> dict[int, float]:
@@ -111,7 +111,7 @@ class EditedRecipe(QObject):
         temperatures = self.recipe.temperatures
         if not isinstance(self.recipe.base, Seed):
             temperatures = (SAMPLE_TEMPERATURE,) * self.scales
-        recipe = replace(self.recipe, base=Seed(seed), offsets=(), temperatures=temperatures, scales=(), kept=None)
+        recipe = replace(self.recipe.without_moves(), base=Seed(seed), temperatures=temperatures, scales=(), kept=None)
         self._edit(self._with_locked(recipe), self.tr("new sample"))
 
     def set_locked(self, scale: int, locked: bool) -> None:
@@ -211,4 +211,8 @@ class EditedRecipe(QObject):
 
 def same_origin(one: Recipe, other: Recipe) -> bool:
     """Whether two recipes have one base latent."""
-    return replace(one, offsets=(), keep_length=False) == replace(other, offsets=(), keep_length=False)
+    return _without_moves(one) == _without_moves(other)
+
+
+def _without_moves(recipe: Recipe) -> Recipe:
+    return replace(recipe, offsets=(), moves=(), locked=(), keep_length=False)

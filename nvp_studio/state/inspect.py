@@ -209,7 +209,9 @@ class InspectState(QObject):
             self._give_up(self.tr("{0} has another size than the images of this model.").format(self.name))
         elif self._recipe is not None:
             if self._recipe.checkpoint != model.digest:
-                self._recipe = replace(self._recipe, checkpoint=model.digest, temperatures=(), offsets=())
+                self._recipe = replace(
+                    self._recipe, checkpoint=model.digest, temperatures=(), offsets=(), moves=(), locked=()
+                )
             self._ask()
         else:
             self.changed.emit()
