@@ -73,7 +73,7 @@ class Kept(msgspec.Struct, frozen=True):
     """Factor on that noise."""
 
 
-MAX_MOVES = 64
+MAX_MOVES = 16
 """Most directions other than the model's that a recipe moves along."""
 KEPT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 """Of the paper's conceptual compression (Dinh et al. 2017, appendix)."""

@@ -1,17 +1,15 @@
 """`nvp-studio render`: the picture of a recipe again, or many pictures that its recipe leads to on one sheet."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nvp_studio.commands.console import CommandError, DeviceOption, JsonOption, ModelOption, print_result
+from nvp_studio.commands.directions import find_direction
 from nvp_studio.commands.on_ranks import open_on_rank
 from nvp_studio.commands.pictures import read_recipe
 from nvp_studio.commands.region import read_region
-
-if TYPE_CHECKING:
-    from nvp_studio.explore.model import OpenedModel
 
 
 def render(
@@ -19,7 +17,10 @@ def render(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .png file to write, with the recipe inside.")],
     model: ModelOption = "",
     sweep: Annotated[
-        str | None, typer.Option(help="Move along this direction, by its number from 1 or its name, in steps.")
+        str | None,
+        typer.Option(
+            help="Move along this direction in steps: by its number from 1, its name, or 'local 1' to 'local 8'."
+        ),
     ] = None,
     first: Annotated[float, typer.Option("--from", help="First offset of a sweep, in standard deviations.")] = -3.0,
     last: Annotated[float, typer.Option("--to", help="Last offset of a sweep.")] = 3.0,
@@ -82,7 +83,7 @@ def render(
         recipes, columns = [recipe], 1
         if sweep is not None:
             offsets = [first + (last - first) * step / (steps - 1) for step in range(steps)]
-            recipes, columns = sweep_of(recipe, _direction(opened, sweep), offsets), steps
+            recipes, columns = sweep_of(recipe, find_direction(opened, recipe, sweep), offsets), steps
         elif grid is not None:
             recipes, columns = corners_grid(recipe, grid, grid, 4.0 if whole else 1.0), grid
         elif kept:
@@ -93,14 +94,3 @@ def render(
         raise CommandError(f"{picture}: {error}") from error
     write_png(output, sheet, recipe)
     print_result({"output": str(output), "images": len(recipes), "checkpoint": opened.digest}, json)
-
-
-def _direction(opened: "OpenedModel", text: str) -> int:
-    """The direction with this number, from 1 on, or this name."""
-    names = () if opened.directions is None else opened.directions.names
-    if text in names and text:
-        return names.index(text)
-    if text.isdecimal() and 1 <= int(text) <= len(names):
-        return int(text) - 1
-    known = ", ".join(name for name in names if name)
-    raise CommandError(f"there is no direction {text!r}; there are 1 to {len(names)}" + (f", {known}" if known else ""))

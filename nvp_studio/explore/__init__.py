@@ -11,6 +11,7 @@ _MODULES = {
     "draw_sheet": "nvp_studio.explore.grids",
     "kept_strip": "nvp_studio.explore.grids",
     "latent": "nvp_studio.explore.rendering",
+    "local_directions": "nvp_studio.explore.local_directions",
     "nudge": "nvp_studio.explore.nudge",
     "open_model": "nvp_studio.explore.model",
     "redraw": "nvp_studio.explore.redraw",

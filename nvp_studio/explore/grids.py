@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.pictures import MAX_SIDE
 from nvp_studio.explore.rendering import draw
-from nvp_studio.recipe import KEPT_SHARES, Corners, Kept, Recipe
+from nvp_studio.recipe import KEPT_SHARES, Corners, Kept, Move, Recipe
 
 _BATCH = 8
 
@@ -40,8 +40,10 @@ def corners_grid(recipe: Recipe, rows: int, columns: int, turns: float = 1.0) ->
     ]
 
 
-def sweep(recipe: Recipe, direction: int, offsets: Iterable[float]) -> list[Recipe]:
-    """The recipe with each of these offsets along one direction, in standard deviations."""
+def sweep(recipe: Recipe, direction: int | Move, offsets: Iterable[float]) -> list[Recipe]:
+    """The recipe with each of these offsets along one direction, the model's (by its index) or another."""
+    if isinstance(direction, Move):
+        return [recipe.with_move(msgspec.structs.replace(direction, offset=offset)) for offset in offsets]
     return [recipe.with_offset(direction, offset) for offset in offsets]
 
 

@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 
 from nvp_studio.explore.grids import corners_grid, kept_strip, sweep
+from nvp_studio.explore.local_directions import local_directions
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import save_picture
@@ -53,8 +54,10 @@ def test_sheets_hold_the_pictures_that_their_recipes_make(
     run: Run, model: Path, opened: OpenedModel, tmp_path: Path
 ) -> None:
     recipe, _ = saved(opened, tmp_path / "picture.png", base=CORNERS)
+    local = local_directions(opened, recipe).moves[1]
     for words, recipes, columns in (
         (("--sweep", "3", "--from", "-2", "--to", "2", "--steps", "5"), sweep(recipe, 2, (-2, -1, 0, 1, 2)), 5),
+        (("--sweep", "local 2", "--from", "-2", "--to", "2", "--steps", "3"), sweep(recipe, local, (-2, 0, 2)), 3),
         (("--grid", "3"), corners_grid(recipe, 3, 3), 3),
         (("--grid", "4", "--whole"), corners_grid(recipe, 4, 4, 4.0), 4),
         (("--kept", "--seed", "5", "--temperature", "0.5"), kept_strip(recipe, 5, 0.5), 5),
@@ -80,7 +83,7 @@ def test_sheets_hold_the_pictures_that_their_recipes_make(
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--sweep", "99"), "there is no direction '99'; there are 1 to 12"),
+        (("--sweep", "99"), "there is no direction '99'; there are 1 to 12, 'local 1' to 'local 8'"),
         (("--grid", "3"), "not of a picture between four corners"),
         (("--sweep", "1", "--scale", "5000"), "more than 16,384 pixels wide"),
     ],

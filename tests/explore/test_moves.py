@@ -45,7 +45,7 @@ def test_local_directions_are_the_leading_singular_vectors_of_the_whole_jacobian
         assert float(abs(found.left[number] @ left[:, number])) == pytest.approx(1, abs=1e-5)
         assert torch.allclose(whole @ found.right[number], found.values[number] * found.left[number], atol=1e-5)
         assert found.left[number].sum() >= 0
-    errors = [values[:6] - leading(double.flow, z, 6, rounds=rounds).values for rounds in (1, 2, 8)]
+    errors = [values[:6] - leading(double.flow, z, 6, rounds=rounds).values for rounds in (2, 4, 8)]
     assert all((error > -1e-9).all() for error in errors), "what is found is never larger"
     assert errors[0].sum() > errors[1].sum() > errors[2].sum()
 
@@ -113,7 +113,7 @@ def test_moves_are_kept_in_one_order_and_zeros_left_out() -> None:
     assert locked.without_moves().moves == (replace(one, offset=0.0, locked=True),)
     for number in range(MAX_MOVES):
         recipe = recipe.with_move(move(number, offset=1.0))
-    with pytest.raises(ValueError, match="at most 64 directions"):
+    with pytest.raises(ValueError, match="at most 16 directions"):
         recipe.with_move(move(MAX_MOVES, offset=1.0))
 
 
