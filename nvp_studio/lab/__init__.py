@@ -1,0 +1,1 @@
+"""Densities in one and two dimensions: the mathematics behind the page Lab."""
