@@ -48,7 +48,7 @@ class WrappingRow(QWidget):
 
     def _fit(self) -> None:
         parts = (self._first, self._middle, self._last)
-        self._wrap(self.width() < sum(part.sizeHint().width() for part in parts) + 3 * SPACE)
+        self._wrap(self.width() < sum(max(part.sizeHint().width(), part.minimumWidth()) for part in parts) + 3 * SPACE)
 
     def _wrap(self, wrapped: bool) -> None:
         if wrapped == self.wrapped:
