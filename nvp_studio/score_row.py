@@ -1,7 +1,8 @@
 """The score of one image file, as it is computed, sent to the window, shown and written to a file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -31,6 +32,10 @@ COLUMNS = (
 """Of a table of scores; names of fields of `ScoreRow`."""
 DATA_COLUMNS = (*COLUMNS, "label_name")
 """Of a table of the scores of a data set."""
+CONTENT = "content"
+"""A further column of tables of files: a digest of the file's content (`data.scored_files.content_of`)."""
+ORIGIN = ("model", "model_sha256")
+"""The last columns of tables in files, the same in all rows: name and digest of the model."""
 
 
 class ScoreNumbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +80,12 @@ DETAILS = tuple(name for name in ScoreNumbers.__struct_fields__)
 """Further columns of a table with everything that was measured."""
 
 
+def table_columns(*, details: bool = True, of_files: bool = True) -> tuple[str, ...]:
+    """The columns of a table of scores in a file, which the window and the command line write and read alike."""
+    first = COLUMNS if of_files else DATA_COLUMNS
+    return (*first, *(DETAILS if details else ()), *((CONTENT,) if of_files else ()), *ORIGIN)
+
+
 class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """One file's score, or the reason it has none (`error`; then `bits_per_dim` is None)."""
 
@@ -104,7 +115,7 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     causes: Annotated[tuple[tuple[Sentence, float], ...], msgspec.Meta(max_length=64)] = ()
     """(reason, its surprise), the strongest first, of what is more unusual than half of the reference."""
     content: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    """A digest of the file's content, for a command that goes on with a table; else empty."""
+    """A digest of the file's content, so that a table can be gone on with; empty where it is not known."""
 
     def judged(self, rate: float) -> "ScoreRow":
         """The row with verdict and reasons at this false-alarm rate, in (0, 1)."""
@@ -114,11 +125,18 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
         reasons = () if verdict == "typical" else reasons_at(self.causes, rate)
         return msgspec.structs.replace(self, verdict=verdict, reasons=reasons)
 
-    def values(self, columns: Sequence[str] = COLUMNS) -> dict[str, object]:
-        """Plain values by column; the label of a file is a text, that of a data set's image a number."""
+    def values(
+        self, columns: Sequence[str] = COLUMNS, origin: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, object]:
+        """Plain values by column; the label of a file is a text, that of a data set's image a number.
+
+        `origin` has those of the columns `ORIGIN`, where they are wanted.
+        """
         values: dict[str, object] = {}
         for column in columns:
-            if column == "label":
+            if column in ORIGIN:
+                values[column] = origin.get(column)
+            elif column == "label":
                 values[column] = self.label_name or None if self.label is None else self.label
             elif column in ("notes", "reasons"):
                 values[column] = list(getattr(self, column))
@@ -128,9 +146,11 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
                 values[column] = getattr(self, column)
         return values
 
-    def cells(self, columns: Sequence[str] = COLUMNS) -> tuple[str, ...]:
+    def cells(
+        self, columns: Sequence[str] = COLUMNS, origin: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[str, ...]:
         """The row of a CSV file with these columns."""
-        return tuple(_cell(column, value) for column, value in self.values(columns).items())
+        return tuple(_cell(column, value) for column, value in self.values(columns, origin).items())
 
 
 def verdict_at(p_value: float, log_tail: float, rate: float) -> Verdict:

@@ -37,10 +37,9 @@ from nvp_studio.commands.score_output import Tally, print_tally, writers
 from nvp_studio.commands.score_resume import Scored, read_csv, read_parquet
 from nvp_studio.commands.score_watch import watched
 from nvp_studio.data.reading import Reading
-from nvp_studio.data.scored_files import CONTENT, content_of
 from nvp_studio.file_labels import FileLabels
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.score_row import COLUMNS, DATA_COLUMNS, DETAILS, ScoreRow
+from nvp_studio.score_row import ScoreRow, table_columns
 from nvp_studio.text import printable
 
 if TYPE_CHECKING:
@@ -88,7 +87,9 @@ def score(
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Add to the table what it lacks; a CSV file gets rows as they are computed."),
+        typer.Option(
+            "--resume", help="Add to the table what it lacks, also one that a killed command left unfinished."
+        ),
     ] = False,
     watch: Annotated[
         bool,
@@ -148,6 +149,7 @@ def score(
         raise typer.BadParameter("--map needs a reference, which fixes its colours")
     from nvp_studio.data.archive_paths import Archives
     from nvp_studio.explore.image_scores import Scoring
+    from nvp_studio.runs.score_tables import TableFormat
 
     rate = rate_of(false_alarms)
     given = given_reading(fields | {"labels": check_labels(labels, data)})
@@ -163,17 +165,21 @@ def score(
         scoring = Scoring(samples, seed, bound == "weighted", found, rate, second_model(opened, against, device, ranks))
         draw = map_writer(opened, found, maps, seed)
         written = report_writer(opened, found, rate, seed, report if ranks.first else None)
-        columns = (COLUMNS if data is None else DATA_COLUMNS) + (DETAILS if details else ())
+        columns = table_columns(details=details, of_files=data is None)
+        table = TableFormat(columns, opened.info.name, opened.digest)
         if watch and ranks.world > 1:
             raise CommandError("--watch works in one process alone")
-        table = (*columns, CONTENT) if data is None else columns
 
         def read() -> Scored:
             if not resume:
-                return Scored()
-            return read_csv(csv_file, table, archives) if csv_file else read_parquet(parquet or Path(), table, archives)
+                return Scored(columns)
+            if csv_file:
+                return read_csv(Path(csv_file), table, archives)
+            return read_parquet(parquet or Path(), table, archives)
 
-        done = on_first(ranks, read) or Scored()
+        known = on_first(ranks, read)
+        done = Scored(columns) if known is None else known
+        table = replace(table, columns=done.columns)
         if chosen is None:
             total, rows = (
                 None,
@@ -201,7 +207,7 @@ def score(
         try:
             quiet = data is not None or csv_file is not None or parquet is not None
             bar = progress_bar("images", rows_on_stdout=csv_file == "-" or json or not quiet)
-            outputs = writers(columns, csv_file, parquet, json, quiet, done if resume else None, data is None)
+            outputs = writers(table, csv_file, parquet, json, quiet, added=resume)
             with on_stop(tally.stop), outputs as write, bar:
                 task = bar.add_task("scoring", total=total)
                 for row in rows:
@@ -236,13 +242,10 @@ def _file_rows(
 
     def work(paths: Sequence[bytes]) -> list[ScoreRow]:
         names = list(map(os.fsdecode, paths))
-        contents = [content_of(archives, Path(name)) for name in names]  # before: a file may change meanwhile
         rows = score_files(opened, names, cancelled=lambda: bool(tally.stopped), archives=archives, scoring=scoring)
         return [
-            msgspec.structs.replace(
-                row, pixels=row.pixels if keep_pixels else None, label_name=named.of(name), content=content
-            )
-            for row, name, content in zip(draw(rows), names, contents, strict=False)
+            msgspec.structs.replace(row, pixels=row.pixels if keep_pixels else None, label_name=named.of(name))
+            for row, name in zip(draw(rows), names, strict=False)
         ]
 
     if every is not None:

@@ -1,6 +1,5 @@
 """What `nvp-studio score` writes: tables of rows as they are computed, lines for a person, and counts at the end."""
 
-import io
 import math
 import statistics
 from array import array
@@ -8,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nvp_studio.commands.console import out, out_csv, print_json, say
-from nvp_studio.commands.score_resume import Scored, added_rows
-from nvp_studio.csv_file import csv_writer
-from nvp_studio.data.scored_files import CONTENT
-from nvp_studio.score_row import VERDICTS, ScoreRow
+from nvp_studio.score_row import CONTENT, ORIGIN, VERDICTS, ScoreRow
+
+if TYPE_CHECKING:
+    from nvp_studio.runs.score_tables import TableFormat
 
 
 class Tally:
@@ -40,34 +40,31 @@ class Tally:
 
 @contextmanager
 def writers(
-    columns: tuple[str, ...],
+    table: "TableFormat",
     csv_file: str | None,
     parquet: Path | None,
     json: bool,
     quiet: bool,
-    done: Scored | None = None,
-    of_files: bool = False,
+    added: bool = False,
 ) -> Iterator[Callable[[ScoreRow], object]]:
-    """Writes rows with these columns to all outputs asked for; files are complete at the end.
+    """Writes rows to all outputs asked for; files with the columns of `table` are complete at the end.
 
-    With `done`, the rows of an earlier run, they are added to these; tables `of_files` have a further column with the
-    digest of the content. To stdout go lines of JSON or a CSV table, or a table for a person unless that is `quiet`.
+    With `added`, they are added to the rows of the file that there is. To stdout go lines of JSON or a CSV table,
+    without the columns that only files have, or a table for a person unless that is `quiet`.
     """
+    from nvp_studio.runs.score_tables import added_csv_rows, csv_rows, parquet_rows
+
     writers: list[Callable[[ScoreRow], object]] = []
-    table = (*columns, CONTENT) if of_files else columns
+    columns = tuple(name for name in table.columns if name not in (CONTENT, *ORIGIN))
     with ExitStack() as stack:
         if csv_file == "-":
             write_cells = out_csv(columns)
             writers.append(lambda row: write_cells(row.cells(columns)))
         elif csv_file is not None:
-            rows = _csv_rows if done is None else added_rows
-            writers.append(stack.enter_context(rows(csv_file, table)))
+            rows = added_csv_rows if added else csv_rows
+            writers.append(stack.enter_context(rows(Path(csv_file), table)))
         if parquet is not None:
-            from nvp_studio.runs.score_tables import parquet_rows
-
-            writers.append(
-                stack.enter_context(parquet_rows(parquet, table, kept=done.kept if done is not None else ()))
-            )
+            writers.append(stack.enter_context(parquet_rows(parquet, table, added=added)))
         if json:
             writers.append(lambda row: print_json(row.values(columns)))
         elif not writers and not quiet:
@@ -78,17 +75,6 @@ def writers(
                 one(row)
 
         yield write
-
-
-@contextmanager
-def _csv_rows(path: str, columns: tuple[str, ...]) -> Iterator[Callable[[ScoreRow], object]]:
-    from nvp_studio.files import stream_whole
-
-    with stream_whole(path, devices=True) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        write_cells = csv_writer(text, columns)
-        yield lambda row: write_cells(row.cells(columns))
-        text.detach()  # flushed; the file is closed by who opened it
 
 
 def _print_row(row: ScoreRow) -> None:

@@ -11,8 +11,6 @@ from nvp_studio.csv_file import csv_cell
 if TYPE_CHECKING:
     from nvp_studio.data.archive_paths import Archives
 
-CONTENT = "content"
-"""The column of tables of files with what `content_of` gives."""
 DIGEST_BYTES = 12
 _PART = 2**20
 """Bytes at the start and at the end of a file that its digest covers."""
@@ -25,6 +23,14 @@ def content_of(archives: "Archives", path: Path) -> str:
     """
     try:
         source = archives.source(path)
+    except OSError:
+        return ""
+    return content_of_source(source)
+
+
+def content_of_source(source: object) -> str:
+    """As `content_of`, of what `Archives.source` gave: a path or the content of a member."""
+    try:
         if isinstance(source, bytes):
             return _content(len(source), source[:_PART] + source[_PART:][-_PART:])
         if not isinstance(source, str | os.PathLike) or not stat.S_ISREG(os.stat(source).st_mode):

@@ -15,6 +15,7 @@ from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decode_child import Source
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError, ReadImage
+from nvp_studio.data.scored_files import content_of_source
 from nvp_studio.explore.image_scores import Scoring, score_images
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.image_batch import ImageBatch
@@ -99,18 +100,18 @@ def read_files(
         while found.more and not cancelled():
             with closing(decoders().read(found.sources(), model.image_shape, model.reading, cancelled)) as images:
                 for image in images:
-                    yield None if image is None else _row(found.names.popleft(), image)
+                    yield None if image is None else _row(*found.names.popleft(), image)
             if found.more:
                 yield None
 
 
 class _Found:
-    """The files to score, whose names for a person are kept until their rows are made."""
+    """The files to score; their names for a person and digests of contents are kept until their rows are made."""
 
     def __init__(
         self, archives: Archives, paths: Iterable[str | os.PathLike[str]], wanted: Callable[[str], bool]
     ) -> None:
-        self.names: deque[str] = deque()
+        self.names: deque[tuple[str, str]] = deque()
         self.more = True
         self._archives, self._wanted = archives, wanted
         self._found = archives.find(os.fspath(path) for path in paths)
@@ -127,16 +128,17 @@ class _Found:
                 if passed == _MOST_PASSED:
                     return
                 continue
-            self.names.append(name)
-            yield self._archives.source(path)
+            source = self._archives.source(path)
+            self.names.append((name, content_of_source(source)))  # before it is read: it may change meanwhile
+            yield source
         self.more = False
 
 
-def _row(name: str, image: ReadImage | ImageError) -> ScoreRow:
-    label = Path(name).parent.name
+def _row(name: str, content: str, image: ReadImage | ImageError) -> ScoreRow:
+    row = ScoreRow(path=name, label_name=Path(name).parent.name, content=content)
     if isinstance(image, ImageError):
-        return ScoreRow(path=name, label_name=label, error=error_line(image))
-    return ScoreRow(path=name, label_name=label, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
+        return replace(row, error=error_line(image))
+    return replace(row, pixels=ImageBatch.of(image.pixels[np.newaxis]), notes=image.notes)
 
 
 def _scored(model: OpenedModel, rows: list[ScoreRow], scoring: Scoring) -> list[ScoreRow]:

@@ -25,7 +25,7 @@ class TableReader(QObject):
         state.references.changed.connect(self._start)
 
     def read(self, path: Path) -> None:
-        """Read this CSV file; scores of another model, reference or options give way to it."""
+        """Read this CSV or Parquet file; scores of another model, reference or options give way to it."""
         self._path = path
         self._start()
 

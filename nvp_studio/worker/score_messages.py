@@ -27,7 +27,7 @@ class Score(msgspec.Struct, frozen=True, tag="score"):
 
 
 class ReadTable(msgspec.Struct, frozen=True, tag="read-table"):
-    """Read a CSV file of scores of the open model: `TableRows` as they are read, then `TableRead`."""
+    """Read a CSV or Parquet file of scores of the open model: `TableRows` as they are read, then `TableRead`."""
 
     path: PathText
 

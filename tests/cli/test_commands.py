@@ -383,7 +383,7 @@ class TestScore:
         assert [row["path"] for row in rows] == [f"train/{index}" for index in range(260)]
         with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as file:
             cells = list(csv.DictReader(file))
-        assert list(cells[0]) == list(rows[0])
+        assert list(cells[0]) == [*rows[0], "model", "model_sha256"]
         assert [int(row["label"]) for row in cells] == [row["label"] for row in rows]
         assert {row["label_name"] for row in cells} == {"'=one", "other"}, "no spreadsheet computes it"
         from nvp_studio.data.catalogue import load_data

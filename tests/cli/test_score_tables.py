@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +14,10 @@ import PIL.Image
 import pytest
 
 from nvp_studio.commands.score_watch import watched
+from nvp_studio.explore import open_model
 from nvp_studio.score_row import ScoreRow
 from tests.cli.conftest import Run
-from tests.small_model import random_images
+from tests.small_model import random_images, write_small_model
 
 
 @pytest.fixture
@@ -23,6 +28,17 @@ def photos(tmp_path: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         PIL.Image.fromarray(image[..., 0]).save(folder / f"{number}.png")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def other_model(tmp_path: Path) -> Path:
+    """A model of the same images with other weights."""
+    write_small_model(tmp_path / "other.safetensors", seed=7)
+    return tmp_path / "other.safetensors"
+
+
+def _digest(model: Path) -> str:
+    return open_model(model).digest
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -85,6 +101,80 @@ def test_going_on_with_a_parquet_file(run: Run, model: Path, photos: Path, tmp_p
     assert code == 1
     assert "is no table of scores" in err
     assert out.read_bytes() == b"no table"
+
+
+def _parquet_rows(path: Path) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = pytest.importorskip("pyarrow.parquet").read_table(path).to_pylist()
+    return rows
+
+
+KILLED = """
+import os, signal, sys
+from nvp_studio.cli import main
+from nvp_studio.commands.score_output import Tally
+add, rows = Tally.add, []
+def add_or_die(tally, row):
+    rows.append(row)
+    if len(rows) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(tally, row)
+Tally.add = add_or_die
+main(sys.argv[1:])
+"""
+"""The command line, which is killed when its fifth row comes."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process by a signal")
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_killed_command_loses_nothing_that_was_scored(
+    run: Run, model: Path, photos: Path, tmp_path: Path, form: str, resumed: bool
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    table = tmp_path / f"one.{form}"
+    words = ["score", photos, "-m", model, "--reference", "none", f"--{form}", table]
+    if resumed:  # the table holds two of the images before
+        run("score", photos / "dog", *words[2:])
+        for number in range(6, 12):
+            shutil.copy(photos / "cat" / "0.png", photos / "cat" / f"{number}.png")
+        words.append("--resume")
+    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, words)], capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    code, _, err = run(*words, *([] if resumed else ["--resume"]))
+    assert code == 0, err
+    scored = 4 + 2 * resumed
+    assert f"{scored} are scored already" in err
+    assert f"{(12 if resumed else 6) - scored} scored" in err
+    rows = _rows(table) if form == "csv" else _parquet_rows(table)
+    assert sorted(str(row["path"]) for row in rows) == sorted(map(str, photos.rglob("*.png")))
+    assert [path.name for path in tmp_path.glob("one*")] == [table.name], "nothing is left beside the table"
+    before = {row["path"]: row["bits_per_dim"] for row in rows}
+    run(*words[:8])  # in one go
+    assert {row["path"]: row["bits_per_dim"] for row in (_rows(table) if form == "csv" else _parquet_rows(table))} == (
+        before
+    )
+
+
+def test_a_table_is_gone_on_with_by_its_own_model_and_columns(
+    run: Run, model: Path, photos: Path, tmp_path: Path, other_model: Path
+) -> None:
+    table = tmp_path / "one.csv"
+    words = ["score", photos, "--reference", "none", "--csv", table]
+    run(*words, "-m", model)
+    before = table.read_bytes()
+    code, _, err = run(*words, "-m", other_model, "--resume")
+    assert (code, table.read_bytes()) == (1, before)
+    assert "has scores by" in err
+    code, _, err = run(*words, "-m", model, "--resume", "--details")
+    assert (code, table.read_bytes()) == (1, before)
+    assert "has other columns, so nothing is added to it; it was written without --details" in err
+    run(*words, "-m", model, "--details")
+    shutil.copy(photos / "cat" / "0.png", photos / "dog" / "6.png")
+    code, _, err = run(*words, "-m", model, "--resume")
+    assert code == 0, err
+    assert all(row["nats"] for row in _rows(table)), "rows that are added have the columns of the table"
+    assert {row["model_sha256"] for row in _rows(table)} == {_digest(model)}
 
 
 def test_labels_of_a_table_are_carried_by_scores_and_latents(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from nvp_studio.data.archive_paths import Archives
+from nvp_studio.explore import open_model
 from nvp_studio.explore.score_tables import read_table
 from nvp_studio.runs.score_tables import write_table
 from nvp_studio.score_row import ScoreRow
@@ -78,6 +79,45 @@ def test_files_of_an_exported_table_are_not_scored_again(
     assert max(page.state.rows.scores) < 77
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_tables_of_the_window_and_of_the_command_line_are_one_kind(
+    page: ScorePage,
+    run: Run,
+    small_model: Path,
+    files: Path,
+    tmp_path: Path,
+    qtbot: Bot,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    ours, theirs = tmp_path / f"ours.{form}", tmp_path / f"theirs.{form}"
+    score(page, [files / "0.png", files / "1.png"], 2, qtbot)
+    before = {row.path: row for row in page.state.rows.all_files()}
+    monkeypatch.setattr(page.context, "ask_save", lambda *_: ours)
+    page.context.registry["score.export"].trigger()
+    qtbot.waitUntil(lambda: ours.exists() and any("Wrote ours" in text for text in said(page)))
+    code, _, err = run("score", files, "-m", small_model, "--reference", "none", f"--{form}", ours, "--resume")
+    assert code == 0, err
+    assert "2 are scored already" in err
+    assert "3 scored" in err
+    run("score", files, "-m", small_model, "--reference", "none", f"--{form}", theirs, "--details")
+    for table in (ours, theirs):
+        Image.fromarray(random_images(1, seed=9)[0, :, :, 0]).save(files / "4.png")  # which is left out therefore
+        page.state.clear()
+        continue_from(page, table, monkeypatch)
+        qtbot.waitUntil(lambda: page.state.rows.total == 4 and not page.state.busy)
+        qtbot.waitUntil(lambda: any("4 scores are taken" in text for text in said(page)))
+        for row in page.state.rows.all_files():
+            known = before.get(row.path)
+            assert row.content
+            assert row.numbers is not None
+            assert known is None or row.bits_per_dim == pytest.approx(known.bits_per_dim, abs=1e-5)
+            assert known is None or row.content == known.content
+            assert row.label_name == "files"
+
+
 def test_a_table_of_another_model_or_of_no_scores_is_refused(
     page: ScorePage, files: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +157,7 @@ def test_a_table_of_the_command_line_is_read_without_changed_files_and_damaged_l
     lines[3] = lines[3].replace(f"{before[str(files / '2.png')]:.6f}", "high")
     table.write_text("".join(lines) + lines[1].rstrip()[:-3], "utf-8")
     with Archives() as archives:
-        rows = list(read_table(str(table), "any", archives))
+        rows = list(read_table(str(table), open_model(small_model).digest, archives))
     assert [row and row.path for row in rows] == [str(files / "0.png"), None, None, str(files / "3.png"), None]
     assert rows[0] is not None
     assert rows[0].bits_per_dim == before[str(files / "0.png")]

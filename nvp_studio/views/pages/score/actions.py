@@ -48,10 +48,10 @@ class ScoreActions(QObject):
         add = context.registry.add
         add("score.add-files", self.tr("Add &files…"), self._ask_files, "Ctrl+Shift+F", "file-plus")
         add("score.add-folder", self.tr("Add f&older…"), self._ask_folder, "Ctrl+Shift+D", "folder-plus")
-        tip = self.tr("Score the images in a folder, and those that arrive in it")
-        tip = self.tr("Take the rows of a CSV file of scores; files in it are not scored again")
+        tip = self.tr("Take the rows of a CSV or Parquet file of scores; files in it are not scored again")
         text = self.tr("Continue from a ta&ble…")
         add("score.continue-from", text, self._continue_from, icon="table", tip=tip)
+        tip = self.tr("Score the images in a folder, and those that arrive in it")
         add("score.watch", self.tr("Watch a fol&der…"), self._ask_watched, "Ctrl+Shift+W", "timer", tip=tip)
         add("score.stop-watching", self.tr("Stop w&atching"), state.watching.stop, icon="octagon-x")
         add("score.again", self.tr("&Score again"), state.score_again, icon="refresh-cw", separator=True)
@@ -151,7 +151,7 @@ class ScoreActions(QObject):
 
     def _continue_from(self) -> None:
         self._context.page_requested.emit(self._page_key)
-        for path in self._context.ask_files("csv", self.tr("A table of scores"), self.tr("Tables (*.csv)")):
+        for path in self._context.ask_files("csv", self.tr("A table of scores"), self.tr("Tables (*.csv *.parquet)")):
             self._tables.read(path)
 
     def _on_table_read(self, taken: int, left: int) -> None:
