@@ -41,11 +41,12 @@ class HelpDialog(Dialog):
         ]
         figures = [figure for figure in explanations() if figure.key in page.figures]
         uses = "".join(f"<p><b>{escape(want)}.</b> {escape(way)}</p>" for want, way in page.uses)
-        return (
-            f"<h2>{escape(page.title)}</h2><p>{escape(page.purpose)}</p>{uses}"
-            f"<h2>{escape(self.tr('Keys'))}</h2>{_table((*page.keys, *shortcuts))}"
-            f"<h2>{escape(self.tr('What the figures mean'))}</h2>{figures_html(figures)}"
-        )
+        parts = [f"<h2>{escape(page.title)}</h2><p>{escape(page.purpose)}</p>{uses}"]
+        if keys := (*page.keys, *shortcuts):
+            parts.append(f"<h2>{escape(self.tr('Keys'))}</h2>{_table(keys)}")
+        if figures:
+            parts.append(f"<h2>{escape(self.tr('What the figures mean'))}</h2>{figures_html(figures)}")
+        return "".join(parts)
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

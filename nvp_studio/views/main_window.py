@@ -65,6 +65,7 @@ def page_entries() -> tuple[PageEntry, ...]:
         PageEntry("score", tr("Score"), "gauge", "score.page:ScorePage"),
         PageEntry("runs", tr("Runs"), "chart-line", "runs.page:RunsPage"),
         PageEntry("inspect", tr("Inspect"), "scan-search", "inspect.page:InspectPage"),
+        PageEntry("lab", tr("Lab"), "flask-conical", "lab.page:LabPage"),
     )
 
 
@@ -121,6 +122,7 @@ class MainWindow(QMainWindow):
             "runs": self.tr("&Runs"),
             "score": self.tr("&Score"),
             "inspect": self.tr("&Inspect"),
+            "lab": self.tr("&Lab"),
             "view": self.tr("&View"),
             "help": self.tr("&Help"),
         }

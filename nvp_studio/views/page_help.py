@@ -25,7 +25,15 @@ class PageHelp:
 
 def page_help(page: str) -> PageHelp:
     """The help of the page with this key; raises `KeyError` for one without."""
-    return {"train": _train, "explore": _explore, "score": _score, "runs": _runs, "inspect": _inspect}[page]()
+    pages = {
+        "train": _train,
+        "explore": _explore,
+        "score": _score,
+        "runs": _runs,
+        "inspect": _inspect,
+        "lab": _lab,
+    }
+    return pages[page]()
 
 
 def _train() -> PageHelp:
@@ -253,4 +261,19 @@ def _inspect() -> PageHelp:
             (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),
         ),
         figures=("bits", "scale"),
+    )
+
+
+def _lab() -> PageHelp:
+    tr = partial(QCoreApplication.translate, "PageHelp")
+    return PageHelp(
+        title=tr("Lab"),
+        purpose=tr(
+            "Trains small flows of points in seconds, so that one can watch how a density is learnt. The layers are "
+            "those of the flows of images."
+        ),
+        uses=((tr("Change the number of dimensions"), tr("The list at the top.")),),
+        actions=("lab.",),
+        keys=(),
+        figures=(),
     )

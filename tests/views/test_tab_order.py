@@ -12,7 +12,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.tab_order import move_focus, stops
 from tests.qt import Bot, open_window
 
-PAGES = ("train", "explore", "score", "runs", "inspect")
+PAGES = ("train", "explore", "score", "runs", "inspect", "lab")
 
 
 def named(widget: QWidget) -> str:
@@ -91,6 +91,7 @@ def test_tab_goes_through_each_page_as_it_is_seen(shared_engine: Engine, qtbot: 
             "score": ["Add files", "Add folder"],
             "runs": ["Search runs", "Runs", "Quantity", "Axis", "Log", "Clip outliers", "Images"],
             "inspect": ["Open image", "Inspect a sample", "Health of the layers"],
+            "lab": ["Part of Lab"],
         }[key]
         assert [name for name in names if name in expected] == expected, (key, names)
         window.show_page(key)

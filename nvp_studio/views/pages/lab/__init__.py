@@ -1,0 +1,1 @@
+"""Lab: densities of points, trained before the eyes."""
