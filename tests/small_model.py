@@ -12,11 +12,11 @@ from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
 
 
-def small_config(image_shape: tuple[int, int, int] = (1, 8, 8)) -> FlowConfig:
+def small_config(image_shape: tuple[int, int, int] = (1, 8, 8), scales: int = 2) -> FlowConfig:
     """A flow of two scales that takes milliseconds."""
     return FlowConfig(
         image_shape=image_shape,
-        scales=2,
+        scales=scales,
         checkerboard_couplings=2,
         channel_couplings=2,
         final_couplings=2,
@@ -58,12 +58,13 @@ def write_small_model(
     seed: int = 0,
     directions: int = 12,
     named: tuple[str, ...] = (),
+    scales: int = 2,
 ) -> str:
     """Write the checkpoint; return its digest. Another `seed` makes another model, `named` are its last directions."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):  # the same model at every call: two pictures must not score alike by chance
         torch.manual_seed(seed)
-        flow = Flow(small_config(image_shape))
+        flow = Flow(small_config(image_shape, scales))
     images = random_images(200, image_shape)
     x = unit_from_images(torch.from_numpy(images), 0.5)
     flow.initialize(x)

@@ -25,6 +25,10 @@ class Settings(msgspec.Struct, kw_only=True):
     """`QWidget.saveGeometry` as base64, likewise `dock_layout` from `QMainWindow.saveState`."""
     dock_layout: str = ""
     welcome_seen: bool = False
+    lesson: str = ""
+    """The step of the lessons that was looked at last."""
+    lessons_done: list[str] = []
+    """Steps whose thing was done."""
     device: str = "auto"
     model_path: str = ""
     """The model that was open; empty: the included one."""

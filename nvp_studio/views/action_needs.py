@@ -24,6 +24,8 @@ def _needs() -> dict[str, str]:
     picture = _tr("needs a picture on Inspect")
     export = _tr("needs a selected run and the package that it names")
     return {
+        "help.next-lesson": _tr("needs the lessons open, and a step after this one"),
+        "help.previous-lesson": _tr("needs the lessons open, and a step before this one"),
         "edit.undo": _tr("nothing was done on this page that could be undone"),
         "edit.redo": _tr("nothing was undone on this page"),
         "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),

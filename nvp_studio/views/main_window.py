@@ -15,6 +15,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
+from nvp_studio.views.lessons.lessons import Lessons
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.notification_history import NotificationHistory
 from nvp_studio.views.page import Page
@@ -107,6 +108,7 @@ class MainWindow(QMainWindow):
             self.log_dock.toggleViewAction(),
             self.history,
         )
+        self.lessons = Lessons(self.context, self.show_page, self.page, self._column)
         self._engine_notifications = EngineNotifications(engine, self)
         self._fill_corner()
         self._fill_menu_bar()
@@ -176,10 +178,10 @@ class MainWindow(QMainWindow):
         column = vbox(center, spacing=0)
         row = hbox(spacing=0)
         row.addWidget(self._rail)
-        pages = vbox(spacing=0)
-        pages.addWidget(self._stack, 1)
-        pages.addWidget(self.notifications)
-        row.addLayout(pages, 1)
+        self._column = vbox(spacing=0)
+        self._column.addWidget(self._stack, 1)
+        self._column.addWidget(self.notifications)
+        row.addLayout(self._column, 1)
         column.addLayout(row, 1)
         column.addWidget(self.context.strip)
         self.setCentralWidget(center)

@@ -20,6 +20,7 @@ class WelcomeCard(QFrame):
 
     train_chosen = Signal()
     score_chosen = Signal()
+    lessons_chosen = Signal()
     closed = Signal()
 
     def __init__(self) -> None:
@@ -44,7 +45,14 @@ class WelcomeCard(QFrame):
         self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._buttons.setSpacing(SPACE)
         self._buttons.addWidget(self.train)
-        self._buttons.addWidget(self.score)
+        self.lessons = QPushButton(" " + self.tr("Lessons"))
+        self.lessons.setToolTip(self.tr("Learn how flows work, step by step"))
+        set_icon(self.lessons, "book-open")
+        self.lessons.clicked.connect(self.lessons_chosen)
+        others = hbox()
+        others.addWidget(self.score)
+        others.addWidget(self.lessons)
+        self._buttons.addLayout(others)
         self._buttons.addStretch()
         self._parts.addLayout(self._buttons)
         close = flat_button("x", self.tr("Close the welcome"), role="dim")

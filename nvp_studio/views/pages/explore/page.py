@@ -95,7 +95,6 @@ class ExplorePage(Page):
         self.toolbar = ModelBar(self.context)
         column.addWidget(self.toolbar)
         self.welcome = WelcomeCard()
-        self.welcome.setVisible(not self.context.settings.values.welcome_seen)
         column.addWidget(self.welcome)
         self.pictures = PictureArea(self.context)
         column.addWidget(self.pictures, 1)
@@ -145,8 +144,11 @@ class ExplorePage(Page):
         self.panel.latents.direction_reset.connect(state.reset_direction)
         self.panel.latents.gesture_begun.connect(state.begin_gesture)
         self.panel.latents.gesture_ended.connect(state.end_gesture)
+        self.context.registry["help.lessons"].toggled.connect(self._show_welcome)
+        self._show_welcome()
         self.welcome.closed.connect(self._close_welcome)
         self.welcome.train_chosen.connect(lambda: self._leave_welcome("train", "run.one-minute"))
+        self.welcome.lessons_chosen.connect(lambda: self._leave_welcome(self.key, "help.lessons"))
         self.welcome.score_chosen.connect(lambda: self._leave_welcome("score", "score.add-files"))
 
     # Changes of the state
@@ -279,6 +281,11 @@ class ExplorePage(Page):
             self.state.new_sample(int(seed))
         else:
             self._on_recipe_changed(self.state.recipe)
+
+    def _show_welcome(self) -> None:
+        """Show it until it was closed; not beside the lessons, which need its room."""
+        lessons = self.context.registry["help.lessons"].isChecked()
+        self.welcome.setVisible(not lessons and not self.context.settings.values.welcome_seen)
 
     def _close_welcome(self) -> None:
         self.welcome.hide()

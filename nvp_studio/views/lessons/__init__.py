@@ -1,0 +1,1 @@
+"""Lessons: a series of short steps beside the live pages, each with one thing to do."""
