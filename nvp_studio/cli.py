@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from nvp_studio import __version__
-from nvp_studio.commands import compare, data, info, inspect, pictures, processes, reference, render, runs, score, train
+from nvp_studio.commands import (
+    animate,
+    compare,
+    data,
+    info,
+    inspect,
+    pictures,
+    processes,
+    reference,
+    render,
+    runs,
+    score,
+    train,
+)
 from nvp_studio.commands.console import CommandError, Stopped, out, say
 from nvp_studio.text import error_line
 from nvp_studio.training.errors import RunError
@@ -36,6 +49,7 @@ for command in (
     pictures.encode,
     pictures.decode,
     render.render,
+    animate.animate,
     score.score,
     compare.compare,
     reference.reference,

@@ -1,10 +1,11 @@
-"""`nvp-studio render`: the picture of a recipe again, or many pictures that its recipe leads to on one sheet."""
+"""`nvp-studio render`: the picture of a recipe again, a sheet of pictures that it leads to, or an animation."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nvp_studio.commands.animate import read_animation_file, render_animation
 from nvp_studio.commands.console import CommandError, DeviceOption, JsonOption, ModelOption, print_result
 from nvp_studio.commands.directions import find_direction
 from nvp_studio.commands.on_ranks import open_on_rank
@@ -13,9 +14,19 @@ from nvp_studio.commands.region import read_region
 
 
 def render(
-    picture: Annotated[Path, typer.Argument(help="A PNG saved by Explore, or a recipe's .json.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .png file to write, with the recipe inside.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The .png file to write, with the recipe inside; with --animation .gif, .webp, .mp4 too.",
+        ),
+    ],
+    picture: Annotated[Path | None, typer.Argument(help="A PNG saved by Explore, or a recipe's .json.")] = None,
     model: ModelOption = "",
+    animation: Annotated[
+        Path | None, typer.Option(help="Render an animation instead: the .json file of one, or a film that holds it.")
+    ] = None,
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +70,8 @@ def render(
     `nvp-studio render corners.png --grid 9 -o grid.png`
 
     `nvp-studio render picture.png --redraw 9,10,15,8 --seed 3 -o other.png`
+
+    `nvp-studio render --animation walk.json --scale 4 -o walk.gif`
     """
     from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip
     from nvp_studio.explore.grids import sweep as sweep_of
@@ -66,8 +79,17 @@ def render(
     from nvp_studio.explore.pictures import write_png
     from nvp_studio.explore.redraw import redraw as redrawn
 
+    if (picture is None) == (animation is None):
+        raise typer.BadParameter("give either a picture or --animation FILE")
     if (sweep is not None) + (grid is not None) + kept > 1:
         raise typer.BadParameter("give one of --sweep, --grid and --kept")
+    if animation is not None:
+        if sweep is not None or grid is not None or kept or nudge is not None or redraw is not None:
+            raise typer.BadParameter("--animation goes with --scale, --model and --device alone")
+        film = read_animation_file(animation)
+        render_animation(open_on_rank(model, device), film, output, scale, json)
+        return
+    assert picture is not None
     if output.suffix.lower() != ".png":
         raise typer.BadParameter("the picture goes to a file that ends in .png", param_hint="--output")
     if nudge not in (None, "z+", "z-", "x+", "x-"):

@@ -3,11 +3,11 @@
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -39,6 +39,7 @@ MAX_PIXELS = 64 * 2**20
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TEXT_CHARACTERS = 2**20
 _ORIENTATION = 0x0112  # the EXIF tag
+_DESCRIPTION = 0x010E  # the EXIF tag
 
 warnings.filterwarnings("ignore", module="PIL")  # of odd metadata, and of sizes, which are checked here
 
@@ -52,7 +53,8 @@ class ReadImage:
     """An image and how it came to be.
 
     `pixels` is uint8 `(H, W, C)` with C 1 or 3. `notes` names every conversion. `size` is the (width, height) of the
-    image in the file, upright. `text` holds the text chunks of a PNG, where recipes travel.
+    image in the file, upright. `text` holds the text chunks of a PNG, where recipes travel, and
+    the comment of a GIF or the description of a WebP file by these names.
     """
 
     pixels: Images
@@ -290,15 +292,22 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _text(image: Image.Image) -> dict[str, str]:
-    """Return the text chunks of a loaded PNG up to `MAX_TEXT_CHARACTERS` in all, each whole or not at all."""
-    if image.format != "PNG":
-        return {}
-    # Pillow would decode all frames of an animation to reach texts behind them.
-    chunks = image.info if getattr(image, "is_animated", False) else getattr(image, "text", {})
+    """Return the texts in a loaded file up to `MAX_TEXT_CHARACTERS` in all, each whole or not at all."""
+    chunks: Mapping[Any, Any] = {}
+    if image.format == "PNG":  # Pillow would decode all frames of an animation to reach texts behind them
+        chunks = image.info if getattr(image, "is_animated", False) else getattr(image, "text", {})
+    elif image.format == "GIF":
+        comment = image.info.get("comment", b"")
+        chunks = {"comment": comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment}
+    elif image.format == "WEBP":
+        try:
+            chunks = {"description": image.getexif().get(_DESCRIPTION, "")}
+        except Exception:  # damaged metadata is no reason to refuse sound pixels
+            return {}
     text: dict[str, str] = {}
     room = MAX_TEXT_CHARACTERS
     for key, value in chunks.items():
-        if not isinstance(key, str) or not isinstance(value, str) or len(key) + len(value) > room:
+        if not (isinstance(key, str) and isinstance(value, str) and value) or len(key) + len(value) > room:
             continue
         room -= len(key) + len(value)
         text[key] = str(value)

@@ -3,10 +3,12 @@
 from nvp_studio._lazy import lazy_attributes
 
 _MODULES = {
+    "Animation": "nvp_studio.explore.animation",
     "OpenedModel": "nvp_studio.explore.model",
     "PictureFile": "nvp_studio.explore.pictures",
     "Rendering": "nvp_studio.explore.rendering",
     "ScoreRow": "nvp_studio.score_row",
+    "animate": "nvp_studio.explore.animating",
     "corners_grid": "nvp_studio.explore.grids",
     "draw_sheet": "nvp_studio.explore.grids",
     "kept_strip": "nvp_studio.explore.grids",
@@ -15,12 +17,14 @@ _MODULES = {
     "nudge": "nvp_studio.explore.nudge",
     "open_model": "nvp_studio.explore.model",
     "redraw": "nvp_studio.explore.redraw",
+    "read_animation": "nvp_studio.explore.animation_files",
     "read_picture": "nvp_studio.explore.pictures",
     "render": "nvp_studio.explore.rendering",
     "save_picture": "nvp_studio.explore.pictures",
     "score_batches": "nvp_studio.explore.score",
     "score_files": "nvp_studio.explore.score",
     "sweep": "nvp_studio.explore.grids",
+    "write_animation": "nvp_studio.explore.animation_files",
     "write_png": "nvp_studio.explore.pictures",
 }
 

@@ -1,5 +1,6 @@
 """Mathematics of latents z (N, D), float64 unless the device has none: interpolation, manifold, redrawing, lengths."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from nvp_studio.flow.config import Scale
 
 _MIN_SINE = 1e-6
 """Sine of an angle below which two latents are interpolated along the straight line."""
+_LEAST_DISTANCE = 1e-3
+"""Of two knots of a spline, as a share of the largest distance of latents."""
 _AXES = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 
 
@@ -94,3 +97,38 @@ def chi_squared_percent(squared_length: float, dimensions: int) -> float:
     """Percentage of latents from the prior that are shorter in so many dimensions: |z|^2 is chi-squared distributed."""
     half = torch.tensor([dimensions / 2, squared_length / 2], dtype=torch.float64)
     return 100.0 * float(torch.special.gammainc(half[0], half[1]))
+
+
+def on_spline(
+    points: tuple[Tensor, Tensor, Tensor, Tensor], share: float, scales: Sequence[Scale], *, keep_length: bool = True
+) -> Tensor:
+    """The latent (1, D) `share` of the way from the second to the third of four latents (1, D); 0 and 1 give those.
+
+    A centripetal Catmull-Rom spline by the recurrence of Barry and Goldman (SIGGRAPH 1988): knots are as far apart as
+    the square roots of the distances of their latents. With `keep_length` the length at every scale then goes evenly
+    from the second's to the third's, as in `between`.
+    """
+    _, a, b, _ = points
+    if share in (0.0, 1.0):
+        return b if share else a
+    z = [point.double() for point in points]
+    distances = [float((other - one).norm()) for one, other in itertools.pairwise(z)]
+    least = max(distances) * _LEAST_DISTANCE or 1.0  # latents that are equal
+    knots = [0.0]
+    for distance in distances:
+        knots.append(knots[-1] + math.sqrt(max(distance, least)))
+    place = knots[1] + share * (knots[2] - knots[1])
+    for left, right in (((0, 1, 2), (1, 2, 3)), ((0, 1), (2, 3)), ((1,), (2,))):
+        z = [
+            ((knots[end] - place) * one + (place - knots[begin]) * other) / (knots[end] - knots[begin])
+            for one, other, begin, end in zip(z, z[1:], left, right, strict=False)
+        ]
+    if not keep_length:
+        return z[0].to(a.dtype)
+    parts = []
+    for scale in scales:
+        part, one, other = (tensor[:, scale.start : scale.stop].double() for tensor in (z[0], a, b))
+        length = (1 - share) * float(one.norm()) + share * float(other.norm())
+        now = float(part.norm())
+        parts.append(part * (length / now) if now > 0 else part)
+    return torch.cat(parts, 1).to(a.dtype)

@@ -177,13 +177,20 @@ def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
             np.empty((0, height, width, channels), np.uint8), none, none, np.empty((0, len(model.flow.scales)))
         )
     z = torch.cat([latent(model, recipe) for recipe in recipes])
-    x = model.flow.decode(z)
-    if not torch.isfinite(x).all():
-        raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
-    images = images_from_unit(x).cpu().numpy()
+    images = decoded(model, z)
     lengths = squared_lengths(z, model.flow.scales).numpy()
     offsets = np.stack([offsets_along(model, recipe) for recipe in recipes])
     return Drawing(images, _base_coordinates(model, recipes), offsets, lengths)
+
+
+@torch.inference_mode()
+def decoded(model: OpenedModel, z: Tensor) -> npt.NDArray[np.uint8]:
+    """The pictures (N, H, W, C) of latents (N, D); raises `ValueError` where one decodes to something else."""
+    x = model.flow.decode(z)
+    if not torch.isfinite(x).all():
+        raise ValueError("the recipe leads too far out for the model to decode; move its values towards 0")
+    images: npt.NDArray[np.uint8] = images_from_unit(x).cpu().numpy()
+    return images
 
 
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
