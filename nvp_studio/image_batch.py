@@ -28,6 +28,12 @@ class ImageBatch(msgspec.Struct, frozen=True):
         count, height, width, channels = images.shape
         return ImageBatch((count, height, width, channels), images.tobytes())
 
+    def one(self, index: int) -> "ImageBatch":
+        """One of the images, as a batch."""
+        _, height, width, channels = self.shape
+        size = height * width * channels
+        return ImageBatch((1, height, width, channels), self.pixels[index * size : (index + 1) * size])
+
     def array(self) -> "npt.NDArray[np.uint8]":
         """The images as an array (N, H, W, C) that cannot be written to."""
         import numpy as np  # not at the top: configurations and messages are imported without it

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.pictures import MAX_SIDE
 from nvp_studio.explore.rendering import draw
+from nvp_studio.picture_png import MAX_SIDE
 from nvp_studio.recipe import KEPT_SHARES, Corners, Kept, Move, Recipe
 
 _BATCH = 8

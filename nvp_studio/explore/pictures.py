@@ -1,6 +1,5 @@
 """Pictures as files: a PNG that carries its recipe, and any image file as a recipe."""
 
-import io
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -9,21 +8,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
-from PIL.PngImagePlugin import PngInfo
 
-from nvp_studio import __version__
 from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe
 from nvp_studio.files import write_whole
+from nvp_studio.picture_png import enlarged, png_bytes
 from nvp_studio.recipe import PNG_KEY, Image, Recipe
 from nvp_studio.text import one_line
-
-MAX_SIDE = 16_384
-"""Of a picture file, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +38,12 @@ def save_picture(
 
     Raises `ValueError` for a size that is not possible, and `OSError` when the disk refuses.
     """
-    height, width, _ = pixels.shape
-    if not 1 <= pixel_size <= max(1, MAX_SIDE // max(height, width)):
-        raise ValueError(f"a scale of {pixel_size} is not possible for {width}x{height} pixels")
-    large = pixels.repeat(pixel_size, 0).repeat(pixel_size, 1)
-    write_png(path, large, recipe)
+    write_png(path, enlarged(pixels, pixel_size), recipe)
 
 
 def write_png(path: str | os.PathLike[str], image: npt.NDArray[np.uint8], recipe: Recipe) -> None:
     """Write an image (H, W, C) as a PNG file with a recipe inside."""
-    text = PngInfo()
-    text.add_itxt(PNG_KEY, recipe.to_json())
-    text.add_itxt("Software", f"NVP Studio {__version__}")
-    file = io.BytesIO()
-    PIL.Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG", pnginfo=text, optimize=True)
-    write_whole(path, file.getvalue())
+    write_whole(path, png_bytes(image, recipe))
 
 
 def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False) -> PictureFile:

@@ -21,6 +21,7 @@ from nvp_studio.views.notification_history import NotificationHistory
 from nvp_studio.views.page import Page
 from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.drag_out import PictureMime
 from nvp_studio.views.widgets.drop_overlay import DropOverlay, local_paths
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, vbox
@@ -247,6 +248,8 @@ class MainWindow(QMainWindow):
     # Drag and drop
 
     def _describe_drop(self, event: QDropEvent) -> str:
+        if isinstance(event.mimeData(), PictureMime):
+            return ""  # a picture of this window: it is there already
         route = self._route(local_paths(event))
         return route[1] if route is not None else ""
 

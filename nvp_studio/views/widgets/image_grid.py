@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.qimages import qimages
@@ -24,6 +24,8 @@ class ImageGrid(QWidget):
     """Number of the cell that was clicked, or chosen by keys."""
     opened = Signal(int)
     """Number of the cell that was double-clicked, or chosen by Return."""
+    dragged = Signal(int)
+    """Number of the cell that is pulled out, where `offer_drag` was called."""
 
     def __init__(self, rows: int | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,6 +35,9 @@ class ImageGrid(QWidget):
         self._tip = ""
         self._columns: int | None = None
         self._under_mouse = -1
+        self._drags = False
+        self._pulled: tuple[int, QPoint] | None = None
+        """The cell that the button went down on, and where, while it may be pulled out."""
         self.dimmed = False
         """Whether the images are painted pale."""
         self.selected = -1
@@ -70,6 +75,10 @@ class ImageGrid(QWidget):
         self._tip = tip
         self.setToolTip(tip)
 
+    def offer_drag(self) -> None:
+        """Let images be pulled out; a click counts once the button is let go then."""
+        self._drags = True
+
     def select(self, index: int) -> None:
         """Mark a cell, or (-1) none."""
         if index != self.selected:
@@ -104,6 +113,12 @@ class ImageGrid(QWidget):
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._pulled is not None:
+            index, start = self._pulled
+            if (event.position().toPoint() - start).manhattanLength() >= QApplication.startDragDistance():
+                self._pulled = None
+                self.dragged.emit(index)
+            return
         index = self._index_at(event.position().toPoint())
         if index != self._under_mouse:
             self._under_mouse = index
@@ -117,7 +132,15 @@ class ImageGrid(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self._index_at(event.position().toPoint())
         if index >= 0 and event.button() == Qt.MouseButton.LeftButton:
-            self.clicked.emit(index)
+            if self._drags:
+                self._pulled = index, event.position().toPoint()
+            else:
+                self.clicked.emit(index)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        pulled, self._pulled = self._pulled, None
+        if pulled is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit(pulled[0])
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         index = self._index_at(event.position().toPoint())

@@ -1,6 +1,6 @@
 """A large image that can be zoomed and moved and that tells its pixels; each one is a sharp square, never smoothed."""
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -13,7 +13,7 @@ from PySide6.QtGui import (
     QPen,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QSizePolicy
+from PySide6.QtWidgets import QApplication, QGestureEvent, QPinchGesture, QSizePolicy
 
 from nvp_studio.views.theme import colors, scaled_font
 from nvp_studio.views.widgets.image_status import status_text
@@ -39,6 +39,9 @@ class ImageView(PlacedImage):
     Views with one `Viewport` do all that together.
     """
 
+    dragged = Signal()
+    """The picture is pulled out, where `offer_drag` was called."""
+
     def __init__(self, viewport: Viewport | None = None) -> None:
         super().__init__(viewport)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -57,6 +60,9 @@ class ImageView(PlacedImage):
         self.placeholder = ""
         self._dimmed = False
         self._grabbed: QPointF | None = None
+        self._drags = False
+        self._pulled: QPointF | None = None
+        """Where the button went down that may pull the picture out."""
         self._wheel = 0
         self._pinch = 1.0
         self.viewport.changed.connect(self._on_view_changed)
@@ -82,6 +88,13 @@ class ImageView(PlacedImage):
         if text != self.placeholder:
             self.placeholder = text
             self.update()
+
+    def offer_drag(self) -> None:
+        """Let the picture be pulled out: by a drag while all of it is shown, and with Ctrl always."""
+        self._drags = True
+        self.setToolTip(
+            self.toolTip() + "\n" + self.tr("To another program: drag while all of it is shown, or with Ctrl.")
+        )
 
     # Pixels
 
@@ -155,20 +168,28 @@ class ImageView(PlacedImage):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton) and self.can_move:
+        left, held = event.button() == Qt.MouseButton.LeftButton, event.modifiers()
+        if self._drags and left and (not self.can_move or held & Qt.KeyboardModifier.ControlModifier):
+            self._pulled = event.position()
+        elif event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton) and self.can_move:
             self._grabbed = event.position()
             self._show_cursor()
         else:
             super().mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._pulled is not None:
+            if (event.position() - self._pulled).manhattanLength() >= QApplication.startDragDistance():
+                self._pulled = None
+                self.dragged.emit()
+            return
         if self._grabbed is not None:
             self._move_by(self._grabbed - event.position())
             self._grabbed = event.position()
         self.viewport.point_at(self._pixel_at(event.position()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._grabbed = None
+        self._grabbed = self._pulled = None
         self._show_cursor()
         super().mouseReleaseEvent(event)
 

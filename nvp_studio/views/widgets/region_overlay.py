@@ -102,7 +102,7 @@ class RegionOverlay(QWidget):
             painter.strokePath(path, QPen(QColor(shade), width))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() != Qt.MouseButton.LeftButton:
+        if event.button() != Qt.MouseButton.LeftButton or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()
             return
         self._last = self._place(event.position())

@@ -26,6 +26,8 @@ class TrayPanel(QWidget):
     deleted = Signal(int)
     moved = Signal(int, int)
     """(number, number that it is to have)."""
+    dragged = Signal(int)
+    """Pulled out."""
 
     def __init__(self, keep: QAction) -> None:
         super().__init__()
@@ -76,6 +78,7 @@ class _PictureList(QListWidget):
         self._panel = panel
         self.setViewMode(QListWidget.ViewMode.IconMode)
         self.setMovement(QListWidget.Movement.Static)
+        self.setDragEnabled(True)
         self.setWrapping(False)
         self.setIconSize(QSize(_SIDE, _SIDE))
         self.setFixedHeight(_HEIGHT)
@@ -84,6 +87,10 @@ class _PictureList(QListWidget):
         self.setHorizontalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(self.tr("Pictures of the tray"))
+
+    def startDrag(self, actions: Qt.DropAction) -> None:
+        if self.currentRow() >= 0:
+            self._panel.dragged.emit(self.currentRow())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         row, key = self.currentRow(), event.key()

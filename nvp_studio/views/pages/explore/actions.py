@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 
-from nvp_studio.recipe import Blend, Corners, Image, Recipe, Seed, Space
+from nvp_studio.recipe import Space
 from nvp_studio.state.blend import BlendState
 from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import MixtureState
 from nvp_studio.state.paths import image_filter
+from nvp_studio.state.picture_files import file_stem
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scales import ScalesState
 from nvp_studio.state.tray import TrayState
@@ -201,7 +201,7 @@ class ExploreActions(QObject):
         model = self._state.model
         if model is None:
             return
-        stem = _file_stem(self._state.recipe)
+        stem = file_stem(self._state.recipe)
         path = self._context.ask_save("pictures", self.tr("Save the picture"), f"{stem}.png", "PNG (*.png)")
         if path is not None:
             self._state.save_picture(path, round(side / max(model.image_shape[1:])))
@@ -218,16 +218,3 @@ class ExploreActions(QObject):
     def _copy_python(self) -> None:
         QGuiApplication.clipboard().setText(self._state.python_code())
         notify.info(self.tr("Python code that makes this picture copied."), topic="explore")
-
-
-def _file_stem(recipe: Recipe) -> str:
-    """The name proposed for a picture's file."""
-    match recipe.base:
-        case Seed(seed=seed):
-            return f"sample-{seed}"
-        case Blend(share=share):
-            return f"blend-{100 * share:.0f}"
-        case Corners(phi=phi, phi_prime=phi_prime):
-            return f"corners-{100 * phi:.0f}-{100 * phi_prime:.0f}"
-        case Image(name=name):
-            return Path(name).stem or "picture"

@@ -21,6 +21,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
+from nvp_studio.views.pages.explore.dragging import Dragging
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.picture_area import PictureArea
 from nvp_studio.views.pages.explore.picture_text import base_text, changed_text, count_text, moved_text, scales_text
@@ -54,6 +55,7 @@ class ExplorePage(Page):
         self.corners = CornersState(self.state)
         self.scales = ScalesState(self.state)
         self.tray = TrayState(self.state, tray_path(context.settings.path))
+        self.dragging = Dragging(context, self.state, self.original, self.tray)
         self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales, self.tray)
         self.paint = RedrawTool(context, self, self.state)
         self._lay_out()
@@ -110,6 +112,7 @@ class ExplorePage(Page):
         self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, self.paint.panel)
         self.blend_panel = self.tools.blend_panel
         self.paint.show_on(self.pictures.view)
+        self.dragging.take_from(self.pictures, self.sheet, self.tools.tray_panel)
         column.addWidget(self.tools)
         return center
 
