@@ -10,15 +10,15 @@ from nvp_studio.flow.bijection import Bijection, constant_log_det
 class InvertibleConv1x1(Bijection):
     """y = W x at every pixel, with W = P L (U + diag(sign * exp(log_diagonal))), so log|det W| = sum of log_diagonal.
 
-    P is a fixed permutation, L unit lower and U strictly upper triangular; W starts as a random rotation.
+    P is a fixed permutation, L unit lower and U strictly upper triangular; W starts as `start`, or a random rotation.
     """
 
     permutation: Tensor
     sign: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, start: Tensor | None = None) -> None:
         super().__init__()
-        rotation = torch.linalg.qr(torch.randn(channels, channels, dtype=torch.float64)).Q
+        rotation = torch.linalg.qr(torch.randn(channels, channels, dtype=torch.float64)).Q if start is None else start
         permutation, lower, upper = (part.to(torch.get_default_dtype()) for part in torch.linalg.lu(rotation))
         diagonal = torch.diagonal(upper)
         self.register_buffer("permutation", permutation)

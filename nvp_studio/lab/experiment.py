@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 from nvp_studio.lab.model import PointFlow
 from nvp_studio.lab.points import usable
 from nvp_studio.lab.settings import LabSettings
+from nvp_studio.lab.stages import Points, Stages
 from nvp_studio.lab.toys import draw_toy
 from nvp_studio.training.muon import Muon, matrices_of
 from nvp_studio.training.train_state import tensors_of, update_average
@@ -59,6 +60,11 @@ class Experiment:
         self._averages, self._values = tensors_of(self.averaged), tensors_of(self.flow)
         self._wide: PointFlow | None = None
         self.steps = 0
+
+    @property
+    def layers(self) -> int:
+        """How many layers the flow has."""
+        return len(self.flow.names)
 
     def data(self, count: int, chance: np.random.Generator | None = None) -> Floats:
         """`count` points of the data, (count, 2)."""
@@ -113,6 +119,20 @@ class Experiment:
         """As `PointFlow.stages`."""
         places, log_dets = self.wide.stages(torch.from_numpy(values), backwards=backwards)
         return places.numpy(), log_dets.numpy()
+
+    @torch.no_grad()
+    def through(self, values: Floats, origin: int) -> Stages:
+        """Points (N, 2) of stage `origin` at every stage."""
+        places, log_dets = self.wide.through(torch.from_numpy(values), origin)
+        traces, signs = self.wide.traces(log_dets)
+        return Stages(
+            layers=len(places) - 1,
+            origin=origin,
+            places=Points.of(places.numpy()),
+            log_dets=log_dets.float().numpy().tobytes(),
+            traces=traces.float().numpy().tobytes(),
+            signs=tuple(signs),
+        )
 
     @torch.no_grad()
     def samples(self, count: int, seed: int = 0) -> Floats:

@@ -3,6 +3,8 @@
 A point (x, y) is a tensor (2, 1, 1): two channels at one pixel. Channel-wise masks divide the two coordinates.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,8 @@ from nvp_studio.flow.transforms import SplineTransform, elementwise_transform
 from nvp_studio.lab.settings import LabSettings
 
 _SHAPE = 2, 1, 1
+_EIGHTH_OF_A_TURN = math.sqrt(0.5) * torch.tensor([(1.0, -1.0), (1.0, 1.0)], dtype=torch.float64)
+"""Where layers that mix the coordinates start."""
 
 
 class PointFlow(nn.Module):
@@ -30,7 +34,7 @@ class PointFlow(nn.Module):
         """What each layer is, for a person."""
         for number in range(settings.couplings):
             if settings.mask == "mixed":
-                layers.append(InvertibleConv1x1(2))
+                layers.append(InvertibleConv1x1(2, start=_EIGHTH_OF_A_TURN))
                 self.names.append("mixing")
             flip = settings.mask != "same" and number % 2 == 1
             layers.append(_coupling(settings, flip=flip))
@@ -59,11 +63,41 @@ class PointFlow(nn.Module):
 
         From data to latents, or `backwards` from latents to data, where the last layer comes first.
         """
+        layers = list(self.body)
+        return self._led(layers[::-1] if backwards else layers, values, backwards=backwards)
+
+    def through(self, values: Tensor, origin: int) -> tuple[Tensor, Tensor]:
+        """`values` (N, 2) of stage `origin` at every stage, from data to latents (L + 1, N, 2), and log|det J| of the
+        map from the origin to there (L + 1, N).
+        """
+        layers = list(self.body)
+        back, back_log_dets = self._led(layers[:origin][::-1], values, backwards=True)
+        on, on_log_dets = self._led(layers[origin:], values, backwards=False)
+        return torch.cat((back.flip(0), on[1:])), torch.cat((back_log_dets.flip(0), on_log_dets[1:]))
+
+    def traces(self, log_dets: Tensor) -> tuple[Tensor, list[int]]:
+        """The trace of each layer's Jacobian (L, N), and the sign of its determinant, from what `through` returns.
+
+        A coupling changes one coordinate: its Jacobian has 1 and exp(log_det) on the diagonal. Other layers are linear.
+        """
+        traces, signs = [], []
+        corners = as_images(log_dets.new_tensor([(0, 0), (1, 0), (0, 1)]))
+        for number, layer in enumerate(self.body):
+            if isinstance(layer, Coupling):
+                traces.append(1 + torch.exp(log_dets[number + 1] - log_dets[number]))
+                signs.append(1)
+            else:
+                zero, first, second = layer(corners)[0].flatten(1)
+                jacobian = torch.stack((first - zero, second - zero), 1)
+                traces.append(jacobian.trace().expand(log_dets.shape[1]))
+                signs.append(1 if torch.linalg.det(jacobian) > 0 else -1)
+        return torch.stack(traces), signs
+
+    def _led(self, layers: list[Bijection], values: Tensor, *, backwards: bool) -> tuple[Tensor, Tensor]:
         x = as_images(values)
         total = x.new_zeros(len(x))
         places, log_dets = [values], [total]
-        layers = list(self.body)
-        for layer in reversed(layers) if backwards else layers:
+        for layer in layers:
             x, log_det = layer.inverse_with_log_det(x) if backwards else layer(x)
             total = total + log_det
             places.append(x.flatten(1))

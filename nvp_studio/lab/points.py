@@ -2,6 +2,8 @@
 
 import csv
 import io
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ MAX_VALUE = 1e6
 HALF_WIDTH = 2.0
 """Points of a file are moved and scaled, both coordinates alike, to lie within this distance of zero."""
 _MAX_CSV = 200 * 2**20
+_REPORT_LINES = 10_000
 
 
 class PointsError(ValueError):
@@ -61,11 +64,19 @@ def centred(points: Floats) -> Floats:
     return moved
 
 
-def read_csv(content: bytes) -> tuple[Floats, str]:
+def content_of(path: Path) -> bytes:
+    """The content of a text file, of one that is too large its beginning; raises `PointsError` and `OSError`."""
+    if not path.is_file():
+        raise PointsError(f"there is no file {path.name}")
+    with path.open("rb") as file:
+        return file.read(_MAX_CSV + 1)
+
+
+def read_csv(content: bytes, report: Callable[[int, int], None] = lambda done, total: None) -> tuple[Floats, str]:
     """The first two columns of a CSV file that hold numbers, and a note on lines that were passed over.
 
-    Columns are separated by commas, semicolons, tabs or spaces. A first line of words is a heading. Raises
-    `PointsError` where no two columns hold numbers.
+    Columns are separated by commas, semicolons, tabs or spaces. A first line of words is a heading. Now and then
+    `report` is told how many lines of how many were read. Raises `PointsError` where no two columns hold numbers.
     """
     if len(content) > _MAX_CSV:
         raise PointsError(f"the file is larger than {_MAX_CSV // 2**20} MiB")
@@ -81,7 +92,10 @@ def read_csv(content: bytes) -> tuple[Floats, str]:
     values: list[tuple[float, float]] = []
     passed = 0
     try:
-        for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=separator, skipinitialspace=True):
+        reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator, skipinitialspace=True)
+        for read, row in enumerate(reader):
+            if read % _REPORT_LINES == 0:
+                report(read, len(lines))
             numbers = [number for cell in row if (number := _number(cell, decimal_comma)) is not None][:2]
             if len(numbers) == 2:
                 values.append((numbers[0], numbers[1]))

@@ -29,10 +29,11 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
+from nvp_studio.worker.lab_messages import LabAnswer, LabRequest
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
-PROTOCOL = 16
+PROTOCOL = 17
 """Version of these messages; both ends must agree."""
 
 
@@ -190,6 +191,7 @@ Request = (
     | Render
     | RenderSheet
     | InspectRequest
+    | LabRequest
     | ReadPicture
     | SavePicture
     | SaveGrid
@@ -341,6 +343,7 @@ Answer = (
     | PictureScored
     | Sheet
     | InspectAnswer
+    | LabAnswer
     | PictureRead
     | PictureSaved
     | GridSaved

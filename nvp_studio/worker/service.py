@@ -23,6 +23,8 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.inspect_messages import Examine, Inspect
 from nvp_studio.worker.inspecting import Inspector
+from nvp_studio.worker.lab_messages import LabBuild, LabPush, LabRead, LabTrain
+from nvp_studio.worker.laboratory import Laboratory
 from nvp_studio.worker.messages import (
     Answer,
     GridSaved,
@@ -77,6 +79,7 @@ class Service:
         self._compiling: Compiling | None = None
         self._scorer = Scorer()
         self._inspector = Inspector()
+        self._laboratory = Laboratory()
         self._scored_at = 0.0
 
     def welcome(self) -> Welcome:
@@ -102,6 +105,8 @@ class Service:
                 return _sheet(self._opened(), request, self._batch)
             case Inspect() | Examine():
                 return self._inspect(self._opened(), request)
+            case LabBuild() | LabTrain() | LabPush() | LabRead():
+                return self._laboratory.steps(request)
             case ReadPicture():
                 return _read(self._opened(), request)
             case SavePicture():

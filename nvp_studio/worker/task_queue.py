@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nvp_studio.worker.inspect_messages import Examine
+from nvp_studio.worker.lab_messages import LabRead, LabTrain
 from nvp_studio.worker.messages import (
     Answer,
     Ask,
@@ -30,6 +31,8 @@ _LONG = (
     MapBits,
     DrawMaps,
     Examine,
+    LabTrain,
+    LabRead,
     Probe,
     Survey,
 )
