@@ -33,7 +33,7 @@ def measure(studio: Studio, pictures: int) -> dict[str, float]:
             studio.app.processEvents()
             if time.perf_counter() - began > PATIENCE:
                 raise TimeoutError("no layers of the picture")
-        page.picture.repaint()
+        page.stage.picture.repaint()
         times.append(1000 * (time.perf_counter() - began))
     shown, began = 0, time.perf_counter()
     while time.perf_counter() - began < 2:

@@ -8,6 +8,8 @@ from nvp_studio.explore.ledger_rows import Ledger, Shape
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import Name
 
+Aspect = Literal["values", "log-derivatives", "shifts", "mask", "inputs"]
+"""What may be shown of a stage; only couplings have others than values."""
 BINS = 50
 MAX_STAGES = 4096
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Conv2d
 
+from nvp_studio.explore.followed import FollowedPicture
 from nvp_studio.explore.inspected import (
     BINS,
     CHANGES,
@@ -16,13 +17,14 @@ from nvp_studio.explore.inspected import (
     SHIFT_RANGE,
     STAYS,
     VALUE_RANGE,
+    Aspect,
     InspectedStage,
     Inspection,
 )
-from nvp_studio.explore.ledger import dequantized, of_columns, shape_of
+from nvp_studio.explore.ledger import of_columns, shape_of
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import ChannelMask, Coupling
-from nvp_studio.flow.engine.walk import Stage, Walk
+from nvp_studio.flow.engine.walk import Stage
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.image_batch import ImageBatch
 
@@ -37,8 +39,13 @@ def inspect_picture(model: OpenedModel, pixels: Bytes) -> Inspection:
 
     Raises `ValueError` where the model gives the image no finite number.
     """
+    return inspection_of(FollowedPicture(model, pixels))
+
+
+def inspection_of(followed: FollowedPicture) -> Inspection:
+    """What is known of a picture and all of its stages; raises `ValueError` as `inspect_picture` does."""
+    model, pixels, stages = followed.model, followed.pixels, followed.stages
     images = np.ascontiguousarray(pixels[np.newaxis])
-    stages = list(Walk(model.flow).stages(dequantized(model.flow, images, 0, 0)))
     nats = np.array([[float(stage.nats[0]) for stage in stages]])
     ledger = of_columns(model, images, [(stage.name, shape_of(stage)) for stage in stages], nats, 1, 0)
     couplings = [stage.parameters for stage in stages if stage.parameters is not None]
@@ -66,6 +73,29 @@ def inspect_picture(model: OpenedModel, pixels: Bytes) -> Inspection:
         step=step,
         reference_mean=float(model.reference.mean()) if len(model.reference) else None,
     )
+
+
+def channel_images(followed: FollowedPicture, position: int, aspect: Aspect) -> ImageBatch:
+    """Every channel of the tensor after the stage at `position` of an inspection as a grey image, (C', H', W', 1).
+
+    Black and white are those of the inspection's pictures.
+    """
+    if not 0 <= position <= len(followed.stages):
+        raise ValueError(f"there is no layer {position}; the last is {len(followed.stages)}")
+    if position == 0:
+        return ImageBatch.of(np.ascontiguousarray(followed.pixels.transpose(2, 0, 1)[..., np.newaxis]))
+    channels = followed.channels(position - 1, aspect)
+    if aspect == "mask":
+        grey = _mask(channels[np.newaxis], 1).transpose(2, 0, 1)
+    else:
+        ranges = {
+            "log-derivatives": (-SCALE_RANGE, SCALE_RANGE),
+            "shifts": (-SHIFT_RANGE, SHIFT_RANGE),
+        }
+        low, high = ranges.get(aspect) or _range(followed.stages[position - 1])
+        middle = torch.where(channels.isnan(), (low + high) / 2, channels)
+        grey = _bytes(middle[np.newaxis], low, high, 1).transpose(2, 0, 1)
+    return ImageBatch.of(np.ascontiguousarray(grey[..., np.newaxis]))
 
 
 def _step(pictures: int, shape: tuple[int, ...]) -> int:

@@ -31,6 +31,12 @@ def spline_params(bins: int) -> int:
     return 3 * bins + 1
 
 
+def knots(params: Tensor) -> tuple[Tensor, Tensor]:
+    """The x and y, each (N, K + 1, C, H, W), between the bins of splines with `params` (N, 3 K + 1, C, H, W)."""
+    bins = params.shape[1] // 3
+    return _edges(params[:, :bins], MIN_WIDTH), _edges(params[:, bins : 2 * bins], MIN_HEIGHT)
+
+
 class Bin(NamedTuple):
     """The bin k that each value falls into; all tensors have the values' shape."""
 
@@ -85,8 +91,8 @@ def _derivative(bin: Bin, xi: Tensor) -> Tensor:
 def _find_bin(values: Tensor, params: Tensor, *, by_height: bool) -> Bin:
     """The bins of values (N, C, H, W) along the x axis, or `by_height` along the y axis."""
     bins = params.shape[1] // 3
-    widths, heights, raw = torch.split(params.to(values.dtype), [bins, bins, bins + 1], 1)
-    x, y = _edges(widths, MIN_WIDTH), _edges(heights, MIN_HEIGHT)
+    params = params.to(values.dtype)
+    raw, (x, y) = params[:, 2 * bins :], knots(params)
     slopes = y.diff(dim=1) / x.diff(dim=1)
     before, after = _padded(slopes, before=1.0), _padded(slopes, after=1.0)
     derivatives = torch.exp(torch.tanh(raw)) * 2 * before * after / (before + after)

@@ -68,6 +68,7 @@ def _needs() -> dict[str, str]:
         "inspect.sample": _tr("needs an open model"),
         "inspect.health": model_open,
         "inspect.diagram": picture,
+        "inspect.compare": picture,
         "inspect.play": picture,
         "inspect.play-back": picture,
         "inspect.next": picture,

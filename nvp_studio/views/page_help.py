@@ -237,6 +237,25 @@ def _inspect() -> PageHelp:
                 ),
             ),
             (
+                tr("See what was done to a value"),
+                tr(
+                    "Point at a pixel, or choose it by the arrow keys: below the picture are its values before and "
+                    "after the layer, and of a coupling the curve that maps one to the other, with slope, s and t."
+                ),
+            ),
+            (
+                tr("See single channels"),
+                tr("The second list above the picture: the channels of the layer's tensor, in its own size."),
+            ),
+            (
+                tr("Compare two pictures"),
+                tr(
+                    "Compare (C) makes a place beside the picture: what is opened next comes there, from a file, "
+                    "Explore, Score or a sample. The table then tells what each layer adds to both scores, and the "
+                    "change. Two images that are dropped together are compared."
+                ),
+            ),
+            (
                 tr("See all layers at once"),
                 tr(
                     "Architecture: a column for each scale, with shapes, masks, parameters and FLOPs. A click goes to "

@@ -1,9 +1,13 @@
 """The messages of the page Inspect: a picture at every layer, and the health of the layers."""
 
+from typing import Annotated
+
 import msgspec
 
+from nvp_studio.explore.cells import Cell
 from nvp_studio.explore.health_report import Health
-from nvp_studio.explore.inspected import Inspection
+from nvp_studio.explore.inspected import Aspect, Inspection
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 
 
@@ -11,6 +15,24 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
     """Lead the picture of `recipe` through every layer of the open model: answered by `Inspected`."""
 
     recipe: Recipe
+
+
+class InspectCell(msgspec.Struct, frozen=True, tag="inspect-cell"):
+    """What a layer did to the values at a pixel of the picture of `recipe`: answered by `CellInspected`."""
+
+    recipe: Recipe
+    position: int
+    """Of the layer among the stages of the picture's `Inspection`."""
+    row: int
+    column: int
+
+
+class InspectChannels(msgspec.Struct, frozen=True, tag="inspect-channels"):
+    """The single channels after a layer of the picture of `recipe`: answered by `ChannelsInspected`."""
+
+    recipe: Recipe
+    position: int
+    aspect: Aspect
 
 
 class Examine(msgspec.Struct, frozen=True, tag="examine"):
@@ -21,6 +43,23 @@ class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
     """Answer to `Inspect`."""
 
     inspection: Inspection
+
+
+class CellInspected(msgspec.Struct, frozen=True, tag="cell-inspected"):
+    """Answer to `InspectCell`: a value for each colour channel."""
+
+    position: int
+    row: int
+    column: int
+    cells: Annotated[tuple[Cell, ...], msgspec.Meta(max_length=3)]
+
+
+class ChannelsInspected(msgspec.Struct, frozen=True, tag="channels-inspected"):
+    """Answer to `InspectChannels`: a grey image for each channel of the tensor after the layer."""
+
+    position: int
+    aspect: Aspect
+    images: ImageBatch
 
 
 class Working(msgspec.Struct, frozen=True, tag="working"):
@@ -36,5 +75,5 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     health: Health
 
 
-InspectRequest = Inspect | Examine
-InspectAnswer = Inspected | Working | Examined
+InspectRequest = Inspect | InspectCell | InspectChannels | Examine
+InspectAnswer = Inspected | CellInspected | ChannelsInspected | Working | Examined

@@ -4,30 +4,73 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
+from nvp_studio.explore.followed import FollowedPicture
 from nvp_studio.explore.health import examine
-from nvp_studio.explore.inspection import inspect_picture
+from nvp_studio.explore.inspection import channel_images, inspection_of
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
-from nvp_studio.worker.inspect_messages import Examine, Examined, Inspect, Inspected, InspectRequest, Working
+from nvp_studio.recipe import Recipe
+from nvp_studio.worker.inspect_messages import (
+    CellInspected,
+    ChannelsInspected,
+    Examine,
+    Examined,
+    Inspect,
+    InspectCell,
+    InspectChannels,
+    Inspected,
+    InspectRequest,
+    Working,
+)
 from nvp_studio.worker.messages import Answer
 from nvp_studio.worker.stepped import stepped
 
 Steps = Iterator[Answer | None]
+_KEPT = 2
+"""Pictures that are kept on their way through the model."""
+_KEPT_BYTES = 256 * 2**20
+"""A picture that takes more is led through the model again for every question."""
 
 
 class Inspector:
-    """Answers requests of the page Inspect."""
+    """Answers requests of the page Inspect; keeps the pictures that were asked about last."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Recipe, FollowedPicture] = {}
 
     def steps(self, request: InspectRequest, model: OpenedModel) -> Steps:
         """The answers to a request about `model`."""
         match request:
             case Inspect():
                 return self._inspect(request, model)
+            case InspectCell():
+                return self._cell(request, model)
+            case InspectChannels():
+                return self._channels(request, model)
             case Examine():
                 return self._examine(model)
 
     def _inspect(self, request: Inspect, model: OpenedModel) -> Steps:
-        yield Inspected(inspect_picture(model, draw(model, [request.recipe]).images[0]))
+        yield Inspected(inspection_of(self._followed(request.recipe, model)))
+
+    def _cell(self, request: InspectCell, model: OpenedModel) -> Steps:
+        followed = self._followed(request.recipe, model)
+        cells = followed.cells(request.position - 1, request.row, request.column)
+        yield CellInspected(request.position, request.row, request.column, cells)
+
+    def _channels(self, request: InspectChannels, model: OpenedModel) -> Steps:
+        images = channel_images(self._followed(request.recipe, model), request.position, request.aspect)
+        yield ChannelsInspected(request.position, request.aspect, images)
+
+    def _followed(self, recipe: Recipe, model: OpenedModel) -> FollowedPicture:
+        """The picture of a recipe at every layer, kept for the next question about it."""
+        kept = self._kept.pop(recipe, None)
+        if kept is None or kept.model is not model:
+            kept = FollowedPicture(model, draw(model, [recipe]).images[0])
+        if kept.size <= _KEPT_BYTES:
+            self._kept[recipe] = kept
+        self._kept = {key: one for key, one in list(self._kept.items())[-_KEPT:] if one.model is model}
+        return kept
 
     def _examine(self, model: OpenedModel) -> Steps:
         with closing(stepped(partial(examine, model, None))) as steps:

@@ -21,7 +21,7 @@ from nvp_studio.explore.references import reference_names
 from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.compiling import Compiling
-from nvp_studio.worker.inspect_messages import Examine, Inspect
+from nvp_studio.worker.inspect_messages import InspectRequest
 from nvp_studio.worker.inspecting import Inspector
 from nvp_studio.worker.lab_messages import LabBuild, LabPush, LabRead, LabTrain
 from nvp_studio.worker.laboratory import Laboratory
@@ -96,6 +96,8 @@ class Service:
         The model is the one open at this moment, also when another is opened before the last step.
         """
         request = task.ask.request
+        if isinstance(request, InspectRequest):
+            return self._inspect(self._opened(), request)
         match request:
             case OpenModel():
                 return self._open(request)
@@ -103,8 +105,6 @@ class Service:
                 return self._render(self._opened(), request, task)
             case RenderSheet():
                 return _sheet(self._opened(), request, self._batch)
-            case Inspect() | Examine():
-                return self._inspect(self._opened(), request)
             case LabBuild() | LabTrain() | LabPush() | LabRead():
                 return self._laboratory.steps(request)
             case ReadPicture():
@@ -163,7 +163,7 @@ class Service:
         if self._compiling is not None:
             self._compiling.begin()
 
-    def _inspect(self, model: OpenedModel, request: Inspect | Examine) -> Iterator[Answer | None]:
+    def _inspect(self, model: OpenedModel, request: InspectRequest) -> Iterator[Answer | None]:
         """The answers of Inspect; the next request of a picture finds the model being compiled."""
         yield from self._inspector.steps(request, model)
         if self._compiling is not None:

@@ -17,7 +17,7 @@ from nvp_studio.explore.health_report import Finding
 from nvp_studio.explore.inspected import CHANGES, STAYS
 from nvp_studio.explore.model import open_model
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.inspect import LedgerModel
+from nvp_studio.state.ledger_model import LedgerModel
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.inspect.diagram import DiagramDialog
 from nvp_studio.views.pages.inspect.health import HealthDialog
@@ -53,6 +53,11 @@ def wait(page: InspectPage, qtbot: Bot) -> None:
     qtbot.waitUntil(lambda: page.state.inspection is not None and not page.state.busy)
 
 
+def pixel_place(page: InspectPage, x: int, y: int) -> QPoint:
+    """The middle of a pixel of the picture, on its view."""
+    return page.stage.picture.pixel_rect(QPoint(x, y)).center().toPoint()
+
+
 def column(page: InspectPage, name: str) -> list[str]:
     number = LedgerModel.COLUMNS.index(name)
     rows = page.state.rows
@@ -84,15 +89,15 @@ def test_the_rows_of_a_dropped_file_add_up_to_its_score(
 def test_a_click_on_a_row_the_slider_and_keys_go_to_a_layer(page: InspectPage, picture: Path, qtbot: Bot) -> None:
     page.open_paths([picture])
     wait(page, qtbot)
-    pixels = page.picture.image
+    pixels = page.stage.picture.image
     assert pixels is not None
     assert pixels.pixelColor(3, 5).red() == random_images(1, seed=3)[0, 5, 3, 0]
     row = column(page, "layer").index("coupling 1 of scale 1")
     place = page.table.visualRect(page.state.rows.index(row, 0)).center()
     qtbot.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert page.state.position == page.slider.value() == row
-    assert page.stage_name.text().startswith("Coupling 1 of scale 1")
-    assert page.histogram.stage == page.state.stage
+    assert page.stage.stage_name.text().startswith("Coupling 1 of scale 1")
+    assert page.stage.histogram.stage == page.state.stage
     page.slider.setFocus()
     qtbot.keyClick(page.slider, Qt.Key.Key_Right)
     assert page.state.position == page.table.currentIndex().row() == row + 1
@@ -100,7 +105,7 @@ def test_a_click_on_a_row_the_slider_and_keys_go_to_a_layer(page: InspectPage, p
     assert page.state.position == row
     qtbot.keyClick(page.slider, Qt.Key.Key_End)
     assert page.state.position == page.state.last
-    assert page.stage_name.text().startswith("Prior of scale 2")
+    assert page.stage.stage_name.text().startswith("Prior of scale 2")
     qtbot.keyClick(page, Qt.Key.Key_Period)
     assert page.state.position == page.state.last, "there is none behind the last"
     qtbot.mouseDrag(page.slider, QPoint(page.slider.width() - 4, 8), QPoint(4, 8))
@@ -112,18 +117,18 @@ def test_a_coupling_shows_its_mask_its_parameters_and_what_its_network_saw(
 ) -> None:
     page.open_paths([picture])
     wait(page, qtbot)
-    assert not page.aspect.isEnabled()
+    assert not page.stage.aspect.isEnabled()
     page.state.move_to(column(page, "layer").index("coupling 1 of scale 1"))
-    assert page.aspect.isEnabled()
+    assert page.stage.aspect.isEnabled()
     images = {}
-    for number in range(page.aspect.count()):
-        page.aspect.setCurrentIndex(number)
-        assert page.picture.image is not None
-        copy = page.picture.image.copy()
-        images[page.aspect.currentData()] = np.array(
+    for number in range(page.stage.aspect.count()):
+        page.stage.aspect.setCurrentIndex(number)
+        assert page.stage.picture.image is not None
+        copy = page.stage.picture.image.copy()
+        images[page.stage.aspect.currentData()] = np.array(
             [[copy.pixelColor(x, y).red() for x in range(8)] for y in range(8)]
         )
-        assert page.range_label.text()
+        assert page.stage.range_label.text()
     board = np.add.outer(np.arange(8), np.arange(8)) % 2
     assert (images["mask"] == np.where(board == 0, STAYS, CHANGES)).all()
     assert (images["inputs"][board == 1] == 128).all()
@@ -131,6 +136,98 @@ def test_a_coupling_shows_its_mask_its_parameters_and_what_its_network_saw(
     for name in ("log-derivatives", "shifts"):
         assert (images[name][board == 0] == 128).all()
         assert len(np.unique(images[name][board == 1])) > 1
+
+
+def test_the_map_of_the_pixel_under_the_mouse_is_drawn(page: InspectPage, picture: Path, qtbot: Bot) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    assert page.stage.curve.isHidden()
+    row = column(page, "layer").index("coupling 1 of scale 1")
+    page.state.move_to(row)
+    assert not page.stage.curve.isHidden()
+    qtbot.mouseMove(page.stage.picture, pixel_place(page, 2, 3))
+    qtbot.waitUntil(lambda: page.stage.cell_label.text().startswith("x 2, y 3:"))
+    (cell,) = page.stage.curve.cells
+    assert cell.state == "changes"
+    assert np.interp(cell.before, cell.x, cell.y) == pytest.approx(cell.after, abs=0.02)
+    for value in (cell.before, cell.after, cell.slope):
+        assert f"{value:.3g}" in page.stage.cell_label.text()
+    page.state.move_to(row - 1)
+    qtbot.waitUntil(lambda: page.stage.cell_label.text() == f"x 2, y 3: {cell.before:.3g}")
+    page.state.move_to(row)
+    page.stage.picture.setFocus()
+    qtbot.keyClick(page.stage.picture, Qt.Key.Key_Right)
+    qtbot.waitUntil(lambda: page.stage.cell_label.text().startswith("x 3, y 3:"))
+    assert page.stage.curve.cells[0].state == "stays"
+    assert "the network sees it" in page.stage.cell_label.text()
+
+
+def test_single_channels_are_shown(page: InspectPage, picture: Path, qtbot: Bot) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    names = column(page, "layer")
+    page.state.move_to(names.index("squeeze 1 of scale 1") - 1)
+    whole = page.stage.picture.image
+    assert whole is not None
+    page.state.move_to(names.index("squeeze 1 of scale 1"))
+    assert [page.stage.channel.itemText(number) for number in (0, 1, 4)] == [
+        "On the pixels",
+        "Channel 1 of 4",
+        "Channel 4 of 4",
+    ]
+    page.stage.channel.setCurrentIndex(2)
+    qtbot.waitUntil(lambda: page.stage.picture.image is not None and page.stage.picture.image.width() == 4)
+    single = page.stage.picture.image
+    assert single is not None
+    assert all(single.pixel(x, y) == whole.pixel(2 * x + 1, 2 * y) for x in range(4) for y in range(4))
+    page.state.move_to(names.index("coupling 1 of scale 1"))
+    assert page.stage.channel.currentText() == "Channel 1 of 1", "the last of those that there are"
+    page.stage.channel.setCurrentIndex(0)
+    assert page.stage.picture.image == page.state.image("values")
+
+
+def test_two_pictures_are_compared_layer_by_layer(
+    window: MainWindow, page: InspectPage, picture: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    other = tmp_path / "other.png"
+    Image.fromarray(random_images(1, seed=4)[0, :, :, 0]).save(other)
+    page.open_paths([picture])
+    wait(page, qtbot)
+    qtbot.keyClick(page, Qt.Key.Key_C)
+    assert page._action("compare").isChecked()
+    assert page.stage.second.isVisible()
+    assert page.stage.second.image is None
+    assert drop(page, [other])
+    qtbot.waitUntil(lambda: page.state.second.inspection is not None and not page.state.busy)
+    first, second = page.state.first.inspection, page.state.second.inspection
+    assert first is not None
+    assert second is not None
+    assert [label.text() for label in page.stage.captions] == ["picture.png", "other.png"]
+    total = [round(10_000 * sum(float(text) for text in column(page, name) if text)) for name in ("bits", "second")]
+    assert total == [round(10_000 * one.ledger.bits_per_dim) for one in (first, second)]
+    for mine, its, change in zip(*(column(page, name)[1:] for name in ("bits", "second", "difference")), strict=True):
+        assert float(change) == pytest.approx(float(its) - float(mine), abs=1e-9)
+    assert f"second picture: {second.ledger.bits_per_dim:.4f}" in page.total.text()
+    row = column(page, "layer").index("coupling 2 of scale 1")
+    page.state.move_to(row)
+    assert page.stage.second.image == page.state.second.image(row, "values")
+    assert page.stage.picture.image == page.state.first.image(row, "values")
+    assert page.stage.histogram.second == second.stages[row]
+    qtbot.mouseMove(page.stage.picture, pixel_place(page, 3, 3))
+    qtbot.waitUntil(lambda: bool(page.stage.curve.cells and page.stage.curve.second))
+    window.show_page("explore")
+    explore = window.page("explore")
+    qtbot.waitUntil(lambda: explore.state.bits_per_dim is not None)
+    window.registry["explore.inspect"].trigger()
+    qtbot.waitUntil(lambda: page.stage.captions[1].text() == "Picture of Explore" and not page.state.busy)
+    assert page.stage.captions[0].text() == "picture.png"
+    page._action("compare").trigger()
+    assert page.state.second.inspection is None
+    assert not page.stage.second.isVisible()
+    assert page.title.text() == "picture.png"
+    assert drop(page, [other, picture])
+    qtbot.waitUntil(lambda: page.state.second.inspection is not None and not page.state.busy)
+    assert [label.text() for label in page.stage.captions] == ["other.png", "picture.png"]
 
 
 def test_it_plays_to_noise_and_back(page: InspectPage, picture: Path, qtbot: Bot) -> None:
@@ -204,8 +301,8 @@ def test_everything_fits_the_smallest_window(window: MainWindow, page: InspectPa
     window.resize(800, 600)
     QApplication.processEvents()
     assert window.size().width() == 800
-    assert page.histogram.geometry().bottom() <= page.histogram.parentWidget().height()
-    assert page.picture.height() >= 96
+    assert page.stage.histogram.geometry().bottom() <= page.stage.histogram.parentWidget().height()
+    assert page.stage.picture.height() >= 96
 
 
 def test_the_architecture_is_drawn_followed_and_exported(

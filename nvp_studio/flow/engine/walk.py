@@ -60,6 +60,8 @@ class Stage:
     nats: Tensor
     """(N,): the layer's log-determinant, of a prior its log-density; of the dequantization the -D ln 256 by which a
     density over [0, 1]^D becomes a probability of an 8-bit image."""
+    places: "Places"
+    """Of the tensor's values; of a prior's stage, of those before the latents leave."""
     parameters: Parameters | None = None
 
     @property
@@ -93,15 +95,16 @@ class Walk:
         `Inference.log_prob` less D ln 256."""
         x = x.to(self._flow.latent_dtype)
         volume = -self._flow.config.dimensions * math.log(LEVELS)
-        yield Stage("dequantization", 0, 1, None, x, x, x.new_full((len(x),), volume))
+        places = Places(x, [])
+        yield Stage("dequantization", 0, 1, None, x, x, x.new_full((len(x),), volume), places)
         preprocessing = self._flow.preprocessing
         if preprocessing.equalization is not None:
             x, log_det = preprocessing.equalization(x)
-            yield Stage("equalization", 0, 1, preprocessing.equalization, x, x, log_det)
+            yield Stage("equalization", 0, 1, preprocessing.equalization, x, x, log_det, places)
         x, log_det = preprocessing.logit(x)
-        yield Stage("logit", 0, 1, preprocessing.logit, x, x, log_det)
+        yield Stage("logit", 0, 1, preprocessing.logit, x, x, log_det, places)
         passed: _Passed = []
-        places = _Places(x, passed)
+        places = Places(x, passed)
         for index, layers in enumerate(self._scales, 1):
             counts: dict[Kind, int] = {}
             for layer in layers:
@@ -114,19 +117,19 @@ class Walk:
                     x, log_det = layer(x)
                 if isinstance(layer, Squeeze | Unsqueeze):
                     passed.append(layer)
-                    places = _Places(x, passed)
-                yield Stage(kind, index, counts[kind], layer, x, places.lay(x), log_det, parameters)
-            values = places.lay(x)
+                    places = Places(x, passed)
+                yield Stage(kind, index, counts[kind], layer, x, places.lay(x), log_det, places, parameters)
+            values, before = places.lay(x), places
             if index < len(self._scales):
                 x, out = x.chunk(2, 1)
                 passed.append(out)
-                places = _Places(x, passed)
+                places = Places(x, passed)
             else:
                 out = x
-            yield Stage("prior", index, 1, None, out, values, standard_normal_log_prob(out.flatten(1)))
+            yield Stage("prior", index, 1, None, out, values, standard_normal_log_prob(out.flatten(1)), before)
 
 
-class _Places:
+class Places:
     """Where on the pixels the values of a tensor (N, C', H', W') are, and those of the latents that had left."""
 
     def __init__(self, tensor: Tensor, passed: _Passed) -> None:
@@ -143,7 +146,10 @@ class _Places:
                 end = start
             else:
                 order = step.inverse(order)
-        self._order = order[0]
+        self.order = order[0]
+        """(C, H, W): which of the tensor's values, counted from 0, lies there; of latents that had left, numbers after
+        those."""
+        self.shape = tensor.shape[1:]
 
     def lay(self, tensor: Tensor, fill: float | None = None) -> Tensor:
         """A tensor of the same shape at the pixels that its values came from, (N, C, H, W).
@@ -152,7 +158,14 @@ class _Places:
         """
         left = self._left if fill is None else torch.full_like(self._left, fill)
         values = torch.cat((tensor.flatten(1), left.to(tensor.dtype)), 1)
-        return values.index_select(1, self._order.flatten()).view(len(tensor), *self._order.shape)
+        return values.index_select(1, self.order.flatten()).view(len(tensor), *self.order.shape)
+
+    def gather(self, laid: Tensor) -> Tensor:
+        """What `lay` made of a tensor (N, C', H', W'), back in the tensor's shape."""
+        place = torch.empty_like(self.order.flatten())
+        place[self.order.flatten()] = torch.arange(place.numel(), device=place.device)
+        count = self.shape.numel()
+        return laid.flatten(1).index_select(1, place[:count]).view(len(laid), *self.shape)
 
 
 def _prepared(layer: Bijection, dtype: torch.dtype) -> Bijection:
@@ -174,7 +187,7 @@ def _kind(layer: Bijection) -> Kind:
     return "unsqueeze" if isinstance(layer, Unsqueeze) else "normalization"
 
 
-def _coupled(layer: Coupling, x: Tensor, places: _Places) -> tuple[Tensor, Tensor, Parameters]:
+def _coupled(layer: Coupling, x: Tensor, places: Places) -> tuple[Tensor, Tensor, Parameters]:
     mask = layer.mask
     x1, x2 = mask.split(x)
     params = layer.run_network(layer.network, x1)

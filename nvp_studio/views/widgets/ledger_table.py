@@ -1,17 +1,21 @@
 """The table of what each layer adds to a score; its current row is the layer that is looked at."""
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHeaderView
 
-from nvp_studio.state.inspect import LedgerModel
+from nvp_studio.state.ledger_model import LedgerModel
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = 24
-_WIDTHS = {"nats": 11, "bits": 9, "sum": 9}
-_ALL = 56 * SPACE
-"""The width that shows all columns; a narrower table leaves the nats out."""
+_WIDTHS = {"nats": 11, "bits": 9, "sum": 9, "second": 9, "difference": 10}
+_NAME = 24
+"""The width of the names of layers, in the unit of the others."""
+_LEFT_OUT = ("nats", "sum", "second")
+"""Columns that a table too narrow for all leaves out, in this order."""
 
 
 class LedgerTable(Table):
@@ -27,9 +31,24 @@ class LedgerTable(Table):
             else:
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self.setMinimumWidth(44 * SPACE)
+        self._wanted = {"layer", "nats", "bits", "sum"}
+        self._show_columns()
+
+    def show_columns(self, names: Iterable[str], *, shown: bool) -> None:
+        """Have columns, where there is room for them, or leave them out."""
+        self._wanted = self._wanted | set(names) if shown else self._wanted - set(names)
+        self._show_columns()
+
+    def _show_columns(self) -> None:
+        shown = [name for name in LedgerModel.COLUMNS if name in self._wanted]
+        for name in _LEFT_OUT:
+            if self.width() < (_NAME + sum(_WIDTHS.get(one, 0) for one in shown)) * SPACE:
+                shown = [one for one in shown if one != name]
+        for column, name in enumerate(LedgerModel.COLUMNS):
+            self.setColumnHidden(column, name not in shown)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        self.setColumnHidden(LedgerModel.COLUMNS.index("nats"), self.width() < _ALL)
+        self._show_columns()
         super().resizeEvent(event)
 
     def choose(self, row: int) -> None:

@@ -18,16 +18,19 @@ class StageHistogram(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName(self.tr("Histogram of the values after the layer"))
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setMinimumHeight(13 * SPACE)
+        self.setMaximumHeight(26 * SPACE)
         self.stage: InspectedStage | None = None
+        self.second: InspectedStage | None = None
         theme().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
         return QSize(40 * SPACE, 13 * SPACE)
 
-    def show_stage(self, stage: InspectedStage | None) -> None:
-        """Show the values of a stage."""
-        self.stage = stage
+    def show_stage(self, stage: InspectedStage | None, second: InspectedStage | None = None) -> None:
+        """Show the values of a stage, and as an outline those of a second picture at the same stage."""
+        self.stage, self.second = stage, second
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -47,6 +50,15 @@ class StageHistogram(QWidget):
         for index, value in enumerate(stage.histogram):
             height = area.height() * value / top
             painter.drawRect(QRectF(area.left() + index * width, area.bottom() - height, width - 1, height))
+        if self.second is not None:
+            outline = QPolygonF([area.bottomLeft()])
+            for index, value in enumerate(self.second.histogram):
+                y = area.bottom() - area.height() * min(1.0, value / top)
+                outline.append(QPointF(area.left() + index * width, y))
+                outline.append(QPointF(area.left() + (index + 1) * width, y))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(c.text), 1))
+            painter.drawPolyline(outline)
         painter.setPen(QPen(QColor(c.border), 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         self._write(painter, stage, area, normal)
@@ -72,7 +84,9 @@ class StageHistogram(QWidget):
             (stage.bins_high, Qt.AlignmentFlag.AlignRight),
         ):
             painter.drawText(row, int(side | Qt.AlignmentFlag.AlignTop), f"{value:g}")
-        text = (
-            self.tr("Values after the layer; line: density of N(0, 1)") if normal else self.tr("Values after the layer")
-        )
+        text = self.tr("Values after the layer")
+        if self.second is not None:
+            text += "; " + self.tr("outline: the second picture")
+        if normal:
+            text += "; " + self.tr("line: density of N(0, 1)")
         painter.drawText(QRectF(0, 0, self.width(), 2 * SPACE), int(Qt.AlignmentFlag.AlignLeft), text)

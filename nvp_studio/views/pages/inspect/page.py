@@ -7,25 +7,23 @@ from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSlider, QStackedLayout, QWidget
 
-from nvp_studio.explore.inspected import SCALE_RANGE, SHIFT_RANGE, InspectedStage
 from nvp_studio.recipe import Recipe
 from nvp_studio.state.health import HealthState
-from nvp_studio.state.inspect import DIGITS, Aspect, InspectState
+from nvp_studio.state.inspect import InspectState
+from nvp_studio.state.ledger_model import DIGITS
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.inspect.diagram import DiagramDialog
 from nvp_studio.views.pages.inspect.health import HealthDialog
+from nvp_studio.views.pages.inspect.stage_area import StageArea
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
-from nvp_studio.views.widgets.image_status import ImageStatus
-from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.labels import SEPARATOR, ElidedLabel, TextLabel
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.ledger_table import LedgerTable
-from nvp_studio.views.widgets.stage_histogram import StageHistogram
 
 _TOPIC = "inspect"
 
@@ -54,10 +52,20 @@ class InspectPage(Page):
         self._show()
 
     def drop_text(self, paths: list[Path]) -> str:
-        return self.tr("Inspect this image") if len(paths) == 1 and is_image_file(paths[0]) else ""
+        if not all(map(is_image_file, paths)) or not 1 <= len(paths) <= 2:
+            return ""
+        if len(paths) == 2:
+            return self.tr("Compare these two images")
+        beside = self.state.comparing and self.state.inspection is not None
+        return self.tr("Compare this image with the first") if beside else self.tr("Inspect this image")
 
     def open_paths(self, paths: list[Path]) -> None:
-        self.state.open_image(paths[0])
+        if len(paths) == 1:
+            self.state.open_image(paths[0])
+        else:
+            self.state.compare(True)
+            self.state.first.open_image(paths[0])
+            self.state.second.open_image(paths[1])
 
     # Construction
 
@@ -65,6 +73,8 @@ class InspectPage(Page):
         add = partial(self.context.registry.add, page=self)
         add("inspect.open-image", self.tr("&Open image…"), self._ask_image, icon="image-plus")
         add("inspect.sample", self.tr("Inspect a &sample"), self._show_sample, "Shift+N", "dices")
+        text, tip = self.tr("&Compare two pictures"), self.tr("What is opened next is shown beside this picture")
+        add("inspect.compare", text, self._compare, "C", "columns-2", checkable=True, tip=tip)
         play = partial(self._play, 1)
         add("inspect.play", self.tr("&Play to noise"), play, "P", "play", checkable=True, separator=True)
         back = partial(self._play, -1)
@@ -75,6 +85,7 @@ class InspectPage(Page):
         add("inspect.health", self.tr("&Health of the layers…"), self._show_health, icon="gauge")
         self._action("health").setIconText(self.tr("Health"))
         self._action("diagram").setIconText(self.tr("Architecture"))
+        self._action("compare").setIconText(self.tr("Compare"))
         self._action("open-image").setIconText(self.tr("Open"))
         self._action("sample").setIconText(self.tr("Sample"))
 
@@ -89,7 +100,7 @@ class InspectPage(Page):
         row = hbox()
         self.title = ElidedLabel()
         row.addWidget(self.title, 1)
-        for key in ("health", "diagram", "open-image", "sample"):
+        for key in ("health", "diagram", "compare", "open-image", "sample"):
             row.addWidget(ActionButton(self._action(key)))
         column.addLayout(row)
         self.table = LedgerTable(self.state.rows)
@@ -125,29 +136,6 @@ class InspectPage(Page):
         return empty
 
     def _make_stage(self) -> QWidget:
-        side = QWidget()
-        side.setMinimumWidth(41 * SPACE)
-        column = vbox(side)
-        row = hbox()
-        self.stage_name = ElidedLabel()
-        row.addWidget(self.stage_name, 1)
-        entries = [
-            (self.tr("Values"), "values"),
-            (self.tr("Log-derivatives (s)"), "log-derivatives"),
-            (self.tr("Shifts (t)"), "shifts"),
-            (self.tr("Mask"), "mask"),
-            (self.tr("Inputs of its network"), "inputs"),
-        ]
-        self.aspect = ComboBox(entries, self.tr("What is shown of a coupling"), 23 * SPACE)
-        self.aspect.currentIndexChanged.connect(self._show_stage)
-        row.addWidget(self.aspect)
-        column.addLayout(row)
-        self.picture = ImageView()
-        self.picture.setAccessibleName(self.tr("The values after the layer, at the pixels that they came from"))
-        column.addWidget(self.picture, 1)
-        self.range_label = ElidedLabel(role="dim")
-        column.addWidget(self.range_label)
-        column.addWidget(ImageStatus(self.picture))
         controls = hbox()
         for key in ("play-back", "previous"):
             controls.addWidget(ActionButton(self._action(key), flat=True))
@@ -163,10 +151,9 @@ class InspectPage(Page):
         self.speed.setCurrentIndex(1)
         self.speed.currentIndexChanged.connect(lambda: self._clock.setInterval(1000 // self.speed.currentData()))
         controls.addWidget(self.speed)
-        column.addLayout(controls)
-        self.histogram = StageHistogram()
-        column.addWidget(self.histogram)
-        return side
+        self.stage = StageArea(self.state, controls)
+        self.aspect = self.stage.aspect
+        return self.stage
 
     # Changes of the state
 
@@ -176,17 +163,24 @@ class InspectPage(Page):
         self.empty_label.setText(self._describe_empty())
         for key in ("sample", "health"):
             self._action(key).setEnabled(self.context.engine.model is not None)
-        for key in ("play", "play-back", "next", "previous", "diagram"):
+        for key in ("play", "play-back", "next", "previous", "diagram", "compare"):
             self._action(key).setEnabled(inspection is not None)
-        self.picture.set_dimmed(state.busy)
         if inspection is None:
             self._play(0)
             return
         with QSignalBlocker(self.slider):
             self.slider.setRange(0, state.last)
-        self.title.setText(SEPARATOR.join((state.name, *state.notes)))
+        self._action("compare").setChecked(state.comparing)
+        self.table.show_columns(("second", "difference"), shown=state.comparing)
+        one = SEPARATOR.join((state.first.name, *state.first.notes))
+        self.title.setText(self.tr("Two pictures") if state.comparing else one)
         score = f"{inspection.ledger.bits_per_dim:.{DIGITS}f}"
         text = self.tr("Score: {0} bits/dim, the sum of the rows").format(score)
+        if state.second.inspection is not None:
+            other = round(state.second.inspection.ledger.bits_per_dim, DIGITS)
+            change = other - round(inspection.ledger.bits_per_dim, DIGITS)
+            compared = self.tr("second picture: {0} ({1})").format(f"{other:.{DIGITS}f}", f"{change:+.{DIGITS}f}")
+            text += SEPARATOR + compared
         if inspection.reference_mean is not None:
             mean = f"{inspection.reference_mean:.{DIGITS}f}"
             text += SEPARATOR + self.tr("mean of the reference images: {0}").format(mean)
@@ -194,44 +188,18 @@ class InspectPage(Page):
         self._show_stage()
 
     def _show_stage(self) -> None:
-        state, stage = self.state, self.state.stage
-        if stage is None:
+        state = self.state
+        if state.stage is None:
             return
         with QSignalBlocker(self.slider):
             self.slider.setValue(state.position)
         with QSignalBlocker(self.table):
             self.table.choose(state.position)
-        self.aspect.setEnabled(stage.coupling >= 0)
-        aspect: Aspect = self.aspect.currentData() if stage.coupling >= 0 else "values"
-        self.picture.show_image(state.image(aspect))
-        self.histogram.show_stage(stage)
-        name = stage.layer[:1].upper() + stage.layer[1:]
-        parts = [name, "x".join(map(str, stage.shape))]
-        if stage.parameters:
-            parts.append(self.tr("{0} parameters").format(f"{stage.parameters:,}"))
-        self.stage_name.setText(SEPARATOR.join(parts))
-        self.range_label.setText(self._range_text(stage, aspect))
-
-    def _range_text(self, stage: InspectedStage, aspect: Aspect) -> str:
-        mask = self.tr("White: changes. Black: stays, and the network sees it. Grey: left at an earlier scale.")
-        black_to_white = self.tr("Black is {0}, white is {1}")
-        if aspect == "mask":
-            return mask
-        if aspect == "log-derivatives":
-            return black_to_white.format(f"{-SCALE_RANGE:g}", f"{SCALE_RANGE:g}")
-        if aspect == "shifts":
-            return black_to_white.format(f"{-SHIFT_RANGE:g}", f"{SHIFT_RANGE:g}")
-        text = black_to_white.format(f"{stage.low:g}", f"{stage.high:g}")
-        figures = self.tr("mean {0}, deviation {1}, from {2} to {3}")
-        values = (f"{value:.3g}" for value in (stage.mean, stage.deviation, stage.least, stage.most))
-        parts = [text, figures.format(*values)]
-        if self.state.inspection is not None and self.state.inspection.step > 1:
-            parts.append(self.tr("every {0}th pixel").format(self.state.inspection.step))
-        return SEPARATOR.join(parts)
+        self.stage.show_stage()
 
     def _describe_empty(self) -> str:
-        if self.state.problem:
-            return self.state.problem
+        if self.state.first.problem:
+            return self.state.first.problem
         if self.context.engine.model is None:
             return self.tr("No model is open yet.")
         if self.state.busy:
@@ -262,6 +230,9 @@ class InspectPage(Page):
     def _show_sample(self) -> None:
         self.state.show_sample(self._sample)
         self._sample += 1
+
+    def _compare(self) -> None:
+        self.state.compare(self._action("compare").isChecked())
 
     def _show_diagram(self) -> None:
         DiagramDialog(self.context, self.state, self).show()
