@@ -9,6 +9,8 @@ from nvp_studio.checkpoints import CheckpointInfo
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.data.dataset import DataError, DataSet
 from nvp_studio.data.image_size import ImageSize
+from nvp_studio.data.options import Progress as Loading
+from nvp_studio.data.options import no_progress
 from nvp_studio.data.reading import UNDECIDED, recorded_reading
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.scores.measures import Images
@@ -31,7 +33,7 @@ class _Trained(msgspec.Struct):
     data_root: str | None = None
 
 
-def training_data(info: CheckpointInfo) -> DataSet:
+def training_data(info: CheckpointInfo, progress: Loading = no_progress) -> DataSet:
     """Load the data that a model was trained on; raises `NoReferenceError` where they cannot be had."""
     try:
         trained = msgspec.json.decode(info.train_config or "{}", type=_Trained)
@@ -40,6 +42,7 @@ def training_data(info: CheckpointInfo) -> DataSet:
             image_size=trained.image_size,
             channels=trained.channels,
             data_root=trained.data_root,
+            progress=progress,
             reading=UNDECIDED.after(recorded_reading(info.train_config)),
         )
     except (DataError, OSError, msgspec.MsgspecError, RecursionError) as error:

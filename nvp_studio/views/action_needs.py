@@ -33,6 +33,8 @@ def _needs() -> dict[str, str]:
         "explore.paint-redraw": _tr("needs an open model, and a painted region"),
         "explore.paint-cancel": _tr("only while a region is redrawn"),
         "explore.paint-clear": _tr("nothing is painted"),
+        "explore.neighbours-find": _tr("needs an open model, and no search under way"),
+        "explore.neighbours-stop": _tr("only while training images are compared"),
         "run.start": no_run,
         "run.one-minute": no_run,
         "run.machine": no_run,

@@ -30,6 +30,7 @@ from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
 from nvp_studio.worker.lab_messages import LabAnswer, LabRequest
+from nvp_studio.worker.neighbour_messages import Comparing, NeighbourAnswer, NeighbourRequest
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
@@ -197,6 +198,7 @@ Request = (
     | SaveGrid
     | Nudge
     | Redraw
+    | NeighbourRequest
     | ScoreRequest
     | Probe
     | Survey
@@ -349,6 +351,7 @@ Answer = (
     | GridSaved
     | RedrawProgress
     | RedrawDone
+    | NeighbourAnswer
     | ScoreAnswer
     | Probed
     | Surveying
@@ -357,7 +360,7 @@ Answer = (
     | Failed
 )
 """What a worker answers to a request."""
-NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying, Working, RedrawProgress)
+NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying, Working, RedrawProgress, Comparing)
 """Answers after which the request goes on: the next request of the channel is not sent yet."""
 
 

@@ -20,6 +20,7 @@ from nvp_studio.explore.redraw import RedrawStep, redrawing
 from nvp_studio.explore.references import reference_names
 from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.worker.comparing import Comparer
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.inspect_messages import InspectRequest
 from nvp_studio.worker.inspecting import Inspector
@@ -48,6 +49,7 @@ from nvp_studio.worker.messages import (
     Surveying,
     Welcome,
 )
+from nvp_studio.worker.neighbour_messages import FindNeighbours
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 from nvp_studio.worker.scoring import Scorer
@@ -80,6 +82,7 @@ class Service:
         self._scorer = Scorer()
         self._inspector = Inspector()
         self._laboratory = Laboratory()
+        self._comparer = Comparer()
         self._scored_at = 0.0
 
     def welcome(self) -> Welcome:
@@ -115,6 +118,8 @@ class Service:
                 return _nudge(self._opened(), request)
             case Redraw():
                 return _redraw(self._opened(), request)
+            case FindNeighbours():
+                return self._comparer.steps(request, self._opened())
             case SaveGrid():
                 return _save_grid(self._opened(), request)
             case Score() | ReadTable() | UseReference() | ReadImages() | MapBits() | DrawMaps():

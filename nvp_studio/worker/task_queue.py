@@ -16,6 +16,7 @@ from nvp_studio.worker.messages import (
     StartRun,
     Survey,
 )
+from nvp_studio.worker.neighbour_messages import FindNeighbours
 from nvp_studio.worker.redraw_messages import Redraw
 from nvp_studio.worker.score_messages import DrawMaps, MapBits, ReadImages, ReadTable, Score, UseReference
 
@@ -24,6 +25,7 @@ _LONG = (
     RenderSheet,
     ReadPicture,
     Redraw,
+    FindNeighbours,
     Score,
     ReadTable,
     UseReference,

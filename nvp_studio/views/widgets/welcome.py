@@ -49,7 +49,7 @@ class WelcomeCard(QFrame):
         self.lessons.setToolTip(self.tr("Learn how flows work, step by step"))
         set_icon(self.lessons, "book-open")
         self.lessons.clicked.connect(self.lessons_chosen)
-        others = hbox()
+        others = hbox(spacing=SPACE // 2)
         others.addWidget(self.score)
         others.addWidget(self.lessons)
         self._buttons.addLayout(others)

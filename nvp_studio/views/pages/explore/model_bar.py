@@ -38,6 +38,7 @@ def tool_names() -> tuple[tuple[str, str], ...]:
         "scales": _tr("Scales"),
         "length": _tr("Typical"),
         "paint": _tr("Paint"),
+        "neighbours": _tr("Neighbours"),
         "tray": _tr("Tray"),
     }
     return tuple((tool, names[tool]) for tool in TOOLS)

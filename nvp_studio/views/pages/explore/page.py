@@ -23,6 +23,7 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.dragging import Dragging
 from nvp_studio.views.pages.explore.model_bar import ModelBar
+from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
 from nvp_studio.views.pages.explore.picture_area import PictureArea
 from nvp_studio.views.pages.explore.picture_text import base_text, changed_text, count_text, moved_text, scales_text
 from nvp_studio.views.pages.explore.redraw_tool import RedrawTool
@@ -58,6 +59,7 @@ class ExplorePage(Page):
         self.dragging = Dragging(context, self.state, self.original, self.tray)
         self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales, self.tray)
         self.paint = RedrawTool(context, self, self.state)
+        self.neighbours = NeighboursTool(context, self, self.state)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -109,7 +111,8 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
-        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, self.paint.panel)
+        further = {"paint": self.paint.panel, "neighbours": self.neighbours.panel}
+        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, further)
         self.blend_panel = self.tools.blend_panel
         self.paint.show_on(self.pictures.view)
         self.dragging.take_from(self.pictures, self.sheet, self.tools.tray_panel)
@@ -136,6 +139,7 @@ class ExplorePage(Page):
         self.original.changed.connect(self._on_original_changed)
         self.actions_.tool_shown.connect(self.tools.show_tool)
         self.paint.tool_shown.connect(self.tools.show_tool)
+        self.neighbours.tool_shown.connect(self.tools.show_tool)
         self.tools.scale_panel.file_wanted.connect(self.actions_.ask_scale)
         self.actions_.grid_requested.connect(self._save_grid)
         self.actions_.original_shown.connect(self._show_original)
@@ -248,6 +252,7 @@ class ExplorePage(Page):
                 entry.action.setEnabled(ready)
         self.actions_.show_scales(self.state.scales if ready else 0)
         self.paint.show_state()
+        self.neighbours.show_state()
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:

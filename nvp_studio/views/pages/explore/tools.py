@@ -1,6 +1,7 @@
 """The tools below Explore's picture: a panel for each, of which one at most is open."""
 
 import math
+from collections.abc import Mapping
 
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
@@ -37,8 +38,9 @@ class Tools(QWidget):
         corners: CornersState,
         scales: ScalesState,
         tray: TrayState,
-        paint_panel: QWidget,
+        further: Mapping[str, QWidget],
     ) -> None:
+        """`further` are panels of tools that are connected elsewhere."""
         super().__init__()
         self._registry = context.registry
         self._explore, self._blend, self._corners, self._scales = explore, blend, corners, scales
@@ -56,7 +58,7 @@ class Tools(QWidget):
             "scales": self.scale_panel,
             "length": self.length_panel,
             "tray": self.tray_panel,
-            "paint": paint_panel,
+            **further,
         }
         assert set(self.panels) == set(TOOLS)
         column = vbox(self)

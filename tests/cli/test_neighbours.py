@@ -1,0 +1,59 @@
+"""`nvp-studio neighbours`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from nvp_studio.explore.model import open_model
+from nvp_studio.explore.neighbours import neighbours
+from tests.cli.conftest import Run
+from tests.small_model import random_images
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "known.npz"
+    train = random_images(60, seed=5)
+    np.savez(path, train_images=train, val_images=train[:5], test_images=random_images(120, seed=6))
+    PIL.Image.fromarray(train[12, ..., 0]).save(tmp_path / "copy.png")
+    PIL.Image.fromarray(random_images(1, seed=7)[0, ..., 0]).save(tmp_path / "new.png")
+    return path
+
+
+def test_neighbours_are_told_with_what_their_distance_means(run: Run, model: Path, data: Path) -> None:
+    words = "-m", model, "--data", data, "--count", "3"
+    code, told, _ = run("neighbours", data.with_name("copy.png"), *words, "--json", "--space", "both")
+    assert code == 0
+    facts = json.loads(told)
+    assert facts["held_out"] == "test"
+    pixels, latents = facts["neighbours"]["pixels"], facts["neighbours"]["latents"]
+    assert pixels["indices"][0] == latents["indices"][0] == 12
+    assert pixels["distances"][0] == 0
+    assert (pixels["training_image"], pixels["possible_copy"], pixels["percent_as_near"]) == (True, True, 0)
+    code, told, _ = run("neighbours", data.with_name("new.png"), *words)
+    opened = open_model(model)
+    found = neighbours(opened, random_images(1, seed=7)[0], str(data), count=3)
+    assert code == 0
+    lines = told.splitlines()
+    assert lines[0] == "image of known.npz  distance in pixels, grey levels"
+    assert [line.split() for line in lines[1:4]] == [
+        [str(index), f"{distance:.2f}"] for index, distance in zip(found.indices, found.distances, strict=True)
+    ]
+    assert f"{found.percent:.1f} % of 120 test images are as near to a training image" in lines[4]
+
+
+def test_what_cannot_be_compared_is_said(run: Run, model: Path, data: Path) -> None:
+    picture = data.with_name("new.png")
+    for words, code, reason in (
+        ((picture,), 1, "choose other data"),
+        ((picture, "--data", "nowhere"), 1, "no data set and no file named 'nowhere'"),
+        ((data.with_name("none.png"), "--data", data), 1, "none.png"),
+        ((picture, "--data", data, "--space", "colours"), 2, "give pixels, latents or both"),
+    ):
+        ended, told, complaint = run("neighbours", *words, "-m", model)
+        assert ended == code
+        assert told == ""
+        assert reason in complaint
