@@ -8,7 +8,7 @@ from PySide6.QtGui import QUndoStack
 
 from nvp_studio.recipe import Recipe, Seed
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.recipe_edit import RecipeEdit
+from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.worker.messages import ModelInfo
 
 MAX_SEED = 2**31 - 1
@@ -101,7 +101,7 @@ class EditedRecipe(QObject):
         """Close the gesture; `text` names it in the undo menu."""
         before, self._gesture = self._gesture, None
         if before is not None and before != self.recipe:
-            self.undo.push(RecipeEdit(self.apply, text, before, self.recipe, ""))
+            self.undo.push(ValueEdit(self.apply, text, before, self.recipe, ""))
         self.edited.emit()
         self.gesture_ended.emit()
 
@@ -185,7 +185,7 @@ class EditedRecipe(QObject):
         if self._gesture is not None:
             self.apply(recipe)
             return
-        self.undo.push(RecipeEdit(self.apply, text, self.recipe, recipe, merge_key))
+        self.undo.push(ValueEdit(self.apply, text, self.recipe, recipe, merge_key))
         self.edited.emit()
 
     def apply(self, recipe: Recipe) -> None:

@@ -26,6 +26,7 @@ def _needs() -> dict[str, str]:
     return {
         "help.next-lesson": _tr("needs the lessons open, and a step after this one"),
         "help.previous-lesson": _tr("needs the lessons open, and a step before this one"),
+        "lab.maximum": _tr("needs two different points in the likelihood of Lab"),
         "edit.undo": _tr("nothing was done on this page that could be undone"),
         "edit.redo": _tr("nothing was undone on this page"),
         "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),

@@ -291,8 +291,30 @@ def _lab() -> PageHelp:
             "Trains small flows of points in seconds, so that one can watch how a density is learnt. The layers are "
             "those of the flows of images."
         ),
-        uses=((tr("Change the number of dimensions"), tr("The list at the top.")),),
+        uses=(
+            (tr("Change the number of dimensions"), tr("The list at the top.")),
+            (
+                tr("See a change of variables in one dimension"),
+                tr(
+                    "Drag the points of the map, or draw another map from left to right on a free place; drag the "
+                    "interval of the upper density or its ends. Its area and that of its image stay equal."
+                ),
+            ),
+            (
+                tr("Fit a Gaussian to points"),
+                tr(
+                    "Likelihood of a Gaussian, in the second list: drag points on the line, and the ring on the "
+                    "surface, which shows log L over mu and sigma. The cross is its maximum."
+                ),
+            ),
+        ),
         actions=("lab.",),
-        keys=(),
+        keys=(
+            (
+                tr("Choose a point or an end in one dimension, and move it"),
+                tr(", and . ; arrow keys, with Shift farther"),
+            ),
+            (tr("Add a point, remove it"), tr("Ins or double click; Del")),
+        ),
         figures=(),
     )

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from nvp_studio.explore.model import open_model
 from nvp_studio.recipe import Image, Recipe, Seed
-from nvp_studio.state import recipe_edit
+from nvp_studio.state import value_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.sample_strip import SHEET_IMAGES
@@ -139,7 +139,7 @@ def test_a_gesture_that_ends_where_it_began_leaves_no_entry(state: ExploreState)
 def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     state: ExploreState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
+    monkeypatch.setattr(value_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
     for value in (0.5, 0.6, 0.7):
         state.set_coordinate(1, value)
     for value in (0.5, 0.6):
@@ -147,7 +147,7 @@ def test_quick_steps_of_one_slider_are_one_entry_and_of_two_sliders_two(
     assert state.undo.count() == 2
     state.undo.undo()
     assert dict(state.recipe.offsets).keys() == {1}
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", -1.0)
+    monkeypatch.setattr(value_edit, "MERGE_SECONDS", -1.0)
     state.set_coordinate(1, 0.8)
     assert state.undo.count() == 2, "a later step is an entry of its own"
 

@@ -13,7 +13,7 @@ from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QToolButton
 
 from nvp_studio.recipe import Blend, Image, Recipe, Seed
-from nvp_studio.state import recipe_edit
+from nvp_studio.state import value_edit
 from nvp_studio.state.blend import STRIP_POSITIONS
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.settings import SettingsStore
@@ -124,7 +124,7 @@ def test_the_slider_moves_between_the_ends_and_a_drag_is_one_undo(
 def test_keys_move_slider_and_strip(
     page: ExplorePage, qtbot: Bot, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
+    monkeypatch.setattr(value_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
     choose(page, qtbot, files)
     steps = page.state.undo.count()
     panel = page.blend_panel

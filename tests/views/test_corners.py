@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from nvp_studio.recipe import Corners, Image, Seed
-from nvp_studio.state import recipe_edit
+from nvp_studio.state import value_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
 from tests.qt import WAIT_SECONDS, Bot
@@ -30,7 +30,7 @@ def filled(page: ExplorePage, qtbot: Bot) -> None:
 def test_samples_become_corners_and_the_pad_is_moved_by_mouse_and_keys(
     page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(value_edit, "MERGE_SECONDS", WAIT_SECONDS)
     panel, pad = page.tools.corner_panel, page.tools.corner_panel.pad
     qtbot.keyClick(page, Qt.Key.Key_L)
     assert page.blend_panel.isVisible()

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Image, Recipe, Seed
-from nvp_studio.state import recipe_edit
+from nvp_studio.state import value_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.qimages import qimages
 from nvp_studio.state.settings import SettingsStore
@@ -75,7 +75,7 @@ def test_a_double_click_puts_a_direction_back(page: ExplorePage, qtbot: Bot) -> 
 def test_arrow_keys_move_a_slider_and_delete_resets_it(
     page: ExplorePage, monkeypatch: pytest.MonkeyPatch, qtbot: Bot
 ) -> None:
-    monkeypatch.setattr(recipe_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
+    monkeypatch.setattr(value_edit, "MERGE_SECONDS", WAIT_SECONDS)  # one entry, however slow the machine
     row = page.panel.latents.directions[1]
     start = row.value
     row.slider.setFocus()

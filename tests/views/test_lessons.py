@@ -86,6 +86,54 @@ def test_a_new_sample_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: 
     noticed(strip, qtbot)
 
 
+def test_a_bent_map_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
+    page = window.page("lab")
+    page.one_dimension.bent.move_knot(3, 0.0, 0.5)
+    go_to(strip, "bend", qtbot)
+    pad, bent = page.one_dimension.bend_pad, page.one_dimension.bent
+    qtbot.mouseClick(pad, Qt.MouseButton.LeftButton, pos=pad.handle_place(3).toPoint())
+    bent.move_end(0, -2.0)
+    bent.choose_density("uniform")
+    not_noticed(strip)
+
+    def while_held() -> None:
+        assert bent.value.knots[3][1] > 0.3
+        not_noticed(strip)
+
+    places = pad.handle_place(3).toPoint(), pad.place_of(0, 0.6).toPoint()
+    qtbot.mouseDrag(pad, *places, while_held=while_held)
+    noticed(strip, qtbot)
+
+
+def test_a_moved_interval_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
+    go_to(strip, "interval", qtbot)
+    pad, bent = window.page("lab").one_dimension.bend_pad, window.page("lab").one_dimension.bent
+    bent.move_knot(3, 0.0, 0.5)
+    not_noticed(strip)
+    end = pad.handle_place(len(bent.value.knots)).toPoint()
+    qtbot.mouseDrag(pad, end, end - QPoint(30, 0))
+    noticed(strip, qtbot)
+
+
+def test_the_maximum_of_the_likelihood_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
+    page = window.page("lab")
+    page.one_dimension.fit.go_to_maximum()
+    go_to(strip, "gaussian", qtbot)
+    pad, fit = page.one_dimension.likelihood_pad, page.one_dimension.fit
+    best = fit.value.largest
+    assert best is not None
+    ring = pad.handle_place(-1).toPoint()
+    qtbot.mouseDrag(pad, ring, pad.surface_place(best.mu, 2 * best.sigma).toPoint())
+    not_noticed(strip)
+    fit.move_point(0, -2.0)
+    not_noticed(strip)
+    fit.move_point(0, fit.value.points[0])
+    best = fit.value.largest
+    assert best is not None
+    qtbot.mouseDrag(pad, pad.handle_place(-1).toPoint(), pad.surface_place(best.mu, best.sigma).toPoint())
+    noticed(strip, qtbot)
+
+
 def test_the_last_row_of_the_ledger_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
     go_to(strip, "ledger", qtbot)
     page = window.page("inspect")

@@ -13,15 +13,20 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.recipe import Seed
+from nvp_studio.state.bent_map import STRAIGHT
 from nvp_studio.views.page import Page
 
 if TYPE_CHECKING:
     from nvp_studio.explore.inspected import InspectedStage
     from nvp_studio.views.pages.explore.page import ExplorePage
     from nvp_studio.views.pages.inspect.page import InspectPage
+    from nvp_studio.views.pages.lab.one_dimension import OneDimension
+    from nvp_studio.views.pages.lab.page import LabPage
     from nvp_studio.views.pages.score.page import ScorePage
 
 Script = Generator[str, None, None]
+_NEAR_NATS = 0.05
+"""How far below its maximum a log-likelihood counts as found."""
 _tr = partial(QCoreApplication.translate, "Lessons")
 
 
@@ -40,6 +45,9 @@ def steps() -> tuple[Step, ...]:
     """The series, in its order."""
     return (
         Step("samples", "explore", _samples),
+        Step("bend", "lab", _bend),
+        Step("interval", "lab", _interval),
+        Step("gaussian", "lab", _gaussian),
         Step("ledger", "inspect", _ledger),
         Step("coupling", "inspect", _coupling),
         Step("inverse", "inspect", _inverse),
@@ -58,6 +66,37 @@ def _samples(page: Page) -> Script:
     while explore.state.recipe.base == before or not isinstance(explore.state.recipe.base, Seed):
         yield ""
     yield from _shown(explore)
+
+
+def _bend(page: Page) -> Script:
+    lab = _in_one_dimension(page, "change-of-variables")
+    lab.bent.straighten()
+    while lab.bent.held or lab.bent.value.knots == STRAIGHT:
+        yield ""
+
+
+def _interval(page: Page) -> Script:
+    lab = _in_one_dimension(page, "change-of-variables")
+    before = lab.bent.value.interval
+    while lab.bent.held or lab.bent.value.interval == before:
+        yield ""
+
+
+def _gaussian(page: Page) -> Script:
+    lab = _in_one_dimension(page, "likelihood")
+    lab.fit.begin_again()
+    while True:
+        fitted, best = lab.fit.value, lab.fit.value.largest
+        if best is not None and not lab.fit.held and fitted.log_likelihood > best.log_likelihood - _NEAR_NATS:
+            return
+        yield lab.fit.why_no_maximum()
+
+
+def _in_one_dimension(page: Page, view: str) -> "OneDimension":
+    lab = cast("LabPage", page)
+    lab.show_part("one-dimension")
+    lab.one_dimension.show_view(view)
+    return lab.one_dimension
 
 
 def _scales(page: Page) -> Script:

@@ -1,23 +1,20 @@
-"""An entry of Explore's undo history."""
+"""An entry of an undo history: one value replaced by another."""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtGui import QUndoCommand
-
-from nvp_studio.recipe import Recipe
 
 MERGE_SECONDS = 1.0
 """Seconds within which edits of the same thing by keys or wheel become one undo entry."""
 
 
-class RecipeEdit(QUndoCommand):
-    """A change from one recipe to another; quick changes of the same thing become one entry."""
+class ValueEdit(QUndoCommand):
+    """A change from one immutable value to another; quick changes of the same thing become one entry."""
 
-    def __init__(
-        self, apply: Callable[[Recipe], None], text: str, before: Recipe, after: Recipe, merge_key: str
-    ) -> None:
-        """`apply` shows a recipe; edits of one `merge_key` are merged where they follow each other quickly."""
+    def __init__(self, apply: Callable[[Any], None], text: str, before: Any, after: Any, merge_key: str) -> None:
+        """`apply` shows a value; edits of one `merge_key` are merged where they follow each other quickly."""
         super().__init__(text)
         self._apply, self._before, self._after = apply, before, after
         self._merge_key, self._when = merge_key, time.monotonic()
@@ -26,7 +23,7 @@ class RecipeEdit(QUndoCommand):
         return 1 if self._merge_key else -1
 
     def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, RecipeEdit) or other._merge_key != self._merge_key:
+        if not isinstance(other, ValueEdit) or other._merge_key != self._merge_key:
             return False
         if other._when - self._when > MERGE_SECONDS:
             return False

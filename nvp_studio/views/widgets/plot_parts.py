@@ -1,0 +1,52 @@
+"""What the drawings of Lab in one dimension share: handles, ticks, shades."""
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+
+from nvp_studio.views.theme import colors, scaled_font
+
+CURVE_STEPS = 401
+"""Points of a curve."""
+ARROWS = {
+    Qt.Key.Key_Up: (0, 1),
+    Qt.Key.Key_Down: (0, -1),
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+}
+"""The direction (right, up) of each arrow key."""
+_RADIUS = 5.0
+
+
+def with_alpha(color: str, alpha: int) -> QColor:
+    """A colour of the theme, as opaque as `alpha` of 255."""
+    result = QColor(color)
+    result.setAlpha(alpha)
+    return result
+
+
+def draw_handle(painter: QPainter, place: QPointF, *, chosen: bool) -> None:
+    """A point that can be dragged; the `chosen` one is moved by keys."""
+    c = colors()
+    painter.setPen(QPen(QColor(c.text if chosen else c.accent), 3 if chosen else 2))
+    painter.setBrush(QColor(c.surface))
+    painter.drawEllipse(place, _RADIUS + chosen, _RADIUS + chosen)
+
+
+def draw_ticks(
+    painter: QPainter, area: QRectF, across: tuple[float, float], up: tuple[float, float], count: int = 5
+) -> None:
+    """Numbers below and at the left of a panel, evenly spaced over its ranges."""
+    painter.setFont(scaled_font(11))
+    painter.setPen(QColor(colors().dim))
+    for index in range(count):
+        share = index / (count - 1)
+        x = area.left() + share * area.width()
+        y = area.bottom() - share * area.height()
+        below = QRectF(x - 20, area.bottom() + 2, 40, 16)
+        painter.drawText(below, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, _number(across, share))
+        left = QRectF(area.left() - 34, y - 8, 30, 16)
+        painter.drawText(left, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, _number(up, share))
+
+
+def _number(ends: tuple[float, float], share: float) -> str:
+    return f"{ends[0] + share * (ends[1] - ends[0]):.4g}".replace("-", "−")
