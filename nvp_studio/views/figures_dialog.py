@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialogButtonBox, QTextBrowser, QWidget
 
 from nvp_studio.views.dialogs import Dialog
+from nvp_studio.views.measured_scores import measured_html
 from nvp_studio.views.theme import SPACE
 
 
@@ -16,6 +18,8 @@ class Figure(NamedTuple):
     key: str
     term: str
     meaning: str
+    table: str = ""
+    """HTML that follows."""
 
 
 def explanations() -> list[Figure]:
@@ -43,11 +47,20 @@ def explanations() -> list[Figure]:
                 "Bits/dim measure neither quality nor, alone, normality. Plain images are likely under every model of "
                 "images: under the included Fashion-MNIST model a black image needs 0.08 bits/dim, less than any "
                 "garment. Flows look at texture: that a shoe is upside down costs few bits. And images that are "
-                "typical are not the most likely ones, so an image may be too likely. Measured (AUROC, the "
-                "probability that an unseen kind of image is more unusual than a test image; docs/scores.md has the "
-                "whole table): bits/dim tell shuffled garments apart (0.99), but neither constant images (0.31) nor "
-                "doodled strokes (0.11) nor garments upside down (0.56); the verdict gets 1.00, 1.00, 1.00 and 0.97."
+                "typical are not the most likely ones, so an image may be too likely. The table below shows what was "
+                "measured."
             ),
+        ),
+        Figure(
+            "measured",
+            tr("What each score tells apart, measured"),
+            tr(
+                "AUROC: the probability that an image of a set is more unusual by that score than a test image. 1 "
+                "tells them apart always, 0.5 says nothing, and below 0.5 (in red) the score calls the test images "
+                "more unusual. Inverted, shuffled, upside down and turned are the test images themselves, changed; the "
+                "other sets have nothing in common with them. Nothing was fitted to these sets."
+            ),
+            measured_html(),
         ),
         Figure(
             "verdict",
@@ -131,16 +144,19 @@ def explanations() -> list[Figure]:
 
 def figures_html(figures: Sequence[Figure]) -> str:
     """The explanations below each other."""
-    return "".join(f"<h3>{figure.term}</h3><p>{figure.meaning}</p>" for figure in figures)
+    return "".join(
+        f'<h3><a name="{figure.key}">{figure.term}</a></h3><p>{figure.meaning}</p>{figure.table}' for figure in figures
+    )
 
 
 class FiguresDialog(Dialog):
-    """All explanations below each other."""
+    """All explanations below each other; the one of the figure `first` is in view."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, first: str = "") -> None:
         super().__init__(parent)
+        self._first = first
         self.setWindowTitle(self.tr("What the figures mean"))
-        self.resize(72 * SPACE, 70 * SPACE)
+        self.resize(100 * SPACE, 74 * SPACE)
         self.text = QTextBrowser()
         self.text.document().setDocumentMargin(SPACE)
         self.text.setAccessibleName(self.windowTitle())
@@ -149,3 +165,8 @@ class FiguresDialog(Dialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         self.column.addWidget(buttons)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._first:
+            self.text.scrollToAnchor(self._first)

@@ -18,7 +18,7 @@ class HelpDialog(Dialog):
     def __init__(self, page: PageHelp, registry: ActionRegistry, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Help: {0}").format(page.title))
-        self.resize(76 * SPACE, 66 * SPACE)
+        self.resize(100 * SPACE, 70 * SPACE)
         self.text = QTextBrowser()
         self.text.document().setDocumentMargin(SPACE)
         self.text.setAccessibleName(self.windowTitle())

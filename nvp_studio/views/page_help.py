@@ -178,7 +178,7 @@ def _score() -> PageHelp:
             (tr("Zoom the picture"), tr("Wheel, pinch, + and -")),
             (tr("Pixel by pixel"), tr("Arrow keys, with Shift when zoomed")),
         ),
-        figures=("bits", "misleads", "verdict", "map", "above8", "percentile", "unusual"),
+        figures=("bits", "misleads", "measured", "verdict", "map", "above8", "percentile", "unusual"),
     )
 
 

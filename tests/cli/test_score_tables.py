@@ -125,6 +125,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process by a signal")
+@pytest.mark.slow_repeats
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_killed_command_loses_nothing_that_was_scored(

@@ -9,10 +9,12 @@ from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
+from nvp_studio.scores.auroc_table import measured_models
 from nvp_studio.state import pace
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.score_texts import pace_text
 from nvp_studio.state.scores import ScoresModel
+from nvp_studio.views.figures_dialog import FiguresDialog
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.pages.score.page import ScorePage
@@ -405,3 +407,15 @@ def test_a_report_is_one_file_that_needs_no_other(
     assert "&lt;b&gt;odd.png" in text
     assert "<b>" not in text
     assert not [link for link in re.findall(r'(?:src|href)="([^"]*)"', text) if not link.startswith("data:")]
+
+
+def test_what_was_measured_of_every_score_is_one_click_away(page: ScorePage) -> None:
+    page.context.registry["score.figures"].trigger()
+    dialog = page.window().findChild(FiguresDialog)
+    text = dialog.text.toPlainText()
+    for model in measured_models():
+        assert model.title in text
+        for values in (*model.auroc.values(), model.low):
+            assert all(f"{value:.3f}" in text for value in values)
+    assert dialog.text.verticalScrollBar().value() > 0, "when bits/dim mislead is in view"
+    dialog.reject()

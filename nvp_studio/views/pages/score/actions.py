@@ -16,6 +16,7 @@ from nvp_studio.state.score_tables import TableReader
 from nvp_studio.state.scoring import ScoreState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.figures_dialog import FiguresDialog
 from nvp_studio.views.file_writing import write_file, write_in_thread
 from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.pages.score.options_dialog import ScoreOptionsDialog
@@ -72,6 +73,8 @@ class ScoreActions(QObject):
         add("score.compare", self.tr("Compare t&wo groups…"), self._compare, icon="columns-2", tip=tip)
         tip = self.tr("The whole table as one HTML file, with the most unusual images and where their bits are")
         add("score.report", self.tr("Save a &report…"), self._report, icon="save", tip=tip)
+        tip = self.tr("What bits/dim are, when they mislead, and how well each score was measured to work")
+        add("score.figures", self.tr("How m&uch the scores say…"), self._show_figures, icon="info", tip=tip)
         add("score.clear", self.tr("C&lear the table"), self._clear, icon="trash-2", separator=True)
         for key, text in (
             ("cancel", self.tr("Cancel")),
@@ -80,6 +83,7 @@ class ScoreActions(QObject):
             ("clear", self.tr("Clear")),
             ("options", self.tr("Options")),
             ("watch", self.tr("Watch a folder")),
+            ("figures", self.tr("What this means")),
         ):
             self[key].setIconText(text)  # on buttons: all must fit beside the progress in a small window
 
@@ -220,6 +224,9 @@ class ScoreActions(QObject):
         self._context.page_requested.emit(self._page_key)
         dialog = CompareDialog(self._context, self._state.references)
         dialog.show()
+
+    def _show_figures(self) -> None:
+        FiguresDialog(self._context.window, "misleads").open()
 
     def _options(self) -> None:
         self._context.page_requested.emit(self._page_key)

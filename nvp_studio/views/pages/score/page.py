@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QProgressBar, QSizePolicy, QStackedLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QSizePolicy, QStackedLayout, QWidget
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.paths import is_archive, is_image_file
@@ -23,7 +23,7 @@ from nvp_studio.views.pages.score.side import ScoreSide
 from nvp_studio.views.theme import SPACE, set_icon
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
-from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, splitter, text_label, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
 from nvp_studio.views.widgets.number_field import NumberField
 from nvp_studio.views.widgets.score_filter_row import ScoreFilterRow
 from nvp_studio.views.widgets.score_gallery import ScoreGallery
@@ -126,8 +126,11 @@ class ScorePage(Page):
         parts = splitter(Qt.Orientation.Horizontal, (views, self.side), (1, 0), handle=2 * SPACE)
         self.restore_sizes("score", parts, [10_000, 46 * SPACE])
         column.addWidget(parts, 1)
-        self.explanation = self._make_explanation()
-        column.addWidget(self.explanation)
+        self.explanation = text_label(wrap=True)
+        row = hbox()
+        row.addWidget(self.explanation, 1)
+        row.addWidget(ActionButton(self.actions_of_files["figures"]), 0, Qt.AlignmentFlag.AlignTop)
+        column.addLayout(row)
         self._stack.addWidget(full)
 
     def _make_toolbar(self) -> WrappingRow:
@@ -182,11 +185,6 @@ class ScorePage(Page):
         row.addWidget(self.stale_label, 1)
         row.addWidget(ActionButton(self.actions_of_files["again"], primary=True))
         return frame
-
-    def _make_explanation(self) -> QLabel:
-        label = text_label(wrap=True)
-        label.setToolTip(plain_tip(self.tr("More: What the figures mean, in the menu Help (Shift+F1)")))
-        return label
 
     def _connect_signals(self) -> None:
         state = self.state
@@ -279,9 +277,7 @@ class ScorePage(Page):
                 f"{found.images:,}", found.source, f"{found.calibration:,}"
             )
         self.reference_button.setToolTip(plain_tip(tip))
-        text = self.tr(
-            "Lower bits/dim: likelier under the model; that measures neither quality nor, alone, normality (Shift+F1)."
-        )
+        text = self.tr("Lower bits/dim: likelier under the model; that measures neither quality nor, alone, normality.")
         if references.problem:
             text = self.tr("No verdicts: {0}. A reference can be made of a folder of good images.").format(
                 references.problem
