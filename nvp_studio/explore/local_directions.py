@@ -8,11 +8,15 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.moves import vector_bytes
 from nvp_studio.explore.rendering import latent
 from nvp_studio.flow.dequantization import LEVELS
-from nvp_studio.flow.engine.jacobian import finding_leading
+from nvp_studio.flow.engine.jacobian import ROUNDS, finding_leading
 from nvp_studio.recipe import Move, Recipe
 
 COUNT = 8
 """Local directions that are found."""
+STEPS = 1 + 2 * ROUNDS
+"""Steps of `finding_local_directions`."""
+MOST_LEVELS = 16.0
+"""Grey levels by which an offset of 1 changes a picture at most, as far as it changes in proportion."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,10 @@ class LocalDirections:
     """The leading right singular vectors of the decoder's Jacobian at a picture, the one that changes most first."""
 
     moves: tuple[Move, ...]
-    """With an offset of 0; `Recipe.with_move` takes them. The vectors have length 1, which is one standard deviation of
-    latents of the prior."""
+    """With an offset of 0; `Recipe.with_move` takes them. Their vectors are orthogonal. Each has length 1, a standard
+    deviation of latents of the prior, or is shorter where `grey_levels` would be more than `MOST_LEVELS`."""
+    singular_values: tuple[float, ...]
+    """Of the Jacobian, whose images are in [0, 1]."""
     grey_levels: tuple[float, ...]
     """By how much the picture changes for an offset of 1, as far as it changes in proportion: the root of the mean
     square over its values, of 256 levels. A lower bound, closer the faster the singular values fall."""
@@ -35,11 +41,15 @@ def finding_local_directions(
     Raises `ValueError` when the recipe does not fit the model.
     """
     found = yield from finding_leading(model.flow, latent(model, recipe), count)
-    names = [f"local {number}" for number in range(1, len(found.values) + 1)]
-    scale = LEVELS / math.sqrt(model.flow.config.dimensions)
+    values = found.values.tolist()
+    levels = [LEVELS * value / math.sqrt(model.flow.config.dimensions) for value in values]
+    lengths = [min(1.0, MOST_LEVELS / level) if level > 0 else 1.0 for level in levels]
+    moves = tuple(
+        Move(f"local {number}", vector_bytes(length * vector))
+        for number, (length, vector) in enumerate(zip(lengths, found.right, strict=True), 1)
+    )
     return LocalDirections(
-        tuple(Move(name, vector_bytes(vector)) for name, vector in zip(names, found.right, strict=True)),
-        tuple(scale * value for value in found.values.tolist()),
+        moves, tuple(values), tuple(level * length for level, length in zip(levels, lengths, strict=True))
     )
 
 

@@ -33,6 +33,8 @@ def _needs() -> dict[str, str]:
         **{f"explore.redraw-{scale}": _tr("needs an open model with so many scales") for scale in range(1, 7)},
         "explore.paint-redraw": _tr("needs an open model, and a painted region"),
         "explore.paint-cancel": _tr("only while a region is redrawn"),
+        "explore.find-directions": _tr("needs an open model, and none being found"),
+        "explore.cancel-directions": _tr("only while directions are found"),
         "explore.paint-clear": _tr("nothing is painted"),
         "explore.neighbours-find": _tr("needs an open model, and no search under way"),
         "explore.neighbours-stop": _tr("only while training images are compared"),

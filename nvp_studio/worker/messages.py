@@ -28,6 +28,7 @@ from nvp_studio.recipe import Recipe, Space
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
+from nvp_studio.worker.direction_messages import DirectionAnswer, DirectionRequest
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
 from nvp_studio.worker.lab_messages import LabAnswer, LabRequest
 from nvp_studio.worker.neighbour_messages import Comparing, NeighbourAnswer, NeighbourRequest
@@ -199,6 +200,7 @@ Request = (
     | Nudge
     | Redraw
     | NeighbourRequest
+    | DirectionRequest
     | ScoreRequest
     | Probe
     | Survey
@@ -352,6 +354,7 @@ Answer = (
     | RedrawProgress
     | RedrawDone
     | NeighbourAnswer
+    | DirectionAnswer
     | ScoreAnswer
     | Probed
     | Surveying

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from nvp_studio.worker.direction_messages import FindDirections, Preview
 from nvp_studio.worker.inspect_messages import Examine
 from nvp_studio.worker.lab_messages import LabRead, LabTrain
 from nvp_studio.worker.messages import (
@@ -26,6 +27,8 @@ _LONG = (
     ReadPicture,
     Redraw,
     FindNeighbours,
+    FindDirections,
+    Preview,
     Score,
     ReadTable,
     UseReference,
@@ -96,7 +99,7 @@ class TaskQueue:
     def take(self) -> Task | RunRequest | None:
         """Wait for the next thing to do: a request not begun yet, else a task to take a step of; None: closed.
 
-        Scores come after all other tasks; tasks of one kind take turns.
+        Scores and previews come after all other tasks; tasks of one kind take turns.
         """
         with self._changed:
             while not (self._closed or self._queue or self._tasks):
@@ -109,7 +112,7 @@ class TaskQueue:
                     return request
                 task = Task(request)
             else:
-                task = min(self._tasks, key=lambda task: isinstance(task.ask.request, Score))
+                task = min(self._tasks, key=lambda task: isinstance(task.ask.request, Score | Preview))
                 self._tasks.remove(task)
             self._tasks.append(task)
             return task

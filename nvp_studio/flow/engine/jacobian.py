@@ -1,11 +1,13 @@
 """The Jacobian of the decoder, J = d decode / dz at one latent: products with it, and its leading singular vectors."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from nvp_studio.flow.engine.inference import Inference
 
@@ -23,7 +25,7 @@ class DecoderJacobian:
     """
 
     def __init__(self, flow: Inference, z: Tensor) -> None:
-        with _tracked():
+        with _tracked(), _DepthwiseConvolutions():
             self._z = z.detach().expand(BLOCK, -1).clone().requires_grad_()
             self._images = flow.preprocessing.inverse(flow.body.inverse(self._z)).flatten(1)
             self._vectors = torch.zeros_like(self._images, requires_grad=True)
@@ -130,3 +132,32 @@ class _tracked:  # noqa: N801 (used as a function)
     def __exit__(self, *error: object) -> None:
         for mode in reversed(self._modes):
             mode.__exit__(*error)
+
+
+class _DepthwiseConvolutions(TorchFunctionMode):
+    """Derives depthwise convolutions by `_Depthwise`: torch's second derivative of them takes a step per channel."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        groups = kwargs.get("groups", 1)
+        if func is not functional.conv2d or groups == 1 or not groups == args[0].shape[1] == args[1].shape[0]:
+            return func(*args, **kwargs)
+        x, weight, bias = args
+        y = _Depthwise.apply(x, weight, kwargs["padding"])  # type: ignore[no-untyped-call]
+        return y if bias is None else y + bias[:, None, None]
+
+
+class _Depthwise(torch.autograd.Function):
+    """A depthwise convolution that keeps the image's size; its transpose is one with kernels turned by 180 degrees."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+        ctx.weight, ctx.padding = weight, padding
+        return functional.conv2d(x, weight, padding=padding, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        turned = ctx.weight.flip(2, 3)
+        return _Depthwise.apply(gradients[0], turned, ctx.padding), None, None  # type: ignore[no-untyped-call]

@@ -1,25 +1,20 @@
 """The sliders of Explore: temperatures, and directions among the latents, named and principal ones."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from PySide6.QtCore import QCoreApplication, Signal
-from PySide6.QtGui import QAction, Qt
-from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QWidget
 
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
-from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
-from nvp_studio.views.widgets.layout import hbox, text_label, vbox
+from nvp_studio.views.widgets.directions_panel import DirectionsPanel
+from nvp_studio.views.widgets.layout import text_label, vbox
+from nvp_studio.views.widgets.slider_list import SCROLL_BAR, SliderEntry
 from nvp_studio.views.widgets.sliders import SliderRow
 
-_REACH = 4.0
-"""Standard deviations from the middle of a direction's slider to its ends."""
 _MAX_TEMPERATURE = 1.5
-_SCROLL_BAR = 14
-"""Pixels of the scroll bar and the gap beside it."""
-_MAX_NAME = 20 * SPACE
-_TWO_COLUMNS = 72 * SPACE
 _tr = partial(QCoreApplication.translate, "LatentPanel")
 
 
@@ -37,63 +32,55 @@ class LatentPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.temperatures: list[SliderRow] = []
-        self.directions: list[SliderRow] = []
         self._names: list[str] = []
-        self._columns = 1
+        self._fractions: list[float] = []
         self._own_temperature = 1.0
         column = vbox(self)
-        self._temperature_rows = vbox(spacing=0, margins=(0, 0, _SCROLL_BAR, 0))
+        self._temperature_rows = vbox(spacing=0, margins=(0, 0, SCROLL_BAR, 0))
         heading = text_label(self.tr("Temperature"), "section")
         heading.setToolTip(self._temperature_tip())
         column.addWidget(heading)
         column.addLayout(self._temperature_rows)
-        self._head = hbox(spacing=SPACE // 2)
-        self._title = text_label(self.tr("Directions"), "section")
-        self._title.setToolTip(
-            self.tr(
-                "Directions among the latents of the training images, in standard deviations from their mean:\n"
-                "the numbered ones are those along which they differ most,\n"
-                "the named ones lead to the images that have something in common.\n"
-                "Double-click a slider to reset it."
-            )
-        )
-        self._head.addWidget(self._title)
-        self.moved = ElidedLabel(role="dim")
-        self._head.addWidget(self.moved, 1)
         column.addSpacing(SPACE // 2)
-        column.addLayout(self._head)
-        content = QWidget()
-        content.setObjectName("scroll_content")
-        self._grid = QGridLayout(content)
-        self._grid.setContentsMargins(0, 0, _SCROLL_BAR - 10, 0)
-        self._grid.setHorizontalSpacing(3 * SPACE)
-        self._grid.setVerticalSpacing(2)
-        text = self.tr("This model keeps no principal directions; a run adds them when it saves its best.")
-        self._empty = text_label(text, wrap=True)
-        self._empty.hide()
-        self._grid.addWidget(self._empty, 0, 0)
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # figures stay in one column
-        self._area.setWidget(content)
-        self._area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        column.addWidget(self._area, 1)
+        self.panel = DirectionsPanel()
+        self.moved = self.panel.moved
+        column.addWidget(self.panel, 1)
+        self.list = self.panel.lists["model"]
+        self.list.edited.connect(self.direction_edited)
+        self.list.reset_requested.connect(self.direction_reset)
+        self.list.gesture_begun.connect(self.gesture_begun)
+        self.list.gesture_ended.connect(self.gesture_ended)
+
+    @property
+    def directions(self) -> list[SliderRow]:
+        """The sliders of the model's directions."""
+        return self.list.rows
 
     def add_tool(self, action: QAction) -> None:
         """Put a small button for `action` beside the directions' title."""
-        self._head.addWidget(ActionButton(action, flat=True))
+        self.panel.add_tool(ActionButton(action, flat=True))
 
     def set_model(self, scales: int, fractions: Sequence[float], names: Sequence[str]) -> None:
         """Make the sliders of a model with that many scales and those directions; unnamed ones are principal."""
         if scales != max(0, len(self.temperatures) - 1):
             self._make_temperatures(scales)
-        if list(names) != self._names:
-            self._make_directions(list(names))
-        for index, (row, fraction) in enumerate(zip(self.directions, fractions, strict=True)):
-            text = self._direction_name(index)
-            row.setToolTip(self._direction_tip(text, bool(self._names[index]), fraction))
-        self._empty.setVisible(not fractions)
+        self._names, self._fractions = list(names), list(fractions)
+        self.show_entries(())
+
+    def show_entries(self, locked: Collection[int], words: str = "", by: str = "names") -> None:
+        """Show the model's directions with these locks, of which `words` are found in the title.
+
+        They are in their order by "names", where the named ones come first, or by "variance".
+        """
+        entries = []
+        for index, (name, fraction) in enumerate(zip(self._names, self._fractions, strict=True)):
+            tip = self._direction_tip(self._direction_name(index), bool(name), fraction)
+            undo = name or self.tr("direction {0}").format(index + 1)
+            entries.append(SliderEntry(name or str(index + 1), self._direction_name(index), tip, index in locked, undo))
+        self.list.set_entries(entries)
+        order = [index for index in range(len(entries)) if words.lower() in self._direction_name(index).lower()]
+        order.sort(key=lambda index: -self._fractions[index] if by == "variance" else not self._names[index])
+        self.list.arrange(order, self.tr("No direction is called so.") if entries else "")
 
     def show_moved(self, text: str, tip: str = "") -> None:
         """Say beside the title how many directions were moved, with a tip on where that changed the latents."""
@@ -103,7 +90,7 @@ class LatentPanel(QWidget):
 
     def reveal(self, direction: int) -> None:
         """Scroll to the slider of a direction."""
-        self._area.ensureWidgetVisible(self.directions[direction])
+        self.list.reveal(direction)
 
     def show_temperatures(self, values: Sequence[float], own: float) -> None:
         """Show the temperature of each scale, with a mark at its `own`; the first row is all of them together."""
@@ -116,16 +103,7 @@ class LatentPanel(QWidget):
 
     def show_coordinates(self, values: Sequence[float], origin: Sequence[float]) -> None:
         """Show where the picture lies along each direction, and where its base does."""
-        if len(values) != len(self.directions):
-            return
-        for row, value, mark in zip(self.directions, values, origin, strict=True):
-            row.show_value(value, mark)
-
-    def resizeEvent(self, event: object) -> None:
-        columns = 2 if self.width() >= _TWO_COLUMNS else 1
-        if columns != self._columns:
-            self._columns = columns
-            self._place_directions()
+        self.list.show_values(values, origin)
 
     def _make_temperatures(self, scales: int) -> None:
         _delete(self.temperatures)
@@ -166,38 +144,11 @@ class LatentPanel(QWidget):
         text = self.tr("{0}: the training images differ much along it.")
         if named:
             text = self.tr("Right: more like the images with “{0}”; left: less.")
-        about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it.")
-        return plain_tip(text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}"))
+        about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it, right-click to lock it.")
+        return text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}")
 
     def _direction_name(self, index: int) -> str:
         return self._names[index] or self.tr("Direction {0}").format(index + 1)
-
-    def _make_directions(self, names: list[str]) -> None:
-        _delete(self.directions)
-        self._names = names
-        metrics = self.fontMetrics()
-        width = min(_MAX_NAME, max([2 * SPACE, *(metrics.horizontalAdvance(name) + SPACE // 2 for name in names)]))
-        for index, name in enumerate(names):
-            message = self._direction_name(index)
-            row = SliderRow(name or str(index + 1), message, -_REACH, _REACH)
-            row.name.setFixedWidth(width)
-            row.edited.connect(lambda value, index=index: self.direction_edited.emit(index, value))
-            row.reset_requested.connect(lambda index=index: self.direction_reset.emit(index))
-            self._follow_gestures(row, name or self.tr("direction {0}").format(index + 1))
-            self.directions.append(row)
-        self._place_directions()
-
-    def _place_directions(self) -> None:
-        """Named directions first, then the principal ones, column by column."""
-        places = sorted(range(len(self.directions)), key=lambda index: not self._names[index])
-        rows = -(-len(places) // self._columns)
-        for place, index in enumerate(places):
-            self._grid.addWidget(self.directions[index], 1 + place % max(1, rows), place // max(1, rows))
-        for line in range(self._grid.rowCount()):
-            self._grid.setRowStretch(line, 0)
-        self._grid.setRowStretch(1 + rows, 1)
-        self._grid.setColumnStretch(0, 1)
-        self._grid.setColumnStretch(1, 1 if self._columns == 2 else 0)
 
 
 def scale_name(index: int, scales: int) -> str:

@@ -2,11 +2,12 @@
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QSizePolicy, QSlider, QToolButton, QWidget
 
 from nvp_studio.state.edited_recipe import LEAST_MOVE
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.theme import SPACE, colors, set_mark
+from nvp_studio.views.widgets.action_button import flat_button
 from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox
 from nvp_studio.views.widgets.number_field import NumberField
@@ -194,13 +195,15 @@ class SliderRow(QWidget):
     pressed = Signal()
     released = Signal()
     reset_requested = Signal()
+    unlocked = Signal()
 
     def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
         super().__init__()
         self._signed = signed
         self._bounds = Bounds(-_MAX_TYPED if signed else 0, _MAX_TYPED)
         self.value = 0.0
-        row = hbox(self)
+        self._lock: QToolButton | None = None
+        row = self._row = hbox(self)
         self.name = TextLabel(name.replace("&", "&&"), role="dim")
         self.slider = MarkedSlider(low, high)
         self.slider.setAccessibleName(accessible_name)
@@ -246,6 +249,15 @@ class SliderRow(QWidget):
         with QSignalBlocker(self.slider):
             self.slider.setValue(round(value * STEPS_PER_UNIT))
         self._write()
+
+    def show_locked(self, locked: bool) -> None:
+        """Show a lock at the end of the row, whose click asks for it to be opened, or none."""
+        if locked and self._lock is None:
+            self._lock = flat_button("lock", self.tr("Unlock {0}").format(self.slider.accessibleName()))
+            self._lock.clicked.connect(self.unlocked)
+            self._row.addWidget(self._lock)
+        if self._lock is not None:
+            self._lock.setVisible(locked)
 
     def _on_value_changed(self, steps: int) -> None:
         self.value = steps / STEPS_PER_UNIT

@@ -21,6 +21,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
+from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
@@ -60,6 +61,7 @@ class ExplorePage(Page):
         self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales, self.tray)
         self.paint = RedrawTool(context, self, self.state)
         self.neighbours = NeighboursTool(context, self, self.state)
+        self.directions = DirectionsTool(context, self, self.state)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -89,6 +91,7 @@ class ExplorePage(Page):
 
     def _lay_out(self) -> None:
         self.panel = SliderPanel(self.context)
+        self.directions.show_on(self.panel.latents)
         parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self.panel), (1, 0))
         self.restore_sizes("explore", parts, [10_000, 44 * SPACE])
         vbox(self, margins=PAGE_MARGINS).addWidget(parts)
@@ -193,7 +196,8 @@ class ExplorePage(Page):
 
     def _show_moved(self) -> None:
         """Say how many directions moved, and for the picture on screen on which scales."""
-        moved, state = self.state.moved, self.state
+        state = self.state
+        moved = len(state.moved) + sum(bool(move.offset) for move in state.recipe.moves)
         on_screen = state.picture is not None and state.picture_recipe == state.recipe
         by_scale = state.picture.moved if state.picture is not None and on_screen else ()
         self.panel.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
@@ -237,7 +241,7 @@ class ExplorePage(Page):
             return
         names = self.state.model.direction_names if self.state.model is not None else ()
         recipe = self.state.recipe
-        changed, moved = changed_text(recipe, self.state.scales), moved_text(self.state.moved, names)
+        changed, moved = changed_text(recipe, self.state.scales), moved_text(self.state.moved, names, recipe.moves)
         parts = [*(self.state.notes or (base_text(recipe.base),)), changed, moved]
         self.pictures.caption.setText(SEPARATOR.join(part for part in parts if part) or " ")
 
@@ -253,6 +257,7 @@ class ExplorePage(Page):
         self.actions_.show_scales(self.state.scales if ready else 0)
         self.paint.show_state()
         self.neighbours.show_state()
+        self.directions.show_state()
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:

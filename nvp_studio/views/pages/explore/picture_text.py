@@ -5,7 +5,7 @@ from functools import partial
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.recipe import Base, Blend, Corners, Image, Recipe, Seed
+from nvp_studio.recipe import Base, Blend, Corners, Image, Move, Recipe, Seed
 from nvp_studio.state.mixture import base_title
 from nvp_studio.views.widgets.latent_panel import scale_name
 
@@ -40,30 +40,30 @@ def changed_text(recipe: Recipe, scales: int) -> str:
     return ", ".join(parts)
 
 
-def moved_text(moved: Mapping[int, float], names: Sequence[str]) -> str:
+def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence[Move] = ()) -> str:
     """The directions that moved farthest and how far, such as "Moved glasses by +1.80, direction 7 by -1.50 and 9
-    more".
+    more"; `moves` are those along other directions than the model's.
     """
-    if not moved:
-        return ""
-    farthest = sorted(moved, key=lambda direction: -abs(moved[direction]))[:_NAMED]
-    parts = [
-        _tr("{0} by {1}").format(
-            names[one] or _tr("direction {0}").format(one + 1), f"{moved[one]:+.2f}".replace("-", "\u2212")
-        )
-        for one in farthest
+    titles = [
+        (names[one] or _tr("direction {0}").format(one + 1), offset)
+        for one, offset in moved.items()
         if one < len(names)
     ]
-    rest = len(moved) - len(parts)
+    titles += [(move.name, move.offset) for move in moves if move.offset]
+    if not titles:
+        return ""
+    farthest = sorted(titles, key=lambda title: -abs(title[1]))[:_NAMED]
+    parts = [_tr("{0} by {1}").format(name, f"{offset:+.2f}".replace("-", "\u2212")) for name, offset in farthest]
+    rest = len(titles) - len(parts)
     text = _tr("Moved {0}").format(", ".join(parts))
     return text + (_tr(" and {0} more").format(rest) if rest else "")
 
 
-def count_text(moved: Mapping[int, float], by_scale: Sequence[float]) -> str:
+def count_text(moved: int, by_scale: Sequence[float]) -> str:
     """How many directions moved, and the scale that most of it lies in, such as "12 moved, 64 % coarse"."""
     if not moved:
         return ""
-    text = _tr("{0} moved").format(len(moved))
+    text = _tr("{0} moved").format(moved)
     if len(by_scale) < 2:
         return text
     most = max(range(len(by_scale)), key=lambda scale: by_scale[scale])

@@ -1,0 +1,137 @@
+"""Explore's directions: connects their state with the panel of sliders, and has their actions."""
+
+from functools import partial
+
+from PySide6.QtCore import QObject, QPoint
+from PySide6.QtWidgets import QMenu
+
+from nvp_studio.recipe import Move
+from nvp_studio.state.directions import DirectionsState
+from nvp_studio.state.explore import ExploreState
+from nvp_studio.text import sentence
+from nvp_studio.views.context import WindowContext
+from nvp_studio.views.menus import MnemonicMenu
+from nvp_studio.views.page import Page
+from nvp_studio.views.widgets.directions_panel import LocalHead
+from nvp_studio.views.widgets.latent_panel import LatentPanel
+from nvp_studio.views.widgets.slider_list import SliderEntry
+
+
+class DirectionsTool(QObject):
+    """Shows directions of the model, of the picture and a person's own, and edits the recipe along them."""
+
+    def __init__(self, context: WindowContext, page: Page, explore: ExploreState) -> None:
+        super().__init__(page)
+        self._explore, self._registry = explore, context.registry
+        self.state = DirectionsState(explore)
+        add = partial(context.registry.add, page=page)
+        text, tip = self.tr("Find directions of this picture"), self.tr("Find along which it can change most from here")
+        self._find = add("explore.find-directions", text, self._on_find, "J", "compass", tip=tip, separator=True)
+        text = self.tr("Stop finding directions")
+        self._cancel = add("explore.cancel-directions", text, self.state.cancel, "Ctrl+J", "square")
+        text, tip = self.tr("Lock the direction"), self.tr("Lock or unlock the direction of the slider in focus")
+        self._lock = add("explore.lock-direction", text, self._lock_focused, "Alt+J", "lock", tip=tip)
+
+    def show_on(self, latents: LatentPanel) -> None:
+        """Work with the sliders of this panel."""
+        self._latents, self._panel = latents, latents.panel
+        self._local_head = LocalHead(self._find, self._cancel)
+        self._panel.add_head("local", self._local_head)
+        self._panel.kind_chosen.connect(self._choose)
+        self._panel.search_changed.connect(lambda words: self.show_state())
+        local = self._panel.lists["local"]
+        for one in self._panel.lists.values():
+            one.menu_requested.connect(self._open_menu)
+            one.unlocked.connect(lambda index: self.state.lock(self._direction(index), False))
+        local.edited.connect(lambda index, value: self.state.set_offset(self.state.local[index], value))
+        local.reset_requested.connect(lambda index: self.state.reset(self.state.local[index]))
+        local.gesture_begun.connect(self._explore.begin_gesture)
+        local.gesture_ended.connect(self._explore.end_gesture)
+        self.state.changed.connect(self.show_state)
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Show the sliders of all kinds as they are now."""
+        state = self.state
+        ready = self._explore.model is not None and self._explore.engine.explorer.state == "ready"
+        self._find.setEnabled(ready and not state.running)
+        self._cancel.setEnabled(state.running)
+        self._latents.show_entries(self._explore.recipe.locked, self._panel.search.text())
+        moves = state.local
+        found = len(state.found.moves) if state.found is not None else 0
+        entries = [
+            self._entry(move, self._local_title(place, move, found), self._local_tip(place))
+            for place, move in enumerate(moves)
+        ]
+        local = self._panel.lists["local"]
+        local.set_entries(entries)
+        local.arrange(range(len(entries)))
+        local.show_values([move.offset for move in moves], [0.0] * len(moves))
+        wanted = state.found is None or state.outdated
+        self._local_head.show_state(self._local_text(), state.progress, wanted=wanted)
+
+    def _choose(self, kind: str) -> None:
+        self._panel.show_kind(kind)
+        if kind == "local" and (self.state.found is None or self.state.outdated) and not self.state.running:
+            self.state.find()
+
+    def _on_find(self) -> None:
+        self._panel.show_kind("local")
+        self.state.find()
+
+    def _direction(self, index: int) -> int | Move:
+        """What a slider of the chosen kind moves along."""
+        return index if self._panel.kind == "model" else self.state.local[index]
+
+    def _open_menu(self, index: int, place: QPoint) -> None:
+        menu = MnemonicMenu(self._panel)
+        self._fill_menu(menu, index)
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(place)
+
+    def _fill_menu(self, menu: QMenu, index: int) -> None:
+        direction = self._direction(index)
+        locked = self._locked(direction)
+        lock = menu.addAction(self.tr("&Lock: moves along others leave it as it is"))
+        lock.setCheckable(True)
+        lock.setChecked(locked)
+        lock.triggered.connect(lambda: self.state.lock(direction, not locked))
+        menu.addAction(self.tr("&Reset"), lambda: self._panel.shown.reset_requested.emit(index))
+
+    def _lock_focused(self) -> None:
+        focused = self._panel.window().focusWidget()
+        for index, row in enumerate(self._panel.shown.rows):
+            if row.slider is focused:
+                direction = self._direction(index)
+                self.state.lock(direction, not self._locked(direction))
+
+    def _locked(self, direction: int | Move) -> bool:
+        return direction.locked if isinstance(direction, Move) else direction in self._explore.recipe.locked
+
+    # Words
+
+    def _entry(self, move: Move, title: str, tip: str) -> SliderEntry:
+        more = self.tr("Double-click to reset it, right-click to lock it.")
+        return SliderEntry(title, sentence(title), f"{tip}\n{more}" if tip else more, move.locked, move.name)
+
+    def _local_title(self, place: int, move: Move, found: int) -> str:
+        if place < found:
+            return str(place + 1)
+        return self.tr("{0}, of another picture").format(move.name)
+
+    def _local_tip(self, place: int) -> str:
+        found = self.state.found
+        if found is None or place >= len(found.grey_levels):
+            return self.tr("The picture was moved along it before.")
+        text = self.tr("One unit changes the picture by about {0} grey levels, near where it was found.")
+        return text.format(f"{found.grey_levels[place]:.1f}")
+
+    def _local_text(self) -> str:
+        state = self.state
+        if state.running:
+            return self.tr("Finding along which directions this picture can change most…")
+        if state.found is None:
+            return self.tr("Directions along which this picture can change most from here, found in seconds.")
+        if state.outdated:
+            return self.tr("These directions belong to another picture.")
+        return self.tr("What can change most from this picture, the strongest first.")

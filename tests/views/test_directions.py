@@ -1,0 +1,154 @@
+"""Explore's directions: those of the picture, locks, search and previews, on a real engine."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+
+from nvp_studio.explore.local_directions import local_directions
+from nvp_studio.explore.model import open_model
+from nvp_studio.explore.moves import added, move_vector
+from nvp_studio.recipe import Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.views.menus import MnemonicMenu
+from nvp_studio.views.pages.explore.page import ExplorePage
+from tests.qt import Bot, on_slider
+from tests.views.explore_page import settled, shown_page
+
+
+@pytest.fixture
+def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
+    """The page in a shown window, with its first picture."""
+    return shown_page(shared_engine, qtbot, small_model, tmp_path)
+
+
+def choose(page: ExplorePage, kind: str) -> None:
+    """Choose whose directions are shown, as a person does."""
+    choice = page.panel.latents.panel.choice
+    choice.setCurrentIndex(choice.findData(kind))
+    choice.activated.emit(choice.currentIndex())
+
+
+def test_directions_of_the_picture_are_sliders_and_the_picture_that_they_belong_to_is_told(
+    page: ExplorePage, qtbot: Bot, small_model: Path
+) -> None:
+    panel, state = page.panel.latents.panel, page.directions.state
+    head, sliders = panel.heads["local"], panel.lists["local"]
+    choose(page, "local")
+    assert state.running
+    assert head.isVisible()
+    assert not panel.search.isVisible()
+    qtbot.waitUntil(lambda: not state.running)
+    opened = open_model(small_model)
+    expected = local_directions(opened, page.state.recipe)
+    assert state.found.moves == expected.moves
+    assert state.found.grey_levels == pytest.approx(expected.grey_levels)
+    assert [row.name.text() for row in sliders.rows] == [str(number) for number in range(1, 9)]
+    assert head.text.text().startswith("What can change most")
+    assert not head.find_button.isVisible()
+
+    steps, row = page.state.undo.count(), sliders.rows[2]
+    qtbot.mouseDrag(row.slider, on_slider(row.slider, 0.0), on_slider(row.slider, 2.0))
+    qtbot.waitUntil(lambda: settled(page))
+    (move,) = page.state.recipe.moves
+    assert move.vector == expected.moves[2].vector
+    assert move.offset == pytest.approx(row.value) == pytest.approx(2, abs=0.1)
+    assert page.state.undo.count() == steps + 1
+    assert page.pictures.caption.text().endswith(f"Moved local 3 by +{move.offset:.2f}")
+    assert not state.outdated, "along its own directions the picture stays the one that they belong to"
+    page.state.undo.undo()
+    assert page.state.recipe.moves == ()
+    assert row.value == 0
+    page.state.undo.redo()
+
+    page.state.show(page.state.recipe.with_offset(1, 2.0), "other")
+    assert state.outdated
+    assert head.text.text() == "These directions belong to another picture."
+    assert head.find_button.isVisible()
+    found = state.found
+    qtbot.keyClick(page, Qt.Key.Key_J)
+    qtbot.waitUntil(lambda: not state.running)
+    assert state.found != found
+    assert not state.outdated
+    assert sliders.rows[8].name.text() == "local 3, of another picture", "what was moved before can still be moved back"
+    qtbot.mouseDClick(sliders.rows[8].slider, Qt.MouseButton.LeftButton)
+    assert page.state.recipe.moves == ()
+    assert len(sliders.rows) == 8
+    page.state.new_sample(5)
+    assert state.outdated
+
+
+def test_finding_is_cancelled_and_forgotten_with_the_model(
+    page: ExplorePage, qtbot: Bot, small_model: Path, shared_engine: Engine
+) -> None:
+    state, registry = page.directions.state, page.context.registry
+    assert not registry["explore.cancel-directions"].isEnabled()
+    registry["explore.find-directions"].trigger()
+    assert page.panel.latents.panel.kind == "local"
+    assert registry["explore.cancel-directions"].isEnabled()
+    assert not registry["explore.find-directions"].isEnabled()
+    registry["explore.cancel-directions"].trigger()
+    assert not state.running
+    assert state.found is None
+    state.find()
+    qtbot.waitUntil(lambda: state.found is not None)
+    shared_engine.open_model(str(small_model))
+    qtbot.waitUntil(lambda: not shared_engine.opening and settled(page))
+    assert state.found is None
+    assert page.panel.latents.panel.lists["local"].rows == []
+
+
+def test_what_moves_along_others_is_orthogonal_to_a_locked_direction(
+    page: ExplorePage, qtbot: Bot, small_model: Path
+) -> None:
+    sliders = page.panel.latents.panel.lists["model"]
+    sliders.menu_requested.emit(3, QPoint())
+    menu = page.panel.latents.panel.findChildren(MnemonicMenu)[-1]
+    lock = menu.actions()[0]
+    assert lock.text().startswith("&Lock")
+    lock.trigger()
+    menu.close()
+    page.window().activateWindow()
+    qtbot.waitUntil(page.window().isActiveWindow)
+    assert page.state.recipe.locked == (3,)
+    button = sliders.rows[3]._lock
+    assert button.isVisible()
+    assert page.state.undo.undoText() == "lock of direction 4"
+
+    choose(page, "local")
+    qtbot.waitUntil(lambda: page.directions.state.found is not None)
+    local = page.panel.latents.panel.lists["local"]
+    local.rows[0].slider.setValue(300)
+    qtbot.waitUntil(lambda: settled(page))
+    model = open_model(small_model)
+    change = added(model, page.state.recipe)
+    assert abs(float(change @ model.directions.components[3])) < 1e-6
+    assert float(change.norm()) > 0.1
+    wanted = 3 * move_vector(page.state.recipe.moves[0]).to(change)
+    assert abs(float(wanted @ model.directions.components[3])) > 1e-4, "without the lock it would have moved along it"
+
+    local.rows[1].slider.setFocus()
+    qtbot.keyClick(local.rows[1].slider, Qt.Key.Key_J, Qt.KeyboardModifier.AltModifier)
+    assert [move.locked for move in page.directions.state.local] == [number == 1 for number in range(8)]
+    assert not page.directions.state.outdated
+    choose(page, "model")
+    button = sliders.rows[3]._lock
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert page.state.recipe.locked == ()
+    assert not button.isVisible()
+    page.state.new_sample(9)
+    assert page.state.recipe.base == Seed(9)
+    assert [move.locked for move in page.state.recipe.moves] == [True], "a lock stays with the next sample"
+
+
+def test_directions_are_found_by_name(page: ExplorePage, qtbot: Bot) -> None:
+    panel = page.panel.latents.panel
+    panel.search.setFocus()
+    qtbot.keyClicks(panel.search, "n 1")
+    shown = [index for index, row in enumerate(panel.lists["model"].rows) if row.isVisible()]
+    assert shown == [0, 9, 10, 11]
+    panel.search.setText("nothing")
+    assert panel.lists["model"].empty.isVisible()
+    assert panel.lists["model"].empty.text() == "No direction is called so."
+    panel.search.clear()
+    assert all(row.isVisible() for row in panel.lists["model"].rows)
