@@ -1,11 +1,14 @@
 """A small checkpoint for tests: an untrained flow with every weight moved, its directions and its reference scores."""
 
+import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
+from PIL import Image as Picture
 
-from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, write_checkpoint
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, read_checkpoint, write_checkpoint
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
@@ -98,3 +101,15 @@ def write_small_model(
         validation=4.5,
     )
     return write_checkpoint(path, Checkpoint(flow.config, info, tensors))
+
+
+def write_taught_model(path: Path, folder: Path, count: int = 200) -> str:
+    """Write the checkpoint of a model whose training data, so many images, are in `folder`; return its digest."""
+    folder.mkdir(parents=True)
+    for number, image in enumerate(random_images(count, seed=2)):
+        Picture.fromarray(image[:, :, 0]).save(folder / f"{number}.png")
+    write_small_model(path)
+    checkpoint = read_checkpoint(path)
+    settings = json.dumps({"data": str(folder), "image_size": 8, "channels": 1})
+    info = msgspec.structs.replace(checkpoint.info, train_config=settings)
+    return write_checkpoint(path, Checkpoint(checkpoint.config, info, checkpoint.tensors))

@@ -34,6 +34,27 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
 
 
+class BaselineRow(msgspec.Struct, frozen=True):
+    """What a layer adds to the scores of many images."""
+
+    layer: Name
+    bits_per_dim: float
+    """Their mean."""
+    spread: float
+    """Their standard deviation."""
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of the ledgers of the images that a model was validated on: what is usual in each row."""
+
+    model: Name
+    """SHA-256 of the model's checkpoint, hexadecimal."""
+    source: Name
+    """Where the images are from, for a person."""
+    images: int
+    rows: Annotated[tuple[BaselineRow, ...], msgspec.Meta(max_length=4096)]
+
+
 def cumulative(rows: tuple[LedgerRow, ...], digits: int) -> list[tuple[float, float]]:
     """(bits/dim, sum so far) of each row with so many decimals, rounded so that what is shown adds up exactly.
 

@@ -9,6 +9,7 @@ from nvp_studio.explore.inspected import Aspect, InspectedStage, Inspection
 from nvp_studio.recipe import Recipe
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.inspected_picture import InspectedPicture
+from nvp_studio.state.ledger_baseline import BaselineState
 from nvp_studio.state.ledger_model import LedgerModel
 
 
@@ -29,11 +30,15 @@ class InspectState(QObject):
         self.comparing = False
         """Whether there is a place for a second picture, into which what is opened next comes."""
         self.position = 0
+        self.baseline = BaselineState(engine, self)
         self.rows = LedgerModel(self)
         self._stages = 0
         self._wanted = ""
         """A layer to look at once there is a picture."""
         self.first.came.connect(self._on_came)
+        self.first.came.connect(self.baseline.look)
+        self.baseline.changed.connect(self._on_changed)
+        self.baseline.failed.connect(self.failed)
         for picture in (self.first, self.second):
             picture.changed.connect(self._on_changed)
             picture.failed.connect(self.failed)
@@ -110,7 +115,7 @@ class InspectState(QObject):
 
     def _on_came(self) -> None:
         """Stay at the layer that is looked at, where the model has as many as the one before."""
-        self.rows.show_inspections(self.first.inspection, self.second.inspection)
+        self._show_rows()
         stages, self._stages = self._stages, self.last
         if stages != self.last:
             self.position = 0
@@ -118,7 +123,10 @@ class InspectState(QObject):
         if wanted:
             self.move_to_layer(wanted)
 
+    def _show_rows(self) -> None:
+        self.rows.show_inspections(self.first.inspection, self.second.inspection, self.baseline.baseline)
+
     def _on_changed(self) -> None:
         self.position = min(self.position, self.last)
-        self.rows.show_inspections(self.first.inspection, self.second.inspection)
+        self._show_rows()
         self.changed.emit()

@@ -3,39 +3,35 @@
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from nvp_studio.explore.inspected import Inspection
-from nvp_studio.explore.ledger_rows import cumulative
+from nvp_studio.explore.ledger_rows import Baseline, cumulative
 
 DIGITS = 4
 """Decimals of bits/dim: those of `nvp-studio score`."""
+_LEAST_SPREAD = 0.5 * 10**-DIGITS
+"""A layer adds the same to all images where the spread is less, and no picture deviates there."""
 _Index = QModelIndex | QPersistentModelIndex
 
 
 class LedgerModel(QAbstractTableModel):
     """The rows of the ledger, the pixels first; what is shown of a row is the difference of two rounded sums."""
 
-    COLUMNS = ("layer", "nats", "bits", "sum", "second", "difference")
+    COLUMNS = ("layer", "nats", "bits", "sum", "second", "difference", "usual", "spread", "deviation")
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows: list[tuple[str, ...]] = []
-        self._shown: tuple[Inspection | None, Inspection | None] = (None, None)
+        self._shown: tuple[Inspection | None, Inspection | None, Baseline | None] = (None, None, None)
 
-    def show_inspections(self, first: Inspection | None, second: Inspection | None = None) -> None:
-        """Show the rows of other pictures."""
-        if first is self._shown[0] and second is self._shown[1]:
+    def show_inspections(
+        self, first: Inspection | None, second: Inspection | None = None, baseline: Baseline | None = None
+    ) -> None:
+        """Show the rows of other pictures, beside what is usual."""
+        shown = first, second, baseline
+        if all(a is b for a, b in zip(shown, self._shown, strict=True)):
             return
-        self._shown = first, second
+        self._shown = shown
         self.beginResetModel()
-        self._rows = []
-        if first is not None:
-            self._rows.append((first.stages[0].layer, *[""] * (len(self.COLUMNS) - 1)))
-            others = [] if second is None else cumulative(second.ledger.rows, DIGITS)
-            shown = cumulative(first.ledger.rows, DIGITS)
-            for number, (row, (value, total)) in enumerate(zip(first.ledger.rows, shown, strict=True)):
-                texts = (row.layer, f"{row.nats:.2f}", _bits(value), _bits(total))
-                other = others[number][0] if number < len(others) else None
-                compared = ("", "") if other is None else (_bits(other), f"{other - value:+.{DIGITS}f}")
-                self._rows.append((*texts, *compared))
+        self._rows = [] if first is None else _texts(first, second, baseline)
         self.endResetModel()
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:
@@ -55,6 +51,9 @@ class LedgerModel(QAbstractTableModel):
                 self.tr("Sum"),
                 self.tr("Second"),
                 self.tr("Change"),
+                self.tr("Usual"),
+                self.tr("Spread"),
+                self.tr("Off by"),
             )[section]
         if role == Qt.ItemDataRole.ToolTipRole:
             return (
@@ -64,6 +63,9 @@ class LedgerModel(QAbstractTableModel):
                 self.tr("Sum of the rows so far; the last is the score"),
                 self.tr("Bits/dim of the second picture"),
                 self.tr("Bits/dim of the second picture, less those of the first"),
+                self.tr("Mean bits/dim of the layer over the reference images"),
+                self.tr("Standard deviation of that over the reference images"),
+                self.tr("How many such deviations the picture's bits/dim are above the mean, or below it"),
             )[section]
         return None
 
@@ -74,6 +76,26 @@ class LedgerModel(QAbstractTableModel):
             side = Qt.AlignmentFlag.AlignRight if index.column() else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
         return None
+
+
+def _texts(first: Inspection, second: Inspection | None, baseline: Baseline | None) -> list[tuple[str, ...]]:
+    """The cells of the table; nothing where there is no second picture or no baseline."""
+    rows = [(first.stages[0].layer, *[""] * (len(LedgerModel.COLUMNS) - 1))]
+    others = [] if second is None else cumulative(second.ledger.rows, DIGITS)
+    usual = {} if baseline is None else {row.layer: row for row in baseline.rows}
+    shown = cumulative(first.ledger.rows, DIGITS)
+    for number, (row, (value, total)) in enumerate(zip(first.ledger.rows, shown, strict=True)):
+        compared = known = ("", "")
+        deviation = ""
+        if number < len(others):
+            compared = _bits(others[number][0]), f"{others[number][0] - value:+.{DIGITS}f}"
+        if row.layer in usual:
+            mean, spread = usual[row.layer].bits_per_dim, usual[row.layer].spread
+            known = _bits(mean), _bits(spread)
+            if spread >= _LEAST_SPREAD:
+                deviation = f"{(row.bits_per_dim - mean) / spread:+.1f}"
+        rows.append((row.layer, f"{row.nats:.2f}", _bits(value), _bits(total), *compared, *known, deviation))
+    return rows
 
 
 def _bits(value: float) -> str:

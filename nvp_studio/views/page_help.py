@@ -256,6 +256,13 @@ def _inspect() -> PageHelp:
                 ),
             ),
             (
+                tr("See what is usual"),
+                tr(
+                    "Reference (U) measures the images that the model was validated on, once, and adds to the table "
+                    "the mean of each row, its spread, and by how many spreads the picture is off."
+                ),
+            ),
+            (
                 tr("See all layers at once"),
                 tr(
                     "Architecture: a column for each scale, with shapes, masks, parameters and FLOPs. A click goes to "

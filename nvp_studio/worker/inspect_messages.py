@@ -7,6 +7,7 @@ import msgspec
 from nvp_studio.explore.cells import Cell
 from nvp_studio.explore.health_report import Health
 from nvp_studio.explore.inspected import Aspect, Inspection
+from nvp_studio.explore.ledger_rows import Baseline
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 
@@ -37,6 +38,19 @@ class InspectChannels(msgspec.Struct, frozen=True, tag="inspect-channels"):
 
 class Examine(msgspec.Struct, frozen=True, tag="examine"):
     """Examine every layer of the open model on samples of it: `Working` as it goes on, then `Examined`."""
+
+
+class FindBaseline(msgspec.Struct, frozen=True, tag="find-baseline"):
+    """What is usual in each row of the ledger: `Working` as images are measured, then `BaselineFound`."""
+
+    measure: bool
+    """Whether to measure it, which takes some seconds, where that was not done yet."""
+
+
+class BaselineFound(msgspec.Struct, frozen=True, tag="baseline-found"):
+    """Last answer to `FindBaseline`; None where it was not measured yet."""
+
+    baseline: Baseline | None
 
 
 class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
@@ -75,5 +89,5 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     health: Health
 
 
-InspectRequest = Inspect | InspectCell | InspectChannels | Examine
-InspectAnswer = Inspected | CellInspected | ChannelsInspected | Working | Examined
+InspectRequest = Inspect | InspectCell | InspectChannels | FindBaseline | Examine
+InspectAnswer = Inspected | CellInspected | ChannelsInspected | BaselineFound | Working | Examined

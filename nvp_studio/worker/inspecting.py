@@ -1,20 +1,24 @@
 """Answers to requests of the page Inspect: pictures at every layer, and the health of the layers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from functools import partial
+from typing import TypeVar
 
 from nvp_studio.explore.followed import FollowedPicture
 from nvp_studio.explore.health import examine
 from nvp_studio.explore.inspection import channel_images, inspection_of
+from nvp_studio.explore.ledger_baseline import known_baseline, needed_baseline
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
 from nvp_studio.recipe import Recipe
 from nvp_studio.worker.inspect_messages import (
+    BaselineFound,
     CellInspected,
     ChannelsInspected,
     Examine,
     Examined,
+    FindBaseline,
     Inspect,
     InspectCell,
     InspectChannels,
@@ -25,6 +29,7 @@ from nvp_studio.worker.inspect_messages import (
 from nvp_studio.worker.messages import Answer
 from nvp_studio.worker.stepped import stepped
 
+Result = TypeVar("Result")
 Steps = Iterator[Answer | None]
 _KEPT = 2
 """Pictures that are kept on their way through the model."""
@@ -47,6 +52,8 @@ class Inspector:
                 return self._cell(request, model)
             case InspectChannels():
                 return self._channels(request, model)
+            case FindBaseline():
+                return self._baseline(request, model)
             case Examine():
                 return self._examine(model)
 
@@ -72,11 +79,22 @@ class Inspector:
         self._kept = {key: one for key, one in list(self._kept.items())[-_KEPT:] if one.model is model}
         return kept
 
+    def _baseline(self, request: FindBaseline, model: OpenedModel) -> Steps:
+        found = known_baseline(model)
+        if found is None and request.measure:
+            found = yield from _working(partial(needed_baseline, model))
+        yield BaselineFound(found)
+
     def _examine(self, model: OpenedModel) -> Steps:
-        with closing(stepped(partial(examine, model, None))) as steps:
-            while True:
-                try:
-                    yield Working(*next(steps))
-                except StopIteration as end:
-                    yield Examined(end.value)
-                    return
+        yield Examined((yield from _working(partial(examine, model, None))))
+
+
+def _working(work: Callable[[Callable[[int, int], None]], Result]) -> Generator[Answer | None, None, Result]:
+    """`Working` at each step of `work`, and what it returns."""
+    with closing(stepped(work)) as steps:
+        while True:
+            try:
+                yield Working(*next(steps))
+            except StopIteration as end:
+                result: Result = end.value
+                return result

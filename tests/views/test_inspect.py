@@ -24,7 +24,7 @@ from nvp_studio.views.pages.inspect.health import HealthDialog
 from nvp_studio.views.pages.inspect.page import InspectPage
 from nvp_studio.views.theme import colors
 from tests.qt import Bot, delete_now, drop, is_asking, open_window
-from tests.small_model import random_images, write_small_model
+from tests.small_model import random_images, write_small_model, write_taught_model
 
 
 @pytest.fixture
@@ -228,6 +228,41 @@ def test_two_pictures_are_compared_layer_by_layer(
     assert drop(page, [other, picture])
     qtbot.waitUntil(lambda: page.state.second.inspection is not None and not page.state.busy)
     assert [label.text() for label in page.stage.captions] == ["other.png", "picture.png"]
+
+
+def test_the_reference_images_stand_beside_each_row(
+    window: MainWindow, page: InspectPage, picture: Path, small_model: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    engine = window.engine
+    write_taught_model(tmp_path / "taught.safetensors", tmp_path / "images")
+    engine.open_model(str(tmp_path / "taught.safetensors"))
+    qtbot.waitUntil(lambda: not engine.opening and engine.model is not None and "taught" in engine.model.path)
+    page.open_paths([picture])
+    wait(page, qtbot)
+    qtbot.waitUntil(lambda: not is_asking(engine.explorer))
+    assert not page._action("usual").isChecked()
+    assert page.table.isColumnHidden(LedgerModel.COLUMNS.index("deviation"))
+    page._action("usual").trigger()
+    qtbot.waitUntil(lambda: page.state.baseline.baseline is not None)
+    baseline = page.state.baseline.baseline
+    assert baseline is not None
+    assert baseline.images == page.state.baseline.done == page.state.baseline.total > 10
+    assert page._action("usual").isChecked()
+    assert not page.table.isColumnHidden(LedgerModel.COLUMNS.index("deviation"))
+    row = column(page, "layer").index("coupling 1 of scale 1")
+    usual = next(one for one in baseline.rows if one.layer == "coupling 1 of scale 1")
+    assert column(page, "usual")[row] == f"{usual.bits_per_dim:.4f}"
+    assert column(page, "spread")[row] == f"{usual.spread:.4f}"
+    off = (float(column(page, "bits")[row]) - usual.bits_per_dim) / usual.spread
+    assert float(column(page, "deviation")[row]) == pytest.approx(off, abs=0.2)
+    assert column(page, "deviation")[1] == "", "dequantization adds the same to all images"
+    page._action("usual").trigger()
+    assert page.table.isColumnHidden(LedgerModel.COLUMNS.index("deviation"))
+    engine.open_model(str(small_model))
+    qtbot.waitUntil(lambda: not engine.opening and not page.state.busy and page.state.baseline.baseline is None)
+    page._action("usual").trigger()
+    qtbot.waitUntil(lambda: any("trained on cannot be read" in one.text for one in window.notifications.shown))
+    assert not page._action("usual").isChecked()
 
 
 def test_it_plays_to_noise_and_back(page: InspectPage, picture: Path, qtbot: Bot) -> None:

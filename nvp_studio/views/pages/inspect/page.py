@@ -39,6 +39,8 @@ class InspectPage(Page):
         self.state = InspectState(context.engine, self)
         self.health = HealthState(context.engine, self)
         self._sample = 0
+        self._usual_hidden = False
+        """Whether a person took the reference images out of the table."""
         self._direction = 0
         """+1 while it plays to noise, -1 while it plays to pixels."""
         self._clock = QTimer(self)
@@ -75,6 +77,11 @@ class InspectPage(Page):
         add("inspect.sample", self.tr("Inspect a &sample"), self._show_sample, "Shift+N", "dices")
         text, tip = self.tr("&Compare two pictures"), self.tr("What is opened next is shown beside this picture")
         add("inspect.compare", text, self._compare, "C", "columns-2", checkable=True, tip=tip)
+        text = self.tr("Compare with re&ference images")
+        tip = self.tr(
+            "What each layer adds to the scores of the images that the model was validated on, and its spread"
+        )
+        add("inspect.usual", text, self._toggle_usual, "U", "table", checkable=True, tip=tip)
         play = partial(self._play, 1)
         add("inspect.play", self.tr("&Play to noise"), play, "P", "play", checkable=True, separator=True)
         back = partial(self._play, -1)
@@ -85,6 +92,7 @@ class InspectPage(Page):
         add("inspect.health", self.tr("&Health of the layers…"), self._show_health, icon="gauge")
         self._action("health").setIconText(self.tr("Health"))
         self._action("diagram").setIconText(self.tr("Architecture"))
+        self._action("usual").setIconText(self.tr("Reference"))
         self._action("compare").setIconText(self.tr("Compare"))
         self._action("open-image").setIconText(self.tr("Open"))
         self._action("sample").setIconText(self.tr("Sample"))
@@ -108,8 +116,11 @@ class InspectPage(Page):
         parts = splitter(Qt.Orientation.Horizontal, (self.table, self._make_stage()), (0, 1), handle=2 * SPACE)
         self.restore_sizes("inspect", parts, [60 * SPACE, 10_000])
         column.addWidget(parts, 1)
+        below = hbox()
         self.total = ElidedLabel()
-        column.addWidget(self.total)
+        below.addWidget(self.total, 1)
+        below.addWidget(ActionButton(self._action("usual")))
+        column.addLayout(below)
         self._stack.addWidget(full)
 
     def _make_empty(self) -> QWidget:
@@ -163,7 +174,7 @@ class InspectPage(Page):
         self.empty_label.setText(self._describe_empty())
         for key in ("sample", "health"):
             self._action(key).setEnabled(self.context.engine.model is not None)
-        for key in ("play", "play-back", "next", "previous", "diagram", "compare"):
+        for key in ("play", "play-back", "next", "previous", "diagram", "compare", "usual"):
             self._action(key).setEnabled(inspection is not None)
         if inspection is None:
             self._play(0)
@@ -172,6 +183,9 @@ class InspectPage(Page):
             self.slider.setRange(0, state.last)
         self._action("compare").setChecked(state.comparing)
         self.table.show_columns(("second", "difference"), shown=state.comparing)
+        usual = state.baseline.baseline is not None and not self._usual_hidden
+        self._action("usual").setChecked(usual or state.baseline.busy)
+        self.table.show_columns(("usual", "spread", "deviation"), shown=usual)
         one = SEPARATOR.join((state.first.name, *state.first.notes))
         self.title.setText(self.tr("Two pictures") if state.comparing else one)
         score = f"{inspection.ledger.bits_per_dim:.{DIGITS}f}"
@@ -181,7 +195,10 @@ class InspectPage(Page):
             change = other - round(inspection.ledger.bits_per_dim, DIGITS)
             compared = self.tr("second picture: {0} ({1})").format(f"{other:.{DIGITS}f}", f"{change:+.{DIGITS}f}")
             text += SEPARATOR + compared
-        if inspection.reference_mean is not None:
+        if state.baseline.busy:
+            done, all_ = (f"{number:,}" for number in (state.baseline.done, state.baseline.total))
+            text += SEPARATOR + self.tr("measuring reference images: {0} of {1}").format(done, all_)
+        elif inspection.reference_mean is not None:
             mean = f"{inspection.reference_mean:.{DIGITS}f}"
             text += SEPARATOR + self.tr("mean of the reference images: {0}").format(mean)
         self.total.setText(text)
@@ -233,6 +250,15 @@ class InspectPage(Page):
 
     def _compare(self) -> None:
         self.state.compare(self._action("compare").isChecked())
+
+    def _toggle_usual(self) -> None:
+        """Show what is usual in each row, which is measured first where it is not known; or hide it, or end that."""
+        self._usual_hidden = not self._action("usual").isChecked()
+        if not self._usual_hidden:
+            self.state.baseline.measure()
+        elif self.state.baseline.busy:
+            self.state.baseline.cancel()
+        self._show()
 
     def _show_diagram(self) -> None:
         DiagramDialog(self.context, self.state, self).show()
