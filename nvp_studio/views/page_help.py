@@ -258,8 +258,8 @@ def _inspect() -> PageHelp:
             (
                 tr("See what is usual"),
                 tr(
-                    "Reference (U) measures the images that the model was validated on, once, and adds to the table "
-                    "the mean of each row, its spread, and by how many spreads the picture is off."
+                    "Reference (Shift+C) measures the images that the model was validated on, once, and adds to the "
+                    "table the mean of each row, its spread, and by how many spreads the picture is off."
                 ),
             ),
             (

@@ -81,7 +81,7 @@ class InspectPage(Page):
         tip = self.tr(
             "What each layer adds to the scores of the images that the model was validated on, and its spread"
         )
-        add("inspect.usual", text, self._toggle_usual, "U", "table", checkable=True, tip=tip)
+        add("inspect.usual", text, self._toggle_usual, "Shift+C", "table", checkable=True, tip=tip)
         play = partial(self._play, 1)
         add("inspect.play", self.tr("&Play to noise"), play, "P", "play", checkable=True, separator=True)
         back = partial(self._play, -1)
