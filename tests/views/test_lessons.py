@@ -263,6 +263,17 @@ def test_a_model_without_what_a_step_needs_is_told(
     assert strip.course.waiting
 
 
+def test_a_step_waits_while_another_page_is_shown(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
+    go_to(strip, "samples", qtbot)
+    window.show_page("runs")
+    window.page("explore").state.new_sample()
+    qtbot.waitUntil(lambda: strip.course.away)
+    not_noticed(strip)
+    assert strip.task.toPlainText() == "This step is on Explore (Ctrl+2)."
+    window.show_page("explore")
+    noticed(strip, qtbot)
+
+
 # The series
 
 

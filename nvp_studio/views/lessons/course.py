@@ -30,6 +30,9 @@ class Course(QObject):
         self.position = names.index(settings.values.lesson) if settings.values.lesson in names else 0
         self.hindrance = ""
         """What the step still waits for that a person cannot do."""
+        self.away = False
+        """Whether another page than that of the step is shown."""
+        self._page: Page | None = None
         self._script: Script | None = None
         self._clock = QTimer(self)
         self._clock.timeout.connect(self.look)
@@ -62,15 +65,22 @@ class Course(QObject):
         """Go to a step: its page comes to the front, in the state that the step needs."""
         self.position = min(max(position, 0), len(self.steps) - 1)
         self._settings.values.lesson = self.step.name
-        self.hindrance = ""
-        self._script = self.step.script(self._show(self.step.page))
+        self.hindrance, self.away = "", False
+        self._page = self._show(self.step.page)
+        self._script = self.step.script(self._page)
         self._clock.start(_LOOK_MILLISECONDS)
         self.changed.emit()
         self.look()
 
     def look(self) -> None:
         """See how far the present step is."""
-        if self._script is None:
+        if self._script is None or self._page is None:
+            return
+        away = not self._page.isVisible()
+        if away != self.away:
+            self.away = away
+            self.changed.emit()
+        if away:
             return
         try:
             hindrance = next(self._script)

@@ -1,6 +1,7 @@
 """The strip below the page that shows the present step of the lessons."""
 
 from functools import partial
+from html import escape
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QIcon, QResizeEvent
@@ -127,8 +128,11 @@ class LessonStrip(QFrame):
         c = colors()
         if not course.waiting:
             last = f'<span style="color:{c.success}">✓ {text.done}</span>'
+        elif course.away:
+            page = self.describe(f"view.page-{course.step.page}")
+            last = f'<span style="color:{c.dim}">{escape(self.tr("This step is on {0}.").format(page))}</span>'
         elif course.hindrance:
-            last = f'<span style="color:{c.dim}">{course.hindrance}</span>'
+            last = f'<span style="color:{c.dim}">{escape(course.hindrance)}</span>'
         else:
             last = f'<span style="color:{c.accent}">▸</span> <b>{text.task}</b>'
         self.text.setAccessibleName(text.title)

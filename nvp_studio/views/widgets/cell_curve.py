@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.explore.cells import CURVE_RANGE, Cell
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
-from nvp_studio.views.widgets.labels import SEPARATOR
+from nvp_studio.views.widgets.labels import SEPARATOR, plain_tip
 from nvp_studio.views.widgets.series import series_colour
 
 _BETWEEN = " | "
@@ -28,13 +28,12 @@ class CellCurve(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setMinimumHeight(13 * SPACE)
         self.setMaximumHeight(26 * SPACE)
-        self.setToolTip(
-            self.tr(
-                "The value before the coupling across, the value after it upwards, both from {0} to {1}.\n"
-                "Large dot: the value of this pixel. Small dots: where the bins of the spline meet.\n"
-                "Point at a pixel of the picture, or choose it by the arrow keys."
-            ).format(f"{-CURVE_RANGE:g}", f"{CURVE_RANGE:g}")
-        )
+        tip = self.tr(
+            "The value before the coupling across, the value after it upwards, both from {0} to {1}.\n"
+            "Large dot: the value of this pixel. Small dots: where the bins of the spline meet.\n"
+            "Point at a pixel of the picture, or choose it by the arrow keys."
+        ).format(f"{-CURVE_RANGE:g}", f"{CURVE_RANGE:g}")
+        self.setToolTip(plain_tip(tip))
         self.cells: tuple[Cell, ...] = ()
         self.second: tuple[Cell, ...] = ()
         theme().changed.connect(self.update)
