@@ -58,6 +58,7 @@ class Settings(msgspec.Struct, kw_only=True):
     """The false-alarm rate of verdicts."""
     score_options: ScoreOptions = ScoreOptions()
     score_gallery: bool = False
+    score_all_columns: bool = False
     """Whether Score shows its files as thumbnails."""
 
 

@@ -157,6 +157,7 @@ def _score() -> PageHelp:
             ),
             (tr("Find the most unusual ones"), tr("Click on the heading of p-value or Verdict to sort.")),
             (tr("See only some"), tr("Search names; choose verdict, label and a range of percentiles.")),
+            (tr("See every column in a small window"), tr("All columns, in the menu Score or of the headings.")),
             (tr("Call more or fewer unusual"), tr("Change False alarms: verdicts follow at once.")),
             (
                 tr("Compare with your own good images"),

@@ -65,7 +65,7 @@ def test_no_button_and_no_figure_is_cut_off_in_the_smallest_window(
     page.progress_label.setText("Scoring 1,234 of 5,678")
     qtbot.waitUntil(lambda: window.width() == window.minimumWidth())
     shown = [button for button in page.findChildren(ActionButton) if button.isVisible()]
-    assert len(shown) == 8
+    assert len(shown) == 9
     qtbot.waitUntil(lambda: all(button.width() >= button.sizeHint().width() for button in shown), timeout=5000)
     percentile = ScoresModel.COLUMNS.index("percentile")
     end = page.table.columnViewportPosition(percentile) + page.table.columnWidth(percentile)

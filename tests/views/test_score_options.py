@@ -14,6 +14,7 @@ from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.score.options_dialog import ScoreOptionsDialog
 from nvp_studio.views.pages.score.page import ScorePage
+from nvp_studio.views.theme import SPACE
 from tests.qt import Bot
 from tests.score_page import open_score, score_page, write_images
 from tests.small_model import write_small_model
@@ -67,6 +68,17 @@ def test_noise_samples_and_a_second_model_give_columns_of_their_own(
     assert not page.stale.isVisible()
     assert not page.table.isColumnHidden(error)
     assert not page.table.isColumnHidden(ratio)
+    window.resize(window.minimumSize())
+    qtbot.waitUntil(lambda: page.table.width() < 50 * SPACE)
+    for column in (error, ratio, COLUMNS.index("verdict")):
+        index = page.state.rows.index(0, column)
+        page.table.scrollTo(index)
+        assert page.table.viewport().rect().contains(page.table.visualRect(index)), "where it has no room it scrolls"
+    assert page.table.isColumnHidden(COLUMNS.index("p_value"))
+    window.registry["score.all-columns"].trigger()
+    assert not any(map(page.table.isColumnHidden, range(len(COLUMNS))))
+    window.registry["score.all-columns"].trigger()
+    window.resize(1600, 800)
     opened, second = open_model(small_model), open_model(other_model)
     wanted = score_files(opened, [files], scoring=Scoring(3, weighted=False, against=second))
     shown = {row.path: row for row in page.state.rows.files()}

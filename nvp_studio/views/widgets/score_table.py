@@ -32,7 +32,7 @@ _NOTES = COLUMNS.index("notes")
 _MIN_NOTES, _GOOD_NOTES = 14 * SPACE, 24 * SPACE
 _NEEDED = ("image", "score")
 _BY_WORTH = tuple(map(COLUMNS.index, ("verdict", "ratio", "percentile", "error", "notes", "p_value", "label")))
-"""Where there is no room for all, the last of these are hidden."""
+"""Where there is no room for all, the last of these are hidden, but for those of `OPTIONAL`, which were asked for."""
 VERDICT_COLOURS = {"typical": "text", "unusual": "warning", "far outside": "error"}
 
 
@@ -56,6 +56,7 @@ class ScoreTable(Table):
         self._widths = [width * SPACE for width in _WIDTHS]
         """As a person set them; the name may be narrower, other columns hidden."""
         self._left_out = set(OPTIONAL)
+        self._all = False
         self._fitting = False
         header.sectionResized.connect(self._on_resized)
         self.show_widths([])
@@ -72,8 +73,13 @@ class ScoreTable(Table):
         return self._widths.copy()
 
     def show_optional(self, columns: Collection[ColumnName]) -> None:
-        """Show these of the columns `OPTIONAL`, where there is room, and no others."""
+        """Show these of the columns `OPTIONAL` and no others; without room for them the table scrolls."""
         self._left_out = set(OPTIONAL) - set(columns)
+        self._fit()
+
+    def show_all(self, wanted: bool) -> None:
+        """Show columns without room for them too; the table then scrolls."""
+        self._all = wanted
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -89,8 +95,10 @@ class ScoreTable(Table):
         self._fitting = True
         wanted = [*self._widths, _MIN_NOTES]
         room = self.viewport().width() - sum(wanted[COLUMNS.index(column)] for column in _NEEDED)
-        for column in _BY_WORTH:
-            shown = room - wanted[column] >= _MIN_NAME and COLUMNS[column] not in self._left_out
+        asked_for = set(COLUMNS if self._all else (*OPTIONAL, "verdict")) - self._left_out
+        for column in sorted(_BY_WORTH, key=lambda column: COLUMNS[column] not in asked_for):
+            has_room = room - wanted[column] >= _MIN_NAME and COLUMNS[column] not in self._left_out
+            shown = has_room or COLUMNS[column] in asked_for
             room -= wanted[column] if shown else 0
             self.setColumnHidden(column, not shown)
         if not self.isColumnHidden(_NOTES):

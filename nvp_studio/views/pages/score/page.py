@@ -54,6 +54,10 @@ class ScorePage(Page):
         context.registry.add(
             "score.gallery", self.tr("&Gallery"), self._show_view, icon="images", tip=tip, checkable=True
         ).setChecked(context.settings.values.score_gallery)
+        tip = self.tr("Show columns for which there is no room too; the table then scrolls sideways")
+        context.registry.add(
+            "score.all-columns", self.tr("All columns"), self._show_columns, icon="columns-2", tip=tip, checkable=True
+        ).setChecked(context.settings.values.score_all_columns)
         self._lay_out()
         self._connect_signals()
         self.state.judge_at(context.settings.values.score_rate)
@@ -62,6 +66,7 @@ class ScorePage(Page):
         self._show_file(-1)
         self._show_progress()
         self._show_view()
+        self._show_columns()
         self.state.restore(self._file)
 
     # Methods of every page
@@ -89,6 +94,7 @@ class ScorePage(Page):
         values.score_columns = self.table.widths()
         values.score_rate = self.state.rate
         values.score_options = self.state.options
+        values.score_all_columns = self.context.registry["score.all-columns"].isChecked()
         values.score_gallery = self.context.registry["score.gallery"].isChecked()
         with suppress(OSError):  # as with the settings: a full disk costs what it cannot keep and nothing else
             self.state.store(self._file)
@@ -113,6 +119,8 @@ class ScorePage(Page):
         column.addWidget(self.stale)
         self.table = ScoreTable(self.state.rows)
         self.table.show_widths(self.context.settings.values.score_columns)
+        self.table.horizontalHeader().setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.table.horizontalHeader().addAction(self.context.registry["score.all-columns"])
         self.gallery = ScoreGallery(self.state.rows, self.table.selectionModel())
         for view in (self.table, self.gallery):
             view.addActions([self.actions_of_files[key] for key in TABLE_KEYS])
@@ -327,6 +335,9 @@ class ScorePage(Page):
     def _show_view(self) -> None:
         """Table or gallery."""
         self._views.setCurrentIndex(1 if self.context.registry["score.gallery"].isChecked() else 0)
+
+    def _show_columns(self) -> None:
+        self.table.show_all(self.context.registry["score.all-columns"].isChecked())
 
     def _show_file(self, row: int) -> None:
         """Show the file of a row large, with exactly the pixels that were scored."""
