@@ -30,7 +30,7 @@ def render(
     sweep: Annotated[
         str | None,
         typer.Option(
-            help="Move along this direction in steps: by its number from 1, its name, or 'local 1' to 'local 8'."
+            help="Move along this direction in steps: its number from 1, its name, or 'local 1' to 'local 8'."
         ),
     ] = None,
     first: Annotated[float, typer.Option("--from", help="First offset of a sweep, in standard deviations.")] = -3.0,
