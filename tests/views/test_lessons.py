@@ -19,6 +19,7 @@ from nvp_studio.views.lessons.strip import LessonStrip
 from nvp_studio.views.lessons.texts import languages, read_lesson
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.likelihood_pad import GAUSSIAN
 from tests.qt import Bot, drop, is_asking, open_window
 from tests.small_model import random_images, write_small_model
 
@@ -76,66 +77,57 @@ def choose(box: ComboBox, data: str, qtbot: Bot) -> None:
     assert box.currentData() == data
 
 
-def test_a_new_sample_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "samples", qtbot)
+# The one thing of each step, by mouse and keys. `nearly` is called after everything that is not enough.
+
+
+Nearly = Callable[[], None]
+
+
+def do_samples(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     explore = window.page("explore")
     explore.state.set_temperature(0.5)
     explore.state.set_coordinate(0, 1.0)
-    not_noticed(strip)
+    nearly()
     key(qtbot, window, Qt.Key.Key_N)
-    noticed(strip, qtbot)
 
 
-def test_a_bent_map_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    page = window.page("lab")
-    page.one_dimension.bent.move_knot(3, 0.0, 0.5)
-    go_to(strip, "bend", qtbot)
-    pad, bent = page.one_dimension.bend_pad, page.one_dimension.bent
+def do_bend(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
+    pad, bent = window.page("lab").one_dimension.bend_pad, window.page("lab").one_dimension.bent
     qtbot.mouseClick(pad, Qt.MouseButton.LeftButton, pos=pad.handle_place(3).toPoint())
     bent.move_end(0, -2.0)
     bent.choose_density("uniform")
-    not_noticed(strip)
+    nearly()
 
     def while_held() -> None:
         assert bent.value.knots[3][1] > 0.3
-        not_noticed(strip)
+        nearly()
 
-    places = pad.handle_place(3).toPoint(), pad.place_of(0, 0.6).toPoint()
-    qtbot.mouseDrag(pad, *places, while_held=while_held)
-    noticed(strip, qtbot)
+    qtbot.mouseDrag(pad, pad.handle_place(3).toPoint(), pad.place_of(0, 0.6).toPoint(), while_held=while_held)
 
 
-def test_a_moved_interval_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "interval", qtbot)
+def do_interval(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     pad, bent = window.page("lab").one_dimension.bend_pad, window.page("lab").one_dimension.bent
     bent.move_knot(3, 0.0, 0.5)
-    not_noticed(strip)
+    nearly()
     end = pad.handle_place(len(bent.value.knots)).toPoint()
     qtbot.mouseDrag(pad, end, end - QPoint(30, 0))
-    noticed(strip, qtbot)
 
 
-def test_the_maximum_of_the_likelihood_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    page = window.page("lab")
-    page.one_dimension.fit.go_to_maximum()
-    go_to(strip, "gaussian", qtbot)
-    pad, fit = page.one_dimension.likelihood_pad, page.one_dimension.fit
+def do_gaussian(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
+    pad, fit = window.page("lab").one_dimension.likelihood_pad, window.page("lab").one_dimension.fit
     best = fit.value.largest
     assert best is not None
-    ring = pad.handle_place(-1).toPoint()
+    ring = pad.handle_place(GAUSSIAN).toPoint()
     qtbot.mouseDrag(pad, ring, pad.surface_place(best.mu, 2 * best.sigma).toPoint())
-    not_noticed(strip)
+    nearly()
     fit.move_point(0, -2.0)
-    not_noticed(strip)
-    fit.move_point(0, fit.value.points[0])
+    nearly()
     best = fit.value.largest
     assert best is not None
-    qtbot.mouseDrag(pad, pad.handle_place(-1).toPoint(), pad.surface_place(best.mu, best.sigma).toPoint())
-    noticed(strip, qtbot)
+    qtbot.mouseDrag(pad, pad.handle_place(GAUSSIAN).toPoint(), pad.surface_place(best.mu, best.sigma).toPoint())
 
 
-def test_the_last_row_of_the_ledger_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "ledger", qtbot)
+def do_ledger(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     page = window.page("inspect")
     table = page.table
 
@@ -145,106 +137,127 @@ def test_the_last_row_of_the_ledger_is_noticed(window: MainWindow, strip: Lesson
         qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(index).center())
 
     click(page.state.last - 1)
-    not_noticed(strip)
+    nearly()
     click(page.state.rows.rowCount() - 1)
-    noticed(strip, qtbot)
 
 
-def test_parameters_of_a_coupling_are_noticed_when_both_were_seen(
-    window: MainWindow, strip: LessonStrip, qtbot: Bot
-) -> None:
+def do_coupling(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     page = window.page("inspect")
-    page.aspect.setCurrentIndex(page.aspect.findData("shifts"))
-    go_to(strip, "coupling", qtbot)
     assert page.aspect.currentData() == "values"
     choose(page.aspect, "log-derivatives", qtbot)
-    not_noticed(strip)
-    choose(page.aspect, "mask", qtbot)
-    not_noticed(strip)
+    nearly()
+    choose(page.aspect, "values", qtbot)
+    nearly()
     choose(page.aspect, "shifts", qtbot)
-    noticed(strip, qtbot)
 
 
-def test_the_inputs_of_a_network_are_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "inverse", qtbot)
+def do_inverse(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     page = window.page("inspect")
     choose(page.aspect, "mask", qtbot)
-    not_noticed(strip)
+    nearly()
     choose(page.aspect, "inputs", qtbot)
-    noticed(strip, qtbot)
 
 
-def test_the_next_coupling_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "product", qtbot)
+def do_product(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     page = window.page("inspect")
     start = page.state.position
     key(qtbot, window, Qt.Key.Key_Comma)
-    not_noticed(strip)
+    nearly()
     key(qtbot, window, Qt.Key.Key_Period)
     assert page.state.position == start
-    not_noticed(strip)
+    nearly()
     key(qtbot, window, Qt.Key.Key_Period)
     assert page.state.stage.layer.startswith(("normalization", "mixing"))
-    not_noticed(strip)
+    nearly()
     while page.state.stage.coupling < 1:
         key(qtbot, window, Qt.Key.Key_Period)
-    noticed(strip, qtbot)
 
 
-def test_both_kinds_of_masks_are_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "masks", qtbot)
+def do_masks(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     page = window.page("inspect")
     while page.state.stage.mask != "channels":
         key(qtbot, window, Qt.Key.Key_Period)
-        not_noticed(strip)
+        nearly()
     while page.state.stage.mask != "checkerboard":
         key(qtbot, window, Qt.Key.Key_Comma)
     choose(page.aspect, "mask", qtbot)
-    not_noticed(strip)
+    nearly()
     page.setFocus()
     while page.state.stage.mask != "channels":
-        not_noticed(strip)
+        nearly()
         key(qtbot, window, Qt.Key.Key_Period)
-    noticed(strip, qtbot)
 
 
-def test_a_redrawn_scale_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "scales", qtbot)
+def do_scales(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     key(qtbot, window, Qt.Key.Key_N)
-    not_noticed(strip)
+    nearly()
     alt = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
     key(qtbot, window, Qt.Key.Key_1, modifier=alt)
-    noticed(strip, qtbot)
 
 
-def test_playing_back_to_pixels_is_noticed(window: MainWindow, strip: LessonStrip, qtbot: Bot) -> None:
-    go_to(strip, "directions", qtbot)
+def do_directions(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     page = window.page("inspect")
     assert page.state.position == page.state.last
     page.slider.setFocus()
     key(qtbot, window, Qt.Key.Key_Home)
     assert page.state.position == 0
-    not_noticed(strip)
+    nearly()
     key(qtbot, window, Qt.Key.Key_End)
     page.speed.setCurrentIndex(page.speed.count() - 1)
     key(qtbot, window, Qt.Key.Key_P, modifier=Qt.KeyboardModifier.ShiftModifier)
-    not_noticed(strip)
-    noticed(strip, qtbot)
-    assert page.state.position == 0
+    nearly()
 
 
-@pytest.mark.slow
-def test_a_scored_file_is_noticed(window: MainWindow, strip: LessonStrip, tmp_path: Path, qtbot: Bot) -> None:
-    go_to(strip, "likelihood", qtbot)
-    page = window.page("score")
-    broken, picture = tmp_path / "broken.png", tmp_path / "picture.png"
+def do_likelihood(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
+    page, folder = window.page("score"), window.settings.path.parent
+    broken, picture = folder / "broken.png", folder / "picture.png"
     broken.write_bytes(b"no image")
     Image.fromarray(random_images(1, seed=3)[0, :, :, 0]).save(picture)
     assert drop(page, [broken])
     qtbot.waitUntil(lambda: page.state.rows.total == 1 and not page.state.busy)
-    not_noticed(strip)
+    nearly()
     assert drop(page, [picture])
+
+
+DO: dict[str, Callable[[MainWindow, Bot, Nearly], None]] = {
+    step.name: globals()[f"do_{step.name.replace('-', '_')}"] for step in steps()
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "likelihood" else ()) for name in DO]
+)
+def test_the_thing_of_a_step_is_noticed_and_nothing_less(
+    name: str, window: MainWindow, strip: LessonStrip, qtbot: Bot
+) -> None:
+    go_to(strip, name, qtbot)
+    DO[name](window, qtbot, lambda: not_noticed(strip))
     noticed(strip, qtbot)
+
+
+@pytest.mark.parametrize("name", ["bend", "gaussian", "coupling"])
+def test_what_was_done_before_a_step_does_not_count(
+    name: str, window: MainWindow, strip: LessonStrip, qtbot: Bot
+) -> None:
+    go_to(strip, name, qtbot)
+    DO[name](window, qtbot, lambda: None)
+    noticed(strip, qtbot)
+    go_to(strip, name, qtbot)
+    not_noticed(strip)
+
+
+@pytest.mark.slow
+def test_a_run_through_all_lessons(
+    window: MainWindow, strip: LessonStrip, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strip_module, "_GO_ON_MILLISECONDS", 50)
+    for position, step in enumerate(strip.course.steps):
+        qtbot.waitUntil(lambda position=position: strip.course.position == position)
+        qtbot.waitUntil(lambda: not strip.course.hindrance and "▸" in strip.task.toPlainText())
+        assert window.current_page.key == step.page
+        DO[step.name](window, qtbot, lambda: None)
+    qtbot.waitUntil(lambda: not strip.course.waiting)
+    assert all(strip.course.done(step) for step in strip.course.steps)
 
 
 def test_a_model_without_what_a_step_needs_is_told(

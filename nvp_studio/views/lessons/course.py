@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance
 
 from nvp_studio.state.settings import SettingsStore
-from nvp_studio.views.lessons.steps import Script, Step
+from nvp_studio.views.lessons.steps import Script, Step, changes
 from nvp_studio.views.page import Page
 
 _LOOK_MILLISECONDS = 100
@@ -33,6 +33,8 @@ class Course(QObject):
         self.away = False
         """Whether another page than that of the step is shown."""
         self._page: Page | None = None
+        self._followed: tuple[SignalInstance, ...] = ()
+        self._looking = False
         self._script: Script | None = None
         self._clock = QTimer(self)
         self._clock.timeout.connect(self.look)
@@ -59,6 +61,7 @@ class Course(QObject):
         """Leave the lessons."""
         self._clock.stop()
         self._script = None
+        self._follow(None)
         self._settings.save()
 
     def go_to(self, position: int) -> None:
@@ -67,6 +70,7 @@ class Course(QObject):
         self._settings.values.lesson = self.step.name
         self.hindrance, self.away = "", False
         self._page = self._show(self.step.page)
+        self._follow(self._page)
         self._script = self.step.script(self._page)
         self._clock.start(_LOOK_MILLISECONDS)
         self.changed.emit()
@@ -74,7 +78,7 @@ class Course(QObject):
 
     def look(self) -> None:
         """See how far the present step is."""
-        if self._script is None or self._page is None:
+        if self._script is None or self._page is None or self._looking:
             return
         away = not self._page.isVisible()
         if away != self.away:
@@ -82,14 +86,25 @@ class Course(QObject):
             self.changed.emit()
         if away:
             return
+        self._looking = True  # what the step itself does to its page is no reason to look again
         try:
             hindrance = next(self._script)
         except StopIteration:
             self._finish()
             return
+        finally:
+            self._looking = False
         if hindrance != self.hindrance:
             self.hindrance = hindrance
             self.changed.emit()
+
+    def _follow(self, page: Page | None) -> None:
+        """Look at each change of this page, and no longer at those of the one before."""
+        for signal in self._followed:
+            signal.disconnect(self.look)
+        self._followed = changes(page) if page is not None else ()
+        for signal in self._followed:
+            signal.connect(self.look)
 
     def _finish(self) -> None:
         self._script, self.hindrance = None, ""

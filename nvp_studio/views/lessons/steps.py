@@ -1,7 +1,7 @@
 """The steps of the lessons: for each the page it is on, the state that the page is put into, and when it is done.
 
-A step is a generator. It is resumed again and again while its page is used; it yields what it still waits for that a
-person cannot do (empty: for the one thing to do), and ends when that was done.
+A step is a generator. It is resumed at each change of its page, and some times a second; it yields what it still waits
+for that a person cannot do (empty: for the one thing to do), and ends when that was done.
 """
 
 from collections.abc import Callable, Generator
@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, SignalInstance
 
 from nvp_studio.recipe import Seed
 from nvp_studio.state.bent_map import STRAIGHT
@@ -57,6 +57,18 @@ def steps() -> tuple[Step, ...]:
         Step("directions", "inspect", _directions),
         Step("likelihood", "score", _likelihood),
     )
+
+
+def changes(page: Page) -> tuple[SignalInstance, ...]:
+    """The signals of a page that tell of what a step may wait for; what no signal tells is found a little later."""
+    match page.key:
+        case "explore":
+            return (cast("ExplorePage", page).state.recipe_changed,)
+        case "inspect":
+            inspect = cast("InspectPage", page)
+            return inspect.state.moved, inspect.aspect.currentIndexChanged
+        case _:
+            return ()
 
 
 def _samples(page: Page) -> Script:
