@@ -8,7 +8,10 @@ import torch
 from nvp_studio.checkpoints import find_checkpoint, read_checkpoint
 from nvp_studio.data.catalogue import load_data
 from nvp_studio.explore.model import open_model
+from nvp_studio.explore.references import sample_temperatures
+from nvp_studio.flow.dequantization import images_from_unit
 from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.scores.temperatures import SAMPLES
 from nvp_studio.training.evaluation import HALF_A_LEVEL, inverse_error, noise_inverse_error
 
 
@@ -28,6 +31,17 @@ def test_scores_are_those_of_the_card(name: str) -> None:
     error = scores.std().item() / math.sqrt(len(scores))
     assert abs(scores.mean().item() - model.info.test) < 5 * error
     assert len(model.reference) >= 1000
+
+
+@pytest.mark.slow_repeats
+@pytest.mark.parametrize("name", INCLUDED_MODELS)
+def test_new_samples_are_about_as_likely_as_images(name: str) -> None:
+    """At the temperatures that the window begins with."""
+    model = open_model(name)
+    images = images_from_unit(model.flow.sample(SAMPLES, sample_temperatures(model))).numpy()
+    percentile = model.percentile(model.flow.bits_per_dim(images).median().item())
+    assert percentile is not None
+    assert 25 <= percentile <= 75
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from nvp_studio.scores.measures import Images
 from nvp_studio.scores.reference import OWN, NoReferenceError, Progress, Reference
 from nvp_studio.scores.reference_data import own_reference, reference_of_images
 from nvp_studio.scores.reference_file import check_name, find_reference, keep_reference, names_of
+from nvp_studio.scores.temperatures import usual_temperatures
 
 MAX_IMAGES = 10_000
 """Most images of a folder that a reference is made of."""
@@ -50,6 +51,15 @@ def needed_reference(model: OpenedModel, progress: Progress = lambda done, total
     reference = own_reference(model.flow, model.info, model.digest, progress=progress)
     _keep(model, reference)
     return reference
+
+
+def sample_temperatures(model: OpenedModel) -> tuple[float, ...]:
+    """The temperatures of new samples of each scale, finest first: those of the model's own reference, or the usual."""
+    try:
+        found = known_reference(model)
+    except NoReferenceError:
+        found = None
+    return (found.temperatures if found is not None else ()) or usual_temperatures(len(model.flow.scales))
 
 
 def make_reference(

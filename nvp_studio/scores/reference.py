@@ -13,6 +13,7 @@ from nvp_studio.scores.gaussians import Principal
 from nvp_studio.scores.judge import VIEWS, Judge, Numbers, statistics
 from nvp_studio.scores.measures import Floats, Images, Measures, measure
 from nvp_studio.scores.shapes import ShapeModel
+from nvp_studio.scores.temperatures import fitting_temperatures
 
 OWN = "training"
 """The name of the reference that is made from a model's own data."""
@@ -66,6 +67,8 @@ class Reference:
     """How many there were."""
     created: str = ""
     """When it was made, ISO 8601."""
+    temperatures: tuple[float, ...] = ()
+    """Of each scale, finest first, at which samples are as likely as its images; empty unless it is the model's own."""
 
     @property
     def own(self) -> bool:
@@ -118,7 +121,8 @@ def build_reference(
     bits = np.sort(measures.first_bits[third:])
     judge = Judge(draft.numbers, coarse, shape, fit, distances, bits, subject_of(name))
     maps = _map_range(flow, mapped, batch_size, counted)
-    return Reference(judge, maps, name, model, source, len(fitted) + len(held), created)
+    temperatures = fitting_temperatures(flow, bits) if name == OWN else ()
+    return Reference(judge, maps, name, model, source, len(fitted) + len(held), created, temperatures)
 
 
 def subject_of(name: str) -> str:

@@ -39,6 +39,7 @@ FORMAT = "nvp-studio-reference-1"
 ENDING = ".reference"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,59}")
 _Text = Annotated[str, msgspec.Meta(max_length=500)]
+_Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 
 
 class _Info(msgspec.Struct, frozen=True):
@@ -47,6 +48,7 @@ class _Info(msgspec.Struct, frozen=True):
     source: _Text
     images: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     created: _Text = ""
+    temperatures: Annotated[tuple[_Temperature, ...], msgspec.Meta(max_length=64)] = ()
 
 
 def references_folder() -> Path:
@@ -138,7 +140,7 @@ def write_reference(path: str | os.PathLike[str], reference: Reference) -> None:
     tensors["calibration.distance"] = torch.from_numpy(judge.calibration)
     tensors["calibration.bits_per_dim"] = torch.from_numpy(judge.bits_per_dim)
     source = one_line(reference.source, 500)
-    info = _Info(reference.name, reference.model, source, reference.images, reference.created)
+    info = _Info(reference.name, reference.model, source, reference.images, reference.created, reference.temperatures)
     metadata = {"format": FORMAT, "info": msgspec.json.encode(info).decode()}
     metadata["sha256"] = _digest(metadata, tensors)
     try:
@@ -161,6 +163,8 @@ def read_reference(path: str | os.PathLike[str], config: FlowConfig) -> Referenc
             raise TensorFileError("it is damaged (its checksum is wrong)")
         _check_values(tensors)
         info = msgspec.json.decode(metadata["info"], type=_Info)
+        if len(info.temperatures) not in (0, config.scales):
+            raise TensorFileError(f"it has {len(info.temperatures)} temperatures for {config.scales} scales")
     except (TensorFileError, msgspec.MsgspecError, RecursionError) as error:
         raise NoReferenceError(f"{path} is not a usable reference: {one_line(str(error), 500)}") from error
     arrays = {name: tensor.double().numpy() for name, tensor in tensors.items()}
@@ -179,7 +183,7 @@ def read_reference(path: str | os.PathLike[str], config: FlowConfig) -> Referenc
         subject_of(info.name),
     )
     maps = MapRange(arrays["maps.low"], arrays["maps.high"], tensors["maps.limit"].numpy())
-    return Reference(judge, maps, info.name, info.model, info.source, info.images, info.created)
+    return Reference(judge, maps, info.name, info.model, info.source, info.images, info.created, info.temperatures)
 
 
 def _principal_arrays(name: str, fitted: Principal) -> dict[str, np.ndarray]:

@@ -14,8 +14,6 @@ from nvp_studio.worker.messages import ModelInfo
 MAX_SEED = 2**31 - 1
 LEAST_MOVE = 0.005
 """Standard deviations along a direction below which a slider shows no move."""
-SAMPLE_TEMPERATURE = 0.8
-"""Of a new sample. A little below 1 shows typical images, as the sheets of a run do."""
 
 
 class EditedRecipe(QObject):
@@ -66,9 +64,14 @@ class EditedRecipe(QObject):
         return self.recipe.temperatures or (1.0,) * self.scales
 
     @property
-    def own_temperature(self) -> float:
-        """The temperature a reset goes back to: 1 shows an opened image as it is."""
-        return SAMPLE_TEMPERATURE if isinstance(self.recipe.base, Seed) else 1.0
+    def sample_temperatures(self) -> tuple[float, ...]:
+        """Temperature of each scale of a new sample of the open model, finest first."""
+        return self.model.sample_temperatures or (1.0,) * self.scales if self.model else ()
+
+    @property
+    def own_temperatures(self) -> tuple[float, ...]:
+        """The temperatures a reset goes back to: 1 shows an opened image as it is."""
+        return self.sample_temperatures if isinstance(self.recipe.base, Seed) else (1.0,) * self.scales
 
     @property
     def coordinates(self) -> tuple[float, ...]:
@@ -79,7 +82,7 @@ class EditedRecipe(QObject):
     @property
     def original(self) -> Recipe:
         """The recipe without offsets, at its own temperature: what a reset of all sliders brings back."""
-        return self.recipe.without_moves().with_temperatures([self.own_temperature] * self.scales)
+        return self.recipe.without_moves().with_temperatures(self.own_temperatures)
 
     @property
     def moved(self) -> dict[int, float]:
@@ -108,10 +111,9 @@ class EditedRecipe(QObject):
     def new_sample(self, seed: int | None = None) -> None:
         """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
         seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MAX_SEED))
-        temperatures = self.recipe.temperatures
+        recipe = replace(self.recipe.without_moves(), base=Seed(seed), scales=(), kept=None)
         if not isinstance(self.recipe.base, Seed):
-            temperatures = (SAMPLE_TEMPERATURE,) * self.scales
-        recipe = replace(self.recipe.without_moves(), base=Seed(seed), temperatures=temperatures, scales=(), kept=None)
+            recipe = recipe.with_temperatures(self.sample_temperatures)
         self._edit(self._with_locked(recipe), self.tr("new sample"))
 
     def set_locked(self, scale: int, locked: bool) -> None:
@@ -146,6 +148,13 @@ class EditedRecipe(QObject):
         if scale is not None:
             values[scale] = value
         self._edit(self.recipe.with_temperatures(values), self.tr("temperature"), f"temperature-{scale}")
+
+    def reset_temperature(self, scale: int | None = None) -> None:
+        """The temperature of one scale, or (None) of all, back to the image's own."""
+        own = self.own_temperatures
+        if scale is not None:
+            own = (*self.temperatures[:scale], own[scale], *self.temperatures[scale + 1 :])
+        self._edit(self.recipe.with_temperatures(own), self.tr("temperature"))
 
     def reset(self) -> None:
         """All directions and temperatures back to the image's own."""

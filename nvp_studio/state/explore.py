@@ -195,7 +195,7 @@ class ExploreState(EditedRecipe):
                 self.recipe = replace(self.recipe, base=Seed(0))
                 self._set_notes(())
             recipe = Recipe(checkpoint=model.digest, base=self.recipe.base)
-            self._begin_again(recipe.with_temperatures([self.own_temperature] * self.scales))
+            self._begin_again(recipe.with_temperatures(self.own_temperatures))
             self.picture_outdated.emit()
             self.samples.forget()
             self.recipe_changed.emit(self.recipe)

@@ -252,6 +252,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
     references: Names = ()
     """What verdicts may compare with, of what was made so far."""
+    sample_temperatures: Annotated[tuple[float, ...], msgspec.Meta(max_length=64)] = ()
+    """Of a new sample, for each scale, finest first."""
 
 
 class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):

@@ -17,7 +17,7 @@ from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.redraw import RedrawStep, redrawing
-from nvp_studio.explore.references import reference_names
+from nvp_studio.explore.references import reference_names, sample_temperatures
 from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.comparing import Comparer
@@ -264,6 +264,7 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         flow=model.flow.config,
         reference=tuple(model.reference.tolist()),
         references=tuple(reference_names(model)),
+        sample_temperatures=sample_temperatures(model),
     )
 
 

@@ -207,6 +207,23 @@ def test_a_reset_shows_an_image_exactly_and_a_sample_at_its_temperature(
     assert state.temperatures == (0.8, 0.8)
 
 
+def test_a_new_sample_has_the_temperatures_of_the_model(state: ExploreState, qtbot: Bot) -> None:
+    assert state.model is not None
+    model = replace(state.model, digest="f" * 64, sample_temperatures=(0.1, 0.7))
+    state.engine.model = model
+    state.engine.model_opened.emit(model)
+    assert state.temperatures == (0.1, 0.7)
+    state.set_temperature(0.5)
+    state.new_sample(3)
+    assert state.temperatures == (0.5, 0.5), "as they were set"
+    state.reset_temperature(0)
+    assert state.temperatures == (0.1, 0.5)
+    state.reset_temperature()
+    assert state.temperatures == (0.1, 0.7)
+    state.undo.undo()
+    assert state.temperatures == (0.1, 0.5)
+
+
 def test_percentile_counts_the_reference_images_below(state: ExploreState) -> None:
     assert state.model is not None
     assert state.bits_per_dim is not None

@@ -23,6 +23,8 @@ class LatentPanel(QWidget):
 
     temperature_edited = Signal(float, object)
     """(value, scale or None for all)."""
+    temperature_reset = Signal(object)
+    """Carries the scale, or None for all."""
     direction_edited = Signal(int, float)
     direction_reset = Signal(int)
     gesture_begun = Signal()
@@ -34,7 +36,6 @@ class LatentPanel(QWidget):
         self.temperatures: list[SliderRow] = []
         self._names: list[str] = []
         self._fractions: list[float] = []
-        self._own_temperature = 1.0
         column = vbox(self)
         self._temperature_rows = vbox(spacing=0, margins=(0, 0, SCROLL_BAR, 0))
         heading = text_label(self.tr("Temperature"), "section")
@@ -92,14 +93,13 @@ class LatentPanel(QWidget):
         """Scroll to the slider of a direction."""
         self.list.reveal(direction)
 
-    def show_temperatures(self, values: Sequence[float], own: float) -> None:
-        """Show the temperature of each scale, with a mark at its `own`; the first row is all of them together."""
+    def show_temperatures(self, values: Sequence[float], own: Sequence[float]) -> None:
+        """Show the temperature of each scale, with a mark at its `own`; the first row is the mean of all."""
         if len(values) != len(self.temperatures) - 1:
             return
-        self._own_temperature = own
-        self.temperatures[0].show_value(sum(values) / len(values), own)
-        for row, value in zip(self.temperatures[1:], values, strict=True):
-            row.show_value(value, own)
+        self.temperatures[0].show_value(sum(values) / len(values), sum(own) / len(own))
+        for row, value, mark in zip(self.temperatures[1:], values, own, strict=True):
+            row.show_value(value, mark)
 
     def show_coordinates(self, values: Sequence[float], origin: Sequence[float]) -> None:
         """Show where the picture lies along each direction, and where its base does."""
@@ -114,7 +114,7 @@ class LatentPanel(QWidget):
             row.name.setFixedWidth(7 * SPACE)
             row.setToolTip(self._temperature_tip(scale, scales))
             row.edited.connect(lambda value, scale=scale: self.temperature_edited.emit(value, scale))
-            row.reset_requested.connect(lambda scale=scale: self.temperature_edited.emit(self._own_temperature, scale))
+            row.reset_requested.connect(lambda scale=scale: self.temperature_reset.emit(scale))
             self._follow_gestures(row, self.tr("temperature"))
             self.temperatures.append(row)
             self._temperature_rows.addWidget(row)

@@ -150,6 +150,7 @@ class ExplorePage(Page):
         self.sheet.clicked.connect(state.pick_sample)
         self.panel.seed.committed.connect(self._on_seed_edited)
         self.panel.latents.temperature_edited.connect(state.set_temperature)
+        self.panel.latents.temperature_reset.connect(state.reset_temperature)
         self.panel.latents.direction_edited.connect(state.set_coordinate)
         self.panel.latents.direction_reset.connect(state.reset_direction)
         self.panel.latents.gesture_begun.connect(state.begin_gesture)
@@ -180,7 +181,7 @@ class ExplorePage(Page):
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         self.panel.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else None)
         self._show_moved()
-        self.panel.latents.show_temperatures(self.state.temperatures, self.state.own_temperature)
+        self.panel.latents.show_temperatures(self.state.temperatures, self.state.own_temperatures)
         if self.state.origin:
             self.panel.latents.show_coordinates(self.state.coordinates, self.state.origin)
         self._mark_sample()
