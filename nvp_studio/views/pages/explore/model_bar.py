@@ -82,7 +82,7 @@ class ModelBar(WrappingRow):
             copy.setVisible(self.width() >= _ROOM_FOR_COPIES)
         self._show_tools_that_fit()
         super().resizeEvent(event)
-        self.model_label.setVisible(self.width() >= _ROOM_FOR_LINE or self.wrapped)
+        self.model_label.setVisible(self.width() >= (_ROOM_FOR_COPIES if self.wrapped else _ROOM_FOR_LINE))
 
     def _show_tools_that_fit(self) -> None:
         copies = self.copies if self.width() >= _ROOM_FOR_COPIES else []
