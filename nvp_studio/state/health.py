@@ -3,6 +3,7 @@
 from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.explore.health_report import Health
+from nvp_studio.recipe import Recipe
 from nvp_studio.state.engine import Engine
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.inspect_messages import Examine, Examined, Working
@@ -30,12 +31,12 @@ class HealthState(QObject):
         """Whether the layers are being examined."""
         return self._channel.asking
 
-    def examine(self) -> None:
-        """Examine the layers anew, on samples of the model."""
+    def examine(self, recipe: Recipe | None = None) -> None:
+        """Examine the layers anew, on samples of the model or on the picture of a recipe."""
         if self._engine.model is None or self._engine.explorer.state != "ready":
             return
         self._forget()
-        self._channel.ask(Examine(), self._on_answer)
+        self._channel.ask(Examine(recipe), self._on_answer)
         self.changed.emit()
 
     def cancel(self) -> None:

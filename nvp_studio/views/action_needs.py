@@ -74,6 +74,7 @@ def _needs() -> dict[str, str]:
         "inspect.health": model_open,
         "inspect.diagram": picture,
         "inspect.compare": picture,
+        "inspect.fields": picture,
         "inspect.usual": picture,
         "inspect.play": picture,
         "inspect.play-back": picture,

@@ -264,6 +264,14 @@ def _inspect() -> PageHelp:
                 ),
             ),
             (
+                tr("See what a latent touches"),
+                tr(
+                    "Receptive fields: the pixels that a latent changes, or that reach it, by gradient. A click, or "
+                    "Space at the pixel that arrow keys chose, takes the latent at that place. Draw this scale anew "
+                    "shows beside the picture one whose latents of the scale are others."
+                ),
+            ),
+            (
                 tr("See all layers at once"),
                 tr(
                     "Architecture: a column for each scale, with shapes, masks, parameters and FLOPs. A click goes to "
@@ -273,8 +281,8 @@ def _inspect() -> PageHelp:
             (
                 tr("Find the layer that misbehaves"),
                 tr(
-                    "Health: every layer is measured on samples of the model, and what was found is said in a sentence "
-                    "with what to do. A click goes to the layer."
+                    "Health: every layer is measured on samples of the model or on the picture, and what was found is "
+                    "said in a sentence with what to do. A click goes to the layer."
                 ),
             ),
             (

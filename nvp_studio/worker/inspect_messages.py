@@ -1,6 +1,6 @@
 """The messages of the page Inspect: a picture at every layer, and the health of the layers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -9,6 +9,7 @@ from nvp_studio.explore.health_report import Health
 from nvp_studio.explore.inspected import Aspect, Inspection
 from nvp_studio.explore.ledger_rows import Baseline
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.limits import BatchBytes
 from nvp_studio.recipe import Recipe
 
 
@@ -37,7 +38,34 @@ class InspectChannels(msgspec.Struct, frozen=True, tag="inspect-channels"):
 
 
 class Examine(msgspec.Struct, frozen=True, tag="examine"):
-    """Examine every layer of the open model on samples of it: `Working` as it goes on, then `Examined`."""
+    """Examine every layer of the open model: `Working` as it goes on, then `Examined`."""
+
+    recipe: Recipe | None = None
+    """The picture that it is examined on; None: samples of the model."""
+
+
+class FindField(msgspec.Struct, frozen=True, kw_only=True, tag="find-field"):
+    """The receptive field of a latent of the picture of `recipe`: answered by `FieldFound`.
+
+    The arguments of `explore.receptive.ReceptiveFields.field`.
+    """
+
+    recipe: Recipe
+    scale: int
+    channel: int
+    row: int
+    column: int
+    direction: Literal["decoder", "encoder"]
+
+
+class FieldFound(msgspec.Struct, frozen=True, tag="field-found"):
+    """Answer to `FindField`."""
+
+    request: FindField
+    image: ImageBatch
+    """The picture, shape (1, H, W, C)."""
+    values: BatchBytes
+    """(H, W), float32 in C order."""
 
 
 class FindBaseline(msgspec.Struct, frozen=True, tag="find-baseline"):
@@ -89,5 +117,5 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     health: Health
 
 
-InspectRequest = Inspect | InspectCell | InspectChannels | FindBaseline | Examine
-InspectAnswer = Inspected | CellInspected | ChannelsInspected | BaselineFound | Working | Examined
+InspectRequest = Inspect | InspectCell | InspectChannels | FindBaseline | FindField | Examine
+InspectAnswer = Inspected | CellInspected | ChannelsInspected | BaselineFound | FieldFound | Working | Examined

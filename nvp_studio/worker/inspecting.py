@@ -10,7 +10,9 @@ from nvp_studio.explore.health import examine
 from nvp_studio.explore.inspection import channel_images, inspection_of
 from nvp_studio.explore.ledger_baseline import known_baseline, needed_baseline
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.receptive import ReceptiveFields
 from nvp_studio.explore.rendering import draw
+from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 from nvp_studio.worker.inspect_messages import (
     BaselineFound,
@@ -18,7 +20,9 @@ from nvp_studio.worker.inspect_messages import (
     ChannelsInspected,
     Examine,
     Examined,
+    FieldFound,
     FindBaseline,
+    FindField,
     Inspect,
     InspectCell,
     InspectChannels,
@@ -42,6 +46,7 @@ class Inspector:
 
     def __init__(self) -> None:
         self._kept: dict[Recipe, FollowedPicture] = {}
+        self._fields: ReceptiveFields | None = None
 
     def steps(self, request: InspectRequest, model: OpenedModel) -> Steps:
         """The answers to a request about `model`."""
@@ -54,8 +59,10 @@ class Inspector:
                 return self._channels(request, model)
             case FindBaseline():
                 return self._baseline(request, model)
+            case FindField():
+                return self._field(request, model)
             case Examine():
-                return self._examine(model)
+                return self._examine(request, model)
 
     def _inspect(self, request: Inspect, model: OpenedModel) -> Steps:
         yield Inspected(inspection_of(self._followed(request.recipe, model)))
@@ -85,8 +92,16 @@ class Inspector:
             found = yield from _working(partial(needed_baseline, model))
         yield BaselineFound(found)
 
-    def _examine(self, model: OpenedModel) -> Steps:
-        yield Examined((yield from _working(partial(examine, model, None))))
+    def _field(self, request: FindField, model: OpenedModel) -> Steps:
+        fields = self._fields
+        if fields is None or fields.model is not model or fields.recipe != request.recipe:
+            fields = self._fields = ReceptiveFields(model, request.recipe)
+        values = fields.field(request.scale, request.channel, request.row, request.column, request.direction)
+        yield FieldFound(request, ImageBatch.of(draw(model, [request.recipe]).images), values.tobytes())
+
+    def _examine(self, request: Examine, model: OpenedModel) -> Steps:
+        images = None if request.recipe is None else draw(model, [request.recipe]).images
+        yield Examined((yield from _working(partial(examine, model, images))))
 
 
 def _working(work: Callable[[Callable[[int, int], None]], Result]) -> Generator[Answer | None, None, Result]:

@@ -22,6 +22,7 @@ from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.inspect.diagram import DiagramDialog
 from nvp_studio.views.pages.inspect.health import HealthDialog
 from nvp_studio.views.pages.inspect.page import InspectPage
+from nvp_studio.views.pages.inspect.receptive import ReceptiveDialog
 from nvp_studio.views.theme import colors
 from tests.qt import Bot, delete_now, drop, is_asking, open_window
 from tests.small_model import random_images, write_small_model, write_taught_model
@@ -408,6 +409,67 @@ def test_the_health_of_the_layers_is_told_and_a_click_goes_to_the_layer(
     assert page.title.text() == "Sample 0", "there was no picture before"
     assert page.state.stage is not None
     assert page.state.stage.layer == "coupling 1 of scale 2"
+    dialog.reject()
+    delete_now()
+
+
+def test_the_picture_that_is_shown_is_examined(page: InspectPage, picture: Path, small_model: Path, qtbot: Bot) -> None:
+    expected = examine(open_model(small_model), random_images(1, seed=3))
+    page.open_paths([picture])
+    wait(page, qtbot)
+    page._action("health").trigger()
+    dialog = page.findChild(HealthDialog)
+    qtbot.waitUntil(lambda: page.health.health is not None)
+    dialog.source.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: page.health.health is not None and not page.health.health.samples)
+    assert "measured on the present picture" in dialog.summary.text()
+    found = page.health.health
+    assert found is not None
+    assert [one.mean for one in found.layers] == pytest.approx([one.mean for one in expected.layers], abs=0.05)
+    page._show_sample()
+    qtbot.waitUntil(lambda: not page.state.busy and page.health.health not in (None, found))
+    assert page.health.health is not None
+    assert not page.health.health.samples
+    dialog.reject()
+    delete_now()
+
+
+def test_the_pixels_that_a_latent_touches_are_shown_and_its_scale_drawn_anew(
+    page: InspectPage, picture: Path, qtbot: Bot
+) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    page._action("fields").trigger()
+    dialog = page.findChild(ReceptiveDialog)
+    qtbot.waitUntil(lambda: page.fields.field is not None and not page.fields.busy)
+    assert [dialog.scale.itemText(number) for number in range(2)] == ["Scale 1 (4x4)", "Scale 2 (4x4)"]
+    place = dialog.view.pixel_rect(QPoint(6, 1)).center().toPoint()
+    qtbot.mouseMove(dialog.view, place)
+    qtbot.mouseClick(dialog.view, Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: "at x 3, y 0 of its scale" in dialog.words.text() and not page.fields.busy)
+    assert dialog.view.map is not None
+    brightest = np.unravel_index(dialog.view.map.values.argmax(), (8, 8))
+    assert brightest[0] < 4
+    assert brightest[1] >= 4
+    assert dialog.view.map.beyond is not None
+    assert np.argwhere(dialog.view.map.beyond).tolist() == [[0, 6], [0, 7], [1, 6], [1, 7]]
+    dialog.view.viewport.point_at(QPoint(6, 1), by_keys=True)
+    qtbot.keyClick(dialog.view, Qt.Key.Key_Left)
+    qtbot.keyClick(dialog.view, Qt.Key.Key_Left)
+    qtbot.keyClick(dialog.view, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: "at x 2, y 0 of its scale" in dialog.words.text())
+    dialog.direction.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: "for one grey level" in dialog.words.text())
+    dialog.scale.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: "Latent of scale 2" in dialog.words.text())
+    dialog.redraw.click()
+    qtbot.waitUntil(lambda: page.state.second.inspection is not None and not page.state.busy)
+    assert page.stage.captions[1].text() == "Scale 2 drawn anew"
+    first, second = page.state.first.recipe, page.state.second.recipe
+    assert first is not None
+    assert second is not None
+    assert (second.base, [scale for scale, _ in second.scales]) == (first.base, [1])
+    assert page.stage.picture.image != page.stage.second.image
     dialog.reject()
     delete_now()
 

@@ -24,22 +24,23 @@ class DecoderJacobian:
     are in [0, 1], as `Inference.decode` gives them before they are clipped.
     """
 
-    def __init__(self, flow: Inference, z: Tensor) -> None:
+    def __init__(self, flow: Inference, z: Tensor, block: int = BLOCK) -> None:
+        """A product is of up to `block` vectors, and takes as long as one of so many."""
         with _tracked(), _DepthwiseConvolutions():
-            self._z = z.detach().expand(BLOCK, -1).clone().requires_grad_()
+            self._z = z.detach().expand(block, -1).clone().requires_grad_()
             self._images = flow.preprocessing.inverse(flow.body.inverse(self._z)).flatten(1)
             self._vectors = torch.zeros_like(self._images, requires_grad=True)
             self._products = torch.autograd.grad(self._images, self._z, self._vectors, create_graph=True)[0]
 
     def times(self, vectors: Tensor) -> Tensor:
-        """J v for each row v of `vectors` (N, D), N up to `BLOCK`, as rows (N, D).
+        """J v for each row v of `vectors` (N, D), N up to the block, as rows (N, D).
 
         J^T u, as reverse mode computes it, is linear in u: its own transposed derivative is J.
         """
         return self._product(self._products, self._vectors, vectors)
 
     def transposed_times(self, vectors: Tensor) -> Tensor:
-        """J^T u for each row u of `vectors` (N, D), N up to `BLOCK`, as rows (N, D); reverse mode."""
+        """J^T u for each row u of `vectors` (N, D), N up to the block, as rows (N, D); reverse mode."""
         return self._product(self._images, self._z, vectors)
 
     def _product(self, outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:

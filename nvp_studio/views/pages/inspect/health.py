@@ -17,7 +17,8 @@ from nvp_studio.state.health import HealthState
 from nvp_studio.state.inspect import InspectState
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
-from nvp_studio.views.widgets.layout import splitter, text_label
+from nvp_studio.views.widgets.inputs import ComboBox
+from nvp_studio.views.widgets.layout import hbox, splitter, text_label
 from nvp_studio.views.widgets.notification_stack import LEVEL_ICONS
 from nvp_studio.views.widgets.table import PlainDelegate
 
@@ -30,8 +31,14 @@ class HealthDialog(Dialog):
         self._health, self._state = health, state
         self.setWindowTitle(self.tr("Health of the layers"))
         self.resize(130 * SPACE, 72 * SPACE)
+        row = hbox()
         self.summary = text_label(wrap=True)
-        self.column.addWidget(self.summary)
+        row.addWidget(self.summary, 1)
+        sources = [(self.tr("On samples of the model"), False), (self.tr("On the present picture"), True)]
+        self.source = ComboBox(sources, self.tr("What the layers are measured on"), 28 * SPACE)
+        self.source.currentIndexChanged.connect(self._examine)
+        row.addWidget(self.source)
+        self.column.addLayout(row)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setAccessibleName(self.tr("Progress of the examination"))
         self.column.addWidget(self.progress)
@@ -63,15 +70,19 @@ class HealthDialog(Dialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         role = QDialogButtonBox.ButtonRole.ActionRole
         self.again = buttons.addButton(self.tr("Examine again"), role)
-        self.again.clicked.connect(health.examine)
+        self.again.clicked.connect(self._examine)
         buttons.rejected.connect(self.reject)
         self.column.addWidget(buttons)
         self._shown: Health | None = None
         health.changed.connect(self._show)
         theme().changed.connect(self._fill)
         self.finished.connect(health.cancel)
+        state.first.came.connect(self._on_picture)
         if health.health is None:
-            health.examine()
+            self._examine()
+        else:
+            with QSignalBlocker(self.source):
+                self.source.setCurrentIndex(0 if health.health.samples else 1)
         self._show()
 
     def _table(self, headings: list[str], name: str) -> QTableWidget:
@@ -92,6 +103,18 @@ class HealthDialog(Dialog):
         table.itemActivated.connect(self._go)
         return table
 
+    def _examine(self) -> None:
+        picture = self._state.first.recipe if self.source.currentData() else None
+        if self.source.currentData() and picture is None:
+            self.source.setCurrentIndex(0)  # there is no picture: this examines samples
+        else:
+            self._health.examine(picture)
+
+    def _on_picture(self) -> None:
+        """Another picture is shown: what is told of the one before would be taken for this one's."""
+        if self.source.currentData():
+            self._examine()
+
     def _go(self, item: QTableWidgetItem) -> None:
         self._state.move_to_layer(item.data(Qt.ItemDataRole.UserRole))
 
@@ -109,11 +132,15 @@ class HealthDialog(Dialog):
         found = self._health.health
         if found is None:
             examining = self.tr("Every layer is measured on samples of the model…")
+            if self.source.currentData():
+                examining = self.tr("Every layer is measured on the present picture…")
             nothing = self.tr("The layers of this model were not examined yet.")
             return self._health.problem or (examining if self._health.busy else nothing)
         problems = sum(one.level == "problem" for one in found.findings)
         notes = len(found.findings) - problems
-        measured = self.tr("{0} layers, measured on {1} samples of the model.").format(len(found.layers), found.images)
+        on_samples = self.tr("{0} layers, measured on {1} samples of the model.")
+        on_picture = self.tr("{0} layers, measured on the present picture.")
+        measured = (on_samples if found.samples else on_picture).format(len(found.layers), found.images)
         if not found.findings:
             return f"{measured} " + self.tr("Nothing was found that needs attention.")
         counts = self.tr("Problems: {0}, notes: {1}. Click one to go to its layer.").format(problems, notes)

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QSlider, QStackedLayout, QWidget
 
 from nvp_studio.recipe import Recipe
@@ -12,11 +12,13 @@ from nvp_studio.state.health import HealthState
 from nvp_studio.state.inspect import InspectState
 from nvp_studio.state.ledger_model import DIGITS
 from nvp_studio.state.paths import image_filter, is_image_file
+from nvp_studio.state.receptive import ReceptiveState
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.inspect.diagram import DiagramDialog
 from nvp_studio.views.pages.inspect.health import HealthDialog
+from nvp_studio.views.pages.inspect.receptive import ReceptiveDialog
 from nvp_studio.views.pages.inspect.stage_area import StageArea
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -26,6 +28,8 @@ from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, text_l
 from nvp_studio.views.widgets.ledger_table import LedgerTable
 
 _TOPIC = "inspect"
+_WIDE = 110 * SPACE
+"""A page that is narrower has buttons without text, so that the picture's name is seen."""
 
 
 class InspectPage(Page):
@@ -38,6 +42,7 @@ class InspectPage(Page):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.state = InspectState(context.engine, self)
         self.health = HealthState(context.engine, self)
+        self.fields = ReceptiveState(self.state, self)
         self._sample = 0
         self._usual_hidden = False
         """Whether a person took the reference images out of the table."""
@@ -90,6 +95,8 @@ class InspectPage(Page):
         add("inspect.next", self.tr("&Next layer"), partial(self._go, 1), ".", "chevron-right")
         add("inspect.diagram", self.tr("&Architecture…"), self._show_diagram, icon="blend", separator=True)
         add("inspect.health", self.tr("&Health of the layers…"), self._show_health, icon="gauge")
+        add("inspect.fields", self.tr("Receptive fiel&ds…"), self._show_fields, icon="scan-search")
+        self._action("fields").setIconText(self.tr("Fields"))
         self._action("health").setIconText(self.tr("Health"))
         self._action("diagram").setIconText(self.tr("Architecture"))
         self._action("usual").setIconText(self.tr("Reference"))
@@ -108,7 +115,10 @@ class InspectPage(Page):
         row = hbox()
         self.title = ElidedLabel()
         row.addWidget(self.title, 1)
-        for key in ("health", "diagram", "compare", "open-image", "sample"):
+        self._shortened = [ActionButton(self._action(key)) for key in ("health", "diagram", "fields")]
+        for button in self._shortened:
+            row.addWidget(button)
+        for key in ("compare", "open-image", "sample"):
             row.addWidget(ActionButton(self._action(key)))
         column.addLayout(row)
         self.table = LedgerTable(self.state.rows)
@@ -122,6 +132,11 @@ class InspectPage(Page):
         below.addWidget(ActionButton(self._action("usual")))
         column.addLayout(below)
         self._stack.addWidget(full)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        for button in self._shortened:
+            button.show_text(event.size().width() > _WIDE)
+        super().resizeEvent(event)
 
     def _make_empty(self) -> QWidget:
         empty = QWidget()
@@ -174,7 +189,7 @@ class InspectPage(Page):
         self.empty_label.setText(self._describe_empty())
         for key in ("sample", "health"):
             self._action(key).setEnabled(self.context.engine.model is not None)
-        for key in ("play", "play-back", "next", "previous", "diagram", "compare", "usual"):
+        for key in ("play", "play-back", "next", "previous", "diagram", "compare", "usual", "fields"):
             self._action(key).setEnabled(inspection is not None)
         if inspection is None:
             self._play(0)
@@ -265,6 +280,9 @@ class InspectPage(Page):
 
     def _show_health(self) -> None:
         HealthDialog(self.health, self.state, self).show()
+
+    def _show_fields(self) -> None:
+        ReceptiveDialog(self.fields, self.state, self).show()
 
     def _go(self, step: int) -> None:
         self._play(0)
