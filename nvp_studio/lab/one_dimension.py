@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ Knot = tuple[float, float]
 LEAST_STEP = 0.05
 """By how much x and y rise from a knot to the next one at least."""
 _QUADRATURE_POINTS = 4001
+_RANGE = 12.0
+"""Beyond it no density here has a probability that counts."""
 
 
 class NotRisingError(ValueError):
@@ -173,3 +176,31 @@ def pushed_probability(density: Density, bend: MonotoneMap, low: float, high: fl
     x = np.clip(bend.inverse(y), *density.support)
     p = density.value(x) / bend.derivative(x)
     return float(np.sum((p[1:] + p[:-1]) * np.diff(y)) / 2)
+
+
+def divergence_from_normal(density: Density, bend: MonotoneMap) -> float:
+    """KL(p(y) || N(0, 1)) of y = f(x) in nats: the mean of log p(x) - log f'(x) - log N(f(x); 0, 1), numerically."""
+    low, high = max(density.support[0], -_RANGE), min(density.support[1], _RANGE)
+    knots = bend.x[(bend.x > low) & (bend.x < high)]
+    x = np.union1d(np.linspace(low, high, _QUADRATURE_POINTS), knots)
+    p, y = density.value(x), bend(x)
+    log_prior = -0.5 * y * y - 0.5 * math.log(2 * math.pi)
+    terms = p * (np.log(np.maximum(p, 1e-300)) - np.log(bend.derivative(x)) - log_prior)
+    return float(np.sum((terms[1:] + terms[:-1]) * np.diff(x)) / 2)
+
+
+def knots_to_normal(density: Density, heights: Sequence[float]) -> tuple[Knot, ...]:
+    """Knots at these y, from low to high, of the map that makes N(0, 1) of a density: x is its quantile of Phi(y)."""
+    return tuple((_quantile(density, NormalDist().cdf(y)), y) for y in heights)
+
+
+def _quantile(density: Density, share: float) -> float:
+    """The x below which is this share of the probability, by bisection."""
+    low, high = -_RANGE, _RANGE
+    for _ in range(60):
+        middle = (low + high) / 2
+        if density.below(middle) < share:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

@@ -12,7 +12,9 @@ from nvp_studio.lab.one_dimension import (
     Knot,
     MonotoneMap,
     NotRisingError,
+    divergence_from_normal,
     knots_of_curve,
+    knots_to_normal,
     probability,
     pushed_probability,
 )
@@ -22,6 +24,8 @@ LOW, HIGH = -4.0, 4.0
 """The range of x and y that is shown."""
 STRAIGHT: tuple[Knot, ...] = tuple((float(x), float(x)) for x in range(-3, 4))
 """The map y = x."""
+_QUANTILES = (-2.4, -1.2, -0.2, 0.0, 0.2, 1.2, 2.4)
+"""The y of the points of a map to N(0, 1): closest where the two peaks part."""
 _LEAST_WIDTH = 0.05
 
 
@@ -56,6 +60,11 @@ class Bent:
         """The probability of the interval below p(x), and that of its image below p(y)."""
         return probability(self.density, *self.interval), pushed_probability(self.density, self.bend, *self.image)
 
+    @cached_property
+    def divergence(self) -> float:
+        """KL(p(y) || N(0, 1)) in nats."""
+        return divergence_from_normal(self.density, self.bend)
+
 
 class BentMap(EditedValue[Bent]):
     """Moves what a person drags, as far as the map goes on rising; beyond that `problem` says why not."""
@@ -67,6 +76,11 @@ class BentMap(EditedValue[Bent]):
     def straighten(self) -> None:
         """Take the map y = x."""
         self.edit(replace(self.value, knots=STRAIGHT), self.tr("straight map"))
+
+    def map_to_normal(self) -> None:
+        """Take the map that makes N(0, 1) of p(x), as nearly as its points allow."""
+        knots = knots_to_normal(self.value.density, _QUANTILES)
+        self.edit(replace(self.value, knots=knots), self.tr("map to N(0, 1)"))
 
     def move_knot(self, index: int, x: float, y: float, merge_key: str = "") -> None:
         """Move a point of the map."""

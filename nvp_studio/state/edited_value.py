@@ -15,6 +15,8 @@ class EditedValue(QObject, Generic[T]):
 
     changed = Signal()
     """The value, or `problem`."""
+    undone = Signal()
+    """The value was brought back, or made again, by the undo history."""
 
     def __init__(self, value: T, undo: QUndoStack, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -23,6 +25,7 @@ class EditedValue(QObject, Generic[T]):
         """Why the last change was not possible, or only in part."""
         self._undo = undo
         self._gesture: T | None = None
+        self._pushing = False
 
     @property
     def held(self) -> bool:
@@ -37,7 +40,7 @@ class EditedValue(QObject, Generic[T]):
         """Close the gesture; `text` names it in the undo menu."""
         before, self._gesture = self._gesture, None
         if before is not None and before != self.value:
-            self._undo.push(ValueEdit(self._apply, text, before, self.value, ""))
+            self._push(ValueEdit(self._restore, text, before, self.value, ""))
 
     def edit(self, value: T, text: str, merge_key: str = "", problem: str = "") -> None:
         """Take another value, with what is to be said about it."""
@@ -47,12 +50,22 @@ class EditedValue(QObject, Generic[T]):
         elif self._gesture is not None:
             self._apply(value)
         else:
-            self._undo.push(ValueEdit(self._apply, text, self.value, value, merge_key))
+            self._push(ValueEdit(self._restore, text, self.value, value, merge_key))
 
     def refuse(self, problem: str) -> None:
         """Say why something is not possible."""
         self.problem = problem
         self.changed.emit()
+
+    def _push(self, edit: ValueEdit) -> None:
+        self._pushing = True
+        self._undo.push(edit)  # which makes the edit
+        self._pushing = False
+
+    def _restore(self, value: T) -> None:
+        if not self._pushing:
+            self.undone.emit()
+        self._apply(value)
 
     def _apply(self, value: T) -> None:
         self.value = value

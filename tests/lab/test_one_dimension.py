@@ -13,7 +13,10 @@ from nvp_studio.lab.one_dimension import (
     Knot,
     MonotoneMap,
     NotRisingError,
+    check_rising,
+    divergence_from_normal,
     knots_of_curve,
+    knots_to_normal,
     probability,
     pushed_density,
     pushed_probability,
@@ -109,3 +112,21 @@ def test_the_likelihood_is_the_product_of_densities_and_largest_at_mean_and_devi
 def test_without_two_different_points_there_is_no_maximum(points: list[float]) -> None:
     assert largest(points) is None
     assert np.isfinite(log_likelihood(points, 0.0, 1.0))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_the_divergence_of_a_stretched_normal_is_the_known_one(scale: float) -> None:
+    bend = MonotoneMap([(-3, -3 * scale), (0, 0), (3, 3 * scale)])
+    known = 0.5 * (scale**2 - 1 - math.log(scale**2))
+    assert divergence_from_normal(DENSITIES["normal"], bend) == pytest.approx(known, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_the_map_by_quantiles_makes_a_density_normal(name: str) -> None:
+    density = DENSITIES[name]
+    knots = knots_to_normal(density, np.linspace(-3, 3, 41).tolist())
+    check_rising(knots)
+    assert divergence_from_normal(density, MonotoneMap(knots)) < 0.02
+    few = MonotoneMap(knots_to_normal(density, (-2.4, -1.2, -0.2, 0.0, 0.2, 1.2, 2.4)))
+    straight = MonotoneMap([(-3, -3), (3, 3)])
+    assert divergence_from_normal(density, few) < max(divergence_from_normal(density, straight) / 3, 1e-6)

@@ -13,7 +13,7 @@ from nvp_studio.state import value_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.gaussian_fit import MOST_POINTS
 from nvp_studio.views.main_window import MainWindow
-from nvp_studio.views.pages.lab.one_dimension import LIKELIHOOD, OneDimension
+from nvp_studio.views.pages.lab.one_dimension import CHANGE, LIKELIHOOD, OneDimension
 from nvp_studio.views.pages.lab.page import LabPage
 from nvp_studio.views.theme import colors
 from nvp_studio.views.widgets.likelihood_pad import GAUSSIAN
@@ -269,3 +269,32 @@ def test_both_parts_fit(window: MainWindow, part: OneDimension, size: tuple[int,
             assert pad.rect().contains(pad.side_area().toAlignedRect())
             assert pad.rect().contains(pad.above_area().toAlignedRect())
             assert pad.rect().contains(pad.map_area().toAlignedRect())
+
+
+def test_the_map_to_a_normal_density_brings_the_divergence_down(part: OneDimension, qtbot: Bot) -> None:
+    def divergence() -> float:
+        return float(part.areas.text().split("\n")[3].split(" = ")[1].split()[0])
+
+    assert divergence() == 0
+    part.density.setCurrentIndex(part.density.findData("two-peaks"))
+    before = divergence()
+    assert before > 0.1
+    part.bend_pad.setFocus()
+    qtbot.keyClick(part.bend_pad, Qt.Key.Key_G, SHIFT)
+    assert divergence() < before / 4
+    assert areas_in_text(part)[0] == areas_in_text(part)[1]
+    qtbot.keyClick(part.bend_pad, Qt.Key.Key_R, SHIFT)
+    assert divergence() == before
+
+
+def test_undo_shows_what_it_brings_back(window: MainWindow, part: OneDimension, qtbot: Bot) -> None:
+    page = window.page("lab")
+    assert isinstance(page, LabPage)
+    part.bent.move_knot(3, 0.0, 0.5)
+    window.registry["lab.likelihood"].trigger()
+    assert part.view == LIKELIHOOD
+    page.show_part("two-dimensions")
+    window.registry["edit.undo"].trigger()
+    assert page.part == "one-dimension"
+    assert part.view == CHANGE
+    assert part.bent.value.knots[3] == (0, 0)

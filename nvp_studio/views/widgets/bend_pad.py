@@ -280,6 +280,17 @@ class BendPad(QWidget):
             if (low, high) == (LOW, HIGH):
                 painter.setPen(QPen(QColor(c.accent), 1.5))
                 painter.drawPolyline(outline)
+        if not across:
+            self._draw_prior(painter)
+
+    def _draw_prior(self, painter: QPainter) -> None:
+        """N(0, 1) over the y axis, which a flow would make of p(x)."""
+        y = np.linspace(LOW, HIGH, CURVE_STEPS)
+        density = np.exp(-0.5 * y * y) / math.sqrt(2 * math.pi)
+        pairs = zip(y.tolist(), density.tolist(), strict=True)
+        painter.setPen(QPen(QColor(colors().text), 1, Qt.PenStyle.DashLine))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPolyline(QPolygonF([self._density_place(at, value, False) for at, value in pairs]))
 
     def _density_place(self, at: float, value: float, across: bool) -> QPointF:
         panel = self.above_area() if across else self.side_area()

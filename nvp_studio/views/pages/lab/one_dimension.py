@@ -4,7 +4,7 @@ import math
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from nvp_studio.lab.likelihood import log_likelihood
@@ -25,6 +25,9 @@ CHANGE, LIKELIHOOD = "change-of-variables", "likelihood"
 
 class OneDimension(QWidget):
     """Densities of one dimension; its actions belong to `page`."""
+
+    wanted = Signal()
+    """Something of it changed by undo: show it."""
 
     def __init__(self, page: Page) -> None:
         super().__init__()
@@ -49,6 +52,9 @@ class OneDimension(QWidget):
         column.addWidget(self.views, 1)
         self.bent.changed.connect(self._show_bent)
         self.fit.changed.connect(self._show_fit)
+        for value, key in ((self.bent, CHANGE), (self.fit, LIKELIHOOD)):
+            value.undone.connect(self.wanted)
+            value.undone.connect(partial(self.show_view, key))
         self._show_bent()
         self._show_fit()
 
@@ -65,7 +71,12 @@ class OneDimension(QWidget):
 
     def _add_actions(self) -> None:
         add = partial(self.page.context.registry.add, page=self.page)
-        add("lab.straighten", self.tr("Straight &map"), self._straighten, "Shift+R", "rotate-ccw", separator=True)
+        change, fit = partial(self._show_here, CHANGE), partial(self._show_here, LIKELIHOOD)
+        add("lab.change-of-variables", self.tr("Change of &variables"), change, separator=True)
+        add("lab.straighten", self.tr("Straight &map"), self._straighten, "Shift+R", "rotate-ccw")
+        tip = self.tr("Bend the map so that N(0, 1) becomes of p(x), as nearly as its points allow")
+        add("lab.map-to-normal", self.tr("Map to N(&0, 1)"), self._map_to_normal, "Shift+G", "chart-line", tip=tip)
+        add("lab.likelihood", self.tr("Likelihood of a &Gaussian"), fit)
         add("lab.maximum", self.tr("Go to the ma&ximum of the likelihood"), self._go_to_maximum, "Shift+M", "maximize")
         self.page.context.registry["lab.maximum"].setIconText(self.tr("Maximum"))
 
@@ -85,14 +96,16 @@ class OneDimension(QWidget):
         help_text = text_label(
             self.tr(
                 "Drag the points of the map, or draw another one; drag the interval or its ends above. By keys: , and "
-                ". choose a point or an end, the arrows move it."
+                ". choose, arrows move. Dashed: N(0, 1)."
             ),
             wrap=True,
         )
         column = vbox(side)
         for part in (self.density, self.areas, self.slope, self.bend_note):
             column.addWidget(part)
-        column.addWidget(ActionButton(self.page.context.registry["lab.straighten"]), 0, Qt.AlignmentFlag.AlignLeft)
+        for key in ("straighten", "map-to-normal"):
+            button = ActionButton(self.page.context.registry[f"lab.{key}"])
+            column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         column.addWidget(help_text)
         self.bend_pad.pointed.connect(self._show_slope)
@@ -132,6 +145,7 @@ class OneDimension(QWidget):
             self.tr("P({0} ≤ x ≤ {1}) = {2}").format(*_texts(low, high), f"{areas[0]:.4f}"),
             self.tr("P({0} ≤ y ≤ {1}) = {2}").format(*_texts(*image), f"{areas[1]:.4f}"),
             self.tr("Width: {0} becomes {1}").format(*_texts(high - low, image[1] - image[0])),
+            self.tr("KL(p(y) ‖ N(0, 1)) = {0} nats").format(f"{max(bent.divergence, 0.0):.3f}"),
         ]
         self.areas.setText("\n".join(lines))
         self.bend_note.show_text(self.bent.problem, "warning")
@@ -177,6 +191,10 @@ class OneDimension(QWidget):
     def _straighten(self) -> None:
         self._show_here(CHANGE)
         self.bent.straighten()
+
+    def _map_to_normal(self) -> None:
+        self._show_here(CHANGE)
+        self.bent.map_to_normal()
 
     def _go_to_maximum(self) -> None:
         self._show_here(LIKELIHOOD)

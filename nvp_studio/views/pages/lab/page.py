@@ -33,6 +33,7 @@ class LabPage(Page):
         column.addWidget(self.parts, 1)
         self._add_part("two-dimensions", self.tr("&Two dimensions"), self.two_dimensions)
         self._add_part("one-dimension", self.tr("&One dimension"), self.one_dimension)
+        self.one_dimension.wanted.connect(lambda: self.show_part("one-dimension"))
         self.part_choice.currentIndexChanged.connect(lambda: self.show_part(self.part_choice.currentData()))
 
     @property
