@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, kw_only=True):
     recent_models: list[str] = []
     recipe: str = ""
     """The picture on Explore, as `Recipe.to_json`."""
+    explore_history: bool = False
+    """Whether Explore shows the strip of its history."""
     folders: dict[str, str] = {}
     """The folder each file dialog was left in, by the dialog's name."""
     splitters: dict[str, list[int]] = {}

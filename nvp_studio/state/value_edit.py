@@ -16,7 +16,7 @@ class ValueEdit(QUndoCommand):
     def __init__(self, apply: Callable[[Any], None], text: str, before: Any, after: Any, merge_key: str) -> None:
         """`apply` shows a value; edits of one `merge_key` are merged where they follow each other quickly."""
         super().__init__(text)
-        self._apply, self._before, self._after = apply, before, after
+        self._apply, self.before, self.after = apply, before, after
         self._merge_key, self._when = merge_key, time.monotonic()
 
     def id(self) -> int:
@@ -27,11 +27,11 @@ class ValueEdit(QUndoCommand):
             return False
         if other._when - self._when > MERGE_SECONDS:
             return False
-        self._after, self._when = other._after, other._when
+        self.after, self._when = other.after, other._when
         return True
 
     def undo(self) -> None:
-        self._apply(self._before)
+        self._apply(self.before)
 
     def redo(self) -> None:
-        self._apply(self._after)
+        self._apply(self.after)

@@ -11,6 +11,7 @@ from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.blend import BlendState
 from nvp_studio.state.corners import CornersState
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.history import HistoryState
 from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
@@ -21,6 +22,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
+from nvp_studio.views.pages.explore.compare_tool import CompareTool
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
 from nvp_studio.views.pages.explore.model_bar import ModelBar
@@ -62,6 +64,8 @@ class ExplorePage(Page):
         self.paint = RedrawTool(context, self, self.state)
         self.neighbours = NeighboursTool(context, self, self.state)
         self.directions = DirectionsTool(context, self, self.state)
+        self.history = HistoryState(self.state)
+        self.compare = CompareTool(context, self, self.history, self.tray)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -104,6 +108,7 @@ class ExplorePage(Page):
         self.welcome = WelcomeCard()
         column.addWidget(self.welcome)
         self.pictures = PictureArea(self.context)
+        column.addWidget(self.compare.bar)
         column.addWidget(self.pictures, 1)
         strip = hbox()
         self.sheet = ImageGrid(rows=1)
@@ -114,10 +119,15 @@ class ExplorePage(Page):
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
+        column.addWidget(self.compare.strip)
         further = {"paint": self.paint.panel, "neighbours": self.neighbours.panel}
         self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, further)
         self.blend_panel = self.tools.blend_panel
         self.paint.show_on(self.pictures.view)
+        self.compare.show_on(self.pictures.view)
+        self.compare.started.connect(lambda: self.tools.show_tool("paint", False))
+        self.paint.panel.shown.connect(lambda shown: self.compare.stop() if shown else None)
+        self.compare.held_changed.connect(self._show_caption)
         self.dragging.take_from(self.pictures, self.sheet, self.tools.tray_panel)
         column.addWidget(self.tools)
         return center
@@ -239,6 +249,9 @@ class ExplorePage(Page):
     def _show_caption(self) -> None:
         if self.state.busy:
             self.pictures.caption.setText(self.tr("Reading the image…"))
+            return
+        if self.compare.held:
+            self.pictures.caption.setText(self.tr("Before: {0}").format(self.compare.text))
             return
         names = self.state.model.direction_names if self.state.model is not None else ()
         recipe = self.state.recipe
