@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QAction, QColor, QKeySequence
 from PySide6.QtWidgets import QApplication, QWidget
 
 from nvp_studio.state import value_edit
@@ -135,7 +135,7 @@ def test_the_map_is_moved_by_keys(part: OneDimension, qtbot: Bot, monkeypatch: p
     assert "End of the interval" in pad.accessibleDescription()
     qtbot.keyClick(pad, Qt.Key.Key_Left)
     assert part.bent.value.interval == pytest.approx((-1.05, 0.5))
-    qtbot.keyClick(pad, Qt.Key.Key_R, SHIFT)
+    qtbot.keyClick(pad, Qt.Key.Key_L, SHIFT)
     assert part.bent.value.interval == pytest.approx((-1.05, 0.5))
 
 
@@ -283,7 +283,7 @@ def test_the_map_to_a_normal_density_brings_the_divergence_down(part: OneDimensi
     qtbot.keyClick(part.bend_pad, Qt.Key.Key_G, SHIFT)
     assert divergence() < before / 4
     assert areas_in_text(part)[0] == areas_in_text(part)[1]
-    qtbot.keyClick(part.bend_pad, Qt.Key.Key_R, SHIFT)
+    qtbot.keyClick(part.bend_pad, Qt.Key.Key_L, SHIFT)
     assert divergence() == before
 
 
@@ -298,3 +298,21 @@ def test_undo_shows_what_it_brings_back(window: MainWindow, part: OneDimension, 
     assert page.part == "one-dimension"
     assert part.view == CHANGE
     assert part.bent.value.knots[3] == (0, 0)
+
+
+def test_keys_of_the_drawings_come_before_shortcuts_of_the_page(part: OneDimension, qtbot: Bot) -> None:
+    hits = []
+    for keys in (".", ","):
+        action = QAction(keys, part.page)
+        action.setShortcut(QKeySequence(keys))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        action.triggered.connect(hits.append)
+        part.page.addAction(action)
+    part.bend_pad.setFocus()
+    qtbot.keyClick(part.bend_pad, Qt.Key.Key_Period)
+    assert part.bend_pad.selected == 1
+    part.show_view(LIKELIHOOD)
+    part.likelihood_pad.setFocus()
+    qtbot.keyClick(part.likelihood_pad, Qt.Key.Key_Period)
+    assert part.likelihood_pad.selected == 0
+    assert hits == []

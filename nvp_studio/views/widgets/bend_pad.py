@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from nvp_studio.lab.one_dimension import Knot, pushed_density
 from nvp_studio.state.bent_map import HIGH, LOW, Bent, BentMap
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
-from nvp_studio.views.widgets.plot_parts import ARROWS, CURVE_STEPS, draw_handle, draw_ticks, with_alpha
+from nvp_studio.views.widgets.plot_parts import ARROWS, CURVE_STEPS, draw_handle, draw_ticks, keeps_key, with_alpha
 
 _DENSITY_SHARE = 0.3
 """The thickness of the panels of densities, as a share of the side of the map."""
@@ -29,6 +29,7 @@ _TOP = 0.8
 _REACH = 11.0
 """Pixels within which a handle is taken."""
 _STEP, _LARGE_STEP = 0.05, 0.25
+_KEYS = (*ARROWS, Qt.Key.Key_Comma, Qt.Key.Key_Period)
 _LEFT, _BELOW, _GAP = 26.0, 20.0, 6.0
 _BETWEEN = -2
 """The handle that stands for the interval as a whole."""
@@ -168,6 +169,9 @@ class BendPad(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._let_go()
         self.update()
+
+    def event(self, event: QEvent) -> bool:
+        return keeps_key(event, _KEYS) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         arrow, key = ARROWS.get(Qt.Key(event.key())), event.key()

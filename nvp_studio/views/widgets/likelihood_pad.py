@@ -4,19 +4,27 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.state.gaussian_fit import HIGH, LOW, SHOWN_NATS, SIGMA_HIGH, SIGMA_LOW, Fitted, GaussianFit
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
-from nvp_studio.views.widgets.plot_parts import ARROWS, CURVE_STEPS, draw_handle, draw_ticks, with_alpha
+from nvp_studio.views.widgets.plot_parts import ARROWS, CURVE_STEPS, draw_handle, draw_ticks, keeps_key, with_alpha
 
 _TOP = 0.8
 """The density at the upper edge."""
 _REACH = 11.0
 """Pixels within which a point is taken."""
 _STEP, _LARGE_STEP = 0.05, 0.25
+_KEYS = (
+    *ARROWS,
+    Qt.Key.Key_Comma,
+    Qt.Key.Key_Period,
+    Qt.Key.Key_Insert,
+    Qt.Key.Key_Delete,
+    Qt.Key.Key_Backspace,
+)
 _LEFT, _BELOW, _GAP, _LINE = 36.0, 20.0, 8.0, 18.0
 _SURFACE = (200, 120)
 """Columns and rows of the surface."""
@@ -149,6 +157,9 @@ class LikelihoodPad(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._let_go()
         self.update()
+
+    def event(self, event: QEvent) -> bool:
+        return keeps_key(event, _KEYS) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, arrow = event.key(), ARROWS.get(Qt.Key(event.key()))

@@ -1,7 +1,9 @@
 """What the drawings of Lab in one dimension share: handles, ticks, shades."""
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from collections.abc import Collection
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
 
 from nvp_studio.views.theme import colors, scaled_font
 
@@ -15,6 +17,16 @@ ARROWS = {
 }
 """The direction (right, up) of each arrow key."""
 _RADIUS = 5.0
+
+
+def keeps_key(event: QEvent, keys: Collection[int]) -> bool:
+    """Whether `event` asks if a key is a shortcut although the widget that has the focus uses it: then it is not."""
+    if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent) or event.key() not in keys:
+        return False
+    if event.modifiers() & ~(Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier):
+        return False
+    event.accept()
+    return True
 
 
 def with_alpha(color: str, alpha: int) -> QColor:

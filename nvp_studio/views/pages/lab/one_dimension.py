@@ -73,10 +73,10 @@ class OneDimension(QWidget):
         add = partial(self.page.context.registry.add, page=self.page)
         change, fit = partial(self._show_here, CHANGE), partial(self._show_here, LIKELIHOOD)
         add("lab.change-of-variables", self.tr("Change of &variables"), change, separator=True)
-        add("lab.straighten", self.tr("Straight &map"), self._straighten, "Shift+R", "rotate-ccw")
+        add("lab.straighten", self.tr("Straight &map"), self._straighten, "Shift+L", "rotate-ccw")
         tip = self.tr("Bend the map so that N(0, 1) becomes of p(x), as nearly as its points allow")
         add("lab.map-to-normal", self.tr("Map to N(&0, 1)"), self._map_to_normal, "Shift+G", "chart-line", tip=tip)
-        add("lab.likelihood", self.tr("Likelihood of a &Gaussian"), fit)
+        add("lab.likelihood", self.tr("Li&kelihood of a Gaussian"), fit)
         add("lab.maximum", self.tr("Go to the ma&ximum of the likelihood"), self._go_to_maximum, "Shift+M", "maximize")
         self.page.context.registry["lab.maximum"].setIconText(self.tr("Maximum"))
 
