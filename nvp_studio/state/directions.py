@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.recipe import Move, Recipe
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.own_directions import OwnDirectionsState
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.direction_messages import DirectionsFound, FindDirections
 from nvp_studio.worker.inspect_messages import Working
@@ -23,15 +24,17 @@ class DirectionsState(QObject):
     changed = Signal()
     """Directions, offsets, locks or `progress` may have changed."""
 
-    def __init__(self, explore: ExploreState) -> None:
+    def __init__(self, explore: ExploreState, own: OwnDirectionsState) -> None:
         super().__init__(explore)
         self.explore = explore
+        self._own = own
         self.found: DirectionsFound | None = None
         self.progress = (0, 0)
         """How many of how many steps of finding local directions are done."""
         self._found_at: Recipe | None = None
         self._channel = explore.engine.explorer.channel("directions", self)
         explore.recipe_changed.connect(self.changed)
+        own.changed.connect(self.changed)
         explore.engine.model_opened.connect(self._on_model_opened)
 
     # What there is
@@ -45,8 +48,13 @@ class DirectionsState(QObject):
     def local(self) -> tuple[Move, ...]:
         """The directions that were found last, then others that the recipe moves along; with their present offsets."""
         found = self.found.moves if self.found is not None else ()
-        vectors = {move.vector for move in found}
+        vectors = {move.vector for move in found} | {direction.vector for direction in self._own.directions}
         return self.present((*found, *(move for move in self.explore.recipe.moves if move.vector not in vectors)))
+
+    @property
+    def own(self) -> tuple[Move, ...]:
+        """The person's own directions, with their present offsets."""
+        return self.present([direction.move for direction in self._own.directions])
 
     def present(self, moves: Sequence[Move]) -> tuple[Move, ...]:
         """These moves as they are in the present recipe."""

@@ -35,6 +35,8 @@ def _needs() -> dict[str, str]:
         "explore.paint-cancel": _tr("only while a region is redrawn"),
         "explore.find-directions": _tr("needs an open model, and none being found"),
         "explore.cancel-directions": _tr("only while directions are found"),
+        "explore.make-direction": _tr("needs pictures in both groups, and none being made"),
+        "explore.export-directions": _tr("needs a direction of your own"),
         "explore.paint-clear": _tr("nothing is painted"),
         "explore.neighbours-find": _tr("needs an open model, and no search under way"),
         "explore.neighbours-stop": _tr("only while training images are compared"),

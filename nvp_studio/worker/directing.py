@@ -6,22 +6,38 @@ import numpy as np
 
 from nvp_studio.explore.local_directions import STEPS, finding_local_directions
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.own_directions import making_direction, reading_pictures
 from nvp_studio.explore.rendering import draw
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.worker.direction_messages import DirectionRequest, DirectionsFound, FindDirections, Preview, Previewed
+from nvp_studio.worker.direction_messages import (
+    DirectionAnswer,
+    DirectionMade,
+    DirectionRequest,
+    DirectionsFound,
+    FindDirections,
+    MakeDirection,
+    PicturesRead,
+    Preview,
+    Previewed,
+    ReadPictures,
+)
 from nvp_studio.worker.inspect_messages import Working
 
 _AT_ONCE = 2
 """Pictures of a step of previews: a drag that begins waits for no more."""
 
 
-def directing(model: OpenedModel, request: DirectionRequest) -> Iterator[DirectionsFound | Previewed | Working | None]:
+def directing(model: OpenedModel, request: DirectionRequest) -> Iterator[DirectionAnswer | Working | None]:
     """The answers to a request about directions; None after steps that have none."""
     match request:
         case FindDirections():
             return _find(model, request)
         case Preview():
             return _preview(model, request)
+        case ReadPictures():
+            return _read(model, request)
+        case MakeDirection():
+            return _make(model, request)
 
 
 def _find(model: OpenedModel, request: FindDirections) -> Iterator[DirectionsFound | Working | None]:
@@ -43,3 +59,19 @@ def _preview(model: OpenedModel, request: Preview) -> Iterator[Previewed | None]
         images.append(draw(model, request.recipes[start : start + _AT_ONCE]).images)
         yield None
     yield Previewed(ImageBatch.of(np.concatenate(images)))
+
+
+def _read(model: OpenedModel, request: ReadPictures) -> Iterator[PicturesRead | None]:
+    recipes = yield from reading_pictures(model, request.paths)
+    yield PicturesRead(recipes)
+
+
+def _make(model: OpenedModel, request: MakeDirection) -> Iterator[DirectionMade | Working | None]:
+    steps = making_direction(model, request.name, request.a, request.b)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            yield DirectionMade(end.value)
+            return
+        yield Working(done, total)

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import msgspec
 
+from nvp_studio.direction_file import OwnDirection
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.limits import Name, PathText
 from nvp_studio.recipe import MAX_MOVES, Move, Recipe
 
 
@@ -34,5 +36,31 @@ class Previewed(msgspec.Struct, frozen=True, tag="previewed"):
     images: ImageBatch
 
 
-DirectionRequest = FindDirections | Preview
-DirectionAnswer = DirectionsFound | Previewed
+class ReadPictures(msgspec.Struct, frozen=True, tag="read-pictures"):
+    """Read image files, folders and archives as recipes: answered by `PicturesRead`."""
+
+    paths: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=10_000)]
+
+
+class PicturesRead(msgspec.Struct, frozen=True, tag="pictures-read"):
+    """Answer to `ReadPictures`."""
+
+    recipes: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=1000)]
+
+
+class MakeDirection(msgspec.Struct, frozen=True, tag="make-direction"):
+    """Make a direction from the pictures of `a` to those of `b`: `Working` after each, then `DirectionMade`."""
+
+    name: Name
+    a: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=1000)]
+    b: Annotated[tuple[Recipe, ...], msgspec.Meta(max_length=1000)]
+
+
+class DirectionMade(msgspec.Struct, frozen=True, tag="direction-made"):
+    """Last answer to `MakeDirection`."""
+
+    direction: OwnDirection
+
+
+DirectionRequest = FindDirections | Preview | ReadPictures | MakeDirection
+DirectionAnswer = DirectionsFound | Previewed | PicturesRead | DirectionMade

@@ -23,7 +23,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.comparing import Comparer
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.directing import directing
-from nvp_studio.worker.direction_messages import FindDirections, Preview
+from nvp_studio.worker.direction_messages import FindDirections, MakeDirection, Preview, ReadPictures
 from nvp_studio.worker.inspect_messages import InspectRequest
 from nvp_studio.worker.inspecting import Inspector
 from nvp_studio.worker.lab_messages import LabBuild, LabPush, LabRead, LabTrain
@@ -122,7 +122,7 @@ class Service:
                 return _redraw(self._opened(), request)
             case FindNeighbours():
                 return self._comparer.steps(request, self._opened())
-            case FindDirections() | Preview():
+            case FindDirections() | Preview() | ReadPictures() | MakeDirection():
                 return directing(self._opened(), request)
             case SaveGrid():
                 return _save_grid(self._opened(), request)

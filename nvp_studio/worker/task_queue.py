@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nvp_studio.worker.direction_messages import FindDirections, Preview
+from nvp_studio.worker.direction_messages import FindDirections, MakeDirection, Preview, ReadPictures
 from nvp_studio.worker.inspect_messages import Examine
 from nvp_studio.worker.lab_messages import LabRead, LabTrain
 from nvp_studio.worker.messages import (
@@ -28,7 +28,9 @@ _LONG = (
     Redraw,
     FindNeighbours,
     FindDirections,
+    MakeDirection,
     Preview,
+    ReadPictures,
     Score,
     ReadTable,
     UseReference,

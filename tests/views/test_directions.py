@@ -43,7 +43,7 @@ def test_directions_of_the_picture_are_sliders_and_the_picture_that_they_belong_
     expected = local_directions(opened, page.state.recipe)
     assert state.found.moves == expected.moves
     assert state.found.grey_levels == pytest.approx(expected.grey_levels)
-    assert [row.name.text() for row in sliders.rows] == [str(number) for number in range(1, 9)]
+    assert [row.name.text() for row in sliders.rows] == [f"local {number}" for number in range(1, 9)]
     assert head.text.text().startswith("What can change most")
     assert not head.find_button.isVisible()
 

@@ -12,13 +12,23 @@ import PIL.Image
 import pytest
 
 from nvp_studio.data.report import DataReport, SplitFacts
+from nvp_studio.direction_file import OwnDirection
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Corners, Image, Kept, Move, Recipe, Seed
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunImages, RunNotice, RunState, StepMetrics
-from nvp_studio.worker.direction_messages import DirectionsFound, FindDirections, Preview, Previewed
+from nvp_studio.worker.direction_messages import (
+    DirectionMade,
+    DirectionsFound,
+    FindDirections,
+    MakeDirection,
+    PicturesRead,
+    Preview,
+    Previewed,
+    ReadPictures,
+)
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -78,6 +88,8 @@ _REQUESTS: list[msgspec.Struct] = [
     Ask("explore", 7, Nudge(_RECIPE, "z")),
     Ask("redraw", 1, Redraw(_RECIPE, bytes(64), 3)),
     Ask("directions", 1, FindDirections(_RECIPE)),
+    Ask("own directions", 1, MakeDirection("up", (_RECIPE,), (_FOUR,))),
+    Ask("own directions", 2, ReadPictures(("a.png",))),
     Ask("previews", 1, Preview((_RECIPE.with_move(_MOVE),))),
     Ask("explore", 6, SaveGrid(_FOUR, "c.png", 3, 3, 2)),
     Ask("score", 1, Score(("a", "b"), samples=4)),
@@ -101,6 +113,8 @@ _ANSWERS: list[msgspec.Struct] = [
     Reply("redraw", 1, RedrawProgress(1, 9, _BATCH)),
     Reply("redraw", 1, RedrawDone(_RECIPE, 3.0, 3.5, 0.5)),
     Reply("directions", 1, DirectionsFound((_MOVE,), (3.5,))),
+    Reply("own directions", 1, DirectionMade(OwnDirection("up", bytes(128), "ab", (3, 4)))),
+    Reply("own directions", 2, PicturesRead((_RECIPE,))),
     Reply("previews", 1, Previewed(_BATCH)),
     Reply("explore", 4, Failed("reason", "details")),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),

@@ -94,12 +94,10 @@ class DirectionsPanel(QWidget):
         self._line = line
         column.addLayout(line)
         self.heads: dict[str, QWidget] = {}
-        self._heads = vbox(spacing=0)
-        column.addLayout(self._heads)
         empty = {
             "model": self.tr("This model keeps no principal directions; a run adds them when it saves its best."),
             "local": "",
-            "own": "",
+            "own": self.tr("You have made no direction for this model yet."),
         }
         self.lists = {kind: SliderList(empty[kind]) for kind in KINDS}
         self._stack = QStackedWidget()
@@ -123,14 +121,11 @@ class DirectionsPanel(QWidget):
     def add_head(self, kind: str, widget: QWidget) -> None:
         """Put a widget above the sliders of a kind."""
         self.heads[kind] = widget
-        self._heads.addWidget(widget)
-        widget.setVisible(kind == self.kind)
+        self.lists[kind].set_head(widget)
 
     def show_kind(self, kind: str) -> None:
         """Show the directions of a kind."""
         self.kind = kind
         self.choice.setCurrentIndex(KINDS.index(kind))
         self._stack.setCurrentWidget(self.lists[kind])
-        for key, head in self.heads.items():
-            head.setVisible(key == kind)
         self.search.setVisible(kind != "local")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QImage, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
 from nvp_studio.views.theme import SPACE
@@ -110,7 +110,7 @@ class SliderList(QScrollArea):
         self._grid.setHorizontalSpacing(3 * SPACE)
         self._grid.setVerticalSpacing(2)
         self.empty = text_label(empty, wrap=True)
-        self._grid.addWidget(self.empty, 0, 0)
+        self._grid.addWidget(self.empty, 1, 0, 1, 2)
         self.setWidgetResizable(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # figures stay in one column
@@ -119,8 +119,14 @@ class SliderList(QScrollArea):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.verticalScrollBar().valueChanged.connect(self.in_view_changed)
 
+    def set_head(self, widget: QWidget) -> None:
+        """Put a widget above the sliders, which is scrolled with them."""
+        self._grid.addWidget(widget, 0, 0, 1, 2)
+
     def set_entries(self, entries: Sequence[SliderEntry]) -> None:
         """Make a slider for each entry; where only tips and locks are others, the sliders stay."""
+        if list(entries) == self._entries:
+            return
         named = [(entry.name, entry.title) for entry in entries]
         if named != [(entry.name, entry.title) for entry in self._entries]:
             self._make(entries)
@@ -188,7 +194,9 @@ class SliderList(QScrollArea):
             widget.hide()
             widget.deleteLater()
         self.rows, self.strips = [], []
-        metrics = self.fontMetrics()
+        font = self.font()
+        font.setBold(True)  # as that of a row that was moved
+        metrics = QFontMetrics(font)
         widths = (metrics.horizontalAdvance(entry.name) + SPACE // 2 for entry in entries)
         width = min(_MAX_NAME, max([2 * SPACE, *widths]))
         for index, entry in enumerate(entries):
@@ -215,14 +223,14 @@ class SliderList(QScrollArea):
                 strip.hide()
         lines = max(1, -(-len(self._order) // self._columns))
         for place, index in enumerate(self._order):
-            line, column = 1 + 2 * (place % lines), place // lines
+            line, column = 2 + 2 * (place % lines), place // lines
             self._grid.addWidget(self.rows[index], line, column)
             self._grid.addWidget(self.strips[index], line + 1, column)
             self.rows[index].show()
             self.strips[index].setVisible(self._strips_shown)
         for line in range(self._grid.rowCount()):
             self._grid.setRowStretch(line, 0)
-        self._grid.setRowStretch(1 + 2 * lines, 1)
+        self._grid.setRowStretch(2 + 2 * lines, 1)
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1 if self._columns == 2 else 0)
         self.empty.setVisible(not self._order)

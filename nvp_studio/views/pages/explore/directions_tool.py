@@ -8,10 +8,12 @@ from PySide6.QtWidgets import QMenu
 from nvp_studio.recipe import Move
 from nvp_studio.state.directions import DirectionsState
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.tray import TrayState
 from nvp_studio.text import sentence
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.page import Page
+from nvp_studio.views.pages.explore.own_directions_tool import OwnDirectionsTool
 from nvp_studio.views.widgets.directions_panel import LocalHead
 from nvp_studio.views.widgets.latent_panel import LatentPanel
 from nvp_studio.views.widgets.slider_list import SliderEntry
@@ -20,10 +22,11 @@ from nvp_studio.views.widgets.slider_list import SliderEntry
 class DirectionsTool(QObject):
     """Shows directions of the model, of the picture and a person's own, and edits the recipe along them."""
 
-    def __init__(self, context: WindowContext, page: Page, explore: ExploreState) -> None:
+    def __init__(self, context: WindowContext, page: Page, explore: ExploreState, tray: TrayState) -> None:
         super().__init__(page)
         self._explore, self._registry = explore, context.registry
-        self.state = DirectionsState(explore)
+        self.own = OwnDirectionsTool(context, page, explore, tray)
+        self.state = DirectionsState(explore, self.own.state)
         add = partial(context.registry.add, page=page)
         text, tip = self.tr("Find directions of this picture"), self.tr("Find along which it can change most from here")
         self._find = add("explore.find-directions", text, self._on_find, "J", "compass", tip=tip, separator=True)
@@ -39,14 +42,16 @@ class DirectionsTool(QObject):
         self._panel.add_head("local", self._local_head)
         self._panel.kind_chosen.connect(self._choose)
         self._panel.search_changed.connect(lambda words: self.show_state())
-        local = self._panel.lists["local"]
-        for one in self._panel.lists.values():
+        self.own.show_on(self._panel)
+        self.own.wanted.connect(partial(self._panel.show_kind, "own"))
+        for kind, one in self._panel.lists.items():
             one.menu_requested.connect(self._open_menu)
             one.unlocked.connect(lambda index: self.state.lock(self._direction(index), False))
-        local.edited.connect(lambda index, value: self.state.set_offset(self.state.local[index], value))
-        local.reset_requested.connect(lambda index: self.state.reset(self.state.local[index]))
-        local.gesture_begun.connect(self._explore.begin_gesture)
-        local.gesture_ended.connect(self._explore.end_gesture)
+            if kind != "model":
+                one.edited.connect(lambda index, value: self.state.set_offset(self._move(index), value))
+                one.reset_requested.connect(lambda index: self.state.reset(self._move(index)))
+                one.gesture_begun.connect(self._explore.begin_gesture)
+                one.gesture_ended.connect(self._explore.end_gesture)
         self.state.changed.connect(self.show_state)
         self.show_state()
 
@@ -57,18 +62,19 @@ class DirectionsTool(QObject):
         self._find.setEnabled(ready and not state.running)
         self._cancel.setEnabled(state.running)
         self._latents.show_entries(self._explore.recipe.locked, self._panel.search.text())
-        moves = state.local
         found = len(state.found.moves) if state.found is not None else 0
-        entries = [
-            self._entry(move, self._local_title(place, move, found), self._local_tip(place))
-            for place, move in enumerate(moves)
-        ]
-        local = self._panel.lists["local"]
-        local.set_entries(entries)
-        local.arrange(range(len(entries)))
-        local.show_values([move.offset for move in moves], [0.0] * len(moves))
+        self._show_moves("local", [self._local_entry(place, move, found) for place, move in enumerate(state.local)])
+        self._show_moves("own", [self._own_entry(place, move) for place, move in enumerate(state.own)])
         wanted = state.found is None or state.outdated
         self._local_head.show_state(self._local_text(), state.progress, wanted=wanted)
+
+    def _show_moves(self, kind: str, entries: list[SliderEntry]) -> None:
+        words = self._panel.search.text().lower() if kind == "own" else ""
+        sliders, moves = self._panel.lists[kind], self.state.own if kind == "own" else self.state.local
+        sliders.set_entries(entries)
+        order = [place for place, move in enumerate(moves) if words in move.name.lower()]
+        sliders.arrange(order, self.tr("No direction is called so.") if words else "")
+        sliders.show_values([move.offset for move in moves], [0.0] * len(moves))
 
     def _choose(self, kind: str) -> None:
         self._panel.show_kind(kind)
@@ -81,7 +87,10 @@ class DirectionsTool(QObject):
 
     def _direction(self, index: int) -> int | Move:
         """What a slider of the chosen kind moves along."""
-        return index if self._panel.kind == "model" else self.state.local[index]
+        return index if self._panel.kind == "model" else self._move(index)
+
+    def _move(self, index: int) -> Move:
+        return (self.state.own if self._panel.kind == "own" else self.state.local)[index]
 
     def _open_menu(self, index: int, place: QPoint) -> None:
         menu = MnemonicMenu(self._panel)
@@ -97,6 +106,8 @@ class DirectionsTool(QObject):
         lock.setChecked(locked)
         lock.triggered.connect(lambda: self.state.lock(direction, not locked))
         menu.addAction(self.tr("&Reset"), lambda: self._panel.shown.reset_requested.emit(index))
+        if self._panel.kind == "own":
+            self.own.fill_menu(menu, index)
 
     def _lock_focused(self) -> None:
         focused = self._panel.window().focusWidget()
@@ -112,19 +123,18 @@ class DirectionsTool(QObject):
 
     def _entry(self, move: Move, title: str, tip: str) -> SliderEntry:
         more = self.tr("Double-click to reset it, right-click to lock it.")
-        return SliderEntry(title, sentence(title), f"{tip}\n{more}" if tip else more, move.locked, move.name)
+        return SliderEntry(title, sentence(title), f"{tip}\n{more}", move.locked, move.name)
 
-    def _local_title(self, place: int, move: Move, found: int) -> str:
-        if place < found:
-            return str(place + 1)
-        return self.tr("{0}, of another picture").format(move.name)
+    def _local_entry(self, place: int, move: Move, found: int) -> SliderEntry:
+        if self.state.found is not None and place < found:
+            text = self.tr("One unit changes the picture by about {0} grey levels, near where it was found.")
+            tip = text.format(f"{self.state.found.grey_levels[place]:.1f}")
+            return self._entry(move, self.tr("local {0}").format(place + 1), tip)
+        title = self.tr("{0}, of another picture") if move.name.startswith("local ") else "{0}"
+        return self._entry(move, title.format(move.name), self.tr("The picture is moved along it."))
 
-    def _local_tip(self, place: int) -> str:
-        found = self.state.found
-        if found is None or place >= len(found.grey_levels):
-            return self.tr("The picture was moved along it before.")
-        text = self.tr("One unit changes the picture by about {0} grey levels, near where it was found.")
-        return text.format(f"{found.grey_levels[place]:.1f}")
+    def _own_entry(self, place: int, move: Move) -> SliderEntry:
+        return self._entry(move, move.name, self.own.tip(self.own.state.directions[place]))
 
     def _local_text(self) -> str:
         state = self.state

@@ -63,9 +63,9 @@ class ExplorePage(Page):
         self.actions_ = ExploreActions(context, self, self.state, self.blend, self.corners, self.scales, self.tray)
         self.paint = RedrawTool(context, self, self.state)
         self.neighbours = NeighboursTool(context, self, self.state)
-        self.directions = DirectionsTool(context, self, self.state)
         self.history = HistoryState(self.state)
         self.compare = CompareTool(context, self, self.history, self.tray)
+        self.directions = DirectionsTool(context, self, self.state, self.tray)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -272,6 +272,7 @@ class ExplorePage(Page):
         self.paint.show_state()
         self.neighbours.show_state()
         self.directions.show_state()
+        self.directions.own.show_state()
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
