@@ -67,7 +67,7 @@ class Neighbours:
         return self.space == "x" and float(self.distances[0]) == 0.0
 
 
-def neighbours(
+def find_neighbours(
     model: OpenedModel, image: Images, data: str | KnownImages = "", space: Space = "x", count: int = COUNT
 ) -> Neighbours:
     """Find the `count` training images nearest to a picture, uint8 (H, W, C) of the model's size.
@@ -89,7 +89,7 @@ def neighbours(
 def finding(
     model: OpenedModel, known: KnownImages, image: Images, space: Space = "x", count: int = COUNT
 ) -> Generator[Step, None, Neighbours]:
-    """As `neighbours`, in short steps: yields after each what is done, and returns the neighbours."""
+    """As `find_neighbours`, in short steps: yields after each what is done, and returns the neighbours."""
     if image.shape != model.pixel_shape:
         raise ValueError(f"the picture is {image.shape}, the model's are {model.pixel_shape}")
     if space == "z":

@@ -1,5 +1,6 @@
 """The tray on Explore: pictures that a person keeps by name, from one start of the program to the next."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,7 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QUndoCommand
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import fits
+from nvp_studio.recipe import Recipe, fits
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import base_title
 from nvp_studio.state.qimages import qimage
@@ -64,6 +65,28 @@ class TrayState(QObject):
         image = _thumbnail(explore.picture.image)
         picture = TrayPicture(name, recipe, image, explore.engine.model_path, model.name)
         self._edit((*self.pictures, picture), self.tr("picture kept in the tray"))
+
+    @property
+    def room(self) -> int:
+        """How many more pictures the tray can hold."""
+        return MAX_PICTURES - len(self.pictures)
+
+    def add(self, pictures: Sequence[tuple[str, Recipe, ImageBatch]]) -> None:
+        """Add pictures of the open model, each with its name, recipe and image, at the end; no more than have room."""
+        explore, model = self.explore, self.explore.model
+        if model is None or not self.room:
+            return
+        added = tuple(
+            TrayPicture(
+                name[:MAX_NAME],
+                replace(recipe, checkpoint=model.digest),
+                _thumbnail(image),
+                explore.engine.model_path,
+                model.name,
+            )
+            for name, recipe, image in pictures[: self.room]
+        )
+        self._edit((*self.pictures, *added), self.tr("pictures kept in the tray"))
 
     def rename(self, index: int, name: str) -> None:
         """Give a picture another name; an empty one changes nothing."""

@@ -31,6 +31,7 @@ from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.direction_messages import DirectionAnswer, DirectionRequest
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
 from nvp_studio.worker.lab_messages import LabAnswer, LabRequest
+from nvp_studio.worker.map_messages import MapAnswer, MapRequest
 from nvp_studio.worker.neighbour_messages import Comparing, NeighbourAnswer, NeighbourRequest
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
@@ -201,6 +202,7 @@ Request = (
     | Redraw
     | NeighbourRequest
     | DirectionRequest
+    | MapRequest
     | ScoreRequest
     | Probe
     | Survey
@@ -357,6 +359,7 @@ Answer = (
     | RedrawDone
     | NeighbourAnswer
     | DirectionAnswer
+    | MapAnswer
     | ScoreAnswer
     | Probed
     | Surveying

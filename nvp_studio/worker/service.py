@@ -28,6 +28,7 @@ from nvp_studio.worker.inspect_messages import InspectRequest
 from nvp_studio.worker.inspecting import Inspector
 from nvp_studio.worker.lab_messages import LabBuild, LabPush, LabRead, LabTrain
 from nvp_studio.worker.laboratory import Laboratory
+from nvp_studio.worker.map_messages import MakeMap, ReadKnown
 from nvp_studio.worker.messages import (
     Answer,
     GridSaved,
@@ -120,7 +121,7 @@ class Service:
                 return _nudge(self._opened(), request)
             case Redraw():
                 return _redraw(self._opened(), request)
-            case FindNeighbours():
+            case FindNeighbours() | MakeMap() | ReadKnown():
                 return self._comparer.steps(request, self._opened())
             case FindDirections() | Preview() | ReadPictures() | MakeDirection():
                 return directing(self._opened(), request)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from nvp_studio.worker.direction_messages import FindDirections, MakeDirection, Preview, ReadPictures
 from nvp_studio.worker.inspect_messages import Examine
 from nvp_studio.worker.lab_messages import LabRead, LabTrain
+from nvp_studio.worker.map_messages import MakeMap, ReadKnown
 from nvp_studio.worker.messages import (
     Answer,
     Ask,
@@ -31,6 +32,8 @@ _LONG = (
     MakeDirection,
     Preview,
     ReadPictures,
+    MakeMap,
+    ReadKnown,
     Score,
     ReadTable,
     UseReference,

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from nvp_studio.explore.model import open_model
-from nvp_studio.explore.neighbours import neighbours
+from nvp_studio.explore.neighbours import find_neighbours
 from tests.cli.conftest import Run
 from tests.small_model import random_images
 
@@ -35,7 +35,7 @@ def test_neighbours_are_told_with_what_their_distance_means(run: Run, model: Pat
     assert (pixels["training_image"], pixels["possible_copy"], pixels["percent_as_near"]) == (True, True, 0)
     code, told, _ = run("neighbours", data.with_name("new.png"), *words)
     opened = open_model(model)
-    found = neighbours(opened, random_images(1, seed=7)[0], str(data), count=3)
+    found = find_neighbours(opened, random_images(1, seed=7)[0], str(data), count=3)
     assert code == 0
     lines = told.splitlines()
     assert lines[0] == "image of known.npz  distance in pixels, grey levels"

@@ -11,7 +11,7 @@ from nvp_studio.explore import latent_file
 from nvp_studio.explore.known_images import encoding, known_images, latents_of
 from nvp_studio.explore.latent_file import LatentFile
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.neighbours import finding, neighbours
+from nvp_studio.explore.neighbours import find_neighbours, finding
 from tests.small_model import random_images
 
 TRAIN, TEST = 200, 300
@@ -34,7 +34,7 @@ def test_neighbours_are_the_nearest_of_all_images_in_both_spaces(model: OpenedMo
     assert all(0 <= done <= total for _, done, total in steps)
     for space, values in (("x", lambda images: images.reshape(len(images), -1)), ("z", lambda i: latents_of(model, i))):
         for image in (known.held[0], known.train[20], np.zeros((8, 8, 1), np.uint8)):
-            found = neighbours(model, image, known, space, 6)
+            found = find_neighbours(model, image, known, space, 6)
             apart = np.sqrt(np.square(values(known.train).astype(float) - values(image[None])).mean(1))
             assert np.allclose(found.distances, np.sort(apart)[:6], atol=0.02)
             assert np.allclose(apart[found.indices], found.distances, atol=0.02)
@@ -47,18 +47,18 @@ def test_a_copy_is_told_from_a_new_image_by_the_distances_of_held_out_images(mod
     known = known_images(model, str(data))
     assert known.tested
     assert len(known.held) == TEST
-    copied = neighbours(model, known.train[7], known)
+    copied = find_neighbours(model, known.train[7], known)
     assert copied.known
     assert copied.near
     assert copied.percent == 0
     assert copied.indices[:2].tolist() == [7, 90]
     nearly = known.train[11].copy()
     nearly[0, 0] ^= 3
-    found = neighbours(model, nearly, known)
+    found = find_neighbours(model, nearly, known)
     assert found.near
     assert not found.known
     assert found.indices[0] == 11
-    ordinary = neighbours(model, known.held[0], known)
+    ordinary = find_neighbours(model, known.held[0], known)
     assert not ordinary.near
     assert ordinary.percent == 100 * np.mean(ordinary.held_distances <= ordinary.distances[0])
 
@@ -126,4 +126,4 @@ def test_data_that_cannot_be_had_and_wrong_pictures_are_said(model: OpenedModel,
     with pytest.raises(DataError, match="no data set and no file"):
         known_images(model, "nowhere")
     with pytest.raises(ValueError, match="the picture is"):
-        neighbours(model, np.zeros((9, 8, 1), np.uint8), str(data))
+        find_neighbours(model, np.zeros((9, 8, 1), np.uint8), str(data))

@@ -1,19 +1,21 @@
 """Explore's tool that shows the training images nearest to the picture: its actions, its panel, and what it says."""
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.neighbours import NeighboursState
-from nvp_studio.state.paths import DATA_SUFFIXES
 from nvp_studio.state.qimages import qimages
 from nvp_studio.text import grouped_number, sentence
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
+from nvp_studio.views.pages.explore.known_choice import ask_known_file, ask_known_folder, progress_text
 from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.neighbour_panel import NeighbourPanel
-from nvp_studio.worker.neighbour_messages import Comparing, NeighboursFound
+from nvp_studio.worker.neighbour_messages import NeighboursFound
 
 
 class NeighboursTool(QObject):
@@ -40,8 +42,8 @@ class NeighboursTool(QObject):
         self.panel.chosen.connect(self.state.load)
         self.panel.space_picked.connect(lambda space: self.state.choose(self.state.data, space))
         self.panel.data.picked.connect(self._choose)
-        self.panel.data.folder_wanted.connect(self._ask_folder)
-        self.panel.data.file_wanted.connect(self._ask_file)
+        self.panel.data.folder_wanted.connect(partial(self._ask, ask_known_folder))
+        self.panel.data.file_wanted.connect(partial(self._ask, ask_known_file))
         self._shown: NeighboursFound | None = None
         self.state.changed.connect(self.show_state)
         self.show_state()
@@ -75,7 +77,7 @@ class NeighboursTool(QObject):
     def _status(self) -> tuple[str, str]:
         state = self.state
         if state.progress is not None and (state.progress.work != "searching" or state.found is None):
-            return self._progress_text(state.progress), ""
+            return progress_text(state.progress), ""
         if state.problem:
             return sentence(state.problem), ""
         if state.stopped:
@@ -83,18 +85,6 @@ class NeighboursTool(QObject):
         if state.found is None:
             return self.tr("The training images nearest to the picture appear here."), ""
         return self._meaning(state.found)
-
-    def _progress_text(self, progress: Comparing) -> str:
-        texts = {
-            "loading": self.tr("Reading the images"),
-            "encoding": self.tr("Computing latents, once for this model and these data"),
-            "comparing": self.tr("Measuring images that were not trained on"),
-        }
-        text = texts.get(progress.work, self.tr("Comparing"))
-        if not progress.total:
-            return f"{text}…"
-        numbers = grouped_number(progress.done), grouped_number(progress.total)
-        return SEPARATOR.join((text, self.tr("{0} of {1}").format(*numbers)))
 
     def _meaning(self, found: NeighboursFound) -> tuple[str, str]:
         """What the distance of the nearest image means, and in the tool tip what it is compared with."""
@@ -139,15 +129,9 @@ class NeighboursTool(QObject):
     def _choose(self, data: str) -> None:
         self.state.choose(data, self.state.space)
 
-    def _ask_folder(self) -> None:
-        folder = self._context.ask_folder("data", self.tr("A folder of training images"))
-        if folder is not None:
-            self._choose(str(folder))
-
-    def _ask_file(self) -> None:
-        names = " ".join(f"*{ending}" for ending in (*DATA_SUFFIXES, "ubyte"))
-        filters = f"{self.tr('Data files')} ({names});;{self.tr('All files')} (*)"
-        for path in self._context.ask_files("data", self.tr("A file of training images"), filters):
+    def _ask(self, ask: Callable[[WindowContext], Path | None]) -> None:
+        path = ask(self._context)
+        if path is not None:
             self._choose(str(path))
 
 

@@ -25,6 +25,7 @@ from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.compare_tool import CompareTool
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
+from nvp_studio.views.pages.explore.map_dialog import MapTool
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
 from nvp_studio.views.pages.explore.picture_area import PictureArea
@@ -66,6 +67,7 @@ class ExplorePage(Page):
         self.history = HistoryState(self.state)
         self.compare = CompareTool(context, self, self.history, self.tray)
         self.directions = DirectionsTool(context, self, self.state, self.tray)
+        self.map = MapTool(context, self, self.state, self.tray)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
