@@ -33,7 +33,7 @@ def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -
 
 
 def opened(page: ExplorePage, qtbot: Bot, data: str) -> MapDialog:
-    qtbot.keyClick(page, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(page, Qt.Key.Key_M, Qt.KeyboardModifier.AltModifier)
     dialog = page.map.dialog
     assert dialog is not None
     qtbot.waitUntil(lambda: bool(dialog.state.problem))

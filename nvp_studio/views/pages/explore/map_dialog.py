@@ -39,7 +39,7 @@ class MapTool(QObject):
         self._context, self._explore, self._tray = context, explore, tray
         self.dialog: MapDialog | None = None
         text, tip = self.tr("Map of training images"), self.tr("Thousands of training images in two dimensions")
-        context.registry.add("explore.map", text, self.open, "Shift+M", "images", tip=tip, page=page)
+        context.registry.add("explore.map", text, self.open, "Alt+M", "images", tip=tip, page=page)
 
     def open(self) -> None:
         """Open the window, or bring it to the front."""
