@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from PIL import Image as Picture
 
-from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, read_checkpoint, write_checkpoint
+from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, build_flow, read_checkpoint, write_checkpoint
 from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.flow import Flow
@@ -113,3 +114,24 @@ def write_taught_model(path: Path, folder: Path, count: int = 200) -> str:
     settings = json.dumps({"data": str(folder), "image_size": 8, "channels": 1})
     info = msgspec.structs.replace(checkpoint.info, train_config=settings)
     return write_checkpoint(path, Checkpoint(checkpoint.config, info, checkpoint.tensors))
+
+
+def write_sick_model(path: Path) -> str:
+    """Write the checkpoint of a model with three faults; return its digest.
+
+    Mixing 1 of scale 1 is nearly singular, the s of coupling 2 of scale 1 are at their bound, and the feature maps of
+    the network of coupling 2 of scale 2 are dead.
+    """
+    write_small_model(path)
+    checkpoint = read_checkpoint(path)
+    tensors = dict(checkpoint.tensors)
+    scale = build_flow(checkpoint).flow.body.scales[0]
+    law = next(layer.law for layer in scale.modules() if isinstance(layer, Coupling))
+    for name, change in (
+        ("0.layers.5.log_diagonal", lambda values: values[:1].fill_(-12)),
+        ("0.layers.2.network.leave.bias", lambda values: values.view(law.params_per_value, -1)[-2].fill_(50)),
+        ("1.layers.2.network.blocks.0.first.weight", lambda values: values.zero_()),
+    ):
+        tensor = tensors[f"average.body.scales.{name}"] = tensors[f"average.body.scales.{name}"].clone()
+        change(tensor)
+    return write_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.info, tensors))

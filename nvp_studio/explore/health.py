@@ -74,7 +74,9 @@ def examine(
         errors = _inverse_errors(stages, inputs, step)
         rows = zip(inputs, stages, errors, strict=True)
         layers = tuple(_measured(before, stage, error, dead) for before, stage, error in rows)
-    return Health(len(images), samples, layers, tuple(_findings(layers)))
+    normalized = flow.config.normalization != "none"
+    findings = sorted(_findings(layers, normalized=normalized), key=lambda one: one.level != "problem")
+    return Health(len(images), samples, layers, tuple(findings))
 
 
 def _inputs(stages: list[Stage]) -> list[Tensor]:
@@ -174,8 +176,12 @@ def _network_activity(flow: nn.Module) -> Iterator[dict[nn.Module, float]]:
             handle.remove()
 
 
-def _findings(layers: tuple[LayerHealth, ...]) -> Iterator[Finding]:
+def _findings(layers: tuple[LayerHealth, ...], *, normalized: bool) -> Iterator[Finding]:
+    """What is wrong, first layer to last; `normalized` says whether values are normalized between couplings."""
     lost = False
+    closer = (
+        "Train with a lower learning rate" if normalized else "Normalize the values before it (normalization=actnorm)"
+    )
     for layer in layers:
         name = layer.layer[:1].upper() + layer.layer[1:]
         if not all(map(math.isfinite, (layer.mean, layer.largest))):
@@ -198,7 +204,7 @@ def _findings(layers: tuple[LayerHealth, ...]) -> Iterator[Finding]:
                 layer.layer,
                 "note",
                 f"{name} gets {layer.outside:.0%} of its values outside of [-{BOUND:g}, {BOUND:g}], where its splines "
-                "are straight lines. Normalize the values before it (normalization=actnorm).",
+                f"are straight lines. {closer}, or use affine couplings (law=affine).",
             )
         if layer.slope_low is not None and layer.slope_high is not None:
             if layer.slope_high > _STEEP:

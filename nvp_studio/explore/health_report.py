@@ -51,6 +51,7 @@ class Health(msgspec.Struct, frozen=True):
     """Whether the images are samples of the model."""
     layers: Annotated[tuple[LayerHealth, ...], msgspec.Meta(max_length=MAX_LAYERS)]
     findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=16 * MAX_LAYERS)]
+    """Problems first."""
 
     @property
     def sound(self) -> bool:

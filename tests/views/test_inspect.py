@@ -3,7 +3,6 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +12,6 @@ from PySide6.QtWidgets import QApplication
 
 from nvp_studio.explore.diagram import drawing_size
 from nvp_studio.explore.health import examine
-from nvp_studio.explore.health_report import Finding
 from nvp_studio.explore.inspected import CHANGES, STAYS
 from nvp_studio.explore.model import open_model
 from nvp_studio.state.engine import Engine
@@ -25,7 +23,7 @@ from nvp_studio.views.pages.inspect.page import InspectPage
 from nvp_studio.views.pages.inspect.receptive import ReceptiveDialog
 from nvp_studio.views.theme import colors
 from tests.qt import Bot, delete_now, drop, is_asking, open_window
-from tests.small_model import random_images, write_small_model, write_taught_model
+from tests.small_model import random_images, write_sick_model, write_small_model, write_taught_model
 
 
 @pytest.fixture
@@ -474,22 +472,35 @@ def test_the_pixels_that_a_latent_touches_are_shown_and_its_scale_drawn_anew(
     delete_now()
 
 
-def test_a_finding_is_shown_and_leads_to_its_layer(page: InspectPage, picture: Path, qtbot: Bot) -> None:
-    page.open_paths([picture])
-    wait(page, qtbot)
+def test_the_faults_of_a_sick_model_are_told_and_lead_to_their_layers(
+    window: MainWindow, page: InspectPage, small_model: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    engine = window.engine
+    write_sick_model(tmp_path / "sick.safetensors")
+    engine.open_model(str(tmp_path / "sick.safetensors"))
+    qtbot.waitUntil(lambda: not engine.opening and engine.model is not None and "sick" in engine.model.path)
     page._action("health").trigger()
     dialog = page.findChild(HealthDialog)
     qtbot.waitUntil(lambda: page.health.health is not None)
-    assert page.health.health is not None
-    sentence = "Mixing 2 of scale 1 is nearly singular: train without mixing."
-    finding = Finding("mixing 2 of scale 1", "problem", sentence)
-    page.health.health = msgspec.structs.replace(page.health.health, findings=(finding,))
-    page.health.changed.emit()
-    assert "Problems: 1, notes: 0" in dialog.summary.text()
-    assert dialog.findings.item(0, 0).text() == sentence
-    place = dialog.findings.visualItemRect(dialog.findings.item(0, 0)).center()
-    qtbot.mouseClick(dialog.findings.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert page.state.stage is not None
-    assert page.state.stage.layer == "mixing 2 of scale 1"
+    findings = dialog.findings
+    texts = [findings.item(row, 0).text() for row in range(findings.rowCount())]
+    for text in (
+        "Mixing 1 of scale 1 is nearly singular",
+        "Coupling 2 of scale 1 has 100% of its scales s at their bound",
+        "The network of coupling 2 of scale 2 has 100% dead feature maps",
+    ):
+        assert any(one.startswith(text) for one in texts), text
+    assert texts[0].startswith("Mixing 1 of scale 1"), "problems come first"
+    assert dialog.summary.text().endswith("Click one to go to its layer.")
+    for row, layer in ((0, "mixing 1 of scale 1"), (len(texts) - 1, None)):
+        findings.scrollToItem(findings.item(row, 0))
+        place = findings.visualItemRect(findings.item(row, 0)).center()
+        qtbot.mouseClick(findings.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        wait(page, qtbot)
+        assert page.state.stage is not None
+        assert page.state.stage.layer.lower() in texts[row].lower()
+        assert layer in (None, page.state.stage.layer)
     dialog.reject()
     delete_now()
+    engine.open_model(str(small_model))
+    qtbot.waitUntil(lambda: not engine.opening and not page.state.busy)
