@@ -1,6 +1,6 @@
 """Takes the screenshots of the documentation: the real window on an X server, a run half-way, both themes, two sizes.
 
-    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all]
+    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all] [--lessons]
 
 Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too. The runs compared are
 trained first, each for `--compare-steps` from its seed: the same curves and samples each time on one machine. `--runs
@@ -183,6 +183,32 @@ def take_timelapse(studio: Studio, output: Path) -> None:
         write_small(strip, output / f"timelapse-{theme}.png")
 
 
+def take_lessons(studio: Studio, output: Path) -> None:
+    """A lesson, and both drawings of Lab in one dimension, in each theme; they need no run."""
+    window = studio.window
+    window.resize(*SIZES["1280x800"])
+    part = window.page("lab").one_dimension
+    for theme in THEMES:
+        window.set_theme(theme)
+        window.registry["lab.change-of-variables"].trigger()
+        part.bent.choose_density("two-peaks")
+        part.bent.map_to_normal()
+        studio.spin(1)
+        write_small(grab(studio), output / f"lab-change-of-variables-{theme}.png")
+        window.registry["lab.likelihood"].trigger()
+        studio.spin(1)
+        write_small(grab(studio), output / f"lab-likelihood-{theme}.png")
+        window.registry["help.lessons"].trigger()
+        course = window.lessons.strip.course
+        course.go_to([step.name for step in course.steps].index("coupling"))
+        studio.wait(lambda course=course: course.waiting and not course.hindrance, 60, "lesson")
+        aspect = window.page("inspect").aspect
+        aspect.setCurrentIndex(aspect.findData("log-derivatives"))
+        studio.spin(1.5)
+        write_small(grab(studio), output / f"lessons-{theme}.png")
+        window.registry["help.lessons"].trigger()
+
+
 def grab(studio: Studio) -> Image.Image:
     """What the X server shows of the window."""
     return as_image(studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry()))
@@ -213,9 +239,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, help="a folder of finished runs to compare instead")
     parser.add_argument("--model", default="", help="checkpoint file or run folder; without it the included model")
     parser.add_argument("--all", action="store_true", help="1920x1080 as well")
+    parser.add_argument("--lessons", action="store_true", help="only those of the lessons, which need no run")
     options = parser.parse_args(arguments)
     with display(), open_studio([options.model] if options.model else []) as studio:
         studio.wait_ready()
+        if options.lessons:
+            take_lessons(studio, options.output)
+            return
         if options.runs is None:
             train_compared(studio, options.compare_steps)
         else:
@@ -224,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         choose_compared(studio)
         take(studio, options.output, list(SIZES) if options.all else ["1280x800"])
         take_timelapse(studio, options.output)
+        take_lessons(studio, options.output)
 
 
 if __name__ == "__main__":

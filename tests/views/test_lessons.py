@@ -417,6 +417,11 @@ def test_every_step_has_a_text_without_raw_marks(language: str) -> None:
         assert "<i>" in lesson.body or step.name == "likelihood", "a formula is typeset"
 
 
+def test_a_step_without_a_translation_is_shown_in_english() -> None:
+    name = steps()[0].name
+    assert read_lesson(name, describe([]), "xx") == read_lesson(name, describe([]), "en")
+
+
 def test_actions_in_texts_exist(strip: LessonStrip, window: MainWindow) -> None:
     for step in steps():
         window.page(step.page)
