@@ -5,6 +5,7 @@ The structure and where each frame lies on the path; neither torch nor Qt. `anim
 
 import itertools
 import math
+import shutil
 from typing import Annotated, Literal
 
 import msgspec
@@ -157,6 +158,11 @@ def recorded(recipe: Recipe, moves: tuple[tuple[float, float, float], ...], fram
     return Animation(
         keyframes=(recipe,), path="corners", seconds=seconds, frames_per_second=frames_per_second, places=places
     )
+
+
+def find_ffmpeg() -> str | None:
+    """The path of the program ffmpeg, which MP4 files are made by; None where there is none."""
+    return shutil.which("ffmpeg")
 
 
 def _thinned(moves: tuple[tuple[float, float, float], ...]) -> tuple[tuple[float, float, float], ...]:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -20,7 +19,7 @@ from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError
 from nvp_studio.explore.animating import drawing_frames
-from nvp_studio.explore.animation import ANIMATION_KEY, MOST_BYTES, Animation
+from nvp_studio.explore.animation import ANIMATION_KEY, MOST_BYTES, Animation, find_ffmpeg
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.files import read_regular, stream_whole
 from nvp_studio.recipe import PNG_KEY
@@ -44,11 +43,6 @@ _MOST_WORDS = 100_000
 
 def no_report(done: int, total: int) -> None:
     """Take note of nothing."""
-
-
-def find_ffmpeg() -> str | None:
-    """The path of the program ffmpeg, None where there is none."""
-    return shutil.which("ffmpeg")
 
 
 def check_file(path: str | os.PathLike[str], animation: Animation, size: tuple[int, int]) -> None:
@@ -141,8 +135,9 @@ class _Film(PIL.Image.Image):
         large = image.resize(size, PIL.Image.Resampling.NEAREST)
         self.im, self.palette, self._mode, self._size = large.im, large.palette, large.mode, large.size
         self._place = frame
-        self._told = max(self._told, frame)  # PNG is gone through twice
-        self._report(self.n_frames + self._told, 2 * self.n_frames)
+        if frame > self._told:  # PNG is gone through twice
+            self._told = frame
+            self._report(self.n_frames + frame + 1, 2 * self.n_frames)
 
 
 def _write_film(file: BinaryIO, film: _Film, form: str, animation: Animation) -> None:

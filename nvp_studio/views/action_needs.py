@@ -37,6 +37,12 @@ def _needs() -> dict[str, str]:
         "explore.cancel-directions": _tr("only while directions are found"),
         "explore.make-direction": _tr("needs pictures in both groups, and none being made"),
         "explore.export-directions": _tr("needs a direction of your own"),
+        **{
+            f"explore.animate-{what}": _tr("needs keyframes of this model on Animate")
+            for what in ("play", "save", "python")
+        },
+        "explore.animate-frame": _tr("only while a frame of an animation is shown"),
+        "explore.animate-stop": _tr("only while a frame of an animation is shown, or a film is written"),
         "explore.paint-clear": _tr("nothing is painted"),
         "explore.neighbours-find": _tr("needs an open model, and no search under way"),
         "explore.neighbours-stop": _tr("only while training images are compared"),

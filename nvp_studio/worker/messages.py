@@ -28,6 +28,7 @@ from nvp_studio.recipe import Recipe, Space
 from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
+from nvp_studio.worker.animation_messages import AnimationAnswer, AnimationProgress, AnimationRequest, FramesDrawn
 from nvp_studio.worker.direction_messages import DirectionAnswer, DirectionRequest
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
 from nvp_studio.worker.lab_messages import LabAnswer, LabRequest
@@ -203,6 +204,7 @@ Request = (
     | NeighbourRequest
     | DirectionRequest
     | MapRequest
+    | AnimationRequest
     | ScoreRequest
     | Probe
     | Survey
@@ -360,6 +362,7 @@ Answer = (
     | NeighbourAnswer
     | DirectionAnswer
     | MapAnswer
+    | AnimationAnswer
     | ScoreAnswer
     | Probed
     | Surveying
@@ -368,7 +371,10 @@ Answer = (
     | Failed
 )
 """What a worker answers to a request."""
-NOT_LAST = (ScoreRows, TableRows, MakingReference, Surveying, Working, RedrawProgress, Comparing)
+NOT_LAST = (
+    *(ScoreRows, TableRows, MakingReference, Surveying, Working, RedrawProgress, Comparing),
+    *(FramesDrawn, AnimationProgress),
+)
 """Answers after which the request goes on: the next request of the channel is not sent yet."""
 
 

@@ -107,6 +107,8 @@ class Server:
                 self._advance(service, work)
             else:
                 self._train(work)
+        for task in self._queue.tasks():
+            self._queue.finish(task)
         return self._finish()
 
     def end(self, reason: str, exit_status: int = 0) -> None:

@@ -20,6 +20,8 @@ from nvp_studio.explore.redraw import RedrawStep, redrawing
 from nvp_studio.explore.references import reference_names, sample_temperatures
 from nvp_studio.explore.rendering import draw, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.worker.animation_messages import DrawFrames, ReadAnimation, SaveAnimation
+from nvp_studio.worker.animator import animation_steps
 from nvp_studio.worker.comparing import Comparer
 from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.directing import directing
@@ -125,6 +127,8 @@ class Service:
                 return self._comparer.steps(request, self._opened())
             case FindDirections() | Preview() | ReadPictures() | MakeDirection():
                 return directing(self._opened(), request)
+            case DrawFrames() | SaveAnimation() | ReadAnimation():
+                return animation_steps(request, self._opened())
             case SaveGrid():
                 return _save_grid(self._opened(), request)
             case Score() | ReadTable() | UseReference() | ReadImages() | MapBits() | DrawMaps():

@@ -24,6 +24,8 @@ def stepped(work: Callable[[Callable[[int, int], None]], Result]) -> Generator[t
     abandoned = threading.Event()
 
     def report(done: int, total: int) -> None:
+        if abandoned.is_set():  # it reports once more while it clears away
+            raise _AbandonedError
         reports.append((done, total))
         came.release()
         go.acquire()

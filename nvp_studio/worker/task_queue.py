@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from nvp_studio.worker.animation_messages import DrawFrames, ReadAnimation, SaveAnimation
 from nvp_studio.worker.direction_messages import FindDirections, MakeDirection, Preview, ReadPictures
 from nvp_studio.worker.inspect_messages import Examine
 from nvp_studio.worker.lab_messages import LabRead, LabTrain
@@ -34,6 +35,9 @@ _LONG = (
     ReadPictures,
     MakeMap,
     ReadKnown,
+    DrawFrames,
+    SaveAnimation,
+    ReadAnimation,
     Score,
     ReadTable,
     UseReference,
@@ -123,9 +127,10 @@ class TaskQueue:
             return task
 
     def finish(self, task: Task) -> None:
-        """Remove a task that has ended."""
+        """Remove a task that has ended or is given up; what its steps have begun, such as a file, is cleared away."""
         with self._changed:
             self._tasks.remove(task)
+        task.steps = None
 
     def tasks(self) -> list[Task]:
         """The tasks under way."""

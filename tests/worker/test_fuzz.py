@@ -13,12 +13,21 @@ import pytest
 
 from nvp_studio.data.report import DataReport, SplitFacts
 from nvp_studio.direction_file import OwnDirection
+from nvp_studio.explore.animation import Animation
 from nvp_studio.flow.config import preset_config
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Corners, Image, Kept, Move, Recipe, Seed
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import CheckpointSaved, RunImages, RunNotice, RunState, StepMetrics
+from nvp_studio.worker.animation_messages import (
+    AnimationProgress,
+    AnimationRead,
+    DrawFrames,
+    FramesDrawn,
+    ReadAnimation,
+    SaveAnimation,
+)
 from nvp_studio.worker.direction_messages import (
     DirectionMade,
     DirectionsFound,
@@ -73,6 +82,7 @@ _RECIPE = Recipe(
     checkpoint="ab" * 32, base=Image((8, 8, 1), bytes(range(64)), "grün"), temperatures=(1.0, 0.5), offsets=((3, -1.5),)
 )
 _FOUR = Recipe(checkpoint="", base=Corners((Seed(1), Seed(2), Seed(3), Seed(4))))
+_FILM = Animation(keyframes=(_RECIPE, Recipe(checkpoint="", base=Seed(4))), seconds=1, frames_per_second=5)
 _CONFIG = TrainConfig(steps=5, flow=preset_config("quick", (1, 8, 8)))
 _BATCH = ImageBatch((1, 8, 8, 1), bytes(64))
 _MOVE = Move("local 1", bytes(128), 0.5, locked=True)
@@ -92,6 +102,9 @@ _REQUESTS: list[msgspec.Struct] = [
     Ask("own directions", 2, ReadPictures(("a.png",))),
     Ask("previews", 1, Preview((_RECIPE.with_move(_MOVE),))),
     Ask("explore", 6, SaveGrid(_FOUR, "c.png", 3, 3, 2)),
+    Ask("frames", 1, DrawFrames(_FILM, (0, 4, 2))),
+    Ask("film", 1, SaveAnimation(_FILM, "d.gif", 2)),
+    Ask("film", 2, ReadAnimation("d.gif")),
     Ask("score", 1, Score(("a", "b"), samples=4)),
     StartRun(_CONFIG, "runs"),
     ResumeRun("run", steps=9),
@@ -116,6 +129,9 @@ _ANSWERS: list[msgspec.Struct] = [
     Reply("own directions", 1, DirectionMade(OwnDirection("up", bytes(128), "ab", (3, 4)))),
     Reply("own directions", 2, PicturesRead((_RECIPE,))),
     Reply("previews", 1, Previewed(_BATCH)),
+    Reply("frames", 1, FramesDrawn(8, _BATCH)),
+    Reply("film", 1, AnimationProgress(3, 9)),
+    Reply("film", 2, AnimationRead("d.gif", _FILM)),
     Reply("explore", 4, Failed("reason", "details")),
     StepMetrics(step=1, epoch=0.1, seconds=1.0, images=64, train=5.0, learning_rate=1e-3, gradient_norm=0.5),
     RunImages(kind="samples", step=3, images=_BATCH),

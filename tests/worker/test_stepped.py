@@ -43,3 +43,14 @@ def test_work_that_nobody_waits_for_ends_at_its_next_report() -> None:
     with closing(stepped(work)) as steps:
         next(steps)
     assert passed == [0]
+
+
+def test_work_that_reports_while_it_clears_away_ends_too() -> None:
+    def work(report: Callable[[int, int], None]) -> None:
+        try:
+            report(0, 2)
+        finally:
+            report(1, 2)
+
+    with closing(stepped(work)) as steps:
+        next(steps)

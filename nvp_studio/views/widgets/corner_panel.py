@@ -37,7 +37,7 @@ class CornerPanel(QWidget):
     file_dropped = Signal(int, object)
     """(number of the corner from 0, `Path`): an image file was let go over that quarter."""
 
-    def __init__(self, actions: Sequence[Sequence[QAction]], samples: QAction, save: QAction) -> None:
+    def __init__(self, actions: Sequence[Sequence[QAction]], samples: QAction, save: QAction, record: QAction) -> None:
         """`actions` are those of the menus behind the corners."""
         super().__init__()
         self.pad = CornerPad()
@@ -64,8 +64,13 @@ class CornerPanel(QWidget):
         grid.addWidget(self.pad, 0, 1, 4, 1)
         grid.addWidget(self.ends[1], 0, 2, top)
         grid.addWidget(self.ends[3], 3, 2, bottom)
-        self._tools = (ActionButton(samples, self.tr("Samples")), ActionButton(save, self.tr("Save grid")))
+        self._tools = (
+            ActionButton(samples, self.tr("Samples")),
+            ActionButton(save, self.tr("Save grid")),
+            ActionButton(record, self.tr("Record path")),
+        )
         grid.addWidget(self._tools[0], 0, 4, 1, 2, top | right)
+        grid.addWidget(self._tools[2], 1, 4, 1, 2, top | right)
         grid.addWidget(self.side, 2, 4, right)
         grid.addWidget(self._label, 2, 5)
         grid.addWidget(self._tools[1], 3, 4, 1, 2, bottom | right)

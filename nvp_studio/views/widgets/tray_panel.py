@@ -31,7 +31,11 @@ class TrayPanel(QWidget):
 
     def __init__(self, keep: QAction) -> None:
         super().__init__()
-        self.list = _PictureList(self)
+        self.list = PictureList(self.tr("Pictures of the tray"), _SIDE, _HEIGHT)
+        self.list.chosen.connect(self.chosen)
+        self.list.deleted.connect(self.deleted)
+        self.list.moved.connect(self.moved)
+        self.list.dragged.connect(self.dragged)
         self.empty = text_label(
             self.tr("Pictures that you keep (K) appear here, also after the next start."), wrap=True
         )
@@ -70,27 +74,32 @@ class TrayPanel(QWidget):
         QTimer.singleShot(0, self, lambda: self.renamed.emit(row, name))
 
 
-class _PictureList(QListWidget):
+class PictureList(QListWidget):
     """Arrow keys choose, Return shows, F2 renames, Del deletes, Alt with an arrow key moves."""
 
-    def __init__(self, panel: TrayPanel) -> None:
-        super().__init__(panel)
-        self._panel = panel
+    chosen = Signal(int)
+    deleted = Signal(int)
+    moved = Signal(int, int)
+    dragged = Signal(int)
+
+    def __init__(self, name: str, side: int, height: int) -> None:
+        """`side` is that of a picture, `height` that of the list, in pixels."""
+        super().__init__()
         self.setViewMode(QListWidget.ViewMode.IconMode)
         self.setMovement(QListWidget.Movement.Static)
         self.setDragEnabled(True)
         self.setWrapping(False)
-        self.setIconSize(QSize(_SIDE, _SIDE))
-        self.setFixedHeight(_HEIGHT)
+        self.setIconSize(QSize(side, side))
+        self.setFixedHeight(height)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setAccessibleName(self.tr("Pictures of the tray"))
+        self.setAccessibleName(name)
 
     def startDrag(self, actions: Qt.DropAction) -> None:
         if self.currentRow() >= 0:
-            self._panel.dragged.emit(self.currentRow())
+            self.dragged.emit(self.currentRow())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         row, key = self.currentRow(), event.key()
@@ -99,12 +108,12 @@ class _PictureList(QListWidget):
         if row < 0 or editing:
             super().keyPressEvent(event)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._panel.chosen.emit(row)
+            self.chosen.emit(row)
         elif key == Qt.Key.Key_Delete:
-            self._panel.deleted.emit(row)
+            self.deleted.emit(row)
         elif step is not None and event.modifiers() & Qt.KeyboardModifier.AltModifier:
             if 0 <= row + step < self.count():
-                self._panel.moved.emit(row, row + step)
+                self.moved.emit(row, row + step)
                 self.setCurrentRow(row + step)
         else:
             super().keyPressEvent(event)

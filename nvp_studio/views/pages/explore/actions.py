@@ -28,7 +28,7 @@ _GRID_SIDE = 1024
 """About how many pixels wide a saved grid is made, by a whole factor."""
 MOST_SCALES = 6
 """Scales that have an action of their own."""
-TOOLS = ("blend", "corners", "scales", "length", "paint", "neighbours", "tray")
+TOOLS = ("blend", "corners", "scales", "length", "paint", "neighbours", "tray", "animate")
 """The tools below the picture, in their order."""
 _ZOOMS = {1: "in", -1: "out", 0: "fit"}
 

@@ -40,6 +40,7 @@ def tool_names() -> tuple[tuple[str, str], ...]:
         "paint": _tr("Paint"),
         "neighbours": _tr("Neighbours"),
         "tray": _tr("Tray"),
+        "animate": _tr("Animate"),
     }
     return tuple((tool, names[tool]) for tool in TOOLS)
 

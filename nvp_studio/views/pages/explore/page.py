@@ -22,6 +22,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
+from nvp_studio.views.pages.explore.animation_tool import AnimationTool
 from nvp_studio.views.pages.explore.compare_tool import CompareTool
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
@@ -68,6 +69,7 @@ class ExplorePage(Page):
         self.compare = CompareTool(context, self, self.history, self.tray)
         self.directions = DirectionsTool(context, self, self.state, self.tray)
         self.map = MapTool(context, self, self.state, self.tray)
+        self.animation = AnimationTool(context, self, self.state, self.tray)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -122,13 +124,17 @@ class ExplorePage(Page):
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
         column.addLayout(strip)
         column.addWidget(self.compare.strip)
-        further = {"paint": self.paint.panel, "neighbours": self.neighbours.panel}
+        further = {"paint": self.paint.panel, "neighbours": self.neighbours.panel, "animate": self.animation.panel}
         self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, further)
         self.blend_panel = self.tools.blend_panel
         self.paint.show_on(self.pictures.view)
+        self.animation.show_on(self.pictures.view)
         self.compare.show_on(self.pictures.view)
         self.compare.started.connect(lambda: self.tools.show_tool("paint", False))
+        self.compare.started.connect(self.animation.state.player.close)
         self.paint.panel.shown.connect(lambda shown: self.compare.stop() if shown else None)
+        self.compare.held_changed.connect(self.animation.state.player.close)
+        self.animation.frame_shown.connect(lambda shown: self.compare.stop() if shown else None)
         self.compare.held_changed.connect(self._show_caption)
         self.dragging.take_from(self.pictures, self.sheet, self.tools.tray_panel)
         column.addWidget(self.tools)
@@ -155,6 +161,8 @@ class ExplorePage(Page):
         self.actions_.tool_shown.connect(self.tools.show_tool)
         self.paint.tool_shown.connect(self.tools.show_tool)
         self.neighbours.tool_shown.connect(self.tools.show_tool)
+        self.animation.tool_shown.connect(self.tools.show_tool)
+        self.animation.frame_shown.connect(self._on_frame_shown)
         self.tools.scale_panel.file_wanted.connect(self.actions_.ask_scale)
         self.actions_.grid_requested.connect(self._save_grid)
         self.actions_.original_shown.connect(self._show_original)
@@ -230,6 +238,13 @@ class ExplorePage(Page):
         self.pictures.view.set_dimmed(True)
         self.panel.score.show_pending()
 
+    def _on_frame_shown(self, shown: bool) -> None:
+        if shown:
+            self.panel.score.show_pending()
+        elif self.state.bits_per_dim is not None:
+            self._on_scored(self.state.bits_per_dim)
+        self._show_caption()
+
     def _on_scored(self, score: float | None) -> None:
         self.panel.score.show_score(score, self.state.percentile())
 
@@ -249,8 +264,10 @@ class ExplorePage(Page):
         self.sheet.select(bases.index(recipe.base) if recipe.base in bases else -1)
 
     def _show_caption(self) -> None:
-        if self.state.busy:
-            self.pictures.caption.setText(self.tr("Reading the image…"))
+        if self.state.busy or self.animation.caption():
+            self.pictures.caption.setText(
+                self.tr("Reading the image…") if self.state.busy else self.animation.caption()
+            )
             return
         if self.compare.held:
             self.pictures.caption.setText(self.tr("Before: {0}").format(self.compare.text))
@@ -275,6 +292,7 @@ class ExplorePage(Page):
         self.neighbours.show_state()
         self.directions.show_state()
         self.directions.own.show_state()
+        self.animation.show_state()
         self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:

@@ -47,7 +47,10 @@ class Tools(QWidget):
         registry = context.registry
         self.blend_panel = BlendPanel(_end_actions(context, blend))
         self.corner_panel = CornerPanel(
-            _end_actions(context, corners), registry["explore.corners-samples"], registry["explore.corners-grid"]
+            _end_actions(context, corners),
+            registry["explore.corners-samples"],
+            registry["explore.corners-grid"],
+            registry["explore.record"],
         )
         self.scale_panel = ScalePanel(registry["explore.redraw-rest"], self._other_pictures)
         self.length_panel = LengthPanel([registry[f"explore.nudge-z-{way}"] for way in ("up", "down")])

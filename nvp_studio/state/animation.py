@@ -1,0 +1,297 @@
+"""The animation on Explore: its keyframes and settings, their undo, and its files."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+from PySide6.QtCore import QObject, Signal
+
+from nvp_studio.explore.animation import MOST_KEYFRAMES, Animation, recorded
+from nvp_studio.image_batch import ImageBatch
+from nvp_studio.recipe import Base, Corners, Recipe, fits
+from nvp_studio.state.animation_player import AnimationPlayer
+from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.mixture import base_title
+from nvp_studio.state.tray import TrayState
+from nvp_studio.state.value_edit import ValueEdit
+from nvp_studio.worker.animation_messages import (
+    AnimationProgress,
+    AnimationRead,
+    AnimationSaved,
+    ReadAnimation,
+    SaveAnimation,
+)
+from nvp_studio.worker.channel import WorkerLost
+from nvp_studio.worker.messages import Answer, Failed, RenderSheet, Sheet
+
+_STILL_SECONDS = 0.1
+"""A place of a recorded path that does not move for longer stands still so long."""
+
+
+class AnimationState(QObject):
+    """Keyframes and how they are animated. Each change is an entry of Explore's undo history."""
+
+    changed = Signal()
+    """`animation`, `pictures`, `problem`, `recording` or `progress` may have changed."""
+    saved = Signal(str)
+    """Path of the file that was written."""
+    opened = Signal()
+    """An animation was opened or recorded."""
+    told = Signal(str)
+    """What a person should know about the keyframes that were taken."""
+
+    def __init__(self, explore: ExploreState, tray: TrayState) -> None:
+        super().__init__(explore)
+        self.explore, self._tray = explore, tray
+        self.animation = Animation()
+        self.pictures: ImageBatch | None = None
+        """Of the keyframes; None until they are decoded."""
+        self.progress = (0, 0)
+        """How many of how many steps of writing a file are done; (0, 0) while none is written."""
+        self.recording = False
+        """Whether the moves of the place between four corners are recorded."""
+        self._refused = ""
+        self._moves: list[tuple[float, float, float]] = []
+        channel = explore.engine.explorer.channel
+        self._pictures = channel("keyframes", self)
+        self._saving = channel("save animation", self)
+        self._reading = channel("open animation", self)
+        self.player = AnimationPlayer(explore, lambda: self.possible, self)
+        explore.recipe_changed.connect(self._on_recipe_changed)
+        explore.gesture_ended.connect(self._on_gesture_ended)
+        explore.engine.model_opened.connect(self._on_model_opened)
+
+    @property
+    def problem(self) -> str:
+        """Why the animation cannot be played; empty where it can."""
+        model, animation = self.explore.model, self.animation
+        if not animation.keyframes:
+            return self.tr("Add keyframes: all pictures of the tray, or the picture on screen.")
+        if not animation.complete:
+            return self.tr("Add another keyframe.")
+        for number, recipe in enumerate(animation.keyframes, 1):
+            if model is not None and not _fits(recipe, model.image_shape):
+                return self.tr("Keyframe {0} belongs to a model of another size.").format(number)
+        return self._refused
+
+    @property
+    def possible(self) -> bool:
+        """Whether the animation can be decoded now."""
+        return not self.problem and self.explore.model is not None and self.explore.engine.explorer.state == "ready"
+
+    @property
+    def writing(self) -> bool:
+        """Whether a file is being written."""
+        return self.progress[1] > 0
+
+    def names(self) -> list[str]:
+        """What the keyframes are called."""
+        return [base_title(recipe.base) for recipe in self.animation.keyframes]
+
+    # Keyframes and settings
+
+    def add_picture(self) -> None:
+        """Add the picture on screen as the last keyframe."""
+        recipe = self.explore.picture_recipe
+        if recipe is None:
+            self.explore.failed.emit(self.tr("There is no picture yet."))
+            return
+        before = () if self.animation.path == "corners" else self.animation.keyframes
+        self._set_keyframes((*before, recipe), self.tr("keyframe"))
+
+    def take_tray(self) -> None:
+        """Make all pictures of the tray that the open model can show the keyframes."""
+        model = self.explore.model
+        if model is None:
+            return
+        recipes = [picture.recipe for picture in self._tray.pictures]
+        kept = [recipe for recipe in recipes if _fits(recipe, model.image_shape)]
+        if not recipes:
+            self.explore.failed.emit(self.tr("The tray is empty: keep pictures in it first."))
+        elif not kept:
+            self.explore.failed.emit(self.tr("The pictures of the tray belong to models of another size."))
+        else:
+            self._set_keyframes(tuple(kept[:MOST_KEYFRAMES]), self.tr("keyframes from the tray"))
+            self._tell_left_out(len(recipes) - len(kept), len(kept) - MOST_KEYFRAMES)
+
+    def _tell_left_out(self, of_other_size: int, too_many: int) -> None:
+        if of_other_size:
+            text = self.tr("Left out: {0} pictures of the tray that belong to a model of another size.")
+            self.told.emit(text.format(of_other_size))
+        if too_many > 0:
+            self.told.emit(self.tr("The first {0} pictures of the tray are taken.").format(MOST_KEYFRAMES))
+
+    def delete(self, index: int) -> None:
+        """Remove a keyframe."""
+        keyframes = self.animation.keyframes
+        self._set_keyframes(keyframes[:index] + keyframes[index + 1 :], self.tr("deletion of a keyframe"))
+
+    def move(self, index: int, to: int) -> None:
+        """Put a keyframe at another place; nothing happens beyond the ends."""
+        keyframes = list(self.animation.keyframes)
+        if 0 <= to < len(keyframes) and to != index:
+            keyframes.insert(to, keyframes.pop(index))
+            self._set_keyframes(tuple(keyframes), self.tr("order of the keyframes"))
+
+    def set(self, **values: Any) -> None:
+        """Change settings of the animation, by the names of its fields; those that are refused are told."""
+        self._edit(values, self.tr("animation"), "animation-" + "-".join(values))
+
+    def _set_keyframes(self, keyframes: tuple[Recipe, ...], text: str) -> None:
+        if len(keyframes) > MOST_KEYFRAMES:
+            self.explore.failed.emit(self.tr("An animation has at most {0} keyframes.").format(MOST_KEYFRAMES))
+            return
+        path = "sphere" if self.animation.path == "corners" else self.animation.path
+        self._edit({"keyframes": keyframes, "path": path, "places": ()}, text)
+
+    def _edit(self, values: dict[str, Any], text: str, merge_key: str = "") -> None:
+        try:
+            after = replace(self.animation, **values)
+        except ValueError as error:
+            self.explore.failed.emit(str(error))
+            self.changed.emit()
+            return
+        if after != self.animation:
+            self.explore.undo.push(ValueEdit(self.apply, text, self.animation, after, merge_key))
+
+    def apply(self, animation: Animation) -> None:
+        """Make this the animation, without an undo entry; for undo commands."""
+        others = animation.keyframes != self.animation.keyframes
+        self.animation = animation
+        if others:
+            self.pictures = None
+        self._refused = ""
+        self.player.set_animation(self.animation)
+        if others:
+            self._ask_pictures()
+        self.changed.emit()
+
+    # Small pictures of the keyframes
+
+    def _ask_pictures(self) -> None:
+        model, explore = self.explore.model, self.explore
+        keyframes = self.animation.keyframes
+        if model is None or explore.engine.explorer.state != "ready" or not keyframes:
+            return
+        if all(_fits(recipe, model.image_shape) for recipe in keyframes):
+            self._pictures.ask(RenderSheet(keyframes, scores=False), self._on_pictures)
+
+    def _on_pictures(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case Sheet(recipes=recipes) if recipes == self.animation.keyframes:
+                self.pictures = answer.images
+            case Failed(reason=reason):
+                self._refused = reason
+        self.changed.emit()
+
+    # A path between corners
+
+    def record(self, wanted: bool) -> None:
+        """Record how the place between the corners moves, from its next move to the end of the drag or until told."""
+        if wanted == self.recording:
+            return
+        self.recording = wanted
+        if wanted:
+            self._moves = []
+        elif len(self._moves) > 1:
+            self._take_recorded()
+        self.changed.emit()
+
+    def _on_recipe_changed(self, recipe: Recipe) -> None:
+        base = recipe.base
+        if not self.recording or not isinstance(base, Corners):
+            return
+        now = time.monotonic()
+        if self._moves and now - self._moves[-1][0] > _STILL_SECONDS:
+            self._moves.append((now - _STILL_SECONDS / 2, *self._moves[-1][1:]))
+        self._moves.append((now, base.phi, base.phi_prime))
+
+    def _on_gesture_ended(self) -> None:
+        if self.recording and len(self._moves) > 1:
+            self.record(False)
+
+    def _take_recorded(self) -> None:
+        recipe, moves = self.explore.recipe, tuple(self._moves)
+        try:
+            after = recorded(recipe, moves, self.animation.frames_per_second)
+        except ValueError as error:
+            self.explore.failed.emit(str(error))
+            return
+        self.explore.undo.push(ValueEdit(self.apply, self.tr("recorded path"), self.animation, after, ""))
+        self.opened.emit()
+
+    # Files
+
+    def save(self, path: Path, pixel_size: int) -> None:
+        """Write the animation as a film, or as itself where the path ends in .json."""
+        if self.possible and self._saving.ask(SaveAnimation(self.animation, str(path), pixel_size), self._on_saved):
+            self._set_progress((0, 1))
+
+    def take_frame(self) -> None:
+        """Make the frame on screen Explore's picture."""
+        recipe = self.player.recipe(self.tr("frame {0}").format(self.player.frame + 1))
+        if recipe is not None:
+            self.explore.show(recipe, self.tr("frame of the animation"))
+
+    def cancel(self) -> None:
+        """Stop writing a file; nothing of it is left."""
+        if self.writing:
+            self._saving.cancel()
+            self._set_progress((0, 0))
+
+    def open(self, path: Path) -> None:
+        """Read an animation from its file, or from a film that holds it."""
+        if self.explore.model is not None and self.explore.engine.explorer.state == "ready":
+            self._reading.ask(ReadAnimation(str(path)), self._on_read)
+
+    def python_code(self) -> str:
+        """A short program that makes the frames again with the public functions."""
+        if self.explore.model is None:
+            return ""
+        return (
+            "from nvp_studio.explore import Animation, animate, open_model, write_animation\n\n"
+            f"model = open_model({self.explore.model.path!r})\n"
+            f"animation = Animation.from_json({self.animation.to_json()!r})\n"
+            "frames = animate(model, animation)\n"
+            "print(frames.shape)\n"
+            '# write_animation("animation.gif", model, animation, 4)\n'
+        )
+
+    def _set_progress(self, progress: tuple[int, int]) -> None:
+        self.progress = progress
+        self.changed.emit()
+
+    def _on_saved(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case AnimationProgress(done=done, total=total):
+                self._set_progress((done, total))
+                return
+            case AnimationSaved(path=path):
+                self.saved.emit(path)
+            case Failed(reason=reason):
+                self.explore.failed.emit(reason)
+        self._set_progress((0, 0))
+
+    def _on_read(self, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case AnimationRead(path=path, animation=animation):
+                text = self.tr("opening {0}").format(Path(path).name)
+                self.explore.undo.push(ValueEdit(self.apply, text, self.animation, animation, ""))
+                self.opened.emit()
+            case Failed(reason=reason):
+                self.explore.failed.emit(reason)
+
+    def _on_model_opened(self) -> None:
+        self.cancel()
+        self.record(False)
+        self.pictures, self._refused = None, ""
+        self.player.set_animation(self.animation)
+        self._ask_pictures()
+        self.changed.emit()
+
+
+def _fits(recipe: Recipe, image_shape: tuple[int, int, int]) -> bool:
+    bases: Sequence[Base] = (recipe.base, *(base for _, base in recipe.scales))
+    return all(fits(base, image_shape) for base in bases)

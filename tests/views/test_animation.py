@@ -1,0 +1,307 @@
+"""Animations on the Explore page, on a real engine."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageSequence
+import pytest
+from msgspec.structs import replace
+from PySide6.QtCore import QPoint, Qt
+
+from nvp_studio.explore.animation import Animation
+from nvp_studio.explore.animation_files import read_animation
+from nvp_studio.recipe import Blend, Corners, Image, Recipe, Seed
+from nvp_studio.state import animation_player, value_edit
+from nvp_studio.state.animation import AnimationState
+from nvp_studio.state.engine import Engine
+from nvp_studio.views.pages.explore.page import ExplorePage
+from tests.qt import WAIT_SECONDS, Bot, is_asking
+from tests.views.explore_page import settled, shown_page
+
+
+@pytest.fixture
+def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
+    """The page in a shown window, with its first picture."""
+    return shown_page(shared_engine, qtbot, small_model, tmp_path)
+
+
+def state_of(page: ExplorePage) -> AnimationState:
+    return page.animation.state
+
+
+def add_keyframes(page: ExplorePage, qtbot: Bot, *seeds: int) -> None:
+    """Add samples by the key."""
+    for seed in seeds:
+        page.state.new_sample(seed)
+        qtbot.waitUntil(lambda: settled(page))
+        qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: state_of(page).pictures is not None)
+
+
+def seeds_of(page: ExplorePage) -> list[int]:
+    return [recipe.base.seed for recipe in state_of(page).animation.keyframes]
+
+
+def pixels_on(page: ExplorePage) -> np.ndarray:
+    """The grey levels that the view shows."""
+    image = page.pictures.view.image
+    return np.array([[image.pixelColor(x, y).red() for x in range(image.width())] for y in range(image.height())])
+
+
+def test_keyframes_are_added_moved_deleted_and_all_of_it_is_undone(page: ExplorePage, qtbot: Bot) -> None:
+    panel, undo = page.animation.panel, page.window().registry["edit.undo"]
+    qtbot.keyClick(page, Qt.Key.Key_Y)
+    assert panel.isVisible()
+    assert "Add keyframes" in panel.empty.text()
+    assert not page.context.registry["explore.animate-play"].isEnabled()
+    add_keyframes(page, qtbot, 3, 5, 7)
+    assert seeds_of(page) == [3, 5, 7]
+    assert panel.list.count() == 3
+    panel.list.setFocus()
+    panel.list.setCurrentRow(2)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
+    assert seeds_of(page) == [3, 7, 5]
+    panel.list.setCurrentRow(0)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
+    assert seeds_of(page) == [7, 5]
+    for wanted in ([3, 7, 5], [3, 5, 7]):
+        undo.trigger()
+        assert seeds_of(page) == wanted
+
+
+def test_the_tray_is_animated_without_what_does_not_fit(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    assert not state_of(page).animation.keyframes
+    for seed in (3, 5):
+        page.state.new_sample(seed)
+        qtbot.waitUntil(lambda: settled(page))
+        qtbot.keyClick(page, Qt.Key.Key_K)
+    large = Recipe(checkpoint="other", base=Image((16, 16, 3), bytes(768)))
+    page.tray.pictures = (replace(page.tray.pictures[0], recipe=large), *page.tray.pictures)
+    with qtbot.waitSignal(state_of(page).told) as told:
+        qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    assert told.args[0].startswith("Left out: 1 ")
+    assert seeds_of(page) == [3, 5]
+    assert page.animation.panel.isVisible()
+
+
+def test_it_plays_is_paused_and_gone_through_and_the_picture_comes_back(page: ExplorePage, qtbot: Bot) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state, player, panel = state_of(page), state_of(page).player, page.animation.panel
+    state.set(seconds=0.5, frames_per_second=20.0)
+    own = pixels_on(page)
+    page.setFocus()
+    qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
+    assert player.playing
+    qtbot.waitUntil(lambda: player.loaded == 1)
+    qtbot.waitUntil(lambda: player.frame > 3)
+    later = player.frame
+    qtbot.waitUntil(lambda: player.frame < later, timeout=30_000)  # it begins again
+    qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
+    assert not player.playing
+    stopped = player.frame
+    qtbot.wait(150)
+    assert player.frame == stopped
+    assert page.panel.score.pending
+    assert f"Frame {stopped + 1} of 10" in page.pictures.caption.text()
+
+    panel.slider.setFocus()
+    qtbot.keyClick(panel.slider, Qt.Key.Key_Home)
+    assert player.frame == 0
+    first = pixels_on(page)
+    qtbot.keyClick(panel.slider, Qt.Key.Key_End)
+    assert player.frame == 9
+    assert np.array_equal(pixels_on(page), own), "the last keyframe is the picture on screen"
+    assert not np.array_equal(first, own)
+    panel.list.setFocus()
+    panel.list.setCurrentRow(0)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Return)
+    assert player.frame == 0
+    assert np.array_equal(pixels_on(page), first)
+    qtbot.keyClick(page, Qt.Key.Key_Escape, Qt.KeyboardModifier.ShiftModifier)
+    assert np.array_equal(pixels_on(page), own)
+    assert player.shown is None
+    assert "Frame" not in page.pictures.caption.text()
+
+
+def test_a_frame_becomes_the_picture_as_one_step(page: ExplorePage, qtbot: Bot) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    page.state.set_temperature(1.0)
+    state = state_of(page)
+    plain = tuple(replace(recipe, temperatures=()) for recipe in state.animation.keyframes)
+    state.set(keyframes=plain, seconds=1.0, frames_per_second=5.0)
+    state.player.go_to(2)
+    qtbot.waitUntil(lambda: state.player.shown is not None)
+    shown, steps = pixels_on(page), page.state.undo.count()
+    qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: settled(page))
+    assert page.state.recipe.base == Blend(Seed(3), Seed(5), 0.5)
+    assert np.abs(pixels_on(page) - shown).max() <= 1
+    assert page.state.undo.count() == steps + 1
+
+    state.set(path="spline", keyframes=(*plain, replace(plain[0], base=Seed(9))))
+    state.player.go_to(1)
+    qtbot.waitUntil(lambda: state.player.shown is not None)
+    shown = pixels_on(page)
+    page.context.registry["explore.animate-frame"].trigger()
+    qtbot.waitUntil(lambda: settled(page))
+    assert isinstance(page.state.recipe.base, Image)
+    assert np.array_equal(pixels_on(page), shown)
+
+
+def test_settings_are_undone_and_refused_in_words(
+    page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(value_edit, "MERGE_SECONDS", WAIT_SECONDS)
+    add_keyframes(page, qtbot, 3, 5)
+    state, panel = state_of(page), page.animation.panel
+    steps = page.state.undo.count()
+    panel.path.setCurrentIndex(1)
+    qtbot.mouseClick(panel.loop, Qt.MouseButton.LeftButton, pos=QPoint(10, panel.loop.height() // 2))
+    for text in ("2", "3"):
+        panel.seconds.lineEdit().setText(text)
+        qtbot.keyClick(panel.seconds, Qt.Key.Key_Return)
+    assert (state.animation.path, state.animation.loop, state.animation.seconds) == ("spline", True, 3.0)
+    assert page.state.undo.count() == steps + 3, "quick changes of one setting are one step"
+    with qtbot.waitSignal(page.state.failed) as failed:
+        panel.seconds.lineEdit().setText("3000")
+        qtbot.keyClick(panel.seconds, Qt.Key.Key_Return)
+    assert "75,000 frames; the most are 10,000" in failed.args[0]
+    assert panel.seconds.value() == 3.0
+    assert state.animation.seconds == 3.0
+    page.window().registry["edit.undo"].trigger()
+    assert state.animation.seconds == 4.0
+
+
+def test_a_film_is_saved_opened_again_and_made_in_python(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state = state_of(page)
+    state.set(seconds=1.0, frames_per_second=12.0)
+    state.player.go_to(0)
+    qtbot.waitUntil(lambda: state.player.loaded == 1)
+    played = np.concatenate([state.player._frames[frame].array() for frame in range(12)])
+    page.animation.panel.scale.setValue(3)
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    for name in ("film.gif", "film.json"):
+        monkeypatch.setattr(page.context, "ask_save", lambda *_, name=name: tmp_path / name)
+        with qtbot.waitSignal(state.saved):
+            qtbot.keyClick(page, Qt.Key.Key_S, modifiers)
+        qtbot.waitUntil(lambda: not state.writing)
+    with PIL.Image.open(tmp_path / "film.gif") as file:
+        film = np.stack([np.asarray(frame.convert("L")) for frame in PIL.ImageSequence.Iterator(file)])
+    assert np.array_equal(film[:, ::3, ::3], played[..., 0])
+    names: dict[str, object] = {}
+    exec(state.python_code(), names)
+    assert np.array_equal(names["frames"], played)
+
+    for name in ("film.json", "film.gif"):
+        state.apply(Animation())
+        monkeypatch.setattr(page.context, "ask_files", lambda *_, name=name: [tmp_path / name])
+        with qtbot.waitSignal(state.opened):
+            qtbot.keyClick(page, Qt.Key.Key_O, modifiers)
+        assert state.animation == read_animation(tmp_path / name)
+        assert seeds_of(page) == [3, 5]
+    (tmp_path / "film.json").write_text("{}}")
+    with qtbot.waitSignal(page.state.failed) as failed:
+        state.open(tmp_path / "film.json")
+    assert "not an animation" in failed.args[0]
+
+
+def test_writing_is_cancelled_and_leaves_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state = state_of(page)
+    state.set(seconds=200.0, frames_per_second=25.0)
+    before = set(tmp_path.iterdir())
+    state.save(tmp_path / "film.webp", 20)
+    qtbot.waitUntil(lambda: state.progress[0] > 5010)
+    assert page.animation.panel.progress.isVisible()
+    assert set(tmp_path.iterdir()) != before, "it is being written"
+    qtbot.keyClick(page, Qt.Key.Key_Escape, Qt.KeyboardModifier.ShiftModifier)
+    assert not state.writing
+    qtbot.waitUntil(lambda: set(tmp_path.iterdir()) == before)
+    page.state.new_sample(8)
+    qtbot.waitUntil(lambda: settled(page))
+
+
+def test_keyframes_of_another_model_are_named_and_the_rest_is_played(
+    page: ExplorePage, qtbot: Bot, other_model: Path
+) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state = state_of(page)
+    large = Recipe(checkpoint="other", base=Image((16, 16, 3), bytes(768)))
+    state.apply(replace(state.animation, keyframes=(*state.animation.keyframes, large)))
+    assert state.problem == "Keyframe 3 belongs to a model of another size."
+    assert not page.context.registry["explore.animate-play"].isEnabled()
+    assert state.problem in page.animation.panel.status.text()
+    state.delete(2)
+    state.player.go_to(0)
+    qtbot.waitUntil(lambda: state.player.shown is not None)
+    before = pixels_on(page)
+    page.context.engine.open_model(str(other_model))
+    qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    assert state.player.shown is None
+    state.player.go_to(0)
+    qtbot.waitUntil(lambda: state.player.shown is not None)
+    assert not np.array_equal(pixels_on(page), before)
+
+
+def test_a_long_animation_keeps_as_many_frames_as_there_is_room_for(
+    page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(animation_player, "MOST_BYTES", 20 * 64)
+    add_keyframes(page, qtbot, 3, 5)
+    state = state_of(page)
+    state.set(seconds=4.0, frames_per_second=25.0)
+    state.player.go_to(99)
+    qtbot.waitUntil(lambda: state.player.loaded == 1)
+    assert sorted(state.player._frames) == list(range(0, 100, 5))
+    assert state.player.shown is state.player._frames[95]
+
+
+def test_frames_are_asked_for_from_the_place_that_is_shown(page: ExplorePage, qtbot: Bot) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state = state_of(page)
+    state.set(seconds=160.0, frames_per_second=25.0)
+    state.player.go_to(0)
+    qtbot.waitUntil(lambda: state.player.shown is not None)
+    state.player.go_to(3000)
+    assert state.player.shown is state.player._frames[0], "the frame before stays until then"
+    qtbot.waitUntil(lambda: state.player.shown is state.player._frames.get(3000))
+    assert len(state.player._frames) < 3000
+    page.state.new_sample(9)
+    qtbot.waitUntil(lambda: page.state.picture_recipe == page.state.recipe)
+    assert state.player.shown is None
+    assert is_asking(page.state.engine.explorer), "a picture does not wait for the frames"
+
+
+def test_the_path_of_a_drag_on_the_pad_is_recorded_and_played(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: page.corners.strip is not None and settled(page))
+    pad, state = page.tools.corner_panel.pad, state_of(page)
+    qtbot.keyClick(page, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+    assert state.recording
+    places = [pad.point_of(place).toPoint() for place in ((0.0, 0.0), (0.5, 0.25), (1.0, 1.0))]
+    qtbot.mousePress(pad, Qt.MouseButton.LeftButton, pos=places[0])
+    for place in places[1:]:
+        qtbot.wait(120)
+        qtbot.mouseMove(pad, place)
+    qtbot.mouseRelease(pad, Qt.MouseButton.LeftButton, pos=places[-1])
+    assert not state.recording
+    assert page.animation.panel.isVisible()
+    animation = state.animation
+    assert animation.path == "corners"
+    assert animation.places[-1][1:] == (1.0, 1.0)
+    assert animation.seconds > 0.2
+    still = [place[1:] for place in animation.places]
+    assert still[0] == still[1], "the place stood still at first"
+    state.player.go_to(animation.frames - 1)
+    qtbot.waitUntil(lambda: state.player.shown is not None)
+    assert np.abs(pixels_on(page) - page.state.picture.image.array()[0, :, :, 0]).max() <= 1
+    page.context.registry["explore.animate-frame"].trigger()
+    assert isinstance(page.state.recipe.base, Corners)
+    page.window().registry["edit.undo"].trigger()
+    page.window().registry["edit.undo"].trigger()
+    assert not state.animation.keyframes
