@@ -22,6 +22,7 @@ def _needs() -> dict[str, str]:
     model_open = _tr("needs an open model")
     files = _tr("needs files in the table of Score")
     picture = _tr("needs a picture on Inspect")
+    experiment = _tr("needs an experiment of Lab")
     export = _tr("needs a selected run and the package that it names")
     return {
         "help.next-lesson": _tr("needs the lessons open, and a step after this one"),
@@ -88,6 +89,9 @@ def _needs() -> dict[str, str]:
         "inspect.play-back": picture,
         "inspect.next": picture,
         "inspect.previous": picture,
+        **{f"lab.{key}": experiment for key in ("play", "slow", "step", "layers", "noise")},
+        "lab.clear": _tr("needs points of your own as the data of Lab"),
+        "lab.unmark": _tr("needs a point or square that was drawn on Lab"),
         "runs.label": some_run,
         "runs.duplicate": some_run,
         "runs.resume": resumable,

@@ -22,6 +22,8 @@ class LabLook(msgspec.Struct, frozen=True, kw_only=True):
     """Cells along a side of the square of data."""
     grid: Annotated[int, msgspec.Meta(ge=0, le=120)] = 60
     """Cells along a side of the grid that is pushed through the layers."""
+    cloud: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 500
+    """Points of data (of latents where the grid is one of them) that are pushed with the grid."""
     from_noise: bool = False
     """Whether the grid is one of latents, pushed to data, and not one of data."""
 
@@ -86,6 +88,7 @@ class LabView(msgspec.Struct, frozen=True, kw_only=True, tag="lab-view"):
     density: BatchBytes
     """float32: log p in nats in the middles of the cells, row by row, lowest y first; empty where not asked for."""
     grid: Stages | None
+    cloud: Stages | None
 
     def __post_init__(self) -> None:
         if len(self.density) != 4 * self.density_side**2:

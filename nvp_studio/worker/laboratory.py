@@ -105,10 +105,15 @@ class Laboratory:
                 density.append(experiment.log_density(part).astype(np.float32).tobytes())
                 yield None
         grid: Stages | None = None
+        cloud: Stages | None = None
+        origin = experiment.layers if look.from_noise else 0
         if look.grid:
-            corners = grid_corners(NOISE_HALF if look.from_noise else DATA_HALF, look.grid)
-            grid = experiment.through(corners, experiment.layers if look.from_noise else 0)
+            grid = experiment.through(grid_corners(NOISE_HALF if look.from_noise else DATA_HALF, look.grid), origin)
             yield None
+        if look.cloud:
+            chance = np.random.default_rng(experiment.settings.seed)
+            points = chance.standard_normal((look.cloud, 2)) if origin else experiment.data(look.cloud, chance)
+            cloud = experiment.through(points, origin)
         samples = Points.of(experiment.samples(look.samples)) if look.samples else Points()
         losses, self._losses = self._losses[-_MOST_LOSSES:], []
         yield LabView(
@@ -119,6 +124,7 @@ class Laboratory:
             density_side=look.density,
             density=b"".join(density),
             grid=grid,
+            cloud=cloud,
         )
 
     def _push(self, request: LabPush, experiment: "Experiment") -> Steps:

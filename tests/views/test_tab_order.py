@@ -91,7 +91,7 @@ def test_tab_goes_through_each_page_as_it_is_seen(shared_engine: Engine, qtbot: 
             "score": ["Add files", "Add folder"],
             "runs": ["Search runs", "Runs", "Quantity", "Axis", "Log", "Clip outliers", "Images"],
             "inspect": ["Open image", "Inspect a sample", "Health of the layers"],
-            "lab": ["Part of Lab"],
+            "lab": ["Part of Lab", "Data", "Draw points", "Layers", "Width", "Law", "Mask", "Density"],
         }[key]
         assert [name for name in names if name in expected] == expected, (key, names)
         window.show_page(key)

@@ -57,14 +57,19 @@ def test_an_experiment_is_built_trained_and_looked_at(shared_worker: WorkerProce
     density = np.frombuffer(view.density, np.float32)
     np.testing.assert_allclose(density, alone.log_density(cell_middles(DATA_HALF, 40)), atol=1e-2)
     assert view.grid is not None
+    assert view.cloud is not None
+    assert view.cloud.arrays()[0].shape == (4, 500, 2)
     assert view.grid.arrays()[0].shape == (4, 121, 2)
 
 
 def test_training_for_a_time_takes_at_least_one_step(shared_worker: WorkerProcess) -> None:
     build(shared_worker, 10)
-    view = train(shared_worker, 11, LabTrain(experiment=10, milliseconds=0, look=LabLook(density=0, grid=0, samples=0)))
+    view = train(
+        shared_worker, 11, LabTrain(experiment=10, milliseconds=0, look=LabLook(density=0, grid=0, samples=0, cloud=0))
+    )
     assert view.steps == 1
     assert view.grid is None
+    assert view.cloud is None
 
 
 def test_pictures_are_drawn_between_the_steps_of_training(shared_worker: WorkerProcess) -> None:

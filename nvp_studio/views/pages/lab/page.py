@@ -1,6 +1,7 @@
 """Lab: densities that are trained before the eyes, in two dimensions and in one."""
 
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
@@ -31,10 +32,17 @@ class LabPage(Page):
         column = vbox(self, margins=PAGE_MARGINS)
         column.addLayout(self.bar)
         column.addWidget(self.parts, 1)
-        self._add_part("two-dimensions", self.tr("&Two dimensions"), self.two_dimensions)
+        self._add_part("two-dimensions", self.tr("T&wo dimensions"), self.two_dimensions)
         self._add_part("one-dimension", self.tr("&One dimension"), self.one_dimension)
         self.one_dimension.wanted.connect(lambda: self.show_part("one-dimension"))
         self.part_choice.currentIndexChanged.connect(lambda: self.show_part(self.part_choice.currentData()))
+
+    def drop_text(self, paths: list[Path]) -> str:
+        return self.two_dimensions.drop_text(paths)
+
+    def open_paths(self, paths: list[Path]) -> None:
+        self.show_part("two-dimensions")
+        self.two_dimensions.open_paths(paths)
 
     @property
     def part(self) -> str:
