@@ -1,6 +1,7 @@
 """A recipe that a person edits: its values, the changes of it, and the undo history of these."""
 
 import random
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
@@ -44,6 +45,7 @@ class EditedRecipe(QObject):
         self.locked: frozenset[int] = frozenset()
         """Scales that new samples leave as they are."""
         self._gesture: Recipe | None = None
+        self._restoring = False
         self._random = random.Random()
 
     # The present state
@@ -205,6 +207,30 @@ class EditedRecipe(QObject):
             self.origin = ()
         self.recipe = recipe
         self.recipe_changed.emit(recipe)
+
+    def restore(self, recipes: Sequence[Recipe], titles: Sequence[str], current: int, title: str) -> None:
+        """Put a history behind the present one, and show the picture `current` of it.
+
+        `recipes` are for the open model, each with the title of the edit that led to it, the first one's left out.
+        `title` is that of the edit from the present picture to the first one; none is needed where they are the same.
+        """
+        start = self.recipe if title else recipes[0]
+        pairs = list(zip(titles[1:], recipes, recipes[1:], strict=False))
+        if start != recipes[0]:
+            pairs.insert(0, (title, start, recipes[0]))
+        self._restoring = True
+        try:
+            for text, before, after in pairs:
+                self.undo.push(ValueEdit(self._apply_unless_restoring, text, before, after, ""))
+            self.undo.setIndex(self.undo.count() - (len(recipes) - 1 - current))
+        finally:
+            self._restoring = False
+        self.apply(recipes[current])
+        self.edited.emit()
+
+    def _apply_unless_restoring(self, recipe: Recipe) -> None:
+        if not self._restoring:
+            self.apply(recipe)
 
     def _begin_again(self, recipe: Recipe) -> None:
         """Go on with a recipe for another model; what was edited before cannot be undone."""

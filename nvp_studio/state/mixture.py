@@ -93,6 +93,14 @@ class MixtureState(QObject):
         if recipe is not None:
             self.explore.show(recipe, self.title, merge_key=self.key)
 
+    def restore_ends(self, ends: tuple[Source | None, ...]) -> None:
+        """Take the ends of another session, where the picture has none of its own."""
+        model = self.explore.model
+        if not self.active and model is not None:
+            self.ends = tuple(end if end is not None and fits(end, model.image_shape) else None for end in ends)
+            self.changed.emit()
+            self._refresh_strip()
+
     def _set_end(self, end: int, base: Source) -> None:
         self._set_ends((*self.ends[:end], base, *self.ends[end + 1 :]), self.end_title(end))
 

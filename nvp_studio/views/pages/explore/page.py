@@ -16,6 +16,7 @@ from nvp_studio.state.original import OriginalState
 from nvp_studio.state.paths import is_image_file, is_model
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.scales import ScalesState
+from nvp_studio.state.session import SessionState
 from nvp_studio.state.stored_tray import tray_path
 from nvp_studio.state.tray import TrayState
 from nvp_studio.views import notify
@@ -32,6 +33,7 @@ from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
 from nvp_studio.views.pages.explore.picture_area import PictureArea
 from nvp_studio.views.pages.explore.picture_text import base_text, changed_text, count_text, moved_text, scales_text
 from nvp_studio.views.pages.explore.redraw_tool import RedrawTool
+from nvp_studio.views.pages.explore.session_tool import SessionTool
 from nvp_studio.views.pages.explore.slider_panel import SliderPanel
 from nvp_studio.views.pages.explore.tools import Tools
 from nvp_studio.views.theme import SPACE
@@ -70,6 +72,9 @@ class ExplorePage(Page):
         self.directions = DirectionsTool(context, self, self.state, self.tray)
         self.map = MapTool(context, self, self.state, self.tray)
         self.animation = AnimationTool(context, self, self.state, self.tray)
+        kept = context.settings.path.with_suffix(".session")
+        session = SessionState(self.state, self.history, self.blend, self.corners, kept)
+        self.session = SessionTool(context, self, session)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -81,17 +86,22 @@ class ExplorePage(Page):
             return ""
         if is_model(paths[0]):
             return self.tr("Open this model")
+        if self.session.is_session(paths[0]):
+            return self.tr("Open this session")
         return self.tr("Open this image in Explore") if is_image_file(paths[0]) else ""
 
     def open_paths(self, paths: list[Path]) -> None:
         path = paths[0]
         if is_model(path):
             self.context.engine.open_model(str(path))
+        elif self.session.is_session(path):
+            self.session.state.open(path)
         else:
             self.state.open_image(path)
 
     def save_state(self) -> None:
         values = self.context.settings.values
+        self.session.keep()
         values.recipe = self.state.recipe.to_json()
         values.model_path = self.context.engine.model_path
 
@@ -127,6 +137,7 @@ class ExplorePage(Page):
         further = {"paint": self.paint.panel, "neighbours": self.neighbours.panel, "animate": self.animation.panel}
         self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, further)
         self.blend_panel = self.tools.blend_panel
+        self.session.show_on(self.tools)
         self.paint.show_on(self.pictures.view)
         self.animation.show_on(self.pictures.view)
         self.compare.show_on(self.pictures.view)

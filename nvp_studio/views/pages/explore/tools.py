@@ -111,6 +111,11 @@ class Tools(QWidget):
         self._scales.want(self.scale_panel.isVisibleTo(self))
         self.setVisible(any(panel.isVisibleTo(self) for panel in self.panels.values()))
 
+    @property
+    def shown(self) -> str:
+        """The tool whose panel is open; empty where none is."""
+        return next((key for key, panel in self.panels.items() if panel.isVisibleTo(self)), "")
+
     def fit_height(self, page: int) -> None:
         """Take note of the height of the page, in pixels."""
         self.corner_panel.fit_height(page)

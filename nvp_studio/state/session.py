@@ -1,0 +1,158 @@
+"""Sessions of Explore: kept from one start to the next, and saved to files and opened from them."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from nvp_studio.recipe import fits
+from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.state.blend import BlendState
+from nvp_studio.state.corners import CornersState
+from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.history import HistoryState
+from nvp_studio.state.stored_session import Session, StoredStep, bounded, for_model, read_session, write_session
+from nvp_studio.text import error_line
+from nvp_studio.worker.messages import ModelInfo
+
+_FIRST_MODEL = next(iter(INCLUDED_MODELS))
+
+
+class SessionState(QObject):
+    """Takes and restores sessions. The one of the last start comes back with the first picture of its model."""
+
+    restored = Signal(str)
+    """The tool that is to be open; empty: none."""
+    told = Signal(str)
+    """What became of a session, where all is not as it was."""
+    failed = Signal(str)
+
+    def __init__(
+        self, explore: ExploreState, history: HistoryState, blend: BlendState, corners: CornersState, path: Path
+    ) -> None:
+        """`path` is the file of the session from one start to the next."""
+        super().__init__(explore)
+        self._explore, self._history, self._blend, self._corners, self._path = explore, history, blend, corners, path
+        self._waiting: tuple[str, Session] | None = None
+        """Name and content of a file whose model is being opened."""
+        self._last_is_read = False
+        explore.picture_changed.connect(self._restore_last)
+        explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.model_failed.connect(self._on_model_failed)
+
+    def take(self, tool: str) -> Session | None:
+        """The present session, in which `tool` is open; None while no model is."""
+        model = self._explore.model
+        if model is None:
+            return None
+        stored = [StoredStep(step.title, step.recipe) for step in self._history.steps]
+        steps, current = bounded(stored, self._history.current)
+        blend, corners = self._blend.ends, self._corners.ends
+        return Session(
+            model=self._explore.engine.model_path,
+            model_name=model.name,
+            digest=model.digest,
+            steps=steps,
+            current=current,
+            blend=(blend[0], blend[1]),
+            corners=(corners[0], corners[1], corners[2], corners[3]),
+            tool=tool,
+        )
+
+    def keep(self, tool: str) -> None:
+        """Write the session for the next start; the one before stays where it was not restored yet."""
+        session = self.take(tool)
+        if session is not None and self._last_is_read:
+            try:
+                write_session(self._path, session)
+            except OSError as error:
+                self.failed.emit(self.tr("The session cannot be kept: {0}").format(error_line(error)))
+
+    def open(self, path: Path) -> None:
+        """Restore a session from a file, after its model was opened where another one is open."""
+        try:
+            session = read_session(path)
+        except (OSError, ValueError) as error:
+            self.failed.emit(self.tr("{0} cannot be opened as a session: {1}").format(path.name, error_line(error)))
+            return
+        explore = self._explore
+        if explore.model is not None and explore.model.digest == session.digest:
+            self._restore(path.name, session)
+            return
+        model = session.model or _FIRST_MODEL
+        if model not in INCLUDED_MODELS and not Path(model).exists():
+            text = self.tr("{0} was made with the model {1}, which is not there any more: {2}")
+            self.failed.emit(text.format(path.name, session.model_name, model))
+            return
+        self._waiting = path.name, session
+        explore.engine.open_model(session.model)
+
+    def _on_model_opened(self, model: ModelInfo) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._restore(*waiting)
+
+    def _on_model_failed(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            text = self.tr("{0} was made with the model {1}, which cannot be opened.")
+            self.failed.emit(text.format(waiting[0], waiting[1].model_name))
+
+    def _restore(self, name: str, session: Session) -> None:
+        """Put the steps of the session after the present ones, so that undo leads back to those too."""
+        model = self._explore.model
+        if model is None or not _fits(session, model):
+            text = self.tr("{0} was made with the model {1} when that had another size.")
+            self.failed.emit(text.format(name, session.model_name))
+            return
+        if model.digest != session.digest:
+            text = self.tr("The model {1} has other weights than when {0} was saved: its pictures are other ones now.")
+            self.told.emit(text.format(name, model.name))
+        self._put_back(session, self.tr("opening {0}").format(name))
+
+    def _restore_last(self) -> None:
+        """Bring back the last session once the first picture is there, unless something was done since."""
+        if self._last_is_read:
+            return
+        self._last_is_read = True
+        explore, model = self._explore, self._explore.model
+        try:
+            session = read_session(self._path)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            self.failed.emit(self.tr("The last session cannot be read: {0}").format(error_line(error)))
+            return
+        if model is None or explore.undo.count():
+            return
+        if model.digest != session.digest:
+            if len(session.steps) > 1:
+                other = self.tr("The last session was of the model {0}, which is not open: its history is left out.")
+                changed = self.tr(
+                    "The model {0} has other weights than in the last session, whose history is left out."
+                )
+                text = changed if session.model == explore.engine.model_path else other
+                self.told.emit(text.format(session.model_name))
+        elif session.recipe == explore.recipe and _fits(session, model):
+            self._put_back(session, "")
+
+    def _put_back(self, session: Session, title: str) -> None:
+        model = self._explore.model
+        assert model is not None
+        session = for_model(session, model.digest)
+        self._explore.restore(
+            [step.recipe for step in session.steps], [step.title for step in session.steps], session.current, title
+        )
+        self._blend.restore_ends(session.blend)
+        self._corners.restore_ends(session.corners)
+        self.restored.emit(session.tool)
+
+
+def _fits(session: Session, model: ModelInfo) -> bool:
+    """Whether the model can draw all pictures of the session."""
+    scales = len(model.latent_shapes)
+    for step in session.steps:
+        recipe = step.recipe
+        bases = [recipe.base, *(base for _, base in recipe.scales)]
+        if not all(fits(base, model.image_shape) for base in bases) or len(recipe.temperatures) not in (0, scales):
+            return False
+    return True

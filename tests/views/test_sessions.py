@@ -1,0 +1,202 @@
+"""Sessions of Explore: restored at the next start, saved to files and opened from them, on a real engine."""
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from PySide6.QtCore import Qt
+
+from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.state.engine import Engine
+from nvp_studio.state.stored_session import Session, StoredStep, bounded, read_session, write_session
+from nvp_studio.views.pages.explore.page import ExplorePage
+from tests.qt import Bot, drop, open_window
+from tests.views.explore_page import settled, shown_page
+
+
+@pytest.fixture
+def page(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> ExplorePage:
+    """The page in a shown window, with its first picture."""
+    return shown_page(shared_engine, qtbot, small_model, tmp_path)
+
+
+def sample(page: ExplorePage, qtbot: Bot, seed: int) -> None:
+    page.state.new_sample(seed)
+    qtbot.waitUntil(lambda: settled(page))
+
+
+def saved(page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch, path: Path) -> Path:
+    """Save the session by its key."""
+    monkeypatch.setattr(type(page.context), "ask_save", lambda *_: path)
+    qtbot.keyClick(page, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(path.exists)
+    return path
+
+
+def test_the_next_start_has_history_ends_and_tool(
+    shared_engine: Engine, page: ExplorePage, qtbot: Bot, tmp_path: Path
+) -> None:
+    sample(page, qtbot, 4)
+    page.blend.take_picture(0)
+    qtbot.keyClick(page, Qt.Key.Key_F)
+    page.state.set_temperature(0.5)
+    page.state.new_sample(5)
+    page.state.undo.undo()
+    qtbot.waitUntil(lambda: settled(page))
+    recipe, ends, image = page.state.recipe, page.blend.ends, page.state.picture.image
+    page.window().close()
+
+    window = open_window(qtbot, shared_engine, tmp_path, page="explore")
+    again = window.page("explore")
+    qtbot.waitUntil(lambda: again.state.undo.count() > 0 and settled(again))
+    assert again.state.recipe == recipe
+    assert again.state.picture.image == image
+    assert [step.title for step in again.history.steps] == ["", "new sample", "temperature", "new sample"]
+    assert again.history.current == 2
+    assert again.blend.ends == ends
+    assert again.tools.shown == "corners"
+    window.registry["edit.redo"].trigger()
+    assert again.state.recipe.base == Seed(5)
+    for _ in range(3):
+        window.registry["edit.undo"].trigger()
+    assert again.state.recipe.base == Seed(0)
+    assert not window.registry["edit.undo"].isEnabled()
+
+
+def test_a_file_brings_back_a_session_behind_the_present_one(
+    page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sample(page, qtbot, 4)
+    sample(page, qtbot, 5)
+    path, recipe = saved(page, qtbot, monkeypatch, tmp_path / "mine.nvps"), page.state.recipe
+    while page.state.undo.canUndo():
+        page.state.undo.undo()
+    sample(page, qtbot, 8)
+    other = page.state.recipe
+    assert drop(page.window(), [path])
+    qtbot.waitUntil(lambda: page.state.recipe == recipe and settled(page))
+    titles = [step.title for step in page.history.steps]
+    assert titles == ["", "new sample", "opening mine.nvps", "new sample", "new sample"]
+    page.history.go(1)
+    assert page.state.recipe == other
+    text = json.loads(path.read_text())
+    assert text["nvp_studio_session"] == 1
+    assert text["digest"] == page.state.model.digest
+
+
+def test_a_session_of_another_model_opens_it_first(
+    page: ExplorePage, qtbot: Bot, other_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sample(page, qtbot, 4)
+    path, recipe = saved(page, qtbot, monkeypatch, tmp_path / "mine.nvps"), page.state.recipe
+    page.context.engine.open_model(str(other_model))
+    qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: page.state.recipe == recipe and settled(page))
+    assert page.state.model.digest == recipe.checkpoint
+
+
+def test_a_model_that_is_gone_or_has_other_weights_is_told(
+    page: ExplorePage, qtbot: Bot, small_model: Path, other_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "moved.safetensors"
+    told: list[str] = []
+    page.session.state.failed.connect(told.append)
+    page.session.state.told.connect(told.append)
+    steps = (
+        StoredStep("", Recipe(checkpoint="x", base=Seed(1))),
+        StoredStep("a", Recipe(checkpoint="x", base=Seed(2))),
+    )
+    session = Session(model=str(model), model_name="moved", digest="0" * 64, steps=steps, current=1)
+    path, before = tmp_path / "mine.nvps", page.state.recipe
+    write_session(path, session)
+    page.open_paths([path])
+    assert told == [f"mine.nvps was made with the model moved, which is not there any more: {model}"]
+    assert page.state.recipe == before
+
+    model.write_bytes(b"no model")
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: len(told) == 2)
+    assert told[1] == "mine.nvps was made with the model moved, which cannot be opened."
+    assert page.state.recipe == before
+
+    shutil.copy(other_model, model)
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: page.state.recipe.base == Seed(2) and settled(page))
+    assert "has other weights than when mine.nvps was saved" in told[2]
+    assert {step.recipe.checkpoint for step in page.history.steps[1:]} == {page.state.model.digest}
+
+    large = StoredStep("", Recipe(checkpoint="x", base=Image((4, 4, 1), bytes(16))))
+    write_session(path, replace(session, steps=(large,), current=0, digest=page.state.model.digest))
+    page.open_paths([path])
+    assert told[3] == "mine.nvps was made with the model moved when that had another size."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"nvp_studio_session": 2, "digest": "a", "steps": []}',
+        b'{"nvp_studio_session": 1, "digest": "a", "steps": []}',
+        b'{"nvp_studio_session": 1, "digest": "a", "current": 1, "steps": [{"title": "", "recipe": '
+        b'{"checkpoint": "", "base": {"type": "seed", "seed": 1}}}]}',
+        b'{"nvp_studio_session": 1, "digest": "a", "steps": [{"title": "", "recipe": '
+        b'{"checkpoint": "", "base": {"type": "seed", "seed": 99999999999999999999999}}}]}',
+        b'{"nvp_studio_session": 1, "digest": "a", "steps": ' + b"[" * 50_000,
+        b"\xff\xfe",
+    ],
+)
+def test_a_file_that_is_no_session_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "some.nvps"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
+        read_session(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"base": {"type": "seed", "seed": -5}},
+        {"base": {"type": "seed", "seed": 2**62}},
+        {"offsets": [[9999, 1.0]]},
+        {"offsets": [[-1, 1e300]]},
+        {"scales": [[99, {"type": "seed", "seed": 1}]]},
+    ],
+)
+def test_pictures_that_the_model_cannot_draw_leave_the_one_on_screen(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    recipe = {"checkpoint": "", "base": {"type": "seed", "seed": 1}, **changes}
+    content = {
+        "nvp_studio_session": 1,
+        "digest": page.state.model.digest,
+        "steps": [{"title": "", "recipe": recipe}],
+        "tool": "nothing of the kind",
+    }
+    path = tmp_path / "some.nvps"
+    path.write_bytes(msgspec.json.encode(content))
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: not page.state._pictures.asking)
+    assert page.tools.shown == ""
+    page.state.undo.undo()
+    qtbot.waitUntil(lambda: settled(page))
+    assert page.state.recipe.base == Seed(0)
+
+
+def test_a_long_history_is_cut_at_its_beginning() -> None:
+    steps = [StoredStep(f"{place}", Recipe(checkpoint="", base=Seed(place))) for place in range(600)]
+    kept, current = bounded(steps, 599)
+    assert (len(kept), current) == (500, 499)
+    assert kept[-1] == steps[-1]
+    kept, current = bounded(steps, 20)
+    assert kept[current] == steps[20]
+    assert len(kept) == 500
+    size = len(msgspec.json.encode(steps[-1]))
+    kept, current = bounded(steps[:50], 49, 10 * size)
+    assert len(kept) == 10
+    assert kept[current] == steps[49]
