@@ -275,7 +275,8 @@ def _inspect() -> PageHelp:
                 tr("See all layers at once"),
                 tr(
                     "Architecture: a column for each scale, with shapes, masks, parameters and FLOPs. A click goes to "
-                    "a layer, Ctrl and the wheel zoom; it can be exported as SVG or PNG."
+                    "a layer; wheel, + and - zoom, dragging and arrow keys move it, 0 shows all of it. It can be "
+                    "exported as SVG or PNG."
                 ),
             ),
             (

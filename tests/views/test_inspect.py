@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QWheelEvent
+from PySide6.QtWidgets import QApplication, QWidget
 
 from nvp_studio.explore.diagram import drawing_size
 from nvp_studio.explore.health import examine
@@ -55,6 +55,13 @@ def wait(page: InspectPage, qtbot: Bot) -> None:
 def pixel_place(page: InspectPage, x: int, y: int) -> QPoint:
     """The middle of a pixel of the picture, on its view."""
     return page.stage.picture.pixel_rect(QPoint(x, y)).center().toPoint()
+
+
+def turn_wheel(widget: QWidget, place: QPoint, angle: int) -> None:
+    """Turn the mouse wheel over a place of a widget by so many eighths of a degree."""
+    none = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    event = QWheelEvent(QPointF(place), QPointF(widget.mapToGlobal(place)), QPoint(), QPoint(0, angle), *none, False)
+    QApplication.sendEvent(widget, event)
 
 
 def column(page: InspectPage, name: str) -> list[str]:
@@ -344,6 +351,7 @@ def test_the_architecture_is_drawn_followed_and_exported(
 ) -> None:
     page.open_paths([picture])
     wait(page, qtbot)
+    assert page.state.inspection is not None
     page._action("diagram").trigger()
     dialog = page.findChild(DiagramDialog)
     row = column(page, "layer").index("coupling 2 of scale 2")
@@ -351,19 +359,36 @@ def test_the_architecture_is_drawn_followed_and_exported(
     place = dialog.diagram.place()
     assert dialog.diagram.grab().toImage().pixelColor(place) == QColor(colors().accent)
     page.state.move_to(0)
+    place = dialog.diagram.place(row)
     assert dialog.diagram.grab().toImage().pixelColor(place) != QColor(colors().accent)
     qtbot.mouseClick(dialog.diagram, Qt.MouseButton.LeftButton, pos=place)
     assert page.state.position == row
     dialog.diagram.zoom(1)
     qtbot.mouseClick(dialog.diagram, Qt.MouseButton.LeftButton, pos=dialog.diagram.place())
     assert page.state.position == row
+    before, scale = dialog.diagram.place(), dialog.diagram.scale
+    middle = QPoint(dialog.diagram.width() // 2, dialog.diagram.height() // 2)
+    qtbot.mouseDrag(dialog.diagram, before, before + QPoint(30, 8), before + QPoint(40, 20))
+    assert dialog.diagram.place() == before + QPoint(40, 20)
+    assert page.state.position == row, "dragging is no click"
+    for key in (Qt.Key.Key_Plus, Qt.Key.Key_Right, Qt.Key.Key_Minus):
+        qtbot.keyClick(dialog.diagram, key)
+    assert dialog.diagram.scale == pytest.approx(scale)
+    assert dialog.diagram.place().x() < before.x() + 40
+    turn_wheel(dialog.diagram, middle, 240)
+    assert dialog.diagram.scale > scale
+    qtbot.keyClick(dialog.diagram, Qt.Key.Key_0)
+    width, height = (dialog.diagram.scale * side for side in drawing_size(page.state.inspection.stages))
+    assert width <= dialog.diagram.width()
+    assert height <= dialog.diagram.height()
+    qtbot.keyClick(dialog.diagram, Qt.Key.Key_Period)
+    assert page.state.position == row + 1
     target = tmp_path / "architecture.svg"
     monkeypatch.setattr(page.context, "ask_save", lambda *_: target)
     dialog.export.click()
     qtbot.waitUntil(target.exists)
     text = target.read_text("utf-8")
     words = [node.text or "" for node in ElementTree.fromstring(text).iter() if node.tag.endswith("text")]
-    assert page.state.inspection is not None
     stages = page.state.inspection.stages
     assert sum(word.startswith("coupling ") for word in words) == sum(stage.coupling >= 0 for stage in stages)
     assert "coupling 1, checkerboard" in words
