@@ -31,7 +31,7 @@ from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, on_first, 
 from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.commands.parquet import check_parquet
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
-from nvp_studio.commands.score_files import Draw, map_writer, report_writer, second_model
+from nvp_studio.commands.score_files import Draw, ReportWriter, map_writer, second_model
 from nvp_studio.commands.score_labels import LabelsOption, check_labels, labels_of_files
 from nvp_studio.commands.score_output import Tally, print_tally, writers
 from nvp_studio.commands.score_resume import Scored, read_csv, read_parquet
@@ -164,7 +164,7 @@ def score(
             say_rate(found, rate)
         scoring = Scoring(samples, seed, bound == "weighted", found, rate, second_model(opened, against, device, ranks))
         draw = map_writer(opened, found, maps, seed)
-        written = report_writer(opened, found, rate, seed, report if ranks.first else None)
+        written = ReportWriter(report if ranks.first else None, opened, found, rate, seed)
         columns = table_columns(details=details, of_files=data is None)
         table = TableFormat(columns, opened.info.name, opened.digest)
         if watch and ranks.world > 1:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nvp_studio.explore.model import OpenedModel
-    from nvp_studio.explore.score_report import ScoreReport
     from nvp_studio.ranks import Ranks
     from nvp_studio.scores.reference import Reference
 
@@ -66,33 +65,35 @@ def map_writer(opened: "OpenedModel", found: "Reference | None", folder: Path | 
 class ReportWriter:
     """Writes the report of the rows that it was given; nothing without a path."""
 
-    def __init__(self, path: Path | None, report: "ScoreReport | None") -> None:
-        self._path, self._report = path, report
+    def __init__(
+        self, path: Path | None, opened: "OpenedModel", found: "Reference | None", rate: float, seed: int
+    ) -> None:
+        from nvp_studio.scores.report import ScoreReport
+
+        if path is not None and not path.absolute().parent.is_dir():
+            raise CommandError(f"there is no folder {path.absolute().parent} for the report")
+        self._path, self._opened, self._found, self._rate, self._seed = path, opened, found, rate, seed
+        self._report = ScoreReport(judged=found is not None)
 
     def add(self, row: ScoreRow) -> None:
         """Take a row into account."""
-        if self._report is not None:
+        if self._path is not None:
             self._report.add(row)
 
     def write(self) -> None:
         """Write the file."""
+        from nvp_studio.explore.report_facts import report_facts, report_picture
         from nvp_studio.files import write_whole
 
-        if self._report is not None and self._path is not None:
-            write_whole(self._path, self._report.page().encode("utf-8", "backslashreplace"))
+        if self._path is None:
+            return
+        picture = report_picture(self._opened, self._found, self._seed)
 
+        def draw(row: ScoreRow) -> bytes:
+            return b"" if row.pixels is None else picture(row.pixels.array())
 
-def report_writer(
-    opened: "OpenedModel", found: "Reference | None", rate: float, seed: int, path: Path | None
-) -> ReportWriter:
-    """What writes the file of `--report`."""
-    if path is None:
-        return ReportWriter(None, None)
-    from nvp_studio.explore.score_report import ScoreReport
-
-    if not path.absolute().parent.is_dir():
-        raise CommandError(f"there is no folder {path.absolute().parent} for the report")
-    return ReportWriter(path, ScoreReport(opened, found, rate, seed))
+        rate = self._rate if self._found is None else max(self._rate, self._found.judge.least_rate)
+        write_whole(self._path, self._report.page(report_facts(self._opened, self._found), rate, draw))
 
 
 def map_name(path: str) -> str:

@@ -1,14 +1,18 @@
-"""Reports of the table of scores: the maps that they show are drawn by the engine."""
+"""Reports of the table of scores: the engine draws the maps that they show, and says what the model is."""
 
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from nvp_studio.runs.score_report import ReportFacts, extremes, report_html
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.scores.report import ReportFacts, ScoreReport
 from nvp_studio.state.scoring import ScoreState
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.messages import Answer, Failed, ModelInfo
-from nvp_studio.worker.score_messages import DrawMaps, MapsDrawn, ReferenceInfo
+from nvp_studio.worker.messages import Answer, Failed
+from nvp_studio.worker.score_messages import DrawMaps, MapsDrawn
 
 
 class ReportMaker(QObject):
@@ -16,60 +20,46 @@ class ReportMaker(QObject):
 
     ready = Signal(object)
     failed = Signal(str)
+    _gathered = Signal(object)
 
     def __init__(self, state: ScoreState, parent: QObject) -> None:
         super().__init__(parent)
         self._state = state
         self._channel = state.engine.explorer.channel("score report", self)
+        self._gathered.connect(self._on_gathered)
 
     def make(self) -> None:
-        """Make a report of the whole table."""
+        """Make a report of the whole table; its model must be open."""
         state = self._state
-        model, reference = state.model, state.reference
-        if model is None:
-            return
-        rows, rate = state.rows.all_files(), state.rows.rate
+        report = ScoreReport(judged=state.reference is not None)
+        rows: Iterable[ScoreRow] = state.rows.all_files()
 
-        def finish(pictures: dict[str, bytes]) -> None:
-            named = [] if reference is None else _reference(reference)
-            facts = ReportFacts(_card(model), named, model.reference, rate, pictures)
-            self.ready.emit(partial(report_html, rows, facts))
+        def gather() -> None:
+            for row in rows:
+                report.add(row)
+            with suppress(RuntimeError):  # the window was closed meanwhile
+                self._gathered.emit(report)
 
-        paths = tuple(row.path for group in extremes(rows) for row in group)
-        opened = self._state.engine.model
-        if reference is None or opened is None or opened.digest != model.digest or not paths:
-            finish({})
+        threading.Thread(target=gather, name="report", daemon=True).start()
+
+    def _on_gathered(self, report: ScoreReport) -> None:
+        state, tr = self._state, QCoreApplication.translate
+        opened = state.engine.model
+        if state.model is None or opened is None or opened.digest != state.model.digest:
+            self.failed.emit(tr("ScoreState", "A report needs the model that the scores are by: open it first."))
             return
+        rate = state.rows.rate
+        paths = tuple(row.path for group in report.examples() for row in group)
+
+        def finish(pictures: dict[str, bytes], facts: ReportFacts) -> None:
+            self.ready.emit(partial(report.page, facts, rate, lambda row: pictures.get(row.path, b"")))
 
         def take(answer: Answer | WorkerLost) -> None:
             if isinstance(answer, MapsDrawn):
-                finish(dict(zip(paths, answer.pictures, strict=True)))
+                finish(dict(zip(paths, answer.pictures, strict=True)), answer.facts)
             elif isinstance(answer, Failed):
                 self.failed.emit(answer.reason)
             elif isinstance(answer, WorkerLost):
-                finish({})
+                self.failed.emit(tr("ScoreState", "The engine stopped while it drew the report; it can be made again."))
 
-        self._channel.ask(DrawMaps(paths, reference.name), take)
-
-
-def _card(model: ModelInfo) -> list[tuple[str, str]]:
-    channels, height, width = model.image_shape
-    validation = [] if model.validation is None else [("validation", f"{model.validation:.4f} bits/dim")]
-    return [
-        ("name", model.name),
-        ("file", model.path),
-        ("SHA-256", model.digest),
-        ("trained on", model.data_title),
-        ("images", f"{width}x{height}, {'grey' if channels == 1 else 'colour'}"),
-        ("flow", f"{model.preset or 'custom'}, {model.parameters:,} parameters"),
-        *validation,
-    ]
-
-
-def _reference(reference: ReferenceInfo) -> list[tuple[str, str]]:
-    return [
-        ("reference", reference.name),
-        ("made of", f"{reference.images:,} images of {reference.source}"),
-        ("calibration images", f"{reference.calibration:,}"),
-        ("made", reference.created),
-    ]
+        self._channel.ask(DrawMaps(paths, "" if state.reference is None else state.reference.name), take)

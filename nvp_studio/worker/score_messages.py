@@ -7,6 +7,7 @@ import msgspec
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.limits import BatchBytes, Name, Names, PathText, ScaleValues, Sentence
 from nvp_studio.score_row import ScoreRow
+from nvp_studio.scores.report import ReportFacts
 
 
 class Score(msgspec.Struct, frozen=True, tag="score"):
@@ -55,11 +56,11 @@ class MapBits(msgspec.Struct, frozen=True, tag="map-bits"):
 
 
 class DrawMaps(msgspec.Struct, frozen=True, tag="draw-maps"):
-    """The maps of image files as pictures; answered by `MapsDrawn`."""
+    """What a report needs: the maps of image files as pictures, and facts; answered by `MapsDrawn`."""
 
     paths: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=64)]
     reference: Name
-    """As in `MapBits`."""
+    """As in `MapBits`; empty: the images without maps."""
 
 
 class ScoreRows(msgspec.Struct, frozen=True, tag="score-rows"):
@@ -151,6 +152,7 @@ class MapsDrawn(msgspec.Struct, frozen=True, tag="maps-drawn"):
     """Answer to `DrawMaps`: a PNG file for each path, empty for a file that cannot be read."""
 
     pictures: Annotated[tuple[BatchBytes, ...], msgspec.Meta(max_length=64)]
+    facts: ReportFacts
 
 
 ScoreRequest = Score | ReadTable | UseReference | ReadImages | MapBits | DrawMaps

@@ -15,11 +15,11 @@ from nvp_studio.data.scored_files import DIGEST_BYTES, name_digest
 from nvp_studio.explore.image_scores import Scoring
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.references import known_reference, make_reference, needed_reference, reference_names
+from nvp_studio.explore.report_facts import report_facts, report_picture
 from nvp_studio.explore.score import read_files, score_batches
 from nvp_studio.explore.score_tables import read_table
 from nvp_studio.flow.engine.ledger import Ledger, gradient
 from nvp_studio.score_row import ScoreRow
-from nvp_studio.scores.overlays import MapMaker
 from nvp_studio.scores.reference import OWN, NoReferenceError, Reference
 from nvp_studio.text import shape_text
 from nvp_studio.worker.compiling import Compiling
@@ -193,13 +193,14 @@ class Scorer:
         )
 
     def _draw(self, request: DrawMaps, model: OpenedModel, cancelled: Cancelled) -> Steps:
-        maker = MapMaker(model.flow, self._found(model, request.reference).maps)
+        reference = self._found(model, request.reference) if request.reference else None
+        picture = report_picture(model, reference)
         pictures = []
         for path in request.paths:
             (row,) = yield from self._rows((path,), model, cancelled)
-            pictures.append(b"" if row.pixels is None else maker.pictures(row.pixels.array())[0])
+            pictures.append(b"" if row.pixels is None else picture(row.pixels.array()))
             yield None
-        yield MapsDrawn(tuple(pictures))
+        yield MapsDrawn(tuple(pictures), report_facts(model, reference))
 
     def _rows(
         self, paths: tuple[str, ...], model: OpenedModel, cancelled: Cancelled

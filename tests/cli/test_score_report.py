@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from nvp_studio.explore.score_report import EXAMPLES
+from nvp_studio.scores.report import EXAMPLES
 from tests.cli.conftest import Run
 from tests.small_model import random_images, write_small_model
 
@@ -61,10 +61,10 @@ def test_a_report_has_everything_and_escapes_names(run: Run, folder: Path) -> No
     assert "script" not in page.tags
     assert "<script>alert(1)<&'\".png" in page.text
     assert "bad<b>.png" in page.text
-    assert "Scores of 40 images" in page.text
+    assert "40 images scored, 1 could not be read" in page.text
     for words_in in (
-        "digest",
-        "false-alarm rate",
+        "SHA-256",
+        "Rate of false alarms: 5 %",
         "threshold",
         "Most unusual",
         "Least unusual",
@@ -93,8 +93,8 @@ def test_a_report_without_a_reference_or_of_a_data_set(run: Run, folder: Path) -
         assert code == 0, err
         page = _Page((folder / "b.html").read_text("utf-8"))
         assert "Highest bits/dim" in page.text
-        assert "threshold" not in page.text
-        assert len(page.pictures) == (10 if words[0] == "--data" else 2 * EXAMPLES)
+        assert "dashed: the threshold" not in page.text
+        assert len(page.pictures) == (5 if words[0] == "--data" else 2 * EXAMPLES)
     code, _, err = run(
         "score", folder / "good", "-m", folder / "small.safetensors", "--report", folder / "no" / "c.html"
     )

@@ -401,7 +401,7 @@ def test_a_report_is_one_file_that_needs_no_other(
     window.registry["score.report"].trigger()
     qtbot.waitUntil(target.exists)
     text = target.read_text("utf-8")
-    assert "9 files scored, 2 not readable" in text
+    assert "9 images scored, 2 could not be read" in text
     assert page.state.model is not None
     assert page.state.model.digest in text
     assert "&lt;b&gt;odd.png" in text
