@@ -311,27 +311,39 @@ def _lab() -> PageHelp:
         uses=(
             (tr("Change the number of dimensions"), tr("The list at the top.")),
             (
-                tr("See a change of variables in one dimension"),
+                tr("Train"),
                 tr(
-                    "Drag the points of the map, or draw another map from left to right on a free place; drag the "
-                    "interval of the upper density or its ends. Its area and that of its image stay equal."
+                    "Train, slow motion, single step and begin anew are above the settings. A changed setting begins "
+                    "the experiment anew; Undo takes it back."
                 ),
             ),
             (
-                tr("Fit a Gaussian to points"),
+                tr("Take points of your own"),
                 tr(
-                    "Likelihood of a Gaussian, in the second list: drag points on the line, and the ring on the "
-                    "surface, which shows log L over mu and sigma. The cross is its maximum."
+                    "Draw them into the first view, or open or drop a CSV file, or a picture, whose dark pixels are "
+                    "taken."
                 ),
             ),
+            (
+                tr("See the flow layer by layer"),
+                tr(
+                    "The slider below the grid goes from data to noise, through each layer continuously. The colour is "
+                    "|det J|: blue where areas shrink, red where they grow."
+                ),
+            ),
+            (
+                tr("Compare an area with |det J|"),
+                tr(
+                    "Drag a small square into a view: the others show it too, and below the grid is how much its area "
+                    "grows, measured, beside |det J|. A click draws a point."
+                ),
+            ),
+            (tr("Read the density"), tr("Point at its view: p and log p there are below it.")),
         ),
         actions=("lab.",),
         keys=(
-            (
-                tr("Choose a point or an end in one dimension, and move it"),
-                tr(", and . ; arrow keys, with Shift farther"),
-            ),
-            (tr("Add a point, remove it"), tr("Ins or double click; Del")),
+            (tr("Move the drawn square"), tr("Arrow keys in a view, with Shift further")),
+            (tr("Remove the drawn square"), tr("Delete in a view")),
         ),
         figures=(),
     )

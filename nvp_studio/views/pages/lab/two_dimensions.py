@@ -68,7 +68,7 @@ class TwoDimensions(QWidget):
             "lab.draw",
             self.tr("&Draw points"),
             self._set_drawing,
-            "Y",
+            "Shift+E",
             "pencil",
             tip=tip,
             checkable=True,
