@@ -34,6 +34,15 @@ class ImageBatch(msgspec.Struct, frozen=True):
         size = height * width * channels
         return ImageBatch((1, height, width, channels), self.pixels[index * size : (index + 1) * size])
 
+    def singles(self) -> list["ImageBatch"]:
+        """Each image as a batch of one."""
+        count, height, width, channels = self.shape
+        size = height * width * channels
+        return [
+            ImageBatch((1, height, width, channels), self.pixels[index * size : (index + 1) * size])
+            for index in range(count)
+        ]
+
     def array(self) -> "npt.NDArray[np.uint8]":
         """The images as an array (N, H, W, C) that cannot be written to."""
         import numpy as np  # not at the top: configurations and messages are imported without it

@@ -46,8 +46,8 @@ class AnimationState(QObject):
         super().__init__(explore)
         self.explore, self._tray = explore, tray
         self.animation = Animation()
-        self.pictures: ImageBatch | None = None
-        """Of the keyframes; None until they are decoded."""
+        self.pictures: list[ImageBatch | None] = []
+        """Of the keyframes, None for one of a model of another size; empty until they are decoded."""
         self.progress = (0, 0)
         """How many of how many steps of writing a file are done; (0, 0) while none is written."""
         self.recording = False
@@ -161,7 +161,7 @@ class AnimationState(QObject):
         others = animation.keyframes != self.animation.keyframes
         self.animation = animation
         if others:
-            self.pictures = None
+            self.pictures = []
         self._refused = ""
         self.player.set_animation(self.animation)
         if others:
@@ -175,13 +175,16 @@ class AnimationState(QObject):
         keyframes = self.animation.keyframes
         if model is None or explore.engine.explorer.state != "ready" or not keyframes:
             return
-        if all(_fits(recipe, model.image_shape) for recipe in keyframes):
-            self._pictures.ask(RenderSheet(keyframes, scores=False), self._on_pictures)
+        fitting = tuple(recipe for recipe in keyframes if _fits(recipe, model.image_shape))
+        self._pictures.ask(RenderSheet(fitting, scores=False), lambda answer: self._on_pictures(keyframes, answer))
 
-    def _on_pictures(self, answer: Answer | WorkerLost) -> None:
+    def _on_pictures(self, keyframes: tuple[Recipe, ...], answer: Answer | WorkerLost) -> None:
+        if keyframes is not self.animation.keyframes:
+            return
         match answer:
-            case Sheet(recipes=recipes) if recipes == self.animation.keyframes:
-                self.pictures = answer.images
+            case Sheet(recipes=recipes, images=images):
+                batches = dict(zip(recipes, images.singles(), strict=True))
+                self.pictures = [batches.get(recipe) for recipe in keyframes]
             case Failed(reason=reason):
                 self._refused = reason
         self.changed.emit()
@@ -286,7 +289,7 @@ class AnimationState(QObject):
     def _on_model_opened(self) -> None:
         self.cancel()
         self.record(False)
-        self.pictures, self._refused = None, ""
+        self.pictures, self._refused = [], ""
         self.player.set_animation(self.animation)
         self._ask_pictures()
         self.changed.emit()

@@ -160,11 +160,8 @@ class AnimationPlayer(QObject):
             return
         match answer:
             case FramesDrawn(start=start, images=images):
-                count, height, width, channels = images.shape
-                size = len(images.pixels) // max(1, count)
-                for index in range(count):
-                    pixels = images.pixels[index * size : (index + 1) * size]
-                    self._frames[asked[start + index]] = ImageBatch((1, height, width, channels), pixels)
+                for place, image in enumerate(images.singles(), start):
+                    self._frames[asked[place]] = image
                 self._show()
                 return
             case Failed(reason=reason):

@@ -36,7 +36,7 @@ def add_keyframes(page: ExplorePage, qtbot: Bot, *seeds: int) -> None:
         page.state.new_sample(seed)
         qtbot.waitUntil(lambda: settled(page))
         qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.AltModifier)
-    qtbot.waitUntil(lambda: state_of(page).pictures is not None)
+    qtbot.waitUntil(lambda: len(state_of(page).pictures) == len(state_of(page).animation.keyframes))
 
 
 def seeds_of(page: ExplorePage) -> list[int]:
@@ -236,6 +236,8 @@ def test_keyframes_of_another_model_are_named_and_the_rest_is_played(
     assert state.problem == "Keyframe 3 belongs to a model of another size."
     assert not page.context.registry["explore.animate-play"].isEnabled()
     assert state.problem in page.animation.panel.status.text()
+    qtbot.waitUntil(lambda: len(state.pictures) == 3)
+    assert [picture is None for picture in state.pictures] == [False, False, True]
     state.delete(2)
     state.player.go_to(0)
     qtbot.waitUntil(lambda: state.player.shown is not None)

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QHideEvent, QIcon, QPixmap, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QListWidgetItem, QMenu, QProgressBar, QSlider, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QListWidgetItem,
+    QMenu,
+    QProgressBar,
+    QSizePolicy,
+    QSlider,
+    QWidget,
+)
 
 from nvp_studio.explore.animation import MOST_PER_SECOND, MOST_SECONDS, Animation
 from nvp_studio.image_batch import ImageBatch
@@ -17,6 +26,7 @@ from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
 from nvp_studio.views.widgets.number_field import NumberField
 from nvp_studio.views.widgets.tray_panel import PictureList
+from nvp_studio.views.widgets.wrapping_row import WrappingRow, group
 
 _SIDE = 5 * SPACE
 _HEIGHT = 8 * SPACE
@@ -53,16 +63,15 @@ class AnimationPanel(QWidget):
         column = vbox(self, spacing=SPACE // 2)
         column.addLayout(self._make_keyframes(add))
         column.addLayout(self._make_bar(play))
-        column.addLayout(self._make_settings(save, menu))
+        column.addWidget(self._make_settings(save, menu))
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedHeight(SPACE // 2)
         self.progress.setAccessibleName(self.tr("Steps of writing the film"))
-        policy = self.progress.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress.setSizePolicy(policy)
+        column.addWidget(self.status)
         column.addWidget(self.progress)
         self.show_progress(0, 0)
-        self.show_animation(Animation(), (), None)
+        self.show_status("")
+        self.show_animation(Animation(), (), ())
 
     def _make_keyframes(self, add: Sequence[QAction]) -> QHBoxLayout:
         line = hbox()
@@ -89,7 +98,7 @@ class AnimationPanel(QWidget):
         line.addWidget(self.time)
         return line
 
-    def _make_settings(self, save: QAction, menu: Sequence[QAction]) -> QHBoxLayout:
+    def _make_settings(self, save: QAction, menu: Sequence[QAction]) -> QWidget:
         paths = [(self.tr("Sphere"), "sphere"), (self.tr("Spline"), "spline")]
         self.path = ComboBox(paths, self.tr("Path"), 13 * SPACE)
         self.path.setToolTip(
@@ -113,27 +122,29 @@ class AnimationPanel(QWidget):
         self.more.setMenu(QMenu(self.more))
         self.more.menu().addActions(list(menu))
         self._save = ActionButton(save, self.tr("Save film"))
-        line = hbox(spacing=SPACE // 2)
-        for widget in (self.path, self.seconds, self.rate, self.loop):
-            line.addWidget(widget)
-        line.addWidget(self.status, 1)
-        for last in (self.scale, self._save, self.more):
-            line.addWidget(last)
-        return line
+        return WrappingRow(
+            group(self.path),
+            group(self.seconds, self.rate, self.loop, spacing=SPACE // 2),
+            group(self.scale, self._save, self.more, spacing=SPACE // 2),
+        )
 
     def _commit(self, field: NumberField, name: str) -> None:
         if not field.problem and field.value() is not None:
             self.set.emit(name, float(field.value()))
 
-    def show_animation(self, animation: Animation, names: Sequence[str], pictures: ImageBatch | None) -> None:
-        """Show keyframes, by their names and, once they are decoded, pictures, and the settings."""
+    def show_animation(self, animation: Animation, names: Sequence[str], pictures: Sequence[ImageBatch | None]) -> None:
+        """Show keyframes, by their names and pictures, and the settings; None for a picture that cannot be decoded.
+
+        There are no pictures before they are decoded.
+        """
         current = max(0, self.list.currentRow())
         self.list.blockSignals(True)
         self.list.clear()
         for number, name in enumerate(names):
-            item = QListWidgetItem("" if pictures is not None else "…")
-            if pictures is not None:
-                item.setIcon(QIcon(_thumbnail(pictures, number)))
+            picture = pictures[number] if pictures else None
+            item = QListWidgetItem("" if picture is not None else "?" if pictures else "…")
+            if picture is not None:
+                item.setIcon(QIcon(_thumbnail(picture)))
             item.setSizeHint(QSize(_SIDE + SPACE, _SIDE + SPACE))
             item.setToolTip(plain_tip(f"{number + 1}: {name}"))
             item.setData(Qt.ItemDataRole.AccessibleTextRole, self.tr("Keyframe {0}: {1}").format(number + 1, name))
@@ -162,8 +173,9 @@ class AnimationPanel(QWidget):
         self.time.setMinimumWidth(self.time.fontMetrics().horizontalAdvance(longest))
 
     def show_status(self, text: str) -> None:
-        """Show a short line beside the settings."""
+        """Show a line below the settings; none where the text is empty."""
         self.status.setText(text)
+        self.status.setVisible(bool(text))
 
     def show_frame(self, frame: int, seconds: float, length: float, *, playing: bool) -> None:
         """Show which frame is on screen, and whether it moves on."""
@@ -189,12 +201,13 @@ class AnimationPanel(QWidget):
 
 def _number(bounds: Bounds, name: str, unit: str, *, whole: bool = False, step: float = 0.0) -> NumberField:
     field = NumberField(bounds, whole=whole, step=step, unit=unit)
-    field.setFixedWidth(8 * SPACE)
+    field.setFixedWidth(9 * SPACE)
+    field.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     field.setAccessibleName(name)
     return field
 
 
-def _thumbnail(pictures: ImageBatch, number: int) -> QPixmap:
-    return QPixmap.fromImage(qimage(pictures, number)).scaled(
+def _thumbnail(picture: ImageBatch) -> QPixmap:
+    return QPixmap.fromImage(qimage(picture)).scaled(
         QSize(_SIDE, _SIDE), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.FastTransformation
     )

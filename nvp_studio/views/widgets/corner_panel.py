@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Source
@@ -47,7 +47,8 @@ class CornerPanel(QWidget):
         self.ends = [self._make_end(index, menu) for index, menu in enumerate(actions)]
         self.side = NumberField(Bounds(2, MOST_GRID), whole=True)
         self.side.setValue(9)
-        self.side.setFixedWidth(8 * SPACE)
+        self.side.setFixedWidth(7 * SPACE)
+        self.side.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.side.setAccessibleName(self.tr("Pictures along each side of the grid"))
         tip = self.tr("Pictures along each side of the grid that is saved, 2 to {0}").format(MOST_GRID)
         self.side.setToolTip(tip)

@@ -113,7 +113,7 @@ class AnimationTool(QObject):
             return self.tr("Writing: {0} %").format(f"{100 * done // total}")
         if state.problem:
             return state.problem if state.animation.keyframes else ""
-        return self.tr("{0} frames").format(f"{state.animation.frames:,}")
+        return ""
 
     def _on_changed(self) -> None:
         state = self.state
