@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from nvp_studio.explore.local_directions import local_directions
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.moves import added, move_vector
+from nvp_studio.explore.rendering import draw
 from nvp_studio.recipe import Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.menus import MnemonicMenu
@@ -152,3 +154,76 @@ def test_directions_are_found_by_name(page: ExplorePage, qtbot: Bot) -> None:
     assert panel.lists["model"].empty.text() == "No direction is called so."
     panel.search.clear()
     assert all(row.isVisible() for row in panel.lists["model"].rows)
+
+
+def test_previews_show_what_the_sliders_lead_to_and_a_click_goes_there(
+    page: ExplorePage, qtbot: Bot, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, state = page.panel.latents.panel, page.previews.state
+    sliders = panel.lists["model"]
+    assert not sliders.strips[0].isVisible()
+    qtbot.keyClick(page, Qt.Key.Key_J, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    strip = sliders.strips[0]
+    assert strip.isVisible()
+    qtbot.waitUntil(lambda: len(strip.images) == 3 and not strip.dimmed)
+    opened = open_model(small_model)
+    recipe, origin = page.state.recipe, page.state.origin
+    expected = draw(opened, [recipe.with_offset(0, value - origin[0]) for value in (-2.0, 0.0, 2.0)]).images
+    assert np.abs(state.images(0)[0].array().astype(int) - expected).max() <= 1, "compiled or not"
+    in_view = sliders.in_view()
+    assert 0 < len(in_view) < len(sliders.rows)
+    assert state.images(len(sliders.rows) - 1)[0] is None, "what cannot be seen is not drawn"
+
+    qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.image_rect(2).center())
+    assert page.state.coordinates[0] == pytest.approx(2)
+    assert not strip.dimmed, "its own slider changes nothing of a strip"
+    assert sliders.strips[1].dimmed
+    qtbot.waitUntil(lambda: not sliders.strips[1].dimmed)
+
+    row = sliders.rows[1]
+    qtbot.mousePress(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 1.0))
+    qtbot.mouseMove(row.slider, on_slider(row.slider, 2.0))
+    with monkeypatch.context() as patched:
+        asked: list[object] = []
+        patched.setattr(state._channel, "ask", lambda request, on_answer: asked.append(request))
+        qtbot.wait(300)
+        assert asked == [], "a slider that is held waits for no preview"
+    assert sliders.strips[0].dimmed
+    qtbot.mouseRelease(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 2.0))
+    qtbot.waitUntil(lambda: not sliders.strips[0].dimmed)
+    sliders.verticalScrollBar().setValue(sliders.verticalScrollBar().maximum())
+    last = sliders.strips[-1]
+    qtbot.waitUntil(lambda: len(last.images) == 3)
+    page.context.registry["explore.previews"].trigger()
+    assert not last.isVisible()
+
+
+def test_directions_are_sorted_by_variance_and_by_what_they_change(
+    page: ExplorePage, qtbot: Bot, small_model: Path
+) -> None:
+    registry, sliders = page.context.registry, page.panel.latents.panel.lists["model"]
+
+    def order() -> list[int]:
+        return sorted(range(len(sliders.rows)), key=lambda index: sliders.rows[index].y())
+
+    before = order()
+    registry["explore.sort-effect"].trigger()
+    qtbot.waitUntil(lambda: bool(page.previews.state.effects))
+    opened = open_model(small_model)
+    recipe, origin = page.state.recipe, page.state.origin
+    effects = []
+    for index in range(len(sliders.rows)):
+        ends = draw(opened, [recipe.with_offset(index, value - origin[index]) for value in (-2.0, 2.0)]).images
+        effects.append(float(np.sqrt(((ends[1].astype(float) - ends[0]) ** 2).mean())))
+    assert page.previews.state.effects == pytest.approx(effects, abs=0.5)
+    measured = page.previews.state.effects
+    qtbot.waitUntil(lambda: order() == sorted(range(len(measured)), key=lambda index: -measured[index]))
+    assert order() != before
+    page.state.new_sample(7)
+    qtbot.waitUntil(lambda: settled(page))
+    assert order() == sorted(range(len(measured)), key=lambda index: -measured[index]), "sliders stay where they are"
+    registry["explore.sort-variance"].trigger()
+    variance = page.state.model.explained_variance
+    qtbot.waitUntil(lambda: order() == sorted(range(len(variance)), key=lambda index: -variance[index]))
+    registry["explore.sort-names"].trigger()
+    qtbot.waitUntil(lambda: order() == before)

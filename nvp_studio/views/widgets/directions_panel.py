@@ -48,6 +48,7 @@ class DirectionsPanel(QWidget):
     """A choice of directions with a list of sliders each."""
 
     kind_chosen = Signal(str)
+    kind_shown = Signal()
     search_changed = Signal(str)
 
     def __init__(self) -> None:
@@ -129,3 +130,4 @@ class DirectionsPanel(QWidget):
         self.choice.setCurrentIndex(KINDS.index(kind))
         self._stack.setCurrentWidget(self.lists[kind])
         self.search.setVisible(kind != "local")
+        self.kind_shown.emit()

@@ -1,6 +1,6 @@
 """The sliders of Explore: temperatures, and directions among the latents, named and principal ones."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from PySide6.QtCore import QCoreApplication, Signal
@@ -68,10 +68,12 @@ class LatentPanel(QWidget):
         self._names, self._fractions = list(names), list(fractions)
         self.show_entries(())
 
-    def show_entries(self, locked: Collection[int], words: str = "", by: str = "names") -> None:
+    def show_entries(
+        self, locked: Collection[int], words: str = "", order: Callable[[int], float] | None = None
+    ) -> None:
         """Show the model's directions with these locks, of which `words` are found in the title.
 
-        They are in their order by "names", where the named ones come first, or by "variance".
+        They are sorted by `order`; without it the named ones come first.
         """
         entries = []
         for index, (name, fraction) in enumerate(zip(self._names, self._fractions, strict=True)):
@@ -79,9 +81,9 @@ class LatentPanel(QWidget):
             undo = name or self.tr("direction {0}").format(index + 1)
             entries.append(SliderEntry(name or str(index + 1), self._direction_name(index), tip, index in locked, undo))
         self.list.set_entries(entries)
-        order = [index for index in range(len(entries)) if words.lower() in self._direction_name(index).lower()]
-        order.sort(key=lambda index: -self._fractions[index] if by == "variance" else not self._names[index])
-        self.list.arrange(order, self.tr("No direction is called so.") if entries else "")
+        found = [index for index in range(len(entries)) if words.lower() in self._direction_name(index).lower()]
+        found.sort(key=order or (lambda index: not self._names[index]))
+        self.list.arrange(found, self.tr("No direction is called so.") if entries else "")
 
     def show_moved(self, text: str, tip: str = "") -> None:
         """Say beside the title how many directions were moved, with a tip on where that changed the latents."""

@@ -7,15 +7,15 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
+from nvp_studio.state.previews import PREVIEWED
 from nvp_studio.views.theme import SPACE
+from nvp_studio.views.widgets.image_view import DIMMED
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import text_label
 from nvp_studio.views.widgets.sliders import SliderRow
 
 REACH = 4.0
 """Standard deviations from the middle of a direction's slider to its ends."""
-PREVIEWED = (-2.0, 0.0, 2.0)
-"""Where a strip shows what the picture would be, in standard deviations."""
 SCROLL_BAR = 14
 """Pixels of the scroll bar and the gap beside it."""
 _MAX_NAME = 20 * SPACE
@@ -38,7 +38,7 @@ class SliderEntry:
 
 
 class PreviewStrip(QWidget):
-    """Small pictures below a slider, each at the value that it is the picture of; a click goes there."""
+    """Small pictures below a slider, at the values that they are pictures of if there is room; a click goes there."""
 
     picked = Signal(float)
 
@@ -46,6 +46,8 @@ class PreviewStrip(QWidget):
         super().__init__()
         self._row = row
         self._images: list[QImage] = []
+        self.dimmed = False
+        """Whether the images are those of an earlier picture."""
         self.setFixedHeight(_STRIP)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -54,28 +56,31 @@ class PreviewStrip(QWidget):
         """Those that are shown, from the lowest value on."""
         return self._images
 
-    def show_images(self, images: Sequence[QImage]) -> None:
-        """Show an image for each of `PREVIEWED`, or none."""
-        self._images = list(images)
+    def show_images(self, images: Sequence[QImage], *, dimmed: bool = False) -> None:
+        """Show an image for each of `PREVIEWED`, or none; `dimmed` where they are those of an earlier picture."""
+        self._images, self.dimmed = list(images), dimmed
         self.setToolTip(self.tr("The picture with this slider at −2, 0 and +2; a click goes there") if images else "")
         self.update()
 
     def image_rect(self, index: int) -> QRect:
         """Where an image is painted."""
         side = self.height() - 4
-        x = self._row.slider.x() + round(self._row.slider.x_of(PREVIEWED[index]))
         size = self._images[index].size().scaled(QSize(side, side), Qt.AspectRatioMode.KeepAspectRatio)
+        slider = self._row.slider
+        middle, gap = slider.x() + round(slider.x_of(0.0)), round(slider.x_of(PREVIEWED[-1]) - slider.x_of(0.0))
+        x = middle + (index - len(PREVIEWED) // 2) * max(gap, size.width() + 2)  # side by side below a short slider
         return QRect(QPoint(x - size.width() // 2, (side - size.height()) // 2), size)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.setOpacity(1.0 if self.isEnabled() else 0.4)
+        painter.setOpacity(DIMMED if self.dimmed else 1.0)
         for index, image in enumerate(self._images):
             painter.drawImage(self.image_rect(index), image)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        place = event.position().toPoint()
         for index in range(len(self._images)):
-            if event.button() == Qt.MouseButton.LeftButton and self.image_rect(index).contains(event.pos()):
+            if event.button() == Qt.MouseButton.LeftButton and self.image_rect(index).contains(place):
                 self.picked.emit(PREVIEWED[index])
 
 

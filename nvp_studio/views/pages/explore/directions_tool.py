@@ -1,5 +1,6 @@
 """Explore's directions: connects their state with the panel of sliders, and has their actions."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from PySide6.QtCore import QObject, QPoint
@@ -25,6 +26,7 @@ class DirectionsTool(QObject):
     def __init__(self, context: WindowContext, page: Page, explore: ExploreState, tray: TrayState) -> None:
         super().__init__(page)
         self._explore, self._registry = explore, context.registry
+        self._order: Callable[[int], float] | None = None
         self.own = OwnDirectionsTool(context, page, explore, tray)
         self.state = DirectionsState(explore, self.own.state)
         add = partial(context.registry.add, page=page)
@@ -46,7 +48,7 @@ class DirectionsTool(QObject):
         self.own.wanted.connect(partial(self._panel.show_kind, "own"))
         for kind, one in self._panel.lists.items():
             one.menu_requested.connect(self._open_menu)
-            one.unlocked.connect(lambda index: self.state.lock(self._direction(index), False))
+            one.unlocked.connect(lambda index: self.state.lock(self.direction(index), False))
             if kind != "model":
                 one.edited.connect(lambda index, value: self.state.set_offset(self._move(index), value))
                 one.reset_requested.connect(lambda index: self.state.reset(self._move(index)))
@@ -61,12 +63,19 @@ class DirectionsTool(QObject):
         ready = self._explore.model is not None and self._explore.engine.explorer.state == "ready"
         self._find.setEnabled(ready and not state.running)
         self._cancel.setEnabled(state.running)
-        self._latents.show_entries(self._explore.recipe.locked, self._panel.search.text())
+        self._latents.show_entries(self._explore.recipe.locked, self._panel.search.text(), self._order)
         found = len(state.found.moves) if state.found is not None else 0
         self._show_moves("local", [self._local_entry(place, move, found) for place, move in enumerate(state.local)])
         self._show_moves("own", [self._own_entry(place, move) for place, move in enumerate(state.own)])
         wanted = state.found is None or state.outdated
         self._local_head.show_state(self._local_text(), state.progress, wanted=wanted)
+
+    def sort(self, by: str, effects: Sequence[float] = ()) -> None:
+        """Sort the model's directions by "names" (named ones first), "variance" or these `effects`."""
+        model = self._explore.model
+        values = effects if by == "effect" else model.explained_variance if model is not None else ()
+        self._order = None if by == "names" else lambda index: -values[index] if index < len(values) else 0.0
+        self.show_state()
 
     def _show_moves(self, kind: str, entries: list[SliderEntry]) -> None:
         words = self._panel.search.text().lower() if kind == "own" else ""
@@ -85,7 +94,7 @@ class DirectionsTool(QObject):
         self._panel.show_kind("local")
         self.state.find()
 
-    def _direction(self, index: int) -> int | Move:
+    def direction(self, index: int) -> int | Move:
         """What a slider of the chosen kind moves along."""
         return index if self._panel.kind == "model" else self._move(index)
 
@@ -99,7 +108,7 @@ class DirectionsTool(QObject):
         menu.popup(place)
 
     def _fill_menu(self, menu: QMenu, index: int) -> None:
-        direction = self._direction(index)
+        direction = self.direction(index)
         locked = self._locked(direction)
         lock = menu.addAction(self.tr("&Lock: moves along others leave it as it is"))
         lock.setCheckable(True)
@@ -113,7 +122,7 @@ class DirectionsTool(QObject):
         focused = self._panel.window().focusWidget()
         for index, row in enumerate(self._panel.shown.rows):
             if row.slider is focused:
-                direction = self._direction(index)
+                direction = self.direction(index)
                 self.state.lock(direction, not self._locked(direction))
 
     def _locked(self, direction: int | Move) -> bool:

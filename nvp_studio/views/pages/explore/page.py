@@ -32,6 +32,7 @@ from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
 from nvp_studio.views.pages.explore.picture_area import PictureArea
 from nvp_studio.views.pages.explore.picture_text import base_text, changed_text, count_text, moved_text, scales_text
+from nvp_studio.views.pages.explore.preview_tool import PreviewTool
 from nvp_studio.views.pages.explore.redraw_tool import RedrawTool
 from nvp_studio.views.pages.explore.session_tool import SessionTool
 from nvp_studio.views.pages.explore.slider_panel import SliderPanel
@@ -75,6 +76,7 @@ class ExplorePage(Page):
         kept = context.settings.path.with_suffix(".session")
         session = SessionState(self.state, self.history, self.blend, self.corners, kept)
         self.session = SessionTool(context, self, session)
+        self.previews = PreviewTool(context, self, self.state, self.directions)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -110,6 +112,7 @@ class ExplorePage(Page):
     def _lay_out(self) -> None:
         self.panel = SliderPanel(self.context)
         self.directions.show_on(self.panel.latents)
+        self.previews.show_on(self.panel.latents.panel)
         parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self.panel), (1, 0))
         self.restore_sizes("explore", parts, [10_000, 44 * SPACE])
         vbox(self, margins=PAGE_MARGINS).addWidget(parts)
