@@ -2,18 +2,45 @@
 
     python -m benchmarks.inspect_page [--model FILE] [--pictures 10] [--json]
 
-*Picture to layers* is the time from asking for a sample until its layers are shown; the processor time of the worker in
-it is shared with whatever else the machine does. *Slider* is how many layers are shown and painted in a second.
+*Image to layers* is the time from dropping an image file until its layers are shown and painted, with the processor
+time that the worker takes for it: the machine may do other things meanwhile. *Slider* is how many layers a second are
+shown and painted while the handle is dragged by mouse events, with the map of the pixel that is pointed at, and the
+processor time of the window for each.
 """
 
 import argparse
 import json
 import statistics
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psutil
+from PIL import Image
+
+import nvp_studio
 from benchmarks.studio import Studio, machine, open_studio
 
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
 PATIENCE = 60.0
+SECONDS = 3.0
+"""How long the slider is dragged."""
+
+
+class Painted:
+    """Counts how often a widget is painted."""
+
+    def __init__(self, widget: "QWidget") -> None:
+        self.count = 0
+        paint = widget.paintEvent
+
+        def counted(event: object) -> None:
+            self.count += 1
+            paint(event)  # type: ignore[arg-type]
+
+        widget.paintEvent = counted  # type: ignore[assignment, method-assign]
 
 
 def measure(studio: Studio, pictures: int) -> dict[str, float]:
@@ -24,27 +51,65 @@ def measure(studio: Studio, pictures: int) -> dict[str, float]:
     studio.window.show_page("inspect")
     page = studio.window.page("inspect")
     assert isinstance(page, InspectPage)
+    from PySide6.QtCore import QPoint, Qt
+    from PySide6.QtTest import QTest
+
+    worker = psutil.Process(studio.engine.explorer.pid)
     times: list[float] = []
-    for seed in range(pictures + 1):
+    computed: list[float] = []
+    for path in write_images(studio, pictures + 1):
         before = page.state.inspection
-        began = time.perf_counter()
-        page.state.show_sample(seed)
+        spent, began = used(worker), time.perf_counter()
+        page.open_paths([path])
         while page.state.inspection is before:
             studio.app.processEvents()
             if time.perf_counter() - began > PATIENCE:
                 raise TimeoutError("no layers of the picture")
         page.stage.picture.repaint()
         times.append(1000 * (time.perf_counter() - began))
-    shown, began = 0, time.perf_counter()
-    while time.perf_counter() - began < 2:
-        page.slider.setValue(shown % (page.state.last + 1))
+        computed.append(1000 * (used(worker) - spent))
+        studio.spin(0.5)
+    studio.spin(1)
+    slider, shown, painted = page.slider, 0, Painted(page.stage.picture)
+    left, right, middle = 8, page.slider.width() - 8, page.slider.height() // 2
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(left, middle))
+    spent, began = time.process_time(), time.perf_counter()
+    while time.perf_counter() - began < SECONDS:
+        place = left + (shown * 3) % (right - left)
+        QTest.mouseMove(slider, QPoint(place, middle))
         studio.app.processEvents()
         shown += 1
+    seconds, spent = time.perf_counter() - began, time.process_time() - spent
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(left, middle))
     return {
-        "picture to layers, first (ms)": times[0],
-        "picture to layers, median (ms)": statistics.median(times[1:]),
-        "slider (layers/s)": shown / (time.perf_counter() - began),
+        "image to layers, first (ms)": times[0],
+        "image to layers, median (ms)": statistics.median(times[1:]),
+        "image to layers, most (ms)": max(times[1:]),
+        "worker's processor time, first (ms)": computed[0],
+        "worker's processor time, median (ms)": statistics.median(computed[1:]),
+        "slider (layers/s)": painted.count / seconds,
+        "window's processor time for a layer (ms)": 1000 * spent / max(1, painted.count),
     }
+
+
+def used(process: psutil.Process) -> float:
+    """Seconds of processor time that a process took so far."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def write_images(studio: Studio, count: int) -> list[Path]:
+    """Image files of the model's size, samples of it."""
+    from nvp_studio.flow.dequantization import images_from_unit
+
+    folder = studio.folder / "inspected"
+    folder.mkdir()
+    model = nvp_studio.load(studio.engine.model.path)  # type: ignore[union-attr]
+    paths = []
+    for number, image in enumerate(images_from_unit(model.sample(count)).numpy()):
+        paths.append(folder / f"{number}.png")
+        Image.fromarray(image.squeeze()).save(paths[-1])
+    return paths
 
 
 def main() -> None:
@@ -60,7 +125,7 @@ def main() -> None:
         return
     print(where)
     for name, value in figures.items():
-        print(f"{name:32} {value:8.1f}")
+        print(f"{name:42} {value:8.1f}")
 
 
 if __name__ == "__main__":

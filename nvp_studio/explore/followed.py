@@ -22,11 +22,13 @@ _CURVE_POINTS = 121
 class FollowedPicture:
     """The stages of an 8-bit image (H, W, C), dequantized by the noise of its score with seed 0."""
 
-    def __init__(self, model: OpenedModel, pixels: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, model: OpenedModel, pixels: npt.NDArray[np.uint8], walk: Walk | None = None) -> None:
+        """`walk` is one through the model's flow, which is made where it is not given."""
         self.model = model
         self.pixels = pixels
         images = np.ascontiguousarray(pixels[np.newaxis])
-        self.stages: list[Stage] = list(Walk(model.flow).stages(dequantized(model.flow, images, 0, 0)))
+        walk = Walk(model.flow) if walk is None else walk
+        self.stages: list[Stage] = list(walk.stages(dequantized(model.flow, images, 0, 0)))
         self._params: tuple[int, Tensor] | None = None
 
     @property

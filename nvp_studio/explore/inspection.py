@@ -51,25 +51,25 @@ def inspection_of(followed: FollowedPicture) -> Inspection:
     couplings = [stage.parameters for stage in stages if stage.parameters is not None]
     step = _step(len(stages) + 3 * len(couplings), pixels.shape)
     described: list[InspectedStage] = [_pixels(pixels)]
-    values = [pixels[::step, ::step]]
     for stage in stages:
         index = sum(one.coupling >= 0 for one in described) if stage.parameters is not None else -1
         described.append(_described(stage, index))
-        low, high = _range(stage)
-        values.append(_bytes(stage.values, low, high, step))
-    height, width, channels = values[0].shape
-    none = np.empty((0, height, width, channels), np.uint8)
+    thinned = pixels[::step, ::step]
+    values = _bytes([stage.values for stage in stages], [_range(stage) for stage in stages], step)
+    scales, shifts = [one.log_derivative for one in couplings], [one.shift for one in couplings]
+    masks = [_mask(one.stays, step) for one in couplings]
 
-    def batch(parts: list[Bytes]) -> ImageBatch:
-        return ImageBatch.of(np.stack(parts) if parts else none)
+    def batch(parts: list[Tensor], largest: float) -> ImageBatch:
+        ranges = [(-largest, largest)] * len(parts)
+        return ImageBatch.of(_bytes(parts, ranges, step) if parts else np.empty((0, *thinned.shape), np.uint8))
 
     return Inspection(
         ledger=ledger,
         stages=tuple(described),
-        values=batch(values),
-        log_derivatives=batch([_bytes(one.log_derivative, -SCALE_RANGE, SCALE_RANGE, step) for one in couplings]),
-        shifts=batch([_bytes(one.shift, -SHIFT_RANGE, SHIFT_RANGE, step) for one in couplings]),
-        masks=batch([_mask(one.stays, step) for one in couplings]),
+        values=ImageBatch.of(np.concatenate((thinned[np.newaxis], values))),
+        log_derivatives=batch(scales, SCALE_RANGE),
+        shifts=batch(shifts, SHIFT_RANGE),
+        masks=ImageBatch.of(np.stack(masks) if masks else np.empty((0, *thinned.shape), np.uint8)),
         step=step,
         reference_mean=float(model.reference.mean()) if len(model.reference) else None,
     )
@@ -94,7 +94,7 @@ def channel_images(followed: FollowedPicture, position: int, aspect: Aspect) -> 
         }
         low, high = ranges.get(aspect) or _range(followed.stages[position - 1])
         middle = torch.where(channels.isnan(), (low + high) / 2, channels)
-        grey = _bytes(middle[np.newaxis], low, high, 1).transpose(2, 0, 1)
+        grey = _bytes([middle[np.newaxis]], [(low, high)], 1)[0].transpose(2, 0, 1)
     return ImageBatch.of(np.ascontiguousarray(grey[..., np.newaxis]))
 
 
@@ -115,7 +115,7 @@ def _described(stage: Stage, coupling: int) -> InspectedStage:
     values = stage.tensor.to("cpu", torch.float32).numpy()
     low, high = _range(stage)
     ends = (low, high) if high == 1 else (-_HISTOGRAM_RANGE, _HISTOGRAM_RANGE)
-    counts = np.histogram(values, BINS, ends)[0]
+    counts = _counts(values, *ends)
     parameters = 0 if stage.layer is None else sum(one.numel() for one in stage.layer.parameters())
     mask: Literal["", "checkerboard", "channels"] = ""
     if isinstance(stage.layer, Coupling):
@@ -140,6 +140,13 @@ def _described(stage: Stage, coupling: int) -> InspectedStage:
     )
 
 
+def _counts(values: npt.NDArray[np.float32] | Bytes, low: float, high: float) -> npt.NDArray[np.int64]:
+    """How many values are in each of `BINS` equal bins; those of `high` are in the last, those beyond in none."""
+    places = ((values.ravel() - np.float32(low)) * np.float32(BINS / (high - low))).astype(np.float32)
+    inside = places[(places >= 0) & (places <= BINS)]
+    return np.bincount(np.minimum(inside, BINS - 1).astype(np.int64), minlength=BINS)
+
+
 def _flops(stage: Stage) -> int:
     """Of the convolutions of a layer, whose outputs all have the size of its input, for one image."""
     layer = stage.layer
@@ -155,7 +162,7 @@ def _flops(stage: Stage) -> int:
 
 def _pixels(pixels: Bytes) -> InspectedStage:
     height, width, channels = pixels.shape
-    counts = np.histogram(pixels, BINS, (0, 256))[0]
+    counts = _counts(pixels, 0, 256)
     return InspectedStage(
         layer="pixels",
         shape=(channels, height, width),
@@ -176,9 +183,11 @@ def _pixels(pixels: Bytes) -> InspectedStage:
     )
 
 
-def _bytes(values: Tensor, low: float, high: float, step: int) -> Bytes:
-    """The one image in values (1, C, H, W) as (H, W, C), `low` black and `high` white."""
-    array = values[0, :, ::step, ::step].to("cpu", torch.float32).permute(1, 2, 0).numpy()
+def _bytes(tensors: list[Tensor], ranges: list[tuple[float, float]], step: int) -> Bytes:
+    """The one image in each of `tensors` (1, C, H, W) as (N, H, W, C), the low end of its range black."""
+    parts = [tensor[:, :, ::step, ::step].to("cpu", torch.float32) for tensor in tensors]
+    array = torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
+    low, high = np.array(ranges, np.float32).T.reshape(2, -1, 1, 1, 1)
     scaled = (array - low) * (255 / (high - low))
     result: Bytes = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return result

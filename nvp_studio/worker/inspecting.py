@@ -5,15 +5,19 @@ from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from nvp_studio.explore.followed import FollowedPicture
 from nvp_studio.explore.health import examine
 from nvp_studio.explore.inspection import channel_images, inspection_of
 from nvp_studio.explore.ledger_baseline import known_baseline, needed_baseline
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.receptive import ReceptiveFields
-from nvp_studio.explore.rendering import draw
+from nvp_studio.explore.rendering import check_recipe, draw
+from nvp_studio.flow.engine.walk import Walk
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Recipe
+from nvp_studio.recipe import Image, Recipe
 from nvp_studio.worker.inspect_messages import (
     BaselineFound,
     CellInspected,
@@ -46,6 +50,7 @@ class Inspector:
 
     def __init__(self) -> None:
         self._kept: dict[Recipe, FollowedPicture] = {}
+        self._walk: tuple[OpenedModel, Walk] | None = None
         self._fields: ReceptiveFields | None = None
 
     def steps(self, request: InspectRequest, model: OpenedModel) -> Steps:
@@ -80,11 +85,16 @@ class Inspector:
         """The picture of a recipe at every layer, kept for the next question about it."""
         kept = self._kept.pop(recipe, None)
         if kept is None or kept.model is not model:
-            kept = FollowedPicture(model, draw(model, [recipe]).images[0])
+            kept = FollowedPicture(model, _pixels(model, recipe), self._walk_of(model))
         if kept.size <= _KEPT_BYTES:
             self._kept[recipe] = kept
         self._kept = {key: one for key, one in list(self._kept.items())[-_KEPT:] if one.model is model}
         return kept
+
+    def _walk_of(self, model: OpenedModel) -> Walk:
+        if self._walk is None or self._walk[0] is not model:
+            self._walk = model, Walk(model.flow)
+        return self._walk[1]
 
     def _baseline(self, request: FindBaseline, model: OpenedModel) -> Steps:
         found = known_baseline(model)
@@ -97,11 +107,21 @@ class Inspector:
         if fields is None or fields.model is not model or fields.recipe != request.recipe:
             fields = self._fields = ReceptiveFields(model, request.recipe)
         values = fields.field(request.scale, request.channel, request.row, request.column, request.direction)
-        yield FieldFound(request, ImageBatch.of(draw(model, [request.recipe]).images), values.tobytes())
+        yield FieldFound(request, ImageBatch.of(_pixels(model, request.recipe)[np.newaxis]), values.tobytes())
 
     def _examine(self, request: Examine, model: OpenedModel) -> Steps:
-        images = None if request.recipe is None else draw(model, [request.recipe]).images
+        images = None if request.recipe is None else _pixels(model, request.recipe)[np.newaxis]
         yield Examined((yield from _working(partial(examine, model, images))))
+
+
+def _pixels(model: OpenedModel, recipe: Recipe) -> npt.NDArray[np.uint8]:
+    """The picture (H, W, C) of a recipe: an image that nothing was done to as it is, which need not be decoded."""
+    base = recipe.base
+    if isinstance(base, Image) and recipe == Recipe(checkpoint=recipe.checkpoint, base=base):
+        check_recipe(model, recipe)
+        return np.frombuffer(base.pixels, np.uint8).reshape(base.shape)
+    drawn: npt.NDArray[np.uint8] = draw(model, [recipe]).images[0]
+    return drawn
 
 
 def _working(work: Callable[[Callable[[int, int], None]], Result]) -> Generator[Answer | None, None, Result]:
