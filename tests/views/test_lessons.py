@@ -113,6 +113,25 @@ def do_interval(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     qtbot.mouseDrag(pad, end, end - QPoint(30, 0))
 
 
+def do_jacobian(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
+    part = window.page("lab").two_dimensions
+    view = part.views.data_view
+    assert part.state.pace == "paused"
+    place = view.place_of(0.3, -0.2).toPoint()
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: part.state.led is not None)
+    nearly()
+    qtbot.mouseDrag(view, place, place + QPoint(4, 4), place + QPoint(9, 6))
+
+
+def do_prior(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
+    slider = window.page("lab").two_dimensions.views.slider
+    assert slider.value() == 0
+    qtbot.keyClick(slider, Qt.Key.Key_PageUp)
+    nearly()
+    qtbot.keyClick(slider, Qt.Key.Key_End)
+
+
 def do_gaussian(window: MainWindow, qtbot: Bot, nearly: Nearly) -> None:
     pad, fit = window.page("lab").one_dimension.likelihood_pad, window.page("lab").one_dimension.fit
     best = fit.value.largest
@@ -223,10 +242,11 @@ DO: dict[str, Callable[[MainWindow, Bot, Nearly], None]] = {
     step.name: globals()[f"do_{step.name.replace('-', '_')}"] for step in steps()
 }
 
+LONG = ("jacobian", "prior", "likelihood")
+"""Steps that train or compile first."""
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "likelihood" else ()) for name in DO]
-)
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in DO])
 def test_the_thing_of_a_step_is_noticed_and_nothing_less(
     name: str, window: MainWindow, strip: LessonStrip, qtbot: Bot
 ) -> None:

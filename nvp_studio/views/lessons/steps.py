@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Script = Generator[str, None, None]
 _NEAR_NATS = 0.05
 """How far below its maximum a log-likelihood counts as found."""
+_TRAINED_STEPS = 200
+"""Of the flow of two dimensions, whose map is then no longer the identity."""
 _tr = partial(QCoreApplication.translate, "Lessons")
 
 
@@ -47,7 +49,9 @@ def steps() -> tuple[Step, ...]:
         Step("samples", "explore", _samples),
         Step("bend", "lab", _bend),
         Step("interval", "lab", _interval),
+        Step("jacobian", "lab", _jacobian),
         Step("gaussian", "lab", _gaussian),
+        Step("prior", "lab", _prior),
         Step("ledger", "inspect", _ledger),
         Step("coupling", "inspect", _coupling),
         Step("inverse", "inspect", _inverse),
@@ -102,6 +106,43 @@ def _gaussian(page: Page) -> Script:
         if best is not None and not lab.fit.held and fitted.log_likelihood > best.log_likelihood - _NEAR_NATS:
             return
         yield lab.fit.why_no_maximum()
+
+
+def _jacobian(page: Page) -> Script:
+    lab = cast("LabPage", page).two_dimensions
+    yield from _trained(page)
+    lab.state.clear_probe()
+    lab.views.move_to(lab.state.layers)
+    while lab.state.led is None or lab.state.probe is None or len(lab.state.probe[0]) == 1:  # nothing drawn, or a point
+        yield ""
+
+
+def _prior(page: Page) -> Script:
+    lab = cast("LabPage", page).two_dimensions
+    yield from _trained(page)
+    lab.views.move_to(0)
+    while lab.state.layers == 0 or lab.views.position < lab.state.layers:
+        yield ""
+
+
+def _trained(page: Page) -> Script:
+    """Show two dimensions, and train the flow for some steps where it was not."""
+    lab, registry = cast("LabPage", page), page.context.registry
+    lab.show_part("two-dimensions")
+    state = lab.two_dimensions.state
+    if registry["lab.draw"].isChecked():
+        registry["lab.draw"].trigger()  # else the mouse draws points
+    state.show_grid_of(noise=False)
+    try:
+        while len(state.losses) < _TRAINED_STEPS:
+            if state.settings.data == "points" and not len(state.points):
+                yield _tr("There are no points to train on. Choose other data on the page.")
+                continue
+            if state.built is not None and state.pace == "paused":
+                state.set_pace("playing")
+            yield state.problem or _tr("A flow is trained on the points…")
+    finally:  # also where the step is left
+        state.set_pace("paused")
 
 
 def _in_one_dimension(page: Page, view: str) -> "OneDimension":
