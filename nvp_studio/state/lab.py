@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from nvp_studio.lab.settings import MAX_POINTS, LabSettings
+from nvp_studio.files import read_regular
+from nvp_studio.lab.settings import MAX_POINTS, LabFile, LabSettings, read_settings
 from nvp_studio.lab.stages import Points
 from nvp_studio.state.engine import Engine
+from nvp_studio.text import error_line
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.lab_messages import (
     LabBuild,
@@ -42,6 +44,9 @@ _SLOW_MILLISECONDS = 250
 """Between two steps in slow motion."""
 _MERGE_SECONDS = 1.0
 """Within it changes of one setting become one undo entry."""
+_MOST_SHOTS = 300
+_MOST_FILE = 32 * 2**20
+"""Bytes of a file with settings."""
 _EDGE_POINTS = 8
 """Of each side of a square that is led through the layers."""
 
@@ -74,6 +79,17 @@ Choice = tuple[LabSettings, Floats]
 """Settings, and a person's points (N, 2)."""
 
 
+class Shot(NamedTuple):
+    """What is kept of a view of the training."""
+
+    steps: int
+    loss: float
+    """Mean since the view before, in nats."""
+    samples: Points
+    density_side: int
+    density: bytes
+
+
 class LabState(QObject):
     """Asks the explorer to build and train, and keeps what it answered."""
 
@@ -101,6 +117,10 @@ class LabState(QObject):
         self.pace: Pace = "paused"
         self.view: LabView | None = None
         self.losses: list[float] = []
+        self.shots: list[Shot] = []
+        """The training so far, at most `_MOST_SHOTS` of its views."""
+        self._shot_every = 1
+        self._views = 0
         self.from_noise = False
         self.probe: tuple[Floats, int] | None = None
         """Middle and outline (33, 2), or the middle alone (1, 2), and the stage that they were drawn at."""
@@ -154,6 +174,23 @@ class LabState(QObject):
     def read_points(self, path: Path) -> None:
         """Read points from a CSV file or a picture and take them."""
         self._reading.ask(LabRead(str(path)), self._on_read)
+
+    def file(self) -> LabFile:
+        """The experiment as it is kept in a file."""
+        points: tuple[tuple[float, float], ...] = ()
+        if self.settings.data == "points":
+            points = tuple((float(x), float(y)) for x, y in self.points)
+        return LabFile(settings=self.settings, points=points)
+
+    def read_file(self, path: Path) -> None:
+        """Take the experiment in a JSON file."""
+        try:
+            file = read_settings(read_regular(path, _MOST_FILE))
+        except (OSError, ValueError) as error:
+            self.failed.emit(f"{path.name}: {error_line(error)}")
+            return
+        points = np.array(file.points, np.float32).reshape(-1, 2)
+        self.take(file.settings, points, self.tr("Open {0}").format(path.name))
 
     def _edit(self, after: Choice, text: str, key: str = "") -> None:
         self._undo.push(_Edit(self._apply, text, (self.settings, self.points), after, key))
@@ -233,6 +270,7 @@ class LabState(QObject):
                 if self.led is not None and self.layers != len(answer.layers):
                     self.probe = None if self.probe is None or self.probe[1] else self.probe
                 self.built, self.view, self.losses, self.led = answer, None, [], None
+                self.shots, self._shot_every, self._views = [], 1, 0
                 if answer.note:
                     self.noted.emit(answer.note)
                 self._look()
@@ -252,6 +290,7 @@ class LabState(QObject):
                 self.viewed.emit()
                 if answer.losses:
                     self._lead()
+                    self._keep(answer)
                 if self.pace == "slow":
                     self._clock.start()
                 else:
@@ -259,6 +298,15 @@ class LabState(QObject):
             case Failed(reason=reason):
                 self.set_pace("paused")
                 self.failed.emit(reason)
+
+    def _keep(self, view: LabView) -> None:
+        """Keep a view of the training; of a long one every second, fourth and so on."""
+        if self._views % self._shot_every == 0:
+            loss = sum(view.losses) / len(view.losses)
+            self.shots.append(Shot(view.steps, loss, view.samples, view.density_side, view.density))
+        self._views += 1
+        if len(self.shots) > _MOST_SHOTS:
+            self.shots, self._shot_every = self.shots[::2], 2 * self._shot_every
 
     def _on_engine(self, state: str) -> None:
         if state == "ready" and self._wanted:

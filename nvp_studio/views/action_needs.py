@@ -90,6 +90,8 @@ def _needs() -> dict[str, str]:
         "inspect.next": picture,
         "inspect.previous": picture,
         **{f"lab.{key}": experiment for key in ("play", "slow", "step", "layers", "noise")},
+        **{f"lab.{key}": experiment for key in ("copy-python", "save-figure", "save-layers")},
+        "lab.save-training": _tr("needs an experiment of Lab that was trained"),
         "lab.clear": _tr("needs points of your own as the data of Lab"),
         "lab.unmark": _tr("needs a point or square that was drawn on Lab"),
         "runs.label": some_run,

@@ -40,6 +40,7 @@ _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
 }
+_CLOSED = np.array((1, 1, 1, 1, 0), np.int32)
 _CLICK = 3
 """Pixels that a pointer may move in a click."""
 
@@ -123,93 +124,21 @@ class PlaneView(QWidget):
     # Drawing
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        self.draw(painter, self.square())
-        if self.hasFocus():
-            painter.setPen(QPen(QColor(colors().accent), 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.square())
-
-    def draw(self, painter: QPainter, square: QRectF) -> None:
-        """Draw the scene into a square, of this or of another device."""
-        c, scene = colors(), self.scene
-        painter.save()
-        painter.fillRect(square, QColor(c.surface))
-        painter.setClipRect(square)
-        if scene.heat is not None:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(square, scene.heat)
-        if scene.mesh is not None:
-            self._draw_mesh(painter, square, *scene.mesh)
-        for points, colour in scene.dots:
-            _draw_dots(painter, self._pixels(points, square), QColor(colour), square)
-        if scene.outline is not None:
-            self._draw_outline(painter, self._pixels(scene.outline, square))
-        if scene.empty and self.empty_text:
+        painter, square, c = QPainter(self), self.square(), colors()
+        draw_scene(painter, square, self.half, self.scene)
+        if self.scene.empty and self.empty_text:
             painter.setPen(QColor(c.dim))
             painter.setFont(scaled_font(12))
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(square.adjusted(SPACE, SPACE, -SPACE, -SPACE), flags, self.empty_text)
         if self._pressed is not None and self._at is not None and not self.strokes:
-            half = self._half_drawn()
-            place, scale = self._pressed, square.width() / (2 * self.half)
+            half = self._half_drawn() * square.width() / (2 * self.half)
             painter.setPen(QPen(QColor(c.warning), 1.5, Qt.PenStyle.DashLine))
-            painter.drawRect(QRectF(place.x() - half * scale, place.y() - half * scale, *2 * (2 * half * scale,)))
-        painter.setPen(QPen(QColor(c.border), 1))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setClipping(False)
-        painter.drawRect(square)
-        painter.restore()
-
-    def _pixels(self, points: Floats, square: QRectF) -> npt.NDArray[np.float64]:
-        scale = square.width() / (2 * self.half)
-        far = np.clip(np.nan_to_num(points.astype(np.float64)), -50 * self.half, 50 * self.half)
-        return far * (scale, -scale) + (square.center().x(), square.center().y())
-
-    def _draw_mesh(self, painter: QPainter, square: QRectF, corners: Floats, log_dets: Floats) -> None:
-        side = math.isqrt(len(corners))
-        pixels = self._pixels(corners, square).reshape(side, side, 2)
-        values = log_dets.reshape(side, side)
-        cells = np.stack((pixels[:-1, :-1], pixels[:-1, 1:], pixels[1:, 1:], pixels[1:, :-1], pixels[:-1, :-1]), 2)
-        middle = (values[:-1, :-1] + values[1:, 1:] + values[:-1, 1:] + values[1:, :-1]) / 4
-        level = np.clip(((middle / DET_RANGE + 1) / 2 * LEVELS).astype(int), 0, LEVELS - 1).ravel()
-        cells = cells.reshape(-1, 5, 2)
-        shades = det_colours(colors().surface)
-        joined = np.array((1, 1, 1, 1, 0), np.int32)
-        for one in np.unique(level):
-            chosen = cells[level == one]
-            path = pg.arrayToQPath(
-                chosen[:, :, 0].ravel(), chosen[:, :, 1].ravel(), np.tile(joined, len(chosen)), finiteCheck=False
-            )
-            path.setFillRule(Qt.FillRule.WindingFill)
-            painter.fillPath(path, shades[one])
-        lines = pixels[::_LINE_EVERY], pixels[:, ::_LINE_EVERY].swapaxes(0, 1)
-        joined = np.ones(side, np.int32)
-        joined[-1] = 0
-        line_colour = QColor(colors().text)
-        line_colour.setAlpha(110)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(line_colour, 0))
-        for some in lines:
-            flat = some.reshape(-1, 2)
-            painter.drawPath(
-                pg.arrayToQPath(
-                    np.ascontiguousarray(flat[:, 0]),
-                    np.ascontiguousarray(flat[:, 1]),
-                    np.tile(joined, len(some)),
-                    finiteCheck=False,
-                )
-            )
-
-    def _draw_outline(self, painter: QPainter, pixels: npt.NDArray[np.float64]) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for width, shade in ((4.0, colors().surface), (2.0, colors().warning)):
-            painter.setPen(QPen(QColor(shade), width))
-            painter.drawEllipse(QPointF(*pixels[0]), 2.5, 2.5)
-            if len(pixels) > 1:
-                painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in pixels[1:]]))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            painter.drawRect(QRectF(self._pressed.x() - half, self._pressed.y() - half, 2 * half, 2 * half))
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(c.accent), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(square)
 
     # Mouse and keys
 
@@ -272,15 +201,82 @@ class PlaneView(QWidget):
         self.update()
 
 
+def draw_scene(painter: QPainter, square: QRectF, half: float, scene: Scene) -> None:
+    """Draw what lies between -`half` and `half` into a square of any device; may be called from any thread."""
+    c = colors()
+    painter.save()
+    painter.fillRect(square, QColor(c.surface))
+    painter.setClipRect(square)
+    if scene.heat is not None:
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(square, scene.heat)
+    if scene.mesh is not None:
+        corners, log_dets = scene.mesh
+        _draw_mesh(painter, _pixels(corners, square, half), log_dets)
+    for points, colour in scene.dots:
+        _draw_dots(painter, _pixels(points, square, half), QColor(colour), square)
+    if scene.outline is not None:
+        _draw_outline(painter, _pixels(scene.outline, square, half))
+    painter.setPen(QPen(QColor(c.border), 1))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setClipping(False)
+    painter.drawRect(square)
+    painter.restore()
+
+
+def _pixels(points: Floats, square: QRectF, half: float) -> npt.NDArray[np.float64]:
+    scale = square.width() / (2 * half)
+    far = np.clip(np.nan_to_num(points.astype(np.float64)), -50 * half, 50 * half)
+    return np.asarray(far * (scale, -scale) + (square.center().x(), square.center().y()))
+
+
+def _draw_mesh(painter: QPainter, pixels: npt.NDArray[np.float64], log_dets: Floats) -> None:
+    side = math.isqrt(len(pixels))
+    pixels = pixels.reshape(side, side, 2)
+    values = log_dets.reshape(side, side)
+    cells = np.stack((pixels[:-1, :-1], pixels[:-1, 1:], pixels[1:, 1:], pixels[1:, :-1], pixels[:-1, :-1]), 2)
+    middle = (values[:-1, :-1] + values[1:, 1:] + values[:-1, 1:] + values[1:, :-1]) / 4
+    level = np.clip(((middle / DET_RANGE + 1) / 2 * LEVELS).astype(int), 0, LEVELS - 1).ravel()
+    cells = cells.reshape(-1, 5, 2)
+    shades = det_colours(colors().surface)
+    for one in np.unique(level):
+        painter.fillPath(_closed_path(cells[level == one]), shades[one])
+    joined = np.ones(side, np.int32)
+    joined[-1] = 0
+    line_colour = QColor(colors().text)
+    line_colour.setAlpha(110)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(line_colour, 0))
+    for lines in (pixels[::_LINE_EVERY], pixels[:, ::_LINE_EVERY].swapaxes(0, 1)):
+        x, y = np.ascontiguousarray(lines.reshape(-1, 2).T)
+        painter.drawPath(pg.arrayToQPath(x, y, np.tile(joined, len(lines)), finiteCheck=False))
+
+
+def _closed_path(polygons: npt.NDArray[np.float64]) -> QPainterPath:
+    """Polygons (N, 5, 2), whose last point is their first, as one path."""
+    x, y = np.ascontiguousarray(polygons.reshape(-1, 2).T)
+    path: QPainterPath = pg.arrayToQPath(x, y, np.tile(_CLOSED, len(polygons)), finiteCheck=False)
+    path.setFillRule(Qt.FillRule.WindingFill)
+    return path
+
+
+def _draw_outline(painter: QPainter, pixels: npt.NDArray[np.float64]) -> None:
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for width, shade in ((4.0, colors().surface), (2.0, colors().warning)):
+        painter.setPen(QPen(QColor(shade), width))
+        painter.drawEllipse(QPointF(*pixels[0]), 2.5, 2.5)
+        if len(pixels) > 1:
+            painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in pixels[1:]]))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+
 def _draw_dots(painter: QPainter, pixels: npt.NDArray[np.float64], colour: QColor, square: QRectF) -> None:
     """Dots of 2x2 pixels, as one path."""
     inside = (np.abs(pixels - (square.center().x(), square.center().y())) <= square.width() / 2).all(1)
     pixels = np.round(pixels[inside])
-    x = (pixels[:, :1] + (0.0, 2.0, 2.0, 0.0, 0.0)).ravel()
-    y = (pixels[:, 1:] + (0.0, 0.0, 2.0, 2.0, 0.0)).ravel()
-    path = pg.arrayToQPath(x, y, np.tile(np.array((1, 1, 1, 1, 0), np.int32), len(pixels)), finiteCheck=False)
-    path.setFillRule(Qt.FillRule.WindingFill)
-    painter.fillPath(path, colour)
+    corners = np.array(((0, 0), (2, 0), (2, 2), (0, 2), (0, 0)))
+    painter.fillPath(_closed_path(pixels[:, np.newaxis] + corners), colour)
 
 
 @cache

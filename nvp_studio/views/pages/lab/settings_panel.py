@@ -1,15 +1,17 @@
 """The settings of an experiment of Lab: data and flow, and how training goes."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import QSignalBlocker
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QWidget
 
 from nvp_studio.state.lab import LabState
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.actions import ActionRegistry
-from nvp_studio.views.theme import SPACE
-from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.inputs import ComboBox
 from nvp_studio.views.widgets.layout import form_layout, hbox, paragraph, text_label, vbox
 from nvp_studio.views.widgets.number_field import NumberField
@@ -72,6 +74,8 @@ class SettingsPanel(QWidget):
         column.addWidget(self.facts)
         column.addWidget(self.note)
         column.addStretch(1)
+        self._end = hbox()
+        column.addLayout(self._end)
         names = {
             "data": (self.data_field, self.tr("Data")),
             "law": (self.law_field, self.tr("Law of the couplings")),
@@ -85,6 +89,18 @@ class SettingsPanel(QWidget):
         self.width_field.committed.connect(partial(self._on_number, "width", self.width_field, self.tr("Width")))
         state.changed.connect(self.refresh)
         self.refresh()
+
+    def add_menu(self, text: str, icon: str, actions: Sequence[QAction]) -> None:
+        """Put a button with a menu of actions below the settings."""
+        button = menu_button()
+        button.setText(f" {text}")
+        button.setAccessibleName(text)
+        set_icon(button, icon)
+        menu = QMenu(button)
+        menu.addActions(actions)
+        button.setMenu(menu)
+        self._end.addWidget(button)
+        self._end.addStretch(1)
 
     def refresh(self) -> None:
         """Show the settings as they are."""

@@ -12,6 +12,7 @@ from nvp_studio.state.lab import NO_POINTS, LabState, Pace
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.views import notify
 from nvp_studio.views.page import Page
+from nvp_studio.views.pages.lab.exports import KEYS, LabExports
 from nvp_studio.views.pages.lab.settings_panel import SettingsPanel
 from nvp_studio.views.pages.lab.views import LabViews
 from nvp_studio.views.theme import SPACE
@@ -102,6 +103,8 @@ class TwoDimensions(QWidget):
         row = hbox(self, spacing=2 * SPACE)
         self.panel = SettingsPanel(self.state, registry)
         self.views = LabViews(self.state, registry)
+        self.exports = LabExports(self.page, self.state, self.views)
+        self.panel.add_menu(self.tr("Export"), "download", [registry[f"lab.{key}"] for key in KEYS])
         row.addWidget(self.panel)
         row.addWidget(self.views, 1)
         self.views.data_view.stroked.connect(self._on_stroke)
@@ -119,13 +122,18 @@ class TwoDimensions(QWidget):
 
     def drop_text(self, paths: list[Path]) -> str:
         """What dropping these files would do; empty where it is nothing."""
+        if len(paths) == 1 and paths[0].suffix.lower() == ".json":
+            return self.tr("Open this experiment")
         if len(paths) == 1 and (is_image_file(paths[0]) or paths[0].suffix.lower() in _TABLES):
             return self.tr("Train a flow on these points")
         return ""
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Take the points of a file."""
-        self.state.read_points(paths[0])
+        """Take the points of a file, or the experiment in it."""
+        if paths[0].suffix.lower() == ".json":
+            self.state.read_file(paths[0])
+        else:
+            self.state.read_points(paths[0])
 
     def _ask_points(self) -> None:
         self.page.context.page_requested.emit(self.page.key)

@@ -176,7 +176,7 @@ class LabViews(QWidget):
         state, view = self.state, self.state.view
         with QSignalBlocker(self.slider):
             self.slider.setValue(round(self.position * STEPS_PER_LAYER))
-        self.layers_title.setText(self._layer_text())
+        self.layers_title.setText(self.layer_text(self.position))
         scene = Scene(outline=state.probe_at(self.position))
         if view is not None and view.grid is not None:
             scene.mesh = view.grid.at(self.position)
@@ -186,8 +186,9 @@ class LabViews(QWidget):
         self.layers_line.setText(self._ratio_text())
         self.layers_line.setToolTip(self._ratio_tip)
 
-    def _layer_text(self) -> str:
-        built, position = self.state.built, self.position
+    def layer_text(self, position: float) -> str:
+        """What is shown at a position between data and noise."""
+        built = self.state.built
         if built is None:
             return self.tr("Layers")
         if position == 0:
