@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, kw_only=True):
     score_options: ScoreOptions = ScoreOptions()
     score_gallery: bool = False
     score_all_columns: bool = False
+    score_watched: list[str] = []
+    """Folders that were watched when the program ended."""
     """Whether Score shows its files as thumbnails."""
 
 

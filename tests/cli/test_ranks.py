@@ -115,7 +115,7 @@ def test_a_reference_and_a_report_are_shared(run: Run, photos: Path, tmp_path: P
         assert (row["label"], row["content"], row["error"]) == (other["label"], other["content"], other["error"])
         if row["p_value"]:
             assert float(other["p_value"]) == pytest.approx(float(row["p_value"]), abs=2 / 48), "one rank or the next"
-    assert "Scores of 10 images" in (tmp_path / "two.html").read_text("utf-8")
+    assert "10 images scored" in (tmp_path / "two.html").read_text("utf-8")
     assert len(list(tmp_path.glob("*.references/*"))) == 1
 
 

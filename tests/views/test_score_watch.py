@@ -155,3 +155,20 @@ def test_another_model_scores_what_came_again_and_goes_on_watching(
     assert page.state.watching.folders == (tmp_path / "incoming",)
     page.context.engine.open_model(str(small_model))
     qtbot.waitUntil(page.stale.isVisible)
+
+
+def test_watching_goes_on_after_a_restart_of_the_program(
+    page: ScorePage, write: Callable[..., Path], shared_engine: Engine, tmp_path: Path, qtbot: Bot
+) -> None:
+    write(0)
+    page.state.watch([tmp_path / "incoming"])
+    qtbot.waitUntil(lambda: page.state.rows.total == 1 and not page.state.busy)
+    page.window().close()  # which keeps the table and the settings
+    write(1)
+    again = score_page(open_score(qtbot, shared_engine, tmp_path))
+    assert again.state.watching.folders == (tmp_path / "incoming",)
+    qtbot.waitUntil(lambda: names(again) == ["0.png", "1.png"])
+    qtbot.waitUntil(lambda: again.pace_label.text() == "Watching incoming: 1 came")
+    again.context.registry["score.stop-watching"].trigger()
+    again.save_state()
+    assert again.context.settings.values.score_watched == []

@@ -12,6 +12,7 @@ from nvp_studio.state.references import OWN
 from nvp_studio.state.score_columns import optional_columns
 from nvp_studio.state.score_texts import pace_text, progress_text
 from nvp_studio.state.scoring import ScoreState
+from nvp_studio.text import printable
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -68,6 +69,9 @@ class ScorePage(Page):
         self._show_view()
         self._show_columns()
         self.state.restore(self._file)
+        self._watched_before = list(context.settings.values.score_watched)
+        context.engine.model_opened.connect(self._watch_again)
+        self._watch_again()
 
     # Methods of every page
 
@@ -94,6 +98,7 @@ class ScorePage(Page):
         values.score_columns = self.table.widths()
         values.score_rate = self.state.rate
         values.score_options = self.state.options
+        values.score_watched = list(map(str, self.state.watching.folders)) or self._watched_before
         values.score_all_columns = self.context.registry["score.all-columns"].isChecked()
         values.score_gallery = self.context.registry["score.gallery"].isChecked()
         with suppress(OSError):  # as with the settings: a full disk costs what it cannot keep and nothing else
@@ -216,6 +221,20 @@ class ScorePage(Page):
         self.rate.edited.connect(self._on_rate)
 
     # Changes of the state
+
+    def _watch_again(self) -> None:
+        """Go on watching, once a model is open, what was watched when the program ended."""
+        if self.context.engine.model is None or not self._watched_before:
+            return
+        folders, self._watched_before = list(map(Path, self._watched_before)), []
+        names = ", ".join(printable(folder.name or str(folder)) for folder in folders)
+        if self.state.stale:
+            text = self.tr("{0} is not watched any more: another model is open than that of the table.")
+            notify.warning(text.format(names), topic=f"{TOPIC}-watch")
+            return
+        self.state.watch(folders)
+        stop = (self.tr("Stop watching"), self.state.watching.stop)
+        notify.info(self.tr("Watching {0} again.").format(names), topic=f"{TOPIC}-watch", actions=[stop])
 
     def _show_progress(self) -> None:
         state = self.state
