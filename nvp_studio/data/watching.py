@@ -11,6 +11,9 @@ from nvp_studio.data.images import find_images
 PATIENCE = 5
 """A file that cannot be read is tried again until it has stayed the same for so many looks; it may be half-written."""
 
+_FIRST_READ = 2
+"""At this look at a file that stays the same it is read."""
+
 
 class _Seen(NamedTuple):
     size: int
@@ -35,6 +38,8 @@ class FolderWatch:
         self.places = list(places)
         self.missing: set[Path] = set()
         """Those of `places` that were not there at the last look."""
+        self.unreadable = 0
+        """How many files could not be read so far and are tried again: they may be half-written."""
         self._is_done, self._tell = is_done, tell
         self._seen: dict[str, _Seen] = {}
 
@@ -54,8 +59,9 @@ class FolderWatch:
             elif before is not None and before[:2] == now[:2]:
                 now = before._replace(looks=before.looks + 1)
             self._seen[name] = now
-            if not now.done and now.looks > 1:
+            if not now.done and now.looks >= _FIRST_READ:
                 ready.append(path)
+        self.unreadable = sum(not one.done and one.looks > _FIRST_READ for one in self._seen.values())
         if not self.missing:
             for name in self._seen.keys() - found:
                 del self._seen[name]

@@ -44,7 +44,10 @@ def pace_text(state: ScoreState) -> str:
         return tr("ScoreState", "{0} is missing; waiting for it").format(names)
     if watching.folders and not state.busy:
         names = ", ".join(_short(path.name or str(path)) for path in watching.folders)
-        return tr("ScoreState", "Watching {0}: {1} came").format(names, f"{watching.came:,}")
+        text = tr("ScoreState", "Watching {0}: {1} came").format(names, f"{watching.came:,}")
+        if watching.unreadable:
+            text += tr("ScoreState", ", {0} not readable yet").format(f"{watching.unreadable:,}")
+        return text
     speed = state.pace.per_second if state.busy else None
     if speed is None:
         return ""

@@ -36,6 +36,8 @@ class ScoreWatch(QObject):
         self._watch: FolderWatch | None = None
         self.came = 0
         """How many files were scored since the watching began."""
+        self.unreadable = 0
+        """How many files could not be read so far, and may be half-written."""
         self._missing: frozenset[Path] = frozenset()
         self._ready: dict[str, Path] = {}
         self._timer = QTimer(self, singleShot=True)
@@ -56,7 +58,7 @@ class ScoreWatch(QObject):
         """Watch these folders from now on; files whose paths are `done` are left alone."""
         known = frozenset(done)
         self._watch = FolderWatch(folders, lambda path: printable(str(path)) in known)
-        self.came, self._missing = 0, frozenset()
+        self.came, self.unreadable, self._missing = 0, 0, frozenset()
         self._ready.clear()
         self._timer.start(0)
         self.changed.emit()
@@ -108,8 +110,8 @@ class ScoreWatch(QObject):
         self._timer.start(LOOK_MILLISECONDS)
         ready = ready[:_MOST_AT_ONCE]
         self._ready = {printable(str(path)): path for path in ready}
-        if self._missing != watch.missing:
-            self._missing = frozenset(watch.missing)
+        if self._missing != watch.missing or self.unreadable != watch.unreadable:
+            self._missing, self.unreadable = frozenset(watch.missing), watch.unreadable
             self.changed.emit()
         if ready:
             self.arrived.emit(tuple(map(str, ready)))

@@ -78,6 +78,8 @@ def test_a_half_written_file_waits_and_a_changed_one_is_scored_again(
     page.state.watching.arrived.connect(reads.append)
     qtbot.waitUntil(lambda: len(reads) >= 2)
     assert page.state.rows.total == 0, "it may be half-written"
+    assert page.table.placeholder == "Images that arrive in the folder appear here."
+    qtbot.waitUntil(lambda: page.pace_label.text() == "Watching incoming: 0 came, 1 not readable yet")
     half.write_bytes(whole)
     qtbot.waitUntil(lambda: page.state.rows.total == 1 and not page.state.busy)
     before = page.state.rows.file(0)

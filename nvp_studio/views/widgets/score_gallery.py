@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame
 from nvp_studio.state.score_columns import COLUMNS, verdict_text
 from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
-from nvp_studio.views.widgets.score_table import VERDICT_COLOURS, centred
+from nvp_studio.views.widgets.score_table import VERDICT_COLOURS, centred, paint_placeholder
 
 SIDE = 80
 """Logical pixels of a thumbnail, at most."""
@@ -30,6 +30,8 @@ class ScoreGallery(QAbstractScrollArea):
         self.setAccessibleName(self.tr("Scored files as thumbnails"))
         self.setMinimumWidth(_CELL_WIDTH + 2 * SPACE)
         self._anchor = 0
+        self.placeholder = ""
+        """What is said where no file is shown."""
         for signal in (model.layoutChanged, model.modelReset, model.rowsInserted):
             signal.connect(self._on_rows)
         model.dataChanged.connect(self.viewport().update)
@@ -58,6 +60,10 @@ class ScoreGallery(QAbstractScrollArea):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
         painter.fillRect(self.viewport().rect(), QColor(colors().surface))
+        if not self._model.rowCount():
+            painter.end()
+            paint_placeholder(self.viewport(), self.placeholder)
+            return
         painter.setFont(scaled_font(11))
         scrolled = self.verticalScrollBar().value()
         first = scrolled // _CELL_HEIGHT * self.columns

@@ -12,13 +12,13 @@ from PySide6.QtCore import (
     QSize,
     Qt,
 )
-from PySide6.QtGui import QImage, QPainter, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyleOptionViewItem, QWidget
 
 from nvp_studio.state.score_columns import COLUMNS, OPTIONAL, ColumnName
 from nvp_studio.state.score_rows import THUMBNAIL_SIDE
 from nvp_studio.state.scores import IMAGE_ROLE, ScoresModel
-from nvp_studio.views.theme import SPACE
+from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.placed_image import whole_zoom
 from nvp_studio.views.widgets.table import PlainDelegate, Table
 
@@ -57,6 +57,8 @@ class ScoreTable(Table):
         """As a person set them; the name may be narrower, other columns hidden."""
         self._left_out = set(OPTIONAL)
         self._all = False
+        self.placeholder = ""
+        """What is said where no row is shown."""
         self._fitting = False
         header.sectionResized.connect(self._on_resized)
         self.show_widths([])
@@ -85,6 +87,11 @@ class ScoreTable(Table):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self.model().rowCount():
+            paint_placeholder(self.viewport(), self.placeholder)
 
     def _on_resized(self, column: int, _before: int, width: int) -> None:
         if not self._fitting and column < len(self._widths) and width and not self.isColumnHidden(_NOTES):
@@ -141,6 +148,14 @@ class _ScoreDelegate(PlainDelegate):
         image: QImage | None = index.data(IMAGE_ROLE)
         if image is not None:
             painter.drawImage(centred(image, option.rect, THUMBNAIL_SIDE, painter.device().devicePixelRatioF()), image)
+
+
+def paint_placeholder(viewport: QWidget, text: str) -> None:
+    """Paint a text in the middle of a view that has nothing to show."""
+    painter = QPainter(viewport)
+    painter.setPen(QColor(colors().dim))
+    place = viewport.rect().adjusted(2 * SPACE, SPACE, -2 * SPACE, -SPACE)
+    painter.drawText(place, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, text)
 
 
 def centred(image: QImage, area: QRect, side: int, ratio: float) -> QRectF:

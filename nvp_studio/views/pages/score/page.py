@@ -21,7 +21,7 @@ from nvp_studio.views.page import Page
 from nvp_studio.views.pages.score.actions import TABLE_KEYS, TOPIC, ScoreActions
 from nvp_studio.views.pages.score.empty import ScoreEmpty
 from nvp_studio.views.pages.score.side import ScoreSide
-from nvp_studio.views.theme import SPACE, set_icon
+from nvp_studio.views.theme import SPACE, set_icon, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
@@ -246,7 +246,9 @@ class ScorePage(Page):
         widest = progress_text(state, state.total) if state.busy and state.counted else ""
         self.progress_label.setMinimumWidth(self.progress_label.fontMetrics().horizontalAdvance(widest))
         self.progress_label.setText(progress_text(state))
+        self._show_placeholder()
         self.pace_label.setText(pace_text(state))
+        set_role(self.pace_label, "warning" if state.watching.missing and not state.busy else "dim")
         making = state.references.making
         # not while a folder is watched: its files come a few at a time, and *Stop watching* needs the room
         self.progress.setVisible(making is not None or (state.busy and not state.watching.folders))
@@ -341,6 +343,7 @@ class ScorePage(Page):
 
     def _show_shown(self) -> None:
         rows = self.state.rows
+        self._show_placeholder()
         self.filters.show_labels(rows.labels())
         unusual = int((rows.verdicts > 0).sum())
         parts = []
@@ -350,6 +353,15 @@ class ScorePage(Page):
             parts.append(self.tr("{0} unusual").format(f"{unusual:,}"))
         self.shown_label.setText("   ".join(parts))
         self.actions_of_files.update()
+
+    def _show_placeholder(self) -> None:
+        """Say why no row is shown, where there is none."""
+        text = ""
+        if self.state.rows.total:
+            text = self.tr("No file is like that. Clear the search and choose all verdicts and labels to see others.")
+        elif self.state.watching.folders:
+            text = self.tr("Images that arrive in the folder appear here.")
+        self.table.placeholder = self.gallery.placeholder = text
 
     def _show_view(self) -> None:
         """Table or gallery."""
