@@ -114,6 +114,13 @@ def _explore() -> PageHelp:
                 tr("Corners: choose four, or take four samples, and drag on the pad. Save grid writes them as a PNG."),
             ),
             (
+                tr("Animate the way between pictures"),
+                tr(
+                    "Animate: add pictures, or all of the tray, as keyframes; play, and save a film. Record path on "
+                    "Corners animates a drag over the pad."
+                ),
+            ),
+            (
                 tr("Change one scale alone"),
                 tr("Scales: redraw it, take it from another picture, or lock it against new samples."),
             ),

@@ -332,3 +332,16 @@ def test_without_ffmpeg_a_plain_word_says_so(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="ffmpeg, which was not found: install it, or choose"):
         write_animation(tmp_path / "film.mp4", model, animation(1, 2))
+
+
+def test_the_animation_of_the_documentation_begins_at_its_keyframe() -> None:
+    path = Path(__file__).parents[2] / "docs" / "animation.gif"
+    film = read_animation(path)
+    frames, times = shown(path)
+    for recipe, frame in ((film.keyframes[0], frames[0]), (film.keyframes[1], frames[len(frames) // 2])):
+        assert isinstance(recipe.base, Image)
+        pixels = np.frombuffer(recipe.base.pixels, np.uint8).reshape(recipe.base.shape)
+        factor = len(frame) // len(pixels)
+        assert np.array_equal(frame[..., :1], pixels.repeat(factor, 0).repeat(factor, 1))
+    assert sum(times) == pytest.approx(film.seconds)
+    assert path.stat().st_size < 2**20

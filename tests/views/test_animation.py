@@ -188,7 +188,7 @@ def test_a_film_is_saved_opened_again_and_made_in_python(
     for name in ("film.gif", "film.json"):
         monkeypatch.setattr(page.context, "ask_save", lambda *_, name=name: tmp_path / name)
         with qtbot.waitSignal(state.saved):
-            qtbot.keyClick(page, Qt.Key.Key_S, modifiers)
+            qtbot.keyClick(page, Qt.Key.Key_F, modifiers)
         qtbot.waitUntil(lambda: not state.writing)
     with PIL.Image.open(tmp_path / "film.gif") as file:
         film = np.stack([np.asarray(frame.convert("L")) for frame in PIL.ImageSequence.Iterator(file)])
@@ -201,7 +201,7 @@ def test_a_film_is_saved_opened_again_and_made_in_python(
         state.apply(Animation())
         monkeypatch.setattr(page.context, "ask_files", lambda *_, name=name: [tmp_path / name])
         with qtbot.waitSignal(state.opened):
-            qtbot.keyClick(page, Qt.Key.Key_O, modifiers)
+            qtbot.keyClick(page, Qt.Key.Key_F, modifiers | Qt.KeyboardModifier.ShiftModifier)
         assert state.animation == read_animation(tmp_path / name)
         assert seeds_of(page) == [3, 5]
     (tmp_path / "film.json").write_text("{}}")
