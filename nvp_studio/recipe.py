@@ -73,6 +73,8 @@ class Kept(msgspec.Struct, frozen=True):
     """Factor on that noise."""
 
 
+MAX_ENLARGED = 10
+"""Of sides; the paper shows pictures up to ten times as large (Dinh et al. 2017, appendix)."""
 MAX_MOVES = 16
 """Most directions other than the model's that a recipe moves along."""
 KEPT_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
@@ -110,6 +112,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What part of the base latent is kept, after `scales`; None: all of it."""
     keep_length: bool = False
     """Whether the latent at every scale has the length after the offsets that it had before them."""
+    enlarged: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENLARGED)] = 1
+    """How many times as long as the trained ones the sides of the picture are. Above 1 the base is made of seeds alone
+    and there are no moves along directions, whose vectors are those of the trained size."""
     moves: Annotated[tuple[Move, ...], msgspec.Meta(max_length=MAX_MOVES)] = ()
     """Moves along other directions, sorted by name and vector; those of offset 0 are left out unless locked."""
     locked: Annotated[tuple[int, ...], msgspec.Meta(max_length=256)] = ()
@@ -181,6 +186,12 @@ def sources(base: Base) -> tuple[Source, ...]:
             return corners
         case _:
             return (base,)
+
+
+def can_be_enlarged(recipe: Recipe) -> bool:
+    """Whether the recipe can be that of a picture larger than trained: its bases are noise alone."""
+    bases = (recipe.base, *(base for _, base in recipe.scales))
+    return all(isinstance(source, Seed) for base in bases for source in sources(base))
 
 
 def fits(base: Base, image_shape: tuple[int, int, int]) -> bool:

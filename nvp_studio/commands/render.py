@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from nvp_studio.commands.animate import read_animation_file, render_animation
@@ -11,6 +12,7 @@ from nvp_studio.commands.directions import find_direction
 from nvp_studio.commands.on_ranks import open_on_rank
 from nvp_studio.commands.pictures import read_recipe
 from nvp_studio.commands.region import read_region
+from nvp_studio.recipe import MAX_ENLARGED
 
 
 def render(
@@ -55,6 +57,12 @@ def render(
         str | None,
         typer.Option(help="Draw a region anew: LEFT,TOP,WIDTH,HEIGHT in pixels, or an image that is light there."),
     ] = None,
+    larger: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MAX_ENLARGED, help="Sides so many times as long as trained; for pictures of noise alone."
+        ),
+    ] = None,
     scale: Annotated[int, typer.Option(min=1, help="Screen pixels for each image pixel.")] = 1,
     device: DeviceOption = "auto",
     json: JsonOption = False,
@@ -68,6 +76,8 @@ def render(
     `nvp-studio render picture.png --sweep glasses --from -2 --to 2 --steps 5 --scale 4 -o sweep.png`
 
     `nvp-studio render corners.png --grid 9 -o grid.png`
+
+    `nvp-studio render sample.png --larger 2 -o larger.png`
 
     `nvp-studio render picture.png --redraw 9,10,15,8 --seed 3 -o other.png`
 
@@ -97,6 +107,8 @@ def render(
     opened = open_on_rank(model, device)
     recipe = read_recipe(opened, picture)
     try:
+        if larger is not None:
+            recipe = msgspec.structs.replace(recipe, enlarged=larger)
         if nudge is not None:
             recipe = nudged(opened, recipe, "z" if nudge[0] == "z" else "x", nudge[1] == "+")
         if redraw is not None:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from nvp_studio.explore.larger import at_size
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
 from nvp_studio.picture_png import MAX_SIDE
@@ -61,7 +62,7 @@ def drawing_sheet(
 
     Yields None after each batch. Raises `ValueError` when the sheet is too large, before anything is decoded.
     """
-    height, width, channels = model.pixel_shape
+    height, width, channels = at_size(model, recipes[0]).pixel_shape if recipes else model.pixel_shape
     rows = -(-len(recipes) // columns)
     if pixel_size < 1:
         raise ValueError(f"a scale of {pixel_size} is not possible")

@@ -51,6 +51,10 @@ class OpenedModel:
     """How numbers of more than 8 bits become levels, as when the model was trained."""
     base_latents: dict[Seed | Image, Tensor] = field(default_factory=dict, repr=False)
     """Latents (1, D) of the bases used last, kept by `explore.render`: a slider moves, its base stays."""
+    enlargement: int = 1
+    """How many times as long as when it was trained the sides of its images are; see `explore.larger`."""
+    larger: "dict[int, OpenedModel]" = field(default_factory=dict, repr=False)
+    """The model at the larger size that was used last, kept by `explore.larger`."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nvp_studio.explore.larger import require_own_size
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw, latent
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
@@ -37,6 +38,7 @@ def nudge(model: OpenedModel, recipe: Recipe, space: Space, up: bool = True) -> 
     (`STEP_X`). The picture is rounded to 8 bits, so the recipe holds exactly what is seen. Raises `ValueError` where
     the gradient is not finite or is zero.
     """
+    require_own_size(recipe)
     sign = 1.0 if up else -1.0
     if space == "z":
         z = latent(model, recipe)

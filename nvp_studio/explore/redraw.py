@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.explore.larger import require_own_size
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
@@ -151,6 +152,7 @@ def redrawing(
     Pixels outside of the region keep their grey levels. The same seed gives the same picture on the same machine.
     Raises `ValueError` where the mask is empty or of another size.
     """
+    require_own_size(recipe)
     height, width, _ = model.pixel_shape
     if mask.shape != (height, width):
         raise ValueError(f"the region is given for {mask.shape[1]} x {mask.shape[0]} pixels, not {width} x {height}")

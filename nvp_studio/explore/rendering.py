@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nvp_studio.explore.larger import at_size, require_own_size
 from nvp_studio.explore.latents import between, keep_coarsest, manifold, squared_lengths, with_lengths_of
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.moves import added, check_moves, offsets_along
@@ -52,6 +53,7 @@ def check_recipe(model: OpenedModel, recipe: Recipe) -> None:
 
     A recipe of another checkpoint is fine as long as it fits: the same numbers, seen through other weights.
     """
+    model = at_size(model, recipe)
     scales = len(model.flow.scales)
     for base in (recipe.base, *(other for _, other in recipe.scales)):
         _check_base(model, base)
@@ -109,6 +111,8 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
 
     Raises `ValueError` when the recipe does not fit the model, and when z leaves the range of its numbers.
     """
+    if model.enlargement == 1:
+        require_own_size(recipe)
     check_recipe(model, recipe)
     z = _base(model, recipe.base)
     for number, other in recipe.scales:
@@ -168,8 +172,10 @@ def _image_latent(model: OpenedModel, image: Image) -> Tensor:
 def draw(model: OpenedModel, recipes: Sequence[Recipe]) -> Drawing:
     """Decode recipes as one batch.
 
-    Raises `ValueError` when one of them does not fit the model or decodes to something that is not a picture.
+    They are pictures of one size, the trained one or a larger one. Raises `ValueError` when one of them does not fit
+    the model or decodes to something that is not a picture.
     """
+    model = at_size(model, recipes[0]) if recipes else model
     height, width, channels = model.pixel_shape
     if not recipes:
         none = np.empty((0, len(model.directions or ())))
@@ -196,6 +202,7 @@ def decoded(model: OpenedModel, z: Tensor) -> npt.NDArray[np.uint8]:
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
     """Decode recipes as one batch (`draw`) and score the 8-bit pictures, which takes about as long again."""
     drawing = draw(model, recipes)
+    model = at_size(model, recipes[0]) if recipes else model
     scores = model.flow.bits_per_dim(drawing.images).numpy()
     return Rendering(drawing.images, drawing.base_coordinates, drawing.offsets, drawing.squared_lengths, scores)
 

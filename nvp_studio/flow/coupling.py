@@ -106,6 +106,7 @@ class CheckerboardMask(Mask):
     def __init__(self, shape: Shape, *, flip: bool) -> None:
         super().__init__()
         channels, height, width = shape
+        self.flip = flip
         self.changes = channels
         self.network_shape = channels + 1, height, width
         self.register_buffer("mask", checkerboard(height, width, flip=flip), persistent=False)

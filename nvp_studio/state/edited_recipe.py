@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from nvp_studio.recipe import Recipe, Seed
+from nvp_studio.recipe import Recipe, Seed, can_be_enlarged
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.worker.messages import ModelInfo
@@ -191,6 +191,9 @@ class EditedRecipe(QObject):
         return recipe
 
     def _edit(self, recipe: Recipe, text: str, merge_key: str = "") -> None:
+        """One edit; a picture larger than trained gets its trained size where the recipe cannot have it any more."""
+        if recipe.enlarged > 1 and (recipe.offsets or recipe.moves or not can_be_enlarged(recipe)):
+            recipe = replace(recipe, enlarged=1)
         if recipe == self.recipe:
             return
         if self._gesture is not None:

@@ -73,9 +73,10 @@ class ExploreState(EditedRecipe):
         return self._reading.asking
 
     def percentile(self) -> float | None:
-        """Percentage of the reference images that score lower than the picture."""
+        """Percentage of the reference images that score lower than the picture; None for one of another size."""
         score = self.bits_per_dim
-        if score is None or self.model is None or not self.model.reference:
+        recipe = self.picture_recipe
+        if score is None or self.model is None or not self.model.reference or (recipe and recipe.enlarged > 1):
             return None
         below = sum(value < score for value in self.model.reference)
         return 100.0 * below / len(self.model.reference)

@@ -58,7 +58,8 @@ class RedrawState(QObject):
     def possible(self) -> bool:
         """Whether there is a region, and a model that can redraw it now."""
         explore = self.explore
-        return bool(self.region.any()) and explore.model is not None and explore.engine.explorer.state == "ready"
+        ready = explore.model is not None and explore.engine.explorer.state == "ready"
+        return bool(self.region.any()) and ready and explore.recipe.enlarged == 1
 
     # The region
 

@@ -9,6 +9,7 @@ import numpy as np
 from nvp_studio.data.options import Paced
 from nvp_studio.explore.image_map import mapping, require_umap
 from nvp_studio.explore.known_images import KnownImages, known_images
+from nvp_studio.explore.larger import require_own_size
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.neighbours import Step, finding
 from nvp_studio.explore.rendering import draw
@@ -41,6 +42,7 @@ class Comparer:
                 return self._read(request, model)
 
     def _find(self, request: FindNeighbours, model: OpenedModel) -> Steps:
+        require_own_size(request.recipe)
         image = draw(model, [request.recipe]).images[0]
         known = yield from self._load(model, request.data)
         found = yield from _told(finding(model, known, image, request.space, request.count))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nvp_studio.explore.followed import FollowedPicture
 from nvp_studio.explore.health import examine
 from nvp_studio.explore.inspection import channel_images, inspection_of
+from nvp_studio.explore.larger import require_own_size
 from nvp_studio.explore.ledger_baseline import known_baseline, needed_baseline
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.receptive import ReceptiveFields
@@ -116,6 +117,7 @@ class Inspector:
 
 def _pixels(model: OpenedModel, recipe: Recipe) -> npt.NDArray[np.uint8]:
     """The picture (H, W, C) of a recipe: an image that nothing was done to as it is, which need not be decoded."""
+    require_own_size(recipe)
     base = recipe.base
     if isinstance(base, Image) and recipe == Recipe(checkpoint=recipe.checkpoint, base=base):
         check_recipe(model, recipe)

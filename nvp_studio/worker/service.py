@@ -12,6 +12,7 @@ import torch
 from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import corners_grid, drawing_sheet
+from nvp_studio.explore.larger import at_size
 from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.nudge import nudge
@@ -157,6 +158,7 @@ class Service:
 
     def _render(self, model: OpenedModel, request: Render, task: Task) -> Iterator[Answer | None]:
         """The picture as soon as it is decoded, then its score, which takes as long; none if a newer is requested."""
+        model = at_size(model, request.recipe)
         drawing = draw(model, [request.recipe])
         base_coordinates = tuple(drawing.base_coordinates[0].tolist())
         lengths = tuple(drawing.squared_lengths[0].tolist())
@@ -187,6 +189,7 @@ class Service:
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
     if len(request.recipes) > _MAX_RECIPES:
         raise ValueError(f"a sheet of {len(request.recipes):,} pictures is too large; the most is {_MAX_RECIPES:,}")
+    model = at_size(model, request.recipes[0]) if request.recipes else model
     height, width, channels = model.pixel_shape
     images = [np.empty((0, height, width, channels), np.uint8)]
     scores: list[float] = []

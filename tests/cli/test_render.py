@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import PIL.Image
 import pytest
@@ -37,6 +38,7 @@ def saved(opened: OpenedModel, path: Path, **fields: object) -> tuple[Recipe, np
         {"base": CORNERS},
         {"base": Seed(1), "scales": ((0, CORNERS), (1, Blend(Seed(5), Seed(6), 0.3)))},
         {"base": Seed(1), "kept": Kept(0.25, 7, 0.6)},
+        {"base": Seed(1), "enlarged": 2, "kept": Kept(0.5, 7, 0.6), "scales": ((1, CORNERS),)},
         {"base": Seed(1), "offsets": ((0, 4.0),), "keep_length": True, "temperatures": (0.7, 0.9)},
     ],
 )
@@ -105,6 +107,20 @@ def test_a_step_of_the_density_is_taken_first(run: Run, model: Path, opened: Ope
         step = nudge(opened, recipe, "x", up=False)
         assert np.asarray(file).tobytes() == step.base.pixels
         assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == step
+
+
+def test_a_sample_is_rendered_larger_than_trained(run: Run, model: Path, opened: OpenedModel, tmp_path: Path) -> None:
+    recipe, _ = saved(opened, tmp_path / "picture.png", base=Seed(1))
+    words = "render", tmp_path / "picture.png", "-m", model, "-o", tmp_path / "large.png"
+    assert run(*words, "--larger", "3")[0] == 0
+    larger = msgspec.structs.replace(recipe, enlarged=3)
+    with PIL.Image.open(tmp_path / "large.png") as file:
+        assert np.array_equal(np.asarray(file), draw(opened, [larger]).images[0, ..., 0])
+        assert file.size == (24, 24)
+        assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == larger
+    code, _, told = run(*words, "--larger", "2", "--sweep", "1")
+    assert code == 1
+    assert "directions are those of the trained size" in told
 
 
 def test_a_region_is_redrawn_first(run: Run, model: Path, opened: OpenedModel, tmp_path: Path) -> None:

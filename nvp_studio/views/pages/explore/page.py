@@ -27,6 +27,7 @@ from nvp_studio.views.pages.explore.animation_tool import AnimationTool
 from nvp_studio.views.pages.explore.compare_tool import CompareTool
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
+from nvp_studio.views.pages.explore.larger_tool import LargerTool
 from nvp_studio.views.pages.explore.map_dialog import MapTool
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
@@ -77,6 +78,7 @@ class ExplorePage(Page):
         session = SessionState(self.state, self.history, self.blend, self.corners, kept)
         self.session = SessionTool(context, self, session)
         self.previews = PreviewTool(context, self, self.state, self.directions)
+        self.larger = LargerTool(context, self, self.state)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -216,6 +218,7 @@ class ExplorePage(Page):
         self.panel.seed.setValue(recipe.base.seed if isinstance(recipe.base, Seed) else None)
         self._show_moved()
         self.panel.latents.show_temperatures(self.state.temperatures, self.state.own_temperatures)
+        self.panel.latents.panel.setEnabled(recipe.enlarged == 1)
         if self.state.origin:
             self.panel.latents.show_coordinates(self.state.coordinates, self.state.origin)
         self._mark_sample()

@@ -145,7 +145,9 @@ class Tools(QWidget):
     def _on_picture(self, picture: Picture) -> None:
         model = self._explore.model
         if model is not None and len(model.latent_shapes) == len(picture.squared_lengths):
-            dimensions = [math.prod(shape) for shape in model.latent_shapes]
+            recipe = self._explore.picture_recipe
+            times = 1 if recipe is None else recipe.enlarged**2
+            dimensions = [times * math.prod(shape) for shape in model.latent_shapes]
             self.length_panel.gauge.show_lengths(picture.squared_lengths, dimensions, picture.length_percent)
 
     def _open_when_active(self, mixture: MixtureState) -> None:
