@@ -199,6 +199,18 @@ def decoded(model: OpenedModel, z: Tensor) -> npt.NDArray[np.uint8]:
     return images
 
 
+def draw_reduced(model: OpenedModel, recipes: Sequence[Recipe]) -> npt.NDArray[np.uint8]:
+    """The pictures of recipes, (N, H, W, C) of the trained size: larger ones as means of their pixels."""
+    height, width, channels = model.pixel_shape
+    images = np.empty((len(recipes), height, width, channels), np.uint8)
+    for factor in {recipe.enlarged for recipe in recipes}:
+        places = [place for place, recipe in enumerate(recipes) if recipe.enlarged == factor]
+        drawn = draw(model, [recipes[place] for place in places]).images
+        cells = drawn.reshape(len(places), height, factor, width, factor, channels)
+        images[places] = cells.mean((2, 4)).round()
+    return images
+
+
 def render(model: OpenedModel, recipes: Sequence[Recipe]) -> Rendering:
     """Decode recipes as one batch (`draw`) and score the 8-bit pictures, which takes about as long again."""
     drawing = draw(model, recipes)

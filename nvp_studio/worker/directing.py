@@ -7,7 +7,7 @@ import numpy as np
 from nvp_studio.explore.local_directions import STEPS, finding_local_directions
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.own_directions import making_direction, reading_pictures
-from nvp_studio.explore.rendering import draw
+from nvp_studio.explore.rendering import draw_reduced
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.direction_messages import (
     DirectionAnswer,
@@ -56,7 +56,7 @@ def _preview(model: OpenedModel, request: Preview) -> Iterator[Previewed | None]
     height, width, channels = model.pixel_shape
     images = [np.empty((0, height, width, channels), np.uint8)]
     for start in range(0, len(request.recipes), _AT_ONCE):
-        images.append(draw(model, request.recipes[start : start + _AT_ONCE]).images)
+        images.append(draw_reduced(model, request.recipes[start : start + _AT_ONCE]))
         yield None
     yield Previewed(ImageBatch.of(np.concatenate(images)))
 

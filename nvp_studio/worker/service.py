@@ -19,7 +19,7 @@ from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.redraw import RedrawStep, redrawing
 from nvp_studio.explore.references import reference_names, sample_temperatures
-from nvp_studio.explore.rendering import draw, moved_by_scale
+from nvp_studio.explore.rendering import draw, draw_reduced, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.animation_messages import DrawFrames, ReadAnimation, SaveAnimation
 from nvp_studio.worker.animator import animation_steps
@@ -187,18 +187,24 @@ class Service:
 
 
 def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Answer | None]:
-    if len(request.recipes) > _MAX_RECIPES:
-        raise ValueError(f"a sheet of {len(request.recipes):,} pictures is too large; the most is {_MAX_RECIPES:,}")
-    model = at_size(model, request.recipes[0]) if request.recipes else model
-    height, width, channels = model.pixel_shape
+    """Pictures of several sizes are shown at the trained one."""
+    recipes = request.recipes
+    if len(recipes) > _MAX_RECIPES:
+        raise ValueError(f"a sheet of {len(recipes):,} pictures is too large; the most is {_MAX_RECIPES:,}")
+    mixed = len({recipe.enlarged for recipe in recipes}) > 1
+    if mixed and request.scores:
+        raise ValueError("pictures of several sizes are not scored together")
+    sized = at_size(model, recipes[0]) if recipes and not mixed else model
+    height, width, channels = sized.pixel_shape
     images = [np.empty((0, height, width, channels), np.uint8)]
     scores: list[float] = []
-    for start in range(0, len(request.recipes), batch):
-        images.append(draw(model, request.recipes[start : start + batch]).images)
+    for start in range(0, len(recipes), batch):
+        some = recipes[start : start + batch]
+        images.append(draw_reduced(model, some) if mixed else draw(model, some).images)
         if request.scores:
-            scores += model.flow.bits_per_dim(images[-1]).tolist()
+            scores += sized.flow.bits_per_dim(images[-1]).tolist()
         yield None
-    yield Sheet(request.recipes, ImageBatch.of(np.concatenate(images)), tuple(scores))
+    yield Sheet(recipes, ImageBatch.of(np.concatenate(images)), tuple(scores))
 
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
 from PySide6.QtCore import Qt
 
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
+from nvp_studio.worker.messages import RenderSheet
 from tests.qt import Bot
 from tests.views.explore_page import settled, shown_page
 
@@ -82,7 +85,14 @@ def test_tools_work_on_a_larger_picture_or_say_why_not(page: ExplorePage, qtbot:
     assert "pictures of the trained size alone" in told[0]
     state.save_picture(tmp_path / "large.png", 2)
     qtbot.waitUntil((tmp_path / "large.png").exists)
-    recipe = state.recipe
+    recipe, small = state.recipe, replace(state.recipe, enlarged=1)
+    answers = []
+    channel = state.engine.explorer.channel("test", page)
+    channel.ask(RenderSheet((small, recipe, small), scores=False), answers.append)
+    qtbot.waitUntil(lambda: bool(answers))
+    assert answers[0].images.shape == (3, 8, 8, 1)
+    reduced = state.picture.image.array()[0].reshape(8, 2, 8, 2, 1).mean((1, 3)).round()
+    assert np.array_equal(answers[0].images.array()[1], reduced)
     state.new_sample(6)
     state.open_image(tmp_path / "large.png")
     qtbot.waitUntil(lambda: settled(page) and state.recipe == recipe)
