@@ -403,7 +403,9 @@ def test_everything_fits_the_smallest_window(window: MainWindow, strip: LessonSt
         (r"\exp(-s)", "exp(−<i>s</i>)"),
         ("f^{-1}(z)", "<i>f</i><sup>−1</sup>(<i>z</i>)"),
         ("z^{(i_1)}", "<i>z</i><sup>(<i>i</i><sub>1</sub>)</sup>"),
-        (r"\sigma < 1", "<i>σ</i>\u00a0&lt;\u00a01"),
+        (r"x < 1", "<i>x</i>\u00a0&lt;\u00a01"),
+        (r"\partial f/\partial x", "∂<i>f</i>/∂<i>x</i>"),
+        (r"\log p", "log\u00a0<i>p</i>"),
     ],
 )
 def test_formulas_are_typeset(source: str, html: str) -> None:

@@ -20,6 +20,8 @@ _SYMBOLS = {
 }
 _WORDS = ("exp", "log", "det")
 """Functions, which are upright."""
+_TIGHT = ("mu", "sigma", "pi", "partial")
+"""Commands whose following space only ends their name."""
 _TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|,)|(?P<mark>[_^{}])|(?P<letter>[A-Za-z])|(?P<space> +)|(?P<other>.)")
 _NO_BREAK = "\u00a0"
 _JOIN = "\u2060"
@@ -27,9 +29,9 @@ _JOIN = "\u2060"
 
 
 def formula_html(source: str) -> str:
-    r"""The HTML of a formula such as ``x_2 \odot \exp(s(x_1)) + t(x_1)``: letters are italic, spaces are kept.
+    r"""The HTML of a formula such as ``x_2 \odot \exp(s(x_1)) + t(x_1)``.
 
-    ``_`` and ``^`` take one letter, digit or command, or what is in braces. Raises `ValueError` for a command that is
+    Letters are italic; spaces are kept, but for one behind the name of a letter or of the sign of a derivative. ``_`` and ``^`` take one letter, digit or command, or what is in braces. Raises `ValueError` for a command that is
     not known and for braces that do not match.
     """
     tokens = list(_TOKEN.finditer(source))
@@ -43,8 +45,11 @@ def _sequence(tokens: list[re.Match[str]], start: int, source: str) -> tuple[str
     """The HTML up to a closing brace or the end, and where that is."""
     parts, at = [], start
     while at < len(tokens) and tokens[at].group() != "}":
+        tight = tokens[at]["command"] in _TIGHT
         part, at = _element(tokens, at, source)
         parts.append(part)
+        if tight and at < len(tokens) and tokens[at]["space"]:
+            at += 1
     return _JOIN.join(parts), at
 
 
