@@ -31,8 +31,9 @@ _JOIN = "\u2060"
 def formula_html(source: str) -> str:
     r"""The HTML of a formula such as ``x_2 \odot \exp(s(x_1)) + t(x_1)``.
 
-    Letters are italic; spaces are kept, but for one behind the name of a letter or of the sign of a derivative. ``_`` and ``^`` take one letter, digit or command, or what is in braces. Raises `ValueError` for a command that is
-    not known and for braces that do not match.
+    Letters are italic; spaces are kept, but for one behind the name of a letter or of the sign of a derivative. ``_``
+    and ``^`` take one letter, digit or command, or what is in braces. Raises `ValueError` for a command that is not
+    known and for braces that do not match.
     """
     tokens = list(_TOKEN.finditer(source))
     html, end = _sequence(tokens, 0, source)

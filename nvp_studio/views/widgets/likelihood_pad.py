@@ -213,6 +213,7 @@ class LikelihoodPad(QWidget):
         painter.setPen(QPen(QColor(c.border), 1))
         painter.setBrush(QColor(c.surface))
         painter.drawRect(above)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(surface, self._surface_image())
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(surface)
@@ -223,6 +224,10 @@ class LikelihoodPad(QWidget):
         painter.setFont(scaled_font(12))
         corner = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
         painter.drawText(above.adjusted(6, 4, -6, -4), corner, self.tr("N(x; μ, σ²)"))
+        middle, tick = Qt.AlignmentFlag.AlignCenter, surface.height() / 8
+        painter.drawText(QRectF(0, surface.top() + tick - 10, _LEFT, 20), middle, "σ")
+        across = surface.left() + 7 * surface.width() / 8
+        painter.drawText(QRectF(across - 20, surface.bottom() + 1, 40, 18), middle, "μ")
         for index in range(len(self.fitted.points)):
             draw_handle(painter, self.handle_place(index), chosen=self.hasFocus() and index == self.selected)
         draw_handle(painter, self.handle_place(GAUSSIAN), chosen=self.hasFocus() and self.selected == GAUSSIAN)
