@@ -48,6 +48,7 @@ def measure(studio: Studio, pictures: int) -> dict[str, float]:
     from nvp_studio.views.pages.inspect.page import InspectPage
 
     studio.wait_ready()
+    studio.wait(studio.window.all_pages_built, PATIENCE, "pages")
     studio.window.show_page("inspect")
     page = studio.window.page("inspect")
     assert isinstance(page, InspectPage)
@@ -57,7 +58,9 @@ def measure(studio: Studio, pictures: int) -> dict[str, float]:
     worker = psutil.Process(studio.engine.explorer.pid)
     times: list[float] = []
     computed: list[float] = []
-    for path in write_images(studio, pictures + 1):
+    paths = write_images(studio, pictures + 1)
+    studio.spin(1)
+    for path in paths:
         before = page.state.inspection
         spent, began = used(worker), time.perf_counter()
         page.open_paths([path])

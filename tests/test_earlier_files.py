@@ -20,6 +20,7 @@ import nvp_studio
 from nvp_studio.checkpoints import CheckpointError, read_checkpoint
 from nvp_studio.cli import app, main
 from nvp_studio.data.images import read_image
+from nvp_studio.explore.inspection import inspect_picture
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.pictures import read_picture
 from nvp_studio.explore.rendering import render
@@ -48,6 +49,16 @@ def test_a_model_scores_encodes_and_decodes_as_it_did(name: str) -> None:
     assert z[0].tolist() == pytest.approx(expected["z_first"], abs=1e-3)
     decoded = flow.decode(flow.latents(2, 0.8, seed=3)).flatten(1)[:, :32]
     assert decoded.flatten().tolist() == pytest.approx(np.ravel(expected["decoded"]).tolist(), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_has_a_ledger_that_is_its_score(name: str) -> None:
+    model = open_model(EARLIER / "models" / f"{name}.safetensors")
+    image = random_images(4, model.image_shape, seed=5)[0]
+    inspection = inspect_picture(model, image)
+    assert inspection.ledger.bits_per_dim == pytest.approx(MODELS[name]["bits_per_dim"][0], abs=1e-4)
+    assert sum(row.bits_per_dim for row in inspection.ledger.rows) == pytest.approx(inspection.ledger.bits_per_dim)
+    assert len(inspection.stages) == len(inspection.ledger.rows)
 
 
 @pytest.mark.parametrize(

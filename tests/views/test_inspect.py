@@ -25,6 +25,8 @@ from nvp_studio.views.theme import colors
 from tests.qt import Bot, delete_now, drop, is_asking, open_window
 from tests.small_model import random_images, write_sick_model, write_small_model, write_taught_model
 
+EARLIER = Path(__file__).parents[1] / "earlier" / "models"
+
 
 @pytest.fixture
 def window(qtbot: Bot, shared_engine: Engine, tmp_path: Path) -> MainWindow:
@@ -307,6 +309,36 @@ def test_a_file_that_is_no_image_is_told_and_the_picture_before_stays(
     page.open_paths([broken])
     qtbot.waitUntil(lambda: any(notice.topic == "inspect" for notice in window.notifications.shown))
     assert page._stack.currentIndex() == 1
+    assert page.title.text() == "picture.png"
+
+
+def test_an_image_of_another_size_or_colour_is_fitted_and_says_so(
+    page: InspectPage, tmp_path: Path, qtbot: Bot
+) -> None:
+    path = tmp_path / "large.png"
+    Image.fromarray(random_images(1, (3, 24, 16), seed=3)[0]).save(path)
+    page.open_paths([path])
+    wait(page, qtbot)
+    assert page.title.text().startswith("large.png  ·  ")
+    told = page.state.first.notes
+    assert "resized from 16x24" in told
+    assert "colour to grey" in told
+    page._action("compare").trigger()
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: page.state.second.inspection is not None and not page.state.busy)
+    assert page.stage.captions[1].text().startswith("large.png  ·  ") or "…" in page.stage.captions[1].text()
+    assert set(column(page, "difference")[1:-1]) == {"+0.0000"}
+
+
+def test_a_model_of_another_version_is_refused_in_plain_words_and_the_picture_stays(
+    window: MainWindow, page: InspectPage, picture: Path, qtbot: Bot
+) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    rows = column(page, "bits")
+    window.engine.open_model(str(EARLIER / "refused-mixture.safetensors"))
+    qtbot.waitUntil(lambda: any("mixture couplings" in notice.text for notice in window.notifications.shown))
+    assert column(page, "bits") == rows
     assert page.title.text() == "picture.png"
 
 
