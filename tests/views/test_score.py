@@ -419,3 +419,19 @@ def test_what_was_measured_of_every_score_is_one_click_away(page: ScorePage) -> 
             assert all(f"{value:.3f}" in text for value in values)
     assert dialog.text.verticalScrollBar().value() > 0, "when bits/dim mislead is in view"
     dialog.reject()
+
+
+def test_a_search_that_finds_nothing_says_so_and_the_chosen_file_comes_back(
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
+) -> None:
+    score(window, page, [files], qtbot)
+    page.table.selectRow(3)
+    chosen = page.side.path
+    page.filters.text.setText("nothing like this")
+    qtbot.waitUntil(lambda: page.state.rows.rowCount() == 0)
+    assert page.table.placeholder.startswith("No file is like that.")
+    assert page.side.path == ""
+    page.filters.text.clear()
+    qtbot.waitUntil(lambda: page.state.rows.rowCount() == page.state.rows.total)
+    assert page.table.currentIndex().row() == 3
+    assert page.side.path == chosen

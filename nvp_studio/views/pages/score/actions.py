@@ -14,6 +14,7 @@ from nvp_studio.state.paths import image_filter
 from nvp_studio.state.score_reports import ReportMaker
 from nvp_studio.state.score_tables import TableReader
 from nvp_studio.state.scoring import ScoreState
+from nvp_studio.text import printable
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.figures_dialog import FiguresDialog
@@ -44,6 +45,8 @@ class ScoreActions(QObject):
         self._report_path: Path | None = None
         self._reports.ready.connect(self._write_report)
         self._reports.failed.connect(lambda reason: notify.error(reason, topic="export"))
+        self._watched_before = list(context.settings.values.score_watched)
+        context.engine.model_opened.connect(self.watch_again)
         self.table: ScoreTable | None = None
         """Where files are selected, once there is one."""
         add = context.registry.add
@@ -120,6 +123,25 @@ class ScoreActions(QObject):
         selection = self.table.selectionModel().selection()  # ranges: an index for each cell would be very many
         ranges = [selection.at(place) for place in range(selection.count())]
         return sorted({row for one in ranges for row in range(one.top(), one.bottom() + 1)})
+
+    @property
+    def watched(self) -> list[str]:
+        """Folders that are watched, or will be once a model is open."""
+        return list(map(str, self._state.watching.folders)) or self._watched_before
+
+    def watch_again(self) -> None:
+        """Go on watching, once a model is open, what was watched when the program ended."""
+        if self._context.engine.model is None or not self._watched_before:
+            return
+        folders, self._watched_before = list(map(Path, self._watched_before)), []
+        names = ", ".join(printable(folder.name or str(folder)) for folder in folders)
+        if self._state.stale:
+            text = self.tr("{0} is not watched any more: another model is open than that of the table.")
+            notify.warning(text.format(names), topic=f"{TOPIC}-watch")
+            return
+        self._state.watch(folders)
+        stop = (self.tr("Stop watching"), self._state.watching.stop)
+        notify.info(self.tr("Watching {0} again.").format(names), topic=f"{TOPIC}-watch", actions=[stop])
 
     def explore(self) -> None:
         """Open the file with the focus in Explore."""

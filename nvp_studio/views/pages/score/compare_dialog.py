@@ -72,6 +72,9 @@ class CompareDialog(Dialog):
         self.column.addLayout(row)
         self.plot = GroupPlot()
         self.column.addWidget(self.plot, 1)
+        self.hint = text_label(self.tr("Histograms, ROC curve and the AUROC of every score appear here."), wrap=True)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.column.addWidget(self.hint, 1)
         self.counts = text_label(role="", wrap=True)
         self.column.addWidget(self.counts)
         self.table = QWidget()
@@ -161,6 +164,9 @@ class CompareDialog(Dialog):
         found = bool(self.comparison.found)
         for widget in (self.score, self.slider, self.plot, self.table, *self.exports):
             widget.setEnabled(found)
+        for widget in (self.score, self.slider, self.plot):
+            widget.setVisible(found)
+        self.hint.setVisible(not found)
 
     def _show_found(self) -> None:
         found = self.comparison.found

@@ -12,7 +12,6 @@ from nvp_studio.state.references import OWN
 from nvp_studio.state.score_columns import optional_columns
 from nvp_studio.state.score_texts import pace_text, progress_text
 from nvp_studio.state.scoring import ScoreState
-from nvp_studio.text import printable
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
@@ -49,6 +48,8 @@ class ScorePage(Page):
         self.undo = self.actions_of_files.cleared
         self._histogram_due = QTimer(self, singleShot=True)
         self._histogram_due.timeout.connect(lambda: self.histogram.show_scores(self.state.rows.scores))
+        self._last = ""
+        """The path of the file that was chosen last."""
         self._filter_due = QTimer(self, singleShot=True)
         self._filter_due.timeout.connect(lambda: self.state.rows.show_only(self.filters.value()))
         tip = self.tr("Show the files as thumbnails instead of a table")
@@ -69,9 +70,7 @@ class ScorePage(Page):
         self._show_view()
         self._show_columns()
         self.state.restore(self._file)
-        self._watched_before = list(context.settings.values.score_watched)
-        context.engine.model_opened.connect(self._watch_again)
-        self._watch_again()
+        self.actions_of_files.watch_again()
 
     # Methods of every page
 
@@ -98,7 +97,7 @@ class ScorePage(Page):
         values.score_columns = self.table.widths()
         values.score_rate = self.state.rate
         values.score_options = self.state.options
-        values.score_watched = list(map(str, self.state.watching.folders)) or self._watched_before
+        values.score_watched = list(self.actions_of_files.watched)
         values.score_all_columns = self.context.registry["score.all-columns"].isChecked()
         values.score_gallery = self.context.registry["score.gallery"].isChecked()
         with suppress(OSError):  # as with the settings: a full disk costs what it cannot keep and nothing else
@@ -222,20 +221,6 @@ class ScorePage(Page):
 
     # Changes of the state
 
-    def _watch_again(self) -> None:
-        """Go on watching, once a model is open, what was watched when the program ended."""
-        if self.context.engine.model is None or not self._watched_before:
-            return
-        folders, self._watched_before = list(map(Path, self._watched_before)), []
-        names = ", ".join(printable(folder.name or str(folder)) for folder in folders)
-        if self.state.stale:
-            text = self.tr("{0} is not watched any more: another model is open than that of the table.")
-            notify.warning(text.format(names), topic=f"{TOPIC}-watch")
-            return
-        self.state.watch(folders)
-        stop = (self.tr("Stop watching"), self.state.watching.stop)
-        notify.info(self.tr("Watching {0} again.").format(names), topic=f"{TOPIC}-watch", actions=[stop])
-
     def _show_progress(self) -> None:
         state = self.state
         total = state.rows.total
@@ -261,9 +246,7 @@ class ScorePage(Page):
         self.context.registry["score.gallery"].setEnabled(total > 0)
         if not self._histogram_due.isActive():
             self._histogram_due.start(_HISTOGRAM_MILLISECONDS if state.busy else 0)
-        shown = state.rows.rowCount()
-        if self.table.currentIndex().row() < 0 and shown and not state.busy:
-            self.table.selectRow(next((row for row in range(shown) if not state.rows.file(row).error), 0))
+        self._choose()
 
     def _show_model(self) -> None:
         open_model = self.context.engine.model
@@ -344,6 +327,7 @@ class ScorePage(Page):
     def _show_shown(self) -> None:
         rows = self.state.rows
         self._show_placeholder()
+        self._choose()
         self.filters.show_labels(rows.labels())
         unusual = int((rows.verdicts > 0).sum())
         parts = []
@@ -362,6 +346,19 @@ class ScorePage(Page):
         elif self.state.watching.folders:
             text = self.tr("Images that arrive in the folder appear here.")
         self.table.placeholder = self.gallery.placeholder = text
+
+    def _choose(self) -> None:
+        """Where no file is chosen choose the last one that was, if it is shown, else the first that could be read."""
+        rows = self.state.rows
+        if self.table.currentIndex().row() >= 0 or self.state.busy:
+            return
+        shown, self._last = rows.rowCount(), self.side.path or self._last
+        if shown:
+            known = rows.row_of(self._last)
+            readable = (row for row in range(shown) if not rows.file(row).error)
+            self.table.selectRow(known if known >= 0 else next(readable, 0))
+        elif self.side.path:
+            self._show_file(-1)
 
     def _show_view(self) -> None:
         """Table or gallery."""
