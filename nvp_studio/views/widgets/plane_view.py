@@ -23,6 +23,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPolygonF,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -122,6 +123,10 @@ class PlaneView(QWidget):
         return (place.x() - square.center().x()) / scale, (square.center().y() - place.y()) / scale
 
     # Drawing
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.setMaximumHeight(max(self.minimumHeight(), self.width()))  # what is below it stays beside the square
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, square, c = QPainter(self), self.square(), colors()

@@ -19,6 +19,10 @@ STEPS_PER_LAYER = 100
 _WIDE = 86 * SPACE
 """From this width on, three views are side by side."""
 
+_BESIDE = 10 * SPACE
+"""Height of what is above and below a square."""
+_MOST_OF_HEIGHT = 0.75
+
 
 class LabViews(QWidget):
     """Shows the state, and draws points and squares into it."""
@@ -91,6 +95,7 @@ class LabViews(QWidget):
                 column.addLayout(controls)
             if below is not None:
                 column.addWidget(below)
+                column.addStretch()
             self._parts.append(part)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -116,12 +121,15 @@ class LabViews(QWidget):
             self._grid.addWidget(part, index // columns, 0 if last else index % columns, 1, 3 if last else 1)
         for column in range(3):
             self._grid.setColumnStretch(column, int(column < columns))
-        self._grid.setRowStretch(0, 3 if columns == 3 else 1)
+        self._grid.setRowStretch(0, 0 if columns == 3 else 1)
         self._grid.setRowStretch(1, 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._arrange(3 if self.width() >= _WIDE else 2)
+        # Three squares in a row are as high as they are wide, where that leaves room for the loss.
+        wanted = min(self.width() // 3 + _BESIDE, round(_MOST_OF_HEIGHT * self.height()))
+        self._grid.setRowMinimumHeight(0, wanted if self._columns == 3 else 0)
 
     @property
     def _ratio_tip(self) -> str:
