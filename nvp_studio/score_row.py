@@ -180,6 +180,7 @@ def unusualness(row: ScoreRow) -> dict[str, float]:
         "coarse_distance": numbers.coarse_distance,
         "shape": numbers.shape,
         "turned": numbers.turned,
+        "likelihood_ratio": None if numbers.likelihood_ratio is None else -numbers.likelihood_ratio,
     }
     return {name: value for name, value in found.items() if value is not None}
 

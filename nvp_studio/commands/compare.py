@@ -17,6 +17,7 @@ from nvp_studio.commands.console import (
 )
 from nvp_studio.commands.on_ranks import open_on_rank
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
+from nvp_studio.commands.score_files import AgainstOption, second_model
 from nvp_studio.score_row import ScoreRow, unusualness
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def compare(
     model: ModelOption = "",
     reference: ReferenceOption = None,
     false_alarms: RateOption = "1%",
+    against: AgainstOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dequantization noise and of the intervals.")] = 0,
     device: DeviceOption = "auto",
     json: JsonOption = False,
@@ -57,7 +59,8 @@ def compare(
     found = chosen_reference(opened, reference, ALONE)
     if found is not None:
         say_rate(found, rate)
-    scoring = Scoring(seed=seed, reference=found, rate=rate)
+    second = second_model(opened, against, device, ALONE)
+    scoring = Scoring(seed=seed, reference=found, rate=rate, against=second)
     groups = [_rows(opened, path, scoring) for path in (a, b)]
     scored = [[row for row in rows if row.numbers is not None] for rows in groups]
     for path, rows in zip((a, b), scored, strict=True):

@@ -31,7 +31,7 @@ from nvp_studio.commands.on_ranks import command_ranks, map_on_ranks, on_first, 
 from nvp_studio.commands.options import given_reading, options_of, with_options
 from nvp_studio.commands.parquet import check_parquet
 from nvp_studio.commands.reference import RateOption, ReferenceOption, chosen_reference, rate_of, say_rate
-from nvp_studio.commands.score_files import Draw, ReportWriter, map_writer, second_model
+from nvp_studio.commands.score_files import AgainstOption, Draw, ReportWriter, map_writer, second_model
 from nvp_studio.commands.score_labels import LabelsOption, check_labels, labels_of_files
 from nvp_studio.commands.score_output import Tally, print_tally, writers
 from nvp_studio.commands.score_resume import Scored, read_csv, read_parquet
@@ -71,9 +71,7 @@ def score(
     labels: LabelsOption = None,
     reference: ReferenceOption = None,
     false_alarms: RateOption = "1%",
-    against: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="A second model, for the likelihood ratio of the two.")
-    ] = None,
+    against: AgainstOption = None,
     maps: Annotated[
         Path | None,
         typer.Option("--map", metavar="FOLDER", help="Write a picture for each image that shows where its bits are."),

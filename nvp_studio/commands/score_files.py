@@ -4,7 +4,9 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
 
 from nvp_studio.commands.console import CommandError
 from nvp_studio.commands.on_ranks import open_on_rank
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from nvp_studio.explore.model import OpenedModel
     from nvp_studio.ranks import Ranks
     from nvp_studio.scores.reference import Reference
+
+
+AgainstOption = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="A second model, for the likelihood ratio of the two.")
+]
 
 
 class Draw(Protocol):

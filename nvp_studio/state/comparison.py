@@ -30,7 +30,7 @@ class Comparison(QObject):
         super().__init__(parent)
         self._channel = engine.explorer.channel("compare", self)
         self._groups: tuple[str, ...] = ()
-        self._reference = ""
+        self._reference = self._against = ""
         self.busy = False
         self.done = self.total = 0
         self.failures = [0, 0]
@@ -41,10 +41,13 @@ class Comparison(QObject):
         self._group = 0
         self._computed.connect(self._on_computed)
 
-    def start(self, a: Path, b: Path, reference: str) -> None:
-        """Compare the images under two paths, with verdicts by the reference of this name; empty: without."""
+    def start(self, a: Path, b: Path, reference: str, against: str = "") -> None:
+        """Compare the images under two paths, with verdicts by the reference of this name; empty: without.
+
+        `against` is a second model for the likelihood ratio, by path or name.
+        """
         self.cancel()
-        self._groups, self._reference = (str(a), str(b)), reference
+        self._groups, self._reference, self._against = (str(a), str(b)), reference, against
         self._values, self.failures, self.found = [{}, {}], [0, 0], {}
         self.busy, self._group = True, 0
         self._ask()
@@ -62,7 +65,8 @@ class Comparison(QObject):
 
     def _ask(self) -> None:
         self.done = self.total = 0
-        self._channel.ask(Score((self._groups[self._group],), reference=self._reference), self._on_answer)
+        request = Score((self._groups[self._group],), reference=self._reference, against=self._against)
+        self._channel.ask(request, self._on_answer)
         self.progressed.emit()
 
     def _on_answer(self, answer: Answer | WorkerLost) -> None:

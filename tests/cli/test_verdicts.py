@@ -131,6 +131,14 @@ def test_a_second_model_gives_a_likelihood_ratio(run: Run, files: Path, tmp_path
         expected = float(two["bits_per_dim"]) - float(one["bits_per_dim"])
         assert float(one["likelihood_ratio"]) == pytest.approx(expected, abs=1e-4)
         assert two["likelihood_ratio"] == ""
+    words = ["-m", files / "small.safetensors", "--reference", "none", "--json"]
+    against = ["--against", tmp_path / "other.safetensors"]
+    code, out, err = run("compare", files / "usual", files / "noise", *words, *against)
+    assert code == 0, err
+    alone = json.loads(run("compare", files / "usual", files / "noise", *words)[1])["auroc"]
+    found = json.loads(out)["auroc"]
+    assert found.keys() - alone.keys() == {"likelihood_ratio"}
+    assert 0 <= found["likelihood_ratio"]["low"] <= found["likelihood_ratio"]["value"] <= 1
 
 
 @pytest.mark.parametrize("rate", ["0", "1", "150%", "much", "-1%", "nan"])

@@ -12,6 +12,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.score_columns import COLUMNS
 from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.views.main_window import MainWindow
+from nvp_studio.views.pages.score.compare_dialog import CompareDialog
 from nvp_studio.views.pages.score.options_dialog import ScoreOptionsDialog
 from nvp_studio.views.pages.score.page import ScorePage
 from nvp_studio.views.theme import SPACE
@@ -94,6 +95,22 @@ def test_noise_samples_and_a_second_model_give_columns_of_their_own(
     assert window.context.settings.values.score_options == ScoreOptions(
         samples=3, weighted=False, against=str(other_model)
     )
+
+
+def test_groups_are_compared_by_the_likelihood_ratio_too(
+    window: MainWindow, page: ScorePage, files: Path, other_model: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    page.state.use(ScoreOptions(against=str(other_model)))
+    window.registry["score.compare"].trigger()
+    dialog = window.findChild(CompareDialog)
+    assert dialog.plot.isHidden(), "nothing is compared yet"
+    dialog.choose(0, files)
+    dialog.choose(1, write_images(tmp_path / "more", 3))
+    dialog.button.click()
+    qtbot.waitUntil(lambda: bool(dialog.comparison.found))
+    assert "likelihood_ratio" in dialog.comparison.found
+    assert dialog.plot.isVisible()
+    dialog.close()
 
 
 def test_a_second_model_of_other_images_is_refused(

@@ -244,7 +244,7 @@ class ScoreActions(QObject):
 
     def _compare(self) -> None:
         self._context.page_requested.emit(self._page_key)
-        dialog = CompareDialog(self._context, self._state.references)
+        dialog = CompareDialog(self._context, self._state.references, self._state.options.against)
         dialog.show()
 
     def _show_figures(self) -> None:

@@ -27,10 +27,10 @@ _STEPS = 1000
 class CompareDialog(Dialog):
     """Two folders are chosen or dropped, on the left half for A and on the right half for B."""
 
-    def __init__(self, context: WindowContext, references: ReferenceState) -> None:
-        """Verdicts compare with what is chosen in `references`."""
+    def __init__(self, context: WindowContext, references: ReferenceState, against: str = "") -> None:
+        """Verdicts compare with what is chosen in `references`; `against` is a second model, by path or name."""
         super().__init__(context.window)
-        self._context, self._references = context, references
+        self._context, self._references, self._against = context, references, against
         self.comparison = Comparison(context.engine, self)
         self._paths: list[Path | None] = [None, None]
         self._wanted: tuple[Path, Path] | None = None
@@ -42,7 +42,8 @@ class CompareDialog(Dialog):
                 self.tr(
                     "Drop two folders here: A with the usual images at the left, B with the others at the right. The "
                     "AUROC is the probability that an image of B is more unusual than one of A by that score: 0.5 "
-                    "tells nothing, 1 tells them apart."
+                    "tells nothing, 1 tells them apart. With a second model in the scoring options their likelihood "
+                    "ratio is compared too."
                 ),
                 wrap=True,
             )
@@ -150,7 +151,7 @@ class CompareDialog(Dialog):
             return
         (a, b), self._wanted = self._wanted, None
         self.counts.setText(self._references.problem)
-        self.comparison.start(a, b, self._references.current_name)
+        self.comparison.start(a, b, self._references.current_name, self._against)
 
     # What is shown
 
@@ -174,12 +175,13 @@ class CompareDialog(Dialog):
             self._grid.removeWidget(label)
             label.deleteLater()
         heads = (self.tr("Score"), self.tr("AUROC"), self.tr("95 % interval"))
+        lines = -(-len(found) // 2)
         for place, (name, one) in enumerate(found.items()):
-            line, side = place % 4 + 1, 3 * (place // 4)
+            line, side = place % lines + 1, 3 * (place // lines)
             cells = (score_title(name), f"{one.value:.3f}", f"{one.low:.3f} – {one.high:.3f}")
             for column, text in enumerate(cells):
                 self._grid.addWidget(text_label(text, ""), line, side + column)
-        for side in range(0, 3 * -(-len(found) // 4), 3):
+        for side in (0, 3):
             for column, text in enumerate(heads):
                 self._grid.addWidget(text_label(text), 0, side + column)
         self.score.blockSignals(True)
@@ -246,4 +248,5 @@ def score_title(name: str) -> str:
         "coarse_distance": tr("Distance of coarse latents"),
         "shape": tr("Coarse shape"),
         "turned": tr("Fits better turned"),
+        "likelihood_ratio": tr("Likelihood ratio"),
     }.get(name, name)
