@@ -209,6 +209,52 @@ def take_lessons(studio: Studio, output: Path) -> None:
         window.registry["help.lessons"].trigger()
 
 
+def take_inspect(studio: Studio, output: Path) -> None:
+    """Every view of Inspect in each theme; they need no run."""
+    from PySide6.QtCore import QPoint
+    from PySide6.QtWidgets import QDialog
+
+    window, page = studio.window, studio.window.page("inspect")
+    state = page.state
+
+    def settle() -> None:
+        studio.wait(lambda: state.inspection is not None and not state.busy, 60, "picture")
+        studio.spin(1)
+
+    window.resize(*SIZES["1280x800"])
+    window.show_page("inspect")
+    state.show_sample(3)
+    settle()
+    state.baseline.measure()
+    studio.wait(lambda: state.baseline.baseline is not None, 300, "reference images")
+    for theme in THEMES:
+        window.set_theme(theme)
+        state.move_to_layer("coupling 3 of scale 1")
+        page.stage.picture.viewport.point_at(QPoint(10, 11))
+        settle()
+        write_small(grab(studio), output / f"inspect-{theme}.png")
+        for action, done, name in (
+            ("health", lambda: page.health.health is not None, "health"),
+            ("diagram", lambda: True, "architecture"),
+            ("fields", lambda: page.fields.field is not None and not page.fields.busy, "fields"),
+        ):
+            window.registry[f"inspect.{action}"].trigger()
+            if action == "fields":
+                page.fields.choose(scale=2)
+            studio.wait(done, 120, name)
+            studio.spin(1)
+            dialog = page.findChildren(QDialog)[-1]
+            write_small(as_image(dialog.grab()), output / f"inspect-{name}-{theme}.png")
+            if action == "fields":
+                dialog.redraw.click()
+            dialog.reject()
+        studio.wait(lambda: state.second.inspection is not None, 60, "second picture")
+        state.move_to_layer("prior of scale 3")
+        settle()
+        write_small(grab(studio), output / f"inspect-compare-{theme}.png")
+        state.compare(False)
+
+
 def grab(studio: Studio) -> Image.Image:
     """What the X server shows of the window."""
     return as_image(studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry()))
@@ -240,9 +286,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="", help="checkpoint file or run folder; without it the included model")
     parser.add_argument("--all", action="store_true", help="1920x1080 as well")
     parser.add_argument("--lessons", action="store_true", help="only those of the lessons, which need no run")
+    parser.add_argument("--inspect", action="store_true", help="only those of Inspect, which need no run")
     options = parser.parse_args(arguments)
     with display(), open_studio([options.model] if options.model else []) as studio:
         studio.wait_ready()
+        if options.inspect:
+            take_inspect(studio, options.output)
+            return
         if options.lessons:
             take_lessons(studio, options.output)
             return
