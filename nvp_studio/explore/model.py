@@ -1,7 +1,7 @@
 """A trained flow opened for exploring, with what its checkpoint holds about the data it was trained on."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +96,15 @@ def open_model(path: str | os.PathLike[str] = "", device: str | torch.device = "
         reference=_reference(checkpoint),
         reading=UNDECIDED.after(recorded_reading(checkpoint.info.train_config)),
     )
+
+
+def with_directions_of(model: OpenedModel, before: OpenedModel) -> OpenedModel:
+    """A model that has no directions, with those of other weights of the same flow: the checkpoints that a run writes
+    to go on from hold none.
+    """
+    if model.directions is not None or model.flow.config != before.flow.config:
+        return model
+    return replace(model, directions=before.directions)
 
 
 def _directions(checkpoint: Checkpoint, flow: Inference) -> Directions | None:

@@ -157,5 +157,7 @@ class CompareState(QObject):
         if model.digest != self._digest:
             self._digest = model.digest
             self.a.forget()
-            self.clear()
+            self.b.forget()
+            if not self.explore.went_on:
+                self.clear()
         self._fetch()

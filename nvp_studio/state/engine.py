@@ -39,6 +39,8 @@ class Engine(QObject):
         """The shell command that starts a worker there."""
         self._local_program = list(program) if program is not None else worker_program()
         self.model: ModelInfo | None = None
+        self.goes_on = False
+        """Whether `model` has newer weights of the one before."""
         self.status = ""
         self._path: str | None = None
         self._model_channel = self.explorer.channel("model", self)
@@ -96,21 +98,25 @@ class Engine(QObject):
         """What the open model was opened by; empty for the included one."""
         return self._path or ""
 
-    def open_model(self, path: str) -> None:
-        """Open a checkpoint file, a run folder's best, or (empty path) the included model."""
+    def open_model(self, path: str, *, goes_on: bool = False) -> None:
+        """Open a checkpoint file, a run folder's best, or (empty path) the included model.
+
+        With `goes_on` it has newer weights of the model that is open: what was done with that goes on.
+        """
         if self.explorer.state == "ready":
-            self._model_channel.ask(OpenModel(path), partial(self._on_model, path))
+            self._model_channel.ask(OpenModel(path, goes_on), partial(self._on_model, path, goes_on))
         else:
             self._path = path
             if self.explorer.state in ("stopped", "failed"):
                 self.explorer.start()
         self._update_status()
 
-    def _on_model(self, path: str, answer: Answer | WorkerLost) -> None:
+    def _on_model(self, path: str, goes_on: bool, answer: Answer | WorkerLost) -> None:
         match answer:
             case ModelOpened(model=model):
                 self.model = model
                 self._path = path
+                self.goes_on = goes_on
                 self._update_status()
                 self.model_opened.emit(model)
             case Failed(reason=reason):

@@ -53,6 +53,10 @@ class ExploreState(EditedRecipe):
         """Of the picture shown; None until it is scored."""
         self.notes: tuple[str, ...] = ()
         """What was done to the opened image, in short texts."""
+        self.went_on = False
+        """Whether the model was opened with newer weights: the recipe and its history stayed."""
+        self._kind: object = None
+        """Shape of the latent and names of the directions of the open model."""
         self._file_waiting: Path | None = None
         self.samples = SampleStrip(engine, self)
         self.samples.failed.connect(self.failed)
@@ -191,7 +195,13 @@ class ExploreState(EditedRecipe):
         self.scored.emit(score)
 
     def _on_model_opened(self, model: ModelInfo) -> None:
-        if self.recipe.checkpoint != model.digest:
+        kind = (model.latent_shapes, model.direction_names)
+        self.went_on = self.engine.goes_on and kind == self._kind
+        self._kind = kind
+        if self.went_on:
+            self.recipe = replace(self.recipe, checkpoint=model.digest)
+            self.recipe_changed.emit(self.recipe)
+        elif self.recipe.checkpoint != model.digest:
             if not fits(self.recipe.base, model.image_shape):
                 self.recipe = replace(self.recipe, base=Seed(0))
                 self._set_notes(())

@@ -47,7 +47,7 @@ class SessionState(QObject):
         stored = [StoredStep(step.title, step.recipe) for step in self._history.steps]
         steps, current = bounded(stored, self._history.current)
         blend, corners = self._blend.ends, self._corners.ends
-        return Session(
+        session = Session(
             model=self._explore.engine.model_path,
             model_name=model.name,
             digest=model.digest,
@@ -57,6 +57,7 @@ class SessionState(QObject):
             corners=(corners[0], corners[1], corners[2], corners[3]),
             tool=tool,
         )
+        return for_model(session, model.digest)  # a run may have been followed
 
     def keep(self, tool: str) -> None:
         """Write the session for the next start; the one before stays where it was not restored yet."""

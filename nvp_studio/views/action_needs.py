@@ -33,6 +33,7 @@ def _needs() -> dict[str, str]:
         "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),
         **{f"explore.redraw-{scale}": _tr("needs an open model with so many scales") for scale in range(1, 7)},
         "explore.paint-redraw": _tr("needs an open model, a painted region, and a picture of the trained size"),
+        "explore.follow": _tr("only while a run is trained on this machine"),
         "explore.paint-cancel": _tr("only while a region is redrawn"),
         "explore.find-directions": _tr("needs an open model, and none being found"),
         "explore.cancel-directions": _tr("only while directions are found"),

@@ -28,6 +28,9 @@ class ModelMenu(MnemonicMenu):
         registry = self._context.registry
         for name in INCLUDED_MODELS:
             self.addAction(registry[f"file.open-{name}"])
+        if "explore.follow" in registry and registry["explore.follow"].isEnabled():
+            self.addSection(self.tr("The run that is trained"))
+            self.addAction(registry["explore.follow"])
         runs = [run for run in list_labelled(self._context.runs_folder) if run.summary.best is not None]
         self._add_models(
             self.tr("Runs"), [(run.folder, f"{run.name}   {run.summary.best:.3f} bits/dim") for run in runs[:_MAX_RUNS]]

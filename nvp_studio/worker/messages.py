@@ -116,6 +116,8 @@ class OpenModel(msgspec.Struct, frozen=True, tag="open-model"):
     """Load the checkpoint file at `path`, or the best of the run folder at `path`; empty: the included model."""
 
     path: PathText = ""
+    keep_directions: bool = False
+    """Whether a model without directions gets those of the model before, where both are of one kind."""
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):

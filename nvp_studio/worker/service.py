@@ -14,7 +14,7 @@ from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import corners_grid, drawing_sheet
 from nvp_studio.explore.larger import at_size
 from nvp_studio.explore.latents import chi_squared_percent
-from nvp_studio.explore.model import OpenedModel, open_model
+from nvp_studio.explore.model import OpenedModel, open_model, with_directions_of
 from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.redraw import RedrawStep, redrawing
@@ -148,6 +148,8 @@ class Service:
 
     def _open(self, request: OpenModel) -> Iterator[Answer | None]:
         model = open_model(request.path, self._device)
+        if request.keep_directions and self._model is not None:
+            model = with_directions_of(model, self._model)
         before, self._compiling = self._compiling, Compiling(model)
         if before is not None:  # loops that are loaded take a moment: so all pictures of a recipe are the same
             before.cancel()

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -42,7 +43,8 @@ class Dragging(QObject):
     def _drag_picture(self, view: QWidget) -> None:
         explore = self._explore
         if explore.picture is not None and explore.picture_recipe is not None:
-            recipe = explore.picture_recipe
+            digest = explore.model.digest if explore.model is not None else explore.picture_recipe.checkpoint
+            recipe = replace(explore.picture_recipe, checkpoint=digest)
             self._out.drag(view, Dragged(explore.picture.image, recipe, file_stem(recipe)))
 
     def _drag_original(self, view: QWidget) -> None:

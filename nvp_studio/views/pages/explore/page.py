@@ -27,6 +27,7 @@ from nvp_studio.views.pages.explore.animation_tool import AnimationTool
 from nvp_studio.views.pages.explore.compare_tool import CompareTool
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
+from nvp_studio.views.pages.explore.follow_tool import FollowTool
 from nvp_studio.views.pages.explore.larger_tool import LargerTool
 from nvp_studio.views.pages.explore.map_dialog import MapTool
 from nvp_studio.views.pages.explore.model_bar import ModelBar
@@ -79,6 +80,7 @@ class ExplorePage(Page):
         self.session = SessionTool(context, self, session)
         self.previews = PreviewTool(context, self, self.state, self.directions)
         self.larger = LargerTool(context, self, self.state)
+        self.follow = FollowTool(context, self, self.state, lambda: self.paint.state.running)
         self._lay_out()
         self._connect_signals()
         if context.engine.model is not None:
@@ -152,6 +154,7 @@ class ExplorePage(Page):
         self.compare.held_changed.connect(self.animation.state.player.close)
         self.animation.frame_shown.connect(lambda shown: self.compare.stop() if shown else None)
         self.compare.held_changed.connect(self._show_caption)
+        self.follow.changed.connect(self._show_caption)
         self.dragging.take_from(self.pictures, self.sheet, self.tools.tray_panel)
         column.addWidget(self.tools)
         return center
@@ -203,7 +206,8 @@ class ExplorePage(Page):
     def _on_model_opened(self, model: ModelInfo) -> None:
         self.toolbar.show_model(model)
         self.welcome.show_data(model.data_title)
-        self.panel.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
+        if not self.state.went_on:  # a slider may be held
+            self.panel.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
         self.panel.score.show_reference(model.reference)
         self._remember_model(self.context.engine.model_path)
         self._show_readiness()
@@ -292,7 +296,7 @@ class ExplorePage(Page):
         names = self.state.model.direction_names if self.state.model is not None else ()
         recipe = self.state.recipe
         changed, moved = changed_text(recipe, self.state.scales), moved_text(self.state.moved, names, recipe.moves)
-        parts = [*(self.state.notes or (base_text(recipe.base),)), changed, moved]
+        parts = [self.follow.text, *(self.state.notes or (base_text(recipe.base),)), changed, moved]
         self.pictures.caption.setText(SEPARATOR.join(part for part in parts if part) or " ")
 
     def _show_readiness(self) -> None:
@@ -306,6 +310,7 @@ class ExplorePage(Page):
                 entry.action.setEnabled(ready)
         self.actions_.show_scales(self.state.scales if ready else 0)
         self.paint.show_state()
+        self.follow.show_state()
         self.neighbours.show_state()
         self.directions.show_state()
         self.directions.own.show_state()
