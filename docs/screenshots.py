@@ -1,6 +1,6 @@
 """Takes the screenshots of the documentation: the real window on an X server, a run half-way, both themes, two sizes.
 
-    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all] [--lessons]
+    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all] [--lessons] [--scores]
 
 Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too. The runs compared are
 trained first, each for `--compare-steps` from its seed: the same curves and samples each time on one machine. `--runs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
 THEMES = ("light", "dark")
-PAGES = ("train", "explore", "score", "runs")
+PAGES = ("train", "explore", "runs")
 COMPARED: dict[str, dict[str, object]] = {
     "recommended": {},
     "large-batches": {"batch_size": 32},
@@ -58,20 +58,42 @@ def display() -> Iterator[None]:
 
 
 def write_examples(folder: Path) -> Path:
-    """Files for Score: faces of the test set, some of them spoilt, and one that is no image."""
+    """Files for Score: garments of the test set in folders of their kind, some spoilt, and one that is no image."""
     from nvp_studio.data.catalogue import load_data
 
-    test = load_data("peeps").test
+    test = load_data("fashion-mnist").test
     assert test is not None
-    folder.mkdir(parents=True)
-    for index in range(48):
-        Image.fromarray(test.images[index]).save(folder / f"face-{index:02}.png")
-    chance = np.random.default_rng(0)
-    Image.fromarray(chance.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / "noise.png")
-    Image.fromarray(255 - test.images[0]).save(folder / "negative.png")
-    Image.fromarray(np.rot90(test.images[2], 2)).save(folder / "upside-down.png")
-    (folder / "not-an-image.png").write_bytes(b"This is text.")
+    assert test.labels is not None
+    kinds = ("T-shirts", "trousers", "pullovers", "dresses", "coats", "sandals", "shirts", "sneakers", "bags", "boots")
+    for index in range(120):
+        place = folder / kinds[int(test.labels[index])]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(test.images[index, ..., 0]).save(place / f"{index:04}.png")
+    chance, odd = np.random.default_rng(0), folder / "odd"
+    odd.mkdir()
+    Image.fromarray(chance.integers(0, 256, (28, 28), np.uint8)).save(odd / "noise.png")
+    Image.fromarray(255 - test.images[0, ..., 0]).save(odd / "negative.png")
+    Image.fromarray(np.rot90(test.images[2, ..., 0], 2)).save(odd / "upside-down.png")
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(odd / "black.png")
+    (odd / "not-an-image.png").write_bytes(b"This is text.")
     return folder
+
+
+def show_scores(studio: Studio) -> None:
+    """Files that are scored by the included Fashion-MNIST model, the most unusual ones first."""
+    from PySide6.QtCore import Qt
+
+    from nvp_studio.resources import resource_path
+
+    studio.engine.open_model(str(resource_path("models/fashion-mnist.safetensors")))
+    page = studio.window.page("score")
+    studio.window.show_page("score")
+    page.open_paths([write_examples(studio.folder / "examples")])
+    studio.wait(lambda: page.state.rows.total > 100 and not page.state.busy, 120, "scores")
+    page.table.sortByColumn(page.state.rows.COLUMNS.index("verdict"), Qt.SortOrder.AscendingOrder)
+    page.table.selectRow(4)
+    page.side.layer.setCurrentIndex(page.side.layer.findData("total"))
+    studio.spin(2)
 
 
 def train_compared(studio: Studio, steps: int) -> None:
@@ -120,9 +142,6 @@ def choose_compared(studio: Studio) -> None:
 
 def prepare(studio: Studio, train_seconds: float) -> None:
     """A picture moved along its directions, scored files, and a run under way."""
-    from PySide6.QtCore import Qt
-    from PySide6.QtWidgets import QTableView
-
     from nvp_studio.training.config import TrainConfig
 
     studio.spin(2)
@@ -131,13 +150,6 @@ def prepare(studio: Studio, train_seconds: float) -> None:
     studio.spin(2)
     for direction, offset in ((2, 0.5), (5, -0.4)):
         studio.explore.set_coordinate(direction, studio.explore.origin[direction] + offset)
-    examples = write_examples(studio.folder / "examples")
-    studio.window.show_page("score")
-    studio.window.page("score").open_paths([examples])
-    studio.spin(8)
-    table = studio.window.page("score").findChild(QTableView)
-    table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
-    table.selectRow(0)
     config = TrainConfig(
         minutes=2 * train_seconds / 60, preset="quick", batch_size=32, validation_every=50, validation_images=500
     )
@@ -160,6 +172,20 @@ def take(studio: Studio, output: Path, sizes: Sequence[str]) -> None:
                 studio.spin(1.5)
                 ending = "" if size == "1280x800" else f"-{size}"
                 write_small(grab(studio), output / f"{page}-{theme}{ending}.png")
+
+
+def take_scores(studio: Studio, output: Path) -> None:
+    """Score with files and where the bits of one are, in each theme; they need no run."""
+    window = studio.window
+    window.resize(*SIZES["1280x800"])
+    show_scores(studio)
+    for theme in THEMES:
+        window.set_theme(theme)
+        window.move(0, 0)
+        studio.spin(1)
+        path = output / f"score-{theme}.png"
+        grab(studio).save(path, optimize=True)  # the colours of the map are too many for `write_small`
+        print(f"{path} ({path.stat().st_size // 1024} kB)")
 
 
 def take_timelapse(studio: Studio, output: Path) -> None:
@@ -287,6 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--all", action="store_true", help="1920x1080 as well")
     parser.add_argument("--lessons", action="store_true", help="only those of the lessons, which need no run")
     parser.add_argument("--inspect", action="store_true", help="only those of Inspect, which need no run")
+    parser.add_argument("--scores", action="store_true", help="only those of Score, which need no run")
     options = parser.parse_args(arguments)
     with display(), open_studio([options.model] if options.model else []) as studio:
         studio.wait_ready()
@@ -295,6 +322,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         if options.lessons:
             take_lessons(studio, options.output)
+            return
+        if options.scores:
+            take_scores(studio, options.output)
             return
         if options.runs is None:
             train_compared(studio, options.compare_steps)
@@ -305,6 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         take(studio, options.output, list(SIZES) if options.all else ["1280x800"])
         take_timelapse(studio, options.output)
         take_lessons(studio, options.output)
+        take_scores(studio, options.output)
 
 
 if __name__ == "__main__":
