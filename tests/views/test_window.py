@@ -325,7 +325,7 @@ def test_a_dropped_model_is_opened_on_explore_from_any_page(
 
 
 def test_a_drop_that_no_page_can_use_is_refused(shared_window: MainWindow, tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
+    path = tmp_path / "notes.pdf"  # a text may hold points for Lab
     path.write_text("nothing to see")
     assert not drop(shared_window, [path])
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
-from nvp_studio.views.widgets.labels import ElidedLabel
+from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
 from nvp_studio.views.widgets.layout import hbox
 
 
@@ -45,7 +45,7 @@ class CompareBar(QWidget):
             button.setText(side.upper())
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
             button.setAccessibleName(self.tr("Picture {0} to compare").format(side.upper()))
-            button.setToolTip(self.tr("Choose picture {0}").format(side.upper()))
+            button.setToolTip(plain_tip(self.tr("Choose picture {0}").format(side.upper())))
             menu = MnemonicMenu(button)
             menu.aboutToShow.connect(lambda side=side, menu=menu: self.fill(side, menu))
             button.setMenu(menu)

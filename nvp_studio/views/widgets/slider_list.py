@@ -59,7 +59,8 @@ class PreviewStrip(QWidget):
     def show_images(self, images: Sequence[QImage], *, dimmed: bool = False) -> None:
         """Show an image for each of `PREVIEWED`, or none; `dimmed` where they are those of an earlier picture."""
         self._images, self.dimmed = list(images), dimmed
-        self.setToolTip(self.tr("The picture with this slider at −2, 0 and +2; a click goes there") if images else "")
+        tip = self.tr("The picture with this slider at −2, 0 and +2; a click goes there") if images else ""
+        self.setToolTip(tip)
         self.update()
 
     def image_rect(self, index: int) -> QRect:

@@ -83,7 +83,7 @@ class TwoDimensions(QWidget):
             "lab.layers",
             self.tr("Play the &layers"),
             self._toggle_layers,
-            "V",
+            "Shift+T",
             "play",
             tip=tip,
             checkable=True,
