@@ -16,6 +16,7 @@ from nvp_studio.commands import (
     compare,
     data,
     directions,
+    image_map,
     info,
     inspect,
     neighbours,
@@ -62,6 +63,7 @@ for command in (
     info.info,
 ):
     app.command()(command)
+app.command("map")(image_map.image_map)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.command()(processes.worker)

@@ -1,12 +1,14 @@
-"""`nvp-studio neighbours`."""
+"""`nvp-studio neighbours` and `nvp-studio map`."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from nvp_studio.explore.image_map import make_image_map
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.neighbours import find_neighbours
 from tests.cli.conftest import Run
@@ -57,3 +59,29 @@ def test_what_cannot_be_compared_is_said(run: Run, model: Path, data: Path) -> N
         assert ended == code
         assert told == ""
         assert reason in complaint
+
+
+def test_a_map_is_written_with_every_image_at_its_place(run: Run, model: Path, data: Path) -> None:
+    path = data.with_name("map.png")
+    words = "map", "-m", model, "--data", data, "-o", path, "--side", "400"
+    code, told, _ = run(*words, "--json", "--count", "50", "--scale", "2")
+    assert code == 0
+    facts = json.loads(told)
+    assert (facts["images"], facts["space"], facts["method"]) == (50, "pixels", "pca")
+    made = make_image_map(open_model(model), str(data), "x", count=50)
+    assert facts["variance"] == pytest.approx(made.shares, abs=1e-5)
+    with PIL.Image.open(path) as file:
+        image = np.asarray(file)
+    assert max(image.shape) == 400
+    right, top = made.places[:, 0].argmax(), made.places[:, 1].argmax()
+    columns = np.nonzero(image != 255)[1]
+    assert image.shape[1] - columns.max() == pytest.approx(8, abs=4)
+    for index, corner in ((right, image[:, -9:-8]), (top, image[8:9])):
+        colours = set(made.thumbnails[index].ravel().tolist()) | {255, 128}
+        assert set(corner.ravel().tolist()) <= colours
+    code, _, complaint = run(*words, "--method", "umap")
+    if find_spec("umap") is None:
+        assert code == 1
+        assert "pip install 'nvp-studio[map]'" in complaint
+    for wrong in (("--space", "colours"), ("--method", "tsne"), ("-o", data.with_name("map.jpg"))):
+        assert run(*words, *wrong)[0] == 2

@@ -50,7 +50,7 @@ def test_neighbours_follow_the_picture_and_a_click_shows_one(page: ExplorePage, 
     assert list(state.found.numbers) == np.argsort(apart, kind="stable")[: len(state.found.numbers)].tolist()
     assert tool.panel.list.count() == 10
     assert tool.panel.list.item(0).text() == f"{apart.min():.1f}"
-    assert tool.panel.status.text().startswith("N")
+    assert tool.panel.status.text().startswith(("No sign of a copy", "May be a copy"))
     assert "of 150 test images are as near" in tool.panel.status.text()
     number, steps = state.found.numbers[2], page.state.undo.count()
     rect = tool.panel.list.visualItemRect(tool.panel.list.item(2))
@@ -59,7 +59,7 @@ def test_neighbours_follow_the_picture_and_a_click_shows_one(page: ExplorePage, 
     assert page.state.undo.count() == steps + 1
     qtbot.waitUntil(lambda: found(page) and state.found.known)
     assert state.found.numbers[0] == number
-    assert tool.panel.status.text().startswith("This picture is one of the training images")
+    assert tool.panel.status.text().startswith("A training image")
     tool.panel.list.setFocus()
     tool.panel.list.setCurrentRow(1)
     second = state.found.numbers[1]

@@ -92,11 +92,14 @@ class NeighboursTool(QObject):
         kind = self.tr("test images") if found.tested else self.tr("validation images")
         share = self.tr("{0} % of {1} {2} are as near").format(_percent(found.percent), found.held, kind)
         if found.known:
-            verdict = self.tr("This picture is one of the training images")
+            verdict, why = self.tr("A training image"), self.tr("Every pixel is that of a training image.")
         elif found.near:
-            verdict = self.tr("Nearer than images that were not trained on: it may be a copy")
+            verdict, why = self.tr("May be a copy"), self.tr("It is nearer than images that were not trained on.")
         else:
-            verdict = self.tr("No nearer than images that were not trained on")
+            verdict, why = (
+                self.tr("No sign of a copy"),
+                self.tr("It is no nearer than images that were not trained on."),
+            )
         unit = (
             self.tr("Distances are the root mean square difference of a pixel value, in grey levels from 0 to 255.")
             if found.space == "x"
@@ -112,7 +115,7 @@ class NeighboursTool(QObject):
             grouped_number(found.searched), grouped_number(found.total)
         )
         smooth = self.tr("A smooth or empty picture is near to many images and need not be a copy: look at both.")
-        tip = "\n".join((verdict + ".", f"{share}.", held, searched, unit, smooth))
+        tip = "\n".join((f"{verdict}. {why}", f"{share}.", held, searched, unit, smooth))
         return SEPARATOR.join((verdict, nearest, share)), tip
 
     def _with_unit(self, found: NeighboursFound, distance: float) -> str:

@@ -38,7 +38,9 @@ def changed_text(recipe: Recipe, scales: int) -> str:
     if recipe.kept is not None:
         parts.append(_tr("{0} % of the latent kept").format(f"{100 * recipe.kept.share:g}"))
     if recipe.enlarged > 1:
-        parts.append(_tr("{0} times as large as trained: no whole pictures").format(recipe.enlarged))
+        parts.append(
+            _tr("{0} times as large as trained: parts and textures, no whole pictures").format(recipe.enlarged)
+        )
     return ", ".join(parts)
 
 
