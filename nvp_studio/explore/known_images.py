@@ -23,7 +23,7 @@ MAX_LATENTS = 60_000
 """Most training images whose latents are computed; of more, so many at random."""
 HELD_IMAGES = 500
 """Most images that were not trained on whose distances are the scale for others."""
-_CPU_BATCH, _GPU_BATCH = 4, 256
+_CPU_BATCH, _GPU_BATCH = 2, 256
 """Images that are encoded in one step, between which others are served."""
 
 
@@ -91,7 +91,7 @@ def known_images(model: OpenedModel, data: str = "", *, progress: Progress = no_
 def encoding(model: OpenedModel, known: KnownImages, count: int | None = None) -> Iterator[tuple[int, int]]:
     """Compute the latents of the first `count` images of `known.order`, of all by default, that have none yet.
 
-    Yields how many are there of how many after each step, which takes some 50 ms at most.
+    Yields how many are there of how many after each step, which is as short as a few pictures.
     """
     batch = _CPU_BATCH if model.flow.device.type == "cpu" else _GPU_BATCH
     wanted = len(known.order) if count is None else min(count, len(known.order))

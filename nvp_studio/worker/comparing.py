@@ -1,5 +1,6 @@
 """Answers to requests about known images: the neighbours of a picture, a map of many, single ones."""
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import TypeVar
@@ -21,6 +22,7 @@ from nvp_studio.worker.stepped import stepped
 
 Steps = Iterator[Answer | None]
 Result = TypeVar("Result")
+_TELL_SECONDS = 0.05
 
 
 class Comparer:
@@ -107,13 +109,18 @@ class Comparer:
                 yield Comparing("loading", done, total)
 
 
-def _told(steps: Generator[Step, None, Result]) -> Generator[Comparing, None, Result]:
-    """Tell of the steps, and return what they return."""
+def _told(steps: Generator[Step, None, Result]) -> Generator[Comparing | None, None, Result]:
+    """Tell of the steps, some times a second, and return what they return."""
+    told, due = "", 0.0
     with closing(steps):
         while True:
             try:
-                step = next(steps)
+                work, done, total = next(steps)
             except StopIteration as end:
                 result: Result = end.value
                 return result
-            yield Comparing(*step)
+            if work == told and time.monotonic() < due:
+                yield None
+                continue
+            told, due = work, time.monotonic() + _TELL_SECONDS
+            yield Comparing(work, done, total)

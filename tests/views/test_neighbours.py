@@ -73,11 +73,13 @@ def test_latents_are_computed_in_steps_and_can_be_stopped(page: ExplorePage, qtb
     show_tool(page, qtbot, data)
     tool, state = page.neighbours, page.neighbours.state
     seen: list[tuple[str, int]] = []
+    stops: list[int] = []
 
     def on_changed() -> None:
         if state.progress is not None:
             seen.append((state.progress.work, state.progress.done))
-            if len(seen) == 12:
+            if state.progress.work == "encoding" and not stops:
+                stops.append(state.progress.done)
                 page.context.registry["explore.neighbours-stop"].trigger()
 
     state.changed.connect(on_changed)
