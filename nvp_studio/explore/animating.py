@@ -14,7 +14,7 @@ from nvp_studio.explore.rendering import check_recipe, decoded, latent
 
 Pixels = npt.NDArray[np.uint8]
 
-_BATCH = 8
+BATCH = 8
 
 
 def check_animation(model: OpenedModel, animation: Animation) -> None:
@@ -69,21 +69,23 @@ class FrameLatents:
 
 
 def drawing_frames(
-    model: OpenedModel, animation: Animation, numbers: Sequence[int] | None = None
+    model: OpenedModel, animation: Animation, numbers: Sequence[int] | None = None, batch: int = BATCH
 ) -> Iterator[tuple[int, Pixels]]:
     """Decode frames, all in their order or those with these numbers: (place in the order, pictures (N, H, W, C)).
 
+    `batch` frames are decoded at once; how many has no effect on them once the model is compiled (`Inference.compile`).
     Raises `ValueError` when the model cannot decode a keyframe or a frame.
     """
     latents = FrameLatents(model, animation)
     wanted: Sequence[int] = range(animation.frames) if numbers is None else numbers
-    for start in range(0, len(wanted), _BATCH):
-        z = torch.cat([latents(frame) for frame in wanted[start : start + _BATCH]])
+    for start in range(0, len(wanted), batch):
+        z = torch.cat([latents(frame) for frame in wanted[start : start + batch]])
         yield start, decoded(model, z)
 
 
 def animate(model: OpenedModel, animation: Animation) -> Pixels:
-    """All frames of an animation, (F, H, W, C); errors as `drawing_frames`."""
+    """All frames of an animation, (F, H, W, C), by the compiled model as in the window; errors as `drawing_frames`."""
+    model.flow.compile()
     height, width, channels = model.pixel_shape
     frames = np.empty((animation.frames, height, width, channels), np.uint8)
     for start, images in drawing_frames(model, animation):

@@ -18,7 +18,7 @@ from nvp_studio import __version__
 from nvp_studio.data.archive_paths import Archives
 from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError
-from nvp_studio.explore.animating import drawing_frames
+from nvp_studio.explore.animating import BATCH, drawing_frames
 from nvp_studio.explore.animation import ANIMATION_KEY, MOST_BYTES, Animation, find_ffmpeg
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.files import read_regular, stream_whole
@@ -73,13 +73,15 @@ def write_animation(
     animation: Animation,
     pixel_size: int = 1,
     report: Report = no_report,
+    batch: int = BATCH,
 ) -> None:
-    """Decode an animation and write it in the format that the suffix of `path` names.
+    """Decode an animation by the compiled model and write it in the format that the suffix of `path` names.
 
     Each pixel becomes a square of `pixel_size` pixels. The file appears when it is whole; it repeats without end and
     holds the animation itself, which `read_animation` gets back (from .mp4 not). WebP and PNG files hold the very
     pixels, and so do GIF files of grey pictures; those of coloured ones have at most 256 colours a frame. `report` is
-    told how far it is, and may raise to stop. Raises `ValueError` where the file cannot be made, and `OSError`.
+    told how far it is after each `batch` of frames, and may raise to stop. Raises `ValueError` where the file cannot
+    be made, and `OSError`.
     """
     path = Path(path)
     height, width, channels = model.pixel_shape
@@ -87,24 +89,26 @@ def write_animation(
         raise ValueError(f"a scale of {pixel_size} is not possible")
     size = (width * pixel_size, height * pixel_size)
     check_file(path, animation, size)
+    model.flow.compile()
+    drawn = drawing_frames(model, animation, batch=batch)
     if path.suffix.lower() == ".mp4":
-        frames = _enlarged(model, animation, pixel_size, report)
+        frames = _enlarged(drawn, pixel_size, animation.frames, report)
         _write_mp4(path, frames, animation, size, channels)
         return
     images = np.empty((animation.frames, height, width, channels), np.uint8)
-    for start, batch in drawing_frames(model, animation):
-        images[start : start + len(batch)] = batch
-        report(start + len(batch), 2 * animation.frames)
+    for start, pictures in drawn:
+        images[start : start + len(pictures)] = pictures
+        report(start + len(pictures), 2 * animation.frames)
     form = path.suffix.lower()
     film = _Film(images, pixel_size, report, few_colours=form == ".gif")
     with stream_whole(path, devices=True) as file:
         _write_film(file, film, form, animation)
 
 
-def _enlarged(model: OpenedModel, animation: Animation, pixel_size: int, report: Report) -> Iterator[bytes]:
-    for start, batch in drawing_frames(model, animation):
-        yield batch.repeat(pixel_size, 1).repeat(pixel_size, 2).tobytes()
-        report(start + len(batch), animation.frames)
+def _enlarged(drawn: Iterator[tuple[int, Pixels]], pixel_size: int, frames: int, report: Report) -> Iterator[bytes]:
+    for start, pictures in drawn:
+        yield pictures.repeat(pixel_size, 1).repeat(pixel_size, 2).tobytes()
+        report(start + len(pictures), frames)
 
 
 class _Film(PIL.Image.Image):

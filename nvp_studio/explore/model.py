@@ -49,7 +49,7 @@ class OpenedModel:
     """Bits/dim of the reference (validation) images, sorted; empty when the file has none."""
     reading: Reading = UNDECIDED
     """How numbers of more than 8 bits become levels, as when the model was trained."""
-    base_latents: dict[Seed | Image, Tensor] = field(default_factory=dict, repr=False)
+    base_latents: dict[tuple[Seed | Image, bool], Tensor] = field(default_factory=dict, repr=False)
     """Latents (1, D) of the bases used last, kept by `explore.render`: a slider moves, its base stays."""
     enlargement: int = 1
     """How many times as long as when it was trained the sides of its images are; see `explore.larger`."""

@@ -153,13 +153,13 @@ def _base(model: OpenedModel, base: Base) -> Tensor:
             return between(_base(model, a), _base(model, b), share, model.flow.scales)
         case Corners(z=corners, phi=phi, phi_prime=phi_prime):
             return manifold([_base(model, corner) for corner in corners], phi, phi_prime)
-    kept = model.base_latents
-    if base not in kept:
+    kept, key = model.base_latents, (base, model.flow.compiled)
+    if key not in kept:
         z = _image_latent(model, base) if isinstance(base, Image) else model.flow.latents(1, seed=base.seed)
         while len(kept) >= _KEPT_BASES:
             del kept[next(iter(kept))]
-        kept[base] = z
-    return kept[base]
+        kept[key] = z
+    return kept[key]
 
 
 def _image_latent(model: OpenedModel, image: Image) -> Tensor:

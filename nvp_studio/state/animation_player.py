@@ -104,8 +104,10 @@ class AnimationPlayer(QObject):
         self.go_to(-(-keyframe * steps // max(1, animation.legs)))
 
     def close(self) -> None:
-        """Show no frame any more."""
+        """Show no frame any more, nor decode others: a drag would wait for each."""
         self.pause()
+        self._channel.cancel()
+        self._asked = ()
         self._wanted = False
         if self.shown is not None:
             self.shown = None

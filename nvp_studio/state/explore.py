@@ -136,6 +136,7 @@ class ExploreState(EditedRecipe):
             "from nvp_studio import Recipe\n"
             "from nvp_studio.explore import open_model, render\n\n"
             f"model = open_model({self.model.path!r})\n"
+            "model.flow.compile()  # as in the window: without it some values differ by one grey level\n"
             f"recipe = Recipe.from_json({self.recipe.to_json()!r})\n"
             "rendering = render(model, [recipe])\n"
             "print(rendering.images[0].shape, rendering.bits_per_dim[0])\n"

@@ -1,12 +1,13 @@
 """Answers to requests of Explore's animations."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from nvp_studio.explore.animating import check_animation, drawing_frames
+from nvp_studio.explore.animating import BATCH, check_animation, drawing_frames
 from nvp_studio.explore.animation import Animation
 from nvp_studio.explore.animation_files import reading_animation, write_animation
 from nvp_studio.explore.model import OpenedModel
@@ -23,17 +24,22 @@ from nvp_studio.worker.animation_messages import (
     ReadAnimation,
     SaveAnimation,
 )
+from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import Answer
 from nvp_studio.worker.stepped import stepped
 
+_WAITING_SECONDS = 0.05
+_TOLD_SECONDS = 0.1
+"""Between two answers that tell the progress."""
 
-def animation_steps(request: AnimationRequest, model: OpenedModel) -> Iterator[Answer | None]:
+
+def animation_steps(request: AnimationRequest, model: OpenedModel, compiling: Compiling) -> Iterator[Answer | None]:
     """The answers to a request, one after each step."""
     match request:
         case DrawFrames():
             return _draw(request, model)
         case SaveAnimation():
-            return _save(request, model)
+            return _save(request, model, compiling)
         case ReadAnimation():
             return _read(request)
 
@@ -41,12 +47,12 @@ def animation_steps(request: AnimationRequest, model: OpenedModel) -> Iterator[A
 def _draw(request: DrawFrames, model: OpenedModel) -> Iterator[Answer | None]:
     if max(request.numbers, default=0) >= request.animation.frames:
         raise ValueError(f"the animation has {request.animation.frames:,} frames")
-    for start, images in drawing_frames(model, request.animation, request.numbers):
+    for start, images in drawing_frames(model, request.animation, request.numbers, _batch(model)):
         yield FramesDrawn(start, ImageBatch.of(images))
     yield FramesDone()
 
 
-def _save(request: SaveAnimation, model: OpenedModel) -> Iterator[Answer | None]:
+def _save(request: SaveAnimation, model: OpenedModel, compiling: Compiling) -> Iterator[Answer | None]:
     animation = _of_model(request.animation, model)
     if Path(request.path).suffix.lower() == ".json":
         check_animation(model, animation)
@@ -54,13 +60,26 @@ def _save(request: SaveAnimation, model: OpenedModel) -> Iterator[Answer | None]
         yield AnimationSaved(request.path)
         return
 
-    def write(report: Callable[[int, int], None]) -> None:
-        write_animation(request.path, model, animation, request.pixel_size, report)
+    while not compiling.wait(_WAITING_SECONDS):  # so that the pixels of a film depend on no moment
+        yield None
 
+    def write(report: Callable[[int, int], None]) -> None:
+        write_animation(request.path, model, animation, request.pixel_size, report, _batch(model))
+
+    told = 0.0
     with closing(stepped(write)) as steps:
         for done, total in steps:
-            yield AnimationProgress(done, total)
+            if time.monotonic() - told > _TOLD_SECONDS:
+                told = time.monotonic()
+                yield AnimationProgress(done, total)
+            else:
+                yield None
     yield AnimationSaved(request.path)
+
+
+def _batch(model: OpenedModel) -> int:
+    """Frames that are decoded in one step: compiled loops decode them one by one, and a drag waits for a step."""
+    return 1 if model.flow.device.type == "cpu" else BATCH
 
 
 def _of_model(animation: Animation, model: OpenedModel) -> Animation:

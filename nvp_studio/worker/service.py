@@ -129,7 +129,9 @@ class Service:
             case FindDirections() | Preview() | ReadPictures() | MakeDirection():
                 return directing(self._opened(), request)
             case DrawFrames() | SaveAnimation() | ReadAnimation():
-                return animation_steps(request, self._opened())
+                model, compiling = self._opened(), self._compiling
+                assert compiling is not None
+                return animation_steps(request, model, compiling)
             case SaveGrid():
                 return _save_grid(self._opened(), request)
             case Score() | ReadTable() | UseReference() | ReadImages() | MapBits() | DrawMaps():

@@ -213,10 +213,10 @@ def test_a_film_is_saved_opened_again_and_made_in_python(
 def test_writing_is_cancelled_and_leaves_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
     add_keyframes(page, qtbot, 3, 5)
     state = state_of(page)
-    state.set(seconds=200.0, frames_per_second=25.0)
+    state.set(seconds=40.0, frames_per_second=25.0)
     before = set(tmp_path.iterdir())
     state.save(tmp_path / "film.webp", 20)
-    qtbot.waitUntil(lambda: state.progress[0] > 5010)
+    qtbot.waitUntil(lambda: state.progress[0] > 1010)
     assert page.animation.panel.progress.isVisible()
     assert set(tmp_path.iterdir()) != before, "it is being written"
     qtbot.keyClick(page, Qt.Key.Key_Escape, Qt.KeyboardModifier.ShiftModifier)
@@ -276,7 +276,10 @@ def test_frames_are_asked_for_from_the_place_that_is_shown(page: ExplorePage, qt
     page.state.new_sample(9)
     qtbot.waitUntil(lambda: page.state.picture_recipe == page.state.recipe)
     assert state.player.shown is None
-    assert is_asking(page.state.engine.explorer), "a picture does not wait for the frames"
+    qtbot.waitUntil(lambda: not is_asking(page.state.engine.explorer))
+    assert len(state.player._frames) < 4000, "the rest is not decoded before it is wanted"
+    state.player.go_to(3001)
+    qtbot.waitUntil(lambda: state.player.shown is state.player._frames.get(3001))
 
 
 def test_the_path_of_a_drag_on_the_pad_is_recorded_and_played(page: ExplorePage, qtbot: Bot) -> None:

@@ -38,12 +38,11 @@ def test_frames_are_those_of_the_public_function_in_the_order_asked_for(
     numbers = (*range(16, 20), *range(16))
     shared_worker.send(Ask("frames", 1, DrawFrames(FILM, numbers)))
     images = np.zeros((20, 8, 8, 1), np.uint8)
-    for start in (0, 8, 16):
-        batch = shared_worker.expect(FramesDrawn, start=start).images.array()
-        images[list(numbers[start : start + len(batch)])] = batch
+    for start, number in enumerate(numbers):
+        images[number] = shared_worker.expect(FramesDrawn, start=start).images.array()[0]
     shared_worker.expect(FramesDone)
     difference = np.abs(images.astype(int) - animate(open_model(model_file), FILM))
-    assert difference.max() <= 1, "batches of other frames may be rounded otherwise"
+    assert difference.max() <= 1, "the worker may not be compiled yet"
 
 
 @pytest.mark.parametrize(("request_", "first"), [(DrawFrames(LONG, tuple(range(10_000))), FramesDrawn), (None, None)])
@@ -62,6 +61,7 @@ def test_pictures_are_served_meanwhile_and_cancelling_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_end_of_the_worker_leaves_no_half_film(start_worker: StartWorker, model_file: Path, tmp_path: Path) -> None:
     worker = start_worker()
     worker.greet()

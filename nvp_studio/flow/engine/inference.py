@@ -104,6 +104,11 @@ class Inference:
             self.body = body
             self._compiled = True
 
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has had an effect: results differ from those before in their last digits."""
+        return self._compiled
+
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images to latents.
 
