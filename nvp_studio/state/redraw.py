@@ -1,6 +1,7 @@
 """The region of Explore's picture that is to be redrawn, and the picture with that region drawn anew."""
 
 import random
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
@@ -20,6 +22,8 @@ class RedrawState(QObject):
     """Holds the region, asks for it to be redrawn, and gives the result to `ExploreState` as one edit."""
 
     region_changed = Signal()
+    region_restored = Signal()
+    """Undo or redo has changed the region."""
     changed = Signal()
     """`running`, `progress` or `result` may have changed."""
     stepped = Signal(object)
@@ -36,6 +40,8 @@ class RedrawState(QObject):
         """How many of how many steps are done."""
         self.before: ImageBatch | None = None
         """The picture that was redrawn last."""
+        self._before_stroke: npt.NDArray[np.bool_] | None = None
+        """The region when the stroke began that is under way."""
         self._result: RedrawDone | None = None
         self._random = random.Random()
         self._channel = explore.engine.explorer.channel("redraw", self)
@@ -64,7 +70,9 @@ class RedrawState(QObject):
     # The region
 
     def stroke(self, start: tuple[float, float], end: tuple[float, float], width: float, *, erase: bool) -> None:
-        """Add to the region, or take from it, the pixels less than half of `width` from a line.
+        """Add to the region, or take from it, the pixels less than half of `width` from a line, as one undo step.
+
+        Between `begin_stroke` and `end_stroke` all of them are one step.
 
         Places are (x, y) in pixels, the first pixel's middle at (0.5, 0.5). A stroke takes at least the pixels that its
         ends lie in.
@@ -79,15 +87,45 @@ class RedrawState(QObject):
         for x, y in (start, end):
             if 0 <= x < across and 0 <= y < high:
                 touched[int(y), int(x)] = True
-        self._set_region(self.region & ~touched if erase else self.region | touched)
+        self._edit_region(self.region & ~touched if erase else self.region | touched, self.tr("stroke of the brush"))
+
+    def begin_stroke(self) -> None:
+        """What is painted until `end_stroke` is one undo step."""
+        self.end_stroke()
+        self._before_stroke = self.region
+
+    def end_stroke(self) -> None:
+        """The stroke is complete."""
+        before, self._before_stroke = self._before_stroke, None
+        if before is not None:
+            self._push_region(before, self.tr("stroke of the brush"))
 
     def clear(self) -> None:
         """Take all pixels out of the region."""
-        self._set_region(np.zeros_like(self.region))
+        self._edit_region(np.zeros_like(self.region), self.tr("clearing of the region"))
 
     def invert(self) -> None:
         """Take the other pixels as the region."""
-        self._set_region(~self.region)
+        self._edit_region(~self.region, self.tr("inversion of the region"))
+
+    def _edit_region(self, region: npt.NDArray[np.bool_], text: str) -> None:
+        before = self.region
+        self._set_region(region)
+        if self._before_stroke is None:
+            self._push_region(before, text)
+
+    def _push_region(self, before: npt.NDArray[np.bool_], text: str) -> None:
+        if before.shape == self.region.shape and not np.array_equal(before, self.region):
+            self.explore.undo.push(ValueEdit(self._restore_region, text, _packed(before), _packed(self.region), ""))
+
+    def _restore_region(self, packed: bytes) -> None:
+        """Undo or redo; nothing happens where an edit was just made."""
+        region = _unpacked(packed, self.region.shape)
+        if not np.array_equal(region, self.region):
+            self._before_stroke = None
+            self.cancel()
+            self._set_region(region)
+            self.region_restored.emit()
 
     def _set_region(self, region: npt.NDArray[np.bool_]) -> None:
         if region.shape != self.region.shape or not np.array_equal(region, self.region):
@@ -149,3 +187,13 @@ class RedrawState(QObject):
             self._set_region(np.zeros(model.image_shape[1:], np.bool_))
         self._result = None
         self.changed.emit()
+
+
+def _packed(region: npt.NDArray[np.bool_]) -> bytes:
+    """A region in few bytes, for the undo history, which may hold hundreds."""
+    return zlib.compress(np.packbits(region).tobytes(), 1)
+
+
+def _unpacked(packed: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(np.bool_)

@@ -117,3 +117,44 @@ def test_the_wheel_and_other_buttons_reach_the_picture(page: ExplorePage, qtbot:
     qtbot.mouseRelease(page.paint.overlay, Qt.MouseButton.MiddleButton, pos=start + QPoint(15, 15))
     assert view.viewport.center != zoomed
     assert not page.paint.state.region.any()
+
+
+def test_each_stroke_is_one_undo_step(page: ExplorePage, qtbot: Bot) -> None:
+    state, registry, tool = page.paint.state, page.context.registry, page.paint
+    steps = page.state.undo.count()
+    first = paint(page, qtbot)
+    assert page.state.undo.count() == steps + 1, "a stroke of several moves of the mouse"
+    qtbot.mouseDrag(tool.overlay, at(page, 1, 6), at(page, 3, 6), at(page, 6, 6))
+    qtbot.mousePress(tool.overlay, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, at(page, 2, 3))
+    qtbot.mouseRelease(tool.overlay, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, at(page, 2, 3))
+    second = state.region
+    assert second.sum() == 9
+    registry["explore.paint-invert"].trigger()
+    registry["explore.paint-clear"].trigger()
+    assert page.state.undo.count() == steps + 5
+    assert page.state.undo.undoText() == "clearing of the region"
+    qtbot.mouseClick(tool.overlay, Qt.MouseButton.RightButton, pos=at(page, 2, 3))
+    assert page.state.undo.count() == steps + 5, "what changes nothing is no step"
+    assert len(page.history.steps) == 1, "and no picture of the history"
+    qtbot.keyClick(page, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert np.array_equal(state.region, ~second)
+    qtbot.keyClick(page, Qt.Key.Key_Q)
+    assert not tool.panel.isVisible()
+    for expected in (second, second | first, first, np.zeros((8, 8), bool)):
+        qtbot.keyClick(page, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        assert np.array_equal(state.region, expected)
+        assert tool.panel.isVisible(), "what undo changes is seen"
+    assert page.state.undo.index() == steps
+    registry["edit.redo"].trigger()
+    assert np.array_equal(state.region, first)
+
+    with qtbot.waitSignal(state.stepped):
+        state.start(1)
+    registry["edit.undo"].trigger()
+    assert not state.running
+    assert not state.region.any()
+    qtbot.mousePress(tool.overlay, Qt.MouseButton.LeftButton, pos=at(page, 2, 3))
+    page.state.new_sample(4)
+    qtbot.mouseRelease(tool.overlay, Qt.MouseButton.LeftButton, pos=at(page, 2, 3))
+    assert page.state.undo.undoText() == "stroke of the brush"
+    qtbot.waitUntil(lambda: settled(page))

@@ -34,6 +34,9 @@ class RegionOverlay(QWidget):
     painted = Signal(object, object, bool)
     """(start, end, erase) of a part of a stroke; places are (x, y) in pixels of the image, maybe outside of it."""
 
+    stroke_begun = Signal()
+    stroke_ended = Signal()
+
     def __init__(self, view: ImageView) -> None:
         super().__init__(view)
         self._view = view
@@ -107,6 +110,7 @@ class RegionOverlay(QWidget):
             return
         self._last = self._place(event.position())
         if self._last is not None:
+            self.stroke_begun.emit()
             self.painted.emit(self._last, self._last, _erases(event))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
@@ -120,6 +124,8 @@ class RegionOverlay(QWidget):
         event.ignore()  # the view tells the pixel below the pointer
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._last is not None:
+            self.stroke_ended.emit()
         self._last = None
         event.ignore()
 

@@ -45,6 +45,9 @@ class RedrawTool(QObject):
         self._view = view
         self.overlay = RegionOverlay(view)
         self.overlay.painted.connect(self._on_painted)
+        self.overlay.stroke_begun.connect(self.state.begin_stroke)
+        self.overlay.stroke_ended.connect(self.state.end_stroke)
+        self.state.region_restored.connect(lambda: self.tool_shown.emit("paint", True))
         self.panel.shown.connect(self.overlay.setVisible)
         self.panel.before_held.connect(self._on_before_held)
         self.state.region_changed.connect(self._show_region)
