@@ -17,10 +17,18 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from nvp_studio.lab.one_dimension import Knot, pushed_density
+from nvp_studio.lab.one_dimension import Floats, Knot, pushed_density
 from nvp_studio.state.bent_map import HIGH, LOW, Bent, BentMap
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
-from nvp_studio.views.widgets.plot_parts import ARROWS, CURVE_STEPS, draw_handle, draw_ticks, keeps_key, with_alpha
+from nvp_studio.views.widgets.plot_parts import (
+    ARROWS,
+    CURVE_STEPS,
+    draw_handle,
+    draw_ticks,
+    keeps_key,
+    polygon,
+    with_alpha,
+)
 
 _DENSITY_SHARE = 0.3
 """The thickness of the panels of densities, as a share of the side of the map."""
@@ -258,13 +266,12 @@ class BendPad(QWidget):
         painter.setPen(QPen(QColor(c.border), 1, Qt.PenStyle.DashLine))
         painter.drawLine(self.place_of(LOW, LOW), self.place_of(HIGH, HIGH))
         x = np.linspace(LOW, HIGH, CURVE_STEPS)
-        line = QPolygonF([self.place_of(*point) for point in zip(x.tolist(), self.bent.bend(x).tolist(), strict=True)])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(c.accent), 2))
-        painter.drawPolyline(line)
+        painter.drawPolyline(polygon(*self._pixels(x, self.bent.bend(x))))
         if self._curve:
             painter.setPen(QPen(QColor(c.warning), 2))
-            painter.drawPolyline(QPolygonF([self.place_of(*point) for point in self._curve]))
+            painter.drawPolyline(polygon(*self._pixels(*np.array(self._curve).T)))
 
     def _draw_density(self, painter: QPainter, *, across: bool) -> None:
         """p(x) upwards from the axis, or p(y) to the right; what belongs to the interval is filled stronger."""
@@ -274,10 +281,8 @@ class BendPad(QWidget):
         for low, high, shade in ((LOW, HIGH, with_alpha(c.accent, 50)), (*ends, with_alpha(c.accent, 150))):
             places = np.concatenate([[low], at[(at > low) & (at < high)], [high]])
             values = bent.density.value(places) if across else pushed_density(bent.density, bent.bend, places)
-            outline = QPolygonF([self._density_place(low, 0.0, across)])
-            for place, value in zip(places.tolist(), values.tolist(), strict=True):
-                outline.append(self._density_place(place, value, across))
-            outline.append(self._density_place(high, 0.0, across))
+            around, lengths = np.concatenate([[low], places, [high]]), np.concatenate([[0.0], values, [0.0]])
+            outline = self._density_line(around, lengths, across=across)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(shade)
             painter.drawPolygon(outline)
@@ -291,17 +296,23 @@ class BendPad(QWidget):
         """N(0, 1) over the y axis, which a flow would make of p(x)."""
         y = np.linspace(LOW, HIGH, CURVE_STEPS)
         density = np.exp(-0.5 * y * y) / math.sqrt(2 * math.pi)
-        pairs = zip(y.tolist(), density.tolist(), strict=True)
         painter.setPen(QPen(QColor(colors().text), 1, Qt.PenStyle.DashLine))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(QPolygonF([self._density_place(at, value, False) for at, value in pairs]))
+        painter.drawPolyline(self._density_line(y, density, across=False))
 
-    def _density_place(self, at: float, value: float, across: bool) -> QPointF:
-        panel = self.above_area() if across else self.side_area()
-        length = value / _TOP * _DENSITY_SHARE * self.map_area().width()
+    def _density_line(self, at: Floats, values: Floats, *, across: bool) -> QPolygonF:
+        """Where the values of a density are drawn, above the x axis or at the right of the y axis."""
+        lengths = values / _TOP * _DENSITY_SHARE * self.map_area().width()
+        x, y = self._pixels(at, at)
         if across:
-            return QPointF(self.place_of(at, 0).x(), panel.bottom() - length)
-        return QPointF(panel.left() + length, self.place_of(0, at).y())
+            return polygon(x, self.above_area().bottom() - lengths)
+        return polygon(self.side_area().left() + lengths, y)
+
+    def _pixels(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Where on the widget points of the map are."""
+        area = self.map_area()
+        share_x, share_y = ((np.asarray(values) - LOW) / (HIGH - LOW) for values in (x, y))
+        return area.left() + share_x * area.width(), area.bottom() - share_y * area.height()
 
     def _draw_names(self, painter: QPainter) -> None:
         painter.setFont(scaled_font(12))

@@ -5,12 +5,20 @@ import math
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.state.gaussian_fit import HIGH, LOW, SHOWN_NATS, SIGMA_HIGH, SIGMA_LOW, Fitted, GaussianFit
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
-from nvp_studio.views.widgets.plot_parts import ARROWS, CURVE_STEPS, draw_handle, draw_ticks, keeps_key, with_alpha
+from nvp_studio.views.widgets.plot_parts import (
+    ARROWS,
+    CURVE_STEPS,
+    draw_handle,
+    draw_ticks,
+    keeps_key,
+    polygon,
+    with_alpha,
+)
 
 _TOP = 0.8
 """The density at the upper edge."""
@@ -237,7 +245,9 @@ class LikelihoodPad(QWidget):
         painter.save()
         painter.setClipRect(area)
         x = np.linspace(LOW, HIGH, CURVE_STEPS)
-        line = QPolygonF([self._density_place(at) for at in x.tolist()])
+        density = np.exp(-0.5 * ((x - fitted.mu) / fitted.sigma) ** 2) / (fitted.sigma * math.sqrt(2 * math.pi))
+        share = (x - LOW) / (HIGH - LOW)
+        line = polygon(area.left() + share * area.width(), area.bottom() - density / _TOP * area.height())
         painter.setPen(QPen(QColor(c.accent), 2))
         painter.drawPolyline(line)
         painter.setPen(QPen(with_alpha(c.accent, 130), 1.5))

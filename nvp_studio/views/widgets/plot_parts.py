@@ -2,8 +2,11 @@
 
 from collections.abc import Collection
 
+import numpy as np
+import numpy.typing as npt
+from pyqtgraph.functions import arrayToQPolygonF
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
 from nvp_studio.views.theme import colors, scaled_font
 
@@ -33,6 +36,13 @@ def with_alpha(color: str, alpha: int) -> QColor:
     """A colour of the theme, as opaque as `alpha` of 255."""
     result = QColor(color)
     result.setAlpha(alpha)
+    return result
+
+
+def polygon(across: npt.ArrayLike, down: npt.ArrayLike) -> QPolygonF:
+    """The points at these places, in pixels."""
+    x, y = (np.ascontiguousarray(values, np.float64) for values in np.broadcast_arrays(across, down))
+    result: QPolygonF = arrayToQPolygonF(x, y)
     return result
 
 
