@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 Steps = Iterator[Answer | None]
 _KEPT = 2
 """Pictures that are kept on their way through the model."""
-_KEPT_BYTES = 256 * 2**20
+_KEPT_BYTES = 128 * 2**20
 """A picture that takes more is led through the model again for every question."""
 
 

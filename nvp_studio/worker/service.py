@@ -157,6 +157,7 @@ class Service:
             before.cancel()
             self._compiling.wait(_COMPILING_SECONDS)
         self._model = model
+        self._inspector = Inspector()  # the one before keeps pictures, and with them the model before
         yield ModelOpened(_model_info(model))
         decoders().keep_ready()  # for pictures that are dropped
 

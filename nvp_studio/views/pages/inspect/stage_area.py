@@ -48,7 +48,6 @@ class StageArea(QWidget):
         self.picture.setAccessibleName(self.tr("The values after the layer, at the pixels that they came from"))
         self.second = ImageView(self.picture.viewport)
         self.second.setAccessibleName(self.tr("The values of the second picture after the layer"))
-        self.second.set_placeholder(self.tr("Drop or open the second picture, or choose one on Explore or Score"))
         self.captions = ElidedLabel(), ElidedLabel()
         self.range_label = ElidedLabel(role="dim")
         self.cell_label = ElidedLabel(role="dim")
@@ -100,6 +99,9 @@ class StageArea(QWidget):
             caption.setText(SEPARATOR.join((picture.name, *picture.notes)))
         self.picture.set_dimmed(state.first.busy)
         self.second.set_dimmed(state.second.busy)
+        invitation = self.tr("Drop or open the second picture, or choose one on Explore or Score")
+        waiting = self.tr("The picture is on its way…")
+        self.second.set_placeholder(state.second.problem or (waiting if state.second.busy else invitation))
         if stage is None:
             return
         self.aspect.setEnabled(stage.coupling >= 0)
