@@ -170,7 +170,10 @@ def _score() -> PageHelp:
                 tr("Compare with your own good images"),
                 tr("Make a reference of a folder, in the menu Score; then choose it above the table."),
             ),
-            (tr("See where the bits are"), tr("Choose it in the list above the picture.")),
+            (
+                tr("See where the bits are"),
+                tr("Choose it in the list above the picture; beside it is how much log p changes with each pixel."),
+            ),
             (tr("Tell two folders apart"), tr("Compare two groups, in the menu Score.")),
             (tr("See what was scored"), tr("Choose a row: its pixels, at the model's size, are at the right.")),
             (tr("Move it along directions"), tr("Open in Explore, or Enter on its row.")),

@@ -1,5 +1,6 @@
 """Options of scoring in the window, on a real engine."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,23 @@ def test_labels_of_a_table_are_given_at_once_and_to_files_that_follow(
     dialog.labels.setCurrentIndex(0)
     dialog.accept()
     assert page.state.rows.labels() == ["files"]
+
+
+def test_the_gradient_is_beside_the_map_of_the_bits(
+    window: MainWindow, page: ScorePage, files: Path, small_model: Path, tmp_path: Path, qtbot: Bot
+) -> None:
+    page.state.references.make([write_images(tmp_path / "good", 90)], "good parts")
+    qtbot.waitUntil(lambda: page.state.references.settled)
+    score(window, page, files, qtbot)
+    side = page.side
+    assert not side.slope.isVisible()
+    side.layer.setCurrentIndex(side.layer.findData("total"))
+    qtbot.waitUntil(lambda: side.preview.map is not None)
+    assert side.slope.isVisible()
+    assert side.slope.map is not None
+    assert side.slope.map.gradient
+    assert not side.preview.map.gradient
+    side.layer.setCurrentIndex(side.layer.findData("gradient"))
+    assert side.preview.map.gradient
+    assert not side.slope.isVisible()
+    shutil.rmtree(small_model.with_suffix(".references"))

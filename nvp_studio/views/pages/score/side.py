@@ -1,7 +1,7 @@
 """The chosen file: what was scored, where its bits are, what is said of it, and the histogram of all scores."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtGui import QAction, QImage, QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from nvp_studio.image_batch import ImageBatch
@@ -21,6 +21,7 @@ from nvp_studio.views.widgets.map_view import MapLegend, MapView
 from nvp_studio.views.widgets.score_numbers import ScoreNumbersView
 
 _HEIGHT_FOR_ALL = 50 * SPACE
+_GRADIENT = "gradient"
 _NUMBERS = "numbers"
 """The entry of the list that shows what was measured instead of a picture."""
 
@@ -47,9 +48,19 @@ class ScoreSide(QWidget):
         self.numbers = ScoreNumbersView()
         self._shown = QStackedWidget()
         self._picture = QWidget()
-        inner = vbox(self._picture)
+        inner = vbox()
         inner.addWidget(self.preview, 1)
         inner.addWidget(ImageStatus(self.preview))  # in a line of its own, so that nothing moves when it has a text
+        self.slope = MapView()
+        self.slope.setAccessibleName(self.tr("How much the log-likelihood changes with each pixel"))
+        self.slope_value = ElidedLabel(role="dim")
+        self._beside = QWidget()
+        beside = vbox(self._beside)
+        beside.addWidget(self.slope, 1)
+        beside.addWidget(self.slope_value)
+        pictures = hbox(self._picture)
+        pictures.addLayout(inner, 1)
+        pictures.addWidget(self._beside, 1)
         self._shown.addWidget(self._picture)
         self._shown.addWidget(self.numbers)
         column.addWidget(self._shown, 3)
@@ -69,6 +80,7 @@ class ScoreSide(QWidget):
         column.addWidget(self.histogram, 2)
         self.layer.currentIndexChanged.connect(self._show_layer)
         self.evidence.changed.connect(self._show_layer)
+        self.slope.told.connect(self._show_slope_value)
         self.preview.told.connect(lambda: self.legend.show_value(self.preview.told_bits()))
         self.show_layers()
         self.show_file(None)
@@ -88,7 +100,7 @@ class ScoreSide(QWidget):
             for scale, (_, height, width) in enumerate(shapes, 1):
                 if len(shapes) > 1:
                     entries.append((self.tr("Bits of scale {0} ({1}x{2})").format(scale, width, height), f"{scale}"))
-            entries.append((self.tr("Gradient"), "gradient"))
+            entries.append((self.tr("Gradient"), _GRADIENT))
         shown = [(self.layer.itemText(index), self.layer.itemData(index)) for index in range(self.layer.count())]
         if shown == entries:
             return
@@ -112,7 +124,7 @@ class ScoreSide(QWidget):
         self._file = file
         if file is None:
             self.path = ""
-            self.preview.show_image(None)
+            self._show_image(None)
             self.preview.set_placeholder(self.tr("Choose a file to see what was scored."))
             self.name.tip = ""
             for label in (self.name, self.score, self.verdict, self.notes):
@@ -121,7 +133,7 @@ class ScoreSide(QWidget):
             self._show_layer()
             return
         self.path = file.path
-        self.preview.show_image(qimage(file.pixels) if file.pixels is not None else None)
+        self._show_image(qimage(file.pixels) if file.pixels is not None else None)
         self.preview.set_placeholder(
             self.tr("This file could not be read.") if file.error else self.tr("Reading the file…")
         )
@@ -141,7 +153,7 @@ class ScoreSide(QWidget):
     def show_pixels(self, path: str, batch: ImageBatch) -> None:
         """Take the exact pixels of a file that were read again."""
         if path == self.path:
-            self.preview.show_image(qimage(batch))
+            self._show_image(qimage(batch))
             self._show_layer()
 
     def _score_text(self, score: float, file: ScoreRow) -> str:
@@ -170,9 +182,25 @@ class ScoreSide(QWidget):
             self.numbers.show_row(self._file, model.latent_shapes if model is not None else ())
         shown = bool(layer) and not numbers and bool(path) and self.preview.image is not None
         self.legend.setVisible(shown)
+        self._beside.setVisible(shown and layer != _GRADIENT)
         if not shown:
             self.preview.show_map(None)
+            self.slope.show_map(None)
             return
+        self.slope.show_map(self.evidence.map_of(path, _GRADIENT))
         found = self.evidence.map_of(path, layer)
         self.preview.show_map(found)
         self.legend.show_map(found, self.evidence.problem)
+
+    def _show_image(self, image: QImage | None) -> None:
+        self.preview.show_image(image)
+        self.slope.show_image(image)
+
+    def _show_slope_value(self) -> None:
+        """Say what the picture beside the bits is, or its value under the pointer."""
+        value, shown = self.slope.told_bits(), self.slope.map
+        text = self.tr("Gradient")
+        self.slope_value.setText(text if value is None else self.tr("{0} nats/level").format(f"{value:.3g}"))
+        if shown is not None:
+            tip = self.tr("How much log p changes with a pixel: {0} to {1} nats per grey level")
+            self.slope_value.tip = tip.format(f"{shown.low:.3g}", f"{shown.high:.3g}")
