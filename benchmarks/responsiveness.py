@@ -6,8 +6,9 @@ With a display it measures there, without one on Qt's offscreen platform. A *gap
 ms timer in the window's event loop; a watchdog thread looks at the same heartbeat from outside. *Slider to image* is
 the time from the mouse event on a slider to the paint event that shows the picture decoded for it; while dragging,
 positions that newer ones overtook before they were asked for have no picture and do not count. *Letting go to score* is
-the time from letting the slider go to the score of the picture that is shown. The *first start* finds no compiled loops
-on the disk. Times are in milliseconds.
+the time from letting the slider go to the score of the picture that is shown. The pad of four corners is dragged in a
+circle in the same way, and *redraw to image* is the time from the action that draws the finest scale anew to the paint
+of its picture. The *first start* finds no compiled loops on the disk. Times are in milliseconds.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from benchmarks.studio import Studio, machine, open_studio
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QPoint
+    from PySide6.QtWidgets import QWidget
 
 BEAT = 5
 PATIENCE = 60.0
@@ -40,6 +42,8 @@ TARGETS = {
     "gap p99, training and dragging": "<= 50",
     "slider to image p95, dragging": "<= 33",
     "slider to image p95, training and dragging": "<= 60",
+    "pad to image p95, dragging the pad": "<= 33",
+    "redraw to image p95": "<= 33",
     "letting go to score p95, dragging": "<= 100",
     "letting go to score p95, training and dragging": "<= 100",
     "quit while training": "<= 2000",
@@ -91,16 +95,16 @@ class Heartbeat:
 class Drag:
     """Drags a slider of Explore to and fro with the mouse and times each position until its picture is painted."""
 
+    name = "slider"
+
     def __init__(self, studio: Studio) -> None:
         from PySide6.QtCore import QEvent, QObject
 
-        from nvp_studio.views.widgets.image_view import ImageView
-        from nvp_studio.views.widgets.sliders import MarkedSlider
-
         page = studio.window.page("explore")
         self._studio = studio
-        self._slider = next(slider for slider in page.findChildren(MarkedSlider) if slider.isVisible())
-        self._view = max(page.findChildren(ImageView), key=lambda view: view.width() * view.height())
+        self._page = page
+        self._widget = self._find()
+        self._view = page.pictures.view
         self._asked: dict[object, float] = {}
         self._arrived: object = None
         self.latencies: list[float] = []
@@ -117,24 +121,36 @@ class Drag:
         self._view.installEventFilter(self._filter)
         studio.explore.picture_changed.connect(self._on_picture)
 
+    def _find(self) -> "QWidget":
+        """What is dragged."""
+        from nvp_studio.views.widgets.sliders import MarkedSlider
+
+        return next(slider for slider in self._page.findChildren(MarkedSlider) if slider.isVisible())
+
+    def _place(self, seconds: float | None) -> "QPoint":
+        """Where the mouse is so long after the beginning; None: where it is pressed."""
+        from PySide6.QtCore import QPoint
+
+        share = 0.5 if seconds is None else 0.5 + 0.4 * np.sin(1.7 * seconds + 1)
+        return QPoint(round(share * self._widget.width()), self._widget.height() // 2)
+
     def run(self, seconds: float) -> None:
         """Drag for so long, a mouse event every 16 ms."""
-        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtCore import Qt
         from PySide6.QtTest import QTest
 
-        width, middle = self._slider.width(), self._slider.height() // 2
-        share = 0.5
-        QTest.mousePress(self._slider, Qt.MouseButton.LeftButton, pos=QPoint(width // 2, middle))
+        place = self._place(None)
+        QTest.mousePress(self._widget, Qt.MouseButton.LeftButton, pos=place)
         began = time.perf_counter()
         while time.perf_counter() - began < seconds:
-            share = 0.5 + 0.4 * np.sin(1.7 * (time.perf_counter() - began) + 1)
+            place = self._place(time.perf_counter() - began)
             moved = time.perf_counter()
             before = self._studio.explore.recipe
-            QTest.mouseMove(self._slider, QPoint(round(share * width), middle))
+            QTest.mouseMove(self._widget, place)
             if self._studio.explore.recipe != before:
                 self._asked[self._studio.explore.recipe] = moved
             self._studio.spin(0.016)
-        self._let_go(QPoint(round(share * width), middle))
+        self._let_go(place)
         self._studio.spin(0.5)
 
     def let_go_often(self, when: str, times: int = 20) -> dict[str, float]:
@@ -151,7 +167,7 @@ class Drag:
 
         explore = self._studio.explore
         released = time.perf_counter()
-        QTest.mouseRelease(self._slider, Qt.MouseButton.LeftButton, pos=place)
+        QTest.mouseRelease(self._widget, Qt.MouseButton.LeftButton, pos=place)
         self._studio.wait(
             lambda: explore.bits_per_dim is not None and explore.picture_recipe == explore.recipe, PATIENCE, "score"
         )
@@ -165,12 +181,12 @@ class Drag:
     def figures(self, when: str) -> dict[str, float]:
         """Percentiles of the latencies, in milliseconds."""
         if not self.latencies:
-            raise RuntimeError("no picture arrived while dragging; is the slider connected?")
+            raise RuntimeError(f"no picture arrived while dragging; is the {self.name} connected?")
         latencies = 1000 * np.array(self.latencies)
         return {
-            f"slider to image p50, {when}": float(np.percentile(latencies, 50)),
-            f"slider to image p95, {when}": float(np.percentile(latencies, 95)),
-            f"slider to image max, {when}": float(latencies.max()),
+            f"{self.name} to image p50, {when}": float(np.percentile(latencies, 50)),
+            f"{self.name} to image p95, {when}": float(np.percentile(latencies, 95)),
+            f"{self.name} to image max, {when}": float(latencies.max()),
             f"pictures, {when}": float(len(latencies)),
         }
 
@@ -182,6 +198,48 @@ class Drag:
         if asked is not None:
             self.latencies.append(time.perf_counter() - asked)
         self._arrived = None
+
+
+class PadDrag(Drag):
+    """Drags the place between four corners, which are samples, in a circle."""
+
+    name = "pad"
+
+    def _find(self) -> "QWidget":
+        corners = self._page.corners
+        self._studio.window.registry["explore.corners-samples"].trigger()
+        self._studio.wait(lambda: corners.strip is not None, PATIENCE, "grid of the corners")
+        self._studio.spin(0.5)
+        return self._page.tools.corner_panel.pad
+
+    def _place(self, seconds: float | None) -> "QPoint":
+        turn = 0.0 if seconds is None else 1.7 * seconds
+        place = (0.5 + 0.35 * np.cos(turn), 0.5 + 0.35 * np.sin(turn))
+        return self._widget.point_of(place).toPoint()
+
+    def redraw_often(self, times: int = 20) -> dict[str, float]:
+        """Draw the finest scale anew, so often: percentiles of the times until its picture is painted."""
+        self.latencies.clear()
+        for done in range(1, times + 1):
+            moved = time.perf_counter()
+            self._studio.window.registry["explore.redraw-1"].trigger()
+            self._asked[self._studio.explore.recipe] = moved
+            self._studio.wait(lambda done=done: len(self.latencies) >= done, PATIENCE, "redrawn picture")
+            self._studio.spin(0.2)
+        latencies = 1000 * np.array(self.latencies)
+        return {f"redraw to image p{q}": float(np.percentile(latencies, q)) for q in (50, 95)}
+
+
+def measure_tools(studio: Studio, seconds: float) -> dict[str, float]:
+    """The pad of four corners while it is dragged, and a scale's redraw."""
+    drag = PadDrag(studio)
+    try:
+        with Heartbeat() as heart:
+            drag.run(seconds)
+        figures = heart.figures("dragging the pad") | drag.figures("dragging the pad")
+        return figures | drag.redraw_often()
+    finally:
+        drag.close()
 
 
 def measure(studio: Studio, seconds: float, when: str = "") -> dict[str, float]:
@@ -206,7 +264,7 @@ def in_window(model: str, seconds: float) -> dict[str, Any]:
     with open_studio([model] if model else []) as studio:
         studio.wait_ready(PATIENCE)
         studio.spin(4)  # the other pages are built and the model is compiled
-        figures = measure(studio, seconds)
+        figures = measure(studio, seconds) | measure_tools(studio, seconds)
         studio.train(training())
         figures |= measure(studio, seconds, "training")
         figures["quit while training"] = 1000 * studio.close()
