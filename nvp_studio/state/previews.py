@@ -16,7 +16,7 @@ from nvp_studio.worker.messages import Answer, Failed
 
 PREVIEWED = (-2.0, 0.0, 2.0)
 """Where a slider is in its previews, in standard deviations."""
-_WAIT_MS = 60
+_WAIT_MS = 40
 """How long nothing changes before previews are asked for: longer than from one key press held down to the next."""
 _MOST_KEPT = 256
 """Directions whose previews are kept, those that came last."""
@@ -40,13 +40,14 @@ class PreviewsState(QObject):
         measured, the root of the mean square; empty before."""
         self._images: dict[int | bytes, tuple[Recipes, ImageBatch]] = {}
         self._wanted: tuple[Direction, ...] = ()
+        self._held = False
         self._timer = QTimer(self, singleShot=True, interval=_WAIT_MS)
         self._timer.timeout.connect(self._ask)
         self._channel = explore.engine.explorer.channel("previews", self)
         self._effects = explore.engine.explorer.channel("effects of directions", self)
         explore.recipe_changed.connect(self._on_recipe_changed)
-        explore.picture_changed.connect(self._timer.start)
-        explore.gesture_ended.connect(self._timer.start)
+        explore.picture_changed.connect(self._on_picture)
+        explore.gesture_ended.connect(self._on_gesture_ended)
         explore.engine.model_opened.connect(self._on_model_opened)
 
     def want(self, directions: Sequence[Direction]) -> None:
@@ -85,7 +86,7 @@ class PreviewsState(QObject):
 
     def _ask(self) -> None:
         explore = self.explore
-        if explore.in_gesture or explore.model is None or explore.engine.explorer.state != "ready":
+        if not self._wanted or explore.in_gesture or explore.model is None or explore.engine.explorer.state != "ready":
             return
         needed = {_key(one): self._recipes(one) for one in self._wanted if not self.images(one)[1]}
         needed = {key: recipes for key, recipes in needed.items() if recipes}
@@ -118,10 +119,21 @@ class PreviewsState(QObject):
                 self.explore.failed.emit(reason)
 
     def _on_recipe_changed(self) -> None:
+        """Only the first change of a slider that is held tells that other previews are outdated: a drag is quick."""
+        if not self._wanted or (self._held and self.explore.in_gesture):
+            return
+        self._held = self.explore.in_gesture
         self._channel.cancel()
-        if self._wanted:
-            self.changed.emit()
+        self.changed.emit()
+        self._timer.start()
+
+    def _on_picture(self) -> None:
+        if self._wanted and not self.explore.in_gesture:
             self._timer.start()
+
+    def _on_gesture_ended(self) -> None:
+        self._held = False
+        self._timer.start()
 
     def _on_model_opened(self) -> None:
         self._channel.cancel()
