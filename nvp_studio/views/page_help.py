@@ -129,6 +129,14 @@ def _explore() -> PageHelp:
                 tr("Typical: how long it is at every scale, beside the lengths of 95 % of samples."),
             ),
             (
+                tr("See whether it copies"),
+                tr("Neighbours: the nearest training images, their distances compared with those of test images."),
+            ),
+            (
+                tr("See many training images at once"),
+                tr("Map of training images: by PCA or UMAP; a click shows one, Shift and a drag select some."),
+            ),
+            (
                 tr("Keep a picture"),
                 tr("Save it: the PNG holds its recipe, and dropping the file brings picture and sliders back."),
             ),
