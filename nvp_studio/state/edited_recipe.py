@@ -209,7 +209,11 @@ class EditedRecipe(QObject):
         if not same_origin(recipe, self.recipe):
             self.origin = ()
         self.recipe = recipe
+        self._ask_picture()
         self.recipe_changed.emit(recipe)
+
+    def _ask_picture(self) -> None:
+        """Ask for what must come first, before others are told of the new recipe."""
 
     def restore(self, recipes: Sequence[Recipe], titles: Sequence[str], current: int, title: str) -> None:
         """Put a history behind the present one, and show the picture `current` of it.

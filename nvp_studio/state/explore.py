@@ -90,8 +90,6 @@ class ExploreState(EditedRecipe):
         super().apply(recipe)
         if before.base != recipe.base:
             self._set_notes(())
-        if before != recipe:
-            self._ask_picture()
 
     def pick_sample(self, index: int) -> None:
         """Show a sample of the sheet as it is shown there, with the temperatures of the sheet."""
@@ -143,6 +141,7 @@ class ExploreState(EditedRecipe):
         )
 
     def _ask_picture(self) -> None:
+        """Ask for the picture, before strips of others are asked for, of which it would wait for a part."""
         recipe = self.recipe
         if self.model is not None and self.engine.explorer.state == "ready":
             self._pictures.ask(Render(recipe), partial(self._on_picture, recipe))
