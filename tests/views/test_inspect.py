@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QWheelEvent
-from PySide6.QtWidgets import QApplication, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from nvp_studio.explore.diagram import drawing_size
 from nvp_studio.explore.health import examine
@@ -23,7 +23,6 @@ from nvp_studio.views.pages.inspect.page import InspectPage
 from nvp_studio.views.pages.inspect.receptive import ReceptiveDialog
 from nvp_studio.views.theme import colors
 from tests.qt import Bot, delete_now, drop, is_asking, open_window
-from tests.score_page import score_page
 from tests.small_model import random_images, write_sick_model, write_small_model, write_taught_model
 
 EARLIER = Path(__file__).parents[1] / "earlier" / "models"
@@ -300,22 +299,14 @@ def test_the_picture_of_explore_is_inspected(window: MainWindow, page: InspectPa
     assert not window.registry["score.inspect"].isEnabled()
 
 
-def test_a_file_of_score_is_inspected_with_its_score(
+def test_a_file_that_another_page_asks_for_is_inspected(
     window: MainWindow, page: InspectPage, picture: Path, qtbot: Bot
 ) -> None:
     window.show_page("score")
-    score = score_page(window)
-    score.open_paths([picture])
-    qtbot.waitUntil(lambda: score.state.rows.rowCount() == 1 and not score.state.busy)
-    table = score.findChild(QTableView)
-    table.selectRow(0)
-    window.registry["score.inspect"].trigger()
+    window.context.inspect(picture)
     assert window.current_page is page
     wait(page, qtbot)
     assert page.title.text() == "picture.png"
-    assert page.state.inspection is not None
-    assert page.state.inspection.ledger.bits_per_dim == pytest.approx(score.state.rows.scores[0], abs=1e-5)
-    score.state.clear()
 
 
 def test_a_file_that_is_no_image_is_told_and_the_picture_before_stays(

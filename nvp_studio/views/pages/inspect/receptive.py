@@ -154,6 +154,12 @@ class ReceptiveDialog(Dialog):
         latent = self.tr("Latent of scale {0}, channel {1}, at x {2}, y {3} of its scale.").format(
             request.scale + 1, request.channel + 1, request.column, request.row
         )
+        if largest == 0:
+            text = self.tr("It changes no pixel here, as far as the numbers tell. Outlined: its own place.")
+            if request.direction == "encoder":
+                text = self.tr("No pixel changes it here, as far as the numbers tell. Outlined: its own place.")
+            self.words.setText(f"{latent} {text}")
+            return
         if request.direction == "decoder":
             text = self.tr(
                 "It changes {0} of {1} pixels by more than a hundredth of its largest change: {2} grey levels for a "
