@@ -1,6 +1,6 @@
 """Takes the screenshots of the documentation: the real window on an X server, a run half-way, both themes, two sizes.
 
-    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all] [--lessons] [--scores]
+    python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all] [--lab] [--lessons] [--scores]
 
 Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too. The runs compared are
 trained first, each for `--compare-steps` from its seed: the same curves and samples each time on one machine. `--runs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
 THEMES = ("light", "dark")
+LAB_STEPS = 300
 PAGES = ("train", "explore", "runs")
 COMPARED: dict[str, dict[str, object]] = {
     "recommended": {},
@@ -281,6 +282,28 @@ def take_inspect(studio: Studio, output: Path) -> None:
         state.compare(False)
 
 
+def take_lab(studio: Studio, output: Path) -> None:
+    """Lab in two dimensions, trained for some hundred steps, with a square, in each theme; it needs no run."""
+    window = studio.window
+    window.resize(*SIZES["1280x800"])
+    window.show_page("lab")
+    window.registry["lab.two-dimensions"].trigger()
+    part = window.page("lab").two_dimensions
+    part.state.take(
+        msgspec.structs.replace(part.state.settings, data="gaussians", law="spline"), part.state.points, "data"
+    )
+    part.state.set_pace("playing")
+    studio.wait(lambda: len(part.state.losses) >= LAB_STEPS, 600, "training")
+    part.state.set_pace("paused")
+    part.state.draw_probe((-1.0, 0.9), 0.15, 0)
+    studio.spin(2)
+    part.views.move_to(4.5)
+    for theme in THEMES:
+        window.set_theme(theme)
+        studio.spin(1)
+        write_small(grab(studio), output / f"lab-{theme}.png")
+
+
 def grab(studio: Studio) -> Image.Image:
     """What the X server shows of the window."""
     return as_image(studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry()))
@@ -311,6 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, help="a folder of finished runs to compare instead")
     parser.add_argument("--model", default="", help="checkpoint file or run folder; without it the included model")
     parser.add_argument("--all", action="store_true", help="1920x1080 as well")
+    parser.add_argument("--lab", action="store_true", help="only those of Lab in two dimensions, which need no run")
     parser.add_argument("--lessons", action="store_true", help="only those of the lessons, which need no run")
     parser.add_argument("--inspect", action="store_true", help="only those of Inspect, which need no run")
     parser.add_argument("--scores", action="store_true", help="only those of Score, which need no run")
@@ -319,6 +343,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         studio.wait_ready()
         if options.inspect:
             take_inspect(studio, options.output)
+            return
+        if options.lab:
+            take_lab(studio, options.output)
             return
         if options.lessons:
             take_lessons(studio, options.output)
@@ -334,6 +361,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         choose_compared(studio)
         take(studio, options.output, list(SIZES) if options.all else ["1280x800"])
         take_timelapse(studio, options.output)
+        take_lab(studio, options.output)
         take_lessons(studio, options.output)
         take_scores(studio, options.output)
 

@@ -143,11 +143,6 @@ class LabState(QObject):
         """How many layers the flow has; 0 while there is none."""
         return 0 if self.built is None else len(self.built.layers)
 
-    @property
-    def busy(self) -> bool:
-        """Whether an experiment is on its way."""
-        return self._wanted and self.built is None and not self.problem
-
     def set_shown(self, shown: bool) -> None:
         """Begin the first experiment once the page is shown; nothing is trained while it is hidden."""
         self._shown = shown

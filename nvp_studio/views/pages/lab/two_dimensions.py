@@ -167,7 +167,8 @@ class TwoDimensions(QWidget):
         if state.problem:
             return state.problem
         if state.built is None:
-            return self.tr("The engine is starting…")
+            ready = state.engine.explorer.state == "ready"
+            return self.tr("The experiment is on its way…") if ready else state.engine.status
         return ""
 
     # Actions of a person

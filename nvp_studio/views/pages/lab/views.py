@@ -144,7 +144,11 @@ class LabViews(QWidget):
         parts = [self.tr("Loss")]
         if state.losses:
             recent = state.losses[-100:]
-            parts = [self.tr("Loss: {0} nats").format(f"{sum(recent) / len(recent):.3f}")]
+            finite = [loss for loss in recent if np.isfinite(loss)]
+            parts = [self.tr("Loss: {0} nats").format(f"{sum(finite) / max(1, len(finite)):.3f}")]
+            if len(finite) < len(recent):
+                text = self.tr("{0} of the last {1} steps had no finite loss and changed nothing")
+                parts = [text.format(len(recent) - len(finite), len(recent))]
             parts.append(self.tr("step {0}").format(f"{0 if view is None else view.steps:,}"))
         self.loss_title.setText(SEPARATOR.join(parts))
         self.show_data()
