@@ -119,8 +119,12 @@ def test_the_picture_before_is_shown_while_its_key_is_held(page: ExplorePage, qt
     qtbot.keyPress(page, Qt.Key.Key_V)
     assert view.image == qimage(before)
     assert page.pictures.caption.text().startswith("Before: ")
+    for _ in range(3):  # a key that repeats, as some systems tell it
+        qtbot.keyRelease(page, Qt.Key.Key_V)
+        qtbot.keyPress(page, Qt.Key.Key_V)
+        assert view.image == qimage(before)
     qtbot.keyRelease(page, Qt.Key.Key_V)
-    assert view.image == now
+    qtbot.waitUntil(lambda: view.image == now)
     assert page.pictures.caption.text() == "Sample of seed 4"
     qtbot.keyClick(page, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     kept = page.state.picture.image

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QApplication
 
@@ -23,6 +23,8 @@ from nvp_studio.views.widgets.swipe_overlay import SwipeOverlay
 
 _MOST_CHOICES = 20
 _HELD_KEY = Qt.Key.Key_V
+_RELEASE_MILLISECONDS = 60
+"""Some systems tell a key that is held as one that is let go and pressed again, many times a second."""
 
 
 class CompareTool(QObject):
@@ -59,6 +61,8 @@ class CompareTool(QObject):
             tip=tip,
         )
         self._hold_action.setAutoRepeat(False)
+        self._release = QTimer(self, singleShot=True, interval=_RELEASE_MILLISECONDS)
+        self._release.timeout.connect(lambda: self._hold(False))
         text, take = self.tr("Compare with the picture on screen, as {0}"), self._take
         add("explore.compare-a", text.format("A"), partial(take, "a"), "Ctrl+Shift+V", "image")
         add("explore.compare-b", text.format("B"), partial(take, "b"), "Ctrl+Alt+V", "image")
@@ -170,9 +174,14 @@ class CompareTool(QObject):
     # While a key is held
 
     def _toggle_hold(self) -> None:
+        if self._release.isActive():
+            self._release.stop()
+            self._hold_action.setChecked(True)
+            return
         self._hold(self._hold_action.isChecked())
 
     def _hold(self, held: bool) -> None:
+        self._release.stop()
         self._hold_action.setChecked(held)
         if held == self.held:
             return
@@ -203,6 +212,8 @@ class CompareTool(QObject):
             and not event.isAutoRepeat()
             and event.key() == _HELD_KEY
         )
-        if let_go or event.type() == QEvent.Type.WindowDeactivate:
+        if let_go:
+            self._release.start()
+        elif event.type() == QEvent.Type.WindowDeactivate:
             self._hold(False)
         return False
