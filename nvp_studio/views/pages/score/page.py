@@ -23,7 +23,7 @@ from nvp_studio.views.pages.score.side import ScoreSide
 from nvp_studio.views.theme import SPACE, set_icon, set_role
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.labels import ElidedLabel, TextLabel, plain_tip
-from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, hbox, splitter, text_label, vbox
+from nvp_studio.views.widgets.layout import PAGE_MARGINS, card, splitter, text_label, vbox
 from nvp_studio.views.widgets.number_field import NumberField
 from nvp_studio.views.widgets.score_filter_row import ScoreFilterRow
 from nvp_studio.views.widgets.score_gallery import ScoreGallery
@@ -139,10 +139,7 @@ class ScorePage(Page):
         self.restore_sizes("score", parts, [10_000, 46 * SPACE])
         column.addWidget(parts, 1)
         self.explanation = text_label(wrap=True)
-        row = hbox()
-        row.addWidget(self.explanation, 1)
-        row.addWidget(ActionButton(self.actions_of_files["figures"]), 0, Qt.AlignmentFlag.AlignTop)
-        column.addLayout(row)
+        column.addWidget(self.explanation)
         self._stack.addWidget(full)
 
     def _make_toolbar(self) -> WrappingRow:
@@ -186,7 +183,9 @@ class ScorePage(Page):
         label.setBuddy(self.rate)
         self.shown_label = TextLabel(role="dim")
         options, gallery = (ActionButton(self.context.registry[f"score.{key}"]) for key in ("options", "gallery"))
-        judged = group(self.reference_button, label, self.rate, options, self.shown_label)
+        figures = ActionButton(self.actions_of_files["figures"])
+        figures.show_text(False)  # below the table it would take the height of a line
+        judged = group(self.reference_button, label, self.rate, options, figures, self.shown_label)
         return WrappingRow(self.filters, judged, group(gallery))
 
     def _make_stale(self) -> QFrame:
