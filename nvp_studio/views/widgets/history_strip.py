@@ -73,10 +73,10 @@ class HistoryStrip(QWidget):
         self.list = _StepList(self)
         self.steps = _Steps(self)
         self.list.setModel(self.steps)
-        self.empty = text_label(self.tr("Each change of the picture becomes a step here."))
+        self.empty = text_label(self.tr("Each change of the picture becomes a step here."), wrap=True)
         row = hbox(self)
         row.addWidget(self.list, 1)
-        row.addWidget(self.empty)
+        row.addWidget(self.empty, 1)
         self.list.clicked.connect(lambda index: self.chosen.emit(index.row()))
         self.setFixedHeight(_SIDE + 2 * SPACE)
 
