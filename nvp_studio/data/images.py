@@ -297,17 +297,17 @@ def _text(image: Image.Image) -> dict[str, str]:
     if image.format == "PNG":  # Pillow would decode all frames of an animation to reach texts behind them
         chunks = image.info if getattr(image, "is_animated", False) else getattr(image, "text", {})
     elif image.format == "GIF":
-        comment = image.info.get("comment", b"")
+        comment = image.info.get("comment")
         chunks = {"comment": comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment}
     elif image.format == "WEBP":
         try:
-            chunks = {"description": image.getexif().get(_DESCRIPTION, "")}
+            chunks = {"description": image.getexif().get(_DESCRIPTION)}
         except Exception:  # damaged metadata is no reason to refuse sound pixels
             return {}
     text: dict[str, str] = {}
     room = MAX_TEXT_CHARACTERS
     for key, value in chunks.items():
-        if not (isinstance(key, str) and isinstance(value, str) and value) or len(key) + len(value) > room:
+        if not isinstance(key, str) or not isinstance(value, str) or len(key) + len(value) > room:
             continue
         room -= len(key) + len(value)
         text[key] = str(value)

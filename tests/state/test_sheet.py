@@ -33,6 +33,7 @@ class FakeEngine(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.model: ModelInfo | None = None
+        self.goes_on = False
         self.channels: dict[str, Channel] = {}
         self.explorer = SimpleNamespace(state="ready", channel=self._channel)
 

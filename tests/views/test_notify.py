@@ -51,7 +51,7 @@ def test_every_page_is_made_from_the_context_alone(entry, shared_engine: Engine,
     context = WindowContext(shared_engine, SettingsStore(tmp_path / "window.ini"), window)
     context.settings.values.runs_folder = str(tmp_path / "runs")
     context.registry.menus = dict.fromkeys(("file", "edit", "view", "help"), "")
-    for key in ("file.open-model", "file.open-run", "edit.undo", "edit.redo"):
+    for key in ("file.open-model", "file.open-run", "edit.undo", "edit.redo", "help.lessons"):
         context.registry.add(key, key, lambda: None)
     page = entry.load()(context)
     assert page.key == entry.key
