@@ -221,3 +221,31 @@ def test_a_and_b_are_chosen_from_the_history_and_the_tray(page: ExplorePage, qtb
     page.context.registry["explore.compare-clear"].trigger()
     assert state.a.recipe == first
     assert not state.chosen
+
+
+def test_a_strip_or_a_tool_that_closes_gives_the_keyboard_to_the_picture(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_H)
+    assert page.compare.strip.list.hasFocus()
+    qtbot.keyClick(page.compare.strip.list, Qt.Key.Key_H)
+    assert page.pictures.view.hasFocus()
+    qtbot.keyClick(page.pictures.view, Qt.Key.Key_K, Qt.KeyboardModifier.ShiftModifier)
+    page.tools.tray_panel.list.setFocus()
+    qtbot.keyClick(page.tools.tray_panel.list, Qt.Key.Key_K, Qt.KeyboardModifier.ShiftModifier)
+    assert page.pictures.view.hasFocus()
+
+
+def test_a_low_page_leaves_out_what_an_open_tool_has_no_room_for(page: ExplorePage, qtbot: Bot) -> None:
+    page.window().resize(800, 600)
+    assert page.welcome.isVisible()
+    page.context.registry["explore.history"].trigger()
+    assert not page.welcome.isVisible()
+    page.tools.show_tool("animate", True)
+    page.context.registry["help.lessons"].trigger()
+    qtbot.waitUntil(lambda: not page.samples.isVisible())
+    qtbot.waitUntil(lambda: page.pictures.geometry().bottom() < page.tools.y())
+    assert page.tools.geometry().bottom() <= page.tools.parentWidget().height()
+    page.context.registry["help.lessons"].trigger()
+    qtbot.waitUntil(page.samples.isVisible)
+    page.tools.show_tool("animate", False)
+    page.context.registry["explore.history"].trigger()
+    assert page.welcome.isVisible()

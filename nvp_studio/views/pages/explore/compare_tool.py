@@ -16,6 +16,7 @@ from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.widgets.compare_bar import Choice, CompareBar
+from nvp_studio.views.widgets.hiding import show_or_hide
 from nvp_studio.views.widgets.history_strip import HistoryStrip, Shown
 from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.labels import SEPARATOR
@@ -103,7 +104,7 @@ class CompareTool(QObject):
         shown = self._strip_action.isChecked()
         self._context.settings.values.explore_history = shown
         self._history.want(shown)
-        self.strip.setVisible(shown)
+        show_or_hide(self.strip, shown, self._view)
         self._show_steps()
         if shown:
             self.strip.list.setFocus()
@@ -129,7 +130,7 @@ class CompareTool(QObject):
             self.started.emit()
             self._view.setFocus()
         self.state.want(compared)
-        self.bar.setVisible(compared)
+        show_or_hide(self.bar, compared, self._view)
         self.overlay.setVisible(compared)
 
     def _take(self, side: str) -> None:

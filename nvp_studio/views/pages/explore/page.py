@@ -41,6 +41,7 @@ from nvp_studio.views.pages.explore.slider_panel import SliderPanel
 from nvp_studio.views.pages.explore.tools import Tools
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
+from nvp_studio.views.widgets.hiding import show_or_hide
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.labels import SEPARATOR
 from nvp_studio.views.widgets.layout import PAGE_MARGINS, hbox, splitter, vbox
@@ -49,6 +50,8 @@ from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
 _MAX_RECENT = 8
 _WIDEST_MODEL = 20 * SPACE
+_LOW, _LOWEST = 80 * SPACE, 56 * SPACE
+"""A page that is not as high has no room for the welcome, or for the samples, beside an open tool."""
 
 
 class ExplorePage(Page):
@@ -131,7 +134,8 @@ class ExplorePage(Page):
         self.pictures = PictureArea(self.context)
         column.addWidget(self.compare.bar)
         column.addWidget(self.pictures, 1)
-        strip = hbox()
+        self.samples = QWidget()
+        strip = hbox(self.samples)
         self.sheet = ImageGrid(rows=1)
         self.sheet.setFixedHeight(8 * SPACE)
         self.sheet.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -139,10 +143,12 @@ class ExplorePage(Page):
         self.sheet.set_placeholder(self.tr("Samples to pick from appear here."))
         strip.addWidget(self.sheet, 1)
         strip.addWidget(ActionButton(self.context.registry["explore.more-samples"], flat=True))
-        column.addLayout(strip)
+        column.addWidget(self.samples)
         column.addWidget(self.compare.strip)
         further = {"paint": self.paint.panel, "neighbours": self.neighbours.panel, "animate": self.animation.panel}
-        self.tools = Tools(self.context, self.state, self.blend, self.corners, self.scales, self.tray, further)
+        self.tools = Tools(
+            self.context, self.state, self.blend, self.corners, self.scales, self.tray, further, self.pictures.view
+        )
         self.blend_panel = self.tools.blend_panel
         self.session.show_on(self.tools)
         self.paint.show_on(self.pictures.view)
@@ -194,8 +200,10 @@ class ExplorePage(Page):
         self.panel.latents.direction_reset.connect(state.reset_direction)
         self.panel.latents.gesture_begun.connect(state.begin_gesture)
         self.panel.latents.gesture_ended.connect(state.end_gesture)
-        self.context.registry["help.lessons"].toggled.connect(self._show_welcome)
-        self._show_welcome()
+        for shown in ("help.lessons", "explore.history"):
+            self.context.registry[shown].toggled.connect(self._make_room)
+        self.tools.shown_changed.connect(self._make_room)
+        self._make_room()
         self.welcome.closed.connect(self._close_welcome)
         self.welcome.train_chosen.connect(lambda: self._leave_welcome("train", "run.one-minute"))
         self.welcome.lessons_chosen.connect(lambda: self._leave_welcome(self.key, "help.lessons"))
@@ -335,6 +343,7 @@ class ExplorePage(Page):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.tools.fit_height(self.height())
+        self._make_room()
 
     def _save_grid(self) -> None:
         side = self.tools.corner_panel.side.value()
@@ -352,13 +361,17 @@ class ExplorePage(Page):
         else:
             self._on_recipe_changed(self.state.recipe)
 
-    def _show_welcome(self) -> None:
-        """Show it until it was closed; not beside the lessons, which need its room."""
-        lessons = self.context.registry["help.lessons"].isChecked()
-        self.welcome.setVisible(not lessons and not self.context.settings.values.welcome_seen)
+    def _make_room(self) -> None:
+        """Show the welcome until it was closed, and the samples; the lessons and the tools need their room."""
+        checked = {key: self.context.registry[key].isChecked() for key in ("help.lessons", "explore.history")}
+        opened = bool(self.tools.shown) or checked["explore.history"]
+        welcome = not checked["help.lessons"] and not (opened and self.height() < _LOW)
+        seen = self.context.settings.values.welcome_seen
+        show_or_hide(self.welcome, welcome and not seen, self.pictures.view)
+        show_or_hide(self.samples, not (self.tools.shown and self.height() < _LOWEST), self.pictures.view)
 
     def _close_welcome(self) -> None:
-        self.welcome.hide()
+        show_or_hide(self.welcome, False, self.pictures.view)
         self.context.settings.values.welcome_seen = True
         self.context.settings.save()
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
@@ -17,6 +18,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.explore.actions import TOOLS
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.corner_panel import CornerPanel
+from nvp_studio.views.widgets.hiding import show_or_hide
 from nvp_studio.views.widgets.layout import vbox
 from nvp_studio.views.widgets.length_panel import LengthPanel
 from nvp_studio.views.widgets.scale_panel import ScalePanel
@@ -30,6 +32,9 @@ _SAMPLES = 8
 class Tools(QWidget):
     """The panels of the tools; with none open it has no height."""
 
+    shown_changed = Signal()
+    """A panel was opened or closed."""
+
     def __init__(
         self,
         context: WindowContext,
@@ -39,9 +44,11 @@ class Tools(QWidget):
         scales: ScalesState,
         tray: TrayState,
         further: Mapping[str, QWidget],
+        picture: QWidget,
     ) -> None:
-        """`further` are panels of tools that are connected elsewhere."""
+        """`further` are panels of tools that are connected elsewhere; a closed one gives the keyboard to `picture`."""
         super().__init__()
+        self._picture = picture
         self._registry = context.registry
         self._explore, self._blend, self._corners, self._scales = explore, blend, corners, scales
         registry = context.registry
@@ -106,10 +113,12 @@ class Tools(QWidget):
     def show_tool(self, tool: str, shown: bool) -> None:
         """Open the panel of a tool, which closes another, or close it."""
         for key, panel in self.panels.items():
-            panel.setVisible(shown if key == tool else panel.isVisibleTo(self) and not shown)
+            visible = shown if key == tool else panel.isVisibleTo(self) and not shown
+            show_or_hide(panel, visible, self._picture)
             self._registry[f"explore.{key}"].setChecked(panel.isVisibleTo(self))
         self._scales.want(self.scale_panel.isVisibleTo(self))
         self.setVisible(any(panel.isVisibleTo(self) for panel in self.panels.values()))
+        self.shown_changed.emit()
 
     @property
     def shown(self) -> str:
