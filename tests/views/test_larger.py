@@ -42,6 +42,9 @@ def test_a_sample_is_shown_twice_as_large_and_back(page: ExplorePage, qtbot: Bot
     assert "2 times as large as trained" in page.pictures.caption.text()
     assert state.percentile() is None
     assert not page.panel.latents.panel.isEnabled()
+    assert page.panel.latents.moved.text() == "trained size only"
+    names = ("find-directions", "randomize")
+    assert not any(page.context.registry[f"explore.{name}"].isEnabled() for name in names)
     qtbot.keyClick(page, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: settled(page))
     assert state.picture.image.shape == (1, 16, 16, 1)
@@ -50,6 +53,7 @@ def test_a_sample_is_shown_twice_as_large_and_back(page: ExplorePage, qtbot: Bot
     assert state.recipe == before
     assert not action.isChecked()
     assert page.panel.latents.panel.isEnabled()
+    assert all(page.context.registry[f"explore.{name}"].isEnabled() for name in names)
     page.window().registry["edit.redo"].trigger()
     press(page, qtbot)
     assert state.recipe.enlarged == 1

@@ -61,7 +61,9 @@ class DirectionsTool(QObject):
         """Show the sliders of all kinds as they are now."""
         state = self.state
         ready = self._explore.model is not None and self._explore.engine.explorer.state == "ready"
-        self._find.setEnabled(ready and not state.running)
+        possible = ready and self._explore.recipe.enlarged == 1
+        self._find.setEnabled(possible and not state.running)
+        self._registry["explore.randomize"].setEnabled(possible)
         self._cancel.setEnabled(state.running)
         self._latents.show_entries(self._explore.recipe.locked, self._panel.search.text(), self._order)
         found = len(state.found.moves) if state.found is not None else 0

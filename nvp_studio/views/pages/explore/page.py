@@ -19,6 +19,7 @@ from nvp_studio.state.scales import ScalesState
 from nvp_studio.state.session import SessionState
 from nvp_studio.state.stored_tray import tray_path
 from nvp_studio.state.tray import TrayState
+from nvp_studio.text import sentence
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -176,7 +177,7 @@ class ExplorePage(Page):
         state.picture_outdated.connect(self._on_picture_outdated)
         state.samples.outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
-        state.failed.connect(lambda reason: notify.error(reason, topic="explore"))
+        state.failed.connect(self._on_failed)
         self.tray.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         if self.tray.problem:
             notify.warning(self.tr("The tray cannot be read: {0}").format(self.tray.problem), topic="tray")
@@ -250,7 +251,11 @@ class ExplorePage(Page):
         moved = len(state.moved) + sum(bool(move.offset) for move in state.recipe.moves)
         on_screen = state.picture is not None and state.picture_recipe == state.recipe
         by_scale = state.picture.moved if state.picture is not None and on_screen else ()
-        self.panel.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
+        if state.recipe.enlarged > 1:
+            tip = self.tr("Directions move pictures of the trained size: Alt+G brings it back.")
+            self.panel.latents.show_moved(self.tr("trained size only"), tip)
+        else:
+            self.panel.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
         self._show_caption()
 
     def _on_drawn_changed(self) -> None:
@@ -327,6 +332,9 @@ class ExplorePage(Page):
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
             self.toolbar.show_model(None)
+
+    def _on_failed(self, reason: str) -> None:
+        notify.error(reason if reason.endswith(".") else sentence(reason), topic="explore")
 
     def _on_saved(self, path: str) -> None:
         notify.success(
