@@ -14,7 +14,7 @@ from nvp_studio.explore.nudge import nudge
 from nvp_studio.explore.pictures import save_picture
 from nvp_studio.explore.redraw import redraw
 from nvp_studio.explore.rendering import draw
-from nvp_studio.recipe import Blend, Corners, Kept, Recipe, Seed
+from nvp_studio.recipe import Blend, Corners, Kept, Move, Recipe, Seed
 from tests.cli.conftest import Run
 
 CORNERS = Corners((Seed(1), Seed(2), Seed(3), Seed(4)), 0.25, 0.75)
@@ -32,6 +32,15 @@ def saved(opened: OpenedModel, path: Path, **fields: object) -> tuple[Recipe, np
     return recipe, image[..., 0]
 
 
+def move(name: str, seed: int, *, locked: bool) -> Move:
+    """One unlike the model's directions."""
+    vector = np.random.default_rng(seed).normal(0, 0.3, 64).astype("<f2")
+    return Move(name, vector.tobytes(), 1.5, locked=locked)
+
+
+MOVE, LOCKED = move("first", 1, locked=False), move("second", 2, locked=True)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -40,6 +49,7 @@ def saved(opened: OpenedModel, path: Path, **fields: object) -> tuple[Recipe, np
         {"base": Seed(1), "kept": Kept(0.25, 7, 0.6)},
         {"base": Seed(1), "enlarged": 2, "kept": Kept(0.5, 7, 0.6), "scales": ((1, CORNERS),)},
         {"base": Seed(1), "offsets": ((0, 4.0),), "keep_length": True, "temperatures": (0.7, 0.9)},
+        {"base": Seed(1), "moves": (MOVE, LOCKED), "offsets": ((1, 2.0),), "locked": (0,)},
     ],
 )
 def test_a_picture_is_rendered_again_to_the_bit(
