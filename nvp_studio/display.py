@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from nvp_studio.qt_libraries import QT_LIBRARIES, XCB_LIBRARIES, loads
@@ -43,20 +44,41 @@ def make_application(arguments: Sequence[str]) -> "QApplication":
     def hear(kind: "QtMsgType", context: "QMessageLogContext", message: str) -> None:
         said.append(message)
         if kind == QtMsgType.QtFatalMsg:  # after this Qt aborts
+            quiet.close()
             os._exit(refuse(reason(said, os.environ)))
 
+    quiet = ExitStack()
+    wayland = _platform(os.environ).startswith("wayland") or os.environ.get("WAYLAND_DISPLAY")
+    if wayland and sys.stderr is not None:
+        quiet.enter_context(_without_stderr())  # Wayland's library writes there itself, and the reason says the same
     before = qInstallMessageHandler(hear)
     try:
         if _platform(os.environ) in _NO_WIDGETS:  # Qt would go on with a window that nobody sees
             sys.exit(refuse(_of_platform(_platform(os.environ), "")))
         application = QApplication(list(arguments))
         if application.primaryScreen() is None:  # Qt would abort when the window is shown
+            quiet.close()
             sys.exit(refuse(reason(said, os.environ)))
     finally:
+        quiet.close()
         qInstallMessageHandler(before)
     for message in said:
         print(escaped(message), file=sys.stderr)
     return application
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Drop what libraries write to the standard error output of the process."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def refuse(why: str = "no display to open a window on") -> int:
