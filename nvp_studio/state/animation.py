@@ -16,6 +16,7 @@ from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import base_title
 from nvp_studio.state.tray import TrayState
 from nvp_studio.state.value_edit import ValueEdit
+from nvp_studio.text import sentence
 from nvp_studio.worker.animation_messages import (
     AnimationProgress,
     AnimationRead,
@@ -24,7 +25,7 @@ from nvp_studio.worker.animation_messages import (
     SaveAnimation,
 )
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.messages import Answer, Failed, RenderSheet, Sheet
+from nvp_studio.worker.messages import Answer, Failed, ModelInfo, RenderSheet, Sheet
 
 _STILL_SECONDS = 0.1
 """A place of a recorded path that does not move for longer stands still so long."""
@@ -72,7 +73,7 @@ class AnimationState(QObject):
         if not animation.complete:
             return self.tr("Add another keyframe.")
         for number, recipe in enumerate(animation.keyframes, 1):
-            if model is not None and not _fits(recipe, model.image_shape):
+            if model is not None and not _fits(recipe, model):
                 return self.tr("Keyframe {0} belongs to a model of another size.").format(number)
         return self._refused
 
@@ -107,7 +108,7 @@ class AnimationState(QObject):
         if model is None:
             return
         recipes = [picture.recipe for picture in self._tray.pictures]
-        kept = [recipe for recipe in recipes if _fits(recipe, model.image_shape)]
+        kept = [recipe for recipe in recipes if _fits(recipe, model)]
         if not recipes:
             self.explore.failed.emit(self.tr("The tray is empty: keep pictures in it first."))
         elif not kept:
@@ -175,7 +176,7 @@ class AnimationState(QObject):
         keyframes = self.animation.keyframes
         if model is None or explore.engine.explorer.state != "ready" or not keyframes:
             return
-        fitting = tuple(recipe for recipe in keyframes if _fits(recipe, model.image_shape))
+        fitting = tuple(recipe for recipe in keyframes if _fits(recipe, model))
         self._pictures.ask(RenderSheet(fitting, scores=False), lambda answer: self._on_pictures(keyframes, answer))
 
     def _on_pictures(self, keyframes: tuple[Recipe, ...], answer: Answer | WorkerLost) -> None:
@@ -186,7 +187,7 @@ class AnimationState(QObject):
                 batches = dict(zip(recipes, images.singles(), strict=True))
                 self.pictures = [batches.get(recipe) for recipe in keyframes]
             case Failed(reason=reason):
-                self._refused = reason
+                self._refused = sentence(reason)
         self.changed.emit()
 
     # A path between corners
@@ -295,6 +296,7 @@ class AnimationState(QObject):
         self.changed.emit()
 
 
-def _fits(recipe: Recipe, image_shape: tuple[int, int, int]) -> bool:
+def _fits(recipe: Recipe, model: ModelInfo) -> bool:
     bases: Sequence[Base] = (recipe.base, *(base for _, base in recipe.scales))
-    return all(fits(base, image_shape) for base in bases)
+    scales_fit = len(recipe.temperatures) in (0, len(model.latent_shapes))
+    return scales_fit and all(fits(base, model.image_shape) for base in bases)

@@ -78,10 +78,12 @@ def test_the_tray_is_animated_without_what_does_not_fit(page: ExplorePage, qtbot
         qtbot.waitUntil(lambda: settled(page))
         qtbot.keyClick(page, Qt.Key.Key_K)
     large = Recipe(checkpoint="other", base=Image((16, 16, 3), bytes(768)))
-    page.tray.pictures = (replace(page.tray.pictures[0], recipe=large), *page.tray.pictures)
+    more_scales = replace(page.state.recipe, checkpoint="other", temperatures=(1.0,) * 5)
+    others = [replace(page.tray.pictures[0], recipe=recipe) for recipe in (large, more_scales)]
+    page.tray.pictures = (*others, *page.tray.pictures)
     with qtbot.waitSignal(state_of(page).told) as told:
         qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
-    assert told.args[0].startswith("Left out: 1 ")
+    assert told.args[0].startswith("Left out: 2 ")
     assert seeds_of(page) == [3, 5]
     assert page.animation.panel.isVisible()
 
