@@ -178,3 +178,15 @@ def test_a_damaged_file_is_told_and_kept_under_another_name(
     qtbot.waitUntil(lambda: bool(state.directions))
     assert file.with_suffix(".damaged").read_bytes() == b"damaged"
     assert len(read_directions(file, 64)) == 1
+
+
+def test_without_a_direction_the_head_stays_at_the_top_of_a_high_list(page: ExplorePage, qtbot: Bot) -> None:
+    panel = page.panel.latents.panel
+    panel.show_kind("own")
+    page.window().resize(1280, 900)
+    shown, head = panel.shown, page.directions.own.head
+    qtbot.waitUntil(lambda: shown.viewport().height() > 2 * head.sizeHint().height())
+    assert head.y() == 0
+    least = head.heightForWidth(head.width()) if head.hasHeightForWidth() else head.sizeHint().height()
+    assert head.height() <= least
+    assert shown.empty.y() < head.geometry().bottom() + 20

@@ -124,6 +124,7 @@ class SliderList(QScrollArea):
         self.setWidget(content)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.verticalScrollBar().valueChanged.connect(self.in_view_changed)
+        self._place()
 
     def set_head(self, widget: QWidget) -> None:
         """Put a widget above the sliders, which is scrolled with them."""
