@@ -88,15 +88,15 @@ def _texts(first: Inspection, second: Inspection | None, baseline: Baseline | No
         compared = known = ("", "")
         deviation = ""
         if number < len(others):
-            compared = _bits(others[number][0]), f"{others[number][0] - value:+.{DIGITS}f}"
+            compared = _bits(others[number][0]), f"{others[number][0] - value:+z.{DIGITS}f}"
         if row.layer in usual:
             mean, spread = usual[row.layer].bits_per_dim, usual[row.layer].spread
             known = _bits(mean), _bits(spread)
             if spread >= _LEAST_SPREAD:
-                deviation = f"{(row.bits_per_dim - mean) / spread:+.1f}"
-        rows.append((row.layer, f"{row.nats:.2f}", _bits(value), _bits(total), *compared, *known, deviation))
+                deviation = f"{(row.bits_per_dim - mean) / spread:+z.1f}"
+        rows.append((row.layer, f"{row.nats:z.2f}", _bits(value), _bits(total), *compared, *known, deviation))
     return rows
 
 
 def _bits(value: float) -> str:
-    return f"{value:.{DIGITS}f}"
+    return f"{value:z.{DIGITS}f}"

@@ -120,6 +120,23 @@ def test_a_click_on_a_row_the_slider_and_keys_go_to_a_layer(page: InspectPage, p
     assert page.state.position == 0
 
 
+def test_the_keys_of_the_page_go_on_where_the_field_of_a_coupling_is_left(
+    page: InspectPage, picture: Path, qtbot: Bot
+) -> None:
+    page.open_paths([picture])
+    wait(page, qtbot)
+    row = column(page, "layer").index("coupling 1 of scale 1")
+    page.state.move_to(row)
+    page.stage.aspect.setFocus()
+    for number in range(2):
+        widget = QApplication.focusWidget()
+        assert widget is not None
+        assert page.isAncestorOf(widget)
+        qtbot.keyClick(widget, Qt.Key.Key_Period)
+        assert page.state.position == row + number + 1
+    assert page.stage.picture.hasFocus()
+
+
 def test_a_coupling_shows_its_mask_its_parameters_and_what_its_network_saw(
     page: InspectPage, picture: Path, qtbot: Bot
 ) -> None:

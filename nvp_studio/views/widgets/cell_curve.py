@@ -54,7 +54,8 @@ class CellCurve(QWidget):
         painter.setFont(scaled_font(11))
         area = QRectF(0.5, 2.5 * SPACE, self.width() - 1.0, self.height() - 4.5 * SPACE)
         painter.setPen(QColor(c.dim))
-        painter.drawText(QRectF(0, 0, self.width(), 2 * SPACE), int(Qt.AlignmentFlag.AlignLeft), self._heading())
+        heading = painter.fontMetrics().elidedText(self._heading(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(QRectF(0, 0, self.width(), 2 * SPACE), int(Qt.AlignmentFlag.AlignLeft), heading)
         low = QRectF(0, area.bottom() + 2, self.width(), 2 * SPACE)
         for text, side in (
             (f"{-CURVE_RANGE:g}", Qt.AlignmentFlag.AlignLeft),

@@ -13,7 +13,7 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 _ROW_HEIGHT = 24
 _WIDTHS = {
     "nats": 11,
-    "bits": 9,
+    "bits": 10,
     "sum": 9,
     "second": 9,
     "difference": 10,
@@ -21,7 +21,7 @@ _WIDTHS = {
     "spread": 9,
     "deviation": 8,
 }
-_NAME = 24
+_NAME = 23
 """The width of the names of layers, in the unit of the others."""
 _LEFT_OUT = ("nats", "spread", "sum", "second", "usual", "deviation")
 """Columns that a table too narrow for all leaves out, in this order."""

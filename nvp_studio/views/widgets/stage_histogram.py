@@ -89,4 +89,5 @@ class StageHistogram(QWidget):
             text += "; " + self.tr("outline: the second picture")
         if normal:
             text += "; " + self.tr("line: density of N(0, 1)")
+        text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(QRectF(0, 0, self.width(), 2 * SPACE), int(Qt.AlignmentFlag.AlignLeft), text)

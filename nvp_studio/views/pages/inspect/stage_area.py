@@ -104,6 +104,8 @@ class StageArea(QWidget):
         self.second.set_placeholder(state.second.problem or (waiting if state.second.busy else invitation))
         if stage is None:
             return
+        if stage.coupling < 0 and self.aspect.hasFocus():
+            self.picture.setFocus()  # a field that is disabled passes the focus on, at times out of the page
         self.aspect.setEnabled(stage.coupling >= 0)
         self._offer_channels(stage)
         aspect: Aspect = self.aspect.currentData() if stage.coupling >= 0 else "values"
