@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Knot = tuple[float, float]
 LEAST_STEP = 0.05
 """By how much x and y rise from a knot to the next one at least."""
-_QUADRATURE_POINTS = 4001
+_QUADRATURE_POINTS = 8001
 _RANGE = 12.0
 """Beyond it no density here has a probability that counts."""
 

@@ -47,7 +47,7 @@ _MERGE_SECONDS = 1.0
 _MOST_SHOTS = 300
 _MOST_FILE = 32 * 2**20
 """Bytes of a file with settings."""
-_EDGE_POINTS = 8
+_EDGE_POINTS = 64
 """Of each side of a square that is led through the layers."""
 
 
@@ -123,7 +123,7 @@ class LabState(QObject):
         self._views = 0
         self.from_noise = False
         self.probe: tuple[Floats, int] | None = None
-        """Middle and outline (33, 2), or the middle alone (1, 2), and the stage that they were drawn at."""
+        """Middle and outline (257, 2), or the middle alone (1, 2), and the stage that they were drawn at."""
         self.led: LabPushed | None = None
         """`probe` at every stage."""
         self._undo = undo

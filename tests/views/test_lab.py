@@ -142,7 +142,7 @@ def test_a_square_drawn_on_one_side_is_seen_on_the_other_with_its_area(page: Two
     start = view.place_of(0.2, -0.3).toPoint()
     qtbot.mouseDrag(view, start, start + QPoint(4, 2), start + QPoint(6, 6))
     qtbot.waitUntil(lambda: page.state.led is not None)
-    assert len(page.state.probe_at(0)) == 33
+    assert len(page.state.probe_at(0)) == 257
     page.views.move_to(page.state.layers)
     area, det = page.state.ratios(page.views.position)
     assert area == pytest.approx(det, rel=0.1)
