@@ -74,7 +74,7 @@ class OneDimension(QWidget):
         change, fit = partial(self._show_here, CHANGE), partial(self._show_here, LIKELIHOOD)
         add("lab.change-of-variables", self.tr("Change of &variables"), change, separator=True)
         add("lab.straighten", self.tr("Straight &map"), self._straighten, "Shift+L", "rotate-ccw")
-        tip = self.tr("Bend the map so that N(0, 1) becomes of p(x), as nearly as its points allow")
+        tip = self.tr("Bend the map so that p(x) becomes N(0, 1), as nearly as its points allow")
         add("lab.map-to-normal", self.tr("Map to N(&0, 1)"), self._map_to_normal, "Shift+G", "chart-line", tip=tip)
         add("lab.likelihood", self.tr("Li&kelihood of a Gaussian"), fit)
         add("lab.maximum", self.tr("Go to the ma&ximum of the likelihood"), self._go_to_maximum, "Shift+M", "maximize")
@@ -95,8 +95,8 @@ class OneDimension(QWidget):
         self.areas, self.slope, self.bend_note = paragraph(""), paragraph("", "dim"), NoteLabel()
         help_text = text_label(
             self.tr(
-                "Drag the points of the map, or draw another one; drag the interval or its ends above. By keys: , and "
-                ". choose, arrows move. Dashed: N(0, 1)."
+                "Drag the points of the map, or draw another one; drag the interval or its ends above. The keys “,” "
+                "and “.” choose a point, arrows move it. Dashed: N(0, 1)."
             ),
             wrap=True,
         )
@@ -118,7 +118,7 @@ class OneDimension(QWidget):
         help_text = text_label(
             self.tr(
                 "Drag the points on the line, or the ring on the surface. A double click on the line adds a point, Del "
-                "removes it. By keys: , and . choose, the arrows move, Ins adds. Colour: log L, from its maximum down "
+                "removes it. The keys “,” and “.” choose, arrows move, Ins adds. Colour: log L, from its maximum down "
                 "to {0} nats less; the cross is the maximum."
             ).format(f"{SHOWN_NATS:g}"),
             wrap=True,
@@ -158,7 +158,7 @@ class OneDimension(QWidget):
             return
         bent = self.bent.value
         slope, p = float(bent.bend.derivative(x)), float(bent.density.value(np.array(x)))
-        values = (f"{number:.3f}" for number in (p, p / slope, slope))
+        values = (f"{number:.4g}" for number in (p, p / slope, slope))
         at = self.tr("At x = {0}, y = {1}:").format(*_texts(x, float(bent.bend(x))))
         self.slope.setText(at + "\n" + self.tr("p(x) = p(y) · dy/dx\n{0} = {1} · {2}").format(*values))
 
