@@ -28,7 +28,7 @@ class ScoreFilterRow(QWidget):
         self.text.setClearButtonEnabled(True)
         for button in self.text.findChildren(QToolButton):
             button.setAccessibleName(self.tr("Clear the search"))
-        self.text.setMinimumWidth(12 * SPACE)
+        self.text.setMinimumWidth(11 * SPACE)
         self.text.setMaximumWidth(24 * SPACE)
         self.verdict = ComboBox(
             [
@@ -43,6 +43,8 @@ class ScoreFilterRow(QWidget):
             21 * SPACE,
         )
         self.label = ComboBox([(self.tr("All labels"), None)], self.tr("Labels that are shown"), 16 * SPACE)
+        self.verdict.setMinimumWidth(15 * SPACE)
+        self.label.setMinimumWidth(13 * SPACE)
         self.lowest, self.highest = (NumberField(Bounds(0, 100), none_text=end) for end in ("0", "100"))
         for field, name in (
             (self.lowest, self.tr("Lowest percentile that is shown")),
