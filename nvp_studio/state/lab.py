@@ -38,7 +38,7 @@ NO_POINTS: Floats = np.empty((0, 2), np.float32)
 _LIVE = LabLook(density=64, samples=1000)
 _STILL = LabLook(density=200, samples=2000)
 """What is asked for once training pauses."""
-_TRAIN_MILLISECONDS = 75
+_TRAIN_MILLISECONDS = 60
 """Between two views while it plays: with the view itself about a tenth of a second."""
 _SLOW_MILLISECONDS = 250
 """Between two steps in slow motion."""
@@ -282,14 +282,14 @@ class LabState(QObject):
             case LabView(experiment=self._number):
                 self.view = answer
                 self.losses += answer.losses
+                if self.pace == "slow":
+                    self._clock.start()
+                else:
+                    self._go_on()  # it trains while this view is drawn
                 self.viewed.emit()
                 if answer.losses:
                     self._lead()
                     self._keep(answer)
-                if self.pace == "slow":
-                    self._clock.start()
-                else:
-                    self._go_on()
             case Failed(reason=reason):
                 self.set_pace("paused")
                 self.failed.emit(reason)
