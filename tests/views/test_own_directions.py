@@ -79,6 +79,7 @@ def test_a_direction_is_made_of_pictures_on_screen_samples_and_files(
     kept = read_directions(model_file.with_suffix(".directions.json"), 64)
     assert kept == state.directions == (expected,)
     assert not tool.head.editor.isVisible()
+    assert tool.head.isAncestorOf(page.window().focusWidget()), "the letters of the page go on working"
 
     row = panel.shown.rows[0]
     assert row.name.text() == "lighter"

@@ -13,6 +13,7 @@ from nvp_studio.state.paths import is_image_file
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton, flat_button
 from nvp_studio.views.widgets.drop_overlay import local_paths
+from nvp_studio.views.widgets.hiding import show_or_hide
 from nvp_studio.views.widgets.image_grid import ImageGrid
 from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox, text_label, vbox
@@ -71,7 +72,8 @@ class OwnHead(QWidget):
         super().__init__()
         self.text = text_label(self.tr("From one group of pictures, A, to another, B: +2 is the whole way."), wrap=True)
         line = hbox(spacing=SPACE // 2)
-        line.addWidget(ActionButton(new, self.tr("New")))
+        self._new = ActionButton(new, self.tr("New"))
+        line.addWidget(self._new)
         line.addStretch(1)
         for action in more:
             line.addWidget(ActionButton(action, flat=True))
@@ -98,6 +100,10 @@ class OwnHead(QWidget):
         whole.addWidget(self.text)
         whole.addLayout(line)
         whole.addWidget(self.editor)
+
+    def show_editor(self, shown: bool) -> None:
+        """Show or hide the part in which a new one is made."""
+        show_or_hide(self.editor, shown, self._new)
 
     def show_state(self, note: str, progress: tuple[int, int]) -> None:
         """Say what is made of the groups, and how far it is."""

@@ -97,14 +97,14 @@ class OwnDirectionsTool(QObject):
 
     def _toggle(self) -> None:
         self.wanted.emit()
-        self.head.editor.setVisible(self._new.isChecked())
+        self.head.show_editor(self._new.isChecked())
         if self._new.isChecked() and not self.head.name.text():
             self.head.name.setFocus()
 
     def _open_editor(self) -> None:
         self.wanted.emit()
         self._new.setChecked(True)
-        self.head.editor.show()
+        self.head.show_editor(True)
 
     def _take_picture(self, group: int) -> None:
         self._open_editor()
@@ -121,7 +121,7 @@ class OwnDirectionsTool(QObject):
     def _on_made(self, direction: OwnDirection) -> None:
         self.head.name.clear()
         self._new.setChecked(False)
-        self.head.editor.hide()
+        self.head.show_editor(False)
         text = self.tr("{0} is among your own directions, and kept beside the model.")
         notify.success(text.format(direction.name), topic="explore")
 
