@@ -1,34 +1,27 @@
-"""Takes the screenshots of the documentation: the real window on an X server, a run half-way, both themes, two sizes.
+"""Takes the screenshots of the documentation: the real window on an X server, a run half-way, both themes.
 
     python -m docs.screenshots [--output docs/screenshots] [--train-seconds 90] [--all] [--lab] [--lessons] [--scores]
+    python -m docs.screenshots --explore [--only corners --only map]
 
-Without a display it starts Xvfb. Only 1280x800 is kept unless `--all` asks for 1920x1080 too. The runs compared are
-trained first, each for `--compare-steps` from its seed: the same curves and samples each time on one machine. `--runs
-FOLDER` compares copies of those in a folder instead.
+Without a display it starts Xvfb. The tools of Explore are taken at 800x600 and 1280x800, the rest at 1280x800, with
+`--all` at 1920x1080 too. The runs compared are trained first, each for `--compare-steps` from its seed: the same curves
+and samples each time on one machine. `--runs FOLDER` compares copies of those in a folder instead.
 """
 
 import argparse
-import io
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from PIL import Image
 
 from benchmarks.studio import Studio, open_studio
+from docs.explore_screenshots import take_explore
+from docs.screen import SIZES, THEMES, as_image, display, grab, write_small
 
-if TYPE_CHECKING:
-    from PySide6.QtGui import QPixmap
-
-SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
-THEMES = ("light", "dark")
 LAB_STEPS = 300
 PAGES = ("train", "explore", "runs")
 COMPARED: dict[str, dict[str, object]] = {
@@ -37,25 +30,6 @@ COMPARED: dict[str, dict[str, object]] = {
     "restarted": {"optimizer": "adam"},
 }
 """What is changed in the runs that are compared. The last is stopped on its way, and goes on to half the rate."""
-
-
-@contextmanager
-def display() -> Iterator[None]:
-    """The display there is, or one of Xvfb for as long as the block runs."""
-    if os.environ.get("DISPLAY"):
-        yield
-        return
-    reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1920x1080x24"]
-    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:
-        try:
-            os.close(writing)
-            with os.fdopen(reading) as numbers:
-                os.environ["DISPLAY"] = f":{numbers.readline().strip()}"
-            os.environ["QT_QPA_PLATFORM"] = "xcb"
-            yield
-        finally:
-            server.terminate()
 
 
 def write_examples(folder: Path) -> Path:
@@ -304,27 +278,6 @@ def take_lab(studio: Studio, output: Path) -> None:
         write_small(grab(studio), output / f"lab-{theme}.png")
 
 
-def grab(studio: Studio) -> Image.Image:
-    """What the X server shows of the window."""
-    return as_image(studio.window.screen().grabWindow(0).copy(studio.window.frameGeometry()))
-
-
-def as_image(pixmap: "QPixmap") -> Image.Image:
-    """A picture of Qt's as one of Pillow's."""
-    from PySide6.QtCore import QBuffer, QIODevice
-
-    buffer = QBuffer()
-    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    pixmap.save(buffer, "PNG")
-    return Image.open(io.BytesIO(buffer.data().data())).convert("RGB")
-
-
-def write_small(image: Image.Image, path: Path) -> None:
-    """Write a PNG of 256 colours, which the window hardly exceeds."""
-    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-    print(f"{path} ({path.stat().st_size // 1024} kB)")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Take all screenshots."""
     parser = argparse.ArgumentParser(description="Take the screenshots of the documentation.")
@@ -334,6 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, help="a folder of finished runs to compare instead")
     parser.add_argument("--model", default="", help="checkpoint file or run folder; without it the included model")
     parser.add_argument("--all", action="store_true", help="1920x1080 as well")
+    parser.add_argument("--explore", action="store_true", help="only those of Explore's tools")
+    parser.add_argument("--only", action="append", default=[], metavar="TOOL", help="with --explore, only this tool")
     parser.add_argument("--lab", action="store_true", help="only those of Lab in two dimensions, which need no run")
     parser.add_argument("--lessons", action="store_true", help="only those of the lessons, which need no run")
     parser.add_argument("--inspect", action="store_true", help="only those of Inspect, which need no run")
@@ -341,6 +296,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with display(), open_studio([options.model] if options.model else []) as studio:
         studio.wait_ready()
+        if options.explore:
+            take_explore(studio, options.output, options.only)
+            return
         if options.inspect:
             take_inspect(studio, options.output)
             return
@@ -359,11 +317,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             shutil.copytree(options.runs, studio.runs_folder)
         prepare(studio, options.train_seconds)
         choose_compared(studio)
-        take(studio, options.output, list(SIZES) if options.all else ["1280x800"])
+        take(studio, options.output, ["1280x800", "1920x1080"] if options.all else ["1280x800"])
         take_timelapse(studio, options.output)
         take_lab(studio, options.output)
         take_lessons(studio, options.output)
         take_scores(studio, options.output)
+        take_explore(studio, options.output, [])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QBuffer, QIODevice, QObject, QSize
-from PySide6.QtWidgets import QProgressBar, QPushButton, QSizePolicy
+from PySide6.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QSpacerItem
 
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.image_map import MapState
@@ -85,6 +85,7 @@ class MapDialog(Dialog):
         row.addWidget(self.data, 1)
         for field in (self.space, self.method, self.count, self.start, self.stop):
             row.addWidget(field)
+        row.addSpacerItem(QSpacerItem(0, 0, QSizePolicy.Policy.Expanding))  # all of it once `data` has its whole width
         self.column.addLayout(row)
         self.view = ImageMapView()
         self.column.addWidget(self.view, 1)
