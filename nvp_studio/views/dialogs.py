@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
+from nvp_studio.views.lost_focus import FocusKeeper
 from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE
 
@@ -16,9 +17,10 @@ class Dialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.column = QVBoxLayout(self)
         self.column.setSpacing(SPACE)
+        self._keeper = FocusKeeper(self)
 
     def focusNextPrevChild(self, next: bool) -> bool:
-        return move_focus(self, next)
+        return self._keeper.keeps() or move_focus(self, next)
 
     def showEvent(self, event: QShowEvent) -> None:
         self.resize(self.size().boundedTo(self.screen().availableSize()))

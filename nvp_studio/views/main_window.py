@@ -16,6 +16,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.lessons.lessons import Lessons
+from nvp_studio.views.lost_focus import FocusKeeper
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.notification_history import NotificationHistory
 from nvp_studio.views.page import Page
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
         self.engine = engine
         self.settings = settings
         self.context = WindowContext(engine, settings, self)
+        self._keeper = FocusKeeper(self)
         self.registry = self.context.registry
         self.registry.menus = self._menu_titles()
         self._entries = page_entries()
@@ -308,7 +310,7 @@ class MainWindow(QMainWindow):
             QCoreApplication.sendEvent(self.menuBar(), QResizeEvent(size, size))  # it moves the status only then
 
     def focusNextPrevChild(self, next: bool) -> bool:
-        return move_focus(self, next)
+        return self._keeper.keeps() or move_focus(self, next)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
