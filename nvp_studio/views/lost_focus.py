@@ -57,12 +57,7 @@ class FocusKeeper(QObject):
             self._lose(old)
 
     def _takes(self, widget: QWidget) -> bool:
-        return (
-            isValid(widget)
-            and widget.isEnabled()
-            and widget.isVisibleTo(self._window)
-            and widget.focusPolicy() != Qt.FocusPolicy.NoFocus
-        )
+        return isValid(widget) and widget.isEnabled() and widget.isVisibleTo(self._window)
 
     def _lose(self, widget: QWidget) -> None:
         if widget in self._lost[-1:] and self._around:
@@ -104,7 +99,7 @@ class FocusKeeper(QObject):
                     layout.activate()  # what has just been shown is where it will be
                 new = [place for place in places if place not in self._before]
                 return min(new or places, key=self._distance)
-            if self._takes(part):
+            if self._takes(part) and part.focusPolicy() != Qt.FocusPolicy.NoFocus:
                 return part
         return None
 
