@@ -63,6 +63,7 @@ class AnimationState(QObject):
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._on_gesture_ended)
         explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.model_compiled.connect(self._draw_again)
 
     @property
     def problem(self) -> str:
@@ -286,6 +287,10 @@ class AnimationState(QObject):
                 self.opened.emit()
             case Failed(reason=reason):
                 self.explore.failed.emit(reason)
+
+    def _draw_again(self) -> None:
+        self.player.set_animation(self.animation)
+        self._ask_pictures()
 
     def _on_model_opened(self) -> None:
         self.cancel()

@@ -28,6 +28,7 @@ class Side(QObject):
         self._channel = explore.engine.explorer.channel(f"compare {name}", self)
         explore.picture_changed.connect(self._take_shown)
         explore.scored.connect(self._take_shown)
+        explore.engine.model_compiled.connect(self._draw_again)
 
     def show(self, recipe: Recipe | None, title: str) -> None:
         """Be this picture, or None."""
@@ -49,6 +50,11 @@ class Side(QObject):
         missing = self.image is None or self.bits_per_dim is None
         ready = engine.model is not None and engine.explorer.state == "ready"
         if self.recipe is not None and missing and ready and not self._channel.asking:
+            self._channel.ask(Render(self.recipe), self._on_answer)
+
+    def _draw_again(self) -> None:
+        """The picture stays until the same one, decoded by the compiled model, is there."""
+        if self.recipe is not None and (self.image is not None or self._channel.asking):
             self._channel.ask(Render(self.recipe), self._on_answer)
 
     def _take_shown(self) -> None:

@@ -20,6 +20,8 @@ class Engine(QObject):
     """Runs are trained on this host from now on; empty: on this machine."""
     model_opened = Signal(object)
     """`ModelInfo`: the explorer is ready to render with it. Emitted again when it was reopened after a crash."""
+    model_compiled = Signal()
+    """The open model is compiled: what it drew and scored before may differ by a grey level from what it gives now."""
     model_failed = Signal(str, str)
     """(path, reason): the model cannot be opened; the one before stays open."""
     crashed = Signal(object)
@@ -45,6 +47,7 @@ class Engine(QObject):
         self._path: str | None = None
         self._model_channel = self.explorer.channel("model", self)
         self._quitting = False
+        self.explorer.compiled.connect(self._on_compiled)
         for client in (self.explorer, self.trainer):
             client.crashed.connect(self._on_crashed)
             client.state_changed.connect(self._on_state_changed)
@@ -125,6 +128,10 @@ class Engine(QObject):
                 if self.model is None and path:
                     self._path = ""  # the remembered file is gone: open the included model
                     self.open_model("")
+
+    def _on_compiled(self, digest: str) -> None:
+        if self.model is not None and self.model.digest == digest:
+            self.model_compiled.emit()
 
     def _on_state_changed(self, state: str) -> None:
         if self.sender() is self.explorer and state == "ready" and self._path is not None:

@@ -62,6 +62,12 @@ class ExploreState(EditedRecipe):
         self.samples.failed.connect(self.failed)
         self.edited.connect(lambda: self.samples.follow(self.recipe.temperatures))
         engine.model_opened.connect(self._on_model_opened)
+        engine.model_compiled.connect(self._on_model_compiled)
+        self.gesture_ended.connect(self._draw_compiled)
+        self._before_compiled = False
+        """Whether the picture shown may be one that was decoded before the model was compiled."""
+        self._again: Picture | None = None
+        """The picture shown, decoded again, until its score is there."""
         self._pictures = engine.explorer.channel("picture", self)
         self._reading = engine.explorer.channel("open image", self)
         self._nudging = engine.explorer.channel("nudge", self)
@@ -159,6 +165,33 @@ class ExploreState(EditedRecipe):
                 self._on_render_failed(recipe)
                 self.failed.emit(reason)
 
+    def _on_model_compiled(self) -> None:
+        self._before_compiled = True
+        self._draw_compiled()
+        self.samples.draw_again()
+
+    def _draw_compiled(self) -> None:
+        """Decode the picture again once no slider is held, and show it with its score, unless it is the same."""
+        ready = self.model is not None and self.engine.explorer.state == "ready"
+        if not self._before_compiled or self.in_gesture or not ready:
+            return
+        self._before_compiled = False
+        recipe = self.recipe
+        if recipe == self.picture_recipe and not self._pictures.asking:
+            self._pictures.ask(Render(recipe), partial(self._on_decoded_again, recipe))
+        else:
+            self._ask_picture()
+
+    def _on_decoded_again(self, recipe: Recipe, answer: Answer | WorkerLost) -> None:
+        match answer:
+            case Picture():
+                self._again = answer
+            case PictureScored() if self._again is not None and recipe == self.picture_recipe:
+                again, self._again = self._again, None
+                if self.picture is None or again.image != self.picture.image:
+                    self._on_picture(recipe, again)
+                self._on_picture(recipe, answer)
+
     def _on_image_read(self, answer: Answer | WorkerLost) -> None:
         self.notes_changed.emit()
         match answer:
@@ -198,6 +231,7 @@ class ExploreState(EditedRecipe):
         kind = (model.latent_shapes, model.direction_names)
         self.went_on = self.engine.goes_on and kind == self._kind
         self._kind = kind
+        self._before_compiled = False
         if self.went_on:
             self.recipe = replace(self.recipe, checkpoint=model.digest)
             self.recipe_changed.emit(self.recipe)

@@ -63,6 +63,7 @@ class InspectedPicture(QObject):
         self._cell_channel = engine.explorer.channel(f"{key} cell", self)
         self._single = engine.explorer.channel(f"{key} channels", self)
         engine.model_opened.connect(self._on_model_opened)
+        engine.model_compiled.connect(self._on_model_compiled)
 
     @property
     def busy(self) -> bool:
@@ -180,6 +181,17 @@ class InspectedPicture(QObject):
             self._ask()
         else:
             self.changed.emit()
+
+    def _on_model_compiled(self) -> None:
+        """The picture may be another one by a grey level now. What is shown stays until then."""
+        if self._inspecting.asking:
+            self._ask()
+        elif self.recipe is not None:
+            self._inspecting.ask(Inspect(self.recipe), self._on_inspected_again)
+
+    def _on_inspected_again(self, answer: Answer | WorkerLost) -> None:
+        if isinstance(answer, Inspected) and answer.inspection != self.inspection:
+            self._on_inspected(answer)
 
     def _give_up(self, reason: str) -> None:
         self.recipe = None

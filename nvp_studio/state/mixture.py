@@ -45,6 +45,7 @@ class MixtureState(QObject):
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh_strip)
         explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.model_compiled.connect(self._draw_strip_again)
         channel = explore.engine.explorer.channel
         self._strip_channel = channel(f"{self.key} strip", self)
         self._end_channels = tuple(channel(f"{self.key} {letter.lower()}", self) for letter in self.letters)
@@ -142,6 +143,10 @@ class MixtureState(QObject):
         self._refresh_strip()
 
     # The strip
+
+    def _draw_strip_again(self) -> None:
+        self._asked = None
+        self._refresh_strip()
 
     def _refresh_strip(self) -> None:
         """Ask for the pictures at other places where they are no longer those shown, once no slider is held."""

@@ -40,6 +40,7 @@ class NeighboursState(QObject):
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh)
         explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.model_compiled.connect(self._forget_asked)
 
     @property
     def running(self) -> bool:
@@ -119,6 +120,11 @@ class NeighboursState(QObject):
         if self.found is not None and not self.outdated:
             self.outdated = True
             self.changed.emit()
+
+    def _forget_asked(self) -> None:
+        """Should the picture become another one by a grey level, its neighbours are looked for again."""
+        if not self.running:
+            self._asked = None
 
     def _on_model_opened(self) -> None:
         self._end()

@@ -26,6 +26,7 @@ class OriginalState(QObject):
         self._pictures = explore.engine.explorer.channel("original", self)
         explore.recipe_changed.connect(self._refresh)
         explore.engine.model_opened.connect(self._refresh)
+        explore.engine.model_compiled.connect(self._draw_again)
 
     @property
     def outdated(self) -> bool:
@@ -47,6 +48,17 @@ class OriginalState(QObject):
         elif self._explore.engine.explorer.state == "ready":
             self._pictures.ask(Render(recipe), partial(self._on_picture, recipe))
             self.changed.emit()
+
+    def _draw_again(self) -> None:
+        """The image shown stays until the same one, now decoded by the compiled model, is there."""
+        recipe = self._recipe
+        if self.wanted and recipe is not None and not isinstance(recipe.base, Image) and not self.outdated:
+            self._pictures.ask(Render(recipe), partial(self._on_picture, recipe))
+        elif self.wanted:
+            self._recipe = None
+            self._refresh()
+        else:
+            self._recipe = None
 
     def _on_picture(self, recipe: Recipe, answer: Answer | WorkerLost) -> None:
         if isinstance(answer, Picture):

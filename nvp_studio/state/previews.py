@@ -39,6 +39,8 @@ class PreviewsState(QObject):
         """By how many grey levels the picture changed from -2 to +2 along each of the model's directions when that was
         measured, the root of the mean square; empty before."""
         self._images: dict[int | bytes, tuple[Recipes, ImageBatch]] = {}
+        self._outdated: set[int | bytes] = set()
+        """Directions whose previews are to be decoded again."""
         self._wanted: tuple[Direction, ...] = ()
         self._held = False
         self._timer = QTimer(self, singleShot=True, interval=_WAIT_MS)
@@ -49,6 +51,7 @@ class PreviewsState(QObject):
         explore.picture_changed.connect(self._on_picture)
         explore.gesture_ended.connect(self._on_gesture_ended)
         explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.model_compiled.connect(self._draw_again)
 
     def want(self, directions: Sequence[Direction]) -> None:
         """Keep previews of these directions, the sliders in view."""
@@ -88,7 +91,11 @@ class PreviewsState(QObject):
         explore = self.explore
         if not self._wanted or explore.in_gesture or explore.model is None or explore.engine.explorer.state != "ready":
             return
-        needed = {_key(one): self._recipes(one) for one in self._wanted if not self.images(one)[1]}
+        needed = {
+            _key(one): self._recipes(one)
+            for one in self._wanted
+            if not self.images(one)[1] or _key(one) in self._outdated
+        }
         needed = {key: recipes for key, recipes in needed.items() if recipes}
         if needed:
             recipes = tuple(recipe for some in needed.values() for recipe in some)
@@ -101,6 +108,7 @@ class PreviewsState(QObject):
                 for place, (key, recipes) in enumerate(asked.items()):
                     array = images.array()[place * size : (place + 1) * size]
                     self._images.pop(key, None)
+                    self._outdated.discard(key)
                     self._images[key] = recipes, ImageBatch.of(array)
                 while len(self._images) > _MOST_KEPT:
                     del self._images[next(iter(self._images))]
@@ -133,6 +141,12 @@ class PreviewsState(QObject):
 
     def _on_gesture_ended(self) -> None:
         self._held = False
+        self._timer.start()
+
+    def _draw_again(self) -> None:
+        """Those that are shown stay until the same ones, decoded by the compiled model, are there."""
+        self._images = {key: kept for key, kept in self._images.items() if key in {_key(one) for one in self._wanted}}
+        self._outdated = set(self._images)
         self._timer.start()
 
     def _on_model_opened(self) -> None:

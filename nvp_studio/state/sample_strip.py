@@ -44,6 +44,13 @@ class SampleStrip(QObject):
         if temperatures != self._temperatures:
             self.draw(temperatures)
 
+    def draw_again(self) -> None:
+        """Draw the same samples again, which may have changed by a grey level; those shown stay until then."""
+        if self.sheet is not None and not self._channel.asking:
+            self._channel.ask(RenderSheet(self.sheet.recipes), self._on_answer)
+        elif self._channel.asking:
+            self.draw(self._temperatures)
+
     def draw(self, temperatures: tuple[float, ...]) -> None:
         """Ask for the samples, unless no model is ready."""
         model = self._engine.model

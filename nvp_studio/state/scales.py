@@ -39,6 +39,7 @@ class ScalesState(QObject):
         explore.locked_changed.connect(self.changed)
         explore.gesture_ended.connect(self._refresh_strip)
         explore.engine.model_opened.connect(self._on_model_opened)
+        explore.engine.model_compiled.connect(self._draw_strip_again)
 
     @property
     def rest_temperature(self) -> float:
@@ -107,6 +108,10 @@ class ScalesState(QObject):
 
     def _on_model_opened(self) -> None:
         self._on_recipe_changed(self.explore.recipe)
+
+    def _draw_strip_again(self) -> None:
+        self._asked = None
+        self._refresh_strip()
 
     def _refresh_strip(self) -> None:
         explore = self.explore

@@ -28,7 +28,6 @@ from nvp_studio.worker.compiling import Compiling
 from nvp_studio.worker.messages import Answer
 from nvp_studio.worker.stepped import stepped
 
-_WAITING_SECONDS = 0.05
 _TOLD_SECONDS = 0.1
 """Between two answers that tell the progress."""
 
@@ -60,8 +59,7 @@ def _save(request: SaveAnimation, model: OpenedModel, compiling: Compiling) -> I
         yield AnimationSaved(request.path)
         return
 
-    while not compiling.wait(_WAITING_SECONDS):  # so that the pixels of a film depend on no moment
-        yield None
+    yield from compiling.waiting()  # so that the pixels of a film depend on no moment
 
     def write(report: Callable[[int, int], None]) -> None:
         write_animation(request.path, model, animation, request.pixel_size, report, _batch(model))

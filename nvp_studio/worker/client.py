@@ -12,6 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from nvp_studio.worker.channel import Channel, WorkerLost
+from nvp_studio.worker.compiling_messages import Compiled
 from nvp_studio.worker.framing import FrameError, FrameReader, encode
 from nvp_studio.worker.messages import (
     PROTOCOL,
@@ -67,6 +68,8 @@ class WorkerClient(QObject):
     """What the worker reports of its run, in order."""
     drained = Signal()
     """After the messages that arrived together: the moment to redraw once for all of them."""
+    compiled = Signal(str)
+    """Digest of a model that is compiled from now on."""
     state_changed = Signal(str)
     crashed = Signal(object)
     """A `CrashReport`, before the state changes."""
@@ -246,6 +249,8 @@ class WorkerClient(QObject):
                 self._set_state("ready")
             case Refused(reason=reason):
                 self._damage, self._refused = reason, True
+            case Compiled(digest=digest):
+                self.compiled.emit(digest)
             case Reply(channel=name):
                 if name in self._channels:
                     self._channels[name].receive(message)

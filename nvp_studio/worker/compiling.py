@@ -10,15 +10,21 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import nvp_studio
 from nvp_studio.checkpoints import load
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.worker.compiling_messages import Compiled
+
+OnCompiled = Callable[[Compiled], object]
 
 _BEGIN_SECONDS = 2.0
 """How long a first picture is waited for."""
+_WAITING_SECONDS = 0.02
+"""How long what waits for the end lets a picture wait."""
 _SWITCH_SECONDS = 0.0005
 """How long the thread that loads may keep the others waiting; Python's own 5 ms are as much as half a picture takes."""
 _CODE = """
@@ -31,11 +37,16 @@ main(sys.argv[2])
 """
 
 
+def ignore(told: Compiled) -> None:
+    """Tell nobody."""
+
+
 class Compiling:
     """Compiles a model in a thread, from `begin` on, and lets the model's flow use the result once it is there."""
 
-    def __init__(self, model: OpenedModel) -> None:
-        self._model = model
+    def __init__(self, model: OpenedModel, on_compiled: OnCompiled = ignore) -> None:
+        """`on_compiled` is called in the thread, once the flow uses the result."""
+        self._model, self._on_compiled = model, on_compiled
         self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._cancelled = False
@@ -52,6 +63,11 @@ class Compiling:
         self.begin()
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def waiting(self) -> Iterator[None]:
+        """Steps until the end has come: for what must not depend on the moment that it is computed at."""
+        while not self.wait(_WAITING_SECONDS):
+            yield None
 
     def cancel(self) -> None:
         """Begin nothing any more, for the model is not open any more; end the process, if there is one."""
@@ -73,6 +89,8 @@ class Compiling:
                 self._compile_in_process()
             if not self._cancelled:
                 flow.compile()
+            if flow.compiled and not self._cancelled:
+                self._on_compiled(Compiled(self._model.digest))
         except Exception:  # pictures come without it as well
             traceback.print_exc()
         finally:

@@ -53,9 +53,12 @@ class Inspector:
         self._kept: dict[Recipe, FollowedPicture] = {}
         self._walk: tuple[OpenedModel, Walk] | None = None
         self._fields: ReceptiveFields | None = None
+        self._compiled = False
 
     def steps(self, request: InspectRequest, model: OpenedModel) -> Steps:
         """The answers to a request about `model`."""
+        if model.flow.compiled != self._compiled:  # which may have changed a picture by a grey level
+            self._kept, self._fields, self._compiled = {}, None, model.flow.compiled
         match request:
             case Inspect():
                 return self._inspect(request, model)

@@ -29,6 +29,7 @@ from nvp_studio.training.changes import ChangeRequest
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.training.events import RunEvent
 from nvp_studio.worker.animation_messages import AnimationAnswer, AnimationProgress, AnimationRequest, FramesDrawn
+from nvp_studio.worker.compiling_messages import Compiled
 from nvp_studio.worker.direction_messages import DirectionAnswer, DirectionRequest
 from nvp_studio.worker.inspect_messages import InspectAnswer, InspectRequest, Working
 from nvp_studio.worker.lab_messages import LabAnswer, LabRequest
@@ -37,7 +38,7 @@ from nvp_studio.worker.neighbour_messages import Comparing, NeighbourAnswer, Nei
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
-PROTOCOL = 17
+PROTOCOL = 18
 """Version of these messages; both ends must agree."""
 
 
@@ -388,5 +389,5 @@ class Reply(msgspec.Struct, frozen=True, tag="reply"):
     answer: Answer
 
 
-WorkerMessage = Welcome | Refused | Pong | Reply | RunEvent
+WorkerMessage = Welcome | Refused | Pong | Compiled | Reply | RunEvent
 """Anything the worker sends."""

@@ -51,8 +51,6 @@ _TABLE_ROWS = 256
 """Rows of a table that are read at once."""
 _COUNTING_SECONDS = 0.005
 """Time for counting files after each batch that was scored."""
-_WAITING_SECONDS = 0.02
-"""How long scoring that waits for a model to be compiled lets a picture wait."""
 
 Cancelled = Callable[[], bool]
 Steps = Iterator[Answer | None]
@@ -88,8 +86,7 @@ class Scorer:
     def _score(
         self, request: Score, model: OpenedModel, compiling: Compiling, batch: int, cancelled: Cancelled
     ) -> Steps:
-        while not compiling.wait(_WAITING_SECONDS):  # so that a file's score depends on no moment
-            yield None
+        yield from compiling.waiting()  # so that a file's score depends on no moment
         began = time.perf_counter()
         done = counted_so_far = 0
         counted = False
@@ -156,8 +153,7 @@ class Scorer:
 
     def _use(self, request: UseReference, model: OpenedModel, compiling: Compiling, cancelled: Cancelled) -> Steps:
         if request.paths or request.name == OWN:
-            while not compiling.wait(_WAITING_SECONDS):
-                yield None
+            yield from compiling.waiting()
             work = partial(_make, model, request, cancelled) if request.paths else partial(needed_reference, model)
             with closing(stepped(work)) as steps:
                 while True:
@@ -228,9 +224,7 @@ class Scorer:
         if second.image_shape != model.image_shape:
             theirs, ours = (shape_text(*shape) for shape in (second.image_shape, model.image_shape))
             raise ValueError(f"the second model is of images of {theirs}, the open one of {ours}")
-        compiling = Compiling(second)
-        while not compiling.wait(_WAITING_SECONDS):
-            yield None
+        yield from Compiling(second).waiting()
         return second
 
     def _found(self, model: OpenedModel, name: str) -> Reference:

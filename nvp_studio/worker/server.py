@@ -92,7 +92,7 @@ class Server:
 
             self._greeted.wait()
             assert self._hello is not None
-            service = Service(self._hello.device, self._hello.threads)
+            service = Service(self._hello.device, self._hello.threads, self._outbox.send)
         except (ImportError, OSError, ValueError) as error:
             traceback.print_exc()
             self._outbox.send(Refused(error_line(error)))

@@ -24,7 +24,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.worker.animation_messages import DrawFrames, ReadAnimation, SaveAnimation
 from nvp_studio.worker.animator import animation_steps
 from nvp_studio.worker.comparing import Comparer
-from nvp_studio.worker.compiling import Compiling
+from nvp_studio.worker.compiling import Compiling, OnCompiled, ignore
 from nvp_studio.worker.directing import directing
 from nvp_studio.worker.direction_messages import FindDirections, MakeDirection, Preview, ReadPictures
 from nvp_studio.worker.inspect_messages import InspectRequest
@@ -78,13 +78,22 @@ than one in twenty waits for a score."""
 class Service:
     """Answers requests, with the model that is open."""
 
-    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
-        """Choose device and threads; `ValueError` when there is no such device."""
+    def __init__(
+        self,
+        device: str = "auto",
+        threads: int | None = None,
+        on_compiled: OnCompiled = ignore,
+    ) -> None:
+        """Choose device and threads; `ValueError` when there is no such device.
+
+        `on_compiled` is called in another thread when a model has been compiled.
+        """
         self._device = choose_device(device)
         torch.set_num_threads(choose_threads(threads))
         self._batch = _CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH
         self._model: OpenedModel | None = None
         self._compiling: Compiling | None = None
+        self._on_compiled = on_compiled
         self._scorer = Scorer()
         self._inspector = Inspector()
         self._laboratory = Laboratory()
@@ -119,7 +128,7 @@ class Service:
             case ReadPicture():
                 return _read(self._opened(), request)
             case SavePicture():
-                return _save(self._opened(), request)
+                return _save(*self._compiled(), request)
             case Nudge():
                 return _nudge(self._opened(), request)
             case Redraw():
@@ -129,15 +138,11 @@ class Service:
             case FindDirections() | Preview() | ReadPictures() | MakeDirection():
                 return directing(self._opened(), request)
             case DrawFrames() | SaveAnimation() | ReadAnimation():
-                model, compiling = self._opened(), self._compiling
-                assert compiling is not None
-                return animation_steps(request, model, compiling)
+                return animation_steps(request, *self._compiled())
             case SaveGrid():
-                return _save_grid(self._opened(), request)
+                return _save_grid(*self._compiled(), request)
             case Score() | ReadTable() | UseReference() | ReadImages() | MapBits() | DrawMaps():
-                model, compiling = self._opened(), self._compiling
-                assert compiling is not None
-                return self._scorer.steps(request, model, compiling, self._batch, task.cancelled.is_set)
+                return self._scorer.steps(request, *self._compiled(), self._batch, task.cancelled.is_set)
             case Probe():
                 return _probe(request)
             case Survey():
@@ -148,11 +153,17 @@ class Service:
             raise ValueError("no model is open; open one first")
         return self._model
 
+    def _compiled(self) -> tuple[OpenedModel, Compiling]:
+        """The open model, and what compiles it."""
+        model = self._opened()
+        assert self._compiling is not None
+        return model, self._compiling
+
     def _open(self, request: OpenModel) -> Iterator[Answer | None]:
         model = open_model(request.path, self._device)
         if request.keep_directions and self._model is not None:
             model = with_directions_of(model, self._model)
-        before, self._compiling = self._compiling, Compiling(model)
+        before, self._compiling = self._compiling, Compiling(model, self._on_compiled)
         if before is not None:  # loops that are loaded take a moment: so all pictures of a recipe are the same
             before.cancel()
             self._compiling.wait(_COMPILING_SECONDS)
@@ -217,7 +228,8 @@ def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
     yield PictureRead(request.path, file.recipe, file.notes)
 
 
-def _save(model: OpenedModel, request: SavePicture) -> Iterator[Answer | None]:
+def _save(model: OpenedModel, compiling: Compiling, request: SavePicture) -> Iterator[Answer | None]:
+    yield from compiling.waiting()  # so that the file has the pixels that its recipe gives later
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
     save_picture(request.path, draw(model, [recipe]).images[0], recipe, request.pixel_size)
     yield PictureSaved(request.path)
@@ -239,7 +251,8 @@ def _redraw(model: OpenedModel, request: Redraw) -> Iterator[Answer | None]:
             yield RedrawDone(step.recipe, step.before, step.after, step.accepted)
 
 
-def _save_grid(model: OpenedModel, request: SaveGrid) -> Iterator[Answer | None]:
+def _save_grid(model: OpenedModel, compiling: Compiling, request: SaveGrid) -> Iterator[Answer | None]:
+    yield from compiling.waiting()
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
     recipes = corners_grid(recipe, request.rows, request.columns)
     sheet = yield from drawing_sheet(model, recipes, request.columns, request.pixel_size)

@@ -16,6 +16,8 @@ from nvp_studio.worker.messages import (
     ReadPicture,
     RenderSheet,
     ResumeRun,
+    SaveGrid,
+    SavePicture,
     StartRun,
     Survey,
 )
@@ -27,6 +29,8 @@ RunRequest = StartRun | ResumeRun
 _LONG = (
     RenderSheet,
     ReadPicture,
+    SavePicture,
+    SaveGrid,
     Redraw,
     FindNeighbours,
     FindDirections,

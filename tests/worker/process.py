@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 import msgspec
 
+from nvp_studio.worker.compiling_messages import Compiled
 from nvp_studio.worker.framing import encode, read_messages
 from nvp_studio.worker.messages import PROTOCOL, Failed, Hello, Reply, Welcome, WorkerMessage
 
@@ -110,7 +111,8 @@ class WorkerProcess:
 
     def _read(self) -> None:
         for answer in read_messages(self._stdout.fileno(), WorkerMessage):
-            self._answers.put(answer)
+            if not isinstance(answer, Compiled):  # which comes at any moment
+                self._answers.put(answer)
             if self._deaf:
                 self._stdout.close()
                 break

@@ -10,6 +10,7 @@ import pytest
 from nvp_studio.explore.model import open_model
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.worker.compiling import Compiling
+from nvp_studio.worker.compiling_messages import Compiled
 from tests.worker.process import ROOT
 
 _FIRST_START = """
@@ -17,6 +18,7 @@ import sys
 from nvp_studio.explore.model import open_model
 from nvp_studio.flow.engine.compiled import kernels
 from nvp_studio.worker.compiling import Compiling
+from nvp_studio.worker.compiling_messages import Compiled
 
 model = open_model(sys.argv[1])
 used = kernels(model.flow.body)
@@ -57,3 +59,19 @@ def test_a_failure_leaves_the_model_as_it_was(
     assert Compiling(model).wait()
     assert model.flow.body is before
     assert "no compiler" in capfd.readouterr().err
+
+
+def test_that_a_model_is_compiled_is_told_once_its_flow_uses_the_result(model_file: Path) -> None:
+    model = open_model(model_file)
+    told: list[tuple[Compiled, bool]] = []
+    compiling = Compiling(model, lambda message: told.append((message, model.flow.compiled)))
+    assert compiling.wait()
+    assert told == [(Compiled(model.digest), True)]
+
+
+def test_nothing_is_told_of_a_model_that_is_not_open_any_more(model_file: Path) -> None:
+    told: list[Compiled] = []
+    compiling = Compiling(open_model(model_file), told.append)
+    compiling.cancel()
+    assert compiling.wait()
+    assert told == []

@@ -28,6 +28,7 @@ from nvp_studio.worker.animation_messages import (
     ReadAnimation,
     SaveAnimation,
 )
+from nvp_studio.worker.compiling_messages import Compiled
 from nvp_studio.worker.direction_messages import (
     DirectionMade,
     DirectionsFound,
@@ -138,6 +139,7 @@ _ANSWERS: list[msgspec.Struct] = [
     RunState("training"),
     RunNotice("info", "text"),
     CheckpointSaved("a", 3, "last"),
+    Compiled("ab"),
     Reply("survey", 1, Surveying(7)),
     Reply("survey", 1, DataReport(title="t", splits=(SplitFacts(name="train", images=12),), smallest=(8, 8))),
 ]

@@ -238,7 +238,8 @@ class ExplorePage(Page):
         self._show_caption()
 
     def _on_picture_changed(self, picture: Picture) -> None:
-        self.pictures.view.show_image(qimage(picture.image))
+        if not self.compare.held and self.animation.state.player.shown is None:
+            self.pictures.view.show_image(qimage(picture.image))
         self.pictures.view.set_dimmed(False)
         self._show_moved()
         self.panel.score.show_pending()
@@ -280,7 +281,8 @@ class ExplorePage(Page):
         self._show_caption()
 
     def _on_scored(self, score: float | None) -> None:
-        self.panel.score.show_score(score, self.state.percentile())
+        if self.animation.state.player.shown is None:
+            self.panel.score.show_score(score, self.state.percentile())
 
     def _on_sheet_changed(self, sheet: Sheet) -> None:
         tips = tuple(
